@@ -1,0 +1,62 @@
+"""mergealgebra: whoever holds the same contributions gets the same bits.
+
+Names are looked up when first used (PEP 562), so importing the package loads no array library.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mergealgebra.engine.aggregate import Aggregate
+    from mergealgebra.engine.memory import merge
+    from mergealgebra.errors import MergeAlgebraError
+    from mergealgebra.lock import Verification
+    from mergealgebra.recipe import Mean, TaskArithmetic, Ties
+    from mergealgebra.resolve import MergeResult, verify
+    from mergealgebra.tensors.task_vector import TaskVector
+    from mergealgebra.workspace import ContributionId, Workspace
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Aggregate": "engine.aggregate",
+    "ContributionId": "workspace",
+    "Mean": "recipe",
+    "MergeAlgebraError": "errors",
+    "MergeResult": "resolve",
+    "TaskArithmetic": "recipe",
+    "TaskVector": "tensors.task_vector",
+    "Ties": "recipe",
+    "Verification": "lock",
+    "Workspace": "workspace",
+    "merge": "engine.memory",
+    "verify": "resolve",
+}
+
+__all__ = [
+    "Aggregate",
+    "ContributionId",
+    "Mean",
+    "MergeAlgebraError",
+    "MergeResult",
+    "TaskArithmetic",
+    "TaskVector",
+    "Ties",
+    "Verification",
+    "Workspace",
+    "merge",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'mergealgebra' has no attribute {name!r}")
+    return getattr(import_module(f"mergealgebra.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

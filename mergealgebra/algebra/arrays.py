@@ -1,0 +1,56 @@
+"""What the equations need beyond the array API standard, for NumPy and torch alike.
+
+Arrays are one-dimensional, fp32 or fp64. `array_namespace` gives the library an array belongs to; torch
+is never imported here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, device, to_device
+
+from mergealgebra.errors import SubnormalsFlushed
+
+#: A NumPy array or a torch tensor.
+Array = Any
+
+__all__ = ["Array", "array_namespace", "first_true", "int_bits", "refuse_flushed_subnormals", "to_numpy", "with_values"]
+
+
+def int_bits(x: Array) -> Array:
+    """The bits of an fp32 array as int32, not copied."""
+    return x.view(array_namespace(x).int32)
+
+
+def first_true(mask: Array) -> int | None:
+    """The least index at which a mask is true, or None."""
+    xp = array_namespace(mask)
+    return int(xp.argmax(xp.astype(mask, xp.uint8))) if bool(xp.any(mask)) else None
+
+
+def to_numpy(x: Array) -> np.ndarray[Any, Any]:
+    """The same values as a NumPy array on the host."""
+    return np.asarray(to_device(x, "cpu"))
+
+
+def with_values(x: Array, indices: np.ndarray[Any, Any], values: np.ndarray[Any, Any]) -> Array:
+    """A copy of x with `values` at `indices`, both NumPy arrays."""
+    xp = array_namespace(x)
+    copy = xp.asarray(x, copy=True)
+    where = xp.asarray(indices, device=device(x))
+    copy[where] = xp.asarray(values, dtype=x.dtype, device=device(x))
+    return copy
+
+
+def refuse_flushed_subnormals(xp: Any, device: Any = None) -> None:
+    """Raise SubnormalsFlushed if this thread, with this library, reads or writes subnormals as zero [MG-9]."""
+    for dtype, smallest in ((xp.float32, 2.0**-149), (xp.float64, 2.0**-1074)):
+        # Long enough for torch to share the work among all of its threads.
+        least = xp.full((1 << 17,), smallest, dtype=dtype, device=device)
+        if not bool(xp.all(least + least > least)) or not bool(xp.all((least * 2.0) * 0.5 == least)):
+            raise SubnormalsFlushed(
+                "this process flushes subnormal numbers to zero, so its merged bits would differ from everyone "
+                "else's; do not call torch.set_flush_denormal(True), and unload libraries built with -ffast-math"
+            )

@@ -1,0 +1,72 @@
+"""Fields of genesis, manifests and operations, read strictly: a refusal says what stands there and what should.
+
+Each reader takes the error class of the thing it reads, so that one rule has one error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+from typing import Any, Final
+
+from mergealgebra.errors import MergeAlgebraError
+
+_ID: Final = re.compile("[0-9a-f]{64}")
+_SHOWN: Final = 48
+
+Refusal = type[MergeAlgebraError]
+
+
+def is_id(value: object) -> bool:
+    """Whether a value is an id or root as Python holds it: 64 lower-case hexadecimal digits [EN-4]."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def check_id(value: object, what: str, refusal: Refusal) -> None:
+    """Refuse what is not an id [EN-4]."""
+    if not is_id(value):
+        raise refusal(f"{what} is {shown(value)}, not 32 bytes in 64 lower-case hexadecimal digits [EN-4]")
+
+
+def id_from_bytes(value: object, what: str, refusal: Refusal) -> str:
+    """The id that 32 bytes of an encoding stand for [EN-4]."""
+    if not isinstance(value, bytes) or len(value) != 32:
+        raise refusal(f"{what} is {shown(value)}, not 32 bytes [EN-4]")
+    return value.hex()
+
+
+def check_integer(value: object, bound: int, what: str, refusal: Refusal) -> None:
+    """Refuse what is not an integer in [0, bound). A boolean is no integer."""
+    if type(value) is not int or not 0 <= value < bound:
+        raise refusal(f"{what} is {shown(value)}, not an integer in [0, 2^{bound.bit_length() - 1})")
+
+
+def check_text(value: object, sizes: range, what: str, refusal: Refusal) -> None:
+    """Refuse what is not a string whose number of UTF-8 bytes lies in `sizes`."""
+    if not isinstance(value, str):
+        raise refusal(f"{what} is {shown(value)}, not a string")
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise refusal(f"{what} {shown(value)} has a lone surrogate and is not UTF-8 [EN-1]") from None
+    if size not in sizes:
+        raise refusal(f"{what} is {size} bytes long, not {sizes.start} to {sizes.stop - 1}")
+
+
+def map_with_keys(
+    value: object, required: Set[str], what: str, refusal: Refusal, *, optional: Set[str] = frozenset()
+) -> dict[str, Any]:
+    """The map, when it has every required key and no key that is neither required nor optional."""
+    if not isinstance(value, dict):
+        raise refusal(f"{what} is {shown(value)}, not a map")
+    if missing := sorted(required - value.keys()):
+        raise refusal(f"{what} lacks the key {shown(missing[0])}")
+    if unknown := sorted(value.keys() - required - optional):
+        raise refusal(f"{what} has the unknown key {shown(unknown[0])}")
+    return value
+
+
+def shown(value: object) -> str:
+    """A value for a one-line message, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -1,0 +1,109 @@
+"""What a workspace is: base, recipe and name, fixed for ever; and the id of what it merges to.
+
+A genesis holds no nonce, time or path: equal arguments give one workspace on every machine [OS-1].
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Final
+
+from mergealgebra.crdt.fields import check_id, check_text, id_from_bytes, map_with_keys, shown
+from mergealgebra.encoding import decode, encode, hash_id
+from mergealgebra.errors import WorkspaceError
+
+SPEC: Final = 1
+#: Who may write: in an open workspace everyone who can reach it [OS-8].
+POLICIES: Final = ("open",)
+
+_KEYS: Final = frozenset({"base", "name", "policy", "recipe", "spec"})
+_NAME_BYTES: Final = range(257)
+
+
+@dataclass(frozen=True)
+class Genesis:
+    """The fixed part of a workspace [OS-1].
+
+    base: root of the base model. name: at most 256 bytes, no control characters. recipe: the map of RC-4, kept
+    read-only; here it is only strings, recipe.py knows what they mean. policy: one of POLICIES.
+    Raises WorkspaceError.
+    """
+
+    base: str
+    name: str
+    recipe: Mapping[str, str] = field(hash=False)
+    policy: str = "open"
+
+    def __post_init__(self) -> None:
+        check_id(self.base, "the genesis' base", WorkspaceError)
+        check_text(self.name, _NAME_BYTES, "the workspace's name", WorkspaceError)
+        if any(unicodedata.category(character) == "Cc" for character in self.name):
+            raise WorkspaceError(f"the workspace's name {shown(self.name)} has a control character [OS-1]")
+        if self.policy not in POLICIES:
+            raise WorkspaceError(f"the genesis' policy is {shown(self.policy)}, not {' or '.join(POLICIES)} [OS-1]")
+        object.__setattr__(self, "recipe", _read_only_strings(self.recipe))
+
+    @cached_property
+    def workspace_id(self) -> str:
+        """The hash of the genesis [OS-1]."""
+        return hash_id("genesis", self.encode())
+
+    @cached_property
+    def recipe_id(self) -> str:
+        """The hash of the recipe's map [RC-5]."""
+        return hash_id("recipe", encode(dict(self.recipe)))
+
+    def encode(self) -> bytes:
+        """The canonical bytes of the genesis [OS-1]."""
+        return encode(
+            {
+                "base": bytes.fromhex(self.base),
+                "name": self.name,
+                "policy": self.policy,
+                "recipe": dict(self.recipe),
+                "spec": SPEC,
+            }
+        )
+
+    @classmethod
+    def decode(cls, data: bytes) -> Genesis:
+        """The genesis that these bytes are, and nothing else is [OS-1].
+
+        Raises EncodingError for bytes that are not canonical, WorkspaceError for any other fault.
+        """
+        fields: dict[str, Any] = map_with_keys(decode(data), _KEYS, "the genesis", WorkspaceError)
+        if type(fields["spec"]) is not int or fields["spec"] != SPEC:
+            raise WorkspaceError(f"the genesis names spec {shown(fields['spec'])}, this version knows {SPEC} [OS-1]")
+        return cls(
+            base=id_from_bytes(fields["base"], "the genesis' base", WorkspaceError),
+            name=fields["name"],
+            recipe=fields["recipe"],
+            policy=fields["policy"],
+        )
+
+
+def merge_id(base: str, recipe_id: str, contributions: Iterable[str]) -> str:
+    """The id of what a base, a recipe and a set of contributions merge to [MG-10].
+
+    Replicas compare it before they move a tensor. The ids may come in any order, each once.
+    """
+    merge = {
+        "base": bytes.fromhex(base),
+        "contributions": [bytes.fromhex(contribution) for contribution in sorted(contributions)],
+        "recipe": bytes.fromhex(recipe_id),
+        "spec": SPEC,
+    }
+    return hash_id("merge", encode(merge))
+
+
+def _read_only_strings(recipe: object) -> Mapping[str, str]:
+    if not isinstance(recipe, Mapping):
+        raise WorkspaceError(f"the genesis' recipe is {shown(recipe)}, not a map [OS-1]")
+    for key, value in recipe.items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise WorkspaceError(f"the recipe's entry {shown(key)}: {shown(value)} is not a string to a string [RC-4]")
+    return MappingProxyType(dict(recipe))

@@ -1,0 +1,146 @@
+"""Canonical bytes and what is hashed from them: MessagePack subset, domain-separated ids, Merkle trees.
+
+One value has one encoding, and equal things have equal ids on every machine [EN-1 to EN-8].
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgpack
+
+from mergealgebra.errors import EncodingError
+
+#: Bytes in one leaf of a tensor's Merkle tree [EN-6].
+LEAF_BYTES: Final = 1 << 20
+MAX_DEPTH: Final = 8
+MAX_BYTES: Final = 1 << 20
+
+
+def encode(value: object) -> bytes:
+    """Encode a value canonically [EN-1, EN-2].
+
+    value: None, bool, int in [-2^63, 2^64), str, bytes, list or tuple, or a mapping with str keys.
+    Raises EncodingError for anything else, floats included.
+    """
+    try:
+        return bytes(msgpack.packb(_canonical(value, 0), use_bin_type=True, strict_types=True))
+    except (OverflowError, UnicodeEncodeError, ValueError) as error:
+        raise EncodingError(f"a value has no canonical encoding: {error}") from None
+
+
+def decode(data: bytes, *, max_bytes: int = MAX_BYTES) -> Any:
+    """Decode canonical bytes, and nothing else: what is decoded must encode back to `data` [EN-3].
+
+    Raises EncodingError when the bytes are too many, too deep, malformed or not canonical.
+    """
+    if len(data) > max_bytes:
+        raise EncodingError(f"{len(data)} bytes where at most {max_bytes} are allowed")
+    try:
+        value = msgpack.unpackb(data, raw=False, strict_map_key=True, ext_hook=_refuse_extension)
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise EncodingError(f"not MessagePack: {str(error) or type(error).__name__}") from None
+    if encode(value) != data:
+        raise EncodingError("not canonical: decoding and encoding again gives other bytes")
+    return value
+
+
+def hash_id(domain: str, data: bytes) -> str:
+    """The id of `data` in a domain: SHA-256 of the domain string, a zero byte, and the data [EN-4].
+
+    Returns 64 lower-case hexadecimal digits. The order of ids as bytes is the order of these strings.
+    """
+    return hashlib.sha256(b"mergealgebra/1/" + domain.encode() + b"\x00" + data).hexdigest()
+
+
+def merkle_root(leaves: Iterable[bytes]) -> bytes:
+    """The tree hash of RFC 6962, section 2.1, over the leaves [EN-5]. Returns 32 bytes."""
+    tree = _Tree()
+    for leaf in leaves:
+        tree.append(hashlib.sha256(b"\x00" + leaf).digest())
+    return tree.root()
+
+
+class TensorHasher:
+    """A tensor's root from its bytes, fed in pieces of any size [EN-6]."""
+
+    def __init__(self) -> None:
+        self._tree = _Tree()
+        self._leaf = hashlib.sha256(b"\x00")
+        self._filled = 0
+
+    def update(self, data: bytes | memoryview) -> None:
+        """Take the next bytes of the tensor, little-endian and in C order."""
+        rest = memoryview(data).cast("B")
+        while len(rest):
+            piece = rest[: LEAF_BYTES - self._filled]
+            self._leaf.update(piece)
+            self._filled += len(piece)
+            rest = rest[len(piece) :]
+            if self._filled == LEAF_BYTES:
+                self._close_leaf()
+
+    def root(self) -> str:
+        """The root of all bytes taken; call once, at the end."""
+        if self._filled:
+            self._close_leaf()
+        return hash_id("tensor", self._tree.root())
+
+    def _close_leaf(self) -> None:
+        self._tree.append(self._leaf.digest())
+        self._leaf = hashlib.sha256(b"\x00")
+        self._filled = 0
+
+
+def model_root(records: Iterable[tuple[str, str, tuple[int, ...], str]]) -> str:
+    """The root of a set of tensors, in any files and any order [EN-7].
+
+    records: (name, dtype as safetensors writes it, shape, tensor root) of each tensor; names are unique.
+    """
+    ordered = sorted(records, key=lambda record: record[0].encode())
+    leaves = (encode([name, dtype, list(shape), bytes.fromhex(root)]) for name, dtype, shape, root in ordered)
+    return hash_id("model", merkle_root(leaves))
+
+
+class _Tree:
+    """Roots of the perfect subtrees so far, largest first: RFC 6962 in one pass."""
+
+    def __init__(self) -> None:
+        self._roots: list[tuple[int, bytes]] = []
+
+    def append(self, leaf: bytes) -> None:
+        size = 1
+        while self._roots and self._roots[-1][0] == size:
+            leaf = _node(self._roots.pop()[1], leaf)
+            size *= 2
+        self._roots.append((size, leaf))
+
+    def root(self) -> bytes:
+        if not self._roots:
+            return hashlib.sha256(b"").digest()
+        root = self._roots[-1][1]
+        for _, left in reversed(self._roots[:-1]):
+            root = _node(left, root)
+        return root
+
+
+def _node(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def _canonical(value: object, depth: int) -> object:
+    if depth > MAX_DEPTH:
+        raise EncodingError(f"nested deeper than {MAX_DEPTH}")
+    if value is None or isinstance(value, (bool, int, str, bytes)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_canonical(item, depth + 1) for item in value]
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: _canonical(value[key], depth + 1) for key in sorted(value, key=str.encode)}
+    raise EncodingError(f"a {type(value).__name__} has no canonical encoding")
+
+
+def _refuse_extension(code: int, _: bytes) -> object:
+    raise EncodingError(f"MessagePack extension type {code}")

@@ -1,0 +1,134 @@
+"""`merge`: the whole path on arrays in memory, NumPy or torch, for notebooks, tests and other programs [MG-12]."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from mergealgebra.algebra import decimals
+from mergealgebra.algebra.arrays import Array
+from mergealgebra.engine.backends import BACKENDS, Backend, Host, backend, torch_on
+from mergealgebra.engine.plan import Contribution, make_plan
+from mergealgebra.engine.run import Tally, run
+from mergealgebra.errors import BackendError, CoefficientError
+from mergealgebra.recipe import Recipe
+from mergealgebra.tensors.dtypes import DTYPES, bits, is_torch, name_of
+
+
+class Merged(dict[str, Array]):
+    """A merged model: name -> array, of the base's kind and dtypes.
+
+    backend: the one that computed it. kept: how many elements of each task vector trim kept.
+    uncertified: how many coordinates needed integers to sum them exactly [EX-3].
+    """
+
+    backend: str
+    kept: tuple[int, ...]
+    uncertified: int
+
+
+def merge(
+    base: Mapping[str, Array],
+    task_vectors: Sequence[Mapping[str, Array]],
+    recipe: Recipe,
+    coefficients: Sequence[str] | None = None,
+    backend: str = "numpy",
+    *,
+    threads: int | None = None,
+    block: int | None = None,
+) -> Merged:
+    """Merge task vectors into a base. Equal arguments give equal bits, in any order, on any backend [MG-8].
+
+    base: name -> array, NumPy (ml_dtypes for bfloat16) or torch. task_vectors: mappings from some of the
+    names to float arrays of the same shapes; every entry of the list counts [MG-12]. coefficients: a decimal
+    string for each, all "1" when left out. backend: numpy, torch, torch-cuda or auto (the arrays' own).
+    threads, block: how it is computed, never what. Nothing that is passed in changes.
+
+    Raises MergeAlgebraError; NonFinite names task vector, tensor and index.
+
+    >>> import numpy as np, mergealgebra as ma
+    >>> base = {"w": np.zeros(5, np.float32)}
+    >>> taus = [{"w": np.float32([1, -2, 2, 1, 3])}]
+    >>> ma.merge(base, taus, ma.Ties(density="0.2"))["w"].tolist()
+    [0.0, 0.0, 0.0, 0.0, 3.0]
+    """
+    source = _Arrays(base, "the base")
+    chosen = _choose(backend, source)
+    texts = ["1"] * len(task_vectors) if coefficients is None else list(coefficients)
+    if len(texts) != len(task_vectors):
+        raise CoefficientError(f"{len(texts)} coefficients for {len(task_vectors)} task vectors; give one for each")
+    contributions = [
+        _contribution(i, task_vector, text)
+        for i, (task_vector, text) in enumerate(zip(task_vectors, texts, strict=True))
+    ]
+    plan = make_plan(source, contributions, recipe, chosen, threads=threads, block=block)
+    hosts = {name: np.empty(r.size, DTYPES[r.dtype].numpy) for name, r in source.records.items()}
+    tally = Tally([0] * len(contributions))
+    for piece in run(plan, tally):
+        hosts[piece.block.name][piece.block.start : piece.block.stop] = piece.data
+    merged = Merged({name: _like(base[name], host) for name, host in hosts.items()})
+    merged.backend, merged.kept, merged.uncertified = chosen.name, tuple(tally.kept), tally.uncertified
+    return merged
+
+
+@dataclass(frozen=True)
+class _ArrayRecord:
+    dtype: str
+    shape: tuple[int, ...]
+    size: int
+
+
+class _Arrays:
+    """Arrays in memory as a source of tensors."""
+
+    def __init__(self, arrays: Mapping[str, Array], what: str) -> None:
+        self._flat: dict[str, Host] = {}
+        records: dict[str, Any] = {}
+        self.devices = set()
+        for name in sorted(arrays, key=str.encode):
+            array = arrays[name]
+            dtype = name_of(array, f"{what}: tensor {name!r}")
+            self._flat[name] = _host(array, dtype)
+            records[name] = _ArrayRecord(dtype, tuple(array.shape), self._flat[name].size)
+            self.devices.add(str(array.device) if is_torch(array) else "numpy")
+        self.records: Mapping[str, Any] = MappingProxyType(records)
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> Host:
+        return self._flat[name][start:stop]
+
+
+def _contribution(place: int, task_vector: Mapping[str, Array], text: str) -> Contribution:
+    label = f"task vector {place}"
+    source = _Arrays(task_vector, label)
+    coefficient = decimals.fp32(text, f"{label}: coefficient")
+    return Contribution(label, "task_vector", coefficient, source, frozenset(source.records))
+
+
+def _choose(name: str, base: _Arrays) -> Backend:
+    """The backend asked for; "auto" and "torch" compute where the base's torch tensors are."""
+    devices = base.devices - {"numpy"}
+    if len(base.devices) > 1:
+        raise BackendError(f"the base mixes arrays of {', '.join(sorted(base.devices))}; move them to one place")
+    if name in ("auto", "torch") and name in BACKENDS and devices:
+        return torch_on(devices.pop())
+    return backend(name)
+
+
+def _host(array: Array, dtype: str) -> Host:
+    """The elements as a flat NumPy array, not copied if that can be."""
+    if is_torch(array):
+        return np.asarray(bits(array.detach().cpu().contiguous().reshape(-1)).numpy()).view(DTYPES[dtype].numpy)
+    return np.ascontiguousarray(array).reshape(-1).astype(DTYPES[dtype].numpy, copy=False)
+
+
+def _like(model: Array, host: Host) -> Array:
+    """A host array as the kind of array that the caller gave, with its shape and device."""
+    if not is_torch(model):
+        return host.reshape(model.shape)
+    if name_of(model) == "BOOL":
+        return torch_on("cpu").load(host.view(np.uint8)).bool().reshape(model.shape).to(model.device)
+    return torch_on(model.device).load(host).reshape(model.shape)

@@ -1,0 +1,138 @@
+"""Every way in which mergealgebra refuses: one root class, one class per broken rule.
+
+A message is one line. It names the file, tensor or contribution and the index, says what was found and
+what was expected, and ends with what to do.
+"""
+
+from __future__ import annotations
+
+
+class MergeAlgebraError(Exception):
+    """The root of every error that mergealgebra raises on purpose."""
+
+
+# Encodings and recipes
+
+
+class EncodingError(MergeAlgebraError):
+    """Bytes are not the canonical encoding of any value, or a value has none [EN-1]."""
+
+
+class DecimalError(MergeAlgebraError):
+    """A density, lambda or coefficient is not an ASCII decimal in range [RC-1]."""
+
+
+class RecipeError(MergeAlgebraError):
+    """A recipe or a configuration file has an unknown, missing, duplicate or impossible entry."""
+
+
+# Files and tensors
+
+
+class HeaderError(MergeAlgebraError):
+    """A safetensors header is truncated, too large, too deep or not the JSON it must be."""
+
+
+class DuplicateName(MergeAlgebraError):
+    """A name stands twice where it may stand once."""
+
+
+class LayoutError(MergeAlgebraError):
+    """Tensor data overlaps, leaves a hole, is too short, or is followed by more bytes."""
+
+
+class ShapeError(MergeAlgebraError):
+    """A shape is not a list of sizes, overflows, or does not fit its bytes or the base's shape."""
+
+
+class DtypeError(MergeAlgebraError):
+    """A dtype is unknown, unsupported, or cannot meet the one on the other side."""
+
+
+class CheckpointError(MergeAlgebraError):
+    """A path is not a checkpoint that can be read: no file, a pickle, a damaged index."""
+
+
+class NamesError(MergeAlgebraError):
+    """A checkpoint has tensors that the base lacks, or lacks some that it has."""
+
+
+class IntegerTensorChanged(MergeAlgebraError):
+    """An integer or bool tensor differs from the base's."""
+
+
+# Numbers
+
+
+class NonFinite(MergeAlgebraError):
+    """A NaN or an infinity stands where a finite number must."""
+
+
+class Overflow(NonFinite):
+    """A scaled element, a merged task vector or a result is beyond the range of its dtype [TI-6, MG-5]."""
+
+
+class CoefficientError(MergeAlgebraError):
+    """A coefficient is zero, not finite, or negative where the method needs a positive one."""
+
+
+class AggregateError(MergeAlgebraError):
+    """Two partial aggregates overlap, differ in their parameters, or one is damaged."""
+
+
+class BackendError(MergeAlgebraError):
+    """A backend is unknown or not installed, or arrays of different kinds were mixed."""
+
+
+class SubnormalsFlushed(MergeAlgebraError):
+    """This process or thread reads subnormal numbers as zero, so its bits would differ."""
+
+
+# Contributions, operations, workspaces
+
+
+class BaseMismatch(MergeAlgebraError):
+    """A checkpoint is not the base that the contribution or the workspace names."""
+
+
+class OperationError(MergeAlgebraError):
+    """An operation is malformed, damaged, or of a kind that this workspace does not take."""
+
+
+class WrongWorkspace(MergeAlgebraError):
+    """An operation, a state or a peer belongs to another workspace."""
+
+
+class WorkspaceError(MergeAlgebraError):
+    """A folder is not a workspace, is one already, or its own files are damaged."""
+
+
+class UnknownContribution(MergeAlgebraError):
+    """An id or prefix names no visible contribution, or more than one."""
+
+
+class NothingVisible(MergeAlgebraError):
+    """There is nothing to merge: no contribution is visible."""
+
+
+class BlobMissing(MergeAlgebraError):
+    """The tensors of a visible contribution are not here."""
+
+
+class BlobDamaged(MergeAlgebraError):
+    """Stored tensors are not the bytes that their name promises."""
+
+
+# Results and the machine
+
+
+class OutputError(MergeAlgebraError):
+    """The output cannot be written: it exists, its folder is read-only, or the disk is too small."""
+
+
+class LockError(MergeAlgebraError):
+    """A merge.lock is missing, malformed, or contradicts itself."""
+
+
+class VerificationFailed(MergeAlgebraError):
+    """A model folder is not the model that its lock, or the workspace, says it is."""

@@ -1,0 +1,148 @@
+"""Recipes: which method merges, and how, as frozen data with an id [RC-4, RC-5].
+
+`REDUCERS` is the registry that joins each method's name to its equations in `algebra/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from mergealgebra.algebra import decimals, mean, task_arithmetic, ties
+from mergealgebra.algebra.reducer import Reducer
+from mergealgebra.encoding import encode, hash_id
+from mergealgebra.errors import RecipeError
+
+Scope = Literal["model", "tensor"]
+Boundary = Literal["keep_all", "lowest_index"]
+
+
+@dataclass(frozen=True)
+class Trim:
+    """How a recipe trims: the exact density, over which groups, and what happens to ties [TI-2 to TI-5]."""
+
+    density: Fraction
+    scope: Scope
+    boundary: Boundary
+
+
+class Recipe(BaseModel):
+    """What all recipes share. Equal recipes have equal ids. Raises RecipeError or DecimalError."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+    method: ClassVar[str]
+
+    lambda_: str = Field(default="1", alias="lambda")
+
+    def __init__(self, **entries: Any) -> None:
+        try:
+            super().__init__(**entries)
+        except ValidationError as error:
+            raise RecipeError(_in_one_line(self.method, error)) from None
+
+    @field_validator("lambda_", mode="before")
+    @classmethod
+    def _canonical_lambda(cls, text: object) -> str:
+        decimals.fp32(text, "lambda")
+        return decimals.canonical_decimal(text, "lambda")
+
+    @property
+    def lambda32(self) -> float:
+        """lambda as an fp32 number [MG-1]."""
+        return decimals.fp32(self.lambda_, "lambda")
+
+    @property
+    def reducer(self) -> Reducer:
+        """The equations of the method."""
+        return REDUCERS[self.method]
+
+    @property
+    def trim(self) -> Trim | None:
+        """How task vectors are trimmed; None when they are not."""
+        return None
+
+    @property
+    def negative_coefficients(self) -> bool:
+        """Whether the method takes negative coefficients [RC-6]."""
+        return False
+
+    def to_map(self) -> dict[str, str]:
+        """The recipe as a map with every default filled in [RC-4]."""
+        return {"method": self.method, **self.model_dump(by_alias=True)}
+
+    @property
+    def id(self) -> str:
+        """The recipe's id [RC-5]."""
+        return hash_id("recipe", encode(self.to_map()))
+
+
+class Ties(Recipe):
+    """TIES-Merging: trim to the density, elect signs, average what agrees (Yadav et al., 2023) [TI-1 to TI-8].
+
+    >>> Ties(density="0.20").to_map()["density"]
+    '0.2'
+    """
+
+    method: ClassVar[str] = "ties"
+    density: str = "1"
+    scope: Scope = "model"
+    boundary: Boundary = "keep_all"
+
+    @field_validator("density", mode="before")
+    @classmethod
+    def _canonical_density(cls, text: object) -> str:
+        decimals.exact_density(text)
+        return decimals.canonical_decimal(text, "density")
+
+    @property
+    def trim(self) -> Trim | None:
+        return Trim(Fraction(self.density), self.scope, self.boundary)
+
+
+class Mean(Recipe):
+    """The weighted mean of the models [ME-1]."""
+
+    method: ClassVar[str] = "mean"
+
+
+class TaskArithmetic(Recipe):
+    """The weighted sum of the task vectors; negative coefficients forget (Ilharco et al., 2023) [TA-1]."""
+
+    method: ClassVar[str] = "task_arithmetic"
+
+    @property
+    def negative_coefficients(self) -> bool:
+        return True
+
+
+REDUCERS: Final[Mapping[str, Reducer]] = MappingProxyType(
+    {"ties": ties, "mean": mean, "task_arithmetic": task_arithmetic}
+)
+RECIPES: Final[Mapping[str, type[Recipe]]] = MappingProxyType(
+    {recipe.method: recipe for recipe in (Ties, Mean, TaskArithmetic)}
+)
+
+
+def recipe_from_map(entries: Mapping[str, object]) -> Recipe:
+    """The recipe that a map describes, defaults left out or not [RC-4]. Raises RecipeError or DecimalError."""
+    method = entries.get("method")
+    if not isinstance(method, str) or method not in RECIPES:
+        found = "is missing" if method is None else f"{method!r} is unknown"
+        raise RecipeError(f"method: {found}; expected one of {', '.join(RECIPES)}")
+    for key in entries:
+        if key == "lambda_":
+            raise RecipeError(f"{method}: 'lambda_' is not a key of a recipe file; write 'lambda'")
+    return RECIPES[method](**{key: value for key, value in entries.items() if key != "method"})
+
+
+def _in_one_line(method: str, error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        return f"{method}: unknown key {key!r}; remove it"
+    return f"{method}: {key}: {first['msg'].lower()}, not {first['input']!r}"

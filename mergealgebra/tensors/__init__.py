@@ -1,0 +1,1 @@
+"""Tensors at the edge: dtypes, safetensors files, and the checkpoints made of them."""

@@ -1,0 +1,135 @@
+"""A checkpoint on disk: opened by its headers alone, read block by block [EN-15, EN-16].
+
+Tensors are read into fresh memory and never mapped: a file that shrinks under a map kills the process.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Self
+
+import numpy as np
+
+from mergealgebra.encoding import LEAF_BYTES, TensorHasher, model_root
+from mergealgebra.errors import CheckpointError, NamesError, ShapeError
+from mergealgebra.tensors.dtypes import DTYPES
+from mergealgebra.tensors.files import as_path, place, shown
+from mergealgebra.tensors.folder import read_model
+from mergealgebra.tensors.safetensors_file import TensorRecord
+
+
+class Checkpoint:
+    """The tensors of one model on disk, in name order; a context manager.
+
+    path: as the user gave it. folder: the same, or None for a single file. records: where each tensor lies.
+    Threads may read at the same time. Each file is opened at its first read and once; `close`, leaving the
+    context or losing the last reference closes them.
+    """
+
+    def __init__(self, path: Path, records: Mapping[str, TensorRecord]) -> None:
+        self.path = path
+        self.folder = path if path.is_dir() else None
+        self.records: Mapping[str, TensorRecord] = MappingProxyType(dict(records))
+        self._opening = threading.Lock()
+        self._descriptors: dict[Path, int] = {}
+        self._finalizer = weakref.finalize(self, _close_all, self._descriptors)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Self:
+        """Open a safetensors file or a model folder, every header checked [EN-9 to EN-16].
+
+        Raises CheckpointError when it is neither, and as `read_header` does.
+        """
+        path = as_path(path)
+        return cls(path, read_model(path))
+
+    def close(self) -> None:
+        """Close the files; reading afterwards raises CheckpointError. Closing twice is no error."""
+        with self._opening:
+            self._finalizer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def float_names(self) -> tuple[str, ...]:
+        """The names of the tensors of float dtypes, in name order [EN-12]."""
+        return tuple(name for name, record in self.records.items() if DTYPES[record.dtype].is_float)
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> np.ndarray[Any, Any]:
+        """The elements [start, stop) of a tensor in C order: a new 1-D array in the storage dtype.
+
+        Raises NamesError for an unknown name, ShapeError for a range that is not in the tensor, and
+        CheckpointError when the file cannot be read or has become shorter.
+        """
+        record = self._record(name)
+        stop = record.size if stop is None else stop
+        if not 0 <= start <= stop <= record.size:
+            raise ShapeError(
+                f"{place(record.path, name)} has {record.size} elements, and [{start}, {stop}) is no range of them"
+            )
+        dtype = DTYPES[record.dtype]
+        array = np.empty(stop - start, dtype.numpy)
+        self._fill(array.view(np.uint8).data, record, start * dtype.itemsize)
+        return array
+
+    def tensor_root(self, name: str) -> str:
+        """The root of one tensor, from its bytes as they are now [EN-6]. Raises as `read` does."""
+        record = self._record(name)
+        hasher = TensorHasher()
+        buffer = memoryview(bytearray(min(LEAF_BYTES, record.nbytes)))
+        for begin in range(0, record.nbytes, LEAF_BYTES):
+            leaf = buffer[: record.nbytes - begin]
+            self._fill(leaf, record, begin)
+            hasher.update(leaf)
+        return hasher.root()
+
+    def roots(self, threads: int = 1) -> dict[str, str]:
+        """The root of each tensor, in name order, by so many threads [EN-6]. Raises as `read` does."""
+        with ThreadPoolExecutor(threads) as pool:
+            return dict(zip(self.records, pool.map(self.tensor_root, self.records), strict=True))
+
+    def root(self, threads: int = 1) -> str:
+        """The model's root: equal for one file and for many shards [EN-7, EN-8]. Raises as `read` does."""
+        roots = self.roots(threads)
+        return model_root((r.name, r.dtype, r.shape, roots[r.name]) for r in self.records.values())
+
+    def _record(self, name: str) -> TensorRecord:
+        if name not in self.records:
+            raise NamesError(f"{place(self.path)} has no tensor {shown(name)}")
+        return self.records[name]
+
+    def _fill(self, buffer: memoryview, record: TensorRecord, begin: int) -> None:
+        """Read the bytes of a tensor from `begin` on, as many as the buffer holds."""
+        where = place(record.path, record.name)
+        filled = 0
+        try:
+            descriptor = self._descriptor(record.path)
+            while filled < len(buffer):
+                count = os.preadv(descriptor, [buffer[filled:]], record.offset + begin + filled)
+                if not count:
+                    raise CheckpointError(f"{where}: the file became shorter after it was opened; get it again")
+                filled += count
+        except OSError as error:
+            raise CheckpointError(f"{where} cannot be read: {error.strerror}; check the file") from error
+
+    def _descriptor(self, path: Path) -> int:
+        with self._opening:
+            if not self._finalizer.alive:
+                raise CheckpointError(f"{place(self.path)} is closed: open it again")
+            if path not in self._descriptors:
+                self._descriptors[path] = os.open(path, os.O_RDONLY)
+            return self._descriptors[path]
+
+
+def _close_all(descriptors: dict[Path, int]) -> None:
+    while descriptors:
+        os.close(descriptors.popitem()[1])

@@ -1,0 +1,145 @@
+"""The dtypes that a checkpoint may hold, and the exact or once-rounded way into fp32 and back [EN-12].
+
+The algebra sees fp32 and fp64 only; every other dtype is widened on the way in and narrowed on the way out.
+Arrays are NumPy's or torch's, and torch is never imported: an array that is torch's has imported it already.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any, Final
+
+import ml_dtypes
+import numpy as np
+
+from mergealgebra.algebra.arrays import Array
+from mergealgebra.errors import DtypeError
+
+
+@dataclass(frozen=True)
+class Dtype:
+    """A supported dtype: the name safetensors gives it, bytes per element, and NumPy's little-endian dtype."""
+
+    name: str
+    itemsize: int
+    is_float: bool
+    numpy: np.dtype[Any]
+
+
+def _dtype(name: str, numpy: Any, is_float: bool = False) -> Dtype:
+    dtype = np.dtype(numpy).newbyteorder("<")
+    return Dtype(name, dtype.itemsize, is_float, dtype)
+
+
+#: The supported dtypes by the name that safetensors writes [EN-12].
+DTYPES: Final = {
+    dtype.name: dtype
+    for dtype in (
+        _dtype("F64", np.float64, is_float=True),
+        _dtype("F32", np.float32, is_float=True),
+        _dtype("BF16", ml_dtypes.bfloat16, is_float=True),
+        _dtype("F16", np.float16, is_float=True),
+        _dtype("BOOL", np.bool_),
+        _dtype("U8", np.uint8),
+        _dtype("I8", np.int8),
+        _dtype("U16", np.uint16),
+        _dtype("I16", np.int16),
+        _dtype("U32", np.uint32),
+        _dtype("I32", np.int32),
+        _dtype("U64", np.uint64),
+        _dtype("I64", np.int64),
+    )
+}
+
+#: What the safetensors format knows beyond them.
+UNSUPPORTED: Final = frozenset(
+    ("F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "F6_E2M3", "F6_E3M2", "F4", "C64")
+)
+
+#: NumPy and torch call their dtypes alike: "float32", "bfloat16", "bool".
+_BY_ARRAY_NAME: Final = {dtype.numpy.name: dtype.name for dtype in DTYPES.values()}
+
+#: Each step down rounds once; fp64 never steps past fp32, as both libraries round such casts twice [MG-3].
+_STEPS_DOWN: Final = {("F64", "F64"), ("F32", "F32"), ("F32", "BF16"), ("F32", "F16")}
+
+
+def lookup(name: str, where: str) -> Dtype:
+    """The dtype that safetensors calls `name` [EN-12].
+
+    where: the file and tensor, for the message. Raises DtypeError when it is unsupported or unknown.
+    """
+    if name in DTYPES:
+        return DTYPES[name]
+    if name in UNSUPPORTED:
+        raise DtypeError(f"{where}: dtype {name} is not supported; convert the tensor to one of {', '.join(DTYPES)}")
+    raise DtypeError(f"{where}: {name[:40]!r} is not a dtype; expected one of {', '.join(DTYPES)}")
+
+
+def name_of(array: Array, where: str = "an array") -> str:
+    """The name that safetensors gives the dtype of a NumPy array or torch tensor [EN-12].
+
+    Byte order is not part of it. Raises DtypeError for any other dtype, and for what is not an array.
+    """
+    array_name = _array_name(array)
+    if array_name not in _BY_ARRAY_NAME:
+        raise DtypeError(f"{where}: {array_name} is not supported; convert it to one of {', '.join(_BY_ARRAY_NAME)}")
+    return _BY_ARRAY_NAME[array_name]
+
+
+def widen(array: Array) -> Array:
+    """A float array for the algebra, exact: F32, BF16 and F16 become fp32, F64 stays fp64.
+
+    Subnormals keep their value and NaN stays NaN. The result may be the input itself; it has the input's
+    shape and kind. Raises DtypeError for integers and booleans.
+    """
+    name = name_of(array)
+    if not DTYPES[name].is_float:
+        raise DtypeError(f"an array of dtype {name} where floats are expected: only float tensors are merged")
+    return _cast(array, "F64" if name == "F64" else "F32")
+
+
+def narrow(array: Array, name: str) -> Array:
+    """An fp32 or fp64 result in its storage dtype, rounded once to nearest even [MG-3].
+
+    fp32 narrows to F32, BF16 or F16, and overflow gives infinities; fp64 to F64 only: whoever wants less
+    rounds to fp32 first. The result may be the input itself. Raises DtypeError for any other pair.
+    """
+    if (name_of(array), name) not in _STEPS_DOWN:
+        raise DtypeError(f"{name_of(array)} to {name} is not one rounding step: round to fp32 first")
+    return _cast(array, name)
+
+
+def bits(array: Array) -> Array:
+    """The bits of an array as integers of the same size: what tells -0 from 0, and NaN from NaN.
+
+    Shape stays, and so does the memory unless it is big-endian. NumPy gives unsigned integers; torch, which
+    can do little with those, signed ones, or uint8. Raises DtypeError for an unsupported dtype.
+    """
+    name = name_of(array)
+    size = DTYPES[name].itemsize
+    if not is_torch(array):
+        return _cast(array, name).view(f"<u{size}")
+    torch = sys.modules["torch"]
+    return array.view({1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[size])
+
+
+def _cast(array: Array, name: str) -> Array:
+    numpy = DTYPES[name].numpy
+    if is_torch(array):
+        return array.to(getattr(sys.modules["torch"], numpy.name))
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return array.astype(numpy, copy=False)
+
+
+def _array_name(array: Array) -> str:
+    if is_torch(array):
+        return str(array.dtype).removeprefix("torch.")
+    if isinstance(array, (np.ndarray, np.generic)):
+        return array.dtype.name
+    return f"a {type(array).__name__}"
+
+
+def is_torch(array: object) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(array, torch.Tensor)

@@ -1,0 +1,61 @@
+"""A case: its input, what a hand says it must give, and what the reference makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from generator.checks import CHECKS
+from generator.reference.refused import Refused
+
+Json = Any
+
+
+@dataclass(frozen=True)
+class Case:
+    """One conformance case.
+
+    says: the part of `expected` that was worked out by hand, or the name of the broken rule; the reference must
+    agree with it. None leaves the whole answer to the reference.
+    """
+
+    check: str
+    id: str
+    clauses: str
+    why: str
+    input: Json
+    says: Json = None
+
+    def answer(self) -> dict[str, Json]:
+        """{"expected": ...} or {"error": ...}, held against `says`."""
+        try:
+            result = {"expected": CHECKS[self.check](self.input)}
+        except Refused as refused:
+            result = {"error": refused.to_json()}
+        self.hold(result)
+        return result
+
+    def hold(self, result: dict[str, Json]) -> None:
+        found = result.get("expected")
+        if isinstance(self.says, str):
+            ok = result.get("error", {}).get("rule") == self.says
+        elif isinstance(self.says, dict) and "rule" in self.says:
+            ok = result.get("error") == self.says
+        else:
+            ok = found is not None and all(found[key] == said for key, said in (self.says or {}).items())
+        if not ok:
+            raise AssertionError(f"{self.id}: by hand {self.says}, by the reference {result}")
+
+    def to_json(self) -> dict[str, Json]:
+        fields = {"id": self.id, "check": self.check, "clauses": self.clauses.split(), "why": self.why}
+        return {**fields, "input": self.input, **self.answer()}
+
+
+def document(topic: str, cases: Sequence[Case]) -> dict[str, Json]:
+    """One JSON file; a double id is a mistake in a topic module."""
+    ids = [case.id for case in cases]
+    double = {i for i in ids if ids.count(i) > 1}
+    if double:
+        raise AssertionError(f"{topic}: ids that stand twice: {sorted(double)}")
+    return {"format": 1, "topic": topic, "cases": [case.to_json() for case in cases]}

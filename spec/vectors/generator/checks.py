@@ -1,0 +1,267 @@
+"""What each `check` of the vectors does with a case's input: README.md has the same table in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from generator.reference import canonical, checkpoints, contributions, decimals, hashes, operations
+from generator.reference import lock as locks
+from generator.reference.aggregates import aggregate, certificate
+from generator.reference.recipes import complete, read_recipe, recipe_id
+from generator.reference.reduction import trim
+from generator.reference.refused import Refused
+from generator.reference.safetensors import read_file, write_file
+from generator.reference.taskvectors import between, chosen, matches, of_stored
+from generator.reference.tensors import name_key, read_bytes, read_tensors, show_tensors
+
+Json = Any
+
+
+def decimal(x: Json) -> Json:
+    return {"canonical": decimals.canonical(x["text"]), "fp32": f"{decimals.fp32(x['text']):08x}"}
+
+
+def density(x: Json) -> Json:
+    decimals.density(x["text"])
+    return {"canonical": decimals.canonical(x["text"])}
+
+
+def coefficient(x: Json) -> Json:
+    bits = decimals.coefficient(x["text"], x["method"])
+    return {"canonical": decimals.canonical(x["text"]), "fp32": f"{bits:08x}"}
+
+
+def encode(x: Json) -> Json:
+    return {"encoding": canonical.encode(canonical.read_value(x["value"])).hex()}
+
+
+def encode_long(x: Json) -> Json:
+    """A value too long to print: its encoding by head, length and hash."""
+    encoding = canonical.encode(canonical.read_value(x["value"]))
+    return {
+        "head": encoding[:5].hex(),
+        "bytes": len(encoding),
+        "sha256": hashes.sha256(encoding).hexdigest(),
+    }
+
+
+def decode(x: Json) -> Json:
+    return {"value": canonical.show_value(canonical.decode(read_bytes(x["encoding"])))}
+
+
+def accept_encoding(x: Json) -> Json:
+    canonical.decode(read_bytes(x["encoding"]))
+    return {}
+
+
+def identify(x: Json) -> Json:
+    return {"id": hashes.H(x["domain"], read_bytes(x["bytes"])).hex()}
+
+
+def tree_hash(x: Json) -> Json:
+    return {"hash": hashes.tree_hash([read_bytes(leaf) for leaf in x["leaves"]]).hex()}
+
+
+def tensor_root(x: Json) -> Json:
+    return {"root": hashes.root_of_bytes(read_bytes(x["bytes"])).hex()}
+
+
+def model_root(x: Json) -> Json:
+    tensors = read_tensors(x["tensors"])
+    return {"name_order": sorted(tensors, key=name_key), "root": hashes.model_root(tensors).hex()}
+
+
+def read_safetensors(x: Json) -> Json:
+    return {"tensors": show_tensors(read_file(read_bytes(x["file"])))}
+
+
+def write_safetensors(x: Json) -> Json:
+    return {"file": write_file(read_tensors(x["tensors"])).hex()}
+
+
+def read_checkpoint(x: Json) -> Json:
+    tensors = checkpoints.read_folder({name: read_bytes(file) for name, file in x["files"].items()})
+    return {"tensors": show_tensors(tensors)}
+
+
+def shards(x: Json) -> Json:
+    return checkpoints.shards([(name, dtype, shape) for name, dtype, shape in x["tensors"]])
+
+
+def task_vector(x: Json) -> Json:
+    taus = between(read_tensors(x["base"]), read_tensors(x["finetuned"]), x.get("take", ()), x.get("leave", ()))
+    return {"tau": show_tensors(taus)}
+
+
+def stored_task_vector(x: Json) -> Json:
+    return {"tau": show_tensors(of_stored(read_tensors(x["base"]), read_tensors(x["stored"])))}
+
+
+def pattern(x: Json) -> Json:
+    return {"matches": [name for name in x["names"] if matches(x["pattern"], name)]}
+
+
+def trimmed(x: Json) -> Json:
+    tensors, count = trim(read_tensors(x["tau"]), read_recipe({"method": "ties"} | x["recipe"]))
+    return {"kept": count, "trimmed": show_tensors(tensors)}
+
+
+def merge(x: Json) -> Json:
+    """From contributions to the merged model [all of reduction.md]."""
+    outcome = contributions.merge_contributions(x)
+    result = {
+        "tensors": show_tensors(outcome.merged.tensors),
+        "kept": outcome.kept,
+        "uncertified": outcome.merged.uncertified,
+        "model_root": hashes.model_root(outcome.merged.tensors).hex(),
+    }
+    if x.get("in_memory"):
+        return result
+    return result | {
+        "contributions": [c.id.hex() for c in outcome.contributions],
+        "merge_id": outcome.merge_id.hex(),
+    }
+
+
+def recipe(x: Json) -> Json:
+    full = complete(x["recipe"])
+    return {"recipe": full, "encoding": canonical.encode(full).hex(), "id": recipe_id(full).hex()}
+
+
+def contribution(x: Json) -> Json:
+    """Manifest, id and blob of a contribution; patterns as in CT-8."""
+    base = read_tensors(x["base"])
+    held = chosen(read_tensors(x["tensors"]), x.get("take", ()), x.get("leave", ()))
+    if x["form"] == "finetuned":
+        between(base, held, x.get("take", ()), x.get("leave", ()))
+        held = {name: t for name, t in held.items() if t.is_float}
+    else:
+        of_stored(base, held)
+    if not held:
+        raise Refused("ContributionError")
+    c = decimals.coefficient(x["coefficient"], None)
+    manifest = contributions.manifest(hashes.model_root(base), x["form"], c, held)
+    encoding = canonical.encode(manifest)
+    return {
+        "manifest": canonical.show_value(manifest),
+        "encoding": encoding.hex(),
+        "id": contributions.contribution_id(manifest).hex(),
+        "blob": write_file(held).hex(),
+    }
+
+
+def manifest(x: Json) -> Json:
+    fields = contributions.check_manifest(canonical.read_value(x["manifest"]))
+    return {"id": contributions.contribution_id(fields).hex()}
+
+
+def blob(x: Json) -> Json:
+    return {"tensors": show_tensors(contributions.check_blob(bytes.fromhex(x["root"]), read_bytes(x["file"])))}
+
+
+def genesis(x: Json) -> Json:
+    encoding = operations.make_genesis(bytes.fromhex(x["base"]), x["name"], x["recipe"])
+    return {"encoding": encoding.hex(), "workspace": operations.workspace_id(encoding).hex()}
+
+
+def read_genesis(x: Json) -> Json:
+    encoding = read_bytes(x["genesis"])
+    operations.read_genesis(encoding)
+    return {"workspace": operations.workspace_id(encoding).hex()}
+
+
+def operation(x: Json) -> Json:
+    encoding = canonical.encode({"body": canonical.read_value(x["body"])})
+    operations.read_operation(bytes.fromhex(x["workspace"]), encoding)
+    return {"encoding": encoding.hex(), "id": operations.operation_id(encoding).hex()}
+
+
+def read_operation(x: Json) -> Json:
+    encoding = read_bytes(x["operation"])
+    operations.read_operation(bytes.fromhex(x["workspace"]), encoding)
+    return {"id": operations.operation_id(encoding).hex()}
+
+
+def read_state(x: Json) -> operations.State:
+    return operations.read_state(bytes.fromhex(x["genesis"]), [bytes.fromhex(op) for op in x["operations"]])
+
+
+def hexes(ids: Any) -> list[str]:
+    return [i.hex() for i in ids]
+
+
+def state(x: Json) -> Json:
+    found = read_state(x)
+    return {
+        "visible": hexes(operations.visible(found)),
+        "merge_id": operations.state_merge_id(found).hex(),
+        "contradicted_merge_ids": hexes(operations.contradictions(found)),
+        "shared_tensors": hexes(operations.shared_tensors(found)),
+    }
+
+
+def retract(x: Json) -> Json:
+    return {"operations": hexes(operations.retract(read_state(x), bytes.fromhex(x["contribution"])))}
+
+
+def join(x: Json) -> Json:
+    """The union of two states of one workspace [OS-7]."""
+    left, right = read_state(x["left"]), read_state(x["right"])
+    if left.genesis != right.genesis:
+        raise Refused("WrongWorkspace")
+    union = operations.State(left.genesis, left.operations | right.operations)
+    return {"operations": hexes(sorted(union.operations)), "visible": hexes(operations.visible(union))}
+
+
+def lock(x: Json) -> Json:
+    return {"lock": locks.make_lock(x)}
+
+
+def verify_lock(x: Json) -> Json:
+    locks.check_lock(x["lock"])
+    return {}
+
+
+def achieved_density(x: Json) -> Json:
+    return {"text": locks.achieved_density(int(x["kept"]), int(x["elements"]))}
+
+
+CHECKS: dict[str, Callable[[Json], Json]] = {
+    "decimal": decimal,
+    "density": density,
+    "coefficient": coefficient,
+    "encode": encode,
+    "encode-long": encode_long,
+    "decode": decode,
+    "accept-encoding": accept_encoding,
+    "id": identify,
+    "tree-hash": tree_hash,
+    "tensor-root": tensor_root,
+    "model-root": model_root,
+    "read-safetensors": read_safetensors,
+    "write-safetensors": write_safetensors,
+    "read-checkpoint": read_checkpoint,
+    "shards": shards,
+    "task-vector": task_vector,
+    "stored-task-vector": stored_task_vector,
+    "pattern": pattern,
+    "trim": trimmed,
+    "merge": merge,
+    "certificate": certificate,
+    "aggregate": aggregate,
+    "recipe": recipe,
+    "contribution": contribution,
+    "manifest": manifest,
+    "blob": blob,
+    "genesis": genesis,
+    "read-genesis": read_genesis,
+    "operation": operation,
+    "read-operation": read_operation,
+    "state": state,
+    "retract": retract,
+    "join": join,
+    "lock": lock,
+    "verify-lock": verify_lock,
+    "achieved-density": achieved_density,
+}

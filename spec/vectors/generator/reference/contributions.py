@@ -1,0 +1,165 @@
+"""Contributions: manifest, id, blob [CT]; and the merge of a list of them, from tensors to ids and bits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from generator.reference.canonical import encode
+from generator.reference.decimals import coefficient
+from generator.reference.hashes import H, model_root
+from generator.reference.recipes import Recipe, complete, read_recipe, recipe_id
+from generator.reference.reduction import Merged, Voter, merge, trim
+from generator.reference.refused import Refused
+from generator.reference.rounding import F32, is_finite, magnitude
+from generator.reference.safetensors import read_file, write_file
+from generator.reference.taskvectors import of_contribution
+from generator.reference.tensors import Tensor, Tensors, read_tensors
+
+MANIFEST_KEYS = {"base", "coefficient", "elements", "form", "format", "tensors"}
+FORMS = ("finetuned", "task_vector")
+
+
+def manifest(base_root: bytes, form: str, c: int, held: Tensors) -> dict[str, Any]:
+    """The manifest of a contribution [CT-2]."""
+    return {
+        "base": base_root,
+        "coefficient": f"{c:08x}",
+        "elements": sum(t.elements for t in held.values()),
+        "form": form,
+        "format": 1,
+        "tensors": model_root(held),
+    }
+
+
+def contribution_id(manifest: dict[str, Any]) -> bytes:
+    return H("contribution", encode(manifest))
+
+
+def is_integer(x: object) -> bool:
+    return isinstance(x, int) and not isinstance(x, bool)
+
+
+def is_root(x: object) -> bool:
+    return isinstance(x, bytes) and len(x) == 32
+
+
+def is_coefficient(x: object) -> bool:
+    """Eight lower-case hexadecimal digits of a finite fp32 number that is not zero [CT-4]."""
+    if not (isinstance(x, str) and len(x) == 8 and set(x) <= set("0123456789abcdef")):
+        return False
+    return is_finite(F32, int(x, 16)) and magnitude(F32, int(x, 16)) != 0
+
+
+def check_manifest(x: Any) -> dict[str, Any]:
+    """A manifest as CT-4 wants it."""
+    ok = (
+        isinstance(x, dict)
+        and set(x) == MANIFEST_KEYS
+        and is_root(x["base"])
+        and is_root(x["tensors"])
+        and is_coefficient(x["coefficient"])
+        and is_integer(x["elements"])
+        and 0 <= x["elements"] < 2**63
+        and x["form"] in FORMS
+        and is_integer(x["format"])
+        and x["format"] == 1
+    )
+    if not ok:
+        raise Refused("ContributionError")
+    return dict(x)
+
+
+def check_blob(root: bytes, blob: bytes) -> dict[str, Tensor]:
+    """The tensors of a blob that is accepted under a root [CT-6]."""
+    try:
+        tensors = read_file(blob)
+    except Refused:
+        raise Refused("BlobError") from None
+    if write_file(tensors) != blob or model_root(tensors) != root:
+        raise Refused("BlobError")
+    return tensors
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """One contribution of a case, with the manifest that it has to that base."""
+
+    form: str
+    held: dict[str, Tensor]
+    c: int
+    manifest: dict[str, Any]
+
+    @property
+    def id(self) -> bytes:
+        return contribution_id(self.manifest)
+
+
+def read_contribution(base_root: bytes, spec: Any, method: str | None) -> Contribution:
+    """{"form", "coefficient", "tensors"} of a case."""
+    held = read_tensors(spec["tensors"])
+    c = coefficient(spec["coefficient"], method)
+    return Contribution(spec["form"], held, c, manifest(base_root, spec["form"], c, held))
+
+
+def merge_id(base_root: bytes, recipe: bytes, ids: Sequence[bytes]) -> bytes:
+    """MG-10."""
+    fields = {"base": base_root, "contributions": sorted(ids), "recipe": recipe, "spec": 1}
+    return H("merge", encode(fields))
+
+
+def task_vectors(base: Tensors, contributions: Sequence[Contribution]) -> list[dict[str, Tensor]]:
+    """Every task vector; of several that are not finite the first coordinate in canonical order is named [MG-6]."""
+    vectors, problems = [], []
+    for i, contribution in enumerate(contributions):
+        try:
+            vectors.append(of_contribution(base, contribution.form, contribution.held))
+        except Refused as refused:
+            if refused.tensor is None or refused.index is None:
+                raise Refused(refused.rule, contribution=i, tensor=refused.tensor) from None
+            problems.append((refused.tensor.encode("utf-8"), refused.index, i, refused))
+    if problems:
+        _, _, i, refused = min(problems, key=lambda problem: problem[:3])
+        raise Refused(refused.rule, contribution=i, tensor=refused.tensor, index=refused.index)
+    return vectors
+
+
+def voters_of(
+    base: Tensors, contributions: Sequence[Contribution], recipe: Recipe
+) -> tuple[list[Voter], list[int]]:
+    """The voters of a merge and the number of elements that trim kept of each; without trim, all [LK-2]."""
+    voters, kept = [], []
+    for contribution, taus in zip(contributions, task_vectors(base, contributions), strict=True):
+        count = sum(t.elements for t in taus.values())
+        if recipe.method == "ties":
+            taus, count = trim(taus, recipe)
+        voters.append(Voter(contribution.c, taus))
+        kept.append(count)
+    return voters, kept
+
+
+@dataclass(frozen=True)
+class Outcome:
+    base_root: bytes
+    recipe: dict[str, str]
+    merge_id: bytes
+    contributions: list[Contribution]
+    kept: list[int]
+    merged: Merged
+
+
+def merge_contributions(spec: Any) -> Outcome:
+    """The merge of a case: {"base", "recipe", "contributions"}, contributions taken in the order of their ids."""
+    base, full = read_tensors(spec["base"]), complete(spec["recipe"])
+    base_root = model_root(base)
+    contributions = [read_contribution(base_root, c, full["method"]) for c in spec["contributions"]]
+    if len({c.id for c in contributions}) != len(contributions) and not spec.get("in_memory"):
+        raise Refused("DuplicateContribution")
+    recipe = read_recipe(full)
+    voters, kept = voters_of(base, contributions, recipe)
+    merged = merge(base, voters, recipe)
+    ids = [c.id for c in contributions]
+    return Outcome(
+        base_root, full, merge_id(base_root, recipe_id(full), ids), contributions, kept, merged
+    )

@@ -1,0 +1,53 @@
+"""Decimals [RC-1 to RC-3, RC-6]."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from generator.reference.refused import Refused
+from generator.reference.rounding import F32, is_finite, magnitude, rn
+
+GRAMMAR = re.compile(r"-?(0|[1-9][0-9]{0,39})(\.[0-9]{1,60})?")
+
+
+def parse(text: str) -> Fraction:
+    """The exact value of a decimal [RC-1]."""
+    if not GRAMMAR.fullmatch(text):
+        raise Refused("DecimalError")
+    return Fraction(text)
+
+
+def canonical(text: str) -> str:
+    if parse(text) == 0:
+        return "0"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def fp32(text: str) -> int:
+    """The bits of the fp32 number of a decimal: one rounding, finite [RC-2]."""
+    bits = rn(F32, parse(text))
+    if not is_finite(F32, bits):
+        raise Refused("DecimalError")
+    return bits if magnitude(F32, bits) else 0  # the sign of an underflow shows nowhere: no case asks for it
+
+
+def density(text: str) -> Fraction:
+    """A density, exact [RC-3]."""
+    x = parse(text)
+    if not 0 < x <= 1:
+        raise Refused("DecimalError")
+    return x
+
+
+def check_coefficient(bits: int, method: str | None) -> int:
+    """The bits of a coefficient, usable in a method; None stands for a contribution of its own [RC-6]."""
+    if magnitude(F32, bits) == 0 or not is_finite(F32, bits):
+        raise Refused("CoefficientError")
+    if bits & F32.sign_bit and method not in (None, "task_arithmetic"):
+        raise Refused("CoefficientError")
+    return bits
+
+
+def coefficient(text: str, method: str | None) -> int:
+    return check_coefficient(fp32(text), method)

@@ -1,0 +1,120 @@
+"""merge.lock [LK-2, LK-4]."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from generator.reference.contributions import (
+    Outcome,
+    check_manifest,
+    contribution_id,
+    is_integer,
+    merge_contributions,
+    merge_id,
+)
+from generator.reference.hashes import model_root, root_of_records, tensor_root
+from generator.reference.operations import is_full_recipe
+from generator.reference.recipes import recipe_id
+from generator.reference.refused import Refused
+from generator.reference.rounding import nearest_even
+from generator.reference.tensors import in_name_order, name_key
+
+KEYS = {
+    "format", "spec", "base", "recipe", "contributions", "merge_id", "tensors", "model_root",
+    "achieved_density", "uncertified", "backend",
+}  # fmt: skip
+ENTRY_KEYS = {"id", "form", "coefficient", "elements", "tensors", "kept"}
+
+
+def achieved_density(kept: int, elements: int) -> str:
+    """Six decimals, rounded to nearest even [LK-2]."""
+    millionths = nearest_even(Fraction(kept, elements) * 10**6)
+    return f"{millionths // 10**6}.{millionths % 10**6:06}"
+
+
+def lock_of(outcome: Outcome, backend: str) -> dict[str, Any]:
+    """The lock of a merge; an entry's `tensors` is the manifest's root in hexadecimal."""
+    entries = [
+        {
+            "id": c.id.hex(),
+            "form": c.form,
+            "coefficient": c.manifest["coefficient"],
+            "elements": c.manifest["elements"],
+            "tensors": c.manifest["tensors"].hex(),
+            "kept": kept,
+        }
+        for c, kept in zip(outcome.contributions, outcome.kept, strict=True)
+    ]
+    return {
+        "format": 1,
+        "spec": 1,
+        "base": outcome.base_root.hex(),
+        "recipe": outcome.recipe,
+        "contributions": sorted(entries, key=lambda entry: str(entry["id"])),
+        "merge_id": outcome.merge_id.hex(),
+        "tensors": {
+            name: {"dtype": t.dtype, "shape": list(t.shape), "root": tensor_root(t).hex()}
+            for name, t in in_name_order(outcome.merged.tensors)
+        },
+        "model_root": model_root(outcome.merged.tensors).hex(),
+        "achieved_density": achieved_density(
+            sum(outcome.kept), sum(c.manifest["elements"] for c in outcome.contributions)
+        ),
+        "uncertified": outcome.merged.uncertified,
+        "backend": backend,
+    }
+
+
+def make_lock(spec: Any) -> dict[str, Any]:
+    return lock_of(merge_contributions(spec), spec["backend"])
+
+
+def follows(entry: Any, base: str) -> bool:
+    """Whether a contribution's id follows from its manifest [LK-4]."""
+    manifest = {
+        "base": bytes.fromhex(base),
+        "coefficient": entry["coefficient"],
+        "elements": entry["elements"],
+        "form": entry["form"],
+        "format": 1,
+        "tensors": bytes.fromhex(entry["tensors"]),
+    }
+    return contribution_id(check_manifest(manifest)).hex() == entry["id"]
+
+
+def density_of(entries: list[Any]) -> str:
+    return achieved_density(sum(e["kept"] for e in entries), sum(e["elements"] for e in entries))
+
+
+def agrees(lock: Any) -> bool:
+    """LK-2 and LK-4."""
+    entries = lock["contributions"]
+    ids = [entry["id"] for entry in entries]
+    records = [
+        (name, t["dtype"], t["shape"], bytes.fromhex(t["root"]))
+        for name, t in sorted(lock["tensors"].items(), key=lambda item: name_key(item[0]))
+    ]
+    merge = merge_id(
+        bytes.fromhex(lock["base"]), recipe_id(lock["recipe"]), [bytes.fromhex(i) for i in ids]
+    )
+    return (
+        is_integer(lock["format"])
+        and lock["format"] == lock["spec"] == 1
+        and is_full_recipe(lock["recipe"])
+        and all(set(entry) == ENTRY_KEYS and follows(entry, lock["base"]) for entry in entries)
+        and sorted(set(ids)) == ids
+        and merge.hex() == lock["merge_id"]
+        and root_of_records(records).hex() == lock["model_root"]
+        and density_of(entries) == lock["achieved_density"]
+    )
+
+
+def check_lock(lock: Any) -> None:
+    """A lock that agrees with itself, or LockError."""
+    try:
+        ok = set(lock) == KEYS and agrees(lock)
+    except (KeyError, TypeError, ValueError, Refused):
+        ok = False
+    if not ok:
+        raise Refused("LockError")

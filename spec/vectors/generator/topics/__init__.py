@@ -1,0 +1,1 @@
+"""The cases, a module for each topic; each becomes one JSON file."""
