@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from mergealgebra.errors import MergeAlgebraError
     from mergealgebra.lock import Verification
     from mergealgebra.recipe import Mean, TaskArithmetic, Ties
-    from mergealgebra.resolve import MergeResult, verify
+    from mergealgebra.resolve import MergeResult
     from mergealgebra.tensors.task_vector import TaskVector
-    from mergealgebra.workspace import ContributionId, Workspace
+    from mergealgebra.workspace import ContributionId, Workspace, verify
 
 __version__ = "0.1.0"
 
@@ -32,7 +32,7 @@ _HOMES = {
     "Verification": "lock",
     "Workspace": "workspace",
     "merge": "engine.memory",
-    "verify": "resolve",
+    "verify": "workspace",
 }
 
 __all__ = [

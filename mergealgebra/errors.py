@@ -123,6 +123,10 @@ class BlobDamaged(MergeAlgebraError):
     """Stored tensors are not the bytes that their name promises."""
 
 
+class SyncIncomplete(MergeAlgebraError):
+    """A peer, or this store, holds files that were refused; everything else was exchanged [SY-4]."""
+
+
 # Results and the machine
 
 

@@ -61,10 +61,8 @@ def merge(
     texts = ["1"] * len(task_vectors) if coefficients is None else list(coefficients)
     if len(texts) != len(task_vectors):
         raise CoefficientError(f"{len(texts)} coefficients for {len(task_vectors)} task vectors; give one for each")
-    contributions = [
-        _contribution(i, task_vector, text)
-        for i, (task_vector, text) in enumerate(zip(task_vectors, texts, strict=True))
-    ]
+    entries = enumerate(zip(task_vectors, texts, strict=True))
+    contributions = [as_contribution(f"task vector {i}", vector, text) for i, (vector, text) in entries]
     plan = make_plan(source, contributions, recipe, chosen, threads=threads, block=block)
     hosts = {name: np.empty(r.size, DTYPES[r.dtype].numpy) for name, r in source.records.items()}
     tally = Tally([0] * len(contributions))
@@ -73,6 +71,13 @@ def merge(
     merged = Merged({name: _like(base[name], host) for name, host in hosts.items()})
     merged.backend, merged.kept, merged.uncertified = chosen.name, tuple(tally.kept), tally.uncertified
     return merged
+
+
+def as_contribution(label: str, task_vector: Mapping[str, Array], coefficient: str) -> Contribution:
+    """A task vector in memory as the engine takes it. coefficient: a decimal. Raises DtypeError, DecimalError."""
+    source = _Arrays(task_vector, label)
+    number = decimals.fp32(coefficient, f"{label}: coefficient")
+    return Contribution(label, "task_vector", number, source, frozenset(source.records))
 
 
 @dataclass(frozen=True)
@@ -101,13 +106,6 @@ class _Arrays:
         return self._flat[name][start:stop]
 
 
-def _contribution(place: int, task_vector: Mapping[str, Array], text: str) -> Contribution:
-    label = f"task vector {place}"
-    source = _Arrays(task_vector, label)
-    coefficient = decimals.fp32(text, f"{label}: coefficient")
-    return Contribution(label, "task_vector", coefficient, source, frozenset(source.records))
-
-
 def _choose(name: str, base: _Arrays) -> Backend:
     """The backend asked for; "auto" and "torch" compute where the base's torch tensors are."""
     devices = base.devices - {"numpy"}
@@ -129,6 +127,4 @@ def _like(model: Array, host: Host) -> Array:
     """A host array as the kind of array that the caller gave, with its shape and device."""
     if not is_torch(model):
         return host.reshape(model.shape)
-    if name_of(model) == "BOOL":
-        return torch_on("cpu").load(host.view(np.uint8)).bool().reshape(model.shape).to(model.device)
     return torch_on(model.device).load(host).reshape(model.shape)

@@ -129,9 +129,13 @@ def make_plan(
             raise BackendError(f"{what}: {number} is below 1; leave it out for the default")
     for contribution in contributions:
         _check(contribution, base, recipe)
-    threads = threads or len(os.sched_getaffinity(0))
     block = block or max(1 << 12, min(MOST_ELEMENTS, ELEMENTS_OF_ALL // len(contributions)))
-    return Plan(base, tuple(contributions), recipe, backend, threads, block)
+    return Plan(base, tuple(contributions), recipe, backend, threads or available_cores(), block)
+
+
+def available_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check(contribution: Contribution, base: Source, recipe: Recipe) -> None:

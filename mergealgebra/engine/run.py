@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from mergealgebra.algebra import reducer
@@ -82,6 +82,23 @@ def _copy(plan: Plan, block: Block) -> Piece:
 
 def _merge(plan: Plan, trimming: Trimming, block: Block) -> Piece:
     base, taus = read_block(plan, block)
+    scaled, kept = scale_block(plan, trimming, block, taus, lambda n, vs: _finish(plan, block, base[:n], vs))
+    merged, uncertified = _finish(plan, block, base, scaled)
+    return Piece(block, plan.backend.unload(merged), kept, uncertified)
+
+
+def scale_block(
+    plan: Plan,
+    trimming: Trimming,
+    block: Block,
+    taus: Placed,
+    before: Callable[[int, Placed], object] = lambda n, vs: None,
+) -> tuple[Placed, dict[int, int]]:
+    """Trim and scale: v of each holder, and how many elements each kept, by place [TI-4 to TI-6].
+
+    Raises Overflow for the first v that is not finite, once `before` has looked for errors at the n coordinates
+    before it, which come first [MG-6].
+    """
     if plan.recipe.trim:
         taus = [(place, trimming.trim(place, block, tau)) for place, tau in taus]
         kept = {place: int(array_namespace(tau).count_nonzero(tau)) for place, tau in taus}
@@ -90,16 +107,15 @@ def _merge(plan: Plan, trimming: Trimming, block: Block) -> Piece:
     scaled = [(place, reducer.scale(tau, plan.contributions[place].coefficient)) for place, tau in taus]
     if fault := first_not_finite(scaled):
         position, place = fault
-        _finish(plan, block, base[:position], [(place, v[:position]) for place, v in scaled])
+        before(position, [(i, v[:position]) for i, v in scaled])
         raise Overflow(
             f"{plan.contributions[place].label}: {where(plan, block, position)}: coefficient times task vector "
             "is beyond the largest fp32 number; use a smaller coefficient"
         )
-    merged, uncertified = _finish(plan, block, base, scaled)
-    return Piece(block, plan.backend.unload(merged), kept, uncertified)
+    return scaled, kept
 
 
-def _finish(plan: Plan, block: Block, base: Array, scaled: Placed | Sequence[tuple[int, Array]]) -> tuple[Array, int]:
+def _finish(plan: Plan, block: Block, base: Array, scaled: Placed) -> tuple[Array, int]:
     """The merged block, and how many of its coordinates had no certificate."""
     method, coefficients = plan.recipe.reducer, plan.coefficients
     sums = reducer.combine(

@@ -141,5 +141,6 @@ def _array_name(array: Array) -> str:
 
 
 def is_torch(array: object) -> bool:
+    """Whether an array is a torch tensor, found out without importing torch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(array, torch.Tensor)

@@ -52,7 +52,7 @@ class TestManifest:
         assert Manifest.from_map(decode(encode(manifest.to_map()))) == manifest
 
     def test_map_is_the_one_of_the_specification(self):
-        assert MAP == {
+        assert MANIFEST.to_map() == {
             "base": bytes.fromhex(BASE),
             "coefficient": "3f800000",
             "elements": 7,
@@ -107,6 +107,7 @@ class TestRefusals:
         with pytest.raises(OperationError, match="not a map"):
             Manifest.from_map(value)
 
-    def test_of_an_id_that_is_not_hexadecimal(self):
-        with pytest.raises(OperationError, match="base is 'B"):
-            replace(MANIFEST, base="B" * 64)
+    @pytest.mark.parametrize("base", ["B" * 64, "b" * 63, "b" * 65, "b" * 64 + "\n", "", 7], ids=repr)
+    def test_of_an_id_that_is_not_64_lower_case_digits(self, base):
+        with pytest.raises(OperationError, match=r"base is .*64 lower-case hexadecimal digits"):
+            replace(MANIFEST, base=base)

@@ -13,7 +13,7 @@ from generator.reference.reduction import trim
 from generator.reference.refused import Refused
 from generator.reference.safetensors import read_file, write_file
 from generator.reference.taskvectors import between, chosen, matches, of_stored
-from generator.reference.tensors import name_key, read_bytes, read_tensors, show_tensors
+from generator.reference.tensors import Tensors, name_key, read_bytes, read_tensors, show_tensors
 
 Json = Any
 
@@ -72,8 +72,12 @@ def model_root(x: Json) -> Json:
     return {"name_order": sorted(tensors, key=name_key), "root": hashes.model_root(tensors).hex()}
 
 
+def rooted(tensors: Tensors) -> Json:
+    return {"tensors": show_tensors(tensors), "root": hashes.model_root(tensors).hex()}
+
+
 def read_safetensors(x: Json) -> Json:
-    return {"tensors": show_tensors(read_file(read_bytes(x["file"])))}
+    return rooted(read_file(read_bytes(x["file"])))
 
 
 def write_safetensors(x: Json) -> Json:
@@ -81,8 +85,7 @@ def write_safetensors(x: Json) -> Json:
 
 
 def read_checkpoint(x: Json) -> Json:
-    tensors = checkpoints.read_folder({name: read_bytes(file) for name, file in x["files"].items()})
-    return {"tensors": show_tensors(tensors)}
+    return rooted(checkpoints.read_folder({name: read_bytes(file) for name, file in x["files"].items()}))
 
 
 def shards(x: Json) -> Json:

@@ -25,13 +25,13 @@ def special(fmt: Format, name: str) -> int:
 
 
 def exact(text: str) -> Fraction:
-    """`3/4`, `2^-149`, `1+2^-23`, `2^24-1`, `1.5`: terms of decimals and powers of two."""
-    total, term = Fraction(0), ""
-    for c in text.replace("-", "+-").replace("^+-", "^-").split("+"):
-        term = c
-        if term:
-            sign, term = (-1, term[1:]) if term.startswith("-") else (1, term)
-            total += sign * (Fraction(2) ** int(term[2:]) if term.startswith("2^") else Fraction(term))
+    """The sum of its terms, decimals and powers of two: `1+2^-23`, `2^24-1`, `-1.5`."""
+    total = Fraction(0)
+    for term in text.replace("-", "+-").replace("^+-", "^-").split("+"):
+        sign = -1 if term.startswith("-") else 1
+        size = term.removeprefix("-")
+        if size:
+            total += sign * (Fraction(2) ** int(size[2:]) if size.startswith("2^") else Fraction(size))
     return total
 
 

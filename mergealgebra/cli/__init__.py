@@ -1,0 +1,87 @@
+"""The command line: `mergealgebra [-C WORKSPACE] VERB` [CL-1 to CL-4].
+
+A verb's file is imported when the verb is called, and what it needs when it runs, so `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Final, NoReturn
+
+import click
+
+from mergealgebra.errors import MergeAlgebraError
+
+#: Every verb, in the order of a workspace's life, with its line in `--help`. Its file has the verb's name.
+VERBS: Final = {
+    "merge": "Merge the models named in a YAML file, once.",
+    "init": "Make a workspace for improving a base model together.",
+    "clone": "Make a new replica of a peer's workspace.",
+    "contribute": "Publish a fine-tuned checkpoint, or a task vector.",
+    "retract": "Take a contribution back.",
+    "log": "List all operations.",
+    "status": "Show what is visible, and whether all of it is here.",
+    "sync": "Exchange contributions with another workspace or a folder.",
+    "resolve": "Merge all visible contributions into a model.",
+    "verify": "Check a merged model against its lock, or a workspace.",
+}
+
+
+class _Verbs(click.Group):
+    """The verbs, each imported when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = import_module(f"mergealgebra.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:  # here, because click would print an empty line
+            raise MergeAlgebraError("interrupted; nothing was left half-written") from None
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-C", "workspace", metavar="WORKSPACE", default=".", help="The workspace's folder; here if left out.")
+@click.version_option(package_name="mergealgebra", message="%(prog)s %(version)s")
+@click.pass_context
+def group(ctx: click.Context, workspace: str) -> None:
+    """Improve one model together, without a server in the middle: whoever holds the same contributions gets
+    the same bits."""
+    ctx.obj = workspace
+
+
+def main() -> NoReturn:
+    """Run the command line and exit: 0 done, 1 an error told in one line, 2 wrong usage [CL-1]."""
+    try:
+        group.main(prog_name="mergealgebra", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except MergeAlgebraError as error:
+        _fail(str(error))
+    except BrokenPipeError:  # whoever read our output has seen enough
+        sys.stderr.close()
+        sys.exit(1)
+    except OSError as error:
+        _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
+    except MemoryError:
+        _fail("out of memory; use fewer --threads or a smaller --block")
+    except (KeyboardInterrupt, click.Abort):
+        _fail("interrupted; nothing was left half-written")
+    sys.exit(0)
+
+
+def _fail(message: str) -> NoReturn:
+    click.echo(f"mergealgebra: {' '.join(message.splitlines())}", err=True)
+    sys.exit(1)

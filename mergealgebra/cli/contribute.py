@@ -1,0 +1,44 @@
+"""`mergealgebra [-C WORKSPACE] contribute CKPT`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mergealgebra.cli.options import json_option, threads_option
+from mergealgebra.cli.progress import progress_bar
+from mergealgebra.cli.report import report
+
+
+@click.command()
+@click.argument("checkpoint", metavar="CKPT", type=click.Path(path_type=Path))
+@click.option("--coefficient", default="1", show_default=True, help="A decimal that scales it.")
+@click.option("--task-vector", is_flag=True, help="CKPT holds a difference from the base, not a model.")
+@click.option("--take", multiple=True, metavar="PATTERN", help="Take only tensors of such names, like 'model.*'.")
+@click.option("--leave", multiple=True, metavar="PATTERN", help="Leave tensors of such names out.")
+@click.option("--note", help="A line for the log.")
+@threads_option
+@json_option
+@click.pass_obj
+def command(
+    workspace: str,
+    checkpoint: Path,
+    coefficient: str,
+    task_vector: bool,
+    take: tuple[str, ...],
+    leave: tuple[str, ...],
+    note: str | None,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Publish the fine-tuned checkpoint CKPT: a safetensors file or a model folder."""
+    from mergealgebra.workspace import Workspace
+
+    form = "task_vector" if task_vector else "finetuned"
+    opened = Workspace.open(workspace)
+    with progress_bar() as show:
+        made = opened.contribute(
+            checkpoint, coefficient, form=form, take=take, leave=leave, note=note, threads=threads, progress=show
+        )
+    report({"contribution": str(made), "operation": made.operation, "form": form, "coefficient": coefficient}, as_json)

@@ -1,0 +1,41 @@
+"""`mergealgebra [-C WORKSPACE] init --base B [--recipe R] [--name N]`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mergealgebra.cli.options import json_option
+from mergealgebra.cli.report import report
+
+if TYPE_CHECKING:
+    from mergealgebra.workspace import Workspace
+
+
+@click.command()
+@click.option("--base", type=click.Path(path_type=Path), required=True, help="The base: a file or a model folder.")
+@click.option(
+    "--recipe", "recipe_path", type=click.Path(path_type=Path), help="A YAML file; `method: ties` if left out."
+)
+@click.option("--name", default="", help="A name for the workspace; part of its identity.")
+@json_option
+@click.pass_obj
+def command(workspace: str, base: Path, recipe_path: Path | None, name: str, as_json: bool) -> None:
+    """Make a workspace for improving a base model together. Equal arguments make the same one everywhere."""
+    from mergealgebra.recipe import Ties
+    from mergealgebra.recipe_file import read_recipe
+    from mergealgebra.workspace import Workspace
+
+    recipe = read_recipe(recipe_path) if recipe_path else Ties()
+    made = Workspace.init(workspace, base=base, recipe=recipe, name=name)
+    report_workspace(made, as_json)
+
+
+def report_workspace(workspace: Workspace, as_json: bool) -> None:
+    """Print what a new workspace is."""
+    genesis = workspace.store.genesis
+    recipe = ", ".join(f"{key} {value}" for key, value in genesis.recipe.items())
+    found = {"workspace": genesis.workspace_id, "name": genesis.name, "base": genesis.base}
+    report(found | {"recipe": dict(genesis.recipe) if as_json else recipe, "path": str(workspace.path)}, as_json)

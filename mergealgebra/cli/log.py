@@ -1,0 +1,66 @@
+"""`mergealgebra [-C WORKSPACE] log`"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from mergealgebra.cli.options import json_option
+from mergealgebra.cli.report import report
+
+if TYPE_CHECKING:
+    from mergealgebra.crdt.operations import Operation
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def command(workspace: str, as_json: bool) -> None:
+    """List all operations, the oldest first."""
+    from mergealgebra.workspace import Workspace
+
+    operations = [_entry(operation) for operation in Workspace.open(workspace).log()]
+    if as_json:
+        report({"operations": operations}, as_json)
+        return
+    for entry in operations:
+        click.echo("  ".join(_line(entry)))
+
+
+def _entry(operation: Operation) -> dict[str, object]:
+    from mergealgebra.crdt.operations import Add, Remove
+
+    payload = operation.payload
+    entry: dict[str, object] = {"operation": operation.id, "kind": operation.kind}
+    if isinstance(payload, Add):
+        entry["contribution"] = payload.manifest.id
+    elif isinstance(payload, Remove):
+        entry["removes"] = list(payload.operations)
+    else:
+        entry |= {"merge_id": payload.merge_id, "model_root": payload.model_root}
+    extras = {"time": operation.time, "note": operation.note}
+    return entry | {key: value for key, value in extras.items() if value is not None}
+
+
+def _line(entry: dict[str, object]) -> list[str]:
+    when = entry.get("time")
+    stamp = _utc(when) if isinstance(when, int) else ""
+    removes = entry.get("removes")
+    first = removes[0] if isinstance(removes, list) else entry.get("contribution") or entry.get("model_root")
+    note = str(entry.get("note", ""))
+    return [
+        f"{stamp:<20}",
+        str(entry["operation"])[:12],
+        f"{entry['kind']:<6}",
+        str(first)[:12],
+        " ".join(note.split()),
+    ]
+
+
+def _utc(seconds: int) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):  # a time that no calendar has
+        return str(seconds)

@@ -1,0 +1,38 @@
+"""`mergealgebra merge CONFIG OUT`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mergealgebra.cli.options import backend_option, block_option, json_option, threads_option
+from mergealgebra.cli.progress import progress_bar
+
+
+@click.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@backend_option
+@threads_option
+@block_option
+@json_option
+def command(config: Path, out: Path, backend: str, threads: int | None, block: int | None, as_json: bool) -> None:
+    """Merge the models named in the YAML file CONFIG into the new folder OUT.
+
+    \b
+    method: ties            # or mean, task_arithmetic
+    density: "0.2"
+    base: path/to/base      # paths are relative to CONFIG's folder
+    models:
+      - {path: path/to/fine-tune, coefficient: "1"}
+    """
+    from mergealgebra.cli.resolve import report_result
+    from mergealgebra.recipe_file import read_merge_file
+    from mergealgebra.resolve import How, Model, merge_checkpoints
+
+    file = read_merge_file(config)
+    models = [Model(model.path, model.coefficient) for model in file.models]
+    with progress_bar() as show:
+        result = merge_checkpoints(file.base, models, file.recipe, out, How(backend, threads, block, show))
+    report_result(result, as_json)

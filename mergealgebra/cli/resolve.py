@@ -1,0 +1,49 @@
+"""`mergealgebra [-C WORKSPACE] resolve OUT`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mergealgebra.cli.options import backend_option, block_option, json_option, threads_option
+from mergealgebra.cli.progress import progress_bar
+from mergealgebra.cli.report import report, warn
+
+if TYPE_CHECKING:
+    from mergealgebra.resolve import MergeResult
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@backend_option
+@threads_option
+@block_option
+@json_option
+@click.pass_obj
+def command(workspace: str, out: Path, backend: str, threads: int | None, block: int | None, as_json: bool) -> None:
+    """Merge all visible contributions into the new model folder OUT."""
+    from mergealgebra.workspace import Workspace
+
+    opened = Workspace.open(workspace)
+    with progress_bar() as show:
+        result = opened.resolve(out, backend=backend, threads=threads, block=block, progress=show)
+    report_result(result, as_json)
+    if roots := sorted(opened.disagreements()):
+        warn(f"replicas computed different models for this merge id, some machine is broken: {', '.join(roots)}")
+
+
+def report_result(result: MergeResult, as_json: bool) -> None:
+    """Print what a merge made."""
+    lock = result.lock
+    found: dict[str, object] = {
+        "merge_id": lock.merge_id,
+        "model_root": lock.model_root,
+        "out": str(result.out),
+        "backend": lock.backend,
+        "contributions": [contribution.id for contribution in lock.contributions],
+        "achieved_density": lock.achieved_density,
+        "uncertified": lock.uncertified,
+    }
+    report(found, as_json)

@@ -1,0 +1,29 @@
+"""`mergealgebra verify OUT [--against WORKSPACE]`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mergealgebra.cli.options import backend_option, json_option, threads_option
+from mergealgebra.cli.progress import progress_bar
+from mergealgebra.cli.report import report
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--against", type=click.Path(path_type=Path), help="Compute the model again from this workspace.")
+@backend_option
+@threads_option
+@json_option
+def command(out: Path, against: Path | None, backend: str, threads: int | None, as_json: bool) -> None:
+    """Check that the model in OUT is the one that its merge.lock says it is."""
+    from mergealgebra.workspace import verify
+
+    with progress_bar() as show:
+        found = verify(out, against, backend=backend, threads=threads, progress=show)
+    if found.ok or as_json:
+        shown = {"ok": found.ok, "merge_id": found.merge_id, "model_root": found.model_root}
+        report(shown | ({"problem": found.problem} if found.problem else {}), as_json)
+    found.raise_if_failed()

@@ -1,0 +1,139 @@
+"""Contributions: which tensors of a checkpoint make one, and whether a blob is the one its manifest names."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mergealgebra.algebra import decimals
+from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.encoding import model_root
+from mergealgebra.errors import (
+    BaseMismatch,
+    BlobDamaged,
+    BlobMissing,
+    DtypeError,
+    IntegerTensorChanged,
+    MergeAlgebraError,
+    NamesError,
+)
+from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.dtypes import DTYPES
+from mergealgebra.tensors.task_vector import check_shapes
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which names are looked at: those that match some `take`, or all if there is none, and no `leave` [CT-8].
+
+    >>> Choice(leave=("lm_head.*",)).of(["lm_head.weight", "norm.weight"])
+    ['norm.weight']
+    """
+
+    take: tuple[str, ...] = ()
+    leave: tuple[str, ...] = ()
+
+    def of(self, names: Iterable[str]) -> list[str]:
+        """The chosen names, in the order given."""
+        take, leave = _matcher(self.take or ("*",)), _matcher(self.leave or ())
+        return [name for name in names if take(name) and not leave(name)]
+
+
+def names_of(form: str, checkpoint: Checkpoint, base: Checkpoint, choice: Choice) -> list[str]:
+    """The tensors that a contribution made of this checkpoint holds, in name order [CT-1, CT-5].
+
+    Everything but the floats' values is checked against the base. Raises NamesError, ShapeError, DtypeError or
+    IntegerTensorChanged, naming file and tensor.
+    """
+    ours, theirs = choice.of(checkpoint.records), choice.of(base.records)
+    if extra := [name for name in ours if name not in base.records]:
+        raise NamesError(f"{checkpoint.path}: tensor {extra[0]!r} is not in the base{_more(extra)}; {_LEAVE}")
+    present = set(ours)
+    if form == "finetuned" and (missing := [name for name in theirs if name not in present]):
+        raise NamesError(f"{checkpoint.path}: tensor {missing[0]!r} of the base is missing{_more(missing)}; {_LEAVE}")
+    held = [name for name in ours if _is_held(form, name, checkpoint, base)]
+    if not held:
+        raise NamesError(f"{checkpoint.path}: no float tensor is left to contribute; take more, or leave fewer")
+    return held
+
+
+def make_manifest(
+    form: str, base_root: str, checkpoint: Checkpoint, roots: Mapping[str, str], coefficient: float
+) -> Manifest:
+    """The manifest of a contribution [CT-2]. roots: name -> tensor root of each tensor that it holds."""
+    records = [checkpoint.records[name] for name in roots]
+    return Manifest(
+        base=base_root,
+        coefficient=decimals.to_hex(coefficient),
+        elements=sum(record.size for record in records),
+        form=form,
+        tensors=model_root((record.name, record.dtype, record.shape, roots[record.name]) for record in records),
+    )
+
+
+def check_base(base: Checkpoint, root: str, threads: int) -> None:
+    """Raise BaseMismatch unless the base's root is the one that was named [SY-6]."""
+    found = base.root(threads)
+    if found != root:
+        raise BaseMismatch(
+            f"{base.path} is not the base: its root is {found}, expected {root}; it has changed, or is another model"
+        )
+
+
+def open_blob(manifest: Manifest, path: Path | None, base: Checkpoint, threads: int) -> Checkpoint:
+    """A contribution's tensors, read once and found to be what the manifest says [SY-6].
+
+    path: where the blob is; None if it is not here. Raises BlobMissing or BlobDamaged.
+    """
+    short = f"contribution {manifest.id[:12]}"
+    if path is None or not path.exists():
+        raise BlobMissing(f"{short}: its tensors {manifest.tensors} are not here; sync with a peer that has them")
+    try:
+        blob = Checkpoint.open(path)
+        found = blob.root(threads)
+        names = names_of(manifest.form, blob, base, Choice(take=tuple(map(_literally, blob.records))))
+    except MergeAlgebraError as error:
+        raise BlobDamaged(f"{short}: {path}: {error}; delete the file and sync again, or retract it") from None
+    elements = sum(record.size for record in blob.records.values())
+    if (found, len(names), elements) != (manifest.tensors, len(blob.records), manifest.elements):
+        raise BlobDamaged(
+            f"{short}: {path} holds {elements} elements with root {found}, expected {manifest.elements} with root "
+            f"{manifest.tensors}; delete the file and sync again"
+        )
+    return blob
+
+
+_LEAVE = "a contribution may leave tensors out: name them with --leave PATTERN"
+
+
+def _is_held(form: str, name: str, checkpoint: Checkpoint, base: Checkpoint) -> bool:
+    """Whether a tensor is part of the contribution; one that is not must equal the base's [TV-1, TV-7]."""
+    ours, theirs = checkpoint.records[name], base.records[name]
+    where = f"{ours.path}: tensor {name!r}"
+    check_shapes(where, ours.shape, theirs.shape)
+    floats = DTYPES[ours.dtype].is_float, DTYPES[theirs.dtype].is_float
+    if floats == (True, True):
+        return True
+    if form == "task_vector" or floats[0] != floats[1]:
+        raise DtypeError(f"{where} is {ours.dtype}, the base's {theirs.dtype}: only float tensors differ; {_LEAVE}")
+    if ours.dtype != theirs.dtype or checkpoint.tensor_root(name) != base.tensor_root(name):
+        raise IntegerTensorChanged(f"{where} ({ours.dtype}) differs from the base's ({theirs.dtype}); {_LEAVE}")
+    return False
+
+
+def _matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
+    """Whether a name matches one of the patterns as a whole [CT-8]."""
+    expressions = [re.compile(fnmatch.translate(pattern)) for pattern in patterns]
+    return lambda name: any(expression.match(name) for expression in expressions)
+
+
+def _literally(name: str) -> str:
+    return glob.escape(name)
+
+
+def _more(names: list[str]) -> str:
+    return f", nor are {len(names) - 1} others" if len(names) > 1 else ""

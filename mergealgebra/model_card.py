@@ -1,0 +1,67 @@
+"""What stands beside the tensors of a merged model: a model card, and the base's configuration and tokenizer [LK-1]."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mergealgebra.algebra.decimals import from_hex
+from mergealgebra.lock import LOCK, Lock
+from mergealgebra.tensors.checkpoint import Checkpoint
+
+#: Endings of the files that describe a model and are no weights: configuration, tokenizer, templates, code.
+_DESCRIPTIONS = {".json", ".jinja", ".model", ".py", ".tiktoken", ".txt"}
+_LICENCES = ("LICENSE", "LICENCE", "NOTICE", "USE_POLICY")
+_OURS = {LOCK, "README.md"}
+
+
+def companions(base: Checkpoint) -> list[Path]:
+    """The base's files to copy: configuration, tokenizer, templates and licence; none for a single file."""
+    if base.folder is None:
+        return []
+    return [path for path in sorted(base.folder.iterdir()) if path.is_file() and _is_companion(path)]
+
+
+def _is_companion(path: Path) -> bool:
+    if path.name in _OURS or path.name.startswith(".") or path.name.endswith(".index.json"):
+        return False
+    return path.suffix in _DESCRIPTIONS or path.name.upper().startswith(_LICENCES)
+
+
+def model_card(lock: Lock, base: Checkpoint) -> bytes:
+    """A short README.md: what was merged, how, and how to check it. The same for all who merged the same."""
+    recipe = ", ".join(f"{key} {value}" for key, value in lock.recipe.items() if key != "method")
+    rows = "\n".join(
+        f"| `{c.id[:16]}` | {c.form} | {from_hex(c.coefficient):.9g} | {c.elements:,} | {c.kept:,} |"
+        for c in lock.contributions
+    )
+    library = "library_name: transformers\n" if base.folder and _is_transformers(base.folder) else ""
+    return f"""---
+base_model_relation: merge
+{library}tags:
+- merge
+- mergealgebra
+---
+# A merged model
+
+Made with mergealgebra: method `{lock.recipe["method"]}` ({recipe}), {len(lock.contributions)} contributions,
+achieved density {lock.achieved_density}. Whoever holds the same contributions gets the same bits.
+
+| contribution | form | coefficient | elements | kept |
+|---|---|---|---|---|
+{rows}
+
+- base: `{lock.base}`
+- merge id: `{lock.merge_id}`
+- model root: `{lock.model_root}`
+
+`mergealgebra verify .` checks the tensors against `{LOCK}`.
+""".encode()
+
+
+def _is_transformers(folder: Path) -> bool:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(config, dict) and ("model_type" in config or "architectures" in config)

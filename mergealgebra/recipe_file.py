@@ -1,0 +1,92 @@
+"""Recipe and merge files: YAML in which every scalar is text, so that decimals are read exactly [RC-7]."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mergealgebra.errors import MergeAlgebraError, RecipeError
+from mergealgebra.recipe import Recipe, recipe_from_map
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One model of a merge file: the path of a checkpoint and its coefficient, a decimal."""
+
+    path: Path
+    coefficient: str = "1"
+
+
+@dataclass(frozen=True)
+class MergeFile:
+    """A one-shot merge: recipe, base and models. Paths are relative to the file's folder."""
+
+    recipe: Recipe
+    base: Path
+    models: tuple[ModelEntry, ...]
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a YAML file. Raises RecipeError or DecimalError, naming the file."""
+    return _recipe(_read_mapping(path), path)
+
+
+def read_merge_file(path: Path) -> MergeFile:
+    """A one-shot merge in a YAML file. Raises RecipeError or DecimalError, naming the file and the key."""
+    entries = _read_mapping(path)
+    base, models = entries.pop("base", None), entries.pop("models", None)
+    if not isinstance(base, str) or not base:
+        raise RecipeError(f"{path}: base: expected the path of a checkpoint")
+    if not isinstance(models, list) or not models:
+        raise RecipeError(f"{path}: models: expected a list of at least one model, each with a path")
+    recipe = _recipe(entries, path)
+    here = path.parent
+    return MergeFile(recipe, here / base, tuple(_model(path, i, model) for i, model in enumerate(models)))
+
+
+def _recipe(entries: Mapping[str, Any], path: Path) -> Recipe:
+    try:
+        return recipe_from_map(entries)
+    except MergeAlgebraError as error:
+        raise type(error)(f"{path}: {error}") from None
+
+
+def _model(path: Path, place: int, entry: object) -> ModelEntry:
+    where = f"{path}: models[{place}]"
+    if not isinstance(entry, dict) or not isinstance(entry.get("path"), str) or not entry["path"]:
+        raise RecipeError(f"{where}: expected a mapping with a path and, if it is not 1, a coefficient")
+    if unknown := sorted(entry.keys() - {"path", "coefficient"}):
+        raise RecipeError(f"{where}: unknown key {unknown[0]!r}; remove it")
+    coefficient = entry.get("coefficient", "1")
+    if not isinstance(coefficient, str):
+        raise RecipeError(f"{where}: coefficient: expected a decimal")
+    return ModelEntry(path.parent / entry["path"], coefficient)
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
+    try:
+        value = yaml.load(path.read_text(encoding="utf-8"), _TextLoader)
+    except OSError as error:
+        raise RecipeError(f"{path} cannot be read: {error.strerror}; name a YAML file") from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split()) or 'nested too deeply'}") from None
+    if not isinstance(value, dict):
+        raise RecipeError(f"{path}: expected a mapping with the keys of a recipe, like `method: ties`")
+    return value
+
+
+class _TextLoader(yaml.BaseLoader):
+    """PyYAML's loader that leaves scalars as text; here duplicate keys, which it would drop, are errors."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if len(keys) < len(node.value):
+            raise yaml.constructor.ConstructorError(None, None, "a key that is not text", node.start_mark)
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
+        return dict(super().construct_mapping(node, deep=deep))

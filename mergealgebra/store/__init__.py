@@ -1,0 +1,1 @@
+"""Content-addressed files on disk: what a replica holds, written whole or not at all."""

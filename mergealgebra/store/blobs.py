@@ -1,0 +1,90 @@
+"""Blobs: the tensors of a contribution as one canonical file, checked to the last byte [CT-6]."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from mergealgebra.encoding import LEAF_BYTES, TensorHasher, model_root
+from mergealgebra.errors import (
+    BlobDamaged,
+    BlobMissing,
+    CheckpointError,
+    DtypeError,
+    DuplicateName,
+    HeaderError,
+    LayoutError,
+    ShapeError,
+)
+from mergealgebra.tensors.files import opened, place
+from mergealgebra.tensors.safetensors_file import TensorRecord, canonical_header, read_header
+
+_ADVICE: Final = "delete it and sync again"
+_NO_SOUND_HEADER: Final = (HeaderError, DuplicateName, DtypeError, ShapeError, LayoutError)
+
+Sink = Callable[[bytes], object]
+
+
+def stream_blob(source: Path, root: str, sink: Sink) -> None:
+    """Read a blob once, checking everything on the way, and hand each piece to `sink` [CT-6].
+
+    Only when this returns are the bytes that `sink` was given the blob `root`: they, not what the file holds
+    later, were checked. Pieces are at most 1 MiB, the header apart.
+    Raises BlobMissing or BlobDamaged, naming the file; what `sink` raises for itself passes.
+    """
+    try:
+        records = tuple(read_header(source).values())
+        header = canonical_header((r.name, r.dtype, r.shape, r.nbytes) for r in records)
+        with opened(source) as file:
+            found = _root_of(file, header, records, sink)
+    except CheckpointError as error:
+        raise _unreadable(source, error) from error
+    except _NO_SOUND_HEADER as error:
+        raise BlobDamaged(f"damaged blob {error}; {_ADVICE}") from error
+    if found != root:
+        raise _damaged(source, f"its tensors have the root {found}, not {root}")
+
+
+def discard(_: bytes) -> None:
+    """The sink of those who only want to know whether a blob is good."""
+
+
+def _root_of(file: BinaryIO, header: bytes, records: Sequence[TensorRecord], sink: Sink) -> str:
+    """The root of the tensors of a file that is canonical down to its end [EN-7, EN-17]. Raises BlobDamaged."""
+    source = Path(file.name)
+    if file.read(len(header)) != header:
+        raise _damaged(source, "its header is not the canonical one for its tensors")
+    sink(header)
+    # An equal header has equal offsets: the tensors follow each other in name order.
+    root = model_root([(r.name, r.dtype, r.shape, _tensor_root(file, r.nbytes, sink)) for r in records])
+    if file.read(1):
+        raise _damaged(source, "it goes on after its last tensor")
+    return root
+
+
+def _tensor_root(file: BinaryIO, nbytes: int, sink: Sink) -> str:
+    hasher = TensorHasher()
+    for piece in _pieces(file, nbytes):
+        hasher.update(piece)
+        sink(piece)
+    return hasher.root()
+
+
+def _pieces(file: BinaryIO, nbytes: int) -> Iterator[bytes]:
+    while nbytes:
+        piece = file.read(min(nbytes, LEAF_BYTES))
+        if not piece:
+            raise _damaged(Path(file.name), f"it ends {nbytes} bytes before the end of a tensor")
+        yield piece
+        nbytes -= len(piece)
+
+
+def _damaged(source: Path, what: str) -> BlobDamaged:
+    return BlobDamaged(f"{place(source)} is damaged: {what}; {_ADVICE}")
+
+
+def _unreadable(source: Path, error: CheckpointError) -> BlobMissing | BlobDamaged:
+    if isinstance(error.__cause__, FileNotFoundError):
+        return BlobMissing(f"{place(source)} is not there; sync with a replica that has it")
+    return BlobDamaged(str(error))

@@ -1,0 +1,1 @@
+"""How replicas exchange what they hold, each side checking everything it takes."""

@@ -1,0 +1,298 @@
+"""A workspace: one replica's folder, with everything its owner does to it.
+
+The operation set decides what is visible, the store holds it, `resolve` turns it into a model. This module only
+joins them, and writes nothing before all it depends on has been checked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from mergealgebra.algebra import decimals
+from mergealgebra.contribution import Choice, check_base, make_manifest, names_of
+from mergealgebra.crdt.genesis import Genesis
+from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.crdt.operations import Operation
+from mergealgebra.crdt.orset import ORSet
+from mergealgebra.encoding import LEAF_BYTES, TensorHasher
+from mergealgebra.engine.backends import backend as backend_named
+from mergealgebra.engine.plan import Contribution, available_cores, make_plan
+from mergealgebra.engine.run import quiet, run_check
+from mergealgebra.engine.task_vectors import Progress
+from mergealgebra.errors import (
+    SyncIncomplete,
+    UnknownContribution,
+    WorkspaceError,
+)
+from mergealgebra.lock import Verification, first_difference, verify_folder
+from mergealgebra.recipe import Recipe, recipe_from_map
+from mergealgebra.resolve import How, MergeResult, open_merge, resolve
+from mergealgebra.store.atomic import write_atomically
+from mergealgebra.store.objects import TMP, Store
+from mergealgebra.sync.folder import SyncResult, sync
+from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.safetensors_file import canonical_header
+
+_LOCAL = "local.json"
+PathLike = str | os.PathLike[str]
+
+
+class ContributionId(str):
+    """A contribution's id, 64 hexadecimal digits. operation: the id of the `add` that published it."""
+
+    __slots__ = ("operation",)
+    operation: str
+
+    def __new__(cls, id_: str, operation: str) -> Self:
+        made = super().__new__(cls, id_)
+        made.operation = operation
+        return made
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One replica. Nothing is kept in memory, so several processes may use one workspace at once."""
+
+    path: Path
+    store: Store
+
+    # Making and opening
+
+    @classmethod
+    def init(cls, path: PathLike, *, base: PathLike, recipe: Recipe, name: str = "") -> Workspace:
+        """A new workspace for improving `base`; equal arguments give one workspace id on every machine [OS-1].
+
+        Raises WorkspaceError when something is there already, and as `Checkpoint.open` does.
+        """
+        _refuse_existing(Path(path))
+        with Checkpoint.open(base) as checkpoint:
+            root = checkpoint.root(available_cores())
+        return cls._create(path, Genesis(root, name, recipe.to_map()), base)
+
+    @classmethod
+    def clone(cls, peer: PathLike, path: PathLike, *, base: PathLike) -> Workspace:
+        """A new replica of the workspace that a peer holds, synced with it. base: where the base is here.
+
+        Raises BaseMismatch when it is not the peer's base, and as `init` and `sync` do.
+        """
+        genesis = Store.open(peer).genesis
+        recipe_from_map(genesis.recipe)
+        _refuse_existing(Path(path))
+        with Checkpoint.open(base) as checkpoint:
+            check_base(checkpoint, genesis.base, available_cores())
+        workspace = cls._create(path, genesis, base)
+        workspace.sync(peer)
+        return workspace
+
+    @classmethod
+    def open(cls, path: PathLike) -> Workspace:
+        """The workspace in a folder. Raises WorkspaceError when there is none, or its genesis is damaged."""
+        store = Store.open(path)
+        recipe_from_map(store.genesis.recipe)
+        return cls(Path(path), store)
+
+    @classmethod
+    def _create(cls, path: PathLike, genesis: Genesis, base: PathLike) -> Workspace:
+        path = Path(path)
+        store = Store.create(path, genesis)
+        local = json.dumps({"base": str(Path(base).absolute())}, ensure_ascii=False) + "\n"
+        write_atomically(path / _LOCAL, local.encode(), tmp=path / TMP)
+        return cls(path, store)
+
+    # What it holds
+
+    @property
+    def state(self) -> ORSet:
+        """The operations here. Raises OperationError, naming the file, when one is damaged [SY-3]."""
+        return self.store.state()
+
+    @property
+    def recipe(self) -> Recipe:
+        """How this workspace merges."""
+        return recipe_from_map(self.store.genesis.recipe)
+
+    @property
+    def merge_id(self) -> str:
+        """What the visible contributions merge to; replicas compare it before they move a tensor [OS-11]."""
+        return self.state.merge_id
+
+    def visible(self) -> dict[str, Manifest]:
+        """The visible contributions by id, in canonical order [OS-9]."""
+        return self.state.visible()
+
+    def log(self) -> list[Operation]:
+        """All operations, those without a time first, then by time, then by id."""
+        return sorted(self.state.operations, key=lambda operation: (operation.time or 0, operation.id))
+
+    @property
+    def base(self) -> Path:
+        """Where the base is on this machine. Raises WorkspaceError when this workspace was never told."""
+        local = self.path / _LOCAL
+        try:
+            base = json.loads(local.read_text(encoding="utf-8"))["base"]
+            return Path(base if isinstance(base, str) else "")
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            raise WorkspaceError(
+                f'{local} does not say where the base is; write {{"base": "PATH"}} to it, or clone again'
+            ) from None
+
+    def blobs(self, state: ORSet) -> dict[str, Path]:
+        """Where the blobs of a state's visible contributions are, by tensors root; those not here are left out."""
+        roots = {manifest.tensors for manifest in state.visible().values()}
+        return {root: self.store.blob_path(root) for root in roots if self.store.has_blob(root)}
+
+    # What its owner does
+
+    def contribute(
+        self,
+        checkpoint: PathLike,
+        coefficient: str = "1",
+        *,
+        form: str = "finetuned",
+        take: Sequence[str] = (),
+        leave: Sequence[str] = (),
+        note: str | None = None,
+        threads: int | None = None,
+        progress: Progress = quiet,
+    ) -> ContributionId:
+        """Publish a fine-tuned checkpoint, or with form "task_vector" a difference, for everyone to merge.
+
+        coefficient: a decimal. take, leave: patterns of tensor names [CT-8]. All of it is read and checked first:
+        raises NamesError, ShapeError, DtypeError, NonFinite and the like, naming file, tensor and index.
+        """
+        path = Path(checkpoint)
+        number = decimals.fp32(coefficient, "coefficient")
+        state = self.state
+        with Checkpoint.open(self.base) as base, Checkpoint.open(path) as source:
+            check_base(base, state.genesis.base, threads or available_cores())
+            names = names_of(form, source, base, Choice(tuple(take), tuple(leave)))
+            contribution = Contribution(str(path), form, number, source, frozenset(names))
+            plan = make_plan(base, [contribution], self.recipe, backend_named("auto"), threads=threads)
+            run_check(plan, progress)
+            manifest = self._write_blob(source, names, lambda roots: _manifest(state, form, source, roots, number))
+        return ContributionId(manifest.id, self._publish(state.add(manifest, time=int(time.time()), note=note)))
+
+    def retract(self, contribution: str, *, note: str | None = None) -> str:
+        """Take a visible contribution back; returns its id. contribution: the id or a unique prefix of it.
+
+        Raises UnknownContribution.
+        """
+        state = self.state
+        matching = [id_ for id_ in state.visible() if id_.startswith(contribution.lower())]
+        if not contribution or len(matching) != 1:
+            found = f"{len(matching)} visible contributions begin" if matching else "no visible contribution begins"
+            raise UnknownContribution(f"{found} with {contribution!r}; `status` lists them")
+        self._publish(state.remove(matching[0], time=int(time.time()), note=note))
+        return matching[0]
+
+    def sync(self, peer: PathLike) -> SyncResult:
+        """Exchange operations and blobs with another workspace or an exchange folder, both ways [SY-4].
+
+        Raises SyncIncomplete when something was refused; the good rest has then been exchanged.
+        """
+        result = sync(self.store, peer)
+        if result.refused:
+            more = f" ({len(result.refused)} files refused; the rest was synced)"
+            raise SyncIncomplete(f"{result.refused[0]}{more}")
+        return result
+
+    def resolve(
+        self,
+        out: PathLike,
+        *,
+        backend: str = "auto",
+        threads: int | None = None,
+        block: int | None = None,
+        progress: Progress = quiet,
+    ) -> MergeResult:
+        """Merge the visible contributions into a new model folder, and attest to what came out [OS-12].
+
+        backend, threads, block: how it is computed, never what [MG-8]. progress: called as the work goes on.
+        Raises NothingVisible, BaseMismatch, BlobMissing, BlobDamaged, NonFinite, OutputError; then nothing is
+        written.
+        """
+        state = self.state
+        how = How(backend, threads, block, progress)
+        result = resolve(state, self.base, self.blobs(state), Path(out), how)
+        attested = state.attest(result.merge_id, result.model_root)
+        if not attested <= state:
+            self._publish(attested)
+        return result
+
+    def disagreements(self) -> frozenset[str]:
+        """The model roots attested for the current merge id, if there are several: a machine is broken [OS-12]."""
+        state = self.state
+        roots = state.attestations(state.merge_id)
+        return roots if len(roots) > 1 else frozenset()
+
+    def _publish(self, delta: ORSet) -> str:
+        """Let the one operation of a delta appear; returns its id."""
+        (operation,) = delta.operations
+        return self.store.write_operation(operation)
+
+    def _write_blob(
+        self, source: Checkpoint, names: Sequence[str], manifest_of: Callable[[Mapping[str, str]], Manifest]
+    ) -> Manifest:
+        """Copy the chosen tensors as one canonical file, hashed on the way [CT-6]."""
+        records = [source.records[name] for name in names]
+        roots: dict[str, str] = {}
+        with self.store.blob_writer() as blob:
+            blob.write(canonical_header((r.name, r.dtype, r.shape, r.nbytes) for r in records))
+            for record in records:
+                hasher = TensorHasher()
+                step = LEAF_BYTES // 8
+                for start in range(0, record.size, step):
+                    data = source.read(record.name, start, min(start + step, record.size)).view("u1").data
+                    hasher.update(data)
+                    blob.write(data)
+                roots[record.name] = hasher.root()
+            manifest = manifest_of(roots)
+            blob.place(manifest.tensors)
+        return manifest
+
+
+def verify(
+    model: PathLike,
+    against: PathLike | None = None,
+    *,
+    backend: str = "auto",
+    threads: int | None = None,
+    progress: Progress = quiet,
+) -> Verification:
+    """Check a merged model folder against its lock, and against a workspace by computing it again [LK-5, LK-6].
+
+    against: the path of a workspace. Returns what was found; `raise_if_failed` turns a difference into an error.
+    Raises LockError when the lock is missing or contradicts itself, and as `open_merge` does.
+    """
+    how = How(backend, threads, None, progress)
+    lock, verification = verify_folder(model, threads or available_cores())
+    if against is None or not verification.ok:
+        return verification
+    workspace = Workspace.open(against)
+    state = workspace.state
+    problem = ""
+    if lock.merge_id != state.merge_id:
+        problem = (
+            f"{model} has merge id {lock.merge_id}, the workspace {state.merge_id}: other contributions are visible"
+        )
+    else:
+        with open_merge(state, workspace.base, workspace.blobs(state), how) as merge:
+            again = merge.compute(how.progress)
+        if difference := first_difference(lock.tensors, again.tensors):
+            problem = f"{against} computes another model: {difference} of {model}"
+    return Verification(verification.model_root, verification.merge_id, problem)
+
+
+def _manifest(state: ORSet, form: str, source: Checkpoint, roots: Mapping[str, str], coefficient: float) -> Manifest:
+    return make_manifest(form, state.genesis.base, source, roots, coefficient)
+
+
+def _refuse_existing(path: Path) -> None:
+    if (path / "genesis").exists():
+        raise WorkspaceError(f"{path} is a workspace already; choose another folder")

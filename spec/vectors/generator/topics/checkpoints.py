@@ -1,0 +1,81 @@
+"""Checkpoints: folders with one file or with shards, and where a written model is cut."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from generator.cases import Case
+from generator.reference.checkpoints import INDEX, SHARD_BYTES, SINGLE
+from generator.reference.safetensors import write_file
+from generator.reference.tensors import read_tensors
+from generator.writing import f32
+
+Json = Any
+TENSORS = {"a": f32(1), "b": f32(2), "c": f32(3)}
+
+
+def file(*names: str) -> str:
+    return write_file(read_tensors({name: TENSORS[name] for name in names})).hex()
+
+
+def index(weight_map: str) -> str:
+    return f'{{"metadata":{{"total_size":12}},"weight_map":{weight_map}}}'.encode().hex()
+
+
+MAP = '{"a":"x.safetensors","b":"y.safetensors","c":"x.safetensors"}'
+SHARDED = {INDEX: index(MAP), "x.safetensors": file("a", "c"), "y.safetensors": file("b")}
+ALL = {"tensors": TENSORS}
+
+READ: list[tuple[str, Json, Json, str, str]] = [
+    ("single", {SINGLE: file("a", "b", "c")}, ALL, "EN-15", "one file"),
+    ("sharded", SHARDED, ALL, "EN-8 EN-15 EN-16", "two shards: the root is that of the one file"),
+    ("both", {SINGLE: file("a"), **SHARDED}, {"tensors": {"a": TENSORS["a"]}}, "EN-15",
+     "model.safetensors and an index: the former is read"),
+    ("other-files", {SINGLE: file("a", "b", "c"), "config.json": "7b7d", "other.safetensors": file("a")}, ALL,
+     "EN-8 EN-15", "other files of the folder do not matter"),
+    ("file-not-named", {**SHARDED, "z.safetensors": file("c")}, ALL, "EN-16", "a file that the index does not name"),
+    ("index-no-metadata", {**SHARDED, INDEX: f'{{"weight_map":{MAP}}}'.encode().hex()}, ALL, "EN-16",
+     "an index without metadata"),
+    ("neither", {"x.safetensors": file("a")}, "CheckpointError", "EN-15", "neither model.safetensors nor an index"),
+    ("pickle", {"pytorch_model.bin": "80024b012e"}, "CheckpointError", "EN-15", "pickled weights"),
+    ("shard-missing", {INDEX: SHARDED[INDEX], "x.safetensors": file("a", "c")}, "CheckpointError", "EN-16",
+     "a named file is missing"),
+    ("tensor-missing", {**SHARDED, "x.safetensors": file("a")}, "CheckpointError", "EN-16",
+     "a tensor of the index is in no file"),
+    ("tensor-extra", {**SHARDED, "y.safetensors": file("b", "c")}, "CheckpointError", "EN-16",
+     "a tensor stands in a second file too"),
+    ("tensor-not-in-index", {**SHARDED, INDEX: index('{"a":"x.safetensors","b":"y.safetensors"}')}, "CheckpointError",
+     "EN-16", "a tensor of a named file that the index lacks"),
+    ("tensor-elsewhere", {**SHARDED, INDEX: index(MAP.replace('"b":"y', '"b":"x'))}, "CheckpointError", "EN-16",
+     "a tensor in another file than the one named"),
+    ("separator", {INDEX: index('{"a":"d/x.safetensors"}'), "d/x.safetensors": file("a")}, "CheckpointError",
+     "EN-16", "a file name with a path separator"),
+    ("parent", {INDEX: index('{"a":"../x.safetensors"}')}, "CheckpointError", "EN-16", "a path out of the folder"),
+    ("index-array", {**SHARDED, INDEX: "5b5d"}, "CheckpointError", "EN-16", "an index that is no object"),
+    ("index-no-map", {**SHARDED, INDEX: "7b7d"}, "CheckpointError", "EN-16", "an index without weight_map"),
+    ("index-number", {**SHARDED, INDEX: index('{"a":1}')}, "CheckpointError", "EN-16", "a file name that is no string"),
+    ("index-not-json", {**SHARDED, INDEX: "7b"}, "CheckpointError", "EN-16", "an index that is not JSON"),
+]  # fmt: skip
+
+HALF = SHARD_BYTES // 2
+CUT: list[tuple[str, Json, str]] = [
+    ("one", [["b", "F32", [2]], ["a", "F16", [4]]], "a small model is one file"),
+    ("exact", [["a", "U8", [HALF]], ["b", "U8", [HALF]]], "exactly 5,000,000,000 bytes fit in one shard"),
+    ("one-byte-more", [["a", "U8", [HALF]], ["b", "U8", [HALF + 1]]], "one byte more does not"),
+    ("large-tensor", [["a", "U8", [1]], ["b", "F32", [SHARD_BYTES]], ["c", "U8", [1]]],
+     "a tensor above the limit has a shard of its own"),
+    ("large-first", [["a", "F32", [SHARD_BYTES]]], "a tensor above the limit that comes first: no empty shard before it"),
+    ("name-order", [["b", "U8", [HALF + 1]], ["a", "U8", [1]], ["c", "U8", [HALF]], ["a.b", "BF16", [HALF // 4]]],
+     "cut in name order"),
+    ("empty-tensors", [["a", "U8", [SHARD_BYTES]], ["b", "U8", [0]], ["c", "U8", [1]], ["d", "U8", [0]]],
+     "an empty tensor never closes a shard"),
+    ("eleven", [[f"t{i:02}", "U8", [SHARD_BYTES]] for i in range(11)], "five digits in names, from 1"),
+]  # fmt: skip
+
+CASES = [
+    *(
+        Case("read-checkpoint", f"checkpoint-{i}", clauses, why, {"files": files}, says)
+        for i, files, says, clauses, why in READ
+    ),
+    *(Case("shards", f"shards-{i}", "EN-18", why, {"tensors": tensors}) for i, tensors, why in CUT),
+]

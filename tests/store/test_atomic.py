@@ -1,0 +1,162 @@
+"""Bytes reach the disk whole or not at all, and what the disk refuses is one clear line."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+
+import pytest
+
+from mergealgebra.errors import OutputError
+from mergealgebra.store import atomic
+from mergealgebra.store.atomic import STALE_SECONDS, make_folder, staged, sweep, write_atomically
+from tests.crash import fault_points, kill_points
+
+FAULTS = {
+    "full disk": (errno.ENOSPC, "No space left on device; free some space"),
+    "quota": (errno.EDQUOT, "free some space"),
+    "read-only medium": (errno.EROFS, "Read-only file system; choose a folder that can be written to"),
+    "no permission": (errno.EACCES, "Permission denied; get write permission"),
+    "worn disk": (errno.EIO, "Input/output error; check the path and the disk"),
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with one file, `named`, that holds `old`."""
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "named").write_bytes(b"old")
+    return tmp_path / "store"
+
+
+def rewrite(folder):
+    write_atomically(folder / "named", b"the new", tmp=folder / "tmp")
+
+
+@pytest.mark.clause("SY-2")
+class TestWriteAtomically:
+    @pytest.mark.parametrize("data", [b"", b"x", bytes(3 << 20)], ids=["empty", "small", "three pieces"])
+    def test_writes_the_bytes_and_leaves_nothing_else(self, folder, data):
+        write_atomically(folder / "named", data, tmp=folder / "tmp")
+        assert (folder / "named").read_bytes() == data
+        assert list((folder / "tmp").iterdir()) == []
+
+    def test_writes_on_when_the_system_takes_less_than_it_was_given(self, folder, monkeypatch):
+        real = os.write
+        monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:3]))
+        rewrite(folder)
+        assert (folder / "named").read_bytes() == b"the new"
+
+    def test_flushes_before_it_renames_and_flushes_the_folder_after(self, folder, monkeypatch):
+        calls = []
+        for name in ("write", "fsync", "replace"):
+            real = getattr(os, name)
+            monkeypatch.setattr(os, name, lambda *args, name=name, real=real: (calls.append(name), real(*args))[1])
+        make_folder(folder / "tmp")
+        calls.clear()
+        rewrite(folder)
+        assert calls == ["write", "fsync", "replace", "fsync"]
+
+    def test_gives_the_file_the_permissions_of_any_new_file(self, folder):
+        (folder / "plain").write_bytes(b"")
+        rewrite(folder)
+        assert (folder / "named").stat().st_mode == (folder / "plain").stat().st_mode
+
+    @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+    def test_leaves_the_old_file_when_the_body_raises(self, folder, error):
+        with pytest.raises(error), staged(folder / "tmp") as file:
+            file.write(b"the new")
+            raise error
+        assert (folder / "named").read_bytes() == b"old"
+        assert list((folder / "tmp").iterdir()) == []
+
+    def test_takes_nothing_after_it_has_been_placed(self, folder):
+        with pytest.raises(OutputError, match="takes no more bytes"), staged(folder / "tmp") as file:
+            file.place(folder / "named")
+            file.write(b"more")
+
+    @pytest.mark.clause("SY-8")
+    def test_leaves_the_old_file_or_the_new_one_when_it_dies(self, folder, tmp_path):
+        seen = set()
+        for moment, died in kill_points(folder, rewrite, tmp_path / "scratch"):
+            seen.add((died / "named").read_bytes())
+            assert seen <= {b"old", b"the new"}, moment
+        assert seen == {b"old", b"the new"}
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(("fault", "message"), FAULTS.values(), ids=FAULTS)
+    def test_of_any_call_is_one_line_and_leaves_no_temporary_file(self, folder, tmp_path, fault, message):
+        points = list(fault_points(folder, rewrite, tmp_path / "scratch", fault))
+        assert len(points) == 6
+        for _, _, error in points:
+            assert isinstance(error, OutputError)
+            assert message in str(error)
+            assert "\n" not in str(error)
+
+    def test_leaves_the_old_file_or_the_new_one(self, folder, tmp_path):
+        for moment, failed, _ in fault_points(folder, rewrite, tmp_path / "scratch"):
+            assert (failed / "named").read_bytes() in (b"old", b"the new"), moment
+            assert not (failed / "tmp").exists() or list((failed / "tmp").iterdir()) == []
+
+    def test_of_a_temporary_folder_that_is_a_file(self, folder):
+        (folder / "tmp").write_bytes(b"")
+        with pytest.raises(OutputError, match=f"{folder}/tmp cannot be written"):
+            rewrite(folder)
+
+    def test_is_not_made_of_a_file_system_that_cannot_flush_folders(self, folder, monkeypatch):
+        real = os.fsync
+        make_folder(folder / "tmp")
+
+        def fsync(descriptor):
+            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, "Invalid argument")
+            real(descriptor)
+
+        monkeypatch.setattr(os, "fsync", fsync)
+        rewrite(folder)
+        assert (folder / "named").read_bytes() == b"the new"
+
+
+class TestFolders:
+    def test_are_made_with_those_above_and_may_be_there(self, tmp_path):
+        for _ in range(2):
+            make_folder(tmp_path / "a" / "b" / "c")
+        assert (tmp_path / "a" / "b" / "c").is_dir()
+
+    def test_may_be_made_by_someone_else_at_the_same_moment(self, tmp_path, monkeypatch):
+        real = os.mkdir
+
+        def late(path):
+            real(path)
+            real(path)
+
+        monkeypatch.setattr(os, "mkdir", late)
+        make_folder(tmp_path / "a" / "b")
+        assert (tmp_path / "a" / "b").is_dir()
+
+    def test_are_refused_where_a_file_is(self, tmp_path):
+        (tmp_path / "a").write_bytes(b"")
+        for path in (tmp_path / "a", tmp_path / "a" / "b"):
+            with pytest.raises(OutputError, match="a cannot be written"):
+                make_folder(path)
+
+
+def test_sweep_removes_only_what_died_more_than_a_day_ago(tmp_path):
+    ages = {"old.part": STALE_SECONDS + 60, "fresh.part": 60, "old.other": STALE_SECONDS + 60}
+    for name, age in ages.items():
+        (tmp_path / name).write_bytes(b"")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    sweep(tmp_path)
+    sweep(tmp_path / "missing")
+    assert {path.name for path in tmp_path.iterdir()} == {"fresh.part", "old.other"}
+
+
+def test_pieces_are_bounded(tmp_path, monkeypatch):
+    sizes = []
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: (sizes.append(len(data)), real(descriptor, data))[1])
+    write_atomically(tmp_path / "named", bytes((5 << 20) + 1), tmp=tmp_path / "tmp")
+    assert max(sizes) <= atomic.PIECE_BYTES
