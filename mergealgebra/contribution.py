@@ -17,12 +17,15 @@ from mergealgebra.errors import (
     BlobDamaged,
     BlobMissing,
     DtypeError,
+    HeaderError,
     IntegerTensorChanged,
     MergeAlgebraError,
     NamesError,
 )
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.dtypes import DTYPES
+from mergealgebra.tensors.files import opened
+from mergealgebra.tensors.safetensors_file import canonical_header
 from mergealgebra.tensors.task_vector import check_shapes
 
 
@@ -87,13 +90,14 @@ def check_base(base: Checkpoint, root: str, threads: int) -> None:
 def open_blob(manifest: Manifest, path: Path | None, base: Checkpoint, threads: int) -> Checkpoint:
     """A contribution's tensors, read once and found to be what the manifest says [SY-6].
 
-    path: where the blob is; None if it is not here. Raises BlobMissing or BlobDamaged.
+    path: where the blob is; None if it is not here. Raises BlobMissing or BlobDamaged [CT-6].
     """
     short = f"contribution {manifest.id[:12]}"
     if path is None or not path.exists():
         raise BlobMissing(f"{short}: its tensors {manifest.tensors} are not here; sync with a peer that has them")
     try:
         blob = Checkpoint.open(path)
+        _check_canonical(blob)
         found = blob.root(threads)
         names = names_of(manifest.form, blob, base, Choice(take=tuple(map(_literally, blob.records))))
     except MergeAlgebraError as error:
@@ -105,6 +109,14 @@ def open_blob(manifest: Manifest, path: Path | None, base: Checkpoint, threads: 
             f"{manifest.tensors}; delete the file and sync again"
         )
     return blob
+
+
+def _check_canonical(blob: Checkpoint) -> None:
+    """Refuse a file that is not the one in which its tensors are written: there is one blob under a root [CT-6]."""
+    header = canonical_header((r.name, r.dtype, r.shape, r.nbytes) for r in blob.records.values())
+    with opened(blob.path) as file:
+        if file.read(len(header)) != header:
+            raise HeaderError("its header is not the canonical one for its tensors")
 
 
 _LEAVE = "a contribution may leave tensors out: name them with --leave PATTERN"

@@ -19,13 +19,14 @@ from mergealgebra.errors import LockError, MergeAlgebraError, VerificationFailed
 from mergealgebra.recipe import recipe_from_map
 from mergealgebra.tensors import strict_json
 from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.files import shown
 
 LOCK = "merge.lock"
 
 _MAX_BYTES = 100_000_000
 _MAX_DEPTH = 8
 
-Root = Annotated[str, StringConstraints(pattern=r"\A[0-9a-f]{64}\Z")]
+Root = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 
 
@@ -76,36 +77,42 @@ class Lock(_Strict):
         """The lock of a model folder, which agrees with itself [LK-4]. Raises LockError, naming the file."""
         path = folder / LOCK
         try:
-            with path.open("rb") as file:
-                data = file.read(_MAX_BYTES + 1)
-            if len(data) > _MAX_BYTES:
-                raise LockError(f"{path} is larger than {_MAX_BYTES} bytes; merge again")
-            lock = cls.model_validate(_plain(strict_json.parse(data.strip(b" \t\r\n"), _MAX_DEPTH)))
-            lock.check()
+            return cls._parse(_content(path))
         except OSError as error:
             raise LockError(f"{path} cannot be read: {error.strerror}; name a folder that a merge wrote") from None
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "the file"
-            raise LockError(f"{path}: {where}: {first['msg'].lower()}; merge again") from None
-        except LockError:
-            raise
+            raise LockError(f"{path}: {shown(where)}: {first['msg'].lower()}; merge again") from None
         except (ValueError, MergeAlgebraError) as error:
             raise LockError(f"{path}: {error}; merge again") from None
+
+    @classmethod
+    def _parse(cls, data: bytes) -> Self:
+        lock = cls.model_validate(_plain(strict_json.parse(data.strip(b" \t\r\n"), _MAX_DEPTH)))
+        lock.check()
         return lock
 
     def check(self) -> None:
-        """Raise LockError unless ids follow from manifests, the merge id from ids, the root from tensors [LK-4]."""
+        """Raise LockError unless what follows from other parts of the lock does [LK-2, LK-4]."""
         for contribution in self.contributions:
             if contribution.id != self.manifest(contribution).id:
                 raise LockError(f"contribution {contribution.id} does not follow from its manifest")
+            if contribution.kept > contribution.elements:
+                raise LockError(f"contribution {contribution.id} keeps more elements than it has")
         ids = [contribution.id for contribution in self.contributions]
         if ids != sorted(set(ids)):
             raise LockError("contributions are not in the order of their ids, each once")
-        if self.merge_id != merge_id(self.base, recipe_from_map(self.recipe).id, ids):
+        recipe = recipe_from_map(self.recipe)
+        if recipe.to_map() != self.recipe:
+            raise LockError("the recipe is not written in full, with its decimals in canonical form")
+        if self.merge_id != merge_id(self.base, recipe.id, ids):
             raise LockError("the merge id does not follow from base, recipe and contributions")
         if self.model_root != tensors_root(self.tensors):
             raise LockError("the model root does not follow from the tensors")
+        kept, elements = [c.kept for c in self.contributions], [c.elements for c in self.contributions]
+        if self.achieved_density != achieved_density(kept, elements):
+            raise LockError("the achieved density does not follow from the elements kept")
 
     def manifest(self, contribution: LockedContribution) -> Manifest:
         """The manifest of one of the contributions [CT-2]."""
@@ -178,12 +185,20 @@ def first_difference(expected: Mapping[str, LockedTensor], found: Mapping[str, L
     return ""
 
 
+def _content(path: Path) -> bytes:
+    if path.exists() and not path.is_file():  # before opening: a pipe would block
+        raise LockError("it is no file")
+    with path.open("rb") as file:
+        data = file.read(_MAX_BYTES + 1)
+    if len(data) > _MAX_BYTES:
+        raise LockError(f"it is larger than {_MAX_BYTES} bytes")
+    return data
+
+
 def _plain(value: object) -> Any:
-    """Parsed JSON as plain values, repeated keys refused."""
+    """Parsed JSON as plain values, repeated keys refused; a `Number` stays, and fits no field."""
     if isinstance(value, strict_json.Object):
         if value.repeated is not None:
-            raise LockError(f"the key {value.repeated!r} stands twice")
+            raise LockError(f"the key {shown(value.repeated)} stands twice")
         return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, strict_json.Number) else value
+    return [_plain(item) for item in value] if isinstance(value, list) else value

@@ -16,20 +16,17 @@ from typing import Self
 
 from mergealgebra.algebra import decimals
 from mergealgebra.contribution import Choice, check_base, make_manifest, names_of
+from mergealgebra.crdt.fields import check_text
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.manifest import Manifest
-from mergealgebra.crdt.operations import Operation
+from mergealgebra.crdt.operations import NOTE_BYTES, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.encoding import LEAF_BYTES, TensorHasher
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.plan import Contribution, available_cores, make_plan
 from mergealgebra.engine.run import quiet, run_check
 from mergealgebra.engine.task_vectors import Progress
-from mergealgebra.errors import (
-    SyncIncomplete,
-    UnknownContribution,
-    WorkspaceError,
-)
+from mergealgebra.errors import OperationError, SyncIncomplete, UnknownContribution, WorkspaceError
 from mergealgebra.lock import Verification, first_difference, verify_folder
 from mergealgebra.recipe import Recipe, recipe_from_map
 from mergealgebra.resolve import How, MergeResult, open_merge, resolve
@@ -81,8 +78,9 @@ class Workspace:
 
         Raises BaseMismatch when it is not the peer's base, and as `init` and `sync` do.
         """
-        genesis = Store.open(peer).genesis
-        recipe_from_map(genesis.recipe)
+        source = Store.open(peer)
+        genesis = source.genesis
+        _recipe_of(source)
         _refuse_existing(Path(path))
         with Checkpoint.open(base) as checkpoint:
             check_base(checkpoint, genesis.base, available_cores())
@@ -94,7 +92,7 @@ class Workspace:
     def open(cls, path: PathLike) -> Workspace:
         """The workspace in a folder. Raises WorkspaceError when there is none, or its genesis is damaged."""
         store = Store.open(path)
-        recipe_from_map(store.genesis.recipe)
+        _recipe_of(store)
         return cls(Path(path), store)
 
     @classmethod
@@ -115,7 +113,7 @@ class Workspace:
     @property
     def recipe(self) -> Recipe:
         """How this workspace merges."""
-        return recipe_from_map(self.store.genesis.recipe)
+        return _recipe_of(self.store)
 
     @property
     def merge_id(self) -> str:
@@ -168,6 +166,8 @@ class Workspace:
         """
         path = Path(checkpoint)
         number = decimals.fp32(coefficient, "coefficient")
+        if note is not None:
+            check_text(note, NOTE_BYTES, "the note", OperationError)
         state = self.state
         with Checkpoint.open(self.base) as base, Checkpoint.open(path) as source:
             check_base(base, state.genesis.base, threads or available_cores())
@@ -286,11 +286,24 @@ def verify(
             again = merge.compute(how.progress)
         if difference := first_difference(lock.tensors, again.tensors):
             problem = f"{against} computes another model: {difference} of {model}"
+        elif lock != again.model_copy(update={"backend": lock.backend}):
+            problem = f"{against} computes the same model, but counts other elements kept or uncertified than {model}"
     return Verification(verification.model_root, verification.merge_id, problem)
 
 
 def _manifest(state: ORSet, form: str, source: Checkpoint, roots: Mapping[str, str], coefficient: float) -> Manifest:
     return make_manifest(form, state.genesis.base, source, roots, coefficient)
+
+
+def _recipe_of(store: Store) -> Recipe:
+    """The recipe of a workspace, which its genesis has in full [OS-1]. Raises WorkspaceError, or RecipeError."""
+    recipe = recipe_from_map(store.genesis.recipe)
+    if recipe.to_map() != dict(store.genesis.recipe):
+        raise WorkspaceError(
+            f"{store.path}: the genesis has the recipe {dict(store.genesis.recipe)}, which in full and in canonical "
+            f"form is {recipe.to_map()}; init the workspace again"
+        )
+    return recipe
 
 
 def _refuse_existing(path: Path) -> None:

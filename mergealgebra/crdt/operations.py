@@ -19,9 +19,10 @@ from mergealgebra.errors import OperationError, WrongWorkspace
 VERSION: Final = 1
 MAX_OPERATION_BYTES: Final = 1 << 20
 NONCE_BYTES: Final = 16
+#: How long a note may be [OS-3].
+NOTE_BYTES: Final = range(1, 4097)
 
 _TIME_BOUND: Final = 1 << 53
-_NOTE_BYTES: Final = range(1, 4097)
 _BODY_KEYS: Final = frozenset({"version", "workspace", "kind", "fields"})
 _BODY_EXTRAS: Final = frozenset({"author", "time", "note"})
 
@@ -133,7 +134,7 @@ class Operation:
         if self.time is not None:
             check_integer(self.time, _TIME_BOUND, "the operation's time", OperationError)
         if self.note is not None:
-            check_text(self.note, _NOTE_BYTES, "the operation's note", OperationError)
+            check_text(self.note, NOTE_BYTES, "the operation's note", OperationError)
         if len(self._encoded) > MAX_OPERATION_BYTES:
             raise OperationError(
                 f"the operation is {len(self._encoded)} bytes long, at most {MAX_OPERATION_BYTES} are allowed [OS-2]"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import shutil
 import socket
@@ -15,18 +16,21 @@ import numpy as np
 
 from mergealgebra.encoding import TensorHasher
 from mergealgebra.engine.run import Piece
-from mergealgebra.errors import OutputError
+from mergealgebra.errors import CheckpointError, OutputError
 from mergealgebra.tensors.safetensors_file import Entry, canonical_header, index_bytes, shard_names, shards
 
 #: Kept free beside the tensors, for the small files.
 _SPARE_BYTES = 1 << 22
+_NO_FOLDER_FSYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 
 
 def refuse_occupied(out: Path) -> None:
     """Raise OutputError if something stands at `out` that is not an empty folder: nothing is overwritten."""
     with _reporting(out):
-        if out.is_symlink() or out.is_file() or (out.is_dir() and any(out.iterdir())):
+        if out.is_symlink() or (out.exists() and not out.is_dir()) or (out.is_dir() and any(out.iterdir())):
             raise OutputError(f"{out} exists and is not an empty folder; remove it or choose another name")
+        if out.is_mount():
+            raise OutputError(f"{out} is where a disk is mounted, so it cannot be renamed to; name a new folder in it")
 
 
 def write_model(
@@ -43,21 +47,19 @@ def write_model(
     """
     refuse_occupied(out)
     with _reporting(out):
+        out = out.resolve()  # "." has no name to rename to
         out.parent.mkdir(parents=True, exist_ok=True)
         _check_space(out, entries)
-        folder = _temporary(out)
-        try:
+        with _temporary(out) as folder:
+            for source in copies:
+                _write(folder / source.name, [_content(source)])
             roots: dict[str, str] = {}
             _write_tensors(folder, shards(entries), hashed(entries, pieces, roots))
-            for source in copies:
-                _write(folder / source.name, [source.read_bytes()])
             for name, data in finish(roots).items():
                 _write(folder / name, [data])
             _sync_folder(folder)
             folder.replace(out)
             _sync_folder(out.parent)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def hashed(entries: Iterable[Entry], pieces: Iterable[Piece], roots: dict[str, str]) -> Iterator[memoryview]:
@@ -110,16 +112,35 @@ def _check_space(out: Path, entries: Iterable[Entry]) -> None:
         raise OutputError(f"{out} needs {needed:,} bytes and its disk has {free:,} free; make room, or write elsewhere")
 
 
-def _temporary(out: Path) -> Path:
-    """A new folder beside `out`. Those that processes of this machine left when they were killed are removed."""
+#: The temporary folders that this process is writing to.
+_WRITING: set[Path] = set()
+
+
+@contextlib.contextmanager
+def _temporary(out: Path) -> Iterator[Path]:
+    """A new folder beside `out`, gone at the end. Those that dead processes of this machine left go too."""
     prefix = f".{out.name}.{socket.gethostname()}."
-    for old in out.parent.iterdir():
-        process = old.name.removeprefix(prefix)
-        if old.name.startswith(prefix) and process.isdecimal() and not _alive(int(process)):
+    for old in out.parent.glob(f"{glob.escape(prefix)}*"):
+        if _is_abandoned(old, old.name.removeprefix(prefix)):
             shutil.rmtree(old, ignore_errors=True)
     folder = out.parent / f"{prefix}{os.getpid()}"
     folder.mkdir()
-    return folder
+    _WRITING.add(folder)
+    try:
+        yield folder
+    finally:
+        _WRITING.discard(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_abandoned(folder: Path, process: str) -> bool:
+    """Whether no living process writes to it. In containers, a new process often has the number of a dead one."""
+    if not process.isdecimal() or folder in _WRITING:
+        return False
+    try:
+        return int(process) == os.getpid() or not _alive(int(process))
+    except OverflowError:  # no process has such a number
+        return False
 
 
 def _alive(process: int) -> bool:
@@ -130,10 +151,21 @@ def _alive(process: int) -> bool:
     return True
 
 
+def _content(source: Path) -> bytes:
+    try:
+        return source.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{source} cannot be read: {error.strerror}; check its permissions") from error
+
+
 def _sync_folder(folder: Path) -> None:
+    """Flush a folder, so that a rename in it survives a power cut; some network file systems cannot."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_FSYNC:
+            raise
     finally:
         os.close(descriptor)
 

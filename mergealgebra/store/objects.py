@@ -132,7 +132,14 @@ class Store:
 
     def has_blob(self, root: str) -> bool:
         """Whether there is a file under this root; `check_blob` says whether it is good."""
-        return _is_there(self.blob_path(root))
+        return self.blob_bytes(root) is not None
+
+    def blob_bytes(self, root: str) -> int | None:
+        """The size of the file under this root, None when there is none."""
+        path = self.blob_path(root)
+        with _refused_as(WorkspaceError, path), suppress(FileNotFoundError):
+            return path.stat().st_size
+        return None
 
     def check_blob(self, root: str) -> None:
         """Read a blob to its end and check it [CT-6]. Raises BlobMissing or BlobDamaged, naming the file."""

@@ -84,8 +84,8 @@ def _compare_blobs(ours: Store, theirs: Store, roots: Sequence[str], refused: li
     Equal blobs are equal files, so that one of the two is damaged; only then are both read.
     """
     for root in roots:
-        sizes = {store.blob_path(root).stat().st_size for store in (ours, theirs) if store.has_blob(root)}
-        if len(sizes) > 1:
+        sizes = ours.blob_bytes(root), theirs.blob_bytes(root)
+        if None not in sizes and sizes[0] != sizes[1]:
             for store in (ours, theirs):
                 try:
                     store.check_blob(root)

@@ -53,7 +53,8 @@ def _is_shallow(data: bytes, max_depth: int) -> bool:
     """
     unescaped = data.replace(rb"\\", b"").replace(rb"\"", b"")
     marks = unescaped.translate(_TO_SQUARE, _ALL_BUT_MARKS)
-    brackets = b"".join(marks.split(b'"')[::2])
+    # Two adjacent quotes begin or end nothing that matters; without them, few pieces are left to split.
+    brackets = b"".join(marks.replace(b'""', b"").split(b'"')[::2])
     for _ in range(max_depth):
         brackets = brackets.replace(b"[]", b"")
     return not brackets

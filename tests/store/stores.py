@@ -31,8 +31,10 @@ def manifest_of(root: str, elements: int = 6) -> Manifest:
 
 
 def contribute(store: Store, number: int, scratch: Path, nonce: bytes | None = None) -> str:
-    """Put the number-th contribution into a store: its blob, then its add. Returns the contribution id."""
-    scratch.mkdir(parents=True, exist_ok=True)
+    """Put the number-th contribution into a store: its blob, then its add. Returns the contribution id.
+
+    scratch: a folder, in which the blob is made first.
+    """
     source = scratch / f"{number}.safetensors"
     root = write_blob(source, number)
     store.import_blob(source, root)
@@ -45,3 +47,8 @@ def contribute(store: Store, number: int, scratch: Path, nonce: bytes | None = N
 def files_of(folder: Path) -> dict[str, bytes]:
     """Every file under a folder, by its path, with its bytes."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def names_in(folder: Path) -> set[str]:
+    """The names in a folder."""
+    return {path.name for path in folder.iterdir()}

@@ -8,6 +8,7 @@ from typing import Any
 from generator.reference import canonical, checkpoints, contributions, decimals, hashes, operations
 from generator.reference import lock as locks
 from generator.reference.aggregates import aggregate, certificate
+from generator.reference.configuration import configuration, recipe_file
 from generator.reference.recipes import complete, read_recipe, recipe_id
 from generator.reference.reduction import trim
 from generator.reference.refused import Refused
@@ -132,6 +133,14 @@ def recipe(x: Json) -> Json:
     return {"recipe": full, "encoding": canonical.encode(full).hex(), "id": recipe_id(full).hex()}
 
 
+def read_recipe_file(x: Json) -> Json:
+    return recipe_file(x["pairs"])
+
+
+def merge_configuration(x: Json) -> Json:
+    return configuration(x["pairs"])
+
+
 def contribution(x: Json) -> Json:
     """Manifest, id and blob of a contribution; patterns as in CT-8."""
     base = read_tensors(x["base"])
@@ -254,6 +263,8 @@ CHECKS: dict[str, Callable[[Json], Json]] = {
     "certificate": certificate,
     "aggregate": aggregate,
     "recipe": recipe,
+    "recipe-file": read_recipe_file,
+    "merge-configuration": merge_configuration,
     "contribution": contribution,
     "manifest": manifest,
     "blob": blob,

@@ -11,15 +11,6 @@ HALF_ULP_TOP = str(2**128 - 2**103)  # halfway between the largest fp32 number a
 JUST_BELOW_TOP = str(2**128 - 2**103 - 1)
 
 
-def power(exponent: int) -> str:
-    """A power of two, exactly."""
-    x = Fraction(2) ** exponent
-    if x.denominator == 1:
-        return str(x.numerator)
-    digits = -exponent
-    return f"0.{x.numerator * 10**digits // x.denominator:0{digits}}"
-
-
 ACCEPTED = [
     # id, text, canonical, fp32 bits, why
     ("zero", "0", "0", "00000000", "the shortest decimal"),
@@ -43,8 +34,8 @@ ACCEPTED = [
     ("halfway-integer-down", "16777217", "16777217", "4b800000", "2^24 + 1 is halfway, even is 2^24"),
     ("halfway-integer-up", "16777219", "16777219", "4b800002", "2^24 + 3 is halfway, even is 2^24 + 4"),
     ("carry", "0.99999999", "0.99999999", "3f800000", "rounding carries into the next binade"),
-    ("least-normal", "0.0000000000000000000000000000000000000117549435082228750796873653",
-     None, None, "next to the least normal number"),
+    ("least-normal", "0." + "0" * 37 + "11754943508222875079687", None, "00800000",
+     "below the least normal number, nearest to it"),
     ("subnormal", "0.0000000000000000000000000000000000000000001", None, "00000047", "1e-43 is a subnormal"),
     ("least-subnormal", "0.000000000000000000000000000000000000000000001401298464324817", None, "00000001",
      "below 2^-149, nearest to it"),

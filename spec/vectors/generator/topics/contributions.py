@@ -1,0 +1,137 @@
+"""Contributions: manifest, id and blob; manifests and blobs that are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from generator.cases import Case
+from generator.reference.contributions import manifest
+from generator.reference.hashes import model_root
+from generator.reference.safetensors import write_file
+from generator.reference.tensors import read_tensors
+from generator.writing import bf16, f16, f32, f64, integers
+
+Json = Any
+BASE = {"w": bf16(1, 2, shape=[1, 2]), "b": f32("0.5", shape=[]), "n": integers("I64", 7)}
+FINE = {"w": bf16("1.5", 2, shape=[1, 2]), "b": f32("0.25", shape=[]), "n": integers("I64", 7)}
+HELD = {"w": FINE["w"], "b": FINE["b"]}
+VECTOR = {"w": f32("0.5", 0, shape=[1, 2])}
+
+
+def made(i: str, why: str, form: str, tensors: Json, says: Json = None, clauses: str = "CT-2 CT-3", **options: Json) -> Case:
+    inputs = {"base": BASE, "form": form, "coefficient": "1", "tensors": tensors, **options}
+    return Case("contribution", f"contribution-{i}", clauses, why, inputs, says)
+
+
+MADE = [
+    made("finetuned", "the fine-tune's float tensors in their own dtypes; the base's root is over all its tensors",
+         "finetuned", FINE),
+    made("finetuned-coefficient", "the coefficient is part of the id", "finetuned", FINE, coefficient="0.1"),
+    made("finetuned-coefficient-form", "decimals of one fp32 number make one id", "finetuned", FINE, coefficient="0.10000000"),
+    made("finetuned-other-dtype", "a fine-tune of another dtype", "finetuned", {**FINE, "w": f16("1.5", 2, shape=[1, 2])}),
+    made("finetuned-unchanged", "a fine-tune equal to the base is a contribution", "finetuned", BASE),
+    made("finetuned-left-out", "patterns leave a tensor out", "finetuned", FINE, clauses="CT-2 CT-8", leave=["b"]),
+    made("finetuned-taken", "patterns take one tensor", "finetuned", {"w": FINE["w"]}, clauses="CT-2 CT-8", take=["w"]),
+    made("task-vector", "a stored task vector", "task_vector", VECTOR),
+    made("task-vector-f64", "its dtype is kept in the blob", "task_vector", {"w": f64("0.5", 0, shape=[1, 2])}),
+    made("task-vector-zero-sign", "the bytes of a -0 are kept, and make another id", "task_vector",
+         {"w": f32("0.5", "-0", shape=[1, 2])}),
+    made("task-vector-negative", "a negative coefficient", "task_vector", VECTOR, coefficient="-1"),
+    made("task-vector-subnormal", "a subnormal coefficient", "task_vector", VECTOR, coefficient="0." + "0" * 44 + "14012984643248"),
+    made("no-float", "no float tensor is left", "finetuned", {"n": BASE["n"]}, "ContributionError", "CT-5 CT-8", take=["n"]),
+    made("no-tensors", "no tensors at all", "task_vector", {}, "ContributionError", "CT-5"),
+    made("missing", "a name is missing", "finetuned", {"w": FINE["w"]}, {"rule": "NamesError", "tensor": "b"}, "TV-8"),
+    made("extra", "a name that the base lacks", "task_vector", {"x": f32(1)}, {"rule": "NamesError", "tensor": "x"}, "CT-5"),
+    made("shape", "another shape", "task_vector", {"w": f32(1, 2)}, {"rule": "ShapeError", "tensor": "w"}, "CT-5"),
+    made("integer", "a task vector of integers", "task_vector", {"n": BASE["n"]}, {"rule": "DtypeError", "tensor": "n"}, "CT-5"),
+    made("zero-coefficient", "a coefficient of zero", "task_vector", VECTOR, "CoefficientError", "CT-4 RC-6", coefficient="0"),
+    made("nan", "a fine-tune with a NaN", "finetuned", {**FINE, "b": f32("nan", shape=[])},
+         {"rule": "NonFinite", "tensor": "b", "index": []}, "TV-4"),
+]  # fmt: skip
+
+ROOT_BASE = model_root(read_tensors(BASE))
+GOOD = manifest(ROOT_BASE, "finetuned", 0x3F800000, read_tensors(HELD))
+FIELDS: dict[str, Json] = {
+    "base": {"bin": GOOD["base"].hex()},
+    "coefficient": {"str": "3f800000"},
+    "elements": {"int": "3"},
+    "form": {"str": "finetuned"},
+    "format": {"int": "1"},
+    "tensors": {"bin": GOOD["tensors"].hex()},
+}
+
+
+def fields(**changes: Json) -> Json:
+    """A manifest with some values changed; None takes a key away."""
+    return {"map": [[key, value] for key, value in {**FIELDS, **changes}.items() if value is not None]}
+
+
+ACCEPTED = {
+    "plain": (fields(), "a manifest"),
+    "no-elements": (fields(elements={"int": "0"}), "no elements"),
+    "many-elements": (fields(elements={"int": str(2**63 - 1)}), "2^63 - 1 elements"),
+    "negative": (fields(coefficient={"str": "bf800000"}), "a negative coefficient"),
+    "subnormal": (fields(coefficient={"str": "00000001"}), "the least coefficient"),
+    "greatest": (fields(coefficient={"str": "7f7fffff"}), "the greatest coefficient"),
+}
+REFUSED = {
+    "missing-form": (fields(form=None), "a key is missing"),
+    "extra-key": (fields(author={"str": "me"}), "a key too many"),
+    "base-short": (fields(base={"bin": "00" * 31}), "31 bytes"),
+    "base-long": (fields(base={"bin": "00" * 33}), "33 bytes"),
+    "base-string": (fields(base={"str": "0" * 32}), "a string for a root"),
+    "tensors-hex": (fields(tensors={"str": "00" * 32}), "hexadecimal digits for a root"),
+    "elements-negative": (fields(elements={"int": "-1"}), "a negative number of elements"),
+    "elements-2-63": (fields(elements={"int": str(2**63)}), "2^63 elements"),
+    "elements-boolean": (fields(elements=True), "a boolean is no integer"),
+    "form-unknown": (fields(form={"str": "lora"}), "an unknown form"),
+    "form-case": (fields(form={"str": "Finetuned"}), "forms are exact"),
+    "format-2": (fields(format={"int": "2"}), "another format"),
+    "format-true": (fields(format=True), "true is not 1"),
+    "coefficient-zero": (fields(coefficient={"str": "00000000"}), "zero"),
+    "coefficient-minus-zero": (fields(coefficient={"str": "80000000"}), "-0"),
+    "coefficient-infinity": (fields(coefficient={"str": "7f800000"}), "an infinity"),
+    "coefficient-nan": (fields(coefficient={"str": "7fc00000"}), "a NaN"),
+    "coefficient-upper-case": (fields(coefficient={"str": "3F800000"}), "upper-case digits"),
+    "coefficient-short": (fields(coefficient={"str": "3f80000"}), "seven digits"),
+    "coefficient-decimal": (fields(coefficient={"str": "1"}), "a decimal"),
+    "coefficient-prefix": (fields(coefficient={"str": "0x3f8000"}), "a prefix"),
+    "coefficient-integer": (fields(coefficient={"int": "1065353216"}), "an integer"),
+    "array": ({"array": []}, "no map"),
+}
+
+BLOB_TENSORS = read_tensors(HELD)
+BLOB = write_file(BLOB_TENSORS)
+ROOT = model_root(BLOB_TENSORS).hex()
+HEADER = int.from_bytes(BLOB[:8], "little")
+
+
+def reheaded(header: bytes) -> str:
+    return (len(header).to_bytes(8, "little") + header + BLOB[8 + HEADER :]).hex()
+
+
+PLAIN = BLOB[8 : 8 + HEADER]
+BLOBS: list[tuple[str, str, str, Json, str]] = [
+    ("plain", ROOT, BLOB.hex(), {"tensors": HELD}, "the canonical file"),
+    ("other-root", "00" * 32, BLOB.hex(), "BlobError", "another root"),
+    ("more-padding", ROOT, reheaded(PLAIN + b" " * 8), "BlobError", "eight spaces more"),
+    ("no-metadata", ROOT, reheaded(PLAIN.replace(b'"__metadata__":{"format":"pt"},', b"")), "BlobError", "no metadata"),
+    ("other-metadata", ROOT, reheaded(PLAIN.replace(b'"pt"', b'"np"')), "BlobError", "other metadata"),
+    ("white-space", ROOT, reheaded(PLAIN.replace(b"},", b"}, ", 1)), "BlobError", "white space in the JSON"),
+    ("changed-data", ROOT, BLOB[:-1].hex() + "01", "BlobError", "a changed byte of data"),
+    ("truncated", ROOT, BLOB[:-1].hex(), "BlobError", "a byte is missing"),
+    ("trailing", ROOT, BLOB.hex() + "00", "BlobError", "a byte too many"),
+    ("empty", ROOT, "", "BlobError", "an empty file"),
+]  # fmt: skip
+
+CASES = [
+    *MADE,
+    *(Case("manifest", f"manifest-{i}", "CT-4", why, {"manifest": m}) for i, (m, why) in ACCEPTED.items()),
+    *(
+        Case("manifest", f"manifest-refused-{i}", "CT-4", why, {"manifest": m}, "ContributionError")
+        for i, (m, why) in REFUSED.items()
+    ),
+    *(
+        Case("blob", f"blob-{i}", "CT-6", why, {"root": root, "file": file}, says) for i, root, file, says, why in BLOBS
+    ),
+]

@@ -1,0 +1,120 @@
+"""Recipes: the full map, its id, recipe files and one-shot configurations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from generator.cases import Case
+from generator.reference.recipes import complete
+
+Json = Any
+DEFAULTS = {"density": "1", "lambda": "1", "scope": "model", "boundary": "keep_all"}
+
+COMPLETED: list[tuple[str, Json, Json, str]] = [
+    ("ties", {"method": "ties"}, {"method": "ties", **DEFAULTS}, "every default"),
+    ("ties-written-out", {"method": "ties", **DEFAULTS}, {"method": "ties", **DEFAULTS}, "written out: the same id"),
+    ("ties-density", {"method": "ties", "density": "0.20"}, {"method": "ties", **DEFAULTS, "density": "0.2"},
+     "a density in canonical form"),
+    ("ties-lambda", {"method": "ties", "lambda": "-0.0"}, {"method": "ties", **DEFAULTS, "lambda": "0"},
+     "a lambda of zero"),
+    ("ties-all", {"boundary": "lowest_index", "scope": "tensor", "lambda": "1.50", "density": "0.050", "method": "ties"},
+     {"method": "ties", "density": "0.05", "lambda": "1.5", "scope": "tensor", "boundary": "lowest_index"},
+     "every key, in another order"),
+    ("ties-tensor", {"method": "ties", "scope": "tensor"}, {"method": "ties", **DEFAULTS, "scope": "tensor"}, "scope"),
+    ("mean", {"method": "mean"}, {"method": "mean", "lambda": "1"}, "the mean has no density"),
+    ("mean-lambda", {"method": "mean", "lambda": "-2"}, {"method": "mean", "lambda": "-2"}, "a negative lambda"),
+    ("task-arithmetic", {"method": "task_arithmetic", "lambda": "0.3"}, {"method": "task_arithmetic", "lambda": "0.3"},
+     "task arithmetic"),
+    ("lambda-underflow", {"method": "mean", "lambda": "0." + "0" * 59 + "1"},
+     {"method": "mean", "lambda": "0." + "0" * 59 + "1"}, "a lambda that is 0 as an fp32 number keeps its text"),
+]  # fmt: skip
+
+REFUSED: list[tuple[str, Json, str, str]] = [
+    ("no-method", {"density": "0.2"}, "RecipeError", "no method"),
+    ("empty", {}, "RecipeError", "an empty map"),
+    ("unknown-method", {"method": "dare"}, "RecipeError", "an unknown method"),
+    ("method-case", {"method": "TIES"}, "RecipeError", "names are exact"),
+    ("method-dash", {"method": "task-arithmetic"}, "RecipeError", "names are exact"),
+    ("unknown-key", {"method": "ties", "k": "0.2"}, "RecipeError", "an unknown key"),
+    ("mean-density", {"method": "mean", "density": "0.2"}, "RecipeError", "the mean has no density"),
+    ("task-arithmetic-scope", {"method": "task_arithmetic", "scope": "model"}, "RecipeError", "nor task arithmetic a scope"),
+    ("unknown-scope", {"method": "ties", "scope": "layer"}, "RecipeError", "an unknown scope"),
+    ("unknown-boundary", {"method": "ties", "boundary": "random"}, "RecipeError", "an unknown boundary"),
+    ("empty-scope", {"method": "ties", "scope": ""}, "RecipeError", "an empty scope"),
+    ("density-zero", {"method": "ties", "density": "0"}, "DecimalError", "a density of 0"),
+    ("density-above-one", {"method": "ties", "density": "1.01"}, "DecimalError", "a density above 1"),
+    ("density-text", {"method": "ties", "density": "20%"}, "DecimalError", "a density that is no decimal"),
+    ("lambda-text", {"method": "mean", "lambda": "1e-1"}, "DecimalError", "a lambda that is no decimal"),
+    ("lambda-overflow", {"method": "mean", "lambda": "1" + "0" * 39}, "DecimalError", "a lambda too large for fp32"),
+]
+
+# id, the YAML, its pairs as text in order (a mapping as a list of pairs), the answer, why
+FILES: list[tuple[str, str, Json, Json, str]] = [
+    ("plain", "method: ties\ndensity: 0.20\n", [["method", "ties"], ["density", "0.20"]],
+     {"method": "ties", "density": "0.2"}, "scalars without quotes are text"),
+    ("quoted", "method: 'ties'\n\"density\": \"0.2\"\n", [["method", "ties"], ["density", "0.2"]],
+     {"method": "ties", "density": "0.2"}, "quoted scalars are the same text"),
+    ("digits", "method: mean\nlambda: 0.1000000000000000055511151231257827\n",
+     [["method", "mean"], ["lambda", "0.1000000000000000055511151231257827"]],
+     {"method": "mean", "lambda": "0.1000000000000000055511151231257827"}, "no digit passes through a binary float"),
+    ("comment", "# ours\nmethod: mean # the mean\n", [["method", "mean"]], {"method": "mean"}, "comments"),
+    ("exponent", "method: mean\nlambda: 1e3\n", [["method", "mean"], ["lambda", "1e3"]], "DecimalError",
+     "a YAML float is no decimal"),
+    ("octal", "method: mean\nlambda: 010\n", [["method", "mean"], ["lambda", "010"]], "DecimalError",
+     "a YAML octal is no decimal"),
+    ("duplicate", "method: mean\nlambda: 1\nlambda: 2\n", [["method", "mean"], ["lambda", "1"], ["lambda", "2"]],
+     "RecipeError", "a key twice"),
+    ("duplicate-equal", "method: mean\nmethod: mean\n", [["method", "mean"], ["method", "mean"]], "RecipeError",
+     "a key twice with one value"),
+    ("unknown", "method: mean\nweights: 1\n", [["method", "mean"], ["weights", "1"]], "RecipeError", "an unknown key"),
+    ("base", "method: mean\nbase: b\n", [["method", "mean"], ["base", "b"]], "RecipeError", "base belongs to configurations"),
+]  # fmt: skip
+
+MODEL = [["path", "ft"]]
+CONFIGURATIONS: list[tuple[str, str, Json, Json, str]] = [
+    ("plain", "method: mean\nbase: b\nmodels:\n  - path: ft\n  - {path: gt, coefficient: 0.50}\n",
+     [["method", "mean"], ["base", "b"], ["models", [MODEL, [["path", "gt"], ["coefficient", "0.50"]]]]],
+     {"base": "b", "models": [{"path": "ft", "coefficient": "1"}, {"path": "gt", "coefficient": "0.5"}]},
+     "two models, one coefficient left out"),
+    ("negative", "method: task_arithmetic\nbase: b\nmodels: [{path: ft, coefficient: -1}]\n",
+     [["method", "task_arithmetic"], ["base", "b"], ["models", [[["path", "ft"], ["coefficient", "-1"]]]]],
+     {"base": "b", "models": [{"path": "ft", "coefficient": "-1"}]}, "a negative coefficient in task arithmetic"),
+    ("negative-mean", "method: mean\nbase: b\nmodels: [{path: ft, coefficient: -1}]\n",
+     [["method", "mean"], ["base", "b"], ["models", [[["path", "ft"], ["coefficient", "-1"]]]]], "CoefficientError",
+     "a negative coefficient elsewhere"),
+    ("no-models", "method: mean\nbase: b\n", [["method", "mean"], ["base", "b"]], "RecipeError", "no models"),
+    ("empty-models", "method: mean\nbase: b\nmodels: []\n", [["method", "mean"], ["base", "b"], ["models", []]],
+     "RecipeError", "an empty list of models"),
+    ("no-base", "method: mean\nmodels: [{path: ft}]\n", [["method", "mean"], ["models", [MODEL]]], "RecipeError",
+     "no base"),
+    ("model-without-path", "method: mean\nbase: b\nmodels: [{coefficient: 1}]\n",
+     [["method", "mean"], ["base", "b"], ["models", [[["coefficient", "1"]]]]], "RecipeError", "a model without a path"),
+    ("model-unknown-key", "method: mean\nbase: b\nmodels: [{path: ft, weight: 1}]\n",
+     [["method", "mean"], ["base", "b"], ["models", [[["path", "ft"], ["weight", "1"]]]]], "RecipeError", "an unknown key"),
+    ("model-duplicate-key", "method: mean\nbase: b\nmodels: [{path: ft, path: gt}]\n",
+     [["method", "mean"], ["base", "b"], ["models", [[["path", "ft"], ["path", "gt"]]]]], "RecipeError", "a path twice"),
+]  # fmt: skip
+
+
+def says_file(answer: Json) -> Json:
+    return answer if isinstance(answer, str) else {"recipe": complete(answer)}
+
+
+CASES = [
+    *(
+        Case("recipe", f"recipe-{i}", "RC-1 RC-4 RC-5", why, {"recipe": recipe}, {"recipe": full})
+        for i, recipe, full, why in COMPLETED
+    ),
+    *(
+        Case("recipe", f"recipe-refused-{i}", "RC-1 RC-3 RC-4", why, {"recipe": recipe}, rule)
+        for i, recipe, rule, why in REFUSED
+    ),
+    *(
+        Case("recipe-file", f"recipe-file-{i}", "RC-7", why, {"yaml": yaml, "pairs": pairs}, says_file(answer))
+        for i, yaml, pairs, answer, why in FILES
+    ),
+    *(
+        Case("merge-configuration", f"configuration-{i}", "RC-6 RC-7", why, {"yaml": yaml, "pairs": pairs}, answer)
+        for i, yaml, pairs, answer, why in CONFIGURATIONS
+    ),
+]

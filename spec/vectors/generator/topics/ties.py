@@ -1,0 +1,132 @@
+"""TIES end to end: elect and disjoint mean on a base of zeros; then apply, errors, scopes in topics of their own."""
+
+from __future__ import annotations
+
+from generator.cases import Case
+from generator.topics import ties_apply, ties_errors
+from generator.topics.merges import breadth, merge_case, plain, stored, ties, tuned, vectors, zeros
+from generator.writing import bf16, f16, f32, f64, integers
+
+PAPER = [[1, -2, 2, 1, 3], [-2, 0, 1, 0, -1], [-1, 1, -2, 0, -1]]
+T = ties()
+E60 = str(2**60)
+POINT_1E30 = "0." + "0" * 29 + "1"
+
+ELECT = [
+    plain("ties-paper", "TI-7 TI-8", "three vectors, no trim", PAPER, ["-1.5", -2, "1.5", 1, 3], T),
+    plain("ties-paper-trim", "TI-3 TI-4 TI-7 TI-8", "three vectors, two of five kept, with ties",
+          PAPER, ["-1.5", -2, "1.5", 0, 3], ties(density="0.4")),
+    plain("ties-one", "TI-8", "one contribution is its own mean", [[1, "-2^-149", "max", 0]],
+          [1, "-2^-149", "max", 0], T),
+    plain("ties-zero-sum", "TI-7", "1 and -1 elect 0", [[1], [-1]], [0], T),
+    plain("ties-zero-sum-three", "TI-7", "2, -1, -1 elect 0", [[2, 1], [-1, 1], [-1, -1]], [0, 1], T),
+    plain("ties-zeros-do-not-count", "TI-8", "an element that is zero is in nobody's mean",
+          [[4, 4], [0, 2], [0, 0]], [4, 3], T),
+    plain("ties-minority", "TI-7 TI-8", "the greater sum wins against the greater number",
+          [[5], [-1], [-2]], [5], T),
+    plain("ties-not-associative", "TI-7", "5, 1, -4: all at once 3", [[5], [1], [-4]], [3], T),
+    plain("ties-flip-fp32", "TI-7", "fp32 sums give -1 or 0; the exact sum is 1",
+          [["2^24", 1], [1, 2], [1, 3], ["-2^24", 4], [-1, 5]], [5592406, 3], T),
+    plain("ties-decimals", "TI-7", "fp32 numbers next to 0.1, 0.2, -0.3: their exact sum is not 0",
+          [["0x3dcccccd"], ["0x3e4ccccd"], ["0xbe99999a"]], ["0xbe99999a"], T),
+    plain("ties-53-bits", "TI-7 TI-8 EX-1 EX-3", "fp64 sums give 0 or 1; RN64 of 2^53 + 1 is 2^53",
+          [["2^53"], [1], ["-2^53"]], ["2^52"], T, uncertified=1),
+    plain("ties-60-bits", "TI-7 TI-8 EX-1 EX-3", "the exact sum is 1", [["2^60"], [1], ["-2^60"]], ["2^59"], T,
+          uncertified=1),
+    plain("ties-60-bits-negative", "TI-7 EX-1", "the exact sum is -1", [["2^60"], [-1], ["-2^60"]], ["-2^59"], T,
+          uncertified=1),
+    plain("ties-60-bits-zero", "TI-7 EX-1", "the exact sum is 0", [["2^60"], [1], ["-2^60"], [-1]], [0], T, uncertified=1),
+    plain("ties-whole-range", "TI-7 EX-1 EX-3", "the largest and the least fp32 number: 278 bits",
+          [["max"], ["2^-149"], ["-max"]], ["2^127-2^103"], T, uncertified=1),
+    plain("ties-sides-rounded-apart", "TI-7 EX-1",
+          "2^53 + 1 against 2^53: RN64 of both sides is 2^53, the sign of the sum is +",
+          [["2^53", 1], [1, 1], ["-2^53", 1]], ["2^52", 1], T, uncertified=1),
+    plain("ties-certified-below", "EX-2 EX-3", "the sum of magnitudes is 2^30 - 63, below 2^53 grids of 1",
+          [["2^30-2^6"], [-1]], ["2^30-2^6"], T),
+    plain("ties-certified", "EX-2 EX-3", "2^29 and 1, below 2^53 grids of 2^-23", [["2^29"], [-1]], ["2^29"], T),
+    plain("ties-uncertified-at", "EX-2 EX-3", "2^30 in all: at the bound, which is strict",
+          [["2^29"], ["2^29-2^5"], [31], [1]], ["2^28"], T, uncertified=1),
+    plain("ties-certified-subnormals", "EX-2 EX-3", "the grid of a subnormal is 2^-149",
+          [["2^-97"], ["2^-149"]], ["2^-98"], T),
+    plain("ties-uncertified-subnormals", "EX-2 EX-3", "2^-96 is 2^53 times 2^-149",
+          [["2^-96"], ["2^-149"]], ["2^-97"], T, uncertified=1),
+    plain("ties-trimmed-is-certified", "EX-3 TI-6", "what is not kept does not count for the certificate",
+          [["2^60", 1, 1, 1], [1, "2^60", 1, 1]], ["2^60", "2^60", 0, 0], ties(density="0.25")),
+]  # fmt: skip
+
+MEAN = [
+    plain("ties-thirds", "TI-8", "a mean of three that is no fp32 number", [[1, 0], [1, 1], [2, 2]], ["0x3faaaaab", "1.5"], T),
+    plain("ties-coefficients", "TI-6 TI-8", "(2*1 + 1*4) / 3", [[1], [4]], [2], T, ["2", "1"]),
+    plain("ties-coefficients-elect", "TI-6 TI-7", "coefficients weigh in the election", [[1], [-2]], [1], T, ["3", "1"]),
+    plain("ties-coefficients-cancel", "TI-6 TI-7", "0.1 + 0.2 - 0.3 as fp32 numbers: -2^-27", [[1], [1], [-1]],
+          [-1], T, ["0.1", "0.2", "0.3"]),
+    plain("ties-coefficient-third", "TI-6 TI-8", "c is RN32 of 0.333...", [[3], [3]], [3], T, ["0." + "3" * 40, "1"]),
+    plain("ties-v-underflow", "TI-6", "1e-30 * 2^-60 rounds to 0: it does not vote, and its c is not in W",
+          [["2^-60", 1], [-1, -1]], [-1, -1], T, [POINT_1E30, "1"], uncertified=2),
+    plain("ties-v-halfway-underflow", "TI-6", "half of 2^-149 rounds to 0, half of 3 * 2^-149 to 2 * 2^-149",
+          [["2^-149", "2^-149+2^-148"]], [0, "2^-147"], T, ["0.5"]),
+    plain("ties-quotient-twice-rounded", "TI-8",
+          "S/W = 1 + 2^-24 + 2^-58 or so: RN64 makes it a tie, RN32 takes it to 1; one rounding would give 1 + 2^-23",
+          [["1+2^-23"], [1]], [1], T, [str(2**34 - 2**10), "1023"]),
+    plain("ties-coefficients-uncertified", "EX-3 TI-8", "2^60 + 1: W is rounded, and every coordinate is uncertified",
+          [["2^-60", 0, 1], [1, 0, -1]], ["2^-59", 0, 1], T, [E60, "1"], uncertified=3),
+    plain("ties-coefficients-apart", "EX-3 TI-8", "W is the sum over those that agree, rounded once",
+          [["2^-60", 1], [1, 1], [1, -1]], ["2^-58", 1], T, [E60, "1", "2"], uncertified=2),
+    plain("ties-s-rounded-once", "TI-8 EX-1", "S = 2^53 + 1 + 1 is exact in fp64; adding in fp64 one by one loses both",
+          [["2^53", 0], [1, 0], [1, 1]], ["0x592aaaab", 1], T, uncertified=1),
+    plain("ties-large-sum", "TI-8", "the sum of the agreeing is beyond fp32, the mean is not", [["max", 0], ["max", 1]],
+          ["max", 1], T),
+]  # fmt: skip
+
+BASE = {"b": bf16(1, -2, "0.5"), "a": f32("0.1015625", 3), "n": integers("I64", 5), "s": f16(2, shape=[])}
+SETS = [
+    merge_case("ties-partial", "TI-2 TI-8 MG-2", "an absent tensor votes nowhere; nobody holds s",
+               BASE, [stored({"a": f32(1, -1)}), stored({"b": f32(2, 0, 0), "a": f32(3, 4)})], T,
+               {"tensors": {**BASE, "a": f32("2.1015625", 7), "b": bf16(3, -2, "0.5")}}),
+    merge_case("ties-partial-trim", "TI-2", "d counts the elements that the contribution holds: 1 of 2, 2 of 5",
+               BASE, [stored({"a": f32(1, 2)}), stored({"a": f32(5, 1), "b": f32(2, 3, 4)})], ties(density="0.5"),
+               {"tensors": {**BASE, "a": f32("5.1015625", 5), "b": bf16(1, -2, "4.5")}}),
+    merge_case("ties-scope-tensor", "TI-2", "one element of each tensor",
+               BASE, [stored({"a": f32(1, 2), "b": f32(9, 8, 7)})], ties(density="0.4", scope="tensor"),
+               {"tensors": {**BASE, "a": f32("0.1015625", 5), "b": bf16(10, -2, "0.5")}, "kept": [2]}),
+    merge_case("ties-scope-model", "TI-2", "two elements of all five",
+               BASE, [stored({"a": f32(1, 2), "b": f32(9, 8, 7)})], ties(density="0.4"),
+               {"tensors": {**BASE, "b": bf16(10, 6, "0.5")}, "kept": [2]}),
+    merge_case("ties-lowest-index", "TI-5", "b is written first, a comes first in canonical order",
+               {"b": f32(0, 0), "a": f32(0, 0)}, [stored({"b": f32(1, 1), "a": f32(1, 1)})],
+               ties(density="0.75", boundary="lowest_index"),
+               {"tensors": {"a": f32(1, 1), "b": f32(1, 0)}, "kept": [3]}),
+    merge_case("ties-keep-all", "TI-4", "the same with keep_all: more than asked",
+               {"b": f32(0, 0), "a": f32(0, 0)}, [stored({"b": f32(1, 1), "a": f32(1, 1)})], ties(density="0.75"),
+               {"tensors": {"a": f32(1, 1), "b": f32(1, 1)}, "kept": [4]}),
+    merge_case("ties-finetuned-identity", "TV-2 TI-8 MG-3", "one fine-tune, density and lambda 1: the fine-tune itself",
+               {"w": bf16(1, "-0.5", 3, "2^-133")}, [tuned({"w": bf16("1.5", "0.25", 3, "-2^-133")})], T,
+               {"tensors": {"w": bf16("1.5", "0.25", 3, "-2^-133")}}),
+    merge_case("ties-forms", "CT-1 CT-7", "a fine-tune beside a stored task vector; the same task vector in both forms",
+               {"w": f32(1, 1)}, [tuned({"w": f32(3, 0)}), stored({"w": bf16(2, -1)})], T,
+               {"tensors": {"w": f32(3, 0)}}),
+    merge_case("ties-mixed-dtypes", "TV-2 CT-1", "fine-tunes of four dtypes to a base of F32", {"w": f32("1+2^-23", 1)},
+               [tuned({"w": bf16(1, 3)}), tuned({"w": f16(2, 3)}), tuned({"w": f64("1+2^-30", 3)}), tuned({"w": f32(2, 5)})],
+               T),
+    merge_case("ties-f64", "TV-2 MG-3", "F64 throughout: tau is fp32, the result is not",
+               {"w": f64("1+2^-50", 1)}, [tuned({"w": f64("1.5+2^-50", "1+2^-40")})], T,
+               {"tensors": {"w": f64("1.5+2^-50", "1+2^-40")}}),
+    merge_case("ties-no-elements", "TI-2 TV-9", "tensors of zero elements and of no axis",
+               {"e": f32(shape=[0, 2]), "s": f32(1, shape=[])},
+               [stored({"e": f32(shape=[0, 2]), "s": f32(2, shape=[])})], T,
+               {"tensors": {"e": f32(shape=[0, 2]), "s": f32(3, shape=[])}}),
+    merge_case("ties-only-empty", "TI-2", "contributions without any element", {"e": f32(shape=[0]), "w": f32(1)},
+               [stored({"e": f32(shape=[0])})], T, {"tensors": {"e": f32(shape=[0]), "w": f32(1)}, "kept": [0]}),
+    merge_case("ties-all-zero", "TI-4 MG-2", "a fine-tune equal to the base", {"w": f32("-0", "nan", "inf", 1)},
+               [tuned({"w": f32("-0", "nan", "inf", 1)})], T, {"tensors": {"w": f32("-0", "nan", "inf", 1)}, "kept": [0]}),
+    merge_case("ties-names", "TI-1", "names that no one normalises or orders by UTF-16",
+               {"\uffff": f32(0), "\U00010000": f32(0), "\u00e9": f32(0), "e\u0301": f32(0)},
+               [stored({"\uffff": f32(1), "\U00010000": f32(1), "\u00e9": f32(1), "e\u0301": f32(1)})],
+               ties(density="0.5", boundary="lowest_index"),
+               {"tensors": {"e\u0301": f32(1), "\u00e9": f32(1), "\uffff": f32(0), "\U00010000": f32(0)}}),
+    Case("merge", "ties-memory-equal-entries", "MG-12", "in memory, two equal entries count twice: 1 + 1 - 1.5 is positive",
+         {"in_memory": True, "base": zeros(1), "recipe": T, "contributions": vectors([["-1.5"], [1], [1]])},
+         {"tensors": {"w": f32(1)}}),
+]  # fmt: skip
+
+CASES = [*ELECT, *MEAN, *SETS, *ties_apply.CASES, *ties_errors.CASES, *breadth("ties", 8, 40)]

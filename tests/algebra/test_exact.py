@@ -1,0 +1,184 @@
+"""Exact sums: against fractions, in any order and tree, with and without the certificate."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import reduce
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mergealgebra.algebra import exact, ties
+from mergealgebra.algebra.exact import Coefficients, Sums, grid_exponents
+from tests.algebra.numbers import exact_sum, finite_fp32, rn64, task_vectors
+
+ARRAYS = {"numpy": np.asarray, "torch": torch.from_numpy}
+
+#: Columns of v whose sums fp64 or fp32 get wrong in some order.
+CANCELLATIONS = {
+    "2^24, 1, 1, -2^24, -1": [2**24, 1, 1, -(2**24), -1],
+    "2^53, 1, -2^53": [2**53, 1, -(2**53)],
+    "2^60, 1, -2^60": [2**60, 1, -(2**60)],
+    "2^127 and the least subnormal": [2.0**127, 2.0**-149, -(2.0**127)],
+    "agreeing, one beyond fp64": [2.0**60, 2.0**60, 2.0**-20],
+    "the tie goes to even only if the tail is seen": [2.0**53, 1, 2.0**-60],
+    "zero sum of unlike numbers": [2.0**60, 3, -(2.0**60), -3],
+}
+
+
+def lifted(v: list[float]) -> Sums:
+    return ties.lift(np.array(v, np.float32), 1.0)
+
+
+def folded(parts: list[Sums]) -> Sums:
+    return reduce(Sums.combine, parts)
+
+
+def assert_exact(sums: Sums, columns: list[list[float]]) -> None:
+    """columns: the v of each coordinate."""
+    for i, v in enumerate(columns):
+        positive, negative = exact_sum(x for x in v if x > 0), exact_sum(x for x in v if x < 0)
+        total = positive + negative
+        assert sums.rounded(0)[i] == rn64(positive)
+        assert sums.rounded(1)[i] == rn64(negative)
+        assert sums.total()[i] == rn64(total)
+        assert sums.sign()[i] == (total > 0) - (total < 0)
+
+
+@pytest.mark.clause("EX-1")
+@given(task_vectors(count=6, size=3))
+def test_sums_are_those_of_real_numbers(v):
+    assert_exact(folded([lifted(row) for row in v]), v.T.tolist())
+
+
+@pytest.mark.clause("EX-1", "EX-3")
+@pytest.mark.parametrize("column", CANCELLATIONS.values(), ids=CANCELLATIONS)
+def test_cancellations_are_exact_in_every_rotation(column, count_fallbacks):
+    for shift in range(len(column)):
+        rotated = column[shift:] + column[:shift]
+        sums = folded([lifted([x]) for x in rotated])
+        assert_exact(sums, [rotated])
+        count_fallbacks(sums.uncertified.size)
+
+
+def wrong_sum(dtype: type) -> object:
+    """A `combine` that adds in a float dtype and never looks back."""
+
+    def combine(self: Sums, other: Sums) -> Sums:
+        pairs = zip(self.columns, other.columns, strict=True)
+        columns = tuple((x.astype(dtype) + y.astype(dtype)).astype(np.float64) for x, y in pairs)
+        return Sums(columns, np.minimum(self.grid, other.grid))
+
+    return combine
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_plain_float_sums_are_caught(dtype, monkeypatch):
+    """The directed vectors above go red when a plain sum stands in for the exact one."""
+    monkeypatch.setattr(Sums, "combine", wrong_sum(dtype))
+    wrong = 0
+    for column in CANCELLATIONS.values():
+        try:
+            assert_exact(folded([lifted([x]) for x in column]), [column])
+        except AssertionError:
+            wrong += 1
+    assert wrong >= 3
+
+
+@pytest.mark.clause("EX-2")
+@given(st.lists(finite_fp32(), min_size=1, max_size=12), st.randoms())
+def test_the_certificate_is_sound(values, random):
+    """Whatever it certifies, fp64 adds exactly in any order."""
+    sums = folded([lifted([x]) for x in values])
+    if not sums.uncertified.size:
+        random.shuffle(values)
+        running = 0.0
+        for x in values:
+            running += x
+        assert Fraction(running) == exact_sum(values)
+
+
+@pytest.mark.clause("EX-2")
+def test_the_certificate_is_strict_at_its_limit():
+    """The grid of 1 is 2^-23, so sums that hold a 1 are certified below 2^30, and not at it."""
+    assert lifted([2.0**29]).combine(lifted([1.0])).uncertified.size == 0
+    assert lifted([2.0**30 - 128]).combine(lifted([1.0])).uncertified.size == 0
+    assert lifted([2.0**30]).combine(lifted([1.0])).uncertified.size == 1
+
+
+@pytest.mark.clause("EX-2")
+@given(finite_fp32())
+def test_every_number_is_a_multiple_of_its_grid(value):
+    exponent = int(grid_exponents(np.array([value], np.float32))[0])
+    if value == 0:
+        assert exponent == 255
+    else:
+        assert (Fraction(value) / Fraction(2) ** (exponent - 150)).denominator == 1
+
+
+@pytest.mark.clause("EX-4")
+@given(task_vectors(count=5, size=2), st.randoms())
+def test_any_tree_gives_the_same_sums(v, random):
+    parts = [lifted(row) for row in v]
+    while len(parts) > 1:
+        a, b = (parts.pop(random.randrange(len(parts))) for _ in range(2))
+        parts.append(a.combine(b))
+    assert_exact(parts[0], v.T.tolist())
+
+
+@pytest.mark.clause("EX-5")
+@given(task_vectors(count=5, size=2), st.integers(0, 4))
+def test_retracting_leaves_no_trace(v, place):
+    rest = np.delete(v, place, axis=0)
+    sums = folded([lifted(row) for row in v]).retract(lifted(v[place]))
+    assert_exact(sums, rest.T.tolist())
+
+
+@pytest.mark.clause("EX-5")
+def test_retracting_the_large_ones_leaves_the_small_one(count_fallbacks):
+    """fp64 alone would have lost the 1 when 2^60 came."""
+    sums = folded([lifted([2.0**60]), lifted([1.0]), lifted([-(2.0**60)])])
+    without = sums.retract(lifted([2.0**60])).retract(lifted([-(2.0**60)]))
+    assert_exact(without, [[1.0]])
+    count_fallbacks(without.uncertified.size)
+
+
+@pytest.mark.clause("EX-3")
+@pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
+def test_as_integers_changes_no_value(array):
+    v = np.array([1.5, -(2.0**100), 2.0**-149, 0.0], np.float32)
+    sums = ties.lift(array(v), 3.0).as_integers()
+    assert sums.uncertified.tolist() == [0, 1, 2, 3]
+    assert [list(map(float, sums.rounded(column))) for column in range(4)] == [
+        [1.5, 0.0, 2.0**-149, 0.0],
+        [0.0, -(2.0**100), 0.0, 0.0],
+        [3.0, 0.0, 3.0, 0.0],
+        [0.0, -3.0, 0.0, 0.0],
+    ]
+
+
+@pytest.mark.clause("EX-3")
+@given(st.lists(finite_fp32().filter(bool), min_size=1, max_size=6))
+def test_coefficients_are_certified_only_when_fp64_adds_them(values):
+    coefficients = Coefficients(tuple(values))
+    if coefficients.certified:
+        running = 0.0
+        for value in values:
+            running += value
+        assert Fraction(running) == exact_sum(values)
+    assert coefficients.total == rn64(exact_sum(values))
+
+
+def test_coefficients_far_apart_are_not_certified():
+    assert Coefficients((1.0, 1.0, 0.5)).certified
+    assert not Coefficients((2.0**40, 1.0)).certified
+    assert Coefficients(()).certified
+
+
+def test_empty_blocks_add_up():
+    empty = ties.lift(np.empty(0, np.float32), 1.0)
+    assert empty.combine(empty).sign().shape == (0,)
+    assert float(np.uint32(1).view(np.float32)) == exact.UNIT

@@ -1,0 +1,78 @@
+"""Merges for the laws: strategies over bases, task vectors, coefficients and recipes, and the bits of a result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import ml_dtypes
+import numpy as np
+from hypothesis import strategies as st
+
+import mergealgebra as ma
+from mergealgebra.recipe import Recipe
+from tests.algebra.numbers import finite_fp32
+
+DTYPES = {"F32": np.float32, "F64": np.float64, "F16": np.float16, "BF16": ml_dtypes.bfloat16}
+Model = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Everything that a merge depends on, and nothing else [MG-8]."""
+
+    base: Model
+    task_vectors: list[Model]
+    coefficients: list[str]
+    recipe: Recipe
+
+    def merged(self, order: list[int] | None = None, **how: object) -> ma.Merged:
+        """The merged model, the contributions in a given order."""
+        order = list(range(len(self.task_vectors))) if order is None else order
+        vectors = [self.task_vectors[i] for i in order]
+        return ma.merge(self.base, vectors, self.recipe, [self.coefficients[i] for i in order], **how)
+
+
+def bits(model: Model) -> dict[str, bytes]:
+    """What equality means here."""
+    return {name: np.asarray(array).tobytes() for name, array in model.items()}
+
+
+def recipes() -> st.SearchStrategy[Recipe]:
+    """Recipes of every method, every option."""
+    lambdas = st.sampled_from(["1", "0.3", "-2", "0", "0.000001"])
+    ties = st.builds(
+        ma.Ties,
+        density=st.sampled_from(["1", "0.2", "0.5", "0.29", "0.001"]),
+        lambda_=lambdas,
+        scope=st.sampled_from(["model", "tensor"]),
+        boundary=st.sampled_from(["keep_all", "lowest_index"]),
+    )
+    return st.one_of(ties, ties, st.builds(ma.Mean, lambda_=lambdas), st.builds(ma.TaskArithmetic, lambda_=lambdas))
+
+
+def values(size: int) -> st.SearchStrategy[np.ndarray]:
+    """Elements with ties, cancellation, zeros of both signs and all magnitudes that fp16 and fp32 share."""
+    small = finite_fp32().map(lambda x: float(np.float32(np.sign(x) * min(abs(x), 2.0**12))))
+    few = st.sampled_from([0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 2.0**12, -(2.0**12), 2.0**-140])
+    return st.lists(st.one_of(few, small), min_size=size, max_size=size).map(lambda x: np.array(x, np.float32))
+
+
+@st.composite
+def cases(draw: st.DrawFn, recipe: st.SearchStrategy[Recipe] | None = None) -> Case:
+    """Merges of one to six partial task vectors over three tensors, in every dtype."""
+    shapes = {"a": (5,), "b.weight": (2, 3), "c": ()}
+    names = sorted(shapes)
+    dtypes = {name: DTYPES[draw(st.sampled_from(sorted(DTYPES)))] for name in names}
+
+    def tensor(name: str, dtype: type) -> np.ndarray:
+        size = int(np.prod(shapes[name]))
+        return draw(values(size)).astype(dtype).reshape(shapes[name])
+
+    base = {name: tensor(name, dtypes[name]) for name in names}
+    vectors = []
+    for _ in range(draw(st.integers(1, 6))):
+        held = draw(st.lists(st.sampled_from(names), unique=True, min_size=1))
+        vectors.append({name: tensor(name, np.float32) for name in held})
+    chosen = draw(recipe if recipe is not None else recipes())
+    coefficient = st.sampled_from(["1", "1", "0.5", "0.1", "3", "0.0001"])
+    return Case(base, vectors, [draw(coefficient) for _ in vectors], chosen)
