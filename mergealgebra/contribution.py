@@ -58,16 +58,18 @@ def names_of(form: str, checkpoint: Checkpoint, base: Checkpoint, choice: Choice
     present = set(ours)
     if form == "finetuned" and (missing := [name for name in theirs if name not in present]):
         raise NamesError(f"{checkpoint.path}: tensor {missing[0]!r} of the base is missing{_more(missing)}; {_LEAVE}")
-    held = [name for name in ours if _is_held(form, name, checkpoint, base)]
-    if not held:
-        raise NamesError(f"{checkpoint.path}: no float tensor is left to contribute; take more, or leave fewer")
-    return held
+    return [name for name in ours if _is_held(form, name, checkpoint, base)]
 
 
 def make_manifest(
     form: str, base_root: str, checkpoint: Checkpoint, roots: Mapping[str, str], coefficient: float
 ) -> Manifest:
-    """The manifest of a contribution [CT-2]. roots: name -> tensor root of each tensor that it holds."""
+    """The manifest of a contribution [CT-2]. roots: name -> tensor root of each tensor that it holds.
+
+    Raises NamesError when it holds none [CT-5].
+    """
+    if not roots:
+        raise NamesError(f"{checkpoint.path}: no float tensor is left to contribute; take more, or leave fewer")
     records = [checkpoint.records[name] for name in roots]
     return Manifest(
         base=base_root,

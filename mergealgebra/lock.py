@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -16,12 +16,14 @@ from mergealgebra.crdt.genesis import SPEC, merge_id
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.encoding import model_root
 from mergealgebra.errors import LockError, MergeAlgebraError, VerificationFailed
-from mergealgebra.recipe import recipe_from_map
+from mergealgebra.recipe import complete_recipe
 from mergealgebra.tensors import strict_json
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.files import shown
 
 LOCK = "merge.lock"
+#: The version of the lock's format.
+FORMAT = 1
 
 _MAX_BYTES = 100_000_000
 _MAX_DEPTH = 8
@@ -56,8 +58,8 @@ class LockedTensor(_Strict):
 class Lock(_Strict):
     """The content of `merge.lock`, in the order in which it is written [LK-2]."""
 
-    format: Literal[1] = 1
-    spec: Literal[1] = SPEC
+    format: Annotated[int, Field(ge=FORMAT, le=FORMAT)]
+    spec: Annotated[int, Field(ge=SPEC, le=SPEC)]
     base: Root
     recipe: dict[str, str]
     contributions: list[LockedContribution]
@@ -103,7 +105,7 @@ class Lock(_Strict):
         ids = [contribution.id for contribution in self.contributions]
         if ids != sorted(set(ids)):
             raise LockError("contributions are not in the order of their ids, each once")
-        recipe = recipe_from_map(self.recipe)
+        recipe = complete_recipe(self.recipe)
         if recipe.to_map() != self.recipe:
             raise LockError("the recipe is not written in full, with its decimals in canonical form")
         if self.merge_id != merge_id(self.base, recipe.id, ids):
@@ -196,9 +198,11 @@ def _content(path: Path) -> bytes:
 
 
 def _plain(value: object) -> Any:
-    """Parsed JSON as plain values, repeated keys refused; a `Number` stays, and fits no field."""
+    """Parsed JSON as plain values, repeated keys and lone surrogates refused; a `Number` stays, and fits no field."""
     if isinstance(value, strict_json.Object):
         if value.repeated is not None:
             raise LockError(f"the key {shown(value.repeated)} stands twice")
-        return {key: _plain(item) for key, item in value.items()}
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, str):
+        value.encode()
     return [_plain(item) for item in value] if isinstance(value, list) else value

@@ -140,6 +140,17 @@ def recipe_from_map(entries: Mapping[str, object]) -> Recipe:
     return RECIPES[method](**{key: value for key, value in entries.items() if key != "method"})
 
 
+def complete_recipe(entries: Mapping[str, str]) -> Recipe:
+    """The recipe whose map this is, every default filled in and every decimal canonical [RC-4, OS-1].
+
+    Raises RecipeError or DecimalError.
+    """
+    recipe = recipe_from_map(entries)
+    if recipe.to_map() != entries:
+        raise RecipeError(f"{recipe.method}: {dict(entries)} is not complete and canonical, {recipe.to_map()} is")
+    return recipe
+
+
 def _in_one_line(method: str, error: ValidationError) -> str:
     first = error.errors()[0]
     key = ".".join(map(str, first["loc"]))

@@ -9,13 +9,14 @@ from typing import Any
 
 import yaml
 
+from mergealgebra.algebra import decimals
 from mergealgebra.errors import MergeAlgebraError, RecipeError
 from mergealgebra.recipe import Recipe, recipe_from_map
 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One model of a merge file: the path of a checkpoint and its coefficient, a decimal."""
+    """One model of a merge file: the path of a checkpoint and its coefficient, a decimal in canonical form."""
 
     path: Path
     coefficient: str = "1"
@@ -36,7 +37,10 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def read_merge_file(path: Path) -> MergeFile:
-    """A one-shot merge in a YAML file. Raises RecipeError or DecimalError, naming the file and the key."""
+    """A one-shot merge in a YAML file [RC-7].
+
+    Raises RecipeError, DecimalError or CoefficientError, naming the file and the key.
+    """
     entries = _read_mapping(path)
     base, models = entries.pop("base", None), entries.pop("models", None)
     if not isinstance(base, str) or not base:
@@ -45,7 +49,7 @@ def read_merge_file(path: Path) -> MergeFile:
         raise RecipeError(f"{path}: models: expected a list of at least one model, each with a path")
     recipe = _recipe(entries, path)
     here = path.parent
-    return MergeFile(recipe, here / base, tuple(_model(path, i, model) for i, model in enumerate(models)))
+    return MergeFile(recipe, here / base, tuple(_model(path, i, model, recipe) for i, model in enumerate(models)))
 
 
 def _recipe(entries: Mapping[str, Any], path: Path) -> Recipe:
@@ -55,16 +59,15 @@ def _recipe(entries: Mapping[str, Any], path: Path) -> Recipe:
         raise type(error)(f"{path}: {error}") from None
 
 
-def _model(path: Path, place: int, entry: object) -> ModelEntry:
+def _model(path: Path, place: int, entry: object, recipe: Recipe) -> ModelEntry:
     where = f"{path}: models[{place}]"
     if not isinstance(entry, dict) or not isinstance(entry.get("path"), str) or not entry["path"]:
         raise RecipeError(f"{where}: expected a mapping with a path and, if it is not 1, a coefficient")
     if unknown := sorted(entry.keys() - {"path", "coefficient"}):
         raise RecipeError(f"{where}: unknown key {unknown[0]!r}; remove it")
-    coefficient = entry.get("coefficient", "1")
-    if not isinstance(coefficient, str):
-        raise RecipeError(f"{where}: coefficient: expected a decimal")
-    return ModelEntry(path.parent / entry["path"], coefficient)
+    text, what = entry.get("coefficient", "1"), f"{where}: coefficient"
+    decimals.check_coefficient(decimals.fp32(text, what), where, negative=recipe.negative_coefficients)
+    return ModelEntry(path.parent / entry["path"], decimals.canonical_decimal(text, what))
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
@@ -72,8 +75,10 @@ def _read_mapping(path: Path) -> dict[str, Any]:
         value = yaml.load(path.read_text(encoding="utf-8"), _TextLoader)
     except OSError as error:
         raise RecipeError(f"{path} cannot be read: {error.strerror}; name a YAML file") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split()) or 'nested too deeply'}") from None
+    except RecursionError:
+        raise RecipeError(f"{path} is not YAML: nested too deeply") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(value, dict):
         raise RecipeError(f"{path}: expected a mapping with the keys of a recipe, like `method: ties`")
     return value

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mergealgebra.algebra import decimals
 from mergealgebra.contribution import Choice, check_base, make_manifest, names_of, open_blob
-from mergealgebra.crdt.genesis import merge_id
+from mergealgebra.crdt.genesis import SPEC, merge_id
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.engine.backends import backend
@@ -21,9 +21,9 @@ from mergealgebra.engine.plan import Contribution, Plan, available_cores, make_p
 from mergealgebra.engine.run import Piece, Tally, quiet, run
 from mergealgebra.engine.task_vectors import Progress
 from mergealgebra.errors import MergeAlgebraError, RecipeError
-from mergealgebra.lock import LOCK, Lock, LockedContribution, LockedTensor, achieved_density, tensors_root
+from mergealgebra.lock import FORMAT, LOCK, Lock, LockedContribution, LockedTensor, achieved_density, tensors_root
 from mergealgebra.model_card import companions, model_card
-from mergealgebra.recipe import Recipe, recipe_from_map
+from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.safetensors_file import Entry
 
@@ -120,6 +120,8 @@ class Merge:
             for (id_, manifest), kept in zip(self._manifests.items(), self._tally.kept, strict=True)
         ]
         return Lock(
+            format=FORMAT,
+            spec=SPEC,
             base=self._base_root,
             recipe=self._plan.recipe.to_map(),
             contributions=contributions,
@@ -139,7 +141,7 @@ def open_merge(state: ORSet, base: Path, blobs: Mapping[str, Path], how: How) ->
     base: where the base is here. blobs: by tensors root. Raises BaseMismatch, BlobMissing, BlobDamaged,
     NothingVisible, CoefficientError, and what reading raises.
     """
-    recipe, manifests = recipe_from_map(state.genesis.recipe), state.visible()
+    recipe, manifests = complete_recipe(state.genesis.recipe), state.visible()
     threads = how.threads or available_cores()
     with ExitStack() as opened:
         original = opened.enter_context(Checkpoint.open(base))

@@ -26,9 +26,16 @@ from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.plan import Contribution, available_cores, make_plan
 from mergealgebra.engine.run import quiet, run_check
 from mergealgebra.engine.task_vectors import Progress
-from mergealgebra.errors import OperationError, SyncIncomplete, UnknownContribution, WorkspaceError
+from mergealgebra.errors import (
+    MergeAlgebraError,
+    OperationError,
+    OutputError,
+    SyncIncomplete,
+    UnknownContribution,
+    WorkspaceError,
+)
 from mergealgebra.lock import Verification, first_difference, verify_folder
-from mergealgebra.recipe import Recipe, recipe_from_map
+from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.resolve import How, MergeResult, open_merge, resolve
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.objects import TMP, Store
@@ -85,7 +92,10 @@ class Workspace:
         with Checkpoint.open(base) as checkpoint:
             check_base(checkpoint, genesis.base, available_cores())
         workspace = cls._create(path, genesis, base)
-        workspace.sync(peer)
+        try:
+            workspace.sync(peer)
+        except SyncIncomplete as error:
+            raise SyncIncomplete(f"{error}; {path} is a workspace now, sync it again") from None
         return workspace
 
     @classmethod
@@ -99,7 +109,7 @@ class Workspace:
     def _create(cls, path: PathLike, genesis: Genesis, base: PathLike) -> Workspace:
         path = Path(path)
         store = Store.create(path, genesis)
-        local = json.dumps({"base": str(Path(base).absolute())}, ensure_ascii=False) + "\n"
+        local = json.dumps({"base": str(Path(base).absolute())}) + "\n"  # in ASCII: not every path is text
         write_atomically(path / _LOCAL, local.encode(), tmp=path / TMP)
         return cls(path, store)
 
@@ -134,11 +144,13 @@ class Workspace:
         local = self.path / _LOCAL
         try:
             base = json.loads(local.read_text(encoding="utf-8"))["base"]
-            return Path(base if isinstance(base, str) else "")
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            base = None
+        if not isinstance(base, str) or not base or "\0" in base:
             raise WorkspaceError(
                 f'{local} does not say where the base is; write {{"base": "PATH"}} to it, or clone again'
-            ) from None
+            )
+        return Path(base)
 
     def blobs(self, state: ORSet) -> dict[str, Path]:
         """Where the blobs of a state's visible contributions are, by tensors root; those not here are left out."""
@@ -198,8 +210,8 @@ class Workspace:
         """
         result = sync(self.store, peer)
         if result.refused:
-            more = f" ({len(result.refused)} files refused; the rest was synced)"
-            raise SyncIncomplete(f"{result.refused[0]}{more}")
+            files = "1 file" if len(result.refused) == 1 else f"{len(result.refused)} files"
+            raise SyncIncomplete(f"{result.refused[0]} ({files} refused; the rest was synced)")
         return result
 
     def resolve(
@@ -222,7 +234,10 @@ class Workspace:
         result = resolve(state, self.base, self.blobs(state), Path(out), how)
         attested = state.attest(result.merge_id, result.model_root)
         if not attested <= state:
-            self._publish(attested)
+            try:
+                self._publish(attested)
+            except OutputError as error:
+                raise OutputError(f"{out} is written and whole, only the attest to it is not: {error}") from error
         return result
 
     def disagreements(self) -> frozenset[str]:
@@ -297,7 +312,10 @@ def _manifest(state: ORSet, form: str, source: Checkpoint, roots: Mapping[str, s
 
 def _recipe_of(store: Store) -> Recipe:
     """The recipe of a workspace, which its genesis has in full [OS-1]. Raises WorkspaceError, or RecipeError."""
-    recipe = recipe_from_map(store.genesis.recipe)
+    try:
+        recipe = complete_recipe(store.genesis.recipe)
+    except MergeAlgebraError as error:
+        raise type(error)(f"{store.path}: the genesis has a recipe that this version does not know: {error}") from None
     if recipe.to_map() != dict(store.genesis.recipe):
         raise WorkspaceError(
             f"{store.path}: the genesis has the recipe {dict(store.genesis.recipe)}, which in full and in canonical "

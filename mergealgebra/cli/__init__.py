@@ -5,12 +5,14 @@ A verb's file is imported when the verb is called, and what it needs when it run
 
 from __future__ import annotations
 
+import io
 import sys
 from importlib import import_module
 from typing import Final, NoReturn
 
 import click
 
+from mergealgebra.cli.options import PATH_TEXT
 from mergealgebra.errors import MergeAlgebraError
 
 #: Every verb, in the order of a workspace's life, with its line in `--help`. Its file has the verb's name.
@@ -52,7 +54,14 @@ class _Verbs(click.Group):
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("-C", "workspace", metavar="WORKSPACE", default=".", help="The workspace's folder; here if left out.")
+@click.option(
+    "-C",
+    "workspace",
+    type=PATH_TEXT,
+    metavar="WORKSPACE",
+    default=".",
+    help="The workspace's folder; here if left out.",
+)
 @click.version_option(package_name="mergealgebra", message="%(prog)s %(version)s")
 @click.pass_context
 def group(ctx: click.Context, workspace: str) -> None:
@@ -63,6 +72,8 @@ def group(ctx: click.Context, workspace: str) -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit: 0 done, 1 an error told in one line, 2 wrong usage [CL-1]."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # not every path is text
     try:
         group.main(prog_name="mergealgebra", standalone_mode=False)
     except click.ClickException as error:

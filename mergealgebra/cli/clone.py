@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from mergealgebra.cli.init import report_workspace
-from mergealgebra.cli.options import json_option
+from mergealgebra.cli.options import PATH, json_option
 
 
 @click.command()
-@click.argument("peer", type=click.Path(path_type=Path))
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--base", type=click.Path(path_type=Path), required=True, help="Where the same base is here.")
+@click.argument("peer", type=PATH)
+@click.argument("folder", metavar="DIR", type=PATH)
+@click.option("--base", type=PATH, required=True, help="Where the same base is here.")
 @json_option
 def command(peer: Path, folder: Path, base: Path, as_json: bool) -> None:
     """Make DIR a new replica of the workspace that PEER holds."""

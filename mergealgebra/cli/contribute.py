@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from mergealgebra.cli.options import json_option, threads_option
+from mergealgebra.cli.options import PATH, json_option, threads_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report
 
 
 @click.command()
-@click.argument("checkpoint", metavar="CKPT", type=click.Path(path_type=Path))
+@click.argument("checkpoint", metavar="CKPT", type=PATH)
 @click.option("--coefficient", default="1", show_default=True, help="A decimal that scales it.")
 @click.option("--task-vector", is_flag=True, help="CKPT holds a difference from the base, not a model.")
 @click.option("--take", multiple=True, metavar="PATTERN", help="Take only tensors of such names, like 'model.*'.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mergealgebra.cli.options import json_option
+from mergealgebra.cli.options import PATH, json_option
 from mergealgebra.cli.report import report
 
 if TYPE_CHECKING:
@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--base", type=click.Path(path_type=Path), required=True, help="The base: a file or a model folder.")
-@click.option(
-    "--recipe", "recipe_path", type=click.Path(path_type=Path), help="A YAML file; `method: ties` if left out."
-)
+@click.option("--base", type=PATH, required=True, help="The base: a file or a model folder.")
+@click.option("--recipe", "recipe_path", type=PATH, help="A YAML file; `method: ties` if left out.")
 @click.option("--name", default="", help="A name for the workspace; part of its identity.")
 @json_option
 @click.pass_obj

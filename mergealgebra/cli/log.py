@@ -49,13 +49,13 @@ def _line(entry: dict[str, object]) -> list[str]:
     stamp = _utc(when) if isinstance(when, int) else ""
     removes = entry.get("removes")
     first = removes[0] if isinstance(removes, list) else entry.get("contribution") or entry.get("model_root")
-    note = str(entry.get("note", ""))
+    note = "".join(c if c.isprintable() else " " for c in str(entry.get("note", "")))  # a stranger's text
     return [
         f"{stamp:<20}",
         str(entry["operation"])[:12],
         f"{entry['kind']:<6}",
         str(first)[:12],
-        " ".join(note.split()),
+        note,
     ]
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from mergealgebra.cli.options import backend_option, block_option, json_option, threads_option
+from mergealgebra.cli.options import PATH, backend_option, block_option, json_option, threads_option
 from mergealgebra.cli.progress import progress_bar
 
 
 @click.command()
-@click.argument("config", type=click.Path(path_type=Path))
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("config", type=PATH)
+@click.argument("out", type=PATH)
 @backend_option
 @threads_option
 @block_option

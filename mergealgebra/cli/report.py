@@ -11,7 +11,7 @@ import click
 def report(found: Mapping[str, object], as_json: bool) -> None:
     """Print what a verb found. Lists and mappings inside are for JSON only, but for lists of lines."""
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
+        click.echo(json.dumps(found))
         return
     lines = {key.replace("_", " "): value for key, value in found.items() if not isinstance(value, (list, dict))}
     width = max(map(len, lines))

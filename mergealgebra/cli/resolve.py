@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mergealgebra.cli.options import backend_option, block_option, json_option, threads_option
+from mergealgebra.cli.options import PATH, backend_option, block_option, json_option, threads_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report, warn
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out", type=PATH)
 @backend_option
 @threads_option
 @block_option

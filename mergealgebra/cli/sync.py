@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from mergealgebra.cli.options import json_option
+from mergealgebra.cli.options import PATH, json_option
 from mergealgebra.cli.report import report
 
 
 @click.command()
-@click.argument("peer", type=click.Path(path_type=Path))
+@click.argument("peer", type=PATH)
 @json_option
 @click.pass_obj
 def command(workspace: str, peer: Path, as_json: bool) -> None:

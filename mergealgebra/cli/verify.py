@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from mergealgebra.cli.options import backend_option, json_option, threads_option
+from mergealgebra.cli.options import PATH, backend_option, json_option, threads_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report
 
 
 @click.command()
-@click.argument("out", type=click.Path(path_type=Path))
-@click.option("--against", type=click.Path(path_type=Path), help="Compute the model again from this workspace.")
+@click.argument("out", type=PATH)
+@click.option("--against", type=PATH, help="Compute the model again from this workspace.")
 @backend_option
 @threads_option
 @json_option

@@ -146,6 +146,8 @@ def _check(contribution: Contribution, base: Source, recipe: Recipe) -> None:
             raise NamesError(f"{contribution.label}: tensor {name!r} is not in the base; it belongs to another model")
         ours, theirs = contribution.source.records[name], base.records[name]
         check_shapes(f"{contribution.label}: tensor {name!r}", tuple(ours.shape), tuple(theirs.shape))
-        for record, side in ((ours, contribution.label), (theirs, "the base")):
-            if not DTYPES[record.dtype].is_float:
-                raise DtypeError(f"{side}: tensor {name!r} is {record.dtype}; only float tensors have a task vector")
+        if not (DTYPES[ours.dtype].is_float and DTYPES[theirs.dtype].is_float):
+            raise DtypeError(
+                f"{contribution.label}: tensor {name!r} is {ours.dtype}, the base's {theirs.dtype}; "
+                "only float tensors have a task vector"
+            )

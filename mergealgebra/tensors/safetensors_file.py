@@ -179,12 +179,12 @@ def _offsets(offsets: object, where: str) -> tuple[int, int]:
 
 def _nbytes(dtype: Dtype, shape: tuple[int, ...], where: str) -> int:
     """The bytes of a tensor, found without ever multiplying large numbers [EN-11]."""
-    nbytes = 0 if 0 in shape else dtype.itemsize
-    for size in shape:
+    nbytes = dtype.itemsize
+    for size in filter(None, shape):
         nbytes *= size
         if nbytes >= _LIMIT:
             raise ShapeError(f"{where} has the shape {shown(shape)}, of 2^63 bytes or more: {_AGAIN}")
-    return nbytes
+    return 0 if 0 in shape else nbytes
 
 
 def _check_layout(records: Iterable[TensorRecord], path: Path, start: int, data_bytes: int) -> None:

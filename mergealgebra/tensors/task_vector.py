@@ -128,7 +128,7 @@ def _is_float(name: str, old: Array, new: Array) -> bool:
     """Whether the tensor is part of the task vector; one that is not must be unchanged [TV-7]."""
     check_shapes(f"tensor {name!r}", tuple(new.shape), tuple(old.shape))
     floats = [DTYPES[name_of(array, f"tensor {name!r}")].is_float for array in (old, new)]
-    if floats == [False, False] and old.dtype == new.dtype and bool((old == new).all()):
+    if floats == [False, False] and old.dtype == new.dtype and bool((bits(old) == bits(new)).all()):
         return False
     if floats != [True, True]:
         raise DtypeError(

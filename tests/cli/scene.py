@@ -1,13 +1,13 @@
 """A folder like that of a user who has been at it for a while; each test gets a copy.
 
-    base/                a model folder, F32             half/  the same in F16
-    ft0.safetensors ... ft2.safetensors                  fine-tunes of it
-    alice/               a workspace: ties, density 0.5; ft0 and ft1 are visible
-    shared/              the exchange folder that alice synced with
-    bob/                 a replica, cloned from there; ft2 is visible too, and not given to anyone yet
-    other/               a workspace of the same base, with another name and one contribution; its folder: others/
-    merged/              what alice resolved
-    merge.yaml           a one-shot merge of ft0 and ft1
+base/                a model folder, F32             half/  the same in F16
+ft0.safetensors ... ft2.safetensors                  fine-tunes of it
+alice/               a workspace: ties, density 0.5; ft0 and ft1 are visible
+shared/              the exchange folder that alice synced with
+bob/                 a replica, cloned from there; ft2 is visible too, and not given to anyone yet
+other/               a workspace of the same base, with another name and one contribution; its folder: others/
+merged/              what alice resolved
+merge.yaml           a one-shot merge of ft0 and ft1
 """
 
 from __future__ import annotations

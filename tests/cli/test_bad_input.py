@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 
 import pytest
 
 from tests.cli.bad.checkpoints import CHECKPOINTS
 from tests.cli.bad.configurations import CONFIGURATIONS
+from tests.cli.bad.outputs import OUTPUTS
+from tests.cli.bad.workspaces import WORKSPACES
 from tests.cli.commands import call, tree
+from tests.cli.scene import flip
 
 #: Every way to get something wrong, by name.
-BAD_INPUT = {**CHECKPOINTS, **CONFIGURATIONS}
+BAD_INPUT = {**CHECKPOINTS, **CONFIGURATIONS, **WORKSPACES, **OUTPUTS}
 
 
 @pytest.mark.parametrize(
@@ -19,11 +23,13 @@ BAD_INPUT = {**CHECKPOINTS, **CONFIGURATIONS}
     [pytest.param(case, id=name, marks=pytest.mark.clause("CL-1", *case.clauses)) for name, case in BAD_INPUT.items()],
 )
 def test_one_line_and_nothing_changed(case, scene):
+    if case.skip:
+        pytest.skip(case.skip)
     case.arrange(scene)
+    names = case.names(scene)
     before = tree(scene)
-    outcome = call(scene, *shlex.split(case.command))
-    complaint = outcome.complaint()
-    missing = [word for word in case.words if word not in complaint]
+    complaint = call(scene, *shlex.split(case.command.format(**names))).complaint()
+    missing = [word for word in (*case.words, *names.values()) if word not in complaint]
     assert not missing, complaint
     assert _kept(tree(scene), case.changes) == _kept(before, case.changes)
     case.then(scene)
@@ -32,3 +38,51 @@ def test_one_line_and_nothing_changed(case, scene):
 def _kept(files, changes):
     """The files outside the folders that may change."""
     return {path: content for path, content in files.items() if path.split("/")[0] not in changes}
+
+
+#: Command lines that are none, with a word that the usage must contain.
+WRONG_USAGE = {
+    "no verb": ("", "Usage: mergealgebra"),
+    "an unknown verb": ("combine", "No such command 'combine'"),
+    "an unknown option": ("status --colour", "No such option"),
+    "an unknown option before the verb": ("--threads 2 status", "No such option"),
+    "no OUT": ("resolve", "Missing argument 'OUT'"),
+    "no CONFIG": ("merge", "Missing argument 'CONFIG'"),
+    "no CKPT": ("contribute", "Missing argument 'CKPT'"),
+    "no ID": ("retract", "Missing argument 'ID'"),
+    "no PEER": ("sync", "Missing argument 'PEER'"),
+    "no DIR": ("clone shared --base base", "Missing argument 'DIR'"),
+    "no base to init": ("init", "Missing option '--base'"),
+    "no base to clone": ("clone shared new", "Missing option '--base'"),
+    "an argument too many": ("resolve out out2", "unexpected extra argument"),
+    "no threads": ("-C alice resolve out --threads 0", "'--threads': 0 is not in the range"),
+    "less than no threads": ("merge merge.yaml out --threads -1", "'--threads': -1 is not in the range"),
+    "half a thread": ("-C alice contribute ft2.safetensors --threads 0.5", "'--threads'"),
+    "an empty block": ("-C alice resolve out --block 0", "'--block': 0 is not in the range"),
+    "an unknown backend": ("-C alice resolve out --backend jax", "'--backend': 'jax' is not one of"),
+    "an option without its value": ("-C alice contribute ft2.safetensors --coefficient", "requires an argument"),
+    "an empty path": ("-C alice contribute ''", "the path is empty"),
+    "an empty workspace": ("-C '' status", "the path is empty"),
+}
+
+
+@pytest.mark.clause("CL-1")
+@pytest.mark.parametrize(("command", "words"), WRONG_USAGE.values(), ids=WRONG_USAGE)
+def test_wrong_usage_ends_with_2_and_the_usage(command, words, scene):
+    before = tree(scene)
+    outcome = call(scene, *shlex.split(command))
+    assert outcome.code == 2
+    assert outcome.stdout == ""
+    assert outcome.stderr.startswith("Usage: mergealgebra")
+    assert words in outcome.stderr
+    assert tree(scene) == before
+
+
+@pytest.mark.clause("CL-1", "CL-2")
+def test_verify_says_what_is_wrong_on_both_streams_when_asked_for_json(scene):
+    flip(scene / "merged" / "model.safetensors", -130)
+    outcome = call(scene, "verify", "merged", "--json")
+    assert outcome.code == 1
+    printed = json.loads(outcome.stdout)
+    assert printed["ok"] is False
+    assert outcome.stderr == f"mergealgebra: {printed['problem']}\n"

@@ -50,10 +50,14 @@ DENSITIES = {
 }
 
 CONFIGURATIONS = {
-    **{f"density {text or 'nothing'}": _merge(f'method: ties\ndensity: "{text}"\n', *words, clauses=("RC-1", "RC-3"))
-       for text, words in DENSITIES.items()},
-    **{f"density {text or 'nothing'}, in a workspace": _recipe(f'method: ties\ndensity: "{text}"\n', *words)
-       for text, words in DENSITIES.items()},
+    **{
+        f"density {text or 'nothing'}": _merge(f'method: ties\ndensity: "{text}"\n', *words, clauses=("RC-1", "RC-3"))
+        for text, words in DENSITIES.items()
+    },
+    **{
+        f"density {text or 'nothing'}, in a workspace": _recipe(f'method: ties\ndensity: "{text}"\n', *words)
+        for text, words in DENSITIES.items()
+    },
     "lambda 1e9": _merge("method: ties\nlambda: 1e9\n", "lambda", "'1e9'", "not a decimal", clauses=("RC-1",)),
     "lambda nan": _merge("method: mean\nlambda: .nan\n", "lambda", "'.nan'", "not a decimal", clauses=("RC-1",)),
     "lambda beyond fp32": _merge(f"method: mean\nlambda: {'9' * 40}\n", "lambda", "largest fp32", clauses=("RC-2",)),
@@ -99,7 +103,7 @@ CONFIGURATIONS = {
     **{
         f"a merge with coefficient {text}": Case(
             MERGE,
-            ("ft0.safetensors", "coefficient", word),
+            ("bad.yaml", "models[0]", "coefficient", word),
             _yaml(f"method: ties\nbase: base\nmodels: [{{path: ft0.safetensors, coefficient: {text}}}]\n"),
             ("RC-6",),
         )
@@ -111,13 +115,15 @@ CONFIGURATIONS = {
     "a tab": _file("method: ties\n\tdensity: 0.5\n", "not YAML", "line 2", "\\t"),
     "a bracket that stays open": _file("method: [ties\n", "not YAML", "line 2"),
     "a tag for Python": _file("method: !!python/object/apply:os.system ['true']\n", "expected"),
-    "an alias of itself": _file("method: &a [*a]\n" + MODELS, "method", "unknown"),
+    "an alias of itself": _file("method: &a [*a]\n" + MODELS, "not YAML", "recursive"),
     "a key that is a list": _file("? [a]\n: b\n" + MODELS, "not YAML", "not text"),
     "two documents": _file("method: ties\n---\nmethod: mean\n", "not YAML", "document"),
-    "a merge of dictionaries": _file("<<: {method: ties}\n" + MODELS, "unknown"),
+    "a merge of dictionaries": _file("<<: {method: ties}\n" + MODELS, "method", "missing"),
     "deeply nested YAML": _file("[" * 20_000, "not YAML", "nested too deeply"),
     "a binary file": _file(bytes(range(256)), "not YAML"),
-    "a checkpoint instead of YAML": Case("merge ft0.safetensors out", ("ft0.safetensors", "not YAML"), clauses=("RC-7",)),
+    "a checkpoint instead of YAML": Case(
+        "merge ft0.safetensors out", ("ft0.safetensors", "not YAML"), clauses=("RC-7",)
+    ),
     "no such YAML file": Case("merge nowhere.yaml out", ("nowhere.yaml", "No such file", "name a YAML file")),
     "a folder instead of YAML": Case("merge base out", ("base", "directory", "name a YAML file")),
     "no such recipe file": Case("-C new init --base base --recipe nowhere.yaml", ("nowhere.yaml", "name a YAML file")),

@@ -84,14 +84,11 @@ class Decoder:
             return {0xC0: None, 0xC2: False, 0xC3: True}[tag]
         if tag >= 0xE0:
             return tag - 256
-        if (n := self.length(tag, UNSIGNED)) is not None:
-            return n
         if 0xD0 <= tag <= 0xD3:
             return self.negative(tag)
-        if (n := self.length(tag, STRING)) is not None:
-            return self.text(n)
-        if (n := self.length(tag, BINARY)) is not None:
-            return self.take(n)
+        for forms, content in ((UNSIGNED, int), (STRING, self.text), (BINARY, self.take)):
+            if (n := self.length(tag, forms)) is not None:
+                return content(n)
         return self.container(tag, level)
 
     def negative(self, tag: int) -> int:
@@ -146,17 +143,24 @@ def read_value(spec: Any) -> Value:
     if spec is None or isinstance(spec, bool):
         return spec
     ((kind, content),) = spec.items()
-    if kind == "int":
-        return int(content)
-    if kind == "str":
-        return content["repeat"] * content["times"] if repeated(content) else content
-    if kind == "bin":
-        return read_bytes(content)
-    if kind == "array":
-        if repeated(content):
-            return [read_value(content["repeat"])] * content["times"]
-        return [read_value(item) for item in content]
+    return READERS[kind](content)
+
+
+def read_text(content: Any) -> str:
+    return content["repeat"] * content["times"] if repeated(content) else content
+
+
+def read_array(content: Any) -> list[Value]:
+    if repeated(content):
+        return [read_value(content["repeat"])] * content["times"]
+    return [read_value(item) for item in content]
+
+
+def read_map(content: Any) -> dict[str, Value]:
     return {key: read_value(item) for key, item in content}
+
+
+READERS = {"int": int, "str": read_text, "bin": read_bytes, "array": read_array, "map": read_map}
 
 
 def show_value(value: Value) -> Any:

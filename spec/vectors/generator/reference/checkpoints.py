@@ -8,19 +8,26 @@ from math import prod
 from typing import Any
 
 from generator.reference.refused import Refused
-from generator.reference.safetensors import quote, read_file
+from generator.reference.safetensors import nesting, quote, read_file, unique
 from generator.reference.tensors import SIZES, Tensor, name_key
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 SHARD_BYTES = 5_000_000_000
+MAX_INDEX = 100_000_000
+MAX_NESTING = 64
 
 
 def read_weight_map(text: bytes) -> dict[str, str]:
+    if len(text) > MAX_INDEX:
+        raise Refused("CheckpointError")
     try:
-        index = json.loads(text)
-    except ValueError:
+        index = json.loads(text, object_pairs_hook=unique)
+        deep = nesting(index) > MAX_NESTING
+    except (ValueError, RecursionError, Refused):
         raise Refused("CheckpointError") from None
+    if deep:
+        raise Refused("CheckpointError")
     weight_map = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(weight_map, dict) or not all(isinstance(at, str) for at in weight_map.values()):
         raise Refused("CheckpointError")
@@ -69,7 +76,4 @@ def index_text(total: int, files: Mapping[str, Sequence[str]]) -> str:
     where = {name: file for file, names in files.items() for name in names}
     lines = [f"    {quote(name)}: {quote(where[name])}" for name in sorted(where, key=name_key)]
     weight_map = ",\n".join(lines)
-    return (
-        f'{{\n  "metadata": {{\n    "total_size": {total}\n  }},\n'
-        f'  "weight_map": {{\n{weight_map}\n  }}\n}}\n'
-    )
+    return f'{{\n  "metadata": {{\n    "total_size": {total}\n  }},\n  "weight_map": {{\n{weight_map}\n  }}\n}}\n'

@@ -125,9 +125,7 @@ def task_vectors(base: Tensors, contributions: Sequence[Contribution]) -> list[d
     return vectors
 
 
-def voters_of(
-    base: Tensors, contributions: Sequence[Contribution], recipe: Recipe
-) -> tuple[list[Voter], list[int]]:
+def voters_of(base: Tensors, contributions: Sequence[Contribution], recipe: Recipe) -> tuple[list[Voter], list[int]]:
     """The voters of a merge and the number of elements that trim kept of each; without trim, all [LK-2]."""
     voters, kept = [], []
     for contribution, taus in zip(contributions, task_vectors(base, contributions), strict=True):
@@ -160,6 +158,4 @@ def merge_contributions(spec: Any) -> Outcome:
     voters, kept = voters_of(base, contributions, recipe)
     merged = merge(base, voters, recipe)
     ids = [c.id for c in contributions]
-    return Outcome(
-        base_root, full, merge_id(base_root, recipe_id(full), ids), contributions, kept, merged
-    )
+    return Outcome(base_root, full, merge_id(base_root, recipe_id(full), ids), contributions, kept, merged)

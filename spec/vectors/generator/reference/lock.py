@@ -95,9 +95,7 @@ def agrees(lock: Any) -> bool:
         (name, t["dtype"], t["shape"], bytes.fromhex(t["root"]))
         for name, t in sorted(lock["tensors"].items(), key=lambda item: name_key(item[0]))
     ]
-    merge = merge_id(
-        bytes.fromhex(lock["base"]), recipe_id(lock["recipe"]), [bytes.fromhex(i) for i in ids]
-    )
+    merge = merge_id(bytes.fromhex(lock["base"]), recipe_id(lock["recipe"]), [bytes.fromhex(i) for i in ids])
     return (
         is_integer(lock["format"])
         and lock["format"] == lock["spec"] == 1

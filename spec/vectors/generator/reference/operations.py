@@ -31,8 +31,13 @@ def make_genesis(base: bytes, name: str, recipe: Mapping[str, str]) -> bytes:
     return encoding
 
 
+def is_control(c: str) -> bool:
+    """Unicode category Cc."""
+    return c < " " or "\x7f" <= c <= "\x9f"
+
+
 def is_name(x: object) -> bool:
-    return isinstance(x, str) and len(x.encode("utf-8")) <= 256 and not any(c < " " for c in x)
+    return isinstance(x, str) and len(x.encode("utf-8")) <= 256 and not any(map(is_control, x))
 
 
 def is_full_recipe(x: object) -> bool:

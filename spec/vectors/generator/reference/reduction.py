@@ -163,7 +163,7 @@ def merge(base: Tensors, voters: Sequence[Voter], recipe: Recipe) -> Merged:
     """
     check_coefficients(voters, recipe)
     total = sum((voter.coefficient for voter in voters), Fraction(0))
-    all_certified = recipe.method == "task_arithmetic" or certified([voter.c for voter in voters])
+    all_certified = certified([voter.c for voter in voters])
     tensors, tau_m, uncertified = dict(base), {}, 0
     for name, base_tensor in in_name_order(base):
         holders = [(i, voter) for i, voter in enumerate(voters) if name in voter.taus]

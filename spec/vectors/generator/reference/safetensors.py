@@ -81,8 +81,8 @@ def read_entry(entry: Any, size: int) -> tuple[str, tuple[int, ...], int, int]:
     if dtype not in SIZES:
         raise Refused("DtypeError")
     begin, end = offsets
-    count = prod(shape) * SIZES[dtype]
-    if not (begin <= end <= size and count < 2**63 and count == end - begin):
+    bounded = prod(n for n in shape if n) * SIZES[dtype] < 2**63
+    if not (bounded and begin <= end <= size and prod(shape) * SIZES[dtype] == end - begin):
         raise Refused("LayoutError")
     return dtype, tuple(shape), begin, end
 

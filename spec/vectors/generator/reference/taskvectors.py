@@ -75,9 +75,7 @@ def difference_of(name: str, base: Tensor, tuned: Tensor) -> Tensor:
     )
 
 
-def between(
-    base: Tensors, tuned: Tensors, take: Sequence[str] = (), leave: Sequence[str] = ()
-) -> dict[str, Tensor]:
+def between(base: Tensors, tuned: Tensors, take: Sequence[str] = (), leave: Sequence[str] = ()) -> dict[str, Tensor]:
     """The task vector of a fine-tune [TV-2 to TV-8]; patterns choose what is looked at, in both [CT-8]."""
     base, tuned = chosen(base, take, leave), chosen(tuned, take, leave)
     check_names(base, tuned)
@@ -107,9 +105,7 @@ def check_held(base: Tensors, held: Tensors) -> None:
 def of_stored(base: Tensors, stored: Tensors) -> dict[str, Tensor]:
     """The task vector that a stored one stands for [TV-5]."""
     check_held(base, stored)
-    return {
-        name: vector(name, t.shape, [stored_tau(t, s) for s in t.bits()]) for name, t in in_name_order(stored)
-    }
+    return {name: vector(name, t.shape, [stored_tau(t, s) for s in t.bits()]) for name, t in in_name_order(stored)}
 
 
 def of_contribution(base: Tensors, form: str, held: Tensors) -> dict[str, Tensor]:

@@ -155,7 +155,8 @@ CASES = [
         for i, value, hex_, why in VALUES
     ),
     *(
-        Case("decode", f"decode-{i}", "EN-2 EN-3", why, {"encoding": encode(value).hex()}, {"value": show_value(value)})
+        Case("decode", f"decode-{i}", "EN-2 EN-3", why, {"encoding": encode(value).hex()},
+             {"value": show_value(value)})
         for i, value, _, why in VALUES
     ),
     *(

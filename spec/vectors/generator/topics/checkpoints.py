@@ -23,6 +23,13 @@ def index(weight_map: str) -> str:
 
 
 MAP = '{"a":"x.safetensors","b":"y.safetensors","c":"x.safetensors"}'
+
+
+def nested(depth: int) -> str:
+    """An index whose metadata nests arrays."""
+    return f'{{"metadata":{"[" * depth}{"]" * depth},"weight_map":{MAP}}}'.encode().hex()
+
+
 SHARDED = {INDEX: index(MAP), "x.safetensors": file("a", "c"), "y.safetensors": file("b")}
 ALL = {"tensors": TENSORS}
 
@@ -53,7 +60,14 @@ READ: list[tuple[str, Json, Json, str, str]] = [
     ("parent", {INDEX: index('{"a":"../x.safetensors"}')}, "CheckpointError", "EN-16", "a path out of the folder"),
     ("index-array", {**SHARDED, INDEX: "5b5d"}, "CheckpointError", "EN-16", "an index that is no object"),
     ("index-no-map", {**SHARDED, INDEX: "7b7d"}, "CheckpointError", "EN-16", "an index without weight_map"),
-    ("index-number", {**SHARDED, INDEX: index('{"a":1}')}, "CheckpointError", "EN-16", "a file name that is no string"),
+    ("index-number", {**SHARDED, INDEX: index('{"a":1}')}, "CheckpointError", "EN-16",
+     "a file name that is no string"),
+    ("index-nested", {**SHARDED, INDEX: nested(10)}, ALL, "EN-16", "metadata that nests 10 deep"),
+    ("index-too-deep", {**SHARDED, INDEX: nested(200)}, "CheckpointError", "EN-16", "metadata that nests 200 deep"),
+    ("index-duplicate", {**SHARDED, INDEX: index(MAP[:-1] + ',"a":"x.safetensors"}')}, "CheckpointError", "EN-16",
+     "a name twice, in one file"),
+    ("index-duplicate-map", {**SHARDED, INDEX: f'{{"weight_map":{MAP},"weight_map":{MAP}}}'.encode().hex()},
+     "CheckpointError", "EN-16", "weight_map twice"),
     ("index-not-json", {**SHARDED, INDEX: "7b"}, "CheckpointError", "EN-16", "an index that is not JSON"),
 ]  # fmt: skip
 
@@ -64,11 +78,16 @@ CUT: list[tuple[str, Json, str]] = [
     ("one-byte-more", [["a", "U8", [HALF]], ["b", "U8", [HALF + 1]]], "one byte more does not"),
     ("large-tensor", [["a", "U8", [1]], ["b", "F32", [SHARD_BYTES]], ["c", "U8", [1]]],
      "a tensor above the limit has a shard of its own"),
-    ("large-first", [["a", "F32", [SHARD_BYTES]]], "a tensor above the limit that comes first: no empty shard before it"),
+    ("large-first", [["a", "F32", [SHARD_BYTES]]],
+     "a tensor above the limit that comes first: no empty shard before it"),
     ("name-order", [["b", "U8", [HALF + 1]], ["a", "U8", [1]], ["c", "U8", [HALF]], ["a.b", "BF16", [HALF // 4]]],
      "cut in name order"),
     ("empty-tensors", [["a", "U8", [SHARD_BYTES]], ["b", "U8", [0]], ["c", "U8", [1]], ["d", "U8", [0]]],
-     "an empty tensor never closes a shard"),
+     "at the limit, an empty tensor still fits"),
+    ("empty-behind-large", [["a", "U8", [SHARD_BYTES + 1]], ["b", "U8", [0]], ["c", "U8", [1]]],
+     "beyond the limit, a shard is closed before an empty tensor too"),
+    ("empty-first", [["a", "U8", [0]], ["b", "U8", [SHARD_BYTES + 1]]],
+     "a shard that holds an empty tensor alone is closed like others"),
     ("eleven", [[f"t{i:02}", "U8", [SHARD_BYTES]] for i in range(11)], "five digits in names, from 1"),
 ]  # fmt: skip
 

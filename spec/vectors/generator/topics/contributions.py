@@ -18,7 +18,9 @@ HELD = {"w": FINE["w"], "b": FINE["b"]}
 VECTOR = {"w": f32("0.5", 0, shape=[1, 2])}
 
 
-def made(i: str, why: str, form: str, tensors: Json, says: Json = None, clauses: str = "CT-2 CT-3", **options: Json) -> Case:
+def made(
+    i: str, why: str, form: str, tensors: Json, says: Json = None, clauses: str = "CT-2 CT-3", **options: Json
+) -> Case:
     inputs = {"base": BASE, "form": form, "coefficient": "1", "tensors": tensors, **options}
     return Case("contribution", f"contribution-{i}", clauses, why, inputs, says)
 
@@ -27,24 +29,33 @@ MADE = [
     made("finetuned", "the fine-tune's float tensors in their own dtypes; the base's root is over all its tensors",
          "finetuned", FINE),
     made("finetuned-coefficient", "the coefficient is part of the id", "finetuned", FINE, coefficient="0.1"),
-    made("finetuned-coefficient-form", "decimals of one fp32 number make one id", "finetuned", FINE, coefficient="0.10000000"),
-    made("finetuned-other-dtype", "a fine-tune of another dtype", "finetuned", {**FINE, "w": f16("1.5", 2, shape=[1, 2])}),
+    made("finetuned-coefficient-form", "decimals of one fp32 number make one id", "finetuned", FINE,
+         coefficient="0.10000000"),
+    made("finetuned-other-dtype", "a fine-tune of another dtype", "finetuned",
+         {**FINE, "w": f16("1.5", 2, shape=[1, 2])}),
     made("finetuned-unchanged", "a fine-tune equal to the base is a contribution", "finetuned", BASE),
     made("finetuned-left-out", "patterns leave a tensor out", "finetuned", FINE, clauses="CT-2 CT-8", leave=["b"]),
-    made("finetuned-taken", "patterns take one tensor", "finetuned", {"w": FINE["w"]}, clauses="CT-2 CT-8", take=["w"]),
+    made("finetuned-taken", "patterns take one tensor", "finetuned", {"w": FINE["w"]}, clauses="CT-2 CT-8",
+         take=["w"]),
     made("task-vector", "a stored task vector", "task_vector", VECTOR),
     made("task-vector-f64", "its dtype is kept in the blob", "task_vector", {"w": f64("0.5", 0, shape=[1, 2])}),
     made("task-vector-zero-sign", "the bytes of a -0 are kept, and make another id", "task_vector",
          {"w": f32("0.5", "-0", shape=[1, 2])}),
     made("task-vector-negative", "a negative coefficient", "task_vector", VECTOR, coefficient="-1"),
-    made("task-vector-subnormal", "a subnormal coefficient", "task_vector", VECTOR, coefficient="0." + "0" * 44 + "14012984643248"),
-    made("no-float", "no float tensor is left", "finetuned", {"n": BASE["n"]}, "ContributionError", "CT-5 CT-8", take=["n"]),
+    made("task-vector-subnormal", "a subnormal coefficient", "task_vector", VECTOR,
+         coefficient="0." + "0" * 44 + "14012984643248"),
+    made("no-float", "no float tensor is left", "finetuned", {"n": BASE["n"]}, "ContributionError", "CT-5 CT-8",
+         take=["n"]),
     made("no-tensors", "no tensors at all", "task_vector", {}, "ContributionError", "CT-5"),
-    made("missing", "a name is missing", "finetuned", {"w": FINE["w"]}, {"rule": "NamesError", "tensor": "b"}, "TV-8"),
-    made("extra", "a name that the base lacks", "task_vector", {"x": f32(1)}, {"rule": "NamesError", "tensor": "x"}, "CT-5"),
+    made("missing", "a name is missing", "finetuned", {"w": FINE["w"]}, {"rule": "NamesError", "tensor": "b"},
+         "TV-8"),
+    made("extra", "a name that the base lacks", "task_vector", {"x": f32(1)}, {"rule": "NamesError", "tensor": "x"},
+         "CT-5"),
     made("shape", "another shape", "task_vector", {"w": f32(1, 2)}, {"rule": "ShapeError", "tensor": "w"}, "CT-5"),
-    made("integer", "a task vector of integers", "task_vector", {"n": BASE["n"]}, {"rule": "DtypeError", "tensor": "n"}, "CT-5"),
-    made("zero-coefficient", "a coefficient of zero", "task_vector", VECTOR, "CoefficientError", "CT-4 RC-6", coefficient="0"),
+    made("integer", "a task vector of integers", "task_vector", {"n": BASE["n"]},
+         {"rule": "DtypeError", "tensor": "n"}, "CT-5"),
+    made("zero-coefficient", "a coefficient of zero", "task_vector", VECTOR, "CoefficientError", "CT-4 RC-6",
+         coefficient="0"),
     made("nan", "a fine-tune with a NaN", "finetuned", {**FINE, "b": f32("nan", shape=[])},
          {"rule": "NonFinite", "tensor": "b", "index": []}, "TV-4"),
 ]  # fmt: skip
@@ -115,7 +126,8 @@ BLOBS: list[tuple[str, str, str, Json, str]] = [
     ("plain", ROOT, BLOB.hex(), {"tensors": HELD}, "the canonical file"),
     ("other-root", "00" * 32, BLOB.hex(), "BlobError", "another root"),
     ("more-padding", ROOT, reheaded(PLAIN + b" " * 8), "BlobError", "eight spaces more"),
-    ("no-metadata", ROOT, reheaded(PLAIN.replace(b'"__metadata__":{"format":"pt"},', b"")), "BlobError", "no metadata"),
+    ("no-metadata", ROOT, reheaded(PLAIN.replace(b'"__metadata__":{"format":"pt"},', b"")), "BlobError",
+     "no metadata"),
     ("other-metadata", ROOT, reheaded(PLAIN.replace(b'"pt"', b'"np"')), "BlobError", "other metadata"),
     ("white-space", ROOT, reheaded(PLAIN.replace(b"},", b"}, ", 1)), "BlobError", "white space in the JSON"),
     ("changed-data", ROOT, BLOB[:-1].hex() + "01", "BlobError", "a changed byte of data"),
@@ -131,7 +143,5 @@ CASES = [
         Case("manifest", f"manifest-refused-{i}", "CT-4", why, {"manifest": m}, "ContributionError")
         for i, (m, why) in REFUSED.items()
     ),
-    *(
-        Case("blob", f"blob-{i}", "CT-6", why, {"root": root, "file": file}, says) for i, root, file, says, why in BLOBS
-    ),
+    *(Case("blob", f"blob-{i}", "CT-6", why, {"root": root, "file": file}, says) for i, root, file, says, why in BLOBS),
 ]

@@ -88,13 +88,15 @@ DENSITIES = {
     "0." + "9" * 60: "0." + "9" * 60,
 }  # fmt: skip
 BAD_DENSITIES = {
-    "zero": "0", "minus-zero": "-0.0", "negative": "-0.1", "above-one": "1.1", "barely-above-one": "1." + "0" * 59 + "1",
+    "zero": "0", "minus-zero": "-0.0", "negative": "-0.1", "above-one": "1.1",
+    "barely-above-one": "1." + "0" * 59 + "1",
     "percent": "20", "exponent": "1e-1",
 }  # fmt: skip
 
 COEFFICIENTS = [
     ("one", "1.0", None, {"canonical": "1", "fp32": "3f800000"}, "1 for every method"),
-    ("subnormal", "0.0000000000000000000000000000000000000000001", "ties", {"fp32": "00000047"}, "a subnormal is not zero"),
+    ("subnormal", "0.0000000000000000000000000000000000000000001", "ties", {"fp32": "00000047"},
+     "a subnormal is not zero"),
     ("zero", "0", "ties", "CoefficientError", "zero"),
     ("minus-zero", "-0.0", "task_arithmetic", "CoefficientError", "zero with a sign"),
     ("underflow", "0." + "0" * 59 + "1", "mean", "CoefficientError", "not zero as written, zero as an fp32 number"),
@@ -116,7 +118,7 @@ def breadth() -> list[Case]:
     random, cases = Random(1), []
     for n in range(16):
         sign = random.choose(["", "-"])
-        text = f"{sign}{random.below(10**random.between(1, 6))}.{random.bits(60):019}"
+        text = f"{sign}{random.below(10 ** random.between(1, 6))}.{random.bits(60):019}"
         cases.append(Case("decimal", f"decimal-random-{n}", "RC-1 RC-2", "random", {"text": text}))
     for n in range(16):
         exponent = random.between(-20, 20)

@@ -34,7 +34,8 @@ LOCKS = {
 }
 
 DENSITIES = {
-    "all": (7, 7, "1.000000"), "none": (0, 7, "0.000000"), "third": (1, 3, "0.333333"), "two-thirds": (2, 3, "0.666667"),
+    "all": (7, 7, "1.000000"), "none": (0, 7, "0.000000"), "third": (1, 3, "0.333333"),
+    "two-thirds": (2, 3, "0.666667"),
     "half-even-down": (1, 2_000_000, "0.000000"), "half-even-up": (3, 2_000_000, "0.000002"),
     "half-of-even": (5, 2_000_000, "0.000002"), "rounds-to-one": (9_999_999, 10_000_000, "1.000000"),
     "large": (2**60 + 1, 2**61, "0.500000"), "float-misleads": (1_000_001, 1_600_000_000, "0.000625"),
@@ -73,7 +74,10 @@ BAD: dict[str, tuple[Callable[[Json], object], str]] = {
     "id": (set_at("contributions", 0, "id", to=flip), "an id that its manifest does not give"),
     "coefficient": (set_at("contributions", 0, "coefficient", to="40400000"), "another coefficient"),
     "coefficient-zero": (set_at("contributions", 0, "coefficient", to="00000000"), "a coefficient of zero"),
-    "form": (set_at("contributions", 0, "form", to=lambda f: "task_vector" if f == "finetuned" else "finetuned"), "another form"),
+    "form": (
+        set_at("contributions", 0, "form", to=lambda f: "task_vector" if f == "finetuned" else "finetuned"),
+        "another form",
+    ),
     "elements": (set_at("contributions", 0, "elements", to=lambda n: n + 1), "another number of elements"),
     "tensors-root": (set_at("contributions", 0, "tensors", to=flip), "another root of a contribution's tensors"),
     "entry-extra-key": (set_at("contributions", 0, "author", to="me"), "a key too many in a contribution"),
@@ -89,7 +93,10 @@ BAD: dict[str, tuple[Callable[[Json], object], str]] = {
     "tensor-dtype": (set_at("tensors", "w", "dtype", to="F16"), "another dtype"),
     "tensor-shape": (set_at("tensors", "w", "shape", to=[4]), "another shape"),
     "tensor-left-out": (lambda lock: lock["tensors"].pop("n"), "a tensor that is left out"),
-    "kept": (set_at("contributions", 0, "kept", to=lambda n: n + 1), "kept elements that do not give the achieved density"),
+    "kept": (
+        set_at("contributions", 0, "kept", to=lambda n: n + 1),
+        "kept elements that do not give the achieved density",
+    ),
     "density": (set_at("achieved_density", to="0.123456"), "another achieved density"),
 }
 
@@ -100,7 +107,8 @@ CASES = [
              {"kept": str(kept), "elements": str(elements)}, {"text": text})
         for i, (kept, elements, text) in DENSITIES.items()
     ),
-    Case("verify-lock", "verify-lock-plain", "LK-4", "a lock that agrees with itself", changed(lambda lock: None), {}),
+    Case("verify-lock", "verify-lock-plain", "LK-4", "a lock that agrees with itself", changed(lambda lock: None),
+         {}),
     Case("verify-lock", "verify-lock-backend", "LK-3 LK-4", "another backend contradicts nothing",
          changed(set_at("backend", to="torch")), {}),
     *(

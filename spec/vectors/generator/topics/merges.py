@@ -12,7 +12,7 @@ from generator.reference.contributions import read_contribution
 from generator.reference.hashes import model_root
 from generator.reference.recipes import complete
 from generator.reference.refused import Refused
-from generator.reference.rounding import BF16, F16, F32, convert, is_finite
+from generator.reference.rounding import F32, convert, is_finite
 from generator.reference.tensors import FLOATS, read_tensors, tensor_of_bits
 from generator.writing import f32
 
@@ -165,11 +165,14 @@ def breadth(method: str, seed: int, count: int) -> list[Case]:
         contributions = random_contributions(random, spread, method == "task_arithmetic")
         recipe = random_recipe(random, method)
         case = merge_case(
-            f"{slug}-random-{len(cases)}", "MG-3 MG-8", f"random, {spread} exponents, base {dtype}", base, contributions, recipe
+            f"{slug}-random-{len(cases)}",
+            "MG-3 MG-8",
+            f"random, {spread} exponents, base {dtype}",
+            base,
+            contributions,
+            recipe,
         )
         rule = case.result().get("error", {}).get("rule")
         if rule is None or (rule == "NonFinite" and len(cases) % 8 == 0):
             cases.append(replace(case, says=rule))
     return cases
-
-

@@ -21,17 +21,22 @@ LOW, HIGH = sorted((A, B))
 
 GENESES: list[tuple[str, Json, Json, str]] = [
     ("plain", {"name": "team", "recipe": TIES}, {"workspace": WORKSPACE}, "a workspace for TIES"),
-    ("written-out", {"name": "team", "recipe": {**TIES, "density": "0.20", "lambda": "1", "scope": "model", "boundary": "keep_all"}},
+    ("written-out", {"name": "team", "recipe": {**TIES, "density": "0.20", "lambda": "1", "scope": "model",
+                                                "boundary": "keep_all"}},
      {"workspace": WORKSPACE}, "defaults written out: the same workspace"),
     ("no-name", {"name": "", "recipe": {"method": "mean"}}, None, "the empty name"),
     ("long-name", {"name": "n" * 256, "recipe": {"method": "mean"}}, None, "256 bytes of name"),
-    ("utf8-name", {"name": "\u00e9quipe \U0001f600", "recipe": {"method": "task_arithmetic"}}, None, "a name beyond ASCII"),
+    ("utf8-name", {"name": "\u00e9quipe \U0001f600", "recipe": {"method": "task_arithmetic"}}, None,
+     "a name beyond ASCII"),
     ("other-base", {"base": "00" * 32, "name": "team", "recipe": TIES}, None, "another base, another workspace"),
     ("name-too-long", {"name": "n" * 257, "recipe": TIES}, "GenesisError", "257 bytes"),
     ("name-too-long-utf8", {"name": "\u00e9" * 129, "recipe": TIES}, "GenesisError", "258 bytes of 129 characters"),
     ("name-line-feed", {"name": "a\nb", "recipe": TIES}, "GenesisError", "a control character"),
     ("name-nul", {"name": "\0", "recipe": TIES}, "GenesisError", "a control character"),
     ("name-escape", {"name": "\x1b[31m", "recipe": TIES}, "GenesisError", "a control character"),
+    ("name-delete", {"name": "\x7f", "recipe": TIES}, "GenesisError", "U+007F is a control character"),
+    ("name-c1", {"name": "\x85", "recipe": TIES}, "GenesisError", "U+0085 is a control character"),
+    ("name-format", {"name": "\u00a0\u200b\u2028", "recipe": TIES}, None, "spaces and format characters are none"),
 ]  # fmt: skip
 
 RECIPE = {"map": [["method", {"str": "mean"}], ["lambda", {"str": "1"}]]}
@@ -60,7 +65,8 @@ BAD_GENESES = {
                                 "a recipe without every key"),
     "recipe-not-canonical": (encoded(GENESIS, recipe=recipe_map(method="mean", lambda_="1.0")), "GenesisError",
                              "a decimal that is not in canonical form"),
-    "recipe-unknown": (encoded(GENESIS, recipe=recipe_map(method="dare", lambda_="1")), "GenesisError", "an unknown method"),
+    "recipe-unknown": (encoded(GENESIS, recipe=recipe_map(method="dare", lambda_="1")), "GenesisError",
+                       "an unknown method"),
     "recipe-number": (encoded(GENESIS, recipe={"map": [["method", {"str": "mean"}], ["lambda", {"int": "1"}]]}),
                       "GenesisError", "a number for a decimal"),
     "not-canonical": (encoded(GENESIS)[:-2] + "cc01", "EncodingError", "1 in two bytes"),
@@ -116,10 +122,14 @@ BAD_BODIES = {
     "time-negative": (body(time={"int": "-1"}), "OS-3", "before 1970"),
     "time-2-53": (body(time={"int": str(2**53)}), "OS-3", "2^53 seconds"),
     "time-string": (body(time={"str": "0"}), "OS-3", "a time that is no integer"),
-    "time-nil": (body(time=False), "OS-3", "a boolean is no time"),
+    "time-false": (body(time=False), "OS-3", "a boolean is no time"),
+    "time-nil": ({"map": [*body()["map"], ["time", None]]}, "OS-3", "what is optional is left out, never nil"),
+    "note-nil": ({"map": [*body()["map"], ["note", None]]}, "OS-3", "what is optional is left out, never nil"),
+    "author-nil": ({"map": [*body()["map"], ["author", None]]}, "OS-3", "what is optional is left out, never nil"),
     "note-empty": (body(note={"str": ""}), "OS-3", "an empty note"),
     "note-too-long": (body(note={"str": {"repeat": "n", "times": 4097}}), "OS-3", "4,097 bytes"),
-    "note-too-long-utf8": (body(note={"str": {"repeat": "\u00e9", "times": 2049}}), "OS-3", "4,098 bytes of 2,049 characters"),
+    "note-too-long-utf8": (body(note={"str": {"repeat": "\u00e9", "times": 2049}}), "OS-3",
+                           "4,098 bytes of 2,049 characters"),
     "author-unsigned": (body(author={"bin": "00" * 32}), "OS-2 OS-5", "an author without a signature"),
     "kind-unknown": (body(kind={"str": "grant"}), "OS-4", "a kind of another policy"),
     "kind-case": (body(kind={"str": "Add"}), "OS-4", "kinds are exact"),
@@ -129,9 +139,11 @@ BAD_BODIES = {
     "add-no-nonce": (kind("add", manifest=manifest()), "OS-4", "no nonce"),
     "add-nonce-short": (kind("add", manifest=manifest(), nonce={"bin": "00" * 15}), "OS-4", "15 bytes of nonce"),
     "add-nonce-long": (kind("add", manifest=manifest(), nonce={"bin": "00" * 17}), "OS-4", "17 bytes of nonce"),
-    "add-nonce-string": (kind("add", manifest=manifest(), nonce={"str": "0" * 16}), "OS-4", "a nonce that is a string"),
+    "add-nonce-string": (kind("add", manifest=manifest(), nonce={"str": "0" * 16}), "OS-4",
+                         "a nonce that is a string"),
     "add-extra": (kind("add", manifest=manifest(), nonce=NONCE, url={"str": "x"}), "OS-4", "a field too many"),
-    "add-manifest": (kind("add", manifest=manifest(form=None), nonce=NONCE), "OS-4 CT-4", "a manifest that breaks CT-4"),
+    "add-manifest": (kind("add", manifest=manifest(form=None), nonce=NONCE), "OS-4 CT-4",
+                     "a manifest that breaks CT-4"),
     "add-coefficient": (kind("add", manifest=manifest(coefficient={"str": "00000000"}), nonce=NONCE), "OS-4 CT-4",
                         "a coefficient of zero"),
     "remove-none": (kind("remove", operations=ids()), "OS-4", "nothing to remove"),
@@ -163,7 +175,8 @@ BAD_BYTES = {
 
 CASES = [
     *(
-        Case("genesis", f"genesis-{'refused-' if says == 'GenesisError' else ''}{i}", "OS-1", why, {"base": BASE, **x}, says)
+        Case("genesis", f"genesis-{'refused-' if says == 'GenesisError' else ''}{i}", "OS-1", why,
+             {"base": BASE, **x}, says)
         for i, x, says, why in GENESES
     ),
     *(
@@ -182,7 +195,8 @@ CASES = [
         for i, (x, clauses, why) in BAD_BODIES.items()
     ),
     *(
-        Case("read-operation", f"operation-refused-{i}", clauses, why, {"workspace": WORKSPACE, "operation": hex_}, rule)
+        Case("read-operation", f"operation-refused-{i}", clauses, why, {"workspace": WORKSPACE, "operation": hex_},
+             rule)
         for i, (hex_, rule, clauses, why) in BAD_BYTES.items()
     ),
 ]  # fmt: skip

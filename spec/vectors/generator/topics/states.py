@@ -34,7 +34,9 @@ def operation(kind: str, fields: dict[str, Any], workspace: bytes = WORKSPACE, *
     return encode({"body": {"version": 1, "workspace": workspace, "kind": kind, "fields": fields, **extra}})
 
 
-def add(label: str, nonce: int = 0, coefficient: str = "3f800000", base: bytes = BASE, workspace: bytes = WORKSPACE) -> bytes:
+def add(
+    label: str, nonce: int = 0, coefficient: str = "3f800000", base: bytes = BASE, workspace: bytes = WORKSPACE
+) -> bytes:
     fields = {"manifest": manifest(label, coefficient, base), "nonce": nonce.to_bytes(16, "big")}
     return operation("add", fields, workspace)
 
@@ -67,37 +69,46 @@ FOREIGN = add("f", base=ELSEWHERE)
 HALF = add("a", coefficient="3f000000")
 
 STATES = [
-    state("empty", "OS-9 OS-11", "no operations: nothing visible; the merge id is that of the empty list", [], seen()),
+    state("empty", "OS-9 OS-11", "no operations: nothing visible; the merge id is that of the empty list", [],
+          seen()),
     state("one", "OS-9 OS-11", "one add", [A0], seen(A)),
     state("two", "OS-9 OS-11", "two adds", [A0, B0], seen(A, B)),
     state("two-swapped", "OS-7 OS-11", "the same in another order", [B0, A0], seen(A, B)),
     state("twice", "OS-7", "one operation twice is one operation", [A0, A0], seen(A)),
     state("two-nonces", "OS-9", "two adds of one contribution: visible once", [A0, A1], seen(A)),
-    state("coefficient", "CT-3 OS-9 OS-13", "one tensors root with two coefficients: two contributions, a warning", [A0, HALF],
+    state("coefficient", "CT-3 OS-9 OS-13", "one tensors root with two coefficients: two contributions, a warning",
+          [A0, HALF],
           {**seen(A, contribution("a", "3f000000")), "shared_tensors": [H("model", b"a").hex()]}),
     state("removed", "OS-9", "an add and its remove", [A0, remove(A0)], seen()),
     state("remove-first", "OS-9", "the remove arrives before its add", [remove(A0), A0], seen()),
     state("remove-alone", "OS-9", "a remove without its add is a state", [remove(A0), B0], seen(B)),
-    state("add-wins", "OS-9", "a second add that the remove does not name: the add wins", [A0, remove(A0), A1], seen(A)),
+    state("add-wins", "OS-9", "a second add that the remove does not name: the add wins", [A0, remove(A0), A1],
+          seen(A)),
     state("remove-both", "OS-9", "a remove that names both", [A0, A1, remove(A0, A1)], seen()),
     state("two-removes", "OS-9", "two removes, one for each add", [A0, A1, remove(A0), remove(A1)], seen()),
     state("removed-twice", "OS-9", "two removes of one add", [A0, remove(A0), remove(A0, note="again")], seen()),
-    state("added-again", "OS-9", "removed, added again with a new nonce", [A0, remove(A0), A1, remove(A1), A2], seen(A)),
-    state("remove-unknown", "OS-9", "a remove that names an unknown id besides", [A0, B0, remove(A0, UNKNOWN)], seen(B)),
-    state("remove-of-remove", "OS-9", "a remove that names a remove: nothing comes back", [A0, remove(A0), remove(remove(A0))],
+    state("added-again", "OS-9", "removed, added again with a new nonce", [A0, remove(A0), A1, remove(A1), A2],
+          seen(A)),
+    state("remove-unknown", "OS-9", "a remove that names an unknown id besides", [A0, B0, remove(A0, UNKNOWN)],
+          seen(B)),
+    state("remove-of-remove", "OS-9", "a remove that names a remove: nothing comes back",
+          [A0, remove(A0), remove(remove(A0))],
           seen()),
     state("remove-of-attest", "OS-9", "a remove that names an attest: nothing happens", [A0, attest("m", "r"),
           remove(attest("m", "r"))], seen(A)),
-    state("remove-contribution-id", "OS-9", "a remove that names the contribution's id, not the add's: nothing happens",
+    state("remove-contribution-id", "OS-9",
+          "a remove that names the contribution's id, not the add's: nothing happens",
           [A0, operation("remove", {"operations": [bytes.fromhex(A)]})], seen(A)),
     state("other-base", "OS-8", "an add of another base has no effect", [A0, FOREIGN], seen(A)),
     state("other-base-alone", "OS-8 OS-11", "and alone leaves the merge id of the empty list", [FOREIGN], seen()),
     state("attest", "OS-12", "an attest changes nothing that is visible", [A0, attest("m", "r")],
           {**seen(A), "contradicted_merge_ids": []}),
     state("attest-agree", "OS-12", "two attests that agree",
-          [attest("m", "r"), operation("attest", {"merge_id": H("merge", b"m"), "model_root": H("model", b"r")}, time=5)],
+          [attest("m", "r"), operation("attest", {"merge_id": H("merge", b"m"), "model_root": H("model", b"r")},
+                                       time=5)],
           {**seen(), "contradicted_merge_ids": []}),
-    state("attest-disagree", "OS-12", "two attests that do not: some machine is broken", [attest("m", "r"), attest("m", "s"),
+    state("attest-disagree", "OS-12", "two attests that do not: some machine is broken",
+          [attest("m", "r"), attest("m", "s"),
           attest("n", "r")], {**seen(), "contradicted_merge_ids": [H("merge", b"m").hex()]}),
     state("many", "OS-9 OS-11", "ids in ascending order", [add(f"many {i}") for i in range(9)], None),
     state("refused-operation", "OS-6", "what is malformed enters no state", [A0, b"\x80"], "OperationError"),
@@ -133,10 +144,12 @@ JOINS = [
     Case("join", "join-overlap", "OS-7", "operations that both hold", joined([A0, B0], [B0, C0]), seen(A, B, C)),
     Case("join", "join-empty", "OS-7", "with the empty state", joined([], [A0]), seen(A)),
     Case("join", "join-itself", "OS-7", "with itself", joined([A0, B0], [A0, B0]), seen(A, B)),
-    Case("join", "join-remove", "OS-7 OS-9", "a remove that the other replica made", joined([A0, B0], [A0, remove(A0)]), seen(B)),
+    Case("join", "join-remove", "OS-7 OS-9", "a remove that the other replica made",
+         joined([A0, B0], [A0, remove(A0)]), seen(B)),
     Case("join", "join-add-wins", "OS-7 OS-9", "a remove on one side, a new add on the other",
          joined([A0, remove(A0)], [A0, A1]), seen(A)),
-    Case("join", "join-backup", "OS-7", "a restored backup is a smaller set", joined([], [A0, remove(A0), A1]), seen(A)),
+    Case("join", "join-backup", "OS-7", "a restored backup is a smaller set", joined([], [A0, remove(A0), A1]),
+         seen(A)),
     Case("join", "join-refused-workspace", "OS-7", "two workspaces", joined([], [], OTHER_GENESIS), "WrongWorkspace"),
 ]  # fmt: skip
 

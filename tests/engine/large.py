@@ -1,0 +1,78 @@
+"""A sharded bf16 model too large to be held four times over, made block by block; and a merge that is measured."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mergealgebra.tensors.safetensors_file import Entry, canonical_header, index_bytes, shard_names
+
+#: One embedding and many layers, 264 million elements in all.
+SHAPES = {"embed.weight": (16384, 2048), **{f"layers.{i:02}.weight": (4096, 2048) for i in range(28)}}
+BYTES = sum(2 * rows * columns for rows, columns in SHAPES.values())
+
+_SHARDS = 4
+_ELEMENTS = 1 << 20
+
+
+def write_models(folder: Path, fine_tunes: int) -> None:
+    """Write `base` and `ft0`, `ft1`, ... into a folder, each a folder of shards."""
+    for number in range(-1, fine_tunes):
+        _write(folder / ("base" if number < 0 else f"ft{number}"), number)
+
+
+def _write(folder: Path, number: int) -> None:
+    folder.mkdir()
+    entries: list[Entry] = [(name, "BF16", shape, 2 * shape[0] * shape[1]) for name, shape in SHAPES.items()]
+    cut = [entries[i * len(entries) // _SHARDS : (i + 1) * len(entries) // _SHARDS] for i in range(_SHARDS)]
+    for name, shard in zip(shard_names(_SHARDS), cut, strict=True):
+        with (folder / name).open("wb") as file:
+            file.write(canonical_header(shard))
+            for _, _, shape, _ in shard:
+                for block in _blocks(number, shape[0] * shape[1]):
+                    file.write(block.data)
+    (folder / "model.safetensors.index.json").write_bytes(index_bytes(cut))
+
+
+def _blocks(number: int, elements: int) -> Iterator[np.ndarray[Any, Any]]:
+    """bf16 bits: the base's lie between 2^-10 and 2^-4, a fine-tune differs in the last two bits of each."""
+    for at in range(0, elements, _ELEMENTS):
+        bits = np.random.default_rng(at).integers(0, 1 << 16, _ELEMENTS, np.uint16)
+        base = (bits & 0x807F) | ((((bits >> 7) & 0xFF) % 6 + 117) << 7)
+        if number >= 0:
+            base ^= np.random.default_rng(1000 * (number + 1) + at).integers(0, 4, _ELEMENTS, np.uint16)
+        yield base
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a merge printed, and the most memory that its process ever had, in bytes."""
+
+    printed: dict[str, Any]
+    peak: int
+
+
+_MEASURE = """
+import re, sys
+from mergealgebra.cli import main
+try:
+    main()
+finally:
+    status = open("/proc/self/status").read()  # not ru_maxrss, which begins with that of the parent
+    print(int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) * 1024, file=sys.stderr)
+"""
+
+
+def measured(*arguments: str | Path) -> Measured:
+    """Run `mergealgebra ARGUMENTS --json` in a process of its own."""
+    command = [sys.executable, "-c", _MEASURE, *map(str, arguments), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return Measured(json.loads(done.stdout), int(done.stderr))

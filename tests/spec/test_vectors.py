@@ -1,0 +1,59 @@
+"""Every conformance vector on this implementation; every merge on every backend and in several cuts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mergealgebra.errors import MergeAlgebraError
+from tests.spec.checks import CHECKS, label, merge_with
+from tests.spec.vectors import Json, Vector, is_the_error, vectors
+
+VECTORS = list(vectors())
+MERGES = [vector for vector in VECTORS if vector.check == "merge"]
+#: Ways to compute a merge, none of which may change a bit or an error [MG-6, MG-8].
+WAYS = {
+    "torch": merge_with("torch"),
+    "numpy in blocks of 1, 3 threads": merge_with("numpy", block=1, threads=3),
+    "torch in blocks of 2": merge_with("torch", block=2, threads=1),
+}
+
+
+def parameters(cases: list[Vector]) -> list[object]:
+    return [pytest.param(v, id=v.id, marks=pytest.mark.clause(*v.clauses)) for v in cases]
+
+
+def hold(vector: Vector, check: object, folder: Path) -> Json:
+    """Run a check and compare; returns the answer."""
+    places = range(len(vector.input.get("contributions", [])))
+    try:
+        answer = check(vector.input, folder)
+    except MergeAlgebraError as error:
+        assert vector.error, f"refused: {error}"
+        assert is_the_error(error, vector.error, [label(i) for i in places]), f"{vector.error}, not {error!r}"
+        return None
+    assert vector.expected is not None, f"accepted, {vector.error} was expected"
+    assert {key: answer[key] for key in vector.expected} == vector.expected
+    return answer
+
+
+@pytest.mark.parametrize("vector", parameters(VECTORS))
+def test_vector(vector: Vector, tmp_path: Path, count_fallbacks):
+    answer = hold(vector, CHECKS[vector.check], tmp_path)
+    if vector.check == "merge" and answer:
+        count_fallbacks(answer["uncertified"])
+
+
+@pytest.mark.clause("MG-8")
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("vector", parameters(MERGES))
+def test_merge(vector: Vector, way, tmp_path: Path):
+    hold(vector, way, tmp_path)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("vector", parameters(MERGES))
+def test_merge_on_cuda(vector: Vector, tmp_path: Path):
+    hold(vector, merge_with("torch-cuda"), tmp_path)
