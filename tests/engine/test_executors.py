@@ -1,0 +1,189 @@
+"""Workers: what comes out has the order of what goes in, whatever the threads do."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from mergealgebra.engine.executors import Workers
+
+
+def nothing():
+    """Prepare a worker: there is nothing to do."""
+
+
+def slow_when_early(number):
+    """The earlier an item, the longer it takes: results come to be in the reverse of their order."""
+    time.sleep(0.02 if number % 4 == 0 else 0)
+    return number * number
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+class TestOrder:
+    def test_is_kept(self, threads):
+        with Workers(threads, nothing) as workers:
+            assert list(workers.map(slow_when_early, range(40))) == [n * n for n in range(40)]
+
+    def test_of_nothing_is_nothing(self, threads):
+        with Workers(threads, nothing) as workers:
+            assert list(workers.map(slow_when_early, ())) == []
+
+    def test_decides_which_error_is_raised(self, threads):
+        """Item 9 fails at once and item 8 later: the error of item 8 comes first, after seven results."""
+
+        def fail(number):
+            if number == 8:
+                time.sleep(0.05)
+            if number >= 8:
+                raise LookupError(number)
+            return number
+
+        taken = []
+        with Workers(threads, nothing) as workers, pytest.raises(LookupError) as raised:
+            taken.extend(workers.map(fail, range(40)))
+        assert raised.value.args == (8,)
+        with Workers(threads, nothing) as workers, pytest.raises(LookupError):
+            for number in workers.map(fail, range(40)):
+                taken.append(number)
+        assert taken == list(range(8))
+
+    def test_survives_several_rounds(self, threads):
+        with Workers(threads, nothing) as workers:
+            for _ in range(3):
+                assert list(workers.map(slow_when_early, range(6))) == [n * n for n in range(6)]
+
+    def test_run_does_all(self, threads):
+        done = []
+        with Workers(threads, nothing) as workers:
+            workers.run(done.append, range(20))
+        assert sorted(done) == list(range(20))
+
+
+class TestWorkers:
+    @pytest.mark.parametrize("threads", [1, 2, 5])
+    def test_are_each_prepared_once(self, threads):
+        prepared, worked = [], set()
+        together = threading.Barrier(threads)
+
+        def work(number):
+            worked.add(threading.get_ident())
+            if number < threads:
+                together.wait(timeout=30)
+
+        with Workers(threads, lambda: prepared.append(threading.get_ident())) as workers:
+            workers.run(work, range(20))
+            workers.run(work, range(threads, 20))
+        assert len(prepared) == len(set(prepared)) == threads
+        assert set(prepared) == worked
+
+    def test_may_refuse_to_work(self):
+        def refuse():
+            raise LookupError("not here")
+
+        for threads in (1, 3):
+            done = []
+            with Workers(threads, refuse) as workers, pytest.raises(LookupError, match="not here"):
+                workers.run(done.append, range(20))
+            assert done == []
+
+    def test_that_was_refused_is_asked_again(self):
+        """A refusal is not remembered as a preparation."""
+        asked = []
+
+        def refuse_at_first():
+            asked.append(1)
+            if len(asked) == 1:
+                raise LookupError
+
+        with Workers(1, refuse_at_first) as workers:
+            with pytest.raises(LookupError):
+                workers.run(nothing_with, range(2))
+            workers.run(nothing_with, range(2))
+        assert len(asked) == 2
+
+    def test_of_one_thread_work_inline(self):
+        before = threading.active_count()
+        with Workers(1, nothing) as workers:
+            idents = set(workers.map(lambda _: threading.get_ident(), range(5)))
+        assert idents == {threading.get_ident()}
+        assert threading.active_count() == before
+
+    def test_warn_of_no_overflow(self, recwarn):
+        for threads in (1, 2):
+            with Workers(threads, nothing) as workers:
+                workers.run(lambda _: np.float32([3e38]) * np.float32(10), range(4))
+        assert not recwarn.list
+
+    def test_are_gone_afterwards(self):
+        before = threading.active_count()
+        with Workers(4, nothing) as workers:
+            workers.run(slow_when_early, range(20))
+        assert threading.active_count() == before
+
+
+class TestPendingWork:
+    THREADS = 3
+
+    def test_is_at_most_two_ahead_for_each_thread(self):
+        """So memory stays bounded when the taker is slow."""
+        started = []
+        with Workers(self.THREADS, nothing) as workers:
+            results = workers.map(started.append, range(100))
+            next(results)
+            time.sleep(0.1)
+            assert len(started) <= 2 * self.THREADS + 1
+            results.close()
+
+    def test_is_cancelled_when_the_taker_stops(self):
+        self._assert_cancelled(lambda results: results.close())
+
+    def test_is_cancelled_after_an_error(self):
+        started = []
+
+        def fail(number):
+            started.append(number)
+            time.sleep(0.02)
+            if number == 0:
+                raise LookupError
+
+        with Workers(self.THREADS, nothing) as workers, pytest.raises(LookupError):
+            workers.run(fail, range(100))
+        assert len(started) <= 2 * self.THREADS + 2
+
+    def test_is_cancelled_when_the_taker_fails(self):
+        started = []
+        with pytest.raises(LookupError), Workers(self.THREADS, nothing) as workers:
+            for _ in workers.map(lambda n: (started.append(n), time.sleep(0.02)), range(100)):
+                raise LookupError
+        assert len(started) <= 2 * self.THREADS + 2
+
+    def test_is_lost_when_the_source_of_items_fails(self):
+        def items():
+            yield from range(3)
+            raise LookupError("no more")
+
+        for threads in (1, self.THREADS):
+            with Workers(threads, nothing) as workers, pytest.raises(LookupError, match="no more"):
+                list(workers.map(slow_when_early, items()))
+
+    def _assert_cancelled(self, stop):
+        release, started = threading.Event(), []
+
+        def work(number):
+            started.append(number)
+            if number:
+                release.wait(timeout=30)
+
+        with Workers(self.THREADS, nothing) as workers:
+            results = workers.map(work, range(100))
+            next(results)
+            stop(results)
+            release.set()
+        assert len(started) <= self.THREADS + 2
+
+
+def nothing_with(_):
+    """Work that is nothing."""
