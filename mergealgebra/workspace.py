@@ -41,6 +41,7 @@ from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.objects import TMP, Store
 from mergealgebra.sync.folder import SyncResult, sync
 from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.files import place
 from mergealgebra.tensors.safetensors_file import canonical_header
 
 _LOCAL = "local.json"
@@ -140,7 +141,7 @@ class Workspace:
 
     @property
     def base(self) -> Path:
-        """Where the base is on this machine. Raises WorkspaceError when this workspace was never told."""
+        """Where the base is on this machine. Raises WorkspaceError when this workspace was never told, or it went."""
         local = self.path / _LOCAL
         try:
             base = json.loads(local.read_text(encoding="utf-8"))["base"]
@@ -150,6 +151,8 @@ class Workspace:
             raise WorkspaceError(
                 f'{local} does not say where the base is; write {{"base": "PATH"}} to it, or clone again'
             )
+        if not os.path.exists(base):  # noqa: PTH110 - of a path that no system could have, too
+            raise WorkspaceError(f"{place(Path(base))} is not there, where {local} says the base is; correct the path")
         return Path(base)
 
     def blobs(self, state: ORSet) -> dict[str, Path]:

@@ -26,7 +26,7 @@ def command(workspace: str, as_json: bool) -> None:
         report({"operations": operations}, as_json)
         return
     for entry in operations:
-        click.echo("  ".join(_line(entry)))
+        click.echo("  ".join(_line(entry)).rstrip())
 
 
 def _entry(operation: Operation) -> dict[str, object]:

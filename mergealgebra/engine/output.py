@@ -29,7 +29,7 @@ def refuse_occupied(out: Path) -> None:
     with _reporting(out):
         if out.is_symlink() or (out.exists() and not out.is_dir()) or (out.is_dir() and any(out.iterdir())):
             raise OutputError(f"{out} exists and is not an empty folder; remove it or choose another name")
-        if out.is_mount():
+        if out.resolve().is_mount():
             raise OutputError(f"{out} is where a disk is mounted, so it cannot be renamed to; name a new folder in it")
 
 

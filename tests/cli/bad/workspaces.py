@@ -267,7 +267,12 @@ OWN_STORE = {
             "a NUL": '{"base": "a\\u0000b"}',
         }.items()
     },
-    "the base is gone": Case(RESOLVE, ("base", "No such file"), lambda scene: shutil.rmtree(scene / "base"), ("SY-6",)),
+    "the base is gone": Case(
+        RESOLVE,
+        ("base is not there", "local.json", "correct the path"),
+        lambda scene: shutil.rmtree(scene / "base"),
+        ("SY-6",),
+    ),
     "the base is gone, contribute": Case(
         "-C alice contribute ft2.safetensors",
         ("base", "No such file"),

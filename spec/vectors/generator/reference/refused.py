@@ -49,5 +49,6 @@ class Refused(Exception):
         self.rule, self.contribution, self.tensor, self.index = rule, contribution, tensor, index
 
     def to_json(self) -> dict[str, object]:
-        places = {"contribution": self.contribution, "tensor": self.tensor, "index": self.index}
+        by = self.contribution if self.rule == "NonFinite" else None  # no other clause asks for it
+        places = {"contribution": by, "tensor": self.tensor, "index": self.index}
         return {"rule": self.rule, **{name: at for name, at in places.items() if at is not None}}
