@@ -17,7 +17,7 @@ from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.engine.backends import backend
 from mergealgebra.engine.output import hashed, refuse_occupied, write_model
-from mergealgebra.engine.plan import Contribution, Plan, available_cores, make_plan
+from mergealgebra.engine.plan import Contribution, Plan, make_plan, thread_count
 from mergealgebra.engine.run import Piece, Tally, quiet, run
 from mergealgebra.engine.task_vectors import Progress
 from mergealgebra.errors import MergeAlgebraError, RecipeError
@@ -142,7 +142,7 @@ def open_merge(state: ORSet, base: Path, blobs: Mapping[str, Path], how: How) ->
     NothingVisible, CoefficientError, and what reading raises.
     """
     recipe, manifests = complete_recipe(state.genesis.recipe), state.visible()
-    threads = how.threads or available_cores()
+    threads = thread_count(how.threads)
     with ExitStack() as opened:
         original = opened.enter_context(Checkpoint.open(base))
         contributions = []
@@ -172,7 +172,7 @@ def merge_checkpoints(base: Path, models: Sequence[Model], recipe: Recipe, out: 
     refuse_occupied(out)
     with ExitStack() as opened:
         original = opened.enter_context(Checkpoint.open(base))
-        threads = how.threads or available_cores()
+        threads = thread_count(how.threads)
         base_root = original.root(threads)
         found: dict[str, tuple[Manifest, Contribution]] = {}
         for model in models:

@@ -6,7 +6,6 @@ joins them, and writes nothing before all it depends on has been checked.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +22,7 @@ from mergealgebra.crdt.operations import NOTE_BYTES, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.encoding import LEAF_BYTES, TensorHasher
 from mergealgebra.engine.backends import backend as backend_named
-from mergealgebra.engine.plan import Contribution, available_cores, make_plan
+from mergealgebra.engine.plan import Contribution, available_cores, make_plan, thread_count
 from mergealgebra.engine.run import quiet, run_check
 from mergealgebra.engine.task_vectors import Progress
 from mergealgebra.errors import (
@@ -37,14 +36,12 @@ from mergealgebra.errors import (
 from mergealgebra.lock import Verification, first_difference, verify_folder
 from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.resolve import How, MergeResult, open_merge, resolve
-from mergealgebra.store.atomic import write_atomically
-from mergealgebra.store.objects import TMP, Store
+from mergealgebra.store.local import base_path, check_genesis, write_local
+from mergealgebra.store.objects import Store
 from mergealgebra.sync.folder import SyncResult, sync
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.files import place
 from mergealgebra.tensors.safetensors_file import canonical_header
 
-_LOCAL = "local.json"
 PathLike = str | os.PathLike[str]
 
 
@@ -103,6 +100,7 @@ class Workspace:
     def open(cls, path: PathLike) -> Workspace:
         """The workspace in a folder. Raises WorkspaceError when there is none, or its genesis is damaged."""
         store = Store.open(path)
+        check_genesis(store)
         _recipe_of(store)
         return cls(Path(path), store)
 
@@ -110,8 +108,7 @@ class Workspace:
     def _create(cls, path: PathLike, genesis: Genesis, base: PathLike) -> Workspace:
         path = Path(path)
         store = Store.create(path, genesis)
-        local = json.dumps({"base": str(Path(base).absolute())}) + "\n"  # in ASCII: not every path is text
-        write_atomically(path / _LOCAL, local.encode(), tmp=path / TMP)
+        write_local(store, base)
         return cls(path, store)
 
     # What it holds
@@ -142,18 +139,7 @@ class Workspace:
     @property
     def base(self) -> Path:
         """Where the base is on this machine. Raises WorkspaceError when this workspace was never told, or it went."""
-        local = self.path / _LOCAL
-        try:
-            base = json.loads(local.read_text(encoding="utf-8"))["base"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            base = None
-        if not isinstance(base, str) or not base or "\0" in base:
-            raise WorkspaceError(
-                f'{local} does not say where the base is; write {{"base": "PATH"}} to it, or clone again'
-            )
-        if not os.path.exists(base):  # noqa: PTH110 - of a path that no system could have, too
-            raise WorkspaceError(f"{place(Path(base))} is not there, where {local} says the base is; correct the path")
-        return Path(base)
+        return base_path(self.store)
 
     def blobs(self, state: ORSet) -> dict[str, Path]:
         """Where the blobs of a state's visible contributions are, by tensors root; those not here are left out."""
@@ -185,7 +171,7 @@ class Workspace:
             check_text(note, NOTE_BYTES, "the note", OperationError)
         state = self.state
         with Checkpoint.open(self.base) as base, Checkpoint.open(path) as source:
-            check_base(base, state.genesis.base, threads or available_cores())
+            check_base(base, state.genesis.base, thread_count(threads))
             names = names_of(form, source, base, Choice(tuple(take), tuple(leave)))
             contribution = Contribution(str(path), form, number, source, frozenset(names))
             plan = make_plan(base, [contribution], self.recipe, backend_named("auto"), threads=threads)
@@ -289,7 +275,7 @@ def verify(
     Raises LockError when the lock is missing or contradicts itself, and as `open_merge` does.
     """
     how = How(backend, threads, None, progress)
-    lock, verification = verify_folder(model, threads or available_cores())
+    lock, verification = verify_folder(model, thread_count(threads))
     if against is None or not verification.ok:
         return verification
     workspace = Workspace.open(against)

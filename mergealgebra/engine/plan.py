@@ -124,18 +124,30 @@ def make_plan(
     """
     if not contributions:
         raise NothingVisible("there is nothing to merge: no contribution is visible; contribute one, or sync")
-    for number, what in ((threads, "threads"), (block, "block")):
-        if number is not None and number < 1:
-            raise BackendError(f"{what}: {number} is below 1; leave it out for the default")
+    if block is not None:
+        _check_positive(block, "block")
     for contribution in contributions:
         _check(contribution, base, recipe)
     block = block or max(1 << 12, min(MOST_ELEMENTS, ELEMENTS_OF_ALL // len(contributions)))
-    return Plan(base, tuple(contributions), recipe, backend, threads or available_cores(), block)
+    return Plan(base, tuple(contributions), recipe, backend, thread_count(threads), block)
+
+
+def thread_count(threads: int | None) -> int:
+    """So many threads, or one for each core when left out. Raises BackendError."""
+    if threads is None:
+        return available_cores()
+    return _check_positive(threads, "threads")
 
 
 def available_cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _check_positive(number: int, what: str) -> int:
+    if number < 1:
+        raise BackendError(f"{what}: {number} is below 1; leave it out for the default")
+    return number
 
 
 def _check(contribution: Contribution, base: Source, recipe: Recipe) -> None:

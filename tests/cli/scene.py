@@ -55,7 +55,7 @@ def build(root: Path) -> Path:
 def move_in(root: Path) -> None:
     """After the scene was copied to a new place: tell its workspaces where their base is now."""
     for local in root.glob("*/local.json"):
-        local.write_text(json.dumps({"base": str(root / "base")}))
+        local.write_text(json.dumps({**json.loads(local.read_text()), "base": str(root / "base")}))
 
 
 def blobs(root: Path, workspace: str) -> list[Path]:

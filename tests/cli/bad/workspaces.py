@@ -41,6 +41,7 @@ def _remake(path: Path) -> None:
 def _foreign_recipe(scene: Path) -> None:
     genesis = Genesis("0" * 64, "garden", {"method": "slerp"})
     (scene / "alice" / "genesis").write_bytes(genesis.encode())
+    (scene / "alice" / "local.json").write_text(json.dumps({"base": str(scene / "base")}))
 
 
 def _local(text: str) -> Step:
@@ -233,6 +234,12 @@ OWN_STORE = {
         )
         for verb in ("resolve out", "status", "sync shared")
     },
+    "the genesis of another workspace": Case(
+        "-C alice status",
+        ("alice/genesis", "damaged", "alice/local.json", "copy the genesis of a peer"),
+        lambda scene: shutil.copy(scene / "other" / "genesis", scene / "alice"),
+        ("SY-3",),
+    ),
     "an empty genesis": Case(
         "-C alice status",
         ("alice/genesis", "damaged"),
@@ -275,7 +282,7 @@ OWN_STORE = {
     ),
     "the base is gone, contribute": Case(
         "-C alice contribute ft2.safetensors",
-        ("base", "No such file"),
+        ("base is not there", "local.json"),
         lambda scene: shutil.rmtree(scene / "base"),
         ("SY-6",),
     ),

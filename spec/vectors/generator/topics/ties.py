@@ -13,7 +13,7 @@ E60 = str(2**60)
 POINT_1E30 = "0." + "0" * 29 + "1"
 
 ELECT = [
-    plain("ties-paper", "TI-7 TI-8", "three vectors, no trim", PAPER, ["-1.5", -2, "1.5", 1, 3], T),
+    plain("ties-paper", "TI-7 TI-8 MG-10", "three vectors, no trim", PAPER, ["-1.5", -2, "1.5", 1, 3], T),
     plain("ties-paper-trim", "TI-3 TI-4 TI-7 TI-8", "three vectors, two of five kept, with ties",
           PAPER, ["-1.5", -2, "1.5", 0, 3], ties(density="0.4")),
     plain("ties-one", "TI-8", "one contribution is its own mean", [[1, "-2^-149", "max", 0]],
@@ -85,7 +85,7 @@ MEAN = [
 
 BASE = {"b": bf16(1, -2, "0.5"), "a": f32("0.1015625", 3), "n": integers("I64", 5), "s": f16(2, shape=[])}
 SETS = [
-    merge_case("ties-partial", "TI-2 TI-8 MG-2", "an absent tensor votes nowhere; nobody holds s",
+    merge_case("ties-partial", "TI-2 TI-8 MG-2 MG-7", "an absent tensor votes nowhere; nobody holds s",
                BASE, [stored({"a": f32(1, -1)}), stored({"b": f32(2, 0, 0), "a": f32(3, 4)})], T,
                {"tensors": {**BASE, "a": f32("2.1015625", 7), "b": bf16(3, -2, "0.5")}}),
     merge_case("ties-partial-trim", "TI-2", "d counts the elements that the contribution holds: 1 of 2, 2 of 5",
