@@ -47,10 +47,10 @@ class Choice:
 
 
 def names_of(form: str, checkpoint: Checkpoint, base: Checkpoint, choice: Choice) -> list[str]:
-    """The tensors that a contribution made of this checkpoint holds, in name order [CT-1, CT-5].
+    """The tensors that a contribution made of this checkpoint holds, in name order [CT-1, CT-5, TV-8].
 
     Everything but the floats' values is checked against the base. Raises NamesError, ShapeError, DtypeError or
-    IntegerTensorChanged, naming file and tensor.
+    IntegerTensorChanged, naming file and tensor [TV-10].
     """
     ours, theirs = choice.of(checkpoint.records), choice.of(base.records)
     if extra := [name for name in ours if name not in base.records]:
@@ -100,6 +100,8 @@ def open_blob(manifest: Manifest, path: Path | None, base: Checkpoint, threads: 
     try:
         blob = Checkpoint.open(path)
         _check_canonical(blob)
+        if not blob.records:
+            raise NamesError("it holds no tensor [CT-5]")
         found = blob.root(threads)
         names = names_of(manifest.form, blob, base, Choice(take=tuple(map(_literally, blob.records))))
     except MergeAlgebraError as error:

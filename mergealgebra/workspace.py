@@ -133,8 +133,8 @@ class Workspace:
         return self.state.visible()
 
     def log(self) -> list[Operation]:
-        """All operations, those without a time first, then by time, then by id."""
-        return sorted(self.state.operations, key=lambda operation: (operation.time or 0, operation.id))
+        """All operations, those without a time first, then by time, an add before the remove of that second."""
+        return sorted(self.state.operations, key=lambda operation: (operation.time or 0, operation.kind, operation.id))
 
     @property
     def base(self) -> Path:
@@ -300,17 +300,11 @@ def _manifest(state: ORSet, form: str, source: Checkpoint, roots: Mapping[str, s
 
 
 def _recipe_of(store: Store) -> Recipe:
-    """The recipe of a workspace, which its genesis has in full [OS-1]. Raises WorkspaceError, or RecipeError."""
+    """The recipe of a workspace, which its genesis has in full [OS-1]. Raises RecipeError or DecimalError."""
     try:
-        recipe = complete_recipe(store.genesis.recipe)
+        return complete_recipe(store.genesis.recipe)
     except MergeAlgebraError as error:
         raise type(error)(f"{store.path}: the genesis has a recipe that this version does not know: {error}") from None
-    if recipe.to_map() != dict(store.genesis.recipe):
-        raise WorkspaceError(
-            f"{store.path}: the genesis has the recipe {dict(store.genesis.recipe)}, which in full and in canonical "
-            f"form is {recipe.to_map()}; init the workspace again"
-        )
-    return recipe
 
 
 def _refuse_existing(path: Path) -> None:

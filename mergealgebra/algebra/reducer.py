@@ -26,7 +26,7 @@ class Reducer(Protocol):
 
 
 def scale(tau: Array, coefficient: float) -> Array:
-    """v = RN32(c * tau) [TI-6, ME-1]. tau: (n,) fp32; c an fp32 number. Returns (n,) fp32, perhaps not finite."""
+    """v = RN32(c * tau) [TI-6, ME-1, TA-2]. tau: (n,) fp32; c an fp32 number. Returns (n,) fp32, perhaps not finite."""
     return tau if coefficient == 1 else tau * coefficient
 
 

@@ -48,7 +48,8 @@ def write_model(
     refuse_occupied(out)
     with _reporting(out):
         out = out.resolve()  # "." has no name to rename to
-        out.parent.mkdir(parents=True, exist_ok=True)
+        if not out.parent.is_dir():
+            out.parent.mkdir(parents=True, exist_ok=True)
         _check_space(out, entries)
         with _temporary(out) as folder:
             for source in copies:

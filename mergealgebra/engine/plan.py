@@ -57,7 +57,7 @@ class Contribution:
     """A task vector to merge, where its tensors are, and how it is called in messages.
 
     form: `finetuned` (its tensors are a fine-tune's) or `task_vector` (they are the difference) [CT-1].
-    names: the tensors that it holds.
+    names: the tensors that it holds; a name that it lacks is absent, not zero [CT-7].
     """
 
     label: str
@@ -120,7 +120,7 @@ def make_plan(
 ) -> Plan:
     """A plan for contributions in canonical order, everything checked that headers can tell.
 
-    threads: all cores when left out. Raises NothingVisible, NamesError, ShapeError, DtypeError, CoefficientError.
+    threads: all cores when left out. Raises NothingVisible [MG-11], NamesError, ShapeError, DtypeError, CoefficientError.
     """
     if not contributions:
         raise NothingVisible("there is nothing to merge: no contribution is visible; contribute one, or sync")

@@ -1,0 +1,144 @@
+"""What is loaded when, and who may import whom (design: quick start, one direction)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import mergealgebra
+
+ROOT = Path(__file__).parents[2]
+
+ARRAYS = {"numpy", "ml_dtypes", "torch", "array_api_compat"}
+
+#: What a user asks for, in a fresh process, and which packages it must not load.
+LIGHT = {
+    "import mergealgebra": ("import mergealgebra", ARRAYS | {"pydantic", "click", "yaml", "rich"}),
+    "the root of all errors": (
+        "from mergealgebra import MergeAlgebraError",
+        ARRAYS | {"pydantic", "click", "yaml", "rich"},
+    ),
+    "dir": ("import mergealgebra; dir(mergealgebra)", ARRAYS | {"pydantic", "click"}),
+    "--help": ("import sys; sys.argv = ['mergealgebra', '--help']", ARRAYS | {"pydantic", "yaml", "rich"}),
+    "--version": ("import sys; sys.argv = ['mergealgebra', '--version']", ARRAYS | {"pydantic", "yaml", "rich"}),
+    "merge --help": ("import sys; sys.argv = ['mergealgebra', 'merge', '--help']", ARRAYS | {"pydantic", "yaml"}),
+    "resolve without OUT": ("import sys; sys.argv = ['mergealgebra', 'resolve']", ARRAYS | {"pydantic", "yaml"}),
+}
+
+
+def _loaded(code):
+    """The top-level packages that a fresh process has loaded in the end; with sys.argv set, the command line ran."""
+    script = f"""\
+import contextlib, io, json, sys
+before = list(sys.argv)
+{code}
+if sys.argv != before:
+    from mergealgebra.cli import main
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        with contextlib.suppress(SystemExit):
+            main()
+print(json.dumps(sorted({{name.split(".")[0] for name in sys.modules}})))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    return set(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize(("code", "heavy"), LIGHT.values(), ids=LIGHT)
+def test_what_is_not_needed_is_not_loaded(code, heavy):
+    loaded = _loaded(code)
+    assert "mergealgebra" in loaded
+    assert not loaded & heavy
+
+
+def test_this_test_can_fail():
+    assert "numpy" in _loaded("import mergealgebra; mergealgebra.merge")
+    assert {"pydantic", "yaml"} <= _loaded("import mergealgebra.recipe_file")
+    assert "click" in _loaded("import sys; sys.argv = ['mergealgebra', '--help']")
+
+
+def test_a_merge_without_torch_loads_no_torch():
+    loaded = _loaded(
+        "import mergealgebra as ma, numpy as np; one = {'w': np.ones(2, 'f4')}; ma.merge(one, [one], ma.Mean())"
+    )
+    assert "numpy" in loaded
+    assert "torch" not in loaded
+
+
+@pytest.mark.parametrize("name", mergealgebra.__all__)
+def test_every_public_name_is_there_and_described(name):
+    assert name in dir(mergealgebra)
+    assert getattr(mergealgebra, name).__doc__
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'tensor'"):
+        _ = mergealgebra.tensor
+
+
+def _contract_holds(root):
+    """Run import-linter over a copy of the package. Returns whether all contracts hold, and what it said."""
+    lint = shutil.which("lint-imports", path=str(Path(sys.executable).parent)) or shutil.which("lint-imports")
+    if lint is None:
+        pytest.skip("import-linter is not installed")
+    done = subprocess.run(
+        [lint, "--no-cache"],
+        cwd=root,
+        env={"PYTHONPATH": str(root), "PATH": "", "LANG": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    return done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A copy of the package and of its contract."""
+    copied = shutil.copytree(
+        ROOT / "mergealgebra", tmp_path / "mergealgebra", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return copied
+
+
+def test_modules_import_only_from_the_groups_to_their_right(package):
+    holds, said = _contract_holds(package.parent)
+    assert holds, said
+
+
+#: A module, and one that it must not import.
+VIOLATIONS = {
+    "the algebra imports the command line": ("algebra/ties.py", "mergealgebra.cli"),
+    "the engine imports the store": ("engine/run.py", "mergealgebra.store.objects"),
+    "the operation set imports tensors": ("crdt/orset.py", "mergealgebra.tensors.dtypes"),
+    "resolve imports the store": ("resolve.py", "mergealgebra.store.objects"),
+    "an error imports encodings": ("errors.py", "mergealgebra.encoding"),
+    "inside a function, too": ("algebra/exact.py", "mergealgebra.recipe"),
+}
+
+
+@pytest.mark.parametrize(("module", "forbidden"), VIOLATIONS.values(), ids=VIOLATIONS)
+def test_a_planted_violation_is_found(module, forbidden, package):
+    with (package / module).open("a") as file:
+        file.write(f"\n\ndef planted() -> None:\n    import {forbidden}\n")
+    holds, said = _contract_holds(package.parent)
+    assert not holds, said
+    assert forbidden in said
+
+
+def test_the_contract_names_every_module():
+    (contract,) = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    listed = {name.strip().removeprefix("mergealgebra.") for line in contract["layers"] for name in line.split("|")}
+    present = {
+        path.stem
+        for path in (ROOT / "mergealgebra").iterdir()
+        if (path.suffix == ".py" or path.is_dir()) and not path.name.startswith("__")
+    }
+    assert {name.split(".")[0] for name in listed} == present

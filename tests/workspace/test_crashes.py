@@ -1,0 +1,201 @@
+"""A process may die at any moment: what is left opens, and shows the state before the command or after it [SY-8].
+
+Every command is killed before and after each of its writes, flushes, renames and new folders, and in the middle of
+each write. What it was then run again on must come to the same end as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+import mergealgebra as ma
+from tests.crash import fault_points, kill_points
+from tests.engine.scenes import names_in
+from tests.workspace.replicas import RECIPE, make_workspace, visible_in, write_models
+
+
+@pytest.fixture
+def root(tmp_path):
+    write_models(tmp_path)
+    return tmp_path
+
+
+def no_parts_in(folder):
+    """Nothing torn stands under a name that counts."""
+    store = ma.Workspace.open(folder).store
+    assert store.ignored() == ()
+    for path in (folder / "blobs").iterdir():
+        store.check_blob(path.name.removesuffix(".safetensors"))
+
+
+@pytest.mark.clause("SY-8", "SY-2")
+class TestKilled:
+    def test_contribute(self, root):
+        alice = make_workspace(root, "alice", 0)
+        before = visible_in(alice.path)
+
+        def contribute(folder):
+            return ma.Workspace.open(folder).contribute(root / "ft1.safetensors", threads=1)
+
+        after = before | {make_workspace(root, "reference", 1).contribute(root / "ft1.safetensors")}
+        for moment, folder in kill_points(alice.path, contribute, root / "scratch"):
+            assert visible_in(folder) in (before, after), moment
+            no_parts_in(folder)
+            contribute(folder)
+            assert visible_in(folder) == after, moment
+            ma.Workspace.open(folder).resolve(folder.parent / "out", threads=1)
+
+    def test_retract(self, root):
+        alice = make_workspace(root, "alice", 0, 1)
+        before, gone = visible_in(alice.path), min(alice.visible())
+
+        for moment, folder in kill_points(
+            alice.path, lambda folder: ma.Workspace.open(folder).retract(gone), root / "scratch"
+        ):
+            found = visible_in(folder)
+            assert found in (before, before - {gone}), moment
+            if found == before:
+                ma.Workspace.open(folder).retract(gone)
+            assert visible_in(folder) == before - {gone}, moment
+
+    @pytest.mark.parametrize("side", ["ours", "theirs", "a new one"])
+    def test_sync(self, root, side):
+        """Both folders, whichever is looked at: a subset of what both know, and everything after another sync."""
+        both = root / "both"
+        both.mkdir()
+        ours = ma.Workspace.init(both / "ours", base=root / "base", recipe=RECIPE)
+        theirs = ma.Workspace.init(both / "theirs", base=root / "base", recipe=RECIPE)
+        first = ours.contribute(root / "ft0.safetensors")
+        second = theirs.contribute(root / "ft1.safetensors")
+        retracted = theirs.contribute(root / "ft2.safetensors")
+        theirs.retract(retracted)
+        peer = {"ours": "theirs", "theirs": "ours", "a new one": "new"}[side]
+        runner = "theirs" if side == "theirs" else "ours"
+        known = {first, second} if peer != "new" else {first}
+
+        def sync(folder):
+            ma.Workspace.open(folder / runner).sync(folder / peer)
+
+        for moment, folder in kill_points(both, sync, root / "scratch"):
+            for name in (runner, peer):
+                if (folder / name / "genesis").exists():
+                    assert visible_in(folder / name) <= known | {retracted}, moment
+                    no_parts_in(folder / name)
+            assert visible_in(folder / runner) >= {second if runner == "theirs" else first}, moment
+            sync(folder)
+            assert visible_in(folder / runner) == visible_in(folder / peer) == known, moment
+            assert names_in(folder / runner / "operations") == names_in(folder / peer / "operations"), moment
+
+    def test_resolve(self, root):
+        """OUT is there whole or not at all, and whatever was left beside it goes with the next resolve."""
+        place = root / "place"
+        place.mkdir()
+        alice = ma.Workspace.init(place / "alice", base=root / "base", recipe=RECIPE)
+        for number in (0, 1):
+            alice.contribute(root / f"ft{number}.safetensors")
+        expected = alice.resolve(root / "expected", threads=1)
+        for path in (alice.path / "operations").iterdir():  # as if nobody had resolved yet
+            if alice.store.read_operation(path.name).kind == "attest":
+                path.unlink()
+
+        def resolve(folder):
+            return ma.Workspace.open(folder / "alice").resolve(folder / "out", threads=1, block=16)
+
+        outcomes = set()
+        for moment, folder in kill_points(place, resolve, root / "scratch"):
+            workspace = ma.Workspace.open(folder / "alice")
+            attested = workspace.state.attestations(workspace.merge_id)
+            assert attested <= {expected.model_root}, moment
+            whole = (folder / "out").exists()
+            outcomes.add((whole, bool(attested)))
+            if whole:
+                assert ma.verify(folder / "out", workspace.path).ok, moment
+                assert names_in(folder / "out") == names_in(root / "expected"), moment
+                with pytest.raises(ma.MergeAlgebraError, match="exists and is not an empty folder"):
+                    resolve(folder)
+                again = workspace.resolve(folder / "again", threads=1)
+            else:
+                assert not attested, moment
+                again = resolve(folder)
+            assert again.model_root == expected.model_root, moment
+            assert workspace.state.attestations(workspace.merge_id) == {expected.model_root}, moment
+            if not whole:
+                assert names_in(folder) == {"alice", "out"}, moment
+        assert outcomes == {(False, False), (True, False), (True, True)}
+
+    def test_init(self, root):
+        """Dead before the genesis, it is run again; dead after it, it opens, and says what is missing."""
+
+        def init(folder):
+            return ma.Workspace.init(folder, base=root / "base", recipe=RECIPE)
+
+        for moment, folder in kill_points(root / "new", init, root / "scratch"):
+            if not (folder / "genesis").exists():
+                init(folder)
+            elif not (folder / "local.json").exists():
+                with pytest.raises(ma.MergeAlgebraError, match=r"local.json does not say where the base is; write"):
+                    ma.Workspace.open(folder).contribute(root / "ft0.safetensors")
+                (folder / "local.json").write_text(json.dumps({"base": str(root / "base")}))
+            workspace = ma.Workspace.open(folder)
+            workspace.contribute(root / "ft0.safetensors", threads=1)
+            assert len(workspace.visible()) == 1, moment
+
+
+@pytest.mark.clause("SY-8", "CL-1")
+class TestRefusedBySystem:
+    """The same calls, each failing once with a full disk: one error, and the state before or after."""
+
+    def test_contribute(self, root):
+        alice = make_workspace(root, "alice", 0)
+        before = visible_in(alice.path)
+
+        def contribute(folder):
+            return ma.Workspace.open(folder).contribute(root / "ft1.safetensors", threads=1)
+
+        for moment, folder, error in fault_points(alice.path, contribute, root / "scratch"):
+            assert isinstance(error, ma.MergeAlgebraError), (moment, error)
+            assert len(str(error).splitlines()) == 1
+            assert visible_in(folder) >= before, moment
+            assert names_in(folder / "tmp") == set(), moment
+            no_parts_in(folder)
+            contribute(folder)
+            assert len(visible_in(folder)) == 2, moment
+
+    def test_resolve(self, root):
+        place = root / "place"
+        place.mkdir()
+        alice = ma.Workspace.init(place / "alice", base=root / "base", recipe=RECIPE)
+        alice.contribute(root / "ft0.safetensors")
+
+        def resolve(folder):
+            return ma.Workspace.open(folder / "alice").resolve(folder / "out", threads=1)
+
+        for moment, folder, error in fault_points(place, resolve, root / "scratch"):
+            assert isinstance(error, ma.MergeAlgebraError), (moment, error)
+            assert names_in(folder) <= {"alice", "out"}, moment
+            if (folder / "out").exists():
+                assert ma.verify(folder / "out").ok, moment
+            else:
+                resolve(folder)
+
+
+def test_the_test_notices_a_torn_write(root, monkeypatch):
+    """If operations were written in place, a death halfway would be seen."""
+    from mergealgebra.store import objects
+
+    def write_in_place(path, data, *, tmp):
+        with path.open("wb", buffering=0) as file:
+            os.write(file.fileno(), data)
+
+    monkeypatch.setattr(objects, "write_atomically", write_in_place)
+    alice = make_workspace(root, "alice", 0)
+
+    def contribute(folder):
+        return ma.Workspace.open(folder).contribute(root / "ft1.safetensors", threads=1)
+
+    with pytest.raises(ma.MergeAlgebraError, match="is damaged"):
+        for _, folder in kill_points(alice.path, contribute, root / "scratch"):
+            visible_in(folder)
