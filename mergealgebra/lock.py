@@ -12,11 +12,12 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from mergealgebra.algebra import decimals
 from mergealgebra.crdt.genesis import SPEC, merge_id
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.encoding import model_root
 from mergealgebra.errors import LockError, MergeAlgebraError, VerificationFailed
-from mergealgebra.recipe import complete_recipe
+from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.tensors import strict_json
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.files import shown
@@ -96,16 +97,13 @@ class Lock(_Strict):
         return lock
 
     def check(self) -> None:
-        """Raise LockError unless what follows from other parts of the lock does [LK-2, LK-4]."""
-        for contribution in self.contributions:
-            if contribution.id != self.manifest(contribution).id:
-                raise LockError(f"contribution {contribution.id} does not follow from its manifest")
-            if contribution.kept > contribution.elements:
-                raise LockError(f"contribution {contribution.id} keeps more elements than it has")
-        ids = [contribution.id for contribution in self.contributions]
-        if ids != sorted(set(ids)):
-            raise LockError("contributions are not in the order of their ids, each once")
+        """Raise LockError unless what follows from other parts of the lock does [LK-4]."""
         recipe = complete_recipe(self.recipe)
+        for contribution in self.contributions:
+            self._check_contribution(contribution, recipe)
+        ids = [contribution.id for contribution in self.contributions]
+        if not ids or ids != sorted(set(ids)):
+            raise LockError("it must have contributions, in the order of their ids, each once")
         density = achieved_density([c.kept for c in self.contributions], [c.elements for c in self.contributions])
         if self.achieved_density != density:
             raise LockError(f"the achieved density {self.achieved_density!r} is {density}")
@@ -113,6 +111,15 @@ class Lock(_Strict):
             raise LockError("the merge id does not follow from base, recipe and contributions")
         if self.model_root != tensors_root(self.tensors):
             raise LockError("the model root does not follow from the tensors")
+
+    def _check_contribution(self, contribution: LockedContribution, recipe: Recipe) -> None:
+        id_, kept, elements = contribution.id, contribution.kept, contribution.elements
+        if id_ != self.manifest(contribution).id:
+            raise LockError(f"contribution {id_} does not follow from its manifest")
+        if kept > elements or (kept < elements and recipe.trim is None):
+            raise LockError(f"contribution {id_} cannot have kept {kept} of {elements} elements")
+        coefficient = decimals.from_hex(contribution.coefficient)
+        decimals.check_coefficient(coefficient, f"contribution {id_}", negative=recipe.negative_coefficients)
 
     def manifest(self, contribution: LockedContribution) -> Manifest:
         """The manifest of one of the contributions [CT-2]."""

@@ -5,8 +5,8 @@ Everything is checked before anything is written, and nothing is skipped [SY-6, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,18 +88,19 @@ class Merge:
             made.append(self._lock(roots))
             return {LOCK: made[0].to_bytes(), "README.md": model_card(made[0], self._base)}
 
-        pieces = self._pieces(progress)
-        write_model(out, self._entries, pieces, finish, companions(self._base))
+        with closing(self._pieces(progress)) as pieces:  # its threads end with it
+            write_model(out, self._entries, pieces, finish, companions(self._base))
         return MergeResult(out, made[0])
 
     def compute(self, progress: Progress) -> Lock:
         """Merge and write nothing: the lock that `write` would write."""
         roots: dict[str, str] = {}
-        for _ in hashed(self._entries, self._pieces(progress), roots):
-            pass
+        with closing(self._pieces(progress)) as pieces:
+            for _ in hashed(self._entries, pieces, roots):
+                pass
         return self._lock(roots)
 
-    def _pieces(self, progress: Progress) -> Iterator[Piece]:
+    def _pieces(self, progress: Progress) -> Generator[Piece, None, None]:
         self._tally = Tally([0] * len(self._manifests))
         return run(self._plan, self._tally, progress)
 

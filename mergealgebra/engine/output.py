@@ -60,7 +60,10 @@ def write_model(
                 _write(folder / name, [data])
             _sync_folder(folder)
             folder.replace(out)
-            _sync_folder(out.parent)
+    try:
+        _sync_folder(out.parent)
+    except OSError as error:
+        raise OutputError(f"{out} is written and whole, but not yet safe on the disk: {error.strerror}") from error
 
 
 def hashed(entries: Iterable[Entry], pieces: Iterable[Piece], roots: dict[str, str]) -> Iterator[memoryview]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
 from mergealgebra.algebra import reducer
@@ -44,7 +44,7 @@ def quiet(step: str, done: int, total: int) -> None:
     """Progress that is shown to nobody."""
 
 
-def run(plan: Plan, tally: Tally, progress: Progress = quiet) -> Iterator[Piece]:
+def run(plan: Plan, tally: Tally, progress: Progress = quiet) -> Generator[Piece, None, None]:
     """The merged model, block by block in canonical order, the same bits for every plan of the same merge [MG-8].
 
     Every tensor of the base is there, but for those without elements. Raises NonFinite for the first element in
@@ -62,9 +62,9 @@ def run(plan: Plan, tally: Tally, progress: Progress = quiet) -> Iterator[Piece]
         try:
             for merged in workers.map(piece, blocks):
                 tally.take(merged)
-                yield merged
                 done += merged.block.stop - merged.block.start
                 progress("merge", done, total)
+                yield merged
         except Overflow:
             check_finite(plan, workers, progress)  # errors in task vectors come first [MG-6]
             raise

@@ -49,9 +49,9 @@ def sync(store: Store, peer: str | os.PathLike[str]) -> SyncResult:
     taken = _carry(other, store, theirs, roots, _Carried(refused))
     given = _give(store, other, ours, roots, _Carried(refused))
     return SyncResult(
-        tuple(taken.operations),
+        tuple(sorted(taken.operations)),
         tuple(taken.blobs),
-        tuple(given.operations),
+        tuple(sorted(given.operations)),
         tuple(given.blobs),
         tuple(refused),
         other.ignored(),
@@ -106,14 +106,15 @@ def _carry(source: Store, target: Store, state: ORSet, roots: Sequence[str], car
     """Copy what the target lacks, blobs before the operations that name them [SY-2, SY-4].
 
     An operation is carried even if its blob is refused or missing [SY-5]. Raises OutputError.
+    Removes go first: if this dies halfway, nothing retracted is visible in the target [SY-8].
     """
     for root in roots:
         if source.has_blob(root) and not target.has_blob(root):
             _carry_blob(source, target, root, carried)
     held = set(target.operation_ids())
-    for name, operation in state.by_id().items():
-        if name not in held:
-            carried.operations.append(target.write_operation(operation))
+    lacking = [operation for name, operation in state.by_id().items() if name not in held]
+    for operation in sorted(lacking, key=lambda operation: operation.kind != "remove"):
+        carried.operations.append(target.write_operation(operation))
     return carried
 
 

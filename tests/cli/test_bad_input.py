@@ -14,8 +14,11 @@ from tests.cli.bad.workspaces import WORKSPACES
 from tests.cli.commands import call, tree
 from tests.cli.scene import flip
 
+TABLES = (CHECKPOINTS, CONFIGURATIONS, WORKSPACES, OUTPUTS)
+
 #: Every way to get something wrong, by name.
-BAD_INPUT = {**CHECKPOINTS, **CONFIGURATIONS, **WORKSPACES, **OUTPUTS}
+BAD_INPUT = {name: case for table in TABLES for name, case in table.items()}
+assert len(BAD_INPUT) == sum(map(len, TABLES)), "two cases have one name"
 
 
 @pytest.mark.parametrize(

@@ -254,6 +254,29 @@ class TestFailure:
             merged(tmp_path, [tuned], how=WAYS["blocks of seven"])
         assert threading.active_count() == before
 
+    def test_of_the_disk_leaves_no_thread_either(self, tmp_path, monkeypatch):
+        """Even while the error, and with it all that it came through, is held."""
+        before = threading.active_count()
+        monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(errno.EIO, "I/O error")))
+        with pytest.raises(OutputError) as held:
+            merged(tmp_path, how=WAYS["blocks of seven"])
+        assert threading.active_count() == before
+        assert "I/O error" in str(held.value)
+
+    def test_to_flush_the_finished_folder_is_told_as_it_is(self, tmp_path, monkeypatch):
+        """The model is whole, and its name may yet be lost in a power cut."""
+        real = output._sync_folder
+
+        def sync(folder):
+            if folder == tmp_path:
+                raise OSError(errno.EIO, "Input/output error")
+            real(folder)
+
+        monkeypatch.setattr(output, "_sync_folder", sync)
+        with pytest.raises(OutputError, match="out is written and whole, but not yet safe on the disk"):
+            merged(tmp_path)
+        assert ma.verify(tmp_path / "out").ok
+
     def test_of_a_folder_that_cannot_be_flushed_is_none(self, tmp_path, monkeypatch):
         """Some network file systems flush files but not folders."""
         real = os.fsync

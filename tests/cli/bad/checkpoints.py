@@ -331,7 +331,7 @@ FILES = {
         _raw({"a": _entry([4], 0, 4, "F8_E4M3")}, bytes(4)),
         ("EN-12",),
     ),
-    "a name with a line break": Case(
+    "a tensor's name with a line break": Case(
         CONTRIBUTE,
         ("bad.safetensors", "'a\\nb'", "not in the base"),
         _file({**fine_tune(0), "a\nb": np.zeros(2, np.float32)}),

@@ -71,7 +71,7 @@ CONFIGURATIONS = {
     "lambda as Python spells it": _merge('method: ties\nlambda_: "1"\n', "'lambda_'", "write 'lambda'"),
     "an unknown scope": _merge("method: ties\nscope: layer\n", "scope", "'model' or 'tensor'", "'layer'"),
     "an unknown boundary": _merge("method: ties\nboundary: random\n", "boundary", "'random'"),
-    "a key twice": _merge("method: ties\nmethod: mean\n", "'method'", "twice", "line 1"),
+    "a key twice in YAML": _merge("method: ties\nmethod: mean\n", "'method'", "twice", "line 1"),
     "a key of a model twice": _file(
         "method: ties\nbase: base\nmodels:\n  - {path: ft0.safetensors, path: ft1.safetensors}\n", "'path'", "twice"
     ),

@@ -1,0 +1,85 @@
+"""What stands beside the tensors of a merged model: the card, and which files of the base are copied."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+import mergealgebra as ma
+from mergealgebra.model_card import companions
+from mergealgebra.resolve import How
+from mergealgebra.tensors.checkpoint import Checkpoint
+from tests.engine.scenes import merged
+from tests.models import base, fine_tune, write_file, write_folder
+
+CONFIGURATIONS = {
+    "a model type": ('{"model_type": "llama"}', True),
+    "architectures": ('{"architectures": ["X"]}', True),
+    "neither": ('{"hidden_size": 4}', False),
+    "a list": ('["model_type"]', False),
+    "not JSON": ("{", False),
+    "not UTF-8": (b"\xff", False),
+    "deep": ("[" * 100_000 + "]" * 100_000, False),
+    "empty": ("", False),
+}
+
+
+def front_matter(card):
+    """The YAML between the first two lines of dashes."""
+    _, matter, _ = card.split("---\n", 2)
+    return yaml.safe_load(matter)
+
+
+@pytest.mark.clause("LK-1")
+class TestCard:
+    def test_says_what_was_merged_and_how_to_check_it(self, tmp_path):
+        result = merged(tmp_path, recipe=ma.Ties(density="0.5", lambda_="0.7"), coefficients=("1", "0.1", "2"))
+        card = (tmp_path / "out" / "README.md").read_text()
+        assert front_matter(card) == {
+            "base_model_relation": "merge",
+            "library_name": "transformers",
+            "tags": ["merge", "mergealgebra"],
+        }
+        lock = result.lock
+        for text in (lock.base, lock.merge_id, lock.model_root, lock.achieved_density, "`ties`", "density 0.5"):
+            assert text in card
+        assert "lambda 0.7, density 0.5, scope model, boundary keep_all), 3 contributions" in card
+        rows = [line for line in card.splitlines() if line.startswith("| `")]
+        numbers = {"3f800000": "1", "3dcccccd": "0.100000001", "40000000": "2"}
+        assert rows == [
+            f"| `{c.id[:16]}` | finetuned | {numbers[c.coefficient]} | {c.elements:,} | {c.kept:,} |"
+            for c in lock.contributions
+        ]
+        assert "`mergealgebra verify .`" in card
+
+    @pytest.mark.parametrize(("config", "is_transformers"), CONFIGURATIONS.values(), ids=CONFIGURATIONS)
+    def test_names_the_library_when_the_base_is_of_it(self, tmp_path, config, is_transformers):
+        folder = write_folder(tmp_path / "base", base())
+        (folder / "config.json").write_bytes(config if isinstance(config, bytes) else config.encode())
+        workspace = ma.Workspace.init(tmp_path / "w", base=folder, recipe=ma.Ties())
+        workspace.contribute(write_file(tmp_path / "ft.safetensors", fine_tune(0)))
+        workspace.resolve(tmp_path / "out")
+        matter = front_matter((tmp_path / "out" / "README.md").read_text())
+        assert ("library_name" in matter) == is_transformers
+
+    def test_is_the_same_for_all_backends(self, tmp_path):
+        """It does not name the backend, so equal models have equal cards [LK-3]."""
+        cards = set()
+        for backend in ("numpy", "torch"):
+            merged(tmp_path / backend, how=How(backend))
+            cards.add((tmp_path / backend / "out" / "README.md").read_bytes())
+        assert len(cards) == 1
+
+
+@pytest.mark.clause("LK-1")
+def test_companions_are_files_of_a_folder_in_the_order_of_their_names(tmp_path):
+    folder = write_folder(tmp_path / "base", base())
+    for name in ("vocab.json", "special_tokens_map.json", "NOTICE.md", "x.safetensors", "README.md", "merge.lock"):
+        (folder / name).write_text("")
+    (folder / "broken.json").symlink_to("nowhere")
+    with Checkpoint.open(folder) as checkpoint:
+        names = [path.name for path in companions(checkpoint)]
+    expected = ["LICENSE", "NOTICE.md", "config.json", "special_tokens_map.json", "tokenizer.json", "vocab.json"]
+    assert names == expected
+    with Checkpoint.open(folder / "model.safetensors") as checkpoint:
+        assert companions(checkpoint) == []

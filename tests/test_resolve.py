@@ -1,0 +1,195 @@
+"""Resolve: a state, a base and blobs to one model; and the one-shot merge, which gives the same."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import mergealgebra as ma
+from mergealgebra.errors import (
+    BaseMismatch,
+    BlobMissing,
+    CheckpointError,
+    CoefficientError,
+    DecimalError,
+    IntegerTensorChanged,
+    NamesError,
+    NothingVisible,
+    OutputError,
+    RecipeError,
+    ShapeError,
+)
+from mergealgebra.resolve import How, Merge, MergeResult, Model, merge_checkpoints, open_merge, resolve
+from tests.engine.scenes import TIES, WAYS, merged, names_in, tensors_of
+from tests.models import FLOATS, base, fine_tune, with_value, write_file, write_folder, write_sharded
+from tests.workspace.replicas import RECIPE, make_workspace, write_models
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A folder with a base, three fine-tunes, and a workspace `alice` with two of them."""
+    write_models(tmp_path)
+    make_workspace(tmp_path, "alice", 0, 1)
+    return tmp_path
+
+
+@pytest.fixture
+def inputs(root):
+    """What `resolve` takes: state, base, and blobs by root."""
+    alice = ma.Workspace.open(root / "alice")
+    return alice.state, root / "base", alice.blobs(alice.state)
+
+
+class TestResolve:
+    @pytest.mark.clause("MG-8", "SY-6")
+    def test_gives_the_same_however_it_is_computed(self, root, inputs):
+        results = [resolve(*inputs, root / name, how) for name, how in WAYS.items()]
+        assert len({result.model_root for result in results}) == 1
+        assert {result.merge_id for result in results} == {inputs[0].merge_id}
+        assert [result.backend for result in results] == [how.backend for how in WAYS.values()]
+        assert isinstance(results[0], MergeResult)
+
+    @pytest.mark.clause("OS-12", "SY-1")
+    def test_needs_no_store_and_writes_only_out(self, root, inputs):
+        before = names_in(root)
+        resolve(*inputs, root / "out")
+        assert names_in(root) == {*before, "out"}
+        assert ma.Workspace.open(root / "alice").state == inputs[0]
+
+    @pytest.mark.clause("SY-6")
+    def test_takes_blobs_from_anywhere(self, root, inputs):
+        state, start, blobs = inputs
+        elsewhere = {key: shutil.copy(path, root / f"{n}.blob") for n, (key, path) in enumerate(blobs.items())}
+        shutil.rmtree(root / "alice")
+        expected = merge_checkpoints(
+            start, [Model(root / "ft0.safetensors"), Model(root / "ft1.safetensors")], RECIPE, root / "one"
+        )
+        assert resolve(state, start, elsewhere, root / "out").model_root == expected.model_root
+
+    @pytest.mark.clause("SY-6", "LK-1")
+    def test_checks_everything_before_it_writes(self, root, inputs, monkeypatch):
+        monkeypatch.setattr(Merge, "write", lambda *_: pytest.fail("something was written"))
+        state, start, blobs = inputs
+        last = max(state.visible().values(), key=lambda manifest: manifest.id)
+        few = {key: path for key, path in blobs.items() if key != last.tensors}
+        changed = write_folder(root / "changed", with_value(base(), "mask", (0,), False))
+        for error, arguments in (
+            (BlobMissing, (state, start, few)),
+            (BaseMismatch, (state, changed, blobs)),
+            (CheckpointError, (state, root / "nowhere", blobs)),
+            (NothingVisible, (replace(state, operations=frozenset()), start, blobs)),
+        ):
+            with pytest.raises(error):
+                resolve(*arguments, root / "out")
+            assert not (root / "out").exists()
+
+    @pytest.mark.clause("LK-6")
+    def test_computes_what_it_would_write(self, root, inputs):
+        written = resolve(*inputs, root / "out", How("numpy"))
+        before = names_in(root)
+        with open_merge(*inputs, How("numpy", threads=1, block=3)) as merge:
+            assert merge.compute(lambda *_: None) == written.lock
+            assert merge.compute(lambda *_: None) == written.lock
+        assert names_in(root) == before
+
+    def test_shows_its_progress(self, root, inputs):
+        steps = []
+        resolve(*inputs, root / "out", How("numpy", 1, 16, lambda *step: steps.append(step)))
+        assert list(dict.fromkeys(name for name, *_ in steps)) == [
+            "threshold, first pass",
+            "threshold, second pass",
+            "merge",
+        ]
+        for _, group in itertools.groupby(steps, key=lambda step: step[0]):
+            counts = [(done, total) for _, done, total in group]
+            assert counts == sorted(counts)
+            assert counts[-1][0] == counts[-1][1] == counts[0][1]
+
+    def test_ends_at_once_when_progress_raises(self, root, inputs):
+        def interrupt(*_):
+            raise KeyboardInterrupt
+
+        before = names_in(root)
+        for threads in (1, 3):
+            with pytest.raises(KeyboardInterrupt):
+                resolve(*inputs, root / "out", How("numpy", threads, 8, interrupt))
+        assert names_in(root) == before
+
+
+class TestOneShot:
+    @pytest.mark.clause("RC-8", "OS-11", "MG-10")
+    def test_is_what_a_workspace_gives(self, root, inputs):
+        models = [Model(root / "ft1.safetensors"), Model(root / "ft0.safetensors", "1.000")]
+        once = merge_checkpoints(root / "base", models, RECIPE, root / "once")
+        resolve(*inputs, root / "out")
+        assert once.merge_id == inputs[0].merge_id
+        for path in (root / "out").iterdir():
+            assert path.read_bytes() == (root / "once" / path.name).read_bytes(), path.name
+
+    @pytest.mark.clause("MG-8", "TI-1")
+    @pytest.mark.parametrize("recipe", [TIES, ma.Mean(), ma.TaskArithmetic()], ids=lambda recipe: recipe.method)
+    def test_does_not_depend_on_the_order(self, root, recipe):
+        models = [Model(root / f"ft{n}.safetensors", text) for n, text in enumerate(("1", "0.3", "7"))]
+        locks = [
+            merge_checkpoints(root / "base", order, recipe, root / str(i)).lock
+            for i, order in enumerate(itertools.permutations(models))
+        ]
+        assert all(lock == locks[0] for lock in locks)
+
+    @pytest.mark.clause("RC-8")
+    def test_refuses_a_contribution_that_stands_twice(self, root):
+        same = write_sharded(root / "same", fine_tune(0))
+        models = [Model(root / "ft0.safetensors"), Model(root / "ft1.safetensors"), Model(same)]
+        with pytest.raises(
+            RecipeError, match=r"same and .*ft0.safetensors are the same contribution, which counts once"
+        ):
+            merge_checkpoints(root / "base", models, TIES, root / "out")
+        with pytest.raises(RecipeError, match="the same contribution"):
+            merge_checkpoints(root / "base", [models[0], Model(same, "1.0")], TIES, root / "out")
+        merge_checkpoints(root / "base", [models[0], Model(same, "0.5")], TIES, root / "out")
+        assert ma.verify(root / "out").ok
+
+    @pytest.mark.clause("MG-11", "RC-7")
+    def test_of_no_model_is_an_error(self, root):
+        with pytest.raises(NothingVisible):
+            merge_checkpoints(root / "base", [], TIES, root / "out")
+
+    @pytest.mark.clause("TV-1", "TV-7", "TV-8", "RC-6")
+    def test_names_the_model_that_does_not_fit(self, root):
+        fewer = {name: array for name, array in fine_tune(2).items() if name != "spare"}
+        bad = {
+            NamesError: fewer,
+            ShapeError: {name: array.reshape(*array.shape, 1) for name, array in fine_tune(2).items()},
+            IntegerTensorChanged: with_value(fine_tune(2), "positions", (0,), 5),
+        }
+        for error, tensors in bad.items():
+            models = [Model(root / "ft0.safetensors"), Model(write_file(root / "bad.safetensors", tensors))]
+            with pytest.raises(error, match=r"bad\.safetensors"):
+                merge_checkpoints(root / "base", models, TIES, root / "out")
+        for error, text in {CoefficientError: "-1", DecimalError: "one"}.items():
+            with pytest.raises(error, match=r"ft1\.safetensors: coefficient"):
+                models = [Model(root / "ft0.safetensors"), Model(root / "ft1.safetensors", text)]
+                merge_checkpoints(root / "base", models, TIES, root / "out")
+        assert not (root / "out").exists()
+
+    @pytest.mark.clause("CT-5")
+    def test_of_integers_alone_is_an_error(self, root):
+        integers = {name: array for name, array in base().items() if name not in FLOATS}
+        with pytest.raises(NamesError, match="no float tensor"):
+            merged(root / "x", [integers], integers)
+
+    def test_closes_every_file(self, root):
+        descriptors = Path("/proc/self/fd")
+        before = len(list(descriptors.iterdir()))
+        models = [Model(root / "ft0.safetensors"), Model(root / "ft1.safetensors")]
+        merge_checkpoints(root / "base", models, TIES, root / "out")
+        with pytest.raises(OutputError):
+            merge_checkpoints(root / "base", models, TIES, root / "out")
+        with pytest.raises(RecipeError):
+            merge_checkpoints(root / "base", [models[0], models[0]], TIES, root / "again")
+        assert len(list(descriptors.iterdir())) == before
+        assert tensors_of(root / "out").keys() == base().keys()
