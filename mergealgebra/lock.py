@@ -102,8 +102,10 @@ class Lock(_Strict):
         for contribution in self.contributions:
             self._check_contribution(contribution, recipe)
         ids = [contribution.id for contribution in self.contributions]
-        if not ids or ids != sorted(set(ids)):
-            raise LockError("it must have contributions, in the order of their ids, each once")
+        if not ids:
+            raise LockError("it has no contributions, but nothing merges to nothing")
+        if ids != sorted(set(ids)):
+            raise LockError("contributions are not in the order of their ids, each once")
         density = achieved_density([c.kept for c in self.contributions], [c.elements for c in self.contributions])
         if self.achieved_density != density:
             raise LockError(f"the achieved density {self.achieved_density!r} is {density}")

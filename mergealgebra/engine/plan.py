@@ -120,7 +120,8 @@ def make_plan(
 ) -> Plan:
     """A plan for contributions in canonical order, everything checked that headers can tell.
 
-    threads: all cores when left out. Raises NothingVisible [MG-11], NamesError, ShapeError, DtypeError, CoefficientError.
+    threads: all cores when left out.
+    Raises NothingVisible [MG-11], NamesError, ShapeError, DtypeError or CoefficientError.
     """
     if not contributions:
         raise NothingVisible("there is nothing to merge: no contribution is visible; contribute one, or sync")
