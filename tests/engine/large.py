@@ -14,23 +14,21 @@ import numpy as np
 
 from mergealgebra.tensors.safetensors_file import Entry, canonical_header, index_bytes, shard_names
 
-#: One embedding and many layers, 264 million elements in all.
-SHAPES = {"embed.weight": (16384, 2048), **{f"layers.{i:02}.weight": (4096, 2048) for i in range(28)}}
-BYTES = sum(2 * rows * columns for rows, columns in SHAPES.values())
-
 _SHARDS = 4
 _ELEMENTS = 1 << 20
 
 
-def write_models(folder: Path, fine_tunes: int) -> None:
-    """Write `base` and `ft0`, `ft1`, ... into a folder, each a folder of shards."""
+def write_models(folder: Path, fine_tunes: int, layers: int) -> int:
+    """Write `base` and `ft0`, `ft1`, ... into a folder, each a folder of shards. Returns the bytes of one of them."""
+    shapes = {"embed.weight": (16384, 2048), **{f"layers.{i:02}.weight": (4096, 2048) for i in range(layers)}}
+    entries: list[Entry] = [(name, "BF16", shape, 2 * shape[0] * shape[1]) for name, shape in shapes.items()]
     for number in range(-1, fine_tunes):
-        _write(folder / ("base" if number < 0 else f"ft{number}"), number)
+        _write(folder / ("base" if number < 0 else f"ft{number}"), number, entries)
+    return sum(nbytes for *_, nbytes in entries)
 
 
-def _write(folder: Path, number: int) -> None:
-    folder.mkdir()
-    entries: list[Entry] = [(name, "BF16", shape, 2 * shape[0] * shape[1]) for name, shape in SHAPES.items()]
+def _write(folder: Path, number: int, entries: list[Entry]) -> None:
+    folder.mkdir(parents=True)
     cut = [entries[i * len(entries) // _SHARDS : (i + 1) * len(entries) // _SHARDS] for i in range(_SHARDS)]
     for name, shard in zip(shard_names(_SHARDS), cut, strict=True):
         with (folder / name).open("wb") as file:

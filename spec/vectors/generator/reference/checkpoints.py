@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 from generator.reference.refused import Refused
-from generator.reference.safetensors import nesting, quote, read_file, unique
+from generator.reference.safetensors import quote, read_file, refuse_constant, unique
 from generator.reference.tensors import SIZES, Tensor, name_key
 
 SINGLE = "model.safetensors"
@@ -18,18 +19,35 @@ MAX_INDEX = 100_000_000
 MAX_NESTING = 64
 
 
-def read_weight_map(text: bytes) -> dict[str, str]:
-    if len(text) > MAX_INDEX:
+@dataclass(frozen=True)
+class Pairs:
+    """A JSON object as it is written: keys may stand twice."""
+
+    items: list[tuple[str, Any]]
+
+    def unique(self) -> dict[str, Any]:
+        return unique(self.items)
+
+
+def nesting(value: Any) -> int:
+    if isinstance(value, Pairs):
+        return 1 + max((nesting(item) for _, item in value.items), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(nesting, value), default=0)
+    return 0
+
+
+def read_weight_map(data: bytes) -> dict[str, str]:
+    """The `weight_map` of an index; in other objects of it a key may stand twice [EN-16]."""
+    if len(data) > MAX_INDEX:
         raise Refused("CheckpointError")
     try:
-        index = json.loads(text, object_pairs_hook=unique)
+        index = json.loads(data.decode("utf-8"), object_pairs_hook=Pairs, parse_constant=refuse_constant)
         deep = nesting(index) > MAX_NESTING
-    except (ValueError, RecursionError, Refused):
+        weight_map = index.unique().get("weight_map").unique()
+    except (ValueError, RecursionError, AttributeError, Refused):
         raise Refused("CheckpointError") from None
-    if deep:
-        raise Refused("CheckpointError")
-    weight_map = index.get("weight_map") if isinstance(index, dict) else None
-    if not isinstance(weight_map, dict) or not all(isinstance(at, str) for at in weight_map.values()):
+    if deep or not all(isinstance(at, str) for at in weight_map.values()):
         raise Refused("CheckpointError")
     return weight_map
 

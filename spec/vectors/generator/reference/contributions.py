@@ -99,6 +99,8 @@ class Contribution:
 def read_contribution(base_root: bytes, spec: Any, method: str | None) -> Contribution:
     """{"form", "coefficient", "tensors"} of a case."""
     held = read_tensors(spec["tensors"])
+    if not held:
+        raise Refused("ContributionError")  # CT-5
     c = coefficient(spec["coefficient"], method)
     return Contribution(spec["form"], held, c, manifest(base_root, spec["form"], c, held))
 

@@ -29,7 +29,7 @@ def fp32(text: str) -> int:
     bits = rn(F32, parse(text))
     if not is_finite(F32, bits):
         raise Refused("DecimalError")
-    return bits if magnitude(F32, bits) else 0  # the sign of an underflow shows nowhere: no case asks for it
+    return bits if magnitude(F32, bits) else 0  # a zero is +0, -10^-60 too
 
 
 def density(text: str) -> Fraction:

@@ -172,10 +172,13 @@ def visible(state: State) -> dict[bytes, dict[str, Any]]:
 
 
 def retract(state: State, contribution: bytes) -> list[bytes]:
-    """What `retract` names: every effective add of the contribution that no remove names yet [OS-10]."""
+    """What `retract` names: every effective add of the contribution that no remove names yet, one at least [OS-10]."""
     gone = removed(state)
     adds = effective_adds(state).items()
-    return sorted(i for i, m in adds if contribution_id(m) == contribution and i not in gone)
+    standing = sorted(i for i, m in adds if contribution_id(m) == contribution and i not in gone)
+    if not standing:
+        raise Refused("NothingToRetract")
+    return standing
 
 
 def contradictions(state: State) -> list[bytes]:

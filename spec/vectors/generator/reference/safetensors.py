@@ -118,8 +118,15 @@ def quote(text: str) -> str:
     return '"' + "".join(escaped) + '"'
 
 
+def check_writable(name: str) -> None:
+    if name == METADATA or any("\ud800" <= c <= "\udfff" for c in name):
+        raise Refused("NamesError")
+
+
 def write_file(tensors: Tensors) -> bytes:
     """The canonical file of a set of tensors [EN-17]."""
+    for name in tensors:
+        check_writable(name)
     fields, at = [quote(METADATA) + ':{"format":"pt"}'], 0
     ordered = in_name_order(tensors)
     for name, t in ordered:

@@ -1,9 +1,10 @@
-"""Task vectors: fine-tuned minus base, one fp32 number for every element [TV-1 to TV-9, CT-8]."""
+"""Task vectors: fine-tuned minus base, one fp32 number for every element [TV-1 to TV-9]."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
+from generator.reference.patterns import chosen
 from generator.reference.refused import Refused
 from generator.reference.rounding import (
     F32,
@@ -57,14 +58,13 @@ def vector(name: str, shape: tuple[int, ...], taus: Sequence[int | None]) -> Ten
 
 
 def check_pair(name: str, base: Tensor, other: Tensor) -> None:
-    """One name in both: float against float, of one shape [TV-1, TV-7]."""
+    """One name in both: of one shape, which is judged first, and float against float [TV-1, TV-7]."""
+    if base.shape != other.shape:
+        raise Refused("ShapeError", tensor=name)
     if base.is_float != other.is_float:
         raise Refused("DtypeError", tensor=name)
-    if not base.is_float:
-        if base != other:
-            raise Refused("IntegerTensorChanged", tensor=name)
-    elif base.shape != other.shape:
-        raise Refused("ShapeError", tensor=name)
+    if not base.is_float and base != other:
+        raise Refused("IntegerTensorChanged", tensor=name)
 
 
 def difference_of(name: str, base: Tensor, tuned: Tensor) -> Tensor:
@@ -102,8 +102,11 @@ def check_held(base: Tensors, held: Tensors) -> None:
             raise Refused("ShapeError", tensor=name)
 
 
-def of_stored(base: Tensors, stored: Tensors) -> dict[str, Tensor]:
-    """The task vector that a stored one stands for [TV-5]."""
+def of_stored(
+    base: Tensors, stored: Tensors, take: Sequence[str] = (), leave: Sequence[str] = ()
+) -> dict[str, Tensor]:
+    """The task vector that a stored one stands for [TV-5]; patterns choose what is looked at, in both [CT-8]."""
+    base, stored = chosen(base, take, leave), chosen(stored, take, leave)
     check_held(base, stored)
     return {name: vector(name, t.shape, [stored_tau(t, s) for s in t.bits()]) for name, t in in_name_order(stored)}
 
@@ -114,43 +117,3 @@ def of_contribution(base: Tensors, form: str, held: Tensors) -> dict[str, Tensor
         return of_stored(base, held)
     check_held(base, held)
     return {name: difference_of(name, base[name], t) for name, t in in_name_order(held)}
-
-
-def chosen(tensors: Tensors, take: Sequence[str], leave: Sequence[str]) -> dict[str, Tensor]:
-    """The tensors that are looked at [CT-8]."""
-    return {
-        name: tensor
-        for name, tensor in tensors.items()
-        if (not take or any(matches(p, name) for p in take)) and not any(matches(p, name) for p in leave)
-    }
-
-
-def matches(pattern: str, name: str) -> bool:
-    """Whether a pattern matches the whole name [CT-8]."""
-    if not pattern:
-        return not name
-    if pattern[0] == "*":
-        return any(matches(pattern[1:], name[i:]) for i in range(len(name) + 1))
-    if not name:
-        return False
-    if pattern[0] == "[":
-        end = pattern.index("]", 2)
-        return in_set(pattern[1:end], name[0]) and matches(pattern[end + 1 :], name[1:])
-    return pattern[0] in ("?", name[0]) and matches(pattern[1:], name[1:])
-
-
-def in_set(members: str, character: str) -> bool:
-    """`abc`, `a-z` and their complement behind `!`."""
-    if members[0] == "!":
-        return not in_set(members[1:], character)
-    return any(first <= character <= last for first, last in ranges(members))
-
-
-def ranges(members: str) -> Iterator[tuple[str, str]]:
-    while members:
-        if len(members) >= 3 and members[1] == "-":
-            yield members[0], members[2]
-            members = members[3:]
-        else:
-            yield members[0], members[0]
-            members = members[1:]
