@@ -5,9 +5,10 @@ from __future__ import annotations
 import fnmatch
 import glob
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from mergealgebra.algebra import decimals
 from mergealgebra.crdt.manifest import Manifest
@@ -39,6 +40,17 @@ class Choice:
 
     take: tuple[str, ...] = ()
     leave: tuple[str, ...] = ()
+
+    @classmethod
+    def among(cls, names: Collection[str], take: Sequence[str], leave: Sequence[str]) -> Self:
+        """A user's choice: one pattern or several each. Raises NamesError for a pattern that matches no name."""
+        take, leave = ((patterns,) if isinstance(patterns, str) else tuple(patterns) for patterns in (take, leave))
+        for pattern in (*take, *leave):
+            if not any(map(_matcher([pattern]), names)):
+                raise NamesError(
+                    f"pattern {pattern!r} matches no tensor; the names begin with {min(names, default='')!r}"
+                )
+        return cls(take, leave)
 
     def of(self, names: Iterable[str]) -> list[str]:
         """The chosen names, in the order given."""

@@ -43,7 +43,7 @@ class Recipe(BaseModel):
         try:
             super().__init__(**entries)
         except ValidationError as error:
-            raise RecipeError(_in_one_line(self.method, error)) from None
+            raise RecipeError(_in_one_line(type(self), error)) from None
 
     @field_validator("lambda_", mode="before")
     @classmethod
@@ -151,9 +151,10 @@ def complete_recipe(entries: Mapping[str, str]) -> Recipe:
     return recipe
 
 
-def _in_one_line(method: str, error: ValidationError) -> str:
+def _in_one_line(recipe: type[Recipe], error: ValidationError) -> str:
     first = error.errors()[0]
     key = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
-        return f"{method}: unknown key {key!r}; remove it"
-    return f"{method}: {key}: {first['msg'].lower()}, not {first['input']!r}"
+        keys = ", ".join(field.alias or name for name, field in recipe.model_fields.items())
+        return f"{recipe.method}: unknown key {key!r}; its keys are {keys}"
+    return f"{recipe.method}: {key}: {first['msg'].lower()}, not {first['input']!r}"

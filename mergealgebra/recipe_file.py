@@ -49,7 +49,9 @@ def read_merge_file(path: Path) -> MergeFile:
         raise RecipeError(f"{path}: models: expected a list of at least one model, each with a path")
     recipe = _recipe(entries, path)
     here = path.parent
-    return MergeFile(recipe, here / base, tuple(_model(path, i, model, recipe) for i, model in enumerate(models)))
+    return MergeFile(
+        recipe, here / Path(base).expanduser(), tuple(_model(path, i, model, recipe) for i, model in enumerate(models))
+    )
 
 
 def _recipe(entries: Mapping[str, Any], path: Path) -> Recipe:
@@ -67,7 +69,7 @@ def _model(path: Path, place: int, entry: object, recipe: Recipe) -> ModelEntry:
         raise RecipeError(f"{where}: unknown key {unknown[0]!r}; remove it")
     text, what = entry.get("coefficient", "1"), f"{where}: coefficient"
     decimals.check_coefficient(decimals.fp32(text, what), where, negative=recipe.negative_coefficients)
-    return ModelEntry(path.parent / entry["path"], decimals.canonical_decimal(text, what))
+    return ModelEntry(path.parent / Path(entry["path"]).expanduser(), decimals.canonical_decimal(text, what))
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:

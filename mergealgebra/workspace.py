@@ -6,6 +6,7 @@ joins them, and writes nothing before all it depends on has been checked.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,7 @@ from mergealgebra.errors import (
     MergeAlgebraError,
     OperationError,
     OutputError,
+    RecipeError,
     SyncIncomplete,
     UnknownContribution,
     WorkspaceError,
@@ -43,6 +45,10 @@ from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.safetensors_file import canonical_header
 
 PathLike = str | os.PathLike[str]
+
+
+#: Digits of an id that name a contribution, if no other begins with them.
+_LEAST_PREFIX = 4
 
 
 class ContributionId(str):
@@ -72,6 +78,8 @@ class Workspace:
 
         Raises WorkspaceError when something is there already, and as `Checkpoint.open` does.
         """
+        if not isinstance(recipe, Recipe):
+            raise RecipeError(f"{recipe!r} is not a recipe; pass one, such as ma.Ties(density='0.2')")
         _refuse_existing(Path(path))
         with Checkpoint.open(base) as checkpoint:
             root = checkpoint.root(available_cores())
@@ -133,8 +141,8 @@ class Workspace:
         return self.state.visible()
 
     def log(self) -> list[Operation]:
-        """All operations, those without a time first, then by time, an add before the remove of that second."""
-        return sorted(self.state.operations, key=lambda operation: (operation.time or 0, operation.kind, operation.id))
+        """All operations by their time, an add before the remove of that second; those without a time last."""
+        return sorted(self.state.operations, key=_time_and_kind)
 
     @property
     def base(self) -> Path:
@@ -172,7 +180,7 @@ class Workspace:
         state = self.state
         with Checkpoint.open(self.base) as base, Checkpoint.open(path) as source:
             check_base(base, state.genesis.base, thread_count(threads))
-            names = names_of(form, source, base, Choice(tuple(take), tuple(leave)))
+            names = names_of(form, source, base, Choice.among({*base.records, *source.records}, take, leave))
             contribution = Contribution(str(path), form, number, source, frozenset(names))
             plan = make_plan(base, [contribution], self.recipe, backend_named("auto"), threads=threads)
             run_check(plan, progress)
@@ -186,7 +194,9 @@ class Workspace:
         """
         state = self.state
         matching = [id_ for id_ in state.visible() if id_.startswith(contribution.lower())]
-        if not contribution or len(matching) != 1:
+        if len(contribution) < _LEAST_PREFIX:
+            raise UnknownContribution(f"{contribution!r} is too short; give {_LEAST_PREFIX} digits of the id, or more")
+        if len(matching) != 1:
             found = f"{len(matching)} visible contributions begin" if matching else "no visible contribution begins"
             raise UnknownContribution(f"{found} with {contribution!r}; `status` lists them")
         self._publish(state.remove(matching[0], time=int(time.time()), note=note))
@@ -297,6 +307,10 @@ def verify(
 
 def _manifest(state: ORSet, form: str, source: Checkpoint, roots: Mapping[str, str], coefficient: float) -> Manifest:
     return make_manifest(form, state.genesis.base, source, roots, coefficient)
+
+
+def _time_and_kind(operation: Operation) -> tuple[float, str, str]:
+    return math.inf if operation.time is None else operation.time, operation.kind, operation.id
 
 
 def _recipe_of(store: Store) -> Recipe:

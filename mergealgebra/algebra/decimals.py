@@ -70,7 +70,9 @@ def from_hex(digits: str) -> float:
 def check_coefficient(value: float, what: str, *, negative: bool) -> float:
     """The coefficient itself, if a method can use it [RC-6]. Raises CoefficientError."""
     if not math.isfinite(value) or value == 0:
-        raise CoefficientError(f"{what}: coefficient {value!r} rounds to an fp32 number that is zero or not finite")
+        raise CoefficientError(
+            f"{what}: the coefficient is {value!r} as an fp32 number; it must be finite and not zero"
+        )
     if value < 0 and not negative:
         raise CoefficientError(
             f"{what}: coefficient {value!r} is negative; only task_arithmetic takes negative coefficients"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -18,18 +19,24 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def command(workspace: str, as_json: bool) -> None:
-    """List all operations, the oldest first."""
+    """List all operations by time: an add or a remove is about a contribution, an attest about a model root."""
+    from mergealgebra.crdt.operations import Add
     from mergealgebra.workspace import Workspace
 
-    operations = [_entry(operation) for operation in Workspace.open(workspace).log()]
+    log = Workspace.open(workspace).log()
+    added = {o.id: o.payload.manifest.id for o in log if isinstance(o.payload, Add)}
+    operations = [_entry(operation, added) for operation in log]
     if as_json:
         report({"operations": operations}, as_json)
         return
+    if operations:
+        click.echo(f"{'time':<20}  {'operation':<12}  {'kind':<6}  {'about':<12}  note")
     for entry in operations:
         click.echo("  ".join(_line(entry)).rstrip())
 
 
-def _entry(operation: Operation) -> dict[str, object]:
+def _entry(operation: Operation, added: Mapping[str, str]) -> dict[str, object]:
+    """An operation for JSON. added: the contribution of each add that is known."""
     from mergealgebra.crdt.operations import Add, Remove
 
     payload = operation.payload
@@ -38,6 +45,7 @@ def _entry(operation: Operation) -> dict[str, object]:
         entry["contribution"] = payload.manifest.id
     elif isinstance(payload, Remove):
         entry["removes"] = list(payload.operations)
+        entry["contributions"] = sorted({added[name] for name in payload.operations if name in added})
     else:
         entry |= {"merge_id": payload.merge_id, "model_root": payload.model_root}
     extras = {"time": operation.time, "note": operation.note}
@@ -47,8 +55,8 @@ def _entry(operation: Operation) -> dict[str, object]:
 def _line(entry: dict[str, object]) -> list[str]:
     when = entry.get("time")
     stamp = _utc(when) if isinstance(when, int) else ""
-    removes = entry.get("removes")
-    first = removes[0] if isinstance(removes, list) else entry.get("contribution") or entry.get("model_root")
+    about = entry.get("contributions") or [entry.get("contribution") or entry.get("model_root") or "unknown"]
+    first = about[0] if isinstance(about, list) else ""
     note = "".join(c if c.isprintable() else " " for c in str(entry.get("note", "")))  # a stranger's text
     return [
         f"{stamp:<20}",

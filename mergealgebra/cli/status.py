@@ -37,7 +37,8 @@ def command(workspace: str, as_json: bool) -> None:
     report(found, as_json)
     if not as_json:
         for entry in visible:
-            click.echo(f"  {entry['contribution']}  {entry['form']}  coefficient {entry['coefficient']}")
+            line = f"{entry['form']}  coefficient {entry['coefficient']}  {entry['elements']:,} elements"
+            click.echo(f"  {entry['contribution']}  {line}")
         for text in _warnings(opened, visible):
             warn(text)
 

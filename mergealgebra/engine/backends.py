@@ -12,7 +12,7 @@ from array_api_compat import numpy as xp_numpy
 
 from mergealgebra.algebra.arrays import Array, refuse_flushed_subnormals
 from mergealgebra.errors import BackendError
-from mergealgebra.tensors.dtypes import DTYPES, bits, name_of
+from mergealgebra.tensors.dtypes import to_host, to_torch
 
 Host = np.ndarray[Any, Any]
 
@@ -53,14 +53,6 @@ def torch_on(device: Any) -> Backend:
     """The torch backend on one device."""
     torch = _import_torch()
 
-    def load(host: Host) -> Array:
-        integers = torch.from_numpy(bits(host).view(f"<i{host.itemsize}"))  # torch reads no NumPy bfloat16
-        return integers.view(getattr(torch, host.dtype.name)).to(device)
-
-    def unload(array: Array) -> Host:
-        host: Host = bits(array.cpu()).numpy()
-        return host.view(DTYPES[name_of(array)].numpy)
-
     def check_worker() -> None:
         from array_api_compat import torch as xp_torch
 
@@ -68,7 +60,8 @@ def torch_on(device: Any) -> Backend:
         refuse_flushed_subnormals(xp_torch, device)
 
     kind = torch.device(device).type
-    return Backend("torch" if kind == "cpu" else f"torch-{kind}", load, unload, check_worker)
+    name = "torch" if kind == "cpu" else f"torch-{kind}"
+    return Backend(name, lambda host: to_torch(host, device), to_host, check_worker)
 
 
 def _import_torch() -> Any:

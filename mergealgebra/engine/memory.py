@@ -14,9 +14,9 @@ from mergealgebra.algebra.arrays import Array
 from mergealgebra.engine.backends import BACKENDS, Backend, Host, backend, torch_on
 from mergealgebra.engine.plan import Contribution, make_plan
 from mergealgebra.engine.run import Tally, run
-from mergealgebra.errors import BackendError, CoefficientError
+from mergealgebra.errors import BackendError, CoefficientError, NamesError, NothingVisible, RecipeError
 from mergealgebra.recipe import Recipe
-from mergealgebra.tensors.dtypes import DTYPES, bits, is_torch, name_of
+from mergealgebra.tensors.dtypes import DTYPES, is_torch, like, name_of, to_host
 
 
 class Merged(dict[str, Array]):
@@ -56,11 +56,15 @@ def merge(
     >>> ma.merge(base, taus, ma.Ties(density="0.2"))["w"].tolist()
     [0.0, 0.0, 0.0, 0.0, 3.0]
     """
+    if not isinstance(recipe, Recipe):
+        raise RecipeError(f"{recipe!r} is not a recipe; pass one, such as ma.Ties(density='0.2')")
     source = _Arrays(base, "the base")
     chosen = _choose(backend, source)
     texts = ["1"] * len(task_vectors) if coefficients is None else list(coefficients)
     if len(texts) != len(task_vectors):
         raise CoefficientError(f"{len(texts)} coefficients for {len(task_vectors)} task vectors; give one for each")
+    if not task_vectors:
+        raise NothingVisible("there is nothing to merge; pass at least one task vector")
     entries = enumerate(zip(task_vectors, texts, strict=True))
     contributions = [as_contribution(f"task vector {i}", vector, text) for i, (vector, text) in entries]
     plan = make_plan(source, contributions, recipe, chosen, threads=threads, block=block)
@@ -68,7 +72,7 @@ def merge(
     tally = Tally([0] * len(contributions))
     for piece in run(plan, tally):
         hosts[piece.block.name][piece.block.start : piece.block.stop] = piece.data
-    merged = Merged({name: _like(base[name], host) for name, host in hosts.items()})
+    merged = Merged({name: like(host.reshape(base[name].shape), base[name]) for name, host in hosts.items()})
     merged.backend, merged.kept, merged.uncertified = chosen.name, tuple(tally.kept), tally.uncertified
     return merged
 
@@ -91,13 +95,15 @@ class _Arrays:
     """Arrays in memory as a source of tensors."""
 
     def __init__(self, arrays: Mapping[str, Array], what: str) -> None:
+        if not isinstance(arrays, Mapping):
+            raise NamesError(f"{what} is {type(arrays).__name__}, not a mapping of names to arrays; open paths first")
         self._flat: dict[str, Host] = {}
         records: dict[str, Any] = {}
         self.devices = set()
         for name in sorted(arrays, key=str.encode):
             array = arrays[name]
             dtype = name_of(array, f"{what}: tensor {name!r}")
-            self._flat[name] = _host(array, dtype)
+            self._flat[name] = np.ascontiguousarray(to_host(array)).reshape(-1)
             records[name] = _ArrayRecord(dtype, tuple(array.shape), self._flat[name].size)
             self.devices.add(str(array.device) if is_torch(array) else "numpy")
         self.records: Mapping[str, Any] = MappingProxyType(records)
@@ -114,17 +120,3 @@ def _choose(name: str, base: _Arrays) -> Backend:
     if name in ("auto", "torch") and name in BACKENDS and devices:
         return torch_on(devices.pop())
     return backend(name)
-
-
-def _host(array: Array, dtype: str) -> Host:
-    """The elements as a flat NumPy array, not copied if that can be."""
-    if is_torch(array):
-        return np.asarray(bits(array.detach().cpu().contiguous().reshape(-1)).numpy()).view(DTYPES[dtype].numpy)
-    return np.ascontiguousarray(array).reshape(-1).astype(DTYPES[dtype].numpy, copy=False)
-
-
-def _like(model: Array, host: Host) -> Array:
-    """A host array as the kind of array that the caller gave, with its shape and device."""
-    if not is_torch(model):
-        return host.reshape(model.shape)
-    return torch_on(model.device).load(host).reshape(model.shape)

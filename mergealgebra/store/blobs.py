@@ -20,7 +20,7 @@ from mergealgebra.errors import (
 from mergealgebra.tensors.files import opened, place
 from mergealgebra.tensors.safetensors_file import TensorRecord, canonical_header, read_header
 
-_ADVICE: Final = "delete it and sync again"
+_ADVICE: Final = "delete it, and sync with a replica that has it"
 _NO_SOUND_HEADER: Final = (HeaderError, DuplicateName, DtypeError, ShapeError, LayoutError)
 
 Sink = Callable[[bytes], object]

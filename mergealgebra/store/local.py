@@ -24,6 +24,10 @@ def write_local(store: Store, base: str | os.PathLike[str]) -> None:
 
 def base_path(store: Store) -> Path:
     """Where the base is on this machine. Raises WorkspaceError when nobody wrote it down, or nothing is there."""
+    if not (store.path / LOCAL).exists():
+        raise WorkspaceError(
+            f"{place(store.path)} is an exchange folder, and no workspace of yours: clone it, with --base, first"
+        )
     local, base = place(store.path / LOCAL), _read(store).get("base")
     if not isinstance(base, str) or not base or "\0" in base:
         raise WorkspaceError(f'{local} does not say where the base is; write {{"base": "PATH"}} to it, or clone again')

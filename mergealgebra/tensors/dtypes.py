@@ -124,6 +124,26 @@ def bits(array: Array) -> Array:
     return array.view({1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[size])
 
 
+def to_host(array: Any) -> np.ndarray[Any, Any]:
+    """The same elements and shape as a NumPy array, little-endian, not copied if that can be."""
+    dtype = DTYPES[name_of(array)].numpy
+    if is_torch(array):
+        return np.asarray(bits(array.detach().cpu().contiguous()).numpy()).view(dtype)
+    return np.asarray(array).astype(dtype, copy=False)
+
+
+def to_torch(host: np.ndarray[Any, Any], device: Any = "cpu") -> Any:
+    """The same elements and shape as a torch tensor on a device. torch must have been imported."""
+    torch = sys.modules["torch"]
+    integers = torch.from_numpy(np.ascontiguousarray(host).view(f"<i{host.itemsize}"))  # torch reads no NumPy bfloat16
+    return integers.reshape(host.shape).view(getattr(torch, host.dtype.name)).to(device)
+
+
+def like(host: np.ndarray[Any, Any], model: Any) -> Any:
+    """A NumPy array as the kind of array that `model` is, on its device."""
+    return to_torch(host, model.device) if is_torch(model) else host
+
+
 def _cast(array: Array, name: str) -> Array:
     numpy = DTYPES[name].numpy
     if is_torch(array):

@@ -15,6 +15,8 @@ from mergealgebra.errors import CheckpointError
 
 def as_path(path: str | os.PathLike[str]) -> Path:
     """The path of a file or folder. Raises CheckpointError for an empty one, or one with a NUL in it."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise CheckpointError(f"a {type(path).__name__} is not a path: name a safetensors file or a model folder")
     text = os.fspath(path)
     if not text or "\0" in text:
         raise CheckpointError(f"{shown(text)} is not a path: name a safetensors file or a model folder")

@@ -17,7 +17,7 @@ from mergealgebra.algebra.arrays import Array, array_namespace, first_true
 from mergealgebra.algebra.difference import difference, stored
 from mergealgebra.errors import DtypeError, NamesError, NonFinite, ShapeError
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.dtypes import DTYPES, bits, name_of, narrow, widen
+from mergealgebra.tensors.dtypes import DTYPES, bits, like, name_of, narrow, to_host, widen
 
 #: Named arrays, or the path of a checkpoint.
 Tensors = Mapping[str, Array] | str | os.PathLike[str]
@@ -64,15 +64,16 @@ class TaskVector(Mapping[str, Array]):
     def between(cls, base: Tensors, finetuned: Tensors) -> Self:
         """finetuned - base [TV-2]. Tensors that are not float must be equal and are left out [TV-7].
 
-        Names and shapes of both must agree. Arrays are NumPy or torch; of paths, NumPy arrays result.
+        Names and shapes of both must agree. The arrays are of the fine-tune's kind, NumPy or torch; of a path, NumPy.
         Raises NamesError, ShapeError, DtypeError or NonFinite, naming tensor and index.
         """
-        old, new = _arrays(base), _arrays(finetuned)
+        old, new = _hosts(base), _hosts(finetuned)
         if different := sorted(old.keys() ^ new.keys()):
             where = "the base" if different[0] in old else "the fine-tune"
             raise NamesError(f"tensor {different[0]!r} is only in {where} ({len(different)} such): pass equal names")
         names = [name for name in old if _is_float(name, old[name], new[name])]
-        return cls({name: _difference(name, new[name], old[name]) for name in names})
+        models = finetuned if isinstance(finetuned, Mapping) else new
+        return cls({name: like(_difference(name, new[name], old[name]), models[name]) for name in names})
 
     def apply(self, base: Tensors, lambda_: str = "1") -> dict[str, Array]:
         """base + lambda * this, in the base's dtypes; tensors that this lacks are copied [MG-2, MG-3].
@@ -80,20 +81,21 @@ class TaskVector(Mapping[str, Array]):
         lambda_: a decimal string. Raises NamesError, ShapeError, DecimalError or NonFinite.
         """
         lambda32 = decimals.fp32(lambda_, "lambda")
-        arrays = _arrays(base)
+        arrays = base if isinstance(base, Mapping) else _hosts(base)
         if unknown := self.keys() - arrays.keys():
             raise NamesError(f"tensor {min(unknown)!r} is not in the base: it belongs to another model")
         return {name: self._added(name, array, lambda32) for name, array in arrays.items()}
 
     def _added(self, name: str, base: Array, lambda32: float) -> Array:
+        host = to_host(base)
         if name not in self:
-            return base.clone() if hasattr(base, "clone") else base.copy()
-        tau = self[name]
-        check_shapes(f"tensor {name!r}", tuple(tau.shape), tuple(base.shape))
+            return like(host.copy(), base)
+        tau = to_host(self[name])
+        check_shapes(f"tensor {name!r}", tau.shape, host.shape)
         with np.errstate(all="ignore"):
-            merged, bad = add(base.reshape(-1), read_stored(tau.reshape(-1)), lambda32)
-        _refuse(name, tuple(base.shape), bad, "the result is not finite; use a smaller lambda")
-        return merged.reshape(base.shape)
+            merged, bad = add(host.reshape(-1), read_stored(tau.reshape(-1)), lambda32)
+        _refuse(name, host.shape, bad, "the result is not finite; use a smaller lambda")
+        return like(merged.reshape(host.shape), base)
 
     def __getitem__(self, name: str) -> Array:
         return self._tensors[name]
@@ -117,9 +119,10 @@ def check_shapes(what: str, shape: tuple[int, ...], base: tuple[int, ...]) -> No
         )
 
 
-def _arrays(tensors: Tensors) -> Mapping[str, Array]:
+def _hosts(tensors: Tensors) -> dict[str, Array]:
+    """The tensors as NumPy arrays in name order."""
     if isinstance(tensors, Mapping):
-        return tensors
+        return {name: to_host(tensors[name]) for name in sorted(tensors, key=str.encode)}
     with Checkpoint.open(tensors) as checkpoint:
         return {name: checkpoint.read(name).reshape(r.shape) for name, r in checkpoint.records.items()}
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 from generator.reference import canonical, checkpoints, contributions, decimals, hashes, operations
 from generator.reference import lock as locks
-from generator.reference.aggregates import aggregate, certificate
+from generator.reference.aggregates import aggregate, certificate, combine
 from generator.reference.configuration import configuration, recipe_file
+from generator.reference.patterns import chosen, matches
 from generator.reference.recipes import complete, read_recipe, recipe_id
 from generator.reference.reduction import trim
 from generator.reference.refused import Refused
 from generator.reference.safetensors import read_file, write_file
-from generator.reference.taskvectors import between, chosen, matches, of_stored
-from generator.reference.tensors import Tensors, name_key, read_bytes, read_tensors, show_tensors
+from generator.reference.taskvectors import between, of_stored
+from generator.reference.tensors import Tensors, name_key, read_bytes, read_tensor, read_tensors, show_tensors
 
 Json = Any
 
@@ -82,7 +84,10 @@ def read_safetensors(x: Json) -> Json:
 
 
 def write_safetensors(x: Json) -> Json:
-    return {"file": write_file(read_tensors(x["tensors"])).hex()}
+    """A name of `utf16` is in hexadecimal, since not every reader of JSON knows lone surrogates."""
+    pairs = {bytes.fromhex(name).decode("utf-16-be", "surrogatepass"): t for name, t in x.get("utf16", ())}
+    tensors = read_tensors(x.get("tensors", {})) | {name: read_tensor(t) for name, t in pairs.items()}
+    return {"file": write_file(tensors).hex()}
 
 
 def read_checkpoint(x: Json) -> Json:
@@ -99,7 +104,8 @@ def task_vector(x: Json) -> Json:
 
 
 def stored_task_vector(x: Json) -> Json:
-    return {"tau": show_tensors(of_stored(read_tensors(x["base"]), read_tensors(x["stored"])))}
+    base, stored = read_tensors(x["base"]), read_tensors(x["stored"])
+    return {"tau": show_tensors(of_stored(base, stored, x.get("take", ()), x.get("leave", ())))}
 
 
 def pattern(x: Json) -> Json:
@@ -230,8 +236,13 @@ def lock(x: Json) -> Json:
     return {"lock": locks.make_lock(x)}
 
 
+def lock_text(x: Json) -> Json:
+    """The whole file `merge.lock`."""
+    return {"text": locks.text_of(locks.make_lock(x)) + "\n"}
+
+
 def verify_lock(x: Json) -> Json:
-    locks.check_lock(x["lock"])
+    locks.check_lock(json.loads(x["text"]) if "text" in x else x["lock"])
     return {}
 
 
@@ -262,6 +273,7 @@ CHECKS: dict[str, Callable[[Json], Json]] = {
     "merge": merge,
     "certificate": certificate,
     "aggregate": aggregate,
+    "combine": combine,
     "recipe": recipe,
     "recipe-file": read_recipe_file,
     "merge-configuration": merge_configuration,
@@ -276,6 +288,7 @@ CHECKS: dict[str, Callable[[Json], Json]] = {
     "retract": retract,
     "join": join,
     "lock": lock,
+    "lock-text": lock_text,
     "verify-lock": verify_lock,
     "achieved-density": achieved_density,
 }

@@ -7,9 +7,9 @@ from typing import Any
 from generator.reference.contributions import read_contribution, voters_of
 from generator.reference.hashes import model_root
 from generator.reference.recipes import complete, read_recipe
-from generator.reference.reduction import certified, merge
+from generator.reference.reduction import Voter, certified, merge
 from generator.reference.refused import Refused
-from generator.reference.tensors import read_tensors, show_tensors
+from generator.reference.tensors import Tensors, read_tensors, show_tensors
 
 
 def aggregate(spec: Any) -> dict[str, Any]:
@@ -17,11 +17,9 @@ def aggregate(spec: Any) -> dict[str, Any]:
 
     "retract" is a list of positions in "contributions"; "tau_m" has one entry more than it.
     """
-    base, full = read_tensors(spec["base"]), complete(spec["recipe"])
-    recipe, root = read_recipe(full), model_root(base)
-    contributions = [read_contribution(root, c, full["method"]) for c in spec["contributions"]]
-    voters, _ = voters_of(base, contributions, recipe)
-    if len({c.id for c in contributions}) != len(contributions):
+    base, full, ids, voters = lifted(spec)
+    recipe = read_recipe(full)
+    if len(set(ids)) != len(ids):
         raise Refused("AggregateError")
     left = list(range(len(voters)))
     stages = [merge(base, voters, recipe).tau_m]
@@ -30,7 +28,27 @@ def aggregate(spec: Any) -> dict[str, Any]:
             raise Refused("AggregateError")
         left.remove(position)
         stages.append(merge(base, [voters[i] for i in left], recipe).tau_m)
-    return {"ids": [c.id.hex() for c in contributions], "tau_m": [show_tensors(stage) for stage in stages]}
+    return {"ids": [i.hex() for i in ids], "tau_m": [show_tensors(stage) for stage in stages]}
+
+
+def combine(spec: Any) -> dict[str, Any]:
+    """tau_m of two combined aggregates, "left" and "right", each of all its contributions [EX-4, EX-6]."""
+    halves = [lifted(spec[side]) for side in ("left", "right")]
+    (left, left_full, left_ids, _), (right, right_full, right_ids, _) = halves
+    clash = any(left[name].shape != right[name].shape for name in set(left) & set(right))
+    if left_full != right_full or set(left_ids) & set(right_ids) or clash:
+        raise Refused("AggregateError")
+    voters = [voter for *_, held in halves for voter in held]
+    tau_m = merge({**left, **right}, voters, read_recipe(left_full)).tau_m
+    return {"ids": sorted(i.hex() for i in left_ids + right_ids), "tau_m": show_tensors(tau_m)}
+
+
+def lifted(spec: Any) -> tuple[Tensors, dict[str, str], list[bytes], list[Voter]]:
+    """The base, the complete recipe, the ids and the voters of one aggregate."""
+    base, full = read_tensors(spec["base"]), complete(spec["recipe"])
+    contributions = [read_contribution(model_root(base), c, full["method"]) for c in spec["contributions"]]
+    voters, _ = voters_of(base, contributions, read_recipe(full))
+    return base, full, [c.id for c in contributions], voters
 
 
 def certificate(spec: Any) -> dict[str, Any]:

@@ -10,14 +10,26 @@ from generator.reference.refused import Refused
 
 
 def mapping(pairs: Any) -> dict[str, Any]:
-    """A mapping whose keys stand once each."""
+    """A mapping whose keys stand once each; None stands for a document that is no mapping, or for two."""
+    if not isinstance(pairs, list) or not all(isinstance(pair, list) for pair in pairs):
+        raise Refused("RecipeError")
     if len({key for key, _ in pairs}) != len(pairs):
         raise Refused("RecipeError")
     return dict(pairs)
 
 
+def text_of(x: Any) -> str:
+    if not isinstance(x, str):
+        raise Refused("RecipeError")
+    return x
+
+
 def recipe_file(pairs: Any) -> dict[str, Any]:
-    full = complete(mapping(pairs))
+    return recipe_of(mapping(pairs))
+
+
+def recipe_of(fields: dict[str, Any]) -> dict[str, Any]:
+    full = complete({key: text_of(content) for key, content in fields.items()})
     return {"recipe": full, "id": recipe_id(full).hex()}
 
 
@@ -25,16 +37,16 @@ def model(pairs: Any, method: str) -> dict[str, str]:
     fields = mapping(pairs)
     if not {"path"} <= set(fields) <= {"path", "coefficient"}:
         raise Refused("RecipeError")
-    text = fields.get("coefficient", "1")
+    text = text_of(fields.get("coefficient", "1"))
     coefficient(text, method)
-    return {"path": fields["path"], "coefficient": canonical(text)}
+    return {"path": text_of(fields["path"]), "coefficient": canonical(text)}
 
 
 def configuration(pairs: Any) -> dict[str, Any]:
     """A recipe with `base` and a non-empty list of `models`."""
     fields = mapping(pairs)
     base, models = fields.pop("base", None), fields.pop("models", None)
-    if base is None or not models:
+    if not models or not isinstance(models, list):
         raise Refused("RecipeError")
-    result = recipe_file(list(fields.items()))
-    return {**result, "base": base, "models": [model(pairs, result["recipe"]["method"]) for pairs in models]}
+    result = recipe_of(fields)
+    return {**result, "base": text_of(base), "models": [model(pairs, result["recipe"]["method"]) for pairs in models]}

@@ -13,11 +13,13 @@ from generator.reference.contributions import (
     merge_contributions,
     merge_id,
 )
+from generator.reference.decimals import check_coefficient
 from generator.reference.hashes import model_root, root_of_records, tensor_root
 from generator.reference.operations import is_full_recipe
 from generator.reference.recipes import recipe_id
 from generator.reference.refused import Refused
 from generator.reference.rounding import nearest_even
+from generator.reference.safetensors import quote
 from generator.reference.tensors import in_name_order, name_key
 
 KEYS = {
@@ -28,8 +30,8 @@ ENTRY_KEYS = {"id", "form", "coefficient", "elements", "tensors", "kept"}
 
 
 def achieved_density(kept: int, elements: int) -> str:
-    """Six decimals, rounded to nearest even [LK-2]."""
-    millionths = nearest_even(Fraction(kept, elements) * 10**6)
+    """Six decimals, rounded to nearest even; no elements at all give 0 [LK-2]."""
+    millionths = nearest_even(Fraction(kept, elements or 1) * 10**6)
     return f"{millionths // 10**6}.{millionths % 10**6:06}"
 
 
@@ -70,6 +72,38 @@ def make_lock(spec: Any) -> dict[str, Any]:
     return lock_of(merge_contributions(spec), spec["backend"])
 
 
+def text_of(lock: Any, indent: str = "") -> str:
+    """The text of a value of a lock: two spaces of indentation, every item on a line of its own [LK-2]."""
+    inner = indent + "  "
+    if isinstance(lock, str):
+        return quote(lock)
+    if isinstance(lock, int):
+        return str(lock)
+    if isinstance(lock, list):
+        items, (first, last) = [text_of(item, inner) for item in lock], "[]"
+    else:
+        items, (first, last) = [f"{quote(key)}: {text_of(item, inner)}" for key, item in lock.items()], "{}"
+    if not items:
+        return first + last
+    return first + "\n" + ",\n".join(inner + item for item in items) + "\n" + indent + last
+
+
+def is_hex_root(x: Any) -> bool:
+    """64 lower-case hexadecimal digits [EN-4]."""
+    return isinstance(x, str) and len(x) == 64 and set(x) <= set("0123456789abcdef")
+
+
+def is_count(x: Any) -> bool:
+    return is_integer(x) and x >= 0
+
+
+def is_usable(entry: Any, recipe: Any) -> bool:
+    """`kept` and the coefficient of a contribution suit the method; refuses what does not [LK-4, RC-6]."""
+    check_coefficient(int(entry["coefficient"], 16), recipe["method"])
+    kept, elements = entry["kept"], entry["elements"]
+    return is_count(kept) and kept <= elements and (recipe["method"] == "ties" or kept == elements)
+
+
 def follows(entry: Any, base: str) -> bool:
     """Whether a contribution's id follows from its manifest [LK-4]."""
     manifest = {
@@ -95,12 +129,19 @@ def agrees(lock: Any) -> bool:
         (name, t["dtype"], t["shape"], bytes.fromhex(t["root"]))
         for name, t in sorted(lock["tensors"].items(), key=lambda item: name_key(item[0]))
     ]
+    roots = [lock["base"], lock["merge_id"], lock["model_root"], *(t["root"] for t in lock["tensors"].values())]
+    roots += [entry[key] for entry in entries for key in ("id", "tensors")]
     merge = merge_id(bytes.fromhex(lock["base"]), recipe_id(lock["recipe"]), [bytes.fromhex(i) for i in ids])
     return (
         is_integer(lock["format"])
         and lock["format"] == lock["spec"] == 1
         and is_full_recipe(lock["recipe"])
+        and is_count(lock["uncertified"])
+        and isinstance(lock["backend"], str)
+        and all(map(is_hex_root, roots))
+        and len(entries) > 0
         and all(set(entry) == ENTRY_KEYS and follows(entry, lock["base"]) for entry in entries)
+        and all(is_usable(entry, lock["recipe"]) for entry in entries)
         and sorted(set(ids)) == ids
         and merge.hex() == lock["merge_id"]
         and root_of_records(records).hex() == lock["model_root"]

@@ -23,7 +23,7 @@ CHOICES = {"scope": ("model", "tensor"), "boundary": ("keep_all", "lowest_index"
 def complete(recipe: Mapping[str, str]) -> dict[str, str]:
     """The map of RC-4: every key present, decimals in canonical form."""
     method = recipe.get("method")
-    if method not in KEYS or set(recipe) - {"method", *KEYS[method]}:
+    if not isinstance(method, str) or method not in KEYS or set(recipe) - {"method", *KEYS[method]}:
         raise Refused("RecipeError")
     full = {"method": method} | {key: recipe.get(key, DEFAULTS[key]) for key in KEYS[method]}
     for key, choices in CHOICES.items():

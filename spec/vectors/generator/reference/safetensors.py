@@ -25,6 +25,13 @@ def refuse_constant(text: str) -> None:
     raise Refused("HeaderError")
 
 
+def digits_alone(text: str) -> int:
+    """An integer without a sign [EN-11]; the header has no other numbers."""
+    if text.startswith("-"):
+        raise Refused("HeaderError")
+    return int(text)
+
+
 def nesting(value: Any) -> int:
     if isinstance(value, dict):
         return 1 + max(map(nesting, value.values()), default=0)
@@ -47,7 +54,7 @@ def read_header(data: bytes) -> tuple[dict[str, Any], int]:
         text = data[8 : 8 + n].decode("utf-8").strip(" ")
         if not (text.startswith("{") and text.endswith("}")):
             raise Refused("HeaderError")
-        header = json.loads(text, object_pairs_hook=unique, parse_constant=refuse_constant)
+        header = json.loads(text, object_pairs_hook=unique, parse_constant=refuse_constant, parse_int=digits_alone)
         if nesting(header) > MAX_NESTING:
             raise Refused("HeaderError")
     except (ValueError, RecursionError):

@@ -68,11 +68,17 @@ def in_name_order(tensors: Tensors) -> list[tuple[str, Tensor]]:
 
 
 def read_bytes(spec: Any) -> bytes:
-    """Bytes of a case: a hex string, or a list of hex strings and of {"repeat": hex, "bytes": n}."""
+    """Bytes of a case: hex, {"repeat": hex, "bytes": n}, {"counted": hex, "times": n}, or a list of these.
+
+    The last but one is the pattern n times, each with a counter behind it: 0, 1, ... in four bytes, big-endian.
+    """
     if isinstance(spec, str):
         return bytes.fromhex(spec)
     if isinstance(spec, list):
         return b"".join(read_bytes(part) for part in spec)
+    if "counted" in spec:
+        pattern = bytes.fromhex(spec["counted"])
+        return b"".join(pattern + i.to_bytes(4, "big") for i in range(spec["times"]))
     pattern = bytes.fromhex(spec["repeat"])
     return (pattern * (spec["bytes"] // len(pattern) + 1))[: spec["bytes"]]
 

@@ -9,6 +9,7 @@ from generator.cases import Case
 from generator.prng import Random
 from generator.reference.rounding import is_finite
 from generator.reference.tensors import FLOATS, SIZES
+from generator.topics import patterns
 from generator.writing import bf16, f16, f32, f64, integers, spec, tensor
 
 Json = Any
@@ -86,6 +87,12 @@ PAIRS: list[tuple[str, Json, Json, Json, str, str]] = [
     ("shape-zero-size", f32(shape=[0]), f32(shape=[0, 1]), at("ShapeError"), "TV-1", "two shapes without elements"),
     ("integers-changed", integers("I64", 1, -2), integers("I64", 1, -3), at("IntegerTensorChanged"), "TV-7",
      "changed bytes"),
+    ("integers-shape", integers("I64", 1, 2), integers("I64", 1, 2, shape=[2, 1]), at("ShapeError"), "TV-1 TV-7",
+     "shapes are judged before TV-7"),
+    ("float-for-integer-shape", integers("I32", 1), f32(1, shape=[]), at("ShapeError"), "TV-1 TV-7",
+     "a float tensor for an integer one, of another shape: shapes are judged first"),
+    ("integer-for-float-shape", f32(0), integers("I32", 0, 0), at("ShapeError"), "TV-1 TV-7",
+     "an integer tensor for a float one, of another shape: shapes are judged first"),
     ("integers-dtype", integers("I64", 1), integers("U64", 1), at("IntegerTensorChanged"), "TV-7", "another dtype"),
     ("bool-changed", integers("BOOL", 1), integers("BOOL", 0), at("IntegerTensorChanged"), "TV-7",
      "a changed boolean"),
@@ -206,5 +213,6 @@ CASES = [
         Case("pattern", f"pattern-{i}", "CT-8", f"the pattern {text!r}", {"pattern": text, "names": NAMES})
         for i, text in PATTERNS.items()
     ),
+    *patterns.CASES,
     *breadth(),
 ]  # fmt: skip
