@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fnmatch
-import glob
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Self
 
@@ -17,6 +15,7 @@ from mergealgebra.errors import (
     BaseMismatch,
     BlobDamaged,
     BlobMissing,
+    CheckpointError,
     DtypeError,
     HeaderError,
     IntegerTensorChanged,
@@ -26,8 +25,9 @@ from mergealgebra.errors import (
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.files import opened
-from mergealgebra.tensors.safetensors_file import canonical_header
+from mergealgebra.tensors.safetensors_file import canonical_header, read_header
 from mergealgebra.tensors.task_vector import check_shapes
+from mergealgebra.text import place
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Choice:
         """A user's choice: one pattern or several each. Raises NamesError for a pattern that matches no name."""
         take, leave = ((patterns,) if isinstance(patterns, str) else tuple(patterns) for patterns in (take, leave))
         for pattern in (*take, *leave):
-            if not any(map(_matcher([pattern]), names)):
+            if not any(fnmatchcase(name, pattern) for name in names):
                 raise NamesError(
                     f"pattern {pattern!r} matches no tensor; the names begin with {min(names, default='')!r}"
                 )
@@ -54,22 +54,26 @@ class Choice:
 
     def of(self, names: Iterable[str]) -> list[str]:
         """The chosen names, in the order given."""
-        take, leave = _matcher(self.take or ("*",)), _matcher(self.leave or ())
-        return [name for name in names if take(name) and not leave(name)]
+        return [name for name in names if name in self]
+
+    def __contains__(self, name: object) -> bool:
+        if not isinstance(name, str) or _matches(name, self.leave):
+            return False
+        return not self.take or _matches(name, self.take)
 
 
-def names_of(form: str, checkpoint: Checkpoint, base: Checkpoint, choice: Choice) -> list[str]:
+def names_of(form: str, checkpoint: Checkpoint, base: Checkpoint, choice: Container[str]) -> list[str]:
     """The tensors that a contribution made of this checkpoint holds, in name order [CT-1, CT-5, TV-8].
 
-    Everything but the floats' values is checked against the base. Raises NamesError, ShapeError, DtypeError or
-    IntegerTensorChanged, naming file and tensor [TV-10].
+    choice: the names that are looked at, a `Choice` or the names themselves. Everything but the floats' values is
+    checked against the base. Raises NamesError, ShapeError, DtypeError or IntegerTensorChanged, naming file and
+    tensor [TV-10].
     """
-    ours, theirs = choice.of(checkpoint.records), choice.of(base.records)
+    ours, theirs = ([name for name in side.records if name in choice] for side in (checkpoint, base))
     if extra := [name for name in ours if name not in base.records]:
-        raise NamesError(f"{checkpoint.path}: tensor {extra[0]!r} is not in the base{_more(extra)}; {_LEAVE}")
-    present = set(ours)
-    if form == "finetuned" and (missing := [name for name in theirs if name not in present]):
-        raise NamesError(f"{checkpoint.path}: tensor {missing[0]!r} of the base is missing{_more(missing)}; {_LEAVE}")
+        raise NamesError(f"{place(checkpoint.path, extra[0])} is not in the base{_more(extra)}; {_LEAVE}")
+    if form == "finetuned" and (missing := [name for name in theirs if name not in checkpoint.records]):
+        raise NamesError(f"{place(checkpoint.path, missing[0])} of the base is missing{_more(missing)}; {_LEAVE}")
     return [name for name in ours if _is_held(form, name, checkpoint, base)]
 
 
@@ -81,7 +85,7 @@ def make_manifest(
     Raises NamesError when it holds none [CT-5].
     """
     if not roots:
-        raise NamesError(f"{checkpoint.path}: no float tensor is left to contribute; take more, or leave fewer")
+        raise NamesError(f"{place(checkpoint.path)}: no float tensor is left to contribute; take more, or leave fewer")
     records = [checkpoint.records[name] for name in roots]
     return Manifest(
         base=base_root,
@@ -97,32 +101,36 @@ def check_base(base: Checkpoint, root: str, threads: int) -> None:
     found = base.root(threads)
     if found != root:
         raise BaseMismatch(
-            f"{base.path} is not the base: its root is {found}, expected {root}; it has changed, or is another model"
+            f"{place(base.path)} is not the base: its root is {found}, expected {root}; "
+            "it has changed, or is another model"
         )
 
 
 def open_blob(manifest: Manifest, path: Path | None, base: Checkpoint, threads: int) -> Checkpoint:
     """A contribution's tensors, read once and found to be what the manifest says [SY-6].
 
-    path: where the blob is; None if it is not here. Raises BlobMissing or BlobDamaged [CT-6].
+    path: where the blob is; None if it is not here. Raises BlobMissing or BlobDamaged [CT-6], and CheckpointError
+    when a file, which may be good, could not be read.
     """
     short = f"contribution {manifest.id[:12]}"
     if path is None or not path.exists():
         raise BlobMissing(f"{short}: its tensors {manifest.tensors} are not here; sync with a peer that has them")
     try:
-        blob = Checkpoint.open(path)
+        blob = Checkpoint(path, read_header(path))
         _check_canonical(blob)
         if not blob.records:
             raise NamesError("it holds no tensor [CT-5]")
         found = blob.root(threads)
-        names = names_of(manifest.form, blob, base, Choice(take=tuple(map(_literally, blob.records))))
+        names = names_of(manifest.form, blob, base, blob.records)
+    except CheckpointError:
+        raise
     except MergeAlgebraError as error:
-        raise BlobDamaged(f"{short}: {path}: {error}; delete the file and sync again, or retract it") from None
+        raise BlobDamaged(f"{short}: {place(path)}: {error}; delete the file and sync again, or retract it") from None
     elements = sum(record.size for record in blob.records.values())
     if (found, len(names), elements) != (manifest.tensors, len(blob.records), manifest.elements):
         raise BlobDamaged(
-            f"{short}: {path} holds {elements} elements with root {found}, expected {manifest.elements} with root "
-            f"{manifest.tensors}; delete the file and sync again"
+            f"{short}: {place(path)} holds {elements} elements with root {found}, expected {manifest.elements} "
+            f"with root {manifest.tensors}; delete the file and sync again"
         )
     return blob
 
@@ -141,7 +149,7 @@ _LEAVE = "a contribution may leave tensors out: name them with --leave PATTERN"
 def _is_held(form: str, name: str, checkpoint: Checkpoint, base: Checkpoint) -> bool:
     """Whether a tensor is part of the contribution; one that is not must equal the base's [TV-1, TV-7]."""
     ours, theirs = checkpoint.records[name], base.records[name]
-    where = f"{ours.path}: tensor {name!r}"
+    where = place(ours.path, name)
     check_shapes(where, ours.shape, theirs.shape)
     floats = DTYPES[ours.dtype].is_float, DTYPES[theirs.dtype].is_float
     if floats == (True, True):
@@ -153,14 +161,9 @@ def _is_held(form: str, name: str, checkpoint: Checkpoint, base: Checkpoint) -> 
     return False
 
 
-def _matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
-    """Whether a name matches one of the patterns as a whole [CT-8]."""
-    expressions = [re.compile(fnmatch.translate(pattern)) for pattern in patterns]
-    return lambda name: any(expression.match(name) for expression in expressions)
-
-
-def _literally(name: str) -> str:
-    return glob.escape(name)
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a name matches one of the patterns as a whole [CT-8]. Each is compiled once: fnmatch keeps them."""
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _more(names: list[str]) -> str:

@@ -27,7 +27,7 @@ def encode(value: object) -> bytes:
     """
     try:
         return bytes(msgpack.packb(_canonical(value, 0), use_bin_type=True, strict_types=True))
-    except (OverflowError, UnicodeEncodeError, ValueError) as error:
+    except (OverflowError, TypeError, UnicodeEncodeError, ValueError) as error:
         raise EncodingError(f"a value has no canonical encoding: {error}") from None
 
 
@@ -133,12 +133,16 @@ def _node(left: bytes, right: bytes) -> bytes:
 def _canonical(value: object, depth: int) -> object:
     if depth > MAX_DEPTH:
         raise EncodingError(f"nested deeper than {MAX_DEPTH}")
-    if value is None or isinstance(value, (bool, int, str, bytes)):
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str(value)  # a subclass, such as an id, is the text that it is
+    if isinstance(value, (int, bytes)):
         return value
     if isinstance(value, (list, tuple)):
         return [_canonical(item, depth + 1) for item in value]
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return {key: _canonical(value[key], depth + 1) for key in sorted(value, key=str.encode)}
+        return {str(key): _canonical(value[key], depth + 1) for key in sorted(value, key=str.encode)}
     raise EncodingError(f"a {type(value).__name__} has no canonical encoding")
 
 

@@ -20,7 +20,7 @@ from mergealgebra.errors import LockError, MergeAlgebraError, VerificationFailed
 from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.tensors import strict_json
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.files import shown
+from mergealgebra.text import place, shown
 
 LOCK = "merge.lock"
 #: The version of the lock's format.
@@ -82,13 +82,14 @@ class Lock(_Strict):
         try:
             return cls._parse(_content(path))
         except OSError as error:
-            raise LockError(f"{path} cannot be read: {error.strerror}; name a folder that a merge wrote") from None
+            where = place(path)
+            raise LockError(f"{where} cannot be read: {error.strerror}; name a folder that a merge wrote") from None
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "the file"
-            raise LockError(f"{path}: {shown(where)}: {first['msg'].lower()}; merge again") from None
+            raise LockError(f"{place(path)}: {shown(where)}: {first['msg'].lower()}; merge again") from None
         except (ValueError, MergeAlgebraError) as error:
-            raise LockError(f"{path}: {error}; merge again") from None
+            raise LockError(f"{place(path)}: {error}; merge again") from None
 
     @classmethod
     def _parse(cls, data: bytes) -> Self:
@@ -177,7 +178,7 @@ def verify_folder(folder: str | os.PathLike[str], threads: int = 1) -> tuple[Loc
         }
     problem = first_difference(lock.tensors, found)
     root = tensors_root(found)
-    return lock, Verification(root, lock.merge_id, f"{folder}: {problem} of {LOCK}" if problem else "")
+    return lock, Verification(root, lock.merge_id, f"{place(folder)}: {problem} of {LOCK}" if problem else "")
 
 
 def first_difference(expected: Mapping[str, LockedTensor], found: Mapping[str, LockedTensor]) -> str:

@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Final
 
 from mergealgebra.algebra.decimals import from_hex
 from mergealgebra.lock import LOCK, Lock
 from mergealgebra.tensors.checkpoint import Checkpoint
 
-#: Endings of the files that describe a model and are no weights: configuration, tokenizer, templates, code.
-_DESCRIPTIONS = {".json", ".jinja", ".model", ".py", ".tiktoken", ".txt"}
-_LICENCES = ("LICENSE", "LICENCE", "NOTICE", "USE_POLICY")
-_OURS = {LOCK, "README.md"}
+#: The files that describe a model and are no weights: configuration, tokenizer, templates, the model's own code.
+_DESCRIPTIONS: Final = (
+    *("config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json"),
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.json", "vocab.txt", "merges.txt", "*.model", "*.tiktoken", "chat_template.*", "*.jinja"),
+    *("configuration_*.py", "modeling_*.py", "tokenization_*.py"),
+)
+#: In capitals, as most write them.
+_LICENCES: Final = ("LICENSE*", "LICENCE*", "NOTICE*", "USE_POLICY*")
 
 
 def companions(base: Checkpoint) -> list[Path]:
-    """The base's files to copy: configuration, tokenizer, templates and licence; none for a single file."""
+    """The base's files to copy: configuration, tokenizer, templates, code and licence; none for a single file."""
     if base.folder is None:
         return []
     return [path for path in sorted(base.folder.iterdir()) if path.is_file() and _is_companion(path)]
 
 
 def _is_companion(path: Path) -> bool:
-    if path.name in _OURS or path.name.startswith(".") or path.name.endswith(".index.json"):
-        return False
-    return path.suffix in _DESCRIPTIONS or path.name.upper().startswith(_LICENCES)
+    described = any(fnmatchcase(path.name, pattern) for pattern in _DESCRIPTIONS)
+    licensed = any(fnmatchcase(path.name.upper(), pattern) for pattern in _LICENCES)
+    return (described or licensed) and not path.name.startswith(".")
 
 
 def model_card(lock: Lock, base: Checkpoint) -> bytes:
-    """A short README.md: what was merged, how, and how to check it. The same for all who merged the same."""
+    """A short README.md: what was merged, how, and how to check it.
+
+    The same for all who merged the same, but for one line: a base that is a folder of transformers' makes it say so.
+    """
     recipe = ", ".join(f"{key} {value}" for key, value in lock.recipe.items() if key != "method")
     rows = "\n".join(
         f"| `{c.id[:16]}` | {c.form} | {from_hex(c.coefficient):.9g} | {c.elements:,} | {c.kept:,} |"

@@ -12,6 +12,7 @@ import yaml
 from mergealgebra.algebra import decimals
 from mergealgebra.errors import MergeAlgebraError, RecipeError
 from mergealgebra.recipe import Recipe, recipe_from_map
+from mergealgebra.text import place
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ def read_merge_file(path: Path) -> MergeFile:
     entries = _read_mapping(path)
     base, models = entries.pop("base", None), entries.pop("models", None)
     if not isinstance(base, str) or not base:
-        raise RecipeError(f"{path}: base: expected the path of a checkpoint")
+        raise RecipeError(f"{place(path)}: base: expected the path of a checkpoint")
     if not isinstance(models, list) or not models:
-        raise RecipeError(f"{path}: models: expected a list of at least one model, each with a path")
+        raise RecipeError(f"{place(path)}: models: expected a list of at least one model, each with a path")
     recipe = _recipe(entries, path)
     here = path.parent
     return MergeFile(
@@ -58,11 +59,11 @@ def _recipe(entries: Mapping[str, Any], path: Path) -> Recipe:
     try:
         return recipe_from_map(entries)
     except MergeAlgebraError as error:
-        raise type(error)(f"{path}: {error}") from None
+        raise type(error)(f"{place(path)}: {error}") from None
 
 
-def _model(path: Path, place: int, entry: object, recipe: Recipe) -> ModelEntry:
-    where = f"{path}: models[{place}]"
+def _model(path: Path, number: int, entry: object, recipe: Recipe) -> ModelEntry:
+    where = f"{place(path)}: models[{number}]"
     if not isinstance(entry, dict) or not isinstance(entry.get("path"), str) or not entry["path"]:
         raise RecipeError(f"{where}: expected a mapping with a path and, if it is not 1, a coefficient")
     if unknown := sorted(entry.keys() - {"path", "coefficient"}):
@@ -76,13 +77,13 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     try:
         value = yaml.load(path.read_text(encoding="utf-8"), _TextLoader)
     except OSError as error:
-        raise RecipeError(f"{path} cannot be read: {error.strerror}; name a YAML file") from None
+        raise RecipeError(f"{place(path)} cannot be read: {error.strerror}; name a YAML file") from None
     except RecursionError:
-        raise RecipeError(f"{path} is not YAML: nested too deeply") from None
+        raise RecipeError(f"{place(path)} is not YAML: nested too deeply") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+        raise RecipeError(f"{place(path)} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(value, dict):
-        raise RecipeError(f"{path}: expected a mapping with the keys of a recipe, like `method: ties`")
+        raise RecipeError(f"{place(path)}: expected a mapping with the keys of a recipe, like `method: ties`")
     return value
 
 

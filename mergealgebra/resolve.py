@@ -26,6 +26,7 @@ from mergealgebra.model_card import companions, model_card
 from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.safetensors_file import Entry
+from mergealgebra.text import place
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,12 @@ class Model:
 class Merge:
     """A merge with its inputs open and checked, ready to be written or only computed."""
 
-    def __init__(self, base: Checkpoint, base_root: str, manifests: Mapping[str, Manifest], plan: Plan) -> None:
-        self._base, self._base_root, self._manifests, self._plan = base, base_root, manifests, plan
+    def __init__(
+        self, inputs: Sequence[Checkpoint], base_root: str, manifests: Mapping[str, Manifest], plan: Plan
+    ) -> None:
+        """inputs: all that is read, the base first."""
+        self._inputs, self._base = inputs, inputs[0]
+        self._base_root, self._manifests, self._plan = base_root, manifests, plan
         self._tally = Tally([0] * len(manifests))
 
     @property
@@ -81,7 +86,11 @@ class Merge:
         return [(r.name, r.dtype, r.shape, r.nbytes) for r in self._base.records.values()]
 
     def write(self, out: Path, progress: Progress) -> MergeResult:
-        """Merge into a new folder. Raises OutputError, NonFinite and what reading raises; then nothing is written."""
+        """Merge into a new folder.
+
+        Raises OutputError, NonFinite, CheckpointError when an input changed, and what reading raises; then nothing
+        is written.
+        """
         made: list[Lock] = []
 
         def finish(roots: Mapping[str, str]) -> dict[str, bytes]:
@@ -105,6 +114,9 @@ class Merge:
         return run(self._plan, self._tally, progress)
 
     def _lock(self, roots: Mapping[str, str]) -> Lock:
+        """The lock, once everything has been read: of inputs that are still what they were when they were hashed."""
+        for checkpoint in self._inputs:
+            checkpoint.refuse_changed()
         tensors = {
             r.name: LockedTensor(dtype=r.dtype, shape=list(r.shape), root=roots[r.name])
             for r in self._base.records.values()
@@ -146,16 +158,17 @@ def open_merge(state: ORSet, base: Path, blobs: Mapping[str, Path], how: How) ->
     threads = thread_count(how.threads)
     with ExitStack() as opened:
         original = opened.enter_context(Checkpoint.open(base))
-        contributions = []
+        inputs, contributions = [original], []
         if manifests:
             check_base(original, state.genesis.base, threads)
         for id_, manifest in manifests.items():
             blob = opened.enter_context(open_blob(manifest, blobs.get(manifest.tensors), original, threads))
+            inputs.append(blob)
             coefficient = decimals.from_hex(manifest.coefficient)
             label = f"contribution {id_[:12]}"
             contributions.append(Contribution(label, manifest.form, coefficient, blob, frozenset(blob.records)))
         plan = make_plan(original, contributions, recipe, backend(how.backend), threads=threads, block=how.block)
-        yield Merge(original, state.genesis.base, manifests, plan)
+        yield Merge(inputs, state.genesis.base, manifests, plan)
 
 
 def resolve(state: ORSet, base: Path, blobs: Mapping[str, Path], out: Path, how: How = How()) -> MergeResult:
@@ -174,28 +187,29 @@ def merge_checkpoints(base: Path, models: Sequence[Model], recipe: Recipe, out: 
     with ExitStack() as opened:
         original = opened.enter_context(Checkpoint.open(base))
         threads = thread_count(how.threads)
-        base_root = original.root(threads)
+        inputs, base_root = [original], original.root(threads)
         found: dict[str, tuple[Manifest, Contribution]] = {}
         for model in models:
             checkpoint = opened.enter_context(Checkpoint.open(model.path))
+            inputs.append(checkpoint)
             manifest, contribution = _inspect(checkpoint, original, base_root, model, threads)
             if manifest.id in found:
                 raise RecipeError(
-                    f"{model.path} and {found[manifest.id][1].label} are the same contribution, which counts once; "
-                    "remove one of them, or give it a larger coefficient"
+                    f"{contribution.label} and {found[manifest.id][1].label} are the same contribution, which counts "
+                    "once; remove one of them, or give it a larger coefficient"
                 )
             found[manifest.id] = manifest, contribution
         ordered = dict(sorted(found.items()))
         contributions = [contribution for _, contribution in ordered.values()]
         plan = make_plan(original, contributions, recipe, backend(how.backend), threads=threads, block=how.block)
         manifests = {id_: manifest for id_, (manifest, _) in ordered.items()}
-        return Merge(original, base_root, manifests, plan).write(out, how.progress)
+        return Merge(inputs, base_root, manifests, plan).write(out, how.progress)
 
 
 def _inspect(
     checkpoint: Checkpoint, base: Checkpoint, base_root: str, model: Model, threads: int
 ) -> tuple[Manifest, Contribution]:
-    label = str(model.path)
+    label = place(model.path)
     coefficient = decimals.fp32(model.coefficient, f"{label}: coefficient")
     names = names_of("finetuned", checkpoint, base, Choice())
     roots = checkpoint.roots(threads)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -18,10 +18,9 @@ from mergealgebra.algebra import decimals
 from mergealgebra.contribution import Choice, check_base, make_manifest, names_of
 from mergealgebra.crdt.fields import check_text
 from mergealgebra.crdt.genesis import Genesis
-from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.crdt.manifest import FORMS, Manifest
 from mergealgebra.crdt.operations import NOTE_BYTES, Operation
 from mergealgebra.crdt.orset import ORSet
-from mergealgebra.encoding import LEAF_BYTES, TensorHasher
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.plan import Contribution, available_cores, make_plan, thread_count
 from mergealgebra.engine.run import quiet, run_check
@@ -38,14 +37,14 @@ from mergealgebra.errors import (
 from mergealgebra.lock import Verification, first_difference, verify_folder
 from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.resolve import How, MergeResult, open_merge, resolve
-from mergealgebra.store.local import base_path, check_genesis, write_local
-from mergealgebra.store.objects import Store
+from mergealgebra.store.blobs import write_blob
+from mergealgebra.store.local import LOCAL, base_path, check_genesis, write_local
+from mergealgebra.store.objects import GENESIS, Store
 from mergealgebra.sync.folder import SyncResult, sync
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.safetensors_file import canonical_header
+from mergealgebra.text import shown
 
 PathLike = str | os.PathLike[str]
-
 
 #: Digits of an id that name a contribution, if no other begins with them.
 _LEAST_PREFIX = 4
@@ -92,12 +91,11 @@ class Workspace:
         Raises BaseMismatch when it is not the peer's base, and as `init` and `sync` do.
         """
         source = Store.open(peer)
-        genesis = source.genesis
         _recipe_of(source)
         _refuse_existing(Path(path))
         with Checkpoint.open(base) as checkpoint:
-            check_base(checkpoint, genesis.base, available_cores())
-        workspace = cls._create(path, genesis, base)
+            check_base(checkpoint, source.genesis.base, available_cores())
+        workspace = cls._create(path, source.genesis, base)
         try:
             workspace.sync(peer)
         except SyncIncomplete as error:
@@ -114,10 +112,9 @@ class Workspace:
 
     @classmethod
     def _create(cls, path: PathLike, genesis: Genesis, base: PathLike) -> Workspace:
-        path = Path(path)
         store = Store.create(path, genesis)
         write_local(store, base)
-        return cls(path, store)
+        return cls(store.path, store)
 
     # What it holds
 
@@ -173,18 +170,23 @@ class Workspace:
         coefficient: a decimal. take, leave: patterns of tensor names [CT-8]. All of it is read and checked first:
         raises NamesError, ShapeError, DtypeError, NonFinite and the like, naming file, tensor and index.
         """
-        path = Path(checkpoint)
+        if form not in FORMS:
+            raise OperationError(f"{shown(form)} is not a form of contributions; choose {' or '.join(FORMS)} [CT-1]")
         number = decimals.fp32(coefficient, "coefficient")
         if note is not None:
             check_text(note, NOTE_BYTES, "the note", OperationError)
         state = self.state
-        with Checkpoint.open(self.base) as base, Checkpoint.open(path) as source:
+        with Checkpoint.open(self.base) as base, Checkpoint.open(checkpoint) as source:
             check_base(base, state.genesis.base, thread_count(threads))
             names = names_of(form, source, base, Choice.among({*base.records, *source.records}, take, leave))
-            contribution = Contribution(str(path), form, number, source, frozenset(names))
+            contribution = Contribution(str(source.path), form, number, source, frozenset(names))
             plan = make_plan(base, [contribution], self.recipe, backend_named("auto"), threads=threads)
             run_check(plan, progress)
-            manifest = self._write_blob(source, names, lambda roots: _manifest(state, form, source, roots, number))
+            with self.store.blob_writer() as blob:
+                roots = write_blob(source, names, blob.write)
+                base.refuse_changed()
+                manifest = make_manifest(form, state.genesis.base, source, roots, number)
+                blob.place(manifest.tensors)
         return ContributionId(manifest.id, self._publish(state.add(manifest, time=int(time.time()), note=note)))
 
     def retract(self, contribution: str, *, note: str | None = None) -> str:
@@ -192,10 +194,10 @@ class Workspace:
 
         Raises UnknownContribution.
         """
-        state = self.state
-        matching = [id_ for id_ in state.visible() if id_.startswith(contribution.lower())]
         if len(contribution) < _LEAST_PREFIX:
             raise UnknownContribution(f"{contribution!r} is too short; give {_LEAST_PREFIX} digits of the id, or more")
+        state = self.state
+        matching = [id_ for id_ in state.visible() if id_.startswith(contribution.lower())]
         if len(matching) != 1:
             found = f"{len(matching)} visible contributions begin" if matching else "no visible contribution begins"
             raise UnknownContribution(f"{found} with {contribution!r}; `status` lists them")
@@ -239,36 +241,10 @@ class Workspace:
                 raise OutputError(f"{out} is written and whole, only the attest to it is not: {error}") from error
         return result
 
-    def disagreements(self) -> frozenset[str]:
-        """The model roots attested for the current merge id, if there are several: a machine is broken [OS-12]."""
-        state = self.state
-        roots = state.attestations(state.merge_id)
-        return roots if len(roots) > 1 else frozenset()
-
     def _publish(self, delta: ORSet) -> str:
         """Let the one operation of a delta appear; returns its id."""
         (operation,) = delta.operations
         return self.store.write_operation(operation)
-
-    def _write_blob(
-        self, source: Checkpoint, names: Sequence[str], manifest_of: Callable[[Mapping[str, str]], Manifest]
-    ) -> Manifest:
-        """Copy the chosen tensors as one canonical file, hashed on the way [CT-6]."""
-        records = [source.records[name] for name in names]
-        roots: dict[str, str] = {}
-        with self.store.blob_writer() as blob:
-            blob.write(canonical_header((r.name, r.dtype, r.shape, r.nbytes) for r in records))
-            for record in records:
-                hasher = TensorHasher()
-                step = LEAF_BYTES // 8
-                for start in range(0, record.size, step):
-                    data = source.read(record.name, start, min(start + step, record.size)).view("u1").data
-                    hasher.update(data)
-                    blob.write(data)
-                roots[record.name] = hasher.root()
-            manifest = manifest_of(roots)
-            blob.place(manifest.tensors)
-        return manifest
 
 
 def verify(
@@ -305,10 +281,6 @@ def verify(
     return Verification(verification.model_root, verification.merge_id, problem)
 
 
-def _manifest(state: ORSet, form: str, source: Checkpoint, roots: Mapping[str, str], coefficient: float) -> Manifest:
-    return make_manifest(form, state.genesis.base, source, roots, coefficient)
-
-
 def _time_and_kind(operation: Operation) -> tuple[float, str, str]:
     return math.inf if operation.time is None else operation.time, operation.kind, operation.id
 
@@ -322,5 +294,6 @@ def _recipe_of(store: Store) -> Recipe:
 
 
 def _refuse_existing(path: Path) -> None:
-    if (path / "genesis").exists():
+    """A store without `local.json` is completed: its making was interrupted, or it is an exchange folder."""
+    if (path / GENESIS).exists() and (path / LOCAL).exists():
         raise WorkspaceError(f"{path} is a workspace already; choose another folder")

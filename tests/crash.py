@@ -4,8 +4,8 @@
         assert state_of(folder) in (state_before, state_after)
 
 `before` is a folder (or a path where none is yet) that `action` gets a fresh copy of, every time. The moments are
-the calls of `os.write`, `os.fsync`, `os.replace` and `os.mkdir`: right before each, right after it, and for a write
-also with half of it written.
+the calls of `os.write`, `os.fsync`, `os.replace`, `os.link` and `os.mkdir`: right before each, right after it,
+and for a write also with half of it written.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 from unittest import mock
 
-CALLS = ("write", "fsync", "replace", "mkdir")
+CALLS = ("write", "fsync", "replace", "link", "mkdir")
 
 Action = Callable[[Path], object]
 #: What stands in for an os call: (its number from 0, its name, the real call, its arguments).

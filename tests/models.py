@@ -1,6 +1,7 @@
 """Tiny real checkpoints: a base, its fine-tunes, and the folders in which models are handed on.
 
-Files are written by the `safetensors` package, so that what is read here was not written by our own writer.
+Files are written by the `safetensors` package, so that what is read here was not written by our own writer;
+only `write_canonical` writes them as we do.
 All values are small whole numbers or halves: every difference and sum of a few of them is exact in each dtype.
 """
 
@@ -14,6 +15,10 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 from safetensors.numpy import save_file
+
+from mergealgebra.tensors.dtypes import DTYPES as STORED
+from mergealgebra.tensors.dtypes import name_of
+from mergealgebra.tensors.safetensors_file import canonical_header, in_name_order
 
 Array = np.ndarray[Any, Any]
 Tensors = dict[str, Array]
@@ -60,6 +65,13 @@ def write_file(path: Path, tensors: Mapping[str, Array]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(dict(tensors), path, metadata={"format": "pt"})
     return path
+
+
+def write_canonical(path: Path, tensors: Mapping[str, Array]) -> None:
+    """The canonical file of these tensors [EN-17, EN-19]. Raises as `in_name_order` does; then nothing is written."""
+    entries = in_name_order((name, name_of(array), array.shape, array.nbytes) for name, array in tensors.items())
+    stored = [tensors[name].astype(STORED[dtype].numpy, copy=False).tobytes() for name, dtype, *_ in entries]
+    path.write_bytes(canonical_header(entries) + b"".join(stored))
 
 
 def write_folder(folder: Path, tensors: Mapping[str, Array]) -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import time
 from dataclasses import replace
 
 import ml_dtypes
@@ -19,6 +21,7 @@ from mergealgebra.errors import (
     BaseMismatch,
     BlobDamaged,
     BlobMissing,
+    CheckpointError,
     CoefficientError,
     DecimalError,
     DtypeError,
@@ -28,7 +31,6 @@ from mergealgebra.errors import (
     NonFinite,
     ShapeError,
 )
-from mergealgebra.tensors import safetensors_file
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.models import (
     FLOATS,
@@ -37,6 +39,7 @@ from tests.models import (
     fine_tune,
     task_vector,
     with_value,
+    write_canonical,
     write_file,
     write_folder,
     write_sharded,
@@ -114,6 +117,10 @@ class TestChoice:
         assert Choice(take=("a.*", "b.*")).of(names) == ["a.0", "a.1", "b.0"]
         assert Choice(take=("a.*",), leave=("*.1", "b.*")).of(names) == ["a.0"]
         assert Choice(take=("a.*",), leave=("*",)).of(names) == []
+
+    def test_tells_whether_a_name_is_in_it(self):
+        choice = Choice(take=("a.*",), leave=("*.1",))
+        assert ("a.0" in choice, "a.1" in choice, "b.0" in choice, 0 in Choice()) == (True, False, False, False)
 
     def test_keeps_the_order_given(self):
         assert Choice(take=("a*", "*b")).of(["bb", "ab", "a"]) == ["bb", "ab", "a"]
@@ -284,7 +291,7 @@ class TestManifest:
         folder = write_folder(tmp_path / "folder", fine_tune(0))
         sharded = write_sharded(tmp_path / "sharded", fine_tune(0), 3)
         canonical = tmp_path / "canonical.safetensors"
-        safetensors_file.write_file(canonical, fine_tune(0))
+        write_canonical(canonical, fine_tune(0))
         assert canonical.read_bytes() != renamed.read_bytes()
         for path in (renamed, folder, sharded, canonical):
             assert manifest_of(original, path).id == start.id
@@ -335,7 +342,7 @@ class TestManifest:
 def blob(original, tmp_path):
     """A contribution's manifest and its blob."""
     floats = {name: fine_tune(0)[name] for name in FLOATS}
-    safetensors_file.write_file(tmp_path / "blob.safetensors", floats)
+    write_canonical(tmp_path / "blob.safetensors", floats)
     source = write_file(tmp_path / "ft.safetensors", fine_tune(0))
     return manifest_of(original, source), tmp_path / "blob.safetensors"
 
@@ -346,7 +353,7 @@ def rewritten(change):
     def damage(path):
         with Checkpoint.open(path) as checkpoint:
             tensors = {name: checkpoint.read(name).reshape(r.shape) for name, r in checkpoint.records.items()}
-        safetensors_file.write_file(path, change(tensors))
+        write_canonical(path, change(tensors))
 
     return damage
 
@@ -370,14 +377,6 @@ def padded(path):
     path.write_bytes((length + 8).to_bytes(8, "little") + data[8 : 8 + length] + b" " * 8 + data[8 + length :])
 
 
-def as_a_folder(path):
-    """A model folder under the blob's name, with the right tensors."""
-    data = path.read_bytes()
-    path.unlink()
-    path.mkdir()
-    (path / "model.safetensors").write_bytes(data)
-
-
 DAMAGED = {
     "a flipped bit": (flip_last, "with root .*, expected 81 with root"),
     "cut": (lambda path: os.truncate(path, path.stat().st_size - 1), "blob.safetensors"),
@@ -390,7 +389,6 @@ DAMAGED = {
     "another shape": (rewritten(lambda t: t | {"spare": np.ones((3, 0), np.float32)}), "shape"),
     "another dtype": (rewritten(lambda t: t | {"spare": np.ones((0, 3), np.float16)}), "with root"),
     "no tensor": (rewritten(lambda t: {}), "it holds no tensor"),
-    "a folder": (as_a_folder, "folder"),
     "the same tensors without metadata": (written_by_the_package, "not the canonical one"),
     "another header of the same tensors": (padded, "not the canonical one"),
 }
@@ -422,6 +420,55 @@ class TestBlob:
             open_blob(manifest, path, original, threads=1)
         assert str(refused.value).startswith(f"contribution {manifest.id[:12]}: {path}")
 
+    @pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.EACCES])
+    @pytest.mark.parametrize("call", ["open", "preadv"])
+    def test_that_cannot_be_read_is_not_called_damaged(self, original, blob, monkeypatch, call, number):
+        """It may be good: nobody is told to delete it."""
+
+        def refuse(*_):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(os, call, refuse)
+        with pytest.raises(CheckpointError, match=f"blob.* cannot be read: {os.strerror(number)}") as refused:
+            open_blob(*blob, original, threads=1)
+        assert "delete" not in str(refused.value)
+
+    def test_is_not_blamed_for_a_base_that_cannot_be_read(self, original, blob):
+        """A blob with an integer tensor is held to the base's bytes."""
+        manifest, path = blob
+        rewritten(lambda t: t | {"positions": base()["positions"]})(path)
+        original.close()
+        with pytest.raises(CheckpointError, match="base is closed") as refused:
+            open_blob(manifest, path, original, threads=1)
+        assert "blob" not in str(refused.value)
+
+    def test_that_is_a_folder_is_named(self, original, blob):
+        manifest, path = blob
+        path.rename(path.with_name("model.safetensors"))
+        path.mkdir()
+        path.with_name("model.safetensors").rename(path / "model.safetensors")
+        with pytest.raises(CheckpointError, match=r"blob\.safetensors is a folder where a file was expected"):
+            open_blob(manifest, path, original, threads=1)
+
+    def test_of_many_tensors_is_opened_in_linear_time(self, tmp_path):
+        """Nothing is matched with a pattern: 3,000 names against 3,000 took seconds."""
+        path = tmp_path / "many.safetensors"
+        write_canonical(path, {f"layer.{number}.weight": np.ones(1, np.float32) for number in range(3000)})
+        with Checkpoint.open(path) as start:
+            manifest = manifest_of(start, path)
+            begun = time.process_time()
+            with open_blob(manifest, path, start, threads=1) as checkpoint:
+                assert len(checkpoint.records) == 3000
+            assert time.process_time() - begun < 2
+
+    def test_in_a_path_of_two_lines_is_named_on_one(self, original, blob, tmp_path):
+        manifest, path = blob
+        (tmp_path / "a\nb").mkdir()
+        path = path.rename(tmp_path / "a\nb" / "blob.safetensors")
+        flip_last(path)
+        with pytest.raises(BlobDamaged, match=r"^[^\n]*a\\nb/blob[^\n]*$"):
+            open_blob(manifest, path, original, threads=1)
+
     @pytest.mark.clause("SY-6", "CT-2")
     def test_that_does_not_fit_its_manifest_is_named(self, original, blob):
         """The manifest is well-formed, and wrong about its blob."""
@@ -434,7 +481,7 @@ class TestBlob:
     def test_of_either_form_is_held_to_the_base(self, original, blob, tmp_path):
         manifest, _ = blob
         strange = tmp_path / "strange.safetensors"
-        safetensors_file.write_file(strange, {"positions": np.ones(16, np.float32)})
+        write_canonical(strange, {"positions": np.ones(16, np.float32)})
         with Checkpoint.open(strange) as checkpoint:
             root = checkpoint.root()
         for form in ("finetuned", "task_vector"):
@@ -444,7 +491,7 @@ class TestBlob:
     @pytest.mark.clause("CT-5", "SY-6")
     def test_without_tensors_is_none(self, original, tmp_path):
         """Its manifest agrees with it, and it would count in every mean."""
-        safetensors_file.write_file(tmp_path / "empty.safetensors", {})
+        write_canonical(tmp_path / "empty.safetensors", {})
         for form in ("finetuned", "task_vector"):
             manifest = Manifest(original.root(), "3f800000", 0, form, model_root([]))
             with pytest.raises(BlobDamaged, match="it holds no tensor"):
@@ -453,8 +500,8 @@ class TestBlob:
     def test_names_with_marks_of_patterns_are_names(self, tmp_path):
         """A tensor named `a[b]*` is looked up as it stands."""
         tensors = {"a[b]*": np.float32([1]), "ab": np.float32([2])}
-        safetensors_file.write_file(tmp_path / "base.safetensors", tensors)
-        safetensors_file.write_file(tmp_path / "blob.safetensors", {"a[b]*": np.float32([3])})
+        write_canonical(tmp_path / "base.safetensors", tensors)
+        write_canonical(tmp_path / "blob.safetensors", {"a[b]*": np.float32([3])})
         with Checkpoint.open(tmp_path / "base.safetensors") as start:
             choice = Choice(take=("a[[]b]*",))
             manifest = manifest_of(start, tmp_path / "blob.safetensors", choice=choice)
@@ -491,7 +538,7 @@ class TestContribute:
         made = workspace.contribute(write_sharded(tmp_path / "ft", fine_tune(0), 3))
         manifest = workspace.visible()[made]
         blob = workspace.path / "blobs" / f"{manifest.tensors}.safetensors"
-        safetensors_file.write_file(tmp_path / "expected", {name: fine_tune(0)[name] for name in FLOATS})
+        write_canonical(tmp_path / "expected", {name: fine_tune(0)[name] for name in FLOATS})
         assert blob.read_bytes() == (tmp_path / "expected").read_bytes()
 
     @pytest.mark.clause("TV-2", "CT-7", "CT-1")

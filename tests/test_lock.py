@@ -347,6 +347,18 @@ class TestMalformed:
         with pytest.raises(LockError, match=f"{out / LOCK}"):
             Lock.read(out)
 
+    def test_in_a_path_of_two_lines_is_named_on_one(self, out, tmp_path):
+        folder = out.rename(tmp_path / "a\nb")
+        write_file(folder / "model.safetensors", base())
+        assert verify_folder(folder)[1].problem.isprintable()
+        for spoilt in ("{", "{}"):
+            (folder / LOCK).write_text(spoilt)
+            with pytest.raises(LockError, match=r"^[^\n]*a\\nb/merge[^\n]*$"):
+                Lock.read(folder)
+        (folder / LOCK).unlink()
+        with pytest.raises(LockError, match=r"^[^\n]*a\\nb/merge[^\n]*$"):
+            Lock.read(folder)
+
 
 #: What is changed in a merged model, and what is said about it.
 DIFFERENT = {

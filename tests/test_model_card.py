@@ -7,7 +7,7 @@ import yaml
 
 import mergealgebra as ma
 from mergealgebra.model_card import companions
-from mergealgebra.resolve import How
+from mergealgebra.resolve import How, Model, merge_checkpoints
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.engine.scenes import merged
 from tests.models import base, fine_tune, write_file, write_folder
@@ -76,10 +76,52 @@ def test_companions_are_files_of_a_folder_in_the_order_of_their_names(tmp_path):
     folder = write_folder(tmp_path / "base", base())
     for name in ("vocab.json", "special_tokens_map.json", "NOTICE.md", "x.safetensors", "README.md", "merge.lock"):
         (folder / name).write_text("")
-    (folder / "broken.json").symlink_to("nowhere")
+    (folder / "merges.txt").symlink_to("nowhere")
+    (folder / "tokenizer.model").mkdir()
     with Checkpoint.open(folder) as checkpoint:
         names = [path.name for path in companions(checkpoint)]
     expected = ["LICENSE", "NOTICE.md", "config.json", "special_tokens_map.json", "tokenizer.json", "vocab.json"]
     assert names == expected
     with Checkpoint.open(folder / "model.safetensors") as checkpoint:
         assert companions(checkpoint) == []
+
+
+#: By what becomes of them: the files of a base that its merged models get, and what else lies in such folders.
+FILES = {
+    True: (
+        *("config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json"),
+        *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json"),
+        *("vocab.txt", "merges.txt", "tokenizer.model", "spiece.model", "qwen.tiktoken", "chat_template.json"),
+        *("chat_template.jinja", "tool_use.jinja", "configuration_x.py", "modeling_x.py", "tokenization_x_fast.py"),
+        *("LICENSE", "License.txt", "LICENCE.md", "NOTICE", "USE_POLICY.md"),
+    ),
+    False: (
+        *("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "README.md", "merge.lock"),
+        *("trainer_state.json", "all_results.json", "adapter_config.json", "quantize_config.json", "params.json"),
+        *("requirements.txt", "setup.py", "train.py", "secrets.txt", ".modeling_x.py", ".gitattributes"),
+    ),
+}
+
+
+@pytest.mark.clause("LK-1")
+@pytest.mark.parametrize(
+    ("name", "copied"), [pytest.param(name, copied, id=name) for copied, names in FILES.items() for name in names]
+)
+def test_companions_are_the_files_that_the_clause_lists(tmp_path, name, copied):
+    folder = write_folder(tmp_path / "base", base())
+    (folder / name).touch()
+    with Checkpoint.open(folder) as checkpoint:
+        assert (folder / name in companions(checkpoint)) == copied
+
+
+@pytest.mark.clause("LK-1")
+def test_a_card_differs_in_one_line_when_the_base_is_a_single_file(tmp_path):
+    folder = write_folder(tmp_path / "base", base())
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    tuned = Model(write_file(tmp_path / "ft.safetensors", fine_tune(0)))
+    for name, start in {"one": folder, "two": folder / "model.safetensors"}.items():
+        merge_checkpoints(start, [tuned], ma.Ties(), tmp_path / name)
+    one, two = ((tmp_path / name / "README.md").read_text() for name in ("one", "two"))
+    assert one.replace("library_name: transformers\n", "") == two != one
+    locks = {(tmp_path / name / "merge.lock").read_bytes() for name in ("one", "two")}
+    assert len(locks) == 1

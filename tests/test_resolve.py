@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -120,6 +121,47 @@ class TestResolve:
         assert names_in(root) == before
 
 
+def rewrite(path: Path) -> None:
+    """Other values in the same file, as a trainer writes its next checkpoint."""
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    os.utime(path, ns=(1, 1))  # a clock may be too coarse to tell
+
+
+def at_last(path: Path) -> How:
+    """Rewrite a file when the last block has been read."""
+    return How("numpy", 1, progress=lambda what, done, of: rewrite(path) if (what, done) == ("merge", of) else None)
+
+
+class TestInputsThatChange:
+    """A merge id names what was hashed; nothing is written under it of anything else."""
+
+    @pytest.mark.clause("SY-6")
+    @pytest.mark.parametrize("which", ["base", "blob"])
+    def test_while_a_workspace_resolves(self, root, inputs, which):
+        _, start, blobs = inputs
+        file = start / "model.safetensors" if which == "base" else next(iter(blobs.values()))
+        with pytest.raises(CheckpointError, match=rf"{file} changed while it was read; run it again"):
+            resolve(*inputs, root / "out", at_last(file))
+        assert not (root / "out").exists()
+
+    @pytest.mark.parametrize("which", ["base/model.safetensors", "ft0.safetensors", "ft1.safetensors"])
+    def test_while_checkpoints_are_merged(self, root, which):
+        models = [Model(root / "ft0.safetensors"), Model(root / "ft1.safetensors")]
+        with pytest.raises(CheckpointError, match=f"{which} changed while it was read"):
+            merge_checkpoints(root / "base", models, TIES, root / "out", at_last(root / which))
+        assert not (root / "out").exists()
+
+    @pytest.mark.clause("LK-6")
+    def test_while_a_merge_is_computed_again(self, root, inputs):
+        file = next(iter(inputs[2].values()))
+        with (
+            open_merge(*inputs, How("numpy")) as merge,
+            pytest.raises(CheckpointError, match=f"{file} changed while it was read"),
+        ):
+            merge.compute(at_last(file).progress)
+
+
 class TestOneShot:
     @pytest.mark.clause("RC-8", "OS-11", "MG-10")
     def test_is_what_a_workspace_gives(self, root, inputs):
@@ -175,6 +217,15 @@ class TestOneShot:
                 models = [Model(root / "ft0.safetensors"), Model(root / "ft1.safetensors", text)]
                 merge_checkpoints(root / "base", models, TIES, root / "out")
         assert not (root / "out").exists()
+
+    def test_names_paths_on_one_line(self, root):
+        twice = write_file(root / "a\nb.safetensors", fine_tune(0))
+        for error, models in {
+            RecipeError: [Model(root / "ft0.safetensors"), Model(twice)],
+            DecimalError: [Model(twice, "one")],
+        }.items():
+            with pytest.raises(error, match=r"^[^\n]*a\\nb.safetensors[^\n]*$"):
+                merge_checkpoints(root / "base", models, TIES, root / "out")
 
     @pytest.mark.clause("CT-5")
     def test_of_integers_alone_is_an_error(self, root):

@@ -47,7 +47,7 @@ def with_values(x: Array, indices: np.ndarray[Any, Any], values: np.ndarray[Any,
 def refuse_flushed_subnormals(xp: Any, device: Any = None) -> None:
     """Raise SubnormalsFlushed if this thread, with this library, reads or writes subnormals as zero [MG-9]."""
     for dtype, smallest in ((xp.float32, 2.0**-149), (xp.float64, 2.0**-1074)):
-        # Long enough for torch to share the work among all of its threads.
+        # As long as a block, so that torch shares it among the threads that it shares a block among.
         least = xp.full((1 << 17,), smallest, dtype=dtype, device=device)
         if not bool(xp.all(least + least > least)) or not bool(xp.all((least * 2.0) * 0.5 == least)):
             raise SubnormalsFlushed(

@@ -8,6 +8,7 @@ import struct
 from fractions import Fraction
 
 from mergealgebra.errors import CoefficientError, DecimalError
+from mergealgebra.text import shown
 
 _DECIMAL = re.compile(r"(-?)(0|[1-9][0-9]{0,39})(?:\.([0-9]{1,60}))?", re.ASCII)
 
@@ -19,7 +20,7 @@ def canonical_decimal(text: object, what: str) -> str:
     """
     match = _DECIMAL.fullmatch(text) if isinstance(text, str) else None
     if match is None:
-        raise DecimalError(f"{what}: {_shown(text)} is not a decimal; {_advice(text)}")
+        raise DecimalError(f"{what}: {shown(text)} is not a decimal; {_advice(text)}")
     sign, whole, fraction = match[1], match[2], (match[3] or "").rstrip("0")
     digits = f"{whole}.{fraction}" if fraction else whole
     return digits if digits == "0" else sign + digits
@@ -83,11 +84,6 @@ def check_coefficient(value: float, what: str, *, negative: bool) -> float:
 def _floor_log2(value: Fraction) -> int:
     exponent = value.numerator.bit_length() - value.denominator.bit_length()
     return exponent if Fraction(2) ** exponent <= value else exponent - 1
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _advice(value: object) -> str:

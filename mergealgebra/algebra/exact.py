@@ -48,6 +48,11 @@ class Sums:
     uncertified: Indices = field(default_factory=_no_indices)
     integers: Integers = field(default_factory=lambda: np.empty((0, 0), object))
 
+    @property
+    def weighs(self) -> bool:
+        """Whether sums of coefficients are among the columns, which the certificate of v does not cover."""
+        return len(self.columns) > 2
+
     def combine(self, other: Sums) -> Sums:
         """Both sums in one: commutative, associative, exact [EX-4]."""
         xp = array_namespace(self.grid)
@@ -92,7 +97,8 @@ class Sums:
         """The exact sums at ascending indices that include all uncertified ones. Returns (columns, n) integers."""
         values = np.stack([to_numpy(column)[indices] for column in self.columns])
         integers = np.asarray(_to_integers(values / UNIT), object)
-        integers[:, np.searchsorted(indices, self.uncertified)] = self.integers if self.uncertified.size else 0
+        if self.uncertified.size:
+            integers[:, np.searchsorted(indices, self.uncertified)] = self.integers
         return integers
 
     def _corrected(self, certified: Array, exact: Callable[[Integers], np.ndarray[Any, Any]]) -> Array:
@@ -135,10 +141,10 @@ def grid_exponents(v: Array) -> Array:
 
 
 def split_by_sign(v: Array) -> tuple[Array, Array]:
-    """The positive and the negative part of v, in fp64. v: (n,) fp32."""
+    """The positive and the negative part of v, in fp64. v: (n,) fp32, its zeros +0."""
     xp = array_namespace(v)
     wide = xp.astype(v, xp.float64)
-    return xp.where(wide > 0, wide, 0.0), xp.where(wide < 0, wide, 0.0)
+    return xp.clip(wide, 0.0, None), xp.clip(wide, None, 0.0)
 
 
 def _failing(columns: tuple[Array, ...], grid: Array) -> Indices:

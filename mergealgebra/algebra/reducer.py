@@ -26,14 +26,21 @@ class Reducer(Protocol):
 
 
 def scale(tau: Array, coefficient: float) -> Array:
-    """v = RN32(c * tau) [TI-6, ME-1, TA-2]. tau: (n,) fp32; c an fp32 number. Returns (n,) fp32, perhaps not finite."""
-    return tau if coefficient == 1 else tau * coefficient
+    """v = RN32(c * tau) [TI-6, ME-1, TA-2]. tau: (n,) fp32; c an fp32 number.
+
+    Returns (n,) fp32, perhaps not finite, its zeros +0.
+    """
+    return tau if coefficient == 1 else tau * coefficient + 0.0
 
 
 def lift(reducer: Reducer, v: Array, coefficient: float, coefficients: Coefficients) -> Sums:
     """`reducer.lift`, prepared for sums of coefficients that fp64 cannot hold [EX-3]."""
-    sums = reducer.lift(v, coefficient)
-    return sums if coefficients.certified else sums.as_integers()
+    return prepare(reducer.lift(v, coefficient), coefficients)
+
+
+def prepare(sums: Sums, coefficients: Coefficients) -> Sums:
+    """The same sums, as integers if they hold sums of coefficients that fp64 cannot hold [EX-3]."""
+    return sums if coefficients.certified or not sums.weighs else sums.as_integers()
 
 
 def combine(sums: Iterable[Sums]) -> Sums:

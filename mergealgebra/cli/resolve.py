@@ -30,7 +30,7 @@ def command(workspace: str, out: Path, backend: str, threads: int | None, block:
     with progress_bar() as show:
         result = opened.resolve(out, backend=backend, threads=threads, block=block, progress=show)
     report_result(result, as_json)
-    if roots := sorted(opened.disagreements()):
+    if roots := sorted(opened.state.disagreements()):
         warn(f"replicas computed different models for this merge id, some machine is broken: {', '.join(roots)}")
 
 

@@ -10,7 +10,8 @@ from mergealgebra.cli.options import json_option
 from mergealgebra.cli.report import report, warn
 
 if TYPE_CHECKING:
-    from mergealgebra.workspace import Workspace
+    from mergealgebra.crdt.orset import ORSet
+    from mergealgebra.store.objects import Store
 
 
 @click.command()
@@ -20,9 +21,10 @@ def command(workspace: str, as_json: bool) -> None:
     """Show the visible contributions, what they merge to, and what is amiss."""
     from mergealgebra.workspace import Workspace
 
-    opened = Workspace.open(workspace)
-    state, genesis = opened.state, opened.store.genesis
-    visible = _visible(opened)
+    store = Workspace.open(workspace).store
+    state, genesis = store.state(), store.genesis
+    visible = _visible(state, store)
+    warnings = _warnings(state, visible)
     found = {
         "workspace": genesis.workspace_id,
         "name": genesis.name,
@@ -32,18 +34,18 @@ def command(workspace: str, as_json: bool) -> None:
         "merge_id": state.merge_id,
         "operations": len(state.operations),
         "visible": visible,
-        "warnings": _warnings(opened, visible),
+        "warnings": warnings,
     }
     report(found, as_json)
     if not as_json:
         for entry in visible:
             line = f"{entry['form']}  coefficient {entry['coefficient']}  {entry['elements']:,} elements"
             click.echo(f"  {entry['contribution']}  {line}")
-        for text in _warnings(opened, visible):
+        for text in warnings:
             warn(text)
 
 
-def _visible(workspace: Workspace) -> list[dict[str, object]]:
+def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
     from mergealgebra.algebra.decimals import from_hex
 
     return [
@@ -53,13 +55,13 @@ def _visible(workspace: Workspace) -> list[dict[str, object]]:
             "coefficient": f"{from_hex(manifest.coefficient):.9g}",
             "elements": manifest.elements,
             "tensors": manifest.tensors,
-            "here": workspace.store.has_blob(manifest.tensors),
+            "here": store.has_blob(manifest.tensors),
         }
-        for id_, manifest in workspace.visible().items()
+        for id_, manifest in state.visible().items()
     ]
 
 
-def _warnings(workspace: Workspace, visible: list[dict[str, object]]) -> list[str]:
+def _warnings(state: ORSet, visible: list[dict[str, object]]) -> list[str]:
     """What stops `resolve`, or may surprise [OS-12, OS-13]."""
     warnings = [f"contribution {e['contribution']}: its tensors are not here; sync" for e in visible if not e["here"]]
     first: dict[object, object] = {}
@@ -67,8 +69,7 @@ def _warnings(workspace: Workspace, visible: list[dict[str, object]]) -> list[st
         earlier = first.setdefault(entry["tensors"], entry["contribution"])
         if earlier != entry["contribution"]:
             warnings.append(f"contributions {earlier} and {entry['contribution']} hold the same tensors")
-    roots = sorted(workspace.disagreements())
-    if roots:
+    if roots := sorted(state.disagreements()):
         warnings.append(
             f"replicas computed different models for this merge id, some machine is broken: {', '.join(roots)}"
         )

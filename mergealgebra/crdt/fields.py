@@ -10,9 +10,9 @@ from collections.abc import Set
 from typing import Any, Final
 
 from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.text import shown
 
 _ID: Final = re.compile("[0-9a-f]{64}")
-_SHOWN: Final = 48
 
 Refusal = type[MergeAlgebraError]
 
@@ -64,9 +64,3 @@ def map_with_keys(
     if unknown := sorted(value.keys() - required - optional):
         raise refusal(f"{what} has the unknown key {shown(unknown[0])}")
     return value
-
-
-def shown(value: object) -> str:
-    """A value for a one-line message, cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

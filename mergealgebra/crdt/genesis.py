@@ -12,9 +12,10 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
-from mergealgebra.crdt.fields import check_id, check_text, id_from_bytes, map_with_keys, shown
+from mergealgebra.crdt.fields import check_id, check_text, id_from_bytes, map_with_keys
 from mergealgebra.encoding import decode, encode, hash_id
 from mergealgebra.errors import WorkspaceError
+from mergealgebra.text import shown
 
 SPEC: Final = 1
 #: Who may write: in an open workspace everyone who can reach it [OS-8].

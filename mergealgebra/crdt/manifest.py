@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from mergealgebra.crdt.fields import check_id, check_integer, id_from_bytes, map_with_keys, shown
+from mergealgebra.crdt.fields import check_id, check_integer, id_from_bytes, map_with_keys
 from mergealgebra.encoding import encode, hash_id
 from mergealgebra.errors import CoefficientError, OperationError
+from mergealgebra.text import shown
 
 FORMAT: Final = 1
 #: What the tensors of a contribution are: the fine-tune's own, or the difference itself [CT-1].

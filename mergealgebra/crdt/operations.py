@@ -11,10 +11,11 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-from mergealgebra.crdt.fields import check_id, check_integer, check_text, id_from_bytes, map_with_keys, shown
+from mergealgebra.crdt.fields import check_id, check_integer, check_text, id_from_bytes, map_with_keys
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.encoding import decode, encode, hash_id
 from mergealgebra.errors import OperationError, WrongWorkspace
+from mergealgebra.text import shown
 
 VERSION: Final = 1
 MAX_OPERATION_BYTES: Final = 1 << 20

@@ -83,6 +83,11 @@ class ORSet:
             payload.model_root for payload in payloads if isinstance(payload, Attest) and payload.merge_id == merge_id
         )
 
+    def disagreements(self) -> frozenset[str]:
+        """The model roots attested for the state's own merge id, if there are several: a machine is broken [OS-12]."""
+        roots = self.attestations(self.merge_id)
+        return roots if len(roots) > 1 else frozenset()
+
     # Mutators
 
     def add(

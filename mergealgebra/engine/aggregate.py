@@ -12,33 +12,43 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from array_api_compat import numpy as xp_numpy
 
 from mergealgebra.algebra import decimals
-from mergealgebra.algebra.arrays import Array
+from mergealgebra.algebra.arrays import Array, refuse_flushed_subnormals
 from mergealgebra.algebra.exact import Coefficients, Sums
+from mergealgebra.algebra.reducer import prepare
 from mergealgebra.encoding import encode
 from mergealgebra.engine.backends import backend
 from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.memory import as_contribution
-from mergealgebra.engine.plan import Block, make_plan
-from mergealgebra.engine.run import quiet, scale_block
-from mergealgebra.engine.task_vectors import read_block
-from mergealgebra.engine.thresholds import find_thresholds
+from mergealgebra.engine.plan import Block, Plan, make_plan
+from mergealgebra.engine.run import overflow_of_v, quiet, trim_and_scale
+from mergealgebra.engine.task_vectors import first_not_finite, read_block
+from mergealgebra.engine.thresholds import Trimming, find_thresholds
 from mergealgebra.errors import AggregateError, Overflow, ShapeError
 from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.task_vector import TaskVector, index_in
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """What an aggregate remembers of one contribution: its coefficient, and the checksum of its own aggregate."""
+
+    coefficient: float
+    checksum: str
 
 
 @dataclass(frozen=True, eq=False)
 class Aggregate:
     """What a set of contributions adds up to, exactly.
 
-    recipe: how they are reduced. coefficients: by contribution id. shapes, sums: by tensor name.
+    recipe: how they are reduced. contributions: by id. shapes, sums: by tensor name.
     checksum: over all of that; it is checked before every use.
     """
 
     recipe: Recipe
-    coefficients: Mapping[str, float]
+    contributions: Mapping[str, Lifted]
     shapes: Mapping[str, tuple[int, ...]]
     sums: Mapping[str, Sums]
     checksum: str
@@ -50,23 +60,21 @@ class Aggregate:
         task_vector: name -> float array, NumPy or torch. Raises NonFinite, DecimalError, CoefficientError.
         """
         contribution = as_contribution(id_, task_vector, coefficient)
-        source = contribution.source
-        plan = make_plan(source, [contribution], recipe, backend("numpy"), threads=1)
-        sums = {}
-        with Workers(1, plan.backend.check_worker) as workers:
+        records = contribution.source.records
+        whole = max((record.size for record in records.values()), default=0) or 1
+        plan = make_plan(contribution.source, [contribution], recipe, backend("numpy"), threads=1, block=whole)
+        with Workers(1, plan.backend.check_worker) as workers, np.errstate(all="ignore"):
             trimming = find_thresholds(plan, workers, quiet)
-            for name, record in source.records.items():
-                block = Block(name, 0, record.size)
-                _, taus = read_block(plan, block)
-                scaled, _ = scale_block(plan, trimming, block, taus)
-                sums[name] = recipe.reducer.lift(scaled[0][1], contribution.coefficient)
-        shapes = {name: tuple(record.shape) for name, record in source.records.items()}
-        return _made(recipe, {id_: contribution.coefficient}, shapes, sums)
+            sums = {name: _lift_tensor(plan, trimming, Block(name, 0, record.size)) for name, record in records.items()}
+        shapes = {name: tuple(record.shape) for name, record in records.items()}
+        number = contribution.coefficient
+        checksum = _checksum(recipe, {id_: Lifted(number, "")}, shapes, sums)
+        return _made(recipe, {id_: Lifted(number, checksum)}, shapes, sums)
 
     @property
     def ids(self) -> frozenset[str]:
         """The contributions in it."""
-        return frozenset(self.coefficients)
+        return frozenset(self.contributions)
 
     def combine(self, other: Aggregate) -> Aggregate:
         """Both in one: commutative and associative [EX-4].
@@ -76,34 +84,40 @@ class Aggregate:
         self._check_with(other)
         if shared := self.ids & other.ids:
             raise AggregateError(f"both aggregates count contribution {min(shared)}; each counts once")
-        coefficients = {**self.coefficients, **other.coefficients}
-        ours, theirs = self._prepared(coefficients), other._prepared(coefficients)
+        contributions = {**self.contributions, **other.contributions}
+        coefficients = _coefficients(contributions)
+        ours = {name: prepare(sums, coefficients) for name, sums in self.sums.items()}
+        theirs = {name: prepare(sums, coefficients) for name, sums in other.sums.items()}
         both = {name: ours[name].combine(theirs[name]) for name in ours.keys() & theirs.keys()}
-        return _made(self.recipe, coefficients, {**self.shapes, **other.shapes}, {**ours, **theirs, **both})
+        return _made(self.recipe, contributions, {**self.shapes, **other.shapes}, {**ours, **theirs, **both})
 
     def retract(self, other: Aggregate) -> Aggregate:
         """Without the contributions of `other`, as if they had never been here [EX-5].
 
-        Raises AggregateError when one of them is not here, and as `combine` does.
+        Raises AggregateError when one of them is not here, or was another one under that id, and as `combine` does.
         """
         self._check_with(other)
-        if unknown := other.ids - self.ids:
-            raise AggregateError(f"contribution {min(unknown)} is not in the aggregate, so it cannot be retracted")
-        coefficients = {id_: c for id_, c in self.coefficients.items() if id_ not in other.coefficients}
+        for id_, lifted in other.contributions.items():
+            if self.contributions.get(id_) != lifted:
+                raise AggregateError(
+                    f"contribution {id_} is not in the aggregate as it is here; it cannot be retracted"
+                )
+        contributions = {id_: lifted for id_, lifted in self.contributions.items() if id_ not in other.contributions}
         without = {name: self.sums[name].retract(sums) for name, sums in other.sums.items()}
-        return _made(self.recipe, coefficients, self.shapes, {**self.sums, **without})
+        return _made(self.recipe, contributions, self.shapes, {**self.sums, **without})
 
     def finalize(self) -> TaskVector:
         """The merged task vector tau_m, NumPy. Raises AggregateError when damaged or empty, Overflow."""
         self.check()
-        if not self.coefficients:
+        refuse_flushed_subnormals(xp_numpy)
+        if not self.contributions:
             raise AggregateError("the aggregate holds no contribution; combine it with one first")
-        coefficients = Coefficients(tuple(self.coefficients.values()))
+        coefficients = _coefficients(self.contributions)
         return TaskVector({name: self._finalized(name, coefficients) for name in self.sums})
 
     def check(self) -> None:
         """Raise AggregateError unless the checksum is that of the content [EX-6]."""
-        if self.checksum != _checksum(self.recipe, self.coefficients, self.shapes, self.sums):
+        if self.checksum != _checksum(self.recipe, self.contributions, self.shapes, self.sums):
             raise AggregateError("the aggregate is damaged: its checksum does not fit; build it again")
 
     def _finalized(self, name: str, coefficients: Coefficients) -> Array:
@@ -115,12 +129,6 @@ class Aggregate:
             raise Overflow(f"tensor {name!r} at index {index}: the merged task vector is beyond fp32")
         return tau_m.reshape(self.shapes[name])
 
-    def _prepared(self, coefficients: Mapping[str, float]) -> dict[str, Sums]:
-        """The sums, without certificate if sums of these coefficients have none [EX-3]."""
-        if Coefficients(tuple(coefficients.values())).certified:
-            return dict(self.sums)
-        return {name: sums.as_integers() for name, sums in self.sums.items()}
-
     def _check_with(self, other: Aggregate) -> None:
         self.check()
         other.check()
@@ -131,21 +139,40 @@ class Aggregate:
                 raise ShapeError(f"tensor {name!r} has shapes {self.shapes[name]} and {other.shapes[name]}")
 
 
+def _lift_tensor(plan: Plan, trimming: Trimming, block: Block) -> Sums:
+    ((place, v),), _ = trim_and_scale(plan, trimming, block, read_block(plan, block)[1])
+    if fault := first_not_finite([(place, v)]):
+        raise overflow_of_v(plan, block, *fault)
+    return plan.recipe.reducer.lift(v, plan.contributions[place].coefficient)
+
+
+def _coefficients(contributions: Mapping[str, Lifted]) -> Coefficients:
+    return Coefficients(tuple(lifted.coefficient for lifted in contributions.values()))
+
+
 def _made(
-    recipe: Recipe, coefficients: Mapping[str, float], shapes: Mapping[str, tuple[int, ...]], sums: Mapping[str, Sums]
+    recipe: Recipe,
+    contributions: Mapping[str, Lifted],
+    shapes: Mapping[str, tuple[int, ...]],
+    sums: Mapping[str, Sums],
 ) -> Aggregate:
-    coefficients = dict(sorted(coefficients.items()))
-    return Aggregate(recipe, coefficients, shapes, sums, _checksum(recipe, coefficients, shapes, sums))
+    contributions = dict(sorted(contributions.items()))
+    return Aggregate(recipe, contributions, shapes, sums, _checksum(recipe, contributions, shapes, sums))
 
 
 def _checksum(
-    recipe: Recipe, coefficients: Mapping[str, float], shapes: Mapping[str, tuple[int, ...]], sums: Mapping[str, Sums]
+    recipe: Recipe,
+    contributions: Mapping[str, Lifted],
+    shapes: Mapping[str, tuple[int, ...]],
+    sums: Mapping[str, Sums],
 ) -> str:
-    held = {id_: decimals.to_hex(c) for id_, c in coefficients.items()}
-    sizes = {name: list(shape) for name, shape in shapes.items()}
-    checksum = hashlib.sha256(encode([recipe.to_map(), held, sizes]))
+    checksum = hashlib.sha256()
+    checksum.update(encode(recipe.to_map()))
+    for id_, lifted in sorted(contributions.items()):
+        checksum.update(encode([id_, decimals.to_hex(lifted.coefficient), lifted.checksum]))
     for name in sorted(sums):
-        checksum.update(encode([name]))
+        checksum.update(encode([name, list(shapes[name])]))
+    for name in sorted(sums):
         for part in _parts(sums[name]):
             checksum.update(part)
     return checksum.hexdigest()

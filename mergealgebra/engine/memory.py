@@ -17,6 +17,7 @@ from mergealgebra.engine.run import Tally, run
 from mergealgebra.errors import BackendError, CoefficientError, NamesError, NothingVisible, RecipeError
 from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.dtypes import DTYPES, is_torch, like, name_of, to_host
+from mergealgebra.tensors.task_vector import in_name_order
 
 
 class Merged(dict[str, Array]):
@@ -100,7 +101,7 @@ class _Arrays:
         self._flat: dict[str, Host] = {}
         records: dict[str, Any] = {}
         self.devices = set()
-        for name in sorted(arrays, key=str.encode):
+        for name in in_name_order(arrays):
             array = arrays[name]
             dtype = name_of(array, f"{what}: tensor {name!r}")
             self._flat[name] = np.ascontiguousarray(to_host(array)).reshape(-1)

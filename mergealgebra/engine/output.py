@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
+import fcntl
 import glob
 import os
+import re
+import secrets
 import shutil
-import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import numpy as np
 
+from mergealgebra.disk import PIECE_BYTES, folder_descriptor, folder_made, fsync_folder, refused_as_output, write_all
 from mergealgebra.encoding import TensorHasher
 from mergealgebra.engine.run import Piece
-from mergealgebra.errors import CheckpointError, OutputError
+from mergealgebra.errors import OutputError
+from mergealgebra.tensors.files import opened
 from mergealgebra.tensors.safetensors_file import Entry, canonical_header, index_bytes, shard_names, shards
 
 #: Kept free beside the tensors, for the small files.
-_SPARE_BYTES = 1 << 22
-_NO_FOLDER_FSYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
+_SPARE_BYTES: Final = 1 << 22
+#: What the name of a temporary folder ends with.
+_TOKEN: Final = re.compile("[0-9a-f]{16}")
 
 
 def refuse_occupied(out: Path) -> None:
     """Raise OutputError if something stands at `out` that is not an empty folder: nothing is overwritten."""
-    with _reporting(out):
+    with refused_as_output(out):
         if out.is_symlink() or (out.exists() and not out.is_dir()) or (out.is_dir() and any(out.iterdir())):
             raise OutputError(f"{out} exists and is not an empty folder; remove it or choose another name")
         if out.resolve().is_mount():
@@ -46,22 +50,21 @@ def write_model(
     file name -> bytes, called when all tensors are written. Raises OutputError; then nothing stands at `out`.
     """
     refuse_occupied(out)
-    with _reporting(out):
+    with refused_as_output(out):
         out = out.resolve()  # "." has no name to rename to
-        if not out.parent.is_dir():
-            out.parent.mkdir(parents=True, exist_ok=True)
-        _check_space(out, entries)
-        with _temporary(out) as folder:
-            for source in copies:
-                _write(folder / source.name, [_content(source)])
-            roots: dict[str, str] = {}
-            _write_tensors(folder, shards(entries), hashed(entries, pieces, roots))
-            for name, data in finish(roots).items():
-                _write(folder / name, [data])
-            _sync_folder(folder)
-            folder.replace(out)
+        with folder_made(out.parent):
+            _check_space(out, entries)
+            with _temporary(out) as folder:
+                for source in copies:
+                    _write(folder / source.name, _content(source))
+                roots: dict[str, str] = {}
+                _write_tensors(folder, shards(entries), hashed(entries, pieces, roots))
+                for name, data in finish(roots).items():
+                    _write(folder / name, [data])
+                fsync_folder(folder)
+                folder.replace(out)
     try:
-        _sync_folder(out.parent)
+        fsync_folder(out.parent)
     except OSError as error:
         raise OutputError(f"{out} is written and whole, but not yet safe on the disk: {error.strerror}") from error
 
@@ -101,9 +104,7 @@ def _write(path: Path, parts: Iterable[bytes | memoryview]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         for part in parts:
-            rest = memoryview(part)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
+            write_all(descriptor, part)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -116,69 +117,45 @@ def _check_space(out: Path, entries: Iterable[Entry]) -> None:
         raise OutputError(f"{out} needs {needed:,} bytes and its disk has {free:,} free; make room, or write elsewhere")
 
 
-#: The temporary folders that this process is writing to.
-_WRITING: set[Path] = set()
-
-
-@contextlib.contextmanager
+@contextmanager
 def _temporary(out: Path) -> Iterator[Path]:
-    """A new folder beside `out`, gone at the end. Those that dead processes of this machine left go too."""
-    prefix = f".{out.name}.{socket.gethostname()}."
-    for old in out.parent.glob(f"{glob.escape(prefix)}*"):
-        if _is_abandoned(old, old.name.removeprefix(prefix)):
-            shutil.rmtree(old, ignore_errors=True)
-    folder = out.parent / f"{prefix}{os.getpid()}"
+    """A new folder beside `out`, locked while the body runs and gone at the end. Abandoned ones go too."""
+    _sweep(out)
+    folder = out.parent / f".{out.name}.{secrets.token_hex(8)}"
     folder.mkdir()
-    _WRITING.add(folder)
     try:
-        yield folder
+        with folder_descriptor(folder) as descriptor:
+            _lock(descriptor)
+            yield folder
     finally:
-        _WRITING.discard(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_abandoned(folder: Path, process: str) -> bool:
-    """Whether no living process writes to it. In containers, a new process often has the number of a dead one."""
-    if not process.isdecimal() or folder in _WRITING:
-        return False
-    try:
-        return int(process) == os.getpid() or not _alive(int(process))
-    except OverflowError:  # no process has such a number
-        return False
+def _sweep(out: Path) -> None:
+    """Remove the temporary folders that dead processes left beside `out`: those whose lock nobody holds."""
+    prefix = f".{out.name}."
+    for old in out.parent.glob(f"{glob.escape(prefix)}*"):
+        if _TOKEN.fullmatch(old.name.removeprefix(prefix)):
+            with suppress(OSError), folder_descriptor(old) as descriptor:
+                if _lock(descriptor):
+                    shutil.rmtree(old, ignore_errors=True)
 
 
-def _alive(process: int) -> bool:
+def _lock(descriptor: int) -> bool:
+    """Take the lock of a folder until its descriptor is closed; False on a file system without locks.
+
+    Raises BlockingIOError when somebody else holds it.
+    """
     try:
-        os.kill(process, 0)
-    except OSError as error:
-        return error.errno != errno.ESRCH
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return False
     return True
 
 
-def _content(source: Path) -> bytes:
-    try:
-        return source.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{source} cannot be read: {error.strerror}; check its permissions") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """Flush a folder, so that a rename in it survives a power cut; some network file systems cannot."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _NO_FOLDER_FSYNC:
-            raise
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _reporting(out: Path) -> Iterator[Any]:
-    """What the operating system refuses, as one clear error."""
-    try:
-        yield
-    except OSError as error:
-        place = error.filename or out
-        raise OutputError(f"{place} cannot be written: {error.strerror}; nothing was left at {out}") from error
+def _content(source: Path) -> Iterator[bytes]:
+    with opened(source) as file:
+        while piece := file.read(PIECE_BYTES):
+            yield piece

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from mergealgebra.algebra import decimals
@@ -36,7 +37,7 @@ class Source(Protocol):
     """Named tensors that can be read piece by piece: a checkpoint, or arrays in memory."""
 
     @property
-    def records(self) -> Mapping[str, Any]: ...
+    def records(self) -> Mapping[str, Record]: ...
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> Any:
         """Elements [start, stop) in C order, in the storage dtype."""
@@ -66,11 +67,6 @@ class Contribution:
     source: Source
     names: frozenset[str]
 
-    @property
-    def elements(self) -> int:
-        """The number of elements it holds."""
-        return sum(int(self.source.records[name].size) for name in self.names)
-
     def tau(self, block: Block, base: Array, load: Callable[[Any], Array]) -> Array:
         """The task vector of a block [TV-2, TV-5]. Returns (n,) fp32, perhaps not finite."""
         values = load(self.source.read(block.name, block.start, block.stop))
@@ -88,7 +84,7 @@ class Plan:
     threads: int
     block: int
 
-    @property
+    @cached_property
     def coefficients(self) -> Coefficients:
         """The coefficients of all contributions."""
         return Coefficients(tuple(contribution.coefficient for contribution in self.contributions))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 
 from mergealgebra.algebra import reducer
@@ -82,37 +82,31 @@ def _copy(plan: Plan, block: Block) -> Piece:
 
 def _merge(plan: Plan, trimming: Trimming, block: Block) -> Piece:
     base, taus = read_block(plan, block)
-    scaled, kept = scale_block(plan, trimming, block, taus, lambda n, vs: _finish(plan, block, base[:n], vs))
+    scaled, kept = trim_and_scale(plan, trimming, block, taus)
+    if fault := first_not_finite(scaled):
+        position, place = fault
+        _finish(plan, block, base[:position], [(i, v[:position]) for i, v in scaled])  # its errors come first [MG-6]
+        raise overflow_of_v(plan, block, position, place)
     merged, uncertified = _finish(plan, block, base, scaled)
     return Piece(block, plan.backend.unload(merged), kept, uncertified)
 
 
-def scale_block(
-    plan: Plan,
-    trimming: Trimming,
-    block: Block,
-    taus: Placed,
-    before: Callable[[int, Placed], object] = lambda n, vs: None,
-) -> tuple[Placed, dict[int, int]]:
-    """Trim and scale: v of each holder, and how many elements each kept, by place [TI-4 to TI-6].
-
-    Raises Overflow for the first v that is not finite, once `before` has looked for errors at the n coordinates
-    before it, which come first [MG-6].
-    """
+def trim_and_scale(plan: Plan, trimming: Trimming, block: Block, taus: Placed) -> tuple[Placed, dict[int, int]]:
+    """v of each holder, perhaps not finite, and how many elements each kept, by place [TI-4 to TI-6]."""
     if plan.recipe.trim:
         taus = [(place, trimming.trim(place, block, tau)) for place, tau in taus]
         kept = {place: int(array_namespace(tau).count_nonzero(tau)) for place, tau in taus}
     else:
         kept = {place: block.stop - block.start for place, _ in taus}
-    scaled = [(place, reducer.scale(tau, plan.contributions[place].coefficient)) for place, tau in taus]
-    if fault := first_not_finite(scaled):
-        position, place = fault
-        before(position, [(i, v[:position]) for i, v in scaled])
-        raise Overflow(
-            f"{plan.contributions[place].label}: {where(plan, block, position)}: coefficient times task vector "
-            "is beyond the largest fp32 number; use a smaller coefficient"
-        )
-    return scaled, kept
+    return [(place, reducer.scale(tau, plan.contributions[place].coefficient)) for place, tau in taus], kept
+
+
+def overflow_of_v(plan: Plan, block: Block, position: int, place: int) -> Overflow:
+    """The error of a v that is not finite [TI-6]."""
+    return Overflow(
+        f"{plan.contributions[place].label}: {where(plan, block, position)}: coefficient times task vector "
+        "is beyond the largest fp32 number; use a smaller coefficient"
+    )
 
 
 def _finish(plan: Plan, block: Block, base: Array, scaled: Placed) -> tuple[Array, int]:
@@ -131,4 +125,4 @@ def _finish(plan: Plan, block: Block, base: Array, scaled: Placed) -> tuple[Arra
             f"{where(plan, block, position)}: {what} is beyond the range of its dtype; "
             "use smaller coefficients or a smaller lambda"
         )
-    return merged, int(sums.uncertified.size)
+    return merged, int(sums.uncertified.size) if coefficients.certified else block.stop - block.start

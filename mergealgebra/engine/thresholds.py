@@ -33,7 +33,7 @@ class Trimming:
     def trim(self, place: int, block: Block, tau: Array) -> Array:
         """tau where it is kept, +0 elsewhere. (n,) fp32 both."""
         threshold = self.thresholds.get((place, block.name), _KEEP_ALL)
-        return rule.trim(tau, threshold, self.ties_before.get((place, block), 0))
+        return rule.trim(tau, threshold, 0 if threshold.ties is None else self.ties_before[place, block])
 
 
 _KEEP_ALL = Threshold()
@@ -70,6 +70,7 @@ class _Search:
         ranks = {place: rule.kept_count(self._trim.density, d) for place, d in self._sizes().items()}
         high = self._count("threshold, first pass", rule.HIGH_BINS, lambda place, tau: rule.high_counts(tau))
         found = {place: rule.locate(high[place], rank) for place, rank in ranks.items()}
+        del high
         low = self._count(
             "threshold, second pass", rule.LOW_BINS, lambda place, tau: rule.low_counts(tau, found[place][0])
         )

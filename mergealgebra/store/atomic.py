@@ -1,7 +1,7 @@
-"""How bytes reach the disk: a file appears whole or not at all, whenever the process dies [SY-2, SY-8].
+"""How bytes reach a store: a file appears whole or not at all, whenever the process dies [SY-2, SY-8].
 
-Every write, flush, rename and new folder of a store is one of the four calls made here: `os.write`, `os.fsync`,
-`os.replace`, `os.mkdir`. So a test can count them, and kill the process at each.
+Every write, flush, rename and new folder of a store is one of five calls, made here and in `disk`: `os.write`,
+`os.fsync`, `os.replace`, `os.link`, `os.mkdir`. So a test can count them, and kill the process at each.
 """
 
 from __future__ import annotations
@@ -15,24 +15,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from mergealgebra.disk import fsync_folder, make_folder, refused_as_output, write_all
 from mergealgebra.errors import OutputError
-from mergealgebra.tensors.files import place
+from mergealgebra.text import place
 
-#: No write hands the operating system more than this at once.
-PIECE_BYTES: Final = 1 << 20
 #: A temporary file that nobody has written to for so long was left by a process that died.
 STALE_SECONDS: Final = 24 * 60 * 60
 
 _SUFFIX: Final = ".part"
-_NO_FOLDER_FSYNC: Final = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
-_ADVICE: Final = {
-    errno.ENOSPC: "free some space and run it again",
-    errno.EDQUOT: "free some space and run it again",
-    errno.EROFS: "choose a folder that can be written to",
-    errno.EACCES: "get write permission for the folder, or choose another",
-    errno.EPERM: "get write permission for the folder, or choose another",
-    errno.ENOENT: "the folder went away while it was written to; run it again",
-}
+_NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
 def write_atomically(path: Path, data: bytes, *, tmp: Path) -> None:
@@ -45,6 +36,16 @@ def write_atomically(path: Path, data: bytes, *, tmp: Path) -> None:
         file.place(path)
 
 
+def create_atomically(path: Path, data: bytes, *, tmp: Path) -> None:
+    """Put a file in place as `write_atomically` does, unless one is there: of several writers, the first wins [SY-7].
+
+    Raises OutputError.
+    """
+    with staged(tmp) as file:
+        file.write(data)
+        file.place_first(path)
+
+
 class StagedFile:
     """A file that is being written under a temporary name; `place` gives it its own."""
 
@@ -55,18 +56,27 @@ class StagedFile:
 
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes. Raises OutputError when the disk is full, or the file has been placed."""
-        rest = memoryview(data).cast("B")
         with refused_as_output(self._path):
-            while len(rest):
-                rest = rest[os.write(self._open(), rest[:PIECE_BYTES]) :]
+            write_all(self._open(), data)
 
     def place(self, path: Path) -> None:
         """Flush the file to the disk, then let it appear as `path`, once. Raises OutputError."""
         with refused_as_output(path):
             os.fsync(self._open())
             self._close()
-            os.replace(self._path, path)  # noqa: PTH105 - one of the four calls
-            _fsync_folder(path.parent)
+            os.replace(self._path, path)  # noqa: PTH105 - one of the five calls
+            fsync_folder(path.parent)
+
+    def place_first(self, path: Path) -> None:
+        """Flush the file to the disk, then let it appear as `path`, unless a file is there: that one stays.
+
+        Raises OutputError.
+        """
+        with refused_as_output(path), suppress(FileExistsError):
+            os.fsync(self._open())
+            self._close()
+            _link_or_claim(self._path, path)
+            fsync_folder(path.parent)
 
     def discard(self) -> None:
         """Leave nothing behind but what was placed."""
@@ -85,6 +95,20 @@ class StagedFile:
             os.close(descriptor)
 
 
+def _link_or_claim(source: Path, path: Path) -> None:
+    """Give a file a second name that nothing has yet. Raises FileExistsError.
+
+    Where there are no links, the name is claimed by an empty file first, and a death right then leaves that.
+    """
+    try:
+        os.link(source, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        os.replace(source, path)  # noqa: PTH105 - one of the five calls
+
+
 @contextmanager
 def staged(tmp: Path) -> Iterator[StagedFile]:
     """A new file under `tmp`, removed at the end unless it was placed, also when the body raises [SY-2].
@@ -100,23 +124,6 @@ def staged(tmp: Path) -> Iterator[StagedFile]:
         file.discard()
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder, and those above it, unless it is there; another process may be doing the same.
-
-    Raises OutputError.
-    """
-    with refused_as_output(path):
-        if path.is_dir():
-            return
-        make_folder(path.parent)
-        try:
-            os.mkdir(path)  # noqa: PTH102 - one of the four calls
-        except FileExistsError:
-            if not path.is_dir():
-                raise
-        _fsync_folder(path.parent)
-
-
 def sweep(tmp: Path) -> None:
     """Remove the temporary files of processes that died more than a day ago; what cannot be removed stays."""
     with suppress(OSError):
@@ -124,25 +131,3 @@ def sweep(tmp: Path) -> None:
             with suppress(OSError):
                 if time.time() - path.lstat().st_mtime > STALE_SECONDS:
                     path.unlink()
-
-
-@contextmanager
-def refused_as_output(path: Path) -> Iterator[None]:
-    """What the operating system refuses leaves as an OutputError: one line with the path and what to do."""
-    try:
-        yield
-    except OSError as error:
-        advice = _ADVICE.get(error.errno or 0, "check the path and the disk")
-        raise OutputError(f"{place(path)} cannot be written: {error.strerror}; {advice}") from error
-
-
-def _fsync_folder(path: Path) -> None:
-    """Flush a folder, so that a rename in it survives a power cut; some network file systems cannot."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _NO_FOLDER_FSYNC:
-            raise
-    finally:
-        os.close(descriptor)

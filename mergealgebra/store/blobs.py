@@ -17,13 +17,36 @@ from mergealgebra.errors import (
     LayoutError,
     ShapeError,
 )
-from mergealgebra.tensors.files import opened, place
+from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.files import opened
 from mergealgebra.tensors.safetensors_file import TensorRecord, canonical_header, read_header
+from mergealgebra.text import place
 
 _ADVICE: Final = "delete it, and sync with a replica that has it"
 _NO_SOUND_HEADER: Final = (HeaderError, DuplicateName, DtypeError, ShapeError, LayoutError)
 
-Sink = Callable[[bytes], object]
+Sink = Callable[[bytes | memoryview], object]
+
+
+def write_blob(source: Checkpoint, names: Sequence[str], sink: Sink) -> dict[str, str]:
+    """Hand the chosen tensors to `sink` as one canonical file, each read once; returns their roots by name [CT-6].
+
+    names: in name order. Raises CheckpointError, also when the source changed on the way.
+    """
+    records = [source.records[name] for name in names]
+    sink(canonical_header((r.name, r.dtype, r.shape, r.nbytes) for r in records))
+    roots = {record.name: _copy_tensor(source, record, sink) for record in records}
+    source.refuse_changed()
+    return roots
+
+
+def _copy_tensor(source: Checkpoint, record: TensorRecord, sink: Sink) -> str:
+    hasher, step = TensorHasher(), LEAF_BYTES // 8  # no dtype has larger elements
+    for start in range(0, record.size, step):
+        data = source.read(record.name, start, min(start + step, record.size)).view("u1").data
+        hasher.update(data)
+        sink(data)
+    return hasher.root()
 
 
 def stream_blob(source: Path, root: str, sink: Sink) -> None:
@@ -46,7 +69,7 @@ def stream_blob(source: Path, root: str, sink: Sink) -> None:
         raise _damaged(source, f"its tensors have the root {found}, not {root}")
 
 
-def discard(_: bytes) -> None:
+def discard(_: bytes | memoryview) -> None:
     """The sink of those who only want to know whether a blob is good."""
 
 

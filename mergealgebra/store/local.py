@@ -10,7 +10,7 @@ from typing import Final
 from mergealgebra.errors import WorkspaceError
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.objects import GENESIS, TMP, Store
-from mergealgebra.tensors.files import place
+from mergealgebra.text import place
 
 LOCAL: Final = "local.json"
 
@@ -26,7 +26,8 @@ def base_path(store: Store) -> Path:
     """Where the base is on this machine. Raises WorkspaceError when nobody wrote it down, or nothing is there."""
     if not (store.path / LOCAL).exists():
         raise WorkspaceError(
-            f"{place(store.path)} is an exchange folder, and no workspace of yours: clone it, with --base, first"
+            f"{place(store.path)} is an exchange folder, and no workspace of yours: clone it, with --base, first; "
+            "or, if its init or clone was interrupted, run that again"
         )
     local, base = place(store.path / LOCAL), _read(store).get("base")
     if not isinstance(base, str) or not base or "\0" in base:

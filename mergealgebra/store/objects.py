@@ -19,6 +19,7 @@ from mergealgebra.crdt.fields import is_id
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.operations import MAX_OPERATION_BYTES, Operation
 from mergealgebra.crdt.orset import ORSet
+from mergealgebra.disk import make_folder
 from mergealgebra.encoding import MAX_BYTES, hash_id
 from mergealgebra.errors import (
     BlobDamaged,
@@ -28,9 +29,9 @@ from mergealgebra.errors import (
     WorkspaceError,
     WrongWorkspace,
 )
-from mergealgebra.store.atomic import StagedFile, make_folder, staged, sweep, write_atomically
+from mergealgebra.store.atomic import StagedFile, create_atomically, staged, sweep, write_atomically
 from mergealgebra.store.blobs import discard, stream_blob
-from mergealgebra.tensors.files import place
+from mergealgebra.text import place
 
 GENESIS: Final = "genesis"
 OPERATIONS: Final = "operations"
@@ -65,15 +66,15 @@ class Store:
     def create(cls, path: str | os.PathLike[str], genesis: Genesis) -> Store:
         """The store of this genesis at a path, made where there is none yet; the genesis is written last [SY-7].
 
-        Raises WrongWorkspace when a store of another genesis is there, WorkspaceError when anything else is, and
-        OutputError when nothing can be written.
+        When others make one there at the same moment, the first genesis stays. Raises WrongWorkspace when a store of
+        another genesis is there, WorkspaceError when anything else is, and OutputError when nothing can be written.
         """
         path = Path(path)
         if not _is_there(path / GENESIS):
             _check_unused(path)
             for name in _FOLDERS:
                 make_folder(path / name)
-            write_atomically(path / GENESIS, genesis.encode(), tmp=path / TMP)
+            create_atomically(path / GENESIS, genesis.encode(), tmp=path / TMP)
         store = cls.open(path)
         if store.genesis != genesis:
             raise WrongWorkspace(

@@ -6,7 +6,6 @@ Tensors are read into fresh memory and never mapped: a file that shrinks under a
 from __future__ import annotations
 
 import os
-import threading
 import weakref
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,17 +17,19 @@ import numpy as np
 
 from mergealgebra.encoding import LEAF_BYTES, TensorHasher, model_root
 from mergealgebra.errors import CheckpointError, NamesError, ShapeError
+from mergealgebra.tensors.descriptors import File
 from mergealgebra.tensors.dtypes import DTYPES
-from mergealgebra.tensors.files import as_path, place, shown
+from mergealgebra.tensors.files import as_path, reading
 from mergealgebra.tensors.folder import read_model
 from mergealgebra.tensors.safetensors_file import TensorRecord
+from mergealgebra.text import place, shown
 
 
 class Checkpoint:
     """The tensors of one model on disk, in name order; a context manager.
 
     path: as the user gave it. folder: the same, or None for a single file. records: where each tensor lies.
-    Threads may read at the same time. Each file is opened at its first read and once; `close`, leaving the
+    Threads may read at the same time. Files are opened as they are read, few at a time; `close`, leaving the
     context or losing the last reference closes them.
     """
 
@@ -36,9 +37,8 @@ class Checkpoint:
         self.path = path
         self.folder = path if path.is_dir() else None
         self.records: Mapping[str, TensorRecord] = MappingProxyType(dict(records))
-        self._opening = threading.Lock()
-        self._descriptors: dict[Path, int] = {}
-        self._finalizer = weakref.finalize(self, _close_all, self._descriptors)
+        self._files = {path: File(path) for path in {record.path for record in self.records.values()}}
+        self._finalizer = weakref.finalize(self, _close_all, self._files)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
@@ -51,8 +51,7 @@ class Checkpoint:
 
     def close(self) -> None:
         """Close the files; reading afterwards raises CheckpointError. Closing twice is no error."""
-        with self._opening:
-            self._finalizer()
+        self._finalizer()
 
     def __enter__(self) -> Self:
         return self
@@ -60,15 +59,11 @@ class Checkpoint:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def float_names(self) -> tuple[str, ...]:
-        """The names of the tensors of float dtypes, in name order [EN-12]."""
-        return tuple(name for name, record in self.records.items() if DTYPES[record.dtype].is_float)
-
     def read(self, name: str, start: int = 0, stop: int | None = None) -> np.ndarray[Any, Any]:
         """The elements [start, stop) of a tensor in C order: a new 1-D array in the storage dtype.
 
         Raises NamesError for an unknown name, ShapeError for a range that is not in the tensor, and
-        CheckpointError when the file cannot be read or has become shorter.
+        CheckpointError when the file cannot be read, or has changed since the first read.
         """
         record = self._record(name)
         stop = record.size if stop is None else stop
@@ -102,6 +97,12 @@ class Checkpoint:
         roots = self.roots(threads)
         return model_root((r.name, r.dtype, r.shape, roots[r.name]) for r in self.records.values())
 
+    def refuse_changed(self) -> None:
+        """Raise CheckpointError unless every file is still what it was at the first read: so was all that was read."""
+        for file in self._files.values():
+            with reading(file.path), file.descriptor():
+                pass
+
     def _record(self, name: str) -> TensorRecord:
         if name not in self.records:
             raise NamesError(f"{place(self.path)} has no tensor {shown(name)}")
@@ -109,27 +110,22 @@ class Checkpoint:
 
     def _fill(self, buffer: memoryview, record: TensorRecord, begin: int) -> None:
         """Read the bytes of a tensor from `begin` on, as many as the buffer holds."""
-        where = place(record.path, record.name)
         filled = 0
-        try:
-            descriptor = self._descriptor(record.path)
+        with reading(record.path, record.name), self._file(record.path).descriptor() as descriptor:
             while filled < len(buffer):
                 count = os.preadv(descriptor, [buffer[filled:]], record.offset + begin + filled)
                 if not count:
+                    where = place(record.path, record.name)
                     raise CheckpointError(f"{where}: the file became shorter after it was opened; get it again")
                 filled += count
-        except OSError as error:
-            raise CheckpointError(f"{where} cannot be read: {error.strerror}; check the file") from error
 
-    def _descriptor(self, path: Path) -> int:
-        with self._opening:
-            if not self._finalizer.alive:
-                raise CheckpointError(f"{place(self.path)} is closed: open it again")
-            if path not in self._descriptors:
-                self._descriptors[path] = os.open(path, os.O_RDONLY)
-            return self._descriptors[path]
+    def _file(self, path: Path) -> File:
+        file = self._files.get(path)
+        if file is None:
+            raise CheckpointError(f"{place(self.path)} is closed: open it again")
+        return file
 
 
-def _close_all(descriptors: dict[Path, int]) -> None:
-    while descriptors:
-        os.close(descriptors.popitem()[1])
+def _close_all(files: dict[Path, File]) -> None:
+    while files:
+        files.popitem()[1].close()

@@ -1,16 +1,16 @@
-"""Files as the user names them: opening one safely, and how an error speaks of it."""
+"""Files as the user names them: opening one safely."""
 
 from __future__ import annotations
 
 import os
-import reprlib
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 from mergealgebra.errors import CheckpointError
+from mergealgebra.text import place, shown
 
 
 def as_path(path: str | os.PathLike[str]) -> Path:
@@ -29,28 +29,18 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
     Raises CheckpointError for anything else, and for what the operating system refuses, while reading too.
     """
-    try:
+    with reading(path):
         if not stat.S_ISREG(path.stat().st_mode):  # before opening: a pipe would block
             kind = "a folder" if path.is_dir() else "a device or pipe"
             raise CheckpointError(f"{place(path)} is {kind} where a file was expected: name the file")
         with path.open("rb") as file:
             yield file
+
+
+@contextmanager
+def reading(path: Path, name: str | None = None) -> Iterator[None]:
+    """What the operating system refuses while the file, or the tensor in it, is read: a CheckpointError, its cause."""
+    try:
+        yield
     except OSError as error:
-        raise CheckpointError(f"{place(path)} cannot be read: {error.strerror}; check the path") from error
-
-
-def place(path: Path, name: str | None = None) -> str:
-    """How a message begins: the file, and the tensor if there is one."""
-    text = str(path)
-    file = text if text.isprintable() else ascii(text)
-    return file if name is None else f"{file}: tensor {shown(name)}"
-
-
-def shown(value: object) -> str:
-    """A value out of a file: short and on one line, whatever it holds."""
-    return _SHORT.repr(value)
-
-
-_SHORT: Final = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 200
-_SHORT.maxlist = _SHORT.maxtuple = 8
+        raise CheckpointError(f"{place(path, name)} cannot be read: {error.strerror}; check the path") from error

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from mergealgebra.errors import CheckpointError, DuplicateName
 from mergealgebra.tensors import strict_json
-from mergealgebra.tensors.files import opened, place, shown
+from mergealgebra.tensors.files import opened, reading
 from mergealgebra.tensors.safetensors_file import MAX_HEADER_BYTES, TensorRecord, read_header
+from mergealgebra.text import place, shown
 
 MODEL: Final = "model.safetensors"
 INDEX: Final = "model.safetensors.index.json"
@@ -47,10 +48,8 @@ def read_model(path: Path) -> dict[str, TensorRecord]:
 
 
 def _read_folder(folder: Path) -> dict[str, TensorRecord]:
-    try:
+    with reading(folder):
         names = set(os.listdir(folder))  # noqa: PTH208 - names, not paths
-    except OSError as error:
-        raise CheckpointError(f"{place(folder)} cannot be read: {error.strerror}; check the path") from error
     if MODEL in names:
         return read_header(folder / MODEL)
     if INDEX in names:
@@ -125,7 +124,9 @@ def _weight_map(index: Path) -> dict[str, str]:
         raise CheckpointError(
             f"{place(index)} has {shown(weight_map)} as its weight_map, expected an object: {_REWRITE}"
         )
-    _check_repeated(index, (parsed, *parsed.values()))
+    for known in (parsed, weight_map):
+        if known.repeated is not None:
+            raise DuplicateName(f"{place(index)} has the key {shown(known.repeated)} twice: {_REWRITE}")
     return {name: _file_name(index, name, file) for name, file in weight_map.items()}
 
 
@@ -141,12 +142,6 @@ def _parse_index(index: Path) -> strict_json.Object:
     if not isinstance(parsed, strict_json.Object):
         raise CheckpointError(f"{place(index)} is {shown(parsed)}, expected an object: {_REWRITE}")
     return parsed
-
-
-def _check_repeated(index: Path, values: Iterable[object]) -> None:
-    for value in values:
-        if isinstance(value, strict_json.Object) and value.repeated is not None:
-            raise DuplicateName(f"{place(index)} has the key {shown(value.repeated)} twice: {_REWRITE}")
 
 
 def _file_name(index: Path, name: str, file: object) -> str:

@@ -9,24 +9,16 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
-import numpy as np
-
-from mergealgebra.errors import (
-    DtypeError,
-    DuplicateName,
-    HeaderError,
-    LayoutError,
-    OutputError,
-    ShapeError,
-)
+from mergealgebra.errors import DtypeError, DuplicateName, HeaderError, LayoutError, ShapeError
 from mergealgebra.tensors import strict_json
-from mergealgebra.tensors.dtypes import DTYPES, Dtype, lookup, name_of
-from mergealgebra.tensors.files import as_path, opened, place, shown
+from mergealgebra.tensors.dtypes import DTYPES, Dtype, lookup
+from mergealgebra.tensors.files import as_path, opened
+from mergealgebra.text import Where, place, shown
 
 MAX_HEADER_BYTES: Final = 100_000_000
 MAX_HEADER_DEPTH: Final = 4
@@ -110,7 +102,7 @@ def _tensors(header: bytes, path: Path) -> dict[str, object]:
     if METADATA in parsed:
         _check_metadata(parsed.pop(METADATA), f"{place(path)}: {METADATA}")
     for name in parsed:
-        _check_name(name, place(path, name))
+        _check_name(Where(name, path))
     return parsed
 
 
@@ -127,17 +119,17 @@ def _check_metadata(metadata: object, where: str) -> None:
             raise HeaderError(f"{where} has a lone surrogate in or under {shown(key)}: {_AGAIN}")
 
 
-def _check_name(name: str, where: str) -> None:
+def _check_name(where: Where) -> None:
     """A name is Unicode text, and not the one that means the metadata [EN-10]."""
-    if name == METADATA:
+    if where.name == METADATA:
         raise HeaderError(f"{where} has the name that safetensors keeps for metadata: rename the tensor")
-    if _LONE_SURROGATE.search(name):
+    if _LONE_SURROGATE.search(where.name):
         raise HeaderError(f"{where} has a lone surrogate in its name: rename the tensor")
 
 
 def _record(name: str, entry: object, path: Path, start: int) -> TensorRecord:
     """One entry, judged by itself; its data lies `begin` bytes after `start` [EN-11, EN-12]."""
-    where = place(path, name)
+    where = Where(name, path)
     if not isinstance(entry, strict_json.Object):
         raise HeaderError(f"{where} is {shown(entry)}, expected an object with {', '.join(_KEYS)}: {_AGAIN}")
     if entry.repeated is not None:
@@ -155,13 +147,13 @@ def _record(name: str, entry: object, path: Path, start: int) -> TensorRecord:
     return TensorRecord(name, dtype.name, shape, path, start + begin, nbytes)
 
 
-def _dtype(dtype: object, where: str) -> Dtype:
+def _dtype(dtype: object, where: Where) -> Dtype:
     if not isinstance(dtype, str):
         raise DtypeError(f"{where} has the dtype {shown(dtype)}, expected a string: {_AGAIN}")
-    return lookup(dtype, where)
+    return DTYPES.get(dtype) or lookup(dtype, str(where))
 
 
-def _shape(shape: object, where: str) -> tuple[int, ...]:
+def _shape(shape: object, where: Where) -> tuple[int, ...]:
     if not isinstance(shape, list):
         raise ShapeError(f"{where} has the shape {shown(shape)}, expected an array of integers: {_AGAIN}")
     for size in shape:
@@ -170,14 +162,14 @@ def _shape(shape: object, where: str) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _offsets(offsets: object, where: str) -> tuple[int, int]:
+def _offsets(offsets: object, where: Where) -> tuple[int, int]:
     match offsets:
         case [int(begin), int(end)] if type(begin) is type(end) is int and 0 <= begin <= end:
             return begin, end
     raise LayoutError(f"{where} has data_offsets {shown(offsets)}, expected two integers 0 <= b <= e: {_AGAIN}")
 
 
-def _nbytes(dtype: Dtype, shape: tuple[int, ...], where: str) -> int:
+def _nbytes(dtype: Dtype, shape: tuple[int, ...], where: Where) -> int:
     """The bytes of a tensor, found without ever multiplying large numbers [EN-11]."""
     nbytes = dtype.itemsize
     for size in filter(None, shape):
@@ -191,7 +183,7 @@ def _check_layout(records: Iterable[TensorRecord], path: Path, start: int, data_
     """The tensors cover the data exactly, from its first byte to its last [EN-13]."""
     reached, last = start, None
     for record in sorted(records, key=lambda record: record.offset):
-        where = place(path, record.name)
+        where = Where(record.name, path)
         if not record.nbytes:
             if record.offset > start + data_bytes:
                 raise LayoutError(f"{where} is empty, and lies beyond the end of the file: {_AGAIN}")
@@ -203,9 +195,9 @@ def _check_layout(records: Iterable[TensorRecord], path: Path, start: int, data_
             )
         reached, last = record.offset + record.nbytes, where
     if reached != start + data_bytes:
-        where = last or place(path)
+        end = last or place(path)
         raise LayoutError(
-            f"{where}: tensors end at byte {reached - start} of the data, and the file at {data_bytes}: {_AGAIN}"
+            f"{end}: tensors end at byte {reached - start} of the data, and the file at {data_bytes}: {_AGAIN}"
         )
 
 
@@ -276,32 +268,11 @@ def in_name_order(entries: Iterable[Entry]) -> list[Entry]:
     """
     by_name: dict[str, Entry] = {}
     for name, dtype, shape, nbytes in entries:
-        where = f"tensor {shown(name)}"
+        where = Where(name)
         if name in by_name:
             raise DuplicateName(f"{where} is to be written twice: give each tensor a name of its own")
-        _check_name(name, where)
-        if nbytes != (expected := _nbytes(lookup(dtype, where), shape, where)):
+        _check_name(where)
+        if nbytes != (expected := _nbytes(_dtype(dtype, where), shape, where)):
             raise ShapeError(f"{where} has {nbytes} bytes, but {dtype} of shape {shown(shape)} takes {expected}")
         by_name[name] = name, dtype, shape, nbytes
     return [by_name[name] for name in sorted(by_name, key=str.encode)]
-
-
-def write_file(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray[Any, Any]]) -> None:
-    """Write arrays as one canonical file, replacing what is there [EN-17, EN-19].
-
-    Nothing is touched before all is known to be fit. Raises as `canonical_header` does, and OutputError for
-    what the operating system refuses.
-    """
-    path = as_path(path)
-    entries = in_name_order(
-        (name, name_of(array, f"tensor {shown(name)}"), array.shape, array.nbytes) for name, array in tensors.items()
-    )
-    header = canonical_header(entries)
-    try:
-        with path.open("wb") as file:
-            file.write(header)
-            for name, dtype, *_ in entries:
-                stored = tensors[name].astype(lookup(dtype, name).numpy, order="C", copy=False)
-                file.write(stored.reshape(-1).view(np.uint8).data)
-    except OSError as error:
-        raise OutputError(f"{place(path)} cannot be written: {error.strerror}; choose another path") from error

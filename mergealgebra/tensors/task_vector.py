@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from typing import Self
 
 import numpy as np
+from array_api_compat import numpy as xp_numpy
 
 from mergealgebra.algebra import decimals
 from mergealgebra.algebra.apply import apply, changed
-from mergealgebra.algebra.arrays import Array, array_namespace, first_true
+from mergealgebra.algebra.arrays import Array, array_namespace, first_true, refuse_flushed_subnormals
 from mergealgebra.algebra.difference import difference, stored
 from mergealgebra.errors import DtypeError, NamesError, NonFinite, ShapeError
 from mergealgebra.tensors.checkpoint import Checkpoint
@@ -58,7 +59,7 @@ class TaskVector(Mapping[str, Array]):
     """A task vector in memory: name -> fp32 array of the tensor's shape; a Mapping, so `merge` takes it."""
 
     def __init__(self, tensors: Mapping[str, Array]) -> None:
-        self._tensors = {name: tensors[name] for name in sorted(tensors, key=str.encode)}
+        self._tensors = {name: tensors[name] for name in in_name_order(tensors)}
 
     @classmethod
     def between(cls, base: Tensors, finetuned: Tensors) -> Self:
@@ -67,6 +68,7 @@ class TaskVector(Mapping[str, Array]):
         Names and shapes of both must agree. The arrays are of the fine-tune's kind, NumPy or torch; of a path, NumPy.
         Raises NamesError, ShapeError, DtypeError or NonFinite, naming tensor and index.
         """
+        refuse_flushed_subnormals(xp_numpy)
         old, new = _hosts(base), _hosts(finetuned)
         if different := sorted(old.keys() ^ new.keys()):
             where = "the base" if different[0] in old else "the fine-tune"
@@ -80,6 +82,7 @@ class TaskVector(Mapping[str, Array]):
 
         lambda_: a decimal string. Raises NamesError, ShapeError, DecimalError or NonFinite.
         """
+        refuse_flushed_subnormals(xp_numpy)
         lambda32 = decimals.fp32(lambda_, "lambda")
         arrays = base if isinstance(base, Mapping) else _hosts(base)
         if unknown := self.keys() - arrays.keys():
@@ -90,10 +93,17 @@ class TaskVector(Mapping[str, Array]):
         host = to_host(base)
         if name not in self:
             return like(host.copy(), base)
-        tau = to_host(self[name])
-        check_shapes(f"tensor {name!r}", tau.shape, host.shape)
+        vector = to_host(self[name])
+        check_shapes(f"tensor {name!r}", vector.shape, host.shape)
+        for array, whose in ((host, "the base"), (vector, "the task vector")):
+            if not DTYPES[name_of(array)].is_float:
+                raise DtypeError(
+                    f"tensor {name!r} of {whose} is {name_of(array)}; only float tensors have a task vector"
+                )
         with np.errstate(all="ignore"):
-            merged, bad = add(host.reshape(-1), read_stored(tau.reshape(-1)), lambda32)
+            tau = read_stored(vector.reshape(-1))
+            _refuse(name, host.shape, ~np.isfinite(tau), "the task vector is not finite; repair it")
+            merged, bad = add(host.reshape(-1), tau, lambda32)
         _refuse(name, host.shape, bad, "the result is not finite; use a smaller lambda")
         return like(merged.reshape(host.shape), base)
 
@@ -110,6 +120,14 @@ class TaskVector(Mapping[str, Array]):
         return f"TaskVector({len(self)} tensors, {sum(int(np.prod(t.shape)) for t in self.values())} elements)"
 
 
+def in_name_order(tensors: Mapping[str, Array]) -> list[str]:
+    """The names in canonical order. Raises NamesError when one is no text that UTF-8 can write."""
+    for name in tensors:
+        if not isinstance(name, str) or any("\ud800" <= character <= "\udfff" for character in name):
+            raise NamesError(f"tensor {name!r}: a name must be text that UTF-8 can write")
+    return sorted(tensors, key=str.encode)
+
+
 def check_shapes(what: str, shape: tuple[int, ...], base: tuple[int, ...]) -> None:
     """Raise ShapeError unless both shapes agree [TV-1]."""
     if shape != base:
@@ -122,7 +140,7 @@ def check_shapes(what: str, shape: tuple[int, ...], base: tuple[int, ...]) -> No
 def _hosts(tensors: Tensors) -> dict[str, Array]:
     """The tensors as NumPy arrays in name order."""
     if isinstance(tensors, Mapping):
-        return {name: to_host(tensors[name]) for name in sorted(tensors, key=str.encode)}
+        return {name: to_host(tensors[name]) for name in in_name_order(tensors)}
     with Checkpoint.open(tensors) as checkpoint:
         return {name: checkpoint.read(name).reshape(r.shape) for name, r in checkpoint.records.items()}
 

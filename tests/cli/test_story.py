@@ -333,6 +333,7 @@ def test_a_machine_that_computes_another_model_is_found_out(scene):
 
 @pytest.mark.clause("CL-1")
 def test_lines_for_people_name_what_happened(scene):
+    made = call(scene, "-C", "other", "log", "--json").printed()["operations"][0]["contribution"]
     for line, first in {
         "-C new init --base base": "workspace",
         "-C new contribute ft0.safetensors": "contribution",
@@ -343,15 +344,15 @@ def test_lines_for_people_name_what_happened(scene):
         "-C new resolve out": "merge id",
         "verify out": "ok",
         "merge merge.yaml out2": "merge id",
-        "-C new retract d": "retracted",
+        f"-C new retract {made[:4]}": "retracted",
     }.items():
         lines = call(scene, *line.split()).lines()
         assert lines[0].startswith(f"{first} "), line
     log = call(scene, "-C", "new", "log").lines()
     assert [kind for line in log for kind in ("add", "remove", "attest") if f" {kind} " in line] == [
-        "attest",
         "add",
         "remove",
+        "attest",
     ]
 
 
@@ -406,5 +407,9 @@ def test_progress_is_drawn_on_a_terminal_only(scene, monkeypatch):
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     with redirect_stderr(terminal), progress_bar() as show:
         for done in range(4):
-            show("merge", done, 3)
-    assert "merge" in terminal.getvalue()
+            show("thresholds", done, 3)
+            show("merge", done, 6)
+    last = terminal.getvalue().split("thresholds")[-1]
+    assert "100%" in last
+    assert "merge" in last
+    assert " 50%" in last

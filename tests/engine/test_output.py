@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -55,6 +56,12 @@ def assert_equal(ours, theirs):
         assert array.tobytes() == theirs[name].tobytes(), name
 
 
+def merged_again(root):
+    """Merge what `merged` wrote below `root`, and leave it untouched."""
+    models = [Model(root / f"ft{number}.safetensors") for number in range(3)]
+    return merge_checkpoints(root / "base", models, TIES, root / "out", WAYS["one thread"])
+
+
 @pytest.mark.clause("LK-1")
 class TestFolder:
     def test_holds_model_lock_card_and_the_files_of_the_base(self, tmp_path):
@@ -71,11 +78,12 @@ class TestFolder:
 
     COMPANIONS = (
         *("config.json", "generation_config.json", "tokenizer.model", "merges.txt", "chat_template.jinja"),
-        *("modeling_x.py", "vocab.tiktoken", "LICENSE.md", "NOTICE", "Licence-2"),
+        *("modeling_x.py", "vocab.tiktoken", "LICENSE.md", "NOTICE", "Licence-2", "USE_POLICY.md"),
     )
     NO_COMPANIONS = (
         *("pytorch_model.bin", "other.safetensors", "pytorch_model.bin.index.json", ".hidden.json", "weights.pt"),
-        *("merge.lock", "README.md", "optimizer.ckpt", "notes.md"),
+        *("merge.lock", "README.md", "optimizer.ckpt", "notes.md", ".modeling_x.py", "tokenizer.json.bak"),
+        *("setup.py", "notes.txt", "eval_results.json", "trainer_state.json"),
     )
 
     def test_copies_what_describes_a_model_and_no_other_weights(self, tmp_path):
@@ -205,7 +213,7 @@ class TestFailure:
             merged(tmp_path)
         assert names_in(tmp_path) == INPUTS
         if expected is OutputError:
-            assert f"No space left on device; nothing was left at {tmp_path / 'out'}" in str(raised.value)
+            assert f"{tmp_path / 'out'} cannot be written: No space left on device; free some" in str(raised.value)
 
     def test_in_the_numbers(self, tmp_path):
         """The result at the last element of the last tensor overflows; everything before it has been written."""
@@ -223,20 +231,20 @@ class TestFailure:
             real(folder, cut, data)
 
         monkeypatch.setattr(output, "_write_tensors", shorten)
-        with pytest.raises(CheckpointError, match=r"ft1.safetensors.*became shorter"):
+        with pytest.raises(CheckpointError, match=r"ft1.safetensors changed while it was read"):
             merged(tmp_path, recipe=ma.Mean())
         assert names_in(tmp_path) == INPUTS
 
     def test_of_a_file_of_the_base_that_cannot_be_copied(self, tmp_path, monkeypatch):
         """It is told before the long work begins, and by its name."""
-        real = Path.read_bytes
+        real = Path.open
 
-        def read(path):
-            if path.name == "tokenizer.json":
+        def open_(path, *arguments, **named):
+            if path.name == "tokenizer.json" and arguments == ("rb",):
                 raise PermissionError(errno.EACCES, "Permission denied", str(path))
-            return real(path)
+            return real(path, *arguments, **named)
 
-        monkeypatch.setattr(Path, "read_bytes", read)
+        monkeypatch.setattr(Path, "open", open_)
         monkeypatch.setattr(output, "_write_tensors", lambda *_: pytest.fail("the tensors were written first"))
         with pytest.raises(CheckpointError, match=r"base/tokenizer.json cannot be read: Permission denied; check"):
             merged(tmp_path)
@@ -244,8 +252,31 @@ class TestFailure:
 
     def test_above_the_output(self, tmp_path):
         (tmp_path / "file").write_bytes(b"")
-        with pytest.raises(OutputError, match=r"file cannot be written: File exists; nothing was left"):
+        with pytest.raises(OutputError, match=r"file cannot be written: File exists; check the path"):
             merged(tmp_path, out="file/out")
+
+    @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+    def test_leaves_no_folder_above_the_output_that_was_not_there(self, tmp_path, monkeypatch, error):
+        def fail(folder, cut, data):
+            raise error
+
+        monkeypatch.setattr(output, "_write_tensors", fail)
+        (tmp_path / "theirs").mkdir()
+        for out in ("a/b/out", "theirs/b/out"):
+            with pytest.raises((OutputError, KeyboardInterrupt)):
+                merged(tmp_path, out=out)
+        assert names_in(tmp_path) == {*INPUTS, "theirs"}
+        assert names_in(tmp_path / "theirs") == set()
+
+    def test_leaves_folders_above_the_output_that_others_use_by_now(self, tmp_path, monkeypatch):
+        def fail(folder, cut, data):
+            (tmp_path / "a" / "theirs").write_bytes(b"")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(output, "_write_tensors", fail)
+        with pytest.raises(OutputError):
+            merged(tmp_path, out="a/b/out")
+        assert names_in(tmp_path / "a") == {"theirs"}
 
     def test_leaves_no_thread(self, tmp_path):
         before = threading.active_count()
@@ -256,8 +287,15 @@ class TestFailure:
 
     def test_of_the_disk_leaves_no_thread_either(self, tmp_path, monkeypatch):
         """Even while the error, and with it all that it came through, is held."""
-        before = threading.active_count()
-        monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(errno.EIO, "I/O error")))
+        real, calls, before = os.write, [], threading.active_count()
+
+        def write(*arguments):
+            calls.append(arguments)
+            if len(calls) == 8:  # after the copies, the header, and a few blocks
+                raise OSError(errno.EIO, "I/O error")
+            return real(*arguments)
+
+        monkeypatch.setattr(os, "write", write)
         with pytest.raises(OutputError) as held:
             merged(tmp_path, how=WAYS["blocks of seven"])
         assert threading.active_count() == before
@@ -265,14 +303,14 @@ class TestFailure:
 
     def test_to_flush_the_finished_folder_is_told_as_it_is(self, tmp_path, monkeypatch):
         """The model is whole, and its name may yet be lost in a power cut."""
-        real = output._sync_folder
+        real = output.fsync_folder
 
         def sync(folder):
             if folder == tmp_path:
                 raise OSError(errno.EIO, "Input/output error")
             real(folder)
 
-        monkeypatch.setattr(output, "_sync_folder", sync)
+        monkeypatch.setattr(output, "fsync_folder", sync)
         with pytest.raises(OutputError, match="out is written and whole, but not yet safe on the disk"):
             merged(tmp_path)
         assert ma.verify(tmp_path / "out").ok
@@ -300,6 +338,25 @@ output._write = lambda path, parts: os.kill(os.getpid(), signal.SIGKILL)
 merged(Path(sys.argv[1]))
 """
 
+_HELD_HALFWAY = """
+import os, socket, sys
+from pathlib import Path
+from mergealgebra.engine import output
+from tests.engine.scenes import merged
+os.getpid = lambda: int(sys.argv[2])
+socket.gethostname = lambda: sys.argv[3]
+real = output._write_tensors
+def held(folder, cut, data):
+    print("writing", flush=True)
+    sys.stdin.read()
+    real(folder, cut, data)
+output._write_tensors = held
+try:
+    merged(Path(sys.argv[1]))
+except output.OutputError:
+    sys.exit(3)
+"""
+
 
 @pytest.mark.clause("LK-1")
 class TestKilled:
@@ -313,40 +370,61 @@ class TestKilled:
         assert names_in(tmp_path) == {*INPUTS, "out"}
         assert ma.verify(tmp_path / "out").ok
 
-    def test_folder_of_a_process_with_our_number_is_swept(self, tmp_path):
-        """In a container that is started again, every process has the number of a dead one."""
-        left = tmp_path / f".out.{socket.gethostname()}.{os.getpid()}"
+    def test_folder_that_nobody_holds_is_swept(self, tmp_path):
+        left = tmp_path / ".out.0123456789abcdef"
         left.mkdir()
         (left / "model.safetensors").write_bytes(b"half")
         merged(tmp_path)
         assert names_in(tmp_path) == {*INPUTS, "out"}
 
-    def test_folders_of_the_living_and_of_others_stay(self, tmp_path):
-        host, parent = socket.gethostname(), os.getppid()
-        others = {
-            *(f".out.{host}.{parent}", f".out.{host}x.1", ".out.elsewhere.4194304", f".other.{host}.4194304"),
-            *(f".out.{host}.", f".out.{host}.x", f".out.{host}.{10**30}"),
-        }
+    def test_folder_of_a_living_process_stays_although_all_its_names_are_ours(self, tmp_path):
+        """Two containers on one disk may have one host name, and give their processes the same numbers."""
+        command = [sys.executable, "-c", _HELD_HALFWAY, tmp_path, str(os.getpid()), socket.gethostname()]
+        root = Path(__file__).parent.parent.parent
+        with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as living:
+            assert living.stdout.readline() == b"writing\n"
+            written = {path for path in tmp_path.rglob("*") if path.parent.name.startswith(".out.")}
+            assert written
+            merged_again(tmp_path)
+            assert all(path.exists() for path in written)
+            living.communicate(timeout=60)
+            assert living.returncode == 3  # there is a model in its place now
+        assert names_in(tmp_path) == {*INPUTS, "out"}
+        assert ma.verify(tmp_path / "out").ok
+
+    def test_folders_that_are_not_of_this_merge_stay(self, tmp_path):
+        token = "0123456789abcdef"
+        others = {".out.", ".out.x", f".out.{token}0", f".out.{token[1:]}", f".out.x.{token}", f".other.{token}"}
         for name in others:
             (tmp_path / name).mkdir()
         merged(tmp_path)
         assert names_in(tmp_path) == {*INPUTS, *others, "out"}
 
+    def test_folders_stay_where_there_are_no_locks(self, tmp_path, monkeypatch):
+        """Nobody can tell there whether they are abandoned."""
+
+        def flock(descriptor, operation):
+            raise OSError(errno.ENOLCK, "No locks available")
+
+        monkeypatch.setattr(fcntl, "flock", flock)
+        (tmp_path / ".out.0123456789abcdef").mkdir()
+        merged(tmp_path)
+        assert names_in(tmp_path) == {*INPUTS, ".out.0123456789abcdef", "out"}
+
     def test_nothing_when_two_threads_merge_to_one_place(self, tmp_path, monkeypatch):
-        """One of the two is refused; what the other one is writing is never swept."""
+        """What the one is writing the other does not sweep; the first to end stays, the other is refused."""
         merged(tmp_path, out="first")
-        real, refused = output._write_tensors, []
+        real = output._write_tensors
 
         def write(folder, cut, data):
             monkeypatch.setattr(output, "_write_tensors", real)
-            with pytest.raises(OutputError) as raised:
-                merged(tmp_path)
-            refused.append(raised.value)
+            merged_again(tmp_path)
             real(folder, cut, data)
 
         monkeypatch.setattr(output, "_write_tensors", write)
-        merged(tmp_path)
-        assert "File exists" in str(refused[0])
+        with pytest.raises(OutputError, match=r"out cannot be written: Directory not empty"):
+            merged(tmp_path)
+        assert names_in(tmp_path) == {*INPUTS, "first", "out"}
         assert ma.verify(tmp_path / "out").ok
 
 

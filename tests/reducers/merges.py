@@ -72,7 +72,7 @@ def cases(draw: st.DrawFn, recipe: st.SearchStrategy[Recipe] | None = None) -> C
     vectors = []
     for _ in range(draw(st.integers(1, 6))):
         held = draw(st.lists(st.sampled_from(names), unique=True, min_size=1))
-        vectors.append({name: tensor(name, np.float32) for name in held})
+        vectors.append({name: tensor(name, DTYPES[draw(st.sampled_from(sorted(DTYPES)))]) for name in held})
     chosen = draw(recipe if recipe is not None else recipes())
     coefficient = st.sampled_from(["1", "1", "0.5", "0.1", "3", "0.0001"])
     return Case(base, vectors, [draw(coefficient) for _ in vectors], chosen)

@@ -5,6 +5,7 @@ An answer is compared with `expected` as JSON; a MergeAlgebraError is compared w
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 from collections.abc import Callable
@@ -16,7 +17,7 @@ import numpy as np
 
 import mergealgebra as ma
 from mergealgebra import encoding
-from mergealgebra.algebra import decimals, exact
+from mergealgebra.algebra import decimals, exact, task_arithmetic
 from mergealgebra.contribution import Choice, make_manifest, names_of
 from mergealgebra.crdt.genesis import Genesis, merge_id
 from mergealgebra.crdt.manifest import Manifest
@@ -27,7 +28,7 @@ from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.plan import Contribution, Plan, make_plan
 from mergealgebra.engine.run import Tally, quiet, run, run_check
 from mergealgebra.engine.thresholds import find_thresholds
-from mergealgebra.errors import AggregateError
+from mergealgebra.errors import MergeAlgebraError, RecipeError
 from mergealgebra.lock import LOCK, Lock, achieved_density
 from mergealgebra.recipe import Ties, complete_recipe, recipe_from_map
 from mergealgebra.recipe_file import read_merge_file, read_recipe
@@ -36,7 +37,7 @@ from mergealgebra.store.blobs import stream_blob
 from mergealgebra.tensors import safetensors_file
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.dtypes import DTYPES
-from mergealgebra.tensors.safetensors_file import write_file
+from tests.models import write_canonical
 from tests.spec.vectors import Json, arrays, data, tagged, value
 
 # Encodings
@@ -99,7 +100,8 @@ def read_safetensors(case: Json, folder: Path) -> Json:
 
 
 def write_safetensors(case: Json, folder: Path) -> Json:
-    write_file(folder / "model.safetensors", arrays(case["tensors"]))
+    named = {bytes.fromhex(name).decode("utf-16-be", "surrogatepass"): t for name, t in case.get("utf16", ())}
+    write_canonical(folder / "model.safetensors", arrays(case.get("tensors", {}) | named))
     return {"file": (folder / "model.safetensors").read_bytes().hex()}
 
 
@@ -134,7 +136,7 @@ def _placed(path: Path, content: bytes) -> Path:
 
 def _checkpoint(path: Path, tensors: Json) -> Checkpoint:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_file(path, arrays(tensors))
+    write_canonical(path, arrays(tensors))
     return Checkpoint.open(path)
 
 
@@ -154,9 +156,8 @@ def density(case: Json, _: Path) -> Json:
 
 def coefficient(case: Json, _: Path) -> Json:
     number = decimals.fp32(case["text"], "coefficient")
-    if case["method"]:
-        negative = recipe_from_map({"method": case["method"]}).negative_coefficients
-        decimals.check_coefficient(number, "x", negative=negative)
+    negative = case["method"] is None or recipe_from_map({"method": case["method"]}).negative_coefficients
+    decimals.check_coefficient(number, "x", negative=negative)
     return {"canonical": decimals.canonical_decimal(case["text"], "x"), "fp32": decimals.to_hex(number)}
 
 
@@ -211,7 +212,7 @@ def contribution(case: Json, folder: Path) -> Json:
     base, source = _checkpoint(folder / "base", case["base"]), _checkpoint(folder / "tuned", case["tensors"])
     manifest, names = _manifest(case, base, source)
     blob = folder / "blob"
-    write_file(blob, {name: source.read(name).reshape(source.records[name].shape) for name in names})
+    write_canonical(blob, {name: source.read(name).reshape(source.records[name].shape) for name in names})
     return {
         "manifest": _tag(manifest.to_map()),
         "encoding": encoding.encode(manifest.to_map()).hex(),
@@ -245,7 +246,10 @@ def blob(case: Json, folder: Path) -> Json:
 
 def certificate(case: Json, _: Path) -> Json:
     numbers = [decimals.from_hex(digits) for digits in case["numbers"]]
-    return {"certified": exact.Coefficients(tuple(numbers)).certified}
+    certified = exact.Coefficients(tuple(numbers)).certified
+    parts = [task_arithmetic.lift(np.array([number], np.float32), 1.0) for number in numbers]
+    assert not parts or (reduce(exact.Sums.combine, parts).uncertified.size == 0) == certified
+    return {"certified": certified}
 
 
 def trim(case: Json, folder: Path) -> Json:
@@ -315,21 +319,37 @@ def _plan(case: Json, folder: Path, backend: str, **how: Any) -> tuple[Checkpoin
     for i, entry in enumerate(case["contributions"]):
         source = _checkpoint(folder / str(i) / "tuned", entry["tensors"])
         number = decimals.fp32(entry["coefficient"], "coefficient")
-        names = frozenset(source.records)
-        held = Contribution(label(i), entry["form"], number, source, names)
-        if entry["form"] == "finetuned":
-            names = frozenset(names_of("finetuned", source, base, Choice(take=tuple(source.records))))
+        held = Contribution(label(i), entry["form"], number, source, frozenset(source.records))
         make_plan(base, [held], recipe_from_map(case["recipe"]), backend_named("numpy"))
-        found = make_manifest(
-            entry["form"], base.root(), source, {n: source.tensor_root(n) for n in sorted(names)}, number
-        )
+        found = _found(entry, base, source)
         if found.id in made:
-            raise AggregateError(f"{label(i)} stands twice")  # RecipeError in a merge file
+            raise RecipeError(f"{label(i)} stands twice")
         made[found.id] = found, held
     ordered = dict(sorted(made.items()))
     contributions = [held for _, held in ordered.values()]
     plan = make_plan(base, contributions, recipe_from_map(case["recipe"]), backend_named(backend), **how)
     return base, {name: found for name, (found, _) in ordered.items()}, plan
+
+
+def merge_in_workspace(case: Json, folder: Path) -> Json:
+    """A merge as people make it: a workspace, contributions published in reverse order, resolved."""
+    _checkpoint(folder / "base", case["base"]).close()
+    workspace = ma.Workspace.init(folder / "workspace", base=folder / "base", recipe=recipe_from_map(case["recipe"]))
+    for i, entry in reversed(list(enumerate(case["contributions"]))):
+        _checkpoint(folder / str(i) / "tuned", entry["tensors"]).close()
+        # A fine-tune that lacks a name has to say so; a stored task vector may lack any.
+        take = tuple(map(glob.escape, entry["tensors"])) if entry["form"] == "finetuned" else ()
+        workspace.contribute(folder / str(i) / "tuned", entry["coefficient"], form=entry["form"], take=take)
+    made = workspace.resolve(folder / "out").lock
+    ma.verify(folder / "out", against=workspace.path).raise_if_failed()
+    return {
+        "tensors": _read(folder / "out")["tensors"],
+        "kept": [contribution.kept for contribution in made.contributions],
+        "uncertified": made.uncertified,
+        "model_root": made.model_root,
+        "contributions": [contribution.id for contribution in made.contributions],
+        "merge_id": made.merge_id,
+    }
 
 
 def label(place: int) -> str:
@@ -339,13 +359,7 @@ def label(place: int) -> str:
 
 def aggregate(case: Json, folder: Path) -> Json:
     """Lift each, combine in two trees, retract one by one; tau_m before and after each retraction."""
-    base, manifests, plan = _plan(case, folder, "numpy")
-    place_of = {id_: int(c.label.split()[-1]) for id_, c in zip(manifests, plan.contributions, strict=True)}
-    ids = sorted(place_of, key=lambda found: place_of[found])
-    lifts = []
-    for found, entry in zip(ids, case["contributions"], strict=True):
-        vector = _taus(base, entry)
-        lifts.append(ma.Aggregate.lift(plan.recipe, found, vector, entry["coefficient"]))
+    ids, lifts = _lifts(case, folder)
     whole = reduce(ma.Aggregate.combine, lifts)
     other = reduce(lambda a, b: b.combine(a), reversed(lifts))
     steps = [whole.finalize()]
@@ -354,6 +368,40 @@ def aggregate(case: Json, folder: Path) -> Json:
         whole = whole.retract(lifts[place])
         steps.append(whole.finalize())
     return {"ids": ids, "tau_m": [tagged(step) for step in steps]}
+
+
+def combine(case: Json, folder: Path) -> Json:
+    """Two aggregates, each of all its contributions, in both orders."""
+    (left, left_lifts), (right, right_lifts) = (_lifts(case[side], folder / side) for side in ("left", "right"))
+    a, b = reduce(ma.Aggregate.combine, left_lifts), reduce(ma.Aggregate.combine, right_lifts)
+    found = tagged(a.combine(b).finalize())
+    assert tagged(b.combine(a).finalize()) == found
+    return {"ids": sorted(left + right), "tau_m": found}
+
+
+def _lifts(case: Json, folder: Path) -> tuple[list[str], list[ma.Aggregate]]:
+    """The ids and the lifts of contributions, in the order of the case."""
+    base = _checkpoint(folder / "base", case["base"])
+    recipe = recipe_from_map(case["recipe"])
+    ids, lifts = [], []
+    for i, entry in enumerate(case["contributions"]):
+        source = _checkpoint(folder / str(i) / "tuned", entry["tensors"])
+        found = _found(entry, base, source)
+        ids.append(found.id)
+        try:
+            lifts.append(ma.Aggregate.lift(recipe, found.id, _taus(base, entry), entry["coefficient"]))
+        except MergeAlgebraError as error:  # an aggregate names a contribution by its id
+            raise type(error)(str(error).replace(found.id, label(i))) from None
+    return ids, lifts
+
+
+def _found(entry: Json, base: Checkpoint, source: Checkpoint) -> Manifest:
+    """The manifest of a contribution of a case."""
+    names = list(source.records)
+    if entry["form"] == "finetuned":
+        names = names_of("finetuned", source, base, Choice(take=tuple(map(glob.escape, names))))
+    number = decimals.fp32(entry["coefficient"], "coefficient")
+    return make_manifest(entry["form"], base.root(), source, {n: source.tensor_root(n) for n in names}, number)
 
 
 def _taus(base: Checkpoint, entry: Json) -> dict[str, np.ndarray]:
@@ -428,8 +476,14 @@ def lock(case: Json, folder: Path) -> Json:
     return {"lock": written}
 
 
+def lock_text(case: Json, folder: Path) -> Json:
+    lock(case, folder)
+    return {"text": (folder / "out" / LOCK).read_bytes().decode()}
+
+
 def verify_lock(case: Json, folder: Path) -> Json:
-    _placed(folder / LOCK, json.dumps(case["lock"]).encode())
+    text = case["text"] if "text" in case else json.dumps(case["lock"])
+    _placed(folder / LOCK, text.encode())
     Lock.read(folder)
     return {}
 
@@ -445,6 +499,7 @@ CHECKS: dict[str, Callable[[Json, Path], Json]] = {
     "blob": blob,
     "certificate": certificate,
     "coefficient": coefficient,
+    "combine": combine,
     "contribution": contribution,
     "decimal": decimal,
     "decode": decode,
@@ -455,6 +510,7 @@ CHECKS: dict[str, Callable[[Json, Path], Json]] = {
     "id": id_,
     "join": join,
     "lock": lock,
+    "lock-text": lock_text,
     "manifest": manifest,
     "merge": merge_with("numpy"),
     "merge-configuration": merge_configuration,

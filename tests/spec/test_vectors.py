@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from mergealgebra.errors import MergeAlgebraError
-from tests.spec.checks import CHECKS, label, merge_with
+from tests.spec.checks import CHECKS, label, merge_in_workspace, merge_with
 from tests.spec.vectors import Json, Vector, is_the_error, vectors
 
 VECTORS = list(vectors())
@@ -27,12 +28,12 @@ def parameters(cases: list[Vector]) -> list[object]:
 
 def hold(vector: Vector, check: object, folder: Path) -> Json:
     """Run a check and compare; returns the answer."""
-    places = range(len(vector.input.get("contributions", [])))
+    labels = [label(i) for i in range(len(vector.input.get("contributions", [])))]
     try:
         answer = check(vector.input, folder)
     except MergeAlgebraError as error:
         assert vector.error, f"refused: {error}"
-        assert is_the_error(error, vector.error, [label(i) for i in places]), f"{vector.error}, not {error!r}"
+        assert is_the_error(error, vector.error, labels), f"{vector.error}, not {error!r}"
         return None
     assert vector.expected is not None, f"accepted, {vector.error} was expected"
     assert {key: answer[key] for key in vector.expected} == vector.expected
@@ -51,6 +52,18 @@ def test_vector(vector: Vector, tmp_path: Path, count_fallbacks):
 @pytest.mark.parametrize("vector", parameters(MERGES))
 def test_merge(vector: Vector, way, tmp_path: Path):
     hold(vector, way, tmp_path)
+
+
+#: Merges that a set of contributions can be: no list in memory, no contribution twice.
+OF_SETS = [v for v in MERGES if not v.input.get("in_memory") and (v.error or {}).get("rule") != "DuplicateContribution"]
+
+
+@pytest.mark.clause("SY-6", "MG-8")
+@pytest.mark.parametrize("vector", parameters(OF_SETS))
+def test_merge_in_a_workspace(vector: Vector, tmp_path: Path):
+    if vector.error:  # what is published alone is refused alone, so another place may be named
+        vector = replace(vector, error={"rule": vector.error["rule"]})
+    hold(vector, merge_in_workspace, tmp_path)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -18,7 +18,7 @@ Json = Any
 
 #: The names of broken rules in the vectors, where they are not the names of our errors.
 RULES: Mapping[str, tuple[type[errors.MergeAlgebraError], ...]] = {
-    "AggregateError": (errors.AggregateError,),
+    "AggregateError": (errors.AggregateError, errors.ShapeError),
     "BlobError": (errors.BlobDamaged,),
     "CheckpointError": (errors.CheckpointError, errors.DuplicateName),
     "ContributionError": (errors.OperationError, errors.CoefficientError, errors.NamesError),
@@ -26,6 +26,7 @@ RULES: Mapping[str, tuple[type[errors.MergeAlgebraError], ...]] = {
     "HeaderError": (errors.HeaderError, errors.DtypeError, errors.ShapeError, errors.LayoutError),
     "LayoutError": (errors.LayoutError, errors.ShapeError),
     "GenesisError": (errors.WorkspaceError, errors.RecipeError, errors.DecimalError),
+    "NothingToRetract": (errors.UnknownContribution,),
     "OperationError": (errors.OperationError, errors.CoefficientError),
 }
 
@@ -88,9 +89,12 @@ def value(tag: Json) -> object:  # noqa: PLR0911 - one return a kind
 
 
 def data(content: Json) -> bytes:
-    """Bytes: hexadecimal, a repeated pattern, or a list of these."""
+    """Bytes: hexadecimal, a repeated pattern, a pattern with a counter behind it, or a list of these."""
     if isinstance(content, list):
         return b"".join(map(data, content))
+    if isinstance(content, dict) and "counted" in content:
+        pattern = bytes.fromhex(content["counted"])
+        return b"".join(pattern + i.to_bytes(4, "big") for i in range(content["times"]))
     if isinstance(content, dict):
         pattern = bytes.fromhex(content["repeat"])
         return (pattern * (content["bytes"] // max(1, len(pattern)) + 1))[: content["bytes"]]

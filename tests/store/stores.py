@@ -9,8 +9,8 @@ import numpy as np
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.store.objects import Store
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.safetensors_file import write_file
 from tests.crdt.strategies import BASE
+from tests.models import write_canonical
 
 
 def write_blob(path: Path, number: int, elements: int = 5) -> str:
@@ -20,7 +20,7 @@ def write_blob(path: Path, number: int, elements: int = 5) -> str:
         "b.bias": np.array(number, np.float16),
         "c.empty": np.zeros((0, 3), np.float32),
     }
-    write_file(path, tensors)
+    write_canonical(path, tensors)
     with Checkpoint.open(path) as checkpoint:
         return checkpoint.root()
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from mergealgebra import store, sync
+from mergealgebra import disk, store, sync
+from mergealgebra.disk import make_folder
 from mergealgebra.errors import OutputError
-from mergealgebra.store import atomic
-from mergealgebra.store.atomic import STALE_SECONDS, make_folder, staged, sweep, write_atomically
+from mergealgebra.store.atomic import STALE_SECONDS, create_atomically, staged, sweep, write_atomically
 from tests.crash import fault_points, kill_points
 
 FAULTS = {
@@ -91,6 +91,40 @@ class TestWriteAtomically:
         assert seen == {b"old", b"the new"}
 
 
+@pytest.mark.clause("SY-2", "SY-7")
+@pytest.mark.parametrize("links", [True, False], ids=["with links", "without links"])
+class TestCreateAtomically:
+    @pytest.fixture(autouse=True)
+    def _links(self, links, monkeypatch):
+        def link(source, path):
+            raise OSError(errno.EPERM, "Operation not permitted")
+
+        if not links:
+            monkeypatch.setattr(os, "link", link)
+
+    def test_writes_the_bytes_and_leaves_nothing_else(self, folder):
+        create_atomically(folder / "first", b"the new", tmp=folder / "tmp")
+        assert (folder / "first").read_bytes() == b"the new"
+        assert list((folder / "tmp").iterdir()) == []
+
+    def test_leaves_what_is_there(self, folder):
+        create_atomically(folder / "named", b"the new", tmp=folder / "tmp")
+        assert (folder / "named").read_bytes() == b"old"
+        assert list((folder / "tmp").iterdir()) == []
+
+
+@pytest.mark.clause("SY-2", "SY-8")
+def test_create_leaves_the_whole_file_or_none_when_it_dies(folder, tmp_path):
+    def create(folder):
+        create_atomically(folder / "first", b"the new", tmp=folder / "tmp")
+
+    seen = set()
+    for _, died in kill_points(folder, create, tmp_path / "scratch"):
+        first = died / "first"
+        seen.add(first.read_bytes() if first.exists() else None)
+    assert seen == {None, b"the new"}
+
+
 class TestRefusals:
     @pytest.mark.parametrize(("fault", "message"), FAULTS.values(), ids=FAULTS)
     def test_of_any_call_is_one_line_and_leaves_no_temporary_file(self, folder, tmp_path, fault, message):
@@ -125,30 +159,6 @@ class TestRefusals:
         assert (folder / "named").read_bytes() == b"the new"
 
 
-class TestFolders:
-    def test_are_made_with_those_above_and_may_be_there(self, tmp_path):
-        for _ in range(2):
-            make_folder(tmp_path / "a" / "b" / "c")
-        assert (tmp_path / "a" / "b" / "c").is_dir()
-
-    def test_may_be_made_by_someone_else_at_the_same_moment(self, tmp_path, monkeypatch):
-        real = os.mkdir
-
-        def late(path):
-            real(path)
-            real(path)
-
-        monkeypatch.setattr(os, "mkdir", late)
-        make_folder(tmp_path / "a" / "b")
-        assert (tmp_path / "a" / "b").is_dir()
-
-    def test_are_refused_where_a_file_is(self, tmp_path):
-        (tmp_path / "a").write_bytes(b"")
-        for path in (tmp_path / "a", tmp_path / "a" / "b"):
-            with pytest.raises(OutputError, match="a cannot be written"):
-                make_folder(path)
-
-
 def test_sweep_removes_only_what_died_more_than_a_day_ago(tmp_path):
     ages = {"old.part": STALE_SECONDS + 60, "fresh.part": 60, "old.other": STALE_SECONDS + 60}
     for name, age in ages.items():
@@ -162,7 +172,7 @@ def test_sweep_removes_only_what_died_more_than_a_day_ago(tmp_path):
 @pytest.mark.clause("SY-2")
 @pytest.mark.parametrize("package", [store, sync], ids=lambda package: package.__name__)
 def test_nothing_else_writes(package):
-    """Whatever writes past the four calls would escape the tests that kill them."""
+    """Whatever writes past the five calls would escape the tests that kill them."""
     for source in Path(package.__file__).parent.glob("*.py"):
         if source.name != "atomic.py":
             calls = (node.func for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, ast.Call))
@@ -175,4 +185,4 @@ def test_pieces_are_bounded(tmp_path, monkeypatch):
     real = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: (sizes.append(len(data)), real(descriptor, data))[1])
     write_atomically(tmp_path / "named", bytes((5 << 20) + 1), tmp=tmp_path / "tmp")
-    assert max(sizes) <= atomic.PIECE_BYTES
+    assert max(sizes) <= disk.PIECE_BYTES

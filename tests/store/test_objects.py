@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from mergealgebra.errors import (
     WorkspaceError,
     WrongWorkspace,
 )
+from mergealgebra.store import objects
 from mergealgebra.store.objects import Store
 from tests.crash import fault_points, kill_points
 from tests.crdt.strategies import GENESIS, MANIFESTS, OTHER_GENESIS, WORKSPACE, nonce, operations
@@ -82,6 +84,26 @@ class TestCreate:
         (tmp_path / "file").write_bytes(b"")
         with pytest.raises(WorkspaceError, match="is not a folder"):
             Store.create(tmp_path / "file", GENESIS)
+
+    @pytest.mark.parametrize("links", [True, False], ids=["with links", "without links"])
+    def test_leaves_the_genesis_of_whoever_made_one_meanwhile(self, tmp_path, monkeypatch, links):
+        """Two workspaces sync to one empty folder at once: the second is refused, and overwrites nothing."""
+        real = objects._check_unused
+
+        def check(path):
+            real(path)
+            monkeypatch.setattr(objects, "_check_unused", real)
+            Store.create(path, OTHER_GENESIS)
+
+        def link(source, path):
+            raise OSError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(objects, "_check_unused", check)
+        if not links:
+            monkeypatch.setattr(os, "link", link)
+        with pytest.raises(WrongWorkspace, match=f"holds workspace {OTHER_GENESIS.workspace_id}, not {WORKSPACE}"):
+            Store.create(tmp_path / "shared", GENESIS)
+        assert Store.open(tmp_path / "shared").genesis == OTHER_GENESIS
 
     @pytest.mark.clause("SY-8")
     def test_may_die_anywhere_and_be_run_again(self, tmp_path):
@@ -278,7 +300,7 @@ class TestBlobs:
         assert not store.has_blob(root)
         assert names_in(store.path / "tmp") == set()
         store.blob_path(root).write_bytes(damage(good))
-        with pytest.raises(BlobDamaged, match=f"{root}.*{message}.*delete it and sync again"):
+        with pytest.raises(BlobDamaged, match=f"{root}.*{message}.*delete it, and sync with a replica"):
             store.check_blob(root)
 
     def test_every_flipped_bit_is_refused(self, store, blob):

@@ -24,7 +24,6 @@ from mergealgebra.errors import (
     HeaderError,
     LayoutError,
     MergeAlgebraError,
-    OutputError,
     ShapeError,
 )
 from mergealgebra.tensors import safetensors_file
@@ -36,8 +35,9 @@ from mergealgebra.tensors.safetensors_file import (
     read_header,
     shard_names,
     shards,
-    write_file,
 )
+from mergealgebra.text import Where
+from tests.models import write_canonical
 
 
 def header_of(text, length=None):
@@ -149,6 +149,7 @@ BAD = {
     "shape of 5000 digits": (ShapeError, one(shape=f"[{'9' * 5000}]"), "tensor 'w' has 9999"),
     "shape overflows": (ShapeError, one(shape=f"[{1 << 32},{1 << 32}]"), "2^63 bytes or more"),
     "bytes overflow": (ShapeError, one(dtype='"F64"', shape=f"[{1 << 60}]"), "2^63 bytes or more"),
+    "empty, and overflows": (ShapeError, one(shape=f"[{1 << 32},0,{1 << 31}]", offsets="[0,0]"), "2^63 bytes or more"),
     "shape too small": (ShapeError, one(shape="[3]"), "tensor 'w' has 4 bytes, but U8 of shape (3,) takes 3"),
     "shape too large": (ShapeError, one(dtype='"F32"', shape="[2]"), "takes 8"),
     "0-d of four bytes": (ShapeError, one(shape="[]"), "takes 1"),
@@ -229,7 +230,7 @@ GOOD = {
     ),
     "empty inside another": (many(("e", entry(shape="[0]", offsets="[2,2]")), ("w", entry())) + DATA, {"e": 2, "w": 0}),
     "empty at the end": (many(("e", entry(shape="[3,0]", offsets="[4,4]")), ("w", entry())) + DATA, {"e": 4, "w": 0}),
-    "empty of huge sizes": (one(shape=f"[{(1 << 63) - 1},{1 << 62},0]", offsets="[0,0]"), {"w": 0}),
+    "empty of huge sizes": (one(shape=f"[{(1 << 63) - 1},0]", offsets="[0,0]"), {"w": 0}),
     "surrogate pair": (many((r"\ud83d\ude00", entry())) + DATA, {"\U0001f600": 0}),
     "empty name": (many(("", entry())) + DATA, {"": 0}),
     "brackets in a name": (many((r"[[[[[\"{\\", entry())) + DATA, {'[[[[["{\\': 0}),
@@ -252,6 +253,13 @@ def test_a_record_says_where_its_tensor_lies(tmp_path):
     assert read_header(path) == {"w": TensorRecord("w", "I16", (2, 1), path, len(one(dtype='"I16"', shape="[2,1]")), 4)}
     assert read_header(path)["w"].size == 2
     assert content(read_header(path)["w"]) == DATA
+
+
+def test_places_are_put_into_words_only_for_messages(tmp_path, monkeypatch):
+    """Words for each of 100,000 tensors would take longer than all the rest."""
+    monkeypatch.setattr(Where, "__str__", lambda _: pytest.fail("it speaks of a tensor that nothing is wrong with"))
+    (tmp_path / "m").write_bytes(canonical_header([("w", "U8", (4,), 4), ("e", "U8", (0,), 0)]) + DATA)
+    assert len(read_header(tmp_path / "m")) == 2
 
 
 def test_names_come_in_the_order_of_their_utf8_bytes(tmp_path):
@@ -278,8 +286,6 @@ def test_what_is_no_file_is_refused(name, tmp_path):
 def test_what_is_no_path_is_refused(path):
     with pytest.raises(CheckpointError, match="is not a path"):
         read_header(path)
-    with pytest.raises(CheckpointError, match="is not a path"):
-        write_file(path, {})
 
 
 def test_the_path_is_shown_as_given_and_on_one_line(tmp_path, monkeypatch):
@@ -433,17 +439,6 @@ def test_a_header_that_no_reader_allows_is_not_written(monkeypatch):
         canonical_header([("n" * 200, "U8", (0,), 0)])
 
 
-def test_write_file_refuses_before_it_touches_anything(tmp_path):
-    path = tmp_path / "m.safetensors"
-    path.write_bytes(b"kept")
-    for bad in ({"__metadata__": np.zeros(1)}, {"\ud800": np.zeros(1)}, {"w": np.zeros(1, np.complex64)}):
-        with pytest.raises((HeaderError, DtypeError), match="tensor '"):
-            write_file(path, {"a": np.zeros(1)} | bad)
-    assert path.read_bytes() == b"kept"
-    with pytest.raises(OutputError, match=r"cannot be written: Is a directory"):
-        write_file(tmp_path, {})
-
-
 #: name -> (sizes of the tensors, sizes in each shard), for shards of 10 bytes.
 CUTS = {
     "nothing": ([], [[]]),
@@ -512,7 +507,7 @@ def test_equal_tensors_are_equal_files(tmp_path):
         "views": {"a": np.repeat(array, 2, axis=2)[..., ::2], "b": np.repeat(row, 2)[::2]},
     }
     for name, tensors in forms.items():
-        write_file(tmp_path / name, tensors)
+        write_canonical(tmp_path / name, tensors)
     assert len({(tmp_path / name).read_bytes() for name in forms}) == 1
     assert (tmp_path / "plain").read_bytes().endswith(array.tobytes() + row.tobytes())
 
@@ -537,7 +532,7 @@ def samples(name):
 @pytest.mark.parametrize("name", DTYPES)
 def test_the_package_reads_what_we_write(name, tmp_path):
     tensors = samples(name) | {"a": np.ones(3, np.uint8)}
-    write_file(tmp_path / "m.safetensors", tensors)
+    write_canonical(tmp_path / "m.safetensors", tensors)
     by_numpy = safetensors.numpy.load_file(tmp_path / "m.safetensors")
     assert_same(by_numpy, tensors)
     by_torch = safetensors.torch.load_file(tmp_path / "m.safetensors")
@@ -550,7 +545,7 @@ def test_the_package_reads_what_we_write(name, tmp_path):
 @pytest.mark.parametrize("name", DTYPES)
 def test_we_read_what_the_package_writes(name, library, tmp_path):
     tensors = samples(name) | {"a": np.ones(3, np.uint8)}
-    write_file(tmp_path / "ours.safetensors", tensors)
+    write_canonical(tmp_path / "ours.safetensors", tensors)
     loaded = library.load_file(tmp_path / "ours.safetensors")
     library.save_file(loaded, tmp_path / "theirs.safetensors", metadata={"format": "pt", "k": "é"})
     assert_same(read_all(tmp_path / "theirs.safetensors"), tensors)
@@ -577,11 +572,11 @@ def tensor_sets(draw):
 def test_tensors_come_back_from_a_file(tensors):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "m.safetensors")
-        write_file(path, tensors)
+        write_canonical(path, tensors)
         back = read_all(path)
         assert_same(back, tensors)
         assert list(back) == sorted(tensors, key=str.encode)
         assert_same(safetensors.numpy.load_file(path), tensors)
         first = path.read_bytes()
-        write_file(path, dict(reversed(back.items())))
+        write_canonical(path, dict(reversed(back.items())))
         assert path.read_bytes() == first

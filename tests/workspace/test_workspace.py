@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import mergealgebra as ma
+from mergealgebra import workspace as module
 from mergealgebra.crdt.operations import Add, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import (
@@ -23,10 +24,13 @@ from mergealgebra.errors import (
     CheckpointError,
     CoefficientError,
     NothingVisible,
+    OperationError,
     OutputError,
     UnknownContribution,
     WorkspaceError,
+    WrongWorkspace,
 )
+from mergealgebra.store.objects import Store
 from tests.cli.commands import call
 from tests.engine.scenes import names_in, tensors_of
 from tests.models import base, fine_tune, with_value, write_file, write_folder, write_sharded
@@ -115,14 +119,16 @@ class TestApi:
         alice.retract(alice.contribute(root / "ft0.safetensors"))
         assert len(alice.visible()) == 1
 
-    @pytest.mark.parametrize("prefix", ["", "zz", "0" * 64, "f" * 65, " ", "..", "*"])
+    @pytest.mark.parametrize("prefix", ["", "abc", " ", "..", "zzzz", "0" * 64, "f" * 65, "****", "[0-9a-f]*"])
     def test_retract_needs_the_beginning_of_one_id(self, alice, prefix):
         before = alice.state
-        with pytest.raises(UnknownContribution, match="`status` lists them"):
+        complaint = "is too short; give 4 digits" if len(prefix) < 4 else "no visible contribution begins with"
+        with pytest.raises(UnknownContribution, match=complaint):
             alice.retract(prefix)
         assert alice.state == before
 
-    def test_retract_refuses_a_prefix_of_several(self, root, alice):
+    def test_retract_refuses_a_prefix_of_several(self, root, alice, monkeypatch):
+        monkeypatch.setattr(module, "_LEAST_PREFIX", 1)
         for number in range(16):  # seventeen ids: two of them begin alike
             changed = with_value(fine_tune(0), "norm.scale", (), number + 50)
             alice.contribute(write_file(root / "x.safetensors", changed))
@@ -138,8 +144,8 @@ class TestApi:
         alice.resolve(root / "out")
         log = alice.log()
         assert {operation.id for operation in log} == set(alice.state.by_id())
-        assert [operation.kind for operation in log[:1]] == ["attest"]  # it has no time
-        times = [operation.time for operation in log[1:]]
+        assert log[-1].kind == "attest"  # it has no time
+        times = [operation.time for operation in log[:-1]]
         assert times == sorted(times)
         assert [operation.note for operation in log if operation.kind == "remove"] == ["a mistake"]
 
@@ -157,6 +163,56 @@ class TestApi:
         with pytest.raises(WorkspaceError, match="something else than a workspace"):
             ma.Workspace.init(root, base=root / "base", recipe=RECIPE)
         assert ma.Workspace.open(alice.path).state == before
+
+    @pytest.mark.clause("SY-1")
+    def test_init_and_clone_complete_a_store_without_local_json(self, root, alice):
+        """Whether the making of it was interrupted, or it is an exchange folder that becomes a workspace."""
+        alice.sync(root / "exchange")
+        (alice.path / "local.json").unlink()
+        ma.Workspace.init(alice.path, base=root / "base", recipe=RECIPE).resolve(root / "one")
+        ma.Workspace.clone(alice.path, root / "exchange", base=root / "base").resolve(root / "two")
+        assert len(ma.Workspace.open(root / "exchange").visible()) == 2
+
+    @pytest.mark.clause("OS-7")
+    def test_init_and_clone_complete_no_store_of_another_workspace(self, root, alice):
+        (alice.path / "local.json").unlink()
+        other = ma.Workspace.init(root / "other", base=root / "base", recipe=RECIPE, name="other")
+        with pytest.raises(WrongWorkspace, match="alice holds workspace"):
+            ma.Workspace.init(alice.path, base=root / "base", recipe=RECIPE, name="other")
+        with pytest.raises(WrongWorkspace, match="alice holds workspace"):
+            ma.Workspace.clone(other.path, alice.path, base=root / "base")
+        assert not (alice.path / "local.json").exists()
+
+    def test_an_unknown_form_is_refused_before_anything_is_read(self, root, alice):
+        shutil.rmtree(root / "base")
+        with pytest.raises(OperationError, match=r"'delta' is not a form .*; choose finetuned or task_vector"):
+            alice.contribute(root / "nowhere", form="delta")
+
+    @pytest.mark.parametrize("changed", ["base/model.safetensors", "ft2.safetensors"])
+    def test_what_changed_while_it_was_contributed_is_refused(self, root, alice, monkeypatch, changed):
+        """No block is of another file than the one that was checked, and no blob is left."""
+        real, before = module.write_blob, names_in(alice.path / "blobs")
+
+        def write(source, names, sink):
+            roots = real(source, names, sink)
+            data = (root / changed).read_bytes()
+            (root / changed).write_bytes(data[:-1] + b"?")
+            source.refuse_changed()
+            return roots
+
+        monkeypatch.setattr(module, "write_blob", write)
+        with pytest.raises(CheckpointError, match=f"{changed} changed while it was read"):
+            alice.contribute(root / "ft2.safetensors")
+        assert names_in(alice.path / "blobs") == before
+        assert len(alice.visible()) == 2
+
+    def test_status_reads_the_operations_once(self, root, alice, monkeypatch):
+        alice.store.write_operation(*alice.state.attest(alice.merge_id, "0" * 64).operations)
+        alice.resolve(root / "out")
+        read, real = [], Store.read_operation
+        monkeypatch.setattr(Store, "read_operation", lambda store, name: (read.append(name), real(store, name))[1])
+        assert "some machine is broken" in call(root, "-C", "alice", "status").stderr
+        assert sorted(read) == list(alice.store.operation_ids())
 
     @pytest.mark.clause("MG-11")
     def test_nothing_visible_is_nothing_to_merge(self, root, alice):
@@ -230,7 +286,7 @@ class TestAttestations:
         alice.resolve(root / "two", backend="torch")
         assert alice.state.operations == operations
         assert alice.state.attestations(alice.merge_id) == {result.model_root}
-        assert alice.disagreements() == frozenset()
+        assert alice.state.disagreements() == frozenset()
 
     def test_replicas_that_agree_attest_with_one_operation(self, root, alice):
         alice.resolve(root / "one")
@@ -242,7 +298,7 @@ class TestAttestations:
     def test_that_differ_are_told_by_status_and_resolve(self, root, alice):
         result = alice.resolve(root / "one")
         alice.store.write_operation(*alice.state.attest(alice.merge_id, "0" * 64).operations)
-        assert alice.disagreements() == {"0" * 64, result.model_root}
+        assert alice.state.disagreements() == {"0" * 64, result.model_root}
         merge_id = alice.merge_id
         status = call(root, "-C", "alice", "status", "--json").printed()
         assert any("some machine is broken" in warning and "0" * 64 in warning for warning in status["warnings"])
@@ -254,7 +310,7 @@ class TestAttestations:
     def test_for_other_merge_ids_are_no_disagreement(self, alice):
         alice.store.write_operation(*alice.state.attest("1" * 64, "2" * 64).operations)
         alice.store.write_operation(*alice.state.attest("1" * 64, "3" * 64).operations)
-        assert alice.disagreements() == frozenset()
+        assert alice.state.disagreements() == frozenset()
         assert alice.state.attestations("1" * 64) == {"2" * 64, "3" * 64}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -242,7 +241,7 @@ def lock_text(x: Json) -> Json:
 
 
 def verify_lock(x: Json) -> Json:
-    locks.check_lock(json.loads(x["text"]) if "text" in x else x["lock"])
+    locks.check_lock(locks.read_lock(x["text"]) if "text" in x else x["lock"])
     return {}
 
 

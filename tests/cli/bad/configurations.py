@@ -66,7 +66,7 @@ CONFIGURATIONS = {
     "an unknown method": _merge("method: slerp\n", "method", "'slerp'", "unknown", "ties, mean, task_arithmetic"),
     "an unknown method, in a workspace": _recipe("method: dare\n", "method", "'dare'", "unknown"),
     "a method in a list": _merge("method: [ties]\n", "method", "unknown"),
-    "an unknown key": _merge("method: ties\ndensty: 0.5\n", "unknown key 'densty'", "remove it"),
+    "an unknown key": _merge("method: ties\ndensty: 0.5\n", "unknown key 'densty'", "its keys are", "density"),
     "a key of another method": _merge("method: mean\ndensity: 0.5\n", "mean", "unknown key 'density'"),
     "lambda as Python spells it": _merge('method: ties\nlambda_: "1"\n', "'lambda_'", "write 'lambda'"),
     "an unknown scope": _merge("method: ties\nscope: layer\n", "scope", "'model' or 'tensor'", "'layer'"),
@@ -75,7 +75,7 @@ CONFIGURATIONS = {
     "a key of a model twice": _file(
         "method: ties\nbase: base\nmodels:\n  - {path: ft0.safetensors, path: ft1.safetensors}\n", "'path'", "twice"
     ),
-    "models in a recipe": _recipe("method: ties\n" + MODELS, "unknown key", "remove it"),
+    "models in a recipe": _recipe("method: ties\n" + MODELS, "unknown key", "its keys are", "boundary"),
     "no method": _merge("", "method", "missing", "ties"),
     "no base": _file("method: ties\nmodels: [{path: ft0.safetensors}]\n", "base", "expected the path"),
     "a base that is a list": _file("method: ties\nbase: [a]\nmodels: [{path: ft0.safetensors}]\n", "base", "path"),

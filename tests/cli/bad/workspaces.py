@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from mergealgebra.crdt.genesis import Genesis
+from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.store.objects import Store
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.cli.bad.case import Case, Step
 from tests.cli.commands import call
@@ -98,14 +101,23 @@ def _alice_gave_her_attest(scene: Path) -> None:
 
 
 def _repeated_prefix(scene: Path) -> None:
-    """Make so many contributions that two of their ids begin alike."""
-    for coefficient in range(2, 17):
-        call(scene, "-C", "alice", "contribute", "ft0.safetensors", "--coefficient", str(coefficient)).lines()
+    """Publish two contributions whose ids begin with the same four digits."""
+    store = Store.open(scene / "alice")
+    state = store.state()
+    some = next(iter(state.visible().values()))
+    found: dict[str, Manifest] = {}
+    for bits in range(0x3F800001, 0x40000000):
+        manifest = replace(some, coefficient=f"{bits:08x}")
+        twin = found.setdefault(manifest.id[:4], manifest)
+        if twin != manifest:
+            break
+    for made in (manifest, twin):
+        store.write_operation(*state.add(made).operations)
 
 
 def _prefix(scene: Path) -> Mapping[str, str]:
     visible = call(scene, "-C", "alice", "status", "--json").printed()["visible"]
-    firsts = [entry["contribution"][0] for entry in visible]
+    firsts = [entry["contribution"][:4] for entry in visible]
     return {"prefix": next(first for first in firsts if firsts.count(first) > 1)}
 
 
@@ -203,7 +215,7 @@ OWN_STORE = {
             ("SY-3",),
             _named(_first_operation),
         )
-        for verb in ("resolve out", "status", "log", "contribute ft2.safetensors", "retract c")
+        for verb in ("resolve out", "status", "log", "contribute ft2.safetensors", "retract cccc")
     },
     "an empty operation here": Case(
         RESOLVE, ("is damaged",), _operation(lambda path: path.write_bytes(b"")), ("SY-3",), _named(_first_operation)
@@ -257,7 +269,7 @@ OWN_STORE = {
     ),
     "no local.json": Case(
         RESOLVE,
-        ("alice/local.json", "base", "clone again"),
+        ("alice", "exchange folder", "clone it, with --base", "run that again"),
         lambda scene: (scene / "alice" / "local.json").unlink(),
         ("SY-1",),
     ),
@@ -308,7 +320,7 @@ NO_WORKSPACE = {
 
 MAKING = {
     "init over a workspace": Case("-C alice init --base base", ("alice", "workspace already", "another folder")),
-    "init over an exchange folder": Case("-C shared init --base base", ("shared", "workspace already")),
+    "init over an exchange folder": Case("-C shared init --base base", ("shared", "holds workspace")),
     "init in a folder of something else": Case(
         "-C base init --base base", ("base", "something else", "another folder")
     ),
@@ -346,14 +358,14 @@ NOTES = {
     "a note that is too long": Case(
         f"-C alice contribute ft2.safetensors --note {'n' * 4097}", ("note", "4097 bytes"), clauses=("OS-3",)
     ),
-    "an empty note to a retract": Case("-C alice retract c2 --note ''", ("note", "0 bytes"), clauses=("OS-3",)),
+    "an empty note to a retract": Case("-C alice retract c2d2 --note ''", ("note", "0 bytes"), clauses=("OS-3",)),
 }
 
 RETRACTING = {
     "an unknown id": Case(
         f"-C alice retract {'0' * 64}", ("no visible contribution", "0" * 64, "status"), clauses=("OS-10",)
     ),
-    "no id at all": Case("-C alice retract ''", ("''", "status"), clauses=("OS-10",)),
+    "no id at all": Case("-C alice retract ''", ("''", "too short", "4 digits"), clauses=("OS-10",)),
     "an id that is no id": Case("-C alice retract zebra", ("no visible contribution", "'zebra'"), clauses=("OS-10",)),
     "a prefix of several": Case(
         "-C alice retract {prefix}",
@@ -363,7 +375,7 @@ RETRACTING = {
         _prefix,
     ),
     "a contribution that was retracted": Case(
-        "-C alice retract c", ("no visible contribution",), _retracted, ("OS-10",)
+        "-C alice retract cccc", ("no visible contribution",), _retracted, ("OS-10",)
     ),
 }
 
@@ -371,7 +383,7 @@ SYNCING = {
     **{
         f"a blob that is {name}, offered": Case(
             SYNC,
-            ("1 file refused; the rest was synced", "delete it and sync again"),
+            ("1 file refused; the rest was synced", "delete it, and sync with a replica"),
             _damaged_offer(spoil),
             ("CT-6", "SY-3", "SY-4", "SY-5"),
             _offered,

@@ -27,6 +27,8 @@ def aggregate(spec: Any) -> dict[str, Any]:
         if position not in left:
             raise Refused("AggregateError")
         left.remove(position)
+        if not left:
+            raise Refused("AggregateError")  # an aggregate of no contributions does not finalize [EX-5]
         stages.append(merge(base, [voters[i] for i in left], recipe).tau_m)
     return {"ids": [i.hex() for i in ids], "tau_m": [show_tensors(stage) for stage in stages]}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from typing import Any
 
@@ -147,6 +148,17 @@ def agrees(lock: Any) -> bool:
         and root_of_records(records).hex() == lock["model_root"]
         and density_of(entries) == lock["achieved_density"]
     )
+
+
+def refuse_constant(text: str) -> None:
+    raise ValueError(text)
+
+
+def read_lock(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=refuse_constant)
+    except ValueError:
+        raise Refused("LockError") from None
 
 
 def check_lock(lock: Any) -> None:

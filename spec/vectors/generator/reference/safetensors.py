@@ -127,7 +127,7 @@ def quote(text: str) -> str:
 
 def check_writable(name: str) -> None:
     if name == METADATA or any("\ud800" <= c <= "\udfff" for c in name):
-        raise Refused("NamesError")
+        raise Refused("HeaderError")
 
 
 def write_file(tensors: Tensors) -> bytes:

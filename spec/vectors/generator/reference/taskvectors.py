@@ -102,9 +102,7 @@ def check_held(base: Tensors, held: Tensors) -> None:
             raise Refused("ShapeError", tensor=name)
 
 
-def of_stored(
-    base: Tensors, stored: Tensors, take: Sequence[str] = (), leave: Sequence[str] = ()
-) -> dict[str, Tensor]:
+def of_stored(base: Tensors, stored: Tensors, take: Sequence[str] = (), leave: Sequence[str] = ()) -> dict[str, Tensor]:
     """The task vector that a stored one stands for [TV-5]; patterns choose what is looked at, in both [CT-8]."""
     base, stored = chosen(base, take, leave), chosen(stored, take, leave)
     check_held(base, stored)

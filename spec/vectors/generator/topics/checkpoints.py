@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from generator.cases import Case
-from generator.reference.checkpoints import INDEX, SHARD_BYTES, SINGLE
+from generator.reference.checkpoints import INDEX, SHARD_BYTES, SINGLE, index_text
 from generator.reference.safetensors import write_file
 from generator.reference.tensors import read_tensors
 from generator.writing import f32
@@ -30,6 +30,18 @@ def nested(depth: int) -> str:
     return f'{{"metadata":{"[" * depth}{"]" * depth},"weight_map":{MAP}}}'.encode().hex()
 
 
+def around(before: str, behind: str) -> str:
+    """An index with something before and behind it."""
+    return f"{before}{MAP_ALONE}{behind}".encode().hex()
+
+
+def with_key(text: str) -> str:
+    """An index with other entries before its weight_map."""
+    return f'{{{text},"weight_map":{MAP}}}'.encode().hex()
+
+
+MAP_ALONE = f'{{"weight_map":{MAP}}}'
+WRITTEN = index_text(12, {"x.safetensors": ["a", "c"], "y.safetensors": ["b"]}).encode().hex()
 SHARDED = {INDEX: index(MAP), "x.safetensors": file("a", "c"), "y.safetensors": file("b")}
 ALL = {"tensors": TENSORS}
 
@@ -55,6 +67,32 @@ READ: list[tuple[str, Json, Json, str, str]] = [
      "EN-16", "a tensor of a named file that the index lacks"),
     ("tensor-elsewhere", {**SHARDED, INDEX: index(MAP.replace('"b":"y', '"b":"x'))}, "CheckpointError", "EN-16",
      "a tensor in another file than the one named"),
+    ("index-as-written", {**SHARDED, INDEX: WRITTEN}, ALL, "EN-16 EN-18",
+     "an index as EN-18 writes it, with its final line feed"),
+    ("index-white-space", {**SHARDED, INDEX: around(" \t\r\n", " \n\r\t")}, ALL, "EN-16",
+     "JSON's white space around an index"),
+    ("index-other-keys", {**SHARDED, INDEX: with_key('"format":[1,{"a":null}],"":"x","weight_maps":{"a":1}')}, ALL,
+     "EN-16", "other keys of an index do not matter"),
+    ("index-other-duplicate", {**SHARDED, INDEX: with_key('"metadata":{"a":1,"a":2}')}, ALL, "EN-16",
+     "a key twice in the metadata: not in the index itself, nor in its weight_map"),
+    ("index-byte-order-mark", {**SHARDED, INDEX: around("\ufeff", "")}, "CheckpointError", "EN-16",
+     "a byte order mark before an index"),
+    ("index-no-break-space", {**SHARDED, INDEX: around("\u00a0", "")}, "CheckpointError", "EN-16",
+     "U+00A0 is no white space of JSON"),
+    ("index-utf16", {**SHARDED, INDEX: MAP_ALONE.encode("utf-16-le").hex()}, "CheckpointError", "EN-16",
+     "an index in UTF-16"),
+    ("index-not-utf8", {**SHARDED, INDEX: with_key('"k":"@"').replace("224022", "22ff22")}, "CheckpointError", "EN-16",
+     "a byte that is not UTF-8 in another key"),
+    ("index-nan", {**SHARDED, INDEX: with_key('"k":NaN')}, "CheckpointError", "EN-16", "NaN is not JSON"),
+    ("index-trailing", {**SHARDED, INDEX: around("", "{}")}, "CheckpointError", "EN-16", "something behind the object"),
+    ("beside-pickle", {SINGLE: file("a", "b", "c"), "pytorch_model.bin": "80024b012e"}, ALL, "EN-15",
+     "pickled weights beside model.safetensors are never read"),
+    ("sharded-beside-pickle", {**SHARDED, "pytorch_model.bin": "80024b012e"}, ALL, "EN-15",
+     "pickled weights beside an index"),
+    ("other-safetensors-and-pickle", {"x.safetensors": file("a"), "pytorch_model.bin": "80024b012e"},
+     "CheckpointError", "EN-15", "neither of the two, whatever else the folder holds"),
+    ("backslash", {INDEX: index('{"a":"d\\\\x.safetensors"}'), "d\\x.safetensors": file("a")}, "CheckpointError",
+     "EN-16", "a file name with a backslash"),
     ("separator", {INDEX: index('{"a":"d/x.safetensors"}'), "d/x.safetensors": file("a")}, "CheckpointError",
      "EN-16", "a file name with a path separator"),
     ("parent", {INDEX: index('{"a":"../x.safetensors"}')}, "CheckpointError", "EN-16", "a path out of the folder"),
@@ -63,9 +101,21 @@ READ: list[tuple[str, Json, Json, str, str]] = [
     ("index-number", {**SHARDED, INDEX: index('{"a":1}')}, "CheckpointError", "EN-16",
      "a file name that is no string"),
     ("index-nested", {**SHARDED, INDEX: nested(10)}, ALL, "EN-16", "metadata that nests 10 deep"),
+    ("index-depth-64", {**SHARDED, INDEX: nested(63)}, ALL, "EN-16", "64 deep, the outer object counting as 1"),
+    ("index-depth-65", {**SHARDED, INDEX: nested(64)}, "CheckpointError", "EN-16", "65 deep"),
+    ("index-depth-64-objects", {**SHARDED, INDEX: with_key('"k":' + '{"k":' * 62 + "{}" + "}" * 62)}, ALL, "EN-16",
+     "64 deep, of objects"),
+    ("index-depth-65-objects", {**SHARDED, INDEX: with_key('"k":' + '{"k":' * 63 + "{}" + "}" * 63)},
+     "CheckpointError", "EN-16", "65 deep, of objects"),
     ("index-too-deep", {**SHARDED, INDEX: nested(200)}, "CheckpointError", "EN-16", "metadata that nests 200 deep"),
     ("index-duplicate", {**SHARDED, INDEX: index(MAP[:-1] + ',"a":"x.safetensors"}')}, "CheckpointError", "EN-16",
      "a name twice, in one file"),
+    ("index-duplicate-escaped", {**SHARDED, INDEX: index('{"\\u0061":"x.safetensors",' + MAP[1:])},
+     "CheckpointError", "EN-16", "a name twice, once escaped"),
+    ("index-duplicate-other-file", {**SHARDED, INDEX: index('{"a":"y.safetensors",' + MAP[1:])}, "CheckpointError",
+     "EN-16", "a name twice, in two files: not even if the last is right"),
+    ("index-duplicate-other-key", {**SHARDED, INDEX: with_key('"k":1,"k":1')}, "CheckpointError", "EN-16",
+     "another key of the index twice"),
     ("index-duplicate-map", {**SHARDED, INDEX: f'{{"weight_map":{MAP},"weight_map":{MAP}}}'.encode().hex()},
      "CheckpointError", "EN-16", "weight_map twice"),
     ("index-not-json", {**SHARDED, INDEX: "7b"}, "CheckpointError", "EN-16", "an index that is not JSON"),

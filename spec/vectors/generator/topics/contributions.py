@@ -56,6 +56,22 @@ MADE = [
          {"rule": "DtypeError", "tensor": "n"}, "CT-5"),
     made("zero-coefficient", "a coefficient of zero", "task_vector", VECTOR, "CoefficientError", "CT-4 RC-6",
          coefficient="0"),
+    made("task-vector-nan", "a stored task vector with a NaN is not made", "task_vector",
+         {"w": f32("0.5", "nan", shape=[1, 2])}, {"rule": "NonFinite", "tensor": "w", "index": [0, 1]}, "CT-5 TV-5"),
+    made("task-vector-infinity", "nor one with an infinity", "task_vector", {"w": bf16("-inf", 0, shape=[1, 2])},
+         {"rule": "NonFinite", "tensor": "w", "index": [0, 0]}, "CT-5 TV-5"),
+    made("task-vector-f64-overflow", "nor one that is beyond fp32", "task_vector",
+         {"w": f64(0, "2^128", shape=[1, 2])}, {"rule": "NonFinite", "tensor": "w", "index": [0, 1]}, "CT-5 TV-5"),
+    made("task-vector-left-out-nan", "a NaN in a tensor that was left out is not looked at", "task_vector",
+         {**VECTOR, "b": f32("nan", shape=[])}, clauses="CT-2 CT-8", leave=["b"]),
+    made("task-vector-empty-take", "an empty list takes everything", "task_vector", VECTOR, clauses="CT-2 CT-8",
+         take=[]),
+    made("task-vector-nothing-left", "every tensor is left out", "task_vector", VECTOR, "ContributionError",
+         "CT-5 CT-8", leave=["*"]),
+    made("finetuned-no-tensors", "a fine-tune without tensors, all names left out", "finetuned", {},
+         "ContributionError", "CT-5 CT-8", leave=["*"]),
+    made("coefficient-overflow", "a coefficient beyond fp32 is refused as a decimal", "task_vector", VECTOR,
+         "DecimalError", "RC-2 RC-6", coefficient="1" + "0" * 39),
     made("nan", "a fine-tune with a NaN", "finetuned", {**FINE, "b": f32("nan", shape=[])},
          {"rule": "NonFinite", "tensor": "b", "index": []}, "TV-4"),
 ]  # fmt: skip
@@ -114,6 +130,8 @@ REFUSED = {
 BLOB_TENSORS = read_tensors(HELD)
 BLOB = write_file(BLOB_TENSORS)
 ROOT = model_root(BLOB_TENSORS).hex()
+INTEGERS = write_file(read_tensors({"n": BASE["n"]}))
+INTEGERS_ROOT = model_root(read_tensors({"n": BASE["n"]})).hex()
 HEADER = int.from_bytes(BLOB[:8], "little")
 
 
@@ -124,6 +142,8 @@ def reheaded(header: bytes) -> str:
 PLAIN = BLOB[8 : 8 + HEADER]
 BLOBS: list[tuple[str, str, str, Json, str]] = [
     ("plain", ROOT, BLOB.hex(), {"tensors": HELD}, "the canonical file"),
+    ("not-of-the-base", INTEGERS_ROOT, INTEGERS.hex(), {"tensors": {"n": BASE["n"]}},
+     "whether the tensors may be a contribution is not asked here: CT-5"),
     ("other-root", "00" * 32, BLOB.hex(), "BlobError", "another root"),
     ("more-padding", ROOT, reheaded(PLAIN + b" " * 8), "BlobError", "eight spaces more"),
     ("no-metadata", ROOT, reheaded(PLAIN.replace(b'"__metadata__":{"format":"pt"},', b"")), "BlobError",

@@ -8,6 +8,7 @@ from typing import Any
 
 from generator.cases import Case
 from generator.reference.lock import make_lock
+from generator.topics import lock_mended
 from generator.topics.merges import by_id, mean, stored, task_arithmetic, ties, tuned
 from generator.writing import bf16, f32, integers
 
@@ -30,12 +31,21 @@ LOCKS = {
     "ties": (SMALL, "three contributions, one coordinate that is not certified"),
     "ties-all": (lock_input(THREE, ties(lambda_="0.4", scope="tensor", boundary="lowest_index")), "another recipe"),
     "mean": (lock_input(THREE, mean("0.5")), "without trim every element is kept"),
+    "no-elements": (
+        lock_input([stored({"e": f32(shape=[0])})], ties(), {"e": f32(shape=[0]), "w": f32(1)}),
+        "contributions without any element: the density is 0.000000",
+    ),
+    "no-elements-mean": (
+        lock_input([stored({"e": f32(shape=[0])})], mean(), {"e": f32(shape=[0]), "w": f32(1)}),
+        "the same without trim",
+    ),
     "task-arithmetic": (lock_input([stored({"\u00e9": f32(1)}, "-1")], task_arithmetic()), "a negative coefficient"),
 }
 
 DENSITIES = {
     "all": (7, 7, "1.000000"), "none": (0, 7, "0.000000"), "third": (1, 3, "0.333333"),
     "two-thirds": (2, 3, "0.666667"),
+    "no-elements": (0, 0, "0.000000"),
     "half-even-down": (1, 2_000_000, "0.000000"), "half-even-up": (3, 2_000_000, "0.000002"),
     "half-of-even": (5, 2_000_000, "0.000002"), "rounds-to-one": (9_999_999, 10_000_000, "1.000000"),
     "large": (2**60 + 1, 2**61, "0.500000"), "float-misleads": (1_000_001, 1_600_000_000, "0.000625"),
@@ -115,4 +125,5 @@ CASES = [
         Case("verify-lock", f"verify-lock-refused-{i}", "LK-2 LK-4", why, changed(change), "LockError")
         for i, (change, why) in BAD.items()
     ),
+    *lock_mended.CASES,
 ]  # fmt: skip

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from generator.cases import Case
-from generator.topics.merges import breadth, mean, merge_case, plain, stored, tuned, vectors, zeros
+from generator.topics.merges import (
+    breadth,
+    mean,
+    merge_case,
+    plain,
+    stored,
+    tuned,
+    uncertified_elsewhere,
+    vectors,
+    zeros,
+)
 from generator.writing import bf16, f16, f32, f64
 
 M = mean()
@@ -59,7 +69,10 @@ CASES: list[Case] = [
                {"rule": "NonFinite", "tensor": "w", "index": [1], "contribution": 0}),
     merge_case("mean-error-negative", "RC-6", "a negative coefficient", zeros(1), vectors([[1], [1]], ["1", "-1"]), M,
                "CoefficientError"),
+    merge_case("mean-error-no-tensors", "CT-5", "a fine-tune without tensors: it would count in W", zeros(1),
+               [stored({"w": f32(1)}), tuned({})], M, "ContributionError"),
     merge_case("mean-error-result", "MG-5", "the result overflows", {"w": f16("max")}, vectors([[32], [33]]), M,
                {"rule": "NonFinite", "tensor": "w", "index": [0]}),
+    uncertified_elsewhere("mean", M, ["2^-58", "2^-58"], ["2^-60"]),
     *breadth("mean", 9, 24),
 ]  # fmt: skip

@@ -82,6 +82,20 @@ def plain(
     return merge_case(i, clauses, why, zeros(len(rows[0])), vectors(rows, coefficients), recipe, says)
 
 
+def uncertified_elsewhere(method: str, recipe: Json, a: Sequence[Any], b: Sequence[Any]) -> Case:
+    """The holders of `a` have certified coefficients, the three contributions have not."""
+    contributions = [stored({"a": f32(1, 2)}), stored({"a": f32(3, 2)}), stored({"b": f32("2^-60")}, str(2**60))]
+    return merge_case(
+        f"{method}-coefficients-of-all",
+        "EX-3",
+        "1, 1 and 2^60: every coordinate is uncertified, those of the tensor whose holders have 1 and 1 too",
+        {"a": f32(0, 0), "b": f32(0)},
+        contributions,
+        recipe,
+        {"tensors": {"a": f32(*a), "b": f32(*b)}, "uncertified": 3},
+    )
+
+
 # -- random breadth ------------------------------------------------------------------------------------------
 
 COEFFICIENTS = ["1", "1", "1", "2", "0.5", "0.3", "1.7", "0.0001", "12345.678"]

@@ -173,6 +173,26 @@ BAD_BYTES = {
                         "an operation of another workspace"),
 }  # fmt: skip
 
+COUNTED = "11" * 28  # and a counter of four bytes: the ids of a long remove, ascending
+
+
+def remove_of_length(length: int) -> Json:
+    """The bytes of a remove that is as long as asked: many ids, and a note of 32 to 255 bytes for the rest."""
+    n, note = length // 34 - 6, 32
+    operations = [bytes.fromhex(COUNTED) + i.to_bytes(4, "big") for i in range(n)]
+    fields: Json = {"kind": "remove", "version": 1, "workspace": bytes.fromhex(WORKSPACE)}
+
+    def whole(note: int) -> bytes:
+        return encode({"body": {"fields": {"operations": operations}, "note": "n" * note, **fields}})
+
+    note += length - len(whole(note))
+    found = whole(note)
+    if len(found) != length:
+        raise AssertionError(f"{len(found)} bytes, not {length}")
+    begin = found.index(b"\xc4\x20" + operations[0])
+    return [found[:begin].hex(), {"counted": "c420" + COUNTED, "times": n}, found[begin + 34 * n :].hex()]
+
+
 CASES = [
     *(
         Case("genesis", f"genesis-{'refused-' if says == 'GenesisError' else ''}{i}", "OS-1", why,
@@ -189,6 +209,10 @@ CASES = [
     ),
     Case("read-operation", "read-operation-add", "OS-2 OS-6", "the bytes of the add above",
          {"workspace": WORKSPACE, "operation": GOOD.hex()}, {"id": H("operation", GOOD).hex()}),
+    Case("read-operation", "read-operation-longest", "OS-2", "2^20 bytes: at the limit",
+         {"workspace": WORKSPACE, "operation": remove_of_length(2**20)}),
+    Case("read-operation", "operation-refused-too-long", "OS-2 EN-3", "2^20 + 1 bytes: above the limit",
+         {"workspace": WORKSPACE, "operation": remove_of_length(2**20 + 1)}, "EncodingError"),
     *(
         Case("read-operation", f"operation-refused-{i}", f"{clauses} OS-6", why,
              {"workspace": WORKSPACE, "operation": encode({"body": read_value(x)}).hex()}, "OperationError")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from generator.cases import Case
+from generator.reference.safetensors import write_file
+from generator.reference.tensors import read_tensors
 from generator.topics.safetensors_refused import REFUSED, file_of
 from generator.writing import bf16, f16, f32, f64, integers, spec
 
@@ -34,6 +36,8 @@ READ: list[tuple[str, str, Json, str, str]] = [
     ("spaces-before", file_of("  {" + A + "}", ONE), tensor_a(), "EN-9", "spaces before the JSON"),
     ("white-space-inside", file_of('{ "a" :\n\t{ "dtype":"F32", "shape":[ 1 ],\r\n "data_offsets":[0, 4] } }', ONE),
      tensor_a(), "EN-9", "white space inside the JSON is JSON's"),
+    ("white-space-edges", file_of("{\n\t\r " + A + " \r\t\n}", ONE), tensor_a(), "EN-9",
+     "white space inside the JSON, at its edges"),
     ("keys-in-any-order", file_of('{"a":{"data_offsets":[0,4],"shape":[1],"dtype":"F32"}}', ONE), tensor_a(),
      "EN-11", "the keys of an entry in another order"),
     ("no-tensors", file_of("{}", ""), {}, "EN-9", "an empty object and no data"),
@@ -92,6 +96,14 @@ WRITTEN: list[tuple[str, Json, str]] = [
     *((f"padding-{n}", {"w" * n: f32(1)}, "padding to 8 bytes, from none to seven") for n in range(1, 9)),
 ]  # fmt: skip
 
+LONE = {"high": "d800", "low": "0061dc00", "reversed": "de00d83d", "last": "0061dbff"}
+UNWRITABLE: list[tuple[str, Json, str]] = [
+    ("metadata", {"tensors": {"__metadata__": f32(1)}}, "no tensor is named __metadata__"),
+    ("metadata-beside", {"tensors": {"a": f32(1), "__metadata__": f32(1)}}, "nor beside others"),
+    *((f"surrogate-{i}", {"utf16": [[name, f32(1)]]}, f"a lone surrogate: the code units {name}")
+      for i, name in LONE.items()),
+]  # fmt: skip
+
 CASES = [
     *(
         Case("read-safetensors", f"read-{i}", clauses, why, {"file": file}, {"tensors": tensors})
@@ -102,4 +114,16 @@ CASES = [
         for i, file, rule, clauses, why in REFUSED
     ),
     *(Case("write-safetensors", f"write-{i}", "EN-17 EN-19", why, {"tensors": tensors}) for i, tensors, why in WRITTEN),
+    Case(
+        "write-safetensors",
+        "write-utf16",
+        "EN-17",
+        "a pair of surrogates is one character",
+        {"utf16": [["d83dde00", f32(1)]]},
+        {"file": write_file(read_tensors({"\U0001f600": f32(1)})).hex()},
+    ),
+    *(
+        Case("write-safetensors", f"write-refused-{i}", "EN-17", why, inputs, "HeaderError")
+        for i, inputs, why in UNWRITABLE
+    ),
 ]

@@ -110,6 +110,12 @@ STATES = [
     state("attest-disagree", "OS-12", "two attests that do not: some machine is broken",
           [attest("m", "r"), attest("m", "s"),
           attest("n", "r")], {**seen(), "contradicted_merge_ids": [H("merge", b"m").hex()]}),
+    state("attest-removed", "OS-9 OS-12", "a remove that names an attest does not silence the contradiction",
+          [attest("m", "r"), attest("m", "s"), remove(attest("m", "s"))],
+          {**seen(), "contradicted_merge_ids": [H("merge", b"m").hex()]}),
+    state("attests-removed", "OS-9 OS-12", "nor does one that names both, and an add besides",
+          [A0, attest("m", "r"), attest("m", "s"), remove(A0, attest("m", "r"), attest("m", "s"))],
+          {**seen(), "contradicted_merge_ids": [H("merge", b"m").hex()]}),
     state("many", "OS-9 OS-11", "ids in ascending order", [add(f"many {i}") for i in range(9)], None),
     state("refused-operation", "OS-6", "what is malformed enters no state", [A0, b"\x80"], "OperationError"),
     state("refused-workspace", "OS-6", "nor does an operation of another workspace",
@@ -128,6 +134,22 @@ RETRACTS = [
     retract("two", "every add of it, in ascending order", [A0, A1, A2, B0], A, [A0, A1, A2]),
     retract("removed", "not one that a remove names already", [A0, A1, remove(A0)], A, [A1]),
     retract("coefficient", "not one with another coefficient", [A0, HALF], A, [A0]),
+]
+
+
+def nothing_to_retract(i: str, why: str, operations: list[bytes]) -> Case:
+    inputs = {"genesis": GENESIS.hex(), "operations": [op.hex() for op in operations]}
+    foreign = contribution_id(manifest("f", base=ELSEWHERE)).hex()
+    inputs["contribution"] = foreign if FOREIGN in operations else A
+    return Case("retract", f"retract-refused-{i}", "OS-10", why, inputs, "NothingToRetract")
+
+
+NOTHING = [
+    nothing_to_retract("empty", "an empty state", []),
+    nothing_to_retract("unknown", "a contribution that nobody added", [B0, HALF]),
+    nothing_to_retract("removed", "every add of it is removed", [A0, A1, B0, remove(A0), remove(A1)]),
+    nothing_to_retract("remove-alone", "a remove whose add is not there", [remove(A0)]),
+    nothing_to_retract("other-base", "an add of another base is not effective", [A0, FOREIGN]),
 ]
 
 
@@ -168,4 +190,4 @@ def breadth() -> list[Case]:
     return cases
 
 
-CASES = [*STATES, *RETRACTS, *JOINS, *breadth()]
+CASES = [*STATES, *RETRACTS, *NOTHING, *JOINS, *breadth()]

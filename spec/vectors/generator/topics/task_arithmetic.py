@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from generator.cases import Case
-from generator.topics.merges import breadth, merge_case, plain, stored, task_arithmetic, tuned, vectors, zeros
+from generator.topics.merges import (
+    breadth,
+    merge_case,
+    plain,
+    stored,
+    task_arithmetic,
+    tuned,
+    uncertified_elsewhere,
+    vectors,
+    zeros,
+)
 from generator.writing import f16, f32
 
 A = task_arithmetic()
@@ -67,5 +77,6 @@ CASES: list[Case] = [
                {"rule": "NonFinite", "tensor": "w", "index": [0], "contribution": 0}),
     merge_case("task-arithmetic-error-zero", "RC-6", "a coefficient of zero", zeros(1), vectors([[1]], ["0"]), A,
                "CoefficientError"),
+    uncertified_elsewhere("task-arithmetic", A, [4, 4], [1]),
     *breadth("task_arithmetic", 10, 24),
 ]  # fmt: skip

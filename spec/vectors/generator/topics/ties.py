@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from generator.cases import Case
 from generator.topics import ties_apply, ties_errors
-from generator.topics.merges import breadth, merge_case, plain, stored, ties, tuned, vectors, zeros
+from generator.topics.merges import (
+    breadth,
+    merge_case,
+    plain,
+    stored,
+    ties,
+    tuned,
+    uncertified_elsewhere,
+    vectors,
+    zeros,
+)
 from generator.writing import bf16, f16, f32, f64, integers
 
 PAPER = [[1, -2, 2, 1, 3], [-2, 0, 1, 0, -1], [-1, 1, -2, 0, -1]]
@@ -140,4 +150,12 @@ SETS = [
          {"tensors": {"w": f32(1)}}),
 ]  # fmt: skip
 
-CASES = [*ELECT, *MEAN, *SETS, *ties_apply.CASES, *ties_errors.CASES, *breadth("ties", 8, 40)]
+CASES = [
+    *ELECT,
+    *MEAN,
+    *SETS,
+    uncertified_elsewhere("ties", T, [2, 2], ["2^-60"]),
+    *ties_apply.CASES,
+    *ties_errors.CASES,
+    *breadth("ties", 8, 40),
+]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 from generator.cases import Case
-from generator.topics.merges import merge_case, stored, ties, tuned, vectors, zeros
+from generator.topics.merges import by_id, merge_case, stored, ties, tuned, vectors, zeros
 from generator.writing import bf16, f16, f32, f64, integers
 
 Json = Any
@@ -21,6 +22,27 @@ def result(i: str, why: str, base: Json, tau: Json, *index: int, lambda_: str = 
     return merge_case(f"ties-error-{i}", clauses, why, {"w": base}, [stored({"w": tau})], ties(lambda_=lambda_),
                       nonfinite("w", *index))  # fmt: skip
 
+
+def in_this_order(base: Json, first: Json, second: Json) -> list[Json]:
+    """Two contributions, the coefficient of the first such that its id comes first."""
+    for c in count(2):
+        if by_id(base, [{**first, "coefficient": str(c)}, second])[1] == second:
+            return [{**first, "coefficient": str(c)}, second]
+    raise AssertionError("unreachable")
+
+
+def later_first(i: str, why: str, first: Json, second: Json, says: Json) -> Case:
+    """Contribution 1 has the earlier coordinate, contribution 0 another one."""
+    return merge_case(f"ties-error-{i}", "MG-6", why, TWO, in_this_order(TWO, first, second), T, says)
+
+
+def in_memory(i: str, why: str, contributions: list[Json], says: Json) -> Case:
+    inputs = {"in_memory": True, "base": TWO, "recipe": T, "contributions": contributions}
+    return Case("merge", f"ties-error-memory-{i}", "MG-6 MG-12", why, inputs, says)
+
+
+NAN_LATE, NAN_EARLY = stored({"a": f32(0, "nan")}), stored({"a": f32("nan", 0)})
+LARGE_LATE, LARGE_EARLY = stored({"a": f32(0, "max")}, "2"), stored({"a": f32("max", 0)}, "2")
 
 TWO = {"a": f32(0, 0), "b": f32(0, 0, shape=[1, 2])}
 
@@ -86,6 +108,37 @@ CASES = [
     merge_case("ties-error-task-vectors-both", "MG-6", "at one coordinate the first contribution is named", TWO,
                [tuned({"a": f32(0, "nan")}), tuned({"a": f32(1, "inf")}), stored({"a": f32(2, "-inf")})], T,
                nonfinite("a", 1, contribution=0)),
+    later_first("task-vectors-second", "contribution 1 has the earlier element", tuned({"a": f32(0, "nan")}),
+                tuned({"a": f32("nan", 0)}), nonfinite("a", 0, contribution=1)),
+    later_first("task-vectors-second-tensor", "contribution 1 has the earlier tensor",
+                tuned({"b": f32("nan", 0, shape=[1, 2])}), tuned({"a": f32(0, "inf")}),
+                nonfinite("a", 1, contribution=1)),
+    later_first("task-vectors-second-stored", "TV-5 and TV-4 are of one kind", NAN_LATE, tuned({"a": f32("nan", 0)}),
+                nonfinite("a", 0, contribution=1)),
+    later_first("task-vectors-second-finetuned", "the same the other way round", tuned({"a": f32(0, "nan")}),
+                NAN_EARLY, nonfinite("a", 0, contribution=1)),
+    later_first("v-of-second", "a v of contribution 1 at the earlier element", stored({"a": f32(0, "max")}),
+                LARGE_EARLY, nonfinite("a", 0, contribution=1)),
+    later_first("v-of-second-tensor", "a v of contribution 1 in the earlier tensor",
+                stored({"b": f32("max", 0, shape=[1, 2])}), LARGE_LATE, nonfinite("a", 1, contribution=1)),
+    later_first("task-vector-second", "a NaN in contribution 1 comes before a v of contribution 0, whatever the place",
+                stored({"a": f32("max", 0)}), stored({"b": f32(0, "nan", shape=[1, 2])}),
+                nonfinite("b", 0, 1, contribution=1)),
+    in_memory("second", "the second entry has the earlier element", [NAN_LATE, NAN_EARLY],
+              nonfinite("a", 0, contribution=1)),
+    in_memory("first", "the same two in the other order", [NAN_EARLY, NAN_LATE], nonfinite("a", 0, contribution=0)),
+    in_memory("both", "a task vector comes before a v; of two, the first in the list",
+              [LARGE_EARLY, NAN_LATE, NAN_LATE], nonfinite("a", 1, contribution=1)),
+    in_memory("v-second", "a v of the second entry at the earlier element", [LARGE_LATE, LARGE_EARLY],
+              nonfinite("a", 0, contribution=1)),
+    in_memory("v-both", "two equal entries: the first in the list", [LARGE_LATE, LARGE_LATE],
+              nonfinite("a", 1, contribution=0)),
+    merge_case("ties-error-no-tensors", "CT-5", "a contribution without tensors", zeros(1), [stored({})], T,
+               "ContributionError"),
+    merge_case("ties-error-no-tensors-beside", "CT-5", "a contribution without tensors beside another", zeros(1),
+               [stored({"w": f32(1)}), stored({})], T, "ContributionError"),
+    merge_case("ties-error-coefficient-overflow", "RC-2", "a coefficient beyond fp32 is refused as a decimal",
+               zeros(1), vectors([[1]], ["1" + "0" * 39]), T, "DecimalError"),
     merge_case("ties-error-not-kept-nan", "TV-4", "an element that trim would drop is an error all the same",
                {"w": f32(0, 0)},
                [stored({"w": f32("nan", 1)})], ties(density="0.5"), nonfinite("w", 0, contribution=0)),

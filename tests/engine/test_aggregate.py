@@ -1,0 +1,48 @@
+"""Partial aggregates: what the laws of tests/reducers do not reach."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import mergealgebra as ma
+from mergealgebra.engine import plan
+from mergealgebra.errors import AggregateError, NonFinite, Overflow
+
+
+@pytest.mark.clause("EX-4")
+def test_ties_are_cut_alike_in_tensors_of_many_blocks():
+    sizes = {"a": 10, "b": plan.MOST_ELEMENTS + 1000}
+    vector = {name: np.ones(size, np.float32) for name, size in sizes.items()}
+    base = {name: np.zeros(size, np.float32) for name, size in sizes.items()}
+    recipe = ma.Ties(density="0.0001", boundary="lowest_index")
+    merged = ma.merge(base, [vector], recipe)
+    tau_m = ma.Aggregate.lift(recipe, "it", vector).finalize()
+    assert merged.kept == (13,)
+    for name, array in merged.items():
+        assert np.array_equal(tau_m[name], array)
+
+
+@pytest.mark.clause("EX-6")
+def test_only_what_was_combined_can_be_retracted():
+    def lift(value: float, coefficient: str = "1", name: str = "w") -> ma.Aggregate:
+        return ma.Aggregate.lift(ma.Ties(), "it", {name: np.float32([value])}, coefficient)
+
+    whole = lift(1).combine(ma.Aggregate.lift(ma.Ties(), "other", {"w": np.float32([2])}))
+    for impostor in (lift(2), lift(1, "2"), lift(1, name="v")):
+        with pytest.raises(AggregateError, match="not in the aggregate as it is here"):
+            whole.retract(impostor)
+    assert whole.retract(lift(1)).finalize()["w"].tolist() == [2]
+
+
+@pytest.mark.clause("EX-4")
+def test_a_lift_refuses_what_a_merge_refuses():
+    with pytest.raises(NonFinite, match=r"it: tensor 'w' at index \[1\]"):
+        ma.Aggregate.lift(ma.Ties(), "it", {"w": np.float32([1, np.inf])})
+    with pytest.raises(Overflow, match=r"it: tensor 'w' at index \[0\]"):
+        ma.Aggregate.lift(ma.Ties(), "it", {"w": np.float32([3e38])}, "2")
+
+
+def test_the_id_of_a_published_contribution_will_do():
+    id_ = ma.ContributionId("a" * 64, "b" * 64)
+    assert ma.Aggregate.lift(ma.Ties(), id_, {"w": np.float32([1])}).ids == {"a" * 64}

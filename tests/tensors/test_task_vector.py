@@ -1,0 +1,108 @@
+"""Task vectors in memory: between and apply, NumPy, torch and paths, and what they refuse."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import mergealgebra as ma
+from mergealgebra.errors import (
+    BackendError,
+    CoefficientError,
+    DtypeError,
+    NamesError,
+    NonFinite,
+    NothingVisible,
+    RecipeError,
+    ShapeError,
+)
+
+BASE = {"w": np.float32([[1, 2], [3, 4]]), "n": np.int64([7]), "s": np.float32(1)}
+TUNED = {"w": np.float32([[1, 3], [3, 0]]), "n": np.int64([7]), "s": np.float32(0.5)}
+NAN = {"w": np.float32([np.nan])}
+ONE = {"w": np.float32([1])}
+
+REFUSED = {
+    "a missing name": (lambda: ma.TaskVector.between(BASE, {"w": TUNED["w"]}), NamesError, "'n'"),
+    "a shape": (lambda: ma.TaskVector.between(ONE, {"w": np.float32([1, 2])}), ShapeError, "'w'"),
+    "a vocabulary": (
+        lambda: ma.TaskVector.between({"w": np.ones((2, 3))}, {"w": np.ones((4, 3))}),
+        ShapeError,
+        "resized vocabulary",
+    ),
+    "a changed integer": (lambda: ma.TaskVector.between({"n": np.int64([1])}, {"n": np.int64([2])}), DtypeError, "'n'"),
+    "float against integer": (lambda: ma.TaskVector.between(ONE, {"w": np.int64([1])}), DtypeError, "'w'"),
+    "not a number": (lambda: ma.TaskVector.between(ONE, NAN), NonFinite, r"'w' at index \[0\]"),
+    "an unknown name": (lambda: ma.TaskVector(ONE).apply({"v": np.float32([1])}), NamesError, "'w'"),
+    "an integer base": (lambda: ma.TaskVector(ONE).apply({"w": np.int64([1])}), DtypeError, "'w' of the base"),
+    "an infinite vector": (lambda: ma.TaskVector(NAN).apply(ONE, "0"), NonFinite, r"'w' at index \[0\]"),
+    "an overflow": (
+        lambda: ma.TaskVector(ONE).apply({"w": np.float16([65504])}, "100000"),
+        NonFinite,
+        "use a smaller lambda",
+    ),
+    "a name that is no text": (lambda: ma.TaskVector({1: ONE["w"]}), NamesError, "must be text"),
+    "merge: a path": (lambda: ma.merge("base", [ONE], ma.Ties()), NamesError, "not a mapping"),
+    "merge: a recipe's name": (lambda: ma.merge(ONE, [ONE], "ties"), RecipeError, "is not a recipe"),
+    "merge: nothing": (lambda: ma.merge(ONE, [], ma.Ties()), NothingVisible, "at least one task vector"),
+    "merge: a coefficient too few": (
+        lambda: ma.merge(ONE, [ONE, ONE], ma.Ties(), ["1"]),
+        CoefficientError,
+        "1 coefficients for 2",
+    ),
+    "merge: a negative coefficient": (
+        lambda: ma.merge(ONE, [ONE], ma.Ties(), ["-1"]),
+        CoefficientError,
+        "task vector 0: .* only task_arithmetic",
+    ),
+    "merge: a backend": (lambda: ma.merge(ONE, [ONE], ma.Ties(), backend="jax"), BackendError, "'jax' is unknown"),
+    "merge: no threads": (lambda: ma.merge(ONE, [ONE], ma.Ties(), threads=0), BackendError, "threads: 0"),
+    "merge: not a number": (lambda: ma.merge(ONE, [ONE, NAN], ma.Ties()), NonFinite, "task vector 1: tensor 'w'"),
+    "merge: an unknown name": (lambda: ma.merge(ONE, [BASE], ma.Ties()), NamesError, "task vector 0: tensor 'n'"),
+}
+
+
+@pytest.mark.clause("TV-1", "TV-7", "TV-8", "TV-10")
+@pytest.mark.parametrize(("make", "error", "message"), REFUSED.values(), ids=REFUSED)
+def test_refused(make, error, message):
+    with pytest.raises(error, match=message) as refused:
+        make()
+    assert "\n" not in str(refused.value)
+
+
+def as_torch(model: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(np.array(array)) for name, array in model.items()}
+
+
+@pytest.mark.clause("TV-2")
+@pytest.mark.parametrize("base", [BASE, as_torch(BASE)], ids=["numpy base", "torch base"])
+@pytest.mark.parametrize("tuned", [TUNED, as_torch(TUNED)], ids=["numpy tuned", "torch tuned"])
+def test_between_and_apply_meet_in_any_kind(base, tuned):
+    vector = ma.TaskVector.between(base, tuned)
+    assert list(vector) == ["s", "w"]
+    assert type(vector["w"]) is type(tuned["w"])
+    back = vector.apply(base)
+    assert list(back) == list(base)
+    for name, array in back.items():
+        assert type(array) is type(base[name]) or array.shape == ()
+        assert np.array_equal(np.asarray(array), np.asarray(TUNED[name]))
+
+
+def test_paths(tmp_path):
+    from safetensors.numpy import save_file
+
+    for name, model in (("base", BASE), ("tuned", TUNED)):
+        save_file({key: np.asarray(array) for key, array in model.items()}, tmp_path / name)
+    vector = ma.TaskVector.between(tmp_path / "base", str(tmp_path / "tuned"))
+    assert vector["w"].tolist() == [[0, 1], [0, -4]]
+    assert vector.apply(tmp_path / "base", "0.5")["w"].tolist() == [[1, 2.5], [3, 2]]
+
+
+@pytest.mark.clause("TV-3")
+def test_what_did_not_change_is_zero():
+    odd = np.array([np.nan, np.inf, -np.inf, -0.0], np.float32)
+    vector = ma.TaskVector.between({"w": odd}, {"w": odd.copy()})
+    assert vector["w"].tobytes() == bytes(16)
+    wide = ma.TaskVector.between({"w": odd[1:3]}, {"w": odd[1:3].astype(np.float64)})
+    assert wide["w"].tolist() == [0, 0]
