@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import tracemalloc
 from pathlib import Path
 
 import ml_dtypes
@@ -106,6 +107,18 @@ class TestFolder:
         copy = tmp_path / "out" / "vocab.txt"
         assert copy.read_text() == "vocabulary"
         assert not copy.is_symlink()
+
+    def test_copies_large_files_in_small_pieces(self, tmp_path):
+        folder = write_folder(tmp_path / "base", base())
+        (folder / "tokenizer.model").touch()
+        os.truncate(folder / "tokenizer.model", 1 << 26)
+        tracemalloc.start()
+        try:
+            merged(tmp_path)
+            assert tracemalloc.get_traced_memory()[1] < 1 << 24
+        finally:
+            tracemalloc.stop()
+        assert (tmp_path / "out" / "tokenizer.model").stat().st_size == 1 << 26
 
     def test_may_have_been_an_empty_folder(self, tmp_path):
         (tmp_path / "out").mkdir()

@@ -277,7 +277,7 @@ def merge_with(backend: str, **how: Any) -> Callable[[Json, Path], Json]:
         for piece in run(plan, tally):
             hosts[piece.block.name].append(piece.data)
         merged = {n: np.concatenate(parts).reshape(base.records[n].shape) for n, parts in hosts.items()}
-        again = Merge(base, base.root(), manifests, plan).compute(quiet)
+        again = Merge([base], base.root(), manifests, plan).compute(quiet)
         assert again.uncertified == tally.uncertified
         return {
             "tensors": tagged(merged),
@@ -470,7 +470,7 @@ def retract(case: Json, _: Path) -> Json:
 
 def lock(case: Json, folder: Path) -> Json:
     base, manifests, plan = _plan(case, folder, case["backend"])
-    made = Merge(base, base.root(), manifests, plan).write(folder / "out", How().progress).lock
+    made = Merge([base], base.root(), manifests, plan).write(folder / "out", How().progress).lock
     written = json.loads((folder / "out" / LOCK).read_text(encoding="utf-8"))
     assert Lock.read(folder / "out") == made
     return {"lock": written}
