@@ -31,6 +31,9 @@ class Trim:
     boundary: Boundary
 
 
+_ORDER: Final = ("method", "density", "lambda", "scope", "boundary")
+
+
 class Recipe(BaseModel):
     """What all recipes share. Equal recipes have equal ids. Raises RecipeError or DecimalError."""
 
@@ -72,8 +75,9 @@ class Recipe(BaseModel):
         return False
 
     def to_map(self) -> dict[str, str]:
-        """The recipe as a map with every default filled in [RC-4]."""
-        return {"method": self.method, **self.model_dump(by_alias=True)}
+        """The recipe as a map with every default filled in, in the order of the table [RC-4]."""
+        entries = {"method": self.method, **self.model_dump(by_alias=True)}
+        return {key: entries[key] for key in _ORDER if key in entries}
 
     @property
     def id(self) -> str:
@@ -134,7 +138,9 @@ def recipe_from_map(entries: Mapping[str, object]) -> Recipe:
     if not isinstance(method, str) or method not in RECIPES:
         found = "is missing" if method is None else f"{method!r} is unknown"
         raise RecipeError(f"method: {found}; expected one of {', '.join(RECIPES)}")
-    for key in entries:
+    for key, text in entries.items():
+        if not isinstance(text, str):
+            raise RecipeError(f"{method}: {key}: expected text, not {text!r:.60}")
         if key == "lambda_":
             raise RecipeError(f"{method}: 'lambda_' is not a key of a recipe file; write 'lambda'")
     return RECIPES[method](**{key: value for key, value in entries.items() if key != "method"})

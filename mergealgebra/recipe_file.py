@@ -69,6 +69,8 @@ def _model(path: Path, number: int, entry: object, recipe: Recipe) -> ModelEntry
     if unknown := sorted(entry.keys() - {"path", "coefficient"}):
         raise RecipeError(f"{where}: unknown key {unknown[0]!r}; remove it")
     text, what = entry.get("coefficient", "1"), f"{where}: coefficient"
+    if not isinstance(text, str):
+        raise RecipeError(f"{what}: expected text, not {text!r:.60}")
     decimals.check_coefficient(decimals.fp32(text, what), where, negative=recipe.negative_coefficients)
     return ModelEntry(path.parent / Path(entry["path"]).expanduser(), decimals.canonical_decimal(text, what))
 
