@@ -43,7 +43,7 @@ class TestCard:
         lock = result.lock
         for text in (lock.base, lock.merge_id, lock.model_root, lock.achieved_density, "`ties`", "density 0.5"):
             assert text in card
-        assert "lambda 0.7, density 0.5, scope model, boundary keep_all), 3 contributions" in card
+        assert "density 0.5, lambda 0.7, scope model, boundary keep_all), 3 contributions" in card
         rows = [line for line in card.splitlines() if line.startswith("| `")]
         numbers = {"3f800000": "1", "3dcccccd": "0.100000001", "40000000": "2"}
         assert rows == [

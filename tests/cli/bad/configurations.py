@@ -61,7 +61,7 @@ CONFIGURATIONS = {
     "lambda 1e9": _merge("method: ties\nlambda: 1e9\n", "lambda", "'1e9'", "not a decimal", clauses=("RC-1",)),
     "lambda nan": _merge("method: mean\nlambda: .nan\n", "lambda", "'.nan'", "not a decimal", clauses=("RC-1",)),
     "lambda beyond fp32": _merge(f"method: mean\nlambda: {'9' * 40}\n", "lambda", "largest fp32", clauses=("RC-2",)),
-    "lambda with a list": _merge("method: mean\nlambda: [1, 2]\n", "lambda", "not a decimal"),
+    "lambda with a list": _merge("method: mean\nlambda: [1, 2]\n", "lambda", "expected text"),
     "a recipe that is a density alone": _recipe("density: 0.5\n", "method", "missing", "ties"),
     "an unknown method": _merge("method: slerp\n", "method", "'slerp'", "unknown", "ties, mean, task_arithmetic"),
     "an unknown method, in a workspace": _recipe("method: dare\n", "method", "'dare'", "unknown"),
@@ -75,7 +75,7 @@ CONFIGURATIONS = {
     "a key of a model twice": _file(
         "method: ties\nbase: base\nmodels:\n  - {path: ft0.safetensors, path: ft1.safetensors}\n", "'path'", "twice"
     ),
-    "models in a recipe": _recipe("method: ties\n" + MODELS, "unknown key", "its keys are", "boundary"),
+    "models in a recipe": _recipe("method: ties\n" + MODELS, "models", "expected text"),
     "no method": _merge("", "method", "missing", "ties"),
     "no base": _file("method: ties\nmodels: [{path: ft0.safetensors}]\n", "base", "expected the path"),
     "a base that is a list": _file("method: ties\nbase: [a]\nmodels: [{path: ft0.safetensors}]\n", "base", "path"),
