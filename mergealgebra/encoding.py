@@ -63,11 +63,11 @@ def merkle_root(leaves: Iterable[bytes]) -> bytes:
     return tree.root()
 
 
-class TensorHasher:
-    """A tensor's root from its bytes, fed in pieces of any size [EN-6]."""
+class LeafHasher:
+    """The leaves of a tensor, or of a piece of one that begins with a leaf, from bytes fed in any pieces [EN-6]."""
 
     def __init__(self) -> None:
-        self._tree = _Tree()
+        self._digests: list[bytes] = []
         self._leaf = hashlib.sha256(b"\x00")
         self._filled = 0
 
@@ -82,16 +82,41 @@ class TensorHasher:
             if self._filled == LEAF_BYTES:
                 self._close_leaf()
 
-    def root(self) -> str:
-        """The root of all bytes taken; call once, at the end."""
+    def digests(self) -> list[bytes]:
+        """The digests of the leaves; call once, at the end."""
         if self._filled:
             self._close_leaf()
-        return hash_id("tensor", self._tree.root())
+        return self._digests
 
     def _close_leaf(self) -> None:
-        self._tree.append(self._leaf.digest())
+        self._digests.append(self._leaf.digest())
         self._leaf = hashlib.sha256(b"\x00")
         self._filled = 0
+
+
+class TensorTree:
+    """A tensor's root from the digests of its leaves, in order [EN-6]."""
+
+    def __init__(self) -> None:
+        self._tree = _Tree()
+
+    def extend(self, digests: Iterable[bytes]) -> None:
+        """Take the next leaves."""
+        for digest in digests:
+            self._tree.append(digest)
+
+    def root(self) -> str:
+        """The root of all leaves taken."""
+        return hash_id("tensor", self._tree.root())
+
+
+def tensor_root(pieces: Iterable[bytes | memoryview]) -> str:
+    """The root of a tensor from its bytes, in pieces of any size [EN-6]."""
+    hasher, tree = LeafHasher(), TensorTree()
+    for piece in pieces:
+        hasher.update(piece)
+    tree.extend(hasher.digests())
+    return tree.root()
 
 
 def model_root(records: Iterable[tuple[str, str, tuple[int, ...], str]]) -> str:

@@ -1,7 +1,7 @@
 """What the equations need beyond the array API standard, for NumPy and torch alike.
 
-Arrays are one-dimensional, fp32 or fp64. `array_namespace` gives the library an array belongs to; torch
-is never imported here.
+Arrays are one-dimensional, fp32 or fp64. `array_namespace` gives the library an array belongs to: NumPy itself, which
+follows the standard, or torch by way of array-api-compat. Neither that nor torch is imported for NumPy's arrays.
 """
 
 from __future__ import annotations
@@ -9,14 +9,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, device, to_device
 
 from mergealgebra.errors import SubnormalsFlushed
 
 #: A NumPy array or a torch tensor.
 Array = Any
 
-__all__ = ["Array", "array_namespace", "first_true", "int_bits", "refuse_flushed_subnormals", "to_numpy", "with_values"]
+
+def array_namespace(*arrays: Array) -> Any:
+    """The array API of the library that these arrays belong to."""
+    if all(isinstance(array, np.ndarray) for array in arrays):
+        return np
+    import array_api_compat
+
+    return array_api_compat.array_namespace(*arrays)
 
 
 def int_bits(x: Array) -> Array:
@@ -32,15 +38,15 @@ def first_true(mask: Array) -> int | None:
 
 def to_numpy(x: Array) -> np.ndarray[Any, Any]:
     """The same values as a NumPy array on the host."""
-    return np.asarray(to_device(x, "cpu"))
+    return x if isinstance(x, np.ndarray) else np.asarray(x.cpu())
 
 
 def with_values(x: Array, indices: np.ndarray[Any, Any], values: np.ndarray[Any, Any]) -> Array:
     """A copy of x with `values` at `indices`, both NumPy arrays."""
     xp = array_namespace(x)
     copy = xp.asarray(x, copy=True)
-    where = xp.asarray(indices, device=device(x))
-    copy[where] = xp.asarray(values, dtype=x.dtype, device=device(x))
+    where = xp.asarray(indices, device=x.device)
+    copy[where] = xp.asarray(values, dtype=x.dtype, device=x.device)
     return copy
 
 

@@ -22,7 +22,8 @@ from mergealgebra.algebra.arrays import Array, array_namespace, int_bits, to_num
 UNIT = 2.0**-149
 _UNITS_IN_ONE = 1 << 149
 _NO_GRID = 255
-_LIMITS = np.ldexp(1.0, np.arange(256) - 97)  # 2^53 grids, by the biased exponent of the grid
+#: 2^53 grids, by the biased exponent of the grid: what certified magnitudes add up to less than.
+LIMITS = np.ldexp(1.0, np.arange(256) - 97)
 
 Integers = np.ndarray[Any, np.dtype[np.object_]]
 Indices = np.ndarray[Any, np.dtype[np.int64]]
@@ -120,7 +121,7 @@ class Coefficients:
     def certified(self) -> bool:
         """Whether fp64 additions of any of them are exact [EX-2]."""
         magnitudes = np.abs(np.asarray(self.values, np.float32))
-        limit = _LIMITS[grid_exponents(magnitudes).min(initial=_NO_GRID)]
+        limit = LIMITS[grid_exponents(magnitudes).min(initial=_NO_GRID)]
         return bool(math.fsum(magnitudes.tolist()) < limit)
 
     @property
@@ -153,9 +154,9 @@ def _failing(columns: tuple[Array, ...], grid: Array) -> Indices:
     if not grid.shape[0]:
         return _no_indices()
     magnitudes = columns[0] - columns[1]
-    if float(xp.max(magnitudes)) < _LIMITS[int(xp.min(grid))]:
+    if float(xp.max(magnitudes)) < LIMITS[int(xp.min(grid))]:
         return _no_indices()
-    return np.flatnonzero(to_numpy(magnitudes) >= _LIMITS[to_numpy(grid)])
+    return np.flatnonzero(to_numpy(magnitudes) >= LIMITS[to_numpy(grid)])
 
 
 def _rn64(integers: Integers) -> np.ndarray[Any, Any]:

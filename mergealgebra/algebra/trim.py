@@ -1,8 +1,8 @@
 """Trim: keep the largest magnitudes of a task vector, by an exact threshold found while streaming [TI-2 to TI-5].
 
 The threshold is the m-th largest magnitude. Read as an integer, the fp32 bits of a magnitude have the order of
-the magnitudes, so it is found by counting: first by the high 16 bits, then by the low 16 bits of the one bin that
-holds it. Counts do not depend on the order in which blocks are counted; nothing is sorted and nothing is kept.
+the magnitudes, so it is found by counting them in the bins of a window, and then, if the bins are wide, in a window
+inside the one bin that holds it. Counts do not depend on the order of blocks; nothing is sorted, nothing is kept.
 """
 
 from __future__ import annotations
@@ -15,21 +15,46 @@ import numpy as np
 
 from mergealgebra.algebra.arrays import Array, array_namespace, int_bits
 
-HIGH_BINS: Final = 1 << 15
-LOW_BINS: Final = 1 << 16
 Counts = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """What trim keeps of a group: all magnitudes above `bits`, and of those equal to it the first `ties`.
+    """What trim keeps of a tensor: magnitudes above `bits`, and of those equal to it the ones before a position.
 
     bits: the fp32 bits of the least magnitude kept, at least 1, so that a zero is never kept.
-    ties: how many equal to it are kept; None for all of them.
+    ties: that position, in elements of the tensor; None when all that equal the threshold are kept.
     """
 
     bits: int = 1
     ties: int | None = None
+
+    def within(self, start: int, stop: int) -> tuple[int, int]:
+        """The same for the elements [start, stop): the bits, and how many of the elements lie before the position."""
+        size = stop - start
+        return self.bits, size if self.ties is None else min(max(0, self.ties - start), size)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Bins of magnitudes: bin k of `bins` holds the bits b with (b - low) >> shift = k."""
+
+    low: int
+    shift: int
+    bins: int
+
+    def inside(self, bin_: int) -> Window:
+        """The window whose bins are the single magnitudes of one bin of this one."""
+        return Window(self.low + (bin_ << self.shift), 0, 1 << self.shift)
+
+
+#: Every finite magnitude, by its high 16 bits.
+ALL: Final = Window(0, 16, 1 << 15)
+
+
+def around(bits: int) -> Window:
+    """The 2^17 single magnitudes around one: within a binade, 1.6% of its value."""
+    return Window(max(0, bits - (1 << 16)), 0, 1 << 17)
 
 
 def kept_count(density: Fraction, elements: int) -> int:
@@ -37,54 +62,54 @@ def kept_count(density: Fraction, elements: int) -> int:
     return max(1, int(density * elements))
 
 
-def high_counts(tau: Array) -> Array:
-    """How many elements have each value of the high bits of their magnitude. tau: (n,) fp32. Returns (2^15,)."""
-    xp = array_namespace(tau)
-    return xp.bincount(magnitude_bits(tau) >> 16, minlength=HIGH_BINS)
+def window_counts(tau: Array, window: Window) -> Array:
+    """How many elements have a magnitude in each bin of a window, and last, above it.
 
-
-def low_counts(tau: Array, high: int) -> Array:
-    """The same for the low bits, among the elements whose high bits are `high`. Returns (2^16,)."""
-    xp = array_namespace(tau)
-    bits = magnitude_bits(tau)
-    return xp.bincount(bits[(bits >> 16) == high] & 0xFFFF, minlength=LOW_BINS)
-
-
-def locate(counts: Counts, rank: int) -> tuple[int, int]:
-    """The bin that holds the rank-th largest element (from 1), and its rank within that bin."""
-    from_above = np.cumsum(counts[::-1])
-    place = int(np.searchsorted(from_above, rank))
-    bin_ = counts.size - 1 - place
-    return bin_, rank - int(from_above[place] - counts[bin_])
-
-
-def threshold(high: int, low: int, rank: int, equal: int, boundary: str) -> Threshold:
-    """The threshold in bin (high, low), of whose `equal` elements the first `rank` lie within m [TI-4, TI-5]."""
-    bits = high << 16 | low
-    if bits == 0:  # fewer non-zero elements than m: all of them are kept
-        return Threshold()
-    return Threshold(bits, rank if boundary == "lowest_index" and rank < equal else None)
-
-
-def trim(tau: Array, threshold: Threshold, ties_before: int = 0) -> Array:
-    """tau where it is kept, +0 elsewhere [TI-4, TI-5].
-
-    tau: (n,) fp32, a block of a group. ties_before: how many elements of the blocks before it equal the
-    threshold. Returns (n,) fp32.
+    tau: (n,) fp32. Returns (bins + 1,) integers; what lies below the window is not counted.
     """
     xp = array_namespace(tau)
     bits = magnitude_bits(tau)
-    kept = bits >= threshold.bits
-    if threshold.ties is not None:
-        equal = bits == threshold.bits
-        kept = kept & ~(equal & (ties_before + xp.cumsum(equal, axis=0) > threshold.ties))
-    return xp.where(kept, tau, 0.0)
+    bins = (bits[bits >= window.low] - window.low) >> window.shift
+    return xp.bincount(xp.clip(bins, None, window.bins), minlength=window.bins + 1)
 
 
-def tie_count(tau: Array, threshold: Threshold) -> int:
-    """How many elements of a block equal the threshold."""
+def locate(counts: Counts, rank: int) -> tuple[int, int] | None:
+    """The bin that holds the rank-th largest element (from 1), and its rank within that bin.
+
+    counts: as `window_counts` gives them. None when it lies above or below the window.
+    """
+    from_above = np.cumsum(counts[::-1])
+    place = int(np.searchsorted(from_above, rank))
+    if place in (0, counts.size):
+        return None
+    return counts.size - 1 - place, rank - int(from_above[place - 1])
+
+
+def holds(threshold: int, boundary: str, m: int, kept: int, above: int) -> bool:
+    """Whether a threshold was the right one, by what it kept and what lay above it in the whole group [TI-3].
+
+    above < m <= those not below says that it is the m-th largest magnitude; with cut ties, exactly m are kept. The
+    least threshold is right also when there are fewer than m non-zero elements.
+    """
+    if above >= m:
+        return False
+    if kept < m:
+        return threshold == 1
+    return kept == m or boundary == "keep_all"
+
+
+def trim(tau: Array, bits: int, ties: int) -> Array:
+    """tau where it is kept, +0 elsewhere [TI-4, TI-5].
+
+    tau: (n,) fp32, a block of a tensor. ties: elements that equal the threshold are kept before this position of
+    the block. Returns (n,) fp32.
+    """
     xp = array_namespace(tau)
-    return int(xp.count_nonzero(magnitude_bits(tau) == threshold.bits))
+    magnitudes = magnitude_bits(tau)
+    tied = magnitudes == bits
+    if ties < tau.shape[0]:
+        tied[max(0, ties) :] = False
+    return xp.where((magnitudes > bits) | tied, tau, 0.0)
 
 
 def magnitude_bits(tau: Array) -> Array:

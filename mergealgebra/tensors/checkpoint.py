@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
@@ -15,11 +15,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from mergealgebra.encoding import LEAF_BYTES, TensorHasher, model_root
+from mergealgebra.encoding import LEAF_BYTES, model_root, tensor_root
 from mergealgebra.errors import CheckpointError, NamesError, ShapeError
 from mergealgebra.tensors.descriptors import File
 from mergealgebra.tensors.dtypes import DTYPES
-from mergealgebra.tensors.files import as_path, reading
+from mergealgebra.tensors.files import as_path, reading, unreadable
 from mergealgebra.tensors.folder import read_model
 from mergealgebra.tensors.safetensors_file import TensorRecord
 from mergealgebra.text import place, shown
@@ -59,11 +59,14 @@ class Checkpoint:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def read(self, name: str, start: int = 0, stop: int | None = None) -> np.ndarray[Any, Any]:
-        """The elements [start, stop) of a tensor in C order: a new 1-D array in the storage dtype.
+    def read(
+        self, name: str, start: int = 0, stop: int | None = None, into: memoryview | None = None
+    ) -> np.ndarray[Any, Any]:
+        """The elements [start, stop) of a tensor in C order: a 1-D array in the storage dtype.
 
+        into: the memory to read them to, as many bytes or more; fresh memory if left out.
         Raises NamesError for an unknown name, ShapeError for a range that is not in the tensor, and
-        CheckpointError when the file cannot be read, or has changed since the first read.
+        CheckpointError when the file cannot be read, or is another one than at the first read.
         """
         record = self._record(name)
         stop = record.size if stop is None else stop
@@ -72,25 +75,28 @@ class Checkpoint:
                 f"{place(record.path, name)} has {record.size} elements, and [{start}, {stop}) is no range of them"
             )
         dtype = DTYPES[record.dtype]
-        array = np.empty(stop - start, dtype.numpy)
+        nbytes = (stop - start) * dtype.itemsize
+        array = np.empty(stop - start, dtype.numpy) if into is None else np.frombuffer(into[:nbytes], dtype.numpy)
         self._fill(array.view(np.uint8).data, record, start * dtype.itemsize)
         return array
 
     def tensor_root(self, name: str) -> str:
         """The root of one tensor, from its bytes as they are now [EN-6]. Raises as `read` does."""
-        record = self._record(name)
-        hasher = TensorHasher()
+        return tensor_root(self._leaves(self._record(name)))
+
+    def _leaves(self, record: TensorRecord) -> Iterator[memoryview]:
+        """The bytes of a tensor, leaf by leaf, each in the memory of the one before."""
         buffer = memoryview(bytearray(min(LEAF_BYTES, record.nbytes)))
         for begin in range(0, record.nbytes, LEAF_BYTES):
             leaf = buffer[: record.nbytes - begin]
             self._fill(leaf, record, begin)
-            hasher.update(leaf)
-        return hasher.root()
+            yield leaf
 
-    def roots(self, threads: int = 1) -> dict[str, str]:
-        """The root of each tensor, in name order, by so many threads [EN-6]. Raises as `read` does."""
+    def roots(self, threads: int = 1, names: Sequence[str] | None = None) -> dict[str, str]:
+        """The roots of these tensors, or all, in their order, by so many threads [EN-6]. Raises as `read` does."""
+        names = list(self.records) if names is None else names
         with ThreadPoolExecutor(threads) as pool:
-            return dict(zip(self.records, pool.map(self.tensor_root, self.records), strict=True))
+            return dict(zip(names, pool.map(self.tensor_root, names), strict=True))
 
     def root(self, threads: int = 1) -> str:
         """The model's root: equal for one file and for many shards [EN-7, EN-8]. Raises as `read` does."""
@@ -100,8 +106,8 @@ class Checkpoint:
     def refuse_changed(self) -> None:
         """Raise CheckpointError unless every file is still what it was at the first read: so was all that was read."""
         for file in self._files.values():
-            with reading(file.path), file.descriptor():
-                pass
+            with reading(file.path):
+                file.refuse_changed()
 
     def _record(self, name: str) -> TensorRecord:
         if name not in self.records:
@@ -110,14 +116,13 @@ class Checkpoint:
 
     def _fill(self, buffer: memoryview, record: TensorRecord, begin: int) -> None:
         """Read the bytes of a tensor from `begin` on, as many as the buffer holds."""
-        filled = 0
-        with reading(record.path, record.name), self._file(record.path).descriptor() as descriptor:
-            while filled < len(buffer):
-                count = os.preadv(descriptor, [buffer[filled:]], record.offset + begin + filled)
-                if not count:
-                    where = place(record.path, record.name)
-                    raise CheckpointError(f"{where}: the file became shorter after it was opened; get it again")
-                filled += count
+        try:
+            filled = self._file(record.path).read_into(buffer, record.offset + begin)
+        except OSError as error:
+            raise unreadable(error, record.path, record.name) from error
+        if filled < len(buffer):
+            where = place(record.path, record.name)
+            raise CheckpointError(f"{where}: the file became shorter after it was opened; get it again")
 
     def _file(self, path: Path) -> File:
         file = self._files.get(path)

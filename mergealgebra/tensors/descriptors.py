@@ -9,8 +9,6 @@ import os
 import resource
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -24,24 +22,38 @@ LIMIT: Final = max(1, min(128, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 
 class File:
     """A file that threads read from. It is opened when it is needed, and may be closed in between.
 
-    What the system told of it at the first opening - which file, its size, its times - must hold at each later use.
+    What the system told of it at the first opening - which file, its size, its times - must hold whenever it is
+    opened again, and when `refuse_changed` asks.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._identity: tuple[int, ...] | None = None
+        self._readers = 0
 
-    @contextmanager
-    def descriptor(self) -> Iterator[int]:
-        """A descriptor of one's own, to read from. Raises CheckpointError when the file has changed, and OSError."""
-        with _LOCK:
-            shared = self._shared()
-            self._refuse_changed(os.fstat(shared))
-            descriptor = os.dup(shared)  # the shared one may be closed at any time
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        """Read so many bytes as the buffer holds, from an offset on; returns how many there were.
+
+        Raises CheckpointError when the file is another one than at first, and OSError.
+        """
+        descriptor = self._borrow()
         try:
-            yield descriptor
+            filled = 0
+            while filled < len(buffer) and (count := os.preadv(descriptor, [buffer[filled:]], offset + filled)):
+                filled += count
+            return filled
         finally:
-            os.close(descriptor)
+            with _LOCK:
+                self._readers -= 1
+
+    def refuse_changed(self) -> None:
+        """Raise CheckpointError unless the file is still what it was at first, and OSError when it cannot be opened."""
+        descriptor = self._borrow()
+        try:
+            self._identify(descriptor)
+        finally:
+            with _LOCK:
+                self._readers -= 1
 
     def close(self) -> None:
         """Keep the file open no longer. Closing twice is no error."""
@@ -49,15 +61,29 @@ class File:
             if self in _OPEN:
                 os.close(_OPEN.pop(self))
 
-    def _shared(self) -> int:
-        if self not in _OPEN:
-            _OPEN[self] = os.open(self.path, os.O_RDONLY)
-        _OPEN.move_to_end(self)
-        while len(_OPEN) > LIMIT:
-            os.close(_OPEN.popitem(last=False)[1])
-        return _OPEN[self]
+    def _borrow(self) -> int:
+        """The shared descriptor, which stays open while somebody reads."""
+        with _LOCK:
+            if self not in _OPEN:
+                self._open()
+            _OPEN.move_to_end(self)
+            self._readers += 1
+            return _OPEN[self]
 
-    def _refuse_changed(self, now: os.stat_result) -> None:
+    def _open(self) -> None:
+        idle = [file for file in _OPEN if not file._readers] if len(_OPEN) >= LIMIT else []
+        for file in idle[: len(_OPEN) - LIMIT + 1]:
+            file.close()
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            self._identify(descriptor)
+        except CheckpointError:
+            os.close(descriptor)
+            raise
+        _OPEN[self] = descriptor
+
+    def _identify(self, descriptor: int) -> None:
+        now = os.fstat(descriptor)
         identity = now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
         self._identity = self._identity or identity
         if identity != self._identity:

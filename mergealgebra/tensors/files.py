@@ -43,4 +43,9 @@ def reading(path: Path, name: str | None = None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise CheckpointError(f"{place(path, name)} cannot be read: {error.strerror}; check the path") from error
+        raise unreadable(error, path, name) from error
+
+
+def unreadable(error: OSError, path: Path, name: str | None = None) -> CheckpointError:
+    """What the operating system refused while the file, or the tensor in it, was read."""
+    return CheckpointError(f"{place(path, name)} cannot be read: {error.strerror}; check the path")

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from typing import Self
 
 import numpy as np
-from array_api_compat import numpy as xp_numpy
 
 from mergealgebra.algebra import decimals
 from mergealgebra.algebra.apply import apply, changed
@@ -68,7 +67,7 @@ class TaskVector(Mapping[str, Array]):
         Names and shapes of both must agree. The arrays are of the fine-tune's kind, NumPy or torch; of a path, NumPy.
         Raises NamesError, ShapeError, DtypeError or NonFinite, naming tensor and index.
         """
-        refuse_flushed_subnormals(xp_numpy)
+        refuse_flushed_subnormals(np)
         old, new = _hosts(base), _hosts(finetuned)
         if different := sorted(old.keys() ^ new.keys()):
             where = "the base" if different[0] in old else "the fine-tune"
@@ -82,7 +81,7 @@ class TaskVector(Mapping[str, Array]):
 
         lambda_: a decimal string. Raises NamesError, ShapeError, DecimalError or NonFinite.
         """
-        refuse_flushed_subnormals(xp_numpy)
+        refuse_flushed_subnormals(np)
         lambda32 = decimals.fp32(lambda_, "lambda")
         arrays = base if isinstance(base, Mapping) else _hosts(base)
         if unknown := self.keys() - arrays.keys():
