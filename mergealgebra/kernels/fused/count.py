@@ -1,0 +1,66 @@
+"""Counting the magnitudes of a block in a window."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from mergealgebra.kernels.fused.memory import F64, INFINITY, MAGNITUDE, ahead, bits_of, compiled, read
+from mergealgebra.kernels.fused.reduce import TILE
+from mergealgebra.kernels.fused.tau import find_tau
+
+#: Magnitudes that are looked at together for one that is counted.
+_GROUP: Final = 32
+
+
+@compiled
+def count(size, base, held, low, shift, counts):
+    """Add to the counts of a window; False when some tau is not finite."""
+    old, tau, inside = np.empty(TILE, np.float32), np.empty(TILE, np.float32), np.empty(TILE, np.int32)
+    groups, bins, above = inside.reshape(TILE // _GROUP, _GROUP), np.int32(counts.size - 1), 0
+    for start in range(0, size, TILE):
+        n = min(TILE, size - start)
+        here = (ahead(base[0], base[1], start), base[1])
+        if base[1] != F64:
+            read(here[0], here[1], old[:n])
+        if find_tau((ahead(held[0], held[1], start), held[1], held[2]), here, old[:n], tau[:n]) >= INFINITY:
+            return False
+        above += _place(tau[:n], low, shift, bins, inside)
+        _add(groups, bins, counts)
+    counts[bins] += above
+    return True
+
+
+@compiled
+def _place(tau, low, shift, bins, inside):
+    """The bin of each magnitude of a tile, negative below the window; returns how many lie above it."""
+    above = np.int32(0)
+    for i in range(tau.size):
+        inside[i] = ((bits_of(tau[i]) & MAGNITUDE) - low) >> shift
+        above += np.int32(inside[i] >= bins)
+    for i in range(tau.size, TILE):
+        inside[i] = -1
+    return above
+
+
+@compiled
+def _add(groups, bins, counts):
+    """Count the bins of a tile that are in the window; a narrow window passes over most groups."""
+    for group in range(groups.shape[0]):
+        hits = np.int32(0)
+        for i in range(_GROUP):
+            hits += np.int32(np.uint32(groups[group, i]) < np.uint32(bins))
+        if hits:
+            _add_group(groups, group, bins, counts)
+
+
+@compiled
+def _add_group(groups, group, bins, counts):
+    found = np.uint64(0)
+    for i in range(_GROUP):  # without a branch: nothing foretells which are inside
+        bin_ = groups[group, i]
+        groups[group, found] = bin_
+        found += np.uint64(np.uint32(bin_) < np.uint32(bins))
+    for i in range(found):
+        counts[groups[group, i]] += 1
