@@ -97,8 +97,12 @@ def make_manifest(
 
 
 def check_base(base: Checkpoint, root: str, threads: int) -> None:
-    """Raise BaseMismatch unless the base's root is the one that was named [SY-6]."""
-    found = base.root(threads)
+    """Read the base, and raise BaseMismatch unless its root is the one that was named [SY-6]."""
+    check_base_root(base, base.root(threads), root)
+
+
+def check_base_root(base: Checkpoint, found: str, root: str) -> None:
+    """Raise BaseMismatch unless the root that the base was found to have is the one that was named [SY-6]."""
     if found != root:
         raise BaseMismatch(
             f"{place(base.path)} is not the base: its root is {found}, expected {root}; "
@@ -106,8 +110,8 @@ def check_base(base: Checkpoint, root: str, threads: int) -> None:
         )
 
 
-def open_blob(manifest: Manifest, path: Path | None, base: Checkpoint, threads: int) -> Checkpoint:
-    """A contribution's tensors, read once and found to be what the manifest says [SY-6].
+def open_blob(manifest: Manifest, path: Path | None, base: Checkpoint) -> Checkpoint:
+    """A contribution's tensors, their headers checked; what they hold is for `check_blob_root` to check [SY-6].
 
     path: where the blob is; None if it is not here. Raises BlobMissing or BlobDamaged [CT-6], and CheckpointError
     when a file, which may be good, could not be read.
@@ -120,19 +124,27 @@ def open_blob(manifest: Manifest, path: Path | None, base: Checkpoint, threads: 
         _check_canonical(blob)
         if not blob.records:
             raise NamesError("it holds no tensor [CT-5]")
-        found = blob.root(threads)
         names = names_of(manifest.form, blob, base, blob.records)
     except CheckpointError:
         raise
     except MergeAlgebraError as error:
         raise BlobDamaged(f"{short}: {place(path)}: {error}; delete the file and sync again, or retract it") from None
     elements = sum(record.size for record in blob.records.values())
-    if (found, len(names), elements) != (manifest.tensors, len(blob.records), manifest.elements):
+    if (len(names), elements) != (len(blob.records), manifest.elements):
         raise BlobDamaged(
-            f"{short}: {place(path)} holds {elements} elements with root {found}, expected {manifest.elements} "
-            f"with root {manifest.tensors}; delete the file and sync again"
+            f"{short}: {place(path)} holds {elements} elements, expected {manifest.elements}; "
+            "delete the file and sync again"
         )
     return blob
+
+
+def check_blob_root(manifest: Manifest, blob: Checkpoint, found: str) -> None:
+    """Raise BlobDamaged unless the root that a blob was found to have is that of the manifest [SY-6]."""
+    if found != manifest.tensors:
+        raise BlobDamaged(
+            f"contribution {manifest.id[:12]}: {place(blob.path)} holds tensors with root {found}, expected "
+            f"{manifest.tensors}; delete the file and sync again"
+        )
 
 
 def _check_canonical(blob: Checkpoint) -> None:

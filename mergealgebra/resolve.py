@@ -5,46 +5,69 @@ Everything is checked before anything is written, and nothing is skipped [SY-6, 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from mergealgebra.algebra import decimals
-from mergealgebra.contribution import Choice, check_base, make_manifest, names_of, open_blob
+from mergealgebra.contribution import (
+    Choice,
+    check_base_root,
+    check_blob_root,
+    make_manifest,
+    names_of,
+    open_blob,
+)
 from mergealgebra.crdt.genesis import SPEC, merge_id
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.orset import ORSet
+from mergealgebra.encoding import model_root
 from mergealgebra.engine.backends import backend
-from mergealgebra.engine.output import hashed, refuse_occupied, write_model
-from mergealgebra.engine.plan import Contribution, Plan, make_plan, thread_count
-from mergealgebra.engine.run import Piece, Tally, quiet, run
-from mergealgebra.engine.task_vectors import Progress
-from mergealgebra.errors import MergeAlgebraError, RecipeError
+from mergealgebra.engine.faults import Faulty, named
+from mergealgebra.engine.keeping import Keeper, Kept
+from mergealgebra.engine.output import refuse_occupied, write_model
+from mergealgebra.engine.plan import Contribution, make_plan
+from mergealgebra.engine.reading import BASE, Progress
+from mergealgebra.engine.run import RESULT, Piece, Stale, Tally, quiet, run
+from mergealgebra.errors import CheckpointError, RecipeError
 from mergealgebra.lock import FORMAT, LOCK, Lock, LockedContribution, LockedTensor, achieved_density, tensors_root
 from mergealgebra.model_card import companions, model_card
 from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.safetensors_file import Entry
 from mergealgebra.text import place
 
 
 @dataclass(frozen=True)
 class How:
-    """How a merge is computed; never what it gives [MG-8]. Left out: all cores, a fitting block, silence."""
+    """How a merge is computed; never what it gives [MG-8]. Left out: all cores, a fitting block, 256 MiB, silence.
+
+    memory: bytes beyond the imports. kept: where thresholds are kept from merge to merge. aggregate: the folder in
+    which the sums of a state's contributions are, so that a change costs one pass over it and them [EX-4, EX-5].
+    """
 
     backend: str = "auto"
     threads: int | None = None
     block: int | None = None
     progress: Progress = quiet
+    memory: int | None = None
+    kept: MutableMapping[str, bytes] | None = None
+    aggregate: Path | None = None
 
 
 @dataclass(frozen=True)
 class MergeResult:
-    """A merged model on disk. `lock` is the content of its merge.lock."""
+    """A merged model on disk. `lock` is the content of its merge.lock. aggregate: what became of it, if asked for."""
 
     out: Path
     lock: Lock
+    aggregate: Kept | None = None
+
+    @property
+    def kept_aggregate(self) -> bool:
+        """Whether an aggregate of what was merged is kept for the next merge."""
+        return self.aggregate is not None and not self.aggregate.problem
 
     @property
     def merge_id(self) -> str:
@@ -70,56 +93,149 @@ class Model:
     coefficient: str = "1"
 
 
-class Merge:
-    """A merge with its inputs open and checked, ready to be written or only computed."""
+@dataclass(frozen=True)
+class Input:
+    """A contribution to a merge: its tensors, open, and the manifest that they must have, if one is known."""
 
-    def __init__(
-        self, inputs: Sequence[Checkpoint], base_root: str, manifests: Mapping[str, Manifest], plan: Plan
-    ) -> None:
-        """inputs: all that is read, the base first."""
-        self._inputs, self._base = inputs, inputs[0]
-        self._base_root, self._manifests, self._plan = base_root, manifests, plan
-        self._tally = Tally([0] * len(manifests))
+    checkpoint: Checkpoint
+    contribution: Contribution
+    manifest: Manifest | None = None
 
     @property
-    def _entries(self) -> list[Entry]:
-        return [(r.name, r.dtype, r.shape, r.nbytes) for r in self._base.records.values()]
+    def names(self) -> list[str]:
+        """The tensors that it contributes, in name order."""
+        return [name for name in self.checkpoint.records if name in self.contribution.names]
 
-    def write(self, out: Path, progress: Progress) -> MergeResult:
+
+class Merge:
+    """A merge with its inputs open and their headers checked, ready to be written or only computed.
+
+    The inputs are hashed in the pass that reduces them, so what is locked is what was merged, even if a file changes
+    meanwhile. base_root: what the base must be; None if it may be any. blobs: for an aggregate, by tensors root.
+    """
+
+    def __init__(
+        self,
+        base: Checkpoint,
+        inputs: Sequence[Input],
+        recipe: Recipe,
+        how: How,
+        base_root: str | None,
+        blobs: Mapping[str, Path] = MappingProxyType({}),
+    ):
+        self._base, self._inputs, self._how, self._base_root = base, inputs, how, base_root
+        self._plan = make_plan(
+            base,
+            [input_.contribution for input_ in inputs],
+            recipe,
+            backend(how.backend),
+            threads=how.threads,
+            block=how.block,
+            memory=how.memory,
+            hashed=True,
+        )
+        manifests = [input_.manifest for input_ in inputs if input_.manifest is not None]
+        self._keeper = Keeper(how.aggregate, base, self._plan, manifests, blobs) if how.aggregate else None
+
+    def write(self, out: Path) -> MergeResult:
         """Merge into a new folder.
 
-        Raises OutputError, NonFinite, CheckpointError when an input changed, and what reading raises; then nothing
-        is written.
+        Raises OutputError, BaseMismatch, BlobDamaged, NonFinite, RecipeError when two inputs are the same
+        contribution, CheckpointError when an input changed, and what reading raises; then nothing is written.
         """
         made: list[Lock] = []
+        entries = [(r.name, r.dtype, r.shape, r.nbytes) for r in self._base.records.values()]
 
-        def finish(roots: Mapping[str, str]) -> dict[str, bytes]:
-            made.append(self._lock(roots))
-            return {LOCK: made[0].to_bytes(), "README.md": model_card(made[0], self._base)}
+        def run_once(pieces: Iterator[Piece], tally: Tally) -> None:
+            def finish() -> dict[str, bytes]:
+                made.append(self._lock(tally))
+                return {LOCK: made[0].to_bytes(), "README.md": model_card(made[0], self._base)}
 
-        with closing(self._pieces(progress)) as pieces:  # its threads end with it
-            write_model(out, self._entries, pieces, finish, companions(self._base))
-        return MergeResult(out, made[0])
+            write_model(out, entries, pieces, finish, companions(self._base))
 
-    def compute(self, progress: Progress) -> Lock:
+        self._run(run_once)
+        return MergeResult(out, made[0], self._keeper.kept if self._keeper else None)
+
+    def compute(self) -> Lock:
         """Merge and write nothing: the lock that `write` would write."""
-        roots: dict[str, str] = {}
-        with closing(self._pieces(progress)) as pieces:
-            for _ in hashed(self._entries, pieces, roots):
+        made: list[Lock] = []
+
+        def run_once(pieces: Iterator[Piece], tally: Tally) -> None:
+            for _ in pieces:
                 pass
-        return self._lock(roots)
+            made.append(self._lock(tally))
 
-    def _pieces(self, progress: Progress) -> Generator[Piece, None, None]:
-        self._tally = Tally([0] * len(self._manifests))
-        return run(self._plan, self._tally, progress)
+        self._run(run_once)
+        return made[0]
 
-    def _lock(self, roots: Mapping[str, str]) -> Lock:
-        """The lock, once everything has been read: of inputs that are still what they were when they were hashed."""
-        for checkpoint in self._inputs:
+    def _run(self, use: Callable[[Iterator[Piece], Tally], None]) -> None:
+        """Hand the pieces of the merge to `use`; once more, should a threshold that was kept have been a wrong one."""
+        if self._keeper and self._keeper.run(use, self._how.progress, self._how.kept):
+            return None
+        for kept in (self._how.kept, None):
+            tally = Tally()
+            pieces = run(self._plan, tally, self._how.progress, base_root=self._base_root or "", kept=kept)
+            try:
+                with closing(pieces):  # its threads end with it
+                    return use(pieces, tally)
+            except Stale:
+                pass
+            except Faulty as fault:
+                raise self._named(fault) from None
+        self._refuse_changed()
+        raise CheckpointError(
+            f"{place(self._base.path)}: the base or a fine-tune changed while it was read; run it again"
+        )
+
+    def _named(self, fault: Faulty) -> Exception:
+        """The error of a number that is not finite, if all inputs are what they should be."""
+        threads = self._plan.threads
+        base_root = self._base.root(threads)
+        roots = [input_.checkpoint.roots(threads, input_.names) for input_ in self._inputs]
+        ids = list(self._manifests(base_root, roots))
+        self._refuse_changed()
+        order = sorted(range(len(ids)), key=ids.__getitem__)
+        return named(self._plan, fault, order, self._how.progress)
+
+    def _manifests(self, base_root: str, roots: Sequence[Mapping[str, str] | None]) -> dict[str, Manifest]:
+        """The manifests of the inputs by id, in their order, from the roots of what was read; None if it was not.
+
+        Raises BaseMismatch, BlobDamaged, or RecipeError for two that are the same.
+        """
+        if self._base_root is not None:
+            check_base_root(self._base, base_root, self._base_root)
+        found: dict[str, Manifest] = {}
+        for input_, tensors in zip(self._inputs, roots, strict=True):
+            manifest = input_.manifest
+            if manifest is None or tensors is not None:
+                manifest = _manifest(input_, base_root, tensors or {})
+            if input_.manifest is not None:
+                check_blob_root(input_.manifest, input_.checkpoint, manifest.tensors)
+            if manifest.id in found:
+                earlier = self._inputs[list(found).index(manifest.id)]
+                raise RecipeError(
+                    f"{input_.contribution.label} and {earlier.contribution.label} are the same contribution, which "
+                    "counts once; remove one of them, or give it a larger coefficient"
+                )
+            found[manifest.id] = manifest
+        return found
+
+    def _refuse_changed(self) -> None:
+        for checkpoint in (self._base, *(input_.checkpoint for input_ in self._inputs)):
             checkpoint.refuse_changed()
+
+    def _lock(self, tally: Tally) -> Lock:
+        """The lock, once everything has been read, of what was read."""
+        records = self._base.records.values()
+        base_root = model_root((r.name, r.dtype, r.shape, tally.root(BASE, r.name)) for r in records)
+        roots = [
+            None if i in tally.known else {name: tally.root(i, name) for name in input_.names}
+            for i, input_ in enumerate(self._inputs)
+        ]
+        manifests = self._manifests(base_root, roots)
+        self._refuse_changed()
         tensors = {
-            r.name: LockedTensor(dtype=r.dtype, shape=list(r.shape), root=roots[r.name])
-            for r in self._base.records.values()
+            r.name: LockedTensor(dtype=r.dtype, shape=list(r.shape), root=tally.root(RESULT, r.name)) for r in records
         }
         contributions = [
             LockedContribution(
@@ -128,54 +244,58 @@ class Merge:
                 coefficient=manifest.coefficient,
                 elements=manifest.elements,
                 tensors=manifest.tensors,
-                kept=kept,
+                kept=tally.kept_by(i),
             )
-            for (id_, manifest), kept in zip(self._manifests.items(), self._tally.kept, strict=True)
+            for i, (id_, manifest) in enumerate(manifests.items())
         ]
+        recipe = self._plan.recipe
         return Lock(
             format=FORMAT,
             spec=SPEC,
-            base=self._base_root,
-            recipe=self._plan.recipe.to_map(),
-            contributions=contributions,
-            merge_id=merge_id(self._base_root, self._plan.recipe.id, self._manifests),
+            base=base_root,
+            recipe=recipe.to_map(),
+            contributions=sorted(contributions, key=lambda contribution: contribution.id),
+            merge_id=merge_id(base_root, recipe.id, manifests),
             tensors=tensors,
             model_root=tensors_root(tensors),
-            achieved_density=achieved_density(self._tally.kept, [m.elements for m in self._manifests.values()]),
-            uncertified=self._tally.uncertified,
-            backend=self._plan.backend.name,
+            achieved_density=achieved_density(
+                [contribution.kept for contribution in contributions], [m.elements for m in manifests.values()]
+            ),
+            uncertified=tally.uncertified,
+            backend=self._plan.kernel.name,
         )
+
+
+def _manifest(input_: Input, base_root: str, tensors: Mapping[str, str]) -> Manifest:
+    contribution = input_.contribution
+    return make_manifest(contribution.form, base_root, input_.checkpoint, tensors, contribution.coefficient)
 
 
 @contextmanager
 def open_merge(state: ORSet, base: Path, blobs: Mapping[str, Path], how: How) -> Iterator[Merge]:
-    """The merge of a state's visible contributions, every input read and found to be what its name promises [SY-6].
+    """The merge of a state's visible contributions, every input open and its headers checked [SY-6].
 
-    base: where the base is here. blobs: by tensors root. Raises BaseMismatch, BlobMissing, BlobDamaged,
-    NothingVisible, CoefficientError, and what reading raises.
+    base: where the base is here. blobs: by tensors root; for an aggregate, retracted ones too. Raises BlobMissing,
+    BlobDamaged, NothingVisible, CoefficientError, and what reading raises.
     """
-    recipe, manifests = complete_recipe(state.genesis.recipe), state.visible()
-    threads = thread_count(how.threads)
+    recipe = complete_recipe(state.genesis.recipe)
     with ExitStack() as opened:
         original = opened.enter_context(Checkpoint.open(base))
-        inputs, contributions = [original], []
-        if manifests:
-            check_base(original, state.genesis.base, threads)
-        for id_, manifest in manifests.items():
-            blob = opened.enter_context(open_blob(manifest, blobs.get(manifest.tensors), original, threads))
-            inputs.append(blob)
+        inputs = []
+        for id_, manifest in state.visible().items():
+            blob = opened.enter_context(open_blob(manifest, blobs.get(manifest.tensors), original))
             coefficient = decimals.from_hex(manifest.coefficient)
-            label = f"contribution {id_[:12]}"
-            contributions.append(Contribution(label, manifest.form, coefficient, blob, frozenset(blob.records)))
-        plan = make_plan(original, contributions, recipe, backend(how.backend), threads=threads, block=how.block)
-        yield Merge(inputs, state.genesis.base, manifests, plan)
+            label, names = f"contribution {id_[:12]}", frozenset(blob.records)
+            contribution = Contribution(label, manifest.form, coefficient, blob, names, manifest.tensors)
+            inputs.append(Input(blob, contribution, manifest))
+        yield Merge(original, inputs, recipe, how, state.genesis.base, blobs)
 
 
 def resolve(state: ORSet, base: Path, blobs: Mapping[str, Path], out: Path, how: How = How()) -> MergeResult:
     """Merge a state's visible contributions into a new folder. Raises as `open_merge` and `Merge.write` do."""
     refuse_occupied(out)
     with open_merge(state, base, blobs, how) as merge:
-        return merge.write(out, how.progress)
+        return merge.write(out)
 
 
 def merge_checkpoints(base: Path, models: Sequence[Model], recipe: Recipe, out: Path, how: How = How()) -> MergeResult:
@@ -186,35 +306,11 @@ def merge_checkpoints(base: Path, models: Sequence[Model], recipe: Recipe, out: 
     refuse_occupied(out)
     with ExitStack() as opened:
         original = opened.enter_context(Checkpoint.open(base))
-        threads = thread_count(how.threads)
-        inputs, base_root = [original], original.root(threads)
-        found: dict[str, tuple[Manifest, Contribution]] = {}
+        inputs = []
         for model in models:
+            label = place(model.path)
+            coefficient = decimals.fp32(model.coefficient, f"{label}: coefficient")
             checkpoint = opened.enter_context(Checkpoint.open(model.path))
-            inputs.append(checkpoint)
-            manifest, contribution = _inspect(checkpoint, original, base_root, model, threads)
-            if manifest.id in found:
-                raise RecipeError(
-                    f"{contribution.label} and {found[manifest.id][1].label} are the same contribution, which counts "
-                    "once; remove one of them, or give it a larger coefficient"
-                )
-            found[manifest.id] = manifest, contribution
-        ordered = dict(sorted(found.items()))
-        contributions = [contribution for _, contribution in ordered.values()]
-        plan = make_plan(original, contributions, recipe, backend(how.backend), threads=threads, block=how.block)
-        manifests = {id_: manifest for id_, (manifest, _) in ordered.items()}
-        return Merge(inputs, base_root, manifests, plan).write(out, how.progress)
-
-
-def _inspect(
-    checkpoint: Checkpoint, base: Checkpoint, base_root: str, model: Model, threads: int
-) -> tuple[Manifest, Contribution]:
-    label = place(model.path)
-    coefficient = decimals.fp32(model.coefficient, f"{label}: coefficient")
-    names = names_of("finetuned", checkpoint, base, Choice())
-    roots = checkpoint.roots(threads)
-    try:
-        manifest = make_manifest("finetuned", base_root, checkpoint, {n: roots[n] for n in names}, coefficient)
-    except MergeAlgebraError as error:
-        raise type(error)(f"{label}: {error}") from None
-    return manifest, Contribution(label, "finetuned", coefficient, checkpoint, frozenset(names))
+            names = frozenset(names_of("finetuned", checkpoint, original, Choice()))
+            inputs.append(Input(checkpoint, Contribution(label, "finetuned", coefficient, checkpoint, names)))
+        return Merge(original, inputs, recipe, how, None).write(out)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -19,12 +19,12 @@ from mergealgebra.contribution import Choice, check_base, make_manifest, names_o
 from mergealgebra.crdt.fields import check_text
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.manifest import FORMS, Manifest
-from mergealgebra.crdt.operations import NOTE_BYTES, Operation
+from mergealgebra.crdt.operations import NOTE_BYTES, Add, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.plan import Contribution, available_cores, make_plan, thread_count
+from mergealgebra.engine.reading import Progress
 from mergealgebra.engine.run import quiet, run_check
-from mergealgebra.engine.task_vectors import Progress
 from mergealgebra.errors import (
     MergeAlgebraError,
     OperationError,
@@ -38,6 +38,7 @@ from mergealgebra.lock import Verification, first_difference, verify_folder
 from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.resolve import How, MergeResult, open_merge, resolve
 from mergealgebra.store.blobs import write_blob
+from mergealgebra.store.cache import CACHE, Cache
 from mergealgebra.store.local import LOCAL, base_path, check_genesis, write_local
 from mergealgebra.store.objects import GENESIS, Store
 from mergealgebra.sync.folder import SyncResult, sync
@@ -146,10 +147,20 @@ class Workspace:
         """Where the base is on this machine. Raises WorkspaceError when this workspace was never told, or it went."""
         return base_path(self.store)
 
+    @property
+    def _thresholds(self) -> Cache:
+        return Cache(self.store.path, "thresholds")
+
     def blobs(self, state: ORSet) -> dict[str, Path]:
         """Where the blobs of a state's visible contributions are, by tensors root; those not here are left out."""
-        roots = {manifest.tensors for manifest in state.visible().values()}
-        return {root: self.store.blob_path(root) for root in roots if self.store.has_blob(root)}
+        return self._found(manifest.tensors for manifest in state.visible().values())
+
+    def _blobs_ever(self, state: ORSet) -> dict[str, Path]:
+        """The same of all contributions that were ever added, retracted ones among them."""
+        return self._found(item.payload.manifest.tensors for item in state.operations if isinstance(item.payload, Add))
+
+    def _found(self, roots: Iterable[str]) -> dict[str, Path]:
+        return {root: self.store.blob_path(root) for root in set(roots) if self.store.has_blob(root)}
 
     # What its owner does
 
@@ -222,17 +233,22 @@ class Workspace:
         backend: str = "auto",
         threads: int | None = None,
         block: int | None = None,
+        memory: int | None = None,
+        keep_aggregate: bool = False,
         progress: Progress = quiet,
     ) -> MergeResult:
         """Merge the visible contributions into a new model folder, and attest to what came out [OS-12].
 
-        backend, threads, block: how it is computed, never what [MG-8]. progress: called as the work goes on.
+        backend, threads, block, memory: how it is computed, never what [MG-8]. keep_aggregate: keep the sums in the
+        cache, so that the next merge reads little but what changed [SY-9]. progress: called as the work goes on.
         Raises NothingVisible, BaseMismatch, BlobMissing, BlobDamaged, NonFinite, OutputError; then nothing is
         written.
         """
         state = self.state
-        how = How(backend, threads, block, progress)
-        result = resolve(state, self.base, self.blobs(state), Path(out), how)
+        aggregate = self.store.path / CACHE / "aggregate" if keep_aggregate else None
+        how = How(backend, threads, block, progress, memory, self._thresholds, aggregate)
+        blobs = self._blobs_ever(state) if keep_aggregate else self.blobs(state)
+        result = resolve(state, self.base, blobs, Path(out), how)
         attested = state.attest(result.merge_id, result.model_root)
         if not attested <= state:
             try:
@@ -273,7 +289,7 @@ def verify(
         )
     else:
         with open_merge(state, workspace.base, workspace.blobs(state), how) as merge:
-            again = merge.compute(how.progress)
+            again = merge.compute()
         if difference := first_difference(lock.tensors, again.tensors):
             problem = f"{against} computes another model: {difference} of {model}"
         elif lock != again.model_copy(update={"backend": lock.backend}):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mergealgebra.cli.options import PATH, backend_option, block_option, json_option, threads_option
+from mergealgebra.cli.options import PATH, backend_option, block_option, json_option, memory_option, threads_option
 from mergealgebra.cli.progress import progress_bar
 
 
@@ -16,8 +16,11 @@ from mergealgebra.cli.progress import progress_bar
 @backend_option
 @threads_option
 @block_option
+@memory_option
 @json_option
-def command(config: Path, out: Path, backend: str, threads: int | None, block: int | None, as_json: bool) -> None:
+def command(
+    config: Path, out: Path, backend: str, threads: int | None, block: int | None, memory: int | None, as_json: bool
+) -> None:
     """Merge the models named in the YAML file CONFIG into the new folder OUT.
 
     \b
@@ -34,5 +37,5 @@ def command(config: Path, out: Path, backend: str, threads: int | None, block: i
     file = read_merge_file(config)
     models = [Model(model.path, model.coefficient) for model in file.models]
     with progress_bar() as show:
-        result = merge_checkpoints(file.base, models, file.recipe, out, How(backend, threads, block, show))
+        result = merge_checkpoints(file.base, models, file.recipe, out, How(backend, threads, block, show, memory))
     report_result(result, as_json)

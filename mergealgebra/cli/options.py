@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,18 @@ class _NamedPath(click.Path):
         return super().convert(value, param, ctx)
 
 
+class _Bytes(click.ParamType[int]):
+    """A number of bytes, with K, M or G for powers of 1024."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        match = re.fullmatch(r"([1-9][0-9]{0,11})([KMG]?)", str(value), re.ASCII)
+        if match is None:
+            self.fail(f"{value!r} is no size; write a whole number of bytes, or one with K, M or G", param, ctx)
+        return int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2]]
+
+
 #: A path as text, and as a Path.
 PATH_TEXT = _NamedPath()
 PATH = _NamedPath(path_type=Path)
@@ -26,9 +39,17 @@ threads_option = click.option("--threads", type=click.IntRange(min=1), help="Thr
 block_option = click.option(
     "--block", type=click.IntRange(min=1), help="Elements in a block; never changes the result."
 )
+memory_option = click.option(
+    "--memory", type=_Bytes(), help="Most memory beyond the program itself, such as 200M or 1G; 256M if left out."
+)
+keep_option = click.option(
+    "--keep-aggregate",
+    is_flag=True,
+    help="Keep the sums, so that the next merge reads little but what changed: 17 to 33 bytes an element.",
+)
 backend_option = click.option(
     "--backend",
-    type=click.Choice(["auto", "numpy", "torch", "torch-cuda"]),
+    type=click.Choice(["auto", "numba", "numpy", "torch", "torch-cuda", "triton"]),
     default="auto",
     show_default=True,
     help="What computes it; never changes the result.",

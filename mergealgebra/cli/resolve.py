@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mergealgebra.cli.options import PATH, backend_option, block_option, json_option, threads_option
+from mergealgebra.cli.options import (
+    PATH,
+    backend_option,
+    block_option,
+    json_option,
+    keep_option,
+    memory_option,
+    threads_option,
+)
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report, warn
 
@@ -20,15 +28,34 @@ if TYPE_CHECKING:
 @backend_option
 @threads_option
 @block_option
+@memory_option
+@keep_option
 @json_option
 @click.pass_obj
-def command(workspace: str, out: Path, backend: str, threads: int | None, block: int | None, as_json: bool) -> None:
+def command(
+    workspace: str,
+    out: Path,
+    backend: str,
+    threads: int | None,
+    block: int | None,
+    memory: int | None,
+    keep_aggregate: bool,
+    as_json: bool,
+) -> None:
     """Merge all visible contributions into the new model folder OUT."""
     from mergealgebra.workspace import Workspace
 
     opened = Workspace.open(workspace)
     with progress_bar() as show:
-        result = opened.resolve(out, backend=backend, threads=threads, block=block, progress=show)
+        result = opened.resolve(
+            out,
+            backend=backend,
+            threads=threads,
+            block=block,
+            memory=memory,
+            keep_aggregate=keep_aggregate,
+            progress=show,
+        )
     report_result(result, as_json)
     if roots := sorted(opened.state.disagreements()):
         warn(f"replicas computed different models for this merge id, some machine is broken: {', '.join(roots)}")
@@ -46,4 +73,7 @@ def report_result(result: MergeResult, as_json: bool) -> None:
         "achieved_density": lock.achieved_density,
         "uncertified": lock.uncertified,
     }
+    if result.aggregate is not None:
+        found["aggregate"] = f"not kept: {result.aggregate.problem}" if result.aggregate.problem else "kept"
+        found["changes"] = result.aggregate.changes
     report(found, as_json)

@@ -12,21 +12,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from array_api_compat import numpy as xp_numpy
 
 from mergealgebra.algebra import decimals
 from mergealgebra.algebra.arrays import Array, refuse_flushed_subnormals
 from mergealgebra.algebra.exact import Coefficients, Sums
 from mergealgebra.algebra.reducer import prepare
 from mergealgebra.encoding import encode
-from mergealgebra.engine.backends import backend
 from mergealgebra.engine.executors import Workers
+from mergealgebra.engine.faults import Faulty, named
+from mergealgebra.engine.groups import Trimming
 from mergealgebra.engine.memory import as_contribution
 from mergealgebra.engine.plan import Block, Plan, make_plan
-from mergealgebra.engine.run import overflow_of_v, quiet, trim_and_scale
-from mergealgebra.engine.task_vectors import first_not_finite, read_block
-from mergealgebra.engine.thresholds import Trimming, find_thresholds
+from mergealgebra.engine.reading import Desk, parts_of
+from mergealgebra.engine.run import quiet
+from mergealgebra.engine.thresholds import find_thresholds
 from mergealgebra.errors import AggregateError, Overflow, ShapeError
+from mergealgebra.kernels.equations import on_numpy, scaled, tau
 from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.task_vector import TaskVector, index_in
 
@@ -61,11 +62,14 @@ class Aggregate:
         """
         contribution = as_contribution(id_, task_vector, coefficient)
         records = contribution.source.records
-        whole = max((record.size for record in records.values()), default=0) or 1
-        plan = make_plan(contribution.source, [contribution], recipe, backend("numpy"), threads=1, block=whole)
-        with Workers(1, plan.backend.check_worker) as workers, np.errstate(all="ignore"):
-            trimming = find_thresholds(plan, workers, quiet)
-            sums = {name: _lift_tensor(plan, trimming, Block(name, 0, record.size)) for name, record in records.items()}
+        plan = make_plan(contribution.source, [contribution], recipe, on_numpy(), threads=1)
+        try:
+            with Workers(1, lambda: Desk(plan)) as workers, np.errstate(all="ignore"):
+                trimming = find_thresholds(plan, workers, quiet, "", {})
+                whole = [Block(name, 0, record.size) for name, record in records.items()]
+                sums = {block.name: _lift_tensor(plan, trimming, Desk(plan), block) for block in whole}
+        except Faulty as fault:
+            raise named(plan, fault, [0], quiet) from None
         shapes = {name: tuple(record.shape) for name, record in records.items()}
         number = contribution.coefficient
         checksum = _checksum(recipe, {id_: Lifted(number, "")}, shapes, sums)
@@ -109,7 +113,7 @@ class Aggregate:
     def finalize(self) -> TaskVector:
         """The merged task vector tau_m, NumPy. Raises AggregateError when damaged or empty, Overflow."""
         self.check()
-        refuse_flushed_subnormals(xp_numpy)
+        refuse_flushed_subnormals(np)
         if not self.contributions:
             raise AggregateError("the aggregate holds no contribution; combine it with one first")
         coefficients = _coefficients(self.contributions)
@@ -139,11 +143,13 @@ class Aggregate:
                 raise ShapeError(f"tensor {name!r} has shapes {self.shapes[name]} and {other.shapes[name]}")
 
 
-def _lift_tensor(plan: Plan, trimming: Trimming, block: Block) -> Sums:
-    ((place, v),), _ = trim_and_scale(plan, trimming, block, read_block(plan, block)[1])
-    if fault := first_not_finite([(place, v)]):
-        raise overflow_of_v(plan, block, *fault)
-    return plan.recipe.reducer.lift(v, plan.contributions[place].coefficient)
+def _lift_tensor(plan: Plan, trimming: Trimming, desk: Desk, block: Block) -> Sums:
+    ((_, part),) = parts_of(plan, desk, block, trimming)
+    found = tau(part.values, part.values, part.form)
+    v = scaled(found, part)
+    if not np.isfinite(v).all() or not np.isfinite(found).all():
+        raise Faulty(block, trimming)
+    return plan.recipe.reducer.lift(v, part.coefficient)
 
 
 def _coefficients(contributions: Mapping[str, Lifted]) -> Coefficients:

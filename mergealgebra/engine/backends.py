@@ -1,67 +1,69 @@
-"""Array libraries that the equations run on. All give equal bits; the choice is one of speed [MG-8]."""
+"""Backends: the kernels by name. All give equal bits; the choice is one of speed [MG-8]."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any, Final
 
-import numpy as np
-from array_api_compat import numpy as xp_numpy
-
-from mergealgebra.algebra.arrays import Array, refuse_flushed_subnormals
 from mergealgebra.errors import BackendError
-from mergealgebra.tensors.dtypes import to_host, to_torch
-
-Host = np.ndarray[Any, Any]
+from mergealgebra.kernels.blocks import Kernel
 
 
-@dataclass(frozen=True)
-class Backend:
-    """Where blocks are computed: `load` brings a host block there in its storage dtype, `unload` brings it back."""
+def backend(name: str) -> Kernel:
+    """The backend of this name; "auto" is Numba where it is installed, else NumPy.
 
-    name: str
-    load: Callable[[Host], Array]
-    unload: Callable[[Array], Host]
-    check_worker: Callable[[], None]
-
-
-def backend(name: str) -> Backend:
-    """The backend of this name; "auto" is NumPy. Raises BackendError when there is none, or it is not installed."""
+    Raises BackendError when there is none, or it is not installed.
+    """
     if name not in BACKENDS:
         raise BackendError(f"backend {name!r} is unknown; expected one of {', '.join(BACKENDS)}")
     return BACKENDS[name]()
 
 
-def _numpy() -> Backend:
-    return Backend("numpy", lambda host: host, lambda array: array, lambda: refuse_flushed_subnormals(xp_numpy))
+def torch_on(device: Any) -> Kernel:
+    """The equations on torch, on one device."""
+    _import_torch()
+    from mergealgebra.kernels.equations import on_torch
+
+    return on_torch(device)
 
 
-def _torch() -> Backend:
+def _numpy() -> Kernel:
+    from mergealgebra.kernels.equations import on_numpy
+
+    return on_numpy()
+
+
+def _numba() -> Kernel:
+    if not _has("numba"):
+        raise BackendError("backend 'numba' is not installed; pip install 'mergealgebra[fast]'")
+    from mergealgebra.kernels.cpu import NumbaKernel
+
+    return NumbaKernel()
+
+
+def _auto() -> Kernel:
+    return _numba() if _has("numba") else _numpy()
+
+
+def _torch() -> Kernel:
     return torch_on("cpu")
 
 
-def _torch_cuda() -> Backend:
+def _torch_cuda() -> Kernel:
     torch = _import_torch()
     if not torch.cuda.is_available():
         raise BackendError("backend 'torch-cuda' needs a CUDA device that torch can see; use 'torch' or 'numpy'")
     return torch_on("cuda")
 
 
-def torch_on(device: Any) -> Backend:
-    """The torch backend on one device."""
-    torch = _import_torch()
+def _triton() -> Kernel:
+    _import_torch()
+    from mergealgebra.kernels.gpu import TritonKernel
 
-    def check_worker() -> None:
-        from array_api_compat import torch as xp_torch
-
-        refuse_flushed_subnormals(xp_numpy)
-        refuse_flushed_subnormals(xp_torch, device)
-
-    kind = torch.device(device).type
-    name = "torch" if kind == "cpu" else f"torch-{kind}"
-    return Backend(name, lambda host: to_torch(host, device), to_host, check_worker)
+    return TritonKernel()
 
 
 def _import_torch() -> Any:
@@ -72,6 +74,13 @@ def _import_torch() -> Any:
     return torch
 
 
-BACKENDS: Final[Mapping[str, Callable[[], Backend]]] = MappingProxyType(
-    {"numpy": _numpy, "torch": _torch, "torch-cuda": _torch_cuda, "auto": _numpy}
+def _has(package: str) -> bool:
+    """Whether a package is installed, found out without importing it; one that tests hide is not."""
+    if package in sys.modules:
+        return sys.modules[package] is not None
+    return find_spec(package) is not None
+
+
+BACKENDS: Final[Mapping[str, Callable[[], Kernel]]] = MappingProxyType(
+    {"auto": _auto, "numba": _numba, "numpy": _numpy, "torch": _torch, "torch-cuda": _torch_cuda, "triton": _triton}
 )

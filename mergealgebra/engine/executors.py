@@ -7,38 +7,39 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 import numpy as np
 
+Desk = TypeVar("Desk")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class Workers:
+class Workers(Generic[Desk]):
     """A pool of threads; a context manager. What it yields does not depend on how many there are.
 
-    threads: at least 1; one thread works inline. prepare: called once in each worker, and may refuse it.
+    threads: at least 1; one thread works inline. make_desk: called once in each worker for what it keeps between
+    items, such as its memory; it may refuse the worker.
     """
 
-    def __init__(self, threads: int, prepare: Callable[[], None]) -> None:
+    def __init__(self, threads: int, make_desk: Callable[[], Desk]) -> None:
         self._threads = threads
-        self._prepare = prepare
-        self._prepared = threading.local()
+        self._make_desk = make_desk
+        self._own = threading.local()
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
-    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """function(item) for each item, in order, at most two ahead of the taker for each thread.
+    def map(self, function: Callable[[Desk, Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """function(desk, item) for each item, in order, at most two ahead of the taker for each thread.
 
         The first error, in the order of the items, is raised when its turn comes.
         """
 
         def work(item: Item) -> Result:
-            if not hasattr(self._prepared, "yes"):
-                self._prepare()
-                self._prepared.yes = True
+            if not hasattr(self._own, "desk"):
+                self._own.desk = self._make_desk()
             with np.errstate(all="ignore"):
-                return function(item)
+                return function(self._own.desk, item)
 
         if self._pool is None:
             yield from map(work, items)
@@ -55,8 +56,8 @@ class Workers:
             for future in ahead:
                 future.cancel()
 
-    def run(self, function: Callable[[Item], None], items: Iterable[Item]) -> None:
-        """function(item) for each item, for what it does."""
+    def run(self, function: Callable[[Desk, Item], None], items: Iterable[Item]) -> None:
+        """function(desk, item) for each item, for what it does."""
         for _ in self.map(function, items):
             pass
 

@@ -11,10 +11,13 @@ import numpy as np
 
 from mergealgebra.algebra import decimals
 from mergealgebra.algebra.arrays import Array
-from mergealgebra.engine.backends import BACKENDS, Backend, Host, backend, torch_on
+from mergealgebra.engine.backends import BACKENDS, backend, torch_on
+from mergealgebra.engine.faults import Faulty, named
 from mergealgebra.engine.plan import Contribution, make_plan
-from mergealgebra.engine.run import Tally, run
+from mergealgebra.engine.run import Tally, quiet, run
 from mergealgebra.errors import BackendError, CoefficientError, NamesError, NothingVisible, RecipeError
+from mergealgebra.kernels.blocks import Kernel
+from mergealgebra.kernels.equations import Host
 from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.dtypes import DTYPES, is_torch, like, name_of, to_host
 from mergealgebra.tensors.task_vector import in_name_order
@@ -46,7 +49,7 @@ def merge(
 
     base: name -> array, NumPy (ml_dtypes for bfloat16) or torch. task_vectors: mappings from some of the
     names to float arrays of the same shapes; every entry of the list counts [MG-12]. coefficients: a decimal
-    string for each, all "1" when left out. backend: numpy, torch, torch-cuda or auto (the arrays' own).
+    string for each, all "1" when left out. backend: numba, numpy, torch, torch-cuda, triton, or auto.
     threads, block: how it is computed, never what. Nothing that is passed in changes.
 
     Raises MergeAlgebraError; NonFinite names task vector, tensor and index.
@@ -70,11 +73,18 @@ def merge(
     contributions = [as_contribution(f"task vector {i}", vector, text) for i, (vector, text) in entries]
     plan = make_plan(source, contributions, recipe, chosen, threads=threads, block=block)
     hosts = {name: np.empty(r.size, DTYPES[r.dtype].numpy) for name, r in source.records.items()}
-    tally = Tally([0] * len(contributions))
-    for piece in run(plan, tally):
-        hosts[piece.block.name][piece.block.start : piece.block.stop] = piece.data
+    tally = Tally()
+    try:
+        for piece in run(plan, tally):
+            hosts[piece.span.name][piece.span.start : piece.span.stop] = piece.data
+    except Faulty as fault:
+        raise named(plan, fault, range(len(contributions)), quiet) from None
     merged = Merged({name: like(host.reshape(base[name].shape), base[name]) for name, host in hosts.items()})
-    merged.backend, merged.kept, merged.uncertified = chosen.name, tuple(tally.kept), tally.uncertified
+    merged.backend, merged.kept, merged.uncertified = (
+        chosen.name,
+        tuple(map(tally.kept_by, range(len(contributions)))),
+        tally.uncertified,
+    )
     return merged
 
 
@@ -109,11 +119,11 @@ class _Arrays:
             self.devices.add(str(array.device) if is_torch(array) else "numpy")
         self.records: Mapping[str, Any] = MappingProxyType(records)
 
-    def read(self, name: str, start: int = 0, stop: int | None = None) -> Host:
+    def read(self, name: str, start: int = 0, stop: int | None = None, into: memoryview | None = None) -> Host:
         return self._flat[name][start:stop]
 
 
-def _choose(name: str, base: _Arrays) -> Backend:
+def _choose(name: str, base: _Arrays) -> Kernel:
     """The backend asked for; "auto" and "torch" compute where the base's torch tensors are."""
     devices = base.devices - {"numpy"}
     if len(base.devices) > 1:

@@ -1,4 +1,4 @@
-"""The output folder: written once, hashed on the way, and there whole or not at all [LK-1, EN-18]."""
+"""The output folder: written once, and there whole or not at all [LK-1, EN-18]."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from typing import Final
 import numpy as np
 
 from mergealgebra.disk import PIECE_BYTES, folder_descriptor, folder_made, fsync_folder, refused_as_output, write_all
-from mergealgebra.encoding import TensorHasher
 from mergealgebra.engine.run import Piece
 from mergealgebra.errors import OutputError
 from mergealgebra.tensors.files import opened
@@ -24,6 +23,8 @@ from mergealgebra.tensors.safetensors_file import Entry, canonical_header, index
 
 #: Kept free beside the tensors, for the small files.
 _SPARE_BYTES: Final = 1 << 22
+#: So much is written before it is brought to the disk.
+_FLUSH_BYTES: Final = 1 << 26
 #: What the name of a temporary folder ends with.
 _TOKEN: Final = re.compile("[0-9a-f]{16}")
 
@@ -41,13 +42,13 @@ def write_model(
     out: Path,
     entries: list[Entry],
     pieces: Iterable[Piece],
-    finish: Callable[[Mapping[str, str]], Mapping[str, bytes]],
+    finish: Callable[[], Mapping[str, bytes]],
     copies: Iterable[Path],
 ) -> None:
     """Write a model folder: the tensors in name order, copies of files, and what `finish` makes of the roots.
 
-    entries: the tensors in name order. pieces: their elements in the same order. finish: from name -> root to
-    file name -> bytes, called when all tensors are written. Raises OutputError; then nothing stands at `out`.
+    entries: the tensors in name order. pieces: their elements in the same order. finish: gives more files, name ->
+    bytes, when all tensors are written. Raises OutputError; then nothing stands at `out`.
     """
     refuse_occupied(out)
     with refused_as_output(out):
@@ -57,9 +58,8 @@ def write_model(
             with _temporary(out) as folder:
                 for source in copies:
                     _write(folder / source.name, _content(source))
-                roots: dict[str, str] = {}
-                _write_tensors(folder, shards(entries), hashed(entries, pieces, roots))
-                for name, data in finish(roots).items():
+                _write_tensors(folder, shards(entries), (piece.data.view(np.uint8).data for piece in pieces))
+                for name, data in finish().items():
                     _write(folder / name, [data])
                 fsync_folder(folder)
                 folder.replace(out)
@@ -69,23 +69,10 @@ def write_model(
         raise OutputError(f"{out} is written and whole, but not yet safe on the disk: {error.strerror}") from error
 
 
-def hashed(entries: Iterable[Entry], pieces: Iterable[Piece], roots: dict[str, str]) -> Iterator[memoryview]:
-    """The bytes of the pieces as they come; each tensor's root is added to `roots` when it is complete."""
-    coming = iter(pieces)
-    for name, _, _, nbytes in entries:
-        hasher, left = TensorHasher(), nbytes
-        while left:
-            data = np.ascontiguousarray(next(coming).data).view(np.uint8).data
-            hasher.update(data)
-            left -= len(data)
-            yield data
-        roots[name] = hasher.root()
-
-
 def _write_tensors(folder: Path, cut: list[list[Entry]], data: Iterator[memoryview]) -> None:
     for file, shard in zip(shard_names(len(cut)), cut, strict=True):
         _write(folder / file, _shard_bytes(shard, data))
-    for _ in data:  # what is left of it is the roots of empty tensors
+    for _ in data:  # nothing is left, but what comes at the end of all pieces may be an error
         raise OutputError("more elements than the model has")
     if len(cut) > 1:
         _write(folder / "model.safetensors.index.json", [index_bytes(cut)])
@@ -103,8 +90,13 @@ def _shard_bytes(shard: list[Entry], data: Iterator[memoryview]) -> Iterator[byt
 def _write(path: Path, parts: Iterable[bytes | memoryview]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
+        unsafe = 0
         for part in parts:
             write_all(descriptor, part)
+            unsafe += len(part)
+            if unsafe >= _FLUSH_BYTES:  # while workers compute what comes next, so that nobody waits for it at the end
+                os.fsync(descriptor)
+                unsafe = 0
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -1,25 +1,31 @@
-"""What a merge reads and in which order: contributions, and the base's float elements cut into blocks."""
+"""What a merge reads and in which order: contributions, and the base's elements cut into spans and blocks."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from mergealgebra.algebra import decimals
-from mergealgebra.algebra.arrays import Array
 from mergealgebra.algebra.exact import Coefficients
-from mergealgebra.engine.backends import Backend
+from mergealgebra.encoding import LEAF_BYTES
 from mergealgebra.errors import BackendError, DtypeError, NamesError, NothingVisible
+from mergealgebra.kernels.blocks import Kernel, Reduction
 from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.dtypes import DTYPES
-from mergealgebra.tensors.task_vector import check_shapes, read_stored, subtract
+from mergealgebra.tensors.task_vector import check_shapes
 
-#: Elements in a block: few enough for its sums to stay near the cache, fewer when there are many contributions.
-MOST_ELEMENTS = 1 << 17
-ELEMENTS_OF_ALL = 1 << 22
+#: Elements in a span, what a worker does at a time: in every dtype a whole number of leaves [EN-6].
+SPAN: Final = LEAF_BYTES
+#: Bytes of all inputs in a block: few enough to stay in the cache from reading to reducing, many for each call.
+CACHE_BYTES: Final = 1 << 23
+LEAST_BLOCK: Final = 1 << 12
+#: Memory beyond the imports that a merge may take, if nobody says otherwise.
+MEMORY: Final = 256 << 20
+#: What a worker needs beside blocks and results.
+_WORKER_BYTES: Final = 1 << 20
 
 
 class Record(Protocol):
@@ -39,8 +45,8 @@ class Source(Protocol):
     @property
     def records(self) -> Mapping[str, Record]: ...
 
-    def read(self, name: str, start: int = 0, stop: int | None = None) -> Any:
-        """Elements [start, stop) in C order, in the storage dtype."""
+    def read(self, name: str, start: int = 0, stop: int | None = None, into: memoryview | None = None) -> Any:
+        """Elements [start, stop) in C order, in the storage dtype. into: memory that may be used for them."""
         ...
 
 
@@ -52,6 +58,16 @@ class Block:
     start: int
     stop: int
 
+    @property
+    def size(self) -> int:
+        """How many elements they are."""
+        return self.stop - self.start
+
+    def cut(self, size: int) -> Iterator[Block]:
+        """The same in blocks of this size, the last perhaps smaller."""
+        for start in range(self.start, self.stop, size):
+            yield Block(self.name, start, min(start + size, self.stop))
+
 
 @dataclass(frozen=True)
 class Contribution:
@@ -59,6 +75,7 @@ class Contribution:
 
     form: `finetuned` (its tensors are a fine-tune's) or `task_vector` (they are the difference) [CT-1].
     names: the tensors that it holds; a name that it lacks is absent, not zero [CT-7].
+    tensors: the root of its tensors, if that is known, under which its thresholds may be kept.
     """
 
     label: str
@@ -66,67 +83,113 @@ class Contribution:
     coefficient: float
     source: Source
     names: frozenset[str]
-
-    def tau(self, block: Block, base: Array, load: Callable[[Any], Array]) -> Array:
-        """The task vector of a block [TV-2, TV-5]. Returns (n,) fp32, perhaps not finite."""
-        values = load(self.source.read(block.name, block.start, block.stop))
-        return subtract(values, base) if self.form == "finetuned" else read_stored(values)
+    tensors: str | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A merge, checked and ready to run. What it gives depends on the first three alone [MG-8]."""
+    """A merge, checked and ready to run. What it gives depends on the first three alone [MG-8].
+
+    hashed: whether the inputs and the result are hashed on the way. block: elements that are reduced at a time.
+    """
 
     base: Source
     contributions: Sequence[Contribution]
     recipe: Recipe
-    backend: Backend
+    kernel: Kernel
     threads: int
     block: int
+    memory: int
+    hashed: bool
 
     @cached_property
-    def coefficients(self) -> Coefficients:
-        """The coefficients of all contributions."""
-        return Coefficients(tuple(contribution.coefficient for contribution in self.contributions))
+    def reduction(self) -> Reduction:
+        """How blocks are reduced."""
+        coefficients = Coefficients(tuple(contribution.coefficient for contribution in self.contributions))
+        return Reduction(self.recipe.method, coefficients, self.recipe.lambda32)
 
-    def held_names(self) -> list[str]:
-        """The tensors that some contribution holds, in name order."""
-        held = frozenset[str]().union(*(contribution.names for contribution in self.contributions))
-        return [name for name in self.base.records if name in held]
-
-    def blocks(self, name: str) -> Iterator[Block]:
-        """The blocks of one tensor, in order."""
-        size = self.base.records[name].size
-        for start in range(0, size, self.block):
-            yield Block(name, start, min(size, start + self.block))
+    @cached_property
+    def _holders(self) -> Mapping[str, list[tuple[int, Contribution]]]:
+        held: dict[str, list[tuple[int, Contribution]]] = {name: [] for name in self.base.records}
+        for place, contribution in enumerate(self.contributions):
+            for name in contribution.names:
+                held[name].append((place, contribution))
+        return held
 
     def holders(self, name: str) -> list[tuple[int, Contribution]]:
         """The contributions that hold a tensor, with their places in the order."""
-        return [(i, c) for i, c in enumerate(self.contributions) if name in c.names]
+        return self._holders[name]
+
+    def held_names(self) -> list[str]:
+        """The tensors that some contribution holds, in name order."""
+        return [name for name, holders in self._holders.items() if holders]
+
+    def spans(self, name: str) -> Iterator[Block]:
+        """One tensor, in order, as workers take it."""
+        return Block(name, 0, self.base.records[name].size).cut(SPAN)
 
 
 def make_plan(
     base: Source,
     contributions: Sequence[Contribution],
     recipe: Recipe,
-    backend: Backend,
+    kernel: Kernel,
     *,
     threads: int | None = None,
     block: int | None = None,
+    memory: int | None = None,
+    hashed: bool = False,
 ) -> Plan:
-    """A plan for contributions in canonical order, everything checked that headers can tell.
+    """A plan, everything checked that headers can tell. The order of the contributions is for messages alone.
 
-    threads: all cores when left out.
-    Raises NothingVisible [MG-11], NamesError, ShapeError, DtypeError or CoefficientError.
+    threads: all cores when left out. block: what suits the cache. memory: bytes beyond the imports, 256 MiB.
+    Raises NothingVisible [MG-11], NamesError, ShapeError, DtypeError, CoefficientError or BackendError.
     """
     if not contributions:
         raise NothingVisible("there is nothing to merge: no contribution is visible; contribute one, or sync")
-    if block is not None:
-        _check_positive(block, "block")
     for contribution in contributions:
         _check(contribution, base, recipe)
-    block = block or max(1 << 12, min(MOST_ELEMENTS, ELEMENTS_OF_ALL // len(contributions)))
-    return Plan(base, tuple(contributions), recipe, backend, thread_count(threads), block)
+    memory = MEMORY if memory is None else _check_positive(memory, "memory")
+    threads, block = _fit(_Sizes.of(base, contributions), thread_count(threads), block, memory)
+    return Plan(base, tuple(contributions), recipe, kernel, threads, block, memory, hashed)
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    """Bytes of one element in all inputs together, and bytes of the largest piece of the result."""
+
+    row: int
+    piece: int
+
+    @classmethod
+    def of(cls, base: Source, contributions: Sequence[Contribution]) -> _Sizes:
+        row = sum(_widest(source) for source in (base, *(contribution.source for contribution in contributions)))
+        return cls(row, max((min(r.size, SPAN) * DTYPES[r.dtype].itemsize for r in base.records.values()), default=0))
+
+    def needed(self, threads: int, block: int) -> int:
+        """Bytes in use at once, pieces that wait to be written among them."""
+        return threads * (block * self.row + _WORKER_BYTES) + (2 * threads + 1) * self.piece
+
+
+def _widest(source: Source) -> int:
+    return max((DTYPES[record.dtype].itemsize for record in source.records.values()), default=0)
+
+
+def _fit(sizes: _Sizes, threads: int, block: int | None, memory: int) -> tuple[int, int]:
+    """Threads and block that stay within the memory: smaller blocks first, then fewer threads."""
+    least = LEAST_BLOCK if block is None else _check_positive(block, "block")
+    block = min(SPAN, block or max(LEAST_BLOCK, 1 << (CACHE_BYTES // max(1, sizes.row)).bit_length() - 1))
+    while sizes.needed(threads, block) > memory:
+        if block > least:
+            block //= 2
+        elif threads > 1:
+            threads -= 1
+        else:
+            raise BackendError(
+                f"memory: {memory:,} bytes are too few, this merge takes {sizes.needed(1, block):,} or more; "
+                "raise --memory, or lower --block"
+            )
+    return threads, block
 
 
 def thread_count(threads: int | None) -> int:

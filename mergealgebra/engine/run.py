@@ -1,128 +1,163 @@
-"""Running a plan: the merged model as a stream of blocks in canonical order [MG-1 to MG-9]."""
+"""Running a plan: the merged model as a stream of pieces in canonical order [MG-1 to MG-9]."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections import defaultdict
+from collections.abc import Callable, Generator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 
-from mergealgebra.algebra import reducer
-from mergealgebra.algebra.arrays import Array, array_namespace, first_true
-from mergealgebra.engine.backends import Host
+import numpy as np
+
+from mergealgebra.algebra import trim as rule
+from mergealgebra.encoding import TensorTree
 from mergealgebra.engine.executors import Workers
+from mergealgebra.engine.faults import Faulty, check_task_vectors
+from mergealgebra.engine.groups import Trimming
 from mergealgebra.engine.plan import Block, Plan
-from mergealgebra.engine.task_vectors import Placed, Progress, check_finite, first_not_finite, read_block, where
-from mergealgebra.engine.thresholds import Trimming, find_thresholds
-from mergealgebra.errors import Overflow
-from mergealgebra.tensors.task_vector import add
+from mergealgebra.engine.reading import BASE, Desk, Hashers, Progress, parts_of
+from mergealgebra.engine.thresholds import find_thresholds
+from mergealgebra.kernels.blocks import Part, Reduced
+from mergealgebra.kernels.equations import Host
+from mergealgebra.tensors.dtypes import DTYPES
+
+#: The place of the result among what is hashed, beside the inputs' places.
+RESULT = -2
+
+
+#: How a block is reduced, from thresholds, a worker's desk, block, base, and parts with their places, ascending.
+#: None when some number is not finite.
+Reducing = Callable[[Trimming, Desk, Block, Host, Sequence[tuple[int, Part]]], Reduced | None]
+
+
+class Stale(Exception):
+    """A threshold was not the right one: it was kept from other data, or a file changed after it was found."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A block of the merged model, in the base's dtype, with what was counted on the way."""
+    """A span of the merged model, in the base's dtype, with what was counted and hashed on the way.
 
-    block: Block
+    kept, above: by place, as in `Reduced`. leaves: by place, of inputs and result.
+    """
+
+    span: Block
     data: Host
-    kept: dict[int, int] = field(default_factory=dict)
-    uncertified: int = 0
+    kept: Mapping[int, int]
+    above: Mapping[int, int]
+    uncertified: int
+    leaves: Mapping[int, list[bytes]]
 
 
 @dataclass
 class Tally:
-    """What was counted over a whole run: elements kept, by place, and coordinates summed without certificate."""
+    """What was counted and hashed over a whole run.
 
-    kept: list[int]
+    kept, above: by place and tensor. roots: of every tensor read and written, by place and name. known: how many
+    elements were kept of the contributions that are not read, by place. trimming: the thresholds of those that are.
+    """
+
+    known: Mapping[int, int] = field(default_factory=dict)
+    trimming: Trimming = field(default_factory=lambda: Trimming({}))
+    kept: dict[tuple[int, str], int] = field(default_factory=lambda: defaultdict(int))
+    above: dict[tuple[int, str], int] = field(default_factory=lambda: defaultdict(int))
     uncertified: int = 0
+    _trees: dict[tuple[int, str], TensorTree] = field(default_factory=lambda: defaultdict(TensorTree))
 
     def take(self, piece: Piece) -> None:
-        """Count one piece."""
+        """Count one piece; pieces come in order."""
         for place, kept in piece.kept.items():
-            self.kept[place] += kept
+            self.kept[place, piece.span.name] += kept
+            self.above[place, piece.span.name] += piece.above[place]
+        for place, leaves in piece.leaves.items():
+            self._trees[place, piece.span.name].extend(leaves)
         self.uncertified += piece.uncertified
+
+    def kept_by(self, place: int) -> int:
+        """How many elements were kept of one contribution."""
+        if place in self.known:
+            return self.known[place]
+        return sum(kept for (whose, _), kept in self.kept.items() if whose == place)
+
+    def root(self, place: int, name: str) -> str:
+        """The root of one tensor of an input, or of the result."""
+        return self._trees[place, name].root()
 
 
 def quiet(step: str, done: int, total: int) -> None:
     """Progress that is shown to nobody."""
 
 
-def run(plan: Plan, tally: Tally, progress: Progress = quiet) -> Generator[Piece, None, None]:
-    """The merged model, block by block in canonical order, the same bits for every plan of the same merge [MG-8].
+def run(
+    plan: Plan,
+    tally: Tally,
+    progress: Progress = quiet,
+    *,
+    base_root: str = "",
+    kept: MutableMapping[str, bytes] | None = None,
+    reducing: Reducing | None = None,
+) -> Generator[Piece, None, None]:
+    """The merged model, piece by piece in canonical order, the same bits for every plan of the same merge [MG-8].
 
-    Every tensor of the base is there, but for those without elements. Raises NonFinite for the first element in
-    error [MG-6], SubnormalsFlushed, and as the sources do when they cannot be read.
+    Every tensor of the base is there, but for those without elements. kept: thresholds found before, under names
+    that begin with the base's root. reducing: how blocks are reduced, if not by the kernel alone. Raises Faulty when
+    some number is not finite, Stale at the end, SubnormalsFlushed, and as the sources do when they cannot be read.
     """
-    with Workers(plan.threads, plan.backend.check_worker) as workers:
-        trimming = find_thresholds(plan, workers, progress)
-        held = set(plan.held_names())
-        blocks = [block for name in plan.base.records for block in plan.blocks(name)]
-        total, done = sum(block.stop - block.start for block in blocks), 0
-
-        def piece(block: Block) -> Piece:
-            return _merge(plan, trimming, block) if block.name in held else _copy(plan, block)
-
-        try:
-            for merged in workers.map(piece, blocks):
-                tally.take(merged)
-                done += merged.block.stop - merged.block.start
-                progress("merge", done, total)
-                yield merged
-        except Overflow:
-            check_finite(plan, workers, progress)  # errors in task vectors come first [MG-6]
-            raise
+    reduce = reducing or _by_kernel(plan)
+    with Workers(plan.threads, lambda: Desk(plan)) as workers:
+        trimming = find_thresholds(plan, workers, progress, base_root, {} if kept is None else kept)
+        tally.trimming = trimming
+        spans = [span for name in plan.base.records for span in plan.spans(name)]
+        total, done = sum(span.size for span in spans), 0
+        for piece in workers.map(lambda desk, span: _merge(plan, reduce, trimming, desk, span), spans):
+            tally.take(piece)
+            done += piece.span.size
+            progress("merge", done, total)
+            yield piece
+    _prove(plan, trimming, tally)
 
 
 def run_check(plan: Plan, progress: Progress = quiet) -> None:
-    """Read every task vector of a plan and merge nothing. Raises NonFinite as `run` does."""
-    with Workers(plan.threads, plan.backend.check_worker) as workers:
-        check_finite(plan, workers, progress)
+    """Read every task vector of a plan and merge nothing. Raises NonFinite."""
+    with Workers(plan.threads, lambda: Desk(plan)) as workers:
+        check_task_vectors(plan, range(len(plan.contributions)), workers, progress)
 
 
-def _copy(plan: Plan, block: Block) -> Piece:
-    return Piece(block, plan.base.read(block.name, block.start, block.stop))
+def _by_kernel(plan: Plan) -> Reducing:
+    def reduce(_: Trimming, __: Desk, ___: Block, base: Host, parts: Sequence[tuple[int, Part]]) -> Reduced | None:
+        if not parts:
+            return Reduced(base, (), (), 0)
+        return plan.kernel.reduce(base, [part for _, part in parts], plan.reduction)
+
+    return reduce
 
 
-def _merge(plan: Plan, trimming: Trimming, block: Block) -> Piece:
-    base, taus = read_block(plan, block)
-    scaled, kept = trim_and_scale(plan, trimming, block, taus)
-    if fault := first_not_finite(scaled):
-        position, place = fault
-        _finish(plan, block, base[:position], [(i, v[:position]) for i, v in scaled])  # its errors come first [MG-6]
-        raise overflow_of_v(plan, block, position, place)
-    merged, uncertified = _finish(plan, block, base, scaled)
-    return Piece(block, plan.backend.unload(merged), kept, uncertified)
+def _merge(plan: Plan, reduce: Reducing, trimming: Trimming, desk: Desk, span: Block) -> Piece:
+    places = [place for place, _ in plan.holders(span.name)]
+    hashers = Hashers([BASE, RESULT, *places] if plan.hashed else [])
+    merged = np.empty(span.size, DTYPES[plan.base.records[span.name].dtype].numpy)
+    kept, above, uncertified = dict.fromkeys(places, 0), dict.fromkeys(places, 0), 0
+    for block in span.cut(plan.block):
+        base = desk.read(BASE, block)
+        hashers.take(BASE, base)
+        parts = []
+        for place, part in parts_of(plan, desk, block, trimming):
+            hashers.take(place, part.values)
+            parts.append((place, part))
+        reduced = reduce(trimming, desk, block, base, parts)
+        if reduced is None:
+            raise Faulty(block, trimming)
+        merged[block.start - span.start : block.stop - span.start] = reduced.data
+        uncertified += reduced.uncertified
+        for i, place in enumerate(places):
+            kept[place] += reduced.kept[i]
+            above[place] += reduced.above[i]
+    hashers.take(RESULT, merged)
+    return Piece(span, merged, kept, above, uncertified, hashers.digests())
 
 
-def trim_and_scale(plan: Plan, trimming: Trimming, block: Block, taus: Placed) -> tuple[Placed, dict[int, int]]:
-    """v of each holder, perhaps not finite, and how many elements each kept, by place [TI-4 to TI-6]."""
-    if plan.recipe.trim:
-        taus = [(place, trimming.trim(place, block, tau)) for place, tau in taus]
-        kept = {place: int(array_namespace(tau).count_nonzero(tau)) for place, tau in taus}
-    else:
-        kept = {place: block.stop - block.start for place, _ in taus}
-    return [(place, reducer.scale(tau, plan.contributions[place].coefficient)) for place, tau in taus], kept
-
-
-def overflow_of_v(plan: Plan, block: Block, position: int, place: int) -> Overflow:
-    """The error of a v that is not finite [TI-6]."""
-    return Overflow(
-        f"{plan.contributions[place].label}: {where(plan, block, position)}: coefficient times task vector "
-        "is beyond the largest fp32 number; use a smaller coefficient"
-    )
-
-
-def _finish(plan: Plan, block: Block, base: Array, scaled: Placed) -> tuple[Array, int]:
-    """The merged block, and how many of its coordinates had no certificate."""
-    method, coefficients = plan.recipe.reducer, plan.coefficients
-    sums = reducer.combine(
-        reducer.lift(method, v, plan.contributions[place].coefficient, coefficients) for place, v in scaled
-    )
-    tau_m = method.finalize(sums, coefficients)
-    finite = array_namespace(tau_m).isfinite(tau_m)
-    merged, overflowed = add(base, tau_m, plan.recipe.lambda32)
-    position = first_true(~finite | overflowed)
-    if position is not None:
-        what = "the result" if bool(finite[position]) else "the merged task vector"
-        raise Overflow(
-            f"{where(plan, block, position)}: {what} is beyond the range of its dtype; "
-            "use smaller coefficients or a smaller lambda"
-        )
-    return merged, int(sums.uncertified.size) if coefficients.certified else block.stop - block.start
+def _prove(plan: Plan, trimming: Trimming, tally: Tally) -> None:
+    """Raise Stale unless every threshold was the right one for what was read [TI-3]."""
+    for group, found in trimming.found.items():
+        kept, above = (sum(counts[group.place, name] for name in group.names) for counts in (tally.kept, tally.above))
+        if plan.recipe.trim and not rule.holds(found.bits, plan.recipe.trim.boundary, group.m, kept, above):
+            raise Stale(group)

@@ -1,124 +1,238 @@
-"""The thresholds of trim for all contributions, found by counting while streaming: two passes, nothing kept [TI-3]."""
+"""The thresholds of trim for all contributions, found by counting while streaming [TI-2 to TI-5].
+
+A threshold is guessed from a sample, and one pass counts the magnitudes around the guess, which gives it exactly.
+Where the guess was too far off, and for small groups, two passes find it: by the high bits, then by the low ones.
+What is found can be kept, since the pass that merges proves every threshold by counting (`trim.holds`).
+"""
 
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
+from typing import Final
 
 import numpy as np
 
 from mergealgebra.algebra import trim as rule
-from mergealgebra.algebra.arrays import Array, to_numpy
-from mergealgebra.algebra.trim import Counts, Threshold
+from mergealgebra.algebra.arrays import Array
+from mergealgebra.algebra.trim import Counts, Window
 from mergealgebra.engine.executors import Workers
+from mergealgebra.engine.faults import Faulty
+from mergealgebra.engine.groups import Found, Group, Trimming, groups, kept_key, pack, unpack
 from mergealgebra.engine.plan import Block, Plan
-from mergealgebra.engine.task_vectors import Progress, read_block, run_blocks
+from mergealgebra.engine.reading import BASE, Desk, Progress
+from mergealgebra.kernels.blocks import Part
+from mergealgebra.kernels.equations import tau
 from mergealgebra.recipe import Trim
 
-
-@dataclass(frozen=True)
-class Trimming:
-    """What trim keeps, for each contribution (by its place in the order) and group.
-
-    thresholds: by place and tensor. Left out: everything that is not zero is kept.
-    ties_before: by place and block, how many elements of the group's earlier blocks equal the threshold.
-    """
-
-    thresholds: dict[tuple[int, str], Threshold] = field(default_factory=dict)
-    ties_before: dict[tuple[int, Block], int] = field(default_factory=dict)
-
-    def trim(self, place: int, block: Block, tau: Array) -> Array:
-        """tau where it is kept, +0 elsewhere. (n,) fp32 both."""
-        threshold = self.thresholds.get((place, block.name), _KEEP_ALL)
-        return rule.trim(tau, threshold, 0 if threshold.ties is None else self.ties_before[place, block])
+#: From so many elements on, a group is guessed from a sample, of so many pieces of so many elements.
+_LARGE: Final = 1 << 22
+_PIECES: Final = 256
+_PIECE: Final = 1 << 10
+#: Bytes of the counts of one window.
+_WINDOW_BYTES: Final = 1 << 20
 
 
-_KEEP_ALL = Threshold()
+def find_thresholds(
+    plan: Plan, workers: Workers[Desk], progress: Progress, base_root: str, kept: MutableMapping[str, bytes]
+) -> Trimming:
+    """All thresholds of a merge. kept: those found before, to which the new ones are added. Raises Faulty."""
+    trim = plan.recipe.trim
+    if trim is None or trim.density == 1:
+        return Trimming({})
+    by_place: dict[int, list[Group]] = {place: [] for place in range(len(plan.contributions))}
+    for group in groups(plan, trim):
+        by_place[group.place].append(group)
+    keys = [kept_key(base_root, contribution, trim) for contribution in plan.contributions]
+    known = {place: _known(kept, key, by_place[place]) for place, key in enumerate(keys)}
+    missing = [group for place, group_list in by_place.items() if known[place] is None for group in group_list]
+    found = _Search(plan, trim, workers, progress).find(missing)
+    for place, key in enumerate(keys):
+        earlier = known[place]
+        if earlier is not None:
+            found.update(zip(by_place[place], earlier, strict=True))
+        elif key is not None:
+            kept[key] = pack(found[group] for group in by_place[place])
+    return Trimming(found)
 
 
-def find_thresholds(plan: Plan, workers: Workers, progress: Progress) -> Trimming:
-    """All thresholds of a merge. Raises NonFinite as `read_block` does."""
-    trimming = Trimming()
-    if plan.recipe.trim is None or plan.recipe.trim.density == 1:
-        return trimming
-    for names in _groups(plan, plan.recipe.trim):
-        _Search(plan, plan.recipe.trim, names, workers, progress).into(trimming)
-    return trimming
-
-
-def _groups(plan: Plan, trim: Trim) -> Iterator[list[str]]:
-    """Sets of tensors that share a threshold: all of them, or each by itself [TI-2]."""
-    if trim.scope == "model":
-        yield plan.held_names()
-    else:
-        yield from ([name] for name in plan.held_names())
+def _known(kept: Mapping[str, bytes], key: str | None, wanted: Sequence[Group]) -> list[Found] | None:
+    data = None if key is None else kept.get(key)
+    return None if data is None else unpack(data, len(wanted))
 
 
 class _Search:
-    """The search for the threshold of one group of tensors in every contribution that holds some of them."""
+    """The search for the thresholds of groups, with the workers of a merge."""
 
-    def __init__(self, plan: Plan, trim: Trim, names: list[str], workers: Workers, progress: Progress) -> None:
-        self._plan, self._trim, self._names = plan, trim, names
+    def __init__(self, plan: Plan, trim: Trim, workers: Workers[Desk], progress: Progress) -> None:
+        self._plan, self._trim = plan, trim
         self._workers, self._progress = workers, progress
-        self._blocks = [block for name in names for block in plan.blocks(name)]
 
-    def into(self, trimming: Trimming) -> None:
-        """Find the thresholds and add them."""
-        ranks = {place: rule.kept_count(self._trim.density, d) for place, d in self._sizes().items()}
-        high = self._count("threshold, first pass", rule.HIGH_BINS, lambda place, tau: rule.high_counts(tau))
-        found = {place: rule.locate(high[place], rank) for place, rank in ranks.items()}
-        del high
-        low = self._count(
-            "threshold, second pass", rule.LOW_BINS, lambda place, tau: rule.low_counts(tau, found[place][0])
-        )
-        thresholds = {place: self._threshold(low[place], *found[place]) for place in ranks}
-        for place, threshold in thresholds.items():
-            for name in self._names:
-                trimming.thresholds[place, name] = threshold
-        self._place_ties({p: t for p, t in thresholds.items() if t.ties is not None}, trimming)
+    def find(self, wanted: Sequence[Group]) -> dict[Group, Found]:
+        """The threshold of each group: of small ones by one worker each, of large ones by all workers together."""
+        small = [group for group in wanted if group.size < _LARGE]
+        large = [group for group in wanted if group.size >= _LARGE]
+        found = dict(zip(small, self._workers.map(self._find_alone, small), strict=True))
+        at_once = max(1, self._plan.memory // 2 // (_WINDOW_BYTES * self._plan.threads))
+        for i in range(0, len(large), at_once):
+            found.update(self._find_together(large[i : i + at_once]))
+        return found
 
-    def _sizes(self) -> dict[int, int]:
-        """d of the group in each contribution that has any of it [TI-2]."""
-        sizes: dict[int, int] = defaultdict(int)
-        for name in self._names:
-            for place, _ in self._plan.holders(name):
-                sizes[place] += self._plan.base.records[name].size
-        return {place: size for place, size in sizes.items() if size}
+    def _find_alone(self, desk: Desk, group: Group) -> Found:
+        after: Window | _Tied | Found = rule.ALL
+        while isinstance(after, Window):
+            window, counts = after, _no_counts(after)
+            for block in self._blocks(group.names):
+                self._count(desk, block, desk.read(BASE, block), {group: window}, {group: counts})
+            after = self._settle(group, window, counts)
+        return after if isinstance(after, Found) else self._cut(desk, group, after, self._blocks(group.names))
 
-    def _count(self, step: str, bins: int, counter: Callable[[int, Array], Array]) -> dict[int, Counts]:
-        """Counts over the whole group, by place. Integers add up to the same in any order."""
-        counts: dict[int, Counts] = defaultdict(lambda: np.zeros(bins, np.int64))
-        adding = threading.Lock()
+    def _find_together(self, wanted: Sequence[Group]) -> dict[Group, Found]:
+        windows = dict(zip(wanted, self._workers.map(self._guess, wanted), strict=True))
+        found: dict[Group, Found] = {}
+        while windows:
+            counts = self._count_together(windows)
+            settled = {group: self._settle(group, window, counts[group]) for group, window in windows.items()}
+            windows = {group: after for group, after in settled.items() if isinstance(after, Window)}
+            found |= {group: after for group, after in settled.items() if isinstance(after, Found)}
+            tied = {group: after for group, after in settled.items() if isinstance(after, _Tied)}
+            found |= {group: self._cut_together(group, ties) for group, ties in tied.items()}
+        return found
 
-        def count(block: Block) -> None:
-            for place, tau in read_block(self._plan, block)[1]:
-                counted = to_numpy(counter(place, tau))
-                with adding:
-                    counts[place] += counted
+    def _settle(self, group: Group, window: Window, counts: Counts) -> Window | _Tied | Found:
+        """What the counts tell: the threshold, where to look more closely, or to look everywhere."""
+        at = rule.locate(counts, group.m)
+        if at is None:
+            return rule.ALL
+        bin_, rank = at
+        if window.shift:
+            return window.inside(bin_)
+        bits = window.low + bin_
+        if bits == 0:  # fewer non-zero elements than m: all of them are kept
+            return Found(1)
+        cut = self._trim.boundary == "lowest_index" and rank < counts[bin_]
+        return _Tied(bits, rank) if cut else Found(bits)
 
-        run_blocks(self._workers, count, self._blocks, self._progress, step)
+    # Counting
+
+    def _count_together(self, windows: Mapping[Group, Window]) -> dict[Group, Counts]:
+        """The counts of several windows, in one pass; integers add up to the same in any order."""
+        counts = _SharedCounts(windows)
+        by_name: dict[str, dict[Group, Window]] = {}
+        for group, window in windows.items():
+            for name in group.names:
+                by_name.setdefault(name, {})[group] = window
+
+        def count(desk: Desk, span: Block) -> int:
+            for block in span.cut(self._plan.block):
+                self._count(desk, block, desk.read(BASE, block), by_name[block.name], counts.own())
+            return span.size
+
+        spans = [span for name in by_name for span in self._plan.spans(name)]
+        total = sum(span.size for span in spans)
+        for done in accumulate(self._workers.map(count, spans)):
+            self._progress("thresholds", done, total)
+        return counts.total()
+
+    def _count(
+        self, desk: Desk, block: Block, base: Array, windows: Mapping[Group, Window], counts: Mapping[Group, Counts]
+    ) -> None:
+        for group, window in windows.items():
+            if not self._plan.kernel.count(base, self._part(desk, group.place, block), window, counts[group]):
+                raise Faulty(block)
+
+    def _part(self, desk: Desk, place: int, block: Block) -> Part:
+        contribution = self._plan.contributions[place]
+        return Part(desk.glance(place, block), contribution.form, contribution.coefficient, 0, block.size)
+
+    def _blocks(self, names: Sequence[str]) -> Iterator[Block]:
+        for name in names:
+            for span in self._plan.spans(name):
+                yield from span.cut(self._plan.block)
+
+    # Guessing
+
+    def _guess(self, desk: Desk, group: Group) -> Window:
+        """The window around the threshold of a sample, taken evenly from the whole group."""
+        ends = list(accumulate(self._plan.base.records[name].size for name in group.names))
+        sampled = []
+        for i in range(_PIECES):
+            at = i * group.size // _PIECES
+            tensor = int(np.searchsorted(ends, at, side="right"))
+            start = at - (ends[tensor - 1] if tensor else 0)
+            stop = min(start + _PIECE, self._plan.base.records[group.names[tensor]].size)
+            sampled.append(rule.magnitude_bits(self._tau(desk, group, Block(group.names[tensor], start, stop))))
+        magnitudes = np.concatenate(sampled)
+        rank = min(magnitudes.size, max(1, round(magnitudes.size * group.m / group.size)))
+        return rule.around(int(np.partition(magnitudes, magnitudes.size - rank)[magnitudes.size - rank]))
+
+    def _tau(self, desk: Desk, group: Group, block: Block) -> Array:
+        part = self._part(desk, group.place, block)
+        return tau(part.values, desk.read(BASE, block), part.form)
+
+    # Cutting ties
+
+    def _cut(self, desk: Desk, group: Group, tied: _Tied, blocks: Iterable[Block]) -> Found:
+        """Where ties are cut: after the rank-th in these blocks [TI-5]. Raises Faulty when they are not there."""
+        left = tied.rank
+        for block in blocks:
+            equal = np.flatnonzero(rule.magnitude_bits(self._tau(desk, group, block)) == tied.bits)
+            if equal.size >= left:
+                return Found(tied.bits, (block.name, block.start + int(equal[left - 1]) + 1))
+            left -= equal.size
+        raise Faulty(block)
+
+    def _cut_together(self, group: Group, tied: _Tied) -> Found:
+        """The same in a large group: all workers count ties, span by span, and one looks into the span."""
+        window = Window(tied.bits, 0, 1)
+
+        def count(desk: Desk, span: Block) -> int:
+            counts = _no_counts(window)
+            for block in span.cut(self._plan.block):
+                self._count(desk, block, desk.read(BASE, block), {group: window}, {group: counts})
+            return int(counts[0])
+
+        def cut(desk: Desk, span: Block) -> Found:
+            return self._cut(desk, group, _Tied(tied.bits, left), span.cut(self._plan.block))
+
+        spans, left = [span for name in group.names for span in self._plan.spans(name)], tied.rank
+        for span, equal in zip(spans, self._workers.map(count, spans), strict=True):  # noqa: B007 - used after the loop
+            if equal >= left:
+                break
+            left -= equal
+        return next(self._workers.map(cut, [span]))
+
+
+@dataclass(frozen=True)
+class _Tied:
+    """A threshold of whose ties only the first `rank` are kept; where those end is not known yet."""
+
+    bits: int
+    rank: int
+
+
+class _SharedCounts:
+    """Counts of several windows, to which each thread adds in arrays of its own."""
+
+    def __init__(self, windows: Mapping[Group, Window]) -> None:
+        self._windows = windows
+        self._own = threading.local()
+        self._all: list[dict[Group, Counts]] = []
+
+    def own(self) -> dict[Group, Counts]:
+        """The counts of the calling thread."""
+        if not hasattr(self._own, "counts"):
+            self._own.counts = {group: _no_counts(window) for group, window in self._windows.items()}
+            self._all.append(self._own.counts)
+        counts: dict[Group, Counts] = self._own.counts
         return counts
 
-    def _threshold(self, low: Counts, high_bin: int, rank: int) -> Threshold:
-        low_bin, rank = rule.locate(low, rank)
-        return rule.threshold(high_bin, low_bin, rank, int(low[low_bin]), self._trim.boundary)
+    def total(self) -> dict[Group, Counts]:
+        """The counts of all threads together."""
+        return {group: np.sum([counts[group] for counts in self._all], axis=0) for group in self._windows}
 
-    def _place_ties(self, cut: dict[int, Threshold], trimming: Trimming) -> None:
-        """Where ties are cut, how many stand before each block: a running sum in canonical order [TI-5]."""
-        if not cut:
-            return
-        ties: dict[tuple[int, Block], int] = {}
 
-        def count(block: Block) -> None:
-            for place, tau in read_block(self._plan, block)[1]:
-                if place in cut:
-                    ties[place, block] = rule.tie_count(tau, cut[place])
-
-        run_blocks(self._workers, count, self._blocks, self._progress, "threshold, ties")
-        for place in cut:
-            blocks: Sequence[Block] = [block for block in self._blocks if (place, block) in ties]
-            before = accumulate((ties[place, block] for block in blocks), initial=0)
-            trimming.ties_before.update(((place, block), n) for block, n in zip(blocks, before, strict=False))
+def _no_counts(window: Window) -> Counts:
+    return np.zeros(window.bins + 1, np.int64)

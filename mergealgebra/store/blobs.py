@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from mergealgebra.encoding import LEAF_BYTES, TensorHasher, model_root
+from mergealgebra.encoding import LEAF_BYTES, model_root, tensor_root
 from mergealgebra.errors import (
     BlobDamaged,
     BlobMissing,
@@ -41,12 +41,9 @@ def write_blob(source: Checkpoint, names: Sequence[str], sink: Sink) -> dict[str
 
 
 def _copy_tensor(source: Checkpoint, record: TensorRecord, sink: Sink) -> str:
-    hasher, step = TensorHasher(), LEAF_BYTES // 8  # no dtype has larger elements
-    for start in range(0, record.size, step):
-        data = source.read(record.name, start, min(start + step, record.size)).view("u1").data
-        hasher.update(data)
-        sink(data)
-    return hasher.root()
+    step = LEAF_BYTES // 8  # no dtype has larger elements
+    pieces = (source.read(record.name, at, min(at + step, record.size)) for at in range(0, record.size, step))
+    return tensor_root(_passed_on((piece.view("u1").data for piece in pieces), sink))
 
 
 def stream_blob(source: Path, root: str, sink: Sink) -> None:
@@ -87,11 +84,13 @@ def _root_of(file: BinaryIO, header: bytes, records: Sequence[TensorRecord], sin
 
 
 def _tensor_root(file: BinaryIO, nbytes: int, sink: Sink) -> str:
-    hasher = TensorHasher()
-    for piece in _pieces(file, nbytes):
-        hasher.update(piece)
+    return tensor_root(_passed_on(_pieces(file, nbytes), sink))
+
+
+def _passed_on(pieces: Iterable[bytes | memoryview], sink: Sink) -> Iterator[bytes | memoryview]:
+    for piece in pieces:
         sink(piece)
-    return hasher.root()
+        yield piece
 
 
 def _pieces(file: BinaryIO, nbytes: int) -> Iterator[bytes]:

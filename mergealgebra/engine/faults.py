@@ -1,0 +1,124 @@
+"""Which error is named when some number of a merge is not finite: the same one for everybody [MG-6].
+
+Kernels only tell that a block is faulty. Then the equations look at it again, with NumPy, in canonical order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mergealgebra.algebra.arrays import Array, first_true
+from mergealgebra.engine.executors import Workers
+from mergealgebra.engine.groups import Trimming
+from mergealgebra.engine.plan import Block, Contribution, Plan
+from mergealgebra.engine.reading import BASE, Desk, Progress, parts_of
+from mergealgebra.errors import NonFinite, Overflow
+from mergealgebra.kernels.blocks import Part
+from mergealgebra.kernels.equations import scaled, summed, tau
+from mergealgebra.recipe import REDUCERS
+from mergealgebra.tensors.task_vector import add, index_in
+
+
+class Faulty(Exception):
+    """Some number of a block is not finite. trimming: the thresholds, once they are known."""
+
+    def __init__(self, block: Block, trimming: Trimming | None = None) -> None:
+        super().__init__(block)
+        self.block, self.trimming = block, trimming
+
+
+def check_task_vectors(plan: Plan, order: Sequence[int], workers: Workers[Desk], progress: Progress) -> None:
+    """Read every task vector. order: the places in canonical order.
+
+    Raises NonFinite for the first element that is not finite, of the first contribution in order [TV-4, MG-6].
+    """
+    spans = [span for name in plan.held_names() for span in plan.spans(name)]
+    total, done = sum(span.size for span in spans), 0
+
+    def check(desk: Desk, span: Block) -> None:
+        for block in span.cut(plan.block):
+            base = desk.read(BASE, block)
+            taus = {place: tau(part.values, base, part.form) for place, part in parts_of(plan, desk, block)}
+            if fault := _first(taus, order):
+                raise _not_finite(plan, plan.contributions[fault[1]], block, fault[0])
+
+    for span, _ in zip(spans, workers.map(check, spans), strict=True):
+        done += span.size
+        progress("check", done, total)
+
+
+def named(plan: Plan, fault: Faulty, order: Sequence[int], progress: Progress) -> Exception:
+    """The error to raise for a faulty block. order: the places of the contributions in canonical order."""
+    with Workers(plan.threads, lambda: Desk(plan)) as workers:
+        try:
+            check_task_vectors(plan, order, workers, progress)  # errors in task vectors come first
+        except NonFinite as error:
+            return error
+        trimming = fault.trimming or Trimming({})
+        (overflow,) = workers.map(lambda desk, block: _overflow(plan, desk, block, trimming, order), [fault.block])
+    return overflow or fault
+
+
+def _overflow(plan: Plan, desk: Desk, block: Block, trimming: Trimming, order: Sequence[int]) -> Overflow | None:
+    """The first v, tau_m or result of a block that is beyond its dtype; the task vectors are finite."""
+    base, parts = desk.read(BASE, block), dict(parts_of(plan, desk, block, trimming))
+    vs = {place: scaled(tau(part.values, base, part.form), part) for place, part in parts.items()}
+    of_v = _first(vs, order)
+    end = of_v[0] if of_v else block.size
+    before = {place: v[:end] for place, v in vs.items()}
+    return _overflow_of_result(plan, block, base[:end], before, parts) or (of_v and overflow_of_v(plan, block, *of_v))
+
+
+def _overflow_of_result(
+    plan: Plan, block: Block, base: Array, vs: dict[int, Array], parts: dict[int, Part]
+) -> Overflow | None:
+    sums = summed(list(vs.values()), list(parts.values()), plan.reduction)
+    tau_m = REDUCERS[plan.reduction.method].finalize(sums, plan.reduction.coefficients)
+    finite, (_, overflowed) = np.isfinite(tau_m), add(base, tau_m, plan.reduction.lambda32)
+    position = first_true(~finite | overflowed)
+    if position is None:
+        return None
+    what = "the result" if finite[position] else "the merged task vector"
+    return Overflow(
+        f"{where(plan, block, position)}: {what} is beyond the range of its dtype; "
+        "use smaller coefficients or a smaller lambda"
+    )
+
+
+def overflow_of_v(plan: Plan, block: Block, position: int, place: int) -> Overflow:
+    """The error of a v that is not finite [TI-6]."""
+    return Overflow(
+        f"{plan.contributions[place].label}: {where(plan, block, position)}: coefficient times task vector "
+        "is beyond the largest fp32 number; use a smaller coefficient"
+    )
+
+
+def where(plan: Plan, block: Block, position: int) -> str:
+    """The tensor and index of an element of a block, for messages [TV-9]."""
+    shape = tuple(plan.base.records[block.name].shape)
+    return f"tensor {block.name!r} at index {index_in(shape, block.start + position)}"
+
+
+def _first(arrays: dict[int, Array], order: Sequence[int]) -> tuple[int, int] | None:
+    """(position, place) of the first element that is not finite: by position, then by order."""
+    found: list[tuple[int, int, int]] = []
+    for place in order:
+        position = first_true(~np.isfinite(arrays[place])) if place in arrays else None
+        if position is not None:
+            found.append((position, len(found), place))
+    return (min(found)[0], min(found)[2]) if found else None
+
+
+def _not_finite(plan: Plan, contribution: Contribution, block: Block, position: int) -> NonFinite:
+    at = block.start + position
+    value = float(contribution.source.read(block.name, at, at + 1)[0])
+    place = f"{contribution.label}: {where(plan, block, position)}"
+    if contribution.form == "task_vector":
+        return NonFinite(f"{place} is {value}; a task vector must be finite: repair it, or leave the tensor out")
+    base = float(plan.base.read(block.name, at, at + 1)[0])
+    return NonFinite(
+        f"{place} is {value}, the base's {base}: the difference is not a finite fp32 number; "
+        "repair the checkpoint, or leave the tensor out"
+    )

@@ -1,0 +1,242 @@
+"""Keeping an aggregate from merge to merge: which changes lead from the one that is there to the one that is wanted."""
+
+from __future__ import annotations
+
+import errno
+import math
+import shutil
+from collections.abc import Callable, Generator, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from mergealgebra.algebra import decimals
+from mergealgebra.algebra.exact import LIMITS, grid_exponents
+from mergealgebra.contribution import open_blob
+from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.disk import make_folder
+from mergealgebra.engine.faults import Faulty
+from mergealgebra.engine.kept_header import Draft, Entry, Header, opened_pages, read_header, sweep
+from mergealgebra.engine.kept_pages import PAGE, Layout, Unfit, votes_of, wider
+from mergealgebra.engine.kept_update import Update
+from mergealgebra.engine.plan import Contribution, Plan, make_plan
+from mergealgebra.engine.reading import Progress
+from mergealgebra.engine.run import Piece, Stale, Tally
+from mergealgebra.errors import BackendError, MergeAlgebraError, OutputError
+from mergealgebra.kernels.blocks import UpdatingKernel
+from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.dtypes import DTYPES
+
+#: Memory of a worker for the pages of an aggregate, before and after.
+_WORKER_BYTES: Final = 3 << 20
+#: Left free on the disk, beside the aggregate and a model.
+_SPARE_BYTES: Final = 1 << 22
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Whether a merge left an aggregate behind. problem: why not; empty if it did.
+
+    changes: how many contributions were read to bring an earlier one up to date; None for a merge in full.
+    """
+
+    problem: str
+    changes: int | None
+
+
+class Keeper:
+    """The aggregate of one merge, in a folder that is its own. kept: what became of it, at the end.
+
+    plan: the merge in full. manifests: of its contributions, in their order. blobs: where tensors are, by root, those
+    of retracted contributions among them. Raises BackendError for a kernel that cannot update sums.
+    """
+
+    def __init__(
+        self, folder: Path, base: Checkpoint, plan: Plan, manifests: Sequence[Manifest], blobs: Mapping[str, Path]
+    ) -> None:
+        if not isinstance(plan.kernel, UpdatingKernel):
+            raise BackendError(f"an aggregate can be kept with backend numba or numpy, not {plan.kernel.name!r}")
+        self._folder, self._base, self._plan, self._kernel = folder, base, plan, plan.kernel
+        self._manifests, self._blobs = tuple(manifests), blobs
+        self._coefficients = tuple(contribution.coefficient for contribution in plan.contributions)
+        self.kept = Kept("the merge was made in full, after a file or a threshold turned out to be another", None)
+
+    def run(
+        self, use: Callable[[Iterator[Piece], Tally], None], progress: Progress, kept: MutableMapping[str, bytes] | None
+    ) -> bool:
+        """Merge by the aggregate, and keep it. use: takes the pieces. kept: thresholds, as in `engine.run.run`.
+
+        False when that did not do: a merge in full then tells what is wrong, if anything is. Raises OutputError, and
+        what a merge in full raises.
+        """
+        with closing(self._updates()) as updates:
+            for update in updates:
+                tally = Tally(update.known)
+                try:
+                    with closing(update.pieces(tally, progress, kept)) as pieces:
+                        use(pieces, tally)
+                except (Faulty, Stale, Unfit):
+                    continue
+                except MergeAlgebraError as error:
+                    if isinstance(error, OutputError) and _is_full(error):
+                        self._give_up("its disk is full")
+                        return False
+                    if isinstance(error, OutputError) or not update.unread:
+                        raise
+                    continue
+                self._place(update, tally)
+                return True
+        return False
+
+    def _updates(self) -> Generator[Update, None, None]:
+        """What to try, one after the other: to update the aggregate that is there, if it fits; to make a new one.
+
+        What one needs is open until the next is asked for.
+        """
+        if not self._plan.reduction.coefficients.certified:
+            self._give_up("the coefficients together have no certificate")
+            return
+        sweep(self._folder)
+        header = read_header(self._folder)
+        for make in (self._from_nothing,) if header is None else (partial(self._from, header), self._from_nothing):
+            with ExitStack() as opened:
+                update = make(opened)
+                if update is not None:
+                    yield update
+
+    def _give_up(self, problem: str) -> None:
+        """Nothing is kept, for this reason."""
+        self.kept = Kept(problem, None)
+
+    def _place(self, update: Update, tally: Tally) -> None:
+        """Keep what an update left, now that everything has been read and checked."""
+        problem = self.kept.problem if update.changes else ""
+        if update.draft is not None:
+            update.draft.place(self._manifests[0].base, self._plan.recipe.id, update.entries(tally), update.least)
+            sweep(self._folder)
+            problem = update.draft.problem
+        self.kept = Kept(problem, update.changes if update.unread else None)
+
+    def _from_nothing(self, opened: ExitStack) -> Update | None:
+        """The update of an empty aggregate, which adds everything; None when nothing can be kept."""
+        plan = self._by_pages(self._plan.contributions)
+        draft = None if plan is None else self._draft(self._layout, opened)
+        if plan is None or draft is None:
+            return None
+        least = _least_grid(self._coefficients)
+        return Update(self._plan, plan, self._kernel, self._manifests, self._layout, least, draft=draft)
+
+    def _from(self, header: Header, opened: ExitStack) -> Update | None:
+        """The update that makes this aggregate the one that is wanted; None when it does not fit."""
+        change = _Change.between(header.entries, self._manifests)
+        least = min(header.least, _least_grid([self._coefficients[place] for place in change.added]))
+        if (
+            (header.base, header.recipe) != (self._manifests[0].base, self._plan.recipe.id)
+            or change.size >= len(self._manifests)
+            or not math.fsum(map(abs, self._coefficients)) < LIMITS[least]
+        ):
+            return None
+        pages, retracted = opened.enter_context(opened_pages(self._folder, header)), self._opened(change, opened)
+        if pages is None or retracted is None:
+            return None
+        visible = (
+            replace(contribution, names=frozenset(), tensors=None) if place in change.unread else contribution
+            for place, contribution in enumerate(self._plan.contributions)
+        )
+        plan = self._by_pages([*visible, *retracted])
+        if plan is None:
+            return None
+        layout = replace(self._layout, votes=wider(self._layout.votes, header.layout.votes))
+        manifests, draft = (*self._manifests, *change.retracted), self._draft(layout, opened) if change.size else None
+        return Update(self._plan, plan, self._kernel, manifests, layout, least, change.unread, pages, draft)
+
+    def _opened(self, change: _Change, opened: ExitStack) -> list[Contribution] | None:
+        """The contributions to take out; None when the tensors of one are not here any more."""
+        found = []
+        for manifest in change.retracted:
+            try:
+                blob = opened.enter_context(open_blob(manifest, self._blobs.get(manifest.tensors), self._base))
+            except MergeAlgebraError:
+                return None
+            coefficient, names = decimals.from_hex(manifest.coefficient), frozenset(blob.records)
+            label = f"contribution {manifest.id[:12]}"
+            found.append(Contribution(label, manifest.form, coefficient, blob, names, manifest.tensors))
+        return found
+
+    # What any update needs
+
+    @cached_property
+    def _layout(self) -> Layout:
+        records = self._plan.base.records
+        held = tuple((name, records[name].size) for name in self._plan.held_names())
+        return Layout(held, votes_of(self._plan.recipe.method, self._coefficients))
+
+    def _by_pages(self, contributions: Sequence[Contribution]) -> Plan | None:
+        """The plan in blocks of a page; None when there is no memory for that."""
+        full = self._plan
+        memory = full.memory - _WORKER_BYTES * full.threads
+        try:
+            return make_plan(
+                full.base,
+                contributions,
+                full.recipe,
+                full.kernel,
+                threads=full.threads,
+                block=PAGE,
+                memory=memory,
+                hashed=True,
+            )
+        except BackendError:
+            self._give_up("there is too little memory; raise --memory")
+            return None
+
+    def _draft(self, layout: Layout, opened: ExitStack) -> Draft | None:
+        """Room for the pages to be written; None when the disk has none."""
+        model = sum(r.size * DTYPES[r.dtype].itemsize for r in self._plan.base.records.values())
+        needed = layout.nbytes + model + _SPARE_BYTES
+        try:
+            make_folder(self._folder)
+            free = shutil.disk_usage(self._folder).free
+            if free < needed:
+                self._give_up(f"it needs {needed:,} bytes, the new model among them, and its disk has {free:,} free")
+                return None
+            draft = Draft(self._folder, layout)
+        except (OSError, OutputError) as error:
+            self._give_up(str(error))
+            return None
+        opened.callback(draft.close)
+        return draft
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What leads from one set of contributions to another. unread: those that stay, by place; added: places."""
+
+    unread: Mapping[int, Entry]
+    added: Sequence[int]
+    retracted: Sequence[Manifest]
+
+    @classmethod
+    def between(cls, entries: Sequence[Entry], wanted: Sequence[Manifest]) -> _Change:
+        before = {entry.manifest.id: entry for entry in entries}
+        after = {manifest.id for manifest in wanted}
+        unread = {place: before[m.id] for place, m in enumerate(wanted) if m.id in before}
+        added = [place for place in range(len(wanted)) if place not in unread]
+        return cls(unread, added, [entry.manifest for id_, entry in before.items() if id_ not in after])
+
+    @property
+    def size(self) -> int:
+        """How many contributions come or go."""
+        return len(self.added) + len(self.retracted)
+
+
+def _is_full(error: OutputError) -> bool:
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def _least_grid(coefficients: Sequence[float]) -> int:
+    return int(grid_exponents(np.asarray(coefficients, np.float32)).min(initial=255))

@@ -1,0 +1,190 @@
+"""Bringing an aggregate up to date while merging: one pass over what changed, the aggregate, and the base [EX-4, EX-5].
+
+Where its sums have no certificate, and only there, all contributions are read again: the pages that they hold, whose
+digests the aggregate keeps. So whatever it gives are the bits of a merge in full.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mergealgebra.algebra.exact import Indices
+from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.encoding import model_root
+from mergealgebra.engine.groups import Found, Group, Trimming, groups, pack, unpack
+from mergealgebra.engine.kept_header import Draft, Entry
+from mergealgebra.engine.kept_pages import Bytes, Layout, Pages, Unfit, clear, digest_of_input, sums_in
+from mergealgebra.engine.plan import Block, Plan
+from mergealgebra.engine.reading import Desk, Progress, parts_of
+from mergealgebra.engine.run import Piece, Tally, run
+from mergealgebra.kernels.blocks import KeptSums, Part, Reduced, Updated, UpdatingKernel
+from mergealgebra.kernels.equations import Host, settle
+
+
+@dataclass(eq=False)
+class Update:
+    """One change of an aggregate.
+
+    whole: the merge of all that is visible. plan: the same, by pages, of what is read: contributions that are not
+    hold no tensors, and those to take out come last. manifests: of the plan's contributions. layout: of the sums
+    afterwards. least: as in the header afterwards. unread: what is known of the contributions that are not read, by
+    place. old: the pages before; None for those of nothing. draft: those afterwards; None if they are not written.
+    """
+
+    whole: Plan
+    plan: Plan
+    kernel: UpdatingKernel
+    manifests: Sequence[Manifest]
+    layout: Layout
+    least: int
+    unread: Mapping[int, Entry] = field(default_factory=dict)
+    old: Pages | None = None
+    draft: Draft | None = None
+
+    def __post_init__(self) -> None:
+        self._own = threading.local()
+        self._seeds = [int(manifest.id[:16], 16) for manifest in self.manifests]
+        self._of_all: Trimming | None = None
+
+    @property
+    def changes(self) -> int:
+        """How many contributions are read."""
+        return len(self.plan.contributions) - len(self.unread)
+
+    @property
+    def known(self) -> Mapping[int, int]:
+        """How many elements were kept of the contributions that are not read, by place."""
+        return {place: entry.kept for place, entry in self.unread.items()}
+
+    def pieces(
+        self, tally: Tally, progress: Progress, kept: MutableMapping[str, bytes] | None
+    ) -> Generator[Piece, None, None]:
+        """The merged model, as `run` gives it. Raises Unfit too, when the aggregate is not what it should be."""
+        base_root = self.manifests[0].base
+        yield from run(self.plan, tally, progress, base_root=base_root, kept=kept, reducing=self._reduce)
+        for place in range(len(self.whole.contributions), len(self.plan.contributions)):
+            self._check_retracted(place, tally)
+
+    def entries(self, tally: Tally) -> tuple[Entry, ...]:
+        """What is in the aggregate, once all pieces have come."""
+        thresholds = {
+            place: pack(tally.trimming.found[group] for group in of_place if group in tally.trimming.found)
+            for place, of_place in self._groups().items()
+        }
+        read = {place: Entry(self.manifests[place], tally.kept_by(place), thresholds[place]) for place in thresholds}
+        return tuple((read | dict(self.unread)).values())
+
+    # Reducing a page
+
+    def _reduce(
+        self, trimming: Trimming, desk: Desk, page: Block, base: Host, parts: Sequence[tuple[int, Part]]
+    ) -> Reduced | None:
+        """A page of the merged model, from the sums before and the parts that change them."""
+        if not parts and page.name not in self.layout:
+            return Reduced(base, (), (), 0)
+        memory = self._memory("after", page.size * self.layout.element_bytes)
+        sums = sums_in(memory, self.layout.votes)
+        inputs = self._load(page, memory, sums)
+        for place, part in parts:
+            inputs ^= digest_of_input(part.values, self._seeds[place])
+        count = len(self.whole.contributions)
+        added = [part for place, part in parts if place < count]
+        retracted = [part for place, part in parts if place >= count]
+        updated = self.kernel.update(base, sums, retracted, added, self.whole.reduction)
+        uncertified = None if updated is None else self._settle(trimming, desk, page, base, updated, sums, inputs)
+        if updated is None or uncertified is None:
+            return None
+        if self.draft is not None and page.name in self.layout:
+            self.draft.write(page, memory, inputs)
+        turn = len(retracted)  # the kernel counts them first, their places are the last
+        kept, above = (counts[turn:] + counts[:turn] for counts in (updated.kept, updated.above))
+        return Reduced(updated.data, kept, above, uncertified)
+
+    def _load(self, page: Block, memory: Bytes, sums: KeptSums) -> int:
+        """The sums of a page as they were before, and the joined digest of its inputs."""
+        if self.old is None or page.name not in self.old.layout:
+            clear(sums)
+            return 0
+        before = self.old.layout
+        if before.votes == self.layout.votes:
+            self.old.read(page, memory)
+        else:
+            other = self._memory("before", page.size * before.element_bytes)
+            self.old.read(page, other)
+            sums.put(slice(None), sums_in(other, before.votes))
+        return self.old.inputs(page)
+
+    def _memory(self, what: str, nbytes: int) -> Bytes:
+        """Memory of the calling thread, that is used again for each page."""
+        memory: Bytes | None = getattr(self._own, what, None)
+        if memory is None or memory.size < nbytes:
+            memory = np.empty(nbytes, np.uint8)
+            setattr(self._own, what, memory)
+        return memory[:nbytes]
+
+    # Where there is no certificate
+
+    def _settle(
+        self, trimming: Trimming, desk: Desk, page: Block, base: Host, updated: Updated, sums: KeptSums, inputs: int
+    ) -> int | None:
+        """Merge what the kernel missed from all contributions; returns how many coordinates are uncertified [EX-3].
+
+        None when some number is not finite.
+        """
+        at = updated.missed
+        if not at.size:
+            return 0
+        base = base[at]  # a copy, before its memory is used again
+        settled = settle(base, self._all_parts(trimming, desk, page, at, inputs), self.whole.reduction)
+        if settled is None:
+            return None
+        updated.data[at] = settled.data
+        sums.put(at, settled.kept)
+        return settled.uncertified
+
+    def _all_parts(self, trimming: Trimming, desk: Desk, page: Block, at: Indices, inputs: int) -> list[Part]:
+        """What every visible contribution holds at some positions of a page. Raises Unfit when one has changed."""
+        parts, joined = [], 0
+        for place, part in parts_of(self.whole, desk, page, self._trimming_of_all(trimming)):
+            joined ^= digest_of_input(part.values, self._seeds[place])
+            parts.append(part.at(at))
+        if joined != inputs:
+            raise Unfit("a contribution is not what it was when it was added")
+        return parts
+
+    def _trimming_of_all(self, trimming: Trimming) -> Trimming:
+        """The thresholds of what is read, and those of all others as the aggregate has them."""
+        if self._of_all is None:
+            found = dict(trimming.found)
+            for place, of_place in self._groups().items():
+                if place in self.unread:
+                    found |= _thresholds(self.unread[place], of_place)
+            self._of_all = Trimming(found)
+        return self._of_all
+
+    def _groups(self) -> dict[int, list[Group]]:
+        """The groups of each visible contribution that have thresholds, by place."""
+        trim = self.whole.recipe.trim
+        found: dict[int, list[Group]] = {place: [] for place in range(len(self.whole.contributions))}
+        for group in groups(self.whole, trim) if trim and trim.density < 1 else ():
+            found[group.place].append(group)
+        return found
+
+    def _check_retracted(self, place: int, tally: Tally) -> None:
+        """Raise Unfit unless what was taken out is what its manifest names."""
+        contribution = self.plan.contributions[place]
+        records = contribution.source.records
+        leaves = [(name, records[name].dtype, records[name].shape, tally.root(place, name)) for name in records]
+        if model_root(leaves) != self.manifests[place].tensors:
+            raise Unfit(f"{contribution.label}, which is retracted, is damaged")
+
+
+def _thresholds(entry: Entry, of_place: Sequence[Group]) -> dict[Group, Found]:
+    found = unpack(entry.thresholds, len(of_place))
+    if found is None:
+        raise Unfit("the aggregate lacks thresholds")
+    return dict(zip(of_place, found, strict=True))

@@ -1,0 +1,74 @@
+"""Reading one block of every input, into memory that is used again, and hashing it while it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from mergealgebra.encoding import LeafHasher
+from mergealgebra.engine.groups import Trimming
+from mergealgebra.engine.plan import Block, Plan, Source
+from mergealgebra.kernels.blocks import Part
+from mergealgebra.kernels.equations import Host
+from mergealgebra.tensors.dtypes import DTYPES
+
+#: Called with what is being done, elements done, and elements in all.
+Progress = Callable[[str, int, int], None]
+
+#: The place of the base among the inputs; contributions have theirs in the plan's order, from 0.
+BASE: Final = -1
+#: The slot of a worker's memory for whatever is looked at once.
+_GLANCE: Final = -3
+
+
+class Desk:
+    """What one worker keeps between blocks: memory for each input. Made in the worker, and checked there [MG-9]."""
+
+    def __init__(self, plan: Plan) -> None:
+        plan.kernel.check_worker()
+        self._plan = plan
+        self._memory: dict[int, np.ndarray[Any, np.dtype[np.uint8]]] = {}
+
+    def read(self, place: int, block: Block) -> Host:
+        """A block of an input, in its storage dtype, good until the next block of that input is read."""
+        return self._read(place, block, place)
+
+    def glance(self, place: int, block: Block) -> Host:
+        """The same, good until the next glance at any input: in one memory for all, which stays in the cache."""
+        return self._read(place, block, _GLANCE)
+
+    def _read(self, place: int, block: Block, slot: int) -> Host:
+        source: Source = self._plan.base if place == BASE else self._plan.contributions[place].source
+        nbytes = block.size * DTYPES[source.records[block.name].dtype].itemsize
+        return np.asarray(source.read(block.name, block.start, block.stop, self._for(slot, nbytes)))
+
+    def _for(self, slot: int, nbytes: int) -> memoryview:
+        if slot not in self._memory or self._memory[slot].size < nbytes:
+            self._memory[slot] = np.empty(nbytes, np.uint8)
+        return self._memory[slot].data
+
+
+class Hashers:
+    """The leaves of a span, of each input and of the result, as the span is read and written block by block."""
+
+    def __init__(self, places: Sequence[int]) -> None:
+        self._hashers = {place: LeafHasher() for place in places}
+
+    def take(self, place: int, array: Host) -> None:
+        """Take the next block of an input, if that is hashed."""
+        if place in self._hashers:
+            self._hashers[place].update(array.view(np.uint8).data)
+
+    def digests(self) -> Mapping[int, list[bytes]]:
+        """The digests of the leaves, by place; call once, at the end of the span."""
+        return {place: hasher.digests() for place, hasher in self._hashers.items()}
+
+
+def parts_of(plan: Plan, desk: Desk, block: Block, trimming: Trimming | None = None) -> Iterator[tuple[int, Part]]:
+    """What each contribution holds of a block, with its place; not trimmed if nothing says how."""
+    trimming = trimming if plan.recipe.trim else None
+    for place, contribution in plan.holders(block.name):
+        bits, ties = trimming.of(place, block.name).within(block.start, block.stop) if trimming else (0, block.size)
+        yield place, Part(desk.read(place, block), contribution.form, contribution.coefficient, bits, ties)
