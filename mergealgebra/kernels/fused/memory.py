@@ -37,6 +37,16 @@ def number_of(_, x):
 
 
 @intrinsic
+def double_of(_, x):
+    """The fp64 number with these int64 bits."""
+
+    def code(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], context.get_value_type(types.float64))
+
+    return types.float64(types.int64), code
+
+
+@intrinsic
 def pointer(_, address, kind):
     """An address as a pointer to numbers of a kind."""
 

@@ -12,7 +12,6 @@ from typing import Final
 import numpy as np
 from numba import carray
 
-from mergealgebra.algebra.exact import LIMITS
 from mergealgebra.kernels.fused.memory import (
     BF16,
     F32,
@@ -22,6 +21,7 @@ from mergealgebra.kernels.fused.memory import (
     ahead,
     bits_of,
     compiled,
+    double_of,
     number_of,
     pointer,
     read,
@@ -193,25 +193,25 @@ def _accumulate(tau, threshold, ties, coefficient, sums):
 
 @compiled
 def _without_certificate(sums, found):
-    """The positions in a tile of coordinates without certificate [EX-2]; first all are tested as one."""
+    """The positions in a tile of coordinates without certificate [EX-2]; returns how many."""
     _, a, _, _, low = sums
-    largest, least = 0.0, _NONE
+    count = np.int64(0)
     for i in range(a.size):
-        largest, least = max(largest, a[i]), min(least, low[i])
-    if largest < _limit(least):
-        return 0
-    count = 0
-    for i in range(a.size):
-        if a[i] >= _limit(low[i]):
-            found[count] = i
-            count += 1
+        count += np.int64(a[i] >= _limit(low[i]))
+    if count:
+        count = np.int64(0)
+        for i in range(a.size):
+            if a[i] >= _limit(low[i]):
+                found[count] = i
+                count += 1
     return count
 
 
 @compiled
 def _limit(bits):
-    """2^53 grids of the fp32 number with these bits."""
-    return LIMITS[max(bits >> np.int32(23), np.int32(1))]
+    """2^53 grids of the fp32 number with these bits [EX-2]."""
+    exponent = max(bits >> np.int32(23), np.int32(1))
+    return double_of((np.int64(exponent) - 97 + 1023) << 52)
 
 
 @compiled
