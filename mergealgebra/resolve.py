@@ -29,11 +29,12 @@ from mergealgebra.engine.faults import Faulty, named
 from mergealgebra.engine.keeping import Keeper, Kept
 from mergealgebra.engine.output import refuse_occupied, write_model
 from mergealgebra.engine.plan import Contribution, make_plan
-from mergealgebra.engine.reading import BASE, Progress
-from mergealgebra.engine.run import RESULT, Piece, Stale, Tally, quiet, run
+from mergealgebra.engine.reading import BASE
+from mergealgebra.engine.run import RESULT, Piece, Stale, Tally, run
 from mergealgebra.errors import CheckpointError, RecipeError
 from mergealgebra.lock import FORMAT, LOCK, Lock, LockedContribution, LockedTensor, achieved_density, tensors_root
 from mergealgebra.model_card import companions, model_card
+from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.text import place
@@ -128,7 +129,7 @@ class Merge:
             base,
             [input_.contribution for input_ in inputs],
             recipe,
-            backend(how.backend),
+            backend(how.backend, how.progress),
             threads=how.threads,
             block=how.block,
             memory=how.memory,

@@ -23,8 +23,7 @@ from mergealgebra.crdt.operations import NOTE_BYTES, Add, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.plan import Contribution, available_cores, make_plan, thread_count
-from mergealgebra.engine.reading import Progress
-from mergealgebra.engine.run import quiet, run_check
+from mergealgebra.engine.run import run_check
 from mergealgebra.errors import (
     MergeAlgebraError,
     OperationError,
@@ -35,6 +34,7 @@ from mergealgebra.errors import (
     WorkspaceError,
 )
 from mergealgebra.lock import Verification, first_difference, verify_folder
+from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.resolve import How, MergeResult, open_merge, resolve
 from mergealgebra.store.blobs import write_blob

@@ -24,10 +24,10 @@ from mergealgebra.engine.groups import Trimming
 from mergealgebra.engine.memory import as_contribution
 from mergealgebra.engine.plan import Block, Plan, make_plan
 from mergealgebra.engine.reading import Desk, parts_of
-from mergealgebra.engine.run import quiet
 from mergealgebra.engine.thresholds import find_thresholds
 from mergealgebra.errors import AggregateError, Overflow, ShapeError
 from mergealgebra.kernels.equations import on_numpy, scaled, tau
+from mergealgebra.progress import quiet
 from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.task_vector import TaskVector, index_in
 

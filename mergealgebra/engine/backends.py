@@ -10,16 +10,17 @@ from typing import Any, Final
 
 from mergealgebra.errors import BackendError
 from mergealgebra.kernels.blocks import Kernel
+from mergealgebra.progress import Progress, quiet
 
 
-def backend(name: str) -> Kernel:
+def backend(name: str, progress: Progress = quiet) -> Kernel:
     """The backend of this name; "auto" is Numba where it is installed, else NumPy.
 
-    Raises BackendError when there is none, or it is not installed.
+    progress: told when its kernels have to be compiled. Raises BackendError when there is none, or it is not installed.
     """
     if name not in BACKENDS:
         raise BackendError(f"backend {name!r} is unknown; expected one of {', '.join(BACKENDS)}")
-    return BACKENDS[name]()
+    return BACKENDS[name](progress)
 
 
 def torch_on(device: Any) -> Kernel:
@@ -30,36 +31,36 @@ def torch_on(device: Any) -> Kernel:
     return on_torch(device)
 
 
-def _numpy() -> Kernel:
+def _numpy(_: Progress) -> Kernel:
     from mergealgebra.kernels.equations import on_numpy
 
     return on_numpy()
 
 
-def _numba() -> Kernel:
+def _numba(progress: Progress) -> Kernel:
     if not _has("numba"):
         raise BackendError("backend 'numba' is not installed; pip install 'mergealgebra[fast]'")
     from mergealgebra.kernels.cpu import NumbaKernel
 
-    return NumbaKernel()
+    return NumbaKernel(progress)
 
 
-def _auto() -> Kernel:
-    return _numba() if _has("numba") else _numpy()
+def _auto(progress: Progress) -> Kernel:
+    return _numba(progress) if _has("numba") else _numpy(progress)
 
 
-def _torch() -> Kernel:
+def _torch(_: Progress) -> Kernel:
     return torch_on("cpu")
 
 
-def _torch_cuda() -> Kernel:
+def _torch_cuda(_: Progress) -> Kernel:
     torch = _import_torch()
     if not torch.cuda.is_available():
         raise BackendError("backend 'torch-cuda' needs a CUDA device that torch can see; use 'torch' or 'numpy'")
     return torch_on("cuda")
 
 
-def _triton() -> Kernel:
+def _triton(_: Progress) -> Kernel:
     _import_torch()
     from mergealgebra.kernels.gpu import TritonKernel
 
@@ -81,6 +82,6 @@ def _has(package: str) -> bool:
     return find_spec(package) is not None
 
 
-BACKENDS: Final[Mapping[str, Callable[[], Kernel]]] = MappingProxyType(
+BACKENDS: Final[Mapping[str, Callable[[Progress], Kernel]]] = MappingProxyType(
     {"auto": _auto, "numba": _numba, "numpy": _numpy, "torch": _torch, "torch-cuda": _torch_cuda, "triton": _triton}
 )

@@ -13,10 +13,11 @@ from mergealgebra.algebra.arrays import Array, first_true
 from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.groups import Trimming
 from mergealgebra.engine.plan import Block, Contribution, Plan
-from mergealgebra.engine.reading import BASE, Desk, Progress, parts_of
+from mergealgebra.engine.reading import BASE, Desk, parts_of
 from mergealgebra.errors import NonFinite, Overflow
 from mergealgebra.kernels.blocks import Part
 from mergealgebra.kernels.equations import scaled, summed, tau
+from mergealgebra.progress import Progress
 from mergealgebra.recipe import REDUCERS
 from mergealgebra.tensors.task_vector import add, index_in
 

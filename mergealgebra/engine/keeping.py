@@ -24,10 +24,10 @@ from mergealgebra.engine.kept_header import Draft, Entry, Header, opened_pages, 
 from mergealgebra.engine.kept_pages import PAGE, Layout, Unfit, votes_of, wider
 from mergealgebra.engine.kept_update import Update
 from mergealgebra.engine.plan import Contribution, Plan, make_plan
-from mergealgebra.engine.reading import Progress
 from mergealgebra.engine.run import Piece, Stale, Tally
 from mergealgebra.errors import BackendError, MergeAlgebraError, OutputError
 from mergealgebra.kernels.blocks import UpdatingKernel
+from mergealgebra.progress import Progress
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.dtypes import DTYPES
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import xxhash
@@ -44,6 +44,14 @@ class Entry:
     manifest: Manifest
     kept: int
     thresholds: bytes
+
+    @classmethod
+    def of(cls, value: Any) -> Self:
+        """The entry that a decoded value is. Raises OperationError or ValueError."""
+        match value:
+            case [manifest, int(kept), bytes(thresholds)]:
+                return cls(Manifest.from_map(manifest), kept, thresholds)
+        raise ValueError(value)
 
 
 @dataclass(frozen=True)
@@ -93,9 +101,7 @@ class Header:
     def _made(cls, value: Any) -> Header | None:
         if (value["format"], value["spec"]) != (_FORMAT, SPEC) or value["votes"] not in VOTES:
             return None
-        entries = tuple(
-            Entry(Manifest.from_map(manifest), int(n), found) for manifest, n, found in value["contributions"]
-        )
+        entries = tuple(Entry.of(entry) for entry in value["contributions"])
         layout = Layout(tuple((str(name), int(size)) for name, size in value["tensors"]), value["votes"])
         table = np.frombuffer(value["pages"], np.uint8).reshape(layout.pages, RECORD)
         return cls(value["base"], value["recipe"], entries, int(value["least"]), layout, str(value["token"]), table)

@@ -14,10 +14,11 @@ from mergealgebra.algebra.arrays import Array
 from mergealgebra.engine.backends import BACKENDS, backend, torch_on
 from mergealgebra.engine.faults import Faulty, named
 from mergealgebra.engine.plan import Contribution, make_plan
-from mergealgebra.engine.run import Tally, quiet, run
+from mergealgebra.engine.run import Tally, run
 from mergealgebra.errors import BackendError, CoefficientError, NamesError, NothingVisible, RecipeError
 from mergealgebra.kernels.blocks import Kernel
 from mergealgebra.kernels.equations import Host
+from mergealgebra.progress import quiet
 from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.dtypes import DTYPES, is_torch, like, name_of, to_host
 from mergealgebra.tensors.task_vector import in_name_order

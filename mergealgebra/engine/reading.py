@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -13,9 +13,6 @@ from mergealgebra.engine.plan import Block, Plan, Source
 from mergealgebra.kernels.blocks import Part
 from mergealgebra.kernels.equations import Host
 from mergealgebra.tensors.dtypes import DTYPES
-
-#: Called with what is being done, elements done, and elements in all.
-Progress = Callable[[str, int, int], None]
 
 #: The place of the base among the inputs; contributions have theirs in the plan's order, from 0.
 BASE: Final = -1

@@ -14,10 +14,11 @@ from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.faults import Faulty, check_task_vectors
 from mergealgebra.engine.groups import Trimming
 from mergealgebra.engine.plan import Block, Plan
-from mergealgebra.engine.reading import BASE, Desk, Hashers, Progress, parts_of
+from mergealgebra.engine.reading import BASE, Desk, Hashers, parts_of
 from mergealgebra.engine.thresholds import find_thresholds
 from mergealgebra.kernels.blocks import Part, Reduced
 from mergealgebra.kernels.equations import Host
+from mergealgebra.progress import Progress, quiet
 from mergealgebra.tensors.dtypes import DTYPES
 
 #: The place of the result among what is hashed, beside the inputs' places.
@@ -81,10 +82,6 @@ class Tally:
     def root(self, place: int, name: str) -> str:
         """The root of one tensor of an input, or of the result."""
         return self._trees[place, name].root()
-
-
-def quiet(step: str, done: int, total: int) -> None:
-    """Progress that is shown to nobody."""
 
 
 def run(

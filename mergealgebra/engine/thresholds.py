@@ -22,9 +22,10 @@ from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.faults import Faulty
 from mergealgebra.engine.groups import Found, Group, Trimming, groups, kept_key, pack, unpack
 from mergealgebra.engine.plan import Block, Plan
-from mergealgebra.engine.reading import BASE, Desk, Progress
+from mergealgebra.engine.reading import BASE, Desk
 from mergealgebra.kernels.blocks import Part
 from mergealgebra.kernels.equations import tau
+from mergealgebra.progress import Progress
 from mergealgebra.recipe import Trim
 
 #: From so many elements on, a group is guessed from a sample, of so many pieces of so many elements.

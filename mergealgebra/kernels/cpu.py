@@ -7,8 +7,10 @@ coefficients likewise. The few coordinates without certificate are left to the e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, Self
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -16,22 +18,35 @@ from mergealgebra.algebra.arrays import refuse_flushed_subnormals
 from mergealgebra.algebra.trim import Counts, Window
 from mergealgebra.kernels.blocks import KeptSums, Part, Reduced, Reduction, Updated
 from mergealgebra.kernels.equations import Equations, Host, on_numpy
-from mergealgebra.kernels.fused.count import count
-from mergealgebra.kernels.fused.memory import BF16, F16, F32, F64
-from mergealgebra.kernels.fused.reduce import MEAN, TASK_ARITHMETIC, TIES, reduce, update
+from mergealgebra.kernels.fused import table as word
+from mergealgebra.kernels.machine_code import entry
+from mergealgebra.progress import Progress, quiet
 from mergealgebra.tensors.dtypes import DTYPES
 
-_CODES: Final = {DTYPES[name].numpy: code for name, code in {"F64": F64, "F32": F32, "BF16": BF16, "F16": F16}.items()}
-_METHODS: Final = {"ties": TIES, "mean": MEAN, "task_arithmetic": TASK_ARITHMETIC}
+_DTYPES: Final = {
+    DTYPES[name].numpy: code
+    for name, code in {"F64": word.F64, "F32": word.F32, "BF16": word.BF16, "F16": word.F16}.items()
+}
+_METHODS: Final = {"ties": word.TIES_MERGING, "mean": word.MEAN, "task_arithmetic": word.TASK_ARITHMETIC}
+_VOTES: Final = {np.dtype(np.int16): word.INT16, np.dtype(np.float64): word.FP64}
+
+Words = np.ndarray[Any, np.dtype[np.int64]]
 
 
 class NumbaKernel:
-    """`Kernel` on the CPU. Its threads share nothing, and hold no lock while they compute."""
+    """`Kernel` on the CPU. Its threads share nothing, and hold no lock while they compute.
+
+    progress: told when the first process on a machine compiles, which takes a while.
+    """
 
     name = "numba"
 
-    def __init__(self) -> None:
+    def __init__(self, progress: Progress = quiet) -> None:
         self._equations: Equations = on_numpy()
+        self._own = threading.local()
+        self._progress = progress
+        for name in ("reduce_block", "count_block"):
+            self._entry(name)
 
     def check_worker(self) -> None:
         """As `Kernel.check_worker`, with compiled code too: NumPy and it run in one thread, under its one mode."""
@@ -42,48 +57,59 @@ class NumbaKernel:
         certified = reduction.coefficients.certified
         if not certified and reduction.method == "ties":
             return self._equations.reduce(base, parts, reduction)
-        out, counts = np.empty_like(base), _Counts.of(parts, base.size)
-        missed = reduce(
-            base.size,
-            _METHODS[reduction.method],
-            (_address(base), _code(base), _address(out)),
-            *_table(parts),
-            (reduction.coefficients.total, reduction.lambda32),
-            counts,
-        )
-        if missed < 0 or not self._repair(out, counts.uncertified[:missed], base, parts, reduction):
+        results = _Results.of(base, len(parts))
+        missed = self._call("reduce_block", base, parts, results.words(reduction))
+        if missed < 0 or not self._repair(results.out, results.positions[:missed], base, parts, reduction):
             return None
-        return Reduced(
-            out, tuple(counts.kept.tolist()), tuple(counts.above.tolist()), missed if certified else base.size
-        )
+        return Reduced(results.out, *results.counts(), missed if certified else base.size)
 
     def update(
         self, base: Host, kept: KeptSums, retracted: Sequence[Part], added: Sequence[Part], reduction: Reduction
     ) -> Updated | None:
         """As `UpdatingKernel.update`."""
         parts = (*retracted, *added)
-        out, counts = np.empty_like(base), _Counts.of(parts, base.size)
-        missed = update(
-            base.size,
-            _METHODS[reduction.method],
-            (_address(base), _code(base), _address(out)),
-            (kept.sums, kept.magnitudes, kept.signs, kept.weights, kept.grid),
-            len(retracted),
-            *_table(parts),
-            (reduction.coefficients.total, reduction.lambda32),
-            counts,
-        )
-        if missed < 0:
-            return None
-        found = counts.uncertified[:missed].copy()
-        return Updated(out, tuple(counts.kept.tolist()), tuple(counts.above.tolist()), found)
+        results = _Results.of(base, len(parts))
+        held = {
+            word.RETRACTED: len(retracted),
+            word.SUMS: _address(kept.sums),
+            word.MAGNITUDES: _address(kept.magnitudes),
+            word.SIGNS: _address(kept.signs),
+            word.WEIGHTS: _address(kept.weights),
+            word.GRID: _address(kept.grid),
+            word.VOTES: _VOTES[kept.signs.dtype] if kept.signs.size else word.NO_VOTES,
+        }
+        missed = self._call("update_block", base, parts, results.words(reduction) | held)
+        return None if missed < 0 else Updated(results.out, *results.counts(), results.positions[:missed].copy())
 
     def count(self, base: Host, part: Part, window: Window, counts: Counts) -> bool:
         """As `Kernel.count`."""
-        values = part.values
-        finetuned, shift = part.form == "finetuned", np.int32(window.shift)
-        held = (_address(values), _code(values), finetuned)
-        return bool(count(base.size, (_address(base), _code(base)), held, np.int32(window.low), shift, counts))
+        asked = {
+            word.LOW: window.low,
+            word.SHIFT: window.shift,
+            word.COUNTS: _address(counts),
+            word.BINS: window.bins,
+        }
+        return bool(self._call("count_block", base, [part], asked))
+
+    def _entry(self, name: str) -> Callable[[int], int]:
+        return entry(name, lambda done: self._progress("compiling kernels, once for this machine", done, 1))
+
+    def _call(self, name: str, base: Host, parts: Sequence[Part], words: Mapping[int, int]) -> int:
+        """Call compiled code with a table of the base, the parts and what is special to it."""
+        table = np.zeros(word.HEADER + word.ROW * len(parts), np.int64)
+        table[: word.PARTS + 1] = base.size, _address(base), _DTYPES[base.dtype], self._scratch(), len(parts)
+        for at, number in words.items():
+            table[at] = number
+        for i, part in enumerate(parts):
+            row = word.HEADER + word.ROW * i
+            table[row : row + word.ROW] = _row(part)
+        return self._entry(name)(_address(table))
+
+    def _scratch(self) -> int:
+        """The address of memory for the tiles of this thread."""
+        if not hasattr(self._own, "scratch"):
+            self._own.scratch = np.empty(word.SCRATCH_BYTES, np.uint8)
+        return _address(self._own.scratch)
 
     def _repair(
         self, out: Host, at: np.ndarray[Any, Any], base: Host, parts: Sequence[Part], reduction: Reduction
@@ -98,31 +124,51 @@ class NumbaKernel:
         return exact is not None
 
 
-class _Counts(NamedTuple):
-    """What compiled code counts: elements kept and above the threshold, of each part, and uncertified positions."""
+@dataclass(frozen=True)
+class _Results:
+    """Where compiled code writes: the block, elements kept and above the threshold, positions without certificate."""
 
-    kept: np.ndarray[Any, Any]
-    above: np.ndarray[Any, Any]
-    uncertified: np.ndarray[Any, Any]
+    out: Host
+    kept: Words
+    above: Words
+    positions: Words
 
     @classmethod
-    def of(cls, parts: Sequence[Part], size: int) -> Self:
-        return cls(np.zeros(len(parts), np.int64), np.zeros(len(parts), np.int64), np.empty(size, np.int64))
+    def of(cls, base: Host, parts: int) -> Self:
+        kept, above = np.zeros((2, parts), np.int64)
+        return cls(np.empty_like(base), kept, above, np.empty(base.size, np.int64))
+
+    def words(self, reduction: Reduction) -> dict[int, int]:
+        return {
+            word.METHOD: _METHODS[reduction.method],
+            word.OUT: _address(self.out),
+            word.TOTAL: _bits(reduction.coefficients.total),
+            word.LAMBDA: _bits(reduction.lambda32),
+            word.KEPT: _address(self.kept),
+            word.ABOVE: _address(self.above),
+            word.POSITIONS: _address(self.positions),
+        }
+
+    def counts(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        return tuple(self.kept.tolist()), tuple(self.above.tolist())
 
 
-def _table(parts: Sequence[Part]) -> tuple[np.ndarray[Any, Any], ...]:
-    """The parts as compiled code takes them: addresses; dtype, whether it is a fine-tune, threshold, ties; factors."""
-    rows = [(_code(p.values), p.form == "finetuned", p.threshold, p.ties) for p in parts]
+def _row(part: Part) -> tuple[int, ...]:
+    coefficient = int(np.float32(part.coefficient).view(np.int32))
+    values = part.values
     return (
-        np.array([_address(part.values) for part in parts], np.uint64),
-        np.array(rows, np.int64).reshape(-1, 4),
-        np.array([part.coefficient for part in parts], np.float32),
+        _address(values),
+        _DTYPES[values.dtype],
+        part.form == "finetuned",
+        part.threshold,
+        part.ties,
+        coefficient,
     )
 
 
+def _bits(number: float) -> int:
+    return int(np.float64(number).view(np.int64))
+
+
 def _address(array: Host) -> int:
-    return int(array.__array_interface__["data"][0])
-
-
-def _code(array: Host) -> int:
-    return _CODES[array.dtype]
+    return int(array.ctypes.data)

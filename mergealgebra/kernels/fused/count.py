@@ -6,19 +6,19 @@ from typing import Final
 
 import numpy as np
 
-from mergealgebra.kernels.fused.memory import F64, INFINITY, MAGNITUDE, ahead, bits_of, compiled, read
-from mergealgebra.kernels.fused.reduce import TILE
+from mergealgebra.kernels.fused.memory import INFINITY, MAGNITUDE, ahead, bits_of, compiled, read
+from mergealgebra.kernels.fused.table import F64, TILE
 from mergealgebra.kernels.fused.tau import find_tau
 
 #: Magnitudes that are looked at together for one that is counted.
-_GROUP: Final = 32
+GROUP: Final = 32
 
 
 @compiled
-def count(size, base, held, low, shift, counts):
-    """Add to the counts of a window; False when some tau is not finite."""
-    old, tau, inside = np.empty(TILE, np.float32), np.empty(TILE, np.float32), np.empty(TILE, np.int32)
-    groups, bins, above = inside.reshape(TILE // _GROUP, _GROUP), np.int32(counts.size - 1), 0
+def count(size, base, held, low, shift, counts, scratch):
+    """Add to the counts of a window; False when some tau is not finite. scratch: tiles, the last also in 2-D."""
+    old, tau, inside, groups = scratch
+    bins, above = np.int32(counts.size - 1), 0
     for start in range(0, size, TILE):
         n = min(TILE, size - start)
         here = (ahead(base[0], base[1], start), base[1])
@@ -49,7 +49,7 @@ def _add(groups, bins, counts):
     """Count the bins of a tile that are in the window; a narrow window passes over most groups."""
     for group in range(groups.shape[0]):
         hits = np.int32(0)
-        for i in range(_GROUP):
+        for i in range(GROUP):
             hits += np.int32(np.uint32(groups[group, i]) < np.uint32(bins))
         if hits:
             _add_group(groups, group, bins, counts)
@@ -58,7 +58,7 @@ def _add(groups, bins, counts):
 @compiled
 def _add_group(groups, group, bins, counts):
     found = np.uint64(0)
-    for i in range(_GROUP):  # without a branch: nothing foretells which are inside
+    for i in range(GROUP):  # without a branch: nothing foretells which are inside
         bin_ = groups[group, i]
         groups[group, found] = bin_
         found += np.uint64(np.uint32(bin_) < np.uint32(bins))

@@ -8,10 +8,11 @@ import numpy as np
 from numba import carray, njit, types
 from numba.extending import intrinsic
 
-#: How functions here are compiled: once for all processes, each IEEE operation as it stands.
-compiled: Final = njit(nogil=True, cache=True, error_model="numpy", fastmath=False)
+from mergealgebra.kernels.fused.table import BF16, F32, F64
 
-F64, F32, BF16, F16 = range(4)
+#: How functions here are compiled: once for all processes, each IEEE operation as it stands.
+compiled: Final = njit(nogil=True, error_model="numpy", fastmath=False)
+
 MAGNITUDE: Final = np.int32(0x7FFFFFFF)
 INFINITY: Final = np.int32(0x7F800000)
 
@@ -72,6 +73,17 @@ def read(address, code, x):
         half = carray(pointer(address, np.uint16), n)
         for i in range(n):
             x[i] = _from_fp16(np.int32(half[i]))
+
+
+@compiled
+def element(address, code, at):
+    """One number of any of the dtypes, exactly, as fp64."""
+    if code == F64:
+        return carray(pointer(address, np.float64), at + 1)[at]
+    if code == F32:
+        return np.float64(carray(pointer(address, np.float32), at + 1)[at])
+    half = np.int32(carray(pointer(address, np.uint16), at + 1)[at])
+    return np.float64(number_of(half << np.int32(16)) if code == BF16 else _from_fp16(half))
 
 
 @compiled

@@ -13,9 +13,6 @@ import numpy as np
 from numba import carray
 
 from mergealgebra.kernels.fused.memory import (
-    BF16,
-    F32,
-    F64,
     INFINITY,
     MAGNITUDE,
     ahead,
@@ -28,25 +25,35 @@ from mergealgebra.kernels.fused.memory import (
     to_bf16,
     to_fp16,
 )
+from mergealgebra.kernels.fused.table import (
+    ADDRESS,
+    BF16,
+    COEFFICIENT,
+    DTYPE,
+    F32,
+    F64,
+    FINETUNED,
+    MEAN,
+    THRESHOLD,
+    TIES,
+    TIES_MERGING,
+    TILE,
+)
 from mergealgebra.kernels.fused.tau import find_tau
 
-#: Elements in a tile: its sums stay in the first-level cache.
-TILE: Final = 1024
-TIES, MEAN, TASK_ARITHMETIC = range(3)
 _NONE: Final = np.int32(0x7FFFFFFF)  # above the bits of every magnitude
 
 
 @compiled
-def reduce(size, method, model, addresses, parts, coefficients, numbers, counts):
+def reduce(size, method, model, parts, numbers, counts, scratch):
     """Reduce a block. Returns how many coordinates have no certificate, -1 when a number is not finite.
 
-    model: address and dtype of the base, address of the result. parts: dtype, whether it is a fine-tune, threshold
-    and ties of each. numbers: sum of all coefficients, and lambda. counts: kept, above, positions without certificate.
+    model: address and dtype of the base, address of the result. parts: of each a row, as `entries` has them.
+    numbers: sum of all coefficients, and lambda. counts: kept, above, positions without certificate. scratch: tiles.
     """
     kept, above, uncertified = counts
     code = model[1]
-    tiles = (np.empty(TILE, np.float32), np.empty(TILE, np.float32), np.empty(TILE, np.int32))
-    whole = (np.empty(TILE), np.empty(TILE), np.empty(TILE), np.empty(TILE))
+    tiles, whole = scratch
     missed = 0
     for start in range(0, size, TILE):
         n = min(TILE, size - start)
@@ -56,9 +63,8 @@ def reduce(size, method, model, addresses, parts, coefficients, numbers, counts)
         if code != F64:
             read(base[0], code, old)
         _clear(sums)
-        for i in range(addresses.size):
-            address = ahead(addresses[i], parts[i, 0], start)
-            counted = _take(address, parts[i], coefficients[i], start, base, old, tau, sums)
+        for i in range(parts.shape[0]):
+            counted = _take(parts, i, start, base, old, tau, sums)
             if counted[2] >= INFINITY:
                 return -1
             kept[i] += counted[0]
@@ -75,7 +81,7 @@ def reduce(size, method, model, addresses, parts, coefficients, numbers, counts)
 
 
 @compiled
-def update(size, method, model, held, retracted, addresses, parts, coefficients, numbers, counts):
+def update(size, method, model, held, retracted, parts, numbers, counts, scratch):
     """Bring the sums of a block up to date, and reduce it. Returns as `reduce` does.
 
     held: S, A, V, W and grids, as in `KeptSums`. retracted: so many parts, the first, are taken out before the others
@@ -83,8 +89,7 @@ def update(size, method, model, held, retracted, addresses, parts, coefficients,
     """
     kept, above, uncertified = counts
     code = model[1]
-    tiles = (np.empty(TILE, np.float32), np.empty(TILE, np.float32), np.empty(TILE, np.int32))
-    votes = (np.empty(TILE), np.empty(TILE))
+    tiles, votes = scratch
     missed = 0
     for start in range(0, size, TILE):
         n = min(TILE, size - start)
@@ -98,9 +103,8 @@ def update(size, method, model, held, retracted, addresses, parts, coefficients,
         _load(narrow, sums)
         if retracted:
             _negate(sums)  # s - v = -(-s + v), exactly
-        for i in range(addresses.size):
-            address = ahead(addresses[i], parts[i, 0], start)
-            counted = _take(address, parts[i], coefficients[i], start, base, old, tau, sums)
+        for i in range(parts.shape[0]):
+            counted = _take(parts, i, start, base, old, tau, sums)
             if counted[2] >= INFINITY:
                 return -1
             kept[i] += counted[0]
@@ -156,11 +160,12 @@ def _negate(sums):
 
 
 @compiled
-def _take(address, part, coefficient, start, base, old, tau, sums):
+def _take(parts, i, start, base, old, tau, sums):
     """Add one part of a tile to the sums. Returns as `_accumulate`, but of the largest |tau| and |v|."""
-    largest = find_tau((address, part[0], part[1]), base, old, tau)
-    cut = min(max(part[3] - start, 0), TILE)
-    kept, above, scaled = _accumulate(tau, part[2], cut, coefficient, sums)
+    code, coefficient = parts[i, DTYPE], number_of(np.int32(parts[i, COEFFICIENT]))
+    largest = find_tau((ahead(parts[i, ADDRESS], code, start), code, parts[i, FINETUNED]), base, old, tau)
+    cut = min(max(parts[i, TIES] - start, 0), TILE)
+    kept, above, scaled = _accumulate(tau, parts[i, THRESHOLD], cut, coefficient, sums)
     return kept, above, max(largest, scaled)
 
 
@@ -218,7 +223,7 @@ def _limit(bits):
 def _finalize(method, sums, total, tau_m):
     """The merged task vector of a tile whose sums are exact [TI-7, TI-8, ME-1, TA-1]."""
     s, a, v, w, _ = sums
-    if method == TIES:
+    if method == TIES_MERGING:
         for i in range(s.size):
             agreeing = (s[i] + a[i] if s[i] > 0 else s[i] - a[i]) * 0.5
             weight = (w[i] + v[i] if s[i] > 0 else w[i] - v[i]) * 0.5

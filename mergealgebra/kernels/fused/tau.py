@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import carray
 
-from mergealgebra.kernels.fused.memory import F64, INFINITY, MAGNITUDE, ahead, bits_of, compiled, pointer, read
+from mergealgebra.kernels.fused.memory import INFINITY, MAGNITUDE, bits_of, compiled, element, pointer, read
+from mergealgebra.kernels.fused.table import F64
 
 
 @compiled
@@ -47,24 +48,16 @@ def _tau_of_unchanged(held, base, old, tau):
 def _tau_of_fp64(held, base, tau):
     """The same where one of both is F64: the difference is rounded to fp64 first [TV-2]."""
     address, code, finetuned = held
-    narrow, largest = np.empty(1, np.float32), np.int32(0)
+    largest = np.int32(0)
     for i in range(tau.size):
-        new = _element(address, code, i, narrow)
+        new = element(address, code, i)
         if finetuned:
-            old = _element(base[0], base[1], i, narrow)
+            old = element(base[0], base[1], i)
             same = code == base[1] and _long(address, i) == _long(base[0], i)
             new = 0.0 if same or new == old else new - old
         tau[i] = np.float32(new)
         largest = max(largest, bits_of(tau[i]) & MAGNITUDE)
     return largest
-
-
-@compiled
-def _element(address, code, at, narrow):
-    if code == F64:
-        return carray(pointer(address, np.float64), at + 1)[at]
-    read(ahead(address, code, at), code, narrow)
-    return np.float64(narrow[0])
 
 
 @compiled

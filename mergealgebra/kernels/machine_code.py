@@ -1,0 +1,131 @@
+"""The compiled code of `kernels.fused` as functions of C, kept as machine code from process to process.
+
+Numba takes most of a second to be imported and to load its own cache; LLVM alone loads machine code in a tenth. So a
+function is compiled once for a machine, by Numba, and later processes never import it. What is kept is found by a hash
+of all that it depends on, and checked by a hash of itself.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final
+
+import llvmlite.binding as llvm
+
+Entry = Callable[[int], int]
+
+_PROTOTYPE: Final = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64)  # it gives up the interpreter lock
+_SOURCES: Final = Path(__file__).parent / "fused"
+_loaded: Final[dict[str, tuple[Entry, Any]]] = {}  # with what must outlive the function
+_loading: Final = Lock()
+
+
+def entry(name: str, announce: Callable[[int], None]) -> Entry:
+    """A function of `fused.entries`, by the address of a table. announce: called with 0 before it compiles, 1 after."""
+    with _loading:
+        if name not in _loaded:
+            path = _folder() / f"{name}-{_key()}.machine-code"
+            code = _kept(path)
+            if code is None:
+                announce(0)
+                code = _compile(name)
+                _keep(path, code)
+                announce(1)
+            _loaded[name] = _load(code)
+        return _loaded[name][0]
+
+
+def _compile(name: str) -> bytes:
+    """The symbol of the function, a zero byte, and the object file."""
+    from numba import cfunc, types
+
+    from mergealgebra.kernels.fused import entries
+
+    made = cfunc(types.int64(types.uint64), nopython=True, error_model="numpy")(getattr(entries, name))
+    return bytes(made.native_name.encode() + b"\0" + made._library._get_compiled_object())
+
+
+def _load(code: bytes) -> tuple[Entry, Any]:
+    symbol, _, object_file = code.partition(b"\0")
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    engine = llvm.create_mcjit_compiler(
+        llvm.parse_assembly(""), llvm.Target.from_default_triple().create_target_machine(jit=True)
+    )
+    _refuse_calls()
+    engine.add_object_file(llvm.ObjectFileRef.from_data(object_file))
+    engine.finalize_object()
+    return _PROTOTYPE(engine.get_function_address(symbol.decode())), engine
+
+
+def _refuse_calls() -> None:
+    """Let what Numba's runtime would do, on paths that no entry takes, end the process instead."""
+    abort = ctypes.cast(ctypes.CDLL(None).abort, ctypes.c_void_p).value
+    for name in _RUNTIME:
+        llvm.add_symbol(name, abort)
+
+
+#: What object files name of Numba's runtime: for allocations and exceptions, of which there are none.
+_RUNTIME: Final = (
+    "NRT_Free",
+    "NRT_MemInfo_call_dtor",
+    "numba_attempt_nocopy_reshape",
+    "numba_do_raise",
+    "numba_gil_ensure",
+    "numba_gil_release",
+    "numba_runtime_build_excinfo_struct",
+    "numba_unpickle",
+)
+
+
+# Keeping it
+
+
+def _key() -> str:
+    """What machine code depends on: the sources, the compiler with its settings, and the processor."""
+    key = hashlib.sha256()
+    for path in sorted(_SOURCES.glob("*.py")):
+        key.update(hashlib.sha256(path.read_bytes()).digest())
+    settings = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith("NUMBA_"))
+    processor = (llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+    key.update(repr((version("numba"), version("llvmlite"), processor, settings)).encode())
+    return key.hexdigest()[:32]
+
+
+def _folder() -> Path:
+    """Beside the code where that can be written, as Python's own; else in the user's cache."""
+    beside = Path(__file__).parent / "__pycache__"
+    with suppress(OSError):
+        beside.mkdir(exist_ok=True)
+    if os.access(beside, os.W_OK):
+        return beside
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mergealgebra"
+
+
+def _kept(path: Path) -> bytes | None:
+    """What was kept; None when there is nothing, or it is damaged."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    return data[32:] if hashlib.sha256(data[32:]).digest() == data[:32] else None
+
+
+def _keep(path: Path, code: bytes) -> None:
+    """Keep it, whole or not at all; where nothing can be written, the next process compiles again."""
+    staged = path.with_suffix(f".{secrets.token_hex(8)}")
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            staged.write_bytes(hashlib.sha256(code).digest() + code)
+            staged.replace(path)
+        finally:
+            staged.unlink(missing_ok=True)

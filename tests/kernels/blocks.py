@@ -1,0 +1,123 @@
+"""Blocks for kernels, of any dtypes, forms, thresholds and coefficients; and what they must come out as."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from hypothesis import strategies as st
+
+from mergealgebra.algebra.exact import Coefficients
+from mergealgebra.algebra.trim import magnitude_bits
+from mergealgebra.kernels.blocks import Kernel, Part, Reduced, Reduction
+from mergealgebra.kernels.equations import on_numpy, tau
+from mergealgebra.tensors.dtypes import DTYPES
+
+FLOATS = ("F64", "F32", "BF16", "F16")
+METHODS = ("ties", "ties", "mean", "task_arithmetic")  # twice what has most cases
+#: Below, at and above one tile of the fused kernel, and several tiles.
+SIZES = (1, 2, 31, 1023, 1024, 1025, 5000)
+LARGEST = 0x7F7FFFFF
+#: The bits of a dtype: as integers, how many are the fraction, and the exponent of infinity.
+_LAYOUTS = {
+    "F64": (np.uint64, 52, 2047),
+    "F32": (np.uint32, 23, 255),
+    "BF16": (np.uint16, 7, 255),
+    "F16": (np.uint16, 10, 31),
+}
+_COEFFICIENTS = tuple(float(np.float32(c)) for c in (1, 1, 1, 0.5, 0.3, 3, 2.0**-20, 2.0**-149, 1e30))
+_NEGATIVE = tuple(float(np.float32(c)) for c in (-1, -0.3, -(2.0**-149)))
+
+
+def numbers(rng: np.random.Generator, size: int, dtype: str, kind: str) -> np.ndarray:
+    """So many numbers of a dtype.
+
+    raw: any bits, NaN and infinities among them. finite: any but those, and but the largest, so that differences
+    seldom overflow. near 1: of 12 binades. coarse: few values, with zeros and subnormals, so that many are equal.
+    """
+    unsigned, fraction, infinite = _LAYOUTS[dtype]
+    bits = rng.integers(0, 1 << (8 * np.dtype(unsigned).itemsize), size, unsigned, endpoint=False)
+    if kind == "raw":
+        return bits.view(DTYPES[dtype].numpy)
+    if kind == "coarse":
+        values = np.array([0, -0.0, 1, -1, 2, -2, 1.5, 4096, -4096, 2.0**-24, -(2.0**-133), 2.0**-149])
+        return rng.choice(values, size).astype(DTYPES[dtype].numpy)
+    half = infinite // 2
+    least, most = {"finite": (0, infinite - 4), "near 1": (half - 6, half + 6)}[kind]
+    exponents = rng.integers(least, most, size).astype(unsigned) << unsigned(fraction)
+    mask = unsigned(~(infinite << fraction) & int(np.iinfo(unsigned).max))
+    return ((bits & mask) | exponents).view(DTYPES[dtype].numpy)
+
+
+KINDS = ("raw", "finite", "near 1", "coarse")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A block to reduce."""
+
+    base: np.ndarray
+    parts: Sequence[Part]
+    reduction: Reduction
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Blocks of one to six parts, of dtypes and forms of their own, trimmed anywhere."""
+    rng = np.random.default_rng(draw(st.integers(0, 1 << 32)))
+    size, dtype, method = draw(st.sampled_from(SIZES)), draw(st.sampled_from(FLOATS)), draw(st.sampled_from(METHODS))
+    kind = draw(st.sampled_from(KINDS))
+    base = numbers(rng, size, dtype, kind)
+    chosen = _COEFFICIENTS + (_NEGATIVE if method == "task_arithmetic" else ())
+    parts = []
+    for _ in range(draw(st.integers(1, 6))):
+        values = _values(draw, rng, base, dtype, kind)
+        form = draw(st.sampled_from(["finetuned", "task_vector"]))
+        threshold, ties = _threshold(draw, rng, values, base, form)
+        coefficient = draw(st.sampled_from(chosen))
+        if method != "ties" or not threshold:  # not trimmed
+            threshold, ties = 0, size
+        parts.append(Part(values, form, coefficient, threshold, ties))
+    others = draw(st.lists(st.sampled_from([*chosen, 2.0**60]), max_size=2))  # of contributions that lack the tensor
+    coefficients = Coefficients((*(part.coefficient for part in parts), *others))
+    lambda32 = draw(st.sampled_from([1.0, -1.0, 0.0, float(np.float32(0.7)), 2.0**-149, 1e20]))
+    return Case(base, parts, Reduction(method, coefficients, lambda32))
+
+
+def _values(draw: st.DrawFn, rng: np.random.Generator, base: np.ndarray, dtype: str, kind: str) -> np.ndarray:
+    """A block by itself, or the base's with a few elements changed: even NaN are fine where they are equal."""
+    held = draw(st.sampled_from([dtype, *FLOATS]))
+    values = numbers(rng, base.size, held, draw(st.sampled_from(["near 1", "coarse", kind])))
+    if held == dtype and draw(st.booleans()):
+        values = np.where(rng.random(base.size) < 0.7, base, values).astype(base.dtype)
+    return values
+
+
+def _threshold(
+    draw: st.DrawFn, rng: np.random.Generator, values: np.ndarray, base: np.ndarray, form: str
+) -> tuple[int, int]:
+    """None, the least, that of some element, or any; and a position at which ties are cut."""
+    with np.errstate(all="ignore"):
+        magnitudes = magnitude_bits(tau(values, base, form))
+    finite = magnitudes[magnitudes <= LARGEST]
+    of_some = int(rng.choice(finite)) if finite.size else 1
+    threshold = draw(st.sampled_from([0, 1, *[max(1, of_some)] * 6, LARGEST]))
+    return threshold, draw(st.sampled_from([0, 1, base.size // 2, base.size, base.size]))
+
+
+def same_as_reference(kernel: Kernel, case: Case) -> Reduced | None:
+    """What the kernel gives, which must be what the equations give with NumPy: bits, counts, or None."""
+    untouched = [array.tobytes() for array in (case.base, *(part.values for part in case.parts))]
+    with np.errstate(all="ignore"):
+        expected = on_numpy().reduce(case.base, case.parts, case.reduction)
+        found = kernel.reduce(case.base, case.parts, case.reduction)
+    assert untouched == [array.tobytes() for array in (case.base, *(part.values for part in case.parts))]
+    if expected is None or found is None:
+        assert found is expected
+        return found
+    assert found.data.dtype == case.base.dtype
+    assert found.data.tobytes() == expected.data.tobytes()
+    assert (found.kept, found.above) == (expected.kept, expected.above)
+    assert found.uncertified == expected.uncertified
+    return found

@@ -1,0 +1,113 @@
+"""Machine code is compiled once for a machine, kept, and never trusted to be what it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mergealgebra.kernels import cpu, machine_code
+
+#: Loads an entry, counts a block with it, and says what that took.
+_USE = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from mergealgebra.algebra.trim import ALL
+from mergealgebra.kernels import machine_code
+machine_code._folder = lambda: Path(sys.argv[1])
+from mergealgebra.kernels.blocks import Part
+from mergealgebra.kernels.fused import table
+from mergealgebra.kernels import cpu
+
+told = []
+kernel = cpu.NumbaKernel.__new__(cpu.NumbaKernel)
+kernel._own, kernel._progress = __import__("threading").local(), lambda *step: told.append(step)
+tau, counts = np.float32([1, -1, 2]), np.zeros(ALL.bins + 1, np.int64)
+assert kernel.count(tau, Part(tau, "task_vector", 1.0, 0, 3), ALL, counts)
+print(json.dumps({"told": told, "numba": "numba" in sys.modules, "ones": int(counts[0x3F80])}))
+"""
+COMPILED = [["compiling kernels, once for this machine", done, 1] for done in (0, 1)]
+
+
+def use(folder: Path) -> dict[str, object]:
+    """What a new process says that keeps its machine code in a folder."""
+    command = [sys.executable, "-c", _USE, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, object] = json.loads(done.stdout)
+    assert found["ones"] == 2
+    return found
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A folder, and what the first process said that used it."""
+    folder = tmp_path_factory.mktemp("machine-code")
+    return folder, use(folder)
+
+
+def test_the_first_process_compiles_and_says_so(kept):
+    folder, first = kept
+    assert first["numba"] is True
+    assert first["told"] == COMPILED
+    assert [path.suffix for path in folder.iterdir()] == [".machine-code"]
+
+
+def test_later_ones_do_not_even_import_numba(kept):
+    later = use(kept[0])
+    assert later["numba"] is False
+    assert later["told"] == []
+
+
+def test_damaged_code_is_compiled_again(kept):
+    (path,) = kept[0].iterdir()
+    sound = path.read_bytes()
+    for damaged in (sound[:-1], sound[:1000] + bytes([sound[1000] ^ 1]) + sound[1001:], b""):
+        path.write_bytes(damaged)
+        assert machine_code._kept(path) is None
+    assert use(kept[0])["told"] == COMPILED
+    assert machine_code._kept(path) is not None
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_folder_that_cannot_be_written_only_costs_time(tmp_path):
+    tmp_path.chmod(0o500)
+    assert use(tmp_path)["told"] == COMPILED
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_in_the_place_of_the_folder_only_costs_time(tmp_path):
+    (tmp_path / "file").write_text("here")
+    assert use(tmp_path / "file")["told"] == COMPILED
+
+
+def test_other_sources_settings_and_processors_have_other_code(tmp_path, monkeypatch):
+    (tmp_path / "entries.py").write_text("x = 1")
+    monkeypatch.setattr(machine_code, "_SOURCES", tmp_path)
+    keys = [machine_code._key()]
+    (tmp_path / "entries.py").write_text("x = 2")
+    keys.append(machine_code._key())
+    monkeypatch.setenv("NUMBA_CPU_NAME", "generic")
+    keys.append(machine_code._key())
+    monkeypatch.setattr(machine_code.llvm, "get_host_cpu_name", lambda: "another")
+    keys.append(machine_code._key())
+    assert len(set(keys)) == 4
+
+
+def test_code_asks_nothing_of_the_compilers_runtime_but_what_is_refused(kept):
+    """Allocations and exceptions would need Numba; the names for those lead to `abort`."""
+    kernel = cpu.NumbaKernel()
+    assert kernel.name == "numba"
+    (path,) = kept[0].iterdir()
+    code = machine_code._kept(path)
+    assert code is not None
+    names = set(filter(None, code.partition(b"\0")[2].split(b"\0")))
+    runtime = {name.decode() for name in names if name.startswith((b"NRT_", b"numba_")) and name.isascii()}
+    runtime -= {"NRT_incref", "NRT_decref"}  # which the object file has itself
+    assert runtime <= set(machine_code._RUNTIME)
+    assert all(machine_code.llvm.address_of_symbol(name) for name in runtime)
