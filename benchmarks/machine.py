@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("mergealgebra", "numpy", "numba", "torch")
+PACKAGES = ("mergealgebra", "numpy", "numba", "torch", "triton")
 ROOT = Path(__file__).resolve().parent.parent
 
 

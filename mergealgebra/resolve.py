@@ -26,12 +26,13 @@ from mergealgebra.crdt.orset import ORSet
 from mergealgebra.encoding import model_root
 from mergealgebra.engine.backends import backend
 from mergealgebra.engine.faults import Faulty, named
+from mergealgebra.engine.groups import kept_key
 from mergealgebra.engine.keeping import Keeper, Kept
 from mergealgebra.engine.output import refuse_occupied, write_model
 from mergealgebra.engine.plan import Contribution, make_plan
 from mergealgebra.engine.reading import BASE
 from mergealgebra.engine.run import RESULT, Piece, Stale, Tally, run
-from mergealgebra.errors import CheckpointError, RecipeError
+from mergealgebra.errors import BlobDamaged, CheckpointError, RecipeError
 from mergealgebra.lock import FORMAT, LOCK, Lock, LockedContribution, LockedTensor, achieved_density, tensors_root
 from mergealgebra.model_card import companions, model_card
 from mergealgebra.progress import Progress, quiet
@@ -173,28 +174,42 @@ class Merge:
         """Hand the pieces of the merge to `use`; once more, should a threshold that was kept have been a wrong one."""
         if self._keeper and self._keeper.run(use, self._how.progress, self._how.kept):
             return None
-        for kept in (self._how.kept, None):
+        for kept_are_proved in (self._how.kept is None, True):
             tally = Tally()
-            pieces = run(self._plan, tally, self._how.progress, base_root=self._base_root or "", kept=kept)
+            pieces = run(self._plan, tally, self._how.progress, base_root=self._base_root or "", kept=self._how.kept)
             try:
                 with closing(pieces):  # its threads end with it
                     return use(pieces, tally)
             except Stale:
-                pass
+                self._forget()
+            except (BlobDamaged, CheckpointError):
+                self._forget()
+                raise
             except Faulty as fault:
-                raise self._named(fault) from None
+                self._forget()  # a wrong threshold may have kept what the right one does not
+                if kept_are_proved:
+                    raise self._named(fault) from None
         self._refuse_changed()
         raise CheckpointError(
             f"{place(self._base.path)}: the base or a fine-tune changed while it was read; run it again"
         )
+
+    def _forget(self) -> None:
+        """Keep no threshold of these contributions: one was wrong, or found in data that was not theirs."""
+        trim, kept = self._plan.recipe.trim, self._how.kept
+        if trim is None or kept is None:
+            return
+        for contribution in self._plan.contributions:
+            if key := kept_key(self._base_root or "", contribution, trim):
+                kept.pop(key, None)
 
     def _named(self, fault: Faulty) -> Exception:
         """The error of a number that is not finite, if all inputs are what they should be."""
         threads = self._plan.threads
         base_root = self._base.root(threads)
         roots = [input_.checkpoint.roots(threads, input_.names) for input_ in self._inputs]
-        ids = list(self._manifests(base_root, roots))
         self._refuse_changed()
+        ids = list(self._manifests(base_root, roots))
         order = sorted(range(len(ids)), key=ids.__getitem__)
         return named(self._plan, fault, order, self._how.progress)
 
@@ -233,8 +248,8 @@ class Merge:
             None if i in tally.known else {name: tally.root(i, name) for name in input_.names}
             for i, input_ in enumerate(self._inputs)
         ]
-        manifests = self._manifests(base_root, roots)
         self._refuse_changed()
+        manifests = self._manifests(base_root, roots)
         tensors = {
             r.name: LockedTensor(dtype=r.dtype, shape=list(r.shape), root=tally.root(RESULT, r.name)) for r in records
         }

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 import mergealgebra as ma
 from mergealgebra.algebra import decimals
-from mergealgebra.contribution import Choice, check_base, make_manifest, names_of, open_blob
+from mergealgebra.contribution import Choice, check_base, check_blob_root, make_manifest, names_of, open_blob
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.encoding import encode, hash_id, model_root
 from mergealgebra.errors import (
@@ -378,7 +378,7 @@ def padded(path):
 
 
 DAMAGED = {
-    "a flipped bit": (flip_last, "with root .*, expected 81 with root"),
+    "a flipped bit": (flip_last, "holds tensors with root"),
     "cut": (lambda path: os.truncate(path, path.stat().st_size - 1), "blob.safetensors"),
     "empty": (lambda path: os.truncate(path, 0), "blob.safetensors"),
     "longer": (lambda path: path.write_bytes(path.read_bytes() + b"\x00"), "blob.safetensors"),
@@ -394,11 +394,18 @@ DAMAGED = {
 }
 
 
+def read_blob(manifest, path, original):
+    """Open a blob, and read it to the end: what a merge does in one pass."""
+    opened = open_blob(manifest, path, original)
+    check_blob_root(manifest, opened, opened.root(threads=2))
+    return opened
+
+
 class TestBlob:
     @pytest.mark.clause("CT-6", "SY-6")
     def test_is_opened(self, original, blob):
         manifest, path = blob
-        with open_blob(manifest, path, original, threads=2) as checkpoint:
+        with read_blob(manifest, path, original) as checkpoint:
             assert sorted(checkpoint.records) == sorted(FLOATS)
             assert checkpoint.read("norm.scale")[0] == fine_tune(0)["norm.scale"]
 
@@ -409,7 +416,7 @@ class TestBlob:
         path.unlink()
         expected = f"contribution {manifest.id[:12]}: its tensors {manifest.tensors} are not here; sync"
         with pytest.raises(BlobMissing, match=expected):
-            open_blob(manifest, None if where == "nowhere" else path, original, threads=1)
+            read_blob(manifest, None if where == "nowhere" else path, original)
 
     @pytest.mark.clause("CT-6", "SY-3", "SY-6")
     @pytest.mark.parametrize(("damage", "message"), DAMAGED.values(), ids=DAMAGED)
@@ -417,7 +424,7 @@ class TestBlob:
         manifest, path = blob
         damage(path)
         with pytest.raises(BlobDamaged, match=message) as refused:
-            open_blob(manifest, path, original, threads=1)
+            read_blob(manifest, path, original)
         assert str(refused.value).startswith(f"contribution {manifest.id[:12]}: {path}")
 
     @pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.EACCES])
@@ -430,7 +437,7 @@ class TestBlob:
 
         monkeypatch.setattr(os, call, refuse)
         with pytest.raises(CheckpointError, match=f"blob.* cannot be read: {os.strerror(number)}") as refused:
-            open_blob(*blob, original, threads=1)
+            read_blob(*blob, original)
         assert "delete" not in str(refused.value)
 
     def test_is_not_blamed_for_a_base_that_cannot_be_read(self, original, blob):
@@ -439,7 +446,7 @@ class TestBlob:
         rewritten(lambda t: t | {"positions": base()["positions"]})(path)
         original.close()
         with pytest.raises(CheckpointError, match="base is closed") as refused:
-            open_blob(manifest, path, original, threads=1)
+            read_blob(manifest, path, original)
         assert "blob" not in str(refused.value)
 
     def test_that_is_a_folder_is_named(self, original, blob):
@@ -448,7 +455,7 @@ class TestBlob:
         path.mkdir()
         path.with_name("model.safetensors").rename(path / "model.safetensors")
         with pytest.raises(CheckpointError, match=r"blob\.safetensors is a folder where a file was expected"):
-            open_blob(manifest, path, original, threads=1)
+            read_blob(manifest, path, original)
 
     def test_of_many_tensors_is_opened_in_linear_time(self, tmp_path):
         """Nothing is matched with a pattern: 3,000 names against 3,000 took seconds."""
@@ -457,7 +464,7 @@ class TestBlob:
         with Checkpoint.open(path) as start:
             manifest = manifest_of(start, path)
             begun = time.process_time()
-            with open_blob(manifest, path, start, threads=1) as checkpoint:
+            with read_blob(manifest, path, start) as checkpoint:
                 assert len(checkpoint.records) == 3000
             assert time.process_time() - begun < 2
 
@@ -467,7 +474,7 @@ class TestBlob:
         path = path.rename(tmp_path / "a\nb" / "blob.safetensors")
         flip_last(path)
         with pytest.raises(BlobDamaged, match=r"^[^\n]*a\\nb/blob[^\n]*$"):
-            open_blob(manifest, path, original, threads=1)
+            read_blob(manifest, path, original)
 
     @pytest.mark.clause("SY-6", "CT-2")
     def test_that_does_not_fit_its_manifest_is_named(self, original, blob):
@@ -475,7 +482,7 @@ class TestBlob:
         manifest, path = blob
         for wrong in (replace(manifest, elements=80), replace(manifest, tensors="0" * 64)):
             with pytest.raises(BlobDamaged, match="expected"):
-                open_blob(wrong, path, original, threads=1)
+                read_blob(wrong, path, original)
 
     @pytest.mark.clause("CT-5", "SY-6")
     def test_of_either_form_is_held_to_the_base(self, original, blob, tmp_path):
@@ -486,7 +493,7 @@ class TestBlob:
             root = checkpoint.root()
         for form in ("finetuned", "task_vector"):
             with pytest.raises(BlobDamaged, match="only float tensors"):
-                open_blob(replace(manifest, form=form, tensors=root, elements=16), strange, original, threads=1)
+                read_blob(replace(manifest, form=form, tensors=root, elements=16), strange, original)
 
     @pytest.mark.clause("CT-5", "SY-6")
     def test_without_tensors_is_none(self, original, tmp_path):
@@ -495,7 +502,7 @@ class TestBlob:
         for form in ("finetuned", "task_vector"):
             manifest = Manifest(original.root(), "3f800000", 0, form, model_root([]))
             with pytest.raises(BlobDamaged, match="it holds no tensor"):
-                open_blob(manifest, tmp_path / "empty.safetensors", original, threads=1)
+                read_blob(manifest, tmp_path / "empty.safetensors", original)
 
     def test_names_with_marks_of_patterns_are_names(self, tmp_path):
         """A tensor named `a[b]*` is looked up as it stands."""
@@ -505,7 +512,7 @@ class TestBlob:
         with Checkpoint.open(tmp_path / "base.safetensors") as start:
             choice = Choice(take=("a[[]b]*",))
             manifest = manifest_of(start, tmp_path / "blob.safetensors", choice=choice)
-            with open_blob(manifest, tmp_path / "blob.safetensors", start, threads=1) as checkpoint:
+            with read_blob(manifest, tmp_path / "blob.safetensors", start) as checkpoint:
                 assert list(checkpoint.records) == ["a[b]*"]
 
 

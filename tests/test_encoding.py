@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 
 import pytest
 from hypothesis import given
@@ -86,11 +87,28 @@ def test_a_tensor_may_be_fed_in_pieces(pieces):
     leaf = encoding.LEAF_BYTES
     try:
         encoding.LEAF_BYTES = 4
-        fed, whole = encoding.TensorHasher(), encoding.TensorHasher()
-        for piece in pieces:
-            fed.update(piece)
-        whole.update(b"".join(pieces))
-        assert fed.root() == whole.root()
+        assert encoding.tensor_root(pieces) == encoding.tensor_root([b"".join(pieces)])
+    finally:
+        encoding.LEAF_BYTES = leaf
+
+
+@pytest.mark.clause("EN-6")
+@given(st.binary(max_size=60), st.lists(st.integers(0, 15)), st.integers(1, 5))
+def test_parts_of_a_tensor_may_be_hashed_apart(data, cuts, step):
+    """Cut where leaves begin, and each part fed in steps of its own: as spans are, by several threads."""
+    leaf = encoding.LEAF_BYTES
+    try:
+        encoding.LEAF_BYTES = 4
+        ends = sorted({0, len(data), *(4 * cut for cut in cuts if 4 * cut < len(data))})
+        tree = encoding.TensorTree()
+        for start, stop in itertools.pairwise(ends):
+            hasher = encoding.LeafHasher()
+            for at in range(start, stop, step):
+                hasher.update(data[at : min(at + step, stop)])
+            tree.extend(hasher.digests())
+        leaves = [data[at : at + 4] for at in range(0, len(data), 4)]
+        expected = encoding.hash_id("tensor", encoding.merkle_root(leaves))
+        assert tree.root() == encoding.tensor_root([data]) == expected
     finally:
         encoding.LEAF_BYTES = leaf
 

@@ -159,7 +159,7 @@ class TestReplicas:
         ours, theirs = ((folder / LOCK).read_text() for folder in (out, tmp_path / "theirs"))
         assert result.backend == "torch"
         assert ours != theirs
-        assert ours == theirs.replace('"backend": "torch"', '"backend": "numpy"')
+        assert ours == theirs.replace('"backend": "torch"', '"backend": "numba"')
         for name in ("model.safetensors", "README.md", "config.json"):
             assert (out / name).read_bytes() == (tmp_path / "theirs" / name).read_bytes()
 
@@ -289,14 +289,14 @@ MALFORMED = {
     "followed by more": (lambda data: data + b"{}", "something follows"),
     "no object": (b"[]", "the file"),
     "null": (b"null", "the file"),
-    "not UTF-8": (lambda data: data.replace(b'"numpy"', b'"\xff"'), "utf-8"),
+    "not UTF-8": (lambda data: data.replace(b'"numba"', b'"\xff"'), "utf-8"),
     "with a byte order mark": (lambda data: b"\xef\xbb\xbf" + data, "merge again"),
     "UTF-16": (lambda data: data.decode().encode("utf-16"), "merge again"),
     "NaN": (lambda data: data.replace(b'"uncertified": 0', b'"uncertified": NaN'), "NaN is not JSON"),
-    "a lone surrogate": (lambda data: data.replace(b'"numpy"', b'"\\ud800"'), "surrogates not allowed"),
+    "a lone surrogate": (lambda data: data.replace(b'"numba"', b'"\\ud800"'), "surrogates not allowed"),
     "a lone surrogate in a name": (lambda data: data.replace(b'"spare"', b'"\\ud800"'), "surrogates not allowed"),
     "deep": (b"[" * 100_000 + b"]" * 100_000, "nest deeper"),
-    "deep inside": (lambda data: data.replace(b'"numpy"', b"[" * 9 + b"]" * 9), "nest deeper"),
+    "deep inside": (lambda data: data.replace(b'"numba"', b"[" * 9 + b"]" * 9), "nest deeper"),
     "a million digits": (
         lambda data: data.replace(b'"uncertified": 0', b'"uncertified": ' + b"9" * 10**6),
         "uncertified",

@@ -31,8 +31,8 @@ from mergealgebra.progress import Progress
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.dtypes import DTYPES
 
-#: Memory of a worker for the pages of an aggregate, before and after.
-_WORKER_BYTES: Final = 3 << 20
+#: Memory of a worker for a page of an aggregate, before and after, at most 33 bytes an element.
+_WORKER_BYTES: Final = 2 * 33 * PAGE
 #: Left free on the disk, beside the aggregate and a model.
 _SPARE_BYTES: Final = 1 << 22
 
@@ -116,7 +116,7 @@ class Keeper:
         """Keep what an update left, now that everything has been read and checked."""
         problem = self.kept.problem if update.changes else ""
         if update.draft is not None:
-            update.draft.place(self._manifests[0].base, self._plan.recipe.id, update.entries(tally), update.least)
+            update.draft.place(self._plan.recipe.id, update.entries(tally), update.least)
             sweep(self._folder)
             problem = update.draft.problem
         self.kept = Kept(problem, update.changes if update.unread else None)
@@ -135,7 +135,7 @@ class Keeper:
         change = _Change.between(header.entries, self._manifests)
         least = min(header.least, _least_grid([self._coefficients[place] for place in change.added]))
         if (
-            (header.base, header.recipe) != (self._manifests[0].base, self._plan.recipe.id)
+            header.recipe != self._plan.recipe.id
             or change.size >= len(self._manifests)
             or not math.fsum(map(abs, self._coefficients)) < LIMITS[least]
         ):

@@ -58,11 +58,10 @@ class Entry:
 class Header:
     """What an aggregate is the aggregate of, and where its pages are.
 
-    base: its root. recipe: its id. least: the biased exponent of the least grid of any coefficient that ever was in
-    it. token: names its file. table: a record for each page.
+    recipe: its id. entries: in any order; their manifests name the base. least: the biased exponent of the least grid
+    of any coefficient that ever was in it. token: names its file. table: a record for each page.
     """
 
-    base: str
     recipe: str
     entries: tuple[Entry, ...]
     least: int
@@ -73,7 +72,6 @@ class Header:
     def encode(self) -> bytes:
         """The file: a digest, then the canonical encoding."""
         value = {
-            "base": self.base,
             "contributions": [[entry.manifest.to_map(), entry.kept, entry.thresholds] for entry in self.entries],
             "format": _FORMAT,
             "least": self.least,
@@ -104,7 +102,7 @@ class Header:
         entries = tuple(Entry.of(entry) for entry in value["contributions"])
         layout = Layout(tuple((str(name), int(size)) for name, size in value["tensors"]), value["votes"])
         table = np.frombuffer(value["pages"], np.uint8).reshape(layout.pages, RECORD)
-        return cls(value["base"], value["recipe"], entries, int(value["least"]), layout, str(value["token"]), table)
+        return cls(value["recipe"], entries, int(value["least"]), layout, str(value["token"]), table)
 
 
 class Draft:
@@ -129,11 +127,11 @@ class Draft:
             except OSError as error:
                 self.problem = _reason(error)
 
-    def place(self, base: str, recipe: str, entries: tuple[Entry, ...], least: int) -> None:
+    def place(self, recipe: str, entries: tuple[Entry, ...], least: int) -> None:
         """Let the aggregate appear in place of the one that is there; on failure, say so in `problem`."""
         if self.problem:
             return
-        header = Header(base, recipe, entries, least, self._layout, self.token, self._pages.table)
+        header = Header(recipe, entries, least, self._layout, self.token, self._pages.table)
         staged = self._path.with_suffix(".new")
         try:
             _write(staged, header.encode())
@@ -154,9 +152,10 @@ class Draft:
 
 def read_header(folder: Path) -> Header | None:
     """The header of the aggregate in a folder, if there is a sound one."""
+    path = folder / HEADER
     try:
-        with (folder / HEADER).open("rb") as file:
-            return Header.decode(file.read(_MAX_BYTES))
+        readable = path.is_file() and path.stat().st_size <= _MAX_BYTES  # before opening: a pipe would block
+        return Header.decode(path.read_bytes()) if readable else None
     except OSError:
         return None
 

@@ -19,7 +19,7 @@ from mergealgebra.engine.plan import Block
 from mergealgebra.kernels.blocks import KeptSums
 
 #: Elements in a page, which are reduced at a time.
-PAGE: Final = 1 << 15
+PAGE: Final = 1 << 16
 #: Bytes of a record of the table: the digest of the page, and that of its inputs.
 RECORD: Final = 32
 

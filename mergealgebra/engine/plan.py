@@ -178,7 +178,7 @@ def _widest(source: Source) -> int:
 def _fit(sizes: _Sizes, threads: int, block: int | None, memory: int) -> tuple[int, int]:
     """Threads and block that stay within the memory: smaller blocks first, then fewer threads."""
     least = LEAST_BLOCK if block is None else _check_positive(block, "block")
-    block = min(SPAN, block or max(LEAST_BLOCK, 1 << (CACHE_BYTES // max(1, sizes.row)).bit_length() - 1))
+    block = min(SPAN, block or max(LEAST_BLOCK, 1 << max(1, CACHE_BYTES // max(1, sizes.row)).bit_length() - 1))
     while sizes.needed(threads, block) > memory:
         if block > least:
             block //= 2

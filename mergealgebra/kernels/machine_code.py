@@ -101,13 +101,17 @@ def _key() -> str:
 
 
 def _folder() -> Path:
-    """Beside the code where that can be written, as Python's own; else in the user's cache."""
+    """Beside the code where that can be written; else in the user's cache; nowhere for users without a home."""
     beside = Path(__file__).parent / "__pycache__"
     with suppress(OSError):
         beside.mkdir(exist_ok=True)
     if os.access(beside, os.W_OK):
         return beside
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mergealgebra"
+    try:
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:  # never in a folder that others may write to: it holds code
+        cache = os.devnull
+    return Path(cache) / "mergealgebra"
 
 
 def _kept(path: Path) -> bytes | None:

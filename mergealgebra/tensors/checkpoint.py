@@ -99,8 +99,12 @@ class Checkpoint:
             return dict(zip(names, pool.map(self.tensor_root, names), strict=True))
 
     def root(self, threads: int = 1) -> str:
-        """The model's root: equal for one file and for many shards [EN-7, EN-8]. Raises as `read` does."""
+        """The model's root: equal for one file and for many shards [EN-7, EN-8].
+
+        Raises as `read` does, and CheckpointError when a file changed meanwhile.
+        """
         roots = self.roots(threads)
+        self.refuse_changed()
         return model_root((r.name, r.dtype, r.shape, roots[r.name]) for r in self.records.values())
 
     def refuse_changed(self) -> None:

@@ -36,28 +36,48 @@ def kept_by_sorting(tau: np.ndarray, m: int, boundary: str) -> list[int]:
     return sorted(above + equal[: m - len(above)])
 
 
-def found_by_counting(tau: np.ndarray, m: int, boundary: str, array=np.asarray) -> trim.Threshold:
-    high, rank = trim.locate(np.asarray(trim.high_counts(array(tau))), m)
-    low_counts = np.asarray(trim.low_counts(array(tau), high))
-    low, rank = trim.locate(low_counts, rank)
-    return trim.threshold(high, low, rank, int(low_counts[low]), boundary)
+def found_by_counting(tau: np.ndarray, m: int, window: trim.Window, array=np.asarray) -> tuple[int, int, int]:
+    """The bits of the m-th largest magnitude, its rank among those equal to it, and how many those are.
+
+    window: where to look first, as after a guess; the guess may have been wrong.
+    """
+    while True:
+        counts = np.asarray(trim.window_counts(array(tau), window))
+        at = trim.locate(counts, m)
+        if at is None:
+            window = trim.ALL
+            continue
+        bin_, rank = at
+        if not window.shift:
+            return window.low + bin_, rank, int(counts[bin_])
+        window = window.inside(bin_)
+
+
+def windows() -> st.SearchStrategy[trim.Window]:
+    """All magnitudes, or those around one of the coarse values, one of their neighbours, or any magnitude."""
+    bits = COARSE.map(lambda x: int(np.float32(abs(x)).view(np.int32)))
+    near = st.tuples(bits, st.sampled_from([0, 1, 1 << 16, (1 << 16) + 1])).map(sum)
+    return st.one_of(st.just(trim.ALL), st.one_of(bits, near, st.integers(0, 0x7F7FFFFF)).map(trim.around))
 
 
 @pytest.mark.clause("TI-3", "TI-4", "TI-5")
 @pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
 @pytest.mark.parametrize("boundary", ["keep_all", "lowest_index"])
-@given(tau=vectors().filter(len), numerator=st.integers(1, 20), cut=st.integers(0, 40))
-def test_counting_keeps_what_sorting_keeps(array, boundary, tau, numerator, cut):
+@given(tau=vectors().filter(len), numerator=st.integers(1, 20), cut=st.integers(0, 40), window=windows())
+def test_counting_keeps_what_sorting_keeps(array, boundary, tau, numerator, cut, window):
     m = trim.kept_count(Fraction(numerator, 20), tau.size)
-    threshold = found_by_counting(tau, m, boundary, array)
-    head, tail = tau[:cut], tau[cut:]
-    before = trim.tie_count(array(head), threshold)
-    trimmed = np.concatenate(
-        [np.asarray(trim.trim(array(head), threshold)), np.asarray(trim.trim(array(tail), threshold, before))]
-    )
+    bits, rank, equal = found_by_counting(tau, m, window, array)
+    threshold = trim.Threshold(bits) if bits else trim.Threshold()
+    if bits and boundary == "lowest_index" and rank < equal:
+        threshold = trim.Threshold(bits, int(np.flatnonzero(trim.magnitude_bits(tau) == bits)[rank - 1]) + 1)
+    cut = min(cut, tau.size)
+    blocks = [(0, cut), (cut, tau.size)]
+    trimmed = np.concatenate([np.asarray(trim.trim(array(tau[a:b]), *threshold.within(a, b))) for a, b in blocks])
     kept = kept_by_sorting(tau, m, boundary)
     assert np.flatnonzero(trimmed).tolist() == kept
     assert (trimmed[kept] == tau[kept]).all()
+    above = int(np.count_nonzero(trim.magnitude_bits(tau) > threshold.bits))
+    assert trim.holds(threshold.bits, boundary, m, len(kept), above)
 
 
 @pytest.mark.clause("TI-3")

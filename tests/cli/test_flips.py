@@ -123,6 +123,8 @@ def test_a_flip_in_the_exchange_folder_is_refused_and_named(root):
 def test_a_flip_in_ones_own_store_is_refused_and_named_or_changes_nothing(root):
     expected = _expected(root)
     for path in _files(root / "alice"):
+        if root / "alice" / "cache" in path.parents:
+            continue
         for flipped in _flips(path):
             before = tree(root / "alice")
             try:
@@ -130,6 +132,17 @@ def test_a_flip_in_ones_own_store_is_refused_and_named_or_changes_nothing(root):
             except MergeAlgebraError as error:
                 assert _names(error, path), (flipped, error)
             assert tree(root / "alice") == before, flipped
+
+
+@pytest.mark.clause("SY-6", "MG-8")
+def test_a_flip_in_the_cache_changes_nothing_and_is_mended(root):
+    expected, sound = _expected(root), tree(root / "alice")
+    kept = _files(root / "alice" / "cache")
+    assert len(kept) == 2
+    for path in kept:
+        for flipped in _flips(path):
+            assert _resolve(root / "alice", root / "out") == expected, flipped
+            assert tree(root / "alice") == sound, flipped
 
 
 @pytest.mark.clause("SY-3")

@@ -51,6 +51,9 @@ WAYS = {
     "one block": "--block 1000000",
     "numpy": "--backend numpy",
     "torch": "--backend torch",
+    "numba": "--backend numba",
+    "numba, odd blocks": "--backend numba --block 5 --threads 2",
+    "little memory": "--memory 8M --threads 3",
     "torch, odd blocks": "--backend torch --block 5 --threads 2",
 }
 
@@ -85,7 +88,7 @@ def town(tmp_path_factory):
         "-C bob sync shared",
         "-C alice sync shared",
         "-C alice resolve alice-model",
-        "-C bob resolve bob-model --threads 1 --block 3",
+        "-C bob resolve bob-model --backend numpy --threads 1 --block 3",
         "-C carol resolve carol-model --backend torch",
         "verify alice-model",
         "verify bob-model --against carol",
@@ -109,7 +112,7 @@ def test_three_replicas_get_one_model(said, town):
     models = [found for line, found in said.items() if " resolve " in line]
     assert len({found["model_root"] for found in models}) == 1
     assert len({found["merge_id"] for found in models}) == 1
-    assert [found["backend"] for found in models] == ["numpy", "numpy", "torch"]
+    assert [found["backend"] for found in models] == ["numba", "numpy", "torch"]
     files = [(town / f"{who}-model" / "model.safetensors").read_bytes() for who in ("alice", "bob", "carol")]
     assert files[0] == files[1] == files[2]
     locks = [json.loads((town / f"{who}-model" / "merge.lock").read_text()) for who in ("alice", "bob", "carol")]

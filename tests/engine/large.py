@@ -51,26 +51,43 @@ def _blocks(number: int, elements: int) -> Iterator[np.ndarray[Any, Any]]:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a merge printed, and the most memory that its process ever had, in bytes."""
+    """What a merge printed; the most memory that its process ever had, in bytes; and what it had before it began."""
 
     printed: dict[str, Any]
     peak: int
+    program: int
+
+    @property
+    def beyond(self) -> int:
+        """The memory of the merge itself, beyond that of the program."""
+        return self.peak - self.program
 
 
+#: The program is all that is loaded, or compiled, once a merge of a few numbers has been through it.
 _MEASURE = """
 import re, sys
+import numpy as np
+import mergealgebra as ma
+import mergealgebra.cli.merge, mergealgebra.recipe_file, mergealgebra.resolve
 from mergealgebra.cli import main
+
+def status(what):  # not ru_maxrss, which begins with that of the parent
+    return int(re.search(what + r":\\s+(\\d+) kB", open("/proc/self/status").read())[1]) * 1024
+
+few = {"w": np.ones(3, np.float32)}
+ma.merge(few, [few], ma.Ties(density="0.5"), backend=sys.argv[sys.argv.index("--backend") + 1])
+program = status("VmRSS")
 try:
     main()
 finally:
-    status = open("/proc/self/status").read()  # not ru_maxrss, which begins with that of the parent
-    print(int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) * 1024, file=sys.stderr)
+    print(status("VmHWM"), program, file=sys.stderr)
 """
 
 
-def measured(*arguments: str | Path) -> Measured:
+def measured(*arguments: str | Path, backend: str = "auto") -> Measured:
     """Run `mergealgebra ARGUMENTS --json` in a process of its own."""
-    command = [sys.executable, "-c", _MEASURE, *map(str, arguments), "--json"]
+    command = [sys.executable, "-c", _MEASURE, *map(str, arguments), "--backend", backend, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
-    return Measured(json.loads(done.stdout), int(done.stderr))
+    peak, program = map(int, done.stderr.split())
+    return Measured(json.loads(done.stdout), peak, program)

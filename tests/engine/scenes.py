@@ -19,6 +19,9 @@ WAYS = {
     "blocks of seven": How("numpy", threads=3, block=7),
     "torch": How("torch", threads=1),
     "torch, blocks of five": How("torch", threads=2, block=5),
+    "numba": How("numba", threads=1),
+    "numba, three threads": How("numba", threads=3),
+    "numba, blocks of eleven": How("numba", threads=2, block=11),
 }
 
 

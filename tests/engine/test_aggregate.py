@@ -11,14 +11,16 @@ from mergealgebra.errors import AggregateError, NonFinite, Overflow
 
 
 @pytest.mark.clause("EX-4")
-def test_ties_are_cut_alike_in_tensors_of_many_blocks():
-    sizes = {"a": 10, "b": plan.MOST_ELEMENTS + 1000}
+@pytest.mark.parametrize(("density", "kept"), [("0.0000125", 13), ("0.9999", 1049481)])
+def test_ties_are_cut_alike_in_tensors_of_many_blocks(density, kept):
+    """In the first span of the second tensor, and in its second one."""
+    sizes = {"a": 10, "b": plan.SPAN + 1000}
     vector = {name: np.ones(size, np.float32) for name, size in sizes.items()}
     base = {name: np.zeros(size, np.float32) for name, size in sizes.items()}
-    recipe = ma.Ties(density="0.0001", boundary="lowest_index")
+    recipe = ma.Ties(density=density, boundary="lowest_index")
     merged = ma.merge(base, [vector], recipe)
     tau_m = ma.Aggregate.lift(recipe, "it", vector).finalize()
-    assert merged.kept == (13,)
+    assert merged.kept == (kept,)
     for name, array in merged.items():
         assert np.array_equal(tau_m[name], array)
 

@@ -1,4 +1,4 @@
-"""NumPy and torch, on files of every dtype: equal bits; and what is said of a backend that is not there."""
+"""All backends, on files of every dtype: equal bits; and what is said of a backend that is not there."""
 
 from __future__ import annotations
 
@@ -53,8 +53,9 @@ def moved(start, seed):
 @pytest.mark.clause("MG-8", "MG-3")
 class TestEqualBits:
     @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-    def test_for_numpy_and_torch(self, tmp_path, recipe):
-        self._compare(tmp_path, recipe, [How("torch", threads=1), How("torch", threads=3, block=997)])
+    @pytest.mark.parametrize("backend", ["torch", "numba"])
+    def test_for_numpy_and_others(self, tmp_path, recipe, backend):
+        self._compare(tmp_path, recipe, [How(backend, threads=1), How(backend, threads=3, block=997)])
 
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch-cuda: torch sees no CUDA device here")
     @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
@@ -84,13 +85,53 @@ class TestEqualBits:
         assert there.unload(there.load(array)).tobytes() == host
 
 
+ONE = {"w": np.ones(3, np.float32)}
+#: Every backend that needs nothing but its library, by what is asked for: nobody may get another one in silence.
+GIVEN = {"numpy": "numpy", "numba": "numba", "torch": "torch", "auto": "numba"}
+
+
 class TestChoice:
-    def test_auto_is_numpy_for_files(self, tmp_path):
+    @pytest.mark.parametrize("asked", GIVEN)
+    def test_is_what_was_asked_for(self, tmp_path, asked):
+        result = merged(tmp_path, how=How(asked))
+        assert result.backend == result.lock.backend == GIVEN[asked]
+        assert ma.merge(ONE, [ONE], ma.Mean(), backend=asked).backend == GIVEN[asked]
+
+    @pytest.mark.parametrize("asked", GIVEN)
+    def test_is_what_computes(self, monkeypatch, asked):
+        """The name is no label: the kernel of that name is the one that is called."""
+        chosen = backend(asked)
+        assert chosen.name == GIVEN[asked]
+        assert (type(chosen).__name__ == "NumbaKernel") == (GIVEN[asked] == "numba")
+        if GIVEN[asked] != "numba":
+            assert type(chosen.load(ONE["w"])).__module__.partition(".")[0] == GIVEN[asked]
+
+    @pytest.mark.parametrize(("asked", "given"), [("torch", "torch"), ("auto", "torch"), ("numba", "numba")])
+    def test_auto_computes_where_the_tensors_are(self, asked, given):
+        there = {"w": torch.ones(3)}
+        found = ma.merge(there, [there], ma.Mean(), backend=asked)
+        assert found.backend == given
+        assert isinstance(found["w"], torch.Tensor)
+
+    def test_auto_is_numpy_without_numba(self, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "numba", None)
         assert merged(tmp_path, how=How("auto")).backend == "numpy"
+        assert ma.merge(ONE, [ONE], ma.Mean(), backend="auto").backend == "numpy"
+
+    def test_numba_may_be_missing(self, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "numba", None)
+        for use in (
+            lambda: backend("numba"),
+            lambda: merged(tmp_path, how=How("numba")),
+            lambda: ma.merge(ONE, [ONE], ma.Mean(), backend="numba"),
+        ):
+            with pytest.raises(BackendError, match=r"'numba' is not installed; pip install 'mergealgebra\[fast\]'"):
+                use()
+        assert not (tmp_path / "out").exists()
 
     def test_an_unknown_one_is_refused_before_anything_is_written(self, tmp_path):
         with pytest.raises(
-            BackendError, match=r"backend 'tpu' is unknown; expected one of numpy, torch, torch-cuda, auto"
+            BackendError, match=r"backend 'tpu' is unknown; expected one of auto, numba, numpy, torch, torch-cuda"
         ):
             merged(tmp_path, how=How("tpu"))
         assert not (tmp_path / "out").exists()
@@ -105,8 +146,10 @@ class TestChoice:
         with pytest.raises(BackendError, match="needs a CUDA device"):
             backend("torch-cuda")
 
-    @pytest.mark.parametrize("wrong", [How(threads=0), How(block=0), How(threads=-1), How(block=-5)])
-    def test_of_threads_and_block_is_checked(self, tmp_path, wrong):
+    @pytest.mark.parametrize(
+        "wrong", [How(threads=0), How(block=0), How(threads=-1), How(block=-5), How(memory=0), How(memory=-1)], ids=str
+    )
+    def test_of_threads_block_and_memory_is_checked(self, tmp_path, wrong):
         with pytest.raises(BackendError, match="is below 1"):
             merged(tmp_path, [fine_tune(0)], base(), how=wrong)
         assert not (tmp_path / "out").exists()

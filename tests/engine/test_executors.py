@@ -12,10 +12,10 @@ from mergealgebra.engine.executors import Workers
 
 
 def nothing():
-    """Prepare a worker: there is nothing to do."""
+    """A desk for work that needs none."""
 
 
-def slow_when_early(number):
+def slow_when_early(_, number):
     """The earlier an item, the longer it takes: results come to be in the reverse of their order."""
     time.sleep(0.02 if number % 4 == 0 else 0)
     return number * number
@@ -34,7 +34,7 @@ class TestOrder:
     def test_decides_which_error_is_raised(self, threads):
         """Item 9 fails at once and item 8 later: the error of item 8 comes first, after the results before it."""
 
-        def fail(number):
+        def fail(_, number):
             if number == 8:
                 time.sleep(0.05)
             if number >= 8:
@@ -55,39 +55,41 @@ class TestOrder:
     def test_run_does_all(self, threads):
         done = []
         with Workers(threads, nothing) as workers:
-            workers.run(done.append, range(20))
+            workers.run(lambda _, number: done.append(number), range(20))
         assert sorted(done) == list(range(20))
 
 
 class TestWorkers:
     @pytest.mark.parametrize("threads", [1, 2, 5])
-    def test_are_each_prepared_once(self, threads):
-        prepared, worked = [], set()
+    def test_each_make_one_desk(self, threads):
+        made, worked = [], []
         together = threading.Barrier(threads)
 
-        def work(number):
-            worked.add(threading.get_ident())
+        def work(desk, number):
+            worked.append((threading.get_ident(), desk))
             if number < threads:
                 together.wait(timeout=30)
 
-        with Workers(threads, lambda: prepared.append(threading.get_ident())) as workers:
+        def make_desk():
+            made.append(threading.get_ident())
+            return f"the desk of {made[-1]}"
+
+        with Workers(threads, make_desk) as workers:
             workers.run(work, range(20))
             workers.run(work, range(threads, 20))
-        assert len(prepared) == len(set(prepared)) == threads
-        assert set(prepared) == worked
+        assert len(made) == len(set(made)) == threads
+        assert set(worked) == {(ident, f"the desk of {ident}") for ident in made}
 
     def test_may_refuse_to_work(self):
         def refuse():
             raise LookupError("not here")
 
         for threads in (1, 3):
-            done = []
             with Workers(threads, refuse) as workers, pytest.raises(LookupError, match="not here"):
-                workers.run(done.append, range(20))
-            assert done == []
+                workers.run(lambda *_: pytest.fail("somebody worked"), range(20))
 
     def test_that_was_refused_is_asked_again(self):
-        """A refusal is not remembered as a preparation."""
+        """A refusal is not remembered as a desk."""
         asked = []
 
         def refuse_at_first():
@@ -104,14 +106,14 @@ class TestWorkers:
     def test_of_one_thread_work_inline(self):
         before = threading.active_count()
         with Workers(1, nothing) as workers:
-            idents = set(workers.map(lambda _: threading.get_ident(), range(5)))
+            idents = set(workers.map(lambda *_: threading.get_ident(), range(5)))
         assert idents == {threading.get_ident()}
         assert threading.active_count() == before
 
     def test_warn_of_no_overflow(self, recwarn):
         for threads in (1, 2):
             with Workers(threads, nothing) as workers:
-                workers.run(lambda _: np.float32([3e38]) * np.float32(10), range(4))
+                workers.run(lambda *_: np.float32([3e38]) * np.float32(10), range(4))
         assert not recwarn.list
 
     def test_are_gone_afterwards(self):
@@ -128,7 +130,7 @@ class TestPendingWork:
         """So memory stays bounded when the taker is slow."""
         started = []
         with Workers(self.THREADS, nothing) as workers:
-            results = workers.map(started.append, range(100))
+            results = workers.map(lambda _, number: started.append(number), range(100))
             next(results)
             time.sleep(0.1)
             assert len(started) <= 2 * self.THREADS + 1
@@ -137,7 +139,7 @@ class TestPendingWork:
     def test_is_cancelled_when_the_taker_stops(self):
         release, started = threading.Event(), []
 
-        def work(number):
+        def work(_, number):
             started.append(number)
             if number:
                 release.wait(timeout=30)
@@ -153,7 +155,7 @@ class TestPendingWork:
     def test_is_cancelled_after_an_error(self):
         started = []
 
-        def fail(number):
+        def fail(_, number):
             started.append(number)
             time.sleep(0.02)
             if number == 0:
@@ -166,7 +168,7 @@ class TestPendingWork:
     def test_is_cancelled_when_the_taker_fails(self):
         started = []
         with pytest.raises(LookupError), Workers(self.THREADS, nothing) as workers:
-            for _ in workers.map(lambda n: (started.append(n), time.sleep(0.02)), range(100)):
+            for _ in workers.map(lambda _, n: (started.append(n), time.sleep(0.02)), range(100)):
                 raise LookupError
         assert len(started) <= 2 * self.THREADS + 2
 
@@ -180,5 +182,5 @@ class TestPendingWork:
                 list(workers.map(slow_when_early, items()))
 
 
-def nothing_with(_):
+def nothing_with(*_):
     """Work that is nothing."""

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -244,7 +245,7 @@ class TestFailure:
             real(folder, cut, data)
 
         monkeypatch.setattr(output, "_write_tensors", shorten)
-        with pytest.raises(CheckpointError, match=r"ft1.safetensors changed while it was read"):
+        with pytest.raises(CheckpointError, match=r"ft1.safetensors.*: the file became shorter after it was opened"):
             merged(tmp_path, recipe=ma.Mean())
         assert names_in(tmp_path) == INPUTS
 
@@ -541,7 +542,7 @@ class TestShards:
         merged(tmp_path)
         sharded = write_sharded(tmp_path / "sharded", base(), 3)
         models = [Model(tmp_path / f"ft{number}.safetensors") for number in range(3)]
-        merge_checkpoints(sharded, models, TIES, tmp_path / "again")
+        merge_checkpoints(sharded, models, TIES, tmp_path / "again", WAYS["one thread"])
         assert names_in(tmp_path / "out") == names_in(tmp_path / "again")
         for path in (tmp_path / "out").iterdir():
             assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
@@ -557,4 +558,4 @@ class TestShards:
             assert names_in(folder) == names_in(folders[0])
             for path in folders[0].iterdir():
                 ours, theirs = path.read_bytes(), (folder / path.name).read_bytes()
-                assert ours == theirs.replace(b'"backend": "torch"', b'"backend": "numpy"'), path
+                assert ours == re.sub(rb'"backend": "(torch|numba)"', b'"backend": "numpy"', theirs), path

@@ -35,7 +35,7 @@ def note(name, action):
         found[name] = type(error).__name__ + ": " + str(error)
 
 def note_all(who, threads):
-    for backend in ("numpy", "torch"):
+    for backend in ("numpy", "torch", "numba"):
         for count in threads:
             how = How(backend, threads=count, block=16)
             where = f"{who} {backend} {count}".replace(" ", "-")
@@ -48,6 +48,7 @@ tuned = write_file(root / "ft.safetensors", {"w": np.float32([1, 2, 3])})
 assert torch.set_flush_denormal(True)
 note_all("main", (1, 2))
 note("main, in memory", lambda: ma.merge(base, [base], ma.Mean()))
+note("main, in memory, numba", lambda: ma.merge(base, [base], ma.Mean(), backend="numba"))
 note("main, contribute", lambda: workspace.contribute(tuned, threads=1))
 torch.set_flush_denormal(False)
 note_all("nobody", (1, 2))
@@ -67,7 +68,7 @@ def test_merges_are_refused_where_subnormals_are_flushed(tmp_path):
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert len(found) == 4 + 2 + 4 + 1 + 2
+    assert len(found) == 6 + 3 + 6 + 1 + 3
     for name, outcome in found.items():
         if name.startswith("nobody"):
             assert outcome == "done", name
@@ -75,7 +76,7 @@ def test_merges_are_refused_where_subnormals_are_flushed(tmp_path):
             assert outcome.startswith("SubnormalsFlushed: this process flushes subnormal numbers to zero"), name
             assert "set_flush_denormal" in outcome
     made = {path.parent.name for path in tmp_path.rglob("out")}
-    assert made == {f"nobody-{backend}-{threads}" for backend in ("numpy", "torch") for threads in (1, 2)}
+    assert made == {f"nobody-{backend}-{threads}" for backend in ("numpy", "torch", "numba") for threads in (1, 2)}
 
 
 @pytest.mark.clause("MG-9")

@@ -1,28 +1,31 @@
-"""The fused kernel is compiled once: for all dtypes, methods and forms together, and for all processes."""
+"""Machine code is compiled once: for all dtypes, methods and forms together, and for all processes on a machine."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from mergealgebra.engine.backends import backend
+from mergealgebra.kernels import machine_code
+
 ROOT = Path(__file__).parent.parent.parent
 
-#: Merges on numba in every dtype, form and method, with trim and without; prints what was compiled on the way.
+#: Merges on numba in every dtype, form and method, with trim and without; prints whether something was compiled.
 _MERGES = """
-import json
+import json, sys
 import ml_dtypes, numpy as np
 import mergealgebra as ma
-from mergealgebra.engine.backends import backend
-from mergealgebra.kernels.blocks import Part
 from mergealgebra.algebra.trim import ALL, around
-from mergealgebra.kernels.fused.count import count
-from mergealgebra.kernels.fused.reduce import reduce
+from mergealgebra.kernels import machine_code
+from mergealgebra.kernels.blocks import Part
+from mergealgebra.kernels.cpu import NumbaKernel
 
+told, real = [], machine_code._compile
+machine_code._compile = lambda name: (told.append(name), real(name))[1]
 recipes = [ma.Ties(), ma.Ties(density="0.5"), ma.Ties(density="0.5", boundary="lowest_index"), ma.Mean(),
            ma.TaskArithmetic(lambda_="0")]
 for dtype in (np.float64, np.float32, np.float16, ml_dtypes.bfloat16):
@@ -34,45 +37,40 @@ for dtype in (np.float64, np.float32, np.float16, ml_dtypes.bfloat16):
         for form in ("finetuned", "task_vector"):
             for window in (ALL, around(1 << 29)):
                 part = Part(vectors[1]["w"], form, 1.0, 0, 7)
-                assert backend("numba").count(base["w"], part, window, np.zeros(window.bins + 1, np.int64))
-found = {"signatures": [len(f.signatures) for f in (reduce, count)],
-         "compiled": sum(sum(f.stats.cache_misses.values()) for f in (reduce, count)),
-         "loaded": sum(sum(f.stats.cache_hits.values()) for f in (reduce, count))}
-print(json.dumps(found))
+                assert NumbaKernel().count(base["w"], part, window, np.zeros(window.bins + 1, np.int64))
+print(json.dumps({"compiled": told, "numba": "numba" in sys.modules}))
 """
 
 
-def in_a_process(code: str, **environment: str) -> str:
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=300
-    )
+def test_what_one_process_compiled_serves_all_merges_of_the_next():
+    """None of them compiles anything, or even imports the compiler."""
+    backend("numba")
+    command = [sys.executable, "-c", _MERGES]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert json.loads(done.stdout) == {"compiled": [], "numba": False}
 
 
-def test_the_second_process_compiles_nothing():
-    """Nor does the first one compile a kernel twice, whatever it is given."""
-    first, second = (json.loads(in_a_process(_MERGES)) for _ in range(2))
-    assert first["signatures"] == second["signatures"] == [1, 1]
-    assert first["compiled"] + first["loaded"] == 2
-    assert (second["compiled"], second["loaded"]) == (0, 2)
+@pytest.mark.parametrize("variable", ["HOME", "XDG_CACHE_HOME", None])
+def test_a_kernel_can_be_had_whoever_asks(monkeypatch, tmp_path, variable):
+    """A container often runs as a user without a home, from a disk that is read-only."""
+    name = "count_block"
+    backend("numba")
+    code = machine_code._kept(next(machine_code._folder().glob(f"{name}-{machine_code._key()}.*")))
 
+    def unknown(_):
+        raise KeyError("getpwuid(): uid not found: 12345")
 
-#: Loads the kernel where nothing can be written, as in a container with a read-only disk.
-_READ_ONLY = """
-import tempfile
-import numba
-
-def refuse(*_, **__):
-    raise OSError(30, "Read-only file system")
-
-tempfile.TemporaryFile = refuse  # how Numba finds out whether it may write to a folder
-from mergealgebra.engine.backends import backend
-print(backend("auto").name, backend("numba").name)
-"""
-
-
-@pytest.mark.clause("MG-8")
-def test_the_kernel_needs_no_place_for_what_is_compiled():
-    assert in_a_process(_READ_ONLY) == "numba numba\n"
+    for other in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(other, raising=False)
+    if variable:
+        monkeypatch.setenv(variable, str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    monkeypatch.setattr(machine_code, "_loaded", {})
+    monkeypatch.setattr(machine_code, "_compile", lambda _: code)
+    told: list[int] = []
+    assert callable(machine_code.entry(name, told.append))
+    assert told == [0, 1]
+    assert len(list(tmp_path.rglob("*.machine-code"))) == (1 if variable else 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,16 +10,28 @@ import pytest
 import torch
 
 from mergealgebra.errors import MergeAlgebraError
-from tests.spec.checks import CHECKS, label, merge_in_workspace, merge_with
+from tests.spec.checks import CHECKS
+from tests.spec.reductions import label, merge_in_workspace, merge_with, task_vector_with, trim_with
 from tests.spec.vectors import Json, Vector, is_the_error, vectors
 
 VECTORS = list(vectors())
 MERGES = [vector for vector in VECTORS if vector.check == "merge"]
 #: Ways to compute a merge, none of which may change a bit or an error [MG-6, MG-8].
 WAYS = {
-    "torch": merge_with("torch"),
+    "torch": merge_with("torch", threads=1),
+    "numba": merge_with("numba"),
     "numpy in blocks of 1, 3 threads": merge_with("numpy", block=1, threads=3),
     "torch in blocks of 2": merge_with("torch", block=2, threads=1),
+    "numba in blocks of 1": merge_with("numba", block=1, threads=1),
+    "numba in blocks of 3, 3 threads": merge_with("numba", block=3, threads=3),
+}
+#: Task vectors and trim on the other backends; `CHECKS` has NumPy's.
+OTHERS = {
+    **{f"task-vector, {backend}": task_vector_with(backend) for backend in ("numba", "torch")},
+    **{f"stored-task-vector, {backend}": task_vector_with(backend, stored=True) for backend in ("numba", "torch")},
+    "trim, numba": trim_with("numba", threads=1),
+    "trim, numba in blocks of 3": trim_with("numba", threads=2, block=3),
+    "trim, torch": trim_with("torch", threads=1),
 }
 
 
@@ -54,13 +67,28 @@ def test_merge(vector: Vector, way, tmp_path: Path):
     hold(vector, way, tmp_path)
 
 
+@pytest.mark.clause("MG-8")
+@pytest.mark.parametrize(
+    ("vector", "way"),
+    [
+        pytest.param(v, way, id=f"{name}-{v.id}", marks=pytest.mark.clause(*v.clauses))
+        for name, way in OTHERS.items()
+        for v in VECTORS
+        if v.check == name.partition(",")[0]
+    ],
+)
+def test_task_vectors_and_trim(vector: Vector, way, tmp_path: Path):
+    hold(vector, way, tmp_path)
+
+
 #: Merges that a set of contributions can be: no list in memory, no contribution twice.
 OF_SETS = [v for v in MERGES if not v.input.get("in_memory") and (v.error or {}).get("rule") != "DuplicateContribution"]
 
 
 @pytest.mark.clause("SY-6", "MG-8")
 @pytest.mark.parametrize("vector", parameters(OF_SETS))
-def test_merge_in_a_workspace(vector: Vector, tmp_path: Path):
+def test_merge_in_a_workspace(vector: Vector, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # nothing here has to survive a power cut
     if vector.error:  # what is published alone is refused alone, so another place may be named
         vector = replace(vector, error={"rule": vector.error["rule"]})
     hold(vector, merge_in_workspace, tmp_path)

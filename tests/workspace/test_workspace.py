@@ -32,6 +32,7 @@ from mergealgebra.errors import (
     WrongWorkspace,
 )
 from mergealgebra.store.objects import Store
+from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.cli.commands import call
 from tests.engine.scenes import names_in, tensors_of
 from tests.models import base, fine_tune, with_value, write_file, write_folder, write_sharded
@@ -83,7 +84,7 @@ class TestApi:
             == (theirs.merge_id, theirs.model_root)
             == (alice.merge_id, ours.model_root)
         )
-        assert (ours.backend, theirs.backend) == ("numpy", "torch")
+        assert (ours.backend, theirs.backend) == ("numba", "torch")
         for against in (None, alice.path, str(bob.path)):
             verified = ma.verify(root / "theirs", against)
             assert isinstance(verified, ma.Verification)
@@ -210,6 +211,26 @@ class TestApi:
             alice.contribute(root / "ft2.safetensors")
         assert names_in(alice.path / "blobs") == before
         assert len(alice.visible()) == 2
+
+    @pytest.mark.clause("OS-1", "EN-8")
+    def test_a_base_that_changes_while_it_is_read_names_no_workspace(self, root, monkeypatch):
+        """Its root would be that of no file that ever was: half of the one, half of the other."""
+        real, hashed = Checkpoint.tensor_root, []
+
+        def tensor_root(checkpoint, name):
+            hashed.append(name)
+            if len(hashed) == 2:
+                with (root / "base" / "model.safetensors").open("r+b") as file:
+                    file.seek(-1, os.SEEK_END)
+                    file.write(b"\x7f")
+                os.utime(root / "base" / "model.safetensors", ns=(1, 1))
+            return real(checkpoint, name)
+
+        monkeypatch.setattr(Checkpoint, "tensor_root", tensor_root)
+        with pytest.raises(CheckpointError, match=r"model\.safetensors changed while it was read; run it again"):
+            ma.Workspace.init(root / "new", base=root / "base", recipe=RECIPE)
+        assert len(hashed) > 2
+        assert not (root / "new").exists()
 
     def test_status_reads_the_operations_once(self, root, alice, monkeypatch):
         alice.store.write_operation(*alice.state.attest(alice.merge_id, "0" * 64).operations)

@@ -52,4 +52,10 @@ OUTPUTS = {
         )
         for line in ("merge merge.yaml out", "-C alice resolve out", "verify merged --against alice")
     },
+    **{
+        f"too little memory, {line.split()[-2]}": Case(
+            f"{line} --memory 1000", ("memory: 1,000 bytes are too few", "raise --memory"), clauses=("MG-8",)
+        )
+        for line in ("merge merge.yaml out", "-C alice resolve out")
+    },
 }

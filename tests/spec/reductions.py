@@ -1,0 +1,270 @@
+"""The checks of task vectors and merges: what the kernels compute, on every backend and in any cut.
+
+Checks end in `_with`: they take a backend and ways to compute, none of which may change an answer [MG-8].
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import mergealgebra as ma
+from mergealgebra import encoding
+from mergealgebra.algebra import decimals, exact, task_arithmetic
+from mergealgebra.algebra.trim import ALL, around, window_counts
+from mergealgebra.contribution import Choice, make_manifest, names_of
+from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.engine.backends import backend as backend_named
+from mergealgebra.engine.faults import Faulty, named
+from mergealgebra.engine.plan import Contribution, Plan, make_plan
+from mergealgebra.engine.run import Tally, run, run_check
+from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.kernels.blocks import Part
+from mergealgebra.kernels.equations import tau
+from mergealgebra.progress import quiet
+from mergealgebra.recipe import Ties, recipe_from_map
+from mergealgebra.resolve import How, Input, Merge
+from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.dtypes import DTYPES
+from tests.models import write_canonical
+from tests.spec.vectors import Json, arrays, tagged
+
+Check = Callable[[Json, Path], Json]
+
+
+def written(path: Path, tensors: Json) -> Checkpoint:
+    """The tensors of a case in a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_canonical(path, arrays(tensors))
+    return Checkpoint.open(path)
+
+
+# Task vectors
+
+
+def task_vector_with(backend: str, stored: bool = False) -> Check:
+    """The check `task-vector` or `stored-task-vector`: by the equations, and as the backend counts its magnitudes."""
+    form, side = ("task_vector", "stored") if stored else ("finetuned", "finetuned")
+
+    def task_vector(case: Json, folder: Path) -> Json:
+        base, source = written(folder / "base", case["base"]), written(folder / "tuned", case[side])
+        choice = Choice(tuple(case.get("take", ())), tuple(case.get("leave", ())))
+        names = names_of(form, source, base, choice)
+        contribution = Contribution("it", form, 1.0, source, frozenset(names))
+        plan = make_plan(base, [contribution], ma.Mean(), backend_named(backend), threads=1)
+        run_check(plan)
+        with np.errstate(invalid="ignore"):  # as workers do
+            found = {name: tau(source.read(name), base.read(name), form) for name in names}
+        for name in names:
+            _is_counted(plan, Part(source.read(name), form, 1.0, 0, 0), base.read(name), found[name])
+        return {"tau": tagged({name: found[name].reshape(source.records[name].shape) for name in names})}
+
+    return task_vector
+
+
+def _is_counted(plan: Plan, part: Part, base: np.ndarray, expected: np.ndarray) -> None:
+    bits = sorted(set((expected.view(np.int32) & 0x7FFFFFFF).tolist()))
+    for window in (ALL, *map(around, bits)):
+        counts = np.zeros(window.bins + 1, np.int64)
+        assert plan.kernel.count(base, part, window, counts)
+        assert np.array_equal(counts, window_counts(expected, window))
+
+
+# Certificates and trim
+
+
+def certificate(case: Json, _: Path) -> Json:
+    numbers = [decimals.from_hex(digits) for digits in case["numbers"]]
+    certified = exact.Coefficients(tuple(numbers)).certified
+    parts = [task_arithmetic.lift(np.array([number], np.float32), 1.0) for number in numbers]
+    assert not parts or (reduce(exact.Sums.combine, parts).uncertified.size == 0) == certified
+    return {"certified": certified}
+
+
+def trim_with(backend: str, **how: Any) -> Check:
+    """The check `trim`: merged alone into a base of zeros, a task vector comes out trimmed."""
+
+    def trim(case: Json, folder: Path) -> Json:
+        source = written(folder / "tau", case["tau"])
+        zeros = {name: np.zeros(record.shape, np.float32) for name, record in source.records.items()}
+        base = written(folder / "base", tagged(zeros))
+        held = Contribution("it", "task_vector", 1.0, source, frozenset(source.records))
+        plan = make_plan(base, [held], Ties(**case["recipe"]), backend_named(backend), **how)
+        found, tally = _computed(plan)
+        trimmed = {name: found[name].reshape(record.shape) for name, record in base.records.items()}
+        assert tally.kept_by(0) == sum(int(np.count_nonzero(x)) for x in trimmed.values())
+        return {"trimmed": tagged(trimmed), "kept": tally.kept_by(0)}
+
+    return trim
+
+
+def _computed(plan: Plan) -> tuple[dict[str, np.ndarray], Tally]:
+    """The merged tensors, flat, and what was counted. Raises the error that a merge names."""
+    tally = Tally()
+    hosts = {name: [np.empty(0, DTYPES[r.dtype].numpy)] for name, r in plan.base.records.items()}
+    try:
+        for piece in run(plan, tally):
+            hosts[piece.span.name].append(piece.data)
+    except Faulty as fault:
+        raise named(plan, fault, range(len(plan.contributions)), quiet) from None
+    return {name: np.concatenate(parts) for name, parts in hosts.items()}, tally
+
+
+# Merges
+
+
+def label(place: int) -> str:
+    """How the contribution at a place of a case is called in messages."""
+    return f"task vector {place}"
+
+
+def merge_with(backend: str, **how: Any) -> Check:
+    """The check `merge` on one backend: in memory, or from files as `resolve` has them."""
+
+    def merge(case: Json, folder: Path) -> Json:
+        if case.get("in_memory"):
+            return _in_memory(case, backend, **how)
+        base, inputs = _inputs(case, folder)
+        recipe = recipe_from_map(case["recipe"])
+        lock = Merge(base, inputs, recipe, How(backend, **how), None).compute()
+        contributions = [input_.contribution for input_ in inputs]
+        found, tally = _computed(make_plan(base, contributions, recipe, backend_named(backend), **how))
+        assert lock.backend == backend
+        assert lock.uncertified == tally.uncertified
+        return {
+            "tensors": tagged({name: found[name].reshape(r.shape) for name, r in base.records.items()}),
+            "kept": [contribution.kept for contribution in lock.contributions],
+            "uncertified": tally.uncertified,
+            "model_root": lock.model_root,
+            "contributions": [contribution.id for contribution in lock.contributions],
+            "merge_id": lock.merge_id,
+        }
+
+    return merge
+
+
+def merge_of(case: Json, folder: Path, how: How) -> Merge:
+    """A merge from files; every contribution is labelled with its place in the case."""
+    base, inputs = _inputs(case, folder)
+    return Merge(base, inputs, recipe_from_map(case["recipe"]), how, None)
+
+
+def _inputs(case: Json, folder: Path) -> tuple[Checkpoint, list[Input]]:
+    base, inputs = written(folder / "base", case["base"]), []
+    for i, entry in enumerate(case["contributions"]):
+        source = written(folder / str(i) / "tuned", entry["tensors"])
+        number = decimals.fp32(entry["coefficient"], "coefficient")
+        inputs.append(Input(source, Contribution(label(i), entry["form"], number, source, frozenset(source.records))))
+    return base, inputs
+
+
+def _in_memory(case: Json, backend: str, **how: Any) -> Json:
+    merged = ma.merge(
+        arrays(case["base"]),
+        [arrays(entry["tensors"]) for entry in case["contributions"]],
+        recipe_from_map(case["recipe"]),
+        [entry["coefficient"] for entry in case["contributions"]],
+        backend,
+        **how,
+    )
+    assert merged.backend == backend
+    roots = []
+    for name, tensor in tagged(merged).items():
+        root = encoding.tensor_root([bytes.fromhex(tensor["hex"])])
+        roots.append((name, tensor["dtype"], tuple(tensor["shape"]), root))
+    return {
+        "tensors": tagged(merged),
+        "kept": list(merged.kept),
+        "uncertified": merged.uncertified,
+        "model_root": encoding.model_root(roots),
+    }
+
+
+def merge_in_workspace(case: Json, folder: Path) -> Json:
+    """A merge as people make it: a workspace, contributions published in reverse order, resolved.
+
+    Resolved twice: the second time the thresholds are those that the first one kept.
+    """
+    written(folder / "base", case["base"]).close()
+    workspace = ma.Workspace.init(folder / "workspace", base=folder / "base", recipe=recipe_from_map(case["recipe"]))
+    for i, entry in reversed(list(enumerate(case["contributions"]))):
+        written(folder / str(i) / "tuned", entry["tensors"]).close()
+        # A fine-tune that lacks a name has to say so; a stored task vector may lack any.
+        take = tuple(map(glob.escape, entry["tensors"])) if entry["form"] == "finetuned" else ()
+        workspace.contribute(folder / str(i) / "tuned", entry["coefficient"], form=entry["form"], take=take, threads=1)
+    made = workspace.resolve(folder / "out", threads=1).lock
+    ma.verify(folder / "out", against=workspace.path, threads=1).raise_if_failed()
+    assert workspace.resolve(folder / "again").lock == made
+    with Checkpoint.open(folder / "out") as merged:
+        tensors = {name: merged.read(name).reshape(r.shape) for name, r in merged.records.items()}
+    return {
+        "tensors": tagged(tensors),
+        "kept": [contribution.kept for contribution in made.contributions],
+        "uncertified": made.uncertified,
+        "model_root": made.model_root,
+        "contributions": [contribution.id for contribution in made.contributions],
+        "merge_id": made.merge_id,
+    }
+
+
+# Aggregates
+
+
+def aggregate(case: Json, folder: Path) -> Json:
+    """Lift each, combine in two trees, retract one by one; tau_m before and after each retraction."""
+    ids, lifts = _lifts(case, folder)
+    whole = reduce(ma.Aggregate.combine, lifts)
+    other = reduce(lambda a, b: b.combine(a), reversed(lifts))
+    steps = [whole.finalize()]
+    assert tagged(other.finalize()) == tagged(steps[0])
+    for place in case["retract"]:
+        whole = whole.retract(lifts[place])
+        steps.append(whole.finalize())
+    return {"ids": ids, "tau_m": [tagged(step) for step in steps]}
+
+
+def combine(case: Json, folder: Path) -> Json:
+    """Two aggregates, each of all its contributions, in both orders."""
+    (left, left_lifts), (right, right_lifts) = (_lifts(case[side], folder / side) for side in ("left", "right"))
+    a, b = reduce(ma.Aggregate.combine, left_lifts), reduce(ma.Aggregate.combine, right_lifts)
+    found = tagged(a.combine(b).finalize())
+    assert tagged(b.combine(a).finalize()) == found
+    return {"ids": sorted(left + right), "tau_m": found}
+
+
+def _lifts(case: Json, folder: Path) -> tuple[list[str], list[ma.Aggregate]]:
+    """The ids and the lifts of contributions, in the order of the case."""
+    base = written(folder / "base", case["base"])
+    recipe = recipe_from_map(case["recipe"])
+    ids, lifts = [], []
+    for i, entry in enumerate(case["contributions"]):
+        source = written(folder / str(i) / "tuned", entry["tensors"])
+        found = _found(entry, base, source)
+        ids.append(found.id)
+        try:
+            lifts.append(ma.Aggregate.lift(recipe, found.id, _taus(base, entry), entry["coefficient"]))
+        except MergeAlgebraError as error:  # an aggregate names a contribution by its id
+            raise type(error)(str(error).replace(found.id, label(i))) from None
+    return ids, lifts
+
+
+def _found(entry: Json, base: Checkpoint, source: Checkpoint) -> Manifest:
+    """The manifest of a contribution of a case."""
+    names = list(source.records)
+    if entry["form"] == "finetuned":
+        names = names_of("finetuned", source, base, Choice(take=tuple(map(glob.escape, names))))
+    number = decimals.fp32(entry["coefficient"], "coefficient")
+    return make_manifest(entry["form"], base.root(), source, {n: source.tensor_root(n) for n in names}, number)
+
+
+def _taus(base: Checkpoint, entry: Json) -> dict[str, np.ndarray]:
+    held = arrays(entry["tensors"])
+    if entry["form"] == "task_vector":
+        return held
+    whole = {name: base.read(name).reshape(base.records[name].shape) for name in held}
+    return dict(ma.TaskVector.between(whole, held))
