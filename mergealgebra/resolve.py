@@ -5,6 +5,7 @@ Everything is checked before anything is written, and nothing is skipped [SY-6, 
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -26,13 +27,12 @@ from mergealgebra.crdt.orset import ORSet
 from mergealgebra.encoding import model_root
 from mergealgebra.engine.backends import backend
 from mergealgebra.engine.faults import Faulty, named
-from mergealgebra.engine.groups import kept_key
 from mergealgebra.engine.keeping import Keeper, Kept
 from mergealgebra.engine.output import refuse_occupied, write_model
 from mergealgebra.engine.plan import Contribution, make_plan
 from mergealgebra.engine.reading import BASE
 from mergealgebra.engine.run import RESULT, Piece, Stale, Tally, run
-from mergealgebra.errors import BlobDamaged, CheckpointError, RecipeError
+from mergealgebra.errors import CheckpointError, RecipeError
 from mergealgebra.lock import FORMAT, LOCK, Lock, LockedContribution, LockedTensor, achieved_density, tensors_root
 from mergealgebra.model_card import companions, model_card
 from mergealgebra.progress import Progress, quiet
@@ -171,37 +171,31 @@ class Merge:
         return made[0]
 
     def _run(self, use: Callable[[Iterator[Piece], Tally], None]) -> None:
-        """Hand the pieces of the merge to `use`; once more, should a threshold that was kept have been a wrong one."""
-        if self._keeper and self._keeper.run(use, self._how.progress, self._how.kept):
-            return None
-        for kept_are_proved in (self._how.kept is None, True):
-            tally = Tally()
-            pieces = run(self._plan, tally, self._how.progress, base_root=self._base_root or "", kept=self._how.kept)
+        """Hand the pieces of the merge to `use`; once more without the thresholds kept, should one have been wrong.
+
+        New thresholds are kept when all went well, and not before: an error leaves everything as it was.
+        """
+        kept: MutableMapping[str, bytes] = {} if self._how.kept is None else self._how.kept
+        found: dict[str, bytes] = {}
+        if self._keeper and self._keeper.run(use, self._how.progress, ChainMap(found, kept)):
+            return kept.update(found)
+        for known in [{}] if self._how.kept is None else [kept, {}]:
+            found, tally = {}, Tally()
+            thresholds = ChainMap(found, known)
+            pieces = run(self._plan, tally, self._how.progress, base_root=self._base_root or "", kept=thresholds)
             try:
                 with closing(pieces):  # its threads end with it
-                    return use(pieces, tally)
+                    use(pieces, tally)
+                return kept.update(found)
             except Stale:
-                self._forget()
-            except (BlobDamaged, CheckpointError):
-                self._forget()
-                raise
+                pass
             except Faulty as fault:
-                self._forget()  # a wrong threshold may have kept what the right one does not
-                if kept_are_proved:
+                if known is not self._how.kept:  # else a wrong threshold may have kept what the right one does not
                     raise self._named(fault) from None
         self._refuse_changed()
         raise CheckpointError(
             f"{place(self._base.path)}: the base or a fine-tune changed while it was read; run it again"
         )
-
-    def _forget(self) -> None:
-        """Keep no threshold of these contributions: one was wrong, or found in data that was not theirs."""
-        trim, kept = self._plan.recipe.trim, self._how.kept
-        if trim is None or kept is None:
-            return
-        for contribution in self._plan.contributions:
-            if key := kept_key(self._base_root or "", contribution, trim):
-                kept.pop(key, None)
 
     def _named(self, fault: Faulty) -> Exception:
         """The error of a number that is not finite, if all inputs are what they should be."""

@@ -157,6 +157,12 @@ class TestPasses:
     def test_one_for_ties_that_are_all_kept(self, sampled):
         assert passes(TIED, ma.Ties(density="0.25")) == 2
 
+    def test_one_where_no_tie_has_to_be_cut(self, sampled):
+        magnitudes = np.sort(np.abs(NORMAL))
+        at = SIZE - int(0.2 * SIZE)
+        assert magnitudes[at - 1] < magnitudes[at] < magnitudes[at + 1]
+        assert passes(NORMAL, ma.Ties(density="0.2", boundary="lowest_index")) == 2
+
     def test_ties_are_counted_as_far_as_they_are_kept(self, sampled):
         """A quarter is kept, of a half that is equal: half of the vector is looked at, one span of it twice."""
         assert passes(TIED, ma.Ties(density="0.25", boundary="lowest_index")) == 2 + 4 / 8 + 1 / 8

@@ -12,6 +12,8 @@ import pytest
 import mergealgebra as ma
 from mergealgebra.encoding import decode, encode
 from mergealgebra.engine import run as running
+from mergealgebra.engine.groups import kept_key
+from mergealgebra.engine.plan import Contribution
 from mergealgebra.errors import BlobDamaged, CheckpointError, Overflow
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.models import FLOATS, fine_tune, write_file
@@ -234,11 +236,14 @@ def test_an_error_is_named_as_without_the_cache(root):
     write_file(root / "t.safetensors", {"w": np.float32([3.2e38, 2e38, 1e30, 0])})
     workspace = ma.Workspace.init(root / "w", base=root / "b.safetensors", recipe=ma.Ties(density="0.25", lambda_="-4"))
     workspace.contribute(root / "t.safetensors")
-    messages = set()
+    (manifest,) = workspace.visible().values()
+    contribution = Contribution("it", "finetuned", 1.0, None, frozenset("w"), manifest.tensors)
+    key, messages = kept_key(manifest.base, contribution, workspace.recipe.trim), set()
+    path = workspace.path / "cache" / "thresholds" / key
     for content in (None, [[1]], [[0x7F7FFFFF]]):
         if content:
-            for path in kept_in(workspace):
-                path.write_bytes(encode(content))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encode(content))
         with pytest.raises(Overflow, match=r"tensor 'w' at index \[1\]: the result") as raised:
             workspace.resolve(root / "out", threads=1)
         messages.add(str(raised.value))
