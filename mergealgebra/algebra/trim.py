@@ -85,17 +85,18 @@ def locate(counts: Counts, rank: int) -> tuple[int, int] | None:
     return counts.size - 1 - place, rank - int(from_above[place - 1])
 
 
-def holds(threshold: int, boundary: str, m: int, kept: int, above: int) -> bool:
+def holds(threshold: int, cut: bool, boundary: str, m: int, kept: int, above: int) -> bool:
     """Whether a threshold was the right one, by what it kept and what lay above it in the whole group [TI-3].
 
-    above < m <= those not below says that it is the m-th largest magnitude; with cut ties, exactly m are kept. The
-    least threshold is right also when there are fewer than m non-zero elements.
+    cut: whether its ties are kept only up to some position. above < m <= those not below says that it is the m-th
+    largest magnitude; if it is cut, exactly m are kept. Where there are fewer than m non-zero elements, the least
+    threshold is right, uncut.
     """
     if above >= m:
         return False
-    if kept < m:
-        return threshold == 1
-    return kept == m or boundary == "keep_all"
+    if cut:
+        return boundary == "lowest_index" and kept == m
+    return threshold == 1 if kept < m else kept == m or boundary == "keep_all"
 
 
 def trim(tau: Array, bits: int, ties: int) -> Array:

@@ -154,7 +154,10 @@ def _merge(plan: Plan, reduce: Reducing, trimming: Trimming, desk: Desk, span: B
 
 def _prove(plan: Plan, trimming: Trimming, tally: Tally) -> None:
     """Raise Stale unless every threshold was the right one for what was read [TI-3]."""
+    trim = plan.recipe.trim
+    if trim is None:
+        return
     for group, found in trimming.found.items():
         kept, above = (sum(counts[group.place, name] for name in group.names) for counts in (tally.kept, tally.above))
-        if plan.recipe.trim and not rule.holds(found.bits, plan.recipe.trim.boundary, group.m, kept, above):
+        if not rule.holds(found.bits, found.cut is not None, trim.boundary, group.m, kept, above):
             raise Stale(group)

@@ -77,7 +77,7 @@ def test_counting_keeps_what_sorting_keeps(array, boundary, tau, numerator, cut,
     assert np.flatnonzero(trimmed).tolist() == kept
     assert (trimmed[kept] == tau[kept]).all()
     above = int(np.count_nonzero(trim.magnitude_bits(tau) > threshold.bits))
-    assert trim.holds(threshold.bits, boundary, m, len(kept), above)
+    assert trim.holds(threshold.bits, threshold.ties is not None, boundary, m, len(kept), above)
 
 
 @pytest.mark.clause("TI-3")
