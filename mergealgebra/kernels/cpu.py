@@ -8,7 +8,7 @@ coefficients likewise. The few coordinates without certificate are left to the e
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -19,7 +19,7 @@ from mergealgebra.algebra.trim import Counts, Window
 from mergealgebra.kernels.blocks import KeptSums, Part, Reduced, Reduction, Updated
 from mergealgebra.kernels.equations import Equations, Host, on_numpy
 from mergealgebra.kernels.fused import table as word
-from mergealgebra.kernels.machine_code import entry
+from mergealgebra.kernels.machine_code import entry, load
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.tensors.dtypes import DTYPES
 
@@ -28,7 +28,7 @@ _DTYPES: Final = {
     for name, code in {"F64": word.F64, "F32": word.F32, "BF16": word.BF16, "F16": word.F16}.items()
 }
 _METHODS: Final = {"ties": word.TIES_MERGING, "mean": word.MEAN, "task_arithmetic": word.TASK_ARITHMETIC}
-_VOTES: Final = {np.dtype(np.int16): word.INT16, np.dtype(np.float64): word.FP64}
+_VOTES: Final = {np.dtype(np.int16): word.WHOLE, np.dtype(np.float64): word.FP64}
 
 Words = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -45,8 +45,7 @@ class NumbaKernel:
         self._equations: Equations = on_numpy()
         self._own = threading.local()
         self._progress = progress
-        for name in ("reduce_block", "count_block"):
-            self._entry(name)
+        self._load("reduce_block", "count_block")
 
     def check_worker(self) -> None:
         """As `Kernel.check_worker`, with compiled code too: NumPy and it run in one thread, under its one mode."""
@@ -58,7 +57,7 @@ class NumbaKernel:
         if not certified and reduction.method == "ties":
             return self._equations.reduce(base, parts, reduction)
         results = _Results.of(base, len(parts))
-        missed = self._call("reduce_block", base, parts, results.words(reduction))
+        missed = self._call("reduce_block", base, parts, results.words(reduction) | _votes(reduction))
         if missed < 0 or not self._repair(results.out, results.positions[:missed], base, parts, reduction):
             return None
         return Reduced(results.out, *results.counts(), missed if certified else base.size)
@@ -77,7 +76,9 @@ class NumbaKernel:
             word.WEIGHTS: _address(kept.weights),
             word.GRID: _address(kept.grid),
             word.VOTES: _VOTES[kept.signs.dtype] if kept.signs.size else word.NO_VOTES,
+            word.UNIT: _bits(1.0),
         }
+        self._load("update_block")
         missed = self._call("update_block", base, parts, results.words(reduction) | held)
         return None if missed < 0 else Updated(results.out, *results.counts(), results.positions[:missed].copy())
 
@@ -91,8 +92,8 @@ class NumbaKernel:
         }
         return bool(self._call("count_block", base, [part], asked))
 
-    def _entry(self, name: str) -> Callable[[int], int]:
-        return entry(name, lambda done: self._progress("compiling kernels, once for this machine", done, 1))
+    def _load(self, *names: str) -> None:
+        load(names, lambda done: self._progress("compiling kernels, once for this machine", done, 1))
 
     def _call(self, name: str, base: Host, parts: Sequence[Part], words: Mapping[int, int]) -> int:
         """Call compiled code with a table of the base, the parts and what is special to it."""
@@ -103,7 +104,7 @@ class NumbaKernel:
         for i, part in enumerate(parts):
             row = word.HEADER + word.ROW * i
             table[row : row + word.ROW] = _row(part)
-        return self._entry(name)(_address(table))
+        return entry(name)(_address(table))
 
     def _scratch(self) -> int:
         """The address of memory for the tiles of this thread."""
@@ -151,6 +152,14 @@ class _Results:
 
     def counts(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         return tuple(self.kept.tolist()), tuple(self.above.tolist())
+
+
+def _votes(reduction: Reduction) -> dict[int, int]:
+    """How V and W are summed: coefficients that are all the same are counted, in fp32."""
+    same = set(reduction.coefficients.values)
+    whole = len(same) == 1 and 0 not in same and len(reduction.coefficients.values) < 1 << 24
+    votes = word.NO_VOTES if reduction.method != "ties" else word.WHOLE if whole else word.FP64
+    return {word.VOTES: votes, word.UNIT: _bits(same.pop() if whole else 1.0)}
 
 
 def _row(part: Part) -> tuple[int, ...]:

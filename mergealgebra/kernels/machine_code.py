@@ -11,10 +11,13 @@ import ctypes
 import hashlib
 import os
 import secrets
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any, Final
 
@@ -24,36 +27,55 @@ Entry = Callable[[int], int]
 
 _PROTOTYPE: Final = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64)  # it gives up the interpreter lock
 _SOURCES: Final = Path(__file__).parent / "fused"
+_SECONDS: Final = 600  # that another process may take, which needs a tenth
 _loaded: Final[dict[str, tuple[Entry, Any]]] = {}  # with what must outlive the function
 _loading: Final = Lock()
 
 
-def entry(name: str, announce: Callable[[int], None]) -> Entry:
-    """A function of `fused.entries`, by the address of a table. announce: called with 0 before it compiles, 1 after."""
+def entry(name: str) -> Entry:
+    """A function of `fused.entries`, by the address of a table; `load` has loaded it."""
+    return _loaded[name][0]
+
+
+def load(names: Iterable[str], announce: Callable[[int], None]) -> None:
+    """Load entries, and compile those that were not kept. announce: called with 0 before that, and 1 after."""
     with _loading:
-        if name not in _loaded:
-            path = _folder() / f"{name}-{_key()}.machine-code"
-            code = _kept(path)
-            if code is None:
-                announce(0)
-                code = _compile(name)
-                _keep(path, code)
-                announce(1)
-            _loaded[name] = _load(code)
-        return _loaded[name][0]
+        paths = {name: _folder() / f"{name}-{_key()}.machine-code" for name in names if name not in _loaded}
+        codes = {name: _kept(path) for name, path in paths.items()}
+        missing = [name for name, code in codes.items() if code is None]
+        if missing:
+            announce(0)
+            for name, code in _compile(missing).items():
+                codes[name] = code
+                _keep(paths[name], code)
+            announce(1)
+        _loaded.update({name: _in_memory(code) for name, code in codes.items() if code is not None})
 
 
-def _compile(name: str) -> bytes:
-    """The symbol of the function, a zero byte, and the object file."""
-    from numba import cfunc, types
+def _compile(names: Sequence[str]) -> dict[str, bytes]:
+    """Each symbol, a zero byte, and the object file: by another process, or here if there can be none."""
+    with TemporaryDirectory() as folder, suppress(OSError, subprocess.SubprocessError):
+        command = [sys.executable, "-m", "mergealgebra.kernels.fused.compiler", folder, *names]
+        subprocess.run(command, env=_settings(), check=True, capture_output=True, timeout=_SECONDS)
+        return {name: (Path(folder) / name).read_bytes() for name in names}
+    from mergealgebra.kernels.fused.compiler import machine_code
 
-    from mergealgebra.kernels.fused import entries
-
-    made = cfunc(types.int64(types.uint64), nopython=True, error_model="numpy")(getattr(entries, name))
-    return bytes(made.native_name.encode() + b"\0" + made._library._get_compiled_object())
+    return {name: machine_code(name) for name in names}
 
 
-def _load(code: bytes) -> tuple[Entry, Any]:
+def _settings() -> dict[str, str]:
+    """The environment of the compiler: LLVM may fill the widest vectors that the processor has.
+
+    For processors with AVX-512 it would stop at half of that; here the whole is a fifth faster.
+    """
+    features = llvm.get_host_cpu_features()
+    if features.get("avx512f"):
+        features["prefer-256-bit"] = False
+    processor = {"NUMBA_CPU_NAME": llvm.get_host_cpu_name(), "NUMBA_CPU_FEATURES": features.flatten()}
+    return processor | os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+def _in_memory(code: bytes) -> tuple[Entry, Any]:
     symbol, _, object_file = code.partition(b"\0")
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()

@@ -27,6 +27,7 @@ from mergealgebra.kernels import cpu
 told = []
 kernel = cpu.NumbaKernel.__new__(cpu.NumbaKernel)
 kernel._own, kernel._progress = __import__("threading").local(), lambda *step: told.append(step)
+kernel._load("count_block")
 tau, counts = np.float32([1, -1, 2]), np.zeros(ALL.bins + 1, np.int64)
 assert kernel.count(tau, Part(tau, "task_vector", 1.0, 0, 3), ALL, counts)
 print(json.dumps({"told": told, "numba": "numba" in sys.modules, "ones": int(counts[0x3F80])}))
@@ -51,9 +52,9 @@ def kept(tmp_path_factory):
     return folder, use(folder)
 
 
-def test_the_first_process_compiles_and_says_so(kept):
+def test_the_first_process_has_it_compiled_and_says_so(kept):
     folder, first = kept
-    assert first["numba"] is True
+    assert first["numba"] is False
     assert first["told"] == COMPILED
     assert [path.suffix for path in folder.iterdir()] == [".machine-code"]
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from mergealgebra.kernels.fused.memory import INFINITY, MAGNITUDE, ahead, bits_of, compiled, read
+from mergealgebra.kernels.fused.memory import INFINITY, ahead, compiled, magnitude_of, read
 from mergealgebra.kernels.fused.table import F64, TILE
 from mergealgebra.kernels.fused.tau import find_tau
 
@@ -18,7 +18,7 @@ GROUP: Final = 32
 def count(size, base, held, low, shift, counts, scratch):
     """Add to the counts of a window; False when some tau is not finite. scratch: tiles, the last also in 2-D."""
     old, tau, inside, groups = scratch
-    bins, above = np.int32(counts.size - 1), 0
+    bins, above, middle = np.int32(counts.size - 1), 0, 0
     for start in range(0, size, TILE):
         n = min(TILE, size - start)
         here = (ahead(base[0], base[1], start), base[1])
@@ -26,22 +26,30 @@ def count(size, base, held, low, shift, counts, scratch):
             read(here[0], here[1], old[:n])
         if find_tau((ahead(held[0], held[1], start), held[1], held[2]), here, old[:n], tau[:n]) >= INFINITY:
             return False
-        above += _place(tau[:n], low, shift, bins, inside)
+        over, tied = _place(tau[:n], low, shift, bins, inside)
+        above, middle = above + over, middle + tied
         _add(groups, bins, counts)
     counts[bins] += above
+    counts[bins // 2] += middle
     return True
 
 
 @compiled
 def _place(tau, low, shift, bins, inside):
-    """The bin of each magnitude of a tile, negative below the window; returns how many lie above it."""
-    above = np.int32(0)
+    """The bin of each magnitude of a tile, negative below the window; returns how many lie above it, and in its middle.
+
+    The middle is where a threshold is expected. Where differences lie on a grid most of what is in a window ties with
+    it, and adding to one count again and again is slow; so these are counted here, and then passed over.
+    """
+    above, tied, middle = np.int32(0), np.int32(0), np.int32(bins // 2)
     for i in range(tau.size):
-        inside[i] = ((bits_of(tau[i]) & MAGNITUDE) - low) >> shift
-        above += np.int32(inside[i] >= bins)
+        bin_ = np.int32(np.int32(magnitude_of(tau[i]) - low) >> shift)
+        above = np.int32(above + np.int32(bin_ >= bins))
+        tied = np.int32(tied + np.int32(bin_ == middle))
+        inside[i] = np.int32(-1) if bin_ == middle else bin_
     for i in range(tau.size, TILE):
         inside[i] = -1
-    return above
+    return above, tied
 
 
 @compiled
@@ -50,7 +58,7 @@ def _add(groups, bins, counts):
     for group in range(groups.shape[0]):
         hits = np.int32(0)
         for i in range(GROUP):
-            hits += np.int32(np.uint32(groups[group, i]) < np.uint32(bins))
+            hits = np.int32(hits + np.int32(np.uint32(groups[group, i]) < np.uint32(bins)))
         if hits:
             _add_group(groups, group, bins, counts)
 

@@ -23,7 +23,6 @@ from mergealgebra.kernels.fused.table import (
     FP64,
     GRID,
     HEADER,
-    INT16,
     KEPT,
     LAMBDA,
     LOW,
@@ -41,8 +40,10 @@ from mergealgebra.kernels.fused.table import (
     SUMS,
     TILE,
     TOTAL,
+    UNIT,
     VOTES,
     WEIGHTS,
+    WHOLE,
 )
 
 
@@ -68,63 +69,67 @@ def _counts(table):
 
 
 @compiled
+def _numbers(table):
+    return double_of(table[TOTAL]), double_of(table[LAMBDA]), double_of(table[UNIT])
+
+
+@compiled
 def _tiles(table):
-    """Two tiles of fp32, one of int32, and four of fp64."""
+    """Two tiles of fp32, one of int32."""
     at = np.uint64(table[SCRATCH])
-    singles = (
+    return (
         carray(pointer(at, np.float32), TILE),
         carray(pointer(at + np.uint64(4 * TILE), np.float32), TILE),
         carray(pointer(at + np.uint64(8 * TILE), np.int32), TILE),
     )
-    doubles = (
-        carray(pointer(at + np.uint64(12 * TILE), np.float64), TILE),
-        carray(pointer(at + np.uint64(20 * TILE), np.float64), TILE),
-        carray(pointer(at + np.uint64(28 * TILE), np.float64), TILE),
-        carray(pointer(at + np.uint64(36 * TILE), np.float64), TILE),
-    )
-    return singles, doubles
 
 
 @compiled
-def _update(table, parts, kind, votes):
-    n = table[SIZE]
-    held = (
-        carray(pointer(table[SUMS], np.float64), n),
-        carray(pointer(table[MAGNITUDES], np.float64), n),
-        carray(pointer(table[SIGNS], kind), votes),
-        carray(pointer(table[WEIGHTS], kind), votes),
-        carray(pointer(table[GRID], np.uint8), n),
+def _sums(table):
+    """Tiles of S and A; of V and W in fp32, and in the same memory in fp64, of which those not wanted are empty."""
+    s, v = np.uint64(table[SCRATCH]) + np.uint64(12 * TILE), np.uint64(table[SCRATCH]) + np.uint64(28 * TILE)
+    whole, wide = TILE if table[VOTES] == WHOLE else 0, TILE if table[VOTES] == FP64 else 0
+    return (
+        _both(s, s + np.uint64(8 * TILE), np.float64, TILE),
+        _both(v, v + np.uint64(8 * TILE), np.float32, whole),
+        _both(v, v + np.uint64(8 * TILE), np.float64, wide),
     )
-    tiles, doubles = _tiles(table)
-    numbers = (double_of(table[TOTAL]), double_of(table[LAMBDA]))
-    scratch = (tiles, (doubles[0], doubles[1]))
-    return update(n, table[METHOD], _model(table), held, table[RETRACTED], parts, numbers, _counts(table), scratch)
+
+
+@compiled
+def _both(address, other, kind, size):
+    return carray(pointer(address, kind), size), carray(pointer(other, kind), size)
 
 
 def reduce_block(address):
     """`fused.reduce.reduce`."""
     table, parts = _read(address)
-    tiles, doubles = _tiles(table)
-    numbers = (double_of(table[TOTAL]), double_of(table[LAMBDA]))
-    return reduce(table[SIZE], table[METHOD], _model(table), parts, numbers, _counts(table), (tiles, doubles))
+    scratch = _tiles(table), *_sums(table)
+    return reduce(table[SIZE], table[METHOD], _model(table), parts, _numbers(table), _counts(table), scratch)
 
 
 def update_block(address):
     """`fused.reduce.update`."""
     table, parts = _read(address)
-    if table[VOTES] == INT16:
-        return _update(table, parts, np.int16, table[SIZE])
-    return _update(table, parts, np.float64, table[SIZE] if table[VOTES] == FP64 else 0)
+    n = table[SIZE]
+    held = (
+        _both(table[SUMS], table[MAGNITUDES], np.float64, n),
+        _both(table[SIGNS], table[WEIGHTS], np.int16, n if table[VOTES] == WHOLE else 0),
+        _both(table[SIGNS], table[WEIGHTS], np.float64, n if table[VOTES] == FP64 else 0),
+        carray(pointer(table[GRID], np.uint8), n),
+    )
+    scratch = _tiles(table), *_sums(table)
+    retracted = table[RETRACTED]
+    return update(n, table[METHOD], _model(table), held, retracted, parts, _numbers(table), _counts(table), scratch)
 
 
 def count_block(address):
     """`fused.count.count`: 1, or 0 when some tau is not finite."""
     table, parts = _read(address)
-    tiles, _ = _tiles(table)
     held = (np.uint64(parts[0, ADDRESS]), parts[0, DTYPE], parts[0, FINETUNED])
     counts = carray(pointer(table[COUNTS], np.int64), table[BINS] + 1)
     groups = carray(pointer(np.uint64(table[SCRATCH]) + np.uint64(8 * TILE), np.int32), (TILE // GROUP, GROUP))
     base = (np.uint64(table[BASE]), table[BASE_DTYPE])
     return np.int64(
-        count(table[SIZE], base, held, np.int32(table[LOW]), np.int32(table[SHIFT]), counts, (*tiles, groups))
+        count(table[SIZE], base, held, np.int32(table[LOW]), np.int32(table[SHIFT]), counts, (*_tiles(table), groups))
     )

@@ -10,10 +10,9 @@ from numba.extending import intrinsic
 
 from mergealgebra.kernels.fused.table import BF16, F32, F64
 
-#: How functions here are compiled: once for all processes, each IEEE operation as it stands.
-compiled: Final = njit(nogil=True, error_model="numpy", fastmath=False)
+#: How functions here are compiled: each IEEE operation as it stands. Python never calls them, so nothing is made for that.
+compiled: Final = njit(error_model="numpy", fastmath=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
-MAGNITUDE: Final = np.int32(0x7FFFFFFF)
 INFINITY: Final = np.int32(0x7F800000)
 
 
@@ -58,6 +57,12 @@ def pointer(_, address, kind):
 
 
 @compiled
+def magnitude_of(x):
+    """The bits of |x|. All counting is in int32, as Numba would widen it: twice as many fit into a register."""
+    return np.int32(bits_of(x) & np.int32(0x7FFFFFFF))
+
+
+@compiled
 def read(address, code, x):
     """The F32, BF16 or F16 numbers at an address, exactly, as fp32."""
     n = x.size
@@ -68,7 +73,7 @@ def read(address, code, x):
     elif code == BF16:
         half = carray(pointer(address, np.uint16), n)
         for i in range(n):
-            x[i] = number_of(np.int32(half[i]) << np.int32(16))
+            x[i] = number_of(np.int32(np.int32(half[i]) << np.int32(16)))
     else:
         half = carray(pointer(address, np.uint16), n)
         for i in range(n):
@@ -89,32 +94,33 @@ def element(address, code, at):
 @compiled
 def _from_fp16(half):
     """An fp16 number as fp32: its exponent is 112 less, and 255 where it is 31; subnormals are whole 2^-24."""
-    magnitude = half & np.int32(0x7FFF)
+    magnitude = np.int32(half & np.int32(0x7FFF))
     rebias = np.int32(224 << 23) if magnitude >= np.int32(0x7C00) else np.int32(112 << 23)
+    normal = np.int32((magnitude << np.int32(13)) + rebias)
     subnormal = bits_of(np.float32(magnitude) * np.float32(2.0**-24))
-    bits = (magnitude << np.int32(13)) + rebias if magnitude >= np.int32(0x0400) else subnormal
-    return number_of(bits | ((half & np.int32(0x8000)) << np.int32(16)))
+    sign = np.int32((half & np.int32(0x8000)) << np.int32(16))
+    return number_of(np.int32((normal if magnitude >= np.int32(0x0400) else subnormal) | sign))
 
 
 @compiled
 def to_bf16(x):
     """The bits of the nearest bf16 number, ties to even; x is no NaN."""
     bits = bits_of(x)
-    return (bits + np.int32(0x7FFF) + ((bits >> np.int32(16)) & np.int32(1))) >> np.int32(16)
+    odd = np.int32(np.int32(bits >> np.int32(16)) & np.int32(1))
+    return np.int32(np.int32(bits + np.int32(0x7FFF) + odd) >> np.int32(16))
 
 
 @compiled
 def to_fp16(x):
     """The bits of the nearest fp16 number, ties to even; x is no NaN."""
-    bits = bits_of(x)
-    magnitude = bits & MAGNITUDE
-    odd = (magnitude >> np.int32(13)) & np.int32(1)
-    normal = (magnitude - np.int32(112 << 23) + np.int32(0xFFF) + odd) >> np.int32(13)
+    magnitude = magnitude_of(x)
+    odd = np.int32(np.int32(magnitude >> np.int32(13)) & np.int32(1))
+    normal = np.int32(np.int32(magnitude + np.int32(0xFFF - (112 << 23)) + odd) >> np.int32(13))
     # Adding 0.5 leaves whole 2^-24 in the low bits, rounded by the addition itself.
-    subnormal = bits_of(number_of(magnitude) + np.float32(0.5)) - np.int32(0x3F000000)
+    subnormal = np.int32(bits_of(number_of(magnitude) + np.float32(0.5)) - np.int32(0x3F000000))
     half = normal if magnitude >= np.int32(113 << 23) else subnormal
     half = half if half < np.int32(0x7C00) and magnitude < INFINITY else np.int32(0x7C00)
-    return half | ((bits >> np.int32(16)) & np.int32(0x8000))
+    return np.int32(half | np.int32(np.int32(bits_of(x) >> np.int32(16)) & np.int32(0x8000)))
 
 
 @compiled

@@ -14,11 +14,11 @@ from numba import carray
 
 from mergealgebra.kernels.fused.memory import (
     INFINITY,
-    MAGNITUDE,
     ahead,
     bits_of,
     compiled,
     double_of,
+    magnitude_of,
     number_of,
     pointer,
     read,
@@ -49,34 +49,24 @@ def reduce(size, method, model, parts, numbers, counts, scratch):
     """Reduce a block. Returns how many coordinates have no certificate, -1 when a number is not finite.
 
     model: address and dtype of the base, address of the result. parts: of each a row, as `entries` has them.
-    numbers: sum of all coefficients, and lambda. counts: kept, above, positions without certificate. scratch: tiles.
+    numbers: sum of all coefficients, lambda, and the unit of V and W. counts: kept, above, positions without
+    certificate. scratch: tiles, those of V and W once in fp32 and once in fp64, of which one at least is empty.
     """
-    kept, above, uncertified = counts
-    code = model[1]
-    tiles, whole = scratch
     missed = 0
     for start in range(0, size, TILE):
         n = min(TILE, size - start)
-        base, out = (ahead(model[0], code, start), code), ahead(model[2], code, start)
-        old, tau, low = tiles[0][:n], tiles[1][:n], tiles[2][:n]
-        sums = (whole[0][:n], whole[1][:n], whole[2][:n], whole[3][:n], low)
-        if code != F64:
-            read(base[0], code, old)
+        (old, tau, low), sums_, whole, wide = scratch
+        sums = *_tile(sums_, 0, n), _tile(whole, 0, n), _tile(wide, 0, n), low[:n]
         _clear(sums)
-        for i in range(parts.shape[0]):
-            counted = _take(parts, i, start, base, old, tau, sums)
-            if counted[2] >= INFINITY:
-                return -1
-            kept[i] += counted[0]
-            above[i] += counted[1]
-        found = _without_certificate(sums, uncertified[missed:])
-        _finalize(method, sums, numbers[0], tau)
-        for i in range(missed, missed + found):
-            tau[uncertified[i]] = 0.0
-            uncertified[i] += start
-        missed += found
-        if not _apply(base, out, old, tau, numbers[1]):
+        base, out = _at(model, start)
+        if base[1] != F64:
+            read(base[0], base[1], old[:n])
+        if not _take_all(parts, 0, parts.shape[0], start, base, old[:n], tau[:n], numbers[2], sums, counts):
             return -1
+        found = _finish(start, method, numbers, sums, base, out, old[:n], tau[:n], counts[2][missed:])
+        if found < 0:
+            return -1
+        missed += found
     return missed
 
 
@@ -84,116 +74,185 @@ def reduce(size, method, model, parts, numbers, counts, scratch):
 def update(size, method, model, held, retracted, parts, numbers, counts, scratch):
     """Bring the sums of a block up to date, and reduce it. Returns as `reduce` does.
 
-    held: S, A, V, W and grids, as in `KeptSums`. retracted: so many parts, the first, are taken out before the others
+    held: S and A, V and W once as int16 and once as fp64, grids, as in `KeptSums`. retracted: so many parts, the first, are taken out before the others
     are put in; so what certifies the final sums certifies all on the way.
     """
-    kept, above, uncertified = counts
-    code = model[1]
-    tiles, votes = scratch
     missed = 0
     for start in range(0, size, TILE):
         n = min(TILE, size - start)
-        base, out = (ahead(model[0], code, start), code), ahead(model[2], code, start)
-        old, tau, low = tiles[0][:n], tiles[1][:n], tiles[2][:n]
-        stop, voters = start + n, min(start + n, held[2].size)
-        sums = (held[0][start:stop], held[1][start:stop], votes[0][:n], votes[1][:n], low)
-        narrow = (held[2][start:voters], held[3][start:voters], held[4][start:stop])
-        if code != F64:
-            read(base[0], code, old)
+        held_sums, held_whole, held_wide, grid = held
+        (old, tau, low), _, whole, wide = scratch
+        sums = *_tile(held_sums, start, n), _tile(whole, 0, n), _tile(wide, 0, n), low[:n]
+        narrow = _tile(held_whole, start, n), _tile(held_wide, start, n), grid[start : start + n]
         _load(narrow, sums)
+        base, out = _at(model, start)
+        if base[1] != F64:
+            read(base[0], base[1], old[:n])
         if retracted:
             _negate(sums)  # s - v = -(-s + v), exactly
-        for i in range(parts.shape[0]):
-            counted = _take(parts, i, start, base, old, tau, sums)
-            if counted[2] >= INFINITY:
+            if not _take_all(parts, 0, retracted, start, base, old[:n], tau[:n], numbers[2], sums, counts):
                 return -1
-            kept[i] += counted[0]
-            above[i] += counted[1]
-            if i + 1 == retracted:
-                _negate(sums)
-        _store(narrow, sums)
-        found = _without_certificate(sums, uncertified[missed:])
-        _finalize(method, sums, numbers[0], tau)
-        for i in range(missed, missed + found):
-            tau[uncertified[i]] = 0.0
-            uncertified[i] += start
-        missed += found
-        if not _apply(base, out, old, tau, numbers[1]):
+            _negate(sums)
+        if not _take_all(parts, retracted, parts.shape[0], start, base, old[:n], tau[:n], numbers[2], sums, counts):
             return -1
+        _store(narrow, sums)
+        found = _finish(start, method, numbers, sums, base, out, old[:n], tau[:n], counts[2][missed:])
+        if found < 0:
+            return -1
+        missed += found
     return missed
 
 
 @compiled
+def _at(model, start):
+    """The base from an element on, with its dtype, and where the result of that element goes."""
+    address, code, out = model
+    return (ahead(address, code, start), code), ahead(out, code, start)
+
+
+@compiled
+def _take_all(parts, first, last, start, base, old, tau, unit, sums, counts):
+    """Add parts of a tile to the sums, and to the counts of what is kept; False when a number is not finite."""
+    for i in range(first, last):
+        kept, above, largest = _take(parts[i], start, base, old, tau, unit, sums)
+        if largest >= INFINITY:
+            return False
+        counts[0][i] += kept
+        counts[1][i] += above
+    return True
+
+
+@compiled
+def _finish(start, method, numbers, sums, base, out, old, tau_m, uncertified):
+    """The result of a tile from its sums; returns as `reduce` does. Coordinates without certificate stay as they are."""
+    found = _without_certificate(sums, uncertified)
+    _finalize(method, sums, numbers, tau_m)
+    for i in range(found):
+        tau_m[uncertified[i]] = 0.0
+        uncertified[i] += start
+    return found if _apply(base, out, old, tau_m, numbers[1]) else -1
+
+
+@compiled
+def _tile(pair, start, n):
+    """A tile of both arrays; of empty ones an empty one."""
+    x, y = pair
+    return x[start : start + n], y[start : start + n]
+
+
+@compiled
 def _clear(sums):
-    s, a, v, w, low = sums
-    for i in range(s.size):
-        s[i] = a[i] = v[i] = w[i] = 0.0
-        low[i] = _NONE
+    s, a, whole, wide, low = sums
+    low[:] = _NONE
+    for x in (s, a, *wide):
+        x[:] = 0.0
+    for x in whole:
+        x[:] = 0.0
 
 
 @compiled
 def _load(narrow, sums):
-    """Widen what is kept narrow of a tile: V and W, if it has votes, and grids. S and A are used where they lie."""
-    signs, weights, grid = narrow
-    _, _, v, w, low = sums
+    """Widen what is kept narrow of a tile: V and W, and grids. S and A are used where they lie."""
+    kept_whole, kept_wide, grid = narrow
+    _, _, whole, wide, low = sums
     for i in range(grid.size):
         low[i] = np.int32(grid[i]) << np.int32(23)
-    for i in range(signs.size):
-        v[i], w[i] = np.float64(signs[i]), np.float64(weights[i])
+    _copy(kept_whole, whole)
+    _copy(kept_wide, wide)
 
 
 @compiled
 def _store(narrow, sums):
-    signs, weights, grid = narrow
-    _, _, v, w, low = sums
+    kept_whole, kept_wide, grid = narrow
+    _, _, whole, wide, low = sums
     for i in range(grid.size):
         grid[i] = max(low[i] >> np.int32(23), np.int32(1))
-    for i in range(signs.size):
-        signs[i], weights[i] = v[i], w[i]
+    _copy(whole, kept_whole)
+    _copy(wide, kept_wide)
+
+
+@compiled
+def _copy(pair, into):
+    for i in range(pair[0].size):
+        into[0][i], into[1][i] = pair[0][i], pair[1][i]
 
 
 @compiled
 def _negate(sums):
-    s, a, v, w, _ = sums
-    for i in range(s.size):  # 0 - x has no negative zeros
-        s[i], a[i], v[i], w[i] = 0.0 - s[i], 0.0 - a[i], 0.0 - v[i], 0.0 - w[i]
+    s, a, whole, wide, _ = sums
+    _negate_both((s, a))
+    _negate_both(whole)
+    _negate_both(wide)
 
 
 @compiled
-def _take(parts, i, start, base, old, tau, sums):
-    """Add one part of a tile to the sums. Returns as `_accumulate`, but of the largest |tau| and |v|."""
-    code, coefficient = parts[i, DTYPE], number_of(np.int32(parts[i, COEFFICIENT]))
-    largest = find_tau((ahead(parts[i, ADDRESS], code, start), code, parts[i, FINETUNED]), base, old, tau)
-    cut = min(max(parts[i, TIES] - start, 0), TILE)
-    kept, above, scaled = _accumulate(tau, parts[i, THRESHOLD], cut, coefficient, sums)
+def _negate_both(pair):
+    x, y = pair
+    for i in range(x.size):  # 0 - x has no negative zeros
+        x[i], y[i] = 0 - x[i], 0 - y[i]
+
+
+@compiled
+def _take(part, start, base, old, tau, unit, sums):
+    """Add one part of a tile to the sums. Returns as `_trim`, but of the largest |tau| and |v|.
+
+    Each loop is over one width of numbers, so that it fills the registers.
+    """
+    s, a, whole, wide, low = sums
+    code, coefficient = part[DTYPE], number_of(np.int32(part[COEFFICIENT]))
+    largest = find_tau((ahead(part[ADDRESS], code, start), code, part[FINETUNED]), base, old, tau)
+    ties = np.int32(min(max(part[TIES] - start, 0), TILE))
+    kept, above, scaled = _trim(tau, np.int32(part[THRESHOLD]), ties, coefficient)
+    _add(tau, s, a)
+    _add_votes(tau, coefficient / unit, whole)
+    _add_votes(tau, coefficient / unit, wide)
+    _refine(tau, low)
     return kept, above, max(largest, scaled)
 
 
 @compiled
-def _accumulate(tau, threshold, ties, coefficient, sums):
-    """Trim, scale and add the task vector of a tile [TI-4 to TI-6].
+def _trim(tau, threshold, ties, coefficient):
+    """v, the task vector of a tile trimmed and scaled, in its place [TI-4 to TI-6].
 
     Returns how many are kept, how many lie above the threshold, and the bits of the largest |v|.
     """
-    s, a, v, w, low = sums
     kept, above, largest = np.int32(0), np.int32(0), np.int32(0)
-    threshold, ties, wide = np.int32(threshold), np.int32(ties), np.float64(coefficient)
     for i in range(tau.size):
-        magnitude = bits_of(tau[i]) & MAGNITUDE
-        keep = magnitude >= threshold + np.int32(np.int32(i) >= ties)
-        kept += np.int32(keep)
-        above += np.int32(magnitude > threshold)
-        x = tau[i] * coefficient if keep else np.float32(0.0)
-        bits = bits_of(x) & MAGNITUDE
-        largest = max(largest, bits)
-        low[i] = min(low[i], bits if bits > 0 else _NONE)
-        y = np.float64(x)
-        vote = math.copysign(wide, y) if x != 0 else 0.0
-        s[i] += y
-        a[i] += abs(y)
+        magnitude = magnitude_of(tau[i])
+        over = magnitude > threshold
+        keep = over | ((magnitude == threshold) & (np.int32(i) < ties))
+        kept = np.int32(kept + np.int32(keep))
+        above = np.int32(above + np.int32(over))
+        tau[i] = tau[i] * coefficient if keep else np.float32(0.0)
+        largest = max(largest, magnitude_of(tau[i]))
+    return kept, above, largest
+
+
+@compiled
+def _add(x, s, a):
+    for i in range(x.size):
+        wide = np.float64(x[i])
+        s[i] += wide
+        a[i] += abs(wide)
+
+
+@compiled
+def _add_votes(x, coefficient, votes):
+    """Add a coefficient, in the unit of V and W, with the signs of x; nothing where those are empty."""
+    v, w = votes
+    one = v.dtype.type(coefficient)
+    for i in range(v.size):
+        vote = math.copysign(one, v.dtype.type(x[i])) if x[i] != 0 else v.dtype.type(0)
         v[i] += vote
         w[i] += abs(vote)
-    return kept, above, largest
+
+
+@compiled
+def _refine(x, low):
+    """The bits of the least |x| so far."""
+    for i in range(x.size):
+        bits = magnitude_of(x[i])
+        low[i] = min(low[i], bits if bits != 0 else _NONE)
 
 
 @compiled
@@ -220,14 +279,13 @@ def _limit(bits):
 
 
 @compiled
-def _finalize(method, sums, total, tau_m):
+def _finalize(method, sums, numbers, tau_m):
     """The merged task vector of a tile whose sums are exact [TI-7, TI-8, ME-1, TA-1]."""
-    s, a, v, w, _ = sums
+    s, a, whole, wide, _ = sums
+    total, _, unit = numbers
     if method == TIES_MERGING:
-        for i in range(s.size):
-            agreeing = (s[i] + a[i] if s[i] > 0 else s[i] - a[i]) * 0.5
-            weight = (w[i] + v[i] if s[i] > 0 else w[i] - v[i]) * 0.5
-            tau_m[i] = np.float32(agreeing / weight if s[i] != 0 else 0.0)
+        _disjoint_mean(s, a, whole, unit, tau_m)
+        _disjoint_mean(s, a, wide, unit, tau_m)
     elif method == MEAN:
         for i in range(s.size):
             tau_m[i] = np.float32(s[i] / total)
@@ -237,11 +295,21 @@ def _finalize(method, sums, total, tau_m):
 
 
 @compiled
+def _disjoint_mean(s, a, votes, unit, tau_m):
+    """S+ / W+ or S- / W-, as the sign of S says; nothing where V and W are empty."""
+    v, w = votes
+    for i in range(v.size):
+        agreeing = (s[i] + a[i] if s[i] > 0 else s[i] - a[i]) * 0.5
+        weight = np.float64(w[i] + v[i] if s[i] > 0 else w[i] - v[i]) * (0.5 * unit)
+        tau_m[i] = np.float32(agreeing / weight if s[i] != 0 else 0.0)
+
+
+@compiled
 def _apply(base, out, old, tau_m, lambda32):
     """base + lambda * tau_m, rounded, where that moves it [MG-2, MG-3, MG-4]. False when a number is not finite."""
     largest = np.int32(0)
     for i in range(tau_m.size):
-        largest = max(largest, bits_of(tau_m[i]) & MAGNITUDE)
+        largest = max(largest, magnitude_of(tau_m[i]))
     if largest >= INFINITY:
         return False
     if base[1] == F64:
@@ -255,7 +323,7 @@ def _apply(base, out, old, tau_m, lambda32):
         x = np.float32(np.float64(old[i]) + np.float64(tau_m[i]) * lambda32)
         half = to_bf16(x) if base[1] == BF16 else to_fp16(x)
         moved = tau_m[i] != 0 and lambda32 != 0
-        finite = (half & np.int32(0x7FFF)) < infinity and (bits_of(x) & MAGNITUDE) < INFINITY
+        finite = (np.int32(half & np.int32(0x7FFF)) < infinity) & (magnitude_of(x) < INFINITY)
         largest = max(largest, np.int32(moved and not finite))
         merged[i] = np.uint16(half) if moved else bits[i]
     return largest == 0
@@ -267,10 +335,10 @@ def _apply_to_fp32(base, out, tau_m, lambda32):
     largest = np.int32(0)
     for i in range(tau_m.size):
         old = number_of(bits[i])
-        x = bits_of(np.float32(np.float64(old) + np.float64(tau_m[i]) * lambda32))
+        x = np.float32(np.float64(old) + np.float64(tau_m[i]) * lambda32)
         moved = tau_m[i] != 0 and lambda32 != 0
-        largest = max(largest, x & MAGNITUDE if moved else np.int32(0))
-        merged[i] = x if moved else bits[i]
+        largest = max(largest, magnitude_of(x) if moved else np.int32(0))
+        merged[i] = bits_of(x) if moved else bits[i]
     return largest < INFINITY
 
 

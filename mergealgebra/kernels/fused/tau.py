@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import carray
 
-from mergealgebra.kernels.fused.memory import INFINITY, MAGNITUDE, bits_of, compiled, element, pointer, read
+from mergealgebra.kernels.fused.memory import INFINITY, bits_of, compiled, element, magnitude_of, pointer, read
 from mergealgebra.kernels.fused.table import F64
 
 
@@ -23,12 +23,12 @@ def find_tau(held, base, old, tau):
     largest = np.int32(0)
     if not finetuned:
         for i in range(tau.size):
-            largest = max(largest, bits_of(tau[i]) & MAGNITUDE)
+            largest = max(largest, magnitude_of(tau[i]))
         return largest
     for i in range(tau.size):
         difference = tau[i] - old[i]
         tau[i] = difference
-        largest = max(largest, bits_of(difference) & MAGNITUDE)
+        largest = max(largest, magnitude_of(difference))
     return largest if largest < INFINITY else _tau_of_unchanged(held, base, old, tau)
 
 
@@ -40,7 +40,7 @@ def _tau_of_unchanged(held, base, old, tau):
     for i in range(tau.size):
         same = held[1] == base[1] and bits_of(tau[i]) == bits_of(old[i])
         tau[i] = np.float32(0.0) if same or tau[i] == old[i] else tau[i] - old[i]
-        largest = max(largest, bits_of(tau[i]) & MAGNITUDE)
+        largest = max(largest, magnitude_of(tau[i]))
     return largest
 
 
@@ -56,7 +56,7 @@ def _tau_of_fp64(held, base, tau):
             same = code == base[1] and _long(address, i) == _long(base[0], i)
             new = 0.0 if same or new == old else new - old
         tau[i] = np.float32(new)
-        largest = max(largest, bits_of(tau[i]) & MAGNITUDE)
+        largest = max(largest, magnitude_of(tau[i]))
     return largest
 
 

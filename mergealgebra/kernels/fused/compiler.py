@@ -1,0 +1,24 @@
+"""Compiling entries: `python -m mergealgebra.kernels.fused.compiler FOLDER ENTRY...` leaves a file for each.
+
+A process of its own has the settings of Numba to itself, and returns the memory that it takes.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from numba import cfunc, types
+
+from mergealgebra.kernels.fused import entries
+
+
+def machine_code(name: str) -> bytes:
+    """The symbol of an entry, a zero byte, and its object file."""
+    made = cfunc(types.int64(types.uint64), nopython=True, error_model="numpy")(getattr(entries, name))
+    return bytes(made.native_name.encode() + b"\0" + made._library._get_compiled_object())
+
+
+if __name__ == "__main__":
+    for name in sys.argv[2:]:
+        (Path(sys.argv[1]) / name).write_bytes(machine_code(name))
