@@ -7,6 +7,7 @@ inside the one bin that holds it. Counts do not depend on the order of blocks; n
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
@@ -52,9 +53,29 @@ class Window:
 ALL: Final = Window(0, 16, 1 << 15)
 
 
-def around(bits: int) -> Window:
-    """The 2^17 single magnitudes around one: within a binade, 1.6% of its value."""
-    return Window(max(0, bits - (1 << 16)), 0, 1 << 17)
+def around(bits: int, half: int = 1 << 16) -> Window:
+    """The single magnitudes within `half` of one, which is in the middle; 2^16 are at most 0.8% of its value."""
+    return Window(max(0, bits - half), 0, 2 * half)
+
+
+def guess(sample: Array, share: Fraction) -> Window:
+    """Where the threshold lies that keeps a share of a vector, by a sample of its magnitudes [TI-3].
+
+    sample: (n,) magnitude bits, n > 0, on the host. The window reaches as far as four deviations of the sample's rank
+    do, which is far where the values lie on a grid; then few of its bins are in use.
+    """
+    n, p = sample.shape[0], float(share)
+    spread = math.ceil(4 * math.sqrt(n * p * (1 - p)))
+    middle = n - min(n, max(1, round(n * p)))
+    low, high = max(0, middle - spread), min(n - 1, middle + spread)
+    ordered = np.partition(sample, (low, middle, high))
+    bits = int(ordered[middle])
+    half = max(_LEAST_HALF, bits - int(ordered[low]), int(ordered[high]) - bits + 1)
+    return around(bits, min(half, _MOST_HALF))
+
+
+_LEAST_HALF: Final = 1 << 16
+_MOST_HALF: Final = 1 << 19
 
 
 def kept_count(density: Fraction, elements: int) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import accumulate
 from typing import Final
 
@@ -32,8 +33,6 @@ from mergealgebra.recipe import Trim
 _LARGE: Final = 1 << 22
 _PIECES: Final = 256
 _PIECE: Final = 1 << 10
-#: Bytes of the counts of one window.
-_WINDOW_BYTES: Final = 1 << 20
 
 
 def find_thresholds(
@@ -76,10 +75,21 @@ class _Search:
         small = [group for group in wanted if group.size < _LARGE]
         large = [group for group in wanted if group.size >= _LARGE]
         found = dict(zip(small, self._workers.map(self._find_alone, small), strict=True))
-        at_once = max(1, self._plan.memory // 2 // (_WINDOW_BYTES * self._plan.threads))
-        for i in range(0, len(large), at_once):
-            found.update(self._find_together(large[i : i + at_once]))
+        for windows in self._rounds(large):
+            found.update(self._find_together(windows))
         return found
+
+    def _rounds(self, wanted: Sequence[Group]) -> Iterator[dict[Group, Window]]:
+        """The windows of large groups, as many at once as half of the memory holds counts for, at least one."""
+        most = self._plan.memory // 2 // self._plan.threads
+        now: dict[Group, Window] = {}
+        for group, window in zip(wanted, self._workers.map(self._guess, wanted), strict=True):
+            if now and sum(map(_nbytes, (*now.values(), window))) > most:
+                yield now
+                now = {}
+            now[group] = window
+        if now:
+            yield now
 
     def _find_alone(self, desk: Desk, group: Group) -> Found:
         after: Window | _Tied | Found = rule.ALL
@@ -90,8 +100,7 @@ class _Search:
             after = self._settle(group, window, counts)
         return after if isinstance(after, Found) else self._cut(desk, group, after, self._blocks(group.names))
 
-    def _find_together(self, wanted: Sequence[Group]) -> dict[Group, Found]:
-        windows = dict(zip(wanted, self._workers.map(self._guess, wanted), strict=True))
+    def _find_together(self, windows: Mapping[Group, Window]) -> dict[Group, Found]:
         found: dict[Group, Found] = {}
         while windows:
             counts = self._count_together(windows)
@@ -156,7 +165,7 @@ class _Search:
     # Guessing
 
     def _guess(self, desk: Desk, group: Group) -> Window:
-        """The window around the threshold of a sample, taken evenly from the whole group."""
+        """Where the threshold lies, by a sample that is taken evenly from the whole group."""
         ends = list(accumulate(self._plan.base.records[name].size for name in group.names))
         sampled = []
         for i in range(_PIECES):
@@ -165,9 +174,7 @@ class _Search:
             start = at - (ends[tensor - 1] if tensor else 0)
             stop = min(start + _PIECE, self._plan.base.records[group.names[tensor]].size)
             sampled.append(rule.magnitude_bits(self._tau(desk, group, Block(group.names[tensor], start, stop))))
-        magnitudes = np.concatenate(sampled)
-        rank = min(magnitudes.size, max(1, round(magnitudes.size * group.m / group.size)))
-        return rule.around(int(np.partition(magnitudes, magnitudes.size - rank)[magnitudes.size - rank]))
+        return rule.guess(np.concatenate(sampled), Fraction(group.m, group.size))
 
     def _tau(self, desk: Desk, group: Group, block: Block) -> Array:
         part = self._part(desk, group.place, block)
@@ -233,6 +240,10 @@ class _SharedCounts:
     def total(self) -> dict[Group, Counts]:
         """The counts of all threads together."""
         return {group: np.sum([counts[group] for counts in self._all], axis=0) for group in self._windows}
+
+
+def _nbytes(window: Window) -> int:
+    return 8 * (window.bins + 1)
 
 
 def _no_counts(window: Window) -> Counts:

@@ -91,8 +91,8 @@ def test_of_several_contributions_are_found_in_the_same_passes(monkeypatch, thre
     given_[1]["b"] = rng.choice(np.float32([1, -1, 0]), 700)  # most are ties
     recipe = ma.Ties(density="0.3", boundary=boundary)
     alone = [trimmed_by_sorting(vector, recipe) for vector in given_]
-    for limit in (1 << 20, 1 << 30):
-        monkeypatch.setattr(thresholds, "_WINDOW_BYTES", limit)
+    for nbytes in (1 << 30, 8):
+        monkeypatch.setattr(thresholds, "_nbytes", lambda _, nbytes=nbytes: nbytes)
         source = Arrays({name: np.zeros(size, np.float32) for name, size in sizes.items()})
         _, tally = merged(plan_of(given_, recipe, source, threads=threads, block=100))
         for i, trimmed in enumerate(alone):

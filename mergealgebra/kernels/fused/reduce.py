@@ -55,8 +55,8 @@ def reduce(size, method, model, parts, numbers, counts, scratch):
     missed = 0
     for start in range(0, size, TILE):
         n = min(TILE, size - start)
-        (old, tau, low), sums_, whole, wide = scratch
-        sums = *_tile(sums_, 0, n), _tile(whole, 0, n), _tile(wide, 0, n), low[:n]
+        (old, tau, low), doubles, whole, wide = scratch
+        sums = *_tile(doubles, 0, n), _tile(whole, 0, n), _tile(wide, 0, n), low[:n]
         _clear(sums)
         base, out = _at(model, start)
         if base[1] != F64:
@@ -74,8 +74,8 @@ def reduce(size, method, model, parts, numbers, counts, scratch):
 def update(size, method, model, held, retracted, parts, numbers, counts, scratch):
     """Bring the sums of a block up to date, and reduce it. Returns as `reduce` does.
 
-    held: S and A, V and W once as int16 and once as fp64, grids, as in `KeptSums`. retracted: so many parts, the first, are taken out before the others
-    are put in; so what certifies the final sums certifies all on the way.
+    held: S and A, V and W once as int16 and once as fp64, grids, as in `KeptSums`. retracted: so many parts, the first,
+    are taken out before the others are put in; so what certifies the final sums certifies all on the way.
     """
     missed = 0
     for start in range(0, size, TILE):
@@ -124,7 +124,7 @@ def _take_all(parts, first, last, start, base, old, tau, unit, sums, counts):
 
 @compiled
 def _finish(start, method, numbers, sums, base, out, old, tau_m, uncertified):
-    """The result of a tile from its sums; returns as `reduce` does. Coordinates without certificate stay as they are."""
+    """The result of a tile from its sums, the base's where those have no certificate. Returns as `reduce` does."""
     found = _without_certificate(sums, uncertified)
     _finalize(method, sums, numbers, tau_m)
     for i in range(found):
