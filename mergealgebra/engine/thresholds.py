@@ -8,6 +8,7 @@ What is found can be kept, since the pass that merges proves every threshold by 
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -83,7 +84,7 @@ class _Search:
         """The windows of large groups, as many at once as half of the memory holds counts for, at least one."""
         most = self._plan.memory // 2 // self._plan.threads
         now: dict[Group, Window] = {}
-        for group, window in zip(wanted, self._workers.map(self._guess, wanted), strict=True):
+        for group, window in zip(wanted, self._guesses(wanted), strict=True):
             if now and sum(map(_nbytes, (*now.values(), window))) > most:
                 yield now
                 now = {}
@@ -104,7 +105,7 @@ class _Search:
         found: dict[Group, Found] = {}
         while windows:
             counts = self._count_together(windows)
-            settled = {group: self._settle(group, window, counts[group]) for group, window in windows.items()}
+            settled = {group: self._settle(group, window, counts.of(group)) for group, window in windows.items()}
             windows = {group: after for group, after in settled.items() if isinstance(after, Window)}
             found |= {group: after for group, after in settled.items() if isinstance(after, Found)}
             tied = {group: after for group, after in settled.items() if isinstance(after, _Tied)}
@@ -127,7 +128,7 @@ class _Search:
 
     # Counting
 
-    def _count_together(self, windows: Mapping[Group, Window]) -> dict[Group, Counts]:
+    def _count_together(self, windows: Mapping[Group, Window]) -> _SharedCounts:
         """The counts of several windows, in one pass; integers add up to the same in any order."""
         counts = _SharedCounts(windows)
         by_name: dict[str, dict[Group, Window]] = {}
@@ -144,7 +145,7 @@ class _Search:
         total = sum(span.size for span in spans)
         for done in accumulate(self._workers.map(count, spans)):
             self._progress("thresholds", done, total)
-        return counts.total()
+        return counts
 
     def _count(
         self, desk: Desk, block: Block, base: Array, windows: Mapping[Group, Window], counts: Mapping[Group, Counts]
@@ -164,21 +165,31 @@ class _Search:
 
     # Guessing
 
-    def _guess(self, desk: Desk, group: Group) -> Window:
-        """Where the threshold lies, by a sample that is taken evenly from the whole group."""
-        ends = list(accumulate(self._plan.base.records[name].size for name in group.names))
-        sampled = []
-        for i in range(_PIECES):
-            at = i * group.size // _PIECES
-            tensor = int(np.searchsorted(ends, at, side="right"))
-            start = at - (ends[tensor - 1] if tensor else 0)
-            stop = min(start + _PIECE, self._plan.base.records[group.names[tensor]].size)
-            sampled.append(rule.magnitude_bits(self._tau(desk, group, Block(group.names[tensor], start, stop))))
-        return rule.guess(np.concatenate(sampled), Fraction(group.m, group.size))
+    def _guesses(self, wanted: Sequence[Group]) -> Iterator[Window]:
+        """Where the threshold of each group lies, by a sample that is taken evenly from all of it."""
+        sets = {group.names: group.size for group in wanted}
+        old = self._workers.map(lambda desk, names: self._sample(desk, BASE, names, sets[names]), sets)
+        bases = dict(zip(sets, old, strict=True))
 
-    def _tau(self, desk: Desk, group: Group, block: Block) -> Array:
-        part = self._part(desk, group.place, block)
-        return tau(part.values, desk.read(BASE, block), part.form)
+        def guess(desk: Desk, group: Group) -> Window:
+            sample = self._sample(desk, group.place, group.names, group.size)
+            finetuned = self._plan.contributions[group.place].form == "finetuned"
+            change = sample - bases[group.names] if finetuned else sample
+            return rule.guess(rule.magnitude_bits(change), Fraction(group.m, group.size))
+
+        return self._workers.map(guess, wanted)
+
+    def _sample(self, desk: Desk, place: int, names: Sequence[str], size: int) -> Array:
+        """Elements of an input's tensors as fp32, in equal pieces at equal distances. size: of all tensors together."""
+        ends = list(accumulate(self._plan.base.records[name].size for name in names))
+        pieces = []
+        for i in range(_PIECES):
+            at = i * size // _PIECES
+            tensor = bisect_right(ends, at)
+            start = at - (ends[tensor - 1] if tensor else 0)
+            stop = min(start + _PIECE, self._plan.base.records[names[tensor]].size)
+            pieces.append(desk.glance(place, Block(names[tensor], start, stop)).astype(np.float32))
+        return np.concatenate(pieces)
 
     # Cutting ties
 
@@ -186,7 +197,9 @@ class _Search:
         """Where ties are cut: after the rank-th in these blocks [TI-5]. Raises Faulty when they are not there."""
         left = tied.rank
         for block in blocks:
-            equal = np.flatnonzero(rule.magnitude_bits(self._tau(desk, group, block)) == tied.bits)
+            part = self._part(desk, group.place, block)
+            magnitudes = rule.magnitude_bits(tau(part.values, desk.read(BASE, block), part.form))
+            equal = np.flatnonzero(magnitudes == tied.bits)
             if equal.size >= left:
                 return Found(tied.bits, (block.name, block.start + int(equal[left - 1]) + 1))
             left -= equal.size
@@ -237,9 +250,9 @@ class _SharedCounts:
         counts: dict[Group, Counts] = self._own.counts
         return counts
 
-    def total(self) -> dict[Group, Counts]:
-        """The counts of all threads together."""
-        return {group: np.sum([counts[group] for counts in self._all], axis=0) for group in self._windows}
+    def of(self, group: Group) -> Counts:
+        """The counts of one group by all threads together, which leaves them behind."""
+        return sum((counts.pop(group) for counts in self._all), _no_counts(self._windows[group]))
 
 
 def _nbytes(window: Window) -> int:
