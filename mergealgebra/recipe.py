@@ -37,7 +37,7 @@ _ORDER: Final = ("method", "density", "lambda", "scope", "boundary")
 class Recipe(BaseModel):
     """What all recipes share. Equal recipes have equal ids. Raises RecipeError or DecimalError."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True, defer_build=True)
     method: ClassVar[str]
 
     lambda_: str = Field(default="1", alias="lambda")

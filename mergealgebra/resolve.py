@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from mergealgebra.algebra import decimals
 from mergealgebra.contribution import (
@@ -27,7 +28,6 @@ from mergealgebra.crdt.orset import ORSet
 from mergealgebra.encoding import model_root
 from mergealgebra.engine.backends import backend
 from mergealgebra.engine.faults import Faulty, named
-from mergealgebra.engine.keeping import Keeper, Kept
 from mergealgebra.engine.output import refuse_occupied, write_model
 from mergealgebra.engine.plan import Contribution, make_plan
 from mergealgebra.engine.reading import BASE
@@ -39,6 +39,9 @@ from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.text import place
+
+if TYPE_CHECKING:
+    from mergealgebra.engine.keeping import Keeper, Kept
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,11 @@ class Merge:
             hashed=True,
         )
         manifests = [input_.manifest for input_ in inputs if input_.manifest is not None]
-        self._keeper = Keeper(how.aggregate, base, self._plan, manifests, blobs) if how.aggregate else None
+        self._keeper: Keeper | None = None
+        if how.aggregate:
+            from mergealgebra.engine.keeping import Keeper  # most merges keep nothing, and start without it
+
+            self._keeper = Keeper(how.aggregate, base, self._plan, manifests, blobs)
 
     def write(self, out: Path) -> MergeResult:
         """Merge into a new folder.

@@ -19,8 +19,8 @@ from mergealgebra.tensors.task_vector import check_shapes
 
 #: Elements in a span, what a worker does at a time: in every dtype a whole number of leaves [EN-6].
 SPAN: Final = LEAF_BYTES
-#: Bytes of all inputs in a block: few enough to stay in the cache from reading to reducing, many for each call.
-CACHE_BYTES: Final = 1 << 23
+#: Bytes of all inputs in a block: few enough to stay in the last cache from reading to reducing, many for each call.
+CACHE_BYTES: Final = 1 << 25
 LEAST_BLOCK: Final = 1 << 12
 #: Memory beyond the imports that a merge may take, if nobody says otherwise.
 MEMORY: Final = 256 << 20

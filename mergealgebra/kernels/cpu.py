@@ -97,20 +97,19 @@ class NumbaKernel:
 
     def _call(self, name: str, base: Host, parts: Sequence[Part], words: Mapping[int, int]) -> int:
         """Call compiled code with a table of the base, the parts and what is special to it."""
-        table = np.zeros(word.HEADER + word.ROW * len(parts), np.int64)
-        table[: word.PARTS + 1] = base.size, _address(base), _DTYPES[base.dtype], self._scratch(), len(parts)
+        header = [0] * word.HEADER
+        header[: word.PARTS + 1] = base.size, _address(base), _DTYPES[base.dtype], self._scratch(), len(parts)
         for at, number in words.items():
-            table[at] = number
-        for i, part in enumerate(parts):
-            row = word.HEADER + word.ROW * i
-            table[row : row + word.ROW] = _row(part)
+            header[at] = number
+        table = np.array(header + [number for part in parts for number in _row(part)], np.int64)
         return entry(name)(_address(table))
 
     def _scratch(self) -> int:
         """The address of memory for the tiles of this thread."""
         if not hasattr(self._own, "scratch"):
-            self._own.scratch = np.empty(word.SCRATCH_BYTES, np.uint8)
-        return _address(self._own.scratch)
+            self._own.memory = np.empty(word.SCRATCH_BYTES, np.uint8)
+            self._own.scratch = _address(self._own.memory)
+        return int(self._own.scratch)
 
     def _repair(
         self, out: Host, at: np.ndarray[Any, Any], base: Host, parts: Sequence[Part], reduction: Reduction
