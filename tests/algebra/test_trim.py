@@ -81,6 +81,31 @@ def test_counting_keeps_what_sorting_keeps(array, boundary, tau, numerator, cut,
 
 
 @pytest.mark.clause("TI-3")
+@given(
+    values=st.lists(finite_fp32(), min_size=1, max_size=40),
+    share=st.fractions(0, 1).filter(lambda share: share > 0),
+)
+def test_a_guess_has_the_sample_s_own_threshold_in_its_middle(values, share):
+    bits = trim.magnitude_bits(np.array(values, np.float32))
+    window = trim.guess(bits, share)
+    rank = max(1, round(len(values) * float(share)))
+    expected = sorted(bits.tolist(), reverse=True)[min(rank, len(values)) - 1]
+    middle = window.low + window.bins // 2
+    assert window.shift == 0
+    assert 1 << 17 <= window.bins <= 1 << 20
+    assert middle == max(expected, window.bins // 2)
+    assert window.low <= expected < window.low + window.bins
+
+
+def test_a_guess_reaches_to_the_next_values_of_a_grid_where_the_sample_is_unsure():
+    """A thousand of 65,536 lie at 1.03125: four deviations from the share that takes them all, and then one in ten."""
+    bits = trim.magnitude_bits(np.repeat(np.float32([1, 1.03125, 1.0625]), [50_000, 1_000, 14_536]))
+    for share, reaches in ((Fraction(15_536, 1 << 16), True), (Fraction(1, 10), False)):
+        window = trim.guess(bits, share)
+        assert (window.low <= 0x3F800000) == reaches
+
+
+@pytest.mark.clause("TI-3")
 def test_the_number_kept_is_exact_where_floats_are_not():
     assert int(0.29 * 100) == 28
     assert trim.kept_count(Fraction("0.29"), 100) == 29

@@ -57,12 +57,13 @@ class Arrays:
 def plan_of(
     vectors: Sequence[Arrays | Mapping[str, np.ndarray]], recipe: Recipe, base: Arrays | None = None, **how
 ) -> Plan:
-    """The merge of task vectors into a base of zeros, on NumPy if nothing else is said. Each has a root of its own."""
+    """The merge of task vectors into a base of zeros, on NumPy, if nothing else is said. Each has a root of its own."""
     sources = [vector if isinstance(vector, Arrays) else Arrays(vector) for vector in vectors]
     shapes = {name: record.shape for source in sources for name, record in source.records.items()}
     base = base or Arrays({name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
+    form = how.pop("form", "task_vector")
     contributions = [
-        Contribution(f"vector {i}", "task_vector", 1.0, source, frozenset(source.records), f"{i:064x}")
+        Contribution(f"vector {i}", form, 1.0, source, frozenset(source.records), f"{i:064x}")
         for i, source in enumerate(sources)
     ]
     name = how.pop("name", "numpy")

@@ -128,6 +128,8 @@ def sampled(monkeypatch):
 NORMAL = np.random.default_rng(0).normal(size=SIZE).astype(np.float32)
 #: What is sampled lies elsewhere than the rest, by more than a window.
 MISLED = np.where(np.arange(SIZE) % (SIZE // 4) < 2048, np.float32(1000), NORMAL)
+#: 1.265625 and its neighbours are 2^17 magnitudes apart.
+GRID = np.round(NORMAL * 64) / np.float32(64)
 TIED = np.where(np.arange(SIZE) % 2, np.float32(1), NORMAL / 4)
 
 
@@ -137,6 +139,12 @@ class TestPasses:
 
     def test_one_where_the_guess_is_near(self, sampled):
         assert passes(NORMAL, ma.Ties(density="0.2")) == 2
+
+    def test_one_where_it_is_the_next_value_of_a_grid(self, sampled):
+        """The threshold lies between what the sample has from some value on, and what the vector has."""
+        sample = np.concatenate([GRID[at : at + 2048] for at in range(0, SIZE, SIZE // 4)])
+        shares = [np.count_nonzero(np.abs(x) >= 1.265625) / x.size for x in (sample, GRID)]
+        assert passes(GRID, ma.Ties(density=f"{sum(shares) / 2:.6f}")) == 2
 
     def test_three_where_it_is_not(self, sampled):
         assert passes(MISLED, ma.Ties(density="0.2")) == 4
@@ -174,6 +182,11 @@ class TestPasses:
         assert sum(stop - start for start, stop in blocks) == 2 * SIZE
         for source in sources:
             assert source.elements_read == 2 * SIZE + SAMPLE
+
+    def test_a_fine_tune_is_guessed_by_what_it_changed(self, sampled):
+        base, source = Arrays({"w": NORMAL * 8}), Arrays({"w": NORMAL * 9})
+        merged(plan_of([source], ma.Ties(density="0.2"), base, threads=1, form="finetuned"))
+        assert source.elements_read == 2 * SIZE + SAMPLE
 
 
 @pytest.mark.clause("MG-8")

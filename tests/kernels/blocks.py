@@ -70,6 +70,8 @@ def cases(draw: st.DrawFn) -> Case:
     kind = draw(st.sampled_from(KINDS))
     base = numbers(rng, size, dtype, kind)
     chosen = _COEFFICIENTS + (_NEGATIVE if method == "task_arithmetic" else ())
+    if draw(st.booleans()):  # all the same, as most merges have them
+        chosen = (draw(st.sampled_from(chosen)),)
     parts = []
     for _ in range(draw(st.integers(1, 6))):
         values = _values(draw, rng, base, dtype, kind)
@@ -79,7 +81,9 @@ def cases(draw: st.DrawFn) -> Case:
         if method != "ties" or not threshold:  # not trimmed
             threshold, ties = 0, size
         parts.append(Part(values, form, coefficient, threshold, ties))
-    others = draw(st.lists(st.sampled_from([*chosen, 2.0**60]), max_size=2))  # of contributions that lack the tensor
+    others = draw(
+        st.lists(st.sampled_from([*chosen, *chosen, 2.0**60]), max_size=2)
+    )  # of contributions that lack the tensor
     coefficients = Coefficients((*(part.coefficient for part in parts), *others))
     lambda32 = draw(st.sampled_from([1.0, -1.0, 0.0, float(np.float32(0.7)), 2.0**-149, 1e20]))
     return Case(base, parts, Reduction(method, coefficients, lambda32))

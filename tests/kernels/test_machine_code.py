@@ -87,6 +87,25 @@ def test_a_file_in_the_place_of_the_folder_only_costs_time(tmp_path):
     assert use(tmp_path / "file")["told"] == COMPILED
 
 
+def test_it_is_compiled_here_where_no_other_process_can_be_had(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    code = machine_code._compile(["count_block"])["count_block"]
+    assert code.partition(b"\0")[2].startswith(b"\x7fELF")
+
+
+@pytest.mark.parametrize("avx512", [True, False])
+def test_the_compiler_may_fill_the_widest_vectors(monkeypatch, avx512):
+    host = machine_code.llvm.get_host_cpu_features()
+    host.update({"avx512f": avx512, "prefer-256-bit": True})
+    monkeypatch.setattr(machine_code.llvm, "get_host_cpu_features", lambda: host)
+    assert ("-prefer-256-bit" in machine_code._settings()["NUMBA_CPU_FEATURES"].split(",")) == avx512
+
+
+def test_the_compiler_has_the_users_settings(monkeypatch):
+    monkeypatch.setenv("NUMBA_CPU_NAME", "generic")
+    assert machine_code._settings()["NUMBA_CPU_NAME"] == "generic"
+
+
 def test_other_sources_settings_and_processors_have_other_code(tmp_path, monkeypatch):
     (tmp_path / "entries.py").write_text("x = 1")
     monkeypatch.setattr(machine_code, "_SOURCES", tmp_path)
