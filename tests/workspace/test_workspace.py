@@ -218,18 +218,19 @@ class TestApi:
         real, hashed = Checkpoint.tensor_root, []
 
         def tensor_root(checkpoint, name):
+            found = real(checkpoint, name)
             hashed.append(name)
-            if len(hashed) == 2:
+            if len(hashed) == 1:
                 with (root / "base" / "model.safetensors").open("r+b") as file:
                     file.seek(-1, os.SEEK_END)
                     file.write(b"\x7f")
                 os.utime(root / "base" / "model.safetensors", ns=(1, 1))
-            return real(checkpoint, name)
+            return found
 
         monkeypatch.setattr(Checkpoint, "tensor_root", tensor_root)
         with pytest.raises(CheckpointError, match=r"model\.safetensors changed while it was read; run it again"):
             ma.Workspace.init(root / "new", base=root / "base", recipe=RECIPE)
-        assert len(hashed) > 2
+        assert len(hashed) > 1
         assert not (root / "new").exists()
 
     def test_status_reads_the_operations_once(self, root, alice, monkeypatch):
