@@ -167,14 +167,17 @@ class _Search:
 
     def _guesses(self, wanted: Sequence[Group]) -> Iterator[Window]:
         """Where the threshold of each group lies, by a sample that is taken evenly from all of it."""
-        sets = {group.names: group.size for group in wanted}
-        old = self._workers.map(lambda desk, names: self._sample(desk, BASE, names, sets[names]), sets)
-        bases = dict(zip(sets, old, strict=True))
+        shared: dict[tuple[str, ...], Array] = {}  # of the base: the last one only, for it takes a megabyte
 
         def guess(desk: Desk, group: Group) -> Window:
+            old = shared.get(group.names)
+            if old is None:
+                old = self._sample(desk, BASE, group.names, group.size)
+                shared.clear()
+                shared[group.names] = old
             sample = self._sample(desk, group.place, group.names, group.size)
             finetuned = self._plan.contributions[group.place].form == "finetuned"
-            change = sample - bases[group.names] if finetuned else sample
+            change = sample - old if finetuned else sample
             return rule.guess(rule.magnitude_bits(change), Fraction(group.m, group.size))
 
         return self._workers.map(guess, wanted)
