@@ -10,27 +10,21 @@ import math
 from typing import Final
 
 import numpy as np
-from numba import carray
 
+from mergealgebra.kernels.fused.apply import apply
 from mergealgebra.kernels.fused.memory import (
     INFINITY,
     ahead,
-    bits_of,
     compiled,
     double_of,
     magnitude_of,
     number_of,
-    pointer,
     read,
-    to_bf16,
-    to_fp16,
 )
 from mergealgebra.kernels.fused.table import (
     ADDRESS,
-    BF16,
     COEFFICIENT,
     DTYPE,
-    F32,
     F64,
     FINETUNED,
     MEAN,
@@ -130,7 +124,7 @@ def _finish(start, method, numbers, sums, base, out, old, tau_m, uncertified):
     for i in range(found):
         tau_m[uncertified[i]] = 0.0
         uncertified[i] += start
-    return found if _apply(base, out, old, tau_m, numbers[1]) else -1
+    return found if apply(base, out, old, tau_m, numbers[1]) else -1
 
 
 @compiled
@@ -302,54 +296,3 @@ def _disjoint_mean(s, a, votes, unit, tau_m):
         agreeing = (s[i] + a[i] if s[i] > 0 else s[i] - a[i]) * 0.5
         weight = np.float64(w[i] + v[i] if s[i] > 0 else w[i] - v[i]) * (0.5 * unit)
         tau_m[i] = np.float32(agreeing / weight if s[i] != 0 else 0.0)
-
-
-@compiled
-def _apply(base, out, old, tau_m, lambda32):
-    """base + lambda * tau_m, rounded, where that moves it [MG-2, MG-3, MG-4]. False when a number is not finite."""
-    largest = np.int32(0)
-    for i in range(tau_m.size):
-        largest = max(largest, magnitude_of(tau_m[i]))
-    if largest >= INFINITY:
-        return False
-    if base[1] == F64:
-        return _apply_to_fp64(base[0], out, tau_m, lambda32)
-    if base[1] == F32:
-        return _apply_to_fp32(base[0], out, tau_m, lambda32)
-    bits, merged = carray(pointer(base[0], np.uint16), tau_m.size), carray(pointer(out, np.uint16), tau_m.size)
-    infinity = np.int32(0x7F80 if base[1] == BF16 else 0x7C00)
-    largest = np.int32(0)
-    for i in range(tau_m.size):
-        x = np.float32(np.float64(old[i]) + np.float64(tau_m[i]) * lambda32)
-        half = to_bf16(x) if base[1] == BF16 else to_fp16(x)
-        moved = tau_m[i] != 0 and lambda32 != 0
-        finite = (np.int32(half & np.int32(0x7FFF)) < infinity) & (magnitude_of(x) < INFINITY)
-        largest = max(largest, np.int32(moved and not finite))
-        merged[i] = np.uint16(half) if moved else bits[i]
-    return largest == 0
-
-
-@compiled
-def _apply_to_fp32(base, out, tau_m, lambda32):
-    bits, merged = carray(pointer(base, np.int32), tau_m.size), carray(pointer(out, np.int32), tau_m.size)
-    largest = np.int32(0)
-    for i in range(tau_m.size):
-        old = number_of(bits[i])
-        x = np.float32(np.float64(old) + np.float64(tau_m[i]) * lambda32)
-        moved = tau_m[i] != 0 and lambda32 != 0
-        largest = max(largest, magnitude_of(x) if moved else np.int32(0))
-        merged[i] = bits_of(x) if moved else bits[i]
-    return largest < INFINITY
-
-
-@compiled
-def _apply_to_fp64(base, out, tau_m, lambda32):
-    old, merged = carray(pointer(base, np.float64), tau_m.size), carray(pointer(out, np.float64), tau_m.size)
-    bits, moved_bits = carray(pointer(base, np.int64), tau_m.size), carray(pointer(out, np.int64), tau_m.size)
-    for i in range(tau_m.size):
-        moved_bits[i] = bits[i]
-        if tau_m[i] != 0 and lambda32 != 0:
-            merged[i] = old[i] + np.float64(tau_m[i]) * lambda32
-            if not math.isfinite(merged[i]):
-                return False
-    return True
