@@ -37,7 +37,7 @@ class Checkpoint:
         self.path = path
         self.folder = path if path.is_dir() else None
         self.records: Mapping[str, TensorRecord] = MappingProxyType(dict(records))
-        self._files = {path: File(path) for path in {record.path for record in self.records.values()}}
+        self._files = {record.path: File(record.path, record.identity) for record in self.records.values()}
         self._finalizer = weakref.finalize(self, _close_all, self._files)
 
     @classmethod
@@ -66,7 +66,7 @@ class Checkpoint:
 
         into: the memory to read them to, as many bytes or more; fresh memory if left out.
         Raises NamesError for an unknown name, ShapeError for a range that is not in the tensor, and
-        CheckpointError when the file cannot be read, or is another one than at the first read.
+        CheckpointError when the file cannot be read, or is another one than when it was opened.
         """
         record = self._record(name)
         stop = record.size if stop is None else stop
@@ -108,7 +108,7 @@ class Checkpoint:
         return model_root((r.name, r.dtype, r.shape, roots[r.name]) for r in self.records.values())
 
     def refuse_changed(self) -> None:
-        """Raise CheckpointError unless every file is still what it was at the first read: so was all that was read."""
+        """Raise CheckpointError unless every file is still what it was when opened: so was all that was read."""
         for file in self._files.values():
             with reading(file.path):
                 file.refuse_changed()

@@ -1,4 +1,4 @@
-"""Descriptors: many files can be read while few are open, and each stays the file that was opened first.
+"""Descriptors: many files can be read while few are open, and each stays the file whose header was read.
 
 A merge reads from all its contributions at once, and a process may often have only 1024 files open.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from mergealgebra.errors import CheckpointError
+from mergealgebra.tensors.files import Identity, identity
 from mergealgebra.text import place
 
 #: So many files are kept open, of all checkpoints together: at most a quarter of what the process may have.
@@ -22,19 +23,19 @@ LIMIT: Final = max(1, min(128, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 
 class File:
     """A file that threads read from. It is opened when it is needed, and may be closed in between.
 
-    What the system told of it at the first opening - which file, its size, its times - must hold whenever it is
-    opened again, and when `refuse_changed` asks.
+    identity: what the system told of it when its header was read. It must hold whenever the file is opened, and when
+    `refuse_changed` asks.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, identity: Identity) -> None:
         self.path = path
-        self._identity: tuple[int, ...] | None = None
+        self._identity = identity
         self._readers = 0
 
     def read_into(self, buffer: memoryview, offset: int) -> int:
         """Read so many bytes as the buffer holds, from an offset on; returns how many there were.
 
-        Raises CheckpointError when the file is another one than at first, and OSError.
+        Raises CheckpointError when the file is another one than the header's, and OSError.
         """
         descriptor = self._borrow()
         try:
@@ -47,7 +48,7 @@ class File:
                 self._readers -= 1
 
     def refuse_changed(self) -> None:
-        """Raise CheckpointError unless the file is still what it was at first, and OSError when it cannot be opened."""
+        """Raise CheckpointError unless the file is still what it was, and OSError when it cannot be opened."""
         descriptor = self._borrow()
         try:
             self._identify(descriptor)
@@ -83,10 +84,7 @@ class File:
         _OPEN[self] = descriptor
 
     def _identify(self, descriptor: int) -> None:
-        now = os.fstat(descriptor)
-        identity = now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
-        self._identity = self._identity or identity
-        if identity != self._identity:
+        if identity(descriptor) != self._identity:
             raise CheckpointError(f"{place(self.path)} changed while it was read; run it again")
 
 

@@ -12,6 +12,15 @@ from typing import BinaryIO
 from mergealgebra.errors import CheckpointError
 from mergealgebra.text import place, shown
 
+#: What the system tells of a file: equal while it is the same file with the same bytes.
+Identity = tuple[int, ...]
+
+
+def identity(descriptor: int) -> Identity:
+    """Which file is open, its size and its times."""
+    now = os.fstat(descriptor)
+    return now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
+
 
 def as_path(path: str | os.PathLike[str]) -> Path:
     """The path of a file or folder. Raises CheckpointError for an empty one, or one with a NUL in it."""

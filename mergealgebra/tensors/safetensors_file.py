@@ -17,7 +17,7 @@ from typing import BinaryIO, Final
 from mergealgebra.errors import DtypeError, DuplicateName, HeaderError, LayoutError, ShapeError
 from mergealgebra.tensors import strict_json
 from mergealgebra.tensors.dtypes import DTYPES, Dtype, lookup
-from mergealgebra.tensors.files import as_path, opened
+from mergealgebra.tensors.files import Identity, as_path, identity, opened
 from mergealgebra.text import Where, place, shown
 
 MAX_HEADER_BYTES: Final = 100_000_000
@@ -45,6 +45,7 @@ class TensorRecord:
     path: Path
     offset: int
     nbytes: int
+    identity: Identity  # of the file, as its header was read
 
     @property
     def size(self) -> int:
@@ -63,10 +64,11 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, TensorRecord]:
     """
     path = as_path(path)
     with opened(path) as file:
+        which = identity(file.fileno())  # before it is read: what comes later must be the same file
         header, data_bytes = _read_parts(file, path)
     start = 8 + len(header)
     tensors = _tensors(header, path)
-    records = {name: _record(name, tensors[name], path, start) for name in sorted(tensors, key=str.encode)}
+    records = {name: _record(name, tensors[name], path, which, start) for name in sorted(tensors, key=str.encode)}
     _check_layout(records.values(), path, start, data_bytes)
     return records
 
@@ -127,7 +129,7 @@ def _check_name(where: Where) -> None:
         raise HeaderError(f"{where} has a lone surrogate in its name: rename the tensor")
 
 
-def _record(name: str, entry: object, path: Path, start: int) -> TensorRecord:
+def _record(name: str, entry: object, path: Path, which: Identity, start: int) -> TensorRecord:
     """One entry, judged by itself; its data lies `begin` bytes after `start` [EN-11, EN-12]."""
     where = Where(name, path)
     if not isinstance(entry, strict_json.Object):
@@ -144,7 +146,7 @@ def _record(name: str, entry: object, path: Path, start: int) -> TensorRecord:
         raise ShapeError(
             f"{where} has {end - begin} bytes, but {dtype.name} of shape {shown(shape)} takes {nbytes}: {_AGAIN}"
         )
-    return TensorRecord(name, dtype.name, shape, path, start + begin, nbytes)
+    return TensorRecord(name, dtype.name, shape, path, start + begin, nbytes, which)
 
 
 def _dtype(dtype: object, where: Where) -> Dtype:
