@@ -17,7 +17,7 @@ demo: .venv/demo
 
 test: .venv/dev
 	@echo "make test: the tests, and the trace from the clauses of spec/ to tests and code"
-	$(BIN)/pytest --trace-spec
+	$(BIN)/pytest --trace-spec --numprocesses auto --dist worksteal
 
 bench: .venv/bench
 	$(BIN)/python benchmarks/bench.py

@@ -12,8 +12,8 @@ settings.register_profile(
 )
 settings.load_profile("suite")
 
-#: Coordinates summed by the exact fallback, by the test that counted them; printed at the end of a run.
-FALLBACKS: dict[str, int] = {}
+#: The property of a test's report that tells how many coordinates the exact fallback summed.
+FALLBACK = "coordinates by the exact fallback"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,11 +33,13 @@ def count_fallbacks(request: pytest.FixtureRequest):
     """A function that records how many coordinates of a directed vector took the exact fallback."""
 
     def record(count: int) -> None:
-        FALLBACKS[request.node.name] = FALLBACKS.get(request.node.name, 0) + count
+        request.node.user_properties.append((FALLBACK, count))
 
     return record
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if FALLBACKS:
-        terminalreporter.write_line(f"exact fallback: {sum(FALLBACKS.values())} coordinates took it")
+    passed = terminalreporter.stats.get("passed", [])
+    count = sum(value for report in passed for name, value in report.user_properties if name == FALLBACK)
+    if count:
+        terminalreporter.write_line(f"exact fallback: {count} coordinates took it")

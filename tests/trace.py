@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+#: The property of a test's report that names a clause; reports reach us from other processes too.
+CLAUSE = "clause"
 PREFIXES = "EN|RC|TV|CT|EX|TI|ME|TA|MG|OS|SY|LK|CL"
 _DEFINED = re.compile(rf"^- \*\*((?:{PREFIXES})-\d+)\*\*", re.MULTILINE)
 _CITED = re.compile(rf"\b((?:{PREFIXES})-\d+)\b(?: to ((?:{PREFIXES})-\d+))?")
@@ -44,19 +46,18 @@ class Trace:
     """The pytest plugin: collects the clauses of the tests that passed, and judges at the end of a whole run."""
 
     def __init__(self, config: pytest.Config) -> None:
-        self._judge = config.getoption("--trace-spec")
-        self._of_test: dict[str, set[str]] = {}
+        # With pytest-xdist only the process that hears of all tests can judge.
+        self._judge = config.getoption("--trace-spec") and not hasattr(config, "workerinput")
         self._tested: set[str] = set()
         self._problems: list[str] = []
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         for item in items:
-            marks = item.iter_markers("clause")
-            self._of_test[item.nodeid] = {clause for mark in marks for clause in mark.args}
+            item.user_properties += [(CLAUSE, clause) for mark in item.iter_markers("clause") for clause in mark.args]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" and report.passed:
-            self._tested |= self._of_test.get(report.nodeid, set())
+            self._tested |= {value for name, value in report.user_properties if name == CLAUSE}
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
