@@ -49,6 +49,7 @@ class Trace:
         # With pytest-xdist only the process that hears of all tests can judge.
         self._judge = config.getoption("--trace-spec") and not hasattr(config, "workerinput")
         self._tested: set[str] = set()
+        self._judged = False
         self._problems: list[str] = []
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -62,14 +63,14 @@ class Trace:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self._judge and session.exitstatus == pytest.ExitCode.OK:
-            self._problems = orphans(clauses(), self._tested, cited())
+            self._judged, self._problems = True, orphans(clauses(), self._tested, cited())
             if self._problems:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         for problem in self._problems:
             terminalreporter.write_line(f"spec trace: {problem}", red=True)
-        if self._judge and not self._problems:
+        if self._judged and not self._problems:
             terminalreporter.write_line(f"spec trace: {len(clauses())} clauses, each tested and cited")
 
 

@@ -146,10 +146,9 @@ class TestChoice:
         with pytest.raises(BackendError, match="needs a CUDA device"):
             backend("torch-cuda")
 
-    @pytest.mark.parametrize(
-        "wrong", [How(threads=0), How(block=0), How(threads=-1), How(block=-5), How(memory=0), How(memory=-1)], ids=str
-    )
-    def test_of_threads_block_and_memory_is_checked(self, tmp_path, wrong):
+    @pytest.mark.parametrize("value", [0, -1])
+    @pytest.mark.parametrize("option", ["threads", "block", "memory"])
+    def test_of_threads_block_and_memory_is_checked(self, tmp_path, option, value):
         with pytest.raises(BackendError, match="is below 1"):
-            merged(tmp_path, [fine_tune(0)], base(), how=wrong)
+            merged(tmp_path, [fine_tune(0)], base(), how=How(**{option: value}))
         assert not (tmp_path / "out").exists()

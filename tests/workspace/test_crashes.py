@@ -15,16 +15,10 @@ from mergealgebra.store import objects
 from tests.crash import fault_points, kill_points
 from tests.engine.scenes import names_in
 from tests.models import fine_tune, with_value, write_file
-from tests.workspace.replicas import RECIPE, make_workspace, visible_in, write_models
+from tests.workspace.replicas import RECIPE, make_workspace, visible_in
 
 #: How many of the calls of a resolve are the cache's, at most; what fails there is no failure.
 CACHE_CALLS = 8
-
-
-@pytest.fixture
-def root(tmp_path):
-    write_models(tmp_path)
-    return tmp_path
 
 
 def no_parts_in(folder):

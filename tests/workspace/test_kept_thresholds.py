@@ -17,13 +17,6 @@ from mergealgebra.engine.plan import Contribution
 from mergealgebra.errors import BlobDamaged, CheckpointError, Overflow
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.models import FLOATS, fine_tune, write_file
-from tests.workspace.replicas import write_models
-
-
-@pytest.fixture
-def root(tmp_path):
-    write_models(tmp_path)
-    return tmp_path
 
 
 @pytest.fixture

@@ -36,14 +36,7 @@ from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.cli.commands import call
 from tests.engine.scenes import names_in, tensors_of
 from tests.models import base, fine_tune, with_value, write_file, write_folder, write_sharded
-from tests.workspace.replicas import RECIPE, make_workspace, moved, write_models
-
-
-@pytest.fixture
-def root(tmp_path):
-    """A folder with a base and three fine-tunes."""
-    write_models(tmp_path)
-    return tmp_path
+from tests.workspace.replicas import RECIPE, make_workspace, moved
 
 
 @pytest.fixture
