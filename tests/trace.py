@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Set
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from spec.trace import clauses, in_code, untestable
+
 #: The property of a test's report that names a clause; reports reach us from other processes too.
 CLAUSE = "clause"
-PREFIXES = "EN|RC|TV|CT|EX|TI|ME|TA|MG|OS|SY|LK|CL"
-_DEFINED = re.compile(rf"^- \*\*((?:{PREFIXES})-\d+)\*\*", re.MULTILINE)
-_CITED = re.compile(rf"\b((?:{PREFIXES})-\d+)\b(?: to ((?:{PREFIXES})-\d+))?")
 
 
-def clauses(spec: Path = ROOT / "spec") -> set[str]:
-    """The clauses that the specification defines."""
-    return {clause for path in spec.glob("*.md") for clause in _DEFINED.findall(path.read_text())}
-
-
-def cited(package: Path = ROOT / "mergealgebra") -> set[str]:
-    """The clauses that the code cites; `EN-1 to EN-3` cites three."""
-    return {clause for path in package.rglob("*.py") for clause in citations(path.read_text())}
-
-
-def citations(text: str) -> Iterator[str]:
-    """Every clause that a text cites, ranges written out."""
-    for first, last in _CITED.findall(text):
-        yield from _range(first, last) if last else [first]
-
-
-def orphans(defined: set[str], tested: set[str], in_code: set[str]) -> list[str]:
+def orphans(defined: Mapping[str, str], tested: Set[str], cited: Set[str]) -> list[str]:
     """What breaks the thread, a line each."""
+    without = untestable(defined).keys()
     return [
-        *(f"{clause} has no test that ran" for clause in _ordered(defined - tested)),
-        *(f"{clause} is cited nowhere in mergealgebra/" for clause in _ordered(defined - in_code)),
-        *(f"a test names {clause}, which spec/ does not have" for clause in _ordered(tested - defined)),
-        *(f"the code cites {clause}, which spec/ does not have" for clause in _ordered(in_code - defined)),
+        *(f"{clause} has no test that ran" for clause in _ordered(defined.keys() - tested - without)),
+        *(f"{clause} has a test, and says that it is untestable" for clause in _ordered(without & tested)),
+        *(f"{clause} is cited nowhere in mergealgebra/" for clause in _ordered(defined.keys() - cited)),
+        *(f"a test names {clause}, which spec/ does not have" for clause in _ordered(tested - defined.keys())),
+        *(f"the code cites {clause}, which spec/ does not have" for clause in _ordered(cited - defined.keys())),
     ]
 
 
@@ -63,7 +45,7 @@ class Trace:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self._judge and session.exitstatus == pytest.ExitCode.OK:
-            self._judged, self._problems = True, orphans(clauses(), self._tested, cited())
+            self._judged, self._problems = True, orphans(clauses(), self._tested, in_code().keys())
             if self._problems:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -72,12 +54,6 @@ class Trace:
             terminalreporter.write_line(f"spec trace: {problem}", red=True)
         if self._judged and not self._problems:
             terminalreporter.write_line(f"spec trace: {len(clauses())} clauses, each tested and cited")
-
-
-def _range(first: str, last: str) -> Iterator[str]:
-    prefix, start = first.split("-")
-    for number in range(int(start), int(last.split("-")[1]) + 1):
-        yield f"{prefix}-{number}"
 
 
 def _ordered(found: Iterable[str]) -> list[str]:
