@@ -155,7 +155,8 @@ def _by_sign(kept: KeptSums, missed: Host) -> Sums:
     """Kept sums as S+, S-, W+ and W-, exactly [EX-2]; zero where they are missed."""
     columns: list[Host] = []
     for total, magnitude in kept.pairs():
-        columns += [(magnitude + total) * 0.5, (total - magnitude) * 0.5]
+        wide = magnitude.astype(np.float64)  # V and W may be int16, which need not hold twice a count
+        columns += [(wide + total) * 0.5, (total - wide) * 0.5]
     for column in columns:
         column[missed] = 0.0
     return Sums(tuple(columns), kept.grid)

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from mergealgebra.algebra.exact import Coefficients
-from mergealgebra.kernels.blocks import Part, Reduction
+from mergealgebra.kernels.blocks import KeptSums, Part, Reduction
 from mergealgebra.kernels.cpu import NumbaKernel
 from mergealgebra.kernels.equations import on_numpy, on_torch
 from tests.algebra.numbers import exact_sum, rn32, rn64
@@ -287,3 +287,19 @@ def test_what_trim_drops_cannot_overflow(kernel):
     part = Part(values, "task_vector", 2.0, int(np.float32(LARGEST).view(np.int32)), 0)  # its tie is cut
     case = Case(np.zeros(2, np.float32), [part], Reduction("ties", Coefficients((2.0,)), 1.0))
     assert same_as_reference(kernel, case).data.tolist() == [0, 0]
+
+
+@pytest.mark.clause("EX-2", "TI-8")
+@pytest.mark.parametrize("kernel", [KERNELS["numpy"], KERNELS["numba"]], ids=["numpy", "numba"])
+@pytest.mark.parametrize("count", [16_383, 16_384, 32_767])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_kept_counts_are_not_added_in_the_dtype_that_they_are_kept_in(kernel, count, sign):
+    """V and W of equal coefficients are kept as int16, and twice a count may be above what that holds."""
+    kept = KeptSums(
+        *(np.array([float(x)]) for x in (sign * count, count)),
+        *(np.array([x], np.int16) for x in (sign * count, count)),
+        np.array([127], np.uint8),
+    )
+    reduction = Reduction("ties", Coefficients((1.0,) * count), 1.0)
+    updated = kernel.update(np.float32([1]), kept, [], [], reduction)
+    assert updated.data.tolist() == [1 + sign]
