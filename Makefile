@@ -1,15 +1,16 @@
 # mergealgebra
 #   make demo    the main job on real data, in its own environment; takes about a minute after the installation
 #   make test    the tests, and the trace from clauses to tests and code
+#   make proofs  compiles the proofs and checks them, and installs Coq when run as root (proofs/README.md)
 #   make bench   measures against mergekit, peft and the floor; half an hour on a quiet machine (benchmarks/README.md)
-#   make check   what CI runs: format, lint, types, imports, vectors, then `make test`
+#   make check   what CI runs: format, lint, types, imports, vectors, trace, then `make test`
 # Everything is installed into .venv. What is there already is not done again.
 
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
 BIN := .venv/bin
 
-.PHONY: demo test bench check lint clean
+.PHONY: demo test proofs bench check lint clean
 
 demo: .venv/demo
 	@echo "make demo: three replicas, one model; everything it writes is under demo/"
@@ -18,6 +19,11 @@ demo: .venv/demo
 test: .venv/dev
 	@echo "make test: the tests, and the trace from the clauses of spec/ to tests and code"
 	$(BIN)/pytest --trace-spec --numprocesses auto --dist worksteal
+
+proofs:
+	@echo "make proofs: Coq's packages, then the proofs and what they rest on"
+	@$(MAKE) --no-print-directory -C proofs packages
+	@$(MAKE) --no-print-directory -C proofs -j2 check PYTHON=$(PYTHON)
 
 bench: .venv/bench
 	$(BIN)/python benchmarks/bench.py
@@ -30,6 +36,7 @@ lint: .venv/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python spec/vectors/generate.py --check
+	$(BIN)/python spec/trace.py --check
 
 .venv/bin/python:
 	@echo "making a virtual environment in .venv"

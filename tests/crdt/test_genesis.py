@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 from hypothesis import given
@@ -34,8 +34,25 @@ BAD_FIELDS = {
 }
 
 
+#: Fields that are wrong, with the whole message.
+MESSAGES = {
+    "spec": (2, "the genesis names spec 2, this version knows 1 [OS-1]"),
+    "base": (b"", "the genesis' base is b'', not 32 bytes [EN-4]"),
+    "name": (b"", "the workspace's name is b'', not a string"),
+    "policy": ("signed", "the genesis' policy is 'signed', not open [OS-1]"),
+    "recipe": ("ties", "the genesis' recipe is 'ties', not a map [OS-1]"),
+}
+
+
 @pytest.mark.clause("OS-1")
 class TestGenesis:
+    def test_is_frozen(self):
+        with pytest.raises(FrozenInstanceError):
+            GENESIS.name = "another team"
+
+    def test_is_open_unless_it_is_said(self):
+        assert Genesis(BASE, "team", {}).policy == "open"
+
     @given(geneses())
     def test_comes_back_from_its_encoding(self, genesis):
         again = Genesis.decode(genesis.encode())
@@ -86,6 +103,36 @@ class TestRefusals:
     def test_of_an_unknown_key(self):
         with pytest.raises(WorkspaceError, match="unknown key 'time'"):
             Genesis.decode(encode(MAP | {"time": 0}))
+
+    @pytest.mark.parametrize(
+        ("key", "value", "message"), [(key, *said) for key, said in MESSAGES.items()], ids=MESSAGES
+    )
+    def test_in_these_words(self, key, value, message):
+        with pytest.raises(WorkspaceError) as caught:
+            Genesis.decode(encode(MAP | {key: value}))
+        assert str(caught.value) == message
+
+    def test_of_no_map_in_these_words(self):
+        with pytest.raises(WorkspaceError, match=r"^the genesis is \[\], not a map$"):
+            Genesis.decode(encode([]))
+
+    def test_of_a_control_character_in_these_words(self):
+        with pytest.raises(WorkspaceError, match=r"^the workspace's name 'a\\nb' has a control character \[OS-1\]$"):
+            replace(GENESIS, name="a\nb")
+
+    @pytest.mark.parametrize("recipe", [{"density": 1}, {1: "density"}], ids=["value", "key"])
+    def test_of_an_entry_that_is_not_text(self, recipe):
+        ((key, value),) = recipe.items()
+        with pytest.raises(WorkspaceError) as caught:
+            replace(GENESIS, recipe={"method": "mean"} | recipe)
+        message = f"the recipe's entry {key!r}: {value!r} is not a string to a string [RC-4]"
+        assert str(caught.value) == message
+
+    def test_of_building_one_with_what_is_no_id(self):
+        with pytest.raises(WorkspaceError) as caught:
+            replace(GENESIS, base="root")
+        message = "the genesis' base is 'root', not 32 bytes in 64 lower-case hexadecimal digits [EN-4]"
+        assert str(caught.value) == message
 
     def test_of_what_is_not_canonical(self):
         with pytest.raises(EncodingError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 from hypothesis import given
@@ -45,8 +45,27 @@ BAD_COEFFICIENTS = {
 }
 
 
+#: Fields that are wrong, with the whole message.
+MESSAGES = {
+    "format": (2, "the manifest's format is 2, not 1 [CT-2]"),
+    "base": (b"", "the manifest's base is b'', not 32 bytes [EN-4]"),
+    "tensors": (b"", "the manifest's tensors root is b'', not 32 bytes [EN-4]"),
+    "elements": (-1, "the manifest's number of elements is -1, not an integer in [0, 2^63)"),
+    "form": ("lora", "the manifest's form is 'lora', not finetuned or task_vector [CT-1]"),
+}
+COEFFICIENT_MESSAGES = {
+    "1": "the manifest's coefficient is '1', not the 8 lower-case hexadecimal digits of an fp32 number",
+    "7f800000": "the manifest's coefficient 7f800000 is not a finite number [CT-4]",
+    "80000000": "the manifest's coefficient 80000000 is zero [CT-4]",
+}
+
+
 @pytest.mark.clause("CT-2", "CT-3")
 class TestManifest:
+    def test_is_frozen(self):
+        with pytest.raises(FrozenInstanceError):
+            MANIFEST.elements = 8
+
     @given(manifests())
     def test_comes_back_from_its_encoding(self, manifest):
         assert Manifest.from_map(decode(encode(manifest.to_map()))) == manifest
@@ -106,6 +125,37 @@ class TestRefusals:
     def test_of_what_is_no_map(self, value):
         with pytest.raises(OperationError, match="not a map"):
             Manifest.from_map(value)
+
+    @pytest.mark.parametrize(
+        ("key", "value", "message"), [(key, *said) for key, said in MESSAGES.items()], ids=MESSAGES
+    )
+    def test_in_these_words(self, key, value, message):
+        with pytest.raises(OperationError) as caught:
+            Manifest.from_map(MAP | {key: value})
+        assert str(caught.value) == message
+
+    @pytest.mark.parametrize(("digits", "message"), COEFFICIENT_MESSAGES.items())
+    def test_of_a_coefficient_in_these_words(self, digits, message):
+        with pytest.raises(CoefficientError) as caught:
+            Manifest.from_map(MAP | {"coefficient": digits})
+        assert str(caught.value) == message
+
+    @pytest.mark.parametrize(
+        ("value", "message"),
+        [({}, "the manifest lacks the key 'base'"), (None, "the manifest is None, not a map")],
+        ids=["empty", "nothing"],
+    )
+    def test_of_what_is_no_manifest_in_these_words(self, value, message):
+        with pytest.raises(OperationError) as caught:
+            Manifest.from_map(value)
+        assert str(caught.value) == message
+
+    @pytest.mark.parametrize(("field", "name"), [("base", "base"), ("tensors", "tensors root")])
+    def test_of_building_one_with_what_is_no_id(self, field, name):
+        with pytest.raises(OperationError) as caught:
+            replace(MANIFEST, **{field: "root"})
+        message = f"the manifest's {name} is 'root', not 32 bytes in 64 lower-case hexadecimal digits [EN-4]"
+        assert str(caught.value) == message
 
     @pytest.mark.parametrize("base", ["B" * 64, "b" * 63, "b" * 65, "b" * 64 + "\n", "", 7], ids=repr)
     def test_of_an_id_that_is_not_64_lower_case_digits(self, base):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,8 +102,104 @@ BAD_OPERATIONS = {
 }
 
 
+#: Operations that cannot be built, with the whole message.
+UNBUILT = {
+    "workspace": (
+        lambda: Operation("it", ATTEST.payload),
+        "the operation's workspace is 'it', not 32 bytes in 64 lower-case hexadecimal digits [EN-4]",
+    ),
+    "time": (
+        lambda: Operation(WORKSPACE, ATTEST.payload, time=-1),
+        "the operation's time is -1, not an integer in [0, 2^53)",
+    ),
+    "note": (
+        lambda: Operation(WORKSPACE, ATTEST.payload, note=""),
+        "the operation's note is 0 bytes long, not 1 to 4096",
+    ),
+    "size": (
+        lambda: Operation(WORKSPACE, Remove(tuple(f"{number:064x}" for number in range(30841)))),
+        "the operation is 1048688 bytes long, at most 1048576 are allowed [OS-2]",
+    ),
+    "nonce": (lambda: Add(MANIFESTS[0], b"short"), "the nonce of an add is b'short', not 16 bytes [OS-4]"),
+    "nothing removed": (lambda: Remove(()), "a remove names no operation; it must name at least one [OS-4]"),
+    "order": (
+        lambda: Remove((ID_B, ID_A)),
+        "the operations named by a remove are not in ascending order, each once [OS-4]",
+    ),
+    "removed": (
+        lambda: Remove((ID_A, "root")),
+        "an operation named by a remove is 'root', not 32 bytes in 64 lower-case hexadecimal digits [EN-4]",
+    ),
+    "merge id": (
+        lambda: Attest("id", ID_B),
+        "the merge id of an attest is 'id', not 32 bytes in 64 lower-case hexadecimal digits [EN-4]",
+    ),
+    "model root": (
+        lambda: Attest(ID_A, "root"),
+        "the model root of an attest is 'root', not 32 bytes in 64 lower-case hexadecimal digits [EN-4]",
+    ),
+}
+
+#: Encodings that are no operation, with the whole message.
+UNREAD = {
+    "no map": ([], "the operation is [], not a map"),
+    "body": ({"body": []}, "the operation's body is [], not a map"),
+    "version": (with_body(version=2), "the operation's version is 2, not 1 [OS-3]"),
+    "workspace": (with_body(workspace=b""), "the operation's workspace is b'', not 32 bytes [EN-4]"),
+    "kind": (with_body(kind="merge"), "the operation's kind is 'merge', not one of add, remove, attest [OS-4]"),
+    "author": (
+        with_body(author=A),
+        "the operation has an author or a signature, which this version does not know [OS-5]",
+    ),
+    "time nil": (with_body(time=None), "the operation's time is nil; leave the key out instead [OS-3]"),
+    "note nil": (with_body(note=None), "the operation's note is nil; leave the key out instead [OS-3]"),
+    "add": (of_kind("add", []), "an add is [], not a map"),
+    "remove": (of_kind("remove", []), "a remove is [], not a map"),
+    "attest": (of_kind("attest", []), "an attest is [], not a map"),
+    "removed, no array": (
+        of_kind("remove", {"operations": b""}),
+        "the operations of a remove are b'', not an array [OS-4]",
+    ),
+    "removed, no id": (
+        of_kind("remove", {"operations": [b""]}),
+        "an operation named by a remove is b'', not 32 bytes [EN-4]",
+    ),
+    "merge id": (
+        of_kind("attest", {"merge_id": b"", "model_root": B}),
+        "the merge id of an attest is b'', not 32 bytes [EN-4]",
+    ),
+    "model root": (
+        of_kind("attest", {"merge_id": A, "model_root": b""}),
+        "the model root of an attest is b'', not 32 bytes [EN-4]",
+    ),
+}
+
+
 @pytest.mark.clause("OS-2", "OS-3", "OS-4")
 class TestOperation:
+    @pytest.mark.parametrize(
+        ("value", "field"),
+        [(ADD, "time"), (ADD.payload, "nonce"), (REMOVE.payload, "operations"), (ATTEST.payload, "merge_id")],
+        ids=["operation", "add", "remove", "attest"],
+    )
+    def test_is_frozen(self, value, field):
+        with pytest.raises(FrozenInstanceError):
+            setattr(value, field, None)
+
+    def test_registry_is_read_only_and_goes_by_kind(self):
+        assert list(KINDS.items()) == [("add", Add), ("remove", Remove), ("attest", Attest)]
+        with pytest.raises(TypeError):
+            KINDS["grant"] = Add
+
+    def test_of_the_greatest_size_is_one(self):
+        """30,800 names take 34 bytes each; the note fills what is left."""
+        names = tuple(f"{number:064x}" for number in range(30_800))
+        operation = Operation(WORKSPACE, Remove(names), note="n" * 1274)
+        assert len(operation.encode()) == MAX_OPERATION_BYTES == 1 << 20
+        assert Operation.decode(operation.encode(), WORKSPACE) == operation
+        with pytest.raises(OperationError, match="is 1048577 bytes long"):
+            Operation(WORKSPACE, Remove(names), note="n" * 1275)
+
     @given(operations())
     def test_comes_back_from_its_encoding(self, operation):
         again = Operation.decode(operation.encode(), WORKSPACE)
@@ -145,6 +243,18 @@ class TestRefusals:
         with pytest.raises(OperationError, match=message) as caught:
             Operation.decode(encode(value), WORKSPACE)
         assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize(("build", "message"), UNBUILT.values(), ids=UNBUILT)
+    def test_of_what_cannot_be_built_in_these_words(self, build, message):
+        with pytest.raises(OperationError) as caught:
+            build()
+        assert str(caught.value) == message
+
+    @pytest.mark.parametrize(("value", "message"), UNREAD.values(), ids=UNREAD)
+    def test_of_what_cannot_be_read_in_these_words(self, value, message):
+        with pytest.raises(OperationError) as caught:
+            Operation.decode(encode(value), WORKSPACE)
+        assert str(caught.value) == message
 
     def test_of_a_bad_coefficient(self):
         manifest = MANIFEST | {"coefficient": "00000000"}

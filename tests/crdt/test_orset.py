@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -221,6 +223,17 @@ class TestAttestations:
         assert after.visible() == state.visible()
         assert after.merge_id == state.merge_id
 
+    def test_disagree_only_when_two_roots_are_attested_for_what_is_visible_now(self):
+        state = EMPTY.join(EMPTY.add(FIRST))
+        assert state.disagreements() == frozenset()
+        state = state.join(state.attest(state.merge_id, ROOT_A))
+        assert state.disagreements() == frozenset()
+        state = state.join(state.attest(ROOT_B, ROOT_B))
+        assert state.disagreements() == frozenset()
+        state = state.join(state.attest(state.merge_id, ROOT_B))
+        assert state.disagreements() == {ROOT_A, ROOT_B}
+        assert state.join(state.remove(FIRST.id)).disagreements() == frozenset()
+
     def test_are_all_kept_and_told_apart_by_merge_id(self):
         state = EMPTY
         for merge, root in ((ROOT_A, ROOT_A), (ROOT_A, ROOT_B), (ROOT_B, ROOT_B)):
@@ -242,9 +255,82 @@ def test_every_add_has_a_nonce_of_its_own():
     assert EMPTY.add(FIRST) != EMPTY.add(FIRST)
 
 
-def test_time_and_note_stand_on_the_operation():
-    (operation,) = EMPTY.add(FIRST, time=7, note="first try").operations
+@pytest.mark.clause("OS-4")
+def test_a_nonce_that_is_given_is_used():
+    (operation,) = EMPTY.add(FIRST, nonce(3)).operations
+    assert operation.payload.nonce == nonce(3)
+
+
+@pytest.mark.clause("OS-3")
+@pytest.mark.parametrize(
+    "mutate",
+    [
+        lambda state, **said: state.add(FIRST, **said),
+        lambda state, **said: state.remove(FIRST.id, **said),
+        lambda state, **said: state.attest(ROOT_A, ROOT_B, **said),
+    ],
+    ids=["add", "remove", "attest"],
+)
+def test_time_and_note_stand_on_the_operation(mutate):
+    state = EMPTY.join(EMPTY.add(FIRST))
+    (operation,) = mutate(state, time=7, note="first try").operations
     assert (operation.time, operation.note) == (7, "first try")
+    (operation,) = mutate(state).operations
+    assert (operation.time, operation.note) == (None, None)
+
+
+@pytest.mark.clause("OS-12")
+def test_an_attest_says_what_it_was_told():
+    (operation,) = EMPTY.attest(ROOT_A, ROOT_B).operations
+    assert (operation.payload.merge_id, operation.payload.model_root) == (ROOT_A, ROOT_B)
+
+
+def test_a_state_is_frozen_and_begins_empty():
+    assert EMPTY.operations == frozenset()
+    with pytest.raises(FrozenInstanceError):
+        EMPTY.operations = frozenset()
+
+
+@given(replica_states(count=1))
+def test_operations_are_listed_by_their_ids_ascending(states):
+    (state,) = states
+    assert list(state.by_id()) == sorted(operation.id for operation in state.operations)
+    assert all(operation.id == name for name, operation in state.by_id().items())
+
+
+FOREIGN = Operation("3" * 64, Remove((ROOT_A,)))
+#: What is refused, with the whole message.
+REFUSALS = {
+    "an operation of another workspace": (
+        lambda: ORSet(GENESIS, frozenset({FOREIGN})),
+        WrongWorkspace,
+        f"operation {FOREIGN.id} belongs to workspace {FOREIGN.workspace}, not to {WORKSPACE} [OS-7]",
+    ),
+    "a state of another workspace": (
+        lambda: EMPTY.join(ORSet(OTHER_GENESIS)),
+        WrongWorkspace,
+        f"a state of workspace {WORKSPACE} and one of workspace {OTHER_GENESIS.workspace_id} do not join [OS-7]",
+    ),
+    "a manifest of another base": (
+        lambda: EMPTY.add(TestEffective.FOREIGN.payload.manifest),
+        BaseMismatch,
+        f"contribution {TestEffective.FOREIGN.payload.manifest.id} is for base {OTHER_BASE}, "
+        f"the workspace has base {GENESIS.base}; make it against the workspace's base",
+    ),
+    "what is not visible": (
+        lambda: EMPTY.remove(ROOT_A),
+        UnknownContribution,
+        f"contribution {ROOT_A} is not visible; `status` lists those that are",
+    ),
+}
+
+
+@pytest.mark.clause("OS-7", "OS-8", "OS-10")
+@pytest.mark.parametrize(("refused", "error", "message"), REFUSALS.values(), ids=REFUSALS)
+def test_refusals_in_these_words(refused, error, message):
+    with pytest.raises(error) as caught:
+        refused()
+    assert str(caught.value) == message
 
 
 def _joined(history: History) -> ORSet:

@@ -1,0 +1,220 @@
+(** The claims of claims/Reducer.v, put together. *)
+
+From Coq Require Import ZArith Reals List Bool Lia Lra Permutation.
+From Flocq Require Import Core.Core IEEE754.Binary.
+From MergeAlgebra.Definitions Require Import Bits Rounding Reducer ReducerModel.
+From MergeAlgebra.Definitions Require Trim Ties.
+From MergeAlgebra.Lemmas Require Import RoundingLaws ReducerLists ReducerCoordinate ReducerWhole ReducerTaus
+  ReducerOrder.
+From MergeAlgebra.Lemmas Require TiesSums.
+Import ListNotations.
+Open Scope Z_scope.
+
+(** * Bits and rounding *)
+
+Lemma bits_come_back d :
+  (forall bits, are_bits d bits -> to_bits d (of_bits d bits) = bits)
+  /\ (forall x : number d, are_bits d (to_bits d x) /\ of_bits d (to_bits d x) = x).
+Proof.
+  split; [apply to_bits_of_bits|]. intros x. split; [apply to_bits_range|apply of_bits_to_bits].
+Qed.
+
+Lemma bits_are_value_and_sign d (x y : number d) :
+  finite x = true -> finite y = true -> value x = value y -> sign x = sign y -> to_bits d x = to_bits d y.
+Proof. intros. f_equal. now apply same_number. Qed.
+
+Lemma fp32_is_on_the_grid (x : number F32) :
+  (finite x = true <-> exists n, numerator x = Some n)
+  /\ (forall n, numerator x = Some n -> value x = (IZR n * bpow radix2 (-149))%R).
+Proof.
+  split; [split; [apply numerator_some|intros [n found]; now apply numerator_value in found]|].
+  intros n found. now apply numerator_value in found as [_ ->].
+Qed.
+
+Lemma rounding_is_RN d (x : dyadic) :
+  (finite (round_to d x) = true <-> (Rabs (RN d (F2R x)) < bpow radix2 (most_exponent d))%R)
+  /\ (finite (round_to d x) = true ->
+      value (round_to d x) = RN d (F2R x) /\ sign (round_to d x) = Rlt_bool (F2R x) 0).
+Proof. split; [apply round_to_finite|apply round_to_value]. Qed.
+
+Lemma elements_stand_where_the_base_has_them b c k t h :
+  nth_error b k = Some t -> nth_error (held c) k = Some h ->
+  nth_error (elements b c) k = Some (elements_of (kind c) t h)
+  /\ forall i x, nth_error (snd t) i = Some x ->
+     (forall form, nth_error (elements_of form t None) i = Some Absent)
+     /\ forall u y, nth_error (snd u) i = Some y ->
+        nth_error (elements_of Finetuned t (Some u)) i = Some (difference (fst t) x (fst u) y)
+        /\ nth_error (elements_of TaskVector t (Some u)) i = Some (stored (fst u) y).
+Proof. intros at_b at_h. split; [now apply elements_nth|]. intros i x. apply element_nth. Qed.
+
+Lemma unchanged_is_zero d x e y :
+  (d = e /\ x = y) \/ (finite (of_bits d x) = false /\ finite (of_bits e y) = false
+    /\ is_nan _ _ (of_bits d x) = false /\ is_nan _ _ (of_bits e y) = false
+    /\ sign (of_bits d x) = sign (of_bits e y)) ->
+  difference d x e y = Tau 0.
+Proof. intros same%unchanged_iff. unfold difference. now rewrite same. Qed.
+
+(** * Coordinates *)
+
+Lemma coefficient_value r l c : ready r l -> In c (contributions r) ->
+  real (coefficient_of c) = value (of_bits F32 (coefficient_bits c)).
+Proof.
+  intros (_ & _ & _ & usables) member. rewrite Forall_forall in usables.
+  pose proof (usable_is _ _ _ (usables c member)) as found. now apply numerator_value in found as [_ ->].
+Qed.
+
+Lemma lambda_value r l : ready r l -> value (of_bits F32 (lambda_bits r)) = real l.
+Proof. intros (found & _). now apply numerator_value in found as [_ ->]. Qed.
+
+Lemma votes_are_rounded_products r tensors kept i c : reduce r = Merged tensors kept ->
+  (i < length (coordinates (base r)))%nat -> In c (contributions r) ->
+  exists v, scaled (coefficient_of c) (tau_at r i c) = (Some v, coefficient_of c)
+    /\ real (coefficient_of c) = value (of_bits F32 (coefficient_bits c))
+    /\ real v = RN F32 (real (coefficient_of c) * real (tau_at r i c))
+    /\ In (v, coefficient_of c) (votes_at r i).
+Proof.
+  intros merged below member. apply merged_coordinate in merged as (l & checked & all).
+  destruct (nth_error (coordinates (base r)) i) as [[d b]|] eqn:at_i; [|apply nth_error_None in at_i; lia].
+  specialize (all i d b at_i). apply coordinate_result in all as [somes _].
+  assert (here : In (scaled (coefficient_of c) (tau_at r i c)) (column_at r i))
+    by (apply in_map_iff; eauto).
+  rewrite Forall_forall in somes. pose proof (somes _ here) as some.
+  destruct (fst (scaled (coefficient_of c) (tau_at r i c))) as [v|] eqn:found; [|contradiction].
+  assert (whole : scaled (coefficient_of c) (tau_at r i c) = (Some v, coefficient_of c))
+    by (rewrite <- found; reflexivity).
+  exists v. repeat split; [exact whole|now apply (coefficient_value r l)|now apply scaled_value|].
+  unfold votes_at. apply in_map_iff. exists (scaled (coefficient_of c) (tau_at r i c)). now rewrite whole in *.
+Qed.
+
+Lemma tau_m_of_merged r l i t : ready r l -> Z.of_nat (length (contributions r)) <= 2 ^ 800 ->
+  numerator (tau_m (how r) (map vote_of (column_at r i))) = Some t -> tau_m_R (how r) (votes_at r i) = real t.
+Proof.
+  intros checked few found. symmetry. apply tau_m_value; [|exact found].
+  assert (how r = TaskArithmetic \/ how r <> TaskArithmetic) as [is|divides]
+    by (destruct (how r); [right|right|left]; congruence).
+  - now left.
+  - right. now apply (votes_weigh r l).
+Qed.
+
+Lemma bits_are_the_exact_model_rounded r tensors kept i d b :
+  reduce r = Merged tensors kept -> Z.of_nat (length (contributions r)) <= 2 ^ 800 ->
+  nth_error (coordinates (base r)) i = Some (d, b) ->
+  let out := nth i (concat tensors) 0 in
+  let t := tau_m_R (how r) (votes_at r i) in
+  let lambda := value (of_bits F32 (lambda_bits r)) in
+  let x := (value (of_bits d b) + lambda * t)%R in
+  ((t = 0 \/ lambda = 0)%R -> out = b)
+  /\ ((t <> 0 /\ lambda <> 0)%R ->
+      are_bits d out /\ finite (of_bits d b) = true /\ finite (of_bits d out) = true
+      /\ value (of_bits d out) = narrow_R d x /\ sign (of_bits d out) = Rlt_bool x 0).
+Proof.
+  intros merged few at_i. apply merged_coordinate in merged as (l & checked & all).
+  specialize (all i d b at_i). apply coordinate_result in all as [_ (t & found & applied)]. cbn [fst snd] in applied.
+  cbv zeta. rewrite (tau_m_of_merged r l i t checked few found), (lambda_value r l checked).
+  split.
+  - intros zero. apply (apply_copies _ _ _ _ _ applied). destruct zero as [zero|zero]; apply real_eq_zero in zero; auto.
+  - intros [t_some l_some].
+    assert (t <> 0) by (intros ->; now rewrite real_zero in t_some).
+    assert (l <> 0) by (intros ->; now rewrite real_zero in l_some).
+    destruct (apply_moves _ _ _ _ _ applied) as (? & ? & ? & ? & ?); auto.
+Qed.
+
+Lemma sums_come_from_the_aggregate rule num den group votes :
+  Ties.finalize (Ties.aggregate_of votes) = exact_sums (TIES rule num den group) votes.
+Proof. apply TiesSums.finalize_aggregate_of. Qed.
+
+Lemma nothing_votes_nothing_moves r tensors kept i d b :
+  reduce r = Merged tensors kept -> Z.of_nat (length (contributions r)) <= 2 ^ 800 ->
+  nth_error (coordinates (base r)) i = Some (d, b) ->
+  (forall c, In c (contributions r) -> tau_at r i c = 0) -> nth i (concat tensors) 0 = b.
+Proof.
+  intros merged few at_i none.
+  apply (proj1 (bits_are_the_exact_model_rounded r tensors kept i d b merged few at_i)). left.
+  apply no_votes_no_tau. apply Forall_forall. unfold votes_at, column_at. rewrite map_map.
+  intros x [c [<- member]]%in_map_iff. now rewrite (none c member), scaled_zero.
+Qed.
+
+(** * Errors *)
+
+Lemma all_finite column : fault_of_taus column = inl tt -> ~ In NotFinite column.
+Proof.
+  unfold fault_of_taus. destruct (place_of _ _ _) eqn:none; [discriminate|]. intros _ member.
+  apply place_none in none. rewrite forallb_forall in none. discriminate (none _ member).
+Qed.
+
+Lemma coordinate_not_tau m l b column place : coordinate m l b column <> inr (InTau place).
+Proof.
+  unfold coordinate, apply. destruct (place_of _ _ _); [discriminate|]. destruct (numerator _); [|discriminate].
+  destruct (_ || _); [discriminate|]. destruct (exact _); [|discriminate]. now destruct (finite _).
+Qed.
+
+Lemma errors_of_task_vectors_come_first r position place :
+  reduce r = NotFiniteAt position (InTau place) ->
+  exists i j, position = Z.of_nat i /\ place = Z.of_nat j
+    /\ nth_error (elements_at r i) j = Some NotFinite
+    /\ (forall k e, (k < j)%nat -> nth_error (elements_at r i) k = Some e -> e <> NotFinite)
+    /\ forall k, (k < i)%nat -> ~ In NotFinite (elements_at r k).
+Proof.
+  intros refused. apply named in refused as (l & i & _ & -> & _ & [[here before]|(_ & here & _)]);
+    [|now apply coordinate_not_tau in here].
+  unfold fault_of_taus in here. destruct (place_of is_not_finite 0 (elements_at r i)) as [q|] eqn:found; [|discriminate].
+  injection here as ->. apply place_some in found as (j & e & -> & at_j & is & earlier).
+  exists i, j. repeat split.
+  - now destruct e.
+  - intros k e' less at_k ->. discriminate (earlier k NotFinite less at_k).
+  - intros k less. apply all_finite. auto.
+Qed.
+
+Lemma finite_column column : place_of overflowed 0 column = None -> forall x, In x column -> fst x <> None.
+Proof.
+  intros none%place_none x member. rewrite forallb_forall in none. specialize (none x member).
+  destruct x as [[v|] c]; [discriminate|discriminate none].
+Qed.
+
+Lemma the_first_error_is_named r position what :
+  reduce r = NotFiniteAt position what -> (forall place, what <> InTau place) ->
+  exists l i, position = Z.of_nat i /\ numerator (of_bits F32 (lambda_bits r)) = Some l
+    /\ (forall k, (k < length (coordinates (base r)))%nat -> ~ In NotFinite (elements_at r k))
+    /\ (forall k, (k < i)%nat -> exists bits,
+          coordinate (how r) l (nth k (coordinates (base r)) (F32, 0)) (column_at r k) = inl bits)
+    /\ match what with
+       | InTau _ => False
+       | InV place => exists j c, place = Z.of_nat j /\ nth_error (column_at r i) j = Some (None, c)
+           /\ forall k, (k < j)%nat -> exists v c', nth_error (column_at r i) k = Some (Some v, c')
+       | InTauM => (forall x, In x (column_at r i) -> fst x <> None)
+           /\ finite (tau_m (how r) (votes_at r i)) = false
+       | InResult => (forall x, In x (column_at r i) -> fst x <> None)
+           /\ exists t, numerator (tau_m (how r) (votes_at r i)) = Some t
+           /\ apply l t (fst (nth i (coordinates (base r)) (F32, 0))) (snd (nth i (coordinates (base r)) (F32, 0)))
+              = inr InResult
+       end.
+Proof.
+  intros refused other. apply named in refused as (l & i & checked & -> & _ & [[here _]|(taus & here & before)]).
+  { exfalso. unfold fault_of_taus in here. destruct (place_of _ _ _) as [q|]; [|discriminate].
+    injection here as <-. exact (other q eq_refl). }
+  exists l, i. split; [reflexivity|]. split; [apply checked|]. split; [intros k below; apply all_finite; now apply taus|].
+  split; [exact before|]. unfold outcome_at, coordinate in here. fold (votes_at r i) in here.
+  destruct (place_of overflowed 0 (column_at r i)) as [q|] eqn:found.
+  - injection here as <-. apply place_some in found as (j & [v c] & -> & at_j & is & earlier).
+    exists j, c. repeat split; [now destruct v|]. intros k less.
+    destruct (nth_error (column_at r i) k) as [[[w|] c']|] eqn:at_k; [eauto| |].
+    + discriminate (earlier k _ less at_k).
+    + apply nth_error_None in at_k. assert (j < length (column_at r i))%nat by (apply nth_error_Some; congruence). lia.
+  - pose proof (finite_column _ found) as somes.
+    destruct (numerator (tau_m (how r) (votes_at r i))) as [t|] eqn:is.
+    + assert (what = InResult) as ->; [|split; [exact somes|eauto]].
+      unfold apply in here. destruct (_ || _); [discriminate|]. destruct (exact _); [|congruence].
+      destruct (finite _); [discriminate|congruence].
+    + injection here as <-. split; [exact somes|]. now apply numerator_none.
+Qed.
+
+(** * Examples *)
+
+Lemma examples :
+  reduce (small (TIES Trim.KeepAll 1 1 Model) [[0x4b800000]; [0x3f800000]; [0x3f800000]; [0xcb800000]; [0xbf800000]])
+    = Merged [[0x4aaaaaac]] [1; 1; 1; 1; 1]
+  /\ reduce (small (TIES Trim.KeepAll 2 5 Model)
+       [[0xc0000000; 0; 0x3f800000; 0; 0xbf800000]; [0xbf800000; 0x3f800000; 0xc0000000; 0; 0xbf800000];
+        [0x3f800000; 0xc0000000; 0x40000000; 0x3f800000; 0x40400000]])
+    = Merged [[0xbfc00000; 0xc0000000; 0x3fc00000; 0; 0x40400000]] [3; 4; 3].
+Proof. split; vm_compute; reflexivity. Qed.
