@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mergealgebra import laws
     from mergealgebra.engine.aggregate import Aggregate
     from mergealgebra.engine.memory import merge
     from mergealgebra.errors import MergeAlgebraError
@@ -34,6 +35,7 @@ _HOMES = {
     "merge": "engine.memory",
     "verify": "workspace",
 }
+_MODULES = ("laws",)
 
 __all__ = [
     "Aggregate",
@@ -46,12 +48,15 @@ __all__ = [
     "Ties",
     "Verification",
     "Workspace",
+    "laws",
     "merge",
     "verify",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"mergealgebra.{name}")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'mergealgebra' has no attribute {name!r}")

@@ -38,8 +38,9 @@ def decode(data: bytes, *, max_bytes: int = MAX_BYTES) -> Any:
     """
     if len(data) > max_bytes:
         raise EncodingError(f"{len(data)} bytes where at most {max_bytes} are allowed")
+    _check_depth(data)
     try:
-        value = msgpack.unpackb(data, raw=False, strict_map_key=True, ext_hook=_refuse_extension)
+        value = msgpack.unpackb(data, raw=False, strict_map_key=True)
     except (ValueError, TypeError, msgpack.UnpackException) as error:
         raise EncodingError(f"not MessagePack: {str(error) or type(error).__name__}") from None
     if encode(value) != data:
@@ -155,6 +156,43 @@ def _node(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
+def _check_depth(data: bytes) -> None:
+    """Refuse what nests too deep, and tags that no canonical value has, before memory is taken for values [EN-1, EN-3].
+
+    msgpack nests a thousand levels deep, and at each makes room for all that an array declares.
+    """
+    at, open_ = 0, [1]  # where the next tag is, and how many values are still to come at each level
+    while open_ and at < len(data):
+        if data[at] not in _TAGS:
+            raise EncodingError(f"no canonical value begins with the byte {data[at]:02x}")
+        width, mask, bytes_each, values_each = _TAGS[data[at]]
+        number = int.from_bytes(data[at + 1 : at + 1 + width]) if width else data[at] & mask
+        at += 1 + width + number * bytes_each
+        open_[-1] -= 1
+        if number and values_each:
+            open_.append(number * values_each)
+        if len(open_) > 1 + MAX_DEPTH:
+            raise EncodingError(f"nested deeper than {MAX_DEPTH}")
+        while open_ and not open_[-1]:
+            open_.pop()
+
+
+#: By tag: the bytes of the number behind it, or the bits of the tag that are the number; and how many bytes, and how
+#: many values, follow for each unit of that number. Floats and extension types have no place here [EN-1].
+_TAGS: Final = {
+    **dict.fromkeys((*range(0x80), *range(0xE0, 0x100), 0xC0, 0xC2, 0xC3), (0, 0, 0, 0)),
+    **dict.fromkeys(range(0x80, 0x90), (0, 0x0F, 0, 2)),
+    **dict.fromkeys(range(0x90, 0xA0), (0, 0x0F, 0, 1)),
+    **dict.fromkeys(range(0xA0, 0xC0), (0, 0x1F, 1, 0)),
+    **{first + i: (1 << i, 0, 0, 0) for first in (0xCC, 0xD0) for i in range(4)},  # integers
+    **{first + i: (1 << i, 0, 1, 0) for first in (0xC4, 0xD9) for i in range(3)},  # byte strings, strings
+    0xDC: (2, 0, 0, 1),  # arrays
+    0xDD: (4, 0, 0, 1),
+    0xDE: (2, 0, 0, 2),  # maps
+    0xDF: (4, 0, 0, 2),
+}
+
+
 def _canonical(value: object, depth: int) -> object:
     if depth > MAX_DEPTH:
         raise EncodingError(f"nested deeper than {MAX_DEPTH}")
@@ -169,7 +207,3 @@ def _canonical(value: object, depth: int) -> object:
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {str(key): _canonical(value[key], depth + 1) for key in sorted(value, key=str.encode)}
     raise EncodingError(f"a {type(value).__name__} has no canonical encoding")
-
-
-def _refuse_extension(code: int, _: bytes) -> object:
-    raise EncodingError(f"MessagePack extension type {code}")

@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, StringConstraints, ValidationError
 
 from mergealgebra.algebra import decimals
 from mergealgebra.crdt.genesis import SPEC, merge_id
@@ -52,7 +52,7 @@ class LockedTensor(_Strict):
     """A tensor of the merged model."""
 
     dtype: str
-    shape: list[Count]
+    shape: Annotated[list[Count], FailFast()]
     root: Root
 
 
@@ -63,7 +63,7 @@ class Lock(_Strict):
     spec: Annotated[int, Field(ge=SPEC, le=SPEC)]
     base: Root
     recipe: dict[str, str]
-    contributions: list[LockedContribution]
+    contributions: Annotated[list[LockedContribution], FailFast()]  # one error is told, and each takes memory
     merge_id: Root
     tensors: dict[str, LockedTensor]
     model_root: Root
@@ -85,7 +85,7 @@ class Lock(_Strict):
             where = place(path)
             raise LockError(f"{where} cannot be read: {error.strerror}; name a folder that a merge wrote") from None
         except ValidationError as error:
-            first = error.errors()[0]
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             where = ".".join(map(str, first["loc"])) or "the file"
             raise LockError(f"{place(path)}: {shown(where)}: {first['msg'].lower()}; merge again") from None
         except (ValueError, MergeAlgebraError) as error:
@@ -198,11 +198,9 @@ def first_difference(expected: Mapping[str, LockedTensor], found: Mapping[str, L
 def _content(path: Path) -> bytes:
     if path.exists() and not path.is_file():  # before opening: a pipe would block
         raise LockError("it is no file")
-    with path.open("rb") as file:
-        data = file.read(_MAX_BYTES + 1)
-    if len(data) > _MAX_BYTES:
+    if path.stat().st_size > _MAX_BYTES:  # before reading: read(n) makes room for n bytes
         raise LockError(f"it is larger than {_MAX_BYTES} bytes")
-    return data
+    return path.read_bytes()
 
 
 def _plain(value: object) -> Any:

@@ -17,6 +17,7 @@ from mergealgebra.algebra import decimals, mean, task_arithmetic, ties
 from mergealgebra.algebra.reducer import Reducer
 from mergealgebra.encoding import encode, hash_id
 from mergealgebra.errors import RecipeError
+from mergealgebra.text import shown
 
 Scope = Literal["model", "tensor"]
 Boundary = Literal["keep_all", "lowest_index"]
@@ -42,7 +43,7 @@ class Recipe(BaseModel):
 
     lambda_: str = Field(default="1", alias="lambda")
 
-    def __init__(self, **entries: Any) -> None:
+    def __init__(self, /, **entries: Any) -> None:
         try:
             super().__init__(**entries)
         except ValidationError as error:
@@ -136,11 +137,12 @@ def recipe_from_map(entries: Mapping[str, object]) -> Recipe:
     """The recipe that a map describes, defaults left out or not [RC-4]. Raises RecipeError or DecimalError."""
     method = entries.get("method")
     if not isinstance(method, str) or method not in RECIPES:
-        found = "is missing" if method is None else f"{method!r} is unknown"
-        raise RecipeError(f"method: {found}; expected one of {', '.join(RECIPES)}")
+        found = shown(method) if isinstance(method, str) else f"a {type(method).__name__}"
+        known = "is missing" if method is None else f"{found} is unknown"
+        raise RecipeError(f"method: {known}; expected one of {', '.join(RECIPES)}")
     for key, text in entries.items():
         if not isinstance(text, str):
-            raise RecipeError(f"{method}: {key}: expected text, not {text!r:.60}")
+            raise RecipeError(f"{method}: {shown(key)}: expected text, not a {type(text).__name__}")
         if key == "lambda_":
             raise RecipeError(f"{method}: 'lambda_' is not a key of a recipe file; write 'lambda'")
     return RECIPES[method](**{key: value for key, value in entries.items() if key != "method"})
@@ -152,8 +154,10 @@ def complete_recipe(entries: Mapping[str, str]) -> Recipe:
     Raises RecipeError or DecimalError.
     """
     recipe = recipe_from_map(entries)
-    if recipe.to_map() != entries:
-        raise RecipeError(f"{recipe.method}: {dict(entries)} is not complete and canonical, {recipe.to_map()} is")
+    for key, text in recipe.to_map().items():
+        if entries.get(key) != text:
+            found = f"{key}: {shown(entries.get(key))}"
+            raise RecipeError(f"{recipe.method}: {found} is not complete and canonical, {shown(text)} is")
     return recipe
 
 
@@ -162,5 +166,5 @@ def _in_one_line(recipe: type[Recipe], error: ValidationError) -> str:
     key = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
         keys = ", ".join(field.alias or name for name, field in recipe.model_fields.items())
-        return f"{recipe.method}: unknown key {key!r}; its keys are {keys}"
-    return f"{recipe.method}: {key}: {first['msg'].lower()}, not {first['input']!r}"
+        return f"{recipe.method}: unknown key {shown(key)}; its keys are {keys}"
+    return f"{recipe.method}: {key}: {first['msg'].lower()}, not {shown(first['input'])}"

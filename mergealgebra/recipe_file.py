@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from mergealgebra.algebra import decimals
 from mergealgebra.errors import MergeAlgebraError, RecipeError
 from mergealgebra.recipe import Recipe, recipe_from_map
-from mergealgebra.text import place
+from mergealgebra.text import place, shown
+
+#: A recipe needs no more, and PyYAML takes some hundred bytes of memory for one of a file.
+_MAX_BYTES: Final = 1 << 20
+_MAX_DEPTH: Final = 16
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,10 @@ def read_merge_file(path: Path) -> MergeFile:
     if not isinstance(models, list) or not models:
         raise RecipeError(f"{place(path)}: models: expected a list of at least one model, each with a path")
     recipe = _recipe(entries, path)
-    here = path.parent
     return MergeFile(
-        recipe, here / Path(base).expanduser(), tuple(_model(path, i, model, recipe) for i, model in enumerate(models))
+        recipe,
+        _beside(path, base, "base"),
+        tuple(_model(path, i, model, recipe) for i, model in enumerate(models)),
     )
 
 
@@ -67,36 +72,69 @@ def _model(path: Path, number: int, entry: object, recipe: Recipe) -> ModelEntry
     if not isinstance(entry, dict) or not isinstance(entry.get("path"), str) or not entry["path"]:
         raise RecipeError(f"{where}: expected a mapping with a path and, if it is not 1, a coefficient")
     if unknown := sorted(entry.keys() - {"path", "coefficient"}):
-        raise RecipeError(f"{where}: unknown key {unknown[0]!r}; remove it")
+        raise RecipeError(f"{where}: unknown key {shown(unknown[0])}; remove it")
     text, what = entry.get("coefficient", "1"), f"{where}: coefficient"
     if not isinstance(text, str):
-        raise RecipeError(f"{what}: expected text, not {text!r:.60}")
+        raise RecipeError(f"{what}: expected text, not a {type(text).__name__}")
     decimals.check_coefficient(decimals.fp32(text, what), where, negative=recipe.negative_coefficients)
-    return ModelEntry(path.parent / Path(entry["path"]).expanduser(), decimals.canonical_decimal(text, what))
+    return ModelEntry(_beside(path, entry["path"], f"models[{number}]: path"), decimals.canonical_decimal(text, what))
+
+
+def _beside(path: Path, text: str, what: str) -> Path:
+    """A path that a file names, relative to the file's folder; `~` is somebody's home."""
+    try:
+        return path.parent / Path(text).expanduser()
+    except (RuntimeError, ValueError) as error:
+        raise RecipeError(f"{place(path)}: {what}: {shown(text)} names no path, {error}") from None
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
     try:
-        value = yaml.load(path.read_text(encoding="utf-8"), _TextLoader)
+        value = yaml.load(_content(path).decode("utf-8"), _TextLoader)
     except OSError as error:
         raise RecipeError(f"{place(path)} cannot be read: {error.strerror}; name a YAML file") from None
-    except RecursionError:
-        raise RecipeError(f"{place(path)} is not YAML: nested too deeply") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    # Not only YAMLError: an escape beyond Unicode and a version of many digits are a ValueError or an OverflowError.
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise RecipeError(f"{place(path)} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(value, dict):
         raise RecipeError(f"{place(path)}: expected a mapping with the keys of a recipe, like `method: ties`")
     return value
 
 
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise RecipeError(f"{place(path)} has more than {_MAX_BYTES} bytes; a recipe is shorter")
+    return content
+
+
 class _TextLoader(yaml.BaseLoader):
-    """PyYAML's loader that leaves scalars as text; here duplicate keys, which it would drop, are errors."""
+    """PyYAML's loader that leaves scalars as text; here duplicate keys, which it would drop, are errors.
+
+    So is what nests too deep: PyYAML recurses, and looks through all that is open at every token.
+    """
+
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:
+        self._check_depth()
+        super().fetch_flow_collection_start(TokenClass)
+
+    def add_indent(self, column: int) -> bool:
+        if self.indent < column:
+            self._check_depth()
+        return bool(super().add_indent(column))
+
+    def _check_depth(self) -> None:
+        if self.flow_level + len(self.indents) >= _MAX_DEPTH:
+            raise yaml.scanner.ScannerError(None, None, f"nested too deeply, over {_MAX_DEPTH} levels", self.get_mark())
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if len(keys) < len(node.value):
-            raise yaml.constructor.ConstructorError(None, None, "a key that is not text", node.start_mark)
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key that is not text", node.start_mark)
+            if key.value in seen:
+                twice = f"the key {shown(key.value)} stands twice"
+                raise yaml.constructor.ConstructorError(None, None, twice, node.start_mark)
+            seen.add(key.value)
         return dict(super().construct_mapping(node, deep=deep))

@@ -184,11 +184,19 @@ class _Merge:
 # Trim
 
 
-def rank(dialect: Dialect, density: str, d: int) -> int:
-    """m: the threshold is the m-th largest of d magnitudes; 0 keeps nothing [DI-2, DI-3]. Raises RecipeError."""
+def fraction_kept(dialect: Dialect, density: str) -> Any:
+    """rho, a Fraction or a float as the dialect has it [DI-2]. Raises RecipeError unless it is above 0, at most 1."""
     rho: Any = Fraction(density) if dialect["density"] == "decimal" else float(density)
     if dialect["density"] == "percent" and rho > 1:
         rho /= 100
+    if not 0 < rho <= 1:
+        raise RecipeError(f"density: {density} is not above 0 and at most 1")
+    return rho
+
+
+def rank(dialect: Dialect, density: str, d: int) -> int:
+    """m: the threshold is the m-th largest of d magnitudes; 0 keeps nothing [DI-2, DI-3]. Raises RecipeError."""
+    rho = fraction_kept(dialect, density)
     ranks: Mapping[str, Callable[[], int]] = {
         "floor_min_1": lambda: max(1, math.floor(rho * d)),
         "floor": lambda: math.floor(rho * d),
@@ -212,7 +220,8 @@ def kept(dialect: Dialect, tau: Array, density: str) -> Array:
         return np.zeros(0, bool)
     if dialect["kept"] == "percentile_nonzero":
         nonzero = magnitudes[magnitudes > 0]
-        return np.asarray(magnitudes >= (np.percentile(nonzero, (1.0 - float(density)) * 100) if nonzero.size else 0))
+        percent = (1 - float(fraction_kept(dialect, density))) * 100
+        return np.asarray(magnitudes >= (np.percentile(nonzero, percent) if nonzero.size else 0))
     m = rank(dialect, density, tau.size)
     if m == 0:
         return np.zeros(tau.size, bool)

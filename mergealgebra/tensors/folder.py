@@ -53,7 +53,7 @@ def _read_folder(folder: Path) -> dict[str, TensorRecord]:
     if MODEL in names:
         return read_header(folder / MODEL)
     if INDEX in names:
-        return _read_shards(folder)
+        return _read_shards(folder, names)
     raise CheckpointError(f"{place(folder)} {_why_no_model(folder, names)}")
 
 
@@ -84,13 +84,13 @@ def _snapshot(cache: Path) -> str:
     return place(cache / "snapshots" / (wanted if wanted in snapshots else snapshots[0]))
 
 
-def _read_shards(folder: Path) -> dict[str, TensorRecord]:
-    """The tensors of all shards, each where the index says it is and nowhere else [EN-16]."""
+def _read_shards(folder: Path, names: set[str]) -> dict[str, TensorRecord]:
+    """The tensors of all shards, each where the index says it is and nowhere else [EN-16]. names: in the folder."""
     index = folder / INDEX
     weight_map = _weight_map(index)
     records: dict[str, TensorRecord] = {}
     for file in sorted(set(weight_map.values())):
-        if not (folder / file).exists():
+        if file not in names:  # not asked of the system, which may take no such name
             raise CheckpointError(f"{place(index)} names the shard {shown(file)}, which is missing: get it again")
         for name, record in read_header(folder / file).items():
             if name in records:
@@ -132,9 +132,9 @@ def _weight_map(index: Path) -> dict[str, str]:
 
 def _parse_index(index: Path) -> strict_json.Object:
     with opened(index) as file:
-        text = file.read(MAX_HEADER_BYTES + 1)
-    if len(text) > MAX_HEADER_BYTES:
-        raise CheckpointError(f"{place(index)} has more than {MAX_HEADER_BYTES} bytes: {_REWRITE}")
+        if os.fstat(file.fileno()).st_size > MAX_HEADER_BYTES:  # before reading: read(n) makes room for n bytes
+            raise CheckpointError(f"{place(index)} has more than {MAX_HEADER_BYTES} bytes: {_REWRITE}")
+        text = file.read()
     try:
         parsed = strict_json.parse(text.strip(b" \t\r\n"), _MAX_INDEX_DEPTH)
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
 from fractions import Fraction
 from functools import reduce
 
@@ -11,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mergealgebra.algebra import exact, ties
+from mergealgebra.algebra import exact, mean, ties
 from mergealgebra.algebra.exact import Coefficients, Sums, grid_exponents
 from tests.algebra.numbers import exact_sum, finite_fp32, rn64, task_vectors
 
@@ -170,6 +171,104 @@ def test_coefficients_are_certified_only_when_fp64_adds_them(values):
             running += value
         assert Fraction(running) == exact_sum(values)
     assert coefficients.total == rn64(exact_sum(values))
+
+
+@pytest.mark.clause("EX-2", "EX-3")
+def test_the_certificate_of_coefficients_is_strict_at_its_limit():
+    """The grid of 1 is 2^-23: below 2^30 in sum, and not at it."""
+    assert Coefficients((2.0**30 - 64, 62.0, 1.0)).certified is True
+    assert Coefficients((2.0**30 - 64, 63.0, 1.0)).certified is False
+    assert Coefficients((-(2.0**30) + 64, 63.0, -1.0)).certified is False
+    assert Coefficients((2.0**-149, 2.0**-96)).certified is False
+    assert Coefficients((2.0**-149, 2.0**-97)).certified is True
+
+
+@pytest.mark.clause("EX-2")
+def test_limits_are_2_to_the_53_grids():
+    for exponent in (1, 127, 150, 254, 255):
+        assert exact.LIMITS[exponent] == 2.0 ** (53 + exponent - 150)
+
+
+@pytest.mark.clause("EX-2")
+@pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
+@given(values=st.lists(finite_fp32(), min_size=1, max_size=8))
+def test_the_grid_is_the_biased_exponent_and_no_less(array, values):
+    v = np.array(values, np.float32)
+    grid = grid_exponents(array(v))
+    assert grid.dtype == array(np.empty(0, np.uint8)).dtype
+    for value, exponent in zip(values, grid.tolist(), strict=True):
+        assert exponent == (255 if value == 0 else max(1, int(np.frexp(value)[1]) + 126))
+
+
+@pytest.mark.clause("EX-2", "EX-3")
+@pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
+def test_only_the_coordinates_that_fail_are_uncertified(array):
+    """And they stay so: exactness belongs to the history of a sum."""
+    large, small = (mean.lift(array(np.float32(row)), 1.0) for row in ([2.0**30, 1, 2.0**30, 0], [1, 1, 2.0**30, 0]))
+    sums = large.combine(small)
+    assert sums.uncertified.tolist() == [0]
+    assert sums.integers.tolist() == [[(2**30 + 1) << 149], [0]]
+    assert sums.grid.tolist() == [127, 127, 157, 255]
+    assert sums.combine(mean.lift(array(np.float32([0, 2.0**30, 0, 0])), 1.0)).uncertified.tolist() == [0, 1]
+    assert mean.lift(array(np.float32([0, 2.0**30, 0, 0])), 1.0).combine(sums).uncertified.tolist() == [0, 1]
+    without = sums.retract(large)
+    assert without.uncertified.tolist() == [0]
+    assert without.grid.tolist() == sums.grid.tolist()
+    assert without.total().tolist() == [1, 1, 2.0**30, 0]
+
+
+@pytest.mark.clause("EX-2")
+def test_one_failing_coordinate_of_a_block_is_enough_and_the_least_grid_judges():
+    """The block as a whole is judged by its largest magnitude and its least grid, which here are of two coordinates."""
+    a, b = mean.lift(np.float32([2.0**30, 1]), 1.0), mean.lift(np.float32([2.0**30, 1]), 1.0)
+    assert a.combine(b).uncertified.size == 0
+    c = mean.lift(np.float32([2.0**30, 2.0**30]), 1.0)
+    assert a.combine(c).uncertified.tolist() == [1]
+
+
+@pytest.mark.parametrize("meet", [Sums.combine, Sums.retract], ids=lambda meet: meet.__name__)
+def test_sums_of_unlike_methods_do_not_meet(meet):
+    v = np.float32([1])
+    with pytest.raises(ValueError, match=r"longer|shorter"):
+        meet(mean.lift(v, 1.0), ties.lift(v, 1.0))
+
+
+@pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
+def test_split_by_sign(array):
+    positive, negative = exact.split_by_sign(array(np.float32([1, -2, 0, 2.0**-149, -(2.0**127)])))
+    assert positive.tolist() == [1, 0, 0, 2.0**-149, 0]
+    assert negative.tolist() == [0, -2, 0, 0, -(2.0**127)]
+    assert positive.dtype == negative.dtype == array(np.empty(0)).dtype
+
+
+def test_sums_weigh_when_they_hold_sums_of_coefficients():
+    v = np.float32([1])
+    assert ties.lift(v, 1.0).weighs is True
+    assert mean.lift(v, 1.0).weighs is False
+
+
+@pytest.mark.parametrize(
+    ("value", "field"), [(lifted([1]), "grid"), (Coefficients((1.0,)), "values")], ids=["sums", "coefficients"]
+)
+def test_values_are_frozen(value, field):
+    with pytest.raises(FrozenInstanceError):
+        setattr(value, field, ())
+
+
+@pytest.mark.clause("EX-3")
+@pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
+def test_uncertified_sums_are_corrected_where_they_are_and_nowhere_else(array):
+    rows = [[2.0**60, 1, -5], [1, 1, 2], [-(2.0**60), 1, 1]]
+    sums = folded([ties.lift(array(np.float32(row)), 3.0) for row in rows])
+    assert sums.uncertified.tolist() == [0]
+    assert sums.total().tolist() == [1, 3, -2]
+    assert sums.sign().tolist() == [1, 1, -1]
+    assert sums.sign().dtype == array(np.empty(0, np.int8)).dtype
+    assert sums.rounded(0).tolist() == [2.0**60, 3, 3]
+    assert sums.rounded(1).tolist() == [-(2.0**60), 0, -5]
+    assert sums.rounded(2).tolist() == [6, 9, 6]
+    assert sums.rounded(3).tolist() == [-3, 0, -3]
+    assert sums.rounded(0).dtype == array(np.empty(0)).dtype
 
 
 def test_coefficients_far_apart_are_not_certified():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
 from fractions import Fraction
 
 import numpy as np
@@ -103,6 +104,174 @@ def test_a_guess_reaches_to_the_next_values_of_a_grid_where_the_sample_is_unsure
     for share, reaches in ((Fraction(15_536, 1 << 16), True), (Fraction(1, 10), False)):
         window = trim.guess(bits, share)
         assert (window.low <= 0x3F800000) == reaches
+
+
+#: 10,000 magnitudes, 1,000 bits apart: the share to keep, and the least, middle and greatest rank the window reaches.
+REACHES = {
+    "a quarter": (Fraction(1, 4), (7326, 7500, 7674)),
+    "three quarters": (Fraction(3, 4), (2326, 2500, 2674)),
+    "half": (Fraction(1, 2), (4800, 5000, 5200)),
+    "the share is rounded to a rank": (Fraction(249_951, 1_000_000), (7326, 7500, 7674)),
+    "one in a hundred": (Fraction(1, 100), (9860, 9900, 9940)),
+}
+
+
+@pytest.mark.clause("TI-3")
+@pytest.mark.parametrize(("share", "reach"), REACHES.values(), ids=REACHES)
+def test_a_guess_reaches_four_deviations_of_the_rank(share, reach):
+    """Nothing less than 2^16 bits on either side, and as far on one as on the other."""
+    low, middle, high = (1000 * rank for rank in reach)
+    half = max(middle - low, high - middle + 1, 1 << 16)
+    shuffled = np.random.default_rng(5).permutation(np.arange(10_000, dtype=np.int32) * 1000)
+    assert trim.guess(shuffled, share) == trim.Window(middle - half, 0, 2 * half)
+
+
+#: At the ends of a sample of four, 2^17 bits apart, and where the reach is cut.
+ENDS = {
+    "all": ([1, 2, 3, 4], Fraction(1), 1, 1 << 16),
+    "the largest": ([1, 2, 3, 4], Fraction(1, 1000), 4, 1 << 17),
+    "nearly all": ([1, 2, 3, 4], Fraction(999, 1000), 1, (1 << 17) + 1),
+    "most is 2^19": ([1, 2, 3, 90], Fraction(1, 2), 3, 1 << 19),
+    "one value": ([7], Fraction(1, 2), 7, 1 << 16),
+    "all the same": ([7, 7, 7, 7], Fraction(1, 2), 7, 1 << 16),
+}
+
+
+@pytest.mark.clause("TI-3")
+@pytest.mark.parametrize(("values", "share", "middle", "half"), ENDS.values(), ids=ENDS)
+def test_a_guess_at_the_ends(values, share, middle, half):
+    bits = np.array(values, np.int32) << 17
+    assert trim.guess(bits, share) == trim.around(middle << 17, half)
+
+
+def test_windows():
+    assert trim.Window(0, 16, 1 << 15) == trim.ALL
+    assert trim.ALL.inside(3) == trim.Window(3 << 16, 0, 1 << 16)
+    assert trim.Window(5, 4, 8).inside(2) == trim.Window(5 + 32, 0, 16)
+    assert trim.around(1 << 20) == trim.Window((1 << 20) - (1 << 16), 0, 1 << 17)
+    assert trim.around(10, 4) == trim.Window(6, 0, 8)
+    assert trim.around(3, 4) == trim.Window(0, 0, 8)
+    assert trim.around(4, 4) == trim.Window(0, 0, 8)
+
+
+@pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
+def test_a_window_counts_its_bins_and_what_lies_above(array):
+    tau = np.array([0, 7, 8, 9, 11, 12, 15, 16, 17, 200], np.int32).view(np.float32)
+    tau[4] = -tau[4]
+    assert trim.window_counts(array(tau), trim.Window(8, 2, 2)).tolist() == [3, 2, 3]
+    assert trim.window_counts(array(tau), trim.Window(0, 0, 8)).tolist() == [1, 0, 0, 0, 0, 0, 0, 1, 8]
+    assert trim.window_counts(array(tau[:2]), trim.Window(8, 2, 2)).tolist() == [0, 0, 0]
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=6))
+def test_locate_finds_every_rank_from_above(counts):
+    """The last count is of what lies above the window, so its ranks are not in it."""
+    bins = [bin_ for bin_, count in reversed(list(enumerate(counts))) for _ in range(count)]
+    for rank in range(1, sum(counts) + 3):
+        found = trim.locate(np.array(counts, np.int64), rank)
+        if rank > len(bins) or bins[rank - 1] == len(counts) - 1:
+            assert found is None
+        else:
+            assert found == (bins[rank - 1], bins[:rank].count(bins[rank - 1]))
+
+
+@pytest.mark.clause("TI-4", "TI-5")
+@pytest.mark.parametrize(
+    ("ties", "block", "expected"),
+    [
+        (None, (4, 10), 6),
+        (None, (0, 0), 0),
+        (7, (4, 10), 3),
+        (4, (4, 10), 0),
+        (3, (4, 10), 0),
+        (10, (4, 10), 6),
+        (11, (4, 10), 6),
+    ],
+)
+def test_a_threshold_within_a_block(ties, block, expected):
+    assert trim.Threshold(5, ties).within(*block) == (5, expected)
+
+
+def test_the_least_threshold_keeps_all_but_zeros():
+    assert trim.Threshold() == trim.Threshold(1, None)
+
+
+@pytest.mark.parametrize(
+    ("value", "field"), [(trim.Threshold(), "bits"), (trim.ALL, "low")], ids=["threshold", "window"]
+)
+def test_values_are_frozen(value, field):
+    with pytest.raises(FrozenInstanceError):
+        setattr(value, field, 2)
+
+
+@pytest.mark.clause("TI-3", "TI-4", "TI-5")
+@pytest.mark.parametrize("boundary", ["keep_all", "lowest_index"])
+@given(tau=vectors(6).filter(len), m=st.integers(1, 6), choice=st.integers(0, 7), ties=st.none() | st.integers(0, 6))
+def test_a_threshold_holds_only_when_it_keeps_what_sorting_keeps(boundary, tau, m, choice, ties):
+    """Any threshold at all, as a wrong guess may have it; the least one where there are too few elements."""
+    m = min(m, tau.size)
+    all_bits = trim.magnitude_bits(tau)
+    bits = max(1, [1, *sorted(all_bits.tolist())][choice % (tau.size + 1)])
+    threshold = trim.Threshold(bits, ties)
+    kept = np.flatnonzero(trim.trim(tau, *threshold.within(0, tau.size))).tolist()
+    above = int(np.count_nonzero(all_bits > bits))
+    holds = trim.holds(bits, ties is not None, boundary, m, len(kept), above)
+    right = kept == kept_by_sorting(tau, m, boundary)
+    assert right or not holds
+    m_th = sorted(all_bits.tolist(), reverse=True)[m - 1]
+    if bits == max(1, m_th) and right and ties is None:
+        assert holds
+
+
+#: threshold, cut, boundary, m, kept, above; and whether it was the right one.
+VERDICTS = {
+    "exactly m": ((9, False, "keep_all", 3, 3, 2), True),
+    "more than m": ((9, False, "keep_all", 3, 5, 2), True),
+    "more than m, to be cut": ((9, False, "lowest_index", 3, 5, 2), False),
+    "exactly m, uncut": ((9, False, "lowest_index", 3, 3, 2), True),
+    "cut to m": ((9, True, "lowest_index", 3, 3, 2), True),
+    "cut to fewer": ((9, True, "lowest_index", 3, 2, 2), False),
+    "cut to more": ((9, True, "lowest_index", 3, 4, 2), False),
+    "cut where nothing is cut": ((9, True, "keep_all", 3, 3, 2), False),
+    "m above": ((9, False, "keep_all", 3, 5, 3), False),
+    "more than m above": ((9, False, "keep_all", 3, 5, 4), False),
+    "cut, and m above": ((9, True, "lowest_index", 3, 3, 3), False),
+    "too few": ((9, False, "keep_all", 3, 2, 1), False),
+    "too few, but there are no more": ((1, False, "keep_all", 3, 2, 1), True),
+    "too few for lowest_index, but there are no more": ((1, False, "lowest_index", 3, 2, 1), True),
+    "too few, and cut": ((1, True, "lowest_index", 3, 2, 1), False),
+    "2 is not the least": ((2, False, "keep_all", 3, 2, 1), False),
+}
+
+
+@pytest.mark.clause("TI-3")
+@pytest.mark.parametrize(("case", "right"), VERDICTS.values(), ids=VERDICTS)
+def test_verdict_on_a_threshold(case, right):
+    assert trim.holds(*case) is right
+
+
+@pytest.mark.clause("TI-4", "TI-5")
+@pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
+def test_trim_keeps_ties_up_to_a_place_of_the_block(array):
+    tau = np.float32([1, -2, 1, 0.5, -1, 1, -0.0])
+    one = int(np.float32(1).view(np.int32))
+    for ties in (-1, 0):
+        assert trim.trim(array(tau), one, ties).tolist() == [0, -2, 0, 0, 0, 0, 0]
+    assert trim.trim(array(tau), one, 1).tolist() == [1, -2, 0, 0, 0, 0, 0]
+    assert trim.trim(array(tau), one, 5).tolist() == [1, -2, 1, 0, -1, 0, 0]
+    for ties in (7, 8):
+        trimmed = trim.trim(array(tau), one, ties)
+        assert trimmed.tolist() == [1, -2, 1, 0, -1, 1, 0]
+        assert not np.signbit(trimmed.tolist()[-1])
+        assert trimmed.dtype == array(tau).dtype
+    assert tau.tolist() == [1, -2, 1, 0.5, -1, 1, 0]
+
+
+@pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
+@given(st.lists(finite_fp32(), min_size=1))
+def test_magnitude_bits_have_the_order_of_magnitudes(array, values):
+    tau = np.array(values, np.float32)
+    assert trim.magnitude_bits(array(tau)).tolist() == np.abs(tau).view(np.int32).tolist()
 
 
 @pytest.mark.clause("TI-3")

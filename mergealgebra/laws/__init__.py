@@ -1,0 +1,18 @@
+"""Laws of merge functions, and the search for counterexamples to them: `check(merge)`.
+
+    from mergealgebra import laws
+    for verdict in laws.check(merge):      # merge(base, task_vectors) -> merged model, of mappings name -> array
+        print(verdict.law, verdict)        # holds in N tries, broken, does not apply, or error
+        print(verdict.counterexample)      # a Python program that runs by itself
+
+No merge keeps every law on every input. Let x . y merge two: with order independence and sign symmetry x . -x is 0,
+and then, with idempotence and identity of zero, (x . x) . -x = 0, but x . (x . -x) = x. So associativity is asked where
+no two of the three are exact opposites; then all laws can hold together.
+"""
+
+from mergealgebra.laws.checking import check
+from mergealgebra.laws.table import LAWS, Law
+from mergealgebra.laws.targets import Target, target
+from mergealgebra.laws.verdict import Verdict
+
+__all__ = ["LAWS", "Law", "Target", "Verdict", "check", "target"]

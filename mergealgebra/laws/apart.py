@@ -1,0 +1,118 @@
+"""`check` in a process of its own: a merge function that ends its process, or writes to standard output, does no harm.
+
+    python -m mergealgebra.laws.apart
+
+reads a line of JSON that names the target, then the names of laws, a line each; it answers each line with one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+import numpy as np
+
+from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.laws.checking import check
+from mergealgebra.laws.errors import TargetError
+from mergealgebra.laws.targets import target
+from mergealgebra.laws.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked: the target's name and options, and how to search."""
+
+    name: str
+    options: Mapping[str, str]
+    tries: int
+    seed: int
+
+
+def check_apart(question: Question, laws: Sequence[str]) -> Iterator[Verdict]:
+    """The verdicts on the laws, in order: "error" where the process ended. Raises TargetError if there is no target."""
+    left = list(laws)
+    while left:
+        with _Child(question) as child:
+            while left and (found := child.ask(left[0])):
+                yield found
+                left.pop(0)
+            if left:
+                yield Verdict(left.pop(0), "error", reason=f"it ended its process, with {child.ending()}")
+
+
+class _Child:
+    """A process that has loaded the target."""
+
+    def __init__(self, question: Question) -> None:
+        command = [sys.executable, "-m", "mergealgebra.laws.apart"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        loaded = self._exchange(json.dumps({**question.__dict__, "options": dict(question.options)}))
+        if loaded is None:
+            raise TargetError(f"{question.name}: loading it ended its process, with {self.ending()}")
+        if "refused" in loaded:
+            raise TargetError(loaded["refused"])
+
+    def __enter__(self) -> _Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def ask(self, law: str) -> Verdict | None:
+        """The verdict on a law, None when the process has ended."""
+        found = self._exchange(law)
+        return None if found is None else Verdict(**found)
+
+    def ending(self) -> str:
+        """How the process ended."""
+        code = self._process.wait()
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+
+    def _exchange(self, line: str) -> dict[str, Any] | None:
+        assert self._process.stdin is not None  # noqa: S101
+        assert self._process.stdout is not None  # noqa: S101
+        try:
+            print(line, file=self._process.stdin, flush=True)
+        except BrokenPipeError:
+            return None
+        answer = self._process.stdout.readline()
+        return json.loads(answer) if answer.endswith("\n") else None
+
+
+def serve(questions: TextIO, answers: TextIO) -> None:
+    """Answer the questions of `check_apart`."""
+    asked = Question(**json.loads(next(questions)))
+    try:
+        loaded = target(asked.name, **asked.options)
+    except MergeAlgebraError as error:
+        print(json.dumps({"refused": str(error)}), file=answers, flush=True)
+        return
+    print("{}", file=answers, flush=True)
+    for line in questions:
+        _seed(asked.seed)
+        (verdict,) = check(loaded, [line.strip()], asked.tries, asked.seed)
+        print(json.dumps(verdict.to_map()), file=answers, flush=True)
+
+
+def _seed(seed: int) -> None:
+    """Seed what a merge function may draw random numbers from, so that its table is the same each time."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever asks tells of an interrupt
+    with os.fdopen(os.dup(1), "w") as answers:
+        os.dup2(2, 1)
+        serve(sys.stdin, answers)

@@ -1,0 +1,20 @@
+"""How a law calls the merge function: on copies, so that one that writes into its arguments breaks purity alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from mergealgebra.laws.equations import Merge, Model
+
+
+def on_copies(merge: Callable[..., Mapping[str, Any]]) -> Merge:
+    """`merge` on copies of its arguments, its answer as a plain mapping of NumPy arrays."""
+
+    def called(base: Model, task_vectors: list[Model]) -> Model:
+        copies = [{name: np.array(array) for name, array in model.items()} for model in (base, *task_vectors)]
+        return {name: np.asarray(array) for name, array in merge(copies[0], copies[1:]).items()}
+
+    return called

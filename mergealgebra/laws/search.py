@@ -1,0 +1,133 @@
+"""The search: directed cases first, then random ones; Hypothesis makes what was found as small as it can.
+
+This file needs Hypothesis, so nothing imports it before a search begins.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+import numpy as np
+from hypothesis import Phase, find, settings
+from hypothesis.errors import Flaky, NoSuchExample, Unsatisfiable
+from hypothesis.strategies import SearchStrategy
+
+from mergealgebra.laws import strategies
+from mergealgebra.laws.arrangements import Arguments, systematic
+from mergealgebra.laws.cases import DIRECTED, Case
+from mergealgebra.laws.counterexample import program
+from mergealgebra.laws.table import LAWS, Law
+from mergealgebra.laws.targets import Target
+from mergealgebra.laws.verdict import Outcome, Verdict
+
+#: How many arguments of each directed case are tried, where a law leaves something to choose.
+TURNS: Final = 8
+#: How many parts of a directed case are looked at to find a smaller one.
+PARTS: Final = 400
+
+Condition = Callable[[Arguments], bool]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Arguments that were searched for, and the case that gave them."""
+
+    arguments: Arguments
+    case: str
+
+
+class Search:
+    """The search for counterexamples to one law, which counts what it tries and what is raised."""
+
+    def __init__(self, target: Target, name: str, seed: int) -> None:
+        self._target, self._name, self._law, self._seed = target, name, LAWS[name], seed
+        self._tries = 0
+        self._raised = 0
+        self._stopped = False
+
+    def verdict(self, tries: int) -> Verdict:
+        """What the search comes to, with so many random cases. A breach counts for more than what is raised."""
+        if reason := self._law.applies(self._target.merge):
+            return Verdict(self._name, "does not apply", reason=reason)
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            if found := self._first(self._breaks, tries):
+                return self._shown("broken", f"found by {found.case}", found.arguments)
+            if self._raised and (found := self._first(self._raises, tries)):
+                return self._shown("error", self._message(found.arguments), found.arguments)
+        return Verdict(self._name, "holds", self._tries)
+
+    def _first(self, condition: Condition, tries: int) -> _Found | None:
+        """The first arguments that meet a condition, of the directed cases and then of random ones, made small."""
+        law = self._law
+        for title, case in DIRECTED.items():
+            if case.within(law.span) and (whole := next(filter(condition, _chosen(law, case)), None)):
+                parts = strategies.arguments(law.arrangement, strategies.parts(case))
+                return _Found(_found(parts, condition, PARTS, self._seed) or whole, f"the directed case {title!r}")
+        random = strategies.arguments(law.arrangement, strategies.cases(law.span))
+        arguments = _found(random, condition, tries, self._seed)
+        return None if arguments is None else _Found(arguments, "a random case")
+
+    def _breaks(self, arguments: Arguments) -> bool:
+        """Whether the two sides are there and differ. Counted until that happens."""
+        try:
+            broken = not self._agrees(arguments)
+        except (Exception, SystemExit):
+            self._raised += not self._stopped
+            return False
+        self._tries += not self._stopped
+        self._stopped = self._stopped or broken
+        return broken
+
+    def _raises(self, arguments: Arguments) -> bool:
+        return self._raised_by(arguments) is not None
+
+    def _agrees(self, arguments: Arguments) -> bool:
+        left, right = self._law.equation(self._law.called(self._target.merge), **copy.deepcopy(arguments))
+        return self._law.relation(left, right)
+
+    def _raised_by(self, arguments: Arguments) -> BaseException | None:
+        try:
+            self._agrees(arguments)
+        except (Exception, SystemExit) as error:
+            return error
+        return None
+
+    def _message(self, arguments: Arguments) -> str:
+        error = self._raised_by(arguments)
+        text = " ".join(str(error).split())
+        others = f"; the law held in the other {self._tries}" if self._tries else ""
+        return f"{type(error).__name__}: {text:.200} (in {self._raised} of {self._raised + self._tries} tries{others})"
+
+    def _shown(self, outcome: Outcome, reason: str, arguments: Arguments) -> Verdict:
+        code = program(self._target, self._name, self._law, arguments)
+        return Verdict(self._name, outcome, self._tries, reason, code)
+
+
+def _chosen(law: Law, case: Case) -> list[Arguments]:
+    return list(systematic(law.arrangement, case, TURNS))
+
+
+def _found(strategy: SearchStrategy[Arguments], condition: Condition, tries: int, seed: int) -> Arguments | None:
+    """The smallest arguments of a strategy that meet a condition, as far as Hypothesis finds any."""
+    met: list[Arguments] = []
+
+    def meets(arguments: Arguments) -> bool:
+        if condition(arguments):
+            met.append(arguments)
+        return bool(met) and met[-1] is arguments
+
+    how = settings(
+        max_examples=tries, database=None, deadline=None, derandomize=False, phases=[Phase.generate, Phase.shrink]
+    )
+    try:
+        return find(strategy, meets, settings=how, random=Random(seed))
+    except (NoSuchExample, Unsatisfiable):
+        return None
+    except Flaky:  # a function that answers otherwise each time; what it once broke it on is all there is
+        return met[-1]

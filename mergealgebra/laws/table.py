@@ -1,0 +1,141 @@
+"""The laws by name: what each says, how it is asked, how its sides are compared, and to whom it applies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from mergealgebra.laws import arrangements, equations
+from mergealgebra.laws.arrangements import Arrangement
+from mergealgebra.laws.calling import on_copies
+from mergealgebra.laws.equations import Sides
+from mergealgebra.laws.relations import equal, same_bits, same_values, within
+
+
+def as_it_is(merge: Any) -> Any:
+    """The merge function itself."""
+    return merge
+
+
+def to_all(merge: Any) -> str:
+    """Every merge function can be asked."""
+    return ""
+
+
+def to_parts(merge: Any) -> str:
+    """Only merge functions with attributes `lift`, `combine` and `finalize` can be asked."""
+    missing = [part for part in ("lift", "combine", "finalize") if not callable(getattr(merge, part, None))]
+    return f"it offers no {', '.join(missing)}" if missing else ""
+
+
+@dataclass(frozen=True)
+class Law:
+    """A named law.
+
+    sentence: what it says, its condition included. equation: computes its two sides. arrangement: chooses the
+    equation's arguments. relation: when the sides agree. span: the magnitudes, apart from 0, of the numbers it is asked
+    about. called: how the merge function is called. applies: why it cannot be asked of a merge function, or "".
+    """
+
+    sentence: str
+    equation: Callable[..., Sides]
+    arrangement: Arrangement
+    relation: Callable[[Any, Any], bool] = same_bits
+    span: tuple[float, float] = (2.0**-149, 2.0**100)
+    called: Callable[[Any], Any] = on_copies
+    applies: Callable[[Any], str] = to_all
+
+
+#: Every law, in the order of the table. "The same" means equal bits, all NaNs being equal.
+LAWS: Final[Mapping[str, Law]] = MappingProxyType(
+    {
+        "order_independence": Law(
+            "Task vectors in another order give the same result.",
+            equations.order_independence,
+            arrangements.in_another_order,
+        ),
+        "associativity": Law(
+            "(a . b) . c and a . (b . c) are the same, x . y being the merge of x and y over a base of zeros, "
+            "wherever no two of a, b, c are exact opposites.",
+            equations.associativity,
+            arrangements.three,
+        ),
+        "idempotence": Law(
+            "Copies of one task vector give the value that one gives; -0 equals 0.",
+            equations.idempotence,
+            arrangements.copies,
+            same_values,
+        ),
+        "identity_of_zero": Law(
+            "A task vector of zeros among the others changes no value; -0 equals 0.",
+            equations.identity_of_zero,
+            arrangements.a_place,
+            same_values,
+        ),
+        "single_model_identity": Law(
+            "One task vector alone gives base + task vector, rounded once to fp32, in value; -0 equals 0.",
+            equations.single_model_identity,
+            arrangements.one_alone,
+            same_values,
+        ),
+        "scale_equivariance": Law(
+            "Task vectors times a power of two give the result times it, over a base of zeros, in value, where "
+            "magnitudes lie between 2^-60 and 2^60, so that nothing under- or overflows; -0 equals 0.",
+            equations.scale_equivariance,
+            arrangements.a_factor,
+            same_values,
+            span=(2.0**-60, 2.0**60),
+        ),
+        "sign_symmetry": Law(
+            "Negated task vectors give the negated result, over a base of zeros, in value; -0 equals 0.",
+            equations.sign_symmetry,
+            arrangements.vectors_alone,
+            same_values,
+        ),
+        "coordinate_permutation": Law(
+            "Permuting the elements of a tensor, in base and task vectors alike, permutes the result.",
+            equations.coordinate_permutation,
+            arrangements.elements_in_another_order,
+        ),
+        "shard_invariance": Law(
+            "A tensor cut in two, whose pieces stay neighbours in the order of names, gives the pieces of the result.",
+            equations.shard_invariance,
+            arrangements.a_cut,
+        ),
+        "locality": Law(
+            "What stands at other coordinates of a task vector does not change a coordinate of the result.",
+            equations.locality,
+            arrangements.a_coordinate,
+        ),
+        "bounds": Law(
+            "Over a base of zeros the result lies between the least and the greatest of 0 and the task vectors.",
+            equations.bounds,
+            arrangements.vectors_alone,
+            within,
+        ),
+        "dtype_stability": Law(
+            "The result has the names, shapes and dtypes of the base, which may be float32, float64, float16 or "
+            "bfloat16 (of ml_dtypes); magnitudes lie between 2^-10 and 2^10.",
+            equations.dtype_stability,
+            arrangements.a_dtype,
+            equal,
+            span=(2.0**-10, 2.0**10),
+        ),
+        "purity": Law(
+            "A call changes neither base nor task vectors, and the same call again gives the same result.",
+            equations.purity,
+            arrangements.all_of_it,
+            called=as_it_is,
+        ),
+        "homomorphism": Law(
+            "Lifted task vectors, combined in any tree and finalized, give the merge of all; for functions that "
+            "offer lift(task_vector), combine(part, part) and finalize(base, part).",
+            equations.homomorphism,
+            arrangements.a_tree,
+            called=as_it_is,
+            applies=to_parts,
+        ),
+    }
+)

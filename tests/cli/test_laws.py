@@ -1,0 +1,141 @@
+"""`mergealgebra laws TARGET`: the table, the counterexamples, and what is no target."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from mergealgebra.laws import LAWS
+from tests.cli.commands import call, shell
+
+#: A user's module, in the folder that the command runs in.
+MODULE = '''\
+import os
+import numpy as np
+
+print("loading")
+
+
+def total(base, task_vectors):
+    """The sum, in fp32, in order."""
+    os.write(1, b"merging, loudly")
+    merged = dict(base)
+    for vector in task_vectors:
+        merged = {name: array + vector[name] for name, array in merged.items()}
+    return merged
+
+
+def dies_of_three(base, task_vectors):
+    """Takes its process with it when it gets three task vectors."""
+    if len(task_vectors) == 3:
+        os._exit(3)
+    return total(base, task_vectors)
+
+
+def refuses(base, task_vectors):
+    raise ValueError("not today")
+'''
+
+FEW = "--law order_independence --law associativity --law sign_symmetry --law homomorphism --tries 20"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a user's module."""
+    (tmp_path / "mine.py").write_text(MODULE)
+    return tmp_path
+
+
+@pytest.mark.clause("CL-1", "CL-2")
+def test_the_table_and_its_programs(folder):
+    done = shell(folder, "laws", "mine:total", *FEW.split())
+    assert done.code == 0
+    table, *programs = done.stdout.split("\n\n# ")
+    lines = dict(line.split(maxsplit=1) for line in table.splitlines())
+    assert list(lines) == FEW.replace("--law ", "").split()[:4]
+    assert lines["order_independence"] == "broken: found by the directed case 'fp32 cancels'"
+    assert lines["associativity"] == "broken: found by the directed case 'fp32 cancels'"
+    assert lines["sign_symmetry"].startswith("holds in ")
+    assert lines["homomorphism"] == "does not apply: it offers no lift, combine, finalize"
+    assert [program.split(":")[0] for program in programs] == ["order_independence", "associativity"]
+    for program in programs:
+        ran = subprocess.run(
+            [sys.executable, "-c", f"# {program}"], cwd=folder, capture_output=True, text=True, check=False
+        )
+        assert ran.stderr.endswith(f"AssertionError: {program.split(':')[0]} is broken\n")
+
+
+@pytest.mark.clause("CL-2")
+def test_json_is_one_object_the_same_each_time(folder):
+    found = call(folder, "laws", "mine:total", "--json", *FEW.split()).printed()
+    assert list(found) == ["target", "options", "seed", "tries", "verdicts"]
+    assert (found["target"], found["options"], found["seed"], found["tries"]) == ("mine:total", {}, 0, 20)
+    for verdict in found["verdicts"]:
+        assert list(verdict) == ["law", "outcome", "tries", "reason", "counterexample", "sentence"]
+        assert verdict["sentence"] == LAWS[verdict["law"]].sentence
+    assert call(folder, "laws", "mine:total", "--json", *FEW.split()).printed() == found
+
+
+def test_all_laws_are_checked_if_none_is_named(folder):
+    found = call(folder, "laws", "mine:refuses", "--json", "--tries", "1").printed()
+    assert [verdict["law"] for verdict in found["verdicts"]] == list(LAWS)
+    assert {verdict["outcome"] for verdict in found["verdicts"]} == {"error", "does not apply"}
+    assert found["verdicts"][0]["reason"].startswith("ValueError: not today")
+
+
+def test_our_methods_take_the_keys_of_a_recipe(folder):
+    options = ["-o", "density=0.2", "-o", "lambda=1", "--law", "bounds", "--tries", "1"]
+    (line,) = call(folder, "laws", "ties", *options).lines()
+    assert line.startswith("bounds                  holds in ")
+
+
+def test_a_function_that_ends_its_process_is_a_verdict_and_the_others_go_on(folder):
+    found = call(folder, "laws", "mine:dies_of_three", "--json", *FEW.split()).printed()
+    outcomes = {verdict["law"]: (verdict["outcome"], verdict["reason"]) for verdict in found["verdicts"]}
+    died = ("error", "it ended its process, with exit status 3")
+    assert outcomes["order_independence"] == outcomes["sign_symmetry"] == died
+    assert outcomes["associativity"][0] == "broken"
+    assert outcomes["homomorphism"][0] == "does not apply"
+
+
+#: What cannot be asked, and words of the one line that says so.
+REFUSED = {
+    "no target": ("laws tie", "'tie' is no target; expected one of ties, mean"),
+    "no module": ("laws yours:total", "importing yours raised ModuleNotFoundError"),
+    "no function": ("laws mine:sum", "mine was imported, but 'sum' has no such name"),
+    "no law": ("laws mine:total --law gravity", "'gravity' is no law; the laws are order_independence"),
+    "no density": ("laws ties -o density=2", "density"),
+    "no key of a recipe": ("laws mean -o density=1", "unknown key 'density'"),
+}
+
+
+@pytest.mark.clause("CL-1")
+@pytest.mark.parametrize(("command", "words"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_asked_is_one_line(command, words, folder):
+    assert words in call(folder, *command.split()).complaint()
+
+
+@pytest.mark.clause("CL-1")
+def test_without_hypothesis_the_one_line_names_the_extra(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    assert "pip install 'mergealgebra[laws]'" in call(folder, "laws", "ties").complaint()
+
+
+#: Command lines that are none, with words of what is said.
+WRONG_USAGE = {
+    "no TARGET": ("laws", "Missing argument 'TARGET'"),
+    "an option without =": ("laws ties -o density", "'density' is no option; write KEY=VALUE"),
+    "an option without a key": ("laws ties -o =1", "'=1' is no option"),
+    "no tries": ("laws ties --tries 0", "'--tries': 0 is not in the range"),
+    "no number": ("laws ties --seed x", "'--seed'"),
+}
+
+
+@pytest.mark.clause("CL-1")
+@pytest.mark.parametrize(("command", "words"), WRONG_USAGE.values(), ids=WRONG_USAGE)
+def test_wrong_usage_is_status_2(command, words, folder):
+    done = call(folder, *command.split())
+    assert (done.code, done.stdout) == (2, "")
+    assert words in done.stderr

@@ -1,0 +1,71 @@
+"""What is kept to save time: it may hold anything at all, and changes neither a bit nor the way a merge ends [SY-9]."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import mergealgebra as ma
+from mergealgebra.engine import groups
+from mergealgebra.engine.faults import Faulty
+from mergealgebra.engine.kept_header import Header, opened_pages, read_header
+from mergealgebra.engine.run import Stale
+from tests.engine.sources import merged, plan_of
+
+# Thresholds
+
+
+@cache
+def _merge() -> tuple[Any, dict[str, bytes], dict[str, bytes]]:
+    """A merge in which ties are cut, of two groups; the model, and the thresholds kept."""
+    vector = {"a": np.array([1, -1, 2, 1], np.float32), "b": np.array([1, 3, -1, 1], np.float32)}
+    recipe = ma.Ties(density="0.5", scope="tensor", boundary="lowest_index")
+    plan = plan_of([vector], recipe, threads=1)
+    kept: dict[str, bytes] = {}
+    found, _ = merged(plan, kept)
+    return plan, {name: array.tobytes() for name, array in found.items()}, kept
+
+
+def kept_thresholds() -> bytes:
+    """The right ones."""
+    (data,) = _merge()[2].values()
+    return data
+
+
+def read_thresholds(data: bytes, folder: Path) -> list[Any] | None:
+    return groups.unpack(data, 2)
+
+
+def check_thresholds(data: bytes, found: list[Any], folder: Path) -> None:
+    """Whatever is kept, the model stays the same; and it is kept as it was read."""
+    plan, expected, kept = _merge()
+    assert groups.unpack(groups.pack(found), 2) == found
+    try:
+        model, _ = merged(plan, dict.fromkeys(kept, data))
+    except (Stale, Faulty):
+        return  # refuted: the merge begins again without them
+    assert {name: array.tobytes() for name, array in model.items()} == expected
+
+
+# The header of an aggregate
+
+
+def read_aggregate(data: bytes, folder: Path) -> Header | None:
+    folder = folder / "aggregate"
+    folder.mkdir(exist_ok=True)
+    (folder / "header").write_bytes(data)
+    return read_header(folder)
+
+
+def check_aggregate(data: bytes, header: Header, folder: Path) -> None:
+    """It is kept as it was read, and opening its pages, which are not there, does no harm."""
+    again = Header.decode(header.encode())
+    assert again is not None
+    assert (again.recipe, again.entries, again.least) == (header.recipe, header.entries, header.least)
+    assert (again.layout, again.token) == (header.layout, header.token)
+    assert again.table.tobytes() == header.table.tobytes()
+    with opened_pages(folder / "aggregate", header) as pages:
+        assert pages is None or header.layout.nbytes == 0

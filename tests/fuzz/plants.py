@@ -1,0 +1,136 @@
+"""Planted defects: each takes one guard away from a decoder, and what CI does with its target must notice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgpack
+import xxhash
+import yaml
+from pytest import MonkeyPatch
+
+from mergealgebra import contribution, encoding, lock, recipe_file
+from mergealgebra.algebra import trim
+from mergealgebra.crdt import genesis, manifest, operations
+from mergealgebra.engine import kept_header
+from mergealgebra.store import objects
+from mergealgebra.tensors import folder, safetensors_file, strict_json
+
+Plant = Callable[[MonkeyPatch], None]
+
+
+def _set(owner: Any, name: str, value: Any) -> Plant:
+    return lambda patch: patch.setattr(owner, name, value)
+
+
+def _unchecked(*_: Any, **__: Any) -> None:
+    """A check that finds nothing."""
+
+
+def _decode_without_comparing(data: bytes, *, max_bytes: int = encoding.MAX_BYTES) -> Any:
+    """Whatever msgpack takes: longer forms of integers, keys in any order."""
+    encoding._check_depth(data)
+    try:
+        return msgpack.unpackb(data, raw=False)
+    except ValueError as error:
+        raise encoding.EncodingError(str(error)) from None
+
+
+def _first_repeated_by_counting(pairs: list[tuple[str, object]]) -> str | None:
+    """The same key, in quadratic time."""
+    keys = [key for key, _ in pairs]
+    return next((key for key in keys if keys.count(key) > 1), None)
+
+
+def _construct_by_counting(loader: yaml.BaseLoader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    """As it once was: quadratic time for many keys."""
+    keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+    if len(keys) < len(node.value) or any(keys.count(key) > 1 for key in keys):
+        raise yaml.constructor.ConstructorError(None, None, "a key stands twice, or is no text", node.start_mark)
+    return dict(yaml.BaseLoader.construct_mapping(loader, node, deep))
+
+
+def _beside_as_it_was(path: Path, text: str, what: str) -> Path:
+    """The home of nobody, and names with a zero byte, raise what Python raises."""
+    return path.parent / Path(text).expanduser()
+
+
+def _read_all(path: Path) -> bytes:
+    """As it once was: room for the largest lock, whatever its size."""
+    with path.open("rb") as file:
+        return file.read(100_000_001)
+
+
+def _shards_asked_of_the_system(path: Path, names: set[str]) -> Any:
+    """As it once was: a name may be too long to ask for."""
+    for file in set(folder._weight_map(path / folder.INDEX).values()):
+        if not (path / file).exists():
+            raise folder.CheckpointError("missing")
+    return _READ_SHARDS(path, names)
+
+
+_READ_SHARDS = folder._read_shards
+
+
+def _header_decoded_in_the_open(cls: type[kept_header.Header], data: bytes) -> Any:
+    """What is odd about a header is nobody's to catch."""
+    return cls._made(encoding.decode(data[16:])) if xxhash.xxh3_128_digest(data[16:]) == data[:16] else None
+
+
+_PLAIN_DECODER = json.JSONDecoder(object_pairs_hook=strict_json.Object)
+
+
+def _operation_unnamed(store: objects.Store, name: str) -> Any:
+    """The name of a file is not compared with what it holds."""
+    path = store.path / objects.OPERATIONS / name
+    return operations.Operation.decode(path.read_bytes(), store.genesis.workspace_id)
+
+
+#: By what is planted: the target that must notice, and the defect.
+PLANTS: Final[Mapping[str, tuple[str, Plant]]] = {
+    "no cap of depth": ("value", _set(encoding, "MAX_DEPTH", 1000)),
+    "depth judged by msgpack alone": ("value", _set(encoding, "_check_depth", _unchecked)),
+    "forms that are not canonical": ("value", _set(encoding, "decode", _decode_without_comparing)),
+    "JSON of any depth": ("header", _set(strict_json, "_is_shallow", lambda *_: True)),
+    "holes between tensors": ("header", _set(safetensors_file, "_check_layout", _unchecked)),
+    "names with lone surrogates": ("header", _set(safetensors_file, "_check_name", _unchecked)),
+    "integers with a sign": (
+        "header",
+        _set(strict_json, "_DECODER", _PLAIN_DECODER),
+    ),
+    "a quadratic search for duplicates": ("header", _set(strict_json, "_first_repeated", _first_repeated_by_counting)),
+    "shards outside the folder": ("index", _set(folder, "_file_name", lambda index, name, file: file)),
+    "shards looked for by the system": ("index", _set(folder, "_read_shards", _shards_asked_of_the_system)),
+    "tensors in other shards": ("index", _set(folder, "_check_places", _unchecked)),
+    "coefficients of zero": ("manifest", _set(manifest, "_check_coefficient", _unchecked)),
+    "elements without a bound": ("manifest", _set(manifest, "check_integer", _unchecked)),
+    "control characters": ("genesis", _set(genesis.unicodedata, "category", lambda _: "Lu")),
+    "optional fields that are nil": ("operation", _set(operations, "_present", lambda body, key: body[key])),
+    "other workspaces": ("operation", _set(operations, "id_from_bytes", lambda value, *_: "2d" * 32)),
+    "files under any name": ("store", _set(objects.Store, "read_operation", _operation_unnamed)),
+    "blobs with any header": ("store", _set(objects.Store, "check_blob", _unchecked)),
+    "a lock that need not agree with itself": ("lock", _set(lock.Lock, "check", _unchecked)),
+    "room for the largest lock": ("lock", _set(lock, "_content", _read_all)),
+    "keys of a lock that stand twice": ("lock", _set(strict_json, "_first_repeated", _unchecked)),
+    "keys counted in quadratic time": (
+        "recipe",
+        _set(recipe_file._TextLoader, "construct_mapping", _construct_by_counting),
+    ),
+    "keys that stand twice": (
+        "recipe",
+        _set(recipe_file._TextLoader, "construct_mapping", yaml.BaseLoader.construct_mapping),
+    ),
+    "YAML of any depth": ("recipe", _set(recipe_file._TextLoader, "_check_depth", _unchecked)),
+    "the home of nobody": ("recipe", _set(recipe_file, "_beside", _beside_as_it_was)),
+    "patterns in any case": ("pattern", _set(contribution, "fnmatchcase", lambda n, p: _FNMATCH(n.lower(), p.lower()))),
+    "thresholds that are believed": ("thresholds", _set(trim, "holds", lambda *_: True)),
+    "a header decoded in the open": (
+        "aggregate",
+        _set(kept_header.Header, "decode", classmethod(_header_decoded_in_the_open)),
+    ),
+}
+
+_FNMATCH = contribution.fnmatchcase

@@ -1,0 +1,165 @@
+"""A disk that loses what was not flushed: the files are real, the power cut is not.
+
+While a `PowerDisk` runs a command, its calls reach real files, and it is noted what a power cut would undo: the
+bytes of a file until `os.fsync` of it, a new name (`os.replace`, `os.link`, `os.mkdir`) until `os.fsync` of its
+folder. Real flushes are left out: they would only take time.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.simulation.seams import replaced
+
+#: The calls before which a command may die; it dies halfway through a write.
+DEADLY = ("write", "fsync", "replace", "link", "mkdir")
+
+
+class PowerCut(BaseException):
+    """The process dies here. No `except Exception` sees it, and nothing is written while it passes."""
+
+
+@dataclass
+class Unsafe:
+    """What a power cut may undo. settled_by: the file or folder whose flush makes it safe."""
+
+    settled_by: Path
+    undo: Callable[[], object]
+
+
+class PowerDisk:
+    """The calls of `os` with which the product writes, counted, and what they did under `root` that is not safe yet."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._unsafe: list[Unsafe] = []
+        self._opened: dict[int, Path] = {}
+        self._calls_left: int | None = None
+        self._dead = False
+        self._real = {name: getattr(os, name) for name in (*DEADLY, "open", "close", "unlink", "rmdir")}
+
+    def run(self, command: Callable[[], Any], calls: int | None) -> bool:
+        """Run a command that dies when it has made so many calls; None lets it live. Returns whether it lived."""
+        self._calls_left = calls
+        try:
+            with self._standing_in():
+                command()
+        except PowerCut:
+            return False
+        finally:
+            self._calls_left, self._dead = None, False
+        return True
+
+    def cut(self, mask: int) -> None:
+        """Undo what is not safe, the latest first; what a bit of the mask spares has reached the disk by luck."""
+        unsafe, self._unsafe = self._unsafe, []
+        for number, one in enumerate(reversed(unsafe)):
+            if not mask >> number % 16 & 1:
+                with suppress(FileNotFoundError):
+                    one.undo()
+
+    def forget(self, folder: Path) -> None:
+        """A folder was thrown away: nothing in it can be undone any more."""
+        self._unsafe = [one for one in self._unsafe if not one.settled_by.is_relative_to(folder)]
+
+    @contextmanager
+    def _standing_in(self) -> Iterator[None]:
+        """In place of the calls of `os` while the body runs."""
+        deadly = {name: self._deadly(name, getattr(self, f"_{name}")) for name in DEADLY}
+        tidying = {name: self._tidying(name) for name in ("unlink", "rmdir")}
+        with replaced(os, open=self._open, close=self._close, **deadly, **tidying):
+            yield
+
+    # In place of the calls
+
+    def _deadly(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def stand_in(*arguments: Any, **named: Any) -> Any:
+            if self._calls_left == 0 and not self._dead:
+                self._dead = True
+                if name == "write":
+                    self._real["write"](arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2])
+            if self._dead:
+                raise PowerCut
+            if self._calls_left is not None:
+                self._calls_left -= 1
+            return call(*arguments, **named)
+
+        return stand_in
+
+    def _tidying(self, name: str) -> Callable[..., Any]:
+        def stand_in(*arguments: Any, **named: Any) -> Any:
+            if self._dead:  # who has died removes nothing
+                raise PowerCut
+            return self._real[name](*arguments, **named)
+
+        return stand_in
+
+    def _open(self, path: Any, *arguments: Any, **named: Any) -> int:
+        descriptor: int = self._real["open"](path, *arguments, **named)
+        self._opened[descriptor] = Path(path)
+        return descriptor
+
+    def _close(self, descriptor: int) -> None:
+        self._opened.pop(descriptor, None)
+        self._real["close"](descriptor)
+
+    def _write(self, descriptor: int, data: Any) -> int:
+        path = self._opened.get(descriptor)
+        if path is not None and not any(one.settled_by == path for one in self._unsafe):
+            self._note(path, _Truncation(path, os.fstat(descriptor).st_size))
+        return int(self._real["write"](descriptor, data))
+
+    def _fsync(self, descriptor: int) -> None:
+        path = self._opened.get(descriptor)
+        self._unsafe = [one for one in self._unsafe if one.settled_by != path]
+
+    def _replace(self, source: Any, target: Any, **_: Any) -> None:
+        target = Path(target)
+        before = target.read_bytes() if target.is_file() else None
+        self._real["replace"](source, target)
+        self._renamed(Path(source), target, before)
+
+    def _link(self, source: Any, target: Any, **_: Any) -> None:
+        self._real["link"](source, target)
+        self._renamed(Path(source), Path(target), None)
+
+    def _mkdir(self, path: Any, *arguments: Any, **named: Any) -> None:
+        self._real["mkdir"](path, *arguments, **named)
+        self._note(Path(path).parent, lambda: shutil.rmtree(path))
+
+    def _renamed(self, source: Path, target: Path, before: bytes | None) -> None:
+        """The unflushed bytes of a file go with it under its new name; that name itself is not safe yet."""
+        for one in self._unsafe:
+            if one.settled_by == source and isinstance(one.undo, _Truncation):
+                one.settled_by = one.undo.path = target
+        self._note(target.parent, lambda: _put_back(target, before))
+
+    def _note(self, settled_by: Path, undo: Callable[[], object]) -> None:
+        if settled_by.is_relative_to(self._root):
+            self._unsafe.append(Unsafe(settled_by, undo))
+
+
+@dataclass
+class _Truncation:
+    """What was written behind these bytes never reached the disk."""
+
+    path: Path
+    size: int
+
+    def __call__(self) -> None:
+        os.truncate(self.path, self.size)
+
+
+def _put_back(path: Path, before: bytes | None) -> None:
+    if before is not None:
+        path.write_bytes(before)
+    elif path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()

@@ -1,0 +1,98 @@
+"""Mistakes with blobs: some that are not checked, some that are missed, and what is made of them."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from mergealgebra import resolve, workspace
+from mergealgebra.crdt.operations import Add
+from mergealgebra.crdt.orset import ORSet
+from mergealgebra.engine import keeping
+from mergealgebra.errors import BlobDamaged, MergeAlgebraError
+from mergealgebra.store import objects
+from mergealgebra.store.blobs import discard
+from mergealgebra.store.objects import BlobWriter, Store
+from mergealgebra.tensors import checkpoint
+from tests.simulation.faults.fault import Patches, fault, with_operations
+
+
+@fault("blobs are copied and not checked", "folders", "admission")
+def blob_is_accepted_unchecked() -> Patches:
+    def import_blob(self: Store, source: Path, root: str) -> None:
+        with self.blob_writer() as blob:
+            blob.write(source.read_bytes())
+            blob.place(root)
+
+    yield mock.patch.object(Store, "import_blob", import_blob)
+
+
+@fault("a blob whose tensors have the right root may be any file", "folders", "admission")
+def blob_need_not_be_canonical() -> Patches:
+    real = objects.stream_blob
+
+    def stream_blob(source: Path, root: str, sink: Any) -> None:
+        with suppress(MergeAlgebraError), checkpoint.Checkpoint.open(source) as found:
+            if found.root() == root:
+                return sink(source.read_bytes())
+        return real(source, root, sink)
+
+    yield mock.patch.object(objects, "stream_blob", stream_blob)
+
+
+@fault("a blob may go on behind its last tensor", "folders", "admission", "refusal")
+def blob_may_go_on() -> Patches:
+    real = objects.stream_blob
+
+    def stream_blob(source: Path, root: str, sink: Any) -> None:
+        whole = source.read_bytes() if source.exists() else b""
+        for end in range(len(whole), max(0, len(whole) - 2), -1):
+            with suppress(BlobDamaged), tempfile.TemporaryDirectory() as scratch:
+                shorter = Path(scratch) / source.name
+                shorter.write_bytes(whole[:end])
+                real(shorter, root, discard)
+                sink(whole)
+                return
+        real(source, root, sink)
+
+    yield mock.patch.object(objects, "stream_blob", stream_blob)
+
+
+@fault("a damaged blob is kept when its contribution is made again", "folders", "admission", "refusal")
+def damaged_blob_is_never_replaced() -> Patches:
+    yield mock.patch.object(BlobWriter, "_already_good", lambda self, root: self._store.has_blob(root))
+
+
+@fault("resolve does not compare a blob with its root", "folders", "refusal", "model", "admission")
+def resolve_trusts_blobs() -> Patches:
+    yield mock.patch.object(resolve, "check_blob_root", lambda *_: None)
+    yield mock.patch.object(resolve, "_manifest", lambda input_, *_: input_.manifest)
+
+
+@fault("resolve leaves out a contribution whose blob is missing", "folders", "refusal", "admission")
+def resolve_skips_what_is_missing() -> Patches:
+    real = workspace.resolve
+
+    def resolve_rest(state: ORSet, base: Path, blobs: Any, *rest: Any) -> Any:
+        here = {
+            one for one in state.operations if not isinstance(one.payload, Add) or one.payload.manifest.tensors in blobs
+        }
+        return real(with_operations(state, here), base, blobs, *rest)
+
+    yield mock.patch.object(workspace, "resolve", resolve_rest)
+
+
+@fault("sums that were kept go on holding what was retracted", "folders", "model")
+def kept_sums_hold_what_was_retracted() -> Patches:
+    real = keeping._Change.between
+    yield mock.patch.object(keeping._Change, "between", lambda *sides: replace(real(*sides), retracted=[]))
+
+
+@fault("the model card says when it was made", "folders", "model")
+def card_tells_the_time() -> Patches:
+    real = resolve.model_card
+    yield mock.patch.object(resolve, "model_card", lambda *lock: real(*lock) + str(workspace.time.time()).encode())

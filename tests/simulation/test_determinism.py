@@ -1,0 +1,37 @@
+"""One seed is one history with one end: in every process, whatever its hash seed, and on every machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.campaign import drawn
+
+ROOT = Path(__file__).parents[2]
+
+#: What the first histories of each level come to. After a change of the simulation or of the format, take it from
+#: `python -m tests.simulation --digest --level sets --histories 150` and the like.
+DIGESTS = {
+    "sets": (150, "99580d2682ac8d2fbd0a3073c6ecdf92f027e9d0e8ea56fd5b36c9ac08f50828"),
+    "folders": (8, "68721606377dd5770572af01c9bf4e030dabd5c736453117de8e1d9621cecc47"),
+}
+
+
+@pytest.mark.clause("OS-1", "OS-2", "CT-3")
+@pytest.mark.parametrize("hash_seed", ["0", "1"])
+@pytest.mark.parametrize("level", DIGESTS)
+def test_a_seed_gives_one_end_everywhere(level, hash_seed):
+    histories, digest = DIGESTS[level]
+    command = [sys.executable, "-m", "tests.simulation", "--digest", "--level", level, "--histories", str(histories)]
+    environment = os.environ | {"PYTHONHASHSEED": hash_seed}
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert run.stdout.splitlines()[-1:] == [f"digest {digest}"], run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("level", DIGESTS)
+def test_other_seeds_give_other_histories(level):
+    assert len({drawn(level, seed) for seed in range(100)}) == 100

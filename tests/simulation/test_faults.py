@@ -1,0 +1,32 @@
+"""The simulation can fail: every planted fault is caught by the histories that the suite plays anyway."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.campaign import first_failure, stage
+from tests.simulation.faults import FAULTS
+from tests.simulation.history import LAWS
+from tests.simulation.test_histories import HISTORIES
+
+#: Seeds that show what the very first ones do not: tried first, to save time. All are among the histories of the suite.
+SHOWN_BY = {
+    "blob-need-not-be-canonical": 77,
+    "kept-sums-hold-what-was-retracted": 43,
+    "refusal-stops-the-sync": 24,
+    "resolve-trusts-blobs": 10,
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_planted_fault_is_caught(name):
+    fault = FAULTS[name]
+    seeds = range(HISTORIES[fault.level])
+    with fault.planted(), stage(fault.level) as play:
+        failure = first_failure(play, fault.level, [seeds[SHOWN_BY.get(name, 0)], *seeds])
+    assert failure is not None, f"{fault.what}: nobody noticed in {HISTORIES[fault.level]} histories"
+    assert failure.broken.law in fault.laws, failure.to_text()
+
+
+def test_every_law_has_a_fault_that_breaks_it():
+    assert {law for fault in FAULTS.values() for law in fault.laws} == LAWS.keys()

@@ -1,0 +1,53 @@
+"""Every law holds in every history of the first seeds; `make simulate` plays as many more as one likes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.simulation import draw_folders, draw_sets
+from tests.simulation.campaign import failure_of, first_failure, minimal, stage
+from tests.simulation.damage import DAMAGES
+from tests.simulation.files import FOLDER_DAMAGES
+from tests.simulation.folders import Folders
+from tests.simulation.history import History
+from tests.simulation.sets import Sets
+
+CASES = Path(__file__).parent / "cases"
+
+#: How many histories of each level are played here, and by the tests of planted faults at most.
+HISTORIES = {"sets": 2_400, "folders": 120}
+
+CLAUSES = {
+    "sets": ("CT-3", "CT-9", "OS-2", "OS-6", "OS-7", "OS-8", "OS-9", "OS-10", "OS-11", "OS-12", "SY-3"),
+    "folders": (
+        *("CT-2", "CT-6", "LK-3", "OS-1", "OS-4", "OS-9", "OS-10", "OS-12"),
+        *("SY-1", "SY-2", "SY-3", "SY-4", "SY-5", "SY-6", "SY-7", "SY-8", "SY-9"),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "level", [pytest.param(level, marks=pytest.mark.clause(*clauses)) for level, clauses in CLAUSES.items()]
+)
+def test_every_law_holds(level):
+    with stage(level) as play:
+        failure = first_failure(play, level, range(HISTORIES[level]))
+        assert failure is None, "\n" + minimal(play, failure).to_text()
+
+
+@pytest.mark.parametrize("case", sorted(CASES.glob("*.txt")), ids=lambda case: case.stem)
+def test_what_once_failed_or_nearly_did_holds(case):
+    history = History.from_text(case.read_text())
+    with stage(history.level) as play:
+        assert failure_of(play, history) is None
+
+
+def test_histories_have_everything_in_them():
+    """Each event and each damage happens among the histories that the suite plays."""
+    sets = " ".join(" ".join(draw_sets.draw_events(seed)) for seed in range(HISTORIES["sets"])).split()
+    assert Sets.EVENTS.keys() | set(DAMAGES) <= set(sets)
+    assert {f"r{number}" for number in range(4)} | {f"c{number}" for number in range(7)} <= set(sets)
+    folders = " ".join(" ".join(draw_folders.draw_events(seed)) for seed in range(10 * HISTORIES["folders"])).split()
+    assert Folders.EVENTS.keys() | set(FOLDER_DAMAGES) <= set(folders)
