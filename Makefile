@@ -2,6 +2,9 @@
 #   make demo    the main job on real data, in its own environment; takes about a minute after the installation
 #   make test    the tests, and the trace from clauses to tests and code
 #   make proofs  compiles the proofs and checks them, and installs Coq when run as root (proofs/README.md)
+#   make simulate  histories of replicas, as many as HISTORIES says
+#   make fuzz    searches each decoder for BUDGET seconds with atheris (tests/fuzz/README.md)
+#   make mutants changes the equations and the operation set, and sees that a test notices (mutants/README.md)
 #   make bench   measures against mergekit, peft and the floor; half an hour on a quiet machine (benchmarks/README.md)
 #   make check   what CI runs: format, lint, types, imports, vectors, trace, then `make test`
 # Everything is installed into .venv. What is there already is not done again.
@@ -9,8 +12,11 @@
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
 BIN := .venv/bin
+HISTORIES ?= 100000
+BUDGET ?= 300
+FUZZED := header index value manifest genesis operation store lock recipe pattern thresholds aggregate
 
-.PHONY: demo test proofs bench check lint clean
+.PHONY: demo test proofs simulate fuzz mutants bench check lint clean
 
 demo: .venv/demo
 	@echo "make demo: three replicas, one model; everything it writes is under demo/"
@@ -24,6 +30,15 @@ proofs:
 	@echo "make proofs: Coq's packages, then the proofs and what they rest on"
 	@$(MAKE) --no-print-directory -C proofs packages
 	@$(MAKE) --no-print-directory -C proofs -j2 check PYTHON=$(PYTHON)
+
+simulate: .venv/dev
+	$(BIN)/python -m tests.simulation --histories $(HISTORIES) --seed 0
+
+fuzz: .venvs/fuzz/made
+	for target in $(FUZZED); do .venvs/fuzz/bin/python -m tests.fuzz $$target -max_total_time=$(BUDGET) || exit 1; done
+
+mutants: .venvs/mutants/made
+	.venvs/mutants/bin/python -m mutants.run
 
 bench: .venv/bench
 	$(BIN)/python benchmarks/bench.py
@@ -58,5 +73,16 @@ lint: .venv/dev
 	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[fast]' --requirement benchmarks/requirements.txt
 	@touch $@
 
+# What atheris and mutmut need stays apart from what the package needs.
+.venvs/fuzz/made: pyproject.toml $(CONSTRAINTS)
+	$(PYTHON) -m venv .venvs/fuzz
+	.venvs/fuzz/bin/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[test]' 'atheris>=2.3'
+	@touch $@
+
+.venvs/mutants/made: pyproject.toml mutants/requirements.txt $(CONSTRAINTS)
+	$(PYTHON) -m venv .venvs/mutants
+	.venvs/mutants/bin/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[test]' --requirement mutants/requirements.txt
+	@touch $@
+
 clean:
-	rm -rf .venv demo benchmarks/.work build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venvs demo benchmarks/.work build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

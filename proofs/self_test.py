@@ -43,16 +43,16 @@ class Fault:
 
 FAULTS = {
     "a proof that is admitted": Fault("", "", "Admitted", "Losses.unpersisted_operations_can_be_lost", end="Admitted."),
-    "an axiom": Fault("Axiom shortcut : 0 = 1.", "pose proof shortcut.", "Axiom", "shortcut"),
-    "a parameter": Fault("Parameter shortcut : 0 = 1.", "pose proof shortcut.", "Parameter", "shortcut"),
+    "an axiom": Fault("Axiom shortcut : 0 = 1.", "pose proof shortcut.", "Axiom", "Losses.shortcut"),
+    "a parameter": Fault("Parameter shortcut : 0 = 1.", "pose proof shortcut.", "Parameter", "Losses.shortcut"),
     "a variable of no section": Fault(
-        "Hypothesis shortcut : 0 = 1.", "pose proof shortcut.", "Hypothesis outside a section", "shortcut"
+        "Hypothesis shortcut : 0 = 1.", "pose proof shortcut.", "Hypothesis outside a section", "Losses.shortcut"
     ),
     "a recursion that does not end": Fault(
         "Unset Guard Checking. Fixpoint shortcut (n : nat) : 0 = 1 := shortcut n. Set Guard Checking.",
         "pose proof (shortcut 0).",
         "Unset Guard Checking",
-        "shortcut",
+        "Losses.shortcut",
     ),
     "an axiom of Coq's that assumptions.txt does not list here": Fault(
         "From Coq Require Import Classical.", "pose proof (classic True).", "", "Classical_Prop.classic"

@@ -1,6 +1,6 @@
 (** What is claimed of the operation set. [w] is any workspace; the words are those of definitions/OperationSet.v. *)
 
-From Coq Require Import List.
+From Coq Require Import List Sorting.Sorted.
 From MergeAlgebra.Definitions Require Import OperationSet.
 From MergeAlgebra.Lemmas Require Joins Visibility Model.
 Import ListNotations.
@@ -69,6 +69,10 @@ Theorem visible_iff : forall w (s : state w) (c : id w),
   exists m n r, In (Add m n r) s /\ contribution_id m = c /\ base_of m = base w
     /\ forall named said, In (Remove named said) s -> ~ In (operation_id (Add m n r)) named.
 Proof. exact @Visibility.visible_iff. Qed.
+
+(** The list of visible contributions is ascending, each once. [OS-11, MG-10] *)
+Theorem visible_ascends : forall w (s : state w), StronglySorted (fun x y => precedes x y = true /\ x <> y) (visible s).
+Proof. exact @Visibility.visible_ascends. Qed.
 
 (** Strong convergence: the same set of operations gives the same list of visible contributions. [OS-7, OS-9] *)
 Theorem same_set_same_visible : forall w (a b : state w), same a b -> visible a = visible b.
@@ -151,6 +155,11 @@ Proof. exact @Visibility.add_wins_over_a_concurrent_remove. Qed.
 (** An attest changes nothing that is visible. [OS-12] *)
 Theorem attest_changes_nothing : forall w (s : state w) c root r, visible (join s [Attest c root r]) = visible s.
 Proof. exact @Visibility.attest_changes_nothing. Qed.
+
+(** The roots attested for a merge id are those of the attests that name it. [OS-12] *)
+Theorem attested_iff : forall w (s : state w) (merge root : id w),
+  In root (attestations s merge) <-> exists said, In (Attest merge root said) s.
+Proof. exact @Visibility.attested_iff. Qed.
 
 (** The same set of operations gives the same attested roots, so that all replicas notice a broken machine alike.
     [OS-12] *)

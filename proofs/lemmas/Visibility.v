@@ -1,6 +1,6 @@
 (** What is visible, and what changes it. *)
 
-From Coq Require Import List Bool.
+From Coq Require Import List Bool Sorting.Sorted.
 From MergeAlgebra.Definitions Require Import OperationSet.
 From MergeAlgebra.Lemmas Require Import Ascending Joins.
 Import ListNotations.
@@ -264,6 +264,18 @@ Section Visibility.
     - apply in_join. right. now apply filter_In in found.
     - apply in_join. left. now apply filter_In in found'.
     - now symmetry.
+  Qed.
+
+  Lemma visible_ascends : forall s, StronglySorted (fun x y => precedes x y = true /\ x <> y) (visible s).
+  Proof. intros s. apply ascending_ascends. Qed.
+
+  Lemma attested_iff : forall s c root, In root (attestations s c) <-> exists said, In (Attest c root said) s.
+  Proof.
+    intros s c root. unfold attestations. rewrite in_ascending, in_flat_map. split.
+    - intros [[| | c' root' said] [found hit]]; try contradiction. exists said.
+      destruct (equal_decides c' c) as [<- |]; [| contradiction]. destruct hit as [<- | []]. exact found.
+    - intros [said found]. exists (Attest c root said). split; [exact found |].
+      destruct (equal_decides c c); [now left | contradiction].
   Qed.
 
   Lemma shows_iff_visible : forall s c, In c (visible s) <-> exists m, shows s m /\ contribution_id m = c.

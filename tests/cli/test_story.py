@@ -40,6 +40,7 @@ KEYS = {
     "resolve": ["merge_id", "model_root", "out", "backend", "contributions", "achieved_density", "uncertified"],
     "merge": ["merge_id", "model_root", "out", "backend", "contributions", "achieved_density", "uncertified"],
     "verify": ["ok", "merge_id", "model_root"],
+    "laws": ["target", "options", "seed", "tries", "verdicts"],
 }
 
 #: How a model is computed, which must never change what it is.
