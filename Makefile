@@ -2,7 +2,7 @@
 #   make demo    the main job on real data, in its own environment; takes about a minute after the installation
 #   make test    the tests, and the trace from clauses to tests and code
 #   make proofs  compiles the proofs and checks them, and installs Coq when run as root (proofs/README.md)
-#   make simulate  histories of replicas, as many as HISTORIES says
+#   make simulate  histories of replicas, HISTORIES of them from SEED on (tests/simulation/README.md)
 #   make fuzz    searches each decoder for BUDGET seconds with atheris (tests/fuzz/README.md)
 #   make mutants changes the equations and the operation set, and sees that a test notices (mutants/README.md)
 #   make bench   measures against mergekit, peft and the floor; half an hour on a quiet machine (benchmarks/README.md)
@@ -13,6 +13,7 @@ PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
 BIN := .venv/bin
 HISTORIES ?= 100000
+SEED ?= 0
 BUDGET ?= 300
 FUZZED := header index value manifest genesis operation store lock recipe pattern thresholds aggregate
 
@@ -32,7 +33,7 @@ proofs:
 	@$(MAKE) --no-print-directory -C proofs -j2 check PYTHON=$(PYTHON)
 
 simulate: .venv/dev
-	$(BIN)/python -m tests.simulation --histories $(HISTORIES) --seed 0
+	$(BIN)/python -m tests.simulation --histories $(HISTORIES) --seed $(SEED)
 
 fuzz: .venvs/fuzz/made
 	for target in $(FUZZED); do .venvs/fuzz/bin/python -m tests.fuzz $$target -max_total_time=$(BUDGET) || exit 1; done

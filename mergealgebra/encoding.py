@@ -164,7 +164,7 @@ def _check_depth(data: bytes) -> None:
     at, open_ = 0, [1]  # where the next tag is, and how many values are still to come at each level
     while open_ and at < len(data):
         if data[at] not in _TAGS:
-            raise EncodingError(f"no canonical value begins with the byte {data[at]:02x}")
+            raise EncodingError(f"not MessagePack of a canonical value: one begins with the byte {data[at]:02x}")
         width, mask, bytes_each, values_each = _TAGS[data[at]]
         number = int.from_bytes(data[at + 1 : at + 1 + width]) if width else data[at] & mask
         at += 1 + width + number * bytes_each

@@ -106,7 +106,7 @@ class Numbers:
     def total(self, rows: Array) -> Array:
         """The sum over rows, one after another, or exactly. rows: (n, d) in the working dtype. Returns (d,)."""
         if self.exact:
-            return np.array([math.fsum(column) for column in rows.T.astype(np.float64)], np.float64)
+            return np.array([math.fsum(column) for column in rows.T.tolist()], np.float64)
         total = np.zeros(rows.shape[1], self.running)
         for row in rows:
             total = total + row.astype(self.running)

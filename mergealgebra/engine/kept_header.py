@@ -21,6 +21,7 @@ from typing import Any, Final, Self
 import numpy as np
 import xxhash
 
+from mergealgebra.algebra.exact import LIMITS
 from mergealgebra.crdt.genesis import SPEC
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.disk import write_all
@@ -98,6 +99,8 @@ class Header:
     @classmethod
     def _made(cls, value: Any) -> Header | None:
         if (value["format"], value["spec"]) != (_FORMAT, SPEC) or value["votes"] not in VOTES:
+            return None
+        if not 0 <= value["least"] < LIMITS.size:
             return None
         entries = tuple(Entry.of(entry) for entry in value["contributions"])
         layout = Layout(tuple((str(name), int(size)) for name, size in value["tensors"]), value["votes"])

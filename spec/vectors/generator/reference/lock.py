@@ -136,6 +136,7 @@ def agrees(lock: Any) -> bool:
     return (
         is_integer(lock["format"])
         and lock["format"] == lock["spec"] == 1
+        and is_integer(lock["spec"])
         and is_full_recipe(lock["recipe"])
         and is_count(lock["uncertified"])
         and isinstance(lock["backend"], str)
