@@ -104,7 +104,7 @@ class Numbers:
         return np.asarray(base.astype(self.working) + scaled)
 
     def total(self, rows: Array) -> Array:
-        """The sum over rows, one after another, or exactly. rows: (n, d) in the working dtype. Returns (d,)."""
+        """The sum over rows, one after another, or exactly [DI-19]. rows: (n, d), the working dtype. Returns (d,)."""
         if self.exact:
             return np.array([math.fsum(column) for column in rows.T.tolist()], np.float64)
         total = np.zeros(rows.shape[1], self.running)
@@ -214,7 +214,7 @@ def rank(dialect: Dialect, density: str, d: int) -> int:
 
 
 def kept(dialect: Dialect, tau: Array, density: str) -> Array:
-    """Which elements of one group trim keeps [DI-2 to DI-6]. tau: (d,). Returns (d,) bool."""
+    """Which elements of one group trim keeps; of `any`, the first [DI-2 to DI-6, DI-18]. tau: (d,). Returns (d,) bool."""
     magnitudes = np.abs(tau).astype(np.float32 if dialect["key"] == "fp32" else tau.dtype)
     if not tau.size:
         return np.zeros(0, bool)
