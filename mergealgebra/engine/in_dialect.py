@@ -214,7 +214,7 @@ def rank(dialect: Dialect, density: str, d: int) -> int:
 
 
 def kept(dialect: Dialect, tau: Array, density: str) -> Array:
-    """Which elements of one group trim keeps; of `any`, the first [DI-2 to DI-6, DI-18]. tau: (d,). Returns (d,) bool."""
+    """Which elements of a group trim keeps, of `any` the first [DI-2 to DI-6, DI-18]. tau: (d,). Returns (d,) bool."""
     magnitudes = np.abs(tau).astype(np.float32 if dialect["key"] == "fp32" else tau.dtype)
     if not tau.size:
         return np.zeros(0, bool)
