@@ -122,12 +122,16 @@ class Trials:
         pid, status, usage = os.wait4(-1, 0)
         trial = self._running.pop(pid)
         trial.taken = usage.ru_utime + usage.ru_stime
-        trial.survived = os.waitstatus_to_exitcode(status) == 0
+        code = os.waitstatus_to_exitcode(status)
+        trial.survived = code == 0
         self.done.append(trial)
-        if trial.mutant and trial.survived:
-            print(f"survives in {trial.mutant}", file=self._screen, flush=True)
         if not trial.mutant:
-            print(f"{trial.tests[0]}: {trial.taken:.1f} s without any mutant", file=self._screen, flush=True)
+            self._say(f"{trial.tests[0]}: {trial.taken:.1f} s without any mutant")
+        elif code <= 0:
+            self._say(f"{f'killed by signal {-code}' if code else 'survives'} in {trial.mutant}")
+
+    def _say(self, text: str) -> None:
+        print(text, file=self._screen, flush=True)
 
 
 def _become(trial: Trial, config: pytest.Config) -> None:
@@ -188,7 +192,8 @@ def main() -> int:
         sys.pycache_prefix, sys.dont_write_bytecode = folder, False  # the forks share what they compile
         verdicts = run(files, chosen.jobs, screen)
     found = problems(verdicts, listed(), files)
-    print(table(verdicts), *found, f"{(time.monotonic() - start) / 60:.1f} minutes", sep="\n", file=screen)
+    lines = [table(verdicts), *found, f"{(time.monotonic() - start) / 60:.1f} minutes"]
+    print(*lines, sep="\n", file=screen, flush=True)  # nothing closes what gc.freeze() has seen
     return bool(found)
 
 

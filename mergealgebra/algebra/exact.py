@@ -97,7 +97,7 @@ class Sums:
     def _integers_at(self, indices: Indices) -> Integers:
         """The exact sums at ascending indices that include all uncertified ones. Returns (columns, n) integers."""
         values = np.stack([to_numpy(column)[indices] for column in self.columns])
-        integers = np.asarray(_to_integers(values / UNIT), object)
+        integers = np.asarray(_to_integers(values / UNIT))
         if self.uncertified.size:
             integers[:, np.searchsorted(indices, self.uncertified)] = self.integers
         return integers
@@ -161,11 +161,11 @@ def _failing(columns: tuple[Array, ...], grid: Array) -> Indices:
 
 def _rn64(integers: Integers) -> np.ndarray[Any, Any]:
     # The true division of Python integers is correctly rounded.
-    return np.array([integer / _UNITS_IN_ONE for integer in integers], np.float64)
+    return np.array([integer / _UNITS_IN_ONE for integer in integers])
 
 
 def _signs(integers: Integers) -> np.ndarray[Any, Any]:
-    return np.array([(integer > 0) - (integer < 0) for integer in integers], np.int8)
+    return np.array([(integer > 0) - (integer < 0) for integer in integers])
 
 
 _to_integers = np.frompyfunc(int, 1, 1)

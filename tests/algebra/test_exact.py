@@ -107,6 +107,8 @@ def test_the_certificate_is_strict_at_its_limit():
     """The grid of 1 is 2^-23, so sums that hold a 1 are certified below 2^30, and not at it."""
     assert lifted([2.0**29]).combine(lifted([1.0])).uncertified.size == 0
     assert lifted([2.0**30 - 128]).combine(lifted([1.0])).uncertified.size == 0
+    assert folded([lifted([2.0**30 - 64]), lifted([62.0]), lifted([1.0])]).uncertified.size == 0
+    assert folded([lifted([2.0**30 - 64]), lifted([63.0]), lifted([1.0])]).uncertified.size == 1
     assert lifted([2.0**30]).combine(lifted([1.0])).uncertified.size == 1
 
 
@@ -153,6 +155,8 @@ def test_as_integers_changes_no_value(array):
     v = np.array([1.5, -(2.0**100), 2.0**-149, 0.0], np.float32)
     sums = ties.lift(array(v), 3.0).as_integers()
     assert sums.uncertified.tolist() == [0, 1, 2, 3]
+    assert sums.integers.shape == (4, 4)
+    assert sums.sign().tolist() == [1, -1, 1, 0]
     assert [list(map(float, sums.rounded(column))) for column in range(4)] == [
         [1.5, 0.0, 2.0**-149, 0.0],
         [0.0, -(2.0**100), 0.0, 0.0],
