@@ -119,7 +119,7 @@ class Lock(_Strict):
         id_, kept, elements = contribution.id, contribution.kept, contribution.elements
         if id_ != self.manifest(contribution).id:
             raise LockError(f"contribution {id_} does not follow from its manifest")
-        if kept > elements or (kept < elements and recipe.trim is None):
+        if kept > elements or (kept < elements and recipe.keeps_all):
             raise LockError(f"contribution {id_} cannot have kept {kept} of {elements} elements")
         coefficient = decimals.from_hex(contribution.coefficient)
         decimals.check_coefficient(coefficient, f"contribution {id_}", negative=recipe.negative_coefficients)

@@ -11,9 +11,10 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mergealgebra.algebra import decimals, mean, task_arithmetic, ties
+from mergealgebra.algebra.dialects import DIALECTS, Dialect
 from mergealgebra.algebra.reducer import Reducer
 from mergealgebra.encoding import encode, hash_id
 from mergealgebra.errors import RecipeError
@@ -32,7 +33,9 @@ class Trim:
     boundary: Boundary
 
 
-_ORDER: Final = ("method", "density", "lambda", "scope", "boundary")
+_CANONICAL: Final = "canonical"
+_FIXED_BY_DIALECTS: Final = ("scope", "boundary")
+_ORDER: Final = ("method", "dialect", "density", "lambda", "scope", "boundary")
 
 
 class Recipe(BaseModel):
@@ -71,6 +74,16 @@ class Recipe(BaseModel):
         return None
 
     @property
+    def foreign(self) -> Dialect | None:
+        """The dialect of TIES to compute, if it is not this specification's own [RC-9]."""
+        return None
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether every element of a task vector counts."""
+        return self.trim is None and self.foreign is None
+
+    @property
     def negative_coefficients(self) -> bool:
         """Whether the method takes negative coefficients [RC-6]."""
         return False
@@ -89,11 +102,16 @@ class Recipe(BaseModel):
 class Ties(Recipe):
     """TIES-Merging: trim to the density, elect signs, average what agrees (Yadav et al., 2023) [TI-1 to TI-8].
 
+    dialect: whose TIES, by its name in spec/dialects.md; others than `canonical` fix scope and boundary [RC-9].
+
     >>> Ties(density="0.20").to_map()["density"]
     '0.2'
+    >>> Ties(dialect="mergekit-0.1.5").to_map()
+    {'method': 'ties', 'dialect': 'mergekit-0.1.5', 'density': '1', 'lambda': '1'}
     """
 
     method: ClassVar[str] = "ties"
+    dialect: str = _CANONICAL
     density: str = "1"
     scope: Scope = "model"
     boundary: Boundary = "keep_all"
@@ -104,9 +122,33 @@ class Ties(Recipe):
         decimals.exact_density(text)
         return decimals.canonical_decimal(text, "density")
 
+    @model_validator(mode="after")
+    def _as_the_dialect_has_it(self) -> Ties:
+        if self.dialect not in DIALECTS:
+            raise RecipeError(f"ties: dialect: {shown(self.dialect)} is unknown; expected one of {', '.join(DIALECTS)}")
+        if self.foreign is None:
+            return self
+        if still_open := [point for point, option in self.foreign.options.items() if option is None]:
+            raise RecipeError(
+                f"ties: dialect: dialect {self.dialect} leaves {', '.join(still_open)} open; choose another"
+            )
+        if fixed := [key for key in _FIXED_BY_DIALECTS if key in self.model_fields_set]:
+            raise RecipeError(f"ties: {fixed[0]}: dialect {self.dialect} fixes it; leave it out")
+        if self.foreign["lambda"] == "none" and self.lambda_ != "1":
+            raise RecipeError(f"ties: lambda: dialect {self.dialect} has none; leave it out, or give 1")
+        return self
+
     @property
     def trim(self) -> Trim | None:
-        return Trim(Fraction(self.density), self.scope, self.boundary)
+        return None if self.foreign else Trim(Fraction(self.density), self.scope, self.boundary)
+
+    @property
+    def foreign(self) -> Dialect | None:
+        return None if self.dialect == _CANONICAL else DIALECTS[self.dialect]
+
+    def to_map(self) -> dict[str, str]:
+        left_out = _FIXED_BY_DIALECTS if self.foreign else ("dialect",)
+        return {key: text for key, text in super().to_map().items() if key not in left_out}
 
 
 class Mean(Recipe):
@@ -154,10 +196,13 @@ def complete_recipe(entries: Mapping[str, str]) -> Recipe:
     Raises RecipeError or DecimalError.
     """
     recipe = recipe_from_map(entries)
-    for key, text in recipe.to_map().items():
+    complete = recipe.to_map()
+    for key, text in complete.items():
         if entries.get(key) != text:
             found = f"{key}: {shown(entries.get(key))}"
             raise RecipeError(f"{recipe.method}: {found} is not complete and canonical, {shown(text)} is")
+    for key in entries.keys() - complete.keys():
+        raise RecipeError(f"{recipe.method}: {key}: {shown(entries[key])} is not canonical; leave it out")
     return recipe
 
 

@@ -26,12 +26,13 @@ from mergealgebra.crdt.genesis import SPEC, merge_id
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.encoding import model_root
-from mergealgebra.engine.backends import backend
+from mergealgebra.engine.backends import backend_for
 from mergealgebra.engine.faults import Faulty, named
 from mergealgebra.engine.output import refuse_occupied, write_model
-from mergealgebra.engine.plan import Contribution, make_plan
+from mergealgebra.engine.pieces import RESULT, Piece, Tally
+from mergealgebra.engine.plan import Contribution, make_plan, thread_count
 from mergealgebra.engine.reading import BASE
-from mergealgebra.engine.run import RESULT, Piece, Stale, Tally, run
+from mergealgebra.engine.run import Stale, run
 from mergealgebra.errors import CheckpointError, RecipeError
 from mergealgebra.lock import FORMAT, LOCK, Lock, LockedContribution, LockedTensor, achieved_density, tensors_root
 from mergealgebra.model_card import companions, model_card
@@ -133,7 +134,7 @@ class Merge:
             base,
             [input_.contribution for input_ in inputs],
             recipe,
-            backend(how.backend, how.progress),
+            backend_for(recipe, how.backend, how.progress),
             threads=how.threads,
             block=how.block,
             memory=how.memory,
@@ -330,4 +331,14 @@ def merge_checkpoints(base: Path, models: Sequence[Model], recipe: Recipe, out: 
             checkpoint = opened.enter_context(Checkpoint.open(model.path))
             names = frozenset(names_of("finetuned", checkpoint, original, Choice()))
             inputs.append(Input(checkpoint, Contribution(label, "finetuned", coefficient, checkpoint, names)))
+        if recipe.foreign:
+            inputs = _in_canonical_order(original, inputs, thread_count(how.threads))
         return Merge(original, inputs, recipe, how, None).write(out)
+
+
+def _in_canonical_order(base: Checkpoint, inputs: Sequence[Input], threads: int) -> list[Input]:
+    """The inputs by their ids, for a recipe whose sums have an order; they are read once more for it [TI-1, DI-19]."""
+    base_root = base.root(threads)
+    return sorted(
+        inputs, key=lambda input_: _manifest(input_, base_root, input_.checkpoint.roots(threads, input_.names)).id
+    )

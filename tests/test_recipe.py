@@ -15,12 +15,25 @@ REFUSED = {
     "above one": (lambda: ma.Ties(density="2"), DecimalError, "at most 1"),
     "a word": (lambda: ma.Ties(density="abc"), DecimalError, "not a decimal"),
     "a scope": (lambda: ma.Ties(scope="layer"), RecipeError, "'model' or 'tensor'"),
-    "an unknown key": (lambda: ma.Ties(k="0.2"), RecipeError, "unknown key 'k'; its keys are lambda, density"),
+    "an unknown key": (lambda: ma.Ties(k="0.2"), RecipeError, "unknown key 'k'; its keys are lambda, dialect, density"),
     "another method's key": (lambda: ma.Mean(density="0.2"), RecipeError, "unknown key 'density'"),
     "no method": (lambda: recipe_from_map({}), RecipeError, "method: is missing"),
     "an unknown method": (lambda: recipe_from_map({"method": "dare"}), RecipeError, "expected one of ties, mean"),
     "lambda_ in a file": (lambda: recipe_from_map({"method": "ties", "lambda_": "1"}), RecipeError, "write 'lambda'"),
     "an incomplete map": (lambda: complete_recipe({"method": "ties"}), RecipeError, "not complete and canonical"),
+    "a key too many": (
+        lambda: complete_recipe({**ma.Ties().to_map(), "dialect": "canonical"}),
+        RecipeError,
+        "leave it",
+    ),
+}
+
+IN_A_DIALECT = {
+    "unknown": ({"dialect": "mergekit"}, "'mergekit' is unknown; expected one of canonical, paper, authors"),
+    "open": ({"dialect": "paper"}, "dialect paper leaves density, kept, .* open"),
+    "its scope": ({"dialect": "authors", "scope": "model"}, "scope: dialect authors fixes it; leave it out"),
+    "its boundary": ({"dialect": "peft-0.21", "boundary": "keep_all"}, "boundary: dialect peft-0.21 fixes it"),
+    "its lambda": ({"dialect": "peft-0.21", "lambda": "0.5"}, "lambda: dialect peft-0.21 has none"),
 }
 
 
@@ -43,3 +56,25 @@ def test_equal_recipes_have_equal_ids():
 def test_recipes_are_frozen():
     with pytest.raises(Exception, match="frozen"):
         ma.Ties().density = "1"
+
+
+@pytest.mark.clause("RC-9")
+@pytest.mark.parametrize(("entries", "message"), IN_A_DIALECT.values(), ids=IN_A_DIALECT)
+def test_refused_in_a_dialect(entries, message):
+    with pytest.raises(RecipeError, match=message):
+        recipe_from_map({"method": "ties", **entries})
+
+
+@pytest.mark.clause("RC-4", "RC-5", "RC-9")
+def test_a_recipe_in_a_dialect():
+    recipe = ma.Ties(dialect="authors", density="0.20")
+    assert recipe.to_map() == {"method": "ties", "dialect": "authors", "density": "0.2", "lambda": "1"}
+    assert complete_recipe(recipe.to_map()) == recipe
+    assert recipe.foreign.name == "authors"
+    assert recipe.trim is None
+    assert not recipe.keeps_all
+    assert recipe.id != ma.Ties(density="0.2").id
+    assert ma.Ties(dialect="canonical").id == ma.Ties().id
+    assert ma.Ties(dialect="canonical", scope="tensor").to_map() == ma.Ties(scope="tensor").to_map()
+    assert ma.Mean().foreign is None
+    assert ma.Mean().keeps_all

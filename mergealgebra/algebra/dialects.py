@@ -18,6 +18,7 @@ POINTS: Final[Mapping[str, Mapping[str, str]]] = {
         "decimal": "rho is the decimal number as written",
         "double": "rho is the nearest binary64 number, and products with it are rounded to binary64",
         "percent": "as `double`, and what is above 1 is divided by 100",
+        "drop_rate": "1 - rho, written as a decimal, is the nearest binary64 number, and products with it are rounded",
     },
     "kept": {
         "floor_min_1": "m = max(1, floor(rho d))",
@@ -39,6 +40,7 @@ POINTS: Final[Mapping[str, Mapping[str, str]]] = {
         "lowest_index": "m elements are kept: of those that tie with t, the first",
         "highest_index": "m elements are kept: of those that tie with t, the last",
         "any": "m elements are kept: of those that tie with t, the ones that the sort leaves in front",
+        "none": "none that ties with t is kept, only what is above t",
     },
     "key": {
         "fp32": "magnitudes are compared as binary32 numbers",
@@ -53,8 +55,8 @@ POINTS: Final[Mapping[str, Mapping[str, str]]] = {
         "zero": "the merged value is 0",
         "plus": "the sign is +",
         "minus": "the sign is -",
-        "majority_or_zero": "the sign that more coordinates elected; the merged value is 0 if there is none",
-        "majority_or_minus": "the sign that more coordinates elected; - if there is none",
+        "majority_or_zero": "the sign that more coordinates of the group elected; if none, the merged value is 0",
+        "majority_or_minus": "the sign that more coordinates of the group elected; if none, -",
     },
     "aggregate": {
         "mean": "the agreeing values are averaged",
@@ -73,6 +75,7 @@ POINTS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "lambda": {
         "after": "lambda times the merged task vector is added to the base",
+        "after_once": "as `after`, with one rounding for product and sum in binary32",
         "none": "the merged task vector is added to the base, or left to the caller",
     },
     "alone": {
@@ -84,6 +87,8 @@ POINTS: Final[Mapping[str, Mapping[str, str]]] = {
         "fp32": "each operation rounds to binary32, sums run in the order of the list",
         "fp64": "each operation rounds to binary64, sums run in the order of the list",
         "storage": "each operation rounds to the base's dtype, sums of narrow ones once, at their end, in list order",
+        "storage_to_sum": "as `storage` up to the sums of agreeing values; the quotient and what follows in binary32",
+        "storage_to_election": "as `storage`, but for the sums of agreeing values and their quotient, in binary32",
     },
     "output": {
         "base": "the merged tensors have the base's dtypes",
@@ -151,7 +156,7 @@ _AUTHORS: Final = _PAPER | {
     "boundary": "keep_all",
     "key": "working",
     "zero_sum": "majority_or_minus",
-    "arithmetic": "fp32",
+    "arithmetic": "storage_to_sum",
     "output": "working",
     "non_finite": "propagate",
     "keys": "same",
@@ -165,15 +170,17 @@ _MERGEKIT: Final = _CANONICAL | {
     "non_finite": "propagate",
     "keys": "same",
 }
+_MERGEKIT_0_1_4: Final = _MERGEKIT | {"kept": "floor_not_0"}
 _PEFT: Final = _MERGEKIT | {
     "kept": "floor",
     "key": "working",
     "election": "sum",
     "denominator": "count",
     "lambda": "none",
-    "output": "working",
+    "arithmetic": "storage_to_election",
 }
-_MERGELM: Final = _AUTHORS | {"density": "double", "kept": "complement", "zero_sum": "majority_or_zero"}
+_FUSION_BENCH: Final = _AUTHORS | {"aggregate": "sum", "arithmetic": "storage", "output": "base"}
+_MERGELM: Final = _AUTHORS | {"density": "drop_rate", "kept": "complement", "zero_sum": "majority_or_zero"}
 _CRDT_MERGE: Final = _CANONICAL | {
     "density": "double",
     "kept": "percentile_nonzero",
@@ -196,6 +203,8 @@ _SD_MECHA: Final = _AUTHORS | {
     "key": "fp32",
     "election": "count",
     "zero_sum": "zero",
+    "lambda": "after_once",
+    "arithmetic": "fp32",
     "non_finite": "zero",
 }
 
@@ -211,9 +220,9 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         _dialect("paper", "Algorithm 1 of Yadav et al., NeurIPS 2023", _PAPER, density="0.2", lambda_="1"),
         _dialect("authors", "the authors' code, src/utils/merge_utils.py", _AUTHORS, density="20", lambda_="1"),
         _dialect("mergekit-0.1.5", "mergekit 0.1.5, method ties", _MERGEKIT, density="1", lambda_="1"),
-        _dialect("mergekit-0.1.4", "mergekit 0.1.4, method ties", _MERGEKIT | {"kept": "floor_not_0"}, density="1"),
+        _dialect("mergekit-0.1.4", "mergekit 0.1.4, method ties", _MERGEKIT_0_1_4, density="1", lambda_="1"),
         _dialect("peft-0.21", "peft 0.21, peft.utils.merge_utils.ties", _PEFT),
-        _dialect("fusion-bench-0.2", "fusion-bench 0.2, ties_merging", _AUTHORS | {"aggregate": "sum"}, lambda_="0.3"),
+        _dialect("fusion-bench-0.2", "fusion-bench 0.2, ties_merging", _FUSION_BENCH, lambda_="0.3"),
         _dialect("mergelm", "MergeLM, merging_methods.py", _MERGELM, density="0.2", lambda_="1"),
         _dialect("crdt-merge-0.11", "crdt-merge 0.11, TIESMerge", _CRDT_MERGE, density="0.2"),
         _dialect("sd-mecha-1.1", "sd-mecha 1.1, ties_sum", _SD_MECHA, density="1", lambda_="1"),

@@ -25,7 +25,7 @@ from mergealgebra.engine.memory import as_contribution
 from mergealgebra.engine.plan import Block, Plan, make_plan
 from mergealgebra.engine.reading import Desk, parts_of
 from mergealgebra.engine.thresholds import find_thresholds
-from mergealgebra.errors import AggregateError, Overflow, ShapeError
+from mergealgebra.errors import AggregateError, Overflow, RecipeError, ShapeError
 from mergealgebra.kernels.equations import on_numpy, scaled, tau
 from mergealgebra.progress import quiet
 from mergealgebra.recipe import Recipe
@@ -58,8 +58,11 @@ class Aggregate:
     def lift(cls, recipe: Recipe, id_: str, task_vector: Mapping[str, Array], coefficient: str = "1") -> Aggregate:
         """One contribution as an aggregate. id_: any name that tells it from others, such as a contribution id.
 
-        task_vector: name -> float array, NumPy or torch. Raises NonFinite, DecimalError, CoefficientError.
+        task_vector: name -> float array, NumPy or torch. Raises NonFinite, DecimalError,
+        CoefficientError, RecipeError for a dialect other than `canonical`.
         """
+        if recipe.foreign:
+            raise RecipeError(f"dialect {recipe.foreign.name} has no exact sums, so no aggregate; use merge")
         contribution = as_contribution(id_, task_vector, coefficient)
         records = contribution.source.records
         plan = make_plan(contribution.source, [contribution], recipe, on_numpy(), threads=1)

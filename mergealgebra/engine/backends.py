@@ -11,6 +11,7 @@ from typing import Any, Final
 from mergealgebra.errors import BackendError
 from mergealgebra.kernels.blocks import Kernel
 from mergealgebra.progress import Progress, quiet
+from mergealgebra.recipe import Recipe
 
 
 def backend(name: str, progress: Progress = quiet) -> Kernel:
@@ -21,6 +22,15 @@ def backend(name: str, progress: Progress = quiet) -> Kernel:
     if name not in BACKENDS:
         raise BackendError(f"backend {name!r} is unknown; expected one of {', '.join(BACKENDS)}")
     return BACKENDS[name](progress)
+
+
+def backend_for(recipe: Recipe, name: str, progress: Progress = quiet) -> Kernel:
+    """The backend of this name, if it computes the recipe: other dialects of TIES are NumPy's alone [RC-9]."""
+    if recipe.foreign is None:
+        return backend(name, progress)
+    if name not in ("auto", "numpy"):
+        raise BackendError(f"backend {name!r} has no dialect {recipe.foreign.name}; leave it out, NumPy computes it")
+    return _numpy(progress)
 
 
 def torch_on(device: Any) -> Kernel:

@@ -23,8 +23,9 @@ from mergealgebra.engine.faults import Faulty
 from mergealgebra.engine.kept_header import Draft, Entry, Header, opened_pages, read_header, sweep
 from mergealgebra.engine.kept_pages import PAGE, Layout, Unfit, votes_of, wider
 from mergealgebra.engine.kept_update import Update
+from mergealgebra.engine.pieces import Piece, Tally
 from mergealgebra.engine.plan import Contribution, Plan, make_plan
-from mergealgebra.engine.run import Piece, Stale, Tally
+from mergealgebra.engine.run import Stale
 from mergealgebra.errors import BackendError, MergeAlgebraError, OutputError
 from mergealgebra.kernels.blocks import UpdatingKernel
 from mergealgebra.progress import Progress
@@ -97,6 +98,9 @@ class Keeper:
 
         What one needs is open until the next is asked for.
         """
+        if self._plan.recipe.foreign:
+            self._give_up("its recipe's dialect has no exact sums")
+            return
         if not self._plan.reduction.coefficients.certified:
             self._give_up("the coefficients together have no certificate")
             return

@@ -18,9 +18,10 @@ from mergealgebra.encoding import model_root
 from mergealgebra.engine.groups import Found, Group, Trimming, groups, pack, unpack
 from mergealgebra.engine.kept_header import Draft, Entry
 from mergealgebra.engine.kept_pages import Bytes, Layout, Pages, Unfit, clear, digest_of_input, sums_in
+from mergealgebra.engine.pieces import Piece, Tally
 from mergealgebra.engine.plan import Block, Plan
 from mergealgebra.engine.reading import Desk, parts_of
-from mergealgebra.engine.run import Piece, Tally, run
+from mergealgebra.engine.run import run
 from mergealgebra.kernels.blocks import KeptSums, Part, Reduced, Updated, UpdatingKernel
 from mergealgebra.kernels.equations import Host, settle
 from mergealgebra.progress import Progress

@@ -11,10 +11,11 @@ import numpy as np
 
 from mergealgebra.algebra import decimals
 from mergealgebra.algebra.arrays import Array
-from mergealgebra.engine.backends import BACKENDS, backend, torch_on
+from mergealgebra.engine.backends import BACKENDS, backend_for, torch_on
 from mergealgebra.engine.faults import Faulty, named
+from mergealgebra.engine.pieces import Tally
 from mergealgebra.engine.plan import Contribution, make_plan
-from mergealgebra.engine.run import Tally, run
+from mergealgebra.engine.run import run
 from mergealgebra.errors import BackendError, CoefficientError, NamesError, NothingVisible, RecipeError
 from mergealgebra.kernels.blocks import Kernel
 from mergealgebra.kernels.equations import Host
@@ -48,6 +49,8 @@ def merge(
 ) -> Merged:
     """Merge task vectors into a base. Equal arguments give equal bits, in any order, on any backend [MG-8].
 
+    In a dialect of TIES other than `canonical` the order counts, and only NumPy computes [RC-9].
+
     base: name -> array, NumPy (ml_dtypes for bfloat16) or torch. task_vectors: mappings from some of the
     names to float arrays of the same shapes; every entry of the list counts [MG-12]. coefficients: a decimal
     string for each, all "1" when left out. backend: numba, numpy, torch, torch-cuda, triton, or auto.
@@ -64,7 +67,7 @@ def merge(
     if not isinstance(recipe, Recipe):
         raise RecipeError(f"{recipe!r} is not a recipe; pass one, such as ma.Ties(density='0.2')")
     source = _Arrays(base, "the base")
-    chosen = _choose(backend, source)
+    chosen = _choose(backend, source, recipe)
     texts = ["1"] * len(task_vectors) if coefficients is None else list(coefficients)
     if len(texts) != len(task_vectors):
         raise CoefficientError(f"{len(texts)} coefficients for {len(task_vectors)} task vectors; give one for each")
@@ -124,11 +127,11 @@ class _Arrays:
         return self._flat[name][start:stop]
 
 
-def _choose(name: str, base: _Arrays) -> Kernel:
+def _choose(name: str, base: _Arrays, recipe: Recipe) -> Kernel:
     """The backend asked for; "auto" and "torch" compute where the base's torch tensors are."""
     devices = base.devices - {"numpy"}
     if len(base.devices) > 1:
         raise BackendError(f"the base mixes arrays of {', '.join(sorted(base.devices))}; move them to one place")
-    if name in ("auto", "torch") and name in BACKENDS and devices:
+    if name in ("auto", "torch") and name in BACKENDS and devices and recipe.foreign is None:
         return torch_on(devices.pop())
-    return backend(name)
+    return backend_for(recipe, name)

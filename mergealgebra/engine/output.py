@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from mergealgebra.disk import PIECE_BYTES, folder_descriptor, folder_made, fsync_folder, refused_as_output, write_all
-from mergealgebra.engine.run import Piece
+from mergealgebra.engine.pieces import Piece
 from mergealgebra.errors import OutputError
 from mergealgebra.tensors.files import opened
 from mergealgebra.tensors.safetensors_file import Entry, canonical_header, index_bytes, shard_names, shards

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Generator, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterable, MutableMapping, Sequence
 
 import numpy as np
 
 from mergealgebra.algebra import trim as rule
-from mergealgebra.encoding import TensorTree
 from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.faults import Faulty, check_task_vectors
 from mergealgebra.engine.groups import Trimming
+from mergealgebra.engine.pieces import RESULT, Piece, Tally
 from mergealgebra.engine.plan import Block, Plan
 from mergealgebra.engine.reading import BASE, Desk, Hashers, parts_of
 from mergealgebra.engine.thresholds import find_thresholds
@@ -21,10 +19,6 @@ from mergealgebra.kernels.equations import Host
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.tensors.dtypes import DTYPES
 
-#: The place of the result among what is hashed, beside the inputs' places.
-RESULT = -2
-
-
 #: How a block is reduced, from thresholds, a worker's desk, block, base, and parts with their places, ascending.
 #: None when some number is not finite.
 Reducing = Callable[[Trimming, Desk, Block, Host, Sequence[tuple[int, Part]]], Reduced | None]
@@ -32,56 +26,6 @@ Reducing = Callable[[Trimming, Desk, Block, Host, Sequence[tuple[int, Part]]], R
 
 class Stale(Exception):
     """A threshold was not the right one: it was kept from other data, or a file changed after it was found."""
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A span of the merged model, in the base's dtype, with what was counted and hashed on the way.
-
-    kept, above: by place, as in `Reduced`. leaves: by place, of inputs and result.
-    """
-
-    span: Block
-    data: Host
-    kept: Mapping[int, int]
-    above: Mapping[int, int]
-    uncertified: int
-    leaves: Mapping[int, list[bytes]]
-
-
-@dataclass
-class Tally:
-    """What was counted and hashed over a whole run.
-
-    kept, above: by place and tensor. roots: of every tensor read and written, by place and name. known: how many
-    elements were kept of the contributions that are not read, by place. trimming: the thresholds of those that are.
-    """
-
-    known: Mapping[int, int] = field(default_factory=dict)
-    trimming: Trimming = field(default_factory=lambda: Trimming({}))
-    kept: dict[tuple[int, str], int] = field(default_factory=lambda: defaultdict(int))
-    above: dict[tuple[int, str], int] = field(default_factory=lambda: defaultdict(int))
-    uncertified: int = 0
-    _trees: dict[tuple[int, str], TensorTree] = field(default_factory=lambda: defaultdict(TensorTree))
-
-    def take(self, piece: Piece) -> None:
-        """Count one piece; pieces come in order."""
-        for place, kept in piece.kept.items():
-            self.kept[place, piece.span.name] += kept
-            self.above[place, piece.span.name] += piece.above[place]
-        for place, leaves in piece.leaves.items():
-            self._trees[place, piece.span.name].extend(leaves)
-        self.uncertified += piece.uncertified
-
-    def kept_by(self, place: int) -> int:
-        """How many elements were kept of one contribution."""
-        if place in self.known:
-            return self.known[place]
-        return sum(kept for (whose, _), kept in self.kept.items() if whose == place)
-
-    def root(self, place: int, name: str) -> str:
-        """The root of one tensor of an input, or of the result."""
-        return self._trees[place, name].root()
 
 
 def run(
@@ -99,18 +43,29 @@ def run(
     that begin with the base's root. reducing: how blocks are reduced, if not by the kernel alone. Raises Faulty when
     some number is not finite, Stale at the end, SubnormalsFlushed, and as the sources do when they cannot be read.
     """
+    total = sum(record.size for record in plan.base.records.values())
+    if plan.recipe.foreign:
+        from mergealgebra.engine.foreign import run_in_dialect  # few merges need it
+
+        yield from _counted(run_in_dialect(plan, plan.recipe.foreign), tally, progress, total)
+        return
     reduce = reducing or _by_kernel(plan)
     with Workers(plan.threads, lambda: Desk(plan)) as workers:
         trimming = find_thresholds(plan, workers, progress, base_root, {} if kept is None else kept)
         tally.trimming = trimming
         spans = [span for name in plan.base.records for span in plan.spans(name)]
-        total, done = sum(span.size for span in spans), 0
-        for piece in workers.map(lambda desk, span: _merge(plan, reduce, trimming, desk, span), spans):
-            tally.take(piece)
-            done += piece.span.size
-            progress("merge", done, total)
-            yield piece
+        pieces = workers.map(lambda desk, span: _merge(plan, reduce, trimming, desk, span), spans)
+        yield from _counted(pieces, tally, progress, total)
     _prove(plan, trimming, tally)
+
+
+def _counted(pieces: Iterable[Piece], tally: Tally, progress: Progress, total: int) -> Generator[Piece, None, None]:
+    done = 0
+    for piece in pieces:
+        tally.take(piece)
+        done += piece.span.size
+        progress("merge", done, total)
+        yield piece
 
 
 def run_check(plan: Plan, progress: Progress = quiet) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 
 from mergealgebra.algebra.trim import kept_count
 from mergealgebra.engine.backends import backend
+from mergealgebra.engine.pieces import Tally
 from mergealgebra.engine.plan import Contribution, Plan, make_plan
-from mergealgebra.engine.run import Tally, run
+from mergealgebra.engine.run import run
 from mergealgebra.progress import quiet
 from mergealgebra.recipe import Recipe, Ties
 from mergealgebra.tensors.dtypes import name_of

@@ -10,8 +10,9 @@ import numpy as np
 from mergealgebra.algebra import decimals
 from mergealgebra.engine.faults import Faulty, named
 from mergealgebra.engine.memory import as_contribution
+from mergealgebra.engine.pieces import Piece, Tally
 from mergealgebra.engine.plan import Contribution, Plan, make_plan
-from mergealgebra.engine.run import Piece, Tally, run
+from mergealgebra.engine.run import run
 from mergealgebra.errors import CoefficientError, MergeAlgebraError, NonFinite, NothingVisible, Overflow
 from mergealgebra.kernels.blocks import Kernel
 from mergealgebra.progress import quiet

@@ -21,8 +21,9 @@ from mergealgebra.contribution import Choice, make_manifest, names_of
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.faults import Faulty, named
+from mergealgebra.engine.pieces import Tally
 from mergealgebra.engine.plan import Contribution, Plan, make_plan
-from mergealgebra.engine.run import Tally, run, run_check
+from mergealgebra.engine.run import run, run_check
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.kernels.blocks import Part
 from mergealgebra.kernels.equations import tau

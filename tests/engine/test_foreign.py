@@ -1,0 +1,139 @@
+"""Recipes in other dialects: in memory, from files and in workspaces they give what the dialect gives [RC-9]."""
+
+from __future__ import annotations
+
+import itertools
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import mergealgebra as ma
+from mergealgebra.algebra.dialects import DIALECTS
+from mergealgebra.engine.in_dialect import merge_in_dialect
+from mergealgebra.errors import BackendError, NamesError, NonFinite, Overflow, RecipeError
+from mergealgebra.lock import Lock
+from mergealgebra.resolve import How, Model, merge_checkpoints
+from mergealgebra.tensors.task_vector import TaskVector
+from tests.engine.scenes import tensors_of
+from tests.models import FLOATS, base, fine_tune, write_file, write_folder
+from tests.workspace.replicas import write_models
+
+SETTLED = [name for name, dialect in DIALECTS.items() if None not in dialect.options.values()]
+OTHERS = [name for name in SETTLED if name != "canonical"]
+DENSITY = "0.5"
+
+
+def recipe(name: str) -> ma.Ties:
+    return ma.Ties(dialect=name, density=DENSITY)
+
+
+def random_model(seed: int, dtype: type) -> dict[str, np.ndarray]:
+    """Two float tensors whose sums depend on their order, and one of integers that all models share."""
+    random = np.random.default_rng(seed)
+    floats = {"a": random.normal(size=(40, 3)), "b": random.normal(size=7), "c": random.normal(size=2)}
+    return {name: np.asarray(value, dtype) for name, value in floats.items()} | {"n": np.arange(3)}
+
+
+def assert_same_bits(found, wanted):
+    assert found.keys() == wanted.keys()
+    for name, array in wanted.items():
+        assert found[name].dtype == array.dtype, name
+        assert found[name].tobytes() == array.tobytes(), name
+
+
+def stored(result, start):
+    """The result in the base's dtypes."""
+    return {name: np.asarray(array.astype(start[name].dtype)) for name, array in result.items()}
+
+
+@pytest.mark.clause("RC-9")
+@pytest.mark.parametrize("dtype", [np.float32, ml_dtypes.bfloat16, np.float16], ids=["F32", "BF16", "F16"])
+@pytest.mark.parametrize("name", OTHERS)
+def test_files_and_memory_give_what_the_dialect_gives(tmp_path, name, dtype):
+    start, models = random_model(0, dtype), [random_model(seed, dtype) for seed in (1, 2, 3)]
+    paths = [write_file(tmp_path / f"{i}.safetensors", model) for i, model in enumerate(models)]
+    write_file(tmp_path / "base.safetensors", start)
+    how = How(block=16, threads=2)
+    outs = []
+    for i, order in enumerate(itertools.permutations(paths)):
+        merge_checkpoints(
+            tmp_path / "base.safetensors", list(map(Model, order)), recipe(name), tmp_path / f"out{i}", how
+        )
+        outs.append(tmp_path / f"out{i}")
+    locks = [Lock.read(out) for out in outs]
+    assert len({lock.model_root for lock in locks}) == len({lock.merge_id for lock in locks}) == 1
+    found = tensors_of(outs[0])
+    in_some_order = [
+        stored(merge_in_dialect(DIALECTS[name], start, list(order), density=DENSITY), start)
+        for order in itertools.permutations(models)
+    ]
+    assert [order for order in in_some_order if all(found[n].tobytes() == order[n].tobytes() for n in start)]
+    if DIALECTS[name]["arithmetic"] != "fp64":  # a task vector in memory has fp32 numbers
+        taus = [TaskVector.between(start, model) for model in models]
+        in_memory = ma.merge(start, taus, recipe(name), backend="auto")
+        assert_same_bits(in_memory, in_some_order[0])
+        assert in_memory.backend == "numpy"
+        assert locks[0].backend == "numpy"
+        assert sorted(in_memory.kept) == sorted(c.kept for c in locks[0].contributions)
+
+
+@pytest.mark.clause("RC-9", "TI-1", "DI-19")
+def test_replicas_converge_in_a_dialect_whose_sums_have_an_order(tmp_path):
+    write_folder(tmp_path / "base", {"w": np.zeros(2, np.float32)})
+    rows = {"small": [1, 1], "large": [2.0**24, 5], "negative": [-(2.0**24), 5]}
+    for name, row in rows.items():
+        write_file(tmp_path / name, {"w": np.float32(row)})
+    ties, results = ma.Ties(dialect="authors", density="0.4"), []
+    for i, order in enumerate(itertools.permutations(rows)):
+        replica = ma.Workspace.init(tmp_path / f"replica{i}", base=tmp_path / "base", recipe=ties)
+        for name in order:
+            replica.contribute(tmp_path / name)
+        results.append(replica.resolve(tmp_path / f"out{i}"))
+    assert len({result.model_root for result in results}) == 1
+    one_shot = merge_checkpoints(tmp_path / "base", [Model(tmp_path / name) for name in rows], ties, tmp_path / "one")
+    assert (one_shot.model_root, one_shot.merge_id) == (results[0].model_root, results[0].merge_id)
+
+
+@pytest.mark.clause("RC-9", "EX-4")
+def test_no_sums_are_kept_of_a_dialect(tmp_path):
+    write_models(tmp_path)
+    workspace = ma.Workspace.init(tmp_path / "w", base=tmp_path / "base", recipe=ma.Ties(dialect="mergekit-0.1.5"))
+    workspace.contribute(tmp_path / "ft0.safetensors")
+    result = workspace.resolve(tmp_path / "out", keep_aggregate=True)
+    assert result.aggregate.problem == "its recipe's dialect has no exact sums"
+    with pytest.raises(RecipeError, match=r"dialect peft-0.21 has no exact sums"):
+        ma.Aggregate.lift(ma.Ties(dialect="peft-0.21"), "id", {"w": np.float32([1])})
+
+
+@pytest.mark.clause("RC-9", "CT-7")
+def test_what_the_dialect_refuses_is_refused(tmp_path):
+    write_folder(tmp_path / "base", base())
+    models = [Model(write_file(tmp_path / f"{i}.safetensors", fine_tune(i)), "2") for i in range(2)]
+    with pytest.raises(NamesError, match=r"task vector 1 lacks tensor 'a': dialect mergekit-0.1.5 wants"):
+        ma.merge({"a": np.zeros(2), "b": np.zeros(2)}, [{"a": np.ones(2)}, {"b": np.ones(2)}], recipe("mergekit-0.1.5"))
+    with pytest.raises(RecipeError, match=r"0.safetensors: coefficient|has no coefficients"):
+        merge_checkpoints(tmp_path / "base", models, recipe("mergelm"), tmp_path / "out")
+    with pytest.raises(BackendError, match="'numba' has no dialect mergelm"):
+        merge_checkpoints(tmp_path / "base", models, recipe("mergelm"), tmp_path / "out", How("numba"))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.clause("RC-9", "MG-5")
+def test_a_result_that_is_not_finite_is_refused():
+    start, ties = {"w": np.float16([0, 60000])}, ma.Ties(dialect="mergekit-0.1.5", lambda_="4")
+    with pytest.raises(Overflow, match=r"tensor 'w' at index \[1\]: the result is inf"):
+        ma.merge(start, [{"w": np.float16([1, 60000])}], ties)
+    with pytest.raises(NonFinite):
+        ma.merge(start, [{"w": np.float16([1, np.nan])}], ties)
+
+
+@pytest.mark.clause("RC-9", "MG-2")
+def test_tensors_that_nobody_holds_are_copied(tmp_path):
+    start, moves = base(), {"layer.0.bias": np.float32([1, 2, 3, 4])}
+    merged = ma.merge(start, [moves] * 2, ma.Ties(dialect="peft-0.21"), ["0.1", "0.1"])
+    for name in start.keys() - {"layer.0.bias"}:
+        assert merged[name].tobytes() == start[name].tobytes()
+    moved = np.float32([1, 2, 3, 4]) * np.float32(0.1)
+    assert_same_bits({"b": merged["layer.0.bias"]}, {"b": start["layer.0.bias"] + moved})
+    assert set(FLOATS) < set(merged)
