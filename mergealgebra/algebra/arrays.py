@@ -52,9 +52,10 @@ def with_values(x: Array, indices: np.ndarray[Any, Any], values: np.ndarray[Any,
 
 def refuse_flushed_subnormals(xp: Any, device: Any = None) -> None:
     """Raise SubnormalsFlushed if this thread, with this library, reads or writes subnormals as zero [MG-9]."""
+    # For torch as long as a block, so that it is shared among the threads that a block is shared among.
+    length = 1 if xp is np else 1 << 17
     for dtype, smallest in ((xp.float32, 2.0**-149), (xp.float64, 2.0**-1074)):
-        # As long as a block, so that torch shares it among the threads that it shares a block among.
-        least = xp.full((1 << 17,), smallest, dtype=dtype, device=device)
+        least = xp.full((length,), smallest, dtype=dtype, device=device)
         if not bool(xp.all(least + least > least)) or not bool(xp.all((least * 2.0) * 0.5 == least)):
             raise SubnormalsFlushed(
                 "this process flushes subnormal numbers to zero, so its merged bits would differ from everyone "

@@ -129,10 +129,11 @@ def made(x: np.ndarray, flushed: str) -> Flushing:
 
 
 def library(flushes: object, flushed: str = "") -> SimpleNamespace:
-    """NumPy, but for one dtype that flushes; every array must be made on `device`."""
+    """NumPy, but for one dtype that flushes; every array must be made on `device`, and be as long as a block."""
 
     def full(shape, value, dtype, device):
         assert device == "device"
+        assert shape >= (1 << 17,)
         numbers = np.full(shape, value, dtype)
         return made(numbers, flushed) if dtype is flushes else numbers
 
