@@ -72,7 +72,8 @@ def target(name: str, **options: str) -> Target:
     >>> target("ties", density="0.2").name
     'ties density=0.2'
     """
-    code, parts = _code(name, options), _OUR_PARTS if name in _RECIPES else ""
+    in_parts = name in _RECIPES and options.get("dialect", "canonical") == "canonical"
+    code, parts = _code(name, options), _OUR_PARTS if in_parts else ""
     title = " ".join([name, *(f"{key}={text}" for key, text in options.items())])
     scope: dict[str, Any] = {"__name__": "merge_function"}
     try:

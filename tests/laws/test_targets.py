@@ -43,6 +43,13 @@ def test_options_are_arguments():
     assert isinstance(run(verdict.counterexample)[1], AssertionError)
 
 
+@pytest.mark.clause("RC-9", "DI-19")
+def test_a_dialect_is_a_target_whose_order_counts_and_which_has_no_parts():
+    laws = ["order_independence", "homomorphism", "purity"]
+    verdicts = ma.laws.check(ma.laws.target("ties", dialect="mergekit-0.1.5"), laws, tries=5)
+    assert [verdict.outcome for verdict in verdicts] == ["broken", "does not apply", "holds"]
+
+
 #: What is no target, its options, and what is said of it.
 NO_TARGETS = {
     "unknown": (
