@@ -5,6 +5,7 @@
 #   make simulate  histories of replicas, HISTORIES of them from SEED on (tests/simulation/README.md)
 #   make fuzz    searches each decoder for BUDGET seconds with atheris (tests/fuzz/README.md)
 #   make mutants changes the equations and the operation set, and sees that a test notices (mutants/README.md)
+#   make conformance  asks the known implementations of TIES what they compute (spec/conformance/README.md)
 #   make bench   measures against mergekit, peft and the floor; half an hour on a quiet machine (benchmarks/README.md)
 #   make check   what CI runs: format, lint, types, imports, vectors, trace, then `make test`
 # Everything is installed into .venv. What is there already is not done again.
@@ -17,7 +18,9 @@ SEED ?= 0
 BUDGET ?= 300
 FUZZED := header index value manifest genesis operation store lock recipe pattern thresholds aggregate
 
-.PHONY: demo test proofs simulate fuzz mutants bench check lint clean
+PEERS := mergekit-0.1.5 mergekit-0.1.4 peft-0.21 fusion-bench-0.2 crdt-merge-0.11 sd-mecha-1.1 checkouts
+
+.PHONY: demo test proofs simulate fuzz mutants conformance bench check lint clean
 
 demo: .venv/demo
 	@echo "make demo: three replicas, one model; everything it writes is under demo/"
@@ -40,6 +43,9 @@ fuzz: .venvs/fuzz/made
 
 mutants: .venvs/mutants/made
 	.venvs/mutants/bin/python -m mutants.run
+
+conformance: .venv/dev $(PEERS:%=.venvs/%/made)
+	$(BIN)/python spec/conformance/run.py $(if $(AUTHORS),--authors $(AUTHORS)) $(if $(MERGELM),--mergelm $(MERGELM))
 
 bench: .venv/bench
 	$(BIN)/python benchmarks/bench.py
@@ -83,6 +89,13 @@ lint: .venv/dev
 .venvs/mutants/made: pyproject.toml mutants/requirements.txt $(CONSTRAINTS)
 	$(PYTHON) -m venv .venvs/mutants
 	.venvs/mutants/bin/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[test]' --requirement mutants/requirements.txt
+	@touch $@
+
+# Nor do other implementations of TIES: each has an environment of its own, without this package.
+$(PEERS:%=.venvs/%/made): .venvs/%/made: spec/conformance/%.txt $(CONSTRAINTS)
+	@echo "installing $*"
+	$(PYTHON) -m venv .venvs/$*
+	.venvs/$*/bin/pip install --quiet --constraint $(CONSTRAINTS) --requirement spec/conformance/$*.txt
 	@touch $@
 
 clean:

@@ -222,7 +222,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         _dialect("mergekit-0.1.5", "mergekit 0.1.5, method ties", _MERGEKIT, density="1", lambda_="1"),
         _dialect("mergekit-0.1.4", "mergekit 0.1.4, method ties", _MERGEKIT_0_1_4, density="1", lambda_="1"),
         _dialect("peft-0.21", "peft 0.21, peft.utils.merge_utils.ties", _PEFT),
-        _dialect("fusion-bench-0.2", "fusion-bench 0.2, ties_merging", _FUSION_BENCH, lambda_="0.3"),
+        _dialect("fusion-bench-0.2", "fusion-bench 0.2, ties_merging", _FUSION_BENCH, density="20", lambda_="0.3"),
         _dialect("mergelm", "MergeLM, merging_methods.py", _MERGELM, density="0.2", lambda_="1"),
         _dialect("crdt-merge-0.11", "crdt-merge 0.11, TIESMerge", _CRDT_MERGE, density="0.2"),
         _dialect("sd-mecha-1.1", "sd-mecha 1.1, ties_sum", _SD_MECHA, density="1", lambda_="1"),

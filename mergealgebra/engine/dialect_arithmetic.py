@@ -24,14 +24,14 @@ Dtype = np.dtype[Any]
 F64: Final = np.dtype(np.float64)
 F32: Final = np.dtype(np.float32)
 
-#: What each arithmetic rounds to: differences, the votes, the sums of agreeing values, their quotient, the result.
+#: What each arithmetic rounds to: differences, coefficients, the sums of agreeing values, their quotient, the result.
 #: `storage` is the dtype of the base; `wide` is binary32, or binary64 where the base is that.
 STEPS: Final[Mapping[str, tuple[str, str, str, str, str]]] = {
     "fp32": ("fp32", "fp32", "fp32", "fp32", "fp32"),
     "fp64": ("fp64", "fp64", "fp64", "fp64", "fp64"),
     "storage": ("storage", "storage", "storage", "storage", "storage"),
     "storage_to_sum": ("storage", "storage", "storage", "wide", "wide"),
-    "storage_to_election": ("storage", "storage", "wide", "wide", "storage"),
+    "storage_to_election": ("storage", "fp32", "wide", "wide", "storage"),
 }
 
 
@@ -129,7 +129,7 @@ class Rounded:
     """
 
     differences: Dtype
-    votes: Dtype
+    coefficients: Dtype
     sums: Dtype
     quotients: Dtype
     results: Dtype
@@ -144,7 +144,7 @@ class Rounded:
         return _rounded(values, self.differences)
 
     def weighted(self, values: Array, c: Sequence[float]) -> tuple[Array, Array]:
-        column = _rounded(np.array(c), self.sums)[:, None]
+        column = _rounded(np.array(c), self.coefficients)[:, None].astype(self.sums)
         return values.astype(self.sums) * column, column
 
     def total(self, rows: Array) -> Array:

@@ -19,8 +19,6 @@ from mergealgebra.engine.dialect_inputs import Model, Tensors, check_parameters,
 from mergealgebra.engine.dialect_trim import kept
 from mergealgebra.errors import CoefficientError, NonFinite, Overflow
 
-__all__ = ["Model", "merge_in_dialect", "merge_models"]
-
 #: Merged tensors, and for each model how many elements trim kept of its tensors.
 Merges = tuple[dict[str, Array], list[dict[str, int]]]
 

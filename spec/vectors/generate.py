@@ -1,4 +1,4 @@
-"""Write the conformance vectors, or with --check compare the files that are there.
+"""Write the conformance vectors, or with --check compare the files that are there; either way they are linted.
 
     python spec/vectors/generate.py [--check]
 
@@ -9,9 +9,12 @@ code with the package that the vectors test.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from generator.cases import document
+from generator.cases import Case, document
+from generator.lint import problems
 from generator.render import render
 from generator.topics import (
     aggregates,
@@ -19,6 +22,7 @@ from generator.topics import (
     checkpoints,
     contributions,
     decimals,
+    dialects,
     hashes,
     lock,
     mean,
@@ -33,7 +37,7 @@ from generator.topics import (
 )
 
 FOLDER = Path(__file__).resolve().parent
-TOPICS = {
+TOPICS: Mapping[str, Sequence[Case]] = {
     "decimals": decimals.CASES,
     "canonical_values": canonical_values.CASES,
     "hashes": hashes.CASES,
@@ -50,12 +54,24 @@ TOPICS = {
     "operations": operations.CASES,
     "states": states.CASES,
     "lock": lock.CASES,
+    "dialects": dialects.CASES,
 }
+#: The keys that a file has besides those of every file.
+MORE: Mapping[str, Mapping[str, Any]] = {"dialects": dialects.MORE}
+
+
+def documents() -> dict[str, Any]:
+    """Every file, by its topic. Raises AssertionError if one is not fit to be written."""
+    made = {topic: document(topic, cases, MORE.get(topic, {})) for topic, cases in TOPICS.items()}
+    wrong = problems(made)
+    if wrong:
+        raise AssertionError("\n".join(wrong))
+    return made
 
 
 def files() -> dict[Path, str]:
     """The text of every file."""
-    return {FOLDER / f"{t}.json": render(document(t, cases)) + "\n" for t, cases in TOPICS.items()}
+    return {FOLDER / f"{topic}.json": render(made) + "\n" for topic, made in documents().items()}
 
 
 def check() -> int:

@@ -3,113 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import replace
-from types import MappingProxyType
 
-import ml_dtypes
 import numpy as np
 import pytest
 
-from mergealgebra.algebra.dialects import DIALECTS, POINTS, Dialect
+from mergealgebra.algebra.dialects import DIALECTS, POINTS
 from mergealgebra.engine.in_dialect import merge_in_dialect
-from mergealgebra.errors import NamesError, NonFinite, RecipeError
+from mergealgebra.errors import NamesError
 from spec.trace import ROOT
+from tests.engine.dialects import REFUSED, canonical_but, merged
 from tests.spec.vectors import arrays, tagged, vectors
-
-REFUSED = "refused"
-
-
-def canonical_but(**options: str) -> Dialect:
-    """The canonical dialect with other options at some points; `lambda_` is the point `lambda`."""
-    options = {point.rstrip("_"): option for point, option in options.items()}
-    canonical = DIALECTS["canonical"]
-    return replace(canonical, options=MappingProxyType({**canonical.options, **options}))
-
-
-def merged(dialect, task_vectors: Sequence[Sequence[float]], **parameters):
-    """What a dialect makes of task vectors of one fp32 tensor, added to zeros, or REFUSED."""
-    base = {"w": np.zeros(len(task_vectors[0]), np.float32)}
-    try:
-        result = merge_in_dialect(dialect, base, [{"w": np.float32(w)} for w in task_vectors], **parameters)
-    except RecipeError:
-        return REFUSED
-    return result["w"].tolist()
-
-
-TEN = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
-
-
-def top(count, of=TEN):
-    return [x if x > len(of) - count else 0 for x in of]
-
-
-@pytest.mark.clause("DI-2")
-@pytest.mark.parametrize(("option", "count"), [("decimal", 29), ("double", 28), ("percent", 28)])
-def test_density(option, count):
-    """0.29 times 100 is 28.999999999999996 in binary64."""
-    hundred = list(range(1, 101))
-    assert merged(canonical_but(density=option), [hundred], density="0.29") == top(count, hundred)
-
-
-@pytest.mark.clause("DI-2")
-def test_a_density_above_1_may_be_percent():
-    assert merged(canonical_but(density="percent"), [TEN], density="20") == top(2)
-
-
-#: What is kept of ten elements, for densities 0.04, 0.25, 0.26 and 1.
-KEPT = {
-    "floor_min_1": (1, 2, 2, 10),
-    "floor": (0, 2, 2, 10),
-    "floor_not_0": (REFUSED, 2, 2, 10),
-    "floor_plus_1": (1, 3, 3, REFUSED),
-    "complement": (2, 4, 4, REFUSED),
-    "complement_min_1": (2, 4, 4, 10),
-    "ceil": (1, 3, 3, 10),
-    "round_min_1": (1, 2, 3, 10),
-    "percentile_nonzero": (1, 3, 3, 10),
-}
-
-
-@pytest.mark.clause("DI-3")
-@pytest.mark.parametrize("option", POINTS["kept"])
-def test_kept(option):
-    for density, count in zip(("0.04", "0.25", "0.26", "1"), KEPT[option], strict=True):
-        wanted = count if count == REFUSED else top(count)
-        assert merged(canonical_but(kept=option), [TEN], density=density) == wanted, density
-
-
-@pytest.mark.clause("DI-4")
-@pytest.mark.parametrize(("option", "wanted"), [("model", ([0, 0], [3, 4])), ("tensor", ([0, 2], [0, 4]))])
-def test_scope(option, wanted):
-    base = {"a": np.zeros(2, np.float32), "b": np.zeros(2, np.float32)}
-    model = {"a": np.float32([1, 2]), "b": np.float32([3, 4])}
-    result = merge_in_dialect(canonical_but(scope=option), base, [model], density="0.5")
-    assert tuple(result[name].tolist() for name in "ab") == wanted
-
-
-@pytest.mark.clause("DI-5", "DI-18")
-@pytest.mark.parametrize(
-    ("option", "wanted"),
-    [
-        ("keep_all", [1, 1, -1, 2]),
-        ("lowest_index", [1, 0, 0, 2]),
-        ("highest_index", [0, 0, -1, 2]),
-        ("any", [1, 0, 0, 2]),
-    ],
-)
-def test_boundary(option, wanted):
-    assert merged(canonical_but(boundary=option), [[1, 1, -1, 2]], density="0.5") == wanted
-
-
-@pytest.mark.clause("DI-6")
-@pytest.mark.parametrize(("option", "kept"), [("fp32", 2), ("working", 1)])
-def test_key(option, kept):
-    """Two fp64 numbers that are one fp32 number."""
-    model = {"w": np.array([1.0, 1 + 2.0**-40])}
-    dialect = canonical_but(key=option, arithmetic="fp64")
-    result = merge_in_dialect(dialect, {"w": np.zeros(2)}, [model], density="0.5")
-    assert np.count_nonzero(result["w"]) == kept
 
 
 @pytest.mark.clause("DI-7")
@@ -170,7 +73,7 @@ def test_coefficients(option, wanted):
 
 
 @pytest.mark.clause("DI-12")
-@pytest.mark.parametrize(("option", "wanted"), [("after", [6]), ("none", REFUSED)])
+@pytest.mark.parametrize(("option", "wanted"), [("after", [6]), ("after_once", [6]), ("none", REFUSED)])
 def test_lambda(option, wanted):
     assert merged(canonical_but(lambda_=option), [[4]], lambda_="1.5") == wanted
 
@@ -179,41 +82,6 @@ def test_lambda(option, wanted):
 @pytest.mark.parametrize(("option", "wanted"), [("merged", [0, 2]), ("returned", [1, 2])])
 def test_alone(option, wanted):
     assert merged(canonical_but(alone=option), [[1, 2]], density="0.5") == wanted
-
-
-@pytest.mark.clause("DI-14", "DI-19")
-@pytest.mark.parametrize(("option", "finds_it"), [("exact", True), ("fp32", False), ("fp64", True), ("storage", False)])
-def test_arithmetic(option, finds_it):
-    """1 decides between 2^24 and -2^24; in fp32 it is lost unless it comes last."""
-    large, dialect = 2.0**24, canonical_but(arithmetic=option)
-    assert (merged(dialect, [[1], [large], [-large]])[0] > 0) is finds_it
-    assert merged(dialect, [[large], [-large], [1]])[0] > 0
-
-
-@pytest.mark.clause("DI-14")
-def test_sums_of_narrow_numbers_round_once():
-    """256 + 1 + 1 is 258 in bfloat16, though 256 + 1 is 256."""
-    base = {"w": np.zeros(1, ml_dtypes.bfloat16)}
-    models = [{"w": np.array([x], ml_dtypes.bfloat16)} for x in (256, 1, 1)]
-    result = merge_in_dialect(canonical_but(arithmetic="storage", aggregate="sum"), base, models)
-    assert result["w"].astype(np.float32).tolist() == [258]
-
-
-@pytest.mark.clause("DI-15")
-@pytest.mark.parametrize(("option", "wanted"), [("base", ml_dtypes.bfloat16), ("working", np.float32)])
-def test_output(option, wanted):
-    base = {"w": np.zeros(1, ml_dtypes.bfloat16)}
-    result = merge_in_dialect(canonical_but(output=option), base, [{"w": np.ones(1, ml_dtypes.bfloat16)}])
-    assert result["w"].dtype == wanted
-
-
-@pytest.mark.clause("DI-16")
-def test_non_finite():
-    with pytest.raises(NonFinite, match=r"model 1: tensor 'w': element 1 "):
-        merged(canonical_but(), [[1, 2], [3, np.inf]])
-    with np.errstate(invalid="ignore"):
-        assert merged(canonical_but(non_finite="propagate", arithmetic="fp32"), [[1, np.inf]]) == [1, np.inf]
-        assert merged(canonical_but(non_finite="zero", arithmetic="fp32"), [[1, np.inf]]) == [1, 0]
 
 
 @pytest.mark.clause("DI-17")
@@ -246,12 +114,6 @@ def test_known_implementations_differ_as_they_do(case):
     for name, values in zip(("authors", "mergekit-0.1.5", "peft-0.21"), wanted, strict=True):
         result = merged(DIALECTS[name], task_vectors, density=density)
         assert result == values if values is not None else np.count_nonzero(result) == 2, name
-
-
-@pytest.mark.clause("DI-1")
-def test_an_open_point_has_to_be_settled():
-    with pytest.raises(RecipeError, match=r"dialect paper leaves density, kept, .* open"):
-        merge_in_dialect(DIALECTS["paper"], {}, [{}])
 
 
 def test_every_dialect_takes_options_that_there_are():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,10 +57,10 @@ class Case:
         return {**fields, "input": self.input, **self.answer()}
 
 
-def document(topic: str, cases: Sequence[Case]) -> dict[str, Json]:
-    """One JSON file; a double id is a mistake in a topic module."""
+def document(topic: str, cases: Sequence[Case], more: Mapping[str, Json]) -> dict[str, Json]:
+    """One JSON file, with more keys than every file has; a double id is a mistake in a topic module."""
     ids = [case.id for case in cases]
     double = {i for i in ids if ids.count(i) > 1}
     if double:
         raise AssertionError(f"{topic}: ids that stand twice: {sorted(double)}")
-    return {"format": 1, "topic": topic, "cases": [case.to_json() for case in cases]}
+    return {"format": 1, "topic": topic, **more, "cases": [case.to_json() for case in cases]}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from generator.reference import canonical, checkpoints, contributions, decimals, hashes, operations
 from generator.reference import lock as locks
 from generator.reference.aggregates import aggregate, certificate, combine
 from generator.reference.configuration import configuration, recipe_file
+from generator.reference.dialect_table import DIALECTS, POINTS
+from generator.reference.dialects import Question, results
 from generator.reference.patterns import chosen, matches
 from generator.reference.recipes import complete, read_recipe, recipe_id
 from generator.reference.reduction import trim
@@ -249,6 +251,30 @@ def achieved_density(x: Json) -> Json:
     return {"text": locks.achieved_density(int(x["kept"]), int(x["elements"]))}
 
 
+def answers(dialects: Mapping[str, Mapping[str, str | None]], x: Json) -> Json:
+    """The results that are right in each dialect; those that have the same stand together."""
+    question, groups = Question.read(x), []
+    for name, options in dialects.items():
+        one_of = results(options, question)
+        alike = next((group for group in groups if group["one_of"] == one_of), None)
+        if alike:
+            alike["of"].append(name)
+        else:
+            groups.append({"of": [name], "one_of": one_of})
+    return {"answers": groups}
+
+
+def dialects(x: Json) -> Json:
+    """A merge in several dialects [DI-1]."""
+    return answers({name: DIALECTS[name] for name in x["dialects"]}, x)
+
+
+def options(x: Json) -> Json:
+    """A merge in the canonical dialect, but for some points, with each option of one point [DI-2 to DI-17]."""
+    elsewhere = DIALECTS["canonical"] | x["elsewhere"]
+    return answers({option: elsewhere | {x["point"]: option} for option in POINTS[x["point"]]}, x)
+
+
 CHECKS: dict[str, Callable[[Json], Json]] = {
     "decimal": decimal,
     "density": density,
@@ -290,4 +316,6 @@ CHECKS: dict[str, Callable[[Json], Json]] = {
     "lock-text": lock_text,
     "verify-lock": verify_lock,
     "achieved-density": achieved_density,
+    "dialects": dialects,
+    "options": options,
 }

@@ -1,4 +1,4 @@
-"""Recipes [RC-4, RC-5]."""
+"""Recipes [RC-4, RC-5, RC-9]."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from fractions import Fraction
 
 from generator.reference.canonical import encode
 from generator.reference.decimals import canonical, density, fp32
+from generator.reference.dialect_table import DIALECTS
 from generator.reference.hashes import H
 from generator.reference.refused import Refused
 
 DEFAULTS = {"density": "1", "lambda": "1", "scope": "model", "boundary": "keep_all"}
 KEYS = {
     "ties": ("density", "lambda", "scope", "boundary"),
+    "ties in a dialect": ("dialect", "density", "lambda"),
     "mean": ("lambda",),
     "task_arithmetic": ("lambda",),
 }
@@ -22,10 +24,16 @@ CHOICES = {"scope": ("model", "tensor"), "boundary": ("keep_all", "lowest_index"
 
 def complete(recipe: Mapping[str, str]) -> dict[str, str]:
     """The map of RC-4: every key present, decimals in canonical form."""
+    dialect = recipe.get("dialect")
+    if dialect == "canonical" and recipe.get("method") == "ties":
+        return complete({key: text for key, text in recipe.items() if key != "dialect"})
     method = recipe.get("method")
-    if not isinstance(method, str) or method not in KEYS or set(recipe) - {"method", *KEYS[method]}:
+    row = "ties in a dialect" if method == "ties" and dialect is not None else method
+    if not isinstance(row, str) or not isinstance(method, str) or row not in KEYS:
         raise Refused("RecipeError")
-    full = {"method": method} | {key: recipe.get(key, DEFAULTS[key]) for key in KEYS[method]}
+    if set(recipe) - {"method", *KEYS[row]}:
+        raise Refused("RecipeError")
+    full = {"method": method} | {key: recipe[key] if key in recipe else DEFAULTS[key] for key in KEYS[row]}
     for key, choices in CHOICES.items():
         if key in full and full[key] not in choices:
             raise Refused("RecipeError")
@@ -34,6 +42,10 @@ def complete(recipe: Mapping[str, str]) -> dict[str, str]:
         full["density"] = canonical(full["density"])
     fp32(full["lambda"])
     full["lambda"] = canonical(full["lambda"])
+    if dialect is not None:
+        options = DIALECTS.get(dialect, {"lambda": None})
+        if None in options.values() or (options["lambda"] == "none" and full["lambda"] != "1"):
+            raise Refused("RecipeError")
     return full
 
 

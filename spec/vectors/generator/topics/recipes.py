@@ -32,6 +32,27 @@ COMPLETED: list[tuple[str, Json, Json, str]] = [
      {"method": "mean", "lambda": "0." + "0" * 59 + "1"}, "a lambda that is 0 as an fp32 number keeps its text"),
 ]  # fmt: skip
 
+IN_A_DIALECT: list[tuple[str, Json, Json, str]] = [
+    ("authors", {"method": "ties", "dialect": "authors", "density": "0.20"},
+     {"method": "ties", "dialect": "authors", "density": "0.2", "lambda": "1"}, "another dialect"),
+    ("mergekit", {"lambda": "0.50", "dialect": "mergekit-0.1.5", "method": "ties"},
+     {"method": "ties", "dialect": "mergekit-0.1.5", "density": "1", "lambda": "0.5"}, "with a lambda"),
+    ("peft", {"method": "ties", "dialect": "peft-0.21", "lambda": "1.0"},
+     {"method": "ties", "dialect": "peft-0.21", "density": "1", "lambda": "1"}, "one that has no lambda"),
+    ("canonical", {"method": "ties", "dialect": "canonical", "scope": "tensor"},
+     {"method": "ties", **DEFAULTS, "scope": "tensor"}, "canonical is left out"),
+]  # fmt: skip
+
+REFUSED_IN_A_DIALECT: list[tuple[str, Json, str]] = [
+    ("unknown", {"method": "ties", "dialect": "mergekit"}, "an unknown dialect"),
+    ("empty", {"method": "ties", "dialect": ""}, "an empty dialect"),
+    ("open", {"method": "ties", "dialect": "paper"}, "a dialect that leaves points open"),
+    ("scope", {"method": "ties", "dialect": "authors", "scope": "model"}, "a dialect fixes the scope"),
+    ("boundary", {"method": "ties", "dialect": "authors", "boundary": "keep_all"}, "and the boundary"),
+    ("lambda", {"method": "ties", "dialect": "peft-0.21", "lambda": "0.5"}, "a dialect without lambda"),
+    ("mean", {"method": "mean", "dialect": "canonical"}, "the mean has no dialects"),
+]
+
 REFUSED: list[tuple[str, Json, str, str]] = [
     ("no-method", {"density": "0.2"}, "RecipeError", "no method"),
     ("empty", {}, "RecipeError", "an empty map"),
@@ -187,6 +208,14 @@ def says_file(answer: Json) -> Json:
 
 
 CASES = [
+    *(
+        Case("recipe", f"recipe-dialect-{i}", "RC-4 RC-5 RC-9", why, {"recipe": recipe}, {"recipe": full})
+        for i, recipe, full, why in IN_A_DIALECT
+    ),
+    *(
+        Case("recipe", f"recipe-dialect-refused-{i}", "RC-4 RC-9", why, {"recipe": recipe}, "RecipeError")
+        for i, recipe, why in REFUSED_IN_A_DIALECT
+    ),
     *(
         Case("recipe", f"recipe-{i}", "RC-1 RC-4 RC-5", why, {"recipe": recipe}, {"recipe": full})
         for i, recipe, full, why in COMPLETED

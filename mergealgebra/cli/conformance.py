@@ -1,0 +1,155 @@
+"""`mergealgebra conformance TARGET`"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from mergealgebra.cli.options import PATH, PATH_TEXT, json_option
+from mergealgebra.cli.progress import progress_bar
+from mergealgebra.cli.report import report
+from mergealgebra.errors import MergeAlgebraError
+
+if TYPE_CHECKING:
+    from mergealgebra.conformance.questions import Target
+    from mergealgebra.conformance.report import Table
+    from mergealgebra.conformance.verdict import Verdict
+
+
+#: More columns than any line of a table has.
+_WIDE: Final = 100_000
+
+
+class NotConformant(MergeAlgebraError):
+    """A target conforms to none of the dialects that it was said to conform to."""
+
+
+@click.command()
+@click.argument("target")
+@click.option("--dialect", "dialects", multiple=True, metavar="NAME", help="Fail unless TARGET conforms to it.")
+@click.option("--discover", is_flag=True, help="Only infer TARGET's dialect: an option at each point.")
+@click.option("--python", type=PATH_TEXT, metavar="P", help="The interpreter that has the package or module; ours.")
+@click.option("--checkout", type=PATH_TEXT, metavar="PATH", help="A checkout: for the targets authors and mergelm.")
+@click.option("--seconds", type=click.IntRange(min=1), default=30, show_default=True, help="Most for one answer.")
+@click.option("--junit", type=PATH, metavar="F", help="Write the verdict to F as JUnit XML.")
+@click.option("--html", type=PATH, metavar="F", help="Write the verdict to F as one HTML page.")
+@json_option
+def command(
+    target: str,
+    dialects: tuple[str, ...],
+    discover: bool,
+    python: str | None,
+    checkout: str | None,
+    seconds: int,
+    junit: Path | None,
+    html: Path | None,
+    as_json: bool,
+) -> None:
+    """Find out what the implementation of TIES that TARGET names computes.
+
+    TARGET is mergekit, peft, crdt-merge, sd-mecha or fusion-bench, installed for the interpreter --python; authors or
+    mergelm, with --checkout; mergealgebra or mergealgebra:DIALECT; module:function, found from the current folder; or
+    a program and its arguments in one word, which speaks JSON lines (spec/conformance/README.md). What it does is a
+    result: the exit status is 0, or 1 when it conforms to no --dialect that is named.
+    """
+    _check_dialects(dialects, discover)
+    for path in filter(None, (junit, html)):
+        _check_place(path)
+    verdict = _judged(_opened(target, python, checkout), seconds, discover)
+    if junit:
+        _write_junit(junit, verdict, dialects)
+    if html:
+        _write_page(html, verdict)
+    _print(verdict, discover, as_json)
+    if dialects and not set(dialects) & set(verdict.conformant_to):
+        raise NotConformant(f"{target} does not conform to {' or '.join(dialects)}")
+
+
+def _check_dialects(dialects: tuple[str, ...], discover: bool) -> None:
+    from mergealgebra.algebra.dialects import DIALECTS
+
+    if discover and dialects:
+        raise click.UsageError("--discover gives no verdict: leave it out, or leave out --dialect")
+    for name in dialects:
+        if name not in DIALECTS:
+            raise click.BadParameter(f"{name!r} is no dialect; expected one of {', '.join(DIALECTS)}")
+
+
+def _check_place(path: Path) -> None:
+    """Before the questions, which take a while, see that the answers can be written down."""
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if (path.exists() and not path.is_file()) or not (above.is_dir() and os.access(above, os.W_OK)):
+        raise click.BadParameter(f"{path} is not where a file can be written")
+
+
+def _opened(text: str, python: str | None, checkout: str | None) -> Target:
+    from mergealgebra.conformance.targets import open_target
+    from mergealgebra.laws.errors import TargetError
+
+    try:
+        return open_target(text, python=python, checkout=checkout)
+    except TargetError as error:
+        raise click.BadParameter(str(error), param_hint="TARGET") from error
+
+
+def _judged(target: Target, seconds: int, discover: bool) -> Verdict:
+    from mergealgebra.conformance import judging
+
+    ask = judging.discover if discover else judging.judge
+    with progress_bar() as show:
+        return ask(target, seconds=seconds, progress=show)
+
+
+def _write_junit(path: Path, verdict: Verdict, dialects: tuple[str, ...]) -> None:
+    from mergealgebra.conformance.junit import junit
+
+    _write(path, junit(verdict, dialects))
+
+
+def _write_page(path: Path, verdict: Verdict) -> None:
+    from mergealgebra.conformance.page import page
+    from mergealgebra.conformance.report import name_of, printable, ruled_out, tables
+
+    shown = [*tables(verdict), *([ruled_out(verdict)] if verdict.findings else [])]
+    _write(path, page(f"Conformance: {name_of(verdict)}", [printable(verdict.summary)], shown).encode())
+
+
+def _write(path: Path, data: bytes) -> None:
+    from mergealgebra.store.atomic import write_atomically
+
+    whole = path.resolve()
+    write_atomically(whole, data, tmp=whole.parent)
+
+
+def _print(verdict: Verdict, discover: bool, as_json: bool) -> None:
+    from mergealgebra.conformance.report import as_discovery, as_map, clauses, name_of, nearest, printable, tables
+
+    if as_json:
+        report(as_discovery(verdict) if discover else as_map(verdict), as_json)
+        return
+    click.echo(name_of(verdict))
+    found = (clauses(verdict), nearest(verdict)) if discover else tables(verdict)
+    _print_tables(table for table in found if table.rows)
+    click.echo(f"\n{printable(verdict.summary)}")
+
+
+def _print_tables(tables: Iterable[Table]) -> None:
+    """Tables as wide as the terminal, or as they are in a pipe."""
+    from rich.console import Console
+    from rich.table import Table as Columns
+
+    terminal = sys.stdout.isatty()
+    console = Console(file=sys.stdout, width=None if terminal else _WIDE, markup=False, highlight=False)
+    for table in tables:
+        columns = Columns(*table.head, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        for row in table.rows:
+            columns.add_row(*row)
+        with console.capture() as printed:
+            console.print(columns)
+        lines = [line.rstrip() for line in printed.get().splitlines()]
+        click.echo("\n".join(["", table.title, *lines]))

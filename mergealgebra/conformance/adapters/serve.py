@@ -1,0 +1,135 @@
+"""Serves a merge function: speaks the protocol of `conformance/protocol.py` in the interpreter that runs this file.
+
+    python serve.py adapter NAME [ARGUMENT]      an adapter of this folder
+    python serve.py function MODULE:FUNCTION     any Python function
+
+The function is called as function(base, models, density="0.2", lambda_="1", coefficients=["1", ...]), base and models
+being dicts of arrays, and returns a dict of arrays. What it raises is told as an error; what it prints goes to standard
+error; what it writes into its arguments is told too. This file imports the standard library, then NumPy or torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+#: The dtypes of the protocol with the names that NumPy and torch give them.
+DTYPES = {"F64": "float64", "F32": "float32", "BF16": "bfloat16", "F16": "float16"}
+NAMES = {name: dtype for dtype, name in DTYPES.items()}
+
+
+@dataclass
+class Served:
+    """A merge function, and who it says that it is. arrays: "numpy" or "torch", what it takes."""
+
+    name: str
+    version: str
+    arrays: str
+    merge: Callable[..., Any]
+
+
+def main(kind: str, name: str, *arguments: str) -> None:
+    """Serve until the input ends."""
+    folder = Path(__file__).resolve().parent
+    if sys.path and Path(sys.path[0]).resolve() == folder:  # or `import peft` would find the adapter of that name
+        del sys.path[0]
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    served = adapter(folder, name, *arguments) if kind == "adapter" else function(name)
+    lines = (json.loads(line) for line in sys.stdin.buffer)
+    next(lines)
+    write(answers, {"hello": {"name": served.name, "version": served.version}})
+    for question in lines:
+        write(answers, {"id": question["id"], **answer(served, question)})
+
+
+def adapter(folder: Path, name: str, *arguments: str) -> Served:
+    """An adapter by its name. arguments: for its `begin`."""
+    file = folder / f"{name.replace('-', '_')}.py"
+    spec: Any = importlib.util.spec_from_file_location(f"adapter_of_{file.stem}", file)
+    module: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.begin(*arguments)
+    return Served(name, module.version(), module.ARRAYS, module.merge)
+
+
+def function(text: str) -> Served:
+    """MODULE:FUNCTION, found as `import` finds it from the current folder."""
+    sys.path.insert(0, os.getcwd())  # noqa: PTH109
+    module, _, name = text.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    return Served(text, str(getattr(sys.modules[module], "__version__", "unknown")), "numpy", found)
+
+
+def answer(served: Served, question: dict[str, Any]) -> dict[str, Any]:
+    """The tensors, and which arguments the call changed; or why there are no tensors."""
+    array = {"numpy": as_numpy, "torch": as_torch}[served.arrays]
+    asked = [question["base"], *question["models"]]
+    try:
+        base, *models = ({name: array(tensor) for name, tensor in tensors.items()} for tensors in asked)
+        parameters = {"density": question["density"], "lambda_": question["lambda"]}
+        merged = served.merge(base, models, coefficients=question["coefficients"], **parameters)
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+    names = ["base", *(f"models[{i}]" for i in range(len(models)))]
+    changed = [name for name, now, then in zip(names, [base, *models], asked, strict=True) if written(now) != then]
+    return {"tensors": written(merged), **({"changed": changed} if changed else {})}
+
+
+def as_numpy(tensor: dict[str, Any]) -> Any:
+    """A NumPy array that may be written to; bfloat16 is ml_dtypes'."""
+    import numpy
+
+    if tensor["dtype"] == "BF16":
+        import ml_dtypes  # noqa: F401  it gives NumPy the name
+    dtype = numpy.dtype(DTYPES[tensor["dtype"]])
+    return numpy.frombuffer(bytearray.fromhex(tensor["hex"]), dtype).reshape(tensor["shape"])
+
+
+def as_torch(tensor: dict[str, Any]) -> Any:
+    """A torch tensor on the CPU."""
+    import torch
+
+    dtype, data = getattr(torch, DTYPES[tensor["dtype"]]), bytearray.fromhex(tensor["hex"])
+    flat = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
+    return flat.reshape(tensor["shape"])
+
+
+def written(tensors: Any) -> Any:
+    """Tensors for JSON; what is no mapping of arrays is shown instead, and the reader says what is wrong with it."""
+    if not hasattr(tensors, "items"):
+        return repr(tensors)[:200]
+    return {str(name): written_array(array) for name, array in tensors.items()}
+
+
+def written_array(array: Any) -> Any:
+    """An array of NumPy or torch for JSON."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(array, torch.Tensor):
+        name, shape = str(array.dtype).removeprefix("torch."), list(array.shape)
+        data = array.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+    elif hasattr(array, "dtype") and hasattr(array, "tobytes"):
+        little = array.byteswap() if array.dtype.byteorder == ">" else array
+        name, shape, data = array.dtype.name, list(array.shape), little.tobytes()
+    else:
+        return repr(array)[:200]
+    return {"dtype": NAMES.get(name, name), "shape": shape, "hex": data.hex()}
+
+
+def write(answers: TextIO, line: dict[str, Any]) -> None:
+    """Send a line."""
+    answers.write(json.dumps(line) + "\n")
+    answers.flush()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

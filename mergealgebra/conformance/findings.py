@@ -1,0 +1,87 @@
+"""What a target takes at each point, with the smallest question that shows it [DI-2 to DI-17]."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from mergealgebra.algebra.dialects import POINTS
+from mergealgebra.conformance.inference import STAGES, Inferred
+from mergealgebra.conformance.inseparable import reason
+from mergealgebra.conformance.probes import LEAST, PROBES, Probe
+from mergealgebra.conformance.questions import Answer
+from mergealgebra.conformance.readings import Options, explains, predicted, readings
+from mergealgebra.conformance.showing import shown, size
+from mergealgebra.conformance.verdict import Finding, Shown
+
+#: The clause of each point.
+CLAUSES: Final = {point: f"DI-{number}" for number, point in enumerate(POINTS, start=2)}
+
+
+def findings(inferred: Inferred, answers: Mapping[str, Answer]) -> tuple[Finding, ...]:
+    """A finding for each point. answers: by the id of the question, to those of `PROBES` and `LEAST`."""
+    return tuple(_finding(point, inferred, answers) for point in POINTS)
+
+
+def _finding(point: str, inferred: Inferred, answers: Mapping[str, Answer]) -> Finding:
+    best, clause = inferred.best, CLAUSES[point]
+    for probe in _by_size(inferred.unexplained):
+        if point in blamed(probe, inferred, answers):
+            odd = _shown(probe, best, point, answers)
+            return Finding(clause, point, (), {}, f"no option explains all answers; {odd}")
+    options = inferred.options(point)
+    if len(options) > 1:
+        note = _silence(point, inferred) or reason(point, options, best)
+        return Finding(clause, point, options, _ruled_out(point, options, best, answers), note)
+    return Finding(clause, point, options, _ruled_out(point, options, best, answers))
+
+
+def _ruled_out(point: str, left: Iterable[str], best: Options, answers: Mapping[str, Answer]) -> dict[str, Shown]:
+    """What showed each of the options that are not left, the rest being as it was found."""
+    shows = {}
+    for option in POINTS[point]:
+        other = {**best, point: option}
+        probes = [] if option in left else _telling(point, best, other, answers)
+        if probes:
+            shows[option] = _shown(probes[0], other, point, answers)
+    return shows
+
+
+def _telling(point: str, best: Options, other: Options, answers: Mapping[str, Answer]) -> list[Probe]:
+    """The probes whose answers one set of options explains and another does not, the smallest first."""
+    return [
+        probe
+        for probe in _by_size([*LEAST, *PROBES])
+        if point in probe.about
+        and explains(best, probe, seen := readings(probe, answers[probe.question.id]))
+        and not explains(other, probe, seen)
+    ]
+
+
+def _shown(probe: Probe, options: Options, point: str, answers: Mapping[str, Answer]) -> Shown:
+    question = probe.question
+    return shown(question, answers[question.id], predicted(options, question), f"`{options[point]}`")
+
+
+def blamed(probe: Probe, inferred: Inferred, answers: Mapping[str, Answer]) -> tuple[str, ...]:
+    """The points at which another option would explain an odd answer; if none, the first of its stage.
+
+    Where most answers of a stage are odd, nothing is known of it, and all its points are.
+    """
+    stage = next(stage for stage in STAGES if probe in stage.probes)
+    if 2 * len([odd for odd in stage.probes if odd in inferred.unexplained]) > len(stage.probes):
+        return stage.points
+    points = tuple(point for point in stage.points if point in probe.points)
+    seen, best = readings(probe, answers[probe.question.id]), inferred.best
+    one = tuple(p for p in points if any(explains({**best, p: option}, probe, seen) for option in POINTS[p]))
+    return one or points[:1]
+
+
+def _silence(point: str, inferred: Inferred) -> str:
+    """That the probes of a point were not answered, if it is so."""
+    asked = [probe for probe in PROBES if point in probe.about and probe in inferred.silent]
+    return f"it gave no answer to {len(asked)} of the questions about it" if asked else ""
+
+
+def _by_size(probes: Iterable[Probe]) -> list[Probe]:
+    return sorted(probes, key=lambda probe: size(probe.question))

@@ -1,0 +1,55 @@
+"""The verdict on a target: it is asked the probes, then what its answers leave to be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from mergealgebra.conformance.asking import Interview
+from mergealgebra.conformance.findings import findings
+from mergealgebra.conformance.inference import infer
+from mergealgebra.conformance.probes import LEAST, PROBES
+from mergealgebra.conformance.questions import Answer, Hello, Target
+from mergealgebra.conformance.stability import properties
+from mergealgebra.conformance.standings import standings
+from mergealgebra.conformance.summary import faults, summarised
+from mergealgebra.conformance.verdict import Finding, Verdict
+from mergealgebra.progress import Progress, quiet
+
+#: How many elements the models have on which threads are tried.
+ELEMENTS: Final = 2**20
+
+
+def judge(
+    target: Target, *, seconds: float = 60, breadth: int = 40, elements: int = ELEMENTS, progress: Progress = quiet
+) -> Verdict:
+    """All that is found out about a target; whatever it does is a result.
+
+    seconds: how long one answer may take. breadth: how many random questions are asked for each dialect that agrees on
+    all others. elements: of the models on which threads are tried.
+    """
+    with Interview(target, seconds, progress) as interview:
+        answers = _probed(interview)
+        inferred = infer(answers)
+        found = findings(inferred, answers)
+        stands = standings(interview, inferred, answers, breadth)
+        kept = properties(interview, inferred, elements)
+    verdict = replace(_begun(interview, found), standings=stands, properties=kept, faults=faults(found, kept))
+    return summarised(verdict, interview.asked)
+
+
+def discover(target: Target, *, seconds: float = 60, progress: Progress = quiet) -> Verdict:
+    """The options that a target takes, by its answers alone: a verdict of findings and failures."""
+    with Interview(target, seconds, progress) as interview:
+        answers = _probed(interview)
+    return summarised(_begun(interview, findings(infer(answers), answers)), interview.asked)
+
+
+def _probed(interview: Interview) -> Mapping[str, Answer]:
+    return interview.ask("probes", [probe.question for probe in (*PROBES, *LEAST)])
+
+
+def _begun(interview: Interview, found: tuple[Finding, ...]) -> Verdict:
+    version = interview.hello.version if isinstance(interview.hello, Hello) else "unknown"
+    return Verdict(interview.target.name, version, found, failures=tuple(interview.failures))

@@ -1,0 +1,181 @@
+"""A child process that is sent lines and sends lines back, under a time limit and a cap on what it may write.
+
+Its pipes are moved without blocking while a line is awaited, so neither side waits for the other with a full pipe.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
+from typing import IO, Final, cast
+
+from mergealgebra.conformance.questions import Failed
+from mergealgebra.text import shown
+
+#: What may be written in return for a line, beyond its eightfold: an fp64 answer to a bf16 question is its fourfold.
+SPARE_BYTES: Final = 2**20
+
+_PIECE: Final = 2**16
+_LAST_WORDS: Final = 2**11
+_SECONDS_TO_END: Final = 2.0
+
+
+class NoLine(Exception):
+    """What a process did instead of sending a line: it crashed, hung or flooded."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.failed = Failed(kind, message)
+
+
+class LineProcess:
+    """A child process in a process group of its own."""
+
+    def __init__(self, command: Sequence[str], env: Mapping[str, str] | None) -> None:
+        """Start it; env: its environment, ours if None. Raises NoLine."""
+        pipe = subprocess.PIPE
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=pipe, stdout=pipe, stderr=pipe, env=env, start_new_session=True, bufsize=0
+            )
+        except (OSError, ValueError) as error:
+            raise NoLine("crashed", f"it cannot be started: {error}") from error
+        self._stdin = cast(IO[bytes], self._process.stdin)
+        self._stdout = cast(IO[bytes], self._process.stdout)
+        self._stderr = cast(IO[bytes], self._process.stderr)
+        self._unsent = memoryview(b"")
+        self._unread = bytearray()
+        self._allowed = SPARE_BYTES
+        self._last_words = b""
+        self._pipes = selectors.DefaultSelector()
+        self._watch(self._stdout, selectors.EVENT_READ, self._read)
+        self._watch(self._stderr, selectors.EVENT_READ, self._hear)
+        os.set_blocking(self._stdin.fileno(), False)
+
+    def send(self, line: bytes) -> None:
+        """Take a line to be sent; it goes out while the next one is awaited."""
+        self._allowed = SPARE_BYTES + 8 * len(line)
+        if self._stdin.closed:  # it reads no more; how it ended is told by its output
+            return
+        if not self._unsent:
+            self._watch(self._stdin, selectors.EVENT_WRITE, self._write)
+        self._unsent = memoryview(bytes(self._unsent) + line)
+
+    def line(self, deadline: float) -> bytes:
+        """The next line that it sends, without its end. deadline: by `monotonic`. Raises NoLine."""
+        searched = 0
+        while (end := self._unread.find(b"\n", searched)) < 0:
+            searched = len(self._unread)
+            if searched > self._allowed:
+                raise NoLine("flooded", f"it wrote more than {self._allowed} bytes and no end of a line")
+            if self._stdout.closed:
+                raise NoLine("crashed", self._how_it_ended())
+            if not self._moved(deadline):
+                raise self._silence()
+        line = bytes(self._unread[:end])
+        del self._unread[: end + 1]
+        self._allowed -= len(line) + 1
+        if self._allowed < 0:
+            raise NoLine("flooded", "it wrote more lines than any answer is long")
+        return line
+
+    def kill(self) -> None:
+        """End it and all that it started, now."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody of the group is left
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._pipes.close()
+        for pipe in (self._stdin, self._stdout, self._stderr):
+            pipe.close()
+
+    def close(self) -> None:
+        """End its input and give it a moment to end; then end it."""
+        self._forget(self._stdin)
+        deadline = monotonic() + _SECONDS_TO_END
+        while not self._stdout.closed and self._moved(deadline):
+            self._unread.clear()
+        self._status(deadline)
+        self.kill()
+
+    def _moved(self, deadline: float) -> bool:
+        """Let the pipes move once; False when the time is over."""
+        seconds = deadline - monotonic()
+        if seconds <= 0:
+            return False
+        for key, _ in self._pipes.select(seconds):
+            key.data()
+        return True
+
+    def _write(self) -> None:
+        try:
+            self._unsent = self._unsent[os.write(self._stdin.fileno(), self._unsent[:_PIECE]) :]
+        except BrokenPipeError:
+            self._unsent = memoryview(b"")
+            self._forget(self._stdin)
+            return
+        if not self._unsent:
+            self._pipes.unregister(self._stdin)
+
+    def _read(self) -> None:
+        self._unread += self._piece(self._stdout)
+
+    def _hear(self) -> None:
+        self._last_words = (self._last_words + self._piece(self._stderr))[-_LAST_WORDS:]
+
+    def _piece(self, pipe: IO[bytes]) -> bytes:
+        piece = os.read(pipe.fileno(), _PIECE)
+        if not piece:
+            self._forget(pipe)
+        return piece
+
+    def _watch(self, pipe: IO[bytes], event: int, moves: Callable[[], None]) -> None:
+        self._pipes.register(pipe, event, moves)
+
+    def _forget(self, pipe: IO[bytes]) -> None:
+        with contextlib.suppress(KeyError, ValueError):  # it was not watched, or is closed
+            self._pipes.unregister(pipe)
+        pipe.close()
+
+    def _status(self, deadline: float) -> int | None:
+        """The exit status, None if it still runs."""
+        try:
+            return self._process.wait(max(0.0, deadline - monotonic()))
+        except subprocess.TimeoutExpired:
+            return None
+
+    def _silence(self) -> NoLine:
+        if self._process.poll() is not None:  # what it started holds its output open
+            return NoLine("crashed", self._how_it_ended())
+        return NoLine("hung", f"it gave no answer in time{self._said()}")
+
+    def _how_it_ended(self) -> str:
+        deadline = monotonic() + _SECONDS_TO_END
+        status = self._status(deadline)
+        while not self._stderr.closed and self._moved(deadline):
+            pass
+        how = "it closed its output" if status is None else ended(status)
+        middle = f" in the middle of a line, {shown(self._unread.decode(errors='replace'))}" if self._unread else ""
+        return f"{how}{middle}{self._said()}"
+
+    def _said(self) -> str:
+        """The last line on its standard error, as the end of a message."""
+        lines = [line.strip() for line in self._last_words.decode(errors="replace").splitlines()]
+        words = next((line for line in reversed(lines) if line), "")
+        return f"; its last words: {shown(words)}" if words else ""
+
+
+def ended(status: int) -> str:
+    """How a process ended, by its exit status as `subprocess` gives it.
+
+    >>> ended(1), ended(-9), ended(-40)
+    ('it ended with exit status 1', 'it was ended by SIGKILL', 'it was ended by signal 40')
+    """
+    if status >= 0:
+        return f"it ended with exit status {status}"
+    names = {known.value: known.name for known in signal.Signals}  # the real-time ones have no names
+    return f"it was ended by {names.get(-status, f'signal {-status}')}"

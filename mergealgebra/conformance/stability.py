@@ -1,0 +1,202 @@
+"""What no dialect may depend on: each property asks one question in two ways and compares the answers.
+
+The inputs are tried from the smallest on, so the first difference is a small one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import ml_dtypes
+import numpy as np
+
+from mergealgebra.conformance.arranging import (
+    LOW_RANK,
+    Pair,
+    halved,
+    orders,
+    products,
+    random_numbers,
+    small,
+    whole_numbers,
+)
+from mergealgebra.conformance.asking import Interview
+from mergealgebra.conformance.inference import Inferred
+from mergealgebra.conformance.questions import Answer, Failed, Merged, Question
+from mergealgebra.conformance.readings import Options, predicted
+from mergealgebra.conformance.showing import LONGEST, answer_text, input_text, shown, size
+from mergealgebra.conformance.verdict import Property, Shown
+
+Array = np.ndarray[Any, Any]
+Try = tuple[Question, Answer, Question, Answer]
+Same = Callable[[Merged, Merged], bool]
+
+#: The first is what the others are compared with.
+DTYPES: Final = tuple(map(np.dtype, (np.float32, np.float64, np.float16, ml_dtypes.bfloat16)))
+
+#: What tells libraries how many threads to use.
+THREADS: Final = (
+    *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS"),
+    *("VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS"),
+)
+
+
+def properties(interview: Interview, inferred: Inferred, elements: int) -> tuple[Property, ...]:
+    """All of them. inferred: what the target was seen to do; elements: of the large question."""
+    return (
+        order(interview),
+        order_of_rounding(interview),
+        shards(interview, inferred.options("scope")),
+        threads(interview, elements),
+        dtypes(interview),
+        repetition(interview),
+        adapters(interview, inferred.best),
+        purity(interview),
+    )
+
+
+# The properties
+
+
+def order(interview: Interview) -> Property:
+    """The order of the models, with numbers that no sum rounds."""
+    questions = (*small("even", [1], [-1]), *small("odd", [2], [-1], [5]))
+    return _compared(interview, "order", orders(*questions, whole_numbers("order", 4, 20)), "in the first order")
+
+
+def order_of_rounding(interview: Interview) -> Property:
+    """The order of the models, with numbers whose sums are rounded [DI-19]."""
+    questions = (*small("tenths", [0.1], [0.2], [-0.3]), *small("large", [2.0**24], [1], [-(2.0**24)]))
+    pairs = orders(*questions, random_numbers("random", 8, 64))
+    return _compared(interview, "order of rounding", pairs, "in the first order")
+
+
+def shards(interview: Interview, scopes: Sequence[str]) -> Property:
+    """One tensor, or its halves under two names; with a trim by tensor that is another question [DI-4]."""
+    if tuple(scopes) != ("model",):
+        return Property("shards", None, note="asked only of a target that was seen to trim the model as a whole")
+    whole = whole_numbers("whole", 3, 20)
+    return _compared(interview, "shards", [(whole, halved(whole))], "in one tensor")
+
+
+def threads(interview: Interview, elements: int) -> Property:
+    """One thread or several, on a question of many elements."""
+    if interview.target.with_env({}) is interview.target:
+        return Property("threads", None, note="it runs in this process, whose threads are set")
+    if interview.gave_up:
+        return Property("threads", None, note="it was not asked, as it had stopped answering")
+    question = random_numbers("threads", 8, elements)
+    one, several = (_with_threads(interview, n, question) for n in ("1", "3"))
+    return _judged("threads", [(question, one, question, several)], "with one thread", equal)
+
+
+def _with_threads(interview: Interview, n: str, question: Question) -> Answer:
+    target = interview.target.with_env(dict.fromkeys(THREADS, n))
+    with Interview(target, interview.seconds, interview.progress) as started:
+        answer = started.ask("threads", [question])[question.id]
+    interview.failures += started.failures
+    return answer
+
+
+def dtypes(interview: Interview) -> Property:
+    """The same values in every dtype, up to two roundings of the narrower one."""
+    wide, *others = (whole_numbers(dtype.name, 4, 20, dtype) for dtype in DTYPES)
+    return _compared(interview, "dtypes", [(wide, other) for other in others], "in float32", close)
+
+
+def repetition(interview: Interview) -> Property:
+    """The same question again, and again after another."""
+    first, other = random_numbers("first", 3, 20), whole_numbers("other", 4, 20)
+    again, later = (replace(first, id=id_) for id_ in ("again", "later"))
+    answers = interview.ask("repetition", (first, again, other, later))
+    tries = [(first, answers[first.id], second, answers[second.id]) for second in (again, later)]
+    return _judged("repetition", tries, "the first time", equal)
+
+
+def purity(interview: Interview) -> Property:
+    """Whether any call changed its arguments."""
+    if not interview.changed:
+        return Property("purity", True, interview.asked, note="as far as what it was given can be seen")
+    question, names = min(interview.changed, key=lambda each: size(each[0]))
+    changed = Shown(question.id, input_text(question), f"with {', '.join(names)} changed", "nothing may be")
+    return Property("purity", False, interview.asked, changed)
+
+
+def adapters(interview: Interview, options: Options) -> Property:
+    """Low-rank factors: whether what is merged is their products. options: what the target takes at each point."""
+    answers = interview.ask("adapters", LOW_RANK)
+    tries = [(q, answer, products(q)) for q in LOW_RANK if isinstance(answer := answers[q.id], Merged)]
+    if not tries:
+        first = answers[LOW_RANK[0].id]
+        return Property("adapters", None, note=f"it takes no low-rank factors: {getattr(first, 'message', '')}")
+    if not any(np.any(_flat(answer)) for _, answer, _ in tries):
+        return Property("adapters", None, len(tries), note="it leaves low-rank factors alone")
+    for question, answer, plain in tries:
+        wanted = predicted(options, plain)
+        if not (isinstance(wanted, Merged) and close(answer, wanted)):
+            return Property(
+                "adapters", False, len(tries), shown(question, answer, wanted, "the merge of their products")
+            )
+    return Property("adapters", True, len(tries))
+
+
+# How answers are compared
+
+
+def _compared(interview: Interview, name: str, pairs: Sequence[Pair], other: str, same: Same | None = None) -> Property:
+    questions = {question.id: question for pair in pairs for question in pair}
+    answers = interview.ask(name, questions.values())
+    return _judged(name, [(a, answers[a.id], b, answers[b.id]) for a, b in pairs], other, same or equal)
+
+
+def _judged(name: str, tries: Sequence[Try], other: str, same: Same) -> Property:
+    """The verdict on questions asked in two ways. other: what the first way is."""
+    told = [each for each in tries if _can_be_told(each[1], each[3])]
+    for first, one, second, answer in told:
+        if not (isinstance(one, Merged) and isinstance(answer, Merged) and same(one, answer)):
+            texts = _differing(first, one, second, answer)
+            return Property(name, False, len(told), Shown(second.id, texts[0], texts[1], f"{other} {texts[2]}"))
+    return Property(name, True if told else None, len(told), note="" if told else "it answered none of these questions")
+
+
+def _can_be_told(*answers: Answer) -> bool:
+    """Not where one is a failure, which is told elsewhere, nor where both are refusals."""
+    kinds = {type(answer) for answer in answers}
+    return Failed not in kinds and Merged in kinds
+
+
+def equal(one: Merged, other: Merged) -> bool:
+    """Whether dtypes and bits are the same, however the tensors are cut; any NaN is like any other."""
+    a, b = _flat(one), _flat(other)
+    return _dtypes(one) == _dtypes(other) and a.size == b.size and bool(_same(a, b).all())
+
+
+def close(one: Merged, other: Merged) -> bool:
+    """Whether the values are the same up to two roundings of the narrowest dtype."""
+    epsilon = max(float(ml_dtypes.finfo(dtype).eps) for dtype in _dtypes(one) | _dtypes(other))
+    return np.allclose(_flat(one), _flat(other), rtol=2 * epsilon, atol=0, equal_nan=True)
+
+
+def _flat(answer: Merged) -> Array:
+    """All values in fp64, which holds those of every dtype."""
+    return np.concatenate([answer.tensors[name].reshape(-1).astype(np.float64) for name in sorted(answer.tensors)])
+
+
+def _dtypes(answer: Merged) -> frozenset[np.dtype[Any]]:
+    return frozenset(array.dtype for array in answer.tensors.values())
+
+
+def _same(a: Array, b: Array) -> Array:
+    return np.asarray((a.view(np.uint64) == b.view(np.uint64)) | (np.isnan(a) & np.isnan(b)))
+
+
+def _differing(first: Question, one: Answer, second: Question, answer: Answer) -> tuple[str, str, str]:
+    """The input, the answer and the other one; of long ones the first element that differs."""
+    a, b = (_flat(each) if isinstance(each, Merged) else np.zeros(0) for each in (answer, one))
+    where = np.flatnonzero(~_same(a, b)) if a.size == b.size > LONGEST else np.zeros(0, np.intp)
+    if not where.size:
+        return input_text(second), answer_text(answer, second), answer_text(one, first)
+    models = f"{len(second.models)} models of {a.size} elements, density {second.density}"
+    return models, f"{a[where[0]]!s} at element {where[0]}", f"{b[where[0]]!s}"

@@ -1,0 +1,110 @@
+"""A verdict in a few sentences, and the mistakes that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from mergealgebra.algebra.dialects import DIALECTS
+from mergealgebra.conformance.verdict import Finding, Property, Verdict
+
+#: What it is when a property does not hold.
+BROKEN: Final = {
+    "order": "its answers depend on the order of the models, and not by rounding alone",
+    "shards": "its answers depend on how a tensor is cut in two",
+    "threads": "its answers depend on the number of threads",
+    "dtypes": "numbers that every dtype holds merge to others in another dtype",
+    "repetition": "the same question, asked again, gets another answer",
+    "purity": "it changes its arguments",
+    "adapters": "it merges the factors of adapters apart, and not their products",
+}
+
+#: Options that are nobody's choice, and what they come to.
+MISTAKEN: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "what ties with the threshold is dropped: it compares with > where others have >=": {"boundary": ("none",)},
+    "it divides by the number of models twice: n equal models come out at 1/n": {
+        "coefficients": ("normalised",),
+        "denominator": ("count", "all"),
+        "aggregate": ("mean",),
+    },
+}
+
+
+def faults(findings: Sequence[Finding], properties: Sequence[Property]) -> tuple[str, ...]:
+    """The known mistakes that a target makes, in a few words each."""
+    options = {found.point: found.options for found in findings}
+    mistaken = (text for text, points in MISTAKEN.items() if all(_within(options[p], o) for p, o in points.items()))
+    unexplained = [found.point for found in findings if not found.options]
+    broken = (BROKEN[found.name] for found in properties if found.holds is False and found.name in BROKEN)
+    return (*mistaken, *([f"no option explains its answers at {_listed(unexplained)}"] if unexplained else []), *broken)
+
+
+def _within(left: Sequence[str], options: Sequence[str]) -> bool:
+    return bool(left) and set(left) <= set(options)
+
+
+def summarised(verdict: Verdict, asked: int) -> Verdict:
+    """The verdict with its summary. asked: how many questions the target was asked."""
+    if not any(found.shown_by or not found.options for found in verdict.findings):
+        return replace(verdict, summary=_silent(verdict))
+    sentences = [_dialects(verdict), _departures(verdict), _stability(verdict), _unanswered(verdict, asked)]
+    return replace(verdict, summary=" ".join(filter(None, sentences)))
+
+
+def _dialects(verdict: Verdict) -> str:
+    """What it is, by the dialects."""
+    if not verdict.standings:
+        return ""
+    settled = [s for s in verdict.standings if None not in DIALECTS[s.dialect].options.values()]
+    same = [standing for standing in settled if standing.conformant]
+    paper = [s.dialect for s in verdict.standings if s.conformant and s not in settled]
+    within = f", and keeps to what `{paper[0]}` settles" if paper else ""
+    if same:
+        names = _listed([f"`{standing.dialect}`" for standing in same])
+        return f"It answers all {max(standing.asked for standing in same)} questions as {names} does{within}."
+    nearest = min(settled, key=lambda standing: standing.differences / standing.asked)
+    differ = f"from which {nearest.differences} of {nearest.asked} answers differ"
+    if 2 * nearest.differences > nearest.asked:
+        return f"It is near to none of the dialects here, not even to `{nearest.dialect}`, {differ}{within}."
+    return f"It is nearest to `{nearest.dialect}`, {differ}{within}."
+
+
+def _departures(verdict: Verdict) -> str:
+    """Where it is not canonical."""
+    if "canonical" in verdict.conformant_to:
+        return ""
+    canonical = DIALECTS["canonical"]
+    apart = [found for found in verdict.findings if canonical[found.point] not in found.options]
+    texts = [f"{found.point} ({' or '.join(found.options) or 'no option fits'})" for found in apart]
+    return f"It takes another option than `canonical` at {_listed(texts)}." if texts else ""
+
+
+def _stability(verdict: Verdict) -> str:
+    kept = [found.name for found in verdict.properties if found.holds]
+    broken = [found.name for found in verdict.properties if found.holds is False]
+    if not kept and not broken:
+        return ""
+    parts = [f"these properties held: {', '.join(kept)}"] if kept else []
+    parts += [f"these did not: {', '.join(broken)}"] if broken else []
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _unanswered(verdict: Verdict, asked: int) -> str:
+    return f"{len(verdict.failures)} of {asked} questions got no answer." if verdict.failures else ""
+
+
+def _silent(verdict: Verdict) -> str:
+    if verdict.failures:
+        return f"It answered none of the questions: {verdict.failures[0].message}."
+    return "It refused all questions."
+
+
+def _listed(texts: Sequence[str]) -> str:
+    """Texts one after another, as in a sentence.
+
+    >>> _listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join(filter(None, [", ".join(texts[:-1]), *texts[-1:]]))

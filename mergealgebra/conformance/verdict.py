@@ -1,0 +1,97 @@
+"""What is found out about a target, as plain data: which options, which dialects, how stable, what went wrong.
+
+`judging.judge` asks and decides; the reports only show what stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The smallest input found that shows something. question: its id; the others: short texts of one line."""
+
+    question: str
+    input: str
+    answer: str
+    expected: str
+
+    def __str__(self) -> str:
+        return f"{self.input}: answered {self.answer}, {self.expected}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the target takes at one point.
+
+    options: one, it is settled; several, these answers do not tell them apart; none, no option explains the answers.
+    shown_by: ruled-out option -> what showed it. note: why several are left, or what no option explains.
+    """
+
+    clause: str
+    point: str
+    options: tuple[str, ...]
+    shown_by: Mapping[str, Shown] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where the target stands to one dialect.
+
+    asked: how many questions; differences: to how many of them it answers otherwise; first: the smallest of those.
+    note: how far the dialect can be asked about, "" if it settles every point.
+    """
+
+    dialect: str
+    conformant: bool
+    asked: int
+    differences: int
+    first: Shown | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Property:
+    """Whether something that no dialect may depend on changes the answer. holds: None when it cannot be told."""
+
+    name: str
+    holds: bool | None
+    tries: int = 0
+    counterexample: Shown | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A question that got no answer. kind: one of `questions.KINDS`."""
+
+    question: str
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All that was found out about a target. faults: known mistakes that it makes, in a few words each."""
+
+    target: str
+    version: str
+    findings: tuple[Finding, ...] = ()
+    standings: tuple[Standing, ...] = ()
+    properties: tuple[Property, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    faults: tuple[str, ...] = ()
+    summary: str = ""
+
+    @property
+    def conformant_to(self) -> tuple[str, ...]:
+        """The dialects that explain every answer."""
+        return tuple(standing.dialect for standing in self.standings if standing.conformant)
+
+    def to_map(self) -> dict[str, Any]:
+        """The verdict as a map for JSON."""
+        return asdict(self)

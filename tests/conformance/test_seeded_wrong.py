@@ -1,0 +1,102 @@
+"""Mistakes that are made in a TIES, each told apart and named by the verdict; a right one has none of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mergealgebra.algebra.dialects import DIALECTS
+from mergealgebra.conformance.judging import judge
+from mergealgebra.conformance.targets import Here, open_target
+from tests.conformance import wrong
+
+#: What the verdict finds: at a point, the option that `canonical` does not take.
+FOUND = {
+    "off_by_one": {"kept": "floor_plus_1"},
+    "above_for_at_least": {"boundary": "none"},
+    "tensor_for_model": {"scope": "tensor"},
+    "count_for_sum": {"election": "count"},
+    "divided_twice": {"coefficients": "normalised", "denominator": "count"},
+    "fp32_accumulation": {"arithmetic": "fp32"},
+    "zero_to_plus": {"zero_sum": "plus"},
+    "factors_apart": {},
+    "order_dependent": {"zero_sum": "plus"},
+    "thread_dependent": {"arithmetic": "fp32"},
+    "mutating": {},
+}
+
+#: What it says besides.
+FAULTS = {
+    "above_for_at_least": "what ties with the threshold is dropped: it compares with > where others have >=",
+    "divided_twice": "it divides by the number of models twice: n equal models come out at 1/n",
+    "factors_apart": "it merges the factors of adapters apart, and not their products",
+    "order_dependent": "its answers depend on the order of the models, and not by rounding alone",
+    "thread_dependent": "its answers depend on the number of threads",
+    "mutating": "it changes its arguments",
+}
+
+
+@pytest.fixture(scope="module")
+def verdicts():
+    """By name; the one that depends on threads runs in processes of its own, which can be given some."""
+    here = {name: judge(Here(name, getattr(wrong, name)), breadth=0) for name in FOUND if name != "thread_dependent"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(Path(__file__).parents[2])
+        there = judge(open_target("tests.conformance.wrong:thread_dependent"), elements=2**9, seconds=120)
+    return {**here, "thread_dependent": there}
+
+
+def departures(verdict):
+    """The points at which it is not canonical, with the options seen there."""
+    found = [f for f in verdict.findings if DIALECTS["canonical"][f.point] not in f.options]
+    return {finding.point: " or ".join(finding.options) for finding in found}
+
+
+@pytest.mark.clause("DI-1")
+def test_a_right_one_has_no_mistake():
+    verdict = judge(Here("right", wrong.right), breadth=10)
+    assert departures(verdict) == {}
+    assert (verdict.faults, verdict.failures) == ((), ())
+    assert verdict.conformant_to == ("canonical", "paper")
+    assert {found.name: found.holds for found in verdict.properties} == {
+        "order": True,
+        "order of rounding": True,
+        "shards": True,
+        "threads": None,
+        "dtypes": True,
+        "repetition": True,
+        "adapters": True,
+        "purity": True,
+    }
+
+
+@pytest.mark.clause("DI-1")
+@pytest.mark.parametrize("name", FOUND)
+def test_a_mistake_is_named(name, verdicts):
+    verdict = verdicts[name]
+    assert departures(verdict) == FOUND[name]
+    assert verdict.faults == ((FAULTS[name],) if name in FAULTS else ())
+    assert verdict.failures == ()
+
+
+def test_the_verdicts_are_pairwise_different(verdicts):
+    said = {(str(departures(verdict)), verdict.faults) for verdict in verdicts.values()}
+    assert len(said) == len(verdicts) == 11
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_shows_a_mistake_is_small(name, verdicts):
+    verdict = verdicts[name]
+    shown = [f.shown_by[str(DIALECTS["canonical"][f.point])] for f in verdict.findings if f.point in FOUND[name]]
+    shown += [found.counterexample for found in verdict.properties if found.name in ("order", "adapters", "purity")]
+    assert all(len(each.input) < 250 for each in shown if each)
+
+
+def test_a_mistake_that_is_no_option_is_shown():
+    """One element fewer than floor(rho d), but one at least."""
+    verdict = judge(Here("one too few", wrong.one_too_few), breadth=0)
+    (kept,) = (finding for finding in verdict.findings if finding.point == "kept")
+    assert kept.options == ()
+    assert kept.note.startswith("no option explains all answers; [1, 2] twice, density 0.01: answered [0, 2], ")
+    assert verdict.faults[0].startswith("no option explains its answers at kept")
