@@ -68,12 +68,13 @@ def products(question: Question) -> Question:
 
 
 def _low_rank(id_: str, *factors: tuple[float, float]) -> Question:
-    base = {"w.weight": np.zeros((1, 16), np.float32)}
-    models = ({"w.lora_A.weight": _first(a), "w.lora_B.weight": np.array([[b]], np.float32)} for a, b in factors)
+    base = {"w.weight": np.zeros((16, 16), np.float32)}
+    models = ({"w.lora_A.weight": _first(a), "w.lora_B.weight": _first(b).T} for a, b in factors)
     return Question(f"adapters-{id_}", base, tuple(models), "0.9")
 
 
 def _first(value: float) -> Array:
+    """A factor with one number, so that a density of 0.9 keeps it, whatever is merged."""
     return np.array([[value, *[0] * 15]], np.float32)
 
 
