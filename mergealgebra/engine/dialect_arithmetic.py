@@ -84,6 +84,12 @@ def numbers_of(dialect: Dialect, dtypes: Sequence[Dtype]) -> Numbers:
     return Rounded(*(named[step] for step in STEPS[arithmetic]))
 
 
+def rounded_to(dtype: Dtype, array: Array) -> Array:
+    """The array in another float dtype; from binary64 to a narrow one by way of binary32 [DI-20, RC-9]."""
+    by_way = array.astype(F32) if array.dtype == F64 and dtype.itemsize == 2 else array
+    return by_way.astype(dtype)
+
+
 def promoted(dtypes: Sequence[Dtype]) -> Dtype:
     """The narrowest float dtype that holds all of these; for bfloat16 and float16 that is float32, as in torch."""
     if len(set(dtypes)) == 1:

@@ -12,6 +12,7 @@ import numpy as np
 
 from mergealgebra.algebra.arrays import first_true
 from mergealgebra.algebra.dialects import Dialect
+from mergealgebra.engine.dialect_arithmetic import rounded_to
 from mergealgebra.engine.dialect_inputs import Model
 from mergealgebra.engine.in_dialect import merge_models
 from mergealgebra.engine.pieces import RESULT, Piece
@@ -67,7 +68,7 @@ def _merged(plan: Plan, dialect: Dialect, names: Sequence[str]) -> dict[str, _Wh
 def _stored(name: str, result: Host, base: Host, models: Sequence[Model]) -> Host:
     """A merged tensor in the base's dtype. Raises NonFinite, naming the model that is at fault, or Overflow."""
     with np.errstate(over="ignore"):
-        merged = np.asarray(result.astype(base.dtype))
+        merged = rounded_to(base.dtype, result)
     position = first_true(~np.isfinite(merged.reshape(-1)))
     if position is None:
         return merged

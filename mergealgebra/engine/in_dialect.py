@@ -14,7 +14,7 @@ from operator import add
 import numpy as np
 
 from mergealgebra.algebra.dialects import Dialect
-from mergealgebra.engine.dialect_arithmetic import Array, Numbers, numbers_of
+from mergealgebra.engine.dialect_arithmetic import Array, Numbers, numbers_of, rounded_to
 from mergealgebra.engine.dialect_inputs import Model, Tensors, check_parameters, hosts, only_floats
 from mergealgebra.engine.dialect_trim import kept
 from mergealgebra.errors import CoefficientError, NonFinite, Overflow
@@ -157,7 +157,7 @@ class _Group:
 
     def _as_output(self, array: Array, base: Array) -> Array:
         """In the dtype of the result [DI-15]."""
-        return array.astype(base.dtype if self.dialect["output"] == "base" else array.dtype)
+        return rounded_to(base.dtype if self.dialect["output"] == "base" else array.dtype, array)
 
     def _refuse(self, error: type[NonFinite], where: str, wrong: Array, of: str) -> None:
         if wrong.any():

@@ -49,7 +49,7 @@ def merge(
 ) -> Merged:
     """Merge task vectors into a base. Equal arguments give equal bits, in any order, on any backend [MG-8].
 
-    In a dialect of TIES other than `canonical` the order counts, and only NumPy computes [RC-9].
+    Other dialects of TIES than `canonical` add in the order of the list, and NumPy alone computes them [RC-9, DI-19].
 
     base: name -> array, NumPy (ml_dtypes for bfloat16) or torch. task_vectors: mappings from some of the
     names to float arrays of the same shapes; every entry of the list counts [MG-12]. coefficients: a decimal

@@ -137,3 +137,27 @@ def test_tensors_that_nobody_holds_are_copied(tmp_path):
     moved = np.float32([1, 2, 3, 4]) * np.float32(0.1)
     assert_same_bits({"b": merged["layer.0.bias"]}, {"b": start["layer.0.bias"] + moved})
     assert set(FLOATS) < set(merged)
+
+
+@pytest.mark.clause("RC-9")
+def test_coefficients_are_the_decimals_that_were_written():
+    """crdt-merge weighs in binary64, where 0.3 and the fp32 number of 0.3 are not the same."""
+    start, models = {"w": np.zeros(2)}, [{"w": np.array([1.0, 2.0])}, {"w": np.array([-1.0, 5.0])}]
+    found = ma.merge(start, models, ma.Ties(dialect="crdt-merge-0.11"), ["0.3", "0.7"])
+    wanted = merge_in_dialect(DIALECTS["crdt-merge-0.11"], start, models, coefficients=["0.3", "0.7"])
+    assert_same_bits(found, wanted)
+    narrowed = ["0.300000011920928955078125", "0.699999988079071044921875"]
+    other = merge_in_dialect(DIALECTS["crdt-merge-0.11"], start, models, coefficients=narrowed)
+    assert other["w"].tobytes() != wanted["w"].tobytes()
+
+
+@pytest.mark.clause("RC-9", "DI-20", "MG-3")
+def test_binary64_becomes_narrow_by_way_of_binary32():
+    """1 + 2^-8 + 2^-31 is above the middle of two numbers of bfloat16, and in binary32 at it."""
+    start = {"w": np.ones(1, ml_dtypes.bfloat16)}
+    moved = ma.merge(start, [{"w": np.float32([2.0**-8 + 2.0**-31])}], ma.Ties(dialect="crdt-merge-0.11"))
+    assert moved["w"].tolist() == [1]
+    halves = ma.merge(
+        {"w": np.ones(1, np.float16)}, [{"w": np.float32([2.0**-11 + 2.0**-34])}], ma.Ties(dialect="crdt-merge-0.11")
+    )
+    assert halves["w"].tolist() == [1]

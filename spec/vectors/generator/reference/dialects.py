@@ -14,7 +14,7 @@ from typing import Any
 from generator.reference.arithmetics import Arithmetic, arithmetic, sign
 from generator.reference.dialect_table import POINTS
 from generator.reference.dialect_trim import Options, Refusal, Vector, trims
-from generator.reference.floats import nearest, numbers, tensor_of, to
+from generator.reference.floats import nearest, numbers, stored, tensor_of
 from generator.reference.rounding import F32, F64, Format
 from generator.reference.tensors import Tensor, Tensors, name_key, read_tensors, show_tensors
 
@@ -232,7 +232,7 @@ class Merge:
         where, lambda_ = self.options["lambda"], self.question.lambda_
         moved = [arithmetic.move(base, b, t, lambda_, where) for b, t in zip(numbers(base), tau_m, strict=True)]
         fmt = base.fmt if self.options["output"] == "base" else arithmetic.applied
-        return tensor_of(fmt, base.shape, self.finite(tuple(to(fmt, x) for x in moved)))
+        return tensor_of(fmt, base.shape, self.finite(tuple(stored(fmt, x) for x in moved)))
 
 
 def settlements(options: Mapping[str, str | None], question: Question) -> Iterator[Merge]:

@@ -60,7 +60,12 @@ def numbers(tensor: Tensor) -> list[float]:
     return [number(tensor.fmt, bits) for bits in tensor.bits()]
 
 
+def stored(fmt: Format, x: float) -> float:
+    """Rounded to the format, to a narrow one by way of binary32."""
+    return to(fmt, to(wide(fmt), x))
+
+
 def tensor_of(fmt: Format, shape: tuple[int, ...], xs: Sequence[float]) -> Tensor:
     """The numbers, rounded to the format."""
     (dtype,) = (name for name, of in FLOATS.items() if of == fmt)
-    return tensor_of_bits(dtype, shape, [bits_of(fmt, to(fmt, x)) for x in xs])
+    return tensor_of_bits(dtype, shape, [bits_of(fmt, stored(fmt, x)) for x in xs])

@@ -67,6 +67,8 @@ class Recipe:
 def read_recipe(spec: Mapping[str, str]) -> Recipe:
     full = complete(spec)
     lambda32 = fp32(full["lambda"])
+    if "dialect" in full:
+        raise ValueError("merges in a dialect are those of reference/dialects.py")
     if full["method"] != "ties":
         return Recipe(full["method"], lambda32)
     return Recipe("ties", lambda32, density(full["density"]), full["scope"], full["boundary"])
