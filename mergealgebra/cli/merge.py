@@ -26,7 +26,7 @@ def command(
     \b
     method: ties            # or mean, task_arithmetic
     density: "0.2"
-    dialect: canonical      # or whose TIES, as in mergekit-0.1.5
+    dialect: canonical      # or whose TIES, as in mergekit-0.1.5; the order of models never counts
     base: path/to/base      # paths are relative to CONFIG's folder
     models:
       - {path: path/to/fine-tune, coefficient: "1"}

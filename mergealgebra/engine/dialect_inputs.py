@@ -82,7 +82,10 @@ def only_floats(dialect: Dialect, base: Tensors, model: Model) -> Model:
         if name in tensors:
             check_shapes(f"{model.label}: tensor {name!r}", tensors[name].shape, array.shape)
         elif dialect["keys"] == "same":
-            raise NamesError(f"{model.label} lacks tensor {name!r}: dialect {dialect.name} wants the same in all")
+            raise NamesError(
+                f"{model.label} lacks tensor {name!r}: dialect {dialect.name} wants the same in all; "
+                "leave it out, or retract it"
+            )
     return replace(
         model, tensors={n: array for n, array in tensors.items() if _is_float(dialect, base, model, n, array)}
     )

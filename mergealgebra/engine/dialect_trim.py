@@ -49,7 +49,8 @@ def rank(dialect: Dialect, density: str, d: int) -> int:
     }
     m = ranks[str(dialect["kept"])]()
     if m > d:
-        raise RecipeError(f"density: dialect {dialect.name} cannot keep {density} of {d} elements")
+        other = "larger" if dialect["kept"] == "floor_not_0" else "smaller"
+        raise RecipeError(f"density: dialect {dialect.name} refuses {density} of {d} elements; choose a {other} one")
     return m
 
 

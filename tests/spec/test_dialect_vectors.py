@@ -261,5 +261,7 @@ def test_the_lines_of_the_readme_tell_right_from_wrong(tmp_path):
         if "authors" in answer["of"]
     ]
     refusals = sum("refused" in one for one_of in one_ofs for one in one_of)
-    assert said_by_the_readme(OURS, tmp_path) == f"authors: {len(one_ofs)} of {len(one_ofs)}\n"
-    assert said_by_the_readme(REFUSING, tmp_path) == f"authors: {refusals} of {len(one_ofs)}\n"
+    assert said_by_the_readme(OURS, tmp_path) == f"authors: {len(one_ofs)} of {len(one_ofs)}; wrong:\n"
+    said = said_by_the_readme(REFUSING, tmp_path)
+    assert said.startswith(f"authors: {refusals} of {len(one_ofs)}; wrong: ")
+    assert len(said.split()) == 5 + len(one_ofs) - refusals
