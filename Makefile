@@ -91,12 +91,14 @@ lint: .venv/dev
 	.venvs/mutants/bin/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[test]' --requirement mutants/requirements.txt
 	@touch $@
 
-# Nor do other implementations of TIES: each has an environment of its own, without this package.
+# Nor do other implementations of TIES: each has an environment of its own, without this package. One that cannot be
+# installed keeps no other from being asked.
 $(PEERS:%=.venvs/%/made): .venvs/%/made: spec/conformance/%.txt $(CONSTRAINTS)
 	@echo "installing $*"
-	$(PYTHON) -m venv .venvs/$*
-	.venvs/$*/bin/pip install --quiet --constraint $(CONSTRAINTS) --requirement spec/conformance/$*.txt
-	@touch $@
+	@rm -f $@
+	$(PYTHON) -m venv .venvs/$* \
+	&& .venvs/$*/bin/pip install --quiet --constraint $(CONSTRAINTS) --requirement spec/conformance/$*.txt \
+	&& touch $@ || echo "$* is not installed, so it will not be asked"
 
 clean:
 	rm -rf .venv .venvs demo benchmarks/.work build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -60,6 +60,8 @@ def command(
     _check_dialects(dialects, discover)
     for path in filter(None, (junit, html)):
         _check_place(path)
+    if junit and html and junit.resolve() == html.resolve():
+        raise click.UsageError("--junit and --html name one file: give each its own")
     verdict = _judged(_opened(target, python, checkout), seconds, discover)
     if junit:
         _write_junit(junit, verdict, dialects)
@@ -99,10 +101,14 @@ def _opened(text: str, python: str | None, checkout: str | None) -> Target:
 
 def _judged(target: Target, seconds: int, discover: bool) -> Verdict:
     from mergealgebra.conformance import judging
+    from mergealgebra.laws.errors import TargetError
 
     ask = judging.discover if discover else judging.judge
-    with progress_bar() as show:
-        return ask(target, seconds=seconds, progress=show)
+    try:
+        with progress_bar() as show:
+            return ask(target, seconds=seconds, progress=show)
+    except TargetError as error:
+        raise click.BadParameter(str(error), param_hint="TARGET") from error
 
 
 def _write_junit(path: Path, verdict: Verdict, dialects: tuple[str, ...]) -> None:
@@ -144,7 +150,8 @@ def _print_tables(tables: Iterable[Table]) -> None:
     from rich.table import Table as Columns
 
     terminal = sys.stdout.isatty()
-    console = Console(file=sys.stdout, width=None if terminal else _WIDE, markup=False, highlight=False)
+    width = None if terminal else _WIDE
+    console = Console(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False)
     for table in tables:
         columns = Columns(*table.head, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
         for row in table.rows:

@@ -64,7 +64,7 @@ def products(question: Question) -> Question:
         {f"{name}.weight": model[f"{name}.lora_B.weight"] @ model[f"{name}.lora_A.weight"] for name in names}
         for model in question.models
     )
-    return replace(question, models=models)
+    return replace(question, id=f"{question.id}-products", models=models)
 
 
 def _low_rank(id_: str, *factors: tuple[float, float]) -> Question:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
+from mergealgebra.conformance.bits import same_bits
 from mergealgebra.conformance.questions import Answer, Failed, Merged, Question, Target, Tensors
 from mergealgebra.conformance.verdict import Failure
 from mergealgebra.progress import Progress, quiet
@@ -77,8 +78,8 @@ def _copy(question: Question) -> Question:
 def _changed(before: Question, after: Question) -> list[str]:
     names = ["base", *(f"models[{i}]" for i in range(len(before.models)))]
     pairs = zip(names, [before.base, *before.models], [after.base, *after.models], strict=True)
-    return [name for name, one, other in pairs if not _same_bits(one, other)]
+    return [name for name, one, other in pairs if not _same(one, other)]
 
 
-def _same_bits(one: Tensors, other: Tensors) -> bool:
-    return one.keys() == other.keys() and all(array.tobytes() == other[name].tobytes() for name, array in one.items())
+def _same(one: Tensors, other: Tensors) -> bool:
+    return one.keys() == other.keys() and all(same_bits(array, other[name]) for name, array in one.items())

@@ -14,8 +14,10 @@ import ml_dtypes
 import numpy as np
 
 from mergealgebra.algebra.dialects import Dialect
-from mergealgebra.conformance.choices import can_be_told, is_a_choice, same_bits
-from mergealgebra.conformance.questions import Answer, Merged, Question, Refused, Target, ask
+from mergealgebra.conformance.asking import Interview
+from mergealgebra.conformance.bits import same_bits
+from mergealgebra.conformance.choices import can_be_told, is_a_choice
+from mergealgebra.conformance.questions import Answer, Merged, Question, Refused, Target
 from mergealgebra.conformance.showing import shown, size
 from mergealgebra.conformance.verdict import Shown
 from mergealgebra.engine.in_dialect import merge_in_dialect
@@ -37,12 +39,17 @@ DTYPES: Final[Mapping[str, tuple[Any, ...]]] = {
 
 @dataclass(frozen=True)
 class Compared:
-    """How a target's answers compare with a dialect's. asked, equal: by dtype. first: the smallest difference."""
+    """How a target's answers compare with a dialect's.
+
+    asked, equal: how many, by dtype. first: the smallest difference. not_asked: how many, after `PATIENCE` failures in
+    a row.
+    """
 
     dialect: str
     asked: Mapping[str, int]
     equal: Mapping[str, int]
     first: Shown | None = None
+    not_asked: int = 0
 
     @property
     def differences(self) -> int:
@@ -51,16 +58,19 @@ class Compared:
 
 def compare(target: Target, dialect: Dialect, *, count: int = 600, seed: int = 0, seconds: float = 60) -> Compared:
     """Ask a target random questions. seconds: how long one answer may take. Raises RecipeError if a point is open."""
+    every = list(questions(dialect, count, seed))
+    with Interview(target, seconds) as interview:
+        answers = interview.ask("breadth", every)
     asked, equal, smallest = Counter[str](), Counter[str](), None
-    for question, answer in ask(target, questions(dialect, count, seed), seconds):
-        dtype = question.id.split("-")[1]
+    for question in every[: interview.asked]:
+        dtype, answer = question.id.split("-")[1], answers[question.id]
         asked[dtype] += 1
         if agrees(dialect, question, answer):
             equal[dtype] += 1
         elif smallest is None or size(question) < size(smallest[0]):
             smallest = question, answer
     first = smallest and shown(*smallest, computed(dialect, smallest[0]), dialect.name)
-    return Compared(dialect.name, dict(asked), dict(equal), first)
+    return Compared(dialect.name, dict(asked), dict(equal), first, count - interview.asked)
 
 
 def computed(dialect: Dialect, question: Question) -> Answer:

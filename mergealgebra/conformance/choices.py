@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from mergealgebra.algebra.dialects import Dialect
+from mergealgebra.conformance.bits import where_same
 from mergealgebra.conformance.questions import Question, Tensors
 from mergealgebra.engine.dialect_arithmetic import numbers_of
 from mergealgebra.engine.dialect_trim import kept
@@ -22,12 +23,7 @@ from mergealgebra.errors import MergeAlgebraError
 Array = np.ndarray[Any, Any]
 
 #: How many ways to count what was kept are followed.
-MOST: Final = 300
-
-
-def same_bits(found: Array, wanted: Array) -> bool:
-    """Whether dtypes, shapes and bits are the same; of NaN, the kind alone."""
-    return found.dtype == wanted.dtype and found.shape == wanted.shape and bool(_same(found, wanted).all())
+MOST: Final = 500
 
 
 def is_a_choice(dialect: Dialect, question: Question, tensors: Tensors) -> bool:
@@ -35,7 +31,7 @@ def is_a_choice(dialect: Dialect, question: Question, tensors: Tensors) -> bool:
 
     tensors: of the base's names and shapes. What is merged at a coordinate depends on who kept it and on nothing else,
     unless majorities count: so it is merged for all who may have. What is left is to choose at each coordinate who did,
-    so that each model keeps its number.
+    so that each model keeps its number; where that can be counted in more than `MOST` ways, it is taken to be so.
     """
     if not _is_local(dialect) or any(model.keys() != question.base.keys() for model in question.models):
         return False
@@ -57,12 +53,13 @@ def can_be_told(dialect: Dialect, question: Question) -> bool:
     if not _is_local(dialect) or not all(np.isfinite(array).all() for array in tensors):
         return False
     try:
-        return all(
-            prod(trim.missing + 1 for trim in _trims(dialect, question, names)) <= MOST
-            for names in _groups(dialect, question)
-        )
+        return all(_can_be_counted(_trims(dialect, question, names)) for names in _groups(dialect, question))
     except MergeAlgebraError:
         return True
+
+
+def _can_be_counted(trims: Sequence[_Trim]) -> bool:
+    return prod(trim.missing + 1 for trim in trims) <= MOST
 
 
 def _trims(dialect: Dialect, question: Question, names: Sequence[str]) -> list[_Trim]:
@@ -79,6 +76,10 @@ def _is_chosen(dialect: Dialect, question: Question, tensors: Tensors, names: Se
         keeps = [trim.above | (trim.tied & keep) for trim, keep in zip(trims, who, strict=True)]
         held = tuple(_held(base, model, keep) for model, keep in zip(models, keeps, strict=True))
         fits.append((who, _fit(dialect, replace(question, base=base, models=held), tensors)))
+    if not np.any([fit for _, fit in fits], axis=0).all():
+        return False
+    if not _can_be_counted(trims):
+        return True
     reached = {(0,) * len(models)}
     for j in range(tied.shape[1]):
         steps = {tuple(map(int, tied[:, j] & who)) for who, fit in fits if fit[j]}
@@ -97,14 +98,16 @@ class _Trim:
 
 
 def _trim(dialect: Dialect, base: Tensors, model: Tensors, density: str) -> _Trim:
+    """The trim of one model. Of zeros that tie it does not matter which are kept."""
     numbers = numbers_of(dialect, [array.dtype for array in base.values()])
     with np.errstate(all="ignore"):
         taus = [numbers.difference(model[name].reshape(-1), array.reshape(-1)) for name, array in base.items()]
-        magnitudes = np.abs(np.concatenate(taus)).astype(np.float32 if dialect["key"] == "fp32" else np.float64)
-        keep = kept(dialect, np.concatenate(taus), density)
+        tau = np.concatenate(taus)
+        magnitudes = np.abs(tau).astype(np.float32 if dialect["key"] == "fp32" else np.float64)
+        keep = kept(dialect, tau, density)
     tied = magnitudes == magnitudes[keep].min(initial=np.inf)
     missing = int(np.count_nonzero(keep & tied))
-    if missing == np.count_nonzero(tied):
+    if missing == np.count_nonzero(tied) or not np.any(tau[tied] != 0):
         return _Trim(keep, np.zeros_like(tied), 0)
     return _Trim(keep & ~tied, tied, missing)
 
@@ -126,16 +129,8 @@ def _fit(dialect: Dialect, question: Question, tensors: Tensors) -> Array:
         lambda_=question.lambda_,
         coefficients=question.coefficients,
     )
-    return np.concatenate([_same(tensors[name], array).reshape(-1) for name, array in merged.items()])
+    return np.concatenate([where_same(tensors[name], array).reshape(-1) for name, array in merged.items()])
 
 
 def _only(tensors: Tensors, names: Sequence[str]) -> Tensors:
     return {name: tensors[name] for name in names}
-
-
-def _same(found: Array, wanted: Array) -> Array:
-    """Where two arrays of one shape have the same bits, or NaN. Of different dtypes, nowhere."""
-    if found.dtype != wanted.dtype:
-        return np.zeros(wanted.shape, bool)
-    integers = f"u{found.dtype.itemsize}"
-    return np.asarray((found.view(integers) == wanted.view(integers)) | (np.isnan(found) & np.isnan(wanted)))

@@ -10,11 +10,12 @@ from mergealgebra.conformance.asking import Interview
 from mergealgebra.conformance.findings import findings
 from mergealgebra.conformance.inference import infer
 from mergealgebra.conformance.probes import LEAST, PROBES
-from mergealgebra.conformance.questions import Answer, Hello, Target
+from mergealgebra.conformance.questions import Answer, Failed, Hello, Target
 from mergealgebra.conformance.stability import properties
 from mergealgebra.conformance.standings import standings
 from mergealgebra.conformance.summary import faults, summarised
 from mergealgebra.conformance.verdict import Finding, Verdict
+from mergealgebra.laws.errors import TargetError
 from mergealgebra.progress import Progress, quiet
 
 #: How many elements the models have on which threads are tried.
@@ -24,7 +25,7 @@ ELEMENTS: Final = 2**20
 def judge(
     target: Target, *, seconds: float = 60, breadth: int = 40, elements: int = ELEMENTS, progress: Progress = quiet
 ) -> Verdict:
-    """All that is found out about a target; whatever it does is a result.
+    """All that is found out about a target; whatever it does is a result, but for one that is not there: TargetError.
 
     seconds: how long one answer may take. breadth: how many random questions are asked for each dialect that agrees on
     all others. elements: of the models on which threads are tried.
@@ -40,13 +41,16 @@ def judge(
 
 
 def discover(target: Target, *, seconds: float = 60, progress: Progress = quiet) -> Verdict:
-    """The options that a target takes, by its answers alone: a verdict of findings and failures."""
+    """The options that a target takes, by its answers alone: a verdict of findings and failures. Raises as `judge`."""
     with Interview(target, seconds, progress) as interview:
         answers = _probed(interview)
     return summarised(_begun(interview, findings(infer(answers), answers)), interview.asked)
 
 
 def _probed(interview: Interview) -> Mapping[str, Answer]:
+    """The answers to the probes. Raises TargetError."""
+    if isinstance(interview.hello, Failed) and interview.hello.kind == "absent":
+        raise TargetError(f"{interview.target.name} is not there: {interview.hello.message}")
     return interview.ask("probes", [probe.question for probe in (*PROBES, *LEAST)])
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from mergealgebra.algebra.dialects import DIALECTS
+from mergealgebra.conformance.asking import PATIENCE
 from mergealgebra.conformance.breadth import DTYPES, Compared
 from mergealgebra.conformance.report import HOLDS, Table, clauses, printable, seen, standing_of, table, told
 from mergealgebra.conformance.verdict import Finding, Property, Standing, Verdict
+
+#: What Markdown acts on, but for the underscore between letters, which it leaves alone: `lowest_index`.
+_MARKUP: Final = re.compile(r"[\\|*<&~]|(?<![^\W_])_|_(?![^\W_])|(?<=\])\(|:(?=//)|(?<=www)\.", re.IGNORECASE)
 
 #: What stands where there is nothing to say.
 NOTHING = "–"
@@ -41,7 +47,7 @@ def tables(rows: Sequence[Row]) -> tuple[Table, ...]:
         _against("Dialects: answers that differ", "dialect", run, _standings),
         _against("Properties", "property", run, _properties),
         table("Properties that do not hold", ("implementation", "property", "shown by"), _broken(run)),
-        table("Known mistakes", ("implementation", "mistake"), _mistakes(run)),
+        table("Noticed", ("implementation", "mistake"), _mistakes(run)),
         table("No answers", ("implementation", "question", "kind", "what it did"), _failures(run)),
         *(Table(f"What shows it: {name}", found.head, found.rows) for name, found in _shown(run)),
     )
@@ -60,7 +66,7 @@ def _section(table: Table) -> str:
 
 def _plain(text: str) -> str:
     """Text in which Markdown finds no table, link, tag or emphasis; code it may find."""
-    return "".join(f"\\{c}" if c in "\\|*<" else c for c in text).replace("](", "]\\(")
+    return _MARKUP.sub(r"\\\g<0>", text)
 
 
 def _row(row: Row) -> tuple[str, ...]:
@@ -76,7 +82,15 @@ def _claims(rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
             continue
         equal, asked = row.breadth.equal, row.breadth.asked
         counts = (f"{equal.get(dtype, 0)} of {asked[dtype]}" if dtype in asked else NOTHING for dtype in DTYPES)
-        yield row.name, row.claim, *counts, str(row.breadth.first or "")
+        yield row.name, row.claim, *counts, _difference(row.breadth)
+
+
+def _difference(found: Compared) -> str:
+    """The smallest one, and whether there may be more."""
+    parts = [str(found.first)] if found.first else []
+    if found.not_asked:
+        parts.append(f"{found.not_asked} were not asked, after {PATIENCE} failures in a row")
+    return "; ".join(parts)
 
 
 Lines = Callable[[Verdict], dict[str, str]]

@@ -17,9 +17,6 @@ from typing import IO, Final, cast
 from mergealgebra.conformance.questions import Failed
 from mergealgebra.text import shown
 
-#: What may be written in return for a line, beyond its eightfold: an fp64 answer to a bf16 question is its fourfold.
-SPARE_BYTES: Final = 2**20
-
 _PIECE: Final = 2**16
 _LAST_WORDS: Final = 2**11
 _SECONDS_TO_END: Final = 2.0
@@ -50,16 +47,19 @@ class LineProcess:
         self._stderr = cast(IO[bytes], self._process.stderr)
         self._unsent = memoryview(b"")
         self._unread = bytearray()
-        self._allowed = SPARE_BYTES
+        self._allowed = 0
         self._last_words = b""
         self._pipes = selectors.DefaultSelector()
         self._watch(self._stdout, selectors.EVENT_READ, self._read)
         self._watch(self._stderr, selectors.EVENT_READ, self._hear)
         os.set_blocking(self._stdin.fileno(), False)
 
-    def send(self, line: bytes) -> None:
-        """Take a line to be sent; it goes out while the next one is awaited."""
-        self._allowed = SPARE_BYTES + 8 * len(line)
+    def send(self, line: bytes, allowed: int) -> None:
+        """Take a line to be sent; it goes out while the next one is awaited.
+
+        allowed: how many bytes it may write from now on.
+        """
+        self._allowed = allowed
         if self._stdin.closed:  # it reads no more; how it ended is told by its output
             return
         if not self._unsent:
@@ -155,9 +155,9 @@ class LineProcess:
 
     def _how_it_ended(self) -> str:
         deadline = monotonic() + _SECONDS_TO_END
-        status = self._status(deadline)
-        while not self._stderr.closed and self._moved(deadline):
+        while not self._stderr.closed and self._moved(deadline):  # before it is waited for: it may wait for us
             pass
+        status = self._status(deadline)
         how = "it closed its output" if status is None else ended(status)
         middle = f" in the middle of a line, {shown(self._unread.decode(errors='replace'))}" if self._unread else ""
         return f"{how}{middle}{self._said()}"

@@ -16,6 +16,12 @@ from mergealgebra.conformance.processes import LineProcess, NoLine
 from mergealgebra.conformance.questions import Answer, Failed, Hello, Question
 from mergealgebra.text import shown
 
+#: What a program may write in return for a line besides tensors: names, spaces, messages, chatter.
+SPARE_BYTES: Final = 2**20
+
+#: What it may write for an element of a tensor: twice the digits of the widest dtype.
+ELEMENT_BYTES: Final = 32
+
 #: How often in a row a program may fail to say hello before it is given up.
 STARTS: Final = 2
 
@@ -89,7 +95,7 @@ class Talk:
     def _start(self) -> LineProcess | Failed:
         try:
             self._process = LineProcess(self._program.command, self._program.env)
-            self._process.send(protocol.greeting())
+            self._process.send(protocol.greeting(), SPARE_BYTES)
             self._hello = protocol.read_greeting(self._line(self._process, self._program.start_seconds))
             return self._process
         except (NoLine, protocol.OutOfStep) as reason:
@@ -97,7 +103,7 @@ class Talk:
 
     def _asked(self, process: LineProcess, question: Question) -> Answer:
         try:
-            process.send(protocol.request(question))
+            process.send(protocol.request(question), _longest(question))
             return protocol.read_answer(self._line(process, self._seconds), question)
         except (NoLine, protocol.OutOfStep) as reason:
             return self._stopped(reason)
@@ -115,9 +121,14 @@ class Talk:
 
     def _stopped(self, reason: NoLine | protocol.OutOfStep) -> Failed:
         self._kill()
-        return reason.failed if isinstance(reason, NoLine) else Failed("malformed", str(reason))
+        return reason.failed if isinstance(reason, NoLine) else Failed(reason.kind, str(reason))
 
     def _kill(self) -> None:
         process, self._process = self._process, None
         if process is not None:
             process.kill()
+
+
+def _longest(question: Question) -> int:
+    """How many bytes an answer may have, whatever its dtypes."""
+    return SPARE_BYTES + ELEMENT_BYTES * sum(array.size for array in question.base.values())

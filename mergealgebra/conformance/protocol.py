@@ -1,7 +1,7 @@
 """The protocol of conformance targets: one line of JSON each way, UTF-8, on standard input and output.
 
     to the target     {"hello": {"protocol": 1}}
-    from the target   {"hello": {"name": "...", "version": "..."}}
+    from the target   {"hello": {"name": "...", "version": "..."}}   or   {"hello": {"error": "why it cannot be asked"}}
 
 and then, until its input ends, for each
 
@@ -40,7 +40,15 @@ _HEX: Final = re.compile(r"[0-9a-fA-F]*", re.ASCII)
 
 
 class OutOfStep(MergeAlgebraError):
-    """A line is not about what the target was asked last."""
+    """A line is not about what the target was asked last. kind: what that makes of the target, one of `KINDS`."""
+
+    kind = "malformed"
+
+
+class Absent(OutOfStep):
+    """The target says that what it stands for is not there."""
+
+    kind = "absent"
 
 
 class _Wrong(MergeAlgebraError):
@@ -76,8 +84,10 @@ def is_chatter(line: bytes) -> bool:
 
 
 def read_greeting(line: bytes) -> Hello:
-    """Who the target says that it is. Raises OutOfStep."""
+    """Who the target says that it is. Raises OutOfStep, Absent among it."""
     hello = _object(line).get("hello")
+    if isinstance(hello, dict) and isinstance(hello.get("error"), str):
+        raise Absent(" ".join(hello["error"].split()))
     if not isinstance(hello, dict):
         raise OutOfStep(f'its first line is {_cut(line)}, expected {{"hello": {{"name": ..., "version": ...}}}}')
     for key in ("name", "version"):
@@ -154,18 +164,20 @@ def _object(line: bytes) -> dict[str, Any]:
     try:
         found = json.loads(line.decode(), object_pairs_hook=_once, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        raise OutOfStep(f"{_cut(line)} is not JSON: {error or 'nested too deep'}") from error
+        raise OutOfStep(f"{_cut(line)} is not JSON: {error}") from error
+    except MemoryError as error:
+        raise OutOfStep(f"{_cut(line)} is too large to be read") from error
     if not isinstance(found, dict):
         raise OutOfStep(f"{_cut(line)} is not a JSON object")
     return found
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{shown(twice)} stands twice")
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{shown(name)} stands twice")
+        found[name] = value
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -36,7 +36,7 @@ class Question:
 class Merged:
     """The merged model: the base's names and shapes, the target's dtypes, values as they are, NaN included.
 
-    changed: which of its arguments ("base", "models[0]") a Python function was seen to write into.
+    changed: which of its arguments ("base", "models[0]", the list "models") a Python function was seen to change.
     """
 
     tensors: Tensors
@@ -52,6 +52,7 @@ class Refused:
 
 #: What a target can do instead of answering.
 KINDS: Final[Mapping[str, str]] = {
+    "absent": "it said that there is nothing to ask",
     "crashed": "it could not be started, ended, or closed its output",
     "hung": "it was still silent when the time was over",
     "chattered": "it wrote lines that are no answers",
@@ -97,6 +98,11 @@ class Target(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def watched(self) -> bool:
+        """Whether a call that writes into its arguments would be seen to."""
+        ...
+
     def begin(self, seconds: float) -> Conversation:
         """A new conversation. seconds: how long one answer may take."""
         ...
@@ -104,19 +110,6 @@ class Target(Protocol):
     def with_env(self, variables: Mapping[str, str]) -> Target:
         """The same target, started with these environment variables besides its own, such as OMP_NUM_THREADS."""
         ...
-
-
-def ask(target: Target, questions: Iterable[Question], seconds: float) -> Iterator[tuple[Question, Answer]]:
-    """Each question with what the target made of it, in order; whatever the target does, the next is asked.
-
-    seconds: how long one answer may take.
-    """
-    conversation = target.begin(seconds)
-    try:
-        for question in questions:
-            yield question, conversation.answer(question)
-    finally:
-        conversation.close()
 
 
 def introduction(target: Target, seconds: float) -> Hello | Failed:

@@ -6,6 +6,7 @@ A reading is a plain value; an answer agrees with a combination when one of its 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
@@ -13,10 +14,9 @@ from typing import Any, Final
 import numpy as np
 
 from mergealgebra.algebra.dialects import DIALECTS, Dialect
+from mergealgebra.conformance.breadth import computed
 from mergealgebra.conformance.probes import Probe
-from mergealgebra.conformance.questions import Answer, Failed, Merged, Question, Refused
-from mergealgebra.engine.in_dialect import merge_in_dialect
-from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.conformance.questions import Answer, Failed, Question, Refused
 
 Array = np.ndarray[Any, Any]
 Options = Mapping[str, str]
@@ -61,19 +61,7 @@ def _support(options: Options) -> str:
 def predicted(options: Options, question: Question) -> Answer:
     """What a target that takes these options answers."""
     dialect = Dialect("asked", "a combination of options", MappingProxyType(dict(options)), MappingProxyType({}))
-    try:
-        return Merged(
-            merge_in_dialect(
-                dialect,
-                question.base,
-                question.models,
-                density=question.density,
-                lambda_=question.lambda_,
-                coefficients=question.coefficients,
-            )
-        )
-    except MergeAlgebraError as error:
-        return Refused(str(error))
+    return computed(dialect, question)
 
 
 def without(options: Options, question: Question) -> Question | None:
@@ -82,7 +70,7 @@ def without(options: Options, question: Question) -> Question | None:
     coefficients = ("1",) * len(question.models) if options["coefficients"] == "none" else question.coefficients
     if (lambda_, coefficients) == (question.lambda_, question.coefficients):
         return None
-    return Question(question.id, question.base, question.models, question.density, lambda_, coefficients)
+    return replace(question, lambda_=lambda_, coefficients=coefficients)
 
 
 def readings(probe: Probe, answer: Answer) -> Readings:

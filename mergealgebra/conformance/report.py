@@ -53,7 +53,7 @@ def tables(verdict: Verdict) -> tuple[Table, ...]:
         clauses(verdict),
         table("Dialects", ("dialect", "standing", "differ", "first difference"), map(_standing, verdict.standings)),
         table("Properties", ("property", "standing", "tries", "shown by"), map(_property, verdict.properties)),
-        table("Known mistakes", ("mistake",), ([fault] for fault in verdict.faults)),
+        table("Noticed", ("mistake",), ([fault] for fault in verdict.faults)),
         table("No answers", ("question", "kind", "what it did"), map(_failure, verdict.failures)),
     )
     return tuple(table for table in every if table.rows)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from mergealgebra.conformance.bits import where_same
 from mergealgebra.conformance.questions import Answer, Merged, Question, Refused
 from mergealgebra.conformance.verdict import Shown
 
@@ -95,17 +96,16 @@ def _models(models: Sequence[Mapping[str, Array]], named: bool) -> str:
 
 def _counts(values: Sequence[float]) -> list[str]:
     """Numbers as texts; five or more that count up by one become "FIRST to LAST"."""
-    steps = [value - i for i, value in enumerate(values)]
-    runs = [[values[i] for i, _ in run] for _, run in groupby(enumerate(steps), key=lambda step: _key(step[1]))]
-    return [
-        text
-        for run in runs
-        for text in ([f"{_number(run[0])} to {_number(run[-1])}"] if len(run) >= 5 else map(_number, run))
-    ]
+    texts: list[str] = []
+    for step, run in groupby(enumerate(values), key=lambda place: _step(*place)):
+        numbers = [_number(value) for _, value in run]
+        texts += [f"{numbers[0]} to {numbers[-1]}"] if step is not None and len(numbers) >= 5 else numbers
+    return texts
 
 
-def _key(step: float) -> float | str:
-    return step if np.isfinite(step) else str(step)
+def _step(i: int, value: float) -> float | None:
+    """What numbers that count up by one share; None for what counts for nothing: -0 and what is not finite."""
+    return None if str(value) == "-0.0" or not np.isfinite(value) else value - i
 
 
 def _repeats(texts: Sequence[str]) -> list[str]:
@@ -114,10 +114,12 @@ def _repeats(texts: Sequence[str]) -> list[str]:
 
 
 def _number(value: float) -> str:
-    """The shortest text of an fp32 number, or of an fp64 number that is none."""
+    """The shortest text of an fp32 number, or of an fp64 number that is none; zero with its sign."""
     if value.is_integer() and abs(value) < 1e9:
-        return f"{value + 0.0:.0f}"
-    return str(np.float32(value)) if float(np.float32(value)) == value else repr(value)
+        return f"{value:.0f}"
+    with np.errstate(over="ignore"):
+        narrow = np.float32(value)
+    return str(narrow) if float(narrow) == value else repr(value)
 
 
 def _first_difference(question: Question, answer: Answer, wanted: Answer | str) -> tuple[Question, int] | None:
@@ -125,7 +127,7 @@ def _first_difference(question: Question, answer: Answer, wanted: Answer | str) 
     if len(question.base) != 1 or not (isinstance(answer, Merged) and isinstance(wanted, Merged)):
         return None
     one, other = (next(iter(merged.tensors.values())).reshape(-1).astype(np.float64) for merged in (answer, wanted))
-    where = np.flatnonzero(one != other)
+    where = np.flatnonzero(~where_same(one, other))
     if not where.size:
         return None
     at = int(where[0])

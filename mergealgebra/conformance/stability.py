@@ -23,9 +23,9 @@ from mergealgebra.conformance.arranging import (
     whole_numbers,
 )
 from mergealgebra.conformance.asking import Interview
+from mergealgebra.conformance.bits import where_same
 from mergealgebra.conformance.inference import Inferred
 from mergealgebra.conformance.questions import Answer, Failed, Merged, Question
-from mergealgebra.conformance.readings import Options, predicted
 from mergealgebra.conformance.showing import LONGEST, answer_text, input_text, shown, size
 from mergealgebra.conformance.verdict import Property, Shown
 
@@ -52,7 +52,7 @@ def properties(interview: Interview, inferred: Inferred, elements: int) -> tuple
         threads(interview, elements),
         dtypes(interview),
         repetition(interview),
-        adapters(interview, inferred.best),
+        adapters(interview),
         purity(interview),
     )
 
@@ -96,7 +96,9 @@ def _with_threads(interview: Interview, n: str, question: Question) -> Answer:
     target = interview.target.with_env(dict.fromkeys(THREADS, n))
     with Interview(target, interview.seconds, interview.progress) as started:
         answer = started.ask("threads", [question])[question.id]
+    interview.asked += started.asked
     interview.failures += started.failures
+    interview.changed += started.changed
     return answer
 
 
@@ -117,27 +119,32 @@ def repetition(interview: Interview) -> Property:
 
 def purity(interview: Interview) -> Property:
     """Whether any call changed its arguments."""
-    if not interview.changed:
-        return Property("purity", True, interview.asked, note="as far as what it was given can be seen")
-    question, names = min(interview.changed, key=lambda each: size(each[0]))
-    changed = Shown(question.id, input_text(question), f"with {', '.join(names)} changed", "nothing may be")
-    return Property("purity", False, interview.asked, changed)
+    answered = interview.asked - len(interview.failures)
+    if interview.changed:
+        question, names = min(interview.changed, key=lambda each: size(each[0]))
+        changed = Shown(question.id, input_text(question), f"with {', '.join(names)} changed", "nothing may be")
+        return Property("purity", False, answered, changed)
+    if not interview.target.watched:
+        return Property("purity", None, note="what a program does to its arguments cannot be seen")
+    if not answered:
+        return Property("purity", None, note="it answered nothing")
+    return Property("purity", True, answered, note="as far as what it was given can be seen")
 
 
-def adapters(interview: Interview, options: Options) -> Property:
-    """Low-rank factors: whether what is merged is their products. options: what the target takes at each point."""
-    answers = interview.ask("adapters", LOW_RANK)
-    tries = [(q, answer, products(q)) for q in LOW_RANK if isinstance(answer := answers[q.id], Merged)]
+def adapters(interview: Interview) -> Property:
+    """Low-rank factors: whether they are merged as their products are."""
+    answers = interview.ask("adapters", [*LOW_RANK, *map(products, LOW_RANK)])
+    tries = [(q, answer) for q in LOW_RANK if isinstance(answer := answers[q.id], Merged)]
     if not tries:
         first = answers[LOW_RANK[0].id]
         return Property("adapters", None, note=f"it takes no low-rank factors: {getattr(first, 'message', '')}")
-    if not any(np.any(_flat(answer)) for _, answer, _ in tries):
+    if not any(np.any(_flat(answer)) for _, answer in tries):
         return Property("adapters", None, len(tries), note="it leaves low-rank factors alone")
-    for question, answer, plain in tries:
-        wanted = predicted(options, plain)
-        if not (isinstance(wanted, Merged) and close(answer, wanted)):
+    for question, answer in tries:
+        plain = answers[products(question).id]  # its own merge of the products
+        if isinstance(plain, Merged) and not close(answer, plain):
             return Property(
-                "adapters", False, len(tries), shown(question, answer, wanted, "the merge of their products")
+                "adapters", False, len(tries), shown(question, answer, plain, "the merge of their products")
             )
     return Property("adapters", True, len(tries))
 
@@ -170,7 +177,7 @@ def _can_be_told(*answers: Answer) -> bool:
 def equal(one: Merged, other: Merged) -> bool:
     """Whether dtypes and bits are the same, however the tensors are cut; any NaN is like any other."""
     a, b = _flat(one), _flat(other)
-    return _dtypes(one) == _dtypes(other) and a.size == b.size and bool(_same(a, b).all())
+    return _dtypes(one) == _dtypes(other) and a.size == b.size and bool(where_same(a, b).all())
 
 
 def close(one: Merged, other: Merged) -> bool:
@@ -188,14 +195,10 @@ def _dtypes(answer: Merged) -> frozenset[np.dtype[Any]]:
     return frozenset(array.dtype for array in answer.tensors.values())
 
 
-def _same(a: Array, b: Array) -> Array:
-    return np.asarray((a.view(np.uint64) == b.view(np.uint64)) | (np.isnan(a) & np.isnan(b)))
-
-
 def _differing(first: Question, one: Answer, second: Question, answer: Answer) -> tuple[str, str, str]:
     """The input, the answer and the other one; of long ones the first element that differs."""
     a, b = (_flat(each) if isinstance(each, Merged) else np.zeros(0) for each in (answer, one))
-    where = np.flatnonzero(~_same(a, b)) if a.size == b.size > LONGEST else np.zeros(0, np.intp)
+    where = np.flatnonzero(~where_same(a, b)) if a.size == b.size > LONGEST else np.zeros(0, np.intp)
     if not where.size:
         return input_text(second), answer_text(answer, second), answer_text(one, first)
     models = f"{len(second.models)} models of {a.size} elements, density {second.density}"

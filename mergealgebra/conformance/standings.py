@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from mergealgebra.algebra.dialects import DIALECTS, POINTS, Dialect
@@ -11,7 +12,7 @@ from mergealgebra.conformance.breadth import agrees, computed, questions
 from mergealgebra.conformance.findings import blamed
 from mergealgebra.conformance.inference import Inferred
 from mergealgebra.conformance.probes import LEAST, PROBES, Probe
-from mergealgebra.conformance.questions import Answer, Merged, Question
+from mergealgebra.conformance.questions import Answer, Failed, Merged, Question
 from mergealgebra.conformance.readings import Options, explains, predicted, readings, without
 from mergealgebra.conformance.showing import shown, size
 from mergealgebra.conformance.verdict import Standing
@@ -34,20 +35,33 @@ def standings(interview: Interview, inferred: Inferred, answers: Answers, breadt
 def _settled(dialect: Dialect, interview: Interview, answers: Answers, breadth: int) -> Standing:
     options = {point: str(option) for point, option in dialect.options.items()}
     probes = [probe for probe in _ASKED if _speaks_of(options, probe.question)]
-    other = [probe.question for probe in probes if not _agrees(dialect, options, probe, answers[probe.question.id])]
-    asked, replies = len(probes), answers
+    asked, replies = [probe.question for probe in probes], answers
+    told = [probe for probe in probes if _is_told(answers[probe.question.id])]
+    other = [probe.question for probe in told if not _agrees(dialect, options, probe, answers[probe.question.id])]
     if not other and breadth:
         more = list(questions(dialect, breadth))
-        replies = interview.ask(dialect.name, more)
-        other = [question for question in more if not agrees(dialect, question, replies[question.id])]
-        asked += breadth
+        asked, replies = [*asked, *more], {**answers, **interview.ask(dialect.name, more)}
+        other = [q for q in more if _is_told(replies[q.id]) and not agrees(dialect, q, replies[q.id])]
+    standing = _standing(dialect, asked, replies, other)
     if not other:
-        return Standing(dialect.name, True, asked, 0)
+        return standing
     first = min(other, key=lambda question: (not isinstance(replies[question.id], Merged), size(question)))
-    wanted = computed(dialect, first)
-    return Standing(
-        dialect.name, False, asked, len(other), shown(first, replies[first.id], wanted, f"`{dialect.name}`")
-    )
+    return replace(standing, first=shown(first, replies[first.id], computed(dialect, first), f"`{dialect.name}`"))
+
+
+def _standing(
+    dialect: Dialect, asked: Sequence[Question], replies: Answers, other: Sequence[Question], note: str = ""
+) -> Standing:
+    """It conforms if all that was asked was answered, and nothing otherwise. other: what was answered otherwise."""
+    told = sum(_is_told(replies[question.id]) for question in asked)
+    missing = f"{len(asked) - told} of {len(asked)} questions got no answer" if told < len(asked) else ""
+    notes = "; ".join(filter(None, [note, missing]))
+    return Standing(dialect.name, not other and not missing, told, len(other), None, notes)
+
+
+def _is_told(answer: Answer) -> bool:
+    """Whether it is an answer; a failure is none, and is told elsewhere."""
+    return not isinstance(answer, Failed)
 
 
 def _speaks_of(options: Options, question: Question) -> bool:
@@ -73,11 +87,11 @@ def _open(dialect: Dialect, inferred: Inferred, answers: Answers) -> Standing:
     note = f"it settles {len(settled)} of {len(POINTS)} points; at the others any option conforms"
     probes = [probe for probe in _ASKED if without(meant, probe.question) is None]
     other = [probe for probe in probes if _departs(probe, meant, settled, inferred, answers)]
+    standing = _standing(dialect, [probe.question for probe in probes], answers, [p.question for p in other], note)
     if not other or not inferred.left:
-        return Standing(dialect.name, bool(inferred.left), len(probes), len(other), None, note)
+        return replace(standing, conformant=standing.conformant and bool(inferred.left))
     first = min((probe.question for probe in other), key=size)
-    difference = shown(first, answers[first.id], predicted(meant, first), f"`{dialect.name}`")
-    return Standing(dialect.name, False, len(probes), len(other), difference, note)
+    return replace(standing, first=shown(first, answers[first.id], predicted(meant, first), f"`{dialect.name}`"))
 
 
 def _departs(probe: Probe, meant: Options, settled: Options, inferred: Inferred, answers: Answers) -> bool:

@@ -32,12 +32,14 @@ MISTAKEN: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
 
 
 def faults(findings: Sequence[Finding], properties: Sequence[Property]) -> tuple[str, ...]:
-    """The known mistakes that a target makes, in a few words each."""
+    """The known mistakes that a target makes, in a few words each; or, where they do not fit all answers, where."""
     options = {found.point: found.options for found in findings}
-    mistaken = (text for text, points in MISTAKEN.items() if all(_within(options[p], o) for p, o in points.items()))
     unexplained = [found.point for found in findings if not found.options]
     broken = (BROKEN[found.name] for found in properties if found.holds is False and found.name in BROKEN)
-    return (*mistaken, *([f"no option explains its answers at {_listed(unexplained)}"] if unexplained else []), *broken)
+    if unexplained:
+        return (f"no option explains its answers at {_listed(unexplained)}", *broken)
+    mistaken = (text for text, points in MISTAKEN.items() if all(_within(options[p], o) for p, o in points.items()))
+    return (*mistaken, *broken)
 
 
 def _within(left: Sequence[str], options: Sequence[str]) -> bool:
@@ -63,7 +65,7 @@ def _dialects(verdict: Verdict) -> str:
     if same:
         names = _listed([f"`{standing.dialect}`" for standing in same])
         return f"It answers all {max(standing.asked for standing in same)} questions as {names} does{within}."
-    nearest = min(settled, key=lambda standing: standing.differences / standing.asked)
+    nearest = min(settled, key=lambda standing: standing.differences / max(1, standing.asked))
     differ = f"from which {nearest.differences} of {nearest.asked} answers differ"
     if 2 * nearest.differences > nearest.asked:
         return f"It is near to none of the dialects here, not even to `{nearest.dialect}`, {differ}{within}."

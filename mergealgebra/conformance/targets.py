@@ -121,6 +121,7 @@ class Here:
     name: str
     merge: Callable[..., Mapping[str, Any]]
     version: str = "unknown"
+    watched: bool = True
 
     def begin(self, seconds: float) -> Here:
         return self

@@ -42,8 +42,9 @@ class Finding:
 class Standing:
     """Where the target stands to one dialect.
 
-    asked: how many questions; differences: to how many of them it answers otherwise; first: the smallest of those.
-    note: how far the dialect can be asked about, "" if it settles every point.
+    conformant: it answered all questions, and as the dialect does. asked: how many it answered; differences: how many
+    of them otherwise; first: the smallest of those. note: how far the dialect can be asked about, and how many
+    questions got no answer; "" if it settles every point and all did.
     """
 
     dialect: str
@@ -76,7 +77,8 @@ class Failure:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All that was found out about a target. faults: known mistakes that it makes, in a few words each."""
+    """All that was found out about a target. faults: known mistakes that it makes, and
+    where no option explains its answers, in a few words each."""
 
     target: str
     version: str

@@ -76,6 +76,11 @@ def _threshold(magnitudes: Array, m: int) -> Any:
     return np.sort(magnitudes)[magnitudes.size - m]
 
 
+def _first(magnitudes: Array, m: int) -> Array:
+    """The m largest; of those that tie, the first."""
+    return _last(magnitudes[::-1], m)[::-1]
+
+
 def _last(magnitudes: Array, m: int) -> Array:
     """The m largest; of those that tie, the last."""
     keep = np.zeros(magnitudes.size, bool)
@@ -86,8 +91,8 @@ def _last(magnitudes: Array, m: int) -> Array:
 #: Which are kept of magnitudes whose m-th largest is t [DI-5].
 BOUNDARIES: Final[Mapping[str, Callable[[Array, int], Array]]] = {
     "keep_all": lambda magnitudes, m: magnitudes >= _threshold(magnitudes, m),
-    "lowest_index": lambda magnitudes, m: _last(magnitudes[::-1], m)[::-1],
+    "lowest_index": _first,
     "highest_index": _last,
-    "any": lambda magnitudes, m: _last(magnitudes[::-1], m)[::-1],
+    "any": _first,
     "none": lambda magnitudes, m: magnitudes > _threshold(magnitudes, m),
 }

@@ -21,10 +21,15 @@ from mergealgebra.conformance.judging import judge
 from mergealgebra.conformance.matrix import Row, markdown, tables
 from mergealgebra.conformance.page import page
 from mergealgebra.conformance.targets import open_target
+from mergealgebra.laws.errors import TargetError
+from mergealgebra.store.atomic import write_atomically
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
 SECONDS = 120
+
+#: How many random merges hold each against what spec/dialects.md says of it.
+COUNT = 1000
 
 TITLE = "What implementations of TIES compute"
 PARAGRAPHS = (
@@ -82,8 +87,8 @@ def main() -> None:
     with contextlib.chdir(ROOT):
         rows = [row(implementation, environments, given) for implementation in IMPLEMENTATIONS]
     found = tables(rows)
-    (options.out / "REPORT.md").write_text(markdown(TITLE, PARAGRAPHS, found), "utf-8")
-    (options.out / "report.html").write_text(page(TITLE, PARAGRAPHS, found), "utf-8")
+    for name, made in (("REPORT.md", markdown), ("report.html", page)):
+        write_atomically(options.out / name, made(TITLE, PARAGRAPHS, found).encode(), tmp=options.out)
 
 
 def row(implementation: Implementation, environments: Path, given: dict[str, Path | None]) -> Row:
@@ -95,10 +100,10 @@ def row(implementation: Implementation, environments: Path, given: dict[str, Pat
         target = open_target(
             implementation.target, python=python, checkout=checkout(implementation.target, environments, given)
         )
-    except NotRun as reason:
+        verdict = judge(target, seconds=SECONDS)
+    except (NotRun, TargetError) as reason:
         return Row(implementation.name, of, claim, why_not=str(reason))
-    verdict, compared = judge(target, seconds=SECONDS), compare(target, DIALECTS[claim], seconds=SECONDS)
-    return Row(implementation.name, of, claim, verdict, compared)
+    return Row(implementation.name, of, claim, verdict, compare(target, DIALECTS[claim], count=COUNT, seconds=SECONDS))
 
 
 def described(implementation: Implementation) -> str:
@@ -120,10 +125,10 @@ def interpreter(implementation: Implementation, environments: Path) -> str | Non
         raise NotRun("no node")
     if not implementation.environment:
         return None
-    python = environments / implementation.environment / "bin" / "python"
-    if not python.exists():
+    environment = environments / implementation.environment
+    if not (environment / "made").exists():  # the last thing that the Makefile does
         raise NotRun("not installed")
-    return str(python)
+    return str(environment / "bin" / "python")
 
 
 def checkout(target: str, environments: Path, given: dict[str, Path | None]) -> Path | None:

@@ -172,3 +172,19 @@ def test_an_interrupt_ends_the_target_too(tmp_path):
     assert list(tree(tmp_path)) == ["started"]
     with pytest.raises(ProcessLookupError):
         os.kill(int(started.read_text()), 0)
+
+
+@pytest.mark.clause("CL-1")
+@pytest.mark.parametrize("name", ["no_such_module:merge", "json:no_such_function", "json:__name__"])
+def test_a_target_that_names_nothing_is_wrong_usage(name, tmp_path):
+    done = call(tmp_path, "conformance", name, "--html", "page.html")
+    assert done.code == 2
+    assert f"{name} is not there: " in done.stderr
+    assert not (tmp_path / "page.html").exists()
+
+
+@pytest.mark.clause("CL-1")
+def test_two_reports_need_two_files(tmp_path):
+    done = call(tmp_path, "conformance", "mergealgebra", "--html", "x", "--junit", "./x")
+    assert done.code == 2
+    assert "--junit and --html name one file" in done.stderr

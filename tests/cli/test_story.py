@@ -41,6 +41,17 @@ KEYS = {
     "merge": ["merge_id", "model_root", "out", "backend", "contributions", "achieved_density", "uncertified"],
     "verify": ["ok", "merge_id", "model_root"],
     "laws": ["target", "options", "seed", "tries", "verdicts"],
+    "conformance": [
+        "conformant_to",
+        "target",
+        "version",
+        "findings",
+        "standings",
+        "properties",
+        "failures",
+        "faults",
+        "summary",
+    ],
 }
 
 #: How a model is computed, which must never change what it is.

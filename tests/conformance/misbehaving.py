@@ -43,6 +43,14 @@ def explain_late(question: dict) -> None:
     os._exit(3)
 
 
+def explain_at_length(question: dict) -> None:
+    """More than a pipe holds."""
+    os.close(1)
+    sys.stderr.write("warning\n" * 50_000 + "out of memory\n")
+    sys.stderr.flush()
+    os._exit(3)
+
+
 def leave_a_child(question: dict) -> None:
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     os._exit(7)
@@ -96,6 +104,7 @@ BAD = {
     "killed by a signal without a name": lambda q: os.kill(os.getpid(), 40),
     "closes its output": lambda q: (os.close(1), time.sleep(600)),
     "explains after its output": explain_late,
+    "explains at length after its output": explain_at_length,
     "leaves a child with its output": leave_a_child,
     "answers twice": lambda q: (send(answer(q)), send(answer(q))),
 }

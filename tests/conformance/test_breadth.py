@@ -17,8 +17,10 @@ import pytest
 
 from mergealgebra.algebra.dialects import DIALECTS, Dialect
 from mergealgebra.conformance import protocol
+from mergealgebra.conformance.asking import PATIENCE
+from mergealgebra.conformance.bits import same_bits
 from mergealgebra.conformance.breadth import Compared, agrees, compare, computed, questions
-from mergealgebra.conformance.choices import same_bits
+from mergealgebra.conformance.programs import Program
 from mergealgebra.conformance.questions import Failed, Merged, Question, Refused
 from mergealgebra.conformance.targets import Here
 from mergealgebra.engine.in_dialect import merge_in_dialect
@@ -128,6 +130,15 @@ def test_the_first_difference_is_the_smallest():
 def test_an_open_point_has_nothing_to_compare_with():
     with pytest.raises(RecipeError, match="open"):
         compare(target(DIALECTS["authors"]), DIALECTS["paper"], count=1)
+
+
+def test_who_fails_again_and_again_is_asked_no_more():
+    silent = Program("silent", (sys.executable, "-c", "import sys; sys.exit('no torch')"))
+    found = compare(silent, DIALECTS["authors"], count=50)
+    assert (sum(found.asked.values()), found.not_asked, found.equal) == (PATIENCE, 50 - PATIENCE, {})
+    assert "crashed" in found.first.answer
+    answering = target(DIALECTS["authors"])
+    assert compare(answering, DIALECTS["authors"], count=5).not_asked == 0
 
 
 def test_no_answer_is_no_agreement():

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
+import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mergealgebra.algebra.dialects import DIALECTS
+from mergealgebra.conformance.asking import PATIENCE
 from mergealgebra.conformance.breadth import DTYPES, Compared
 from mergealgebra.conformance.matrix import NOTHING, Row, markdown, tables
 from mergealgebra.conformance.report import Table
@@ -64,6 +68,12 @@ def test_every_claim_has_its_equal_answers():
     assert gone == ("gone", "mergelm", *(NOTHING for _ in DTYPES), "no checkout")
 
 
+def test_questions_that_were_not_asked_are_told():
+    row = replace(ROWS[0], breadth=replace(ROWS[0].breadth, not_asked=600))
+    (claims,) = [table for table in tables([row]) if table.title == "Claims"]
+    assert claims.rows[0][-1] == f"{TIES}; 600 were not asked, after {PATIENCE} failures in a row"
+
+
 def test_clauses_stand_against_implementations():
     assert _rows("Points of variation") == (
         ("point", "merge 1.0", "other"),
@@ -101,7 +111,7 @@ def test_what_shows_the_points_is_there_for_each():
         "DI-5", "boundary", "lowest_index", "[1 1 1 1], density 0.5: answered [1 1 0 0]",
     )  # fmt: skip
     assert _rows("Properties that do not hold")[1] == (("merge 1.0", "order", str(FLIP)),)
-    assert _rows("Known mistakes")[1] == (("merge 1.0", "n + 1 elements are kept"),)
+    assert _rows("Noticed")[1] == (("merge 1.0", "n + 1 elements are kept"),)
     assert _rows("No answers")[1] == (("merge 1.0", "q-17", "hung", "it gave no answer in time"),)
 
 
@@ -116,9 +126,26 @@ def test_markdown_has_the_tables_and_is_the_same_each_time():
             assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1, table
 
 
-def test_markdown_acts_on_nothing_in_a_cell_and_leaves_out_what_is_empty():
-    found = [Table("T", ("a",), (("<b>|[x](y)*\\ `c_d`",),)), Table("Empty", ("a",), ())]
-    assert markdown("M", [], found) == "# M\n\n## T\n\n| a |\n| --- |\n| \\<b>\\|[x]\\(y)\\*\\\\ `c_d` |\n"
+#: Text that a target may choose, and how it is written so that Markdown shows it as it is.
+PLAIN = {
+    "a tag": ("<b>&lt;", r"\<b>\&lt;"),
+    "a cell": ("a|b", r"a\|b"),
+    "a link": ("[x](y)", r"[x]\(y)"),
+    "stars": ("**x** \\", r"\*\*x\*\* \\"),
+    "emphasis": ("_a b_ __c__ `d_e`", r"\_a b\_ \_\_c\_\_ `d_e`"),
+    "struck out": ("~~x~~", r"\~\~x\~\~"),
+    "a URL": ("see HTTPS://a.b/c, www.a.b", r"see HTTPS\://a.b/c, www\.a.b"),
+}
+
+
+@pytest.mark.parametrize("case", PLAIN)
+def test_markdown_acts_on_nothing_in_a_cell(case):
+    text, written = PLAIN[case]
+    assert markdown("M", [], [Table("T", ("a",), ((text,),))]) == f"# M\n\n## T\n\n| a |\n| --- |\n| {written} |\n"
+
+
+def test_markdown_leaves_out_what_is_empty():
+    assert markdown("M", ["P."], [Table("Empty", ("a",), ())]) == "# M\n\nP.\n"
 
 
 @pytest.fixture
@@ -144,20 +171,59 @@ def test_every_environment_is_pinned_and_made(run):
 
 def test_what_is_not_there_is_not_run_and_the_report_is_the_same_each_time(run, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "judge", lambda target, seconds: OTHER)
-    monkeypatch.setattr(run, "compare", lambda target, dialect, seconds: replace(EQUAL, dialect=dialect.name))
+    monkeypatch.setattr(run, "compare", lambda target, dialect, count, seconds: equal(dialect, count))
+    asked = []
+
+    def equal(dialect, count):
+        asked.append(count)
+        return replace(EQUAL, dialect=dialect.name)
+
     texts = []
     for folder in (tmp_path / "one", tmp_path / "two"):
         folder.mkdir()
+        (folder / "REPORT.md").write_text("an older report")
+        (folder / "older").hardlink_to(folder / "REPORT.md")
         arguments = ["--environments", str(tmp_path / "none"), "--out", str(folder)]
         monkeypatch.setattr(sys, "argv", ["run.py", *arguments])
         run.main()
         texts.append([(folder / name).read_bytes() for name in ("REPORT.md", "report.html")])
+        assert (folder / "older").read_text() == "an older report"  # it was replaced, not written into
+        assert sorted(path.name for path in folder.iterdir()) == ["REPORT.md", "older", "report.html"]
     assert texts[0] == texts[1]
+    assert set(asked) == {1000}
+    assert "in all of 1000 random merges" in (ROOT / "spec" / "dialects.md").read_text()
     report = texts[0][0].decode()
     assert report.count("| not run: not installed |") == len([one for one in run.IMPLEMENTATIONS if one.environment])
     assert str(tmp_path) not in report
     assert str(ROOT) not in report
     assert "| mergealgebra | canonical | 90 of 90 |" in report
+
+
+def test_what_is_half_installed_is_not_run(run, tmp_path):
+    peft = next(one for one in run.IMPLEMENTATIONS if one.name == "peft")
+    python = tmp_path / peft.environment / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    with pytest.raises(run.NotRun, match="not installed"):
+        run.interpreter(peft, tmp_path)
+    (tmp_path / peft.environment / "made").touch()
+    assert run.interpreter(peft, tmp_path) == str(python)
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+def test_what_cannot_be_installed_keeps_no_other_from_being_asked(tmp_path):
+    for name in ("Makefile", "constraints.txt", "spec/conformance/peft-0.21.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    made = tmp_path / ".venvs" / "peft-0.21" / "made"
+    made.parent.mkdir(parents=True)
+    made.touch()
+    os.utime(made, (0, 0))  # of older requirements
+    command = ["make", "-C", str(tmp_path), "PYTHON=false", ".venvs/peft-0.21/made"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "peft-0.21 is not installed" in done.stdout
+    assert not made.exists()
 
 
 def test_a_commit_that_cannot_be_had_is_no_checkout(run, tmp_path, monkeypatch):

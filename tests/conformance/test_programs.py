@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from mergealgebra.conformance.programs import STARTS, Program
-from mergealgebra.conformance.questions import KINDS, Failed, Hello, Merged, Question, Refused, ask, introduction
+from mergealgebra.conformance.questions import KINDS, Failed, Hello, Merged, Question, Refused, introduction
+from tests.conformance.conversations import ask
 
 SCRIPT = str(Path(__file__).with_name("misbehaving.py"))
 BASE = {"w": np.arange(6, dtype=np.float32).reshape(2, 3)}
@@ -68,6 +69,7 @@ FAILURES = {
     "killed by a signal without a name": ("crashed", "it was ended by signal 40"),
     "closes its output": ("crashed", "it closed its output"),
     "explains after its output": ("crashed", "it ended with exit status 3; its last words: 'out of memory'"),
+    "explains at length after its output": ("crashed", "exit status 3; its last words: 'out of memory'"),
     "leaves a child with its output": ("crashed", "it ended with exit status 7"),
 }
 
@@ -210,18 +212,26 @@ print(json.dumps({"id": q["id"], "tensors": q["base"]}), flush=True)
     assert isinstance(answer, Merged), answer
 
 
-def test_an_answer_may_be_the_eightfold_of_its_question():
+def test_an_answer_may_be_longer_than_its_question():
     code = """
 import json, sys
 print(json.dumps({"hello": {"name": "n", "version": "v"}}), flush=True)
 input()
 q = json.loads(input())
-tensor = {"dtype": "F64", "shape": q["base"]["w"]["shape"], "hex": q["base"]["w"]["hex"] * 4}
+tensor = {"dtype": "F64", "shape": q["base"]["w"]["shape"], "hex": "000000000000f87f" * 100_000}
 print(json.dumps({"id": q["id"], "tensors": {"w": tensor}}), flush=True)
 """
     big = Question("big", {"w": np.zeros(100_000, np.float16)}, ())
     (_, answer), *_ = ask(python(code), [big], 60)
     assert isinstance(answer, Merged), answer
+    assert np.isnan(answer.tensors["w"]).all()
+
+
+def test_many_models_allow_no_longer_an_answer():
+    """What an answer may be follows from the base alone: here less than the question itself."""
+    big = Question("bad", BASE, ({"w": np.zeros(200_000, np.float32)},))
+    (_, answer), *_ = ask(misbehaving("huge line"), [big], 60)
+    assert answer == Failed("flooded", f"it wrote more than {2**20 + 32 * 6} bytes and no end of a line")
 
 
 def test_a_question_is_sent_whole_though_it_is_answered_before():

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mergealgebra.conformance import protocol
 from mergealgebra.conformance.protocol import OutOfStep, greeting, is_chatter, read_answer, read_greeting, request
 from mergealgebra.conformance.questions import KINDS, Failed, Hello, Merged, Question, Refused
 
@@ -89,6 +90,33 @@ def test_an_answer_tells_what_the_call_changed():
     answer = read_answer(line({"id": "q", "tensors": TENSORS, "changed": ["base"]}), QUESTION)
     assert answer.changed == ("base",)
     assert read_answer(line({"id": "q", "tensors": TENSORS, "changed": "base"}), QUESTION).kind == "malformed"
+
+
+class Compared(str):
+    """A name that counts how often it is compared with another."""
+
+    times = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        Compared.times += 1
+        return str.__eq__(self, other)
+
+
+def test_a_name_that_stands_twice_is_found_in_one_pass():
+    pairs = [(Compared(i), i) for i in (*range(1000), 999)]
+    with pytest.raises(ValueError, match=r"^'999' stands twice$"):
+        protocol._once(pairs)
+    assert Compared.times < 2000
+
+
+def test_a_line_for_which_there_is_no_memory_is_out_of_step(monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(protocol.json, "loads", full)
+    with pytest.raises(OutOfStep, match=r"is too large to be read$"):
+        read_answer(b'{"id": "q"}', QUESTION)
 
 
 #: Pieces from which lines are made that nearly are answers.

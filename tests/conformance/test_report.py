@@ -26,7 +26,7 @@ from mergealgebra.conformance.report import (
 from mergealgebra.conformance.verdict import Failure, Finding, Property, Shown, Standing, Verdict
 
 #: Text that a target may choose, and that no reader of a report should act on.
-NASTY = "<b>&\x1b[31m\x00\udc80 é"
+NASTY = "<b>&:x:\x1b[31m\x00\udc80 é"
 
 TIES = Shown("ties", "[1 1 1 1], density 0.5", "[1 1 0 0]", "keep_all gives [1 1 1 1]")
 LAST = Shown("last", "[1 2 1 1 1], density 0.5", "[1 2 0 0 0]", "highest_index gives [0 2 0 0 1]")
@@ -74,7 +74,7 @@ def test_every_part_is_a_table_of_text():
             ("threads", "holds", "4", ""),
             ("dtypes", "cannot be told", "0", "it refuses bfloat16"),
         ),
-        "Known mistakes": (("n + 1 elements are kept",),),
+        "Noticed": (("n + 1 elements are kept",),),
         "No answers": (("q-17", "hung", "it gave no answer in time"),),
     }
     assert all(len(row) == len(table.head) for table in [*tables(VERDICT), ruled_out(VERDICT)] for row in table.rows)
@@ -253,7 +253,7 @@ def test_nothing_that_a_target_writes_is_acted_on():
         NASTY,
     )
     wanted = printable(NASTY)
-    assert wanted == "<b>&\\x1b[31m\\x00\\udc80 é"
+    assert wanted == "<b>&:x:\\x1b[31m\\x00\\udc80 é"
     cells = [cell for table in (*tables(nasty), ruled_out(nasty)) for row in table.rows for cell in row]
     assert all(cell.isprintable() for cell in cells)
     assert wanted in cells

@@ -21,6 +21,7 @@ FOUND = {
     "fp32_accumulation": {"arithmetic": "fp32"},
     "zero_to_plus": {"zero_sum": "plus"},
     "factors_apart": {},
+    "factors_apart_rounded_down": {"kept": "floor", "scope": "tensor"},
     "order_dependent": {"zero_sum": "plus"},
     "thread_dependent": {"arithmetic": "fp32"},
     "mutating": {},
@@ -31,6 +32,7 @@ FAULTS = {
     "above_for_at_least": "what ties with the threshold is dropped: it compares with > where others have >=",
     "divided_twice": "it divides by the number of models twice: n equal models come out at 1/n",
     "factors_apart": "it merges the factors of adapters apart, and not their products",
+    "factors_apart_rounded_down": "it merges the factors of adapters apart, and not their products",
     "order_dependent": "its answers depend on the order of the models, and not by rounding alone",
     "thread_dependent": "its answers depend on the number of threads",
     "mutating": "it changes its arguments",
@@ -82,7 +84,7 @@ def test_a_mistake_is_named(name, verdicts):
 
 def test_the_verdicts_are_pairwise_different(verdicts):
     said = {(str(departures(verdict)), verdict.faults) for verdict in verdicts.values()}
-    assert len(said) == len(verdicts) == 11
+    assert len(said) == len(verdicts) == 12
 
 
 @pytest.mark.parametrize("name", FOUND)

@@ -11,10 +11,12 @@ import pytest
 
 import mergealgebra as ma
 from mergealgebra.algebra.dialects import DIALECTS
-from mergealgebra.conformance.questions import Failed, Hello, Question, Refused, ask, introduction
+from mergealgebra.conformance.adapters import mergealgebra as adapter
+from mergealgebra.conformance.questions import Failed, Hello, Question, Refused, introduction
 from mergealgebra.conformance.targets import CHECKOUTS, PACKAGES, Here, open_target
 from mergealgebra.engine.in_dialect import merge_in_dialect
 from mergealgebra.laws.errors import TargetError
+from tests.conformance.conversations import ask
 
 #: How long an answer may take on a busy machine; nothing here takes it.
 SECONDS = 120
@@ -45,6 +47,15 @@ def writing(base, models, **_):
     models[1]["w"] += 1
     base["more"] = base["w"]
     return models[0]
+
+def emptying(base, models, **_):
+    first, second = models[0], models.pop()
+    second["w"] += 1
+    return first
+
+def turning(base, models, **_):
+    models.reverse()
+    return base
 
 def none(base, models, **_):
     pass
@@ -111,16 +122,16 @@ def test_a_folder_that_is_no_checkout_is_refused(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", [*PACKAGES, "no_such_module:merge"])
-def test_a_package_that_is_not_installed_is_a_result(name, tmp_path):
+def test_a_package_that_is_not_installed_is_absent(name, tmp_path):
     """The interpreter is ours without its packages; the adapters, which have their names, do not pass for them."""
     bare = tmp_path / "python"
     bare.write_text(f'#!/bin/sh\nexec {sys.executable} -E -S "$@"\n')
     bare.chmod(0o755)
     found = answer(open_target(name, python=str(bare)))
     assert isinstance(found, Failed)
-    assert found.kind == "crashed"
+    assert found.kind == "absent"
     module = name.partition(":")[0].replace("-", "_")
-    assert found.message.endswith(f"""its last words: "ModuleNotFoundError: No module named '{module}'\"""")
+    assert found.message.startswith(f"ModuleNotFoundError: No module named '{module}'")
 
 
 def test_an_adapter_does_not_see_our_python_path(monkeypatch):
@@ -134,6 +145,7 @@ def test_an_adapter_does_not_see_our_python_path(monkeypatch):
 def test_only_what_is_served_here_is_watched():
     assert [open_target(text).watched for text in ("peft", "mergealgebra", "merging:first")] == [True] * 3
     assert not open_target(f"{sys.executable} -V").watched
+    assert Here("here", dict).watched
 
 
 def test_ours_is_what_merge_gives():
@@ -172,6 +184,8 @@ def test_ours_multiplies_adapters_out():
     assert merged["v"].tolist() == [3]
     whole = {"v.lora_A.weight": np.float32([1])}  # of the base, so no factor
     assert answer(open_target("mergealgebra"), whole, (whole,)).tensors["v.lora_A.weight"].tolist() == [1]
+    many = {f"{i}.lora_{factor}.weight": np.ones((1, 1), np.float32) for i in range(20) for factor in "AB"}
+    assert list(adapter.task_vector({}, many)) == sorted(f"{i}.weight" for i in range(20))
     one_factor = ({"layer.lora_A.weight": np.float32([[1, 0, 2]])},)
     assert isinstance(answer(open_target("mergealgebra"), base, one_factor), Refused)
 
@@ -227,6 +241,8 @@ def test_a_function_is_named_with_the_version_of_its_module(module):
 def test_what_a_function_writes_into_its_arguments_is_told(module):
     assert answer(open_target("merging:first")).changed == ()
     assert answer(open_target("merging:writing")).changed == ("base", "models[1]")
+    assert answer(open_target("merging:emptying")).changed == ("models[2]", "models")
+    assert answer(open_target("merging:turning")).changed == ("models",)
 
 
 BAD_FUNCTIONS = {
@@ -234,8 +250,8 @@ BAD_FUNCTIONS = {
     "lists": ("malformed", "tensor 'w' is '[0.0, 0.0, 0.0, 0.0, 0.0]'"),
     "integers": ("malformed", "dtype 'int64' is none of"),
     "leaving": ("crashed", "its last words: 'leaving'"),
-    "number": ("refused", "not callable"),
-    "nothing": ("crashed", "has no attribute 'nothing'"),
+    "number": ("absent", "merging:number is no function"),
+    "nothing": ("absent", "has no attribute 'nothing'"),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import ml_dtypes
@@ -14,12 +14,14 @@ import pytest
 
 from mergealgebra.algebra.dialects import DIALECTS, POINTS
 from mergealgebra.conformance.asking import PATIENCE
+from mergealgebra.conformance.choices import can_be_told, is_a_choice
 from mergealgebra.conformance.judging import discover, judge
 from mergealgebra.conformance.programs import Program
 from mergealgebra.conformance.questions import KINDS, Failed, Hello, Merged, Question, Refused
 from mergealgebra.conformance.showing import answer_text, input_text, shown
 from mergealgebra.conformance.targets import Here
 from mergealgebra.engine.in_dialect import merge_in_dialect
+from mergealgebra.laws.errors import TargetError
 
 
 def in_dialect(name, **options):
@@ -194,16 +196,54 @@ def test_a_set_of_the_wrong_size_is_no_choice():
     assert at(discover(in_dialect("mergekit-0.1.5", boundary="none")), "boundary").options == ("none",)
 
 
+@pytest.mark.clause("DI-18")
+def test_what_no_choice_gives_differs():
+    """As mergekit, but for the sign of a zero beside many zeros that tie."""
+
+    def merge(base, models, **parameters):
+        merged = merge_in_dialect(DIALECTS["mergekit-0.1.5"], base, models, **parameters)
+        for array in merged.values():
+            if array.size > 60:
+                array.reshape(-1)[-1] = -0.0
+        return merged
+
+    assert judge(Here("zero", merge), breadth=0).conformant_to == ()
+
+
+@pytest.mark.clause("DI-18")
+@pytest.mark.parametrize(("last", "fits"), [(1, True), (3, False)], ids=["some model kept it", "no model has it"])
+def test_of_more_choices_than_can_be_counted_none_differs(last, fits):
+    """Five models of 62 that tie, of which each keeps 60: so three elements cannot be 0, but nobody counts that."""
+    ones = {"w": np.ones(62, np.float32)}
+    question = Question("q", {"w": np.zeros(62, np.float32)}, (ones,) * 5, "0.97")
+    answer = {"w": np.float32([0] * 3 + [1] * 58 + [last])}
+    assert is_a_choice(DIALECTS["mergekit-0.1.5"], question, answer) is fits
+
+
+def test_which_of_many_zeros_are_kept_does_not_matter():
+    models = ({"w": np.float32([*[0] * 62, *range(1, 64)])},) * 5
+    question = Question("q", {"w": np.zeros(125, np.float32)}, models, "0.8")
+    assert can_be_told(DIALECTS["mergekit-0.1.5"], question)
+
+
+@pytest.mark.clause("DI-6", "DI-18")
+@pytest.mark.parametrize(("answer", "fits"), [([1, 0], True), ([0, 2], True), ([1, 2], False)], ids=str)
+def test_what_ties_as_zero_is_a_choice_all_the_same(answer, fits):
+    """Numbers so small that their fp32 magnitudes are 0."""
+    question = Question("q", {"w": np.zeros(2)}, ({"w": np.float64([1e-60, 2e-60])},), "0.5")
+    assert is_a_choice(DIALECTS["mergekit-0.1.5"], question, {"w": np.float64(answer) * 1e-60}) is fits
+
+
 # Targets that do not answer, or nonsense
 
 
 @dataclass
 class Answering:
-    """A target that gives one answer to all questions but those that it knows."""
+    """A target that gives one answer to all questions, or what a function says."""
 
     answer_: object
-    known: dict = field(default_factory=dict)
     name: str = "answering"
+    watched: bool = True
 
     def begin(self, seconds):
         return self
@@ -223,14 +263,22 @@ class Answering:
         pass
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("ask", [judge, discover])
+def test_a_target_that_is_not_there_has_no_verdict(ask):
+    with pytest.raises(TargetError, match="answering is not there: no module"):
+        ask(Answering(Failed("absent", "no module")))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "absent"])
 def test_a_target_that_only_fails_has_a_verdict(kind):
     verdict = judge(Answering(Failed(kind, "it did")), breadth=3)
     assert verdict.conformant_to == ()
     assert {failure.kind for failure in verdict.failures} == {kind}
     assert len(verdict.failures) == PATIENCE
     assert all(finding.options == tuple(POINTS[finding.point]) for finding in verdict.findings)
-    assert all(found.holds is None for found in verdict.properties if found.name != "purity")
+    assert all(found.holds is None for found in verdict.properties)
+    assert {(s.conformant, s.asked, s.differences, s.first) for s in verdict.standings} == {(False, 0, 0, None)}
+    assert all(re.search(r"(\d+) of \1 questions got no answer$", standing.note) for standing in verdict.standings)
     assert verdict.summary == "It answered none of the questions: it did."
 
 
@@ -257,9 +305,12 @@ def test_one_failure_is_reported_and_the_rest_is_judged():
     verdict = judge(Answering(answer), breadth=3)
     assert [(failure.question, failure.kind) for failure in verdict.failures] == [("sum", "hung")]
     assert at(verdict, "kept").options == ("floor_min_1",)
-    assert [(s.differences, s.first.answer) for s in verdict.standings if s.dialect == "canonical"] == [
-        (1, "nothing (hung)")
-    ]
+    ours, paper, theirs = verdict.standings[0], verdict.standings[1], verdict.standings[3]
+    assert (ours.conformant, ours.differences, ours.first) == (False, 0, None)
+    assert ours.note == f"1 of {ours.asked + 1} questions got no answer"
+    assert (paper.conformant, paper.differences) == (False, 0)
+    assert paper.note.endswith(f"at the others any option conforms; 1 of {paper.asked + 1} questions got no answer")
+    assert (theirs.dialect, theirs.first.answer) == ("mergekit-0.1.5", "[0]")
     assert re.search(r" 1 of \d+ questions got no answer\.$", verdict.summary)
 
 
@@ -269,8 +320,9 @@ def nonsense(seed):
     dtypes = [np.float64, np.float32, np.float16, ml_dtypes.bfloat16]
 
     def array(like):
-        values = random.choice([0, 1, -2, 0.1, 1e30, np.nan, np.inf], like.shape)
-        return np.asarray(values).astype(dtypes[random.integers(4)])
+        values = random.choice([0, 1, -2, 0.1, 1e300, np.nan, np.inf], like.shape)
+        with np.errstate(over="ignore"):
+            return np.asarray(values).astype(dtypes[random.integers(4)])
 
     def answer(question):
         kind = random.integers(8)
@@ -284,7 +336,6 @@ def nonsense(seed):
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.filterwarnings("ignore:overflow")
 def test_nonsense_has_a_verdict(seed):
     verdict = judge(Answering(nonsense(seed)), breadth=3, elements=2**8)
     assert verdict.conformant_to == ()
@@ -303,6 +354,41 @@ def test_a_question_that_fails_shows_no_dependence():
     verdict = judge(Answering(answer), breadth=0)
     told = {found.name: (found.holds, found.tries) for found in verdict.properties}
     assert (told["repetition"], told["dtypes"]) == ((True, 1), (True, 2))
+
+
+def test_questions_about_threads_are_counted():
+    """They are asked of targets of their own, whose failures and changes count as well."""
+    ours, asked = in_dialect("canonical"), []
+
+    class Started(Answering):
+        def with_env(self, variables):
+            return replace(self)
+
+        def answer(self, question):
+            asked.append(question.id)
+            if question.id == "threads-8":
+                return Failed("hung", "it is silent") if len(asked) % 2 else Merged(question.base, ("base",))
+            return ours.answer(question)
+
+    verdict = judge(Started(None), breadth=0, elements=2**6)
+    assert asked.count("threads-8") == 2
+    assert [failure.question for failure in verdict.failures] == ["threads-8"]
+    assert verdict.summary.endswith(f" 1 of {len(asked)} questions got no answer.")
+    assert "it changes its arguments" in verdict.faults
+
+
+def purity(target):
+    verdict = judge(target, breadth=0)
+    return next((found.holds, found.note) for found in verdict.properties if found.name == "purity")
+
+
+def test_purity_is_told_of_what_is_watched_alone():
+    ours = in_dialect("canonical").answer
+    assert purity(Answering(ours)) == (True, "as far as what it was given can be seen")
+    unseen = "what a program does to its arguments cannot be seen"
+    assert purity(Answering(ours, watched=False)) == (None, unseen)
+    assert purity(Answering(lambda question: Merged(question.base, ("base",)), watched=False)) == (False, "")
+    assert purity(Answering(Failed("hung", "it is silent"))) == (None, "it answered nothing")
 
 
 PROGRAMS = {
@@ -331,6 +417,37 @@ def test_long_inputs_are_shown_where_they_differ():
     other[70] += 1
     seen = shown(question, Merged({"w": one}), Merged({"w": other}), "`x`")
     assert str(seen) == "[16] and [27], density 1, at element 70: answered [16], `x` gives [17]"
+
+
+def texts(answer, wanted):
+    """How two answers to a question of as many zeros are shown."""
+    model = {"w": np.arange(answer.size, dtype=answer.dtype) ** 2 / 8}
+    question = Question("q", {"w": np.zeros_like(answer)}, (model,))
+    seen = shown(question, Merged({"w": answer}), Merged({"w": wanted}))
+    return seen.answer, seen.expected
+
+
+def test_zeros_are_shown_with_their_signs():
+    one, other = np.float32([-0.0, 1, 2, 3, 4]), np.float32([0, 1, 2, 3, 4])
+    assert texts(one, other) == ("[-0, 1, 2, 3, 4]", "gives [0 to 4]")
+
+
+def test_long_answers_are_shown_where_their_bits_differ():
+    one, other = np.zeros((2, 100), np.float32)
+    one[3] = other[3] = np.nan
+    one[7] = -0.0
+    assert texts(one, other) == ("[-0]", "gives [0]")
+    one[5] = 1
+    assert texts(one, other) == ("[1]", "gives [0]")
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_no_narrow_number_holds_is_shown():
+    assert texts(np.float64([1e300, 0.1]), np.float64([0.5, np.inf])) == ("[1e+300, 0.1]", "gives [0.5, inf]")
+
+
+def test_what_is_not_finite_does_not_count_up():
+    assert texts(np.float32([np.nan] * 6), np.float32([np.inf] * 6)) == ("[nan x 6]", "gives [inf x 6]")
 
 
 def test_texts_tell_what_is_not_as_usual():

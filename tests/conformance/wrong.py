@@ -79,7 +79,7 @@ class Ties:
             m = self.rank(rho, magnitudes.size)
             if m > magnitudes.size:
                 raise No("index out of range")
-            t = np.sort(magnitudes)[magnitudes.size - m]
+            t = np.sort(magnitudes)[magnitudes.size - m] if m else np.inf
             taus |= {name: taus[name] * self.keeps(np.abs(taus[name]), t) for name in group}
         return taus
 
@@ -156,6 +156,7 @@ divided_twice = Ties(coefficients=of_one, divisor=len)
 fp32_accumulation = Ties(total=running_sum, divisor=running_sum, number=np.float32)
 zero_to_plus = Ties(even=lambda values: 1)
 factors_apart = FactorsApart()
+factors_apart_rounded_down = FactorsApart(rank=lambda rho, d: math.floor(rho * d), groups=each_alone)
 order_dependent = Ties(even=lambda values: int(np.sign(next((value for value in values if value), 0))))
 thread_dependent = Ties(total=sum_by_threads, divisor=running_sum, number=np.float32)
 mutating = Mutating()

@@ -48,7 +48,7 @@ def task_vector(base: Any, model: Any) -> dict[str, Any]:
     factors = {name for name in model if name.endswith((".lora_A.weight", ".lora_B.weight"))} - base.keys()
     whole = {name: array for name, array in model.items() if name not in factors}
     part = {name: base[name] for name in whole if name in base}
-    stems = [name.removesuffix("lora_A.weight") for name in factors if name.endswith("lora_A.weight")]
+    stems = [name.removesuffix("lora_A.weight") for name in sorted(factors) if name.endswith("lora_A.weight")]
     products = {f"{stem}weight": product(model, stem) for stem in stems}
     return {**TaskVector.between(part, whole), **products}
 

@@ -42,9 +42,13 @@ def main(kind: str, name: str, *arguments: str) -> None:
         del sys.path[0]
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    served = adapter(folder, name, *arguments) if kind == "adapter" else function(name)
     lines = (json.loads(line) for line in sys.stdin.buffer)
     next(lines)
+    try:
+        served = adapter(folder, name, *arguments) if kind == "adapter" else function(name)
+    except Exception as error:
+        write(answers, {"hello": {"error": f"{type(error).__name__}: {error}"}})
+        return
     write(answers, {"hello": {"name": served.name, "version": served.version}})
     for question in lines:
         write(answers, {"id": question["id"], **answer(served, question)})
@@ -67,6 +71,8 @@ def function(text: str) -> Served:
     found: Any = importlib.import_module(module)
     for part in name.split("."):
         found = getattr(found, part)
+    if not callable(found):
+        raise TypeError(f"{text} is no function")
     return Served(text, str(getattr(sys.modules[module], "__version__", "unknown")), "numpy", found)
 
 
@@ -75,14 +81,20 @@ def answer(served: Served, question: dict[str, Any]) -> dict[str, Any]:
     array = {"numpy": as_numpy, "torch": as_torch}[served.arrays]
     asked = [question["base"], *question["models"]]
     try:
-        base, *models = ({name: array(tensor) for name, tensor in tensors.items()} for tensors in asked)
+        given = [{name: array(tensor) for name, tensor in tensors.items()} for tensors in asked]
+        base, *models = given
         parameters = {"density": question["density"], "lambda_": question["lambda"]}
         merged = served.merge(base, models, coefficients=question["coefficients"], **parameters)
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
-    names = ["base", *(f"models[{i}]" for i in range(len(models)))]
-    changed = [name for name, now, then in zip(names, [base, *models], asked, strict=True) if written(now) != then]
+    changed = written_into(asked, given) + (["models"] if [*map(id, models)] != [*map(id, given[1:])] else [])
     return {"tensors": written(merged), **({"changed": changed} if changed else {})}
+
+
+def written_into(asked: list[Any], given: list[Any]) -> list[str]:
+    """Which of the base and the models, as they were asked, are no longer what was given."""
+    names = ["base", *(f"models[{i}]" for i in range(len(given) - 1))]
+    return [name for name, then, now in zip(names, asked, given, strict=True) if written(now) != then]
 
 
 def as_numpy(tensor: dict[str, Any]) -> Any:
