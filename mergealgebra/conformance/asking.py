@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
 from mergealgebra.conformance.bits import same_bits
-from mergealgebra.conformance.questions import Answer, Failed, Merged, Question, Target, Tensors
+from mergealgebra.conformance.questions import Answer, Failed, Merged, Question, Refused, Target, Tensors
 from mergealgebra.conformance.verdict import Failure
 from mergealgebra.progress import Progress, quiet
 
@@ -19,7 +20,7 @@ class Interview:
     """A conversation that goes on whatever comes back; to be closed, as by `with`.
 
     hello: who the target says that it is. failures: the questions that got no answer. changed: those with arguments
-    that the call wrote into. asked: how many were asked.
+    that the call wrote into. refusals: how often each was said. asked: how many questions were asked.
     """
 
     def __init__(self, target: Target, seconds: float, progress: Progress = quiet) -> None:
@@ -27,6 +28,7 @@ class Interview:
         self.target, self.seconds, self.progress = target, seconds, progress
         self.failures: list[Failure] = []
         self.changed: list[tuple[Question, tuple[str, ...]]] = []
+        self.refusals: Counter[str] = Counter()
         self.asked = 0
         self._in_a_row = 0
         self._conversation = target.begin(seconds)
@@ -64,6 +66,8 @@ class Interview:
             self._in_a_row += 1
             return answer
         self._in_a_row = 0
+        if isinstance(answer, Refused):
+            self.refusals[answer.message] += 1
         told = answer.changed if isinstance(answer, Merged) else ()
         if changed := tuple(dict.fromkeys([*told, *_changed(question, given)])):
             self.changed.append((question, changed))

@@ -37,14 +37,14 @@ def judge(
         stands = standings(interview, inferred, answers, breadth)
         kept = properties(interview, inferred, elements)
     verdict = replace(_begun(interview, found), standings=stands, properties=kept, faults=faults(found, kept))
-    return summarised(verdict, interview.asked)
+    return summarised(verdict, interview)
 
 
 def discover(target: Target, *, seconds: float = 60, progress: Progress = quiet) -> Verdict:
     """The options that a target takes, by its answers alone: a verdict of findings and failures. Raises as `judge`."""
     with Interview(target, seconds, progress) as interview:
         answers = _probed(interview)
-    return summarised(_begun(interview, findings(infer(answers), answers)), interview.asked)
+    return summarised(_begun(interview, findings(infer(answers), answers)), interview)
 
 
 def _probed(interview: Interview) -> Mapping[str, Answer]:

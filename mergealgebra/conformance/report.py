@@ -44,7 +44,8 @@ def printable(text: str) -> str:
 
 def name_of(verdict: Verdict) -> str:
     """The target and its version, as a heading."""
-    return printable(f"{verdict.target} {verdict.version}".strip())
+    version = "(version unknown)" if verdict.version == "unknown" else verdict.version
+    return printable(f"{verdict.target} {version}".strip())
 
 
 def tables(verdict: Verdict) -> tuple[Table, ...]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from mergealgebra.algebra.dialects import DIALECTS
+from mergealgebra.conformance.asking import Interview
 from mergealgebra.conformance.verdict import Finding, Property, Verdict
 
 #: What it is when a property does not hold.
@@ -46,11 +47,11 @@ def _within(left: Sequence[str], options: Sequence[str]) -> bool:
     return bool(left) and set(left) <= set(options)
 
 
-def summarised(verdict: Verdict, asked: int) -> Verdict:
-    """The verdict with its summary. asked: how many questions the target was asked."""
+def summarised(verdict: Verdict, interview: Interview) -> Verdict:
+    """The verdict with its summary. interview: the one that it comes from."""
     if not any(found.shown_by or not found.options for found in verdict.findings):
-        return replace(verdict, summary=_silent(verdict))
-    sentences = [_dialects(verdict), _departures(verdict), _stability(verdict), _unanswered(verdict, asked)]
+        return replace(verdict, summary=_silent(verdict, interview))
+    sentences = [_dialects(verdict), _departures(verdict), _stability(verdict), _unanswered(verdict, interview.asked)]
     return replace(verdict, summary=" ".join(filter(None, sentences)))
 
 
@@ -97,10 +98,11 @@ def _unanswered(verdict: Verdict, asked: int) -> str:
     return f"{len(verdict.failures)} of {asked} questions got no answer." if verdict.failures else ""
 
 
-def _silent(verdict: Verdict) -> str:
+def _silent(verdict: Verdict, interview: Interview) -> str:
     if verdict.failures:
         return f"It answered none of the questions: {verdict.failures[0].message}."
-    return "It refused all questions."
+    ((message, _),) = interview.refusals.most_common(1)
+    return f"It refused all questions, most of them so: {message}."
 
 
 def _listed(texts: Sequence[str]) -> str:

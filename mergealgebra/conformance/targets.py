@@ -47,6 +47,8 @@ def open_target(text: str, *, python: str | None = None, checkout: str | os.Path
     >>> open_target("peft", python="python3").name
     'peft'
     """
+    if checkout is not None and text not in CHECKOUTS:
+        raise TargetError(f"{text!r} takes no checkout: {' and '.join(CHECKOUTS)} do")
     if text in PACKAGES:
         return _served(text, ["adapter", text], python, _apart())
     if text in CHECKOUTS:
@@ -76,7 +78,7 @@ def _with_ours() -> dict[str, str]:
 
 def _checkout(name: str, checkout: str | os.PathLike[str] | None) -> str:
     if checkout is None:
-        raise TargetError(f"{name} is not a package: give the path of a checkout")
+        raise TargetError(f"{name} is not a package: give the path of a checkout, as --checkout")
     path = Path(checkout).absolute()
     if not (path / CHECKOUTS[name]).is_file():
         raise TargetError(f"{path} is no checkout of {name}: it has no file {CHECKOUTS[name]}")

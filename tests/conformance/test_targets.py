@@ -110,6 +110,11 @@ def test_a_text_that_names_no_target_is_refused(case):
         open_target(text)
 
 
+def test_a_checkout_of_what_has_none_is_refused(tmp_path):
+    with pytest.raises(TargetError, match="'peft' takes no checkout: authors and mergelm do"):
+        open_target("peft", checkout=tmp_path)
+
+
 def test_an_interpreter_that_is_not_there_is_refused():
     with pytest.raises(TargetError, match="python: '/nowhere/python' is no program"):
         open_target("peft", python="/nowhere/python")
