@@ -100,7 +100,7 @@ def test_a_failure_has_its_kind_and_the_next_question_is_answered(behaviour):
 
 
 def test_every_kind_of_failure_is_in_the_table():
-    assert {kind for kind, _ in FAILURES.values()} == KINDS.keys()
+    assert {kind for kind, _ in FAILURES.values()} | {kind for _, kind, _ in BAD_STARTS.values()} == KINDS.keys()
 
 
 def test_a_second_answer_is_held_against_the_next_question():
@@ -147,6 +147,7 @@ BAD_STARTS = {
     "says nothing": ("import time; time.sleep(600)", "hung", "no answer in time"),
     "chatters": ("print('Welcome!', flush=True); import time; time.sleep(600)", "chattered", "'Welcome!'"),
     "says something else": ("print('{\"hi\": 1}', flush=True); input(); input()", "malformed", 'expected {"hello"'),
+    "is not there": ('input(); print(\'{"hello": {"error": "no\\\\n torch"}}\', flush=True)', "absent", "no torch"),
     "has no version": ('print(\'{"hello": {"name": "x"}}\', flush=True); input(); input()', "malformed", "version"),
 }
 
