@@ -1,9 +1,15 @@
-"""The calls by which bytes reach a disk, and how its refusals are told: one line with the path and what to do."""
+"""The calls by which bytes reach a disk and come from it, and how its refusals are told: one line with what to do.
+
+Whatever a stranger put in place of a file, reading it ends: a file is opened without waiting, then looked at, and
+only a regular file is read, up to the bytes that it may have. Writes are a few calls of `os`, so that tests can count
+them and kill the process at each.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,8 +18,21 @@ from typing import Final
 from mergealgebra.errors import OutputError
 from mergealgebra.text import place
 
-#: No write hands the operating system more than this at once.
+#: No write hands the operating system more than this at once, and no read asks for more.
 PIECE_BYTES: Final = 1 << 20
+
+#: What may stand where a file is expected, by the type in its mode.
+_KINDS: Final = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFLNK: "a link",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+#: Without waiting for a pipe's other end or a device, and without making a terminal ours.
+_READ: Final = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+_NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)
 
 _NO_FOLDER_FSYNC: Final = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 _ADVICE: Final = {
@@ -35,6 +54,81 @@ def refused_as_output(path: Path) -> Iterator[None]:
     except OSError as error:
         advice = _ADVICE.get(error.errno or 0, "check the path and the disk")
         raise OutputError(f"{place(path)} cannot be written: {error.strerror}; {advice}") from error
+
+
+# Reading
+
+
+class NotAFile(OSError):
+    """Something else stands where a file was expected. Its `strerror` names it."""
+
+    def __init__(self, kind: str, path: str) -> None:
+        super().__init__(errno.EINVAL, f"it is {kind}, not a file", path)
+
+
+class TooLarge(OSError):
+    """A file has more bytes than it may have. Its `strerror` says how many are allowed."""
+
+    def __init__(self, most: int, path: str) -> None:
+        super().__init__(errno.EFBIG, f"it has more than {most:,} bytes", path)
+
+
+def open_file(path: str | os.PathLike[str], *, within: int | None = None) -> int:
+    """A descriptor of a regular file, for reading; whatever stands at the path, this does not wait.
+
+    within: the descriptor of the folder that the path, a name, is in; links are followed without it, and not with it.
+    Raises NotAFile for what is not a regular file, and OSError; the caller closes the descriptor.
+    """
+    text, follow = os.fspath(path), within is None
+    _refuse_special(os.stat(text, dir_fd=within, follow_symlinks=follow).st_mode, text)  # opening a tape winds it
+    descriptor = os.open(text, _READ | (0 if follow else _NO_LINK), dir_fd=within)
+    try:
+        _refuse_special(os.fstat(descriptor).st_mode, text)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _refuse_special(mode: int, path: str) -> None:
+    if not stat.S_ISREG(mode):
+        raise NotAFile(_KINDS.get(stat.S_IFMT(mode), "something else"), path)
+
+
+def read_file(path: str | os.PathLike[str], most: int, *, within: int | None = None) -> bytes:
+    """All bytes of a file, in memory in proportion to them. Raises TooLarge, and as `open_file` does."""
+    descriptor = open_file(path, within=within)
+    try:
+        if os.fstat(descriptor).st_size > most:  # before reading: it may be sparse, and a disk can wait
+            raise TooLarge(most, os.fspath(path))
+        return read_all(descriptor, most, os.fspath(path))
+    finally:
+        os.close(descriptor)
+
+
+def read_all(descriptor: int, most: int, path: str) -> bytes:
+    """The rest of an open file, piece by piece: the size of some files is told as 0. Raises TooLarge and OSError."""
+    pieces, left = [], most
+    while piece := os.read(descriptor, min(PIECE_BYTES, left + 1)):
+        if len(piece) > left:
+            raise TooLarge(most, path)
+        left -= len(piece)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+@contextmanager
+def opened_folder(path: str | os.PathLike[str], *, within: int | None = None) -> Iterator[int]:
+    """A descriptor of a folder, open while the body runs; links are followed as by `open_file`. Raises OSError."""
+    flags = _READ | getattr(os, "O_DIRECTORY", 0) | (0 if within is None else _NO_LINK)
+    descriptor = os.open(path, flags, dir_fd=within)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+# Writing
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
@@ -83,19 +177,14 @@ def _make(folder: Path, made: list[Path]) -> None:
 
 def fsync_folder(path: Path) -> None:
     """Flush a folder, so that a rename in it survives a power cut; some network file systems cannot. Raises OSError."""
-    with folder_descriptor(path) as descriptor:
-        try:
-            os.fsync(descriptor)
-        except OSError as error:
-            if error.errno not in _NO_FOLDER_FSYNC:
-                raise
+    with opened_folder(path) as descriptor:
+        fsync_opened(descriptor)
 
 
-@contextmanager
-def folder_descriptor(path: Path) -> Iterator[int]:
-    """A folder, open while the body runs. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY)
+def fsync_opened(descriptor: int) -> None:
+    """Flush an open folder, as `fsync_folder` does. Raises OSError."""
     try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_FSYNC:
+            raise

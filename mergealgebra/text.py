@@ -12,6 +12,29 @@ def shown(value: object) -> str:
     return _SHORT.repr(value)
 
 
+def printable(text: str) -> str:
+    """The text with nothing in it that a terminal, a browser or a log would act on, all of it on one line.
+
+    Controls, escapes, line separators and marks that turn the direction of writing are shown as Python writes them.
+    What a stranger could have written passes here before anybody sees it.
+
+    >>> printable("red: \\x1b[31m, backwards: \\u202e, next\\nline")
+    'red: \\\\x1b[31m, backwards: \\\\u202e, next\\\\nline'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def one_line(text: str) -> str:
+    """A message of several lines as one, and printable.
+
+    >>> one_line("first\\n  second\\x07")
+    'first second\\\\x07'
+    """
+    return printable(" ".join(line.strip() for line in text.splitlines()))
+
+
 def place(path: Path, name: str | None = None) -> str:
     """How a message begins: the file, and the tensor if there is one."""
     if name is not None:

@@ -14,6 +14,7 @@ from mergealgebra.cli.options import PATH, PATH_TEXT, json_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report
 from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.text import printable
 
 if TYPE_CHECKING:
     from mergealgebra.conformance.questions import Target
@@ -119,7 +120,7 @@ def _write_junit(path: Path, verdict: Verdict, dialects: tuple[str, ...]) -> Non
 
 def _write_page(path: Path, verdict: Verdict) -> None:
     from mergealgebra.conformance.page import page
-    from mergealgebra.conformance.report import name_of, printable, ruled_out, tables
+    from mergealgebra.conformance.report import name_of, ruled_out, tables
 
     shown = [*tables(verdict), *([ruled_out(verdict)] if verdict.findings else [])]
     _write(path, page(f"Conformance: {name_of(verdict)}", [printable(verdict.summary)], shown).encode())
@@ -133,7 +134,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _print(verdict: Verdict, discover: bool, as_json: bool) -> None:
-    from mergealgebra.conformance.report import as_discovery, as_map, clauses, name_of, nearest, printable, tables
+    from mergealgebra.conformance.report import as_discovery, as_map, clauses, name_of, nearest, tables
 
     if as_json:
         report(as_discovery(verdict) if discover else as_map(verdict), as_json)

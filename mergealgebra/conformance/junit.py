@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from mergealgebra.conformance.report import UNEXPLAINED, name_of, printable, seen, shown_by, told
+from mergealgebra.conformance.report import UNEXPLAINED, name_of, seen, shown_by, told
 from mergealgebra.conformance.verdict import Failure, Finding, Property, Standing, Verdict
+from mergealgebra.text import printable
 
 #: A name, "" or the outcome that is not success ("failure", "error", "skipped"), and text.
 Case = tuple[str, str, str]

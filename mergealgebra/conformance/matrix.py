@@ -10,8 +10,9 @@ from typing import Final
 from mergealgebra.algebra.dialects import DIALECTS
 from mergealgebra.conformance.asking import PATIENCE
 from mergealgebra.conformance.breadth import DTYPES, Compared
-from mergealgebra.conformance.report import HOLDS, Table, clauses, printable, seen, standing_of, table, told
+from mergealgebra.conformance.report import HOLDS, Table, clauses, seen, standing_of, table, told
 from mergealgebra.conformance.verdict import Finding, Property, Standing, Verdict
+from mergealgebra.text import printable
 
 #: What Markdown acts on, but for the underscore between letters, which it leaves alone: `lowest_index`.
 _MARKUP: Final = re.compile(r"[\\|*<&~]|(?<![^\W_])_|_(?![^\W_])|(?<=\])\(|:(?=//)|(?<=www)\.", re.IGNORECASE)

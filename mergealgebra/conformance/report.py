@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from mergealgebra.algebra.dialects import DIALECTS, POINTS, Dialect
 from mergealgebra.conformance.verdict import Failure, Finding, Property, Shown, Standing, Verdict
+from mergealgebra.text import printable
 
 #: What is said of a point where no option explains the answers.
 UNEXPLAINED: Final = "none of these"
@@ -31,15 +32,6 @@ class Table:
 def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     """A table. What cannot be printed is written as in Python, as targets choose some of the text."""
     return Table(title, tuple(head), tuple(tuple(printable(cell) for cell in row) for row in rows))
-
-
-def printable(text: str) -> str:
-    """The text on one line, with nothing in it that a terminal or a browser would act on.
-
-    >>> printable("red: \\x1b[31m")
-    'red: \\\\x1b[31m'
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def name_of(verdict: Verdict) -> str:

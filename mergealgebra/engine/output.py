@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from mergealgebra.disk import PIECE_BYTES, folder_descriptor, folder_made, fsync_folder, refused_as_output, write_all
+from mergealgebra.disk import PIECE_BYTES, folder_made, fsync_folder, opened_folder, refused_as_output, write_all
 from mergealgebra.engine.pieces import Piece
 from mergealgebra.errors import OutputError
 from mergealgebra.tensors.files import opened
@@ -116,7 +116,7 @@ def _temporary(out: Path) -> Iterator[Path]:
     folder = out.parent / f".{out.name}.{secrets.token_hex(8)}"
     folder.mkdir()
     try:
-        with folder_descriptor(folder) as descriptor:
+        with opened_folder(folder) as descriptor:
             _lock(descriptor)
             yield folder
     finally:
@@ -128,7 +128,7 @@ def _sweep(out: Path) -> None:
     prefix = f".{out.name}."
     for old in out.parent.glob(f"{glob.escape(prefix)}*"):
         if _TOKEN.fullmatch(old.name.removeprefix(prefix)):
-            with suppress(OSError), folder_descriptor(old) as descriptor:
+            with suppress(OSError), opened_folder(old) as descriptor:
                 if _lock(descriptor):
                     shutil.rmtree(old, ignore_errors=True)
 

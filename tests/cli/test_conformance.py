@@ -16,8 +16,9 @@ from dataclasses import replace
 import pytest
 
 from mergealgebra.conformance import judging
-from mergealgebra.conformance.report import as_discovery, as_map, printable, tables
+from mergealgebra.conformance.report import as_discovery, as_map, tables
 from mergealgebra.conformance.verdict import Failure, Verdict
+from mergealgebra.text import printable
 from tests.cli.commands import call, shell, tree
 from tests.conformance.test_report import NASTY, VERDICT
 

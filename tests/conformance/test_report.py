@@ -18,12 +18,12 @@ from mergealgebra.conformance.report import (
     as_map,
     clauses,
     nearest,
-    printable,
     ruled_out,
     shown_by,
     tables,
 )
 from mergealgebra.conformance.verdict import Failure, Finding, Property, Shown, Standing, Verdict
+from mergealgebra.text import printable
 
 #: Text that a target may choose, and that no reader of a report should act on.
 NASTY = "<b>&:x:\x1b[31m\x00\udc80 é"
