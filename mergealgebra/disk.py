@@ -66,6 +66,13 @@ class NotAFile(OSError):
         super().__init__(errno.EINVAL, f"it is {kind}, not a file", path)
 
 
+class NotAFolder(OSError):
+    """Something else stands where a folder was expected. Its `strerror` names it."""
+
+    def __init__(self, kind: str, path: str) -> None:
+        super().__init__(errno.ENOTDIR, f"it is {kind}, not a folder", path)
+
+
 class TooLarge(OSError):
     """A file has more bytes than it may have. Its `strerror` says how many are allowed."""
 
@@ -119,13 +126,31 @@ def read_all(descriptor: int, most: int, path: str) -> bytes:
 
 @contextmanager
 def opened_folder(path: str | os.PathLike[str], *, within: int | None = None) -> Iterator[int]:
-    """A descriptor of a folder, open while the body runs; links are followed as by `open_file`. Raises OSError."""
+    """A descriptor of a folder, open while the body runs; links are followed as by `open_file`.
+
+    Raises NotAFolder for anything else, and OSError.
+    """
     flags = _READ | getattr(os, "O_DIRECTORY", 0) | (0 if within is None else _NO_LINK)
-    descriptor = os.open(path, flags, dir_fd=within)
+    try:
+        descriptor = os.open(path, flags, dir_fd=within)
+    except OSError as error:
+        if error.errno in (errno.ENOTDIR, errno.ELOOP):
+            _refuse_other(path, within)
+        raise
     try:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _refuse_other(path: str | os.PathLike[str], within: int | None) -> None:
+    """Say what stands in place of a folder, if that can be told."""
+    try:
+        mode = os.stat(path, dir_fd=within, follow_symlinks=within is None).st_mode
+    except OSError:
+        return
+    if not stat.S_ISDIR(mode):
+        raise NotAFolder("a file" if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "something else"), str(path))
 
 
 # Writing

@@ -127,6 +127,10 @@ class SyncIncomplete(MergeAlgebraError):
     """A peer, or this store, holds files that were refused; everything else was exchanged [SY-4]."""
 
 
+class StoreDamaged(MergeAlgebraError):
+    """A check of a store found files that are damaged or missing, and nothing mended them [SY-11]."""
+
+
 # Results and the machine
 
 

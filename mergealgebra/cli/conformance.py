@@ -127,10 +127,9 @@ def _write_page(path: Path, verdict: Verdict) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    from mergealgebra.store.atomic import write_atomically
+    from mergealgebra.store.atomic import replace_file
 
-    whole = path.resolve()
-    write_atomically(whole, data, tmp=whole.parent)
+    replace_file(path.resolve(), data)
 
 
 def _print(verdict: Verdict, discover: bool, as_json: bool) -> None:

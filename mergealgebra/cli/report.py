@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 import click
 
+from mergealgebra.text import printable
+
 
 def report(found: Mapping[str, object], as_json: bool) -> None:
     """Print what a verb found. Lists and mappings inside are for JSON only, but for lists of lines."""
@@ -17,6 +19,12 @@ def report(found: Mapping[str, object], as_json: bool) -> None:
     width = max(map(len, lines))
     for key, value in lines.items():
         click.echo(f"{key:<{width}}  {value}")
+
+
+def say(text: str) -> None:
+    """Print lines for people."""
+    for line in text.splitlines():
+        click.echo(printable(line))
 
 
 def warn(text: str) -> None:

@@ -57,6 +57,8 @@ def command(
             progress=show,
         )
     report_result(result, as_json)
+    for doubt in opened.doubts:
+        warn(doubt)
     if roots := sorted(opened.state.disagreements()):
         warn(f"replicas computed different models for this merge id, some machine is broken: {', '.join(roots)}")
 

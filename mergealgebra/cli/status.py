@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from mergealgebra.cli.options import json_option
-from mergealgebra.cli.report import report, warn
+from mergealgebra.cli.report import report, say, warn
 
 if TYPE_CHECKING:
     from mergealgebra.crdt.orset import ORSet
     from mergealgebra.store.objects import Store
+
+#: What the folder of an open workspace can and cannot promise.
+_TRUST: Final = (
+    "This workspace is open: whoever can write to a folder that you sync with can add contributions, take them back, "
+    "and hide that they did."
+)
 
 
 @click.command()
@@ -21,10 +27,11 @@ def command(workspace: str, as_json: bool) -> None:
     """Show the visible contributions, what they merge to, and what is amiss."""
     from mergealgebra.workspace import Workspace
 
-    store = Workspace.open(workspace).store
-    state, genesis = store.state(), store.genesis
+    opened = Workspace.open(workspace)
+    store, genesis = opened.store, opened.store.genesis
+    state = store.state()
     visible = _visible(state, store)
-    warnings = _warnings(state, visible)
+    warnings = [*opened.doubts, *_warnings(state, visible)]
     found = {
         "workspace": genesis.workspace_id,
         "name": genesis.name,
@@ -43,6 +50,7 @@ def command(workspace: str, as_json: bool) -> None:
             click.echo(f"  {entry['contribution']}  {line}")
         for text in warnings:
             warn(text)
+        say(_TRUST)
 
 
 def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:

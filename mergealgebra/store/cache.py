@@ -12,7 +12,7 @@ from typing import Final
 
 from mergealgebra.errors import OutputError
 from mergealgebra.store.atomic import write_atomically
-from mergealgebra.store.objects import TMP
+from mergealgebra.store.entries import Entry
 
 CACHE: Final = "cache"
 #: No entry is larger; a larger file is none of ours.
@@ -23,7 +23,7 @@ class Cache(MutableMapping[str, bytes]):
     """Entries by name, each a file of its own. A full or read-only disk only means that nothing is kept."""
 
     def __init__(self, store: Path, kind: str) -> None:
-        self._folder, self._tmp = store / CACHE / kind, store / TMP
+        self._store, self._kind, self._folder = store, kind, store / CACHE / kind
 
     def __getitem__(self, name: str) -> bytes:
         try:
@@ -38,7 +38,7 @@ class Cache(MutableMapping[str, bytes]):
     def __setitem__(self, name: str, data: bytes) -> None:
         with suppress(OSError, OutputError):
             self._folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._folder / name, data, tmp=self._tmp)
+            write_atomically(Entry(self._store, f"{CACHE}/{self._kind}", name), data)
 
     def __delitem__(self, name: str) -> None:
         with suppress(OSError):

@@ -196,8 +196,8 @@ class TestRefusedBySystem:
 def test_the_test_notices_a_torn_write(root, monkeypatch):
     """If operations were written in place, a death halfway would be seen."""
 
-    def write_in_place(path, data, *, tmp):
-        with path.open("wb", buffering=0) as file:
+    def write_in_place(entry, data):
+        with entry.path.open("wb", buffering=0) as file:
             os.write(file.fileno(), data)
 
     monkeypatch.setattr(objects, "write_atomically", write_in_place)
