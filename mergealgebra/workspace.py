@@ -183,7 +183,7 @@ class Workspace:
         return self._found(item.payload.manifest.tensors for item in state.operations if isinstance(item.payload, Add))
 
     def _found(self, roots: Iterable[str]) -> dict[str, Path]:
-        return {root: self.store.blob_path(root) for root in set(roots) if self.store.has_blob(root)}
+        return {root: self.store.blob_path(root) for root in set(roots) if self.store.blob_bytes(root) is not None}
 
     # What its owner does
 

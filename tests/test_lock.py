@@ -443,7 +443,7 @@ class TestVerifyAgainst:
         assert "computes another model: tensor 'layer.0.weight' has root" in found.problem
 
     def test_a_folder_that_is_no_workspace_is_refused(self, out, tmp_path):
-        with pytest.raises(MergeAlgebraError, match="is no workspace"):
+        with pytest.raises(MergeAlgebraError, match="is not a workspace"):
             ma.verify(out, tmp_path)
 
 

@@ -26,7 +26,7 @@ VERBS: Final = {
     "log": "List all operations.",
     "status": "Show what is visible, and whether all of it is here.",
     "sync": "Exchange contributions with another workspace or a folder.",
-    "fsck": "Check every file of a workspace or a shared folder, and mend it from a peer.",
+    "fsck": "Check every file of a workspace or share; mend it.",
     "resolve": "Merge all visible contributions into a model.",
     "verify": "Check a merged model against its lock, or compute it again.",
     "laws": "Search for counterexamples to laws of a merge function.",

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from mergealgebra.disk import fsync_opened, opened_folder, refused_as_output, write_all
+from mergealgebra.disk import fsync_opened, make_folder, opened_folder, refused_as_output, write_all
 from mergealgebra.errors import OutputError
 from mergealgebra.store.entries import TMP, Entry, is_old, made_part, opened_part
 from mergealgebra.text import place
@@ -49,6 +49,7 @@ def create_atomically(entry: Entry, data: bytes) -> None:
 
 def replace_file(path: Path, data: bytes) -> None:
     """Put a file of the user's in place, whole or not at all; it is staged beside its place. Raises OutputError."""
+    make_folder(path.parent)
     with refused_as_output(path.parent), opened_folder(path.parent) as folder, _staged_in(folder, path.parent) as file:
         file.write(data)
         with refused_as_output(path):
