@@ -43,7 +43,7 @@ from mergealgebra.store.local import LOCAL, base_path, check_genesis, write_loca
 from mergealgebra.store.objects import GENESIS, Store
 from mergealgebra.sync.folder import SyncResult, sync
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.text import shown
+from mergealgebra.text import one_line, shown
 
 PathLike = str | os.PathLike[str]
 
@@ -294,7 +294,7 @@ def verify(
             problem = f"{against} computes another model: {difference} of {model}"
         elif lock != again.model_copy(update={"backend": lock.backend}):
             problem = f"{against} computes the same model, but counts other elements kept or uncertified than {model}"
-    return Verification(verification.model_root, verification.merge_id, problem)
+    return Verification(verification.model_root, verification.merge_id, one_line(problem))
 
 
 def _time_and_kind(operation: Operation) -> tuple[float, str, str]:

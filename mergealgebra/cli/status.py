@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mergealgebra.cli.options import json_option
-from mergealgebra.cli.report import report, warn
+from mergealgebra.cli.report import report, say, warn
 
 if TYPE_CHECKING:
     from mergealgebra.crdt.orset import ORSet
@@ -40,7 +40,7 @@ def command(workspace: str, as_json: bool) -> None:
     if not as_json:
         for entry in visible:
             line = f"{entry['form']}  coefficient {entry['coefficient']}  {entry['elements']:,} elements"
-            click.echo(f"  {entry['contribution']}  {line}")
+            say(f"  {entry['contribution']}  {line}")
         for text in warnings:
             warn(text)
 
