@@ -1,4 +1,4 @@
-"""The command line: `mergealgebra [-C WORKSPACE] VERB` [CL-1 to CL-4].
+"""The command line: `mergealgebra [-C WORKSPACE] VERB` [CL-1 to CL-5].
 
 A verb's file is imported when the verb is called, and what it needs when it runs, so `--help` is quick.
 """

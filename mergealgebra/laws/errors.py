@@ -21,7 +21,7 @@ class NotInstalled(MergeAlgebraError):
 def raised(error: BaseException) -> str:
     """What a merge function raised: its class, and its message as data.
 
-    >>> raised(KeyError("w"))
-    'KeyError: "\'w\'"'
+    >>> raised(ValueError("no \\x1b[31m"))
+    "ValueError: 'no \\\\x1b[31m'"
     """
     return f"{printable(type(error).__name__)}: {shown(str(error))}"
