@@ -10,7 +10,7 @@ from typing import Final
 from mergealgebra.errors import WorkspaceError
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.objects import GENESIS, TMP, Store
-from mergealgebra.text import place
+from mergealgebra.text import place, shown
 
 LOCAL: Final = "local.json"
 
@@ -47,7 +47,7 @@ def check_genesis(store: Store) -> None:
     if began != found:
         raise WorkspaceError(
             f"{place(store.path / GENESIS)} is damaged: it is that of workspace {found}, and "
-            f"{place(store.path / LOCAL)} names {began}; copy the genesis of a peer there"
+            f"{place(store.path / LOCAL)} names {shown(began)}; copy the genesis of a peer there"
         )
 
 
