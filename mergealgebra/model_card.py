@@ -10,6 +10,7 @@ from typing import Final
 from mergealgebra.algebra.decimals import from_hex
 from mergealgebra.lock import LOCK, Lock
 from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.text import printable_lines
 
 #: The files that describe a model and are no weights: configuration, tokenizer, templates, the model's own code.
 _DESCRIPTIONS: Final = (
@@ -46,7 +47,7 @@ def model_card(lock: Lock, base: Checkpoint) -> bytes:
         for c in lock.contributions
     )
     library = "library_name: transformers\n" if base.folder and _is_transformers(base.folder) else ""
-    return f"""---
+    card = f"""---
 base_model_relation: merge
 {library}tags:
 - merge
@@ -66,7 +67,8 @@ achieved density {lock.achieved_density}. Whoever holds the same contributions g
 - model root: `{lock.model_root}`
 
 `mergealgebra verify .` checks the tensors against `{LOCK}`.
-""".encode()
+"""
+    return printable_lines(card).encode()
 
 
 def _is_transformers(folder: Path) -> bool:

@@ -6,6 +6,7 @@ from mergealgebra.engine.plan import thread_count
 from mergealgebra.lock import Verification, first_difference, verify_folder
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.resolve import How, open_merge
+from mergealgebra.text import one_line
 from mergealgebra.workspace import PathLike, Workspace
 
 
@@ -40,4 +41,4 @@ def verify(
             problem = f"{against} computes another model: {difference} of {model}"
         elif lock != again.model_copy(update={"backend": lock.backend}):
             problem = f"{against} computes the same model, but counts other elements kept or uncertified than {model}"
-    return Verification(verification.model_root, verification.merge_id, problem)
+    return Verification(verification.model_root, verification.merge_id, one_line(problem))

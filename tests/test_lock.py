@@ -364,7 +364,7 @@ class TestMalformed:
 DIFFERENT = {
     "a bit": (lambda t: with_value(t, "norm.scale", (), np.nextafter(t["norm.scale"], np.float32(9))), "has root"),
     "a boolean": (lambda t: t | {"mask": ~t["mask"]}, "tensor 'mask' has root"),
-    "dtype": (lambda t: t | {"norm.scale": t["norm.scale"].view(np.int32)}, "has dtype I32, not the F32"),
+    "dtype": (lambda t: t | {"norm.scale": t["norm.scale"].view(np.int32)}, "has dtype 'I32', not the 'F32'"),
     "shape": (lambda t: t | {"spare": np.zeros((3, 0), np.float32)}, r"has shape \[3, 0\], not the \[0, 3\]"),
     "one fewer": (lambda t: {name: t[name] for name in t if name != "spare"}, "tensor 'spare' is missing"),
     "one more": (lambda t: t | {"a": t["spare"]}, "tensor 'a' is not one of merge.lock"),

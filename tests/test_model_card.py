@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 import mergealgebra as ma
-from mergealgebra.model_card import companions
+from mergealgebra.model_card import companions, model_card
 from mergealgebra.resolve import How, Model, merge_checkpoints
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.engine.scenes import merged
@@ -61,6 +61,19 @@ class TestCard:
         workspace.resolve(tmp_path / "out")
         matter = front_matter((tmp_path / "out" / "README.md").read_text())
         assert ("library_name" in matter) == is_transformers
+
+    @pytest.mark.clause("CL-5")
+    def test_holds_nothing_that_a_reader_would_act_on(self, tmp_path):
+        """Not even of a lock that was never checked."""
+        lock = merged(tmp_path).lock
+        hostile = "\x1b[2K\r\u202e\u2028"
+        texts = dict.fromkeys(("base", "merge_id", "model_root", "achieved_density"), hostile)
+        contribution = lock.contributions[0].model_copy(update={"id": hostile, "form": hostile})
+        parts = {"recipe": {"method": hostile, hostile: hostile}, "contributions": [contribution]}
+        with Checkpoint.open(tmp_path / "base") as base:
+            card = model_card(lock.model_copy(update=texts | parts), base).decode()
+        assert all(line.isprintable() for line in card.split("\n"))
+        assert card.count(r"\x1b[2K\r\u202e\u2028") == 9
 
     def test_is_the_same_for_all_backends(self, tmp_path):
         """It does not name the backend, so equal models have equal cards [LK-3]."""

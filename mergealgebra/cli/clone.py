@@ -31,10 +31,8 @@ def command(peer: str, folder: Path, base: Path, as_json: bool) -> None:
     made = Workspace.clone(path, folder, base=base, workspace_id=workspace_id)
     report_workspace(made, as_json)
     if workspace_id is None and not as_json:
-        say(
-            f"Anybody can make a workspace of this name. Compare its id and its recipe with what a colleague has:\n"
-            f"  clone '{path}#{made.store.genesis.workspace_id}' takes no other."
-        )
+        say("Anybody can make a workspace of this name: compare its id and its recipe with what a colleague has.")
+        say(f"Next time, this clones no other: clone {path}#{made.store.genesis.workspace_id}")
 
 
 def _parts(peer: str) -> tuple[str, str | None]:

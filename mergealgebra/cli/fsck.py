@@ -31,7 +31,7 @@ def command(workspace: str, folder: Path | None, repair: Path | None, as_json: b
     if as_json:
         report({"ok": found.ok, **vars(found)}, as_json)
     else:
-        say(f"good operations  {found.operations}\ngood blobs       {found.blobs}")
+        report({"good_operations": found.operations, "good_blobs": found.blobs}, as_json)
         for title in ("mended", "damaged", "missing"):
             for line in getattr(found, title):
                 say(f"{title}: {line}")

@@ -47,7 +47,7 @@ def command(workspace: str, as_json: bool) -> None:
     if not as_json:
         for entry in visible:
             line = f"{entry['form']}  coefficient {entry['coefficient']}  {entry['elements']:,} elements"
-            click.echo(f"  {entry['contribution']}  {line}")
+            say(f"  {entry['contribution']}  {line}")
         for text in warnings:
             warn(text)
         say(_TRUST)

@@ -16,7 +16,7 @@ from mergealgebra.errors import WorkspaceError
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.entries import GENESIS, ROOT, Entry
 from mergealgebra.store.objects import Store
-from mergealgebra.text import place, printable
+from mergealgebra.text import place, printable, shown
 
 LOCAL: Final = "local.json"
 INCOMPLETE: Final = "incomplete.json"
@@ -70,7 +70,7 @@ def check_genesis(store: Store) -> None:
     if began not in (None, found):
         raise WorkspaceError(
             f"{place(store.path / GENESIS)} is damaged: it is that of workspace {found}, and "
-            f"{place(store.path / LOCAL)} names {began}; `fsck --repair PEER` copies the genesis of a peer there"
+            f"{place(store.path / LOCAL)} names {shown(began)}; `fsck --repair PEER` copies the genesis of a peer there"
         )
 
 
