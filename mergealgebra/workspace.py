@@ -41,6 +41,7 @@ from mergealgebra.store.blobs import write_blob
 from mergealgebra.store.cache import CACHE, Cache
 from mergealgebra.store.local import LOCAL, base_path, check_genesis, write_local
 from mergealgebra.store.objects import GENESIS, Store
+from mergealgebra.store.runs import Runs
 from mergealgebra.sync.folder import SyncResult, sync
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.text import shown
@@ -246,7 +247,7 @@ class Workspace:
         """
         state = self.state
         aggregate = self.store.path / CACHE / "aggregate" if keep_aggregate else None
-        how = How(backend, threads, block, progress, memory, self._thresholds, aggregate)
+        how = How(backend, threads, block, progress, memory, self._thresholds, aggregate, Runs(self.store.path).noted)
         blobs = self._blobs_ever(state) if keep_aggregate else self.blobs(state)
         result = resolve(state, self.base, blobs, Path(out), how)
         attested = state.attest(result.merge_id, result.model_root)

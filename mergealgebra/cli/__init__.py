@@ -28,6 +28,7 @@ VERBS: Final = {
     "sync": "Exchange contributions with another workspace or a folder.",
     "resolve": "Merge all visible contributions into a model.",
     "verify": "Check a merged model against its lock, or compute it again.",
+    "gc": "List what killed commands left, and remove it.",
     "laws": "Search for counterexamples to laws of a merge function.",
     "conformance": "Find out what an implementation of TIES computes.",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -24,7 +25,7 @@ def command(workspace: str, as_json: bool) -> None:
     store = Workspace.open(workspace).store
     state, genesis = store.state(), store.genesis
     visible = _visible(state, store)
-    warnings = _warnings(state, visible)
+    warnings = [*_warnings(state, visible), *_unfinished(store)]
     found = {
         "workspace": genesis.workspace_id,
         "name": genesis.name,
@@ -74,3 +75,17 @@ def _warnings(state: ORSet, visible: list[dict[str, object]]) -> list[str]:
             f"replicas computed different models for this merge id, some machine is broken: {', '.join(roots)}"
         )
     return warnings
+
+
+def _unfinished(store: Store) -> list[str]:
+    """What this workspace's killed merges left [LK-7]."""
+    from mergealgebra.leftovers import age_in_words
+    from mergealgebra.store.garbage import unfinished_models
+    from mergealgebra.text import place
+
+    command = f"mergealgebra -C {shlex.quote(place(store.path))} gc --delete"
+    return [
+        f"{place(model.path)} is an unfinished model of a merge that was killed, {model.nbytes:,} bytes, "
+        f"{age_in_words(model.age)} old; `{command}` removes it"
+        for model in unfinished_models(store.path)
+    ]
