@@ -11,7 +11,7 @@ import re
 import shlex
 import stat
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,8 @@ from mergealgebra.text import place
 
 #: Where there are no locks, what nobody has written to for so long has no writer.
 STALE_SECONDS: Final = 24 * 60 * 60
+#: An empty folder that is younger may be one that a merge has just made and not locked yet.
+STARTING_SECONDS: Final = 60
 
 _WRITTEN: Final = re.compile(
     rf"model(-[0-9]{{5,}}-of-[0-9]{{5,}})?[.]safetensors|model[.]safetensors[.]index[.]json|README[.]md|{re.escape(LOCK)}"
@@ -121,14 +123,17 @@ def _held(path: Path, stack: ExitStack) -> _Held | None:
     try:
         parent = stack.enter_context(opened_folder(path.parent))
         folder = stack.enter_context(opened_folder(path.name, within=parent))
+        files, status = _files(folder), os.fstat(folder)
+        if files is None or status.st_uid != os.geteuid() or (not files and _age(status) < STARTING_SECONDS):
+            return None
         locked = lock(folder)
-        files = _files(folder)
-        status = os.fstat(folder)
-    except (OSError, ValueError):  # gone, no folder, in use, closed to us, or no system's path
+        files = _files(folder)  # now that nobody else writes there
+        named = os.stat(path.name, dir_fd=parent, follow_symlinks=False)
+    except (OSError, ValueError):  # gone, not a folder, in use, closed to us, or not a path of any system
         return None
-    if files is None or status.st_uid != os.geteuid():
+    if files is None or not os.path.samestat(status, named):  # its writer has just given it its name
         return None
-    age = max(0.0, time.time() - _newest([status, *files.values()]))
+    age = min(map(_age, (status, *files.values())))
     return _Held(parent, folder, files, age) if locked or age > STALE_SECONDS else None
 
 
@@ -144,5 +149,5 @@ def _files(folder: int) -> dict[str, os.stat_result] | None:
     return files
 
 
-def _newest(of: Sequence[os.stat_result]) -> float:
-    return max(status.st_mtime for status in of)
+def _age(status: os.stat_result) -> float:
+    return max(0.0, time.time() - status.st_mtime)

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from mergealgebra import leftovers
 from mergealgebra.disk import opened_folder
 from mergealgebra.engine.unfinished import lock, token_of
 from mergealgebra.errors import OutputError
-from mergealgebra.leftovers import STALE_SECONDS, unfinished_at, unfinished_in, warnings_beside
+from mergealgebra.leftovers import STALE_SECONDS, STARTING_SECONDS, unfinished_at, unfinished_in, warnings_beside
 from tests.cli.commands import tree
 
 pytestmark = pytest.mark.clause("LK-7")
@@ -66,6 +67,7 @@ NAMES = {
 @pytest.mark.parametrize(("name", "ours"), [(name, ours) for ours, names in NAMES.items() for name in names])
 def test_has_a_name_that_only_a_merge_gives(tmp_path, name, ours):
     (tmp_path / name).mkdir()
+    (tmp_path / name / "config.json").touch()
     assert (token_of(name) is not None) == ours
     assert bool(unfinished_in(tmp_path)) == ours
 
@@ -120,6 +122,28 @@ def test_of_a_living_writer_is_not_left(left, tmp_path):
     assert len(list(left.iterdir())) == 8
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_that_is_finished_while_it_is_looked_at_is_a_model(left, tmp_path, monkeypatch, again):
+    (found,) = unfinished_in(tmp_path)
+
+    def finished(descriptor):
+        left.rename(tmp_path / "out")
+        if again:
+            left.mkdir()
+        return lock(descriptor)
+
+    monkeypatch.setattr(leftovers, "lock", finished)
+    found.remove()
+    assert len(list((tmp_path / "out").iterdir())) == 8
+
+
+def test_that_is_empty_may_be_one_that_its_writer_is_about_to_lock(tmp_path):
+    (tmp_path / NAME).mkdir()
+    assert unfinished_in(tmp_path) == []
+    os.utime(tmp_path / NAME, (time.time() - STARTING_SECONDS - 1,) * 2)
+    assert len(unfinished_in(tmp_path)) == 1
+
+
 def test_is_told_by_its_age_where_there_are_no_locks(left, tmp_path, monkeypatch):
     def flock(descriptor, operation):
         raise OSError(37, "No locks available")
@@ -137,6 +161,7 @@ def test_says_how_to_remove_it_whatever_the_folder_is_called(tmp_path):
     folder = tmp_path / "a b"
     for number in range(2):
         (folder / f".out.{number:016x}.unfinished").mkdir(parents=True)
+        (folder / f".out.{number:016x}.unfinished" / "LICENSE").touch()
     (warning,) = warnings_beside(folder / "out")
     assert (
         f"{folder} holds 2 unfinished models of killed merges, 0 bytes; `mergealgebra gc --delete '{folder}'`"

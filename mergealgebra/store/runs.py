@@ -1,6 +1,6 @@
 """Where this workspace's merges are writing: a record each, which stays when a merge is killed [LK-7].
 
-    cache/runs/TOKEN        the path of the folder `.OUT.TOKEN.unfinished`
+    runs/TOKEN        the path of the folder `.OUT.TOKEN.unfinished`
 
 A record is written before its folder is made, and nothing in one is trusted: it only says where to look. Nothing is
 flushed: what a power cut takes from here, `gc` finds when it is told the folder.
@@ -20,7 +20,6 @@ from mergealgebra.disk import make_folder, opened_folder, read_file, write_all
 from mergealgebra.engine.unfinished import token_of
 from mergealgebra.errors import OutputError
 from mergealgebra.leftovers import STALE_SECONDS
-from mergealgebra.store.cache import CACHE
 
 RUNS: Final = "runs"
 #: No system has longer paths.
@@ -41,7 +40,7 @@ class Runs:
             raise ValueError(folder)
         self._tidy()
         with suppress(OSError, OutputError):
-            make_folder(self._store / CACHE / RUNS)
+            make_folder(self._store / RUNS)
             with self._opened() as runs:
                 _write(record, os.fsencode(folder.absolute()), runs)
         try:
@@ -87,11 +86,7 @@ class Runs:
     @contextmanager
     def _opened(self) -> Iterator[int]:
         """The folder of the records, reached without links, as a workspace may be a copy of a stranger's."""
-        with (
-            opened_folder(self._store) as store,
-            opened_folder(CACHE, within=store) as cache,
-            opened_folder(RUNS, within=cache) as runs,
-        ):
+        with opened_folder(self._store) as store, opened_folder(RUNS, within=store) as runs:
             yield runs
 
 

@@ -127,6 +127,7 @@ def test_the_folder_of_a_living_merge_stays(scene):
 def test_what_cannot_be_removed_is_named_and_the_rest_goes(scene, monkeypatch):
     for number in range(2):
         (scene / f".out.{number:016x}.unfinished").mkdir()
+        (scene / f".out.{number:016x}.unfinished" / "config.json").touch()
     real = os.rmdir
 
     def rmdir(path, **named):
@@ -148,8 +149,8 @@ def test_a_record_that_a_stranger_wrote_removes_nothing_of_anybody(scene, tmp_pa
     token = "0123456789abcdef"
     theirs = tmp_path / f".x.{token}.unfinished"
     (theirs / "photos").mkdir(parents=True)
-    (scene / "alice" / "cache" / "runs").mkdir(parents=True, exist_ok=True)
-    (scene / "alice" / "cache" / "runs" / token).write_text(str(theirs))
+    (scene / "alice" / "runs").mkdir(parents=True, exist_ok=True)
+    (scene / "alice" / "runs" / token).write_text(str(theirs))
     assert listed(scene, "-C", "alice", "gc", "--delete") == []
     assert (theirs / "photos").exists()
 

@@ -26,7 +26,7 @@ def runs(tmp_path):
 @pytest.fixture
 def records(tmp_path):
     """The folder of the records."""
-    return tmp_path / "store" / "cache" / "runs"
+    return tmp_path / "store" / "runs"
 
 
 @pytest.fixture
@@ -54,18 +54,18 @@ def test_a_run_whose_folder_could_not_be_removed_stays_on_record(runs, folder):
 
 
 def test_a_merge_goes_on_where_nothing_can_be_recorded(runs, tmp_path, folder):
-    (tmp_path / "store" / "cache").write_bytes(b"in the way")
+    (tmp_path / "store" / "runs").write_bytes(b"in the way")
     with runs.noted(folder):
         assert runs.folders() == []
 
 
 def test_no_record_is_written_or_read_through_a_link(runs, tmp_path, folder):
-    (tmp_path / "theirs" / "runs").mkdir(parents=True)
-    (tmp_path / "theirs" / "runs" / TOKEN).write_bytes(os.fsencode(folder))
-    (tmp_path / "store" / "cache").symlink_to(tmp_path / "theirs")
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / TOKEN).write_bytes(os.fsencode(folder))
+    (tmp_path / "store" / "runs").symlink_to(tmp_path / "theirs")
     with runs.noted(tmp_path / f".out.{TOKEN[::-1]}.unfinished"):
         assert runs.folders() == []
-    assert names_in(tmp_path / "theirs" / "runs") == {TOKEN}
+    assert names_in(tmp_path / "theirs") == {TOKEN}
 
 
 DAMAGED = {
