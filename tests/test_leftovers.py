@@ -79,7 +79,7 @@ STRANGERS = {
     "a file": lambda path: path.write_bytes(b"mine"),
     "a link to nothing": lambda path: path.symlink_to("nowhere"),
     "a link to itself": lambda path: path.symlink_to(path),
-    "a link to a folder like ours": lambda path: (Path("x").mkdir(), path.symlink_to("x")),
+    "a link to a folder like ours": lambda path: path.symlink_to("moved"),
     "a folder with a folder": lambda path: (path / "config.json").mkdir(parents=True),
     "a folder with a link": lambda path: (path.mkdir(), (path / "config.json").symlink_to("../thesis")),
     "a folder with a pipe": lambda path: (path.mkdir(), os.mkfifo(path / "config.json")),
