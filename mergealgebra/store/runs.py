@@ -39,11 +39,11 @@ class Runs:
         if record is None:
             raise ValueError(folder)
         self._tidy()
-        with suppress(OSError, OutputError):
-            make_folder(self._store / RUNS)
-            with self._opened() as runs:
-                _write(record, os.fsencode(folder.absolute()), runs)
         try:
+            with suppress(OSError, OutputError):
+                make_folder(self._store / RUNS)
+                with self._opened() as runs:
+                    _write(record, os.fsencode(folder.absolute()), runs)
             yield
         finally:
             if not os.path.lexists(folder):
