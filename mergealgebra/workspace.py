@@ -37,12 +37,12 @@ from mergealgebra.errors import (
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.resolve import How, MergeResult, resolve
-from mergealgebra.store.atomic import sweep
 from mergealgebra.store.blobs import write_blob
 from mergealgebra.store.cache import CACHE, Cache
 from mergealgebra.store.local import base_path, check_genesis, incomplete_lines, is_replica, write_local
 from mergealgebra.store.objects import Store, has_genesis
 from mergealgebra.store.refusals import refused_as
+from mergealgebra.store.runs import Runs
 from mergealgebra.sync.folder import SyncResult
 from mergealgebra.sync.replica import sync_replica
 from mergealgebra.tensors.checkpoint import Checkpoint
@@ -114,15 +114,10 @@ class Workspace:
 
     @classmethod
     def open(cls, path: PathLike) -> Workspace:
-        """The workspace in a folder. Raises WorkspaceError when there is none, or its genesis is damaged.
-
-        Temporary files of its own that a dead process left more than a day ago are removed.
-        """
+        """The workspace in a folder. Raises WorkspaceError when there is none, or its genesis is damaged."""
         store = Store.open(path)
         check_genesis(store)
         _recipe_of(store)
-        if is_replica(store):
-            sweep(store.path)
         return cls(Path(path), store)
 
     @classmethod
@@ -270,7 +265,7 @@ class Workspace:
         """
         state = self.state
         aggregate = self.store.path / CACHE / "aggregate" if keep_aggregate else None
-        how = How(backend, threads, block, progress, memory, self._thresholds, aggregate)
+        how = How(backend, threads, block, progress, memory, self._thresholds, aggregate, Runs(self.store.path).noted)
         blobs = self._blobs_ever(state) if keep_aggregate else self.blobs(state)
         result = resolve(state, self.base, blobs, Path(out), how)
         attested = state.attest(result.merge_id, result.model_root)

@@ -31,6 +31,7 @@ VERBS: Final = {
     "fsck": "Check every file of a workspace or share; mend it.",
     "resolve": "Merge all visible contributions into a model.",
     "verify": "Check a merged model against its lock, or compute it again.",
+    "gc": "List what killed commands left, and remove it.",
     "laws": "Search for counterexamples to laws of a merge function.",
     "conformance": "Find out what an implementation of TIES computes.",
 }

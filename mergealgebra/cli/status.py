@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -31,7 +32,7 @@ def command(workspace: str, as_json: bool) -> None:
     store, genesis = opened.store, opened.store.genesis
     state = store.state()
     visible = _visible(state, store)
-    warnings = [*opened.doubts, *_warnings(state, visible)]
+    warnings = [*opened.doubts, *_warnings(state, visible), *_unfinished(store)]
     found = {
         "workspace": genesis.workspace_id,
         "name": genesis.name,
@@ -82,3 +83,17 @@ def _warnings(state: ORSet, visible: list[dict[str, object]]) -> list[str]:
             f"replicas computed different models for this merge id, some machine is broken: {', '.join(roots)}"
         )
     return warnings
+
+
+def _unfinished(store: Store) -> list[str]:
+    """What killed commands of this workspace left [LK-7]."""
+    from mergealgebra.leftovers import age_in_words
+    from mergealgebra.store.garbage import leftovers
+    from mergealgebra.text import place
+
+    command = f"mergealgebra -C {shlex.quote(place(store.path))} gc --delete"
+    return [
+        f"{place(left.path)} is an {left.kind} of a command that was killed, {left.nbytes:,} bytes, "
+        f"{age_in_words(left.age)} old; `{command}` removes it"
+        for left in leftovers(store.path)
+    ]

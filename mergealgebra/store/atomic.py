@@ -17,11 +17,9 @@ from typing import Final
 
 from mergealgebra.disk import fsync_opened, make_folder, opened_folder, refused_as_output, write_all
 from mergealgebra.errors import OutputError
-from mergealgebra.store.entries import TMP, Entry, is_old, made_part, opened_part
+from mergealgebra.store.entries import TMP, Entry, made_part
 from mergealgebra.text import place
 
-#: A temporary file that nobody has written to for so long was left by a process that died.
-STALE_SECONDS: Final = 24 * 60 * 60
 #: How long an empty file may stand for one that somebody is about to put in its place.
 CLAIM_SECONDS: Final = 2.0
 
@@ -169,21 +167,3 @@ def _staged_in(folder: int, path: Path) -> Iterator[StagedFile]:
         yield file
     finally:
         file.discard()
-
-
-def stale_files(store: Path) -> list[str]:
-    """The names of temporary files that processes which died more than a day ago left in a store's `tmp`."""
-    found = []
-    with suppress(OSError), opened_part(store, TMP) as folder:
-        for name in sorted(os.listdir(folder)):  # noqa: PTH208 - of an open folder
-            with suppress(OSError):
-                if name.endswith(_SUFFIX) and is_old(name, folder, time.time() - STALE_SECONDS):
-                    found.append(name)
-    return found
-
-
-def sweep(store: Path) -> None:
-    """Remove those; what cannot be removed stays. Only for a store of one's own: in a peer's, its owner does it."""
-    for name in stale_files(store):
-        with suppress(OSError):
-            Entry(store, TMP, name).remove()

@@ -7,7 +7,6 @@ they chose, so each folder is opened as what it is, and its files are named rela
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -112,9 +111,3 @@ def names_in(store: Path, part: str) -> list[str]:
     with suppress(FileNotFoundError), opened_part(store, part) as folder:
         return sorted(os.listdir(folder))  # noqa: PTH208 - of an open folder
     return []
-
-
-def is_old(name: str, folder: int, before: float) -> bool:
-    """Whether a regular file was last written to before a moment. Raises OSError."""
-    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    return stat.S_ISREG(found.st_mode) and found.st_mtime < before

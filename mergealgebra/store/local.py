@@ -41,17 +41,22 @@ def write_local(store: Store, base: str | os.PathLike[str]) -> None:
 
 def base_path(store: Store) -> Path:
     """Where the base is on this machine. Raises WorkspaceError when nobody wrote it down, or nothing is there."""
-    if not is_replica(store):
-        raise WorkspaceError(
-            f"{place(store.path)} is an exchange folder, and no workspace of yours: clone it, with --base, first; "
-            "or, if its init or clone was interrupted, run that again"
-        )
+    refuse_exchange_folder(store)
     local, base = place(store.path / LOCAL), _read(store.path, LOCAL).get("base")
     if not isinstance(base, str) or not base or "\0" in base:
         raise WorkspaceError(f'{local} does not say where the base is; write {{"base": "PATH"}} to it, or clone again')
     if not os.path.exists(base):  # noqa: PTH110 - of a path that no system could have, too
         raise WorkspaceError(f"{place(Path(base))} is not there, where {local} says the base is; correct the path")
     return Path(base)
+
+
+def refuse_exchange_folder(store: Store) -> None:
+    """Raise WorkspaceError for a store that is not a workspace of somebody's."""
+    if not is_replica(store):
+        raise WorkspaceError(
+            f"{place(store.path)} is an exchange folder, and no workspace of yours: clone it, with --base, first; "
+            "or, if its init or clone was interrupted, run that again"
+        )
 
 
 def began_with(store: Path) -> str | None:

@@ -153,12 +153,13 @@ def test_a_clock_that_shows_no_time_is_no_error(root, monkeypatch, now):
     alice.retract(made)
 
 
-@pytest.mark.clause("SY-10")
+@pytest.mark.clause("SY-10", "LK-7")
 def test_old_temporary_files_go_from_our_own_store_alone(root):
-    for store in ("alice", "share"):
-        part = root / store / "tmp" / "1-0123456789abcdef.part"
+    parts = [root / store / "tmp" / "1-0123456789abcdef.part" for store in ("alice", "share")]
+    for part in parts:
         part.write_bytes(b"")
         os.utime(part, (0, 0))
-    ma.Workspace.open(root / "alice").sync(root / "share")
-    assert os.listdir(root / "alice" / "tmp") == []  # noqa: PTH208
-    assert os.listdir(root / "share" / "tmp") == ["1-0123456789abcdef.part"]  # noqa: PTH208
+    call(root, "-C", "alice", "sync", "share").lines()
+    assert str(parts[0].relative_to(root)) in call(root, "-C", "alice", "status").stderr
+    call(root, "-C", "alice", "gc", "--delete").lines()
+    assert [part.exists() for part in parts] == [False, True]
