@@ -6,7 +6,6 @@ A verb's file is imported when the verb is called, and what it needs when it run
 from __future__ import annotations
 
 import io
-import signal
 import sys
 from importlib import import_module
 from typing import Final, NoReturn
@@ -77,7 +76,6 @@ def main() -> NoReturn:
     """Run the command line and exit: 0 done, 1 an error told in one line, 2 wrong usage [CL-1]."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # not every path is text
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's end is as clean as Ctrl-C
     try:
         group.main(prog_name="mergealgebra", standalone_mode=False)
     except click.ClickException as error:
