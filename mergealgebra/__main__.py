@@ -10,19 +10,40 @@ import sys
 
 def main() -> None:
     """Run the command line and exit, as `cli.main` says; nothing is imported from the current folder."""
+    _end_silently()
+    from mergealgebra.children.import_path import leave_current_folder
+
+    leave_current_folder()
+    from mergealgebra.interrupts import MESSAGE, Interrupted
+
     try:
-        from mergealgebra.children.import_path import leave_current_folder
+        _run()
+    except Interrupted:
+        sys.stderr.write(f"mergealgebra: {MESSAGE}\n")
+        sys.exit(1)
 
-        leave_current_folder()
-        from mergealgebra.interrupts import raise_interrupts
 
+def _run() -> None:
+    from mergealgebra.interrupts import leave_interrupts, raise_interrupts
+
+    try:
         raise_interrupts()
         from mergealgebra.cli import main as run
 
         run()
-    except KeyboardInterrupt:
-        sys.stderr.write("mergealgebra: interrupted; nothing was left half-written\n")
-        sys.exit(1)
+    finally:
+        leave_interrupts()
+
+
+def _end_silently() -> None:
+    """Let Ctrl-C end the process as it ends others, until it is told in one line: it may be lost in imports.
+
+    `signal` takes a while to be imported, the part of it that is written in C does not.
+    """
+    import _signal as early
+
+    if early.getsignal(early.SIGINT) is early.default_int_handler:
+        early.signal(early.SIGINT, early.SIG_DFL)
 
 
 if __name__ == "__main__":

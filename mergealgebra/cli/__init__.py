@@ -14,6 +14,7 @@ import click
 
 from mergealgebra.cli.options import PATH_TEXT
 from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.interrupts import MESSAGE, Interrupted
 
 #: Every verb, in the order of a workspace's life, with its line in `--help`. Its file has the verb's name.
 VERBS: Final = {
@@ -52,7 +53,7 @@ class _Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:  # here, because click would print an empty line
-            raise MergeAlgebraError("interrupted; nothing was left half-written") from None
+            raise MergeAlgebraError(MESSAGE) from None
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
@@ -90,8 +91,8 @@ def main() -> NoReturn:
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
     except MemoryError:
         _fail("out of memory; use fewer --threads or a smaller --block")
-    except (KeyboardInterrupt, click.Abort):
-        _fail("interrupted; nothing was left half-written")
+    except (Interrupted, KeyboardInterrupt, click.Abort):
+        _fail(MESSAGE)
     sys.exit(0)
 
 
