@@ -42,7 +42,7 @@ def open_target(text: str, *, python: str | None = None, checkout: str | os.Path
     """The target that a text names. It is not started, so what it is made of may still be missing.
 
     text: one of `PACKAGES`; one of `CHECKOUTS`, with the path of a checkout; mergealgebra or mergealgebra:DIALECT;
-    module:function, found from the current folder; or a program and its arguments, which speaks the protocol.
+    module:function, found in the current folder too; or a program and its arguments, which speaks the protocol.
     python: the interpreter that has the package or the module; ours if None. Raises TargetError.
 
     >>> open_target("peft", python="python3").name

@@ -317,3 +317,15 @@ def test_a_target_that_a_user_types_runs_where_he_is(tmp_path, monkeypatch):
         'import json; print(json.dumps({"hello": {"name": open("name").read(), "version": "v"}}), flush=True); input()'
     )
     assert introduction(python(code), SECONDS) == Hello("here", "v")
+
+
+def test_a_target_sees_no_secrets(monkeypatch):
+    monkeypatch.setenv("SECRET_TOKEN", "hush")
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    code = """
+import json, os, sys
+seen = f"{os.environ.get('SECRET_TOKEN')} {os.environ['OMP_NUM_THREADS']}"
+print(json.dumps({"hello": {"name": seen, "version": "v"}}), flush=True)
+sys.stdin.read()
+"""
+    assert introduction(python(code), SECONDS) == Hello("None 5", "v")
