@@ -7,6 +7,7 @@ where it finds neither modules nor settings.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -108,3 +109,12 @@ class Stranger:
         self._lifeline.close()
         if self._folder is not None:
             self._folder.cleanup()
+
+
+def signal_name(number: int) -> str:
+    """The name of a signal, or its number: those for real-time have no names.
+
+    >>> signal_name(9), signal_name(40)
+    ('SIGKILL', '40')
+    """
+    return {known.value: known.name for known in signal.Signals}.get(number, str(number))

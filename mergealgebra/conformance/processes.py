@@ -8,12 +8,11 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import IO, Final
 
-from mergealgebra.children.process import ChildFailed, Stranger
+from mergealgebra.children.process import ChildFailed, Stranger, signal_name
 from mergealgebra.conformance.questions import Failed
 from mergealgebra.text import shown
 
@@ -161,5 +160,5 @@ def ended(status: int) -> str:
     """
     if status >= 0:
         return f"it ended with exit status {status}"
-    names = {known.value: known.name for known in signal.Signals}  # the real-time ones have no names
-    return f"it was ended by {names.get(-status, f'signal {-status}')}"
+    name = signal_name(-status)
+    return f"it was ended by {'signal ' if name.isdigit() else ''}{name}"

@@ -14,15 +14,16 @@ import random
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
-from typing import IO, Any, Final, TextIO
+from typing import Any, Final, TextIO
 
 import numpy as np
 
 from mergealgebra.children.environment import for_strangers
-from mergealgebra.children.process import ChildFailed, Stranger, python, with_our_path
+from mergealgebra.children.process import ChildFailed, Stranger, python, signal_name, with_our_path
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.laws.checking import check
 from mergealgebra.laws.errors import TargetError
@@ -67,7 +68,7 @@ class _Child:
             raise TargetError(f"{question.name}: {error}") from error
         self._questions, answers, messages = self._process.pipes
         self._answers = os.fdopen(answers.fileno(), "rb", closefd=False)  # with a buffer
-        self._shown = Thread(target=_show, args=(messages,), daemon=True)
+        self._shown = Thread(target=_show, args=(os.dup(messages.fileno()),), daemon=True)
         self._shown.start()
         try:
             loaded = self._exchange(json.dumps({**question.__dict__, "options": dict(question.options)}))
@@ -97,7 +98,7 @@ class _Child:
     def ending(self) -> str:
         """How the process ended."""
         code = self._process.status() or 0
-        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        return f"signal {signal_name(-code)}" if code < 0 else f"exit status {code}"
 
     def _exchange(self, line: str) -> dict[str, Any] | None:
         try:
@@ -108,11 +109,12 @@ class _Child:
         return json.loads(answer) if answer.endswith(b"\n") else None
 
 
-def _show(messages: IO[bytes]) -> None:
+def _show(descriptor: int) -> None:
     """Show what the target writes on its standard error, line by line, in a form that a terminal does not act on."""
-    buffered = os.fdopen(messages.fileno(), "rb", closefd=False)
-    while line := buffered.readline(_LINE_BYTES):
-        os.write(2, printable(line.decode(errors="replace").rstrip("\n")).encode(errors="replace") + b"\n")
+    with os.fdopen(descriptor, "rb") as messages:
+        while line := messages.readline(_LINE_BYTES):
+            with suppress(OSError):  # nobody reads ours
+                os.write(2, printable(line.decode(errors="replace").rstrip("\n")).encode(errors="replace") + b"\n")
 
 
 def serve(questions: TextIO, answers: TextIO, folder: str) -> None:
