@@ -1,14 +1,13 @@
 """mergealgebra: whoever holds the same contributions gets the same bits.
 
-Names are looked up when first used (PEP 562), so importing the package loads no array library.
+Names are looked up when first used (PEP 562), so importing the package loads no array library; it loads nothing at all,
+as the command line has the current folder to leave first.
 """
 
-from __future__ import annotations
-
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from mergealgebra import laws
     from mergealgebra.engine.aggregate import Aggregate
     from mergealgebra.engine.memory import merge
@@ -55,7 +54,9 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
+    from importlib import import_module
+
     if name in _MODULES:
         return import_module(f"mergealgebra.{name}")
     home = _HOMES.get(name)
@@ -64,5 +65,5 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(f"mergealgebra.{home}"), name)
 
 
-def __dir__() -> list[str]:
+def __dir__() -> "list[str]":
     return sorted([*__all__, "__version__"])

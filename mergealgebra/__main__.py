@@ -1,6 +1,50 @@
-"""`python -m mergealgebra`: the command line."""
+"""`mergealgebra`, and `python -P -m mergealgebra`: the command line from its first moment on [CL-1, CL-3].
 
-from mergealgebra.cli import main
+Without -P, `python -m` puts the current folder first on the path, and imports this package from there if the folder has
+one: in a folder that somebody else has filled, type `mergealgebra`. What Python itself imports before this, from a
+PYTHONPATH that names the current folder, is beyond us, and so is an interrupt before it.
+"""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line and exit, as `cli.main` says; nothing is imported from the current folder."""
+    _end_silently()
+    from mergealgebra.children.import_path import leave_current_folder
+
+    leave_current_folder()
+    from mergealgebra.interrupts import MESSAGE, Interrupted
+
+    try:
+        _run()
+    except Interrupted:
+        sys.stderr.write(f"mergealgebra: {MESSAGE}\n")
+        sys.exit(1)
+
+
+def _run() -> None:
+    from mergealgebra.interrupts import leave_interrupts, raise_interrupts
+
+    try:
+        raise_interrupts()
+        from mergealgebra.cli import main as run
+
+        run()
+    finally:
+        leave_interrupts()
+
+
+def _end_silently() -> None:
+    """Let Ctrl-C end the process as it ends others, until it is told in one line: it may be lost in imports.
+
+    `signal` takes a while to be imported, the part of it that is written in C does not.
+    """
+    import _signal as early
+
+    if early.getsignal(early.SIGINT) is early.default_int_handler:
+        early.signal(early.SIGINT, early.SIG_DFL)
+
 
 if __name__ == "__main__":
     main()

@@ -6,7 +6,6 @@ A verb's file is imported when the verb is called, and what it needs when it run
 from __future__ import annotations
 
 import io
-import signal
 import sys
 from importlib import import_module
 from typing import Final, NoReturn
@@ -16,6 +15,7 @@ import click
 from mergealgebra.cli.options import PATH_TEXT
 from mergealgebra.cli.report import say, wrong_usage
 from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.interrupts import MESSAGE, Interrupted
 from mergealgebra.text import one_line
 
 #: Every verb, in the order of a workspace's life, with its line in `--help`. Its file has the verb's name.
@@ -57,7 +57,7 @@ class _Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:  # here, because click would print an empty line
-            raise MergeAlgebraError("interrupted; nothing was left half-written") from None
+            raise MergeAlgebraError(MESSAGE) from None
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
@@ -81,7 +81,6 @@ def main() -> NoReturn:
     """Run the command line and exit: 0 done, 1 an error told in one line, 2 wrong usage [CL-1]."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # not every path is text
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's end is as clean as Ctrl-C
     try:
         group.main(prog_name="mergealgebra", standalone_mode=False)
     except click.ClickException as error:
@@ -96,8 +95,8 @@ def main() -> NoReturn:
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
     except MemoryError:
         _fail("out of memory; use fewer --threads or a smaller --block")
-    except (KeyboardInterrupt, click.Abort):
-        _fail("interrupted; nothing was left half-written")
+    except (Interrupted, KeyboardInterrupt, click.Abort):
+        _fail(MESSAGE)
     sys.exit(0)
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
-import signal
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
-from typing import IO, Final, cast
+from typing import IO, Final
 
+from mergealgebra.children.process import ChildFailed, Stranger, signal_name
 from mergealgebra.conformance.questions import Failed
 from mergealgebra.text import shown
 
@@ -31,20 +30,15 @@ class NoLine(Exception):
 
 
 class LineProcess:
-    """A child process in a process group of its own."""
+    """A program that a stranger wrote, and what it wrote to us."""
 
-    def __init__(self, command: Sequence[str], env: Mapping[str, str] | None) -> None:
-        """Start it; env: its environment, ours if None. Raises NoLine."""
-        pipe = subprocess.PIPE
+    def __init__(self, command: Sequence[str], env: Mapping[str, str], *, apart: bool) -> None:
+        """Start it, as `Stranger` does. Raises NoLine."""
         try:
-            self._process = subprocess.Popen(
-                command, stdin=pipe, stdout=pipe, stderr=pipe, env=env, start_new_session=True, bufsize=0
-            )
-        except (OSError, ValueError) as error:
-            raise NoLine("crashed", f"it cannot be started: {error}") from error
-        self._stdin = cast(IO[bytes], self._process.stdin)
-        self._stdout = cast(IO[bytes], self._process.stdout)
-        self._stderr = cast(IO[bytes], self._process.stderr)
+            self._process = Stranger(command, env, apart=apart)
+        except ChildFailed as error:
+            raise NoLine("crashed", str(error)) from error
+        self._stdin, self._stdout, self._stderr = self._process.pipes
         self._unsent = memoryview(b"")
         self._unread = bytearray()
         self._allowed = 0
@@ -86,12 +80,8 @@ class LineProcess:
 
     def kill(self) -> None:
         """End it and all that it started, now."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody of the group is left
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
         self._pipes.close()
-        for pipe in (self._stdin, self._stdout, self._stderr):
-            pipe.close()
+        self._process.end()
 
     def close(self) -> None:
         """End its input and give it a moment to end; then end it."""
@@ -99,7 +89,7 @@ class LineProcess:
         deadline = monotonic() + _SECONDS_TO_END
         while not self._stdout.closed and self._moved(deadline):
             self._unread.clear()
-        self._status(deadline)
+        self._process.status(max(0.0, deadline - monotonic()))
         self.kill()
 
     def _moved(self, deadline: float) -> bool:
@@ -141,15 +131,8 @@ class LineProcess:
             self._pipes.unregister(pipe)
         pipe.close()
 
-    def _status(self, deadline: float) -> int | None:
-        """The exit status, None if it still runs."""
-        try:
-            return self._process.wait(max(0.0, deadline - monotonic()))
-        except subprocess.TimeoutExpired:
-            return None
-
     def _silence(self) -> NoLine:
-        if self._process.poll() is not None:  # what it started holds its output open
+        if self._process.status(0) is not None:  # what it started holds its output open
             return NoLine("crashed", self._how_it_ended())
         return NoLine("hung", f"it gave no answer in time{self._said()}")
 
@@ -157,7 +140,7 @@ class LineProcess:
         deadline = monotonic() + _SECONDS_TO_END
         while not self._stderr.closed and self._moved(deadline):  # before it is waited for: it may wait for us
             pass
-        status = self._status(deadline)
+        status = self._process.status(max(0.0, deadline - monotonic()))
         how = "it closed its output" if status is None else ended(status)
         middle = f" in the middle of a line, {shown(self._unread.decode(errors='replace'))}" if self._unread else ""
         return f"{how}{middle}{self._said()}"
@@ -177,5 +160,5 @@ def ended(status: int) -> str:
     """
     if status >= 0:
         return f"it ended with exit status {status}"
-    names = {known.value: known.name for known in signal.Signals}  # the real-time ones have no names
-    return f"it was ended by {names.get(-status, f'signal {-status}')}"
+    name = signal_name(-status)
+    return f"it was ended by {'signal ' if name.isdigit() else ''}{name}"

@@ -5,12 +5,12 @@ Whatever a program does becomes an answer, a refusal or a `Failed`; nothing that
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Final
 
+from mergealgebra.children.environment import for_strangers
 from mergealgebra.conformance import protocol
 from mergealgebra.conformance.processes import LineProcess, NoLine
 from mergealgebra.conformance.questions import Answer, Failed, Hello, Question
@@ -30,15 +30,18 @@ STARTS: Final = 2
 class Program:
     """A target that is a program speaking the protocol.
 
-    command: the program and its arguments. env: its environment, ours if None. start_seconds: how long its hello may
-    take, as what it imports may be large. watched: whether it tells which of its arguments a call changed.
+    command: the program and its arguments. env: its environment, `for_strangers` if left out. start_seconds: how long
+    its hello may take, as what it imports may be large. watched: whether it tells which of its arguments a call
+    changed. apart: whether it runs in an empty folder of its own; a command that a user types does not, as its
+    arguments are relative to his folder, and what it runs there is what he says.
     """
 
     name: str
     command: tuple[str, ...]
-    env: Mapping[str, str] | None = field(default=None, repr=False)
+    env: Mapping[str, str] = field(default_factory=for_strangers, repr=False)
     start_seconds: float = 60
     watched: bool = False
+    apart: bool = False
 
     def begin(self, seconds: float) -> Talk:
         """A conversation with it. seconds: how long one answer may take."""
@@ -46,7 +49,7 @@ class Program:
 
     def with_env(self, variables: Mapping[str, str]) -> Program:
         """The same program, started with these environment variables besides its own."""
-        return replace(self, env={**(os.environ if self.env is None else self.env), **variables})
+        return replace(self, env={**self.env, **variables})
 
 
 class Talk:
@@ -94,7 +97,7 @@ class Talk:
 
     def _start(self) -> LineProcess | Failed:
         try:
-            self._process = LineProcess(self._program.command, self._program.env)
+            self._process = LineProcess(self._program.command, self._program.env, apart=self._program.apart)
             self._process.send(protocol.greeting(), SPARE_BYTES)
             self._hello = protocol.read_greeting(self._line(self._process, self._program.start_seconds))
             return self._process

@@ -6,13 +6,14 @@ import os
 import re
 import shlex
 import shutil
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from mergealgebra.algebra.dialects import DIALECTS
+from mergealgebra.children import process
+from mergealgebra.children.environment import for_strangers
 from mergealgebra.conformance.programs import Program
 from mergealgebra.conformance.questions import Answer, Hello, Merged, Question, Refused
 from mergealgebra.errors import MergeAlgebraError
@@ -41,7 +42,7 @@ def open_target(text: str, *, python: str | None = None, checkout: str | os.Path
     """The target that a text names. It is not started, so what it is made of may still be missing.
 
     text: one of `PACKAGES`; one of `CHECKOUTS`, with the path of a checkout; mergealgebra or mergealgebra:DIALECT;
-    module:function, found from the current folder; or a program and its arguments, which speaks the protocol.
+    module:function, found in the current folder too; or a program and its arguments, which speaks the protocol.
     python: the interpreter that has the package or the module; ours if None. Raises TargetError.
 
     >>> open_target("peft", python="python3").name
@@ -56,24 +57,25 @@ def open_target(text: str, *, python: str | None = None, checkout: str | os.Path
     if text == OURS or text.startswith(f"{OURS}:"):
         return _served(text, ["adapter", OURS, *_dialect(text)], python, _with_ours())
     if _FUNCTION.fullmatch(text):
-        return _served(text, ["function", text], python, None)
+        return _served(text, ["function", text, str(Path.cwd())], python, for_strangers())
     return _program(text)
 
 
-def _served(name: str, arguments: list[str], python: str | None, env: Mapping[str, str] | None) -> Program:
-    interpreter = sys.executable if python is None else _executable(python, "python")
-    return Program(name, (interpreter, str(_SERVE), *arguments), env, START_SECONDS, watched=True)
+def _served(name: str, arguments: list[str], python: str | None, env: Mapping[str, str]) -> Program:
+    # Pythons below 3.11 have no -P: without it, a file's own folder is on the path, and `serve.py` leaves it.
+    run = process.python() if python is None else (_executable(python, "python"),)
+    return Program(name, (*run, str(_SERVE), *arguments), env, START_SECONDS, watched=True, apart=True)
 
 
 def _apart() -> dict[str, str]:
     """An environment in which Python finds what its own interpreter has, and nothing of ours."""
-    return {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "PYTHONHOME"}}
+    return {name: value for name, value in for_strangers().items() if name not in {"PYTHONPATH", "PYTHONHOME"}}
 
 
 def _with_ours() -> dict[str, str]:
     """An environment in which Python finds this package."""
-    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    paths = [str(Path(__file__).parents[2]), for_strangers().get("PYTHONPATH", "")]
+    return {**for_strangers(), "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def _checkout(name: str, checkout: str | os.PathLike[str] | None) -> str:

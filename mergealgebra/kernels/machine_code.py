@@ -11,8 +11,6 @@ import ctypes
 import hashlib
 import os
 import secrets
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from importlib.metadata import version
@@ -22,6 +20,8 @@ from threading import Lock
 from typing import Any, Final
 
 import llvmlite.binding as llvm
+
+from mergealgebra.children.process import ChildFailed, run_module
 
 Entry = Callable[[int], int]
 
@@ -54,9 +54,8 @@ def load(names: Iterable[str], announce: Callable[[int], None]) -> None:
 
 def _compile(names: Sequence[str]) -> dict[str, bytes]:
     """Each symbol, a zero byte, and the object file: by another process, or here if there can be none."""
-    with TemporaryDirectory() as folder, suppress(OSError, subprocess.SubprocessError):
-        command = [sys.executable, "-m", "mergealgebra.kernels.fused.compiler", folder, *names]
-        subprocess.run(command, env=_settings(), check=True, capture_output=True, timeout=_SECONDS)
+    with TemporaryDirectory() as folder, suppress(OSError, ChildFailed):
+        run_module("mergealgebra.kernels.fused.compiler", [folder, *names], env=_settings(), seconds=_SECONDS)
         return {name: (Path(folder) / name).read_bytes() for name in names}
     from mergealgebra.kernels.fused.compiler import machine_code
 
@@ -72,7 +71,7 @@ def _settings() -> dict[str, str]:
     if features.get("avx512f"):
         features["prefer-256-bit"] = False
     processor = {"NUMBA_CPU_NAME": llvm.get_host_cpu_name(), "NUMBA_CPU_FEATURES": features.flatten()}
-    return processor | os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    return processor | os.environ
 
 
 def _in_memory(code: bytes) -> tuple[Entry, Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import subprocess
 import sys
+import tomllib
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +55,22 @@ def shell(folder: Path, *args: str | Path) -> Outcome:
     command = [sys.executable, "-m", "mergealgebra", *map(str, args)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
     return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def console_script(path: Path, first: str = "") -> list[str]:
+    """The command that runs `mergealgebra` as an installation makes it, written to a path. first: its first line."""
+    root = Path(__file__).parents[2]
+    module, name = tomllib.loads((root / "pyproject.toml").read_text())["project"]["scripts"]["mergealgebra"].split(":")
+    path.write_text(
+        f"import sys\n{first}\nsys.path.insert(0, {str(root)!r})\n"
+        f"from {module} import {name}\nif __name__ == '__main__':\n    sys.exit({name}())\n"
+    )
+    return [sys.executable, str(path)]
+
+
+def without_python_path(**more: str) -> dict[str, str]:
+    """This environment without PYTHONPATH, and with more variables."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | more
 
 
 def call(folder: Path, *args: str | Path) -> Outcome:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mergealgebra.tensors.checkpoint import Checkpoint
-from tests.cli.commands import Outcome, call
+from tests.cli.commands import Outcome, call, console_script, without_python_path
 from tests.models import write_file, write_folder, write_raw
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="only /proc tells what a process is doing")
@@ -70,22 +70,28 @@ def _lock_large(root):
     (folder / "merge.lock").write_text(json.dumps(lock))
 
 
-def _interrupt(folder, command, moment):
-    """Type a command, wait for the moment, and press Ctrl-C."""
+def _interrupt(folder, command, moment, signals=(signal.SIGINT,), ignored=()):
+    """Type a command, wait for the moment, and press Ctrl-C, or send other signals."""
+
+    def begin():  # whoever runs the tests may have made their children deaf to it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
+
     process = subprocess.Popen(
         [sys.executable, "-m", "mergealgebra", *command.split()],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # whoever runs the tests may have made their children deaf to it
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        preexec_fn=begin,  # noqa: PLW1509
     )
     try:
         while not moment(process.pid):
             assert process.poll() is None, f"over before it could be interrupted: {process.communicate()}"
             time.sleep(0.002)
-        process.send_signal(signal.SIGINT)
+        for number in signals:
+            process.send_signal(number)
         out, err = process.communicate(timeout=60)
     finally:
         process.kill()
@@ -159,3 +165,43 @@ def _names_and_times(folder):
 def test_the_same_commands_end_well_when_nobody_interrupts_them(scene):
     assert call(scene, "verify", "locked").lines()
     assert call(scene, *RESOLVE.split()[:-2]).lines()
+
+
+@pytest.mark.clause("CL-1", "CL-3")
+def test_a_terminal_that_is_closed_leaves_everything_as_it_was(scene):
+    """It sends more than one signal; only the first counts, and what is half-made is removed in peace."""
+    before = _names_and_times(scene)
+    signals = (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+    done = _interrupt(scene, "-C wide resolve closed --block 16", _writing(".closed."), signals)
+    assert done.complaint() == "interrupted; nothing was left half-written"
+    assert _names_and_times(scene) == before
+
+
+@pytest.mark.clause("CL-3")
+def test_a_command_goes_on_that_was_told_to_ignore_the_terminal(scene):
+    command, moment = MOMENTS["verify, while it reads"]
+    done = _interrupt(scene, command, moment, (signal.SIGHUP,), ignored=(signal.SIGHUP,))
+    assert done.lines()
+
+
+@pytest.mark.clause("CL-1", "CL-3")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGHUP", "SIGTERM"])
+def test_an_interrupt_while_modules_are_imported_is_one_line(name, tmp_path):
+    """From the first line of ours on; Python's own start, before it, ends in a traceback of Python's."""
+    number = getattr(signal, name)
+    command = [*console_script(tmp_path / "mergealgebra", "import os; os.write(1, b'x')"), "laws", "ties"]
+    for milliseconds in (5, 30, 80, 150):
+        process = subprocess.Popen(
+            command,
+            env=without_python_path(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+        )
+        assert process.stdout.read(1) == b"x"
+        time.sleep(milliseconds / 1000)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+        told = (process.returncode, said) == (1, b"mergealgebra: interrupted; nothing was left half-written\n")
+        ended = process.returncode == -number and b"__main__.py" not in said
+        assert told or ended, (milliseconds, process.returncode, said.decode())

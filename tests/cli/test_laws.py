@@ -36,6 +36,11 @@ def dies_of_three(base, task_vectors):
 
 def refuses(base, task_vectors):
     raise ValueError("not today")
+
+
+def looks_around(base, task_vectors):
+    os.write(2, b"\\x1b[31mred\\n")
+    raise ValueError(f"{sorted(name for name in os.environ if 'SECRET' in name)} {os.listdir()}")
 '''
 
 FEW = "--law order_independence --law associativity --law sign_symmetry --law homomorphism --tries 20"
@@ -98,6 +103,13 @@ def test_a_function_that_ends_its_process_is_a_verdict_and_the_others_go_on(fold
     assert outcomes["order_independence"] == outcomes["sign_symmetry"] == died
     assert outcomes["associativity"][0] == "broken"
     assert outcomes["homomorphism"][0] == "does not apply"
+
+
+def test_a_function_sees_no_secrets_and_no_files_and_writes_no_escapes(folder, monkeypatch):
+    monkeypatch.setenv("SECRET_TOKEN", "hush")
+    done = shell(folder, "laws", "mine:looks_around", "--law", "bounds", "--tries", "1")
+    assert "error: ValueError: [] []" in done.stdout
+    assert done.stderr.startswith("loading\n\\x1b[31mred\n")
 
 
 #: What cannot be asked, and words of the one line that says so.

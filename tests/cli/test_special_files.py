@@ -1,4 +1,4 @@
-"""Whatever stands in place of a file that the program reads: the command ends at once, and says what it is or goes on."""
+"""Whatever stands in place of a file that is read: the command ends at once, and says what it is or goes on."""
 
 from __future__ import annotations
 

@@ -127,6 +127,18 @@ def test_a_folder_that_is_no_checkout_is_refused(name, tmp_path):
         open_target(name, checkout=tmp_path)
 
 
+def test_an_interpreter_without_our_options_is_started_as_any_and_finds_nothing_here(tmp_path, monkeypatch):
+    """Pythons below 3.11 have no -P."""
+    old = tmp_path / "python"
+    old.write_text(f'#!/bin/sh\ncase "$1" in -*) exit 2;; esac\nexec {sys.executable} "$@"\n')
+    old.chmod(0o755)
+    for name in ("json", "numpy", "dataclasses"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('from the current folder')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([".", "", str(tmp_path)]))
+    assert introduction(open_target("mergealgebra", python=str(old)), SECONDS) == Hello("mergealgebra", ma.__version__)
+
+
 @pytest.mark.parametrize("name", [*PACKAGES, "no_such_module:merge"])
 def test_a_package_that_is_not_installed_is_absent(name, tmp_path):
     """The interpreter is ours without its packages; the adapters, which have their names, do not pass for them."""
@@ -144,7 +156,7 @@ def test_an_adapter_does_not_see_our_python_path(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/ours")
     assert "PYTHONPATH" not in open_target("peft").env
     assert "PYTHONPATH" not in open_target("crdt-merge", python=sys.executable).env
-    assert open_target("merging:first").env is None
+    assert open_target("merging:first").env["PYTHONPATH"] == "/ours"
     assert open_target("mergealgebra").env["PYTHONPATH"].endswith(os.pathsep + "/ours")
 
 

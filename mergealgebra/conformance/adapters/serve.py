@@ -1,7 +1,7 @@
 """Serves a merge function: speaks the protocol of `conformance/protocol.py` in the interpreter that runs this file.
 
-    python serve.py adapter NAME [ARGUMENT]      an adapter of this folder
-    python serve.py function MODULE:FUNCTION     any Python function
+    python serve.py adapter NAME [ARGUMENT]           an adapter of this folder
+    python serve.py function MODULE:FUNCTION FOLDER   any Python function, found in FOLDER too
 
 The function is called as function(base, models, density="0.2", lambda_="1", coefficients=["1", ...]), base and models
 being dicts of arrays, and returns a dict of arrays. What it raises is told as an error; what it prints goes to standard
@@ -45,7 +45,7 @@ def main(kind: str, name: str, *arguments: str) -> None:
     lines = (json.loads(line) for line in sys.stdin.buffer)
     next(lines)
     try:
-        served = adapter(folder, name, *arguments) if kind == "adapter" else function(name)
+        served = adapter(folder, name, *arguments) if kind == "adapter" else function(name, *arguments)
     except Exception as error:
         write(answers, {"hello": {"error": f"{type(error).__name__}: {error}"}})
         return
@@ -64,9 +64,9 @@ def adapter(folder: Path, name: str, *arguments: str) -> Served:
     return Served(name, module.version(), module.ARRAYS, module.merge)
 
 
-def function(text: str) -> Served:
-    """MODULE:FUNCTION, found as `import` finds it from the current folder."""
-    sys.path.insert(0, os.getcwd())  # noqa: PTH109
+def function(text: str, folder: str) -> Served:
+    """MODULE:FUNCTION, found as `import` finds it, and last of all in a folder: there it hides no other module."""
+    sys.path.append(folder)
     module, _, name = text.partition(":")
     found: Any = importlib.import_module(module)
     for part in name.split("."):

@@ -1,0 +1,120 @@
+"""Child processes: our own Python, and programs that strangers wrote. No other module starts any.
+
+Our own is started with -P and finds what we find, but for the current folder; it runs in an empty folder of its own,
+where it finds neither modules nor settings.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Final
+
+from mergealgebra.children.import_path import import_path
+
+#: In the order in which they are tried: the names of ways to end all that a program started.
+MECHANISMS: Final = ("namespace", "adoption", "group")
+
+_SUPERVISOR: Final = Path(__file__).with_name("supervisor.py")
+_SECONDS_TO_END: Final = 10.0
+
+
+class ChildFailed(Exception):
+    """A process cannot be started, took too long, or ended with an exit status that is not 0."""
+
+
+def python(*arguments: str) -> tuple[str, ...]:
+    """The command that runs our own interpreter without the current folder on its path."""
+    return (sys.executable, "-P", *arguments)
+
+
+def with_our_path(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment in which Python finds what is found here, but for the current folder."""
+    return {**environment, "PYTHONPATH": os.pathsep.join(import_path())}
+
+
+def run_module(module: str, arguments: Sequence[str], *, env: Mapping[str, str], seconds: float) -> None:
+    """Run a module of ours to its end, in silence. Raises ChildFailed."""
+    command = python("-m", module, *arguments)
+    with TemporaryDirectory(prefix="mergealgebra-") as folder:
+        try:
+            subprocess.run(
+                command, env=with_our_path(env), cwd=folder, check=True, capture_output=True, timeout=seconds
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise ChildFailed(f"{module}: {error}") from error
+
+
+class Stranger:
+    """A running program that a stranger wrote, or that runs what one wrote; pipes lead to it and from it.
+
+    A supervisor runs it, which ends with it as it does, and ends with it all that it started.
+    """
+
+    def __init__(self, command: Sequence[str], env: Mapping[str, str], *, apart: bool) -> None:
+        """Start it. apart: in an empty folder of its own, not in the current one. Raises ChildFailed."""
+        lifeline, held = os.pipe()
+        self._lifeline = os.fdopen(held, "wb", buffering=0)
+        self._folder = TemporaryDirectory(prefix="mergealgebra-", ignore_cleanup_errors=True) if apart else None
+        supervisor = (sys.executable, "-I", "-S", str(_SUPERVISOR), str(lifeline), ",".join(MECHANISMS))
+        try:
+            self._process = subprocess.Popen(
+                [*supervisor, *command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                cwd=None if self._folder is None else self._folder.name,
+                env=env,
+                pass_fds=[lifeline],
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            self._leave()
+            raise ChildFailed(f"it cannot be started: {error}") from error
+        finally:
+            os.close(lifeline)
+
+    @property
+    def pipes(self) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:
+        """Its standard input, output and error, not buffered."""
+        process = self._process
+        if process.stdin is None or process.stdout is None or process.stderr is None:
+            raise ValueError("a process with pipes has three of them")
+        return process.stdin, process.stdout, process.stderr
+
+    def status(self, seconds: float | None = None) -> int | None:
+        """How it ended, as `subprocess` tells it, waited for so long, or as long as it takes; None if it runs."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def end(self) -> None:
+        """End it and all that it started, now."""
+        self._lifeline.close()
+        if self.status(_SECONDS_TO_END) is None:
+            self._process.kill()
+            self._process.wait()
+        for pipe in self.pipes:
+            pipe.close()
+        self._leave()
+
+    def _leave(self) -> None:
+        self._lifeline.close()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+
+def signal_name(number: int) -> str:
+    """The name of a signal, or its number: those for real-time have no names.
+
+    >>> signal_name(9), signal_name(40)
+    ('SIGKILL', '40')
+    """
+    return {known.value: known.name for known in signal.Signals}.get(number, str(number))

@@ -1,0 +1,64 @@
+"""Ctrl-C, and the signals by which schedulers and terminals end a program: all end a command in the same way [CL-3].
+
+The first of them raises `Interrupted`, and what is half-made is removed; later ones are ignored meanwhile, as a
+terminal that is closed sends more than one. It is not raised while a module is being imported: extension modules make
+other errors of it, and print it.
+"""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import Final
+
+#: What is said of an interrupt.
+MESSAGE: Final = "interrupted; nothing was left half-written"
+
+_NAMES: Final = ("SIGINT", "SIGTERM", "SIGHUP")
+
+#: How soon is looked again whether the module has been imported.
+_SECONDS: Final = 0.01
+
+_raising: Final[list[int]] = []  # the signals
+_raised: Final[list[int]] = []  # the one that came first
+
+
+class Interrupted(BaseException):
+    """Somebody wants this process to end. Not a KeyboardInterrupt, of which click makes an empty line."""
+
+
+def raise_interrupts() -> None:
+    """Let the signals raise Interrupted, unless they are ignored, as `nohup` does."""
+    for name in _NAMES:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            _raising.append(number)
+            signal.signal(number, _raise)
+    if hasattr(signal, "SIGALRM"):
+        signal.signal(signal.SIGALRM, _raise)
+
+
+def leave_interrupts() -> None:
+    """All is done: let a signal end the process at once, unless one has, and the process ends because of it."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    if not _raised:
+        for number in _raising:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    if _raised:
+        return
+    if hasattr(signal, "setitimer") and _imports(frame):
+        signal.setitimer(signal.ITIMER_REAL, _SECONDS)
+        return
+    _raised.append(number)
+    raise Interrupted
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether a module is being imported."""
+    while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame is not None
