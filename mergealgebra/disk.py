@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -128,6 +128,16 @@ def opened_folder(path: str | os.PathLike[str], *, within: int | None = None) ->
         os.close(descriptor)
 
 
+@contextmanager
+def opened_within(path: str | os.PathLike[str], *names: str) -> Iterator[int]:
+    """A descriptor of a folder below another, by the names on the way, none of which is a link. Raises OSError."""
+    with ExitStack() as opened:
+        folder = opened.enter_context(opened_folder(path))
+        for name in names:
+            folder = opened.enter_context(opened_folder(name, within=folder))
+        yield folder
+
+
 # Writing
 
 
@@ -162,6 +172,13 @@ def folder_made(path: Path) -> Iterator[None]:
             with suppress(OSError):  # somebody else has put something there
                 folder.rmdir()
         raise
+
+
+def make_within(path: str | os.PathLike[str], *names: str) -> None:
+    """Make the folders that `opened_within` opens, unless they are there; none through a link. Raises OSError."""
+    for depth, name in enumerate(names):
+        with opened_within(path, *names[:depth]) as folder, suppress(FileExistsError):
+            os.mkdir(name, dir_fd=folder)
 
 
 def _make(folder: Path, made: list[Path]) -> None:

@@ -11,8 +11,9 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from mergealgebra.algebra import decimals
 from mergealgebra.contribution import Choice, check_base, make_manifest, names_of
@@ -41,9 +42,13 @@ from mergealgebra.store.blobs import write_blob
 from mergealgebra.store.cache import CACHE, Cache
 from mergealgebra.store.local import LOCAL, base_path, check_genesis, write_local
 from mergealgebra.store.objects import GENESIS, Store
+from mergealgebra.store.private import private_key
 from mergealgebra.sync.folder import SyncResult, sync
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.text import shown
+
+if TYPE_CHECKING:
+    from mergealgebra.engine.kept_folder import Home
 
 PathLike = str | os.PathLike[str]
 
@@ -151,6 +156,12 @@ class Workspace:
     def _thresholds(self) -> Cache:
         return Cache(self.store.path, "thresholds")
 
+    @property
+    def _aggregate(self) -> Home:
+        from mergealgebra.engine.kept_folder import Home  # most merges keep nothing, and start without it
+
+        return Home(self.store.path, (CACHE, "aggregate"), partial(private_key, self.store.path))
+
     def blobs(self, state: ORSet) -> dict[str, Path]:
         """Where the blobs of a state's visible contributions are, by tensors root; those not here are left out."""
         return self._found(manifest.tensors for manifest in state.visible().values())
@@ -245,7 +256,7 @@ class Workspace:
         written.
         """
         state = self.state
-        aggregate = self.store.path / CACHE / "aggregate" if keep_aggregate else None
+        aggregate = self._aggregate if keep_aggregate else None
         how = How(backend, threads, block, progress, memory, self._thresholds, aggregate)
         blobs = self._blobs_ever(state) if keep_aggregate else self.blobs(state)
         result = resolve(state, self.base, blobs, Path(out), how)
