@@ -177,8 +177,12 @@ def folder_made(path: Path) -> Iterator[None]:
 def make_within(path: str | os.PathLike[str], *names: str) -> None:
     """Make the folders that `opened_within` opens, unless they are there; none through a link. Raises OSError."""
     for depth, name in enumerate(names):
-        with opened_within(path, *names[:depth]) as folder, suppress(FileExistsError):
-            os.mkdir(name, dir_fd=folder)
+        with opened_within(path, *names[:depth]) as folder:
+            try:
+                os.stat(name, dir_fd=folder, follow_symlinks=False)
+            except FileNotFoundError:
+                with suppress(FileExistsError):
+                    os.mkdir(name, dir_fd=folder)
 
 
 def _make(folder: Path, made: list[Path]) -> None:

@@ -18,6 +18,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 from unittest import mock
@@ -132,10 +133,10 @@ def _standing_in(stand: Stand) -> Iterator[None]:
     made = 0
 
     def replacement(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        def numbered(*arguments: Any) -> Any:
+        def numbered(*arguments: Any, **folders: Any) -> Any:
             nonlocal made
             made += 1
-            return stand(made - 1, name, call, arguments)
+            return stand(made - 1, name, partial(call, **folders), arguments)
 
         return numbered
 
