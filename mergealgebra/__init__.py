@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from mergealgebra.recipe import Mean, TaskArithmetic, Ties
     from mergealgebra.resolve import MergeResult
     from mergealgebra.tensors.task_vector import TaskVector
-    from mergealgebra.workspace import ContributionId, Workspace, verify
+    from mergealgebra.verification import verify
+    from mergealgebra.workspace import ContributionId, Workspace
 
 __version__ = "0.1.0"
 
@@ -33,7 +34,7 @@ _HOMES = {
     "Verification": "lock",
     "Workspace": "workspace",
     "merge": "engine.memory",
-    "verify": "workspace",
+    "verify": "verification",
 }
 _MODULES = ("laws",)
 

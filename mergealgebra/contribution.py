@@ -122,20 +122,35 @@ def open_blob(manifest: Manifest, path: Path | None, base: Checkpoint) -> Checkp
     try:
         blob = Checkpoint(path, read_header(path))
         _check_canonical(blob)
-        if not blob.records:
-            raise NamesError("it holds no tensor [CT-5]")
-        names = names_of(manifest.form, blob, base, blob.records)
     except CheckpointError:
         raise
     except MergeAlgebraError as error:
         raise BlobDamaged(f"{short}: {place(path)}: {error}; delete the file and sync again, or retract it") from None
+    check_fit(manifest, blob, base)
+    return blob
+
+
+def check_fit(manifest: Manifest, blob: Checkpoint, base: Checkpoint) -> None:
+    """Refuse tensors that cannot be those of a contribution to this base, by their headers alone [CT-5].
+
+    Raises BlobDamaged, and CheckpointError when a file, which may be good, could not be read.
+    """
+    short = f"contribution {manifest.id[:12]}"
+    try:
+        if not blob.records:
+            raise NamesError("it holds no tensor")
+        names = names_of(manifest.form, blob, base, blob.records)
+    except CheckpointError:
+        raise
+    except MergeAlgebraError as error:
+        advice = "delete the file and sync again, or retract it"
+        raise BlobDamaged(f"{short}: {place(blob.path)}: {error}; {advice}") from None
     elements = sum(record.size for record in blob.records.values())
     if (len(names), elements) != (len(blob.records), manifest.elements):
         raise BlobDamaged(
-            f"{short}: {place(path)} holds {elements} elements, expected {manifest.elements}; "
+            f"{short}: {place(blob.path)} holds {elements} elements, expected {manifest.elements}; "
             "delete the file and sync again"
         )
-    return blob
 
 
 def check_blob_root(manifest: Manifest, blob: Checkpoint, found: str) -> None:

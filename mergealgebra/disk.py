@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -64,6 +64,13 @@ class NotAFile(OSError):
 
     def __init__(self, kind: str, path: str) -> None:
         super().__init__(errno.EINVAL, f"it is {kind}, not a file", path)
+
+
+class NotAFolder(OSError):
+    """Something else stands where a folder was expected. Its `strerror` names it."""
+
+    def __init__(self, kind: str, path: str) -> None:
+        super().__init__(errno.ENOTDIR, f"it is {kind}, not a folder", path)
 
 
 class TooLarge(OSError):
@@ -119,23 +126,31 @@ def read_all(descriptor: int, most: int, path: str) -> bytes:
 
 @contextmanager
 def opened_folder(path: str | os.PathLike[str], *, within: int | None = None) -> Iterator[int]:
-    """A descriptor of a folder, open while the body runs; links are followed as by `open_file`. Raises OSError."""
+    """A descriptor of a folder, open while the body runs; links are followed as by `open_file`.
+
+    Raises NotAFolder for anything else, and OSError.
+    """
     flags = _READ | getattr(os, "O_DIRECTORY", 0) | (0 if within is None else _NO_LINK)
-    descriptor = os.open(path, flags, dir_fd=within)
+    try:
+        descriptor = os.open(path, flags, dir_fd=within)
+    except OSError as error:
+        if error.errno in (errno.ENOTDIR, errno.ELOOP):
+            _refuse_other(path, within)
+        raise
     try:
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-@contextmanager
-def opened_within(path: str | os.PathLike[str], *names: str) -> Iterator[int]:
-    """A descriptor of a folder below another, by the names on the way, none of which is a link. Raises OSError."""
-    with ExitStack() as opened:
-        folder = opened.enter_context(opened_folder(path))
-        for name in names:
-            folder = opened.enter_context(opened_folder(name, within=folder))
-        yield folder
+def _refuse_other(path: str | os.PathLike[str], within: int | None) -> None:
+    """Say what stands in place of a folder, if that can be told."""
+    try:
+        mode = os.stat(path, dir_fd=within, follow_symlinks=within is None).st_mode
+    except OSError:
+        return
+    if not stat.S_ISDIR(mode):
+        raise NotAFolder("a file" if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "something else"), str(path))
 
 
 # Writing
@@ -172,17 +187,6 @@ def folder_made(path: Path) -> Iterator[None]:
             with suppress(OSError):  # somebody else has put something there
                 folder.rmdir()
         raise
-
-
-def make_within(path: str | os.PathLike[str], *names: str) -> None:
-    """Make the folders that `opened_within` opens, unless they are there; none through a link. Raises OSError."""
-    for depth, name in enumerate(names):
-        with opened_within(path, *names[:depth]) as folder:
-            try:
-                os.stat(name, dir_fd=folder, follow_symlinks=False)
-            except FileNotFoundError:
-                with suppress(FileExistsError):
-                    os.mkdir(name, dir_fd=folder)
 
 
 def _make(folder: Path, made: list[Path]) -> None:

@@ -1,14 +1,23 @@
 """Every way in which mergealgebra refuses: one root class, one class per broken rule.
 
-A message is one line. It names the file, tensor or contribution and the index, says what was found and
-what was expected, and ends with what to do.
+A message is one printable line, whatever it quotes. It names the file, tensor or contribution and the index, says
+what was found and what was expected, and ends with what to do.
 """
 
 from __future__ import annotations
 
+from mergealgebra.text import one_line
+
 
 class MergeAlgebraError(Exception):
-    """The root of every error that mergealgebra raises on purpose."""
+    """The root of every error that mergealgebra raises on purpose.
+
+    >>> print(MergeAlgebraError("no \\x1b[31m\\ntensor"))
+    no \\x1b[31m tensor
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(one_line(message))
 
 
 # Encodings and recipes
@@ -125,6 +134,10 @@ class BlobDamaged(MergeAlgebraError):
 
 class SyncIncomplete(MergeAlgebraError):
     """A peer, or this store, holds files that were refused; everything else was exchanged [SY-4]."""
+
+
+class StoreDamaged(MergeAlgebraError):
+    """A check of a store found files that are damaged or missing, and nothing mended them [SY-11]."""
 
 
 # Results and the machine

@@ -185,13 +185,13 @@ def first_difference(expected: Mapping[str, LockedTensor], found: Mapping[str, L
     """How the first tensor in name order differs from the expected one; empty when all are equal [LK-5]."""
     for name in sorted(expected.keys() | found.keys(), key=str.encode):
         if name not in found:
-            return f"tensor {name!r} is missing, but is one"
+            return f"tensor {shown(name)} is missing, but is one"
         if name not in expected:
-            return f"tensor {name!r} is not one"
+            return f"tensor {shown(name)} is not one"
         for field in LockedTensor.model_fields:
             ours, theirs = getattr(found[name], field), getattr(expected[name], field)
             if ours != theirs:
-                return f"tensor {name!r} has {field} {ours}, not the {theirs}"
+                return f"tensor {shown(name)} has {field} {shown(ours)}, not the {shown(theirs)}"
     return ""
 
 

@@ -1,38 +1,14 @@
-"""What stands beside the tensors of a merged model: a model card, and the base's configuration and tokenizer [LK-1]."""
+"""The card of a merged model: what was merged, how, and how to check it [LK-1]."""
 
 from __future__ import annotations
 
 import json
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Final
 
 from mergealgebra.algebra.decimals import from_hex
 from mergealgebra.lock import LOCK, Lock
 from mergealgebra.tensors.checkpoint import Checkpoint
-
-#: The files that describe a model and are no weights: configuration, tokenizer, templates, the model's own code.
-_DESCRIPTIONS: Final = (
-    *("config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json"),
-    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
-    *("vocab.json", "vocab.txt", "merges.txt", "*.model", "*.tiktoken", "chat_template.*", "*.jinja"),
-    *("configuration_*.py", "modeling_*.py", "tokenization_*.py"),
-)
-#: In capitals, as most write them.
-_LICENCES: Final = ("LICENSE*", "LICENCE*", "NOTICE*", "USE_POLICY*")
-
-
-def companions(base: Checkpoint) -> list[Path]:
-    """The base's files to copy: configuration, tokenizer, templates, code and licence; none for a single file."""
-    if base.folder is None:
-        return []
-    return [path for path in sorted(base.folder.iterdir()) if path.is_file() and _is_companion(path)]
-
-
-def _is_companion(path: Path) -> bool:
-    described = any(fnmatchcase(path.name, pattern) for pattern in _DESCRIPTIONS)
-    licensed = any(fnmatchcase(path.name.upper(), pattern) for pattern in _LICENCES)
-    return (described or licensed) and not path.name.startswith(".")
+from mergealgebra.text import printable_lines
 
 
 def model_card(lock: Lock, base: Checkpoint) -> bytes:
@@ -46,7 +22,7 @@ def model_card(lock: Lock, base: Checkpoint) -> bytes:
         for c in lock.contributions
     )
     library = "library_name: transformers\n" if base.folder and _is_transformers(base.folder) else ""
-    return f"""---
+    card = f"""---
 base_model_relation: merge
 {library}tags:
 - merge
@@ -66,7 +42,8 @@ achieved density {lock.achieved_density}. Whoever holds the same contributions g
 - model root: `{lock.model_root}`
 
 `mergealgebra verify .` checks the tensors against `{LOCK}`.
-""".encode()
+"""
+    return printable_lines(card).encode()
 
 
 def _is_transformers(folder: Path) -> bool:

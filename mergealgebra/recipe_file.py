@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,7 @@ def _model(path: Path, number: int, entry: object, recipe: Recipe) -> ModelEntry
 def _beside(path: Path, text: str, what: str) -> Path:
     """A path that a file names, relative to the file's folder; `~` is somebody's home."""
     try:
+        os.fsencode(text)  # an escape in YAML can be half of a character, which no path has
         return path.parent / Path(text).expanduser()
     except (RuntimeError, ValueError) as error:
         raise RecipeError(f"{place(path)}: {what}: {shown(text)} names no path, {error}") from None

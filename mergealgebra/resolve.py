@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -33,12 +33,15 @@ from mergealgebra.engine.pieces import RESULT, Piece, Tally
 from mergealgebra.engine.plan import Contribution, make_plan, thread_count
 from mergealgebra.engine.reading import BASE
 from mergealgebra.engine.run import Stale, run
+from mergealgebra.engine.unfinished import Noted
 from mergealgebra.errors import CheckpointError, RecipeError
+from mergealgebra.leftovers import warnings_beside
 from mergealgebra.lock import FORMAT, LOCK, Lock, LockedContribution, LockedTensor, achieved_density, tensors_root
-from mergealgebra.model_card import companions, model_card
+from mergealgebra.model_card import model_card
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.companions import companions
 from mergealgebra.text import place
 
 if TYPE_CHECKING:
@@ -52,6 +55,7 @@ class How:
 
     memory: bytes beyond the imports. kept: where thresholds are kept from merge to merge. aggregate: the home in
     which the sums of a state's contributions are, so that a change costs one pass over it and them [EX-4, EX-5].
+    noted: told where the model is written until it is whole [LK-7].
     """
 
     backend: str = "auto"
@@ -61,15 +65,20 @@ class How:
     memory: int | None = None
     kept: MutableMapping[str, bytes] | None = None
     aggregate: Home | None = None
+    noted: Noted = nullcontext
 
 
 @dataclass(frozen=True)
 class MergeResult:
-    """A merged model on disk. `lock` is the content of its merge.lock. aggregate: what became of it, if asked for."""
+    """A merged model on disk. `lock` is the content of its merge.lock. aggregate: what became of it, if asked for.
+
+    warnings: lines about what killed merges left in the folder that it is in [LK-7].
+    """
 
     out: Path
     lock: Lock
     aggregate: Kept | None = None
+    warnings: Sequence[str] = ()
 
     @property
     def kept_aggregate(self) -> bool:
@@ -155,6 +164,7 @@ class Merge:
         contribution, CheckpointError when an input changed, and what reading raises; then nothing is written.
         """
         made: list[Lock] = []
+        warnings, copies = warnings_beside(out), companions(self._base)
         entries = [(r.name, r.dtype, r.shape, r.nbytes) for r in self._base.records.values()]
 
         def run_once(pieces: Iterator[Piece], tally: Tally) -> None:
@@ -162,10 +172,10 @@ class Merge:
                 made.append(self._lock(tally))
                 return {LOCK: made[0].to_bytes(), "README.md": model_card(made[0], self._base)}
 
-            write_model(out, entries, pieces, finish, companions(self._base))
+            write_model(out, entries, pieces, finish, copies, self._how.noted)
 
         self._run(run_once)
-        return MergeResult(out, made[0], self._keeper.kept if self._keeper else None)
+        return MergeResult(out, made[0], self._keeper.kept if self._keeper else None, warnings)
 
     def compute(self) -> Lock:
         """Merge and write nothing: the lock that `write` would write."""
@@ -325,6 +335,7 @@ def merge_checkpoints(base: Path, models: Sequence[Model], recipe: Recipe, out: 
     refuse_occupied(out)
     with ExitStack() as opened:
         original = opened.enter_context(Checkpoint.open(base))
+        companions(original)  # what cannot be copied is told before anything is hashed
         inputs = []
         for model in models:
             label = place(model.path)

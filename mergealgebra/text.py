@@ -26,6 +26,15 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def printable_lines(text: str) -> str:
+    """A text of several lines, each of them printable.
+
+    >>> printable_lines("first\\nsecond\\x07\\u2028")
+    'first\\nsecond\\\\x07\\\\u2028'
+    """
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def one_line(text: str) -> str:
     """A message of several lines as one, and printable.
 

@@ -20,7 +20,7 @@ from mergealgebra.contribution import Choice, check_base, make_manifest, names_o
 from mergealgebra.crdt.fields import check_text
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.manifest import FORMS, Manifest
-from mergealgebra.crdt.operations import NOTE_BYTES, Add, Operation
+from mergealgebra.crdt.operations import NOTE_BYTES, OPERATION_TIMES, Add, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.plan import Contribution, available_cores, make_plan, thread_count
@@ -33,19 +33,23 @@ from mergealgebra.errors import (
     SyncIncomplete,
     UnknownContribution,
     WorkspaceError,
+    WrongWorkspace,
 )
-from mergealgebra.lock import Verification, first_difference, verify_folder
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe, complete_recipe
-from mergealgebra.resolve import How, MergeResult, open_merge, resolve
+from mergealgebra.resolve import How, MergeResult, resolve
 from mergealgebra.store.blobs import write_blob
 from mergealgebra.store.cache import CACHE, Cache
-from mergealgebra.store.local import LOCAL, base_path, check_genesis, write_local
-from mergealgebra.store.objects import GENESIS, Store
+from mergealgebra.store.entries import made_part
+from mergealgebra.store.local import base_path, check_genesis, incomplete_lines, is_replica, write_local
+from mergealgebra.store.objects import Store, has_genesis
 from mergealgebra.store.private import private_key
-from mergealgebra.sync.folder import SyncResult, sync
+from mergealgebra.store.refusals import refused_as
+from mergealgebra.store.runs import Runs
+from mergealgebra.sync.folder import SyncResult
+from mergealgebra.sync.replica import sync_replica
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.text import shown
+from mergealgebra.text import place, shown
 
 if TYPE_CHECKING:
     from mergealgebra.engine.kept_folder import Home
@@ -91,12 +95,18 @@ class Workspace:
         return cls._create(path, Genesis(root, name, recipe.to_map()), base)
 
     @classmethod
-    def clone(cls, peer: PathLike, path: PathLike, *, base: PathLike) -> Workspace:
+    def clone(cls, peer: PathLike, path: PathLike, *, base: PathLike, workspace_id: str | None = None) -> Workspace:
         """A new replica of the workspace that a peer holds, synced with it. base: where the base is here.
 
-        Raises BaseMismatch when it is not the peer's base, and as `init` and `sync` do.
+        workspace_id: what the peer must hold, from somebody you trust; whatever it holds if None. Raises
+        WrongWorkspace for another one, BaseMismatch when it is not the peer's base, and as `init` and `sync` do.
         """
         source = Store.open(peer)
+        if workspace_id not in (None, source.genesis.workspace_id):
+            raise WrongWorkspace(
+                f"{place(Path(peer))} holds workspace {source.genesis.workspace_id}, not {shown(workspace_id)}: ask "
+                "whoever gave you the id, or name another folder"
+            )
         _recipe_of(source)
         _refuse_existing(Path(path))
         with Checkpoint.open(base) as checkpoint:
@@ -105,7 +115,7 @@ class Workspace:
         try:
             workspace.sync(peer)
         except SyncIncomplete as error:
-            raise SyncIncomplete(f"{error}; {path} is a workspace now, sync it again") from None
+            raise SyncIncomplete(f"{error}; {place(Path(path))} is a workspace now, sync it again") from None
         return workspace
 
     @classmethod
@@ -153,6 +163,15 @@ class Workspace:
         return base_path(self.store)
 
     @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why contributions may be lacking here: a line for each peer with whom the last sync was incomplete [SY-4]."""
+        return tuple(incomplete_lines(self.store))
+
+    def missing(self) -> list[str]:
+        """The visible contributions whose tensors are not here, in canonical order [SY-5]."""
+        return [id_ for id_, manifest in self.visible().items() if not self.store.has_blob(manifest.tensors)]
+
+    @property
     def _thresholds(self) -> Cache:
         return Cache(self.store.path, "thresholds")
 
@@ -160,7 +179,8 @@ class Workspace:
     def _aggregate(self) -> Home:
         from mergealgebra.engine.kept_folder import Home  # most merges keep nothing, and start without it
 
-        return Home(self.store.path, (CACHE, "aggregate"), partial(private_key, self.store.path))
+        store = self.store.path
+        return Home(partial(made_part, store, f"{CACHE}/aggregate"), partial(private_key, store))
 
     def blobs(self, state: ORSet) -> dict[str, Path]:
         """Where the blobs of a state's visible contributions are, by tensors root; those not here are left out."""
@@ -171,7 +191,7 @@ class Workspace:
         return self._found(item.payload.manifest.tensors for item in state.operations if isinstance(item.payload, Add))
 
     def _found(self, roots: Iterable[str]) -> dict[str, Path]:
-        return {root: self.store.blob_path(root) for root in set(roots) if self.store.has_blob(root)}
+        return {root: self.store.blob_path(root) for root in set(roots) if self.store.blob_bytes(root) is not None}
 
     # What its owner does
 
@@ -209,33 +229,34 @@ class Workspace:
                 base.refuse_changed()
                 manifest = make_manifest(form, state.genesis.base, source, roots, number)
                 blob.place(manifest.tensors)
-        return ContributionId(manifest.id, self._publish(state.add(manifest, time=int(time.time()), note=note)))
+        return ContributionId(manifest.id, self._publish(state.add(manifest, time=_now(), note=note)))
 
     def retract(self, contribution: str, *, note: str | None = None) -> str:
         """Take a visible contribution back; returns its id. contribution: the id or a unique prefix of it.
 
         Raises UnknownContribution.
         """
-        if len(contribution) < _LEAST_PREFIX:
-            raise UnknownContribution(f"{contribution!r} is too short; give {_LEAST_PREFIX} digits of the id, or more")
+        return self.retract_all([contribution], note=note)[0]
+
+    def retract_all(self, contributions: Iterable[str], *, note: str | None = None) -> tuple[str, ...]:
+        """Take several visible contributions back, all or none; returns their ids, ascending.
+
+        contributions: their ids or unique prefixes of them. Raises UnknownContribution.
+        """
         state = self.state
-        matching = [id_ for id_ in state.visible() if id_.startswith(contribution.lower())]
-        if len(matching) != 1:
-            found = f"{len(matching)} visible contributions begin" if matching else "no visible contribution begins"
-            raise UnknownContribution(f"{found} with {contribution!r}; `status` lists them")
-        self._publish(state.remove(matching[0], time=int(time.time()), note=note))
-        return matching[0]
+        visible = state.visible()
+        ids = tuple(sorted({_named(contribution, visible) for contribution in contributions}))
+        if ids:
+            self._publish(state.remove(*ids, time=_now(), note=note))
+        return ids
 
     def sync(self, peer: PathLike) -> SyncResult:
         """Exchange operations and blobs with another workspace or an exchange folder, both ways [SY-4].
 
-        Raises SyncIncomplete when something was refused; the good rest has then been exchanged.
+        Raises SyncIncomplete when something was refused; the good rest has then been exchanged. That it was
+        incomplete is written down here, until a sync with that peer is complete.
         """
-        result = sync(self.store, peer)
-        if result.refused:
-            files = "1 file" if len(result.refused) == 1 else f"{len(result.refused)} files"
-            raise SyncIncomplete(f"{result.refused[0]} ({files} refused; the rest was synced)")
-        return result
+        return sync_replica(self.store, peer)
 
     def resolve(
         self,
@@ -257,7 +278,7 @@ class Workspace:
         """
         state = self.state
         aggregate = self._aggregate if keep_aggregate else None
-        how = How(backend, threads, block, progress, memory, self._thresholds, aggregate)
+        how = How(backend, threads, block, progress, memory, self._thresholds, aggregate, Runs(self.store.path).noted)
         blobs = self._blobs_ever(state) if keep_aggregate else self.blobs(state)
         result = resolve(state, self.base, blobs, Path(out), how)
         attested = state.attest(result.merge_id, result.model_root)
@@ -269,43 +290,26 @@ class Workspace:
         return result
 
     def _publish(self, delta: ORSet) -> str:
-        """Let the one operation of a delta appear; returns its id."""
-        (operation,) = delta.operations
-        return self.store.write_operation(operation)
+        """Let the operations of a delta appear; returns the id of the first."""
+        first, *_ = (self.store.write_operation(operation) for operation in delta.by_id().values())
+        return first
 
 
-def verify(
-    model: PathLike,
-    against: PathLike | None = None,
-    *,
-    backend: str = "auto",
-    threads: int | None = None,
-    progress: Progress = quiet,
-) -> Verification:
-    """Check a merged model folder against its lock, and against a workspace by computing it again [LK-5, LK-6].
+def _now() -> int | None:
+    """The time for an operation; None where the clock shows one that an operation cannot have, such as 1969."""
+    now = int(time.time())
+    return now if now in OPERATION_TIMES else None
 
-    against: the path of a workspace. Returns what was found; `raise_if_failed` turns a difference into an error.
-    Raises LockError when the lock is missing or contradicts itself, and as `open_merge` does.
-    """
-    how = How(backend, threads, None, progress)
-    lock, verification = verify_folder(model, thread_count(threads))
-    if against is None or not verification.ok:
-        return verification
-    workspace = Workspace.open(against)
-    state = workspace.state
-    problem = ""
-    if lock.merge_id != state.merge_id:
-        problem = (
-            f"{model} has merge id {lock.merge_id}, the workspace {state.merge_id}: other contributions are visible"
-        )
-    else:
-        with open_merge(state, workspace.base, workspace.blobs(state), how) as merge:
-            again = merge.compute()
-        if difference := first_difference(lock.tensors, again.tensors):
-            problem = f"{against} computes another model: {difference} of {model}"
-        elif lock != again.model_copy(update={"backend": lock.backend}):
-            problem = f"{against} computes the same model, but counts other elements kept or uncertified than {model}"
-    return Verification(verification.model_root, verification.merge_id, problem)
+
+def _named(prefix: str, visible: Iterable[str]) -> str:
+    """The one visible contribution whose id begins so. Raises UnknownContribution."""
+    if len(prefix) < _LEAST_PREFIX:
+        raise UnknownContribution(f"{shown(prefix)} is too short; give {_LEAST_PREFIX} digits of the id, or more")
+    matching = [id_ for id_ in visible if id_.startswith(prefix.lower())]
+    if len(matching) != 1:
+        found = f"{len(matching)} visible contributions begin" if matching else "no visible contribution begins"
+        raise UnknownContribution(f"{found} with {shown(prefix)}; `status` lists them")
+    return matching[0]
 
 
 def _time_and_kind(operation: Operation) -> tuple[float, str, str]:
@@ -322,5 +326,6 @@ def _recipe_of(store: Store) -> Recipe:
 
 def _refuse_existing(path: Path) -> None:
     """A store without `local.json` is completed: its making was interrupted, or it is an exchange folder."""
-    if (path / GENESIS).exists() and (path / LOCAL).exists():
-        raise WorkspaceError(f"{path} is a workspace already; choose another folder")
+    with refused_as(WorkspaceError, path):
+        if has_genesis(path) and is_replica(path):
+            raise WorkspaceError(f"{place(path)} is a workspace already; choose another folder")

@@ -133,10 +133,10 @@ def _standing_in(stand: Stand) -> Iterator[None]:
     made = 0
 
     def replacement(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        def numbered(*arguments: Any, **folders: Any) -> Any:
+        def numbered(*arguments: Any, **named: Any) -> Any:
             nonlocal made
             made += 1
-            return stand(made - 1, name, partial(call, **folders), arguments)
+            return stand(made - 1, name, partial(call, **named), arguments)
 
         return numbered
 

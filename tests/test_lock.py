@@ -364,7 +364,7 @@ class TestMalformed:
 DIFFERENT = {
     "a bit": (lambda t: with_value(t, "norm.scale", (), np.nextafter(t["norm.scale"], np.float32(9))), "has root"),
     "a boolean": (lambda t: t | {"mask": ~t["mask"]}, "tensor 'mask' has root"),
-    "dtype": (lambda t: t | {"norm.scale": t["norm.scale"].view(np.int32)}, "has dtype I32, not the F32"),
+    "dtype": (lambda t: t | {"norm.scale": t["norm.scale"].view(np.int32)}, "has dtype 'I32', not the 'F32'"),
     "shape": (lambda t: t | {"spare": np.zeros((3, 0), np.float32)}, r"has shape \[3, 0\], not the \[0, 3\]"),
     "one fewer": (lambda t: {name: t[name] for name in t if name != "spare"}, "tensor 'spare' is missing"),
     "one more": (lambda t: t | {"a": t["spare"]}, "tensor 'a' is not one of merge.lock"),
@@ -443,7 +443,7 @@ class TestVerifyAgainst:
         assert "computes another model: tensor 'layer.0.weight' has root" in found.problem
 
     def test_a_folder_that_is_no_workspace_is_refused(self, out, tmp_path):
-        with pytest.raises(MergeAlgebraError, match="is no workspace"):
+        with pytest.raises(MergeAlgebraError, match="is not a workspace"):
             ma.verify(out, tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""The command line: `mergealgebra [-C WORKSPACE] VERB` [CL-1 to CL-4].
+"""The command line: `mergealgebra [-C WORKSPACE] VERB` [CL-1 to CL-5].
 
 A verb's file is imported when the verb is called, and what it needs when it runs, so `--help` is quick.
 """
@@ -14,7 +14,9 @@ from typing import Final, NoReturn
 import click
 
 from mergealgebra.cli.options import PATH_TEXT
+from mergealgebra.cli.report import say, wrong_usage
 from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.text import one_line
 
 #: Every verb, in the order of a workspace's life, with its line in `--help`. Its file has the verb's name.
 VERBS: Final = {
@@ -26,8 +28,10 @@ VERBS: Final = {
     "log": "List all operations.",
     "status": "Show what is visible, and whether all of it is here.",
     "sync": "Exchange contributions with another workspace or a folder.",
+    "fsck": "Check every file of a workspace or share; mend it.",
     "resolve": "Merge all visible contributions into a model.",
     "verify": "Check a merged model against its lock, or compute it again.",
+    "gc": "List what killed commands left, and remove it.",
     "laws": "Search for counterexamples to laws of a merge function.",
     "conformance": "Find out what an implementation of TIES computes.",
 }
@@ -81,7 +85,7 @@ def main() -> NoReturn:
     try:
         group.main(prog_name="mergealgebra", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        wrong_usage(error)
         sys.exit(error.exit_code)
     except MergeAlgebraError as error:
         _fail(str(error))
@@ -98,5 +102,5 @@ def main() -> NoReturn:
 
 
 def _fail(message: str) -> NoReturn:
-    click.echo(f"mergealgebra: {' '.join(message.splitlines())}", err=True)
+    say(f"mergealgebra: {one_line(message)}", err=True)
     sys.exit(1)

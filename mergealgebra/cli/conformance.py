@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
 from mergealgebra.cli.options import PATH, PATH_TEXT, json_option
 from mergealgebra.cli.progress import progress_bar
-from mergealgebra.cli.report import report
+from mergealgebra.cli.report import report, report_tables, say
 from mergealgebra.errors import MergeAlgebraError
-from mergealgebra.text import printable
 
 if TYPE_CHECKING:
     from mergealgebra.conformance.questions import Target
-    from mergealgebra.conformance.report import Table
     from mergealgebra.conformance.verdict import Verdict
-
-
-#: More columns than any line of a table has.
-_WIDE: Final = 100_000
 
 
 class NotConformant(MergeAlgebraError):
@@ -123,14 +115,13 @@ def _write_page(path: Path, verdict: Verdict) -> None:
     from mergealgebra.conformance.report import name_of, ruled_out, tables
 
     shown = [*tables(verdict), *([ruled_out(verdict)] if verdict.findings else [])]
-    _write(path, page(f"Conformance: {name_of(verdict)}", [printable(verdict.summary)], shown).encode())
+    _write(path, page(f"Conformance: {name_of(verdict)}", [verdict.summary], shown).encode())
 
 
 def _write(path: Path, data: bytes) -> None:
-    from mergealgebra.store.atomic import write_atomically
+    from mergealgebra.store.atomic import replace_file
 
-    whole = path.resolve()
-    write_atomically(whole, data, tmp=whole.parent)
+    replace_file(path.resolve(), data)
 
 
 def _print(verdict: Verdict, discover: bool, as_json: bool) -> None:
@@ -139,25 +130,8 @@ def _print(verdict: Verdict, discover: bool, as_json: bool) -> None:
     if as_json:
         report(as_discovery(verdict) if discover else as_map(verdict), as_json)
         return
-    click.echo(name_of(verdict))
+    say(name_of(verdict))
     found = (clauses(verdict), nearest(verdict)) if discover else tables(verdict)
-    _print_tables(table for table in found if table.rows)
-    click.echo(f"\n{printable(verdict.summary)}")
-
-
-def _print_tables(tables: Iterable[Table]) -> None:
-    """Tables as wide as the terminal, or as they are in a pipe."""
-    from rich.console import Console
-    from rich.table import Table as Columns
-
-    terminal = sys.stdout.isatty()
-    width = None if terminal else _WIDE
-    console = Console(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False)
-    for table in tables:
-        columns = Columns(*table.head, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-        for row in table.rows:
-            columns.add_row(*row)
-        with console.capture() as printed:
-            console.print(columns)
-        lines = [line.rstrip() for line in printed.get().splitlines()]
-        click.echo("\n".join(["", table.title, *lines]))
+    report_tables(table for table in found if table.rows)
+    say()
+    say(verdict.summary)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from mergealgebra.cli.options import json_option
-from mergealgebra.cli.report import report
+from mergealgebra.cli.report import report, say
 
 
 class _Option(click.ParamType[tuple[str, str]]):
@@ -54,7 +54,7 @@ def command(
     for verdict in check_apart(question, names):
         verdicts.append(verdict)
         if not as_json:
-            click.echo(f"{verdict.law:<{width}}  {verdict}")
+            say(f"{verdict.law:<{width}}  {verdict}")
     if as_json:
         found = [{**verdict.to_map(), "sentence": LAWS[verdict.law].sentence} for verdict in verdicts]
         asked = {"target": target, "options": dict(options), "seed": seed, "tries": question.tries}
@@ -62,4 +62,5 @@ def command(
         return
     for verdict in verdicts:
         if verdict.counterexample:
-            click.echo(f"\n{verdict.counterexample}", nl=False)
+            for line in ["", *verdict.counterexample.removesuffix("\n").split("\n")]:
+                say(line)

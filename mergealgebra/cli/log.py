@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mergealgebra.cli.options import json_option
-from mergealgebra.cli.report import report
+from mergealgebra.cli.report import report, say
 
 if TYPE_CHECKING:
     from mergealgebra.crdt.operations import Operation
@@ -30,9 +30,9 @@ def command(workspace: str, as_json: bool) -> None:
         report({"operations": operations}, as_json)
         return
     if operations:
-        click.echo(f"{'time':<20}  {'operation':<12}  {'kind':<6}  {'about':<12}  note")
+        say(f"{'time':<20}  {'operation':<12}  {'kind':<6}  {'about':<12}  note")
     for entry in operations:
-        click.echo("  ".join(_line(entry)).rstrip())
+        say("  ".join(_line(entry)).rstrip())
 
 
 def _entry(operation: Operation, added: Mapping[str, str]) -> dict[str, object]:
@@ -57,13 +57,12 @@ def _line(entry: dict[str, object]) -> list[str]:
     stamp = _utc(when) if isinstance(when, int) else ""
     about = entry.get("contributions") or [entry.get("contribution") or entry.get("model_root") or "unknown"]
     first = about[0] if isinstance(about, list) else ""
-    note = "".join(c if c.isprintable() else " " for c in str(entry.get("note", "")))  # a stranger's text
     return [
         f"{stamp:<20}",
         str(entry["operation"])[:12],
         f"{entry['kind']:<6}",
         str(first)[:12],
-        note,
+        str(entry.get("note", "")),
     ]
 
 

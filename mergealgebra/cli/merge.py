@@ -39,4 +39,4 @@ def command(
     models = [Model(model.path, model.coefficient) for model in file.models]
     with progress_bar() as show:
         result = merge_checkpoints(file.base, models, file.recipe, out, How(backend, threads, block, show, memory))
-    report_result(result, as_json)
+    report_result(result, result.warnings, as_json)

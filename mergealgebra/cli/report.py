@@ -1,24 +1,66 @@
-"""What a verb prints: aligned lines for people, or one JSON object [CL-2]."""
+"""What a verb prints: aligned lines for people, or one JSON object [CL-2]; nothing that a terminal acts on [CL-5]."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final
 
 import click
+
+from mergealgebra.text import printable
+
+if TYPE_CHECKING:
+    from mergealgebra.conformance.report import Table
+
+#: More columns than any line of a table has.
+_WIDE: Final = 100_000
+
+
+def say(text: str = "", *, err: bool = False) -> None:
+    """Print one line, to standard error if err: the only way in which text leaves the program [CL-5]."""
+    click.echo(printable(text), err=err)
 
 
 def report(found: Mapping[str, object], as_json: bool) -> None:
     """Print what a verb found. Lists and mappings inside are for JSON only, but for lists of lines."""
     if as_json:
-        click.echo(json.dumps(found))
+        say(json.dumps(found))
         return
     lines = {key.replace("_", " "): value for key, value in found.items() if not isinstance(value, (list, dict))}
     width = max(map(len, lines))
     for key, value in lines.items():
-        click.echo(f"{key:<{width}}  {value}")
+        say(f"{key:<{width}}  {value}")
 
 
 def warn(text: str) -> None:
     """Print a warning to standard error."""
-    click.echo(f"warning: {text}", err=True)
+    say(f"warning: {text}", err=True)
+
+
+def wrong_usage(error: click.ClickException) -> None:
+    """Print what is wrong with a command line, and where its usage is told."""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        for line in error.ctx.get_usage().split("\n"):
+            say(line, err=True)
+        say(f"Try '{error.ctx.command_path} --help' for help.", err=True)
+        say(err=True)
+    say(f"Error: {error.format_message()}", err=True)
+
+
+def report_tables(tables: Iterable[Table]) -> None:
+    """Print tables as wide as the terminal, or as they are in a pipe."""
+    from rich.console import Console
+    from rich.table import Table as Columns
+
+    width = None if sys.stdout.isatty() else _WIDE
+    console = Console(width=width, color_system=None, markup=False, emoji=False, highlight=False)
+    for table in tables:
+        columns = Columns(*table.head, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for row in table.rows:
+            columns.add_row(*row)
+        with console.capture() as printed:
+            console.print(columns)
+        for line in ["", table.title, *printed.get().splitlines()]:
+            say(line.rstrip())

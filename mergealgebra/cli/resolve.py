@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,13 +57,16 @@ def command(
             keep_aggregate=keep_aggregate,
             progress=show,
         )
-    report_result(result, as_json)
+    warnings = [*opened.doubts, *result.warnings]
     if roots := sorted(opened.state.disagreements()):
-        warn(f"replicas computed different models for this merge id, some machine is broken: {', '.join(roots)}")
+        warnings.append(
+            f"replicas computed different models for this merge id, some machine is broken: {', '.join(roots)}"
+        )
+    report_result(result, warnings, as_json)
 
 
-def report_result(result: MergeResult, as_json: bool) -> None:
-    """Print what a merge made."""
+def report_result(result: MergeResult, warnings: Sequence[str], as_json: bool) -> None:
+    """Print what a merge made, and what is amiss."""
     lock = result.lock
     found: dict[str, object] = {
         "merge_id": lock.merge_id,
@@ -76,4 +80,7 @@ def report_result(result: MergeResult, as_json: bool) -> None:
     if result.aggregate is not None:
         found["aggregate"] = f"not kept: {result.aggregate.problem}" if result.aggregate.problem else "kept"
         found["changes"] = result.aggregate.changes
+    found["warnings"] = list(warnings)
     report(found, as_json)
+    for text in warnings:
+        warn(text)

@@ -1,21 +1,31 @@
-"""`mergealgebra [-C WORKSPACE] retract ID`"""
+"""`mergealgebra [-C WORKSPACE] retract ID...`"""
 
 from __future__ import annotations
 
 import click
 
 from mergealgebra.cli.options import json_option
-from mergealgebra.cli.report import report
+from mergealgebra.cli.report import report, say
 
 
 @click.command()
-@click.argument("contribution", metavar="ID")
+@click.argument("contributions", metavar="[ID]...", nargs=-1)
+@click.option("--missing", is_flag=True, help="Take back all contributions whose tensors are not here.")
 @click.option("--note", help="A line for the log.")
 @json_option
 @click.pass_obj
-def command(workspace: str, contribution: str, note: str | None, as_json: bool) -> None:
-    """Take back the contribution ID, which may be the beginning of its id. It can be contributed again."""
+def command(workspace: str, contributions: tuple[str, ...], missing: bool, note: str | None, as_json: bool) -> None:
+    """Take back the contributions ID, each of which may be the beginning of an id. All can be contributed again."""
     from mergealgebra.workspace import Workspace
 
+    if not contributions and not missing:
+        raise click.UsageError("name the contributions to take back, or --missing for those whose tensors are not here")
     opened = Workspace.open(workspace)
-    report({"retracted": opened.retract(contribution, note=note), "merge_id": opened.merge_id}, as_json)
+    wanted = [*contributions, *(opened.missing() if missing else [])]
+    retracted = opened.retract_all(wanted, note=note)
+    if as_json:
+        report({"retracted": list(retracted), "merge_id": opened.merge_id}, as_json)
+        return
+    for id_ in retracted:
+        say(f"retracted  {id_}")
+    say(f"merge id   {opened.merge_id}")

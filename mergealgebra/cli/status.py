@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shlex
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from mergealgebra.cli.options import json_option
-from mergealgebra.cli.report import report, warn
+from mergealgebra.cli.report import report, say, warn
 
 if TYPE_CHECKING:
     from mergealgebra.crdt.orset import ORSet
     from mergealgebra.store.objects import Store
+
+#: What the folder of an open workspace can and cannot promise.
+_TRUST: Final = (
+    "This workspace is open: whoever can write to a folder that you sync with can add contributions, take them back, "
+    "and hide that they did."
+)
 
 
 @click.command()
@@ -21,10 +28,11 @@ def command(workspace: str, as_json: bool) -> None:
     """Show the visible contributions, what they merge to, and what is amiss."""
     from mergealgebra.workspace import Workspace
 
-    store = Workspace.open(workspace).store
-    state, genesis = store.state(), store.genesis
+    opened = Workspace.open(workspace)
+    store, genesis = opened.store, opened.store.genesis
+    state = store.state()
     visible = _visible(state, store)
-    warnings = _warnings(state, visible)
+    warnings = [*opened.doubts, *_warnings(state, visible), *_unfinished(store)]
     found = {
         "workspace": genesis.workspace_id,
         "name": genesis.name,
@@ -40,9 +48,10 @@ def command(workspace: str, as_json: bool) -> None:
     if not as_json:
         for entry in visible:
             line = f"{entry['form']}  coefficient {entry['coefficient']}  {entry['elements']:,} elements"
-            click.echo(f"  {entry['contribution']}  {line}")
+            say(f"  {entry['contribution']}  {line}")
         for text in warnings:
             warn(text)
+        say(_TRUST)
 
 
 def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
@@ -74,3 +83,17 @@ def _warnings(state: ORSet, visible: list[dict[str, object]]) -> list[str]:
             f"replicas computed different models for this merge id, some machine is broken: {', '.join(roots)}"
         )
     return warnings
+
+
+def _unfinished(store: Store) -> list[str]:
+    """What killed commands of this workspace left [LK-7]."""
+    from mergealgebra.leftovers import age_in_words
+    from mergealgebra.store.garbage import leftovers
+    from mergealgebra.text import place
+
+    command = f"mergealgebra -C {shlex.quote(place(store.path))} gc --delete"
+    return [
+        f"{place(left.path)} is an {left.kind} of a command that was killed, {left.nbytes:,} bytes, "
+        f"{age_in_words(left.age)} old; `{command}` removes it"
+        for left in leftovers(store.path)
+    ]

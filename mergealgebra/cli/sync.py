@@ -25,6 +25,7 @@ def command(workspace: str, peer: Path, as_json: bool) -> None:
         "taken_blobs": list(result.taken_blobs),
         "given_operations": list(result.given_operations),
         "given_blobs": list(result.given_blobs),
+        "mended": list(result.mended),
         "ignored": list(result.ignored),
     }
     if as_json:

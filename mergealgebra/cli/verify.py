@@ -19,7 +19,7 @@ from mergealgebra.cli.report import report
 @json_option
 def command(out: Path, against: Path | None, backend: str, threads: int | None, as_json: bool) -> None:
     """Check that the model in OUT is the one that its merge.lock says it is."""
-    from mergealgebra.workspace import verify
+    from mergealgebra.verification import verify
 
     with progress_bar() as show:
         found = verify(out, against, backend=backend, threads=threads, progress=show)

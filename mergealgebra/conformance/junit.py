@@ -14,7 +14,10 @@ Case = tuple[str, str, str]
 
 
 def junit(verdict: Verdict, claimed: Collection[str] = ()) -> bytes:
-    """The XML document. claimed: the dialects that the target is meant to conform to; the others cannot fail."""
+    """The XML document. claimed: the dialects that the target is meant to conform to; the others cannot fail.
+
+    All text is printable, so none of it is a character that XML forbids.
+    """
     root = Element("testsuites", name=name_of(verdict))
     _add(root, "clauses", map(_clause, verdict.findings))
     _add(root, "dialects", (_dialect(standing, claimed) for standing in verdict.standings))

@@ -57,7 +57,7 @@ def tables(rows: Sequence[Row]) -> tuple[Table, ...]:
 def markdown(title: str, paragraphs: Sequence[str], found: Sequence[Table]) -> str:
     """Tables as a Markdown file; those that have no rows are left out."""
     sections = [_section(table) for table in found if table.rows]
-    return "\n\n".join([f"# {title}", *map(_plain, paragraphs), *sections]) + "\n"
+    return "\n\n".join([f"# {_plain(title)}", *map(_plain, paragraphs), *sections]) + "\n"
 
 
 def _section(table: Table) -> str:
@@ -66,8 +66,8 @@ def _section(table: Table) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text in which Markdown finds no table, link, tag or emphasis; code it may find."""
-    return _MARKUP.sub(r"\\\g<0>", text)
+    """Printable text in which Markdown finds no table, link, tag or emphasis; code it may find."""
+    return _MARKUP.sub(r"\\\g<0>", printable(text))
 
 
 def _row(row: Row) -> tuple[str, ...]:
@@ -149,4 +149,4 @@ def _failures(run: dict[str, Verdict]) -> Iterator[tuple[str, ...]]:
 
 
 def _shown(run: dict[str, Verdict]) -> Iterator[tuple[str, Table]]:
-    return ((printable(name), clauses(verdict)) for name, verdict in run.items())
+    return ((name, clauses(verdict)) for name, verdict in run.items())

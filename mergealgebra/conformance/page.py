@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
-from html import escape
 from typing import Final
 
 from mergealgebra.conformance.report import Table
+from mergealgebra.text import printable
 
 #: Words that are coloured where they are all of a cell.
 COLOURED: Final = {"conforms": "good", "holds": "good", "differs": "bad", "broken": "bad"}
@@ -33,30 +34,34 @@ tbody th { font-weight: 600; white-space: nowrap; }
 
 
 def page(title: str, paragraphs: Sequence[str], tables: Sequence[Table]) -> str:
-    """The page. All text is escaped."""
-    text = "".join(f"<p>{escape(paragraph)}</p>\n" for paragraph in paragraphs)
+    """The page. All text is printable and escaped."""
+    text = "".join(f"<p>{_escaped(paragraph)}</p>\n" for paragraph in paragraphs)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{_STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>{escape(title)}</h1>\n{text}{''.join(map(_section, tables))}</body>\n</html>\n"
+        f"<title>{_escaped(title)}</title>\n<style>\n{_STYLE}</style>\n</head>\n<body>\n"
+        f"<h1>{_escaped(title)}</h1>\n{text}{''.join(map(_section, tables))}</body>\n</html>\n"
     )
 
 
 def _section(table: Table) -> str:
-    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in table.head)
+    head = "".join(f'<th scope="col">{_escaped(cell)}</th>' for cell in table.head)
     rows = "".join(f"<tr>{_row(row)}</tr>\n" for row in table.rows)
     return (
-        f'<h2>{escape(table.title)}</h2>\n<div class="scroll" tabindex="0" role="region"'
-        f' aria-label="{escape(table.title)}">\n<table>\n'
+        f'<h2>{_escaped(table.title)}</h2>\n<div class="scroll" tabindex="0" role="region"'
+        f' aria-label="{_escaped(table.title)}">\n<table>\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n</div>\n"
     )
 
 
 def _row(row: Sequence[str]) -> str:
-    return f'<th scope="row">{escape(row[0])}</th>' + "".join(map(_cell, row[1:]))
+    return f'<th scope="row">{_escaped(row[0])}</th>' + "".join(map(_cell, row[1:]))
 
 
 def _cell(text: str) -> str:
     colour = COLOURED.get(text)
-    return f'<td class="{colour}">{text}</td>' if colour else f"<td>{escape(text)}</td>"
+    return f'<td class="{colour}">{text}</td>' if colour else f"<td>{_escaped(text)}</td>"
+
+
+def _escaped(text: str) -> str:
+    return html.escape(printable(text))

@@ -87,7 +87,7 @@ def read_greeting(line: bytes) -> Hello:
     """Who the target says that it is. Raises OutOfStep, Absent among it."""
     hello = _object(line).get("hello")
     if isinstance(hello, dict) and isinstance(hello.get("error"), str):
-        raise Absent(" ".join(hello["error"].split()))
+        raise Absent(shown(" ".join(hello["error"].split())))
     if not isinstance(hello, dict):
         raise OutOfStep(f'its first line is {_cut(line)}, expected {{"hello": {{"name": ..., "version": ...}}}}')
     for key in ("name", "version"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 from mergealgebra.algebra.dialects import DIALECTS, POINTS, Dialect
 from mergealgebra.conformance.verdict import Failure, Finding, Property, Shown, Standing, Verdict
 from mergealgebra.text import printable
+from mergealgebra.text import shown as quoted
 
 #: What is said of a point where no option explains the answers.
 UNEXPLAINED: Final = "none of these"
@@ -19,25 +21,36 @@ UNTOLD: Final = "cannot be told"
 #: Where a property stands, by `Property.holds`.
 HOLDS: Final = {True: "holds", False: "broken", None: UNTOLD}
 
+#: What a version usually is.
+_WORD: Final = re.compile(r"\S{0,40}")
+
 
 @dataclass(frozen=True)
 class Table:
-    """A table of printable text, every row as long as the head."""
+    """A table of printable text, every row as long as the head.
+
+    What cannot be printed is written as in Python, as targets choose some of the text.
+    """
 
     title: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "title", printable(self.title))
+        object.__setattr__(self, "head", tuple(map(printable, self.head)))
+        object.__setattr__(self, "rows", tuple(tuple(map(printable, row)) for row in self.rows))
+
 
 def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """A table. What cannot be printed is written as in Python, as targets choose some of the text."""
-    return Table(title, tuple(head), tuple(tuple(printable(cell) for cell in row) for row in rows))
+    """A table of what is counted or looked up."""
+    return Table(title, tuple(head), tuple(tuple(row) for row in rows))
 
 
 def name_of(verdict: Verdict) -> str:
-    """The target and its version, as a heading."""
-    version = "(version unknown)" if verdict.version == "unknown" else verdict.version
-    return printable(f"{verdict.target} {version}".strip())
+    """The target and its version, as a heading; a version that is more than a word is quoted."""
+    version = verdict.version if _WORD.fullmatch(verdict.version) else quoted(verdict.version)
+    return printable(f"{verdict.target} {'(version unknown)' if version == 'unknown' else version}".strip())
 
 
 def tables(verdict: Verdict) -> tuple[Table, ...]:

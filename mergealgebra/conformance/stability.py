@@ -28,6 +28,7 @@ from mergealgebra.conformance.inference import Inferred
 from mergealgebra.conformance.questions import Answer, Failed, Merged, Question
 from mergealgebra.conformance.showing import LONGEST, answer_text, input_text, shown, size
 from mergealgebra.conformance.verdict import Property, Shown
+from mergealgebra.text import shown as quoted
 
 Array = np.ndarray[Any, Any]
 Try = tuple[Question, Answer, Question, Answer]
@@ -136,8 +137,8 @@ def adapters(interview: Interview) -> Property:
     answers = interview.ask("adapters", [*LOW_RANK, *map(products, LOW_RANK)])
     tries = [(q, answer) for q in LOW_RANK if isinstance(answer := answers[q.id], Merged)]
     if not tries:
-        first = answers[LOW_RANK[0].id]
-        return Property("adapters", None, note=f"it takes no low-rank factors: {getattr(first, 'message', '')}")
+        why = quoted(getattr(answers[LOW_RANK[0].id], "message", ""))
+        return Property("adapters", None, note=f"it takes no low-rank factors: {why}")
     if not any(np.any(_flat(answer)) for _, answer in tries):
         return Property("adapters", None, len(tries), note="it leaves low-rank factors alone")
     for question, answer in tries:

@@ -9,6 +9,7 @@ from typing import Final
 from mergealgebra.algebra.dialects import DIALECTS
 from mergealgebra.conformance.asking import Interview
 from mergealgebra.conformance.verdict import Finding, Property, Verdict
+from mergealgebra.text import shown
 
 #: What it is when a property does not hold.
 BROKEN: Final = {
@@ -102,7 +103,7 @@ def _silent(verdict: Verdict, interview: Interview) -> str:
     if verdict.failures:
         return f"It answered none of the questions: {verdict.failures[0].message}."
     ((message, _),) = interview.refusals.most_common(1)
-    return f"It refused all questions, most of them so: {message}."
+    return f"It refused all questions, most of them so: {shown(message)}."
 
 
 def _listed(texts: Sequence[str]) -> str:

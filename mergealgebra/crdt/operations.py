@@ -20,10 +20,14 @@ from mergealgebra.text import shown
 VERSION: Final = 1
 MAX_OPERATION_BYTES: Final = 1 << 20
 NONCE_BYTES: Final = 16
+#: So many adds one remove may name, within MAX_OPERATION_BYTES [OS-10].
+MOST_NAMES: Final = 1 << 14
 #: How long a note may be [OS-3].
 NOTE_BYTES: Final = range(1, 4097)
 
-_TIME_BOUND: Final = 1 << 53
+#: Seconds since 1970 that an operation may carry [OS-3].
+OPERATION_TIMES: Final = range(1 << 53)
+
 _BODY_KEYS: Final = frozenset({"version", "workspace", "kind", "fields"})
 _BODY_EXTRAS: Final = frozenset({"author", "time", "note"})
 
@@ -133,7 +137,7 @@ class Operation:
     def __post_init__(self) -> None:
         check_id(self.workspace, "the operation's workspace", OperationError)
         if self.time is not None:
-            check_integer(self.time, _TIME_BOUND, "the operation's time", OperationError)
+            check_integer(self.time, OPERATION_TIMES.stop, "the operation's time", OperationError)
         if self.note is not None:
             check_text(self.note, NOTE_BYTES, "the operation's note", OperationError)
         if len(self._encoded) > MAX_OPERATION_BYTES:

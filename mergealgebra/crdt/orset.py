@@ -9,11 +9,12 @@ Add wins against a concurrent remove; a removed contribution can be added again 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mergealgebra.crdt.genesis import Genesis, merge_id
 from mergealgebra.crdt.manifest import Manifest
-from mergealgebra.crdt.operations import NONCE_BYTES, Add, Attest, Operation, Payload, Remove
+from mergealgebra.crdt.operations import MOST_NAMES, NONCE_BYTES, Add, Attest, Operation, Payload, Remove
 from mergealgebra.crdt.policy import effective
 from mergealgebra.errors import BaseMismatch, UnknownContribution, WrongWorkspace
 
@@ -108,26 +109,32 @@ class ORSet:
                 f"contribution {manifest.id} is for base {manifest.base}, the workspace has base {self.genesis.base}; "
                 "make it against the workspace's base"
             )
-        return self._delta(Add(manifest, secrets.token_bytes(NONCE_BYTES) if nonce is None else nonce), time, note)
+        return self._delta([Add(manifest, secrets.token_bytes(NONCE_BYTES) if nonce is None else nonce)], time, note)
 
-    def remove(self, contribution: str, *, time: int | None = None, note: str | None = None) -> ORSet:
-        """The delta that retracts a contribution: it names every standing add of it that is known here [OS-10].
+    def remove(self, *contributions: str, time: int | None = None, note: str | None = None) -> ORSet:
+        """The delta that retracts contributions: it names every standing add of them that is known here [OS-10].
 
-        Raises UnknownContribution when the contribution is not visible.
+        It is one operation, but for more adds than one can name.
+
+        Raises UnknownContribution when one is not visible.
         """
         adds = self._standing_adds()
-        observed = tuple(sorted(name for name, add in adds.items() if add.manifest.id == contribution))
-        if not observed:
-            raise UnknownContribution(f"contribution {contribution} is not visible; `status` lists those that are")
-        return self._delta(Remove(observed), time, note)
+        visible = {add.manifest.id for add in adds.values()}
+        for contribution in contributions:
+            if contribution not in visible:
+                raise UnknownContribution(f"contribution {contribution} is not visible; `status` lists those that are")
+        wanted = set(contributions)
+        observed = sorted(name for name, add in adds.items() if add.manifest.id in wanted)
+        parts = [tuple(observed[at : at + MOST_NAMES]) for at in range(0, len(observed), MOST_NAMES)]
+        return self._delta([Remove(part) for part in parts], time, note)
 
     def attest(self, merge_id: str, model_root: str, *, time: int | None = None, note: str | None = None) -> ORSet:
         """The delta that says which model root this replica computed for a merge id [OS-12]."""
-        return self._delta(Attest(merge_id, model_root), time, note)
+        return self._delta([Attest(merge_id, model_root)], time, note)
 
-    def _delta(self, payload: Payload, time: int | None, note: str | None) -> ORSet:
-        operation = Operation(self.genesis.workspace_id, payload, time, note)
-        return ORSet(self.genesis, frozenset({operation}))
+    def _delta(self, payloads: Iterable[Payload], time: int | None, note: str | None) -> ORSet:
+        workspace = self.genesis.workspace_id
+        return ORSet(self.genesis, frozenset(Operation(workspace, payload, time, note) for payload in payloads))
 
     def _standing_adds(self) -> dict[str, Add]:
         """The effective adds that no effective remove names, by operation id [OS-9]."""

@@ -109,6 +109,9 @@ class Keeper:
             except OSError as error:
                 self._give_up(f"{error.filename} in the workspace cannot be used: {error.strerror}; delete it")
                 return
+            except OutputError as error:
+                self._give_up(str(error))
+                return
             yield from self._updates_in(folder)
 
     def _updates_in(self, folder: Folder) -> Generator[Update, None, None]:

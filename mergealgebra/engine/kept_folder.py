@@ -14,15 +14,14 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from mergealgebra.disk import make_within, open_file, opened_within, read_file, write_all
+from mergealgebra.disk import open_file, read_file, write_all
 from mergealgebra.engine.kept_header import Entry, Header
 from mergealgebra.engine.kept_pages import RECORD, Bytes, Layout, Pages
 from mergealgebra.engine.plan import Block
@@ -35,21 +34,20 @@ _NEW: Final = os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 @dataclass(frozen=True)
 class Home:
-    """Where an aggregate is kept: in which folder of a workspace, and how its private key is found.
+    """Where a workspace keeps an aggregate.
 
-    names: of the folder, below the workspace. key: may raise OSError, and so does `opened`.
+    folder: opens it, not through a link, and makes it if it is missing. key: finds the private key. Both may raise
+    OSError or OutputError, and so does `opened`.
     """
 
-    workspace: Path
-    names: Sequence[str]
+    folder: Callable[[], AbstractContextManager[int]]
     key: Callable[[], bytes]
 
     @contextmanager
     def opened(self, most: int) -> Iterator[Folder]:
-        """The folder, made if it is missing, open while the body runs. most: bytes of a header that is of use."""
+        """The folder, open while the body runs. most: bytes of a header that is of use."""
         seal = Seal(self.key())
-        make_within(self.workspace, *self.names)
-        with opened_within(self.workspace, *self.names) as descriptor:
+        with self.folder() as descriptor:
             yield Folder(descriptor, seal, most)
 
 

@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-import fcntl
-import glob
+import errno
 import os
-import re
-import secrets
 import shutil
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from mergealgebra.disk import PIECE_BYTES, folder_made, fsync_folder, opened_folder, refused_as_output, write_all
+from mergealgebra.disk import folder_made, fsync_folder, refused_as_output, write_all
 from mergealgebra.engine.pieces import Piece
+from mergealgebra.engine.unfinished import Noted, token_of, unfinished_folder
 from mergealgebra.errors import OutputError
-from mergealgebra.tensors.files import opened
+from mergealgebra.tensors.companions import MOST_BYTES, Companion
 from mergealgebra.tensors.safetensors_file import Entry, canonical_header, index_bytes, shard_names, shards
+from mergealgebra.text import place
 
 #: Kept free beside the tensors, for the small files.
 _SPARE_BYTES: Final = 1 << 22
 #: So much is written before it is brought to the disk.
 _FLUSH_BYTES: Final = 1 << 26
-#: What the name of a temporary folder ends with.
-_TOKEN: Final = re.compile("[0-9a-f]{16}")
+#: How systems refuse to put a folder in the place of something that is not an empty one.
+_OCCUPIED: Final = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
 
 def refuse_occupied(out: Path) -> None:
     """Raise OutputError if something stands at `out` that is not an empty folder: nothing is overwritten."""
     with refused_as_output(out):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            os.lstat(out)  # a name that no folder can have is refused now, and not when the model is to get it
         if out.is_symlink() or (out.exists() and not out.is_dir()) or (out.is_dir() and any(out.iterdir())):
             raise OutputError(f"{out} exists and is not an empty folder; remove it or choose another name")
         if out.resolve().is_mount():
@@ -43,26 +45,27 @@ def write_model(
     entries: list[Entry],
     pieces: Iterable[Piece],
     finish: Callable[[], Mapping[str, bytes]],
-    copies: Iterable[Path],
+    copies: Iterable[Companion],
+    noted: Noted,
 ) -> None:
     """Write a model folder: the tensors in name order, copies of files, and what `finish` makes of the roots.
 
     entries: the tensors in name order. pieces: their elements in the same order. finish: gives more files, name ->
-    bytes, when all tensors are written. Raises OutputError; then nothing stands at `out`.
+    bytes, when all tensors are written. noted: told where it is written until it is whole. Raises OutputError, and
+    CheckpointError for a file that cannot be copied; then nothing stands at `out`.
     """
     refuse_occupied(out)
     with refused_as_output(out):
         out = out.resolve()  # "." has no name to rename to
         with folder_made(out.parent):
             _check_space(out, entries)
-            with _temporary(out) as folder:
-                for source in copies:
-                    _write(folder / source.name, _content(source))
+            with unfinished_folder(out, noted) as folder:
+                _copy(copies, folder)
                 _write_tensors(folder, shards(entries), (piece.data.view(np.uint8).data for piece in pieces))
                 for name, data in finish().items():
                     _write(folder / name, [data])
                 fsync_folder(folder)
-                folder.replace(out)
+                _place(folder, out)
     try:
         fsync_folder(out.parent)
     except OSError as error:
@@ -87,8 +90,19 @@ def _shard_bytes(shard: list[Entry], data: Iterator[memoryview]) -> Iterator[byt
         yield part
 
 
-def _write(path: Path, parts: Iterable[bytes | memoryview]) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+def _copy(companions: Iterable[Companion], folder: Path) -> None:
+    left = MOST_BYTES
+    for companion in companions:
+        path = folder / companion.path.name
+        with companion.opened() as descriptor:
+            mode = stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o666
+            _write(path, companion.pieces(descriptor, left), mode | stat.S_IRUSR | stat.S_IWUSR)
+        left -= path.stat().st_size
+
+
+def _write(path: Path, parts: Iterable[bytes | memoryview], mode: int = 0o666) -> None:
+    """Write a file and bring it to the disk. mode: who may read and write it, less the umask."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         unsafe = 0
         for part in parts:
@@ -106,48 +120,21 @@ def _check_space(out: Path, entries: Iterable[Entry]) -> None:
     needed = sum(nbytes for *_, nbytes in entries) + _SPARE_BYTES
     free = shutil.disk_usage(out.parent).free
     if free < needed:
-        raise OutputError(f"{out} needs {needed:,} bytes and its disk has {free:,} free; make room, or write elsewhere")
+        left = any(map(token_of, os.listdir(out.parent)))  # noqa: PTH208 - names, not paths
+        advice = "; `mergealgebra gc` with that folder shows what killed merges left in it" if left else ""
+        raise OutputError(
+            f"{place(out)} needs {needed:,} bytes and its disk has {free:,} free; make room, or write elsewhere{advice}"
+        )
 
 
-@contextmanager
-def _temporary(out: Path) -> Iterator[Path]:
-    """A new folder beside `out`, locked while the body runs and gone at the end. Abandoned ones go too."""
-    _sweep(out)
-    folder = out.parent / f".{out.name}.{secrets.token_hex(8)}"
-    folder.mkdir()
+def _place(folder: Path, out: Path) -> None:
+    """Give the finished folder its name. Raises OutputError when somebody else took it meanwhile, and OSError."""
     try:
-        with opened_folder(folder) as descriptor:
-            _lock(descriptor)
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sweep(out: Path) -> None:
-    """Remove the temporary folders that dead processes left beside `out`: those whose lock nobody holds."""
-    prefix = f".{out.name}."
-    for old in out.parent.glob(f"{glob.escape(prefix)}*"):
-        if _TOKEN.fullmatch(old.name.removeprefix(prefix)):
-            with suppress(OSError), opened_folder(old) as descriptor:
-                if _lock(descriptor):
-                    shutil.rmtree(old, ignore_errors=True)
-
-
-def _lock(descriptor: int) -> bool:
-    """Take the lock of a folder until its descriptor is closed; False on a file system without locks.
-
-    Raises BlockingIOError when somebody else holds it.
-    """
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError:
-        return False
-    return True
-
-
-def _content(source: Path) -> Iterator[bytes]:
-    with opened(source) as file:
-        while piece := file.read(PIECE_BYTES):
-            yield piece
+        folder.replace(out)
+    except OSError as error:
+        if error.errno not in _OCCUPIED:
+            raise
+        raise OutputError(
+            f"{place(out)} exists now: another merge, or somebody else, wrote it while this one was at work, and it is "
+            "left as it is; use it, or choose another name and run this again"
+        ) from error

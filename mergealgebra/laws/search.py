@@ -21,6 +21,7 @@ from mergealgebra.laws import strategies
 from mergealgebra.laws.arrangements import Arguments, systematic
 from mergealgebra.laws.cases import DIRECTED, Case
 from mergealgebra.laws.counterexample import program
+from mergealgebra.laws.errors import raised
 from mergealgebra.laws.table import LAWS, Law
 from mergealgebra.laws.targets import Target
 from mergealgebra.laws.verdict import Outcome, Verdict
@@ -100,9 +101,9 @@ class Search:
 
     def _message(self, arguments: Arguments) -> str:
         error = self._raised_by(arguments)
-        text = " ".join(str(error).split())
         others = f"; the law held in the other {self._tries}" if self._tries else ""
-        return f"{type(error).__name__}: {text:.200} (in {self._raised} of {self._raised + self._tries} tries{others})"
+        text = raised(error) if error else "nothing when asked again"
+        return f"{text} (in {self._raised} of {self._raised + self._tries} tries{others})"
 
     def _shown(self, outcome: Outcome, reason: str, arguments: Arguments) -> Verdict:
         code = program(self._target, self._name, self._law, arguments)

@@ -6,6 +6,7 @@ A named target is loaded by running its code, so what a counterexample prints is
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from types import MappingProxyType, ModuleType
 from typing import Any, Final
 
 from mergealgebra.errors import MergeAlgebraError
-from mergealgebra.laws.errors import NotInstalled, TargetError
+from mergealgebra.laws.errors import NotInstalled, TargetError, raised
+from mergealgebra.text import printable
 
 _RECIPES: Final[Mapping[str, str]] = MappingProxyType(
     {"ties": "Ties", "mean": "Mean", "task_arithmetic": "TaskArithmetic"}
@@ -45,6 +47,10 @@ merge.lift = lambda task_vector: ma.Aggregate.lift(recipe, str(next(ids)), task_
 merge.combine = lambda one, other: one.combine(other)
 merge.finalize = finalize
 """
+
+
+#: Names that an import statement can have, so that a counterexample is a program whatever was asked.
+_FUNCTION: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ def target(name: str, **options: str) -> Target:
     except MergeAlgebraError:
         raise
     except Exception as error:
-        raise TargetError(f"{title}: loading it raised {type(error).__name__}: {error}") from error
+        raise TargetError(f"{title}: loading it raised {raised(error)}") from error
     return Target(title, scope["merge"], code, parts)
 
 
@@ -90,7 +96,7 @@ def function(merge: Callable[..., Any]) -> Target:
     module, name = getattr(merge, "__module__", None), getattr(merge, "__qualname__", "")
     if module and module != "__main__" and getattr(sys.modules.get(module), name, None) is merge:
         return Target(f"{module}:{name}", merge, f"from {module} import {name} as merge\n")
-    title = name or type(merge).__name__
+    title = printable(name or type(merge).__name__)
     return Target(title, merge, f"# `merge` is {title}, which cannot be imported: define it before you run this.\n")
 
 
@@ -107,7 +113,7 @@ def _code(name: str, options: Mapping[str, str]) -> str:
 
 
 def _check_names(name: str, options: Mapping[str, str]) -> None:
-    if name not in {*_RECIPES, *_PEERS} and name.count(":") != 1:
+    if name not in {*_RECIPES, *_PEERS} and not _FUNCTION.fullmatch(name):
         known = ", ".join([*_RECIPES, *_PEERS])
         raise TargetError(f"{name!r} is no target; expected one of {known}, or module:function")
     for key in options:
@@ -147,4 +153,4 @@ def _module(module: str, name: str) -> ModuleType:
     try:
         return import_module(module)
     except Exception as error:
-        raise TargetError(f"{name}: importing {module} raised {type(error).__name__}: {error}") from error
+        raise TargetError(f"{name}: importing {module} raised {raised(error)}") from error

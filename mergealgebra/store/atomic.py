@@ -1,7 +1,7 @@
 """How bytes reach a store: a file appears whole or not at all, whenever the process dies [SY-2, SY-8].
 
-Every write, flush, rename and new folder of a store is one of five calls, made here and in `disk`: `os.write`,
-`os.fsync`, `os.replace`, `os.link`, `os.mkdir`. So a test can count them, and kill the process at each.
+Every write, flush, rename and new folder of a store is one of five calls, made here, in `entries` and in `disk`:
+`os.write`, `os.fsync`, `os.replace`, `os.link`, `os.mkdir`. So a test can count them, and kill the process at each.
 """
 
 from __future__ import annotations
@@ -11,78 +11,123 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from mergealgebra.disk import fsync_folder, make_folder, refused_as_output, write_all
+from mergealgebra.disk import fsync_opened, make_folder, opened_folder, refused_as_output, write_all
 from mergealgebra.errors import OutputError
+from mergealgebra.store.entries import TMP, Entry, made_part
 from mergealgebra.text import place
 
-#: A temporary file that nobody has written to for so long was left by a process that died.
-STALE_SECONDS: Final = 24 * 60 * 60
+#: How long an empty file may stand for one that somebody is about to put in its place.
+CLAIM_SECONDS: Final = 2.0
 
+#: The mode of a file: an exchange folder may be shared by several users.
+SHARED: Final = 0o666
 _SUFFIX: Final = ".part"
 _NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
-def write_atomically(path: Path, data: bytes, *, tmp: Path) -> None:
-    """Put a file in place, replacing what is there; no one ever sees a part of it [SY-2].
+def write_atomically(entry: Entry, data: bytes, mode: int = SHARED) -> None:
+    """Put a file in place, replacing what is there; no one ever sees a part of it [SY-2]. Raises OutputError.
 
-    tmp: a folder of the same file system, made when it is missing. Raises OutputError.
+    mode: that of the file from its creation, less the umask.
     """
-    with staged(tmp) as file:
+    with staged(entry.store, mode) as file:
         file.write(data)
-        file.place(path)
+        file.place(entry)
 
 
-def create_atomically(path: Path, data: bytes, *, tmp: Path) -> None:
+def create_atomically(entry: Entry, data: bytes) -> None:
     """Put a file in place as `write_atomically` does, unless one is there: of several writers, the first wins [SY-7].
 
-    Raises OutputError.
+    An empty file is not there: where there are no links, whoever died between claiming a name and giving it its file
+    left one. Raises OutputError.
     """
-    with staged(tmp) as file:
+    with staged(entry.store) as file:
         file.write(data)
-        file.place_first(path)
+        file.place_first(entry)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Put a file of the user's in place, whole or not at all; it is staged beside its place. Raises OutputError."""
+    make_folder(path.parent)
+    with refused_as_output(path.parent), opened_folder(path.parent) as folder, _staged_in(folder, path.parent) as file:
+        file.write(data)
+        with refused_as_output(path):
+            file.move(folder, path.name)
 
 
 class StagedFile:
     """A file that is being written under a temporary name; `place` gives it its own."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        # 0o666 less the umask: an exchange folder may be shared by several users.
-        self._descriptor: int | None = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    def __init__(self, folder: int, path: Path, mode: int) -> None:
+        self._folder, self._path = folder, path
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self._descriptor: int | None = os.open(path.name, flags, mode, dir_fd=folder)
 
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes. Raises OutputError when the disk is full, or the file has been placed."""
         with refused_as_output(self._path):
             write_all(self._open(), data)
 
-    def place(self, path: Path) -> None:
-        """Flush the file to the disk, then let it appear as `path`, once. Raises OutputError."""
-        with refused_as_output(path):
-            os.fsync(self._open())
-            self._close()
-            os.replace(self._path, path)  # noqa: PTH105 - one of the five calls
-            fsync_folder(path.parent)
+    def place(self, entry: Entry) -> None:
+        """Flush the file to the disk, then let it appear as an entry, once. Raises OutputError."""
+        with refused_as_output(entry.path), made_part(entry.store, entry.part) as folder:
+            self.move(folder, entry.name)
 
-    def place_first(self, path: Path) -> None:
-        """Flush the file to the disk, then let it appear as `path`, unless a file is there: that one stays.
+    def place_first(self, entry: Entry) -> None:
+        """Flush the file to the disk, then let it appear as an entry, unless a file is there: that one stays.
 
         Raises OutputError.
         """
-        with refused_as_output(path), suppress(FileExistsError):
+        with refused_as_output(entry.path), made_part(entry.store, entry.part) as folder:
             os.fsync(self._open())
             self._close()
-            _link_or_claim(self._path, path)
-            fsync_folder(path.parent)
+            if self._link_or_claim(folder, entry.name):
+                fsync_opened(folder)
+
+    def move(self, folder: int, name: str) -> None:
+        """Flush the file to the disk, then give it a name in an open folder, once. Raises OSError."""
+        os.fsync(self._open())
+        self._close()
+        self._replace(folder, name)
+        fsync_opened(folder)
 
     def discard(self) -> None:
         """Leave nothing behind but what was placed."""
         self._close()
         with suppress(OSError):
-            self._path.unlink()
+            os.unlink(self._path.name, dir_fd=self._folder)
+
+    def _link_or_claim(self, folder: int, name: str) -> bool:
+        """Give the file a second name that nothing but an abandoned claim has; False if another file has it."""
+        try:
+            os.link(self._path.name, name, src_dir_fd=self._folder, dst_dir_fd=folder)
+        except FileExistsError:
+            if not _is_abandoned(folder, name):
+                return False
+            self._replace(folder, name)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            return self._claim(folder, name)
+        return True
+
+    def _claim(self, folder: int, name: str) -> bool:
+        """The same where there are no links: an empty file claims the name first, and a death right then leaves it."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            os.close(os.open(name, flags, SHARED, dir_fd=folder))
+        except FileExistsError:
+            if not _is_abandoned(folder, name):
+                return False
+        self._replace(folder, name)
+        return True
+
+    def _replace(self, folder: int, name: str) -> None:
+        os.replace(self._path.name, name, src_dir_fd=self._folder, dst_dir_fd=folder)
 
     def _open(self) -> int:
         if self._descriptor is None:
@@ -95,39 +140,34 @@ class StagedFile:
             os.close(descriptor)
 
 
-def _link_or_claim(source: Path, path: Path) -> None:
-    """Give a file a second name that nothing has yet. Raises FileExistsError.
-
-    Where there are no links, the name is claimed by an empty file first, and a death right then leaves that.
-    """
-    try:
-        os.link(source, path)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-        os.replace(source, path)  # noqa: PTH105 - one of the five calls
+def _is_abandoned(folder: int, name: str) -> bool:
+    """Whether a name stays an empty file's for as long as nobody takes to put the right one in its place."""
+    deadline = time.monotonic() + CLAIM_SECONDS
+    while os.stat(name, dir_fd=folder, follow_symlinks=False).st_size == 0:
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(CLAIM_SECONDS / 100)
+    return False
 
 
 @contextmanager
-def staged(tmp: Path) -> Iterator[StagedFile]:
-    """A new file under `tmp`, removed at the end unless it was placed, also when the body raises [SY-2].
+def staged(store: Path, mode: int = SHARED) -> Iterator[StagedFile]:
+    """A new file under a store's `tmp`, removed at the end unless it was placed, also when the body raises [SY-2].
 
-    Raises OutputError when none can be made.
+    mode: that of the file, less the umask. Raises OutputError when none can be made.
     """
-    make_folder(tmp)
-    with refused_as_output(tmp):
-        file = StagedFile(tmp / f"{os.getpid()}-{secrets.token_hex(8)}{_SUFFIX}")
+    path = store / TMP
+    with ExitStack() as opened:
+        with refused_as_output(path):
+            folder = opened.enter_context(made_part(store, TMP))
+        yield opened.enter_context(_staged_in(folder, path, mode))
+
+
+@contextmanager
+def _staged_in(folder: int, path: Path, mode: int = SHARED) -> Iterator[StagedFile]:
+    with refused_as_output(path):
+        file = StagedFile(folder, path / f"{os.getpid()}-{secrets.token_hex(8)}{_SUFFIX}", mode)
     try:
         yield file
     finally:
         file.discard()
-
-
-def sweep(tmp: Path) -> None:
-    """Remove the temporary files of processes that died more than a day ago; what cannot be removed stays."""
-    with suppress(OSError):
-        for path in tmp.glob(f"*{_SUFFIX}"):
-            with suppress(OSError):
-                if time.time() - path.lstat().st_mtime > STALE_SECONDS:
-                    path.unlink()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -10,22 +11,25 @@ from mergealgebra.encoding import LEAF_BYTES, model_root, tensor_root
 from mergealgebra.errors import (
     BlobDamaged,
     BlobMissing,
-    CheckpointError,
     DtypeError,
     DuplicateName,
     HeaderError,
     LayoutError,
     ShapeError,
 )
+from mergealgebra.store.entries import Entry
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.files import opened
-from mergealgebra.tensors.safetensors_file import TensorRecord, canonical_header, read_header
+from mergealgebra.tensors.safetensors_file import TensorRecord, canonical_header, header_of
 from mergealgebra.text import place
 
 _ADVICE: Final = "delete it, and sync with a replica that has it"
 _NO_SOUND_HEADER: Final = (HeaderError, DuplicateName, DtypeError, ShapeError, LayoutError)
 
 Sink = Callable[[bytes | memoryview], object]
+#: The tensors of a file by name, as its header has them.
+Records = Mapping[str, TensorRecord]
+#: Judges the header of a blob, before any of it is passed on; it raises a MergeAlgebraError to refuse.
+Admit = Callable[[Path, Records], None]
 
 
 def write_blob(source: Checkpoint, names: Sequence[str], sink: Sink) -> dict[str, str]:
@@ -46,45 +50,53 @@ def _copy_tensor(source: Checkpoint, record: TensorRecord, sink: Sink) -> str:
     return tensor_root(_passed_on((piece.view("u1").data for piece in pieces), sink))
 
 
-def stream_blob(source: Path, root: str, sink: Sink) -> None:
-    """Read a blob once, checking everything on the way, and hand each piece to `sink` [CT-6].
-
-    Only when this returns are the bytes that `sink` was given the blob `root`: they, not what the file holds
-    later, were checked. Pieces are at most 1 MiB, the header apart.
-    Raises BlobMissing or BlobDamaged, naming the file; what `sink` raises for itself passes.
-    """
-    try:
-        records = tuple(read_header(source).values())
-        header = canonical_header((r.name, r.dtype, r.shape, r.nbytes) for r in records)
-        with opened(source) as file:
-            found = _root_of(file, header, records, sink)
-    except CheckpointError as error:
-        raise _unreadable(source, error) from error
-    except _NO_SOUND_HEADER as error:
-        raise BlobDamaged(f"damaged blob {error}; {_ADVICE}") from error
-    if found != root:
-        raise _damaged(source, f"its tensors have the root {found}, not {root}")
+def anything(path: Path, records: Records) -> None:
+    """The judge of those who take whatever is sound."""
 
 
 def discard(_: bytes | memoryview) -> None:
     """The sink of those who only want to know whether a blob is good."""
 
 
-def _root_of(file: BinaryIO, header: bytes, records: Sequence[TensorRecord], sink: Sink) -> str:
+def stream_blob(source: Entry, root: str, sink: Sink, admit: Admit = anything) -> None:
+    """Read a blob once, checking everything on the way, and hand each piece to `sink` [CT-6].
+
+    Only when this returns are the bytes that `sink` was given the blob `root`: they, not what the file holds
+    later, were checked. Pieces are at most 1 MiB, the header apart.
+    Raises BlobMissing or BlobDamaged, naming the file; what `sink` and `admit` raise for themselves passes.
+    """
+    path = source.path
+    try:
+        with source.opened() as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
+            found = _root_of(file, path, sink, admit)
+    except FileNotFoundError as error:
+        raise BlobMissing(f"{place(path)} is not there; sync with a replica that has it") from error
+    except OSError as error:
+        raise BlobDamaged(f"{place(path)} cannot be read: {error.strerror}; {_ADVICE}") from error
+    except _NO_SOUND_HEADER as error:
+        raise BlobDamaged(f"damaged blob {error}; {_ADVICE}") from error
+    if found != root:
+        raise _damaged(path, f"its tensors have the root {found}, not {root}")
+
+
+def _root_of(file: BinaryIO, path: Path, sink: Sink, admit: Admit) -> str:
     """The root of the tensors of a file that is canonical down to its end [EN-7, EN-17]. Raises BlobDamaged."""
-    source = Path(file.name)
+    records = header_of(file, path)
+    header = canonical_header((r.name, r.dtype, r.shape, r.nbytes) for r in records.values())
+    file.seek(0)
     if file.read(len(header)) != header:
-        raise _damaged(source, "its header is not the canonical one for its tensors")
+        raise _damaged(path, "its header is not the canonical one for its tensors")
+    admit(path, records)
     sink(header)
     # An equal header has equal offsets: the tensors follow each other in name order.
-    root = model_root([(r.name, r.dtype, r.shape, _tensor_root(file, r.nbytes, sink)) for r in records])
+    root = model_root([(r.name, r.dtype, r.shape, _tensor_root(file, path, r.nbytes, sink)) for r in records.values()])
     if file.read(1):
-        raise _damaged(source, "it goes on after its last tensor")
+        raise _damaged(path, "it goes on after its last tensor")
     return root
 
 
-def _tensor_root(file: BinaryIO, nbytes: int, sink: Sink) -> str:
-    return tensor_root(_passed_on(_pieces(file, nbytes), sink))
+def _tensor_root(file: BinaryIO, path: Path, nbytes: int, sink: Sink) -> str:
+    return tensor_root(_passed_on(_pieces(file, path, nbytes), sink))
 
 
 def _passed_on(pieces: Iterable[bytes | memoryview], sink: Sink) -> Iterator[bytes | memoryview]:
@@ -93,20 +105,14 @@ def _passed_on(pieces: Iterable[bytes | memoryview], sink: Sink) -> Iterator[byt
         yield piece
 
 
-def _pieces(file: BinaryIO, nbytes: int) -> Iterator[bytes]:
+def _pieces(file: BinaryIO, path: Path, nbytes: int) -> Iterator[bytes]:
     while nbytes:
         piece = file.read(min(nbytes, LEAF_BYTES))
         if not piece:
-            raise _damaged(Path(file.name), f"it ends {nbytes} bytes before the end of a tensor")
+            raise _damaged(path, f"it ends {nbytes} bytes before the end of a tensor")
         yield piece
         nbytes -= len(piece)
 
 
 def _damaged(source: Path, what: str) -> BlobDamaged:
     return BlobDamaged(f"{place(source)} is damaged: {what}; {_ADVICE}")
-
-
-def _unreadable(source: Path, error: CheckpointError) -> BlobMissing | BlobDamaged:
-    if isinstance(error.__cause__, FileNotFoundError):
-        return BlobMissing(f"{place(source)} is not there; sync with a replica that has it")
-    return BlobDamaged(str(error))

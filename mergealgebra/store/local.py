@@ -1,40 +1,68 @@
-"""`local.json`: what only the owner of a replica knows, such as where the base is on this machine [SY-1]."""
+"""What only the owner of a replica knows [SY-1]: where the base is on this machine, and with whom a sync is incomplete.
+
+`local.json` and `incomplete.json` lie beside the genesis, and sync never carries them.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from mergealgebra.errors import WorkspaceError
 from mergealgebra.store.atomic import write_atomically
-from mergealgebra.store.objects import GENESIS, TMP, Store
-from mergealgebra.text import place
+from mergealgebra.store.entries import GENESIS, ROOT, Entry
+from mergealgebra.store.objects import Store
+from mergealgebra.text import place, printable, shown
 
 LOCAL: Final = "local.json"
+INCOMPLETE: Final = "incomplete.json"
+
+#: Either file is much shorter.
+_MOST_BYTES: Final = 1 << 20
+#: So many refusals of one peer are written down; their number is too.
+_REFUSALS: Final = 8
+
+
+def is_replica(store: Store | Path) -> bool:
+    """Whether a store is somebody's workspace, and not a folder for exchange. Raises OSError."""
+    path = store.path if isinstance(store, Store) else store
+    return Entry(path, ROOT, LOCAL).is_there()
 
 
 def write_local(store: Store, base: str | os.PathLike[str]) -> None:
     """Write down where the base is here, and which workspace this is. Raises OutputError."""
     found = {"base": str(Path(base).absolute()), "workspace": store.genesis.workspace_id}
-    text = json.dumps(found) + "\n"  # in ASCII: not every path is text
-    write_atomically(store.path / LOCAL, text.encode(), tmp=store.path / TMP)
+    _write(store.path, LOCAL, found)
 
 
 def base_path(store: Store) -> Path:
     """Where the base is on this machine. Raises WorkspaceError when nobody wrote it down, or nothing is there."""
-    if not (store.path / LOCAL).exists():
-        raise WorkspaceError(
-            f"{place(store.path)} is an exchange folder, and no workspace of yours: clone it, with --base, first; "
-            "or, if its init or clone was interrupted, run that again"
-        )
-    local, base = place(store.path / LOCAL), _read(store).get("base")
+    refuse_exchange_folder(store)
+    local, base = place(store.path / LOCAL), _read(store.path, LOCAL).get("base")
     if not isinstance(base, str) or not base or "\0" in base:
         raise WorkspaceError(f'{local} does not say where the base is; write {{"base": "PATH"}} to it, or clone again')
     if not os.path.exists(base):  # noqa: PTH110 - of a path that no system could have, too
         raise WorkspaceError(f"{place(Path(base))} is not there, where {local} says the base is; correct the path")
     return Path(base)
+
+
+def refuse_exchange_folder(store: Store) -> None:
+    """Raise WorkspaceError for a store that is not a workspace of somebody's."""
+    if not is_replica(store):
+        raise WorkspaceError(
+            f"{place(store.path)} is an exchange folder, and no workspace of yours: clone it, with --base, first; "
+            "or, if its init or clone was interrupted, run that again"
+        )
+
+
+def began_with(store: Path) -> str | None:
+    """The id of the workspace that a replica was made for, if that can be read."""
+    began = _read(store, LOCAL).get("workspace")
+    return began if isinstance(began, str) else None
 
 
 def check_genesis(store: Store) -> None:
@@ -43,18 +71,60 @@ def check_genesis(store: Store) -> None:
     Nothing else tells: a genesis with one bit changed is often the sound genesis of another workspace.
     """
     found = store.genesis.workspace_id
-    began = _read(store).get("workspace", found)
-    if began != found:
+    began = began_with(store.path)
+    if began not in (None, found):
         raise WorkspaceError(
             f"{place(store.path / GENESIS)} is damaged: it is that of workspace {found}, and "
-            f"{place(store.path / LOCAL)} names {began}; copy the genesis of a peer there"
+            f"{place(store.path / LOCAL)} names {shown(began)}; `fsck --repair PEER` copies the genesis of a peer there"
         )
 
 
-def _read(store: Store) -> dict[str, object]:
+# Syncs that were incomplete
+
+
+def write_incomplete(store: Store, peer: str, refusals: Sequence[str]) -> None:
+    """Write down what a sync with a peer could not carry; nothing is left of it when there is nothing.
+
+    peer: where it is, as its owner would name it. Raises OutputError.
+    """
+    before = read_incomplete(store)
+    after = {name: told for name, told in before.items() if name != peer}
+    if refusals:
+        more = [f"and {len(refusals) - _REFUSALS} more"] if len(refusals) > _REFUSALS else []
+        after[peer] = [*refusals[:_REFUSALS], *more]
+    if after:
+        if after != before:
+            _write(store.path, INCOMPLETE, after)
+    elif before:
+        Entry(store.path, ROOT, INCOMPLETE).remove()
+
+
+def read_incomplete(store: Store) -> dict[str, list[str]]:
+    """What the last sync with each peer could not carry, by peer; those with whom it was complete are left out."""
+    found: dict[str, list[str]] = {}
+    for peer, told in _read(store.path, INCOMPLETE).items():
+        found[peer] = [text for text in told if isinstance(text, str)] if isinstance(told, list) else []
+    return found
+
+
+def incomplete_lines(store: Store) -> list[str]:
+    """The same as lines for people."""
+    file = place(store.path / INCOMPLETE)
+    return [
+        f"the last sync with {printable(peer)} was incomplete, so contributions may be lacking: "
+        f"{printable('; '.join(told))}; sync again (if that peer is gone for good, delete {file})"
+        for peer, told in read_incomplete(store).items()
+    ]
+
+
+def _write(store: Path, name: str, found: Mapping[str, object]) -> None:
+    text = json.dumps(found) + "\n"  # in ASCII: not every path is text
+    write_atomically(Entry(store, ROOT, name), text.encode())
+
+
+def _read(store: Path, name: str) -> dict[str, object]:
     """What is written down; nothing when that cannot be read."""
-    try:
-        found = json.loads((store.path / LOCAL).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    with suppress(OSError, ValueError, RecursionError):
+        found = json.loads(Entry(store, ROOT, name).read(_MOST_BYTES))
+        return found if isinstance(found, dict) else {}
+    return {}

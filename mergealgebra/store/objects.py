@@ -1,14 +1,15 @@
-"""A store: the folder that holds a replica's genesis, operations and blobs [SY-1 to SY-3].
+"""A store: the folder that holds a replica's genesis, operations and blobs [SY-1 to SY-3, SY-10].
 
     genesis    operations/ID    blobs/ROOT.safetensors    tmp/
 
 Each file is named by a hash of what it holds, so no file is ever changed, and processes need no locks. A file
-that is not what its name promises is never used: it is named, with what to do.
+that is not what its name promises is never used: it is named, with what to do. No link in it is ever followed.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,27 +20,29 @@ from mergealgebra.crdt.fields import is_id
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.operations import MAX_OPERATION_BYTES, Operation
 from mergealgebra.crdt.orset import ORSet
-from mergealgebra.disk import make_folder
+from mergealgebra.disk import NotAFile, NotAFolder, make_folder, refused_as_output
 from mergealgebra.encoding import MAX_BYTES, hash_id
 from mergealgebra.errors import (
     BlobDamaged,
     BlobMissing,
     MergeAlgebraError,
     OperationError,
+    OutputError,
     WorkspaceError,
     WrongWorkspace,
 )
-from mergealgebra.store.atomic import StagedFile, create_atomically, staged, sweep, write_atomically
-from mergealgebra.store.blobs import discard, stream_blob
+from mergealgebra.store.atomic import StagedFile, create_atomically, staged, write_atomically
+from mergealgebra.store.blobs import Admit, Records, anything, discard, stream_blob
+from mergealgebra.store.entries import BLOB_SUFFIX, BLOBS, GENESIS, OPERATIONS, ROOT, TMP, Entry, names_in
+from mergealgebra.store.refusals import read_entry, refused_as
 from mergealgebra.text import place
 
-GENESIS: Final = "genesis"
-OPERATIONS: Final = "operations"
-BLOBS: Final = "blobs"
-TMP: Final = "tmp"
-BLOB_SUFFIX: Final = ".safetensors"
+#: What the name of a file ends with that says of the blob beside it: somebody found this one to be damaged.
+REPORT_SUFFIX: Final = f"{BLOB_SUFFIX}.damaged"
 
 _FOLDERS: Final = (TMP, OPERATIONS, BLOBS)
+#: Left free on a disk beside a blob, for operations.
+_SPARE_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -51,16 +54,13 @@ class Store:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Store:
-        """The store at a path, once its genesis has been checked [SY-1].
-
-        Temporary files that a dead process left more than a day ago are removed. Raises WorkspaceError.
-        """
+        """The store at a path, once its genesis has been checked [SY-1]. Raises WorkspaceError."""
         path = Path(path)
-        if not _is_there(path / GENESIS):
-            raise WorkspaceError(f"{place(path)} is no workspace, it has no file `{GENESIS}`: init or clone one there")
-        genesis = _read_genesis(path / GENESIS)
-        sweep(path / TMP)
-        return cls(path, genesis)
+        if not has_genesis(path):
+            raise WorkspaceError(
+                f"{place(path)} is not a workspace, it has no file `{GENESIS}`: init or clone one there"
+            )
+        return cls(path, _read_genesis(path))
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], genesis: Genesis) -> Store:
@@ -70,11 +70,11 @@ class Store:
         another genesis is there, WorkspaceError when anything else is, and OutputError when nothing can be written.
         """
         path = Path(path)
-        if not _is_there(path / GENESIS):
+        if not has_genesis(path):
             _check_unused(path)
             for name in _FOLDERS:
                 make_folder(path / name)
-            create_atomically(path / GENESIS, genesis.encode(), tmp=path / TMP)
+            create_atomically(Entry(path, ROOT, GENESIS), genesis.encode())
         store = cls.open(path)
         if store.genesis != genesis:
             raise WrongWorkspace(
@@ -87,15 +87,15 @@ class Store:
 
     def operation_ids(self) -> tuple[str, ...]:
         """The ids of the operations whose files are here, ascending; the files are not read [SY-1]."""
-        return tuple(name for name in _names(self.path / OPERATIONS) if is_id(name))
+        return tuple(name for name in self._names(OPERATIONS) if is_id(name))
 
     def read_operation(self, name: str) -> Operation:
         """The operation with this id, checked against its bytes [SY-3].
 
         Raises OperationError or WrongWorkspace, naming the file and what to do.
         """
-        path = self.path / OPERATIONS / name
-        data = _read(path, MAX_OPERATION_BYTES, OperationError)
+        entry = self._operation(name)
+        path, data = entry.path, read_entry(entry, MAX_OPERATION_BYTES, OperationError)
         if (found := hash_id("operation", data)) != name:
             raise OperationError(f"{place(path)} is damaged: its bytes have the id {found}; delete it and sync again")
         try:
@@ -115,45 +115,97 @@ class Store:
                 f"operation {operation.id} belongs to workspace {operation.workspace}, "
                 f"{place(self.path)} holds {self.genesis.workspace_id}"
             )
-        path = self.path / OPERATIONS / operation.id
-        if not _is_there(path):
-            make_folder(path.parent)
-            write_atomically(path, operation.encode(), tmp=self.path / TMP)
+        entry = self._operation(operation.id)
+        with refused_as(WorkspaceError, entry.path):
+            there = entry.is_there()
+        if not there:
+            write_atomically(entry, operation.encode())
         return operation.id
+
+    def mend_operation(self, operation: Operation) -> None:
+        """Put an operation in place of the damaged file that has its id [SY-4]. Raises OutputError."""
+        write_atomically(self._operation(operation.id), operation.encode())
 
     def state(self) -> ORSet:
         """All operations that are here [OS-7]; one bad file stops it [SY-3]. Raises as `read_operation` does."""
         return ORSet(self.genesis, frozenset(map(self.read_operation, self.operation_ids())))
 
+    def operation_path(self, name: str) -> Path:
+        """Where the operation with this id lies, if it is here [SY-1]."""
+        return self._operation(name).path
+
+    def _operation(self, name: str) -> Entry:
+        return Entry(self.path, OPERATIONS, name)
+
     # Blobs
 
-    def blob_path(self, root: str) -> Path:
+    def blob(self, root: str) -> Entry:
         """Where the blob of these tensors lies, if it is here [SY-1]."""
-        return self.path / BLOBS / f"{root}{BLOB_SUFFIX}"
+        return Entry(self.path, BLOBS, f"{root}{BLOB_SUFFIX}")
+
+    def blob_path(self, root: str) -> Path:
+        """The same as a path."""
+        return self.blob(root).path
 
     def has_blob(self, root: str) -> bool:
-        """Whether there is a file under this root; `check_blob` says whether it is good."""
-        return self.blob_bytes(root) is not None
+        """Whether there is a file under this root; `check_blob` says whether it is good. Raises WorkspaceError."""
+        entry = self.blob(root)
+        with refused_as(WorkspaceError, entry.path), suppress(NotAFile):
+            return entry.size() is not None
+        return False
 
     def blob_bytes(self, root: str) -> int | None:
-        """The size of the file under this root, None when there is none."""
-        path = self.blob_path(root)
-        with _refused_as(WorkspaceError, path), suppress(FileNotFoundError):
-            return path.stat().st_size
-        return None
+        """The size of the file under this root, None when there is none. Raises WorkspaceError for what is no file."""
+        entry = self.blob(root)
+        with refused_as(WorkspaceError, entry.path):
+            return entry.size()
 
     def check_blob(self, root: str) -> None:
         """Read a blob to its end and check it [CT-6]. Raises BlobMissing or BlobDamaged, naming the file."""
-        stream_blob(self.blob_path(root), root, discard)
+        stream_blob(self.blob(root), root, discard)
 
-    def import_blob(self, source: Path, root: str) -> None:
-        """Copy a blob from elsewhere; it appears only when all that was copied has been checked [SY-4, CT-6].
+    def import_blob(self, source: Entry, root: str, admit: Admit = anything) -> None:
+        """Copy a blob from another store; it appears only when all that was copied has been checked [SY-4, CT-6].
 
-        Raises BlobMissing or BlobDamaged, naming the source, and OutputError.
+        admit: judges its header. That, and the room on this disk, come before the first byte is written.
+        Raises BlobMissing or BlobDamaged, naming the source, OutputError, and what `admit` raises.
         """
+
+        def admit_here(path: Path, records: Records) -> None:
+            admit(path, records)
+            self._check_room(path.name, sum(record.nbytes for record in records.values()))
+
         with self.blob_writer() as blob:
-            stream_blob(source, root, blob.write)
+            stream_blob(source, root, blob.write, admit_here)
             blob.place(root)
+
+    def _check_room(self, name: str, nbytes: int) -> None:
+        needed = nbytes + _SPARE_BYTES
+        with refused_as_output(self.path):
+            free = shutil.disk_usage(self.path).free
+        if free < needed:
+            raise OutputError(
+                f"{place(self.path)} needs {needed:,} bytes for {name} and its disk has {free:,} free; "
+                "make room and sync again"
+            )
+
+    def report_damage(self, root: str) -> None:
+        """Leave word beside a blob that it is damaged, for whoever holds a good one [SY-4]. Raises OutputError."""
+        create_atomically(self._report(root), b"damaged\n")
+
+    def is_reported(self, root: str) -> bool:
+        """Whether somebody found this store's blob to be damaged; it may be good again, or ever."""
+        with suppress(OSError):
+            return self._report(root).is_there()
+        return False
+
+    def forget_report(self, root: str) -> None:
+        """Take that word back."""
+        with suppress(OSError):
+            self._report(root).remove()
+
+    def _report(self, root: str) -> Entry:
+        return Entry(self.path, BLOBS, f"{root}{REPORT_SUFFIX}")
 
     @contextmanager
     def blob_writer(self) -> Iterator[BlobWriter]:
@@ -161,16 +213,24 @@ class Store:
 
         Raises OutputError.
         """
-        with staged(self.path / TMP) as file:
+        with staged(self.path) as file:
             yield BlobWriter(self, file)
 
     # What does not belong here
 
     def ignored(self) -> tuple[str, ...]:
         """The files under `operations` and `blobs` whose names promise nothing, as `FOLDER/NAME` [SY-1]."""
-        operations = (f"{OPERATIONS}/{name}" for name in _names(self.path / OPERATIONS) if not is_id(name))
-        blobs = (f"{BLOBS}/{name}" for name in _names(self.path / BLOBS) if not _is_blob_name(name))
+        operations = (f"{OPERATIONS}/{name}" for name in self._names(OPERATIONS) if not is_id(name))
+        blobs = (f"{BLOBS}/{name}" for name in self._names(BLOBS) if not _is_blob_name(name))
         return (*blobs, *operations)
+
+    def blob_roots(self) -> tuple[str, ...]:
+        """The roots under which there are files, ascending."""
+        return tuple(name.removesuffix(BLOB_SUFFIX) for name in self._names(BLOBS) if name.endswith(BLOB_SUFFIX))
+
+    def _names(self, part: str) -> list[str]:
+        with refused_as(WorkspaceError, self.path / part):
+            return names_in(self.path, part)
 
 
 class BlobWriter:
@@ -190,11 +250,10 @@ class BlobWriter:
         The caller vouches for the root. A good blob that is there already stays; a damaged one is replaced.
         Raises OutputError.
         """
-        path = self._store.blob_path(root)
+        entry = self._store.blob(root)
         if not self._already_good(root):
-            make_folder(path.parent)
-            self._file.place(path)
-        return path
+            self._file.place(entry)
+        return entry.path
 
     def _already_good(self, root: str) -> bool:
         try:
@@ -205,52 +264,37 @@ class BlobWriter:
 
 
 def _read_genesis(path: Path) -> Genesis:
+    entry = Entry(path, ROOT, GENESIS)
+    data = read_entry(entry, MAX_BYTES, WorkspaceError)
     try:
-        return Genesis.decode(_read(path, MAX_BYTES, WorkspaceError))
+        return Genesis.decode(data)
     except MergeAlgebraError as error:
-        raise WorkspaceError(f"{place(path)} is damaged: {error}; clone the workspace again from a peer") from error
+        raise WorkspaceError(f"{place(entry.path)} is damaged: {error}; `fsck --repair PEER` mends it") from error
 
 
-def _read(path: Path, most: int, refusal: type[MergeAlgebraError]) -> bytes:
-    """The bytes of a regular file, and at most one more than there may be of them."""
-    with _refused_as(refusal, path):
-        if not path.is_file():  # before opening: a pipe would block
-            raise refusal(f"{place(path)} is missing, or is no file; delete it if it is there, and sync again")
-        with path.open("rb") as file:
-            return file.read(most + 1)
-
-
-def _is_there(path: Path) -> bool:
-    with _refused_as(WorkspaceError, path):
-        return path.exists()
-
-
-def _names(folder: Path) -> list[str]:
-    """The names in a folder, sorted; none when it is missing, as in a copy made without empty folders."""
-    with _refused_as(WorkspaceError, folder), suppress(FileNotFoundError):
-        return sorted(os.listdir(folder))  # noqa: PTH208 - names, not paths
-    return []
-
-
-@contextmanager
-def _refused_as(refusal: type[MergeAlgebraError], path: Path) -> Iterator[None]:
-    """What the operating system refuses to read leaves as one line with the path and what to do."""
-    try:
-        yield
-    except OSError as error:
-        raise refusal(f"{place(path)} cannot be read: {error.strerror}; check its permissions") from error
+def has_genesis(path: Path) -> bool:
+    """Whether a folder has a genesis. An empty one is a name that was claimed, and then its maker died [SY-7]."""
+    entry = Entry(path, ROOT, GENESIS)
+    with refused_as(WorkspaceError, entry.path):
+        try:
+            return bool(entry.size())
+        except NotAFile:
+            return True  # which is refused when it is read
+        except NotAFolder:
+            return False
 
 
 def _is_blob_name(name: str) -> bool:
-    return name.endswith(BLOB_SUFFIX) and is_id(name.removesuffix(BLOB_SUFFIX))
+    return is_id(name.removesuffix(REPORT_SUFFIX).removesuffix(BLOB_SUFFIX)) and not is_id(name)
 
 
 def _check_unused(path: Path) -> None:
     """Refuse a folder that holds anything but what a creation that died may have left [SY-7, SY-8]."""
     if path.exists() and not path.is_dir():
         raise WorkspaceError(f"{place(path)} is not a folder: choose another path")
-    strange = [name for name in _names(path) if name not in _FOLDERS]
-    strange += [f"{folder}/{name}" for folder in (OPERATIONS, BLOBS) for name in _names(path / folder)]
+    with refused_as(WorkspaceError, path):
+        strange = [name for name in names_in(path, ROOT) if name not in (*_FOLDERS, GENESIS)]
+        strange += [f"{folder}/{name}" for folder in (OPERATIONS, BLOBS) for name in names_in(path, folder)]
     if strange:
         raise WorkspaceError(
             f"{place(path)} holds something else than a workspace, {place(path / strange[0])}: choose another folder"

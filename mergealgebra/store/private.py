@@ -7,16 +7,19 @@ one: what was kept is then made again. So nothing needs to be the first or the l
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from mergealgebra.disk import open_file, opened_folder, read_all
+from mergealgebra.disk import read_all
 from mergealgebra.engine.seals import KEY_BYTES
-from mergealgebra.store.cache import put
+from mergealgebra.errors import OutputError
+from mergealgebra.store.atomic import write_atomically
+from mergealgebra.store.entries import ROOT, Entry
+from mergealgebra.text import place
 
 KEY: Final = "cache.key"
 
@@ -24,29 +27,25 @@ KEY: Final = "cache.key"
 def private_key(store: Path) -> bytes:
     """The key of the workspace in a folder, made if there is none that is private.
 
-    Raises OSError when none can be made, or its disk keeps no file private.
+    Raises OutputError when none can be made, or its disk keeps no file private.
     """
-    with opened_folder(store) as folder:
-        key = _read(folder)
-        if key is None:
-            put(store, (), KEY, secrets.token_bytes(KEY_BYTES), mode=0o600)
-            key = _read(folder)
+    entry = Entry(store, ROOT, KEY)
+    key = _read(entry)
     if key is None:
-        raise PermissionError(errno.EPERM, "its disk keeps nothing from other users", KEY)
+        write_atomically(entry, secrets.token_bytes(KEY_BYTES), mode=0o600)
+        key = _read(entry)
+    if key is None:
+        raise OutputError(f"{place(entry.path)} is not kept from other users by its disk; use another disk")
     return key
 
 
-def _read(folder: int) -> bytes | None:
-    """The key in a folder; None unless it is one, and nobody else's to read."""
-    try:
-        descriptor = open_file(KEY, within=folder)
-        try:
-            key = read_all(descriptor, KEY_BYTES, KEY) if _is_private(os.fstat(descriptor)) else b""
-        finally:
-            os.close(descriptor)
-    except OSError:
-        return None
-    return key if len(key) == KEY_BYTES else None
+def _read(entry: Entry) -> bytes | None:
+    """The key in a file; None unless it is one, and nobody else's to read."""
+    with suppress(OSError), entry.opened() as descriptor:
+        if _is_private(os.fstat(descriptor)):
+            key = read_all(descriptor, KEY_BYTES, KEY)
+            return key if len(key) == KEY_BYTES else None
+    return None
 
 
 def _is_private(told: os.stat_result) -> bool:

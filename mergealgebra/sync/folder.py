@@ -1,127 +1,218 @@
 """Syncing with a folder: another workspace, or a bare exchange folder that people share [SY-4 to SY-7].
 
-Both sides end with the union of their operations and with the blobs of what is then visible. Everything is
-checked as it is copied; what is refused does not stop the rest.
+Both sides end with the union of their operations and with the blobs of what is then visible. Everything is checked as
+it is copied. Operations go first, so that one large or damaged blob keeps nothing else back, and whatever goes wrong
+with one entry is one refusal: the rest goes on. What only one side holds in good order mends the other side.
 """
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
+from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import BlobDamaged, BlobMissing, MergeAlgebraError, OutputError
+from mergealgebra.store.blobs import Admit, anything
 from mergealgebra.store.objects import Store
+from mergealgebra.sync.admission import Fits, admission, anything_fits
+
+#: What the system says of a folder in which nothing can be written, whatever it is.
+_CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True)
 class SyncResult:
-    """What one sync moved and what it refused.
+    """What one sync moved, mended and refused.
 
-    Operations and blobs by id and root, ascending. refused: one error a file, in a fixed order; the sync failed
-    when there is any. ignored: files of the peer whose names promise nothing, as `FOLDER/NAME`.
+    Operations and blobs by id and root, ascending. mended: paths of damaged files, here or there, that a good copy of
+    the other side now stands for. refused: one error an entry, in a fixed order; the sync failed when there is any.
+    ignored: files of the peer whose names promise nothing, as `FOLDER/NAME`.
     """
 
     taken_operations: tuple[str, ...]
     taken_blobs: tuple[str, ...]
     given_operations: tuple[str, ...]
     given_blobs: tuple[str, ...]
+    mended: tuple[str, ...]
     refused: tuple[MergeAlgebraError, ...]
     ignored: tuple[str, ...]
 
 
-def sync(store: Store, peer: str | os.PathLike[str]) -> SyncResult:
+def sync(store: Store, peer: str | os.PathLike[str], fits: Fits = anything_fits) -> SyncResult:
     """Take from a peer folder what this store lacks, then give it what it lacks [SY-4].
 
-    A peer that is missing or empty becomes a store of the same workspace [SY-7]. A peer that cannot be written to
-    still gives; that it takes nothing is one refusal.
-    Raises WrongWorkspace or WorkspaceError when the peer is no store of this workspace, and OutputError when this
-    store, or a new peer, cannot be written.
+    fits: judges the header of each blob before it is taken. A peer that is missing or empty becomes a store of the
+    same workspace [SY-7]. A peer that cannot be written to still gives; that it takes nothing is one refusal.
+    Raises WrongWorkspace or WorkspaceError when the peer is no store of this workspace, and OutputError when a new
+    peer cannot be written.
     """
     other = Store.create(peer, store.genesis)
     refused: list[MergeAlgebraError] = []
-    ours, theirs = _readable(store, refused), _readable(other, refused)
-    joined = ours.join(theirs)
-    roots = sorted({manifest.tensors for manifest in joined.visible().values()})
-    _compare_blobs(store, other, roots, refused)
-    taken = _carry(other, store, theirs, roots, _Carried(refused))
-    given = _give(store, other, ours, roots, _Carried(refused))
+    ours, theirs = _read(store, refused), _read(other, refused)
+    joined = ours.state.join(theirs.state)
+    taken, given = _Way(other, store, refused), _Way(store, other, refused)
+    taken.carry_operations(joined, ours)
+    given.carry_operations(joined, theirs)
+    good = {operation.id for operation in joined.operations}
+    refused += [error for side in (ours, theirs) for name, error in side.damaged.items() if name not in good]
+    for root, manifests in _wanted(joined).items():
+        _exchange_blob(root, taken, given, admission(manifests, fits))
     return SyncResult(
         tuple(sorted(taken.operations)),
         tuple(taken.blobs),
         tuple(sorted(given.operations)),
         tuple(given.blobs),
+        tuple(taken.mended + given.mended),
         tuple(refused),
-        other.ignored(),
+        _ignored(other),
     )
 
 
-@dataclass
-class _Carried:
-    """What has been carried one way so far."""
+def _wanted(state: ORSet) -> dict[str, list[Manifest]]:
+    """The visible contributions by the root of their tensors, ascending."""
+    found: dict[str, list[Manifest]] = {}
+    for manifest in state.visible().values():
+        found.setdefault(manifest.tensors, []).append(manifest)
+    return dict(sorted(found.items()))
 
-    refused: list[MergeAlgebraError]
-    operations: list[str] = field(default_factory=list)
-    blobs: list[str] = field(default_factory=list)
+
+def _ignored(store: Store) -> tuple[str, ...]:
+    with suppress(MergeAlgebraError):  # refused already, where it mattered
+        return store.ignored()
+    return ()
 
 
-def _readable(store: Store, refused: list[MergeAlgebraError]) -> ORSet:
-    """The state of the operations that are what their names promise; the others are refused [SY-3]."""
+# Operations
+
+
+@dataclass(frozen=True)
+class _Side:
+    """The operations of a store that are what their names promise, and by name why the others are not [SY-3]."""
+
+    state: ORSet
+    damaged: dict[str, MergeAlgebraError]
+
+
+def _read(store: Store, refused: list[MergeAlgebraError]) -> _Side:
     operations: set[Operation] = set()
-    for name in store.operation_ids():
+    damaged: dict[str, MergeAlgebraError] = {}
+    try:
+        names = store.operation_ids()
+    except MergeAlgebraError as error:
+        refused.append(error)
+        names = ()
+    for name in names:
         try:
             operations.add(store.read_operation(name))
         except MergeAlgebraError as error:
-            refused.append(error)
-    return ORSet(store.genesis, frozenset(operations))
+            damaged[name] = error
+    return _Side(ORSet(store.genesis, frozenset(operations)), damaged)
 
 
-def _compare_blobs(ours: Store, theirs: Store, roots: Sequence[str], refused: list[MergeAlgebraError]) -> None:
-    """Refuse what is damaged among the blobs that both sides have in different sizes [SY-3].
+@dataclass
+class _Way:
+    """One direction of a sync, and what has been carried so far. closed: nothing can be written there."""
 
-    Equal blobs are equal files, so that one of the two is damaged; only then are both read.
-    """
-    for root in roots:
-        sizes = ours.blob_bytes(root), theirs.blob_bytes(root)
-        if None not in sizes and sizes[0] != sizes[1]:
-            for store in (ours, theirs):
-                try:
-                    store.check_blob(root)
-                except (BlobMissing, BlobDamaged) as error:
-                    refused.append(error)
+    source: Store
+    target: Store
+    refused: list[MergeAlgebraError]
+    operations: list[str] = field(default_factory=list)
+    blobs: list[str] = field(default_factory=list)
+    mended: list[str] = field(default_factory=list)
+    closed: bool = False
+
+    def carry_operations(self, joined: ORSet, held: _Side) -> None:
+        """Write what the target lacks, and what is damaged there.
+
+        Removes go first: if this dies halfway, nothing retracted is visible in the target [SY-8].
+        """
+        lacking = joined.difference(held.state).operations
+        for operation in sorted(lacking, key=lambda operation: (operation.kind != "remove", operation.id)):
+            self._try(partial(self._mend if operation.id in held.damaged else self._write, operation))
+
+    def _write(self, operation: Operation) -> None:
+        self.operations.append(self.target.write_operation(operation))
+
+    def _mend(self, operation: Operation) -> None:
+        self.target.mend_operation(operation)
+        self.mended.append(str(self.target.operation_path(operation.id)))
+
+    def carry_blob(self, root: str, admit: Admit, *, mends: bool) -> None:
+        """Copy a blob; a damaged source is refused, and word of that is left beside it for others to mend it."""
+        self._try(partial(self._copy, root, admit, mends))
+
+    def _copy(self, root: str, admit: Admit, mends: bool) -> None:
+        try:
+            self.target.import_blob(self.source.blob(root), root, admit)
+        except BlobDamaged:
+            with suppress(MergeAlgebraError):
+                self.source.report_damage(root)
+            raise
+        if mends:
+            self.mended.append(str(self.target.blob_path(root)))
+            for store in (self.source, self.target):
+                store.forget_report(root)
+        else:
+            self.blobs.append(root)
+
+    def _try(self, step: Callable[[], None]) -> None:
+        """Take a step; what keeps it from being done is one refusal, and so is a target that takes nothing at all."""
+        if self.closed:
+            return
+        try:
+            step()
+        except MergeAlgebraError as error:
+            self.refused.append(error)
+            cause = error.__cause__
+            self.closed = isinstance(error, OutputError) and isinstance(cause, OSError) and cause.errno in _CLOSED
 
 
-def _give(source: Store, target: Store, state: ORSet, roots: Sequence[str], carried: _Carried) -> _Carried:
-    """Carry until the target can take no more, which is one refusal [SY-4]."""
+# Blobs
+
+
+def _exchange_blob(root: str, taken: _Way, given: _Way, admit: Admit) -> None:
+    """Carry a blob to the side that lacks it, or mend the one that is damaged if there is a sign that it is [SY-3]."""
+    ours, theirs = _bytes(given.source, root), _bytes(taken.source, root)
+    if ours is None and theirs is not None:
+        taken.carry_blob(root, admit, mends=False)
+    elif ours is not None and theirs is None:
+        given.carry_blob(root, anything, mends=False)
+    elif ours != theirs or any(side.source.is_reported(root) for side in (taken, given)):
+        _mend_blob(root, taken, given, admit)
+
+
+def _bytes(store: Store, root: str) -> int | None:
+    """The size of a blob, None where there is none; -1 for what cannot be one, such as a link."""
     try:
-        return _carry(source, target, state, roots, carried)
-    except OutputError as error:
-        carried.refused.append(error)
-        return carried
+        return store.blob_bytes(root)
+    except MergeAlgebraError:
+        return -1
 
 
-def _carry(source: Store, target: Store, state: ORSet, roots: Sequence[str], carried: _Carried) -> _Carried:
-    """Copy what the target lacks, blobs before the operations that name them [SY-2, SY-4].
-
-    An operation is carried even if its blob is refused or missing [SY-5]. Raises OutputError.
-    Removes go first: if this dies halfway, nothing retracted is visible in the target [SY-8].
-    """
-    for root in roots:
-        if source.has_blob(root) and not target.has_blob(root):
-            _carry_blob(source, target, root, carried)
-    held = set(target.operation_ids())
-    lacking = [operation for name, operation in state.by_id().items() if name not in held]
-    for operation in sorted(lacking, key=lambda operation: operation.kind != "remove"):
-        carried.operations.append(target.write_operation(operation))
-    return carried
-
-
-def _carry_blob(source: Store, target: Store, root: str, carried: _Carried) -> None:
-    try:
-        target.import_blob(source.blob_path(root), root)
-    except (BlobMissing, BlobDamaged) as error:
-        carried.refused.append(error)
+def _mend_blob(root: str, taken: _Way, given: _Way, admit: Admit) -> None:
+    """Mend a blob that only one side has in good order. Both are read: of two sizes, at least one is damaged."""
+    ours, theirs = _damage(given.source, root), _damage(taken.source, root)
+    if ours and not theirs:
+        taken.carry_blob(root, admit, mends=True)
+    elif theirs and not ours:
+        given.carry_blob(root, anything, mends=True)
+    elif ours and theirs:
+        taken.refused.extend((ours, theirs))
     else:
-        carried.blobs.append(root)
+        for side in (taken, given):
+            side.source.forget_report(root)
+
+
+def _damage(store: Store, root: str) -> MergeAlgebraError | None:
+    """What is wrong with a blob; None when it is good."""
+    try:
+        store.check_blob(root)
+    except (BlobMissing, BlobDamaged) as error:
+        return error
+    return None

@@ -64,8 +64,13 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, TensorRecord]:
     """
     path = as_path(path)
     with opened(path) as file:
-        which = identity(file.fileno())  # before it is read: what comes later must be the same file
-        header, data_bytes = _read_parts(file, path)
+        return header_of(file, path)
+
+
+def header_of(file: BinaryIO, path: Path) -> dict[str, TensorRecord]:
+    """The same of a file that is open at its beginning. path: its own."""
+    which = identity(file.fileno())  # before it is read: what comes later must be the same file
+    header, data_bytes = _read_parts(file, path)
     start = 8 + len(header)
     tensors = _tensors(header, path)
     records = {name: _record(name, tensors[name], path, which, start) for name in sorted(tensors, key=str.encode)}

@@ -82,7 +82,7 @@ def test_all_laws_are_checked_if_none_is_named(folder):
     found = call(folder, "laws", "mine:refuses", "--json", "--tries", "1").printed()
     assert [verdict["law"] for verdict in found["verdicts"]] == list(LAWS)
     assert {verdict["outcome"] for verdict in found["verdicts"]} == {"error", "does not apply"}
-    assert found["verdicts"][0]["reason"].startswith("ValueError: not today")
+    assert found["verdicts"][0]["reason"].startswith("ValueError: 'not today' (in ")
 
 
 def test_our_methods_take_the_keys_of_a_recipe(folder):

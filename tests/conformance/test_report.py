@@ -17,6 +17,7 @@ from mergealgebra.conformance.report import (
     as_discovery,
     as_map,
     clauses,
+    name_of,
     nearest,
     ruled_out,
     shown_by,
@@ -238,6 +239,12 @@ def test_a_page_escapes_its_headings():
     read = _Reader(page("<b>", ["<b>"], [Table("<b>", ("<b>",), (("<b>", "<b>"),))]))
     assert "b" not in read.tags
     assert read.cells == ["<b>"] * 3
+
+
+def test_a_version_that_reads_as_a_verdict_is_quoted():
+    assert name_of(VERDICT) == "./merge 1.0"
+    assert name_of(replace(VERDICT, version="1.0 conforms")) == "./merge '1.0 conforms'"
+    assert name_of(replace(VERDICT, version="unknown")) == "./merge (version unknown)"
 
 
 def test_nothing_that_a_target_writes_is_acted_on():

@@ -16,6 +16,7 @@ from mergealgebra.conformance.questions import Failed, Hello, Question, Refused,
 from mergealgebra.conformance.targets import CHECKOUTS, PACKAGES, Here, open_target
 from mergealgebra.engine.in_dialect import merge_in_dialect
 from mergealgebra.laws.errors import TargetError
+from mergealgebra.text import shown
 from tests.conformance.conversations import ask
 
 #: How long an answer may take on a busy machine; nothing here takes it.
@@ -136,7 +137,7 @@ def test_a_package_that_is_not_installed_is_absent(name, tmp_path):
     assert isinstance(found, Failed)
     assert found.kind == "absent"
     module = name.partition(":")[0].replace("-", "_")
-    assert found.message.startswith(f"ModuleNotFoundError: No module named '{module}'")
+    assert found.message == shown(f"ModuleNotFoundError: No module named '{module}'")
 
 
 def test_an_adapter_does_not_see_our_python_path(monkeypatch):

@@ -285,7 +285,7 @@ def test_a_target_that_only_fails_has_a_verdict(kind):
 def test_a_target_that_refuses_all_has_a_verdict():
     verdict = judge(Answering(Refused("no")), breadth=3)
     assert verdict.conformant_to == ()
-    assert verdict.summary == "It refused all questions, most of them so: no."
+    assert verdict.summary == "It refused all questions, most of them so: 'no'."
 
 
 def test_a_target_that_merges_nothing_is_explained_by_nothing():

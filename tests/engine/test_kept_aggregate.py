@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 
 import ml_dtypes
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from mergealgebra.algebra.exact import LIMITS, Coefficients
 from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.disk import opened_folder
 from mergealgebra.engine.backends import backend, torch_on
 from mergealgebra.engine.kept_folder import Draft, Folder, Home
 from mergealgebra.engine.kept_header import Entry, Header
@@ -273,5 +275,5 @@ class TestHeader:
 @pytest.fixture
 def opened(tmp_path):
     """The folder of an aggregate, open."""
-    with Home(tmp_path, ("cache", "aggregate"), lambda: bytes(KEY_BYTES)).opened(1 << 20) as folder:
+    with Home(partial(opened_folder, tmp_path), lambda: bytes(KEY_BYTES)).opened(1 << 20) as folder:
         yield folder

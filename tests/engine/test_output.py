@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import re
@@ -24,8 +23,10 @@ from safetensors import safe_open
 import mergealgebra as ma
 from mergealgebra.engine import output
 from mergealgebra.errors import CheckpointError, NonFinite, OutputError
+from mergealgebra.leftovers import unfinished_in
 from mergealgebra.resolve import How, Model, merge_checkpoints
 from mergealgebra.tensors import safetensors_file
+from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.engine.scenes import TIES, WAYS, merged, names_in, tensors_of
 from tests.models import DTYPES, base, fine_tune, with_value, write_file, write_folder, write_sharded
 
@@ -33,6 +34,9 @@ INPUTS = {"base", "ft0.safetensors", "ft1.safetensors", "ft2.safetensors"}
 DESCRIBED = {"config.json", "tokenizer.json", "LICENSE"}
 OURS = {"merge.lock", "README.md"}
 INDEX = "model.safetensors.index.json"
+RACE = "out exists now: another merge, or somebody else, wrote it .* choose another name and run this again"
+#: What the name of an unfinished model ends with.
+TOKEN = "0123456789abcdef.unfinished"
 
 
 def read_by_package(folder):
@@ -100,26 +104,67 @@ class TestFolder:
         assert (tmp_path / "out" / "tokenizer.model").read_text() == "the base's tokenizer.model"
         assert "A merged model" in (tmp_path / "out" / "README.md").read_text()
 
-    def test_copies_files_behind_symbolic_links(self, tmp_path):
+    def test_copies_files_and_no_links(self, tmp_path):
         folder = write_folder(tmp_path / "base", base())
-        (tmp_path / "hash").write_text("vocabulary")
-        (folder / "vocab.txt").symlink_to(tmp_path / "hash")
+        (folder / "vocabulary").write_text("vocabulary")
+        (folder / "vocab.txt").symlink_to("vocabulary")
+        (folder / "merges.txt").touch()
         merged(tmp_path)
         copy = tmp_path / "out" / "vocab.txt"
         assert copy.read_text() == "vocabulary"
         assert not copy.is_symlink()
+        assert (tmp_path / "out" / "merges.txt").read_bytes() == b""
+
+    MODES = {0o600: 0o600, 0o640: 0o640, 0o644: 0o644, 0o666: 0o664, 0o777: 0o664, 0o444: 0o644, 0o000: 0o600}  # noqa: RUF012
+
+    @pytest.mark.parametrize(("mode", "copied"), MODES.items(), ids=map(oct, MODES))
+    def test_lets_nobody_read_a_copy_who_may_not_read_the_original(self, tmp_path, mode, copied):
+        if mode == 0 and os.geteuid() != 0:
+            pytest.skip("only root may read a file that nobody may read")
+        folder = write_folder(tmp_path / "base", base())
+        (folder / "vocab.txt").touch()
+        (folder / "vocab.txt").chmod(mode)
+        before = os.umask(0o002)
+        try:
+            merged(tmp_path)
+        finally:
+            os.umask(before)
+        assert (tmp_path / "out" / "vocab.txt").stat().st_mode & 0o7777 == copied
+        assert (tmp_path / "out" / "merge.lock").stat().st_mode & 0o7777 == 0o664
+
+    @pytest.mark.parametrize("recipe", [TIES, ma.Ties(dialect="mergekit-0.1.5")], ids=["ties", "a dialect"])
+    def test_is_refused_before_the_work_when_a_file_of_the_base_would_come_from_elsewhere(
+        self, tmp_path, monkeypatch, recipe
+    ):
+        folder = write_folder(tmp_path / "base", base())
+        (tmp_path / "id_ed25519").write_text("secret")
+        (folder / "LICENSE-2").symlink_to("../id_ed25519")
+        monkeypatch.setattr(Checkpoint, "_fill", lambda *_: pytest.fail("an element was read"))
+        with pytest.raises(CheckpointError, match=r"base/LICENSE-2 is a link to .*/id_ed25519, outside the model's"):
+            merged(tmp_path, recipe=recipe)
+        assert names_in(tmp_path) == {*INPUTS, "id_ed25519"}
+
+    def test_is_not_there_when_the_copies_grow_beyond_what_they_may_have_together(self, tmp_path, monkeypatch):
+        folder = write_folder(tmp_path / "base", base())
+        together = sum((folder / name).stat().st_size for name in DESCRIBED)
+        monkeypatch.setattr(output, "MOST_BYTES", together)
+        merged(tmp_path, out="just")
+        monkeypatch.setattr(output, "MOST_BYTES", together - 1)
+        with pytest.raises(CheckpointError, match=r"base/tokenizer.json has more bytes than its size says"):
+            merged(tmp_path)
+        assert names_in(tmp_path) == {*INPUTS, "just"}
 
     def test_copies_large_files_in_small_pieces(self, tmp_path):
         folder = write_folder(tmp_path / "base", base())
         (folder / "tokenizer.model").touch()
-        os.truncate(folder / "tokenizer.model", 1 << 26)
+        os.truncate(folder / "tokenizer.model", 1 << 25)
         tracemalloc.start()
         try:
             merged(tmp_path)
             assert tracemalloc.get_traced_memory()[1] < 1 << 24
         finally:
             tracemalloc.stop()
-        assert (tmp_path / "out" / "tokenizer.model").stat().st_size == 1 << 26
+        assert (tmp_path / "out" / "tokenizer.model").stat().st_size == 1 << 25
 
     def test_may_have_been_an_empty_folder(self, tmp_path):
         (tmp_path / "out").mkdir()
@@ -168,6 +213,27 @@ class TestFolder:
         with pytest.raises(OutputError, match="exists"):
             merge_checkpoints(tmp_path / "nowhere", [Model(tmp_path / "x")], TIES, tmp_path / "out")
 
+    APPEARING = {  # noqa: RUF012 - a table
+        "a folder": lambda out: (out.mkdir(), (out / "precious").write_bytes(b"mine")),
+        "a file": lambda out: out.write_bytes(b"mine"),
+        "a link": lambda out: (out.with_name("e").mkdir(), out.symlink_to("e")),
+    }
+
+    @pytest.mark.parametrize("appear", APPEARING.values(), ids=APPEARING)
+    def test_that_appears_right_before_the_rename_is_told_and_stays(self, tmp_path, monkeypatch, appear):
+        real = Path.replace
+
+        def replace(path, target):
+            appear(tmp_path / "out")
+            return real(path, target)
+
+        monkeypatch.setattr(Path, "replace", replace)
+        with pytest.raises(OutputError, match=RACE):
+            merged(tmp_path)
+        assert not any(name.startswith(".") for name in names_in(tmp_path))
+        assert not (tmp_path / "out" / "merge.lock").exists()
+        assert not (tmp_path / "e" / "merge.lock").exists()
+
     def test_that_came_into_being_meanwhile_is_not_overwritten(self, tmp_path, monkeypatch):
         real = output._write_tensors
 
@@ -177,7 +243,7 @@ class TestFolder:
             real(folder, cut, data)
 
         monkeypatch.setattr(output, "_write_tensors", write)
-        with pytest.raises(OutputError, match="cannot be written"):
+        with pytest.raises(OutputError, match=RACE):
             merged(tmp_path)
         assert names_in(tmp_path / "out") == {"precious"}
         assert names_in(tmp_path) == {*INPUTS, "out"}
@@ -187,13 +253,20 @@ class TestFolder:
 class TestSpace:
     def test_is_looked_at_before_anything_is_written(self, tmp_path, monkeypatch):
         made = []
-        monkeypatch.setattr(output, "_temporary", made.append)
+        monkeypatch.setattr(output, "unfinished_folder", lambda *arguments: made.append(arguments))
         usage = shutil.disk_usage(tmp_path)
         monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=4_194_304 + 10))
-        with pytest.raises(OutputError, match=r"out needs [\d,]+ bytes and its disk has 4,194,314 free; make room"):
+        with pytest.raises(
+            OutputError, match=r"out needs [\d,]+ bytes and its disk has 4,194,314 free; make room.*elsewhere$"
+        ):
             merged(tmp_path)
         assert made == []
         assert names_in(tmp_path) == INPUTS
+        (tmp_path / f".x.{TOKEN}").mkdir()
+        with pytest.raises(
+            OutputError, match=r"elsewhere; `mergealgebra gc` with that folder shows what killed merges"
+        ):
+            merged(tmp_path)
 
     def test_counts_every_shard(self, tmp_path, monkeypatch):
         monkeypatch.setattr(safetensors_file, "SHARD_BYTES", 64)
@@ -251,14 +324,14 @@ class TestFailure:
 
     def test_of_a_file_of_the_base_that_cannot_be_copied(self, tmp_path, monkeypatch):
         """It is told before the long work begins, and by its name."""
-        real = Path.open
+        real = os.open
 
         def open_(path, *arguments, **named):
-            if path.name == "tokenizer.json" and arguments == ("rb",):
-                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            if path == "tokenizer.json":
+                raise PermissionError(errno.EACCES, "Permission denied", path)
             return real(path, *arguments, **named)
 
-        monkeypatch.setattr(Path, "open", open_)
+        monkeypatch.setattr(os, "open", open_)
         monkeypatch.setattr(output, "_write_tensors", lambda *_: pytest.fail("the tensors were written first"))
         with pytest.raises(CheckpointError, match=r"base/tokenizer.json cannot be read: Permission denied; check"):
             merged(tmp_path)
@@ -348,7 +421,7 @@ import os, signal, sys
 from pathlib import Path
 from mergealgebra.engine import output
 from tests.engine.scenes import merged
-output._write = lambda path, parts: os.kill(os.getpid(), signal.SIGKILL)
+output._write_tensors = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 merged(Path(sys.argv[1]))
 """
 
@@ -374,22 +447,23 @@ except output.OutputError:
 
 @pytest.mark.clause("LK-1")
 class TestKilled:
-    def test_folder_is_swept_by_the_next_merge(self, tmp_path):
+    def test_folder_stays_until_somebody_asks_for_its_removal(self, tmp_path):
         root = Path(__file__).parent.parent.parent
         killed = subprocess.run([sys.executable, "-c", _KILLED_HALFWAY, tmp_path], cwd=root, check=False, timeout=60)
         assert killed.returncode == -signal.SIGKILL
         (left,) = names_in(tmp_path) - INPUTS
-        assert left.startswith(".out.")
-        merged(tmp_path)
-        assert names_in(tmp_path) == {*INPUTS, "out"}
-        assert ma.verify(tmp_path / "out").ok
-
-    def test_folder_that_nobody_holds_is_swept(self, tmp_path):
-        left = tmp_path / ".out.0123456789abcdef"
-        left.mkdir()
-        (left / "model.safetensors").write_bytes(b"half")
-        merged(tmp_path)
-        assert names_in(tmp_path) == {*INPUTS, "out"}
+        assert re.fullmatch(r"\.out\.[0-9a-f]{16}\.unfinished", left)
+        (warning,) = merged(tmp_path).warnings
+        assert names_in(tmp_path) == {*INPUTS, "out", left}
+        nbytes = sum((tmp_path / "base" / name).stat().st_size for name in DESCRIBED)
+        assert warning == (
+            f"{tmp_path} holds an unfinished model of a killed merge, {nbytes:,} bytes; "
+            f"`mergealgebra gc --delete {tmp_path}` removes what is left"
+        )
+        (found,) = unfinished_in(tmp_path)
+        found.remove()
+        assert merged(tmp_path, out="second").warnings == []
+        assert names_in(tmp_path) == {*INPUTS, "out", "second"}
 
     def test_folder_of_a_living_process_stays_although_all_its_names_are_ours(self, tmp_path):
         """Two containers on one disk may have one host name, and give their processes the same numbers."""
@@ -399,34 +473,31 @@ class TestKilled:
             assert living.stdout.readline() == b"writing\n"
             written = {path for path in tmp_path.rglob("*") if path.parent.name.startswith(".out.")}
             assert written
-            merged_again(tmp_path)
+            assert merged_again(tmp_path).warnings == []
             assert all(path.exists() for path in written)
             living.communicate(timeout=60)
             assert living.returncode == 3  # there is a model in its place now
         assert names_in(tmp_path) == {*INPUTS, "out"}
         assert ma.verify(tmp_path / "out").ok
 
-    def test_folders_that_are_not_of_this_merge_stay(self, tmp_path):
-        token = "0123456789abcdef"
-        others = {".out.", ".out.x", f".out.{token}0", f".out.{token[1:]}", f".out.x.{token}", f".other.{token}"}
-        for name in others:
-            (tmp_path / name).mkdir()
-        merged(tmp_path)
-        assert names_in(tmp_path) == {*INPUTS, *others, "out"}
+    def test_what_stands_under_such_names_makes_nobody_wait(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)  # a socket's path is short
+        names = [f".out.{number:016x}.unfinished" for number in range(4)]
+        os.mkfifo(names[0])
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(names[1])
+        Path(names[2]).write_bytes(b"mine")
+        Path(names[3]).symlink_to("base")
+        assert merged(tmp_path).warnings == []
+        assert names_in(tmp_path) == {*INPUTS, "out", *names}
 
-    def test_folders_stay_where_there_are_no_locks(self, tmp_path, monkeypatch):
-        """Nobody can tell there whether they are abandoned."""
-
-        def flock(descriptor, operation):
-            raise OSError(errno.ENOLCK, "No locks available")
-
-        monkeypatch.setattr(fcntl, "flock", flock)
-        (tmp_path / ".out.0123456789abcdef").mkdir()
-        merged(tmp_path)
-        assert names_in(tmp_path) == {*INPUTS, ".out.0123456789abcdef", "out"}
+    def test_takes_a_name_as_long_as_the_system_does(self, tmp_path):
+        merged(tmp_path, out="o" * 255)
+        with pytest.raises(OutputError, match="cannot be written: File name too long"):
+            merge_checkpoints(tmp_path / "nowhere", [Model(tmp_path / "x")], TIES, tmp_path / ("o" * 256))
 
     def test_nothing_when_two_threads_merge_to_one_place(self, tmp_path, monkeypatch):
-        """What the one is writing the other does not sweep; the first to end stays, the other is refused."""
+        """The first to end stays, the other is refused."""
         merged(tmp_path, out="first")
         real = output._write_tensors
 
@@ -436,7 +507,7 @@ class TestKilled:
             real(folder, cut, data)
 
         monkeypatch.setattr(output, "_write_tensors", write)
-        with pytest.raises(OutputError, match=r"out cannot be written: Directory not empty"):
+        with pytest.raises(OutputError, match=RACE):
             merged(tmp_path)
         assert names_in(tmp_path) == {*INPUTS, "first", "out"}
         assert ma.verify(tmp_path / "out").ok

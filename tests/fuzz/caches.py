@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import mergealgebra as ma
+from mergealgebra.disk import opened_folder
 from mergealgebra.engine import groups
 from mergealgebra.engine.faults import Faulty
 from mergealgebra.engine.kept_folder import Home
@@ -57,7 +58,7 @@ def check_thresholds(data: bytes, found: list[Any], folder: Path) -> None:
 
 
 def _home(folder: Path) -> Home:
-    return Home(folder, ("aggregate",), lambda: bytes(KEY_BYTES))
+    return Home(partial(opened_folder, folder / "aggregate"), lambda: bytes(KEY_BYTES))
 
 
 def read_aggregate(data: bytes, folder: Path) -> Header | None:

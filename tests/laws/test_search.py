@@ -151,7 +151,7 @@ def test_the_same_seed_gives_the_same_cases_and_another_one_others():
 def test_what_is_raised_is_a_verdict_and_the_rest_is_tried_all_the_same():
     verdict = verdict_on(merges.refuses_empty, "purity")
     assert verdict.outcome == "error"
-    assert verdict.reason.startswith("ValueError: tensor v is empty (in ")
+    assert verdict.reason.startswith(r"ValueError: 'tensor v\nis empty' (in ")
     assert f"the law held in the other {verdict.tries})" in verdict.reason
     assert verdict.tries > len(DIRECTED)
     _, raised, _ = run(verdict.counterexample)
@@ -165,8 +165,8 @@ def test_a_breach_counts_for_more_than_what_is_raised():
 
 #: Functions that answer nothing one can compare, and what is said of them.
 UNFIT = {
-    "exits": (merges.exits, "SystemExit: 7"),
-    "gives nothing": (merges.gives_nothing, "AttributeError: 'NoneType' object has no attribute 'items'"),
+    "exits": (merges.exits, "SystemExit: '7'"),
+    "gives nothing": (merges.gives_nothing, "AttributeError: \"'NoneType' object has no attribute 'items'\""),
 }
 
 

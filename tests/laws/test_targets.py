@@ -61,6 +61,7 @@ NO_TARGETS = {
     "no function in it": (f"{HERE}:nothing", {}, "'nothing' has no such name"),
     "not callable": (f"{HERE}:__name__", {}, "'__name__' is no function"),
     "two colons": ("a:b:c", {}, "'a:b:c' is no target"),
+    "a name that no program can import": ("a b:merge", {}, "'a b:merge' is no target"),
     "an option that is no name": (f"{HERE}:average", {"a-b": "1"}, "'a-b' is no name of an option"),
     "a density that is none": ("ties", {"density": "2"}, "density"),
     "an option that a recipe lacks": ("mean", {"density": "0.5"}, "unknown key 'density'"),

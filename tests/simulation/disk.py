@@ -102,8 +102,12 @@ class PowerDisk:
 
     def _open(self, path: Any, *arguments: Any, **named: Any) -> int:
         descriptor: int = self._real["open"](path, *arguments, **named)
-        self._opened[descriptor] = Path(path)
+        self._opened[descriptor] = self._path(path, named.get("dir_fd"))
         return descriptor
+
+    def _path(self, path: Any, folder: int | None) -> Path:
+        """Where a name in an open folder lies."""
+        return Path(path) if folder is None else self._opened[folder] / path
 
     def _close(self, descriptor: int) -> None:
         self._opened.pop(descriptor, None)
@@ -119,19 +123,21 @@ class PowerDisk:
         path = self._opened.get(descriptor)
         self._unsafe = [one for one in self._unsafe if one.settled_by != path]
 
-    def _replace(self, source: Any, target: Any, **_: Any) -> None:
-        target = Path(target)
-        before = target.read_bytes() if target.is_file() else None
-        self._real["replace"](source, target)
-        self._renamed(Path(source), target, before)
+    def _replace(self, source: Any, target: Any, **named: Any) -> None:
+        begin, end = self._path(source, named.get("src_dir_fd")), self._path(target, named.get("dst_dir_fd"))
+        before = end.read_bytes() if end.is_file() else None
+        self._real["replace"](begin, end)
+        self._renamed(begin, end, before)
 
-    def _link(self, source: Any, target: Any, **_: Any) -> None:
-        self._real["link"](source, target)
-        self._renamed(Path(source), Path(target), None)
+    def _link(self, source: Any, target: Any, **named: Any) -> None:
+        begin, end = self._path(source, named.get("src_dir_fd")), self._path(target, named.get("dst_dir_fd"))
+        self._real["link"](begin, end)
+        self._renamed(begin, end, None)
 
     def _mkdir(self, path: Any, *arguments: Any, **named: Any) -> None:
         self._real["mkdir"](path, *arguments, **named)
-        self._note(Path(path).parent, lambda: shutil.rmtree(path))
+        made = self._path(path, named.get("dir_fd"))
+        self._note(made.parent, lambda: shutil.rmtree(made))
 
     def _renamed(self, source: Path, target: Path, before: bytes | None) -> None:
         """The unflushed bytes of a file go with it under its new name; that name itself is not safe yet."""

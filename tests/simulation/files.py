@@ -6,7 +6,7 @@ The files of a folder are a mapping from `genesis`, `operations/ID` and `blobs/R
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,10 @@ from tests.simulation.scenery import Scenery
 from tests.simulation.seams import World
 
 Files = dict[str, bytes]
+
+#: The end of the name of a report that a blob is damaged, and what is in it.
+REPORTED = ".safetensors.damaged"
+REPORT = b"damaged\n"
 
 
 def as_read(folder: Path) -> Files:
@@ -75,7 +79,7 @@ def _spoilt(kind: str, file: str, data: tuple[bytes, bytes], how: str, number: i
 
 @dataclass(frozen=True)
 class Synced:
-    """What a sync leaves on both sides, and how many files it refuses."""
+    """What a sync leaves on both sides, and how many entries it refuses."""
 
     ours: Files
     theirs: Files
@@ -108,6 +112,8 @@ class Foretold:
             return data == self._scenery.genesis.encode()
         if file.startswith("operations/"):
             return self._said.get(file) == data
+        if file.endswith(REPORTED):
+            return data == REPORT
         root = file.removeprefix("blobs/").removesuffix(".safetensors")
         return self._scenery.blobs.get(root) == data
 
@@ -176,22 +182,35 @@ class Foretold:
             return None
         theirs = theirs or self.empty
         both = {file: self._said[file] for side in (ours, theirs) for file in self._facts(side)}
-        blobs = sorted({blob_file(self._scenery.manifests[one].tensors) for one in self.visible(both)})
-        refused = sum(len(_operations(self.bad_files(side))) for side in (ours, theirs))
-        refused += sum(1 for blob in blobs for _ in self._refused(blob, ours, theirs))
-        for blob in blobs:
-            good = next(
-                (side[blob] for side in (ours, theirs) if blob in side and self.is_good(blob, side[blob])), None
-            )
-            if good is not None:
-                both[blob] = good
-        return Synced(both | ours, both | theirs, refused)
+        refused = sum(file not in both for side in (ours, theirs) for file in _operations(self.bad_files(side)))
+        after = ours | both, theirs | both
+        for blob in sorted({blob_file(self._scenery.manifests[one].tensors) for one in self.visible(both)}):
+            refused += self._sync_blob(blob, *after)
+        return Synced(*after, refused)
 
-    def _refused(self, blob: str, ours: Files, theirs: Files) -> Iterator[str]:
-        """Each time that a blob is refused: where one side lacks it, or where the two differ in size [SY-3]."""
-        sides = [side[blob] for side in (ours, theirs) if blob in side]
-        if len(sides) == 1 or (len(sides) == 2 and len(sides[0]) != len(sides[1])):
-            yield from (blob for data in sides if not self.is_good(blob, data))
+    def _sync_blob(self, blob: str, ours: Files, theirs: Files) -> int:
+        """What becomes of a blob on both sides; how often it is refused.
+
+        What one side lacks is carried, or its damage is reported where it is; where the two differ in size, or one is
+        reported, a good copy mends a damaged one, and a report goes when both are good [SY-4].
+        """
+        report = blob.removesuffix(".safetensors") + REPORTED
+        holders = [side for side in (ours, theirs) if blob in side]
+        bad = [side for side in holders if not self.is_good(blob, side[blob])]
+        if len(holders) == 1:
+            if bad:
+                bad[0][report] = REPORT
+            else:
+                ours[blob] = theirs[blob] = holders[0][blob]
+            return len(bad)
+        doubtful = len(holders) == 2 and (len(ours[blob]) != len(theirs[blob]) or report in {*ours, *theirs})
+        if not doubtful or len(bad) == 2:
+            return 2 if doubtful else 0
+        good = next(side[blob] for side in holders if side not in bad)
+        for side in (ours, theirs):
+            side[blob] = good
+            side.pop(report, None)
+        return 0
 
     def _say(self, kind: str, fields: dict[str, Any], now: int | None) -> str:
         """The file of an operation, whose bytes are written here and not by what is tested [OS-2 to OS-4]."""

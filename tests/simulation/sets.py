@@ -285,7 +285,7 @@ def _files_of(state: ORSet) -> dict[str, bytes]:
 def _read(files: Files) -> tuple[ORSet, list[str]]:
     """The state of the files that the product takes, and the names of those that it refuses."""
     taken, refused = set(), []
-    with replaced(objects, _read=lambda path, most, refusal: files[path.name]):
+    with replaced(objects, read_entry=lambda entry, most, refusal: files[entry.name]):
         for name in sorted(files):
             try:
                 taken.add(_STORE.read_operation(name))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.store.entries import ROOT, Entry
 from mergealgebra.store.objects import Store
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.crdt.strategies import BASE
@@ -37,11 +38,16 @@ def contribute(store: Store, number: int, scratch: Path, nonce: bytes | None = N
     """
     source = scratch / f"{number}.safetensors"
     root = write_blob(source, number)
-    store.import_blob(source, root)
+    store.import_blob(entry_of(source), root)
     manifest = manifest_of(root)
     (operation,) = store.state().add(manifest, nonce).operations
     store.write_operation(operation)
     return manifest.id
+
+
+def entry_of(path: Path) -> Entry:
+    """Any file, as an entry of its folder."""
+    return Entry(path.parent, ROOT, path.name)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

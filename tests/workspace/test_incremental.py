@@ -597,9 +597,9 @@ def test_a_disk_that_fills_up_keeps_nothing_and_the_merge_goes_on(alice, monkeyp
     contribute(alice, 4)
     before, real = tree(folder_of(alice)), getattr(os, call_)
 
-    def full(*arguments, **folders):
+    def full(*arguments, **named):
         if call_ == "replace" and Path(arguments[1]).name != HEADER:
-            return real(*arguments, **folders)
+            return real(*arguments, **named)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, call_, full)

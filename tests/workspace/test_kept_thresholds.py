@@ -188,13 +188,14 @@ def test_a_spoilt_cache_is_no_error(root, alice, spoil):
 
 def test_a_read_only_cache_is_no_error(root, alice, monkeypatch):
     """Whoever runs this may write anywhere, so the system is made to refuse."""
+    before = {path.name for path in kept_in(alice)}
     shutil.rmtree(alice.path / "cache")
     real = os.replace
 
-    def replace(source, target, **folders):
-        if folders:  # of the cache
+    def replace(source, target, *, src_dir_fd=None, dst_dir_fd=None):
+        if target in before:
             raise PermissionError(13, "Permission denied")
-        real(source, target)
+        real(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
 
     monkeypatch.setattr(os, "replace", replace)
     alice.resolve(root / "second", threads=1)

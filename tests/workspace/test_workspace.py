@@ -146,7 +146,7 @@ class TestApi:
 
     def test_open_needs_a_workspace(self, root):
         for path in (root, root / "nowhere", root / "ft0.safetensors"):
-            with pytest.raises(WorkspaceError, match="is no workspace"):
+            with pytest.raises(WorkspaceError, match="is not a workspace"):
                 ma.Workspace.open(path)
 
     def test_init_and_clone_need_a_new_folder(self, root, alice):

@@ -40,7 +40,21 @@ def _occupied(verb: str) -> dict[str, Case]:
     }
 
 
+def _leaving_link(scene: Path) -> None:
+    (scene / "secret").write_text("secret")
+    (scene / "base" / "LICENSE-2").symlink_to("../secret")
+
+
 OUTPUTS = {
+    **{
+        f"the base has a file from elsewhere, {line.split()[-2]}": Case(
+            line,
+            ("base/LICENSE-2 is a link to", "/secret, outside the model's folder", "put a copy", "remove the link"),
+            _leaving_link,
+            ("LK-1",),
+        )
+        for line in ("merge merge.yaml out", "-C alice resolve out")
+    },
     **{f"OUT is {name}, merge": case for name, case in _occupied("merge merge.yaml out").items()},
     **{f"OUT is {name}, resolve": case for name, case in _occupied("-C alice resolve out").items()},
     **{

@@ -95,6 +95,17 @@ def _foreign_operation(scene: Path) -> None:
     shutil.copy(_first_operation(scene, "others"), scene / "shared" / "operations")
 
 
+def _foreign_to_alice(scene: Path) -> list[str]:
+    """The operations in the exchange folder that alice lacks."""
+    ours = {path.name for path in operations(scene, "alice")}
+    return [path.name for path in operations(scene, "shared") if path.name not in ours]
+
+
+def _damaged_operation_offer(scene: Path) -> None:
+    _offer(scene)
+    flip(scene / "shared" / "operations" / _foreign_to_alice(scene)[0], 5)
+
+
 def _alice_gave_her_attest(scene: Path) -> None:
     ours = {path.name for path in operations(scene, "alice")}
     assert ours <= {path.name for path in operations(scene, "shared")}
@@ -221,7 +232,11 @@ OWN_STORE = {
         RESOLVE, ("is damaged",), _operation(lambda path: path.write_bytes(b"")), ("SY-3",), _named(_first_operation)
     ),
     "a folder in an operation's place": Case(
-        RESOLVE, ("no file", "delete it"), _operation(_remake), ("SY-3",), _named(_first_operation)
+        RESOLVE,
+        ("it is a folder, not a file", "move it away"),
+        _operation(_remake),
+        ("SY-3",),
+        _named(_first_operation),
     ),
     "an operation here under another's name": Case(
         RESOLVE,
@@ -240,7 +255,7 @@ OWN_STORE = {
     **{
         f"a damaged genesis, {verb.split()[0]}": Case(
             f"-C alice {verb}",
-            ("alice/genesis", "damaged", "clone"),
+            ("alice/genesis", "damaged", "fsck --repair PEER"),
             lambda scene: flip(scene / "alice" / "genesis", 3),
             ("SY-3",),
         )
@@ -248,19 +263,19 @@ OWN_STORE = {
     },
     "the genesis of another workspace": Case(
         "-C alice status",
-        ("alice/genesis", "damaged", "alice/local.json", "copy the genesis of a peer"),
+        ("alice/genesis", "damaged", "alice/local.json", "fsck --repair PEER"),
         lambda scene: shutil.copy(scene / "other" / "genesis", scene / "alice"),
         ("SY-3",),
     ),
     "an empty genesis": Case(
         "-C alice status",
-        ("alice/genesis", "damaged"),
+        ("alice", "not a workspace", "init or clone"),
         lambda scene: (scene / "alice" / "genesis").write_bytes(b""),
-        ("SY-3",),
+        ("SY-7",),
     ),
     "a missing genesis": Case(
         "-C alice status",
-        ("alice", "no workspace", "init or clone"),
+        ("alice", "not a workspace", "init or clone"),
         lambda scene: (scene / "alice" / "genesis").unlink(),
         ("SY-1",),
     ),
@@ -313,7 +328,7 @@ OWN_STORE = {
 
 NO_WORKSPACE = {
     f"no workspace, {verb.split()[0]}": Case(
-        f"-C nowhere {verb}", ("nowhere", "no workspace", "init or clone"), clauses=("SY-1",)
+        f"-C nowhere {verb}", ("nowhere", "not a workspace", "init or clone"), clauses=("SY-1",)
     )
     for verb in ("contribute ft0.safetensors", "retract a", "log", "status", "sync shared", "resolve out")
 }
@@ -343,8 +358,8 @@ MAKING = {
     ),
     "clone over a workspace": Case("clone shared bob --base base", ("bob", "workspace already")),
     "clone into a folder of something else": Case("clone shared merged --base base", ("merged", "something else")),
-    "clone from nowhere": Case("clone nowhere new --base base", ("nowhere", "no workspace")),
-    "clone from a model": Case("clone base new --base base", ("base", "no workspace")),
+    "clone from nowhere": Case("clone nowhere new --base base", ("nowhere", "not a workspace")),
+    "clone from a model": Case("clone base new --base base", ("base", "not a workspace")),
     "clone without a base": Case("clone shared new --base nowhere", ("nowhere", "No such file")),
     "clone of a damaged genesis": Case(
         "clone shared new --base base",
@@ -404,16 +419,16 @@ SYNCING = {
         _foreign_operation,
         ("OS-6", "SY-3", "SY-4"),
         lambda scene: {"file": _first_operation(scene, "others").name},
-        frozenset({"shared"}),
+        frozenset({"alice", "shared"}),
         _alice_gave_her_attest,
     ),
-    "a damaged operation, offered": Case(
+    "a damaged operation that nobody here holds, offered": Case(
         SYNC,
         ("damaged", "delete it and sync again", "1 file refused"),
-        lambda scene: flip(_first_operation(scene, "shared"), 5),
+        _damaged_operation_offer,
         ("SY-3", "SY-4"),
-        _named(lambda scene: _first_operation(scene, "shared")),
-        frozenset({"shared"}),
+        lambda scene: {"file": f"shared/operations/{_foreign_to_alice(scene)[0]}"},
+        frozenset({"alice", "shared"}),
         _alice_gave_her_attest,
     ),
     "sync with a file": Case("-C alice sync merge.yaml", ("merge.yaml", "not a folder"), clauses=("SY-7",)),
@@ -515,7 +530,9 @@ VERIFYING = {
     "another workspace": Case(
         "verify merged --against bob", ("merged", "merge id", "other contributions are visible"), clauses=("LK-6",)
     ),
-    "no workspace": Case("verify merged --against shared/blobs", ("shared/blobs", "no workspace"), clauses=("LK-6",)),
+    "no workspace": Case(
+        "verify merged --against shared/blobs", ("shared/blobs", "not a workspace"), clauses=("LK-6",)
+    ),
     "a workspace without its blob": Case(
         "verify merged --against alice", ("not here", "sync"), _blob(Path.unlink), ("LK-6", "SY-6")
     ),

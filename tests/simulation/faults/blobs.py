@@ -16,6 +16,7 @@ from mergealgebra.engine import keeping
 from mergealgebra.errors import BlobDamaged, MergeAlgebraError
 from mergealgebra.store import objects
 from mergealgebra.store.blobs import discard
+from mergealgebra.store.entries import ROOT, Entry
 from mergealgebra.store.objects import BlobWriter, Store
 from mergealgebra.tensors import checkpoint
 from tests.simulation.faults.fault import Patches, fault, with_operations
@@ -23,9 +24,9 @@ from tests.simulation.faults.fault import Patches, fault, with_operations
 
 @fault("blobs are copied and not checked", "folders", "admission")
 def blob_is_accepted_unchecked() -> Patches:
-    def import_blob(self: Store, source: Path, root: str) -> None:
+    def import_blob(self: Store, source: Entry, root: str, admit: Any = None) -> None:
         with self.blob_writer() as blob:
-            blob.write(source.read_bytes())
+            blob.write(source.path.read_bytes())
             blob.place(root)
 
     yield mock.patch.object(Store, "import_blob", import_blob)
@@ -35,11 +36,11 @@ def blob_is_accepted_unchecked() -> Patches:
 def blob_need_not_be_canonical() -> Patches:
     real = objects.stream_blob
 
-    def stream_blob(source: Path, root: str, sink: Any) -> None:
-        with suppress(MergeAlgebraError), checkpoint.Checkpoint.open(source) as found:
+    def stream_blob(source: Entry, root: str, sink: Any, *admit: Any) -> None:
+        with suppress(MergeAlgebraError), checkpoint.Checkpoint.open(source.path) as found:
             if found.root() == root:
-                return sink(source.read_bytes())
-        return real(source, root, sink)
+                return sink(source.path.read_bytes())
+        return real(source, root, sink, *admit)
 
     yield mock.patch.object(objects, "stream_blob", stream_blob)
 
@@ -48,16 +49,15 @@ def blob_need_not_be_canonical() -> Patches:
 def blob_may_go_on() -> Patches:
     real = objects.stream_blob
 
-    def stream_blob(source: Path, root: str, sink: Any) -> None:
-        whole = source.read_bytes() if source.exists() else b""
+    def stream_blob(source: Entry, root: str, sink: Any, *admit: Any) -> None:
+        whole = source.path.read_bytes() if source.path.exists() else b""
         for end in range(len(whole), max(0, len(whole) - 2), -1):
             with suppress(BlobDamaged), tempfile.TemporaryDirectory() as scratch:
-                shorter = Path(scratch) / source.name
-                shorter.write_bytes(whole[:end])
-                real(shorter, root, discard)
+                (Path(scratch) / source.name).write_bytes(whole[:end])
+                real(Entry(Path(scratch), ROOT, source.name), root, discard)
                 sink(whole)
                 return
-        real(source, root, sink)
+        real(source, root, sink, *admit)
 
     yield mock.patch.object(objects, "stream_blob", stream_blob)
 

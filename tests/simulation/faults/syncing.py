@@ -2,79 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from unittest import mock
 
-from mergealgebra import workspace
 from mergealgebra.crdt.operations import Add
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.store.objects import Store
-from mergealgebra.sync import folder
-from tests.simulation.faults.fault import Patches, fault, payloads, with_operations
+from mergealgebra.sync import folder, replica
+from tests.simulation.faults.fault import Patches, fault, with_operations
+
+_Way = folder._Way
 
 
-@fault("sync gives and does not take", "folders", "held", "blobs")
+def _closed(into_ours: bool) -> Patches:
+    """Syncs in which one direction carries nothing."""
+    ours: list[Store] = []
+    sync, step = folder.sync, _Way._try
+
+    def noted(store: Store, *rest: Any) -> Any:
+        ours[:] = [store]
+        return sync(store, *rest)
+
+    def carried(self: Any, what: Any) -> None:
+        if (self.target is ours[0]) != into_ours:
+            step(self, what)
+
+    yield mock.patch.object(replica, "sync", noted)
+    yield mock.patch.object(_Way, "_try", carried)
+
+
+@fault("sync gives and does not take", "folders", "held", "blobs", "refusal")
 def sync_gives_without_taking() -> Patches:
-    def carry(source: Store, target: Store, state: ORSet, roots: Sequence[str], carried: Any) -> Any:
-        return carried
-
-    yield mock.patch.object(folder, "_carry", carry)
-    real = folder._carry
-    yield mock.patch.object(folder, "_give", real)
+    yield from _closed(into_ours=True)
 
 
-@fault("sync takes and does not give", "folders", "held", "blobs")
+@fault("sync takes and does not give", "folders", "held", "blobs", "refusal")
 def sync_takes_without_giving() -> Patches:
-    yield mock.patch.object(folder, "_give", lambda source, target, state, roots, carried: carried)
+    yield from _closed(into_ours=False)
 
 
 @fault("sync carries adds before removes, and shows what was retracted if it dies between them", "folders", "between")
 def removes_are_carried_last() -> Patches:
-    real = folder._carry
+    real = _Way.carry_operations
 
-    def carry(source: Store, target: Store, state: ORSet, roots: Sequence[str], carried: Any) -> Any:
-        adds = with_operations(state, {one for one in state.operations if one.kind != "remove"})
-        real(source, target, adds, roots, carried)
-        return real(source, target, state, roots, carried)
+    def carry(self: Any, joined: ORSet, held: Any) -> None:
+        real(self, with_operations(joined, {one for one in joined.operations if one.kind != "remove"}), held)
+        written = {one for one in joined.operations if one.kind != "remove"} | held.state.operations
+        real(self, joined, replace(held, state=with_operations(joined, written)))
 
-    yield mock.patch.object(folder, "_carry", carry)
+    yield mock.patch.object(_Way, "carry_operations", carry)
 
 
-@fault("the first file that is refused stops a sync", "folders", "held", "blobs")
+@fault("the first operation that is refused stops a sync", "folders", "held", "blobs")
 def refusal_stops_the_sync() -> Patches:
-    yield mock.patch.object(folder, "_readable", lambda store, refused: store.state())
+    yield mock.patch.object(folder, "_read", lambda store, refused: folder._Side(store.state(), {}))
 
 
 @fault("a sync that refused something says nothing of it", "folders", "refusal")
 def refusals_are_swallowed() -> Patches:
-    real = workspace.sync
-    yield mock.patch.object(workspace, "sync", lambda store, peer: replace(real(store, peer), refused=()))
+    real = replica.sync
+    yield mock.patch.object(replica, "sync", lambda *arguments: replace(real(*arguments), refused=()))
 
 
 @fault("an operation whose blob was refused is left out", "folders", "held")
 def operation_waits_for_its_blob() -> Patches:
-    real = folder._carry
+    real = _Way.carry_operations
 
-    def carry(source: Store, target: Store, state: ORSet, roots: Sequence[str], carried: Any) -> Any:
-        real(source, target, with_operations(state, ()), roots, carried)
+    def carry(self: Any, joined: ORSet, held: Any) -> None:
         here = {
             one
-            for one in state.operations
-            if not isinstance(one.payload, Add) or target.has_blob(one.payload.manifest.tensors)
+            for one in joined.operations
+            if not isinstance(one.payload, Add) or self.source.has_blob(one.payload.manifest.tensors)
         }
-        return real(source, target, with_operations(state, here), (), carried)
+        real(self, with_operations(joined, here), held)
 
-    yield mock.patch.object(folder, "_carry", carry)
+    yield mock.patch.object(_Way, "carry_operations", carry)
 
 
-@fault("blobs of retracted contributions are carried too", "folders", "blobs")
+@fault("blobs of retracted contributions are carried too", "folders", "blobs", "refusal")
 def retracted_blobs_are_carried() -> Patches:
-    real = folder._carry
+    def wanted(state: ORSet) -> Any:
+        adds = [one.payload.manifest for one in state.operations if isinstance(one.payload, Add)]
+        return {manifest.tensors: [manifest] for manifest in sorted(adds, key=lambda manifest: manifest.tensors)}
 
-    def carry(source: Store, target: Store, state: ORSet, roots: Sequence[str], carried: Any) -> Any:
-        ever = sorted({add.manifest.tensors for add in payloads(state, Add).values()})
-        return real(source, target, state, ever, carried)
-
-    yield mock.patch.object(folder, "_carry", carry)
+    yield mock.patch.object(folder, "_wanted", wanted)

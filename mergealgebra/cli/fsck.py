@@ -1,0 +1,41 @@
+"""`mergealgebra [-C WORKSPACE] fsck [FOLDER] [--repair PEER]`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mergealgebra.cli.options import PATH, json_option
+from mergealgebra.cli.progress import progress_bar
+from mergealgebra.cli.report import report, say
+from mergealgebra.errors import StoreDamaged
+
+
+@click.command()
+@click.argument("folder", type=PATH, required=False)
+@click.option(
+    "--repair", metavar="PEER", type=PATH, help="Replace what is damaged or missing by this peer's good copies."
+)
+@json_option
+@click.pass_obj
+def command(workspace: str, folder: Path | None, repair: Path | None, as_json: bool) -> None:
+    """Check every file of the workspace, or of FOLDER: a workspace or a shared folder.
+
+    All of it is read, so that damage on the disk is found before somebody needs the file.
+    """
+    from mergealgebra.fsck import inspect
+
+    with progress_bar() as show:
+        found = inspect(folder or workspace, repair=repair, progress=show)
+    if as_json:
+        report({"ok": found.ok, **vars(found)}, as_json)
+    else:
+        report({"good_operations": found.operations, "good_blobs": found.blobs}, as_json)
+        for title in ("mended", "damaged", "missing"):
+            for line in getattr(found, title):
+                say(f"{title}: {line}")
+    if not found.ok:
+        count = len(found.damaged) + len(found.missing)
+        advice = "" if repair else "; name a replica that has good copies: fsck --repair PEER"
+        raise StoreDamaged(f"{'1 file is' if count == 1 else f'{count} files are'} damaged or missing{advice}")

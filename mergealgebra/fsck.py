@@ -1,0 +1,161 @@
+"""Checking a store to its last byte, and mending it from a peer: `fsck`, for a workspace or an exchange folder [SY-11].
+
+Nothing is taken from the peer that is not what its name promises, so a peer can mend a store and cannot spoil it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from mergealgebra.crdt.operations import Operation
+from mergealgebra.crdt.orset import ORSet
+from mergealgebra.errors import BlobDamaged, BlobMissing, MergeAlgebraError, WorkspaceError
+from mergealgebra.progress import Progress, quiet
+from mergealgebra.store.atomic import write_atomically
+from mergealgebra.store.entries import GENESIS, ROOT, Entry
+from mergealgebra.store.local import began_with, check_genesis
+from mergealgebra.store.objects import Store
+
+
+@dataclass
+class Inspection:
+    """What was found. operations, blobs: how many are good now. mended: paths of what a peer's copy now stands for.
+
+    damaged: a line for each file that is not what its name promises. missing: a line for each visible contribution
+    whose tensors are not here.
+    """
+
+    operations: int = 0
+    blobs: int = 0
+    mended: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether all that should be here is here and good."""
+        return not self.damaged and not self.missing
+
+
+def inspect(
+    folder: str | os.PathLike[str], *, repair: str | os.PathLike[str] | None = None, progress: Progress = quiet
+) -> Inspection:
+    """Check the genesis, every operation and every blob of a store.
+
+    repair: a peer whose good copies replace what is damaged or missing here. Raises WorkspaceError when the folder, or
+    the peer, holds no workspace, WrongWorkspace when it is another one's, and OutputError.
+
+    >>> import tempfile
+    >>> from mergealgebra.crdt.genesis import Genesis
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = Store.create(folder, Genesis("ab" * 32, "team", {"method": "mean", "lambda": "1"}))
+    ...     inspect(folder).ok
+    True
+    """
+    found = Inspection()
+    peer = None if repair is None else Store.open(repair)
+    store = _opened(Path(folder), peer, found)
+    _Check(store, peer, found, progress).run()
+    return found
+
+
+def _opened(folder: Path, peer: Store | None, found: Inspection) -> Store:
+    """The store, its genesis mended by the peer's if that is the one it began with."""
+    try:
+        return _own_store(folder)
+    except WorkspaceError:
+        if peer is None or peer.genesis.workspace_id != began_with(folder):
+            raise
+    entry = Entry(folder, ROOT, GENESIS)
+    write_atomically(entry, peer.genesis.encode())
+    found.mended.append(str(entry.path))
+    return _own_store(folder)
+
+
+def _own_store(folder: Path) -> Store:
+    store = Store.open(folder)
+    check_genesis(store)
+    return store
+
+
+T = TypeVar("T")
+
+
+class _Check:
+    """One check of a store, with a peer that may mend it."""
+
+    def __init__(self, store: Store, peer: Store | None, found: Inspection, progress: Progress) -> None:
+        self._store, self._peer, self._found, self._progress = store, peer, found, progress
+        if peer is not None and peer.genesis != store.genesis:
+            Store.create(peer.path, store.genesis)  # which says what is wrong
+
+    def run(self) -> None:
+        operations = set(self._operations())
+        self._found.operations = len(operations)
+        visible = ORSet(self._store.genesis, frozenset(operations)).visible()
+        here = set(self._store.blob_roots())
+        for done, root in enumerate(sorted(here)):
+            self._progress("checking blobs", done, len(here))
+            self._blob(root)
+        for id_, manifest in visible.items():
+            if manifest.tensors not in here:
+                self._missing(id_, manifest.tensors)
+
+    def _operations(self) -> Iterator[Operation]:
+        for name in self._store.operation_ids():
+            try:
+                yield self._store.read_operation(name)
+            except MergeAlgebraError as error:
+                with self._noted(error):
+                    yield self._mended(name)
+
+    def _mended(self, name: str) -> Operation:
+        operation = self._good(lambda peer: peer.read_operation(name))
+        self._store.mend_operation(operation)
+        self._found.mended.append(str(self._store.operation_path(name)))
+        return operation
+
+    def _blob(self, root: str) -> None:
+        try:
+            self._store.check_blob(root)
+        except (BlobMissing, BlobDamaged) as error:
+            with self._noted(error):
+                self._take(root)
+                self._found.blobs += 1
+        else:
+            self._store.forget_report(root)
+            self._found.blobs += 1
+
+    def _missing(self, id_: str, root: str) -> None:
+        try:
+            self._take(root)
+        except MergeAlgebraError:
+            self._found.missing.append(
+                f"contribution {id_[:12]}: its tensors are not here; sync with a replica that has them, "
+                f"or `retract {id_[:12]}`"
+            )
+        else:
+            self._found.blobs += 1
+
+    def _take(self, root: str) -> None:
+        self._good(lambda peer: self._store.import_blob(peer.blob(root), root))
+        self._store.forget_report(root)
+        self._found.mended.append(str(self._store.blob_path(root)))
+
+    def _good(self, take: Callable[[Store], T]) -> T:
+        if self._peer is None:
+            raise WorkspaceError("no peer was named")
+        return take(self._peer)
+
+    @contextmanager
+    def _noted(self, error: MergeAlgebraError) -> Iterator[None]:
+        """What is wrong is noted, unless the body, which mends it, comes to its end."""
+        try:
+            yield
+        except MergeAlgebraError:
+            self._found.damaged.append(str(error))

@@ -1,0 +1,113 @@
+"""Where the files of a store lie, and how they are reached: through open folders, and never through a link [SY-10].
+
+Others may write to a store that is shared. A folder of it that is a link would lead our reads and writes to wherever
+they chose, so each folder is opened as what it is, and its files are named relative to that.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mergealgebra.disk import fsync_opened, open_file, opened_folder, read_file
+
+GENESIS: Final = "genesis"
+OPERATIONS: Final = "operations"
+BLOBS: Final = "blobs"
+TMP: Final = "tmp"
+BLOB_SUFFIX: Final = ".safetensors"
+
+#: What stands for the folder of the store itself, which may be a link: its owner named it.
+ROOT: Final = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of a store, there or not. part: the folder that it is in, such as "cache/thresholds", or ROOT.
+
+    Every call raises OSError for what the system refuses, NotAFile and NotAFolder among it.
+    """
+
+    store: Path
+    part: str
+    name: str
+
+    @property
+    def path(self) -> Path:
+        """Where it lies, for messages and for whoever reads the store's owner's own files."""
+        return self.store / self.part / self.name
+
+    def is_there(self) -> bool:
+        """Whether anything has this name: a file, or what stands in its place."""
+        with suppress(FileNotFoundError), opened_part(self.store, self.part) as folder:
+            os.stat(self.name, dir_fd=folder, follow_symlinks=False)
+            return True
+        return False
+
+    def size(self) -> int | None:
+        """The bytes of the file; None when nothing has this name."""
+        with suppress(FileNotFoundError), self.opened() as descriptor:
+            return os.fstat(descriptor).st_size
+        return None
+
+    def read(self, most: int) -> bytes:
+        """All bytes of the file, at most so many."""
+        with opened_part(self.store, self.part) as folder:
+            return read_file(self.name, most, within=folder)
+
+    @contextmanager
+    def opened(self) -> Iterator[int]:
+        """A descriptor of the file, for reading, open while the body runs."""
+        with opened_part(self.store, self.part) as folder:
+            descriptor = open_file(self.name, within=folder)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def remove(self) -> None:
+        """Take the name away, if something has it; a link goes, and not what it names."""
+        with suppress(FileNotFoundError), opened_part(self.store, self.part) as folder:
+            os.unlink(self.name, dir_fd=folder)
+
+
+@contextmanager
+def opened_part(store: Path, part: str) -> Iterator[int]:
+    """A descriptor of a folder of a store, open while the body runs. Raises NotAFolder for a link, and OSError."""
+    with ExitStack() as opened:
+        folder = opened.enter_context(opened_folder(store))
+        for name in filter(None, part.split("/")):
+            folder = opened.enter_context(opened_folder(name, within=folder))
+        yield folder
+
+
+@contextmanager
+def made_part(store: Path, part: str) -> Iterator[int]:
+    """The same, and the folder is made when it is missing, as in a copy that left out empty ones."""
+    with ExitStack() as opened:
+        folder = opened.enter_context(opened_folder(store))
+        for name in filter(None, part.split("/")):
+            _make(name, folder)
+            folder = opened.enter_context(opened_folder(name, within=folder))
+        yield folder
+
+
+def _make(name: str, folder: int) -> None:
+    """Make a folder in an open one, unless something is there."""
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        with suppress(FileExistsError):  # another process was faster
+            os.mkdir(name, dir_fd=folder)
+        fsync_opened(folder)
+
+
+def names_in(store: Path, part: str) -> list[str]:
+    """The names in a folder of a store, sorted; none when it is missing. Raises OSError."""
+    with suppress(FileNotFoundError), opened_part(store, part) as folder:
+        return sorted(os.listdir(folder))  # noqa: PTH208 - of an open folder
+    return []

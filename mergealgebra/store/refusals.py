@@ -1,0 +1,41 @@
+"""How a store's files are read: what cannot be read leaves as one line with the path and what to do [SY-3]."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mergealgebra.disk import NotAFile, NotAFolder, TooLarge
+from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.store.entries import Entry
+from mergealgebra.text import place
+
+
+def read_entry(entry: Entry, most: int, refusal: type[MergeAlgebraError]) -> bytes:
+    """All bytes of an entry, in one line if there are none to have."""
+    try:
+        return entry.read(most)
+    except FileNotFoundError:
+        raise refusal(f"{place(entry.path)} is missing; sync again") from None
+    except TooLarge as error:
+        raise refusal(f"{place(entry.path)} is damaged: {error.strerror}; delete it and sync again") from None
+    except OSError as error:
+        raise refusal(f"{place(entry.path)} cannot be read: {error.strerror}; {_advice(error)}") from error
+
+
+@contextmanager
+def refused_as(refusal: type[MergeAlgebraError], path: Path) -> Iterator[None]:
+    """What the operating system refuses to read leaves as one line with the path and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise refusal(f"{place(path)} cannot be read: {error.strerror}; {_advice(error)}") from error
+
+
+def _advice(error: OSError) -> str:
+    if isinstance(error, NotAFile):
+        return "move it away and sync again"
+    if isinstance(error, NotAFolder):
+        return "put the folder itself there"
+    return "check its permissions"

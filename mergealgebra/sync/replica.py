@@ -1,0 +1,68 @@
+"""Syncing somebody's own replica: blobs are judged by the base, and a sync that was incomplete stays known [SY-4]."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from mergealgebra.contribution import check_fit
+from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.errors import MergeAlgebraError, OutputError, SyncIncomplete
+from mergealgebra.store.blobs import Records
+from mergealgebra.store.local import base_path, read_incomplete, write_incomplete
+from mergealgebra.store.objects import Store
+from mergealgebra.sync.admission import Fits
+from mergealgebra.sync.folder import SyncResult, sync
+from mergealgebra.tensors.checkpoint import Checkpoint
+
+#: What is written down of a sync until it has ended.
+_CUT_SHORT: Final = "it was cut short"
+
+
+def sync_replica(store: Store, peer: str | os.PathLike[str]) -> SyncResult:
+    """Sync a replica with a peer folder, and write down whether all of it went well.
+
+    Raises SyncIncomplete when something was refused; the good rest has then been exchanged. Otherwise as `sync`.
+    """
+    name = str(Path(peer).absolute())
+    before = read_incomplete(store).get(name, [])
+    _write_down(store, name, [_CUT_SHORT])
+    try:
+        with _judge(store) as fits:
+            result = sync(store, peer, fits)
+    except MergeAlgebraError:
+        _write_down(store, name, before)
+        raise
+    _write_down(store, name, [str(error) for error in result.refused])
+    if result.refused:
+        files = "1 file" if len(result.refused) == 1 else f"{len(result.refused)} files"
+        raise SyncIncomplete(f"{result.refused[0]} ({files} refused; the rest was synced)")
+    return result
+
+
+def _write_down(store: Store, peer: str, refusals: Sequence[str]) -> None:
+    with suppress(OutputError):  # of a full disk the sync itself tells
+        write_incomplete(store, peer, refusals)
+
+
+@contextmanager
+def _judge(store: Store) -> Iterator[Fits]:
+    """Judges blobs by the base, which is opened when the first one comes; all fit where it cannot be opened."""
+    with ExitStack() as opened:
+
+        @cache
+        def base() -> Checkpoint | None:
+            with suppress(MergeAlgebraError):
+                return opened.enter_context(Checkpoint.open(base_path(store)))
+            return None
+
+        def fits(manifest: Manifest, path: Path, records: Records) -> None:
+            original = base()
+            if original is not None:
+                check_fit(manifest, Checkpoint(path, records), original)
+
+        yield fits

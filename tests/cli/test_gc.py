@@ -1,0 +1,192 @@
+"""Killed commands: the next merge and `status` name what they left, and `gc` alone removes it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mergealgebra.leftovers import STALE_SECONDS
+from mergealgebra.store.garbage import stale_files
+from tests.cli.commands import call, tree
+
+pytestmark = pytest.mark.clause("LK-7")
+
+_KILLED = """
+import os, signal, sys
+from mergealgebra.cli import main
+from mergealgebra.engine import output
+output._write_tensors = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+sys.argv[0] = "mergealgebra"
+main()
+"""
+
+
+def kill(scene, *args):
+    """Kill a command while it writes a model; the folder that it leaves."""
+    done = subprocess.run([sys.executable, "-c", _KILLED, *args], cwd=scene, check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    (left,) = scene.glob(".out.*.unfinished")
+    return left
+
+
+def listed(scene, *args):
+    return [entry["path"] for entry in call(scene, *args, "--json").printed()["leftovers"]]
+
+
+@pytest.mark.clause("CL-2")
+def test_a_killed_resolve_is_named_by_the_next_and_by_status_and_removed_by_gc(scene):
+    left = kill(scene, "-C", "alice", "resolve", "out")
+    nbytes = sum(path.stat().st_size for path in left.iterdir())
+    assert nbytes > 0
+
+    outcome = call(scene, "-C", "alice", "resolve", "out")
+    assert outcome.code == 0
+    assert outcome.stderr == (
+        f"warning: {scene} holds an unfinished model of a killed merge, {nbytes:,} bytes; "
+        f"`mergealgebra gc --delete {scene}` removes what is left\n"
+    )
+    for verb in ("-C alice resolve out2", "merge merge.yaml out3"):
+        outcome = call(scene, *verb.split(), "--json")
+        assert f'"warnings": ["{scene} holds an unfinished model of a killed merge' in outcome.stdout
+        assert outcome.stderr.startswith(f"warning: {scene} holds")
+
+    (warning,) = call(scene, "-C", "alice", "status", "--json").printed()["warnings"]
+    assert warning == (
+        f"{left} is an unfinished model of a command that was killed, {nbytes:,} bytes, "
+        "less than a minute old; `mergealgebra -C alice gc --delete` removes it"
+    )
+    assert call(scene, "-C", "bob", "status", "--json").printed()["warnings"] == []
+
+    before = tree(scene)
+    lines = call(scene, "-C", "alice", "gc").lines()
+    assert lines == [
+        "removed  False",
+        f"bytes    {nbytes:,}",
+        f"  {left}  unfinished model, {nbytes:,} bytes, less than a minute old",
+        "nothing was removed; run it again with --delete",
+    ]
+    assert tree(scene) == before
+    assert listed(scene, "-C", "bob", "gc", "--delete") == []
+    assert left.exists()
+    removed = call(scene, "-C", "alice", "gc", "--delete", "--json").printed()
+    assert removed == {
+        "removed": True,
+        "bytes": nbytes,
+        "leftovers": [{"path": str(left), "kind": "unfinished model", "bytes": nbytes, "seconds": 0}],
+    }
+    assert not left.exists()
+    assert call(scene, "-C", "alice", "status", "--json").printed()["warnings"] == []
+    assert call(scene, "-C", "alice", "gc", "--delete").lines() == ["removed  True", "bytes    0"]
+
+
+def test_the_command_that_a_merge_names_works(scene):
+    left = kill(scene, "merge", "merge.yaml", "out")
+    warning = call(scene, "merge", "merge.yaml", "out").stderr
+    command = warning.split("`")[1].split()
+    assert command[:3] == ["mergealgebra", "gc", "--delete"]
+    assert listed(scene, *command[1:]) == [str(left)]
+    assert not left.exists()
+
+
+def test_folders_need_no_workspace(scene, tmp_path):
+    left = kill(scene, "merge", "merge.yaml", "out")
+    assert listed(tmp_path, "gc", "scene", "scene", ".") == [f"scene/{left.name}"]
+    assert "cannot be read: No such file or directory; check the path" in call(scene, "gc", "nowhere").complaint()
+
+
+def test_the_folder_of_a_living_merge_stays(scene):
+    command = [
+        sys.executable,
+        "-c",
+        _KILLED.replace("signal.SIGKILL", "signal.SIGSTOP"),
+        "-C",
+        "alice",
+        "resolve",
+        "out",
+    ]
+    with subprocess.Popen(command, cwd=scene) as living:
+        try:
+            os.waitid(os.P_PID, living.pid, os.WSTOPPED)
+            (folder,) = scene.glob(".out.*.unfinished")
+            assert call(scene, "merge", "merge.yaml", "out").stderr == ""
+            for verb in ("gc --delete .", "-C alice gc --delete"):
+                assert listed(scene, *verb.split()) == []
+            assert call(scene, "-C", "alice", "status", "--json").printed()["warnings"] == []
+            assert len(list(folder.iterdir())) == 3
+        finally:
+            living.kill()
+    assert listed(scene, "-C", "alice", "gc", "--delete") == [str(folder)]
+
+
+def test_what_cannot_be_removed_is_named_and_the_rest_goes(scene, monkeypatch):
+    for number in range(2):
+        (scene / f".out.{number:016x}.unfinished").mkdir()
+        (scene / f".out.{number:016x}.unfinished" / "config.json").touch()
+    real = os.rmdir
+
+    def rmdir(path, **named):
+        if path.startswith(".out.0000000000000000."):
+            raise PermissionError(13, "Permission denied")
+        real(path, **named)
+
+    monkeypatch.setattr(os, "rmdir", rmdir)
+    outcome = call(scene, "gc", "--delete", ".")
+    assert outcome.code == 1
+    assert outcome.stderr.startswith(
+        "mergealgebra: .out.0000000000000000.unfinished cannot be removed: Permission denied"
+    )
+    assert ".out.0000000000000001.unfinished" in outcome.stdout
+    assert [path.name for path in scene.glob(".out.*")] == [".out.0000000000000000.unfinished"]
+
+
+def test_a_record_that_a_stranger_wrote_removes_nothing_of_anybody(scene, tmp_path):
+    token = "0123456789abcdef"
+    theirs = tmp_path / f".x.{token}.unfinished"
+    (theirs / "photos").mkdir(parents=True)
+    (scene / "alice" / "runs").mkdir(parents=True, exist_ok=True)
+    (scene / "alice" / "runs" / token).write_text(str(theirs))
+    assert listed(scene, "-C", "alice", "gc", "--delete") == []
+    assert (theirs / "photos").exists()
+
+
+class TestTemporaryFiles:
+    NAME = "123-0123456789abcdef.part"
+
+    @staticmethod
+    def age(path, seconds=STALE_SECONDS + 10):
+        os.utime(path, (time.time() - seconds,) * 2, follow_symlinks=False)
+
+    def test_that_are_stale_are_listed_and_removed(self, scene):
+        tmp = scene / "alice" / "tmp"
+        for name in (self.NAME, "1" + self.NAME, "thesis.part", self.NAME + "x"):
+            (tmp / name).write_bytes(bytes(10))
+            self.age(tmp / name)
+        (tmp / ("2" + self.NAME)).write_bytes(b"being written")
+        (tmp / ("3" + self.NAME)).symlink_to("../genesis")
+        self.age(tmp / ("3" + self.NAME))
+        os.mkfifo(tmp / ("4" + self.NAME))
+        self.age(tmp / ("4" + self.NAME))
+        found = stale_files(scene / "alice")
+        assert {(file.name, file.nbytes) for file in found} == {(self.NAME, 10), ("1" + self.NAME, 10)}
+        for file in found:
+            file.remove()
+            file.remove()
+        assert stale_files(scene / "alice") == []
+        assert len(list(tmp.iterdir())) == 5
+
+    def test_behind_a_link_stay(self, scene, tmp_path):
+        shutil.rmtree(scene / "alice" / "tmp")
+        (tmp_path / "theirs").mkdir()
+        (tmp_path / "theirs" / self.NAME).touch()
+        self.age(tmp_path / "theirs" / self.NAME)
+        (scene / "alice" / "tmp").symlink_to(tmp_path / "theirs")
+        assert stale_files(scene / "alice") == []
+
+    def test_of_a_shared_folder_are_not_ours(self, scene):
+        assert "shared is an exchange folder" in call(scene, "-C", "shared", "gc", "--delete").complaint()

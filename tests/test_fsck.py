@@ -1,0 +1,105 @@
+"""Every file of a store is read, and a peer's good copies mend it."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+import mergealgebra as ma
+from mergealgebra.errors import WorkspaceError, WrongWorkspace
+from mergealgebra.fsck import inspect
+from tests.cli.commands import call
+from tests.cli.scene import flip
+from tests.store.stores import files_of
+from tests.workspace.replicas import make_workspace, write_models
+
+pytestmark = pytest.mark.clause("SY-11")
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Alice and her share, which are complete."""
+    write_models(tmp_path)
+    make_workspace(tmp_path, "alice", 0, 1).sync(tmp_path / "share")
+    return tmp_path
+
+
+def first(folder):
+    return sorted(folder.iterdir())[0]
+
+
+def lose(path):
+    path.unlink()
+
+
+def bit(path):
+    flip(path, -1)
+
+
+DAMAGE = {
+    "a bit of an operation": ("operations", bit, "damaged", True),
+    "a bit of a blob": ("blobs", bit, "damaged", True),
+    "half a blob": ("blobs", lambda path: path.write_bytes(path.read_bytes()[:99]), "damaged", True),
+    "a link in place of a blob": ("blobs", lambda path: (path.unlink(), path.symlink_to(path.name)), "damaged", True),
+    "a lost blob": ("blobs", lose, "missing", True),
+    "a lost operation": ("operations", lose, None, False),  # which only a sync can know of
+}
+
+
+@pytest.mark.parametrize("store", ["alice", "share"])
+@pytest.mark.parametrize(("part", "spoil", "found", "mended"), DAMAGE.values(), ids=DAMAGE)
+def test_damage_is_found_and_mended(root, store, part, spoil, found, mended):
+    good = files_of(root / store)
+    path = first(root / store / part)
+    spoil(path)
+    inspection = inspect(root / store)
+    assert inspection.ok == (found is None)
+    if found == "damaged":
+        assert any(str(path) in line for line in inspection.damaged)
+    repaired = inspect(root / store, repair=root / ("share" if store == "alice" else "alice"))
+    assert repaired.ok
+    assert repaired.mended == ([str(path)] if mended else [])
+    assert files_of(root / store) == good or found is None
+
+
+def test_a_damaged_genesis_is_mended_by_that_of_the_same_workspace(root):
+    good = files_of(root / "alice")
+    flip(root / "alice" / "genesis", 3)
+    with pytest.raises(WorkspaceError, match="fsck --repair PEER"):
+        inspect(root / "alice")
+    other = ma.Workspace.init(root / "other", base=root / "base", recipe=ma.Mean())
+    with pytest.raises(WorkspaceError):
+        inspect(root / "alice", repair=other.path)
+    assert inspect(root / "alice", repair=root / "share").mended == [str(root / "alice" / "genesis")]
+    assert files_of(root / "alice") == good
+
+
+def test_a_peer_spoils_nothing(root):
+    """What is damaged there, too, stays damaged here."""
+    for store in ("alice", "share"):
+        for part in ("blobs", "operations"):
+            flip(first(root / store / part), -1)
+    before = files_of(root / "alice")
+    found = inspect(root / "alice", repair=root / "share")
+    assert (len(found.damaged), found.mended) == (2, [])
+    assert files_of(root / "alice") == before
+
+
+def test_a_peer_of_another_workspace_is_refused(root):
+    other = ma.Workspace.init(root / "other", base=root / "base", recipe=ma.Mean())
+    with pytest.raises(WrongWorkspace):
+        inspect(root / "alice", repair=other.path)
+
+
+def test_the_command_says_what_it_found(root):
+    path = first(root / "share" / "blobs")
+    flip(path, -1)
+    done = call(root, "-C", "alice", "fsck", "share")
+    assert done.code == 1
+    assert f"damaged: share/blobs/{path.name} is damaged" in done.stdout
+    assert "1 file is damaged or missing; name a replica that has good copies: fsck --repair PEER" in done.stderr
+    assert f"mended: share/blobs/{path.name}" in call(root, "fsck", "share", "--repair", "alice").lines()
+    assert call(root, "-C", "alice", "fsck", "--json").printed()["ok"] is True
+    shutil.rmtree(root / "share")
+    assert "is not a workspace" in call(root, "fsck", "share").complaint()

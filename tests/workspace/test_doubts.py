@@ -1,0 +1,165 @@
+"""A sync that was incomplete stays known, until one with that peer is complete [SY-4]."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+import mergealgebra as ma
+from mergealgebra.errors import SyncIncomplete, WrongWorkspace
+from mergealgebra.store.objects import Store
+from tests.cli.commands import call
+from tests.cli.scene import flip
+from tests.crash import kill_points
+from tests.workspace.replicas import make_workspace, visible_in, write_models
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Alice and her share, in which an operation that only she holds is damaged."""
+    write_models(tmp_path)
+    make_workspace(tmp_path, "alice", 0, 1).sync(tmp_path / "share")
+    flip(next((tmp_path / "share" / "operations").iterdir()), 9)
+    return tmp_path
+
+
+def said(root: Path, *words: str) -> tuple[str, list[str]]:
+    """What a command says on standard error, and its warnings under --json."""
+    warnings = json.loads(call(root, *words, "--json").stdout).get("warnings", [])
+    return call(root, *words).stderr, warnings
+
+
+@pytest.mark.clause("SY-4")
+def test_a_newcomer_who_got_less_is_told_again_by_every_verb(root):
+    with pytest.raises(SyncIncomplete, match="is a workspace now, sync it again"):
+        ma.Workspace.clone(root / "share", root / "bob", base=root / "base")
+    assert len(visible_in(root / "bob")) == 1
+    doubt = f"the last sync with {root}/share was incomplete, so contributions may be lacking"
+    told, warnings = said(root, "-C", "bob", "status")
+    assert doubt in told
+    assert any(doubt in warning for warning in warnings)
+    assert doubt in call(root, "-C", "bob", "resolve", "out").stderr
+    ma.Workspace.open(root / "alice").sync(root / "share")  # which heals the share
+    ma.Workspace.open(root / "bob").sync(root / "share")
+    assert said(root, "-C", "bob", "status") == ("", [])
+    assert not (root / "bob" / "incomplete.json").exists()
+    assert visible_in(root / "bob") == visible_in(root / "alice")
+
+
+@pytest.mark.clause("SY-4", "SY-8")
+def test_a_sync_that_dies_stays_known(root):
+    ma.Workspace.open(root / "alice").sync(root / "share")
+    make_workspace(root, "bob")
+    seen = set()
+    for moment, folder in kill_points(
+        root / "bob", lambda at: ma.Workspace.open(at).sync(root / "share"), root / "scratch"
+    ):
+        bob = ma.Workspace.open(folder)
+        complete = bob.visible().keys() == visible_in(root / "alice") and not bob.missing()
+        assert bob.doubts or complete or not bob.state.operations, moment
+        seen.add((bool(bob.doubts), complete))
+    assert (True, False) in seen
+
+
+@pytest.mark.clause("SY-4")
+def test_a_peer_that_is_none_leaves_no_doubt(root):
+    alice = ma.Workspace.open(root / "alice")
+    other = ma.Workspace.init(root / "other", base=root / "base", recipe=ma.Mean())
+    with pytest.raises(WrongWorkspace):
+        alice.sync(other.path)
+    assert alice.doubts == ()
+
+
+@pytest.mark.clause("SY-4")
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"x": 3}', b'{"x": [4]}', b"{" * 100_000, bytes(2 << 20)])
+def test_damage_to_what_is_written_down_does_no_harm(root, content):
+    alice = ma.Workspace.open(root / "alice")
+    (root / "alice" / "incomplete.json").write_bytes(content)
+    assert all(isinstance(line, str) for line in alice.doubts)
+    alice.sync(root / "share")
+
+
+class TestClone:
+    @pytest.mark.clause("SY-12")
+    def test_with_an_id_takes_no_other_workspace(self, root):
+        twin = ma.Workspace.init(root / "twin", base=root / "base", recipe=ma.Ties(density="0.5", lambda_="-1"))
+        wanted = Store.open(root / "alice").genesis.workspace_id
+        done = call(root, "clone", f"twin#{wanted}", "new", "--base", "base")
+        assert f"twin holds workspace {twin.store.genesis.workspace_id}, not" in done.complaint()
+        assert not (root / "new").exists()
+        lines = call(root, "clone", f"alice#{wanted}", "new", "--base", "base").lines()
+        assert lines[0].split() == ["workspace", wanted]
+        assert not any("compare" in line for line in lines)
+
+    @pytest.mark.clause("SY-12")
+    def test_without_an_id_shows_what_it_took(self, root):
+        wanted = Store.open(root / "alice").genesis.workspace_id
+        lines = call(root, "clone", "alice", "new", "--base", "base").lines()
+        assert any("compare its id and its recipe" in line for line in lines)
+        assert lines[-1].endswith(f"clone alice#{wanted}")
+
+    def test_takes_a_folder_with_a_mark_in_its_name(self, root):
+        (root / "alice").rename(root / "a#b")
+        call(root, "clone", "a#b", "new", "--base", "base").lines()
+
+
+class TestGhosts:
+    """Adds whose tensors nobody has block `resolve`, and go at once."""
+
+    @pytest.fixture
+    def haunted(self, root):
+        alice = ma.Workspace.open(root / "alice")
+        for number in range(40):
+            (operation,) = alice.state.add(alice_manifest(alice, f"{number:064x}")).operations
+            alice.store.write_operation(operation)
+        return alice
+
+    @pytest.mark.clause("OS-10")
+    def test_are_taken_back_by_one_operation(self, root, haunted):
+        before = len(haunted.store.operation_ids())
+        assert "not here" in call(root, "-C", "alice", "resolve", "out").complaint()
+        retracted = call(root, "-C", "alice", "retract", "--missing", "--json").printed()["retracted"]
+        assert len(retracted) == 40
+        assert len(haunted.store.operation_ids()) == before + 1
+        assert len(haunted.visible()) == 2
+        call(root, "-C", "alice", "resolve", "out").lines()
+        assert call(root, "-C", "alice", "retract", "--missing", "--json").printed()["retracted"] == []
+
+    @pytest.mark.clause("OS-10")
+    def test_several_are_named_or_none_is_taken_back(self, root, haunted):
+        ids = list(haunted.visible())
+        assert "no visible contribution begins" in call(root, "-C", "alice", "retract", ids[0], "0123").complaint()
+        assert len(haunted.visible()) == len(ids)
+        call(root, "-C", "alice", "retract", ids[0], ids[1][:20], ids[0]).lines()
+        assert list(haunted.visible()) == ids[2:]
+
+
+def alice_manifest(alice: ma.Workspace, tensors: str):
+    from dataclasses import replace
+
+    return replace(next(iter(alice.visible().values())), tensors=tensors)
+
+
+@pytest.mark.clause("OS-3")
+@pytest.mark.parametrize("now", [-5, 1 << 53], ids=["before 1970", "beyond 2^53"])
+def test_a_clock_that_shows_no_time_is_no_error(root, monkeypatch, now):
+    monkeypatch.setattr("mergealgebra.workspace.time.time", lambda: now)
+    alice = ma.Workspace.open(root / "alice")
+    made = alice.contribute(root / "ft2.safetensors")
+    assert alice.store.read_operation(made.operation).time is None
+    alice.retract(made)
+
+
+@pytest.mark.clause("SY-10", "LK-7")
+def test_old_temporary_files_go_from_our_own_store_alone(root):
+    parts = [root / store / "tmp" / "1-0123456789abcdef.part" for store in ("alice", "share")]
+    for part in parts:
+        part.write_bytes(b"")
+        os.utime(part, (0, 0))
+    call(root, "-C", "alice", "sync", "share").lines()
+    assert str(parts[0].relative_to(root)) in call(root, "-C", "alice", "status").stderr
+    call(root, "-C", "alice", "gc", "--delete").lines()
+    assert [part.exists() for part in parts] == [False, True]
