@@ -46,13 +46,14 @@ from mergealgebra.text import place
 
 if TYPE_CHECKING:
     from mergealgebra.engine.keeping import Keeper, Kept
+    from mergealgebra.engine.kept_folder import Home
 
 
 @dataclass(frozen=True)
 class How:
     """How a merge is computed; never what it gives [MG-8]. Left out: all cores, a fitting block, 256 MiB, silence.
 
-    memory: bytes beyond the imports. kept: where thresholds are kept from merge to merge. aggregate: the folder in
+    memory: bytes beyond the imports. kept: where thresholds are kept from merge to merge. aggregate: the home in
     which the sums of a state's contributions are, so that a change costs one pass over it and them [EX-4, EX-5].
     noted: told where the model is written until it is whole [LK-7].
     """
@@ -63,7 +64,7 @@ class How:
     progress: Progress = quiet
     memory: int | None = None
     kept: MutableMapping[str, bytes] | None = None
-    aggregate: Path | None = None
+    aggregate: Home | None = None
     noted: Noted = nullcontext
 
 

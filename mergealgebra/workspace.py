@@ -11,8 +11,9 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from mergealgebra.algebra import decimals
 from mergealgebra.contribution import Choice, check_base, make_manifest, names_of
@@ -39,14 +40,19 @@ from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.resolve import How, MergeResult, resolve
 from mergealgebra.store.blobs import write_blob
 from mergealgebra.store.cache import CACHE, Cache
+from mergealgebra.store.entries import made_part
 from mergealgebra.store.local import base_path, check_genesis, incomplete_lines, is_replica, write_local
 from mergealgebra.store.objects import Store, has_genesis
+from mergealgebra.store.private import private_key
 from mergealgebra.store.refusals import refused_as
 from mergealgebra.store.runs import Runs
 from mergealgebra.sync.folder import SyncResult
 from mergealgebra.sync.replica import sync_replica
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.text import place, shown
+
+if TYPE_CHECKING:
+    from mergealgebra.engine.kept_folder import Home
 
 PathLike = str | os.PathLike[str]
 
@@ -169,6 +175,13 @@ class Workspace:
     def _thresholds(self) -> Cache:
         return Cache(self.store.path, "thresholds")
 
+    @property
+    def _aggregate(self) -> Home:
+        from mergealgebra.engine.kept_folder import Home  # most merges keep nothing, and start without it
+
+        store = self.store.path
+        return Home(partial(made_part, store, f"{CACHE}/aggregate"), partial(private_key, store))
+
     def blobs(self, state: ORSet) -> dict[str, Path]:
         """Where the blobs of a state's visible contributions are, by tensors root; those not here are left out."""
         return self._found(manifest.tensors for manifest in state.visible().values())
@@ -264,7 +277,7 @@ class Workspace:
         written.
         """
         state = self.state
-        aggregate = self.store.path / CACHE / "aggregate" if keep_aggregate else None
+        aggregate = self._aggregate if keep_aggregate else None
         how = How(backend, threads, block, progress, memory, self._thresholds, aggregate, Runs(self.store.path).noted)
         blobs = self._blobs_ever(state) if keep_aggregate else self.blobs(state)
         result = resolve(state, self.base, blobs, Path(out), how)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import math
-import shutil
 from collections.abc import Callable, Generator, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -18,10 +17,10 @@ from mergealgebra.algebra import decimals
 from mergealgebra.algebra.exact import LIMITS, grid_exponents
 from mergealgebra.contribution import open_blob
 from mergealgebra.crdt.manifest import Manifest
-from mergealgebra.disk import make_folder
 from mergealgebra.engine.faults import Faulty
-from mergealgebra.engine.kept_header import Draft, Entry, Header, opened_pages, read_header, sweep
-from mergealgebra.engine.kept_pages import PAGE, Layout, Unfit, votes_of, wider
+from mergealgebra.engine.kept_folder import Draft, Folder, Home
+from mergealgebra.engine.kept_header import Entry, Header
+from mergealgebra.engine.kept_pages import PAGE, RECORD, Layout, Unfit, votes_of, wider
 from mergealgebra.engine.kept_update import Update
 from mergealgebra.engine.pieces import Piece, Tally
 from mergealgebra.engine.plan import Contribution, Plan, make_plan
@@ -50,18 +49,18 @@ class Kept:
 
 
 class Keeper:
-    """The aggregate of one merge, in a folder that is its own. kept: what became of it, at the end.
+    """The aggregate of one merge, in a home of its own. kept: what became of it, at the end.
 
     plan: the merge in full. manifests: of its contributions, in their order. blobs: where tensors are, by root, those
     of retracted contributions among them. Raises BackendError for a kernel that cannot update sums.
     """
 
     def __init__(
-        self, folder: Path, base: Checkpoint, plan: Plan, manifests: Sequence[Manifest], blobs: Mapping[str, Path]
+        self, home: Home, base: Checkpoint, plan: Plan, manifests: Sequence[Manifest], blobs: Mapping[str, Path]
     ) -> None:
         if not isinstance(plan.kernel, UpdatingKernel):
             raise BackendError(f"an aggregate can be kept with backend numba or numpy, not {plan.kernel.name!r}")
-        self._folder, self._base, self._plan, self._kernel = folder, base, plan, plan.kernel
+        self._home, self._base, self._plan, self._kernel = home, base, plan, plan.kernel
         self._manifests, self._blobs = tuple(manifests), blobs
         self._coefficients = tuple(contribution.coefficient for contribution in plan.contributions)
         self.kept = Kept("the merge was made in full, after a file or a threshold turned out to be another", None)
@@ -104,11 +103,23 @@ class Keeper:
         if not self._plan.reduction.coefficients.certified:
             self._give_up("the coefficients together have no certificate")
             return
-        sweep(self._folder)
-        header = read_header(self._folder)
+        with ExitStack() as opened:
+            try:
+                folder = opened.enter_context(self._home.opened(self._header_bytes))
+            except OSError as error:
+                self._give_up(f"{error.filename} in the workspace cannot be used: {error.strerror}; delete it")
+                return
+            except OutputError as error:
+                self._give_up(str(error))
+                return
+            yield from self._updates_in(folder)
+
+    def _updates_in(self, folder: Folder) -> Generator[Update, None, None]:
+        folder.sweep()
+        header = folder.header
         for make in (self._from_nothing,) if header is None else (partial(self._from, header), self._from_nothing):
             with ExitStack() as opened:
-                update = make(opened)
+                update = make(folder, opened)
                 if update is not None:
                     yield update
 
@@ -121,20 +132,19 @@ class Keeper:
         problem = self.kept.problem if update.changes else ""
         if update.draft is not None:
             update.draft.place(self._plan.recipe.id, update.entries(tally), update.least)
-            sweep(self._folder)
             problem = update.draft.problem
         self.kept = Kept(problem, update.changes if update.unread else None)
 
-    def _from_nothing(self, opened: ExitStack) -> Update | None:
+    def _from_nothing(self, folder: Folder, opened: ExitStack) -> Update | None:
         """The update of an empty aggregate, which adds everything; None when nothing can be kept."""
         plan = self._by_pages(self._plan.contributions)
-        draft = None if plan is None else self._draft(self._layout, opened)
+        draft = None if plan is None else self._draft(folder, self._layout, opened)
         if plan is None or draft is None:
             return None
         least = _least_grid(self._coefficients)
-        return Update(self._plan, plan, self._kernel, self._manifests, self._layout, least, draft=draft)
+        return Update(self._plan, plan, self._kernel, self._manifests, self._layout, least, folder.seal, draft=draft)
 
-    def _from(self, header: Header, opened: ExitStack) -> Update | None:
+    def _from(self, header: Header, folder: Folder, opened: ExitStack) -> Update | None:
         """The update that makes this aggregate the one that is wanted; None when it does not fit."""
         change = _Change.between(header.entries, self._manifests)
         least = min(header.least, _least_grid([self._coefficients[place] for place in change.added]))
@@ -144,7 +154,7 @@ class Keeper:
             or not math.fsum(map(abs, self._coefficients)) < LIMITS[least]
         ):
             return None
-        pages, retracted = opened.enter_context(opened_pages(self._folder, header)), self._opened(change, opened)
+        pages, retracted = opened.enter_context(folder.pages(header)), self._opened(change, opened)
         if pages is None or retracted is None:
             return None
         visible = (
@@ -155,8 +165,11 @@ class Keeper:
         if plan is None:
             return None
         layout = replace(self._layout, votes=wider(self._layout.votes, header.layout.votes))
-        manifests, draft = (*self._manifests, *change.retracted), self._draft(layout, opened) if change.size else None
-        return Update(self._plan, plan, self._kernel, manifests, layout, least, change.unread, pages, draft)
+        manifests = (*self._manifests, *change.retracted)
+        draft = self._draft(folder, layout, opened) if change.size else None
+        return Update(
+            self._plan, plan, self._kernel, manifests, layout, least, folder.seal, change.unread, pages, draft
+        )
 
     def _opened(self, change: _Change, opened: ExitStack) -> list[Contribution] | None:
         """The contributions to take out; None when the tensors of one are not here any more."""
@@ -179,6 +192,14 @@ class Keeper:
         held = tuple((name, records[name].size) for name in self._plan.held_names())
         return Layout(held, votes_of(self._plan.recipe.method, self._coefficients))
 
+    @cached_property
+    def _header_bytes(self) -> int:
+        """Bytes that no header exceeds from which few enough changes lead here: half of its entries must be visible."""
+        records = self._plan.base.records
+        names = sum(len(name.encode()) + 64 for name in records)  # with a size, or a threshold
+        pages = sum(-(-record.size // PAGE) for record in records.values())
+        return 4096 + names + RECORD * pages + 2 * len(self._manifests) * (1024 + names)
+
     def _by_pages(self, contributions: Sequence[Contribution]) -> Plan | None:
         """The plan in blocks of a page; None when there is no memory for that."""
         full = self._plan
@@ -198,19 +219,18 @@ class Keeper:
             self._give_up("there is too little memory; raise --memory")
             return None
 
-    def _draft(self, layout: Layout, opened: ExitStack) -> Draft | None:
+    def _draft(self, folder: Folder, layout: Layout, opened: ExitStack) -> Draft | None:
         """Room for the pages to be written; None when the disk has none."""
         model = sum(r.size * DTYPES[r.dtype].itemsize for r in self._plan.base.records.values())
         needed = layout.nbytes + model + _SPARE_BYTES
         try:
-            make_folder(self._folder)
-            free = shutil.disk_usage(self._folder).free
+            free = folder.free
             if free < needed:
                 self._give_up(f"it needs {needed:,} bytes, the new model among them, and its disk has {free:,} free")
                 return None
-            draft = Draft(self._folder, layout)
-        except (OSError, OutputError) as error:
-            self._give_up(str(error))
+            draft = Draft(folder, layout)
+        except OSError as error:
+            self._give_up(f"it cannot be written: {error.strerror}")
             return None
         opened.callback(draft.close)
         return draft

@@ -1,4 +1,4 @@
-"""The pages of an aggregate on disk: its sums, page by page, each with its digest.
+"""The pages of an aggregate on disk: its sums, page by page, each with its seal.
 
 A page is a number of elements of one tensor. It has one place in the file, which follows from the layout alone, so
 workers read and write pages in any order.
@@ -6,6 +6,7 @@ workers read and write pages in any order.
 
 from __future__ import annotations
 
+import hmac
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,15 +14,15 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
-import xxhash
 
 from mergealgebra.engine.plan import Block
+from mergealgebra.engine.seals import PAGE_BYTES, Seal
 from mergealgebra.kernels.blocks import KeptSums
 
 #: Elements in a page, which are reduced at a time.
 PAGE: Final = 1 << 16
-#: Bytes of a record of the table: the digest of the page, and that of its inputs.
-RECORD: Final = 32
+#: Bytes of a record of the table: the seal of the page, and the joined one of its inputs.
+RECORD: Final = 2 * PAGE_BYTES
 
 #: Dtypes of the sums of coefficients: none where nothing votes, whole numbers while all coefficients are 1.
 VOTES: Final = {"": None, "int16": np.int16, "float64": np.float64}
@@ -108,22 +109,15 @@ def clear(sums: KeptSums) -> None:
 _NOTHING: Final = KeptSums(0.0, 0.0, 0, 0, 255)
 
 
-def digest_of_input(values: np.ndarray[Any, Any], seed: int) -> int:
-    """A digest of what a contribution holds of a page. Those of all inputs are joined by exclusive or.
-
-    seed: another for each contribution, so that equal pages of two do not hide that both were damaged.
-    """
-    return xxhash.xxh3_128_intdigest(values.view(np.uint8).data, seed)
-
-
 class Pages:
     """The pages of one file, by several threads. table: a record for each page, (pages, 32) bytes.
 
-    descriptor: the file, which the caller opens and closes.
+    descriptor: the file, which the caller opens and closes. token: its name.
     """
 
-    def __init__(self, descriptor: int, layout: Layout, table: Bytes) -> None:
-        self.layout, self.table, self._descriptor = layout, table, descriptor
+    def __init__(self, descriptor: int, layout: Layout, table: Bytes, token: str, seal: Seal) -> None:
+        self.layout, self.table = layout, table
+        self._descriptor, self._token, self._seal = descriptor, token, seal
 
     def read(self, page: Block, memory: Bytes) -> None:
         """The bytes of a page, into memory of their size. Raises Unfit when they are not what was written."""
@@ -135,24 +129,23 @@ class Pages:
                 filled += count
         except OSError as error:
             raise Unfit(f"the aggregate cannot be read: {error.strerror}") from error
-        if filled < memory.size or _digest(memory) != self._record(page)[:16]:
+        if filled < memory.size or not hmac.compare_digest(self._sealed(page, memory), self._record(page)[:PAGE_BYTES]):
             raise Unfit("a page of the aggregate is damaged")
 
     def inputs(self, page: Block) -> int:
-        """The joined digest of the inputs of a page."""
-        return int.from_bytes(self._record(page)[16:])
+        """The joined seal of the inputs of a page."""
+        return int.from_bytes(self._record(page)[PAGE_BYTES:])
 
     def write(self, page: Block, memory: Bytes, inputs: int) -> None:
         """Write a page. Raises OSError."""
         done, offset = 0, self.layout.offset(page)
         while done < memory.size:
             done += os.pwrite(self._descriptor, memory[done:].data, offset + done)
-        record = _digest(memory) + inputs.to_bytes(16)
+        record = self._sealed(page, memory) + inputs.to_bytes(PAGE_BYTES)
         self.table[self.layout.index(page)] = np.frombuffer(record, np.uint8)
+
+    def _sealed(self, page: Block, memory: Bytes) -> bytes:
+        return self._seal.of_page(self._token, page, memory)
 
     def _record(self, page: Block) -> bytes:
         return bytes(self.table[self.layout.index(page)])
-
-
-def _digest(memory: Bytes) -> bytes:
-    return xxhash.xxh3_128_digest(memory.data)

@@ -1,7 +1,7 @@
 """Bringing an aggregate up to date while merging: one pass over what changed, the aggregate, and the base [EX-4, EX-5].
 
 Where its sums have no certificate, and only there, all contributions are read again: the pages that they hold, whose
-digests the aggregate keeps. So whatever it gives are the bits of a merge in full.
+seals the aggregate keeps. So whatever it gives are the bits of a merge in full.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from mergealgebra.algebra.exact import Indices
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.encoding import model_root
 from mergealgebra.engine.groups import Found, Group, Trimming, groups, pack, unpack
-from mergealgebra.engine.kept_header import Draft, Entry
-from mergealgebra.engine.kept_pages import Bytes, Layout, Pages, Unfit, clear, digest_of_input, sums_in
+from mergealgebra.engine.kept_folder import Draft
+from mergealgebra.engine.kept_header import Entry
+from mergealgebra.engine.kept_pages import Bytes, Layout, Pages, Unfit, clear, sums_in
 from mergealgebra.engine.pieces import Piece, Tally
 from mergealgebra.engine.plan import Block, Plan
 from mergealgebra.engine.reading import Desk, parts_of
 from mergealgebra.engine.run import run
+from mergealgebra.engine.seals import Seal
 from mergealgebra.kernels.blocks import KeptSums, Part, Reduced, Updated, UpdatingKernel
 from mergealgebra.kernels.equations import Host, settle
 from mergealgebra.progress import Progress
@@ -33,8 +35,9 @@ class Update:
 
     whole: the merge of all that is visible. plan: the same, by pages, of what is read: contributions that are not
     hold no tensors, and those to take out come last. manifests: of the plan's contributions. layout: of the sums
-    afterwards. least: as in the header afterwards. unread: what is known of the contributions that are not read, by
-    place. old: the pages before; None for those of nothing. draft: those afterwards; None if they are not written.
+    afterwards. least: as in the header afterwards. seal: that of the workspace. unread: what is known of the
+    contributions that are not read, by place. old: the pages before; None for those of nothing. draft: those
+    afterwards; None if they are not written.
     """
 
     whole: Plan
@@ -43,13 +46,14 @@ class Update:
     manifests: Sequence[Manifest]
     layout: Layout
     least: int
+    seal: Seal
     unread: Mapping[int, Entry] = field(default_factory=dict)
     old: Pages | None = None
     draft: Draft | None = None
 
     def __post_init__(self) -> None:
         self._own = threading.local()
-        self._seeds = [int(manifest.id[:16], 16) for manifest in self.manifests]
+        self._ids = [manifest.id for manifest in self.manifests]
         self._of_all: Trimming | None = None
 
     @property
@@ -92,7 +96,7 @@ class Update:
         sums = sums_in(memory, self.layout.votes)
         inputs = self._load(page, memory, sums)
         for place, part in parts:
-            inputs ^= digest_of_input(part.values, self._seeds[place])
+            inputs ^= self.seal.of_input(self._ids[place], page, part.values)
         count = len(self.whole.contributions)
         added = [part for place, part in parts if place < count]
         retracted = [part for place, part in parts if place >= count]
@@ -107,7 +111,7 @@ class Update:
         return Reduced(updated.data, kept, above, uncertified)
 
     def _load(self, page: Block, memory: Bytes, sums: KeptSums) -> int:
-        """The sums of a page as they were before, and the joined digest of its inputs."""
+        """The sums of a page as they were before, and the joined seal of its inputs."""
         if self.old is None or page.name not in self.old.layout:
             clear(sums)
             return 0
@@ -152,7 +156,7 @@ class Update:
         """What every visible contribution holds at some positions of a page. Raises Unfit when one has changed."""
         parts, joined = [], 0
         for place, part in parts_of(self.whole, desk, page, self._trimming_of_all(trimming)):
-            joined ^= digest_of_input(part.values, self._seeds[place])
+            joined ^= self.seal.of_input(self._ids[place], page, part.values)
             parts.append(part.at(at))
         if joined != inputs:
             raise Unfit("a contribution is not what it was when it was added")

@@ -23,13 +23,18 @@ from mergealgebra.text import place
 #: How long an empty file may stand for one that somebody is about to put in its place.
 CLAIM_SECONDS: Final = 2.0
 
+#: The mode of a file: an exchange folder may be shared by several users.
+SHARED: Final = 0o666
 _SUFFIX: Final = ".part"
 _NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
-def write_atomically(entry: Entry, data: bytes) -> None:
-    """Put a file in place, replacing what is there; no one ever sees a part of it [SY-2]. Raises OutputError."""
-    with staged(entry.store) as file:
+def write_atomically(entry: Entry, data: bytes, mode: int = SHARED) -> None:
+    """Put a file in place, replacing what is there; no one ever sees a part of it [SY-2]. Raises OutputError.
+
+    mode: that of the file from its creation, less the umask.
+    """
+    with staged(entry.store, mode) as file:
         file.write(data)
         file.place(entry)
 
@@ -57,11 +62,10 @@ def replace_file(path: Path, data: bytes) -> None:
 class StagedFile:
     """A file that is being written under a temporary name; `place` gives it its own."""
 
-    def __init__(self, folder: int, path: Path) -> None:
+    def __init__(self, folder: int, path: Path, mode: int) -> None:
         self._folder, self._path = folder, path
-        # 0o666 less the umask: an exchange folder may be shared by several users.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        self._descriptor: int | None = os.open(path.name, flags, 0o666, dir_fd=folder)
+        self._descriptor: int | None = os.open(path.name, flags, mode, dir_fd=folder)
 
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes. Raises OutputError when the disk is full, or the file has been placed."""
@@ -115,7 +119,7 @@ class StagedFile:
         """The same where there are no links: an empty file claims the name first, and a death right then leaves it."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
-            os.close(os.open(name, flags, 0o666, dir_fd=folder))
+            os.close(os.open(name, flags, SHARED, dir_fd=folder))
         except FileExistsError:
             if not _is_abandoned(folder, name):
                 return False
@@ -147,22 +151,22 @@ def _is_abandoned(folder: int, name: str) -> bool:
 
 
 @contextmanager
-def staged(store: Path) -> Iterator[StagedFile]:
+def staged(store: Path, mode: int = SHARED) -> Iterator[StagedFile]:
     """A new file under a store's `tmp`, removed at the end unless it was placed, also when the body raises [SY-2].
 
-    Raises OutputError when none can be made.
+    mode: that of the file, less the umask. Raises OutputError when none can be made.
     """
     path = store / TMP
     with ExitStack() as opened:
         with refused_as_output(path):
             folder = opened.enter_context(made_part(store, TMP))
-        yield opened.enter_context(_staged_in(folder, path))
+        yield opened.enter_context(_staged_in(folder, path, mode))
 
 
 @contextmanager
-def _staged_in(folder: int, path: Path) -> Iterator[StagedFile]:
+def _staged_in(folder: int, path: Path, mode: int = SHARED) -> Iterator[StagedFile]:
     with refused_as_output(path):
-        file = StagedFile(folder, path / f"{os.getpid()}-{secrets.token_hex(8)}{_SUFFIX}")
+        file = StagedFile(folder, path / f"{os.getpid()}-{secrets.token_hex(8)}{_SUFFIX}", mode)
     try:
         yield file
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 
 import ml_dtypes
 import numpy as np
@@ -11,10 +12,13 @@ import pytest
 
 from mergealgebra.algebra.exact import LIMITS, Coefficients
 from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.disk import opened_folder
 from mergealgebra.engine.backends import backend, torch_on
-from mergealgebra.engine.kept_header import Draft, Entry, Header, opened_pages, read_header, sweep
-from mergealgebra.engine.kept_pages import PAGE, Layout, Pages, Unfit, clear, digest_of_input, sums_in, votes_of, wider
+from mergealgebra.engine.kept_folder import Draft, Folder, Home
+from mergealgebra.engine.kept_header import Entry, Header
+from mergealgebra.engine.kept_pages import PAGE, Layout, Pages, Unfit, clear, sums_in, votes_of, wider
 from mergealgebra.engine.plan import Block
+from mergealgebra.engine.seals import KEY_BYTES, Seal
 from mergealgebra.kernels.blocks import UNKNOWN, Part, Reduction, UpdatingKernel
 from mergealgebra.kernels.equations import settle
 
@@ -22,6 +26,7 @@ SIZE = 2500  # two tiles of the fused kernel, and a piece of one
 DTYPES = {"F64": np.float64, "F32": np.float32, "BF16": ml_dtypes.bfloat16, "F16": np.float16}
 KERNELS = ["numba", "numpy"]
 METHODS = ["ties", "mean", "task_arithmetic"]
+SEAL = Seal(bytes(KEY_BYTES))
 
 
 def _zeros(votes, size=SIZE):
@@ -133,7 +138,7 @@ class TestKernels:
 
 
 class TestPages:
-    """Each has its place, and a digest."""
+    """Each has its place, and a seal."""
 
     LAYOUT = Layout((("a", PAGE + 3), ("b", 0), ("c", 1), ("d", 2 * PAGE)), "int16")
 
@@ -159,16 +164,27 @@ class TestPages:
         assert votes_of("mean", [1.0, 0.5]) == ""
         assert wider("int16", "float64") == wider("float64", "int16") == "float64"
 
-    def test_equal_inputs_of_two_have_other_digests(self):
-        values = np.ones(4, ml_dtypes.bfloat16)
-        assert digest_of_input(values, 1) != digest_of_input(values, 2)
-        assert digest_of_input(values, 1) == digest_of_input(values.copy(), 1)
+    @pytest.mark.clause("SY-9")
+    def test_a_seal_is_of_one_key_one_owner_one_place_and_these_bytes(self):
+        values, page = np.ones(4, ml_dtypes.bfloat16), Block("a", 0, 4)
+        for kind in (SEAL.of_input, SEAL.of_page):
+            assert kind("x", page, values) == kind("x", page, values.copy())
+        others = [
+            SEAL.of_input("x", page, values),
+            SEAL.of_input("y", page, values),
+            SEAL.of_input("x", Block("b", 0, 4), values),
+            SEAL.of_input("x", Block("a", 4, 8), values),
+            SEAL.of_input("x", page, -values),
+            Seal(bytes(KEY_BYTES - 1) + b"x").of_input("x", page, values),
+            int.from_bytes(SEAL.of_page("x", page, values)),
+        ]
+        assert len(set(others)) == len(others)
 
     def test_what_was_written_is_read_and_nothing_else(self, tmp_path):
         layout, page = Layout((("a", 3),), ""), Block("a", 0, 3)
         descriptor = os.open(tmp_path / "pages", os.O_RDWR | os.O_CREAT)
         pages, memory, found = (
-            Pages(descriptor, layout, np.zeros((1, 32), np.uint8)),
+            Pages(descriptor, layout, np.zeros((1, 32), np.uint8), "0" * 16, SEAL),
             np.arange(51, dtype=np.uint8),
             np.zeros(51, np.uint8),
         )
@@ -201,18 +217,18 @@ class TestHeader:
     """Sound, or not there."""
 
     def test_there_and_back(self):
-        back = Header.decode(HEADER.encode())
+        back = Header.decode(HEADER.encode(SEAL), SEAL)
         assert replace(back, table=HEADER.table) == HEADER
         assert back.table.tobytes() == HEADER.table.tobytes()
 
     @pytest.mark.clause("SY-9")
     def test_every_flipped_bit_is_seen(self):
-        data = bytearray(HEADER.encode())
+        data = bytearray(HEADER.encode(SEAL))
         for position in range(len(data)):
             data[position] ^= 4
-            assert Header.decode(bytes(data)) is None
+            assert Header.decode(bytes(data), SEAL) is None
             data[position] ^= 4
-            assert Header.decode(bytes(data[:position])) is None
+            assert Header.decode(bytes(data[:position]), SEAL) is None
 
     @pytest.mark.clause("SY-9")
     @pytest.mark.parametrize(
@@ -220,23 +236,44 @@ class TestHeader:
         [{"table": np.zeros((2, 32), np.uint8)}, {"layout": Layout((), "int8")}, {"entries": (Entry(MANIFEST, 0, 5),)}],
         ids=["other pages", "unknown votes", "a number for thresholds"],
     )
-    def test_a_sound_digest_is_not_enough(self, change):
-        assert Header.decode(replace(HEADER, **change).encode()) is None
+    def test_a_sound_seal_is_not_enough(self, change):
+        assert Header.decode(replace(HEADER, **change).encode(SEAL), SEAL) is None
 
     @pytest.mark.clause("SY-9")
-    def test_a_draft_appears_when_it_is_placed(self, tmp_path):
-        draft = Draft(tmp_path, HEADER.layout)
-        sweep(tmp_path)
+    def test_another_key_seals_nothing(self):
+        assert Header.decode(HEADER.encode(Seal(b"x" * KEY_BYTES)), SEAL) is None
+
+    @pytest.mark.clause("SY-9")
+    def test_a_draft_appears_when_it_is_placed(self, opened):
+        draft = Draft(opened, HEADER.layout)
+        opened.sweep()
         draft.write(Block("é", 0, 4), np.zeros(68, np.uint8), 0)
-        assert read_header(tmp_path) is None
+        assert opened.header is None
         draft.place(HEADER.recipe, HEADER.entries, HEADER.least)
         draft.close()
-        sweep(tmp_path)
+        opened.sweep()
         assert draft.problem == ""
-        with opened_pages(tmp_path, read_header(tmp_path)) as pages:
+        with opened.pages(opened.header) as pages:
             pages.read(Block("é", 0, 4), np.empty(68, np.uint8))
 
     @pytest.mark.clause("SY-9")
-    def test_a_draft_that_is_not_placed_goes(self, tmp_path):
-        Draft(tmp_path, HEADER.layout).close()
-        assert list(tmp_path.iterdir()) == []
+    def test_a_draft_that_is_not_placed_goes(self, opened):
+        Draft(opened, HEADER.layout).close()
+        assert os.listdir(opened.descriptor) == []  # noqa: PTH208
+
+    @pytest.mark.clause("SY-9")
+    def test_a_header_larger_than_any_of_use_is_not_read(self, opened):
+        draft = Draft(opened, HEADER.layout)
+        draft.place(HEADER.recipe, HEADER.entries, HEADER.least)
+        draft.close()
+        size = len(replace(HEADER, token=draft.token).encode(SEAL))
+        assert opened.header is not None
+        assert Folder(opened.descriptor, SEAL, size).header is not None
+        assert Folder(opened.descriptor, SEAL, size - 1).header is None
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """The folder of an aggregate, open."""
+    with Home(partial(opened_folder, tmp_path), lambda: bytes(KEY_BYTES)).opened(1 << 20) as folder:
+        yield folder

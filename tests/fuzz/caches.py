@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import mergealgebra as ma
+from mergealgebra.disk import opened_folder
 from mergealgebra.engine import groups
 from mergealgebra.engine.faults import Faulty
-from mergealgebra.engine.kept_header import Header, opened_pages, read_header
+from mergealgebra.engine.kept_folder import Home
+from mergealgebra.engine.kept_header import Header
 from mergealgebra.engine.run import Stale
+from mergealgebra.engine.seals import KEY_BYTES
 from tests.engine.sources import merged, plan_of
+from tests.fuzz.outer import SEAL
 
 # Thresholds
 
@@ -53,19 +57,23 @@ def check_thresholds(data: bytes, found: list[Any], folder: Path) -> None:
 # The header of an aggregate
 
 
+def _home(folder: Path) -> Home:
+    return Home(partial(opened_folder, folder / "aggregate"), lambda: bytes(KEY_BYTES))
+
+
 def read_aggregate(data: bytes, folder: Path) -> Header | None:
-    folder = folder / "aggregate"
-    folder.mkdir(exist_ok=True)
-    (folder / "header").write_bytes(data)
-    return read_header(folder)
+    (folder / "aggregate").mkdir(exist_ok=True)
+    (folder / "aggregate" / "header").write_bytes(data)
+    with _home(folder).opened(len(data)) as opened:
+        return opened.header
 
 
 def check_aggregate(data: bytes, header: Header, folder: Path) -> None:
     """It is kept as it was read, and opening its pages, which are not there, does no harm."""
-    again = Header.decode(header.encode())
+    again = Header.decode(header.encode(SEAL), SEAL)
     assert again is not None
     assert (again.recipe, again.entries, again.least) == (header.recipe, header.entries, header.least)
     assert (again.layout, again.token) == (header.layout, header.token)
     assert again.table.tobytes() == header.table.tobytes()
-    with opened_pages(folder / "aggregate", header) as pages:
+    with _home(folder).opened(len(data)) as opened, opened.pages(header) as pages:
         assert pages is None or header.layout.nbytes == 0

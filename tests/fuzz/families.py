@@ -6,10 +6,9 @@ import json
 import math
 from collections.abc import Callable
 
-import xxhash
-
 from mergealgebra.encoding import encode, hash_id
 from tests.crdt.strategies import BASE, GENESIS, MANIFESTS, WORKSPACE
+from tests.fuzz.outer import SEAL
 from tests.fuzz.stores import Files
 from tests.fuzz.target import Family
 
@@ -254,14 +253,14 @@ THRESHOLDS: dict[str, Family] = {
 }
 
 
-def _digested(body: bytes) -> bytes:
-    return xxhash.xxh3_128_digest(body) + body
+def _sealed(body: bytes) -> bytes:
+    return SEAL.of_header(body) + body
 
 
 def _aggregate(**changed: object) -> bytes:
     fields: dict[str, object] = {
         "contributions": [],
-        "format": 1,
+        "format": 2,
         "least": 150,
         "pages": b"",
         "recipe": WORKSPACE,
@@ -270,12 +269,12 @@ def _aggregate(**changed: object) -> bytes:
         "token": "0" * 16,
         "votes": "int16",
     }
-    return _digested(encode(fields | changed))
+    return _sealed(encode(fields | changed))
 
 
 AGGREGATES: dict[str, Family] = {
-    "arrays that declare much": lambda n: _digested(_declaring(b"\xdd")(n)),
-    "empty arrays": lambda n: _digested(VALUES["empty arrays"](n)),
+    "arrays that declare much": lambda n: _sealed(_declaring(b"\xdd")(n)),
+    "empty arrays": lambda n: _sealed(VALUES["empty arrays"](n)),
     "contributions": lambda n: _aggregate(contributions=[[MANIFESTS[0].to_map(), 1, b""]] * (n // 150)),
     "tensors": lambda n: _aggregate(tensors=[["x", 1]] * (n // 36), pages=bytes(32 * (n // 36))),
     "pages": lambda n: _aggregate(tensors=[["x", (n // 32) << 16]], pages=bytes(32 * (n // 32))),

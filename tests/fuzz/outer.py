@@ -7,11 +7,11 @@ from contextlib import suppress
 from typing import Any
 
 import msgpack
-import xxhash
 
 from mergealgebra.crdt.genesis import merge_id
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.encoding import encode, hash_id, model_root
+from mergealgebra.engine.seals import HEADER_BYTES, KEY_BYTES, Seal
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.lock import achieved_density
 from tests.crdt.strategies import WORKSPACE
@@ -86,10 +86,14 @@ def lock(data: bytes) -> bytes:
     return data
 
 
-def digest(data: bytes) -> bytes:
-    """The header of a kept aggregate, with its digest in front."""
-    body = canonical(data[16:])
-    return xxhash.xxh3_128_digest(body) + body
+#: That of a workspace with a key that everybody knows.
+SEAL = Seal(bytes(KEY_BYTES))
+
+
+def sealed(data: bytes, seal: Seal = SEAL) -> bytes:
+    """The header of a kept aggregate, with its seal in front."""
+    body = canonical(data[HEADER_BYTES:])
+    return seal.of_header(body) + body
 
 
 def _get(tree: Any, key: str) -> Any:

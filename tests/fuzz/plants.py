@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgpack
-import xxhash
 import yaml
 from pytest import MonkeyPatch
 
@@ -16,6 +15,7 @@ from mergealgebra import contribution, encoding, lock, recipe_file
 from mergealgebra.algebra import trim
 from mergealgebra.crdt import genesis, manifest, operations
 from mergealgebra.engine import kept_header
+from mergealgebra.engine.seals import HEADER_BYTES, Seal
 from mergealgebra.store import objects
 from mergealgebra.tensors import folder, safetensors_file, strict_json
 
@@ -75,9 +75,10 @@ def _shards_asked_of_the_system(path: Path, names: set[str]) -> Any:
 _READ_SHARDS = folder._read_shards
 
 
-def _header_decoded_in_the_open(cls: type[kept_header.Header], data: bytes) -> Any:
+def _header_decoded_in_the_open(cls: type[kept_header.Header], data: bytes, seal: Seal) -> Any:
     """What is odd about a header is nobody's to catch."""
-    return cls._made(encoding.decode(data[16:])) if xxhash.xxh3_128_digest(data[16:]) == data[:16] else None
+    body = data[HEADER_BYTES:]
+    return cls._made(encoding.decode(body)) if seal.of_header(body) == data[:HEADER_BYTES] else None
 
 
 _PLAIN_DECODER = json.JSONDecoder(object_pairs_hook=strict_json.Object)

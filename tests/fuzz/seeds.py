@@ -14,6 +14,7 @@ from mergealgebra.crdt.operations import Add, Attest, Operation, Remove
 from mergealgebra.encoding import decode, encode
 from mergealgebra.engine.kept_header import Entry, Header
 from mergealgebra.engine.kept_pages import RECORD, Bytes, Layout
+from mergealgebra.engine.seals import HEADER_BYTES
 from mergealgebra.tensors.safetensors_file import canonical_header
 from tests.crdt.strategies import BASE, GENESIS, MANIFESTS, OTHER_BASE, WORKSPACE, nonce
 from tests.fuzz import families, outer, reference
@@ -154,7 +155,11 @@ def _aggregates() -> dict[str, bytes]:
     table = bytes(range(32)) * layout.pages
     header = Header(GENESIS.recipe_id, entries, 127, layout, "0123456789abcdef", _records(table))
     none = Header(GENESIS.recipe_id, (), 255, Layout((), ""), "0" * 16, _records(b""))
-    return {"three-pages": header.encode(), "empty": none.encode(), "digest": bytes(16) + header.encode()[16:]}
+    return {
+        "three-pages": header.encode(outer.SEAL),
+        "empty": none.encode(outer.SEAL),
+        "seal": bytes(HEADER_BYTES) + header.encode(outer.SEAL)[HEADER_BYTES:],
+    }
 
 
 def _records(table: bytes) -> Bytes:

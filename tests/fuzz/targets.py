@@ -7,6 +7,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Final
 
+from mergealgebra.engine.seals import HEADER_BYTES
 from tests.crdt.strategies import WORKSPACE
 from tests.fuzz import caches, decoders, families, outer, reference, stores
 from tests.fuzz.mutation import mutate_bytes, mutate_json, mutate_value, mutate_yaml
@@ -44,8 +45,8 @@ def _store(random: Random, data: bytes) -> bytes:
 
 
 def _aggregate(random: Random, data: bytes) -> bytes:
-    """Another header behind the digest of this one."""
-    return data[:16] + mutate_value(random, data[16:])
+    """Another header behind the seal of this one."""
+    return data[:HEADER_BYTES] + mutate_value(random, data[HEADER_BYTES:])
 
 
 _JSON = (
@@ -207,7 +208,7 @@ TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
             _aggregate,
             _VALUE_MEMORY,
             families.AGGREGATES,
-            outer.digest,
+            outer.sealed,
         ),
     }
 )

@@ -1,0 +1,52 @@
+"""The private key of a workspace, by which it knows its own cache again [SY-9].
+
+It is a file that only its owner can read, and no part of the cache, so that who may write there does not choose it. It
+comes from the operating system's random source alone. Without it, or where somebody else can read it, there is a new
+one: what was kept is then made again. So nothing needs to be the first or the last of several that are made at once.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from mergealgebra.disk import read_all
+from mergealgebra.engine.seals import KEY_BYTES
+from mergealgebra.errors import OutputError
+from mergealgebra.store.atomic import write_atomically
+from mergealgebra.store.entries import ROOT, Entry
+from mergealgebra.text import place
+
+KEY: Final = "cache.key"
+
+
+def private_key(store: Path) -> bytes:
+    """The key of the workspace in a folder, made if there is none that is private.
+
+    Raises OutputError when none can be made, or its disk keeps no file private.
+    """
+    entry = Entry(store, ROOT, KEY)
+    key = _read(entry)
+    if key is None:
+        write_atomically(entry, secrets.token_bytes(KEY_BYTES), mode=0o600)
+        key = _read(entry)
+    if key is None:
+        raise OutputError(f"{place(entry.path)} is not kept from other users by its disk; use another disk")
+    return key
+
+
+def _read(entry: Entry) -> bytes | None:
+    """The key in a file; None unless it is one, and nobody else's to read."""
+    with suppress(OSError), entry.opened() as descriptor:
+        if _is_private(os.fstat(descriptor)):
+            key = read_all(descriptor, KEY_BYTES, KEY)
+            return key if len(key) == KEY_BYTES else None
+    return None
+
+
+def _is_private(told: os.stat_result) -> bool:
+    return told.st_uid == os.geteuid() and not told.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
