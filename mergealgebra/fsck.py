@@ -14,12 +14,15 @@ from typing import TypeVar
 
 from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.orset import ORSet
+from mergealgebra.disk import refused_as_output
 from mergealgebra.errors import BlobDamaged, BlobMissing, MergeAlgebraError, WorkspaceError
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.entries import GENESIS, ROOT, Entry
+from mergealgebra.store.inspection import damaged_caches
 from mergealgebra.store.local import began_with, check_genesis
 from mergealgebra.store.objects import Store
+from mergealgebra.text import place
 
 
 @dataclass
@@ -105,6 +108,7 @@ class _Check:
         for id_, manifest in visible.items():
             if manifest.tensors not in here:
                 self._missing(id_, manifest.tensors)
+        self._caches()
 
     def _operations(self) -> Iterator[Operation]:
         for name in self._store.operation_ids():
@@ -141,6 +145,18 @@ class _Check:
             )
         else:
             self._found.blobs += 1
+
+    def _caches(self) -> None:
+        """What is kept to save time does no harm when it is damaged, and with a peer to mend from it simply goes."""
+        for entry in damaged_caches(self._store.path):
+            if self._peer is None:
+                self._found.damaged.append(
+                    f"{place(entry.path)} is damaged; it only saves time: delete it, the next merge makes it again"
+                )
+            else:
+                with refused_as_output(entry.path):
+                    entry.remove()
+                self._found.mended.append(str(entry.path))
 
     def _take(self, root: str) -> None:
         self._good(lambda peer: self._store.import_blob(peer.blob(root), root))

@@ -39,7 +39,7 @@ from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.resolve import How, MergeResult, resolve
 from mergealgebra.store.blobs import write_blob
-from mergealgebra.store.cache import CACHE, Cache
+from mergealgebra.store.cache import AGGREGATE, THRESHOLDS, Cache
 from mergealgebra.store.entries import made_part
 from mergealgebra.store.local import base_path, check_genesis, incomplete_lines, is_replica, write_local
 from mergealgebra.store.objects import Store, has_genesis
@@ -173,14 +173,14 @@ class Workspace:
 
     @property
     def _thresholds(self) -> Cache:
-        return Cache(self.store.path, "thresholds")
+        return Cache(self.store.path, THRESHOLDS)
 
     @property
     def _aggregate(self) -> Home:
         from mergealgebra.engine.kept_folder import Home  # most merges keep nothing, and start without it
 
         store = self.store.path
-        return Home(partial(made_part, store, f"{CACHE}/aggregate"), partial(private_key, store))
+        return Home(partial(made_part, store, AGGREGATE), partial(private_key, store))
 
     def blobs(self, state: ORSet) -> dict[str, Path]:
         """Where the blobs of a state's visible contributions are, by tensors root; those not here are left out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import pytest
@@ -73,6 +74,25 @@ def test_a_damaged_genesis_is_mended_by_that_of_the_same_workspace(root):
         inspect(root / "alice", repair=other.path)
     assert inspect(root / "alice", repair=root / "share").mended == [str(root / "alice" / "genesis")]
     assert files_of(root / "alice") == good
+
+
+CACHES = {
+    "thresholds that are not": ("cache/thresholds/*", lambda path: path.write_bytes(b"\xc1")),
+    "a header of the aggregate": ("cache/aggregate/header", lambda path: flip(path, -1)),
+    "a page of the aggregate": ("cache/aggregate/*.bin", lambda path: flip(path, 7)),
+    "a pipe": ("cache/thresholds/*", lambda path: (path.unlink(), os.mkfifo(path))),
+}
+
+
+@pytest.mark.parametrize(("pattern", "spoil"), CACHES.values(), ids=CACHES)
+def test_a_damaged_cache_is_found_and_goes(root, pattern, spoil):
+    ma.Workspace.open(root / "alice").resolve(root / "out", keep_aggregate=True)
+    assert inspect(root / "alice").ok
+    spoil(sorted((root / "alice").glob(pattern))[0])
+    (line,) = inspect(root / "alice").damaged
+    assert "delete it, the next merge makes it again" in line
+    assert len(inspect(root / "alice", repair=root / "share").mended) == 1
+    assert inspect(root / "alice").ok
 
 
 def test_a_peer_spoils_nothing(root):

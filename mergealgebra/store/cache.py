@@ -16,19 +16,22 @@ from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.entries import Entry, names_in
 
 CACHE: Final = "cache"
+#: The folders of a store in which thresholds are kept, and an aggregate.
+THRESHOLDS: Final = f"{CACHE}/thresholds"
+AGGREGATE: Final = f"{CACHE}/aggregate"
 #: No entry is larger; a larger file is none of ours.
-_MAX_BYTES: Final = 1 << 24
+MOST_BYTES: Final = 1 << 24
 
 
 class Cache(MutableMapping[str, bytes]):
     """Entries by name, each a file of its own. A full or read-only disk only means that nothing is kept."""
 
-    def __init__(self, store: Path, kind: str) -> None:
-        self._store, self._part = store, f"{CACHE}/{kind}"
+    def __init__(self, store: Path, part: str) -> None:
+        self._store, self._part = store, part
 
     def __getitem__(self, name: str) -> bytes:
         try:
-            return self._entry(name).read(_MAX_BYTES)
+            return self._entry(name).read(MOST_BYTES)
         except OSError:
             raise KeyError(name) from None
 

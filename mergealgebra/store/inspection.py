@@ -1,0 +1,53 @@
+"""Which entries of a workspace's caches are not what it wrote there [SY-11]."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from mergealgebra.encoding import decode
+from mergealgebra.errors import EncodingError, OutputError
+from mergealgebra.store.cache import AGGREGATE, MOST_BYTES, THRESHOLDS
+from mergealgebra.store.entries import Entry, names_in, opened_part
+from mergealgebra.store.local import is_replica
+from mergealgebra.store.private import private_key
+
+#: A header is not larger: a manifest and thresholds for each contribution, seals for each page.
+_HEADER_BYTES: Final = 1 << 30
+
+
+def damaged_caches(store: Path) -> list[Entry]:
+    """The entries that cannot be read or used: thresholds, and the header of an aggregate that is not whole.
+
+    Thresholds that can be read are not judged: the merge that uses them proves them. A shared folder has no caches.
+    """
+    if not is_replica(store):
+        return []
+    return [*_damaged_thresholds(store), *_damaged_aggregate(store)]
+
+
+def _damaged_thresholds(store: Path) -> Iterator[Entry]:
+    with suppress(OSError):
+        for name in names_in(store, THRESHOLDS):
+            entry = Entry(store, THRESHOLDS, name)
+            try:
+                decode(entry.read(MOST_BYTES), max_bytes=MOST_BYTES)
+            except (OSError, EncodingError):
+                yield entry
+
+
+def _damaged_aggregate(store: Path) -> Iterator[Entry]:
+    from mergealgebra.engine.kept_folder import HEADER, Home
+    from mergealgebra.engine.kept_inspection import is_whole
+
+    entry = Entry(store, AGGREGATE, HEADER)
+    home = Home(partial(opened_part, store, AGGREGATE), partial(private_key, store))
+    with suppress(OSError, OutputError):
+        if entry.is_there():
+            with home.opened(_HEADER_BYTES) as kept:
+                whole = is_whole(kept)
+            if not whole:
+                yield entry
