@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
 from mergealgebra.algebra.decimals import from_hex
+from mergealgebra.disk import read_file
 from mergealgebra.lock import LOCK, Lock
 from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.strict_json import LaxReader
 
 #: The files that describe a model and are no weights: configuration, tokenizer, templates, the model's own code.
 _DESCRIPTIONS: Final = (
@@ -18,6 +19,9 @@ _DESCRIPTIONS: Final = (
     *("vocab.json", "vocab.txt", "merges.txt", "*.model", "*.tiktoken", "chat_template.*", "*.jinja"),
     *("configuration_*.py", "modeling_*.py", "tokenization_*.py"),
 )
+#: The longest that are known have some hundred thousand bytes, and nest ten deep.
+_MAX_CONFIG_BYTES: Final = 16 << 20
+_MAX_CONFIG_DEPTH: Final = 100
 #: In capitals, as most write them.
 _LICENCES: Final = ("LICENSE*", "LICENCE*", "NOTICE*", "USE_POLICY*")
 
@@ -70,8 +74,14 @@ achieved density {lock.achieved_density}. Whoever holds the same contributions g
 
 
 def _is_transformers(folder: Path) -> bool:
+    """Whether the folder has a configuration with a key that all of transformers' have; the rest is stepped over."""
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        reader = LaxReader(read_file(folder / "config.json", _MAX_CONFIG_BYTES), _MAX_CONFIG_DEPTH)
+        found = False
+        for key in reader.names():
+            found |= key in ("model_type", "architectures")
+            reader.skip()
+        reader.finish()
+    except (OSError, ValueError):
         return False
-    return isinstance(config, dict) and ("model_type" in config or "architectures" in config)
+    return found

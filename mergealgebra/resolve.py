@@ -34,7 +34,8 @@ from mergealgebra.engine.plan import Contribution, make_plan, thread_count
 from mergealgebra.engine.reading import BASE
 from mergealgebra.engine.run import Stale, run
 from mergealgebra.errors import CheckpointError, RecipeError
-from mergealgebra.lock import FORMAT, LOCK, Lock, LockedContribution, LockedTensor, achieved_density, tensors_root
+from mergealgebra.lock import LOCK, Lock, achieved_density, refuse_large, tensors_root
+from mergealgebra.lock_file import FORMAT, LockedContribution, LockedTensor
 from mergealgebra.model_card import companions, model_card
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe, complete_recipe
@@ -153,6 +154,7 @@ class Merge:
         Raises OutputError, BaseMismatch, BlobDamaged, NonFinite, RecipeError when two inputs are the same
         contribution, CheckpointError when an input changed, and what reading raises; then nothing is written.
         """
+        refuse_large(self._base.records.values(), len(self._inputs))
         made: list[Lock] = []
         entries = [(r.name, r.dtype, r.shape, r.nbytes) for r in self._base.records.values()]
 
@@ -252,9 +254,7 @@ class Merge:
         ]
         self._refuse_changed()
         manifests = self._manifests(base_root, roots)
-        tensors = {
-            r.name: LockedTensor(dtype=r.dtype, shape=list(r.shape), root=tally.root(RESULT, r.name)) for r in records
-        }
+        tensors = {r.name: LockedTensor(dtype=r.dtype, shape=r.shape, root=tally.root(RESULT, r.name)) for r in records}
         contributions = [
             LockedContribution(
                 id=id_,

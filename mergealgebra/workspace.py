@@ -10,7 +10,7 @@ import math
 import os
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -292,7 +292,7 @@ def verify(
             again = merge.compute()
         if difference := first_difference(lock.tensors, again.tensors):
             problem = f"{against} computes another model: {difference} of {model}"
-        elif lock != again.model_copy(update={"backend": lock.backend}):
+        elif lock != replace(again, backend=lock.backend):
             problem = f"{against} computes the same model, but counts other elements kept or uncertified than {model}"
     return Verification(verification.model_root, verification.merge_id, problem)
 
