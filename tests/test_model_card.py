@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import yaml
 
@@ -21,6 +23,13 @@ CONFIGURATIONS = {
     "not UTF-8": (b"\xff", False),
     "deep": ("[" * 100_000 + "]" * 100_000, False),
     "empty": ("", False),
+    "an infinity, as Python writes it": ('{"time_step_limit": [0.0, Infinity], "model_type": "mamba2"}', True),
+    "a key twice": ('{"model_type": "a", "model_type": "b"}', True),
+    "the key inside": ('{"a": {"model_type": "b"}}', False),
+    "spaces around": ('\n {"model_type": "a"} \n', True),
+    "something behind": ('{"model_type": "a"}}', False),
+    "as long as may be": ('{"model_type": "a"}'.ljust(1 << 24), True),
+    "longer": ('{"model_type": "a"}'.ljust((1 << 24) + 1), False),
 }
 
 
@@ -61,6 +70,15 @@ class TestCard:
         workspace.resolve(tmp_path / "out")
         matter = front_matter((tmp_path / "out" / "README.md").read_text())
         assert ("library_name" in matter) == is_transformers
+
+    def test_does_not_wait_for_a_configuration_that_is_a_pipe(self, tmp_path):
+        folder = write_folder(tmp_path / "base", base())
+        (folder / "config.json").unlink()
+        os.mkfifo(folder / "config.json")
+        merge_checkpoints(
+            folder, [Model(write_file(tmp_path / "ft.safetensors", fine_tune(0)))], ma.Mean(), tmp_path / "out"
+        )
+        assert "library_name" not in (tmp_path / "out" / "README.md").read_text()
 
     def test_is_the_same_for_all_backends(self, tmp_path):
         """It does not name the backend, so equal models have equal cards [LK-3]."""

@@ -31,7 +31,7 @@ _ENTRY: Final = joined(
 Kind = tuple[str, tuple[int, ...], int]
 #: So many of them are remembered while a header is read.
 _MOST_KINDS: Final = 1024
-_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def _check_metadata(reader: Reader, where: str) -> None:
         for key in reader.members():
             if reader.mark != b'"':
                 raise HeaderError(f"{where} has {shown(reader.value())} for {shown(key)}, expected a string: {AGAIN}")
-            if not reader.skip_sound_text() or _LONE_SURROGATE.search(key):
+            if not reader.skip_sound_text() or LONE_SURROGATE.search(key):
                 raise HeaderError(f"{where} has a lone surrogate in or under {shown(key)}: {AGAIN}")
     except RepeatedKey as error:
         raise DuplicateName(f"{where} has the key {shown(error.key)} twice: {AGAIN}") from None
@@ -93,7 +93,7 @@ def check_name(where: Where) -> None:
     """A name is Unicode text, and not the one that means the metadata [EN-10]."""
     if where.name == METADATA:
         raise HeaderError(f"{where} has the name that safetensors keeps for metadata: rename the tensor")
-    if not where.name.isascii() and _LONE_SURROGATE.search(where.name):
+    if not where.name.isascii() and LONE_SURROGATE.search(where.name):
         raise HeaderError(f"{where} has a lone surrogate in its name: rename the tensor")
 
 

@@ -37,9 +37,11 @@ def read_shape(reader: Reader) -> tuple[int, ...]:
     if reader.mark != b"[":
         raise BadShape(f"has the shape {shown(reader.value())}, expected an array of integers")
     sizes: list[int] = []
+    elements = 1
     for _ in reader.items():
         sizes.append(_check_size(reader.value()))
-        if len(sizes) > MAX_SIZES:
+        elements *= sizes[-1] or 1
+        if len(sizes) > MAX_SIZES or elements >= LIMIT:
             break  # what follows makes it no better
     shape = tuple(sizes)
     nbytes(shape, 1)

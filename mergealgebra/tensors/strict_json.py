@@ -314,14 +314,14 @@ def _check_utf8(data: bytes) -> None:
         decoder.decode(view[begin : begin + _PIECE], final=begin + _PIECE >= len(data))
 
 
-def _repeated(hashes: array[int]) -> list[int]:
-    """The hashes that stand there more than once, by where they do so first; equal keys have equal hashes."""
-    if len(set(hashes)) == len(hashes) if len(hashes) < _SHOWN else not len(hashes):
-        return []
+def _repeated(hashes: array[int]) -> Iterator[int]:
+    """The hashes that stand there again, by where they do so first; equal keys have equal hashes."""
+    if len(hashes) < _SHOWN and len(set(hashes)) == len(hashes):
+        return
     values = np.frombuffer(hashes, np.int64)
     order = np.argsort(values, kind="stable")
-    again = order[1:][values[order[1:]] == values[order[:-1]]]
-    return list(dict.fromkeys(values[np.sort(again)].tolist()))
+    for place in np.sort(order[1:][values[order[1:]] == values[order[:-1]]]):
+        yield int(values[place])
 
 
 def _integer(digits: str) -> int | Number:
