@@ -4,98 +4,61 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, StringConstraints, ValidationError
-
+from mergealgebra import lock_file
 from mergealgebra.algebra import decimals
-from mergealgebra.crdt.genesis import SPEC, merge_id
+from mergealgebra.crdt.genesis import merge_id
 from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.disk import read_file
 from mergealgebra.encoding import model_root
-from mergealgebra.errors import LockError, MergeAlgebraError, VerificationFailed
+from mergealgebra.errors import LockError, MergeAlgebraError, OutputError, VerificationFailed
+from mergealgebra.lock_file import LockedContribution, LockedTensor, read_fields, size_of_lock
 from mergealgebra.recipe import Recipe, complete_recipe
-from mergealgebra.tensors import strict_json
 from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.header import TensorRecord
 from mergealgebra.text import place, shown
 
 LOCK = "merge.lock"
-#: The version of the lock's format.
-FORMAT = 1
-
-_MAX_BYTES = 100_000_000
-_MAX_DEPTH = 8
-
-Root = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
-Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", strict=True)
-
-
-class LockedContribution(_Strict):
-    """A contribution's manifest without what all share, its id, and how many elements trim kept."""
-
-    id: Root
-    form: str
-    coefficient: str
-    elements: Count
-    tensors: Root
-    kept: Count
-
-
-class LockedTensor(_Strict):
-    """A tensor of the merged model."""
-
-    dtype: str
-    shape: Annotated[list[Count], FailFast()]
-    root: Root
-
-
-class Lock(_Strict):
+@dataclass(frozen=True)
+class Lock:
     """The content of `merge.lock`, in the order in which it is written [LK-2]."""
 
-    format: Annotated[int, Field(ge=FORMAT, le=FORMAT)]
-    spec: Annotated[int, Field(ge=SPEC, le=SPEC)]
-    base: Root
+    format: int
+    spec: int
+    base: str
     recipe: dict[str, str]
-    contributions: Annotated[list[LockedContribution], FailFast()]  # one error is told, and each takes memory
-    merge_id: Root
+    contributions: list[LockedContribution]
+    merge_id: str
     tensors: dict[str, LockedTensor]
-    model_root: Root
+    model_root: str
     achieved_density: str
-    uncertified: Count
+    uncertified: int
     backend: str
 
     def to_bytes(self) -> bytes:
         """The file: JSON, two spaces of indentation, a final line feed."""
-        return json.dumps(self.model_dump(), ensure_ascii=False, indent=2).encode() + b"\n"
+        return json.dumps(vars(self), ensure_ascii=False, indent=2, default=asdict).encode() + b"\n"
 
     @classmethod
     def read(cls, folder: Path) -> Self:
         """The lock of a model folder, which agrees with itself [LK-4]. Raises LockError, naming the file."""
         path = folder / LOCK
         try:
-            return cls._parse(_content(path))
+            lock = cls(**read_fields(read_file(path, lock_file.MAX_BYTES)))
+            lock.check()
+            return lock
         except OSError as error:
             where = place(path)
             raise LockError(f"{where} cannot be read: {error.strerror}; name a folder that a merge wrote") from None
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-            where = ".".join(map(str, first["loc"])) or "the file"
-            raise LockError(f"{place(path)}: {shown(where)}: {first['msg'].lower()}; merge again") from None
         except (ValueError, MergeAlgebraError) as error:
             raise LockError(f"{place(path)}: {error}; merge again") from None
-
-    @classmethod
-    def _parse(cls, data: bytes) -> Self:
-        lock = cls.model_validate(_plain(strict_json.parse(data.strip(b" \t\r\n"), _MAX_DEPTH)))
-        lock.check()
-        return lock
 
     def check(self) -> None:
         """Raise LockError unless what follows from other parts of the lock does [LK-4]."""
@@ -109,7 +72,7 @@ class Lock(_Strict):
             raise LockError("contributions are not in the order of their ids, each once")
         density = achieved_density([c.kept for c in self.contributions], [c.elements for c in self.contributions])
         if self.achieved_density != density:
-            raise LockError(f"the achieved density {self.achieved_density!r} is {density}")
+            raise LockError(f"the achieved density {shown(self.achieved_density)} is {density}")
         if self.merge_id != merge_id(self.base, recipe.id, ids):
             raise LockError("the merge id does not follow from base, recipe and contributions")
         if self.model_root != tensors_root(self.tensors):
@@ -126,8 +89,8 @@ class Lock(_Strict):
 
     def manifest(self, contribution: LockedContribution) -> Manifest:
         """The manifest of one of the contributions [CT-2]."""
-        fields = contribution.model_dump(exclude={"id", "kept"})
-        return Manifest(base=self.base, **fields)
+        coefficient, elements = contribution.coefficient, contribution.elements
+        return Manifest(self.base, coefficient, elements, contribution.form, contribution.tensors)
 
 
 @dataclass(frozen=True)
@@ -151,7 +114,7 @@ class Verification:
 
 def tensors_root(tensors: Mapping[str, LockedTensor]) -> str:
     """The model root of locked tensors [EN-7]."""
-    return model_root((name, t.dtype, tuple(t.shape), t.root) for name, t in tensors.items())
+    return model_root((name, t.dtype, t.shape, t.root) for name, t in tensors.items())
 
 
 def achieved_density(kept: Sequence[int], elements: Sequence[int]) -> str:
@@ -173,7 +136,7 @@ def verify_folder(folder: str | os.PathLike[str], threads: int = 1) -> tuple[Loc
     lock = Lock.read(folder)
     with Checkpoint.open(folder) as checkpoint:
         found = {
-            record.name: LockedTensor(dtype=record.dtype, shape=list(record.shape), root=root)
+            record.name: LockedTensor(record.dtype, record.shape, root)
             for record, root in zip(checkpoint.records.values(), checkpoint.roots(threads).values(), strict=True)
         }
     problem = first_difference(lock.tensors, found)
@@ -188,27 +151,25 @@ def first_difference(expected: Mapping[str, LockedTensor], found: Mapping[str, L
             return f"tensor {shown(name)} is missing, but is one"
         if name not in expected:
             return f"tensor {shown(name)} is not one"
-        for field in LockedTensor.model_fields:
-            ours, theirs = getattr(found[name], field), getattr(expected[name], field)
-            if ours != theirs:
-                return f"tensor {shown(name)} has {field} {shown(ours)}, not the {shown(theirs)}"
+        ours, theirs = found[name], expected[name]
+        if ours != theirs:
+            return f"tensor {shown(name)} has {_difference(ours, theirs)}"
     return ""
 
 
-def _content(path: Path) -> bytes:
-    if path.exists() and not path.is_file():  # before opening: a pipe would block
-        raise LockError("it is no file")
-    if path.stat().st_size > _MAX_BYTES:  # before reading: read(n) makes room for n bytes
-        raise LockError(f"it is larger than {_MAX_BYTES} bytes")
-    return path.read_bytes()
+def _difference(ours: LockedTensor, theirs: LockedTensor) -> str:
+    if ours.dtype != theirs.dtype:
+        return f"dtype {shown(ours.dtype)}, not the {shown(theirs.dtype)}"
+    if ours.shape != theirs.shape:
+        return f"shape {list(ours.shape)}, not the {list(theirs.shape)}"
+    return f"root {shown(ours.root)}, not the {shown(theirs.root)}"
 
 
-def _plain(value: object) -> Any:
-    """Parsed JSON as plain values, repeated keys and lone surrogates refused; a `Number` stays, and fits no field."""
-    if isinstance(value, strict_json.Object):
-        if value.repeated is not None:
-            raise LockError(f"the key {shown(value.repeated)} stands twice")
-        return {_plain(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, str):
-        value.encode()
-    return [_plain(item) for item in value] if isinstance(value, list) else value
+def refuse_large(records: Iterable[TensorRecord], contributions: int) -> None:
+    """Raise OutputError where the lock of a merge would be larger than any that is read, before there is work."""
+    nbytes = size_of_lock(records, contributions)
+    if nbytes > lock_file.MAX_BYTES:
+        raise OutputError(
+            f"{LOCK} would have about {nbytes:,} bytes, and at most {lock_file.MAX_BYTES:,} are read: "
+            "merge a model of fewer tensors"
+        )

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Final
 
 from mergealgebra.algebra.decimals import from_hex
+from mergealgebra.disk import read_file
 from mergealgebra.lock import LOCK, Lock
 from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.strict_json import LaxReader
 from mergealgebra.text import printable_lines
+
+#: The longest that are known have some hundred thousand bytes, and nest ten deep.
+_MAX_CONFIG_BYTES: Final = 16 << 20
+_MAX_CONFIG_DEPTH: Final = 100
 
 
 def model_card(lock: Lock, base: Checkpoint) -> bytes:
@@ -47,8 +53,14 @@ achieved density {lock.achieved_density}. Whoever holds the same contributions g
 
 
 def _is_transformers(folder: Path) -> bool:
+    """Whether the folder has a configuration with a key that all of transformers' have; the rest is stepped over."""
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        reader = LaxReader(read_file(folder / "config.json", _MAX_CONFIG_BYTES), _MAX_CONFIG_DEPTH)
+        found = False
+        for key in reader.names():
+            found |= key in ("model_type", "architectures")
+            reader.skip()
+        reader.finish()
+    except (OSError, ValueError):
         return False
-    return isinstance(config, dict) and ("model_type" in config or "architectures" in config)
+    return found

@@ -36,7 +36,8 @@ from mergealgebra.engine.run import Stale, run
 from mergealgebra.engine.unfinished import Noted
 from mergealgebra.errors import CheckpointError, RecipeError
 from mergealgebra.leftovers import warnings_beside
-from mergealgebra.lock import FORMAT, LOCK, Lock, LockedContribution, LockedTensor, achieved_density, tensors_root
+from mergealgebra.lock import LOCK, Lock, achieved_density, refuse_large, tensors_root
+from mergealgebra.lock_file import FORMAT, LockedContribution, LockedTensor
 from mergealgebra.model_card import model_card
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe, complete_recipe
@@ -163,6 +164,7 @@ class Merge:
         Raises OutputError, BaseMismatch, BlobDamaged, NonFinite, RecipeError when two inputs are the same
         contribution, CheckpointError when an input changed, and what reading raises; then nothing is written.
         """
+        refuse_large(self._base.records.values(), len(self._inputs))
         made: list[Lock] = []
         warnings, copies = warnings_beside(out), companions(self._base)
         entries = [(r.name, r.dtype, r.shape, r.nbytes) for r in self._base.records.values()]
@@ -263,9 +265,7 @@ class Merge:
         ]
         self._refuse_changed()
         manifests = self._manifests(base_root, roots)
-        tensors = {
-            r.name: LockedTensor(dtype=r.dtype, shape=list(r.shape), root=tally.root(RESULT, r.name)) for r in records
-        }
+        tensors = {r.name: LockedTensor(dtype=r.dtype, shape=r.shape, root=tally.root(RESULT, r.name)) for r in records}
         contributions = [
             LockedContribution(
                 id=id_,

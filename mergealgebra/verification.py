@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mergealgebra.engine.plan import thread_count
 from mergealgebra.lock import Verification, first_difference, verify_folder
 from mergealgebra.progress import Progress, quiet
@@ -39,6 +41,6 @@ def verify(
             again = merge.compute()
         if difference := first_difference(lock.tensors, again.tensors):
             problem = f"{against} computes another model: {difference} of {model}"
-        elif lock != again.model_copy(update={"backend": lock.backend}):
+        elif lock != replace(again, backend=lock.backend):
             problem = f"{against} computes the same model, but counts other elements kept or uncertified than {model}"
     return Verification(verification.model_root, verification.merge_id, one_line(problem))

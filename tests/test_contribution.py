@@ -432,7 +432,7 @@ class TestBlob:
     def test_that_cannot_be_read_is_not_called_damaged(self, original, blob, monkeypatch, call, number):
         """It may be good: nobody is told to delete it."""
 
-        def refuse(*_):
+        def refuse(*_, **__):
             raise OSError(number, os.strerror(number))
 
         monkeypatch.setattr(os, call, refuse)
@@ -454,7 +454,7 @@ class TestBlob:
         path.rename(path.with_name("model.safetensors"))
         path.mkdir()
         path.with_name("model.safetensors").rename(path / "model.safetensors")
-        with pytest.raises(CheckpointError, match=r"blob\.safetensors is a folder where a file was expected"):
+        with pytest.raises(CheckpointError, match=r"blob\.safetensors cannot be read: it is a folder, not a file"):
             read_blob(manifest, path, original)
 
     def test_of_many_tensors_is_opened_in_linear_time(self, tmp_path):

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 import mergealgebra as ma
+from mergealgebra import lock_file
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.encoding import encode, hash_id, model_root
-from mergealgebra.errors import LockError, MergeAlgebraError, VerificationFailed
+from mergealgebra.errors import LockError, MergeAlgebraError, OutputError, VerificationFailed
 from mergealgebra.lock import LOCK, Lock, achieved_density, verify_folder
+from mergealgebra.lock_file import size_of_lock
 from mergealgebra.resolve import Model, merge_checkpoints
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.models import FLOATS, base, fine_tune, with_value, write_file, write_folder
@@ -148,6 +150,26 @@ class TestContent:
         assert Lock.read(out).to_bytes() == (out / LOCK).read_bytes()
 
 
+class TestSize:
+    @pytest.mark.clause("LK-2")
+    def test_is_told_before_and_hardly_more_than_it_is(self, made, out):
+        with Checkpoint.open(made / "base") as original:
+            told = size_of_lock(original.records.values(), 2)
+            tensors = size_of_lock(original.records.values(), 0) - size_of_lock([], 0)
+        written = (out / LOCK).read_bytes()
+        assert len(written) <= told < len(written) + 6000
+        begin, end = written.index(b'"tensors": {\n') + len(b'"tensors": {\n'), written.index(b'\n  },\n  "model_root"')
+        assert end - begin + len(b",\n") == tensors
+
+    @pytest.mark.clause("LK-2")
+    def test_that_no_reader_takes_is_refused_before_there_is_work(self, made, tmp_path, monkeypatch):
+        monkeypatch.setattr(lock_file, "MAX_BYTES", 2000)
+        monkeypatch.setattr("mergealgebra.resolve.run", lambda *_, **__: pytest.fail("it merges"))
+        with pytest.raises(OutputError, match=r"merge\.lock would have about [0-9,]+ bytes, and at most 2,000"):
+            ma.Workspace.open(made / "alice").resolve(tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+
 class TestReplicas:
     @pytest.mark.clause("LK-3", "MG-8")
     def test_write_the_same_lock_but_for_the_backend(self, made, out, tmp_path):
@@ -236,6 +258,15 @@ TAMPERED = {
     "no tensor": (lambda lock: lock.update(tensors={}), "the model root does not follow"),
     "tensor without a root": (lambda lock: lock["tensors"]["spare"].pop("root"), "tensors.spare.root"),
     "tensor with more": (lambda lock: lock["tensors"]["spare"].update(x=1), "tensors.spare.x"),
+    "tensor of more sizes than any": (
+        lambda lock: lock["tensors"]["spare"].update(shape=[1] * 65),
+        "more than 64 sizes",
+    ),
+    "tensor of too many bytes": (
+        lambda lock: lock["tensors"]["spare"].update(shape=[2**32, 0, 2**31]),
+        "of 2^63 bytes or more",
+    ),
+    "recipe of many keys": (lambda lock: lock["recipe"].update({f"k{i}": "" for i in range(65)}), "more than 64 keys"),
     "model root": (lambda lock: lock.update(model_root=OTHER), "the model root does not follow"),
     "achieved density": (lambda lock: lock.update(achieved_density="0.1"), "the achieved density"),
     "achieved density as a number": (lambda lock: lock.update(achieved_density=0.5), "achieved_density"),
@@ -284,8 +315,8 @@ class TestTampering:
 MALFORMED = {
     "empty": (b"", "Expecting value"),
     "spaces": (b"  \n", "Expecting value"),
-    "no JSON": (b"{", "brackets do not match"),
-    "cut": (lambda data: data[:-20], "brackets do not match|delimiter"),
+    "no JSON": (b"{", "Expecting property name"),
+    "cut": (lambda data: data[:-20], "Unterminated string"),
     "followed by more": (lambda data: data + b"{}", "something follows"),
     "no object": (b"[]", "the file"),
     "null": (b"null", "the file"),
@@ -314,7 +345,9 @@ MALFORMED = {
         "'dtype' stands twice",
     ),
     "a repeated tensor": (
-        lambda data: data.replace(b'"tensors": {', b'"tensors": {"spare": {},'),
+        lambda data: data.replace(
+            b'"tensors": {', b'"tensors": {"spare": {"dtype":"U8","shape":[],"root":"%b"},' % (b"0" * 64)
+        ),
         "'spare' stands twice",
     ),
 }
@@ -337,14 +370,20 @@ class TestMalformed:
 
     def test_that_is_too_large_is_refused(self, out):
         os.truncate(out / LOCK, 100_000_001)
-        with pytest.raises(LockError, match=f"{out / LOCK}: it is larger than 100000000 bytes; merge again"):
+        with pytest.raises(LockError, match=f"{out / LOCK} cannot be read: it has more than 100,000,000 bytes"):
             Lock.read(out)
 
-    @pytest.mark.parametrize("kind", ["missing", "folder", "pipe"])
+    @pytest.mark.parametrize("kind", ["missing", "folder", "pipe", "device"])
     def test_that_is_no_file_is_refused(self, out, kind):
         (out / LOCK).unlink()
-        {"missing": lambda path: None, "folder": os.mkdir, "pipe": os.mkfifo}[kind](out / LOCK)
-        with pytest.raises(LockError, match=f"{out / LOCK}"):
+        {
+            "missing": lambda path: None,
+            "folder": os.mkdir,
+            "pipe": os.mkfifo,
+            "device": lambda path: path.symlink_to("/dev/zero"),
+        }[kind](out / LOCK)
+        says = "No such file or directory" if kind == "missing" else f"it is a {kind}, not a file"
+        with pytest.raises(LockError, match=f"{out / LOCK} cannot be read: {says}; name a folder that a merge wrote"):
             Lock.read(out)
 
     def test_in_a_path_of_two_lines_is_named_on_one(self, out, tmp_path):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+
 import pytest
 import yaml
 
@@ -21,6 +24,13 @@ CONFIGURATIONS = {
     "not UTF-8": (b"\xff", False),
     "deep": ("[" * 100_000 + "]" * 100_000, False),
     "empty": ("", False),
+    "an infinity, as Python writes it": ('{"time_step_limit": [0.0, Infinity], "model_type": "mamba2"}', True),
+    "a key twice": ('{"model_type": "a", "model_type": "b"}', True),
+    "the key inside": ('{"a": {"model_type": "b"}}', False),
+    "spaces around": ('\n {"model_type": "a"} \n', True),
+    "something behind": ('{"model_type": "a"}}', False),
+    "as long as may be": ('{"model_type": "a"}'.ljust(1 << 24), True),
+    "longer": ('{"model_type": "a"}'.ljust((1 << 24) + 1), False),
 }
 
 
@@ -68,12 +78,21 @@ class TestCard:
         lock = merged(tmp_path).lock
         hostile = "\x1b[2K\r\u202e\u2028"
         texts = dict.fromkeys(("base", "merge_id", "model_root", "achieved_density"), hostile)
-        contribution = lock.contributions[0].model_copy(update={"id": hostile, "form": hostile})
+        contribution = replace(lock.contributions[0], id=hostile, form=hostile)
         parts = {"recipe": {"method": hostile, hostile: hostile}, "contributions": [contribution]}
         with Checkpoint.open(tmp_path / "base") as base:
-            card = model_card(lock.model_copy(update=texts | parts), base).decode()
+            card = model_card(replace(lock, **texts, **parts), base).decode()
         assert all(line.isprintable() for line in card.split("\n"))
         assert card.count(r"\x1b[2K\r\u202e\u2028") == 9
+
+    def test_does_not_wait_for_a_configuration_that_is_a_pipe(self, tmp_path):
+        folder = write_folder(tmp_path / "base", base())
+        (folder / "config.json").unlink()
+        os.mkfifo(folder / "config.json")
+        merge_checkpoints(
+            folder, [Model(write_file(tmp_path / "ft.safetensors", fine_tune(0)))], ma.Mean(), tmp_path / "out"
+        )
+        assert "library_name" not in (tmp_path / "out" / "README.md").read_text()
 
     def test_is_the_same_for_all_backends(self, tmp_path):
         """It does not name the backend, so equal models have equal cards [LK-3]."""

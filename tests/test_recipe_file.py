@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from mergealgebra.errors import MergeAlgebraError
-from mergealgebra.recipe_file import read_merge_file
+from mergealgebra.errors import MergeAlgebraError, RecipeError
+from mergealgebra.recipe_file import read_merge_file, read_recipe
 
 WRONG = {
     "missing": None,
@@ -26,3 +28,43 @@ def test_a_path_of_two_lines_is_named_on_one(text, tmp_path):
         path.write_text(text)
     with pytest.raises(MergeAlgebraError, match=r"^[^\n]*a\\nb\.yaml[^\n]*$"):
         read_merge_file(path)
+
+
+#: Files as long as they may be, of what PyYAML is slowest with.
+LONGEST = {
+    "items": ("method: [", "a,", "]"),
+    "keys without values": ("method: [", "a:,", "]"),
+    "pairs": ("method: [", "a: b,", "]"),
+    "aliases": ("a: &a x\nmethod: [", "*a ,", "]"),
+    "empty objects": ("method: " + "[" * 13, "{a},", "]" * 13),
+    "lines": ("", "- a\n", ""),
+    "words": ("method: ", "x ", ""),
+}
+
+
+@pytest.mark.clause("RC-7")
+@pytest.mark.parametrize(("start", "unit", "end"), LONGEST.values(), ids=LONGEST)
+def test_the_longest_files_are_refused_soon(start, unit, end, tmp_path):
+    path = tmp_path / "long.yaml"
+    path.write_text(start + unit * (((1 << 16) - len(start + end)) // len(unit)) + end)
+    begun = time.thread_time()
+    with pytest.raises(MergeAlgebraError):
+        read_recipe(path)
+    assert time.thread_time() - begun < 2
+
+
+@pytest.mark.clause("RC-7")
+def test_a_longer_file_is_refused_unread(tmp_path):
+    path = tmp_path / "long.yaml"
+    path.write_text("method: mean\n".ljust(1 << 16, "#"))
+    assert read_recipe(path).method == "mean"
+    path.write_text("method: mean\n".ljust((1 << 16) + 1, "#"))
+    with pytest.raises(RecipeError, match=r"long\.yaml cannot be read: it has more than 65,536 bytes"):
+        read_recipe(path)
+
+
+def test_a_thousand_models_have_room(tmp_path):
+    path = tmp_path / "many.yaml"
+    models = "".join(f"- {{path: models/a-fine-tune-{i}.safetensors, coefficient: 0.5}}\n" for i in range(1000))
+    path.write_text(f"method: mean\nbase: base\nmodels:\n{models}")
+    assert len(read_merge_file(path).models) == 1000

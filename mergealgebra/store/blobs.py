@@ -19,7 +19,8 @@ from mergealgebra.errors import (
 )
 from mergealgebra.store.entries import Entry
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.safetensors_file import TensorRecord, canonical_header, header_of
+from mergealgebra.tensors.header import TensorRecord
+from mergealgebra.tensors.safetensors_file import canonical_header, header_of
 from mergealgebra.text import place
 
 _ADVICE: Final = "delete it, and sync with a replica that has it"

@@ -63,6 +63,6 @@ def _judge(store: Store) -> Iterator[Fits]:
         def fits(manifest: Manifest, path: Path, records: Records) -> None:
             original = base()
             if original is not None:
-                check_fit(manifest, Checkpoint(path, records), original)
+                check_fit(manifest, Checkpoint(path, dict(records)), original)
 
         yield fits

@@ -21,7 +21,7 @@ from mergealgebra.tensors.descriptors import File
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.files import as_path, reading, unreadable
 from mergealgebra.tensors.folder import read_model
-from mergealgebra.tensors.safetensors_file import TensorRecord
+from mergealgebra.tensors.header import TensorRecord
 from mergealgebra.text import place, shown
 
 
@@ -33,11 +33,12 @@ class Checkpoint:
     context or losing the last reference closes them.
     """
 
-    def __init__(self, path: Path, records: Mapping[str, TensorRecord]) -> None:
+    def __init__(self, path: Path, records: dict[str, TensorRecord]) -> None:
         self.path = path
         self.folder = path if path.is_dir() else None
-        self.records: Mapping[str, TensorRecord] = MappingProxyType(dict(records))
-        self._files = {record.path: File(record.path, record.identity) for record in self.records.values()}
+        self.records: Mapping[str, TensorRecord] = MappingProxyType(records)
+        identities = {record.path: record.identity for record in records.values()}
+        self._files = {file: File(file, identity) for file, identity in identities.items()}
         self._finalizer = weakref.finalize(self, _close_all, self._files)
 
     @classmethod

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Final
 
+from mergealgebra.disk import open_file
 from mergealgebra.errors import CheckpointError
 from mergealgebra.tensors.files import Identity, identity
 from mergealgebra.text import place
@@ -75,7 +76,7 @@ class File:
         idle = [file for file in _OPEN if not file._readers] if len(_OPEN) >= LIMIT else []
         for file in idle[: len(_OPEN) - LIMIT + 1]:
             file.close()
-        descriptor = os.open(self.path, os.O_RDONLY)
+        descriptor = open_file(self.path)
         try:
             self._identify(descriptor)
         except CheckpointError:

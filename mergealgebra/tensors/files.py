@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from mergealgebra.disk import open_file
 from mergealgebra.errors import CheckpointError
 from mergealgebra.text import place, shown
 
@@ -38,12 +38,8 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
     Raises CheckpointError for anything else, and for what the operating system refuses, while reading too.
     """
-    with reading(path):
-        if not stat.S_ISREG(path.stat().st_mode):  # before opening: a pipe would block
-            kind = "a folder" if path.is_dir() else "a device or pipe"
-            raise CheckpointError(f"{place(path)} is {kind} where a file was expected: name the file")
-        with path.open("rb") as file:
-            yield file
+    with reading(path), open(path, "rb", opener=lambda name, _: open_file(name)) as file:
+        yield file
 
 
 @contextmanager

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Final
 
+from mergealgebra.disk import read_file
 from mergealgebra.errors import CheckpointError, DuplicateName
-from mergealgebra.tensors import strict_json
-from mergealgebra.tensors.files import opened, reading
-from mergealgebra.tensors.safetensors_file import MAX_HEADER_BYTES, TensorRecord, read_header
+from mergealgebra.tensors.files import reading
+from mergealgebra.tensors.header import TensorRecord
+from mergealgebra.tensors.safetensors_file import MAX_HEADER_BYTES, read_header
+from mergealgebra.tensors.strict_json import Reader, RepeatedKey
 from mergealgebra.text import place, shown
 
 MODEL: Final = "model.safetensors"
 INDEX: Final = "model.safetensors.index.json"
 
 _MAX_INDEX_DEPTH: Final = 64
+_MAX_REF_BYTES: Final = 1024
 _PICKLES: Final = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _ADAPTERS: Final = ("adapter_model.safetensors", "adapter_model.bin", "adapter_config.json")
 _REWRITE: Final = "write the index again, or get the folder again"
@@ -75,73 +78,108 @@ def _snapshot(cache: Path) -> str:
     """The snapshot to name: the one that `main` refers to, or else the first."""
     try:
         snapshots = sorted(entry.name for entry in (cache / "snapshots").iterdir())
-        main = cache / "refs" / "main"
-        wanted = main.read_text(errors="replace").strip() if main.is_file() else ""
     except OSError:
-        snapshots, wanted = [], ""
+        snapshots = []
     if not snapshots:
         return "a folder under snapshots/ (none is there yet: download the model)"
+    wanted = _main(cache)
     return place(cache / "snapshots" / (wanted if wanted in snapshots else snapshots[0]))
+
+
+def _main(cache: Path) -> str:
+    """What `main` refers to; empty where nothing can be read there."""
+    try:
+        return read_file(cache / "refs" / "main", _MAX_REF_BYTES).decode(errors="replace").strip()
+    except OSError:
+        return ""
 
 
 def _read_shards(folder: Path, names: set[str]) -> dict[str, TensorRecord]:
     """The tensors of all shards, each where the index says it is and nowhere else [EN-16]. names: in the folder."""
-    index = folder / INDEX
-    weight_map = _weight_map(index)
+    index = _Index(folder / INDEX)
     records: dict[str, TensorRecord] = {}
-    for file in sorted(set(weight_map.values())):
-        if file not in names:  # not asked of the system, which may take no such name
-            raise CheckpointError(f"{place(index)} names the shard {shown(file)}, which is missing: get it again")
+    for file in index.files(names):
         for name, record in read_header(folder / file).items():
             if name in records:
                 raise DuplicateName(
                     f"{place(record.path, name)} stands in the shard {shown(records[name].path.name)} too: {_REWRITE}"
                 )
             records[name] = record
-    _check_places(index, weight_map, records)
-    return {name: records[name] for name in sorted(records, key=str.encode)}
+    index.check_places(records)
+    return {name: records[name] for name in sorted(records)}
 
 
-def _check_places(index: Path, weight_map: Mapping[str, str], records: Mapping[str, TensorRecord]) -> None:
-    """Every tensor of the shards is in the index, and the other way round, with its file [EN-16]."""
-    for name, file in weight_map.items():
-        if name not in records:
-            raise CheckpointError(f"{place(index, name)} is not in {shown(file)}, nor in another shard: {_REWRITE}")
-    for name, record in records.items():
-        if name not in weight_map:
-            raise CheckpointError(f"{place(record.path, name)} is not in {INDEX}: {_REWRITE}")
-        if record.path.name != weight_map[name]:
+class _Index:
+    """An index as its bytes: it is read once for the files, and again for the tensors once those are known [EN-16].
+
+    So the names in it are never all in memory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with reading(path):
+            self._data = read_file(path, MAX_HEADER_BYTES)
+
+    def files(self, names: Set[str]) -> list[str]:
+        """The shards that it names, all of them among these names in its folder: some have no place in a path."""
+        found: set[str] = set()
+        missing = None
+        for _, file in self._weight_map():
+            if file in names:
+                found.add(file)
+            elif missing is None:
+                missing = file  # what is wrong with the index itself is told first
+        if missing is not None:
             raise CheckpointError(
-                f"{place(index, name)} is in {shown(record.path.name)}, not in {shown(weight_map[name])}: {_REWRITE}"
+                f"{place(self._path)} names the shard {shown(missing)}, which is missing: get it again"
             )
+        return sorted(found)
+
+    def check_places(self, records: Mapping[str, TensorRecord]) -> None:
+        """Every tensor of the shards is in the index, and the other way round, with its file."""
+        unnamed = set(records)
+        for name, file in self._weight_map():
+            record = records.get(name)
+            if record is None:
+                raise CheckpointError(
+                    f"{place(self._path, name)} is not in {shown(file)}, nor in another shard: {_REWRITE}"
+                )
+            if record.path.name != file:
+                raise CheckpointError(
+                    f"{place(self._path, name)} is in {shown(record.path.name)}, not in {shown(file)}: {_REWRITE}"
+                )
+            unnamed.discard(name)
+        if unnamed:
+            name = min(unnamed)
+            raise CheckpointError(f"{place(records[name].path, name)} is not in {INDEX}: {_REWRITE}")
+
+    def _weight_map(self) -> Iterator[tuple[str, str]]:
+        """Each tensor and the name of its file. The index is known to be sound when it ends."""
+        where, has_map = place(self._path), False
+        try:
+            reader = Reader(self._data, _MAX_INDEX_DEPTH)
+            if reader.mark != b"{":
+                raise CheckpointError(f"{where} is {shown(reader.value())}, expected an object: {_REWRITE}")
+            for key in reader.members():
+                if key != "weight_map":
+                    reader.skip()
+                    continue
+                has_map = True
+                if reader.mark != b"{":
+                    raise _no_map(where, reader.value())
+                for name in reader.members():
+                    yield name, _file_name(self._path, name, reader.value())
+            reader.finish()
+        except RepeatedKey as error:
+            raise DuplicateName(f"{where} has the key {shown(error.key)} twice: {_REWRITE}") from None
+        except ValueError as error:
+            raise CheckpointError(f"{where} is not JSON, {error}: {_REWRITE}") from None
+        if not has_map:
+            raise _no_map(where, None)
 
 
-def _weight_map(index: Path) -> dict[str, str]:
-    """The file name of each tensor, as the index has it [EN-16]."""
-    parsed = _parse_index(index)
-    weight_map = parsed.get("weight_map")
-    if not isinstance(weight_map, strict_json.Object):
-        raise CheckpointError(
-            f"{place(index)} has {shown(weight_map)} as its weight_map, expected an object: {_REWRITE}"
-        )
-    for known in (parsed, weight_map):
-        if known.repeated is not None:
-            raise DuplicateName(f"{place(index)} has the key {shown(known.repeated)} twice: {_REWRITE}")
-    return {name: _file_name(index, name, file) for name, file in weight_map.items()}
-
-
-def _parse_index(index: Path) -> strict_json.Object:
-    with opened(index) as file:
-        if os.fstat(file.fileno()).st_size > MAX_HEADER_BYTES:  # before reading: read(n) makes room for n bytes
-            raise CheckpointError(f"{place(index)} has more than {MAX_HEADER_BYTES} bytes: {_REWRITE}")
-        text = file.read()
-    try:
-        parsed = strict_json.parse(text.strip(b" \t\r\n"), _MAX_INDEX_DEPTH)
-    except ValueError as error:
-        raise CheckpointError(f"{place(index)} is not JSON, {error}: {_REWRITE}") from None
-    if not isinstance(parsed, strict_json.Object):
-        raise CheckpointError(f"{place(index)} is {shown(parsed)}, expected an object: {_REWRITE}")
-    return parsed
+def _no_map(where: str, found: object) -> CheckpointError:
+    return CheckpointError(f"{where} has {shown(found)} as its weight_map, expected an object: {_REWRITE}")
 
 
 def _file_name(index: Path, name: str, file: object) -> str:

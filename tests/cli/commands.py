@@ -99,4 +99,6 @@ def tree(folder: Path) -> dict[str, bytes | str]:
 def _content(path: Path) -> bytes | str:
     if path.is_symlink():
         return f"-> {path.readlink()}"
-    return "folder" if path.is_dir() else path.read_bytes()
+    if not path.is_file():
+        return "folder" if path.is_dir() else "a pipe or a device"
+    return path.read_bytes()

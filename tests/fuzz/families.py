@@ -56,6 +56,7 @@ def _file(text: bytes) -> bytes:
 HEADERS: dict[str, Family] = {
     **_texts(_file),
     "tensors": lambda n: _file(_object(_key(i) + b":" + _ENTRY for i in range(n // 60))),
+    "a name of lone surrogates": lambda n: _file(b'{"' + rb"\ud800" * (n // 6) + b'":' + _ENTRY + b"}"),
     "metadata": lambda n: _file(b'{"__metadata__":' + _object(_key(i) + b':""' for i in range(n // 12)) + b"}"),
     "sizes": lambda n: _file(b'{"a":{"dtype":"U8","shape":[' + b"1," * (n // 2) + b'1],"data_offsets":[0,1]}}') + b"x",
     "large sizes": lambda n: _file(
@@ -69,6 +70,7 @@ INDEXES: dict[str, Family] = {
     **_texts(bytes),
     "tensors": lambda n: b'{"weight_map":' + _object(_key(i) + b':"a.safetensors"' for i in range(n // 24)) + b"}",
     "shards": lambda n: b'{"weight_map":' + _object(_key(i) + b":" + _key(i) for i in range(n // 17)) + b"}",
+    "brackets beside the tensors": lambda n: b'{"weight_map":{},"a":' + b"[" * (n // 2) + b"0" + b"]" * (n // 2) + b"}",
     "a long name of a shard": lambda n: b'{"weight_map":{"a":"' + b"x" * n + b'"}}',
 }
 

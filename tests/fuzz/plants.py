@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from array import array
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,13 +12,13 @@ import msgpack
 import yaml
 from pytest import MonkeyPatch
 
-from mergealgebra import contribution, encoding, lock, recipe_file
+from mergealgebra import contribution, encoding, lock, lock_file, recipe_file
 from mergealgebra.algebra import trim
 from mergealgebra.crdt import genesis, manifest, operations
 from mergealgebra.engine import kept_header
 from mergealgebra.engine.seals import HEADER_BYTES, Seal
 from mergealgebra.store import objects
-from mergealgebra.tensors import folder, safetensors_file, strict_json
+from mergealgebra.tensors import folder, header, safetensors_file, strict_json
 
 Plant = Callable[[MonkeyPatch], None]
 
@@ -39,10 +40,10 @@ def _decode_without_comparing(data: bytes, *, max_bytes: int = encoding.MAX_BYTE
         raise encoding.EncodingError(str(error)) from None
 
 
-def _first_repeated_by_counting(pairs: list[tuple[str, object]]) -> str | None:
-    """The same key, in quadratic time."""
-    keys = [key for key, _ in pairs]
-    return next((key for key in keys if keys.count(key) > 1), None)
+def _repeated_by_counting(hashes: array[int]) -> list[int]:
+    """The same keys, in quadratic time."""
+    found = list(hashes)
+    return [one for one in found if found.count(one) > 1]
 
 
 def _construct_by_counting(loader: yaml.BaseLoader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -58,15 +59,20 @@ def _beside_as_it_was(path: Path, text: str, what: str) -> Path:
     return path.parent / Path(text).expanduser()
 
 
-def _read_all(path: Path) -> bytes:
+def _read_all(path: Path, most: int) -> bytes:
     """As it once was: room for the largest lock, whatever its size."""
     with path.open("rb") as file:
-        return file.read(100_000_001)
+        return file.read(most + 1)
+
+
+def _names_of_any(reader: strict_json.Reader, *_: object) -> Iterator[str]:
+    """Keys of a lock, whether they stand there already or not."""
+    return reader.names()
 
 
 def _shards_asked_of_the_system(path: Path, names: set[str]) -> Any:
     """As it once was: a name may be too long to ask for."""
-    for file in set(folder._weight_map(path / folder.INDEX).values()):
+    for file in {file for _, file in folder._Index(path / folder.INDEX)._weight_map()}:
         if not (path / file).exists():
             raise folder.CheckpointError("missing")
     return _READ_SHARDS(path, names)
@@ -81,9 +87,6 @@ def _header_decoded_in_the_open(cls: type[kept_header.Header], data: bytes, seal
     return cls._made(encoding.decode(body)) if seal.of_header(body) == data[:HEADER_BYTES] else None
 
 
-_PLAIN_DECODER = json.JSONDecoder(object_pairs_hook=strict_json.Object)
-
-
 def _operation_unnamed(store: objects.Store, name: str) -> Any:
     """The name of a file is not compared with what it holds."""
     path = store.path / objects.OPERATIONS / name
@@ -95,17 +98,17 @@ PLANTS: Final[Mapping[str, tuple[str, Plant]]] = {
     "no cap of depth": ("value", _set(encoding, "MAX_DEPTH", 1000)),
     "depth judged by msgpack alone": ("value", _set(encoding, "_check_depth", _unchecked)),
     "forms that are not canonical": ("value", _set(encoding, "decode", _decode_without_comparing)),
-    "JSON of any depth": ("header", _set(strict_json, "_is_shallow", lambda *_: True)),
+    "JSON of any depth": ("index", _set(strict_json.Reader, "_check_depth", _unchecked)),
     "holes between tensors": ("header", _set(safetensors_file, "_check_layout", _unchecked)),
-    "names with lone surrogates": ("header", _set(safetensors_file, "_check_name", _unchecked)),
+    "names with lone surrogates": ("header", _set(header, "check_name", _unchecked)),
     "integers with a sign": (
         "header",
-        _set(strict_json, "_DECODER", _PLAIN_DECODER),
+        _set(strict_json, "_DECODER", json.JSONDecoder()),
     ),
-    "a quadratic search for duplicates": ("header", _set(strict_json, "_first_repeated", _first_repeated_by_counting)),
+    "a quadratic search for duplicates": ("index", _set(strict_json, "_repeated", _repeated_by_counting)),
     "shards outside the folder": ("index", _set(folder, "_file_name", lambda index, name, file: file)),
     "shards looked for by the system": ("index", _set(folder, "_read_shards", _shards_asked_of_the_system)),
-    "tensors in other shards": ("index", _set(folder, "_check_places", _unchecked)),
+    "tensors in other shards": ("index", _set(folder._Index, "check_places", _unchecked)),
     "coefficients of zero": ("manifest", _set(manifest, "_check_coefficient", _unchecked)),
     "elements without a bound": ("manifest", _set(manifest, "check_integer", _unchecked)),
     "control characters": ("genesis", _set(genesis.unicodedata, "category", lambda _: "Lu")),
@@ -114,8 +117,8 @@ PLANTS: Final[Mapping[str, tuple[str, Plant]]] = {
     "files under any name": ("store", _set(objects.Store, "read_operation", _operation_unnamed)),
     "blobs with any header": ("store", _set(objects.Store, "check_blob", _unchecked)),
     "a lock that need not agree with itself": ("lock", _set(lock.Lock, "check", _unchecked)),
-    "room for the largest lock": ("lock", _set(lock, "_content", _read_all)),
-    "keys of a lock that stand twice": ("lock", _set(strict_json, "_first_repeated", _unchecked)),
+    "room for the largest lock": ("lock", _set(lock, "read_file", _read_all)),
+    "keys of a lock that stand twice": ("lock", _set(lock_file, "_names", _names_of_any)),
     "keys counted in quadratic time": (
         "recipe",
         _set(recipe_file._TextLoader, "construct_mapping", _construct_by_counting),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -108,7 +109,8 @@ def _has_tensors(found: Any) -> bool:
         and set(entry) == {"dtype", "shape", "root"}
         and isinstance(entry["dtype"], str)
         and isinstance(entry["shape"], list)
-        and all(map(lock.is_count, entry["shape"]))
+        and safetensors.is_shape(entry["shape"])
+        and math.prod(filter(None, entry["shape"])) < 2**63
         for entry in tensors.values()
     )
 

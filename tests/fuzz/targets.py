@@ -96,7 +96,8 @@ _YAML = (
 
 #: A packer of msgpack begins with 256 KiB.
 _VALUE_MEMORY: Final = Memory(1 << 19, 300)
-_JSON_MEMORY: Final = Memory(1 << 16, 100)
+#: A file is read by the MiB.
+_JSON_MEMORY: Final = Memory(1 << 21, 8)
 
 TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
     {
@@ -170,7 +171,7 @@ TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
             decoders.read_lock,
             decoders.check_lock,
             mutate_json,
-            Memory(1 << 19, 200),
+            _JSON_MEMORY,
             families.LOCKS,
             outer.lock,
             reference.merge_lock,

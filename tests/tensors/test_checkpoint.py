@@ -4,7 +4,9 @@ import gc
 import hashlib
 import json
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -165,6 +167,16 @@ ADVICE = {
     "cache": ("x", cache, r"name .*x/snapshots/bbb instead"),
     "cache without main": ("x", lambda folder: cache(folder, main=None), r"name .*x/snapshots/aaa instead"),
     "cache, main gone": ("x", lambda folder: cache(folder, main="ccc"), r"name .*x/snapshots/aaa instead"),
+    "cache, main a pipe": (
+        "x",
+        lambda folder: (cache(folder, main=None), os.mkfifo(folder / "refs/main")),
+        r"name .*x/snapshots/aaa instead",
+    ),
+    "cache, main endless": (
+        "x",
+        lambda folder: cache(folder, main="bbb" + " " * 2000),
+        r"name .*x/snapshots/aaa instead",
+    ),
     "cache, main outside": ("x", lambda folder: cache(folder, main="../.."), r"name .*x/snapshots/aaa instead"),
     "empty cache": ("x", lambda folder: cache(folder, snapshots=()), "download the model"),
     "the index": (f"x/{INDEX}", files(INDEX), r"name its folder .*x instead"),
@@ -530,3 +542,32 @@ def test_a_root_that_cannot_be_had_says_why(tmp_path):
         os.truncate(tmp_path / "m.safetensors", checkpoint.records["t5"].offset)
         with pytest.raises(CheckpointError, match="tensor 't5'"):
             checkpoint.root(threads=2)
+
+
+# Special files
+
+SPECIAL = {
+    "pipe": (os.mkfifo, "it is a pipe, not a file"),
+    "socket": (lambda path: socket.socket(socket.AF_UNIX).bind(str(path)), "it is a socket, not a file"),
+    "device": (lambda path: path.symlink_to("/dev/zero"), "it is a device, not a file"),
+    "folder": (os.mkdir, "it is a folder, not a file"),
+}
+
+
+@pytest.mark.parametrize(("make", "says"), SPECIAL.values(), ids=SPECIAL)
+@pytest.mark.parametrize("name", [INDEX, "model.safetensors", ONE])
+def test_what_is_not_a_file_is_named_at_once(name, make, says, tmp_path, monkeypatch):
+    monkeypatch.chdir(write_sharded(tmp_path))  # the path of a socket must be short
+    Path(name).unlink(missing_ok=True)
+    make(Path(name))
+    with pytest.raises(CheckpointError, match=rf"{re.escape(name)} cannot be read: {says}"):
+        Checkpoint.open(".")
+
+
+def test_a_pipe_that_took_the_place_of_an_open_file_is_named_at_once(tmp_path):
+    write_canonical(tmp_path / "m.safetensors", {"w": np.zeros(4)})
+    checkpoint = Checkpoint.open(tmp_path / "m.safetensors")
+    (tmp_path / "m.safetensors").unlink()
+    os.mkfifo(tmp_path / "m.safetensors")
+    with pytest.raises(CheckpointError, match=r"m\.safetensors: tensor 'w' cannot be read: it is a pipe, not a file"):
+        checkpoint.read("w")

@@ -11,6 +11,7 @@ from generator.reference.tensors import SIZES, Tensor, Tensors, in_name_order
 
 MAX_HEADER = 100_000_000
 MAX_NESTING = 4
+MAX_SIZES = 64
 METADATA = "__metadata__"
 
 
@@ -76,6 +77,11 @@ def is_natural(x: Any) -> bool:
     return isinstance(x, int) and not isinstance(x, bool) and 0 <= x < 2**63
 
 
+def is_shape(shape: list[Any]) -> bool:
+    """At most 64 sizes."""
+    return len(shape) <= MAX_SIZES and all(map(is_natural, shape))
+
+
 def read_entry(entry: Any, size: int) -> tuple[str, tuple[int, ...], int, int]:
     """One tensor's dtype, shape and offsets; `size` is that of the data [EN-11 to EN-13]."""
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
@@ -83,7 +89,7 @@ def read_entry(entry: Any, size: int) -> tuple[str, tuple[int, ...], int, int]:
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not (isinstance(dtype, str) and isinstance(shape, list) and isinstance(offsets, list)):
         raise Refused("HeaderError")
-    if not (all(map(is_natural, shape)) and all(map(is_natural, offsets)) and len(offsets) == 2):
+    if not (is_shape(shape) and all(map(is_natural, offsets)) and len(offsets) == 2):
         raise Refused("HeaderError")
     if dtype not in SIZES:
         raise Refused("DtypeError")

@@ -55,6 +55,8 @@ READ: list[tuple[str, str, Json, str, str]] = [
      "the empty name"),
     ("scalar", file_of('{"a":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}', ONE), {"a": f32(1, shape=[])},
      "EN-11", "a 0-d tensor"),
+    ("shape-longest", file_of('{"a":{"dtype":"F32","shape":[' + ",".join(["1"] * 64) + '],"data_offsets":[0,4]}}', ONE),
+     {"a": f32(1, shape=[1] * 64)}, "EN-11", "64 sizes"),
     ("data-in-other-order", file_of('{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]},'
      '"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', ONE + TWO), {"a": f32(2), "b": f32(1)}, "EN-13",
      "the data in another order than the header"),

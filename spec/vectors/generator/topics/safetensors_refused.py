@@ -97,6 +97,7 @@ HEADERS: list[tuple[str, Any, str, str]] = [
     ("shape-nan", entry(shape="[NaN]"), "EN-9", "NaN is not JSON"),
     ("shape-2-63", entry(shape="[9223372036854775808,0]", offsets="[0,0]", data=""), "EN-11",
      "a size of 2^63, though the product is 0"),
+    ("shape-long", entry(shape="[" + ",".join(["1"] * 65) + "]"), "EN-11", "65 sizes"),
     ("shape-minus-zero", entry(shape="[-0]", offsets="[0,0]", data=""), "EN-11", "a size with a sign"),
     ("offsets-minus-zero", entry(offsets="[-0,4]"), "EN-11", "an offset with a sign"),
     ("offsets-one", entry(offsets="[4]"), "EN-11", "one offset"),
