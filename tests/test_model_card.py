@@ -85,15 +85,6 @@ class TestCard:
         assert all(line.isprintable() for line in card.split("\n"))
         assert card.count(r"\x1b[2K\r\u202e\u2028") == 9
 
-    def test_does_not_wait_for_a_configuration_that_is_a_pipe(self, tmp_path):
-        folder = write_folder(tmp_path / "base", base())
-        (folder / "config.json").unlink()
-        os.mkfifo(folder / "config.json")
-        merge_checkpoints(
-            folder, [Model(write_file(tmp_path / "ft.safetensors", fine_tune(0)))], ma.Mean(), tmp_path / "out"
-        )
-        assert "library_name" not in (tmp_path / "out" / "README.md").read_text()
-
     def test_is_the_same_for_all_backends(self, tmp_path):
         """It does not name the backend, so equal models have equal cards [LK-3]."""
         cards = set()

@@ -173,7 +173,10 @@ def test_the_steps_of_a_progress_bar_are_plain():
 #: Names of calls that print, whatever they are called on.
 PRINTING = {"echo", "echo_via_pager", "secho", "print", "print_exc", "print_exception", "show", "warn_explicit"}
 #: Where such calls may stand: each passes its text through `printable`.
-PLACES = {"cli/report.py": {"click.echo", "console.print"}}
+PLACES = {
+    "cli/report.py": {"click.echo", "console.print"},
+    "__main__.py": {"sys.stderr.write"},  # our own line on an interrupt, before anything else is imported
+}
 
 
 def _printing(path):

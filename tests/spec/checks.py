@@ -28,6 +28,7 @@ from mergealgebra.recipe import complete_recipe, recipe_from_map
 from mergealgebra.recipe_file import read_merge_file, read_recipe
 from mergealgebra.resolve import How
 from mergealgebra.store.blobs import stream_blob
+from mergealgebra.store.entries import ROOT, Entry
 from mergealgebra.tensors import safetensors_file
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.dtypes import DTYPES
@@ -210,7 +211,7 @@ def manifest(case: Json, _: Path) -> Json:
 
 def blob(case: Json, folder: Path) -> Json:
     path = _placed(folder / "blob.safetensors", data(case["file"]))
-    stream_blob(path, case["root"], lambda piece: None)
+    stream_blob(Entry(path.parent, ROOT, path.name), case["root"], lambda piece: None)
     return {"tensors": _read(path)["tensors"]}
 
 
