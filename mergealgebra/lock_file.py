@@ -15,8 +15,9 @@ from mergealgebra.crdt.genesis import SPEC
 from mergealgebra.errors import LockError
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.header import LONE_SURROGATE, TensorRecord
+from mergealgebra.tensors.json_grammar import joined
 from mergealgebra.tensors.shapes import LIMIT, SIZES, BadShape, read_shape, shape_of
-from mergealgebra.tensors.strict_json import Reader, joined
+from mergealgebra.tensors.strict_json import Reader
 from mergealgebra.text import shown
 
 #: The version of the lock's format.

@@ -138,15 +138,18 @@ class _Index:
     def check_places(self, records: Mapping[str, TensorRecord]) -> None:
         """Every tensor of the shards is in the index, and the other way round, with its file."""
         unnamed = set(records)
+        path, held = None, ""  # of the tensor before: the name in a path takes a while to find
         for name, file in self._weight_map():
             record = records.get(name)
             if record is None:
                 raise CheckpointError(
                     f"{place(self._path, name)} is not in {shown(file)}, nor in another shard: {_REWRITE}"
                 )
-            if record.path.name != file:
+            if record.path is not path:
+                path, held = record.path, record.path.name
+            if held != file:
                 raise CheckpointError(
-                    f"{place(self._path, name)} is in {shown(record.path.name)}, not in {shown(file)}: {_REWRITE}"
+                    f"{place(self._path, name)} is in {shown(held)}, not in {shown(file)}: {_REWRITE}"
                 )
             unnamed.discard(name)
         if unnamed:
@@ -156,6 +159,7 @@ class _Index:
     def _weight_map(self) -> Iterator[tuple[str, str]]:
         """Each tensor and the name of its file. The index is known to be sound when it ends."""
         where, has_map = place(self._path), False
+        known: str | None = None
         try:
             reader = Reader(self._data, _MAX_INDEX_DEPTH)
             if reader.mark != b"{":
@@ -168,7 +172,10 @@ class _Index:
                 if reader.mark != b"{":
                     raise _no_map(where, reader.value())
                 for name in reader.members():
-                    yield name, _file_name(self._path, name, reader.value())
+                    file = reader.value()
+                    if known is None or file != known:  # most tensors follow another of their shard
+                        known = _file_name(self._path, name, file)
+                    yield name, known
             reader.finish()
         except RepeatedKey as error:
             raise DuplicateName(f"{where} has the key {shown(error.key)} twice: {_REWRITE}") from None

@@ -12,8 +12,9 @@ from typing import Any, Final
 from mergealgebra.errors import DtypeError, DuplicateName, HeaderError, LayoutError, ShapeError
 from mergealgebra.tensors.dtypes import DTYPES, lookup
 from mergealgebra.tensors.files import Identity
+from mergealgebra.tensors.json_grammar import joined
 from mergealgebra.tensors.shapes import INTEGER, SIZES, BadShape, nbytes, read_shape, shape_of
-from mergealgebra.tensors.strict_json import Reader, RepeatedKey, joined
+from mergealgebra.tensors.strict_json import Reader, RepeatedKey
 from mergealgebra.text import Where, place, shown
 
 MAX_HEADER_DEPTH: Final = 4

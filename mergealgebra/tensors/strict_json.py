@@ -11,15 +11,29 @@ import re
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Final, NoReturn
 
 import numpy as np
 
+from mergealgebra.tensors.json_grammar import (
+    AFTER,
+    CONSTANT,
+    KEY,
+    LEVELS,
+    OPENING,
+    PIECE,
+    RUN,
+    SCALAR,
+    SOUND_TEXT,
+    TEXT,
+    TEXT_START,
+    Strides,
+    strides,
+)
+
 SPACE: Final = b" \t\r\n"
-#: An object or array of more bytes is not shown; a string of more is decoded in pieces.
+#: An object or array of more bytes is not shown.
 _SHOWN: Final = 4096
-_PIECE: Final = 1 << 16
 
 
 class RepeatedKey(ValueError):
@@ -50,66 +64,6 @@ class Unread:
         return self.text
 
 
-# The grammar: possessive, as a regular expression that goes back takes time that is not linear
-
-_WS: Final = rb"[ \t\r\n]*+"
-_HEX: Final = rb"[0-9a-fA-F]"
-_STRING: Final = rb'"(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u%b{4})*+"' % _HEX
-_PAIR: Final = rb"\\u[dD][89abAB]%b{2}\\u[dD][c-fC-F]%b{2}" % (_HEX, _HEX)
-#: Without lone surrogates. A pair goes first; what is left of \u is no surrogate.
-_SOUND: Final = rb'"(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|%b|\\u(?![dD][89a-fA-F])%b{4})*+"' % (_PAIR, _HEX)
-_NUMBER: Final = rb"-?+(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?+[0-9]++)?+"
-_SCALAR: Final = rb"(?:%b|%b|true|false|null)" % (_STRING, _NUMBER)
-#: A key and its colon.
-_COLON: Final = _STRING + _WS + b":" + _WS
-
-
-def joined(*tokens: bytes) -> re.Pattern[bytes]:
-    """The pattern of these tokens, each a pattern, with JSON's white space between them."""
-    return re.compile(_WS.join(tokens))
-
-
-#: How deep a value may nest that one pattern steps over; deeper ones are entered. Each level doubles the pattern.
-_LEVELS: Final = 3
-
-
-class _Steps:
-    """Patterns that step over what nests up to some levels deep; the first group is a bracket that nests deeper."""
-
-    def __init__(self, scalar: bytes, levels: int) -> None:
-        value, ends = scalar, rb"%b(?:,%b(?![\]}])|(?=[\]}]))" % (_WS, _WS)
-        for _ in range(levels):
-            array_, object_ = (
-                rb"\[%b(?:%b%b)*+\]" % (_WS, value, ends),
-                rb"\{%b(?:%b%b%b)*+\}" % (_WS, _COLON, value, ends),
-            )
-            value = rb"(?:%b|%b|%b)" % (scalar, array_, object_)
-        last = rb"(?:%b|([\[{])%b)" % (value, _WS)
-        runs = {b"]": value, b"}": _COLON + value}
-        self.value = re.compile(last)
-        self.runs = {closing: re.compile(rb"(?:%b%b,%b)*+" % (run, _WS, _WS)) for closing, run in runs.items()}
-        self.steps = {
-            closing: re.compile(self.runs[closing].pattern + (_COLON if closing == b"}" else b"") + last)
-            for closing in runs
-        }
-
-
-@cache
-def _steps(scalar: bytes, levels: int) -> _Steps:
-    return _Steps(scalar, levels)
-
-
-_STRING_PATTERN: Final = re.compile(_STRING)
-_SOUND_PATTERN: Final = re.compile(_SOUND)
-_STRING_START: Final = re.compile(_STRING.removesuffix(b'"'))
-_KEY: Final = re.compile(rb"(%b)%b:%b" % (_STRING, _WS, _WS))
-_OPENING: Final = re.compile(rb"[\[{]%b" % _WS)
-_AFTER: Final = re.compile(rb"%b([,\]}])%b" % (_WS, _WS))
-_CONSTANT: Final = re.compile(rb"NaN|-?Infinity")
-#: A run of characters and escapes, none of them cut.
-_RUN: Final = re.compile(rb"(?:[\x00-\x5b\x5d-\x7f]|[\xc0-\xff][\x80-\xbf]*+|%b|\\u....|\\.){1,%d}+" % (_PAIR, _PIECE))
-
-
 class Reader:
     """Steps through the one JSON value that `data` is, in UTF-8, with nothing but `around` before and after it.
 
@@ -118,7 +72,7 @@ class Reader:
     reason in one line.
     """
 
-    _scalar = _SCALAR
+    _scalar = SCALAR
 
     def __init__(self, data: bytes, max_depth: int, around: bytes = SPACE) -> None:
         _check_utf8(data)
@@ -148,7 +102,7 @@ class Reader:
         """The keys of the object that is next, in which a key may stand twice."""
         goes_on = self._enter(b"{", b"}")
         while goes_on:
-            match = _KEY.match(self._data, self._at, self._end)
+            match = KEY.match(self._data, self._at, self._end)
             if match is None:
                 raise self._no_key()
             self._at = match.end()
@@ -173,16 +127,16 @@ class Reader:
 
     def text(self) -> str:
         """The string that is next."""
-        match = self.take(_STRING_PATTERN)
+        match = self.take(TEXT)
         if match is None:
             raise self._no_string()
         return self._unescaped(match.start() + 1, match.end() - 1)
 
     def skip_sound_text(self) -> bool:
         """Step over the string that is next; whether it has no lone surrogate. It is not decoded."""
-        if self.take(_SOUND_PATTERN):
+        if self.take(SOUND_TEXT):
             return True
-        if self.take(_STRING_PATTERN) is None:
+        if self.take(TEXT) is None:
             raise self._no_string()
         return False
 
@@ -207,10 +161,10 @@ class Reader:
         outer, open_ = self._depth, bytearray()  # what closes each object and array that was entered
         while True:
             depth, inner = outer + len(open_), bytes(open_[-1:])
-            steps = _steps(self._scalar, min(_LEVELS, self._max_depth - depth))
-            match = self.take(steps.steps[inner] if inner else steps.value)
+            stride = strides(self._scalar, min(LEVELS, self._max_depth - depth))
+            match = self.take(stride.rest[inner] if inner else stride.value)
             if match is None:
-                raise self._no_item(steps, inner)
+                raise self._no_item(stride, inner)
             if match[1]:
                 self._check_depth(depth + 1)
                 open_ += b"]" if match[1] == b"[" else b"}"
@@ -226,7 +180,7 @@ class Reader:
             raise ValueError(f"Expecting {opening.decode()!r} at byte {self._at}")
         self._depth += 1
         self._check_depth(self._depth)
-        self.take(_OPENING)
+        self.take(OPENING)
         if self.mark != closing:
             return True
         self._at += 1
@@ -234,7 +188,7 @@ class Reader:
 
     def _goes_on(self, closing: bytes) -> bool:
         """Step over what follows a value in an object or array: a comma, or its end."""
-        match = self.take(_AFTER)
+        match = self.take(AFTER)
         if match is None or match[1] not in (b",", closing):
             raise ValueError(f"Expecting ',' delimiter at byte {self._at if match is None else match.start(1)}")
         if match[1] == closing:
@@ -247,13 +201,13 @@ class Reader:
 
     def _unescaped(self, begin: int, end: int) -> str:
         """The text of a string without its quotes."""
-        if end - begin <= _PIECE:
+        if end - begin <= PIECE:
             raw = self._data[begin:end]
             return _plain(raw) if b"\\" in raw else raw.decode()
         if self._data.find(b"\\", begin, end) < 0:
             return str(memoryview(self._data)[begin:end], "utf-8")
         whole = bytearray()  # no longer than what it stands for, where a text may be four times as long
-        for run in _RUN.finditer(self._data, begin, end):
+        for run in RUN.finditer(self._data, begin, end):
             whole += _plain(run[0]).encode("utf-8", "surrogatepass")
         return str(whole, "utf-8", "surrogatepass")
 
@@ -267,21 +221,21 @@ class Reader:
                     raise RepeatedKey(key)
                 seen.add(key)
 
-    def _no_item(self, steps: _Steps, closing: bytes) -> ValueError:
+    def _no_item(self, stride: Strides, closing: bytes) -> ValueError:
         if closing:
-            self.take(steps.runs[closing])
-        if closing == b"}" and not self.take(_KEY):
+            self.take(stride.runs[closing])
+        if closing == b"}" and not self.take(KEY):
             return self._no_key()
         return self._no_value()
 
     def _no_key(self) -> ValueError:
         if self.mark != b'"':
             return ValueError(f"Expecting property name enclosed in double quotes at byte {self._at}")
-        match = self.take(_STRING_PATTERN)
+        match = self.take(TEXT)
         return self._no_string() if match is None else ValueError(f"Expecting ':' delimiter at byte {match.end()}")
 
     def _no_string(self) -> ValueError:
-        match = self.take(_STRING_START)
+        match = self.take(TEXT_START)
         if match is None:
             return self._no_value()
         what = {b"": "Unterminated string", b"\\": "Invalid \\escape"}.get(self.mark, "Invalid control character")
@@ -290,14 +244,14 @@ class Reader:
     def _no_value(self) -> ValueError:
         if self.mark == b'"':
             return self._no_string()
-        constant = _CONSTANT.match(self._data, self._at, self._end)
+        constant = CONSTANT.match(self._data, self._at, self._end)
         return ValueError(f"{constant[0].decode()} is not JSON" if constant else f"Expecting value at byte {self._at}")
 
 
 class LaxReader(Reader):
     """As Python's own `json` reads: NaN and the infinities are numbers. They cannot be decoded, only skipped."""
 
-    _scalar = rb"(?:%b|NaN|-?+Infinity)" % _SCALAR
+    _scalar = rb"(?:%b|NaN|-?+Infinity)" % SCALAR
 
 
 def _plain(raw: bytes) -> str:
@@ -310,8 +264,8 @@ def _check_utf8(data: bytes) -> None:
     if data.isascii():
         return
     decoder, view = codecs.getincrementaldecoder("utf-8")(), memoryview(data)
-    for begin in range(0, len(data), _PIECE):
-        decoder.decode(view[begin : begin + _PIECE], final=begin + _PIECE >= len(data))
+    for begin in range(0, len(data), PIECE):
+        decoder.decode(view[begin : begin + PIECE], final=begin + PIECE >= len(data))
 
 
 def _repeated(hashes: array[int]) -> Iterator[int]:
