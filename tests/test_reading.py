@@ -1,4 +1,4 @@
-"""One bounded reader: no module opens a file to read it in any other way, so none can wait for a pipe or read for ever."""
+"""One bounded reader: nothing else opens a file to read it, so nothing waits for a pipe or reads for ever."""
 
 from __future__ import annotations
 

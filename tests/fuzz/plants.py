@@ -46,14 +46,6 @@ def _repeated_by_counting(hashes: array[int]) -> list[int]:
     return [one for one in found if found.count(one) > 1]
 
 
-def _construct_by_counting(loader: yaml.BaseLoader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-    """As it once was: quadratic time for many keys."""
-    keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-    if len(keys) < len(node.value) or any(keys.count(key) > 1 for key in keys):
-        raise yaml.constructor.ConstructorError(None, None, "a key stands twice, or is no text", node.start_mark)
-    return dict(yaml.BaseLoader.construct_mapping(loader, node, deep))
-
-
 def _beside_as_it_was(path: Path, text: str, what: str) -> Path:
     """The home of nobody, and names with a zero byte, raise what Python raises."""
     return path.parent / Path(text).expanduser()
@@ -119,10 +111,6 @@ PLANTS: Final[Mapping[str, tuple[str, Plant]]] = {
     "a lock that need not agree with itself": ("lock", _set(lock.Lock, "check", _unchecked)),
     "room for the largest lock": ("lock", _set(lock, "read_file", _read_all)),
     "keys of a lock that stand twice": ("lock", _set(lock_file, "_names", _names_of_any)),
-    "keys counted in quadratic time": (
-        "recipe",
-        _set(recipe_file._TextLoader, "construct_mapping", _construct_by_counting),
-    ),
     "keys that stand twice": (
         "recipe",
         _set(recipe_file._TextLoader, "construct_mapping", yaml.BaseLoader.construct_mapping),
