@@ -1,4 +1,4 @@
-"""A whole workspace folder from a stranger, unpacked from an archive: what is in it acts for nobody but its new owner."""
+"""A whole workspace folder from a stranger, unpacked from an archive: what is in it does nothing for its maker."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 import mergealgebra as ma
+from mergealgebra.engine.keeping import Kept
 from mergealgebra.engine.kept_folder import HEADER
 from mergealgebra.engine.kept_header import Header
-from mergealgebra.engine.keeping import Kept
 from mergealgebra.engine.seals import Seal
 from mergealgebra.store.private import KEY, private_key
 from tests.workspace.replicas import make_workspace, write_models
