@@ -135,6 +135,6 @@ def _place(folder: UnfinishedFolder) -> None:
         if error.errno not in _OCCUPIED:
             raise
         raise OutputError(
-            f"{place(folder.out)} exists now: another merge, or somebody else, wrote it while this one was at work, and it "
-            "is left as it is; use it, or choose another name and run this again"
+            f"{place(folder.out)} exists now: another merge, or somebody else, wrote it while this one was at work, "
+            "and it is left as it is; use it, or choose another name and run this again"
         ) from error

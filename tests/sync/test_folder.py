@@ -279,10 +279,10 @@ class TestReadOnlyPeer:
         """Nothing can be written below `alice`'s folder."""
         real = StagedFile.__init__
 
-        def refuse(file, folder, path):
+        def refuse(file, folder, path, mode):
             if path.is_relative_to(alice.path):
                 raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-            real(file, folder, path)
+            real(file, folder, path, mode)
 
         monkeypatch.setattr(StagedFile, "__init__", refuse)
 
