@@ -148,8 +148,8 @@ def check_fit(manifest: Manifest, blob: Checkpoint, base: Checkpoint) -> None:
     elements = sum(record.size for record in blob.records.values())
     if (len(names), elements) != (len(blob.records), manifest.elements):
         raise BlobDamaged(
-            f"{short}: {place(blob.path)} holds {elements} elements, expected {manifest.elements}; "
-            "delete the file and sync again"
+            f"{short}: {place(blob.path)} holds {elements} elements, expected {manifest.elements}; `fsck` says whether "
+            f"the file is damaged: if it is not, the contribution is false, `retract {manifest.id[:12]}`"
         )
 
 

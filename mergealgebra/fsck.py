@@ -6,23 +6,32 @@ Nothing is taken from the peer that is not what its name promises, so a peer can
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from mergealgebra.crdt.operations import Operation
+from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.crdt.operations import Add, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.disk import refused_as_output
-from mergealgebra.errors import BlobDamaged, BlobMissing, MergeAlgebraError, WorkspaceError
+from mergealgebra.errors import MergeAlgebraError, WorkspaceError
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.store.atomic import write_atomically
+from mergealgebra.store.blobs import Admit, anything
 from mergealgebra.store.entries import GENESIS, ROOT, Entry
 from mergealgebra.store.inspection import damaged_caches
 from mergealgebra.store.local import began_with, check_genesis
 from mergealgebra.store.objects import Store
+from mergealgebra.sync.admission import Fits, admission
+from mergealgebra.sync.replica import judge
 from mergealgebra.text import place
+
+#: What is smaller is read in no time.
+_LARGE_BYTES: Final = 1 << 24
+#: The unit in which systems count what a file takes.
+_BLOCK_BYTES: Final = 512
 
 
 @dataclass
@@ -30,7 +39,8 @@ class Inspection:
     """What was found. operations, blobs: how many are good now. mended: paths of what a peer's copy now stands for.
 
     damaged: a line for each file that is not what its name promises. missing: a line for each visible contribution
-    whose tensors are not here.
+    whose tensors are not here. unnamed: blobs that no add here names, and that claim more bytes than are on the disk:
+    they are not read.
     """
 
     operations: int = 0
@@ -38,6 +48,7 @@ class Inspection:
     mended: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    unnamed: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -63,7 +74,8 @@ def inspect(
     found = Inspection()
     peer = None if repair is None else Store.open(repair)
     store = _opened(Path(folder), peer, found)
-    _Check(store, peer, found, progress).run()
+    with judge([store] if peer is None else [store, peer]) as fits:
+        _Check(store, peer, found, progress, fits).run()
     return found
 
 
@@ -92,8 +104,8 @@ T = TypeVar("T")
 class _Check:
     """One check of a store, with a peer that may mend it."""
 
-    def __init__(self, store: Store, peer: Store | None, found: Inspection, progress: Progress) -> None:
-        self._store, self._peer, self._found, self._progress = store, peer, found, progress
+    def __init__(self, store: Store, peer: Store | None, found: Inspection, progress: Progress, fits: Fits) -> None:
+        self._store, self._peer, self._found, self._progress, self._fits = store, peer, found, progress, fits
         if peer is not None and peer.genesis != store.genesis:
             Store.create(peer.path, store.genesis)  # which says what is wrong
 
@@ -101,14 +113,25 @@ class _Check:
         operations = set(self._operations())
         self._found.operations = len(operations)
         visible = ORSet(self._store.genesis, frozenset(operations)).visible()
-        here = set(self._store.blob_roots())
+        admits, here = self._admits(operations), set(self._store.blob_roots())
         for done, root in enumerate(sorted(here)):
             self._progress("checking blobs", done, len(here))
-            self._blob(root)
+            if root in admits or not self._is_sparse(root):
+                self._blob(root, admits.get(root, anything))
+            else:
+                self._found.unnamed.append(str(self._store.blob_path(root)))
         for id_, manifest in visible.items():
             if manifest.tensors not in here:
-                self._missing(id_, manifest.tensors)
+                self._missing(id_, manifest.tensors, admits[manifest.tensors])
         self._caches()
+
+    def _admits(self, operations: Iterable[Operation]) -> dict[str, Admit]:
+        """What judges the header of a blob, by root, of all contributions that were ever added."""
+        manifests: dict[str, list[Manifest]] = {}
+        for operation in operations:
+            if isinstance(operation.payload, Add):
+                manifests.setdefault(operation.payload.manifest.tensors, []).append(operation.payload.manifest)
+        return {root: admission(named, self._fits) for root, named in manifests.items()}
 
     def _operations(self) -> Iterator[Operation]:
         for name in self._store.operation_ids():
@@ -124,20 +147,27 @@ class _Check:
         self._found.mended.append(str(self._store.operation_path(name)))
         return operation
 
-    def _blob(self, root: str) -> None:
+    def _blob(self, root: str, admit: Admit) -> None:
         try:
-            self._store.check_blob(root)
-        except (BlobMissing, BlobDamaged) as error:
+            self._store.check_blob(root, admit)
+        except MergeAlgebraError as error:
             with self._noted(error):
-                self._take(root)
+                self._take(root, admit)
                 self._found.blobs += 1
         else:
             self._store.forget_report(root)
             self._found.blobs += 1
 
-    def _missing(self, id_: str, root: str) -> None:
+    def _is_sparse(self, root: str) -> bool:
+        """Whether a blob is large and most of it takes no room: what cost its maker nothing is read for hours."""
+        with suppress(OSError), self._store.blob(root).opened() as descriptor:
+            told = os.fstat(descriptor)
+            return told.st_size > _LARGE_BYTES and told.st_blocks * _BLOCK_BYTES < told.st_size // 2
+        return False
+
+    def _missing(self, id_: str, root: str, admit: Admit) -> None:
         try:
-            self._take(root)
+            self._take(root, admit)
         except MergeAlgebraError:
             self._found.missing.append(
                 f"contribution {id_[:12]}: its tensors are not here; sync with a replica that has them, "
@@ -158,8 +188,8 @@ class _Check:
                     entry.remove()
                 self._found.mended.append(str(entry.path))
 
-    def _take(self, root: str) -> None:
-        self._good(lambda peer: self._store.import_blob(peer.blob(root), root))
+    def _take(self, root: str, admit: Admit) -> None:
+        self._good(lambda peer: self._store.import_blob(peer.blob(root), root, admit))
         self._store.forget_report(root)
         self._found.mended.append(str(self._store.blob_path(root)))
 

@@ -1,7 +1,8 @@
 """What killed merges left beside their OUT: found, told of, and removed when somebody asks for it [LK-7].
 
-Anybody may put anything under the name of such a folder. So one counts only if it is a folder of this user's whose
-writer is dead and which holds what a merge writes and nothing else; and it is removed through its descriptor.
+Anybody may put anything under the name of such a folder, our finished models too, where others can rename them. So one
+counts only if it is a folder of this user's with the mark in it, whose writer is dead and which holds what a merge
+writes and nothing else; and it is removed through its descriptor.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from mergealgebra.disk import opened_folder
-from mergealgebra.engine.unfinished import lock, token_of
+from mergealgebra.engine.unfinished import MARK, lock, token_of
 from mergealgebra.errors import OutputError
 from mergealgebra.lock import LOCK
 from mergealgebra.tensors.companions import is_companion
@@ -49,7 +50,7 @@ class UnfinishedModel:
             with ExitStack() as stack:
                 if (held := _held(self.path, stack)) is None:
                     return
-                for name in held.files:
+                for name in sorted(held.files, key=MARK.__eq__):  # the mark last: who is interrupted comes again
                     os.unlink(name, dir_fd=held.folder)
                 os.rmdir(self.path.name, dir_fd=held.parent)
         except OSError as error:
@@ -138,15 +139,19 @@ def _held(path: Path, stack: ExitStack) -> _Held | None:
 
 
 def _files(folder: int) -> dict[str, os.stat_result] | None:
-    """The files in an open folder; None if it holds anything that no merge writes."""
+    """The files in an open folder; None if it holds anything that no merge writes, or has lost its mark."""
     files = {}
     with os.scandir(folder) as entries:
         for entry in entries:
             status = entry.stat(follow_symlinks=False)
-            if not stat.S_ISREG(status.st_mode) or not (_WRITTEN.fullmatch(entry.name) or is_companion(entry.name)):
+            if not stat.S_ISREG(status.st_mode) or not _is_written(entry.name):
                 return None
             files[entry.name] = status
-    return files
+    return files if MARK in files or not files else None
+
+
+def _is_written(name: str) -> bool:
+    return name == MARK or _WRITTEN.fullmatch(name) is not None or is_companion(name)
 
 
 def _age(status: os.stat_result) -> float:

@@ -13,7 +13,7 @@ import pytest
 
 from mergealgebra import leftovers
 from mergealgebra.disk import opened_folder
-from mergealgebra.engine.unfinished import lock, token_of
+from mergealgebra.engine.unfinished import MARK, lock, token_of
 from mergealgebra.errors import OutputError
 from mergealgebra.leftovers import STALE_SECONDS, STARTING_SECONDS, unfinished_at, unfinished_in, warnings_beside
 from tests.cli.commands import tree
@@ -32,6 +32,7 @@ def left(tmp_path):
         (folder / name).write_bytes(bytes(10))
     for name in ("model.safetensors.index.json", "model.safetensors", "README.md", "merge.lock"):
         (folder / name).write_bytes(bytes(100))
+    (folder / MARK).touch()
     return folder
 
 
@@ -67,9 +68,14 @@ NAMES = {
 @pytest.mark.parametrize(("name", "ours"), [(name, ours) for ours, names in NAMES.items() for name in names])
 def test_has_a_name_that_only_a_merge_gives(tmp_path, name, ours):
     (tmp_path / name).mkdir()
-    (tmp_path / name / "config.json").touch()
+    (tmp_path / name / MARK).touch()
     assert (token_of(name) is not None) == ours
     assert bool(unfinished_in(tmp_path)) == ours
+
+
+def _marked(path):
+    path.mkdir()
+    (path / MARK).touch()
 
 
 #: What stands under such a name, or in such a folder, and is not a killed merge's.
@@ -80,12 +86,14 @@ STRANGERS = {
     "a link to nothing": lambda path: path.symlink_to("nowhere"),
     "a link to itself": lambda path: path.symlink_to(path),
     "a link to a folder like ours": lambda path: path.symlink_to("moved"),
-    "a folder with a folder": lambda path: (path / "config.json").mkdir(parents=True),
-    "a folder with a link": lambda path: (path.mkdir(), (path / "config.json").symlink_to("../thesis")),
-    "a folder with a pipe": lambda path: (path.mkdir(), os.mkfifo(path / "config.json")),
-    "a folder with another file": lambda path: (path.mkdir(), (path / "thesis.txt").write_bytes(b"mine")),
-    "a folder with other weights": lambda path: (path.mkdir(), (path / "pytorch_model.bin").write_bytes(b"mine")),
-    "a folder with a nearly right name": lambda path: (path.mkdir(), (path / "model.safetensors\n").touch()),
+    "a folder with a folder": lambda path: (_marked(path), (path / "config.json").mkdir()),
+    "a folder with a link": lambda path: (_marked(path), (path / "config.json").symlink_to("../thesis")),
+    "a folder with a pipe": lambda path: (_marked(path), os.mkfifo(path / "config.json")),
+    "a folder with another file": lambda path: (_marked(path), (path / "thesis.txt").write_bytes(b"mine")),
+    "a folder with other weights": lambda path: (_marked(path), (path / "pytorch_model.bin").write_bytes(b"mine")),
+    "a folder whose mark is a link": lambda path: (path.mkdir(), (path / MARK).symlink_to("../thesis")),
+    "a model that somebody renamed": lambda path: (path.mkdir(), (path / "model.safetensors").write_bytes(b"mine")),
+    "a folder with a nearly right name": lambda path: (_marked(path), (path / "model.safetensors\n").touch()),
 }
 
 
@@ -119,7 +127,7 @@ def test_of_a_living_writer_is_not_left(left, tmp_path):
         assert unfinished_in(tmp_path) == []
         found.remove()
     assert len(unfinished_in(tmp_path)) == 1
-    assert len(list(left.iterdir())) == 8
+    assert len(list(left.iterdir())) == 9
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -134,7 +142,7 @@ def test_that_is_finished_while_it_is_looked_at_is_a_model(left, tmp_path, monke
 
     monkeypatch.setattr(leftovers, "lock", finished)
     found.remove()
-    assert len(list((tmp_path / "out").iterdir())) == 8
+    assert len(list((tmp_path / "out").iterdir())) == 9
 
 
 def test_that_is_empty_may_be_one_that_its_writer_is_about_to_lock(tmp_path):
@@ -161,7 +169,7 @@ def test_says_how_to_remove_it_whatever_the_folder_is_called(tmp_path):
     folder = tmp_path / "a b"
     for number in range(2):
         (folder / f".out.{number:016x}.unfinished").mkdir(parents=True)
-        (folder / f".out.{number:016x}.unfinished" / "LICENSE").touch()
+        (folder / f".out.{number:016x}.unfinished" / MARK).touch()
     (warning,) = warnings_beside(folder / "out")
     assert (
         f"{folder} holds 2 unfinished models of killed merges, 0 bytes; `mergealgebra gc --delete '{folder}'`"

@@ -32,7 +32,7 @@ def command(workspace: str, folder: Path | None, repair: Path | None, as_json: b
         report({"ok": found.ok, **vars(found)}, as_json)
     else:
         report({"good_operations": found.operations, "good_blobs": found.blobs}, as_json)
-        for title in ("mended", "damaged", "missing"):
+        for title in ("mended", "damaged", "missing", "unnamed"):
             for line in getattr(found, title):
                 say(f"{title}: {line}")
     if not found.ok:

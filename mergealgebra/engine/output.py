@@ -15,7 +15,7 @@ import numpy as np
 
 from mergealgebra.disk import folder_made, fsync_folder, refused_as_output, write_all
 from mergealgebra.engine.pieces import Piece
-from mergealgebra.engine.unfinished import Noted, token_of, unfinished_folder
+from mergealgebra.engine.unfinished import Noted, UnfinishedFolder, token_of, unfinished_folder
 from mergealgebra.errors import OutputError
 from mergealgebra.tensors.companions import MOST_BYTES, Companion
 from mergealgebra.tensors.safetensors_file import Entry, canonical_header, index_bytes, shard_names, shards
@@ -36,6 +36,8 @@ def refuse_occupied(out: Path) -> None:
             os.lstat(out)  # a name that no folder can have is refused now, and not when the model is to get it
         if out.is_symlink() or (out.exists() and not out.is_dir()) or (out.is_dir() and any(out.iterdir())):
             raise OutputError(f"{out} exists and is not an empty folder; remove it or choose another name")
+        if token_of(out.resolve().name):
+            raise OutputError(f"{place(out)} has a name that only unfinished models have; choose another name")
         if out.resolve().is_mount():
             raise OutputError(f"{out} is where a disk is mounted, so it cannot be renamed to; name a new folder in it")
 
@@ -63,22 +65,21 @@ def write_model(
                 _copy(copies, folder)
                 _write_tensors(folder, shards(entries), (piece.data.view(np.uint8).data for piece in pieces))
                 for name, data in finish().items():
-                    _write(folder / name, [data])
-                fsync_folder(folder)
-                _place(folder, out)
+                    _write(folder, name, [data])
+                _place(folder)
     try:
         fsync_folder(out.parent)
     except OSError as error:
         raise OutputError(f"{out} is written and whole, but not yet safe on the disk: {error.strerror}") from error
 
 
-def _write_tensors(folder: Path, cut: list[list[Entry]], data: Iterator[memoryview]) -> None:
+def _write_tensors(folder: UnfinishedFolder, cut: list[list[Entry]], data: Iterator[memoryview]) -> None:
     for file, shard in zip(shard_names(len(cut)), cut, strict=True):
-        _write(folder / file, _shard_bytes(shard, data))
+        _write(folder, file, _shard_bytes(shard, data))
     for _ in data:  # nothing is left, but what comes at the end of all pieces may be an error
         raise OutputError("more elements than the model has")
     if len(cut) > 1:
-        _write(folder / "model.safetensors.index.json", [index_bytes(cut)])
+        _write(folder, "model.safetensors.index.json", [index_bytes(cut)])
 
 
 def _shard_bytes(shard: list[Entry], data: Iterator[memoryview]) -> Iterator[bytes | memoryview]:
@@ -90,28 +91,27 @@ def _shard_bytes(shard: list[Entry], data: Iterator[memoryview]) -> Iterator[byt
         yield part
 
 
-def _copy(companions: Iterable[Companion], folder: Path) -> None:
+def _copy(companions: Iterable[Companion], folder: UnfinishedFolder) -> None:
     left = MOST_BYTES
     for companion in companions:
-        path = folder / companion.path.name
         with companion.opened() as descriptor:
-            mode = stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o666
-            _write(path, companion.pieces(descriptor, left), mode | stat.S_IRUSR | stat.S_IWUSR)
-        left -= path.stat().st_size
+            mode = stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o666 | stat.S_IRUSR | stat.S_IWUSR
+            left -= _write(folder, companion.path.name, companion.pieces(descriptor, left), mode)
 
 
-def _write(path: Path, parts: Iterable[bytes | memoryview], mode: int = 0o666) -> None:
-    """Write a file and bring it to the disk. mode: who may read and write it, less the umask."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+def _write(folder: UnfinishedFolder, name: str, parts: Iterable[bytes | memoryview], mode: int = 0o666) -> int:
+    """Write a file and bring it to the disk; returns its bytes. mode: who may read and write it, less the umask."""
+    descriptor = folder.new_file(name, mode)
     try:
-        unsafe = 0
+        written = unsafe = 0
         for part in parts:
             write_all(descriptor, part)
-            unsafe += len(part)
+            written, unsafe = written + len(part), unsafe + len(part)
             if unsafe >= _FLUSH_BYTES:  # while workers compute what comes next, so that nobody waits for it at the end
                 os.fsync(descriptor)
                 unsafe = 0
         os.fsync(descriptor)
+        return written
     finally:
         os.close(descriptor)
 
@@ -127,14 +127,14 @@ def _check_space(out: Path, entries: Iterable[Entry]) -> None:
         )
 
 
-def _place(folder: Path, out: Path) -> None:
+def _place(folder: UnfinishedFolder) -> None:
     """Give the finished folder its name. Raises OutputError when somebody else took it meanwhile, and OSError."""
     try:
-        folder.replace(out)
+        folder.place()
     except OSError as error:
         if error.errno not in _OCCUPIED:
             raise
         raise OutputError(
-            f"{place(out)} exists now: another merge, or somebody else, wrote it while this one was at work, and it is "
-            "left as it is; use it, or choose another name and run this again"
+            f"{place(folder.out)} exists now: another merge, or somebody else, wrote it while this one was at work, "
+            "and it is left as it is; use it, or choose another name and run this again"
         ) from error

@@ -1,4 +1,8 @@
-"""The folder beside OUT in which a model is written: its name, and the lock that says that its writer lives [LK-7]."""
+"""The folder beside OUT in which a model is written: its name, its mark, and the lock that says that its writer lives.
+
+OUT may be in a folder that others can write to, who may move ours away or put another in its place, at any moment. So
+it is opened once, and all that is written or removed goes by its descriptor [LK-7].
+"""
 
 from __future__ import annotations
 
@@ -6,17 +10,23 @@ import fcntl
 import os
 import re
 import secrets
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mergealgebra.disk import opened_folder
+from mergealgebra.disk import fsync_opened, opened_folder
+from mergealgebra.errors import OutputError
+from mergealgebra.text import place
+
+#: A file that is in such a folder until it has OUT's name. Whoever renames our other folders puts none in them.
+MARK: Final = ".unfinished"
 
 _NAME: Final = re.compile(r"\..+\.([0-9a-f]{16})\.unfinished", re.DOTALL)
 #: So much of OUT's name goes into it: with what is added, no system finds it too long that took OUT's.
 _NAME_BYTES: Final = 200
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 #: What is told where a folder will be, and stays open until it is gone.
 Noted = Callable[[Path], AbstractContextManager[object]]
@@ -28,18 +38,74 @@ def token_of(name: str) -> str | None:
     return match[1] if match else None
 
 
+@dataclass
+class UnfinishedFolder:
+    """Such a folder, open and locked. parent: the folder that it and OUT are in, open."""
+
+    path: Path
+    out: Path
+    parent: int
+    descriptor: int
+    placed: bool = False
+
+    def new_file(self, name: str, mode: int = 0o666) -> int:
+        """A descriptor of a new file in it, to be written. Raises OSError."""
+        return os.open(name, _NEW, mode, dir_fd=self.descriptor)
+
+    def place(self) -> None:
+        """Give the folder, now whole, the name of OUT.
+
+        Raises OSError when something else has that name, and OutputError when it is not this folder that has it then.
+        """
+        fsync_opened(self.descriptor)
+        os.replace(self.path.name, self.out.name, src_dir_fd=self.parent, dst_dir_fd=self.parent)
+        self.placed = True
+        with suppress(OSError):  # only now: whoever dies before leaves what `gc` knows
+            os.unlink(MARK, dir_fd=self.descriptor)
+        if not self._is_at(self.out):
+            raise OutputError(
+                f"{place(self.out)} is not the model that was written: somebody moves folders there; write elsewhere"
+            )
+
+    def remove(self) -> None:
+        """Remove it and its files, unless it is OUT by now; what has its name instead stays."""
+        if self.placed or self._is_at(self.out):  # an interrupt may come right after the rename
+            return
+        with suppress(OSError):
+            for name in os.listdir(self.descriptor):  # noqa: PTH208 - of an open folder
+                os.unlink(name, dir_fd=self.descriptor)
+            os.rmdir(self.path.name, dir_fd=self.parent)
+
+    def _is_at(self, path: Path) -> bool:
+        with suppress(OSError):
+            return os.path.samestat(path.lstat(), os.fstat(self.descriptor))
+        return False
+
+
 @contextmanager
-def unfinished_folder(out: Path, noted: Noted) -> Iterator[Path]:
-    """A new folder beside `out`, locked while the body runs and gone at the end. Raises OSError."""
-    folder = out.parent / f".{_beginning(out.name)}.{secrets.token_hex(8)}.unfinished"
-    with noted(folder):
-        folder.mkdir()
+def unfinished_folder(out: Path, noted: Noted) -> Iterator[UnfinishedFolder]:
+    """A new folder beside `out`, locked while the body runs and gone at the end, unless it was placed.
+
+    Raises OSError, and OutputError when somebody puts something else in its place.
+    """
+    path = out.parent / f".{_beginning(out.name)}.{secrets.token_hex(8)}.unfinished"
+    with noted(path), opened_folder(out.parent) as parent:
+        os.mkdir(path.name, dir_fd=parent)
         try:
-            with opened_folder(folder) as descriptor:
+            with opened_folder(path.name, within=parent) as descriptor:
+                if os.listdir(descriptor):  # noqa: PTH208 - of an open folder
+                    raise OutputError(f"{place(path)} is not the folder that was just made: write to another folder")
                 lock(descriptor)
-                yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+                folder = UnfinishedFolder(path, out, parent, descriptor)
+                try:
+                    os.close(folder.new_file(MARK))
+                    yield folder
+                finally:
+                    folder.remove()
+        except BaseException:
+            with suppress(OSError):  # it is gone, or is not ours
+                os.rmdir(path.name, dir_fd=parent)
+            raise
 
 
 def lock(descriptor: int) -> bool:
@@ -58,4 +124,6 @@ def lock(descriptor: int) -> bool:
 
 def _beginning(name: str) -> str:
     encoded = os.fsencode(name)
-    return name if len(encoded) <= _NAME_BYTES else encoded[:_NAME_BYTES].decode(errors="ignore")
+    if len(encoded) <= _NAME_BYTES:
+        return name
+    return encoded[:_NAME_BYTES].decode(errors="ignore") or "model"  # not every name is text

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from mergealgebra.disk import opened_folder, refused_as_output
+from mergealgebra.engine.unfinished import lock
 from mergealgebra.errors import WorkspaceError
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.entries import GENESIS, ROOT, Entry
@@ -25,6 +28,9 @@ INCOMPLETE: Final = "incomplete.json"
 _MOST_BYTES: Final = 1 << 20
 #: So many refusals of one peer are written down; their number is too.
 _REFUSALS: Final = 8
+#: The peer of syncs of which nothing is known: no path is empty.
+_UNKNOWN: Final = ""
+_LOCK_SECONDS: Final = 2.0
 
 
 def is_replica(store: Store | Path) -> bool:
@@ -87,22 +93,45 @@ def write_incomplete(store: Store, peer: str, refusals: Sequence[str]) -> None:
 
     peer: where it is, as its owner would name it. Raises OutputError.
     """
-    before = read_incomplete(store)
-    after = {name: told for name, told in before.items() if name != peer}
-    if refusals:
-        more = [f"and {len(refusals) - _REFUSALS} more"] if len(refusals) > _REFUSALS else []
-        after[peer] = [*refusals[:_REFUSALS], *more]
-    if after:
-        if after != before:
-            _write(store.path, INCOMPLETE, after)
-    elif before:
-        Entry(store.path, ROOT, INCOMPLETE).remove()
+    with refused_as_output(store.path), _alone(store.path):
+        before = read_incomplete(store)
+        after = {name: told for name, told in before.items() if name != peer}
+        if refusals:
+            more = [f"and {len(refusals) - _REFUSALS} more"] if len(refusals) > _REFUSALS else []
+            after[peer] = [*refusals[:_REFUSALS], *more]
+        if after:
+            if after != before:
+                _write(store.path, INCOMPLETE, after)
+        elif before:
+            Entry(store.path, ROOT, INCOMPLETE).remove()
+
+
+@contextmanager
+def _alone(store: Path) -> Iterator[None]:
+    """While no other sync of the replica writes down what it could not carry, where there are locks.
+
+    Whoever keeps the lock for seconds is none of us, and is not waited for.
+    """
+    deadline = time.monotonic() + _LOCK_SECONDS
+    with opened_folder(store) as folder:
+        while time.monotonic() < deadline:
+            with suppress(BlockingIOError):
+                lock(folder)
+                break
+            time.sleep(_LOCK_SECONDS / 1000)
+        yield
 
 
 def read_incomplete(store: Store) -> dict[str, list[str]]:
-    """What the last sync with each peer could not carry, by peer; those with whom it was complete are left out."""
+    """What the last sync with each peer could not carry, by peer; those with whom it was complete are left out.
+
+    Where that cannot be read, it is nothing in particular with the peer _UNKNOWN, until somebody deletes the file.
+    """
+    written = _parsed(store.path, INCOMPLETE)
+    if written is None:
+        return {_UNKNOWN: []}
     found: dict[str, list[str]] = {}
-    for peer, told in _read(store.path, INCOMPLETE).items():
+    for peer, told in written.items():
         found[peer] = [text for text in told if isinstance(text, str)] if isinstance(told, list) else []
     return found
 
@@ -110,11 +139,19 @@ def read_incomplete(store: Store) -> dict[str, list[str]]:
 def incomplete_lines(store: Store) -> list[str]:
     """The same as lines for people."""
     file = place(store.path / INCOMPLETE)
-    return [
+    found = read_incomplete(store)
+    lines = [
         f"the last sync with {printable(peer)} was incomplete, so contributions may be lacking: "
         f"{printable('; '.join(told))}; sync again (if that peer is gone for good, delete {file})"
-        for peer, told in read_incomplete(store).items()
+        for peer, told in found.items()
+        if peer != _UNKNOWN
     ]
+    if _UNKNOWN in found:
+        lines.append(
+            f"{file} is or was damaged, so nobody knows which syncs were incomplete, and contributions may be lacking: "
+            "delete it, and sync with all peers"
+        )
+    return lines
 
 
 def _write(store: Path, name: str, found: Mapping[str, object]) -> None:
@@ -124,7 +161,15 @@ def _write(store: Path, name: str, found: Mapping[str, object]) -> None:
 
 def _read(store: Path, name: str) -> dict[str, object]:
     """What is written down; nothing when that cannot be read."""
+    return _parsed(store, name) or {}
+
+
+def _parsed(store: Path, name: str) -> dict[str, object] | None:
+    """What is written down, nothing when there is no file; None for what is not such a file."""
     with suppress(OSError, ValueError, RecursionError):
-        found = json.loads(Entry(store, ROOT, name).read(_MOST_BYTES))
-        return found if isinstance(found, dict) else {}
-    return {}
+        try:
+            found = json.loads(Entry(store, ROOT, name).read(_MOST_BYTES))
+        except FileNotFoundError:
+            return {}
+        return found if isinstance(found, dict) else None
+    return None

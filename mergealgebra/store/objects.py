@@ -160,9 +160,12 @@ class Store:
         with refused_as(WorkspaceError, entry.path):
             return entry.size()
 
-    def check_blob(self, root: str) -> None:
-        """Read a blob to its end and check it [CT-6]. Raises BlobMissing or BlobDamaged, naming the file."""
-        stream_blob(self.blob(root), root, discard)
+    def check_blob(self, root: str, admit: Admit = anything) -> None:
+        """Read a blob to its end and check it [CT-6]. admit: judges its header, before the rest is read.
+
+        Raises BlobMissing or BlobDamaged, naming the file, and what `admit` raises.
+        """
+        stream_blob(self.blob(root), root, discard, admit)
 
     def import_blob(self, source: Entry, root: str, admit: Admit = anything) -> None:
         """Copy a blob from another store; it appears only when all that was copied has been checked [SY-4, CT-6].
@@ -191,12 +194,16 @@ class Store:
 
     def report_damage(self, root: str) -> None:
         """Leave word beside a blob that it is damaged, for whoever holds a good one [SY-4]. Raises OutputError."""
-        create_atomically(self._report(root), b"damaged\n")
+        if not self.is_reported(root):
+            write_atomically(self._report(root), b"damaged\n")
 
     def is_reported(self, root: str) -> bool:
-        """Whether somebody found this store's blob to be damaged; it may be good again, or ever."""
+        """Whether somebody found this store's blob to be damaged; it may be good again, or ever.
+
+        What is not a file does not count: it could not be taken back.
+        """
         with suppress(OSError):
-            return self._report(root).is_there()
+            return self._report(root).size() is not None
         return False
 
     def forget_report(self, root: str) -> None:
@@ -216,6 +223,14 @@ class Store:
         with staged(self.path) as file:
             yield BlobWriter(self, file)
 
+    def takes_files(self) -> bool:
+        """Whether anything at all can be written here now."""
+        try:
+            with staged(self.path):
+                return True
+        except OutputError:
+            return False
+
     # What does not belong here
 
     def ignored(self) -> tuple[str, ...]:
@@ -225,8 +240,8 @@ class Store:
         return (*blobs, *operations)
 
     def blob_roots(self) -> tuple[str, ...]:
-        """The roots under which there are files, ascending."""
-        return tuple(name.removesuffix(BLOB_SUFFIX) for name in self._names(BLOBS) if name.endswith(BLOB_SUFFIX))
+        """The roots under which there are files, ascending [SY-1]."""
+        return tuple(name.removesuffix(BLOB_SUFFIX) for name in self._names(BLOBS) if _names_root(name))
 
     def _names(self, part: str) -> list[str]:
         with refused_as(WorkspaceError, self.path / part):
@@ -239,10 +254,12 @@ class BlobWriter:
     def __init__(self, store: Store, file: StagedFile) -> None:
         self._store = store
         self._file = file
+        self._nbytes = 0
 
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes. Raises OutputError."""
         self._file.write(data)
+        self._nbytes += len(data)
 
     def place(self, root: str) -> Path:
         """Let the blob appear under the root of the tensors that were written, and say where.
@@ -256,9 +273,12 @@ class BlobWriter:
         return entry.path
 
     def _already_good(self, root: str) -> bool:
+        """Whether the blob is there; it is not read when its size is not that of what was written."""
         try:
+            if self._store.blob_bytes(root) != self._nbytes:
+                return False
             self._store.check_blob(root)
-        except (BlobMissing, BlobDamaged):
+        except (BlobMissing, BlobDamaged, WorkspaceError):
             return False
         return True
 
@@ -285,7 +305,11 @@ def has_genesis(path: Path) -> bool:
 
 
 def _is_blob_name(name: str) -> bool:
-    return is_id(name.removesuffix(REPORT_SUFFIX).removesuffix(BLOB_SUFFIX)) and not is_id(name)
+    return _names_root(name) or (name.endswith(REPORT_SUFFIX) and is_id(name.removesuffix(REPORT_SUFFIX)))
+
+
+def _names_root(name: str) -> bool:
+    return name.endswith(BLOB_SUFFIX) and is_id(name.removesuffix(BLOB_SUFFIX))
 
 
 def _check_unused(path: Path) -> None:

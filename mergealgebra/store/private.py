@@ -3,10 +3,14 @@
 It is a file that only its owner can read, and no part of the cache, so that who may write there does not choose it. It
 comes from the operating system's random source alone. Without it, or where somebody else can read it, there is a new
 one: what was kept is then made again. So nothing needs to be the first or the last of several that are made at once.
+
+A workspace may come from a stranger as an archive, with the file of a key that he knows. So what the file holds is not
+yet the key: it goes with what the system tells of the file, which nobody chooses who unpacks or copies it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import stat
@@ -15,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from mergealgebra.disk import read_all
+from mergealgebra.encoding import encode
 from mergealgebra.engine.seals import KEY_BYTES
 from mergealgebra.errors import OutputError
 from mergealgebra.store.atomic import write_atomically
@@ -40,12 +45,19 @@ def private_key(store: Path) -> bytes:
 
 
 def _read(entry: Entry) -> bytes | None:
-    """The key in a file; None unless it is one, and nobody else's to read."""
+    """The key that a file makes; None unless it is one, and nobody else's to read."""
     with suppress(OSError), entry.opened() as descriptor:
-        if _is_private(os.fstat(descriptor)):
-            key = read_all(descriptor, KEY_BYTES, KEY)
-            return key if len(key) == KEY_BYTES else None
+        told = os.fstat(descriptor)
+        if _is_private(told):
+            secret = read_all(descriptor, KEY_BYTES, KEY)
+            return _bound(secret, told) if len(secret) == KEY_BYTES else None
     return None
+
+
+def _bound(secret: bytes, told: os.stat_result) -> bytes:
+    """The key of these bytes in this very file: its number, and when it was last changed, are the system's to say."""
+    where = encode([told.st_ino, told.st_ctime_ns])
+    return hashlib.blake2b(where, digest_size=KEY_BYTES, key=secret, person=b"key").digest()
 
 
 def _is_private(told: os.stat_result) -> bool:

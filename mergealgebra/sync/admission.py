@@ -11,6 +11,7 @@ from pathlib import Path
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.errors import BlobDamaged, MergeAlgebraError
 from mergealgebra.store.blobs import Admit, Records
+from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.text import place
 
 #: Judges whether tensors can be those of a contribution; it raises a MergeAlgebraError if they cannot.
@@ -23,18 +24,29 @@ def anything_fits(manifest: Manifest, path: Path, records: Records) -> None:
 
 def admission(manifests: Sequence[Manifest], fits: Fits) -> Admit:
     """Admits a header that is that of one of these contributions, which name one root."""
+    # Anybody may name it ten thousand times, with other coefficients, which no header shows.
+    meant: dict[int, dict[str, Manifest]] = {}
+    for manifest in manifests:
+        meant.setdefault(manifest.elements, {})[manifest.form] = manifest
 
     def admit(path: Path, records: Records) -> None:
         elements = sum(record.size for record in records.values())
-        meant = [manifest for manifest in manifests if manifest.elements == elements]
-        if not meant:
+        _refuse_whole_numbers(path, records)
+        if elements not in meant:
             raise BlobDamaged(
                 f"{place(path)} has {elements:,} elements, but contribution {manifests[0].id[:12]} has "
                 f"{manifests[0].elements:,}; `retract {manifests[0].id[:12]}` if nobody has the right file"
             )
-        _refuse_unless_any(meant, lambda manifest: fits(manifest, path, records))
+        _refuse_unless_any(list(meant[elements].values()), lambda manifest: fits(manifest, path, records))
 
     return admit
+
+
+def _refuse_whole_numbers(path: Path, records: Records) -> None:
+    """A contribution has none [CT-5]; to compare them with the base's, a stranger's file would be read again."""
+    for name, record in records.items():
+        if not DTYPES[record.dtype].is_float:
+            raise BlobDamaged(f"{place(path, name)} is {record.dtype}, but contributions hold floats alone; delete it")
 
 
 def _refuse_unless_any(manifests: Sequence[Manifest], judge: Callable[[Manifest], None]) -> None:

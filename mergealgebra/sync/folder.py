@@ -13,16 +13,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.orset import ORSet
-from mergealgebra.errors import BlobDamaged, BlobMissing, MergeAlgebraError, OutputError
+from mergealgebra.errors import BlobDamaged, MergeAlgebraError, OutputError
 from mergealgebra.store.blobs import Admit, anything
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Fits, admission, anything_fits
 
-#: What the system says of a folder in which nothing can be written, whatever it is.
+#: In place of the size of a blob that cannot be read.
+_NO_FILE: Final = -1
+#: What the system says of a folder in which nothing can be written, and of some entries in others.
 _CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -170,7 +173,8 @@ class _Way:
         except MergeAlgebraError as error:
             self.refused.append(error)
             cause = error.__cause__
-            self.closed = isinstance(error, OutputError) and isinstance(cause, OSError) and cause.errno in _CLOSED
+            closed = isinstance(error, OutputError) and isinstance(cause, OSError) and cause.errno in _CLOSED
+            self.closed = closed and not self.target.takes_files()  # or it was this one entry
 
 
 # Blobs
@@ -183,21 +187,21 @@ def _exchange_blob(root: str, taken: _Way, given: _Way, admit: Admit) -> None:
         taken.carry_blob(root, admit, mends=False)
     elif ours is not None and theirs is None:
         given.carry_blob(root, anything, mends=False)
-    elif ours != theirs or any(side.source.is_reported(root) for side in (taken, given)):
+    elif ours != theirs or ours == _NO_FILE or any(side.source.is_reported(root) for side in (taken, given)):
         _mend_blob(root, taken, given, admit)
 
 
 def _bytes(store: Store, root: str) -> int | None:
-    """The size of a blob, None where there is none; -1 for what cannot be one, such as a link."""
+    """The size of a blob, None where there is none; _NO_FILE for what cannot be one, such as a link."""
     try:
         return store.blob_bytes(root)
     except MergeAlgebraError:
-        return -1
+        return _NO_FILE
 
 
 def _mend_blob(root: str, taken: _Way, given: _Way, admit: Admit) -> None:
     """Mend a blob that only one side has in good order. Both are read: of two sizes, at least one is damaged."""
-    ours, theirs = _damage(given.source, root), _damage(taken.source, root)
+    ours, theirs = _damage(given.source, root, admit), _damage(taken.source, root, admit)
     if ours and not theirs:
         taken.carry_blob(root, admit, mends=True)
     elif theirs and not ours:
@@ -209,10 +213,10 @@ def _mend_blob(root: str, taken: _Way, given: _Way, admit: Admit) -> None:
             side.source.forget_report(root)
 
 
-def _damage(store: Store, root: str) -> MergeAlgebraError | None:
+def _damage(store: Store, root: str, admit: Admit) -> MergeAlgebraError | None:
     """What is wrong with a blob; None when it is good."""
     try:
-        store.check_blob(root)
-    except (BlobMissing, BlobDamaged) as error:
+        store.check_blob(root, admit)
+    except MergeAlgebraError as error:
         return error
     return None

@@ -32,7 +32,7 @@ def sync_replica(store: Store, peer: str | os.PathLike[str]) -> SyncResult:
     before = read_incomplete(store).get(name, [])
     _write_down(store, name, [_CUT_SHORT])
     try:
-        with _judge(store) as fits:
+        with judge([store]) as fits:
             result = sync(store, peer, fits)
     except MergeAlgebraError:
         _write_down(store, name, before)
@@ -50,14 +50,15 @@ def _write_down(store: Store, peer: str, refusals: Sequence[str]) -> None:
 
 
 @contextmanager
-def _judge(store: Store) -> Iterator[Fits]:
-    """Judges blobs by the base, which is opened when the first one comes; all fit where it cannot be opened."""
+def judge(stores: Sequence[Store]) -> Iterator[Fits]:
+    """Judges blobs by the base of the first that has one, which is opened when a blob comes; all fit without any."""
     with ExitStack() as opened:
 
         @cache
         def base() -> Checkpoint | None:
-            with suppress(MergeAlgebraError):
-                return opened.enter_context(Checkpoint.open(base_path(store)))
+            for store in stores:
+                with suppress(MergeAlgebraError):
+                    return opened.enter_context(Checkpoint.open(base_path(store)))
             return None
 
         def fits(manifest: Manifest, path: Path, records: Records) -> None:

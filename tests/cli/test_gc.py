@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from mergealgebra.engine.unfinished import MARK
 from mergealgebra.leftovers import STALE_SECONDS
 from mergealgebra.store.garbage import stale_files
 from tests.cli.commands import call, tree
@@ -118,7 +119,7 @@ def test_the_folder_of_a_living_merge_stays(scene):
             for verb in ("gc --delete .", "-C alice gc --delete"):
                 assert listed(scene, *verb.split()) == []
             assert call(scene, "-C", "alice", "status", "--json").printed()["warnings"] == []
-            assert len(list(folder.iterdir())) == 3
+            assert len(list(folder.iterdir())) == 4
         finally:
             living.kill()
     assert listed(scene, "-C", "alice", "gc", "--delete") == [str(folder)]
@@ -127,7 +128,7 @@ def test_the_folder_of_a_living_merge_stays(scene):
 def test_what_cannot_be_removed_is_named_and_the_rest_goes(scene, monkeypatch):
     for number in range(2):
         (scene / f".out.{number:016x}.unfinished").mkdir()
-        (scene / f".out.{number:016x}.unfinished" / "config.json").touch()
+        (scene / f".out.{number:016x}.unfinished" / MARK).touch()
     real = os.rmdir
 
     def rmdir(path, **named):

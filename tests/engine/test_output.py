@@ -221,13 +221,13 @@ class TestFolder:
 
     @pytest.mark.parametrize("appear", APPEARING.values(), ids=APPEARING)
     def test_that_appears_right_before_the_rename_is_told_and_stays(self, tmp_path, monkeypatch, appear):
-        real = Path.replace
+        real = os.replace
 
-        def replace(path, target):
+        def replace(*names, **folders):
             appear(tmp_path / "out")
-            return real(path, target)
+            return real(*names, **folders)
 
-        monkeypatch.setattr(Path, "replace", replace)
+        monkeypatch.setattr(os, "replace", replace)
         with pytest.raises(OutputError, match=RACE):
             merged(tmp_path)
         assert not any(name.startswith(".") for name in names_in(tmp_path))
@@ -288,11 +288,11 @@ class TestFailure:
     def test_of_the_system_or_the_user(self, tmp_path, monkeypatch, call, error):
         real, calls = getattr(os, call), []
 
-        def stand(*arguments):
+        def stand(*arguments, **named):
             calls.append(arguments)
             if len(calls) == (1 if call == "replace" else 3):
                 raise error
-            return real(*arguments)
+            return real(*arguments, **named)
 
         monkeypatch.setattr(os, call, stand)
         expected = KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else OutputError

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
 import mergealgebra as ma
 from mergealgebra.errors import SyncIncomplete, WrongWorkspace
+from mergealgebra.store.local import read_incomplete, write_incomplete
 from mergealgebra.store.objects import Store
 from tests.cli.commands import call
 from tests.cli.scene import flip
@@ -80,6 +82,42 @@ def test_damage_to_what_is_written_down_does_no_harm(root, content):
     (root / "alice" / "incomplete.json").write_bytes(content)
     assert all(isinstance(line, str) for line in alice.doubts)
     alice.sync(root / "share")
+
+
+SPOILT = {
+    "a half": lambda path: path.write_bytes(b'{"/share": ["x"'),
+    "another JSON": lambda path: path.write_bytes(b"[]"),
+    "no byte": lambda path: path.touch(),
+    "a folder": lambda path: path.mkdir(),
+    "a link": lambda path: path.symlink_to("nowhere"),
+    "a pipe": os.mkfifo,
+}
+
+
+@pytest.mark.clause("SY-4")
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
+def test_what_is_written_down_and_cannot_be_read_is_a_doubt(root, spoil):
+    alice, file = ma.Workspace.open(root / "alice"), root / "alice" / "incomplete.json"
+    spoil(file)
+    for _ in range(2):
+        (line,) = alice.doubts
+        assert f"{file} is or was damaged" in line
+        alice.sync(root / "share")
+    file.rmdir() if file.is_dir() else file.unlink()
+    assert alice.doubts == ()
+
+
+@pytest.mark.clause("SY-4")
+def test_syncs_at_once_with_several_peers_are_all_written_down(root):
+    store, context = Store.open(root / "alice"), get_context("fork")
+    peers = {f"/peer/{number}" for number in range(8)}
+    for refusals in (["refused"], []):
+        children = [context.Process(target=write_incomplete, args=(store, peer, refusals)) for peer in peers]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join(60)
+        assert set(read_incomplete(store)) == (peers if refusals else set())
 
 
 class TestClone:
