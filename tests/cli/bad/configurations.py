@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from tests.cli.bad.case import Case, Step
@@ -127,13 +126,5 @@ CONFIGURATIONS = {
     ),
     "no such YAML file": Case("merge nowhere.yaml out", ("nowhere.yaml", "No such file", "name a YAML file")),
     "a folder instead of YAML": Case("merge base out", ("base", "it is a folder, not a file", "name a YAML file")),
-    "a pipe instead of YAML": Case(
-        MERGE, ("bad.yaml", "it is a pipe, not a file", "name a YAML file"), lambda scene: os.mkfifo(scene / "bad.yaml")
-    ),
-    "a device instead of a recipe": Case(
-        INIT,
-        ("bad.yaml", "it is a device, not a file", "name a YAML file"),
-        lambda scene: (scene / "bad.yaml").symlink_to("/dev/zero"),
-    ),
     "no such recipe file": Case("-C new init --base base --recipe nowhere.yaml", ("nowhere.yaml", "name a YAML file")),
 }
