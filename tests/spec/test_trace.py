@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -76,3 +77,9 @@ def test_what_breaks_the_thread_is_told(case):
 def test_untestable_needs_a_reason():
     assert trace.untestable(DEFINED) == {TWO: "nothing can be observed"}
     assert trace.untestable({ONE: "A clause (untestable)."}) == {}
+
+
+def test_the_threats_are_shown_by_tests_that_are_there():
+    named = re.findall(r"`(tests/[^`]+)`", (trace.TRACE.parent / "threats.md").read_text())
+    assert named
+    assert [name for name in named if not (trace.TRACE.parents[1] / name).exists()] == []
