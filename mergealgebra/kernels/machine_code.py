@@ -22,11 +22,14 @@ from typing import Any, Final
 import llvmlite.binding as llvm
 
 from mergealgebra.children.process import ChildFailed, run_module
+from mergealgebra.disk import read_file
 
 Entry = Callable[[int], int]
 
 _PROTOTYPE: Final = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64)  # it gives up the interpreter lock
 _SOURCES: Final = Path(__file__).parent / "fused"
+#: No source or object file is larger.
+_MOST_BYTES: Final = 1 << 26
 _SECONDS: Final = 600  # that another process may take, which needs a tenth
 _loaded: Final[dict[str, tuple[Entry, Any]]] = {}  # with what must outlive the function
 _loading: Final = Lock()
@@ -56,7 +59,7 @@ def _compile(names: Sequence[str]) -> dict[str, bytes]:
     """Each symbol, a zero byte, and the object file: by another process, or here if there can be none."""
     with TemporaryDirectory() as folder, suppress(OSError, ChildFailed):
         run_module("mergealgebra.kernels.fused.compiler", [folder, *names], env=_settings(), seconds=_SECONDS)
-        return {name: (Path(folder) / name).read_bytes() for name in names}
+        return {name: read_file(Path(folder) / name, _MOST_BYTES) for name in names}
     from mergealgebra.kernels.fused.compiler import machine_code
 
     return {name: machine_code(name) for name in names}
@@ -114,7 +117,7 @@ def _key() -> str:
     """What machine code depends on: the sources, the compiler with its settings, and the processor."""
     key = hashlib.sha256()
     for path in sorted(_SOURCES.glob("*.py")):
-        key.update(hashlib.sha256(path.read_bytes()).digest())
+        key.update(hashlib.sha256(read_file(path, _MOST_BYTES)).digest())
     settings = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith("NUMBA_"))
     processor = (llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
     key.update(repr((version("numba"), version("llvmlite"), processor, settings)).encode())
@@ -138,7 +141,7 @@ def _folder() -> Path:
 def _kept(path: Path) -> bytes | None:
     """What was kept; None when there is nothing, or it is damaged."""
     try:
-        data = path.read_bytes()
+        data = read_file(path, _MOST_BYTES)
     except OSError:
         return None
     return data[32:] if hashlib.sha256(data[32:]).digest() == data[:32] else None
