@@ -22,7 +22,7 @@ from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.blobs import Admit, anything
 from mergealgebra.store.entries import GENESIS, ROOT, Entry
 from mergealgebra.store.inspection import damaged_caches
-from mergealgebra.store.local import began_with, check_genesis
+from mergealgebra.store.local import began_with, check_genesis, is_replica
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Fits, admission
 from mergealgebra.sync.replica import judge
@@ -82,14 +82,37 @@ def inspect(
 def _opened(folder: Path, peer: Store | None, found: Inspection) -> Store:
     """The store, its genesis mended by the peer's if that is the one it began with."""
     try:
-        return _own_store(folder)
+        store = _own_store(folder)
+        if peer is None or store.genesis == peer.genesis or not _lost_genesis(folder, peer, store):
+            return store
     except WorkspaceError:
-        if peer is None or peer.genesis.workspace_id != began_with(folder):
+        if peer is None or not (peer.genesis.workspace_id == began_with(folder) or _lost_genesis(folder, peer)):
             raise
     entry = Entry(folder, ROOT, GENESIS)
     write_atomically(entry, peer.genesis.encode())
     found.mended.append(str(entry.path))
     return _own_store(folder)
+
+
+def _lost_genesis(folder: Path, peer: Store, store: Store | None = None) -> bool:
+    """Whether a shared folder was one of the peer's workspace: it has sound operations of that, and none of its own.
+
+    store: what it is by the genesis that it has now. To a replica, `local.json` says it.
+    """
+    with suppress(OSError):
+        if not is_replica(folder) and _has_operation(Store(folder, peer.genesis)):
+            return store is None or not _has_operation(store)
+    return False
+
+
+def _has_operation(store: Store) -> bool:
+    """Whether an operation of this workspace is there."""
+    with suppress(MergeAlgebraError):
+        for name in store.operation_ids():
+            with suppress(MergeAlgebraError):
+                store.read_operation(name)
+                return True
+    return False
 
 
 def _own_store(folder: Path) -> Store:

@@ -95,6 +95,40 @@ def test_a_damaged_cache_is_found_and_goes(root, pattern, spoil):
     assert inspect(root / "alice").ok
 
 
+SPOILT_GENESES = {
+    "a bit": lambda path: flip(path, 3),
+    "a bit that makes it another's": lambda path: flip(path, -1),
+    "no byte": lambda path: path.write_bytes(b""),
+    "gone": lose,
+    "another workspace's": lambda path: path.write_bytes((path.parent.parent / "other" / "genesis").read_bytes()),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT_GENESES.values(), ids=SPOILT_GENESES)
+def test_the_genesis_of_a_shared_folder_is_known_by_its_operations(root, spoil):
+    ma.Workspace.init(root / "other", base=root / "base", recipe=ma.Mean())
+    good, path = files_of(root / "share"), root / "share" / "genesis"
+    spoil(path)
+    said = call(root, "-C", "alice", "sync", "share").complaint()
+    assert "fsck" in said or "holds workspace" in said
+    assert spoil is SPOILT_GENESES["another workspace's"] or call(root, "fsck", "share", "--repair", "other").code == 1
+    call(root, "fsck", "share", "--repair", "alice").lines()
+    assert files_of(root / "share") == good
+    assert inspect(root / "share", repair=root / "alice").mended == []
+
+
+def test_a_shared_folder_of_another_workspace_stays_one(root):
+    other = ma.Workspace.init(root / "other", base=root / "base", recipe=ma.Mean())
+    other.contribute(root / "ft0.safetensors")
+    other.sync(root / "others")
+    stray = first(root / "share" / "operations")
+    shutil.copy(stray, root / "others" / "operations")
+    before = files_of(root / "others")
+    with pytest.raises(WrongWorkspace):
+        inspect(root / "others", repair=root / "alice")
+    assert files_of(root / "others") == before
+
+
 def test_a_peer_spoils_nothing(root):
     """What is damaged there, too, stays damaged here."""
     for store in ("alice", "share"):

@@ -44,6 +44,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Merge all visible contributions into the new model folder OUT."""
+    from mergealgebra.cli.status import disagreement_lines
     from mergealgebra.workspace import Workspace
 
     opened = Workspace.open(workspace)
@@ -57,11 +58,7 @@ def command(
             keep_aggregate=keep_aggregate,
             progress=show,
         )
-    warnings = [*opened.doubts, *result.warnings]
-    if roots := sorted(opened.state.disagreements()):
-        warnings.append(
-            f"replicas computed different models for this merge id, some machine is broken: {', '.join(roots)}"
-        )
+    warnings = [*opened.doubts, *result.warnings, *disagreement_lines(opened.state)]
     report_result(result, warnings, as_json)
 
 

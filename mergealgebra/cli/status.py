@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mergealgebra.crdt.orset import ORSet
     from mergealgebra.store.objects import Store
 
+#: So many model roots are named.
+_ROOTS: Final = 8
 #: What the folder of an open workspace can and cannot promise.
 _TRUST: Final = (
     "This workspace is open: whoever can write to a folder that you sync with can add contributions, take them back, "
@@ -78,11 +80,16 @@ def _warnings(state: ORSet, visible: list[dict[str, object]]) -> list[str]:
         earlier = first.setdefault(entry["tensors"], entry["contribution"])
         if earlier != entry["contribution"]:
             warnings.append(f"contributions {earlier} and {entry['contribution']} hold the same tensors")
-    if roots := sorted(state.disagreements()):
-        warnings.append(
-            f"replicas computed different models for this merge id, some machine is broken: {', '.join(roots)}"
-        )
-    return warnings
+    return [*warnings, *disagreement_lines(state)]
+
+
+def disagreement_lines(state: ORSet) -> list[str]:
+    """That replicas computed different models, if they did; anybody can say so a thousand times [OS-12]."""
+    roots = sorted(state.disagreements())
+    if not roots:
+        return []
+    named, more = ", ".join(roots[:_ROOTS]), f" and {len(roots) - _ROOTS} more" if len(roots) > _ROOTS else ""
+    return [f"replicas computed different models for this merge id, some machine is broken: {named}{more}"]
 
 
 def _unfinished(store: Store) -> list[str]:

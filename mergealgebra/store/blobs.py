@@ -18,6 +18,7 @@ from mergealgebra.errors import (
     ShapeError,
 )
 from mergealgebra.store.entries import Entry
+from mergealgebra.store.refusals import advice
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.header import TensorRecord
 from mergealgebra.tensors.safetensors_file import canonical_header, header_of
@@ -73,7 +74,7 @@ def stream_blob(source: Entry, root: str, sink: Sink, admit: Admit = anything) -
     except FileNotFoundError as error:
         raise BlobMissing(f"{place(path)} is not there; sync with a replica that has it") from error
     except OSError as error:
-        raise BlobDamaged(f"{place(path)} cannot be read: {error.strerror}; {_ADVICE}") from error
+        raise BlobDamaged(f"{place(path)} cannot be read: {error.strerror}; {advice(error)}") from error
     except _NO_SOUND_HEADER as error:
         raise BlobDamaged(f"damaged blob {error}; {_ADVICE}") from error
     if found != root:

@@ -317,6 +317,11 @@ def _check_unused(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise WorkspaceError(f"{place(path)} is not a folder: choose another path")
     with refused_as(WorkspaceError, path):
+        if any(map(is_id, names_in(path, OPERATIONS))):
+            raise WorkspaceError(
+                f"{place(path)} has operations and no genesis: `fsck {place(path)} --repair WORKSPACE`, with one of "
+                "yours that they belong to, puts it back; or choose another folder"
+            )
         strange = [name for name in names_in(path, ROOT) if name not in (*_FOLDERS, GENESIS)]
         strange += [f"{folder}/{name}" for folder in (OPERATIONS, BLOBS) for name in names_in(path, folder)]
     if strange:

@@ -21,7 +21,7 @@ def read_entry(entry: Entry, most: int, refusal: type[MergeAlgebraError]) -> byt
     except TooLarge as error:
         raise refusal(f"{place(entry.path)} is damaged: {error.strerror}; delete it and sync again") from None
     except OSError as error:
-        raise refusal(f"{place(entry.path)} cannot be read: {error.strerror}; {_advice(error)}") from error
+        raise refusal(f"{place(entry.path)} cannot be read: {error.strerror}; {advice(error)}") from error
 
 
 @contextmanager
@@ -30,12 +30,13 @@ def refused_as(refusal: type[MergeAlgebraError], path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise refusal(f"{place(path)} cannot be read: {error.strerror}; {_advice(error)}") from error
+        raise refusal(f"{place(path)} cannot be read: {error.strerror}; {advice(error)}") from error
 
 
-def _advice(error: OSError) -> str:
+def advice(error: OSError) -> str:
+    """What to do about a file that cannot be read; it may be good, so nobody is told to delete it."""
     if isinstance(error, NotAFile):
         return "move it away and sync again"
     if isinstance(error, NotAFolder):
         return "put the folder itself there"
-    return "check its permissions"
+    return "check the disk, and its permissions"

@@ -47,11 +47,14 @@ class SyncResult:
     ignored: tuple[str, ...]
 
 
-def sync(store: Store, peer: str | os.PathLike[str], fits: Fits = anything_fits) -> SyncResult:
+def sync(
+    store: Store, peer: str | os.PathLike[str], fits: Fits = anything_fits, closed: MergeAlgebraError | None = None
+) -> SyncResult:
     """Take from a peer folder what this store lacks, then give it what it lacks [SY-4].
 
-    fits: judges the header of each blob before it is taken. A peer that is missing or empty becomes a store of the
-    same workspace [SY-7]. A peer that cannot be written to still gives; that it takes nothing is one refusal.
+    fits: judges the header of each blob before it is taken. closed: why nothing may be taken, if so. A peer that is
+    missing or empty becomes a store of the same workspace [SY-7]. A peer that cannot be written to still gives; that
+    it takes nothing is one refusal.
     Raises WrongWorkspace or WorkspaceError when the peer is no store of this workspace, and OutputError when a new
     peer cannot be written.
     """
@@ -59,7 +62,7 @@ def sync(store: Store, peer: str | os.PathLike[str], fits: Fits = anything_fits)
     refused: list[MergeAlgebraError] = []
     ours, theirs = _read(store, refused), _read(other, refused)
     joined = ours.state.join(theirs.state)
-    taken, given = _Way(other, store, refused), _Way(store, other, refused)
+    taken, given = _Way(other, store, refused, closed), _Way(store, other, refused)
     taken.carry_operations(joined, ours)
     given.carry_operations(joined, theirs)
     good = {operation.id for operation in joined.operations}
@@ -120,11 +123,15 @@ def _read(store: Store, refused: list[MergeAlgebraError]) -> _Side:
 
 @dataclass
 class _Way:
-    """One direction of a sync, and what has been carried so far. closed: nothing can be written there."""
+    """One direction of a sync, and what has been carried so far.
+
+    why_closed: why nothing may be written there. closed: nothing can be, and that has been said.
+    """
 
     source: Store
     target: Store
     refused: list[MergeAlgebraError]
+    why_closed: MergeAlgebraError | None = None
     operations: list[str] = field(default_factory=list)
     blobs: list[str] = field(default_factory=list)
     mended: list[str] = field(default_factory=list)
@@ -169,12 +176,15 @@ class _Way:
         if self.closed:
             return
         try:
+            if self.why_closed is not None:
+                self.closed = True
+                raise self.why_closed
             step()
         except MergeAlgebraError as error:
             self.refused.append(error)
             cause = error.__cause__
             closed = isinstance(error, OutputError) and isinstance(cause, OSError) and cause.errno in _CLOSED
-            self.closed = closed and not self.target.takes_files()  # or it was this one entry
+            self.closed = self.closed or (closed and not self.target.takes_files())  # or it was this one entry
 
 
 # Blobs

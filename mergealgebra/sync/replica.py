@@ -30,10 +30,10 @@ def sync_replica(store: Store, peer: str | os.PathLike[str]) -> SyncResult:
     """
     name = str(Path(peer).absolute())
     before = read_incomplete(store).get(name, [])
-    _write_down(store, name, [_CUT_SHORT])
+    unwritten = _write_down(store, name, [_CUT_SHORT])
     try:
         with judge([store]) as fits:
-            result = sync(store, peer, fits)
+            result = sync(store, peer, fits, unwritten)
     except MergeAlgebraError:
         _write_down(store, name, before)
         raise
@@ -44,9 +44,13 @@ def sync_replica(store: Store, peer: str | os.PathLike[str]) -> SyncResult:
     return result
 
 
-def _write_down(store: Store, peer: str, refusals: Sequence[str]) -> None:
-    with suppress(OutputError):  # of a full disk the sync itself tells
+def _write_down(store: Store, peer: str, refusals: Sequence[str]) -> OutputError | None:
+    """Write down what a sync with a peer refused; returns why that cannot be, on a full or read-only disk."""
+    try:
         write_incomplete(store, peer, refusals)
+    except OutputError as error:
+        return error
+    return None
 
 
 @contextmanager

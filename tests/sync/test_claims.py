@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from mergealgebra.crdt.operations import Add, Operation
+from mergealgebra.errors import BlobDamaged
 from mergealgebra.fsck import inspect
-from mergealgebra.store import blobs
+from mergealgebra.store import blobs, entries
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.folder import sync
 from mergealgebra.tensors.safetensors_file import canonical_header
@@ -195,3 +196,13 @@ def test_an_entry_that_only_its_owner_may_replace_stops_nothing_else(alice, tmp_
     monkeypatch.setattr(os, "replace", replace)
     result = sync(alice, shared.path)
     assert (len(result.refused), len(result.given_operations), len(result.given_blobs)) == (1, 3, 4)
+
+
+@pytest.mark.clause("SY-3")
+def test_nobody_is_told_to_delete_a_file_that_may_be_good(alice, monkeypatch):
+    def opened(*what, **how):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(entries, "open_file", opened)
+    with pytest.raises(BlobDamaged, match="Too many open files; check the disk, and its permissions"):
+        alice.check_blob("ab" * 32)

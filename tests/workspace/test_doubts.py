@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import mergealgebra as ma
-from mergealgebra.errors import SyncIncomplete, WrongWorkspace
+from mergealgebra.errors import OutputError, SyncIncomplete, WrongWorkspace
+from mergealgebra.store import local
 from mergealgebra.store.local import read_incomplete, write_incomplete
 from mergealgebra.store.objects import Store
 from tests.cli.commands import call
@@ -108,6 +109,25 @@ def test_what_is_written_down_and_cannot_be_read_is_a_doubt(root, spoil):
 
 
 @pytest.mark.clause("SY-4")
+def test_what_could_not_be_written_down_is_not_begun(root, monkeypatch):
+    """A disk with room for an operation and none for the note: half of what the peer has would be taken in silence."""
+    ma.Workspace.open(root / "alice").sync(root / "share")
+    bob, before, real = make_workspace(root, "bob", 2), len(visible_in(root / "share")), local.write_atomically
+
+    def full(entry, data):
+        raise OutputError(f"{entry.path} cannot be written: No space left on device")
+
+    monkeypatch.setattr(local, "write_atomically", full)
+    with pytest.raises(SyncIncomplete, match=r"incomplete.json cannot be written: No space left on device \(1 file"):
+        bob.sync(root / "share")
+    assert len(bob.visible()) == 1
+    assert len(visible_in(root / "share")) == before + 1
+    monkeypatch.setattr(local, "write_atomically", real)
+    bob.sync(root / "share")
+    assert bob.visible().keys() == visible_in(root / "share")
+
+
+@pytest.mark.clause("SY-4")
 def test_syncs_at_once_with_several_peers_are_all_written_down(root):
     store, context = Store.open(root / "alice"), get_context("fork")
     peers = {f"/peer/{number}" for number in range(8)}
@@ -179,6 +199,16 @@ def alice_manifest(alice: ma.Workspace, tensors: str):
     from dataclasses import replace
 
     return replace(next(iter(alice.visible().values())), tensors=tensors)
+
+
+@pytest.mark.clause("OS-12")
+def test_a_thousand_attests_are_one_short_line(root):
+    alice = ma.Workspace.open(root / "alice")
+    for number in range(100):
+        (attest,) = alice.state.attest(alice.merge_id, f"{number:064x}").operations
+        alice.store.write_operation(attest)
+    (line,) = said(root, "-C", "alice", "status")[1]
+    assert line.endswith(f"some machine is broken: {', '.join(f'{number:064x}' for number in range(8))} and 92 more")
 
 
 @pytest.mark.clause("OS-3")
