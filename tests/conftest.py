@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 
+from mergealgebra.store import private
 from tests.trace import Trace
 
 settings.register_profile(
@@ -26,6 +27,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Trace(config), "spec-trace")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def users_folder(tmp_path_factory):
+    """A user whose own key is none of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        private._key(private._users_folder())  # now, so that no test meets its making
+        yield
 
 
 @pytest.fixture

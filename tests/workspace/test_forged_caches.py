@@ -23,6 +23,7 @@ from mergealgebra.engine.kept_folder import HEADER
 from mergealgebra.engine.kept_pages import RECORD
 from mergealgebra.engine.seals import HEADER_BYTES, KEY_BYTES, Seal
 from mergealgebra.errors import OutputError
+from mergealgebra.store import private
 from mergealgebra.store.private import KEY
 from tests.cli.commands import tree
 from tests.workspace.replicas import write_models
@@ -299,6 +300,31 @@ def test_no_two_workspaces_have_one_key(alice):
     bob.sync(alice.path)
     kept(bob)
     assert (bob.path / KEY).read_bytes() != (alice.path / KEY).read_bytes()
+
+
+@pytest.mark.clause("SY-9")
+def test_a_workspace_that_a_stranger_handed_over_has_no_cache(alice, monkeypatch, tmp_path):
+    """He knows its key, so he can seal what he likes; unpacked, all of it is its new owner's, with the modes it had."""
+    handed_over = ma.Workspace.open(shutil.copytree(alice.path, tmp_path / "handed over"))
+    assert kept(alice).changes == 1
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state of another user"))
+    assert kept(handed_over) == Kept("", None)
+    assert kept(handed_over) == Kept("", 0)
+
+
+@pytest.mark.clause("SY-9")
+@pytest.mark.parametrize("state", ["state", ""])
+def test_the_users_own_key_is_in_his_home_and_never_here(state, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", state)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert private._users_folder() == tmp_path / "home" / ".local" / "state" / "mergealgebra"
+
+
+@pytest.mark.clause("SY-9")
+def test_without_a_home_no_aggregate_is_kept(alice, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", "/proc/nowhere")
+    assert "/proc/nowhere" in kept(alice).problem
 
 
 @pytest.mark.clause("SY-9")
