@@ -108,8 +108,8 @@ def test_a_function_that_ends_its_process_is_a_verdict_and_the_others_go_on(fold
 def test_a_function_sees_no_secrets_and_no_files_and_writes_no_escapes(folder, monkeypatch):
     monkeypatch.setenv("SECRET_TOKEN", "hush")
     done = shell(folder, "laws", "mine:looks_around", "--law", "bounds", "--tries", "1")
-    assert "error: ValueError: [] []" in done.stdout
-    assert done.stderr.startswith("loading\n\\x1b[31mred\n")
+    assert "error: ValueError: '[] []'" in done.stdout
+    assert done.stderr.startswith("target: loading\ntarget: \\x1b[31mred\n")
 
 
 #: What cannot be asked, and words of the one line that says so.
