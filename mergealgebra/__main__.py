@@ -11,14 +11,17 @@ import sys
 def main() -> None:
     """Run the command line and exit, as `cli.main` says; nothing is imported from the current folder."""
     _end_silently()
+    _hold_streams()
     from mergealgebra.children.import_path import leave_current_folder
 
     leave_current_folder()
-    from mergealgebra.interrupts import MESSAGE, Interrupted
+    from mergealgebra.interrupts import MESSAGE, Interrupted, interrupted
 
     try:
         _run()
-    except Interrupted:
+    except (Exception, Interrupted):
+        if not interrupted():
+            raise
         sys.stderr.write(f"mergealgebra: {MESSAGE}\n")
         sys.exit(1)
 
@@ -33,6 +36,22 @@ def _run() -> None:
         run()
     finally:
         leave_interrupts()
+
+
+def _hold_streams() -> None:
+    """Let standard streams that are closed be nobody's file: no file that is opened later takes their place.
+
+    What is written to standard output then fails, as it reaches nobody.
+    """
+    import os
+
+    for number, flags in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, flags)  # the least number that is free
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def _end_silently() -> None:

@@ -2,12 +2,14 @@
 
 The first of them raises `Interrupted`, and what is half-made is removed; later ones are ignored meanwhile, as a
 terminal that is closed sends more than one. It is not raised while a module is being imported: extension modules make
-other errors of it, and print it.
+other errors of it, and print it. Where they do elsewhere, `interrupted` tells; where it was raised in a finalizer, from
+which nothing can be raised, it is raised again.
 """
 
 from __future__ import annotations
 
 import signal
+import sys
 from types import FrameType
 from typing import Final
 
@@ -36,6 +38,12 @@ def raise_interrupts() -> None:
             signal.signal(number, _raise)
     if hasattr(signal, "SIGALRM"):
         signal.signal(signal.SIGALRM, _raise)
+    sys.unraisablehook = _unraisable
+
+
+def interrupted() -> bool:
+    """Whether Interrupted was raised, whatever became of it."""
+    return bool(_raised)
 
 
 def leave_interrupts() -> None:
@@ -55,6 +63,15 @@ def _raise(number: int, frame: FrameType | None) -> None:
         return
     _raised.append(number)
     raise Interrupted
+
+
+def _unraisable(lost: sys.UnraisableHookArgs) -> None:
+    """Raise Interrupted again soon, if Python was about to print it and go on."""
+    if issubclass(lost.exc_type, Interrupted) and hasattr(signal, "setitimer"):
+        _raised.clear()
+        signal.setitimer(signal.ITIMER_REAL, _SECONDS)
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _imports(frame: FrameType | None) -> bool:

@@ -35,6 +35,15 @@ def printable_lines(text: str) -> str:
     return "\n".join(map(printable, text.split("\n")))
 
 
+def shortened(text: str, most: int) -> str:
+    """A text that is longer than that many characters without its middle.
+
+    >>> shortened("0123456789", 7)
+    '01...89'
+    """
+    return text if len(text) <= most else f"{text[: (most - 3) // 2]}...{text[-((most - 3) // 2) :]}"
+
+
 def one_line(text: str) -> str:
     """A message of several lines as one, and printable.
 

@@ -11,11 +11,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import IO, Final
 
 from mergealgebra.children.import_path import import_path
+from mergealgebra.children.removal import remove_folder
 
 #: In the order in which they are tried: the names of ways to end all that a program started.
 MECHANISMS: Final = ("namespace", "adoption", "group")
@@ -38,14 +40,15 @@ def with_our_path(environment: Mapping[str, str]) -> dict[str, str]:
     return {**environment, "PYTHONPATH": os.pathsep.join(import_path())}
 
 
-def run_module(module: str, arguments: Sequence[str], *, env: Mapping[str, str], seconds: float) -> None:
-    """Run a module of ours to its end, in silence. Raises ChildFailed."""
+def run_module(module: str, arguments: Sequence[str], *, env: Mapping[str, str], seconds: float) -> bytes:
+    """Run a module of ours to its end; returns what it said. Raises ChildFailed."""
     command = python("-m", module, *arguments)
     with TemporaryDirectory(prefix="mergealgebra-") as folder:
         try:
-            subprocess.run(
+            done = subprocess.run(
                 command, env=with_our_path(env), cwd=folder, check=True, capture_output=True, timeout=seconds
             )
+            return done.stdout
         except (OSError, subprocess.SubprocessError) as error:
             raise ChildFailed(f"{module}: {error}") from error
 
@@ -60,16 +63,17 @@ class Stranger:
         """Start it. apart: in an empty folder of its own, not in the current one. Raises ChildFailed."""
         lifeline, held = os.pipe()
         self._lifeline = os.fdopen(held, "wb", buffering=0)
-        self._folder = TemporaryDirectory(prefix="mergealgebra-", ignore_cleanup_errors=True) if apart else None
+        self._folder: str | None = None
         supervisor = (sys.executable, "-I", "-S", str(_SUPERVISOR), str(lifeline), ",".join(MECHANISMS))
         try:
+            self._folder = mkdtemp(prefix="mergealgebra-") if apart else None
             self._process = subprocess.Popen(
                 [*supervisor, *command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
-                cwd=None if self._folder is None else self._folder.name,
+                cwd=self._folder,
                 env=env,
                 pass_fds=[lifeline],
                 start_new_session=True,
@@ -97,7 +101,10 @@ class Stranger:
 
     def end(self) -> None:
         """End it and all that it started, now."""
+        with suppress(OSError):  # it has ended
+            self._lifeline.write(b"x")
         self._lifeline.close()
+        self._process.send_signal(signal.SIGCONT)  # it may have stopped its supervisor
         if self.status(_SECONDS_TO_END) is None:
             self._process.kill()
             self._process.wait()
@@ -108,7 +115,7 @@ class Stranger:
     def _leave(self) -> None:
         self._lifeline.close()
         if self._folder is not None:
-            self._folder.cleanup()
+            remove_folder(self._folder)
 
 
 def signal_name(number: int) -> str:

@@ -1,7 +1,8 @@
 """Runs a program, and ends all that it started when it ends: `python -I -S supervisor.py LIFELINE HOW COMMAND...`.
 
 LIFELINE is the number of a descriptor: a pipe's end for reading, of which the other end is held by whoever started
-this. When that is closed, by intent or by death, the program is ended. The supervisor ends as the program did, with
+this. When something is written to it, when it is closed, or when who started this is dead, the program is ended: it
+does not help the program to hold that end too. The supervisor ends as the program did, with
 its exit status or by its signal, and by then nothing is left of what the program started.
 
 HOW is a list of names in `MECHANISMS`, of which the first that works here is used. Between the supervisor and the
@@ -27,6 +28,12 @@ from typing import NoReturn
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 1, 4, 36
 _CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWPID = 0x00020000, 0x10000000, 0x20000000
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_SLAVE = 2, 4, 8, 0x4000, 0x80000
+
+#: Bytes that the keeper writes, at most: two numbers.
+_WORDS = 40
+
+#: How often is looked whether who started this is alive, in milliseconds: its death closes the lifeline, too.
+_LOOK = 1000
 
 #: How long what cannot be killed is tried again: processes of another user, or stuck in the kernel.
 _SECONDS = 5.0
@@ -99,7 +106,7 @@ class Group:
         """Nothing is to be done in the keeper."""
 
     def end(self, keeper: int, program: int) -> None:
-        if program:
+        if program > 1:
             _kill(-program)
         _kill(keeper)
         _reap()
@@ -118,16 +125,19 @@ def main(lifeline: int, how: str, command: list[str]) -> NoReturn:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # only SIGKILL ends a supervisor
     mechanism = next(chosen for chosen in (MECHANISMS[name]() for name in how.split(",")) if chosen.begin())
+    asker = os.getppid()
     told, tell = os.pipe()
+    _hide()
     keeper = os.fork()
     if not keeper:
         os.close(told)
+        os.close(lifeline)  # the program can see what its keeper has open
         _end_with_parent(tell)
         mechanism.keep()
         _keep(command, mask, tell)
     os.close(tell)
     _let_go()
-    program, status = _told(told, lifeline)
+    program, status = _told(told, lifeline, asker)
     mechanism.end(keeper, program)
     _end_as(status)
 
@@ -171,6 +181,15 @@ def _end_with_parent(pipe: int | None = None) -> None:
             os._exit(0)
 
 
+def _hide() -> None:
+    """On Linux: let nobody but root look into this process, nor into those forked from it until they become another.
+
+    A program runs as the same user. It could take hold of their pipes by /proc, or of themselves by ptrace.
+    """
+    if sys.platform == "linux":
+        _call("prctl", _PR_SET_DUMPABLE, 0)
+
+
 def _let_go() -> None:
     """Hold none of the program's pipes open."""
     null = os.open(os.devnull, os.O_RDWR)
@@ -178,18 +197,28 @@ def _let_go() -> None:
         os.dup2(null, standard)
 
 
-def _told(told: int, lifeline: int) -> tuple[int, int]:
-    """The program's number, 0 if unknown, and its status as of `wait`: as if killed, if nobody has told it."""
+def _told(told: int, lifeline: int, asker: int) -> tuple[int, int]:
+    """The program's number, 0 if unknown, and its status as of `wait`: as if killed, if nobody has told it.
+
+    What is told may be anything: a program that is root may write where its keeper does.
+    """
     poll, words = select.poll(), b""
     poll.register(told, select.POLLIN)
     poll.register(lifeline, select.POLLIN)
-    while True:
-        ready = {descriptor for descriptor, _ in poll.poll()}
-        if lifeline in ready or not (piece := os.read(told, 100)):
+    while len(words) < _WORDS and os.getppid() == asker:
+        ready = {descriptor for descriptor, _ in poll.poll(_LOOK)}
+        if lifeline in ready:
             break
-        words += piece
-    numbers = [int(word) for word in words.split()]
-    return (numbers or [0])[0], numbers[1] if len(numbers) > 1 else int(signal.SIGKILL)
+        if told in ready:
+            if not (piece := os.read(told, _WORDS)):
+                break
+            words += piece
+    match words.split():
+        case [program, status] if program.isdigit() and status.isdigit():
+            return int(program), int(status)
+        case [program] if program.isdigit():
+            return int(program), signal.SIGKILL
+    return 0, signal.SIGKILL
 
 
 def descendants(pid: int) -> list[int]:
@@ -215,8 +244,7 @@ def _end_as(status: int) -> NoReturn:
         os._exit(os.WEXITSTATUS(status))
     number = os.WTERMSIG(status)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        _call("prctl", _PR_SET_DUMPABLE, 0)  # the core is the program's, not ours
+    _hide()  # the core is the program's, not ours
     if number != signal.SIGKILL:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})

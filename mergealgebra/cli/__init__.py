@@ -6,6 +6,7 @@ A verb's file is imported when the verb is called, and what it needs when it run
 from __future__ import annotations
 
 import io
+import os
 import sys
 from importlib import import_module
 from typing import Final, NoReturn
@@ -15,7 +16,7 @@ import click
 from mergealgebra.cli.options import PATH_TEXT
 from mergealgebra.cli.report import say, wrong_usage
 from mergealgebra.errors import MergeAlgebraError
-from mergealgebra.interrupts import MESSAGE, Interrupted
+from mergealgebra.interrupts import MESSAGE, Interrupted, interrupted
 from mergealgebra.text import one_line
 
 #: Every verb, in the order of a workspace's life, with its line in `--help`. Its file has the verb's name.
@@ -101,5 +102,14 @@ def main() -> NoReturn:
 
 
 def _fail(message: str) -> NoReturn:
-    say(f"mergealgebra: {one_line(message)}", err=True)
+    say(f"mergealgebra: {MESSAGE if interrupted() else one_line(message)}", err=True)
+    _drop_output()
     sys.exit(1)
+
+
+def _drop_output() -> None:
+    """What could not be written is not tried again when Python ends, which would say so in its own words."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -28,7 +28,7 @@ class NotConformant(MergeAlgebraError):
 @click.option("--discover", is_flag=True, help="Only infer TARGET's dialect: an option at each point.")
 @click.option("--python", type=PATH_TEXT, metavar="P", help="The interpreter that has the package or module; ours.")
 @click.option("--checkout", type=PATH_TEXT, metavar="PATH", help="A checkout: for the targets authors and mergelm.")
-@click.option("--seconds", type=click.IntRange(min=1), default=30, show_default=True, help="Most for one answer.")
+@click.option("--seconds", type=click.IntRange(1, 10**6), default=30, show_default=True, help="Most for one answer.")
 @click.option("--junit", type=PATH, metavar="F", help="Write the verdict to F as JUnit XML.")
 @click.option("--html", type=PATH, metavar="F", help="Write the verdict to F as one HTML page.")
 @json_option

@@ -26,6 +26,7 @@ class _Option(click.ParamType[tuple[str, str]]):
 @click.option("--law", "laws", multiple=True, help="Check this law; all of them if left out.")
 @click.option("--tries", type=click.IntRange(min=1), help="Random cases for each law; 100 if left out.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Chooses the random cases.")
+@click.option("--seconds", type=click.IntRange(1, 10**6), default=600, show_default=True, help="Most for one law.")
 @json_option
 def command(
     target: str,
@@ -33,6 +34,7 @@ def command(
     laws: tuple[str, ...],
     tries: int | None,
     seed: int,
+    seconds: int,
     as_json: bool,
 ) -> None:
     """Search for counterexamples to laws of the merge function TARGET.
@@ -51,7 +53,7 @@ def command(
     question = Question(target, dict(options), tries or TRIES, seed)
     verdicts = []
     width = max(map(len, LAWS))
-    for verdict in check_apart(question, names):
+    for verdict in check_apart(question, names, seconds):
         verdicts.append(verdict)
         if not as_json:
             say(f"{verdict.law:<{width}}  {verdict}")

@@ -9,18 +9,29 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from mergealgebra.text import printable
+from mergealgebra.text import printable, shortened
 
 if TYPE_CHECKING:
     from mergealgebra.conformance.report import Table
 
+#: Characters of a line on standard error: what it quotes may be as long as a file.
+_LONGEST: Final = 4000
 #: More columns than any line of a table has.
 _WIDE: Final = 100_000
 
 
 def say(text: str = "", *, err: bool = False) -> None:
-    """Print one line, to standard error if err: the only way in which text leaves the program [CL-5]."""
-    click.echo(printable(text), err=err)
+    """Print one line, to standard error if err: the only way in which text leaves the program [CL-5].
+
+    Raises OSError, BrokenPipeError among it, when it cannot be written.
+    """
+    line = printable(text)
+    try:
+        click.echo(shortened(line, _LONGEST) if err else line, err=err)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, f"standard {'error' if err else 'output'}") from error
 
 
 def report(found: Mapping[str, object], as_json: bool) -> None:

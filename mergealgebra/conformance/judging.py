@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+import numpy as np
+
 from mergealgebra.conformance.asking import Interview
 from mergealgebra.conformance.findings import findings
 from mergealgebra.conformance.inference import infer
@@ -22,6 +24,7 @@ from mergealgebra.progress import Progress, quiet
 ELEMENTS: Final = 2**20
 
 
+@np.errstate(all="ignore")  # a target may answer NaN of any bits
 def judge(
     target: Target, *, seconds: float = 60, breadth: int = 40, elements: int = ELEMENTS, progress: Progress = quiet
 ) -> Verdict:
@@ -40,6 +43,7 @@ def judge(
     return summarised(verdict, interview)
 
 
+@np.errstate(all="ignore")
 def discover(target: Target, *, seconds: float = 60, progress: Progress = quiet) -> Verdict:
     """The options that a target takes, by its answers alone: a verdict of findings and failures. Raises as `judge`."""
     with Interview(target, seconds, progress) as interview:

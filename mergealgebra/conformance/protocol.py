@@ -117,7 +117,7 @@ def _read(answer: dict[str, Any], question: Question) -> Answer:
         return Refused(" ".join(answer["error"].split()))
     if keys != {"tensors"}:
         raise _malformed(f"it has {_names(answer)}, expected id and either tensors or error")
-    return Merged(_tensors(answer["tensors"], question.base), _changed(answer.get("changed", [])))
+    return Merged(_tensors(answer["tensors"], question.base), _changed(answer.get("changed", []), question))
 
 
 def _tensors(found: object, base: Tensors) -> Tensors:
@@ -153,8 +153,9 @@ def _is_shape(found: object) -> bool:
     return isinstance(found, list) and all(type(size) is int and size >= 0 for size in found)
 
 
-def _changed(found: object) -> tuple[str, ...]:
-    if not isinstance(found, list) or not all(isinstance(argument, str) for argument in found):
+def _changed(found: object, question: Question) -> tuple[str, ...]:
+    arguments = ["base", *(f"models[{i}]" for i in range(len(question.models))), "models"]
+    if not isinstance(found, list) or len(found) > len(arguments) or not all(one in arguments for one in found):
         raise _malformed(f"changed is {shown(found)}, expected a list of the arguments that the call changed")
     return tuple(found)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from mergealgebra.algebra.trim import Threshold, kept_count
 from mergealgebra.encoding import decode, encode, hash_id
@@ -72,6 +73,9 @@ def groups(plan: Plan, trim: Trim) -> Iterator[Group]:
 
 # Keeping them
 
+#: A list of entries, and an entry without its name, take fewer bytes.
+_ENTRY_BYTES: Final = 24
+
 
 def kept_key(base_root: str, contribution: Contribution, trim: Trim) -> str | None:
     """Under which name the thresholds of a contribution are kept; None when its tensors are not known yet."""
@@ -87,14 +91,23 @@ def pack(found: Iterable[Found]) -> bytes:
     return encode([[one.bits, *(one.cut or ())] for one in found])
 
 
-def unpack(data: bytes, count: int) -> list[Found] | None:
-    """The inverse; None unless the bytes are thresholds of so many groups. They may still be the wrong ones."""
+def unpack(data: bytes, wanted: Sequence[Group]) -> list[Found] | None:
+    """The inverse; None unless the bytes are thresholds of so many groups. They may still be the wrong ones.
+
+    More bytes than such thresholds take are not looked at: a hundred times their size would be in memory.
+    """
+    if len(data) > _ENTRY_BYTES + sum(_ENTRY_BYTES + max(map(_size, group.names)) for group in wanted):
+        return None
     try:
         entries = decode(data, max_bytes=len(data))
     except EncodingError:
         return None
     found = [_found(entry) for entry in entries] if isinstance(entries, list) else []
-    return found if len(found) == count and all(found) else None  # type: ignore[return-value]
+    return found if len(found) == len(wanted) and all(found) else None  # type: ignore[return-value]
+
+
+def _size(name: str) -> int:
+    return len(name.encode(errors="surrogatepass"))
 
 
 def _found(entry: object) -> Found | None:

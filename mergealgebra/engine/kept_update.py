@@ -190,7 +190,7 @@ class Update:
 
 
 def _thresholds(entry: Entry, of_place: Sequence[Group]) -> dict[Group, Found]:
-    found = unpack(entry.thresholds, len(of_place))
+    found = unpack(entry.thresholds, of_place)
     if found is None:
         raise Unfit("the aggregate lacks thresholds")
     return dict(zip(of_place, found, strict=True))

@@ -61,7 +61,7 @@ def find_thresholds(
 
 def _known(kept: Mapping[str, bytes], key: str | None, wanted: Sequence[Group]) -> list[Found] | None:
     data = None if key is None else kept.get(key)
-    return None if data is None else unpack(data, len(wanted))
+    return None if data is None else unpack(data, wanted)
 
 
 class _Search:

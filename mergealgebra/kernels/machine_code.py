@@ -2,34 +2,35 @@
 
 Numba takes most of a second to be imported and to load its own cache; LLVM alone loads machine code in a tenth. So a
 function is compiled once for a machine, by Numba, and later processes never import it. What is kept is found by a hash
-of all that it depends on, and checked by a hash of itself.
+of all that it depends on, and checked by a hash of itself. It runs in this process, so it is read only from a file and
+a folder to which nobody but the user, or root, can write.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any, Final
 
 import llvmlite.binding as llvm
 
 from mergealgebra.children.process import ChildFailed, run_module
-from mergealgebra.disk import read_file
+from mergealgebra.disk import open_file, opened_folder, read_all, read_file, write_all
 
 Entry = Callable[[int], int]
 
 _PROTOTYPE: Final = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64)  # it gives up the interpreter lock
 _SOURCES: Final = Path(__file__).parent / "fused"
-#: No source or object file is larger.
-_MOST_BYTES: Final = 1 << 26
+_MOST_BYTES: Final = 1 << 26  # a hundred times what a function has
 _SECONDS: Final = 600  # that another process may take, which needs a tenth
 _loaded: Final[dict[str, tuple[Entry, Any]]] = {}  # with what must outlive the function
 _loading: Final = Lock()
@@ -57,9 +58,9 @@ def load(names: Iterable[str], announce: Callable[[int], None]) -> None:
 
 def _compile(names: Sequence[str]) -> dict[str, bytes]:
     """Each symbol, a zero byte, and the object file: by another process, or here if there can be none."""
-    with TemporaryDirectory() as folder, suppress(OSError, ChildFailed):
-        run_module("mergealgebra.kernels.fused.compiler", [folder, *names], env=_settings(), seconds=_SECONDS)
-        return {name: read_file(Path(folder) / name, _MOST_BYTES) for name in names}
+    with suppress(OSError, ChildFailed, ValueError):
+        said = run_module("mergealgebra.kernels.fused.compiler", names, env=_settings(), seconds=_SECONDS)
+        return {name: bytes.fromhex(code) for name, code in zip(names, said.decode().split(), strict=True)}
     from mergealgebra.kernels.fused.compiler import machine_code
 
     return {name: machine_code(name) for name in names}
@@ -125,35 +126,64 @@ def _key() -> str:
 
 
 def _folder() -> Path:
-    """Beside the code where that can be written; else in the user's cache; nowhere for users without a home."""
+    """Beside the code if it is the user's own; else in the user's cache; nowhere for users without a home."""
     beside = Path(__file__).parent / "__pycache__"
     with suppress(OSError):
         beside.mkdir(exist_ok=True)
-    if os.access(beside, os.W_OK):
-        return beside
+        if os.access(beside, os.W_OK) and _is_private(beside.stat()):
+            return beside
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
     try:
-        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    except RuntimeError:  # never in a folder that others may write to: it holds code
-        cache = os.devnull
-    return Path(cache) / "mergealgebra"
+        folder = cache if cache.is_absolute() else Path.home() / ".cache"
+    except RuntimeError:
+        folder = Path(os.devnull)
+    return folder / "mergealgebra"
+
+
+def _is_private(told: os.stat_result) -> bool:
+    """Whether only the user, or root, can write to a file or a folder."""
+    return told.st_uid in (os.geteuid(), 0) and not told.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """A descriptor of a private folder. Raises OSError for another."""
+    with opened_folder(folder) as descriptor:
+        if not _is_private(os.fstat(descriptor)):
+            raise PermissionError(errno.EPERM, "others can write to it", str(folder))
+        yield descriptor
 
 
 def _kept(path: Path) -> bytes | None:
-    """What was kept; None when there is nothing, or it is damaged."""
+    """What was kept; None when there is nothing, it is damaged, or somebody else can have written it."""
     try:
-        data = read_file(path, _MOST_BYTES)
+        with _opened(path.parent) as folder:
+            data = _private_file(path.name, folder)
     except OSError:
         return None
     return data[32:] if hashlib.sha256(data[32:]).digest() == data[:32] else None
 
 
+def _private_file(name: str, folder: int) -> bytes:
+    """What is in a file; nothing if somebody else can have written it. Raises OSError."""
+    descriptor = open_file(name, within=folder)
+    try:
+        return read_all(descriptor, _MOST_BYTES, name) if _is_private(os.fstat(descriptor)) else b""
+    finally:
+        os.close(descriptor)
+
+
 def _keep(path: Path, code: bytes) -> None:
     """Keep it, whole or not at all; where nothing can be written, the next process compiles again."""
-    staged = path.with_suffix(f".{secrets.token_hex(8)}")
+    staged = f"{path.stem}.{secrets.token_hex(8)}"
     with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            staged.write_bytes(hashlib.sha256(code).digest() + code)
-            staged.replace(path)
-        finally:
-            staged.unlink(missing_ok=True)
+        path.parent.mkdir(0o700, parents=True, exist_ok=True)
+        with _opened(path.parent) as folder:
+            descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
+            try:
+                write_all(descriptor, hashlib.sha256(code).digest() + code)
+                os.replace(staged, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+            finally:
+                os.close(descriptor)
+                with suppress(FileNotFoundError):
+                    os.unlink(staged, dir_fd=folder)

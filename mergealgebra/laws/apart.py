@@ -1,4 +1,6 @@
-"""`check` in a process of its own: a merge function that ends its process, or writes to standard output, does no harm.
+"""`check` in a process of its own: whatever a merge function does there, we get a verdict, in some time and memory.
+
+What it does to its own process it may do to the verdict on it: a function that wants to be told to keep a law is.
 
     python -m mergealgebra.laws.apart FOLDER
 
@@ -11,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import select
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
+from time import monotonic
 from typing import Any, Final, TextIO
 
 import numpy as np
@@ -31,8 +35,16 @@ from mergealgebra.laws.targets import target
 from mergealgebra.laws.verdict import Verdict
 from mergealgebra.text import printable
 
-#: The longest line that the target writes and that is shown as one.
-_LINE_BYTES: Final = 1 << 16
+#: How long one law may take, if nobody says how long.
+SECONDS: Final = 600
+
+#: The longest line that the target writes and that is shown as one, and how much is shown of what it writes.
+_LINE_BYTES: Final = 1 << 12
+_MESSAGE_BYTES: Final = 1 << 16
+#: More bytes than any answer has.
+_ANSWER_BYTES: Final = 1 << 24
+_PIECE_BYTES: Final = 1 << 16
+_SECONDS_TO_END: Final = 2.0
 
 
 @dataclass(frozen=True)
@@ -45,37 +57,38 @@ class Question:
     seed: int
 
 
-def check_apart(question: Question, laws: Sequence[str]) -> Iterator[Verdict]:
-    """The verdicts on the laws, in order: "error" where the process ended. Raises TargetError if there is no target."""
+def check_apart(question: Question, laws: Sequence[str], seconds: float = SECONDS) -> Iterator[Verdict]:
+    """The verdicts on the laws, in order: "error" where the process gave none. Raises TargetError if it has no target.
+
+    seconds: how long loading the target, and each law, may take.
+    """
     left = list(laws)
     while left:
-        with _Child(question) as child:
-            while left and (found := child.ask(left[0])):
-                yield found
-                left.pop(0)
-            if left:
-                yield Verdict(left.pop(0), "error", reason=f"it ended its process, with {child.ending()}")
+        with _Child(question, seconds) as child:
+            while left and not child.is_lost:
+                yield child.ask(left.pop(0))
+
+
+class _NoAnswer(Exception):
+    """What the process did instead of answering, as "it" goes on."""
 
 
 class _Child:
     """A process that has loaded the target."""
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: Question, seconds: float) -> None:
+        self.is_lost = False
+        self._seconds, self._unread = seconds, b""
         command = python("-m", "mergealgebra.laws.apart", str(Path.cwd()))
         try:
             self._process = Stranger(command, with_our_path(for_strangers()), apart=True)
         except ChildFailed as error:
             raise TargetError(f"{question.name}: {error}") from error
-        self._questions, answers, messages = self._process.pipes
-        self._answers = os.fdopen(answers.fileno(), "rb", closefd=False)  # with a buffer
+        self._questions, self._answers, messages = self._process.pipes
         self._shown = Thread(target=_show, args=(os.dup(messages.fileno()),), daemon=True)
         self._shown.start()
         try:
-            loaded = self._exchange(json.dumps({**question.__dict__, "options": dict(question.options)}))
-            if loaded is None:
-                raise TargetError(f"{question.name}: loading it ended its process, with {self.ending()}")
-            if "refused" in loaded:
-                raise TargetError(loaded["refused"])
+            self._load(question)
         except BaseException:
             self._end()
             raise
@@ -90,31 +103,77 @@ class _Child:
         self._process.end()
         self._shown.join()
 
-    def ask(self, law: str) -> Verdict | None:
-        """The verdict on a law, None when the process has ended."""
-        found = self._exchange(law)
-        return None if found is None else Verdict(**found)
-
-    def ending(self) -> str:
-        """How the process ended."""
-        code = self._process.status() or 0
-        return f"signal {signal_name(-code)}" if code < 0 else f"exit status {code}"
-
-    def _exchange(self, line: str) -> dict[str, Any] | None:
+    def _load(self, question: Question) -> None:
         try:
+            loaded = self._exchange(json.dumps({**question.__dict__, "options": dict(question.options)}))
+        except _NoAnswer as done:
+            raise TargetError(f"{question.name}: loading it {done}") from done
+        if loaded != {}:
+            raise TargetError(
+                str(loaded.get("refused")) if isinstance(loaded, dict) else f"{question.name}: {loaded!r}"
+            )
+
+    def ask(self, law: str) -> Verdict:
+        """The verdict on a law; if there is none, and the process is lost, what it did."""
+        try:
+            return Verdict.of(self._exchange(law), law)
+        except _NoAnswer as done:
+            reason = f"it {done}"
+        except ValueError:
+            reason = "it wrote where its process writes verdicts, and no verdict"
+        self.is_lost = True
+        return Verdict(law, "error", reason=reason)
+
+    def _exchange(self, line: str) -> Any:
+        """Send a line and wait for one, which is read as JSON. Raises _NoAnswer and ValueError."""
+        with suppress(BrokenPipeError):  # how it ended is told by its output
             self._questions.write(line.encode() + b"\n")
-        except BrokenPipeError:
-            return None
-        answer = self._answers.readline()
-        return json.loads(answer) if answer.endswith(b"\n") else None
+        try:
+            return json.loads(self._line())
+        except (RecursionError, MemoryError) as error:
+            raise ValueError("nested too deep, or too large") from error
+
+    def _line(self) -> bytes:
+        deadline, poll = monotonic() + self._seconds, select.poll()
+        poll.register(self._answers, select.POLLIN)
+        pieces = [self._unread]
+        while b"\n" not in pieces[-1]:
+            if not poll.poll(max(0.0, deadline - monotonic()) * 1000):
+                raise _NoAnswer(f"took more than {self._seconds:g} seconds; give it more with --seconds")
+            pieces.append(os.read(self._answers.fileno(), _PIECE_BYTES))
+            if not pieces[-1]:
+                raise _NoAnswer(self._ending())
+            if len(pieces) * _PIECE_BYTES > _ANSWER_BYTES and sum(map(len, pieces)) > _ANSWER_BYTES:
+                raise _NoAnswer(f"wrote more than {_ANSWER_BYTES:,} bytes where its process writes verdicts")
+        line, _, self._unread = b"".join(pieces).partition(b"\n")
+        return line
+
+    def _ending(self) -> str:
+        """How the process ended."""
+        code = self._process.status(_SECONDS_TO_END)
+        if code is None:
+            return "closed the output of its process"
+        return f"ended its process, with {f'signal {signal_name(-code)}' if code < 0 else f'exit status {code}'}"
 
 
 def _show(descriptor: int) -> None:
-    """Show what the target writes on its standard error, line by line, in a form that a terminal does not act on."""
+    """Show what the target writes on its standard error, line by line, in a form that a terminal does not act on.
+
+    Each line is marked as its, so that none looks like a verdict of ours.
+    """
+    shown = 0
     with os.fdopen(descriptor, "rb") as messages:
         while line := messages.readline(_LINE_BYTES):
-            with suppress(OSError):  # nobody reads ours
-                os.write(2, printable(line.decode(errors="replace").rstrip("\n")).encode(errors="replace") + b"\n")
+            shown += len(line)
+            if shown <= _MESSAGE_BYTES:
+                _tell(line.decode(errors="replace").rstrip("\n"))
+            elif shown - len(line) <= _MESSAGE_BYTES:
+                _tell("... (more than that is not shown)")
+
+
+def _tell(line: str) -> None:
+    with suppress(OSError):  # nobody reads ours
+        os.write(2, f"target: {printable(line)}\n".encode(errors="replace"))
 
 
 def serve(questions: TextIO, answers: TextIO, folder: str) -> None:
@@ -146,4 +205,5 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever asks tells of an interrupt
     with os.fdopen(os.dup(1), "w") as answers:
         os.dup2(2, 1)
-        serve(sys.stdin, answers, sys.argv[1])
+        with os.fdopen(0, encoding="utf-8") as questions:
+            serve(questions, answers, sys.argv[1])

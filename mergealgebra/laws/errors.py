@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final
+
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.text import printable, shown
+
+#: Characters of the name of a class that are shown.
+_LONGEST: Final = 200
 
 
 class TargetError(MergeAlgebraError):
@@ -24,4 +30,12 @@ def raised(error: BaseException) -> str:
     >>> raised(ValueError("no \\x1b[31m"))
     "ValueError: 'no \\\\x1b[31m'"
     """
-    return f"{printable(type(error).__name__)}: {shown(str(error))}"
+    return f"{printable(_text_of(lambda: type(error).__name__)[:_LONGEST])}: {shown(_text_of(lambda: str(error)))}"
+
+
+def _text_of(told: Callable[[], str]) -> str:
+    """What an error tells of itself, in a plain string; or that it does not."""
+    try:
+        return "".join(told())
+    except (Exception, SystemExit):
+        return "(it cannot be told)"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Final, Literal, Self, get_args
 
 Outcome = Literal["holds", "broken", "does not apply", "error"]
+
+#: Characters of a reason: all that it quotes is shortened.
+_LONGEST: Final = 4000
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,23 @@ class Verdict:
         if self.outcome == "holds":
             return f"holds in {self.tries} tries"
         return f"{self.outcome}: {self.reason}"
+
+    @classmethod
+    def of(cls, found: object, law: str) -> Self:
+        """The inverse of `to_map`, for the verdict on a law. Raises ValueError for anything else."""
+        match found:
+            case {
+                "law": str(name),
+                "outcome": str(outcome),
+                "tries": int(tries),
+                "reason": str(reason),
+                "counterexample": str(program),
+                **others,
+            } if (  # fmt: skip
+                (name, others) == (law, {}) and outcome in get_args(Outcome) and tries >= 0 and len(reason) <= _LONGEST
+            ):
+                return cls(name, outcome, int(tries), reason, program)  # type: ignore[arg-type]
+        raise ValueError("not a verdict")
 
     def to_map(self) -> dict[str, object]:
         """The verdict as a map for JSON."""

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -122,8 +123,9 @@ time.sleep(600)
 
 @pytest.fixture
 def asker(how, pipe):
-    """A process that has asked for a program which hangs, and the number of the supervisor."""
-    command = [sys.executable, "-c", _ASKER, how, _SURVIVOR + "time.sleep(600)", str(pipe[0])]
+    """A process that has asked for a program, which hangs and holds the pipes that it can; the supervisor's number."""
+    code = f"{_WATCHERS}held()\n{_SURVIVOR}time.sleep(600)"
+    command = [sys.executable, "-c", _ASKER, how, code, str(pipe[0])]
     asker = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     yield asker, int(asker.stdout.readline())
     asker.kill()
@@ -159,6 +161,53 @@ print("started", flush=True)
     program = _started("-c", code, str(path))
     assert program.pipes[1].readline() == b"started\n"
     program.end()
+    assert _all_gone(descriptor)
+
+
+#: What a program may do to those who watch it: its keeper and its supervisor, where it can see them.
+_WATCHERS = """
+import os, signal
+def parent(pid):
+    try:
+        return int(open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+keeper = os.getppid()
+watchers = [keeper, *filter(None, [parent(keeper)])]
+def pipes():
+    for pid in watchers:
+        try:
+            names = os.listdir(f"/proc/{pid}/fd")
+        except OSError:
+            continue
+        for name in names:
+            try:
+                yield os.open(f"/proc/{pid}/fd/{name}", os.O_WRONLY | os.O_NONBLOCK)
+            except OSError:
+                pass
+def stopped():
+    for pid in watchers:
+        os.kill(pid, signal.SIGSTOP)
+def held():
+    for pipe in pipes():
+        os.set_inheritable(pipe, True)
+def told():
+    for pipe in pipes():
+        os.write(pipe, b"-1 " * 100)
+"""
+
+
+@pytest.mark.parametrize("attack", ["stopped", "held", "told"])
+def test_a_program_that_attacks_its_watchers_gains_nothing(how, attack, pipe):
+    """It stops them, holds their pipes open, or tells them what they never would. Its end takes no time either."""
+    path, descriptor = pipe
+    program = _started("-c", f"{_SURVIVOR}{_WATCHERS}{attack}()\nprint('done', flush=True)\ntime.sleep(600)", str(path))
+    assert program.pipes[1].readline() == b"started\n"
+    if attack != "told":  # which ends it
+        program.pipes[1].readline()
+    began = monotonic()
+    program.end()
+    assert monotonic() - began < 5
     assert _all_gone(descriptor)
 
 

@@ -109,7 +109,7 @@ def test_a_function_sees_no_secrets_and_no_files_and_writes_no_escapes(folder, m
     monkeypatch.setenv("SECRET_TOKEN", "hush")
     done = shell(folder, "laws", "mine:looks_around", "--law", "bounds", "--tries", "1")
     assert "error: ValueError: '[] []'" in done.stdout
-    assert done.stderr.startswith("loading\n\\x1b[31mred\n")
+    assert done.stderr.startswith("target: loading\ntarget: \\x1b[31mred\n")
 
 
 #: What cannot be asked, and words of the one line that says so.

@@ -89,7 +89,8 @@ def test_what_is_no_greeting_is_refused(case):
 def test_an_answer_tells_what_the_call_changed():
     answer = read_answer(line({"id": "q", "tensors": TENSORS, "changed": ["base"]}), QUESTION)
     assert answer.changed == ("base",)
-    assert read_answer(line({"id": "q", "tensors": TENSORS, "changed": "base"}), QUESTION).kind == "malformed"
+    for changed in ("base", ["base\x1b"], ["models[9]"], [["base"]], ["base"] * 100):
+        assert read_answer(line({"id": "q", "tensors": TENSORS, "changed": changed}), QUESTION).kind == "malformed"
 
 
 class Compared(str):

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 import mergealgebra as ma
 from mergealgebra.encoding import decode, encode
+from mergealgebra.engine import groups
 from mergealgebra.engine.faults import Faulty
+from mergealgebra.engine.groups import Found, Group, pack, unpack
 from mergealgebra.engine.run import Stale
 from tests.engine.sources import merged, plan_of, trimmed_by_sorting
 
@@ -155,3 +157,14 @@ def test_each_is_kept_under_all_that_it_depends_on():
         assert len(kept) == before + 1
     merged(plan_of([vector, vector], recipes[0], threads=1), kept)  # each of these sources has a root of its own
     assert len(kept) == 5
+
+
+@pytest.mark.clause("SY-9")
+def test_more_bytes_than_thresholds_take_are_not_decoded(monkeypatch):
+    """16 MiB of empty lists would take 2 GB of memory, and half a minute."""
+    names = ("é" * 300, "x")
+    wanted = [Group(0, names, 2**40, 2**39), Group(1, ("x",), 4, 2)]
+    found = [Found(2**31 - 1, (names[0], 2**63)), Found(1)]
+    assert unpack(pack(found), wanted) == found
+    monkeypatch.setattr(groups, "decode", None)
+    assert unpack(encode([[]] * 1000), wanted) is None

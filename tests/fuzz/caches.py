@@ -21,6 +21,9 @@ from tests.fuzz.outer import SEAL
 
 # Thresholds
 
+#: Those of the merge below.
+GROUPS = [groups.Group(0, (name,), 4, 2) for name in "ab"]
+
 
 @cache
 def _merge() -> tuple[Any, dict[str, bytes], dict[str, bytes]]:
@@ -40,13 +43,13 @@ def kept_thresholds() -> bytes:
 
 
 def read_thresholds(data: bytes, folder: Path) -> list[Any] | None:
-    return groups.unpack(data, 2)
+    return groups.unpack(data, GROUPS)
 
 
 def check_thresholds(data: bytes, found: list[Any], folder: Path) -> None:
     """Whatever is kept, the model stays the same; and it is kept as it was read."""
     plan, expected, kept = _merge()
-    assert groups.unpack(groups.pack(found), 2) == found
+    assert groups.unpack(groups.pack(found), GROUPS) == found
     try:
         model, _ = merged(plan, dict.fromkeys(kept, data))
     except (Stale, Faulty):

@@ -131,3 +131,69 @@ def test_code_asks_nothing_of_the_compilers_runtime_but_what_is_refused(kept):
     runtime -= {"NRT_incref", "NRT_decref"}  # which the object file has itself
     assert runtime <= set(machine_code._RUNTIME)
     assert all(machine_code.llvm.address_of_symbol(name) for name in runtime)
+
+
+# Whose it is
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A file of machine code in a folder that only its user writes."""
+    tmp_path.chmod(0o700)
+    path = tmp_path / "x.machine-code"
+    machine_code._keep(path, b"code")
+    assert machine_code._kept(path) == b"code"
+    return path
+
+
+#: What lets others have written the code, which would run in this process.
+OTHERS = {
+    "a folder that all write": lambda path: path.parent.chmod(0o1777),
+    "a folder that a group writes": lambda path: path.parent.chmod(0o770),
+    "a file that all write": lambda path: path.chmod(0o666),
+    "a folder of somebody else": lambda path: os.chown(path.parent, 12345, -1),
+    "a file of somebody else": lambda path: os.chown(path, 12345, -1),
+    "a link": lambda path: path.symlink_to(path.rename(path.with_name("file"))),
+    "a pipe": lambda path: (path.unlink(), os.mkfifo(path)),
+    "a file without an end": lambda path: os.truncate(path, 1 << 40),
+}
+
+
+@pytest.mark.parametrize("others", OTHERS)
+def test_code_that_others_may_have_written_is_not_loaded(others, written):
+    if "somebody else" in others and os.geteuid() != 0:
+        pytest.skip("only root may give a file away")
+    OTHERS[others](written)
+    assert machine_code._kept(written) is None
+
+
+def test_nothing_is_kept_where_others_write(tmp_path):
+    tmp_path.chmod(0o1777)
+    machine_code._keep(tmp_path / "x.machine-code", b"code")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_kept_is_private(tmp_path):
+    before = os.umask(0)
+    try:
+        machine_code._keep(tmp_path / "new" / "x.machine-code", b"code")
+    finally:
+        os.umask(before)
+    (path,) = (tmp_path / "new").iterdir()
+    assert [p.stat().st_mode & 0o777 for p in (path.parent, path)] == [0o700, 0o600]
+
+
+#: XDG_CACHE_HOME -> the folder, where the one beside the code is not the user's own.
+FOLDERS = {
+    "/somewhere": "/somewhere/mergealgebra",
+    "cache": "/home/me/.cache/mergealgebra",
+    "": "/home/me/.cache/mergealgebra",
+}
+
+
+@pytest.mark.parametrize("value", FOLDERS)
+def test_it_is_never_kept_in_the_current_folder(value, monkeypatch):
+    monkeypatch.setattr(machine_code, "_is_private", lambda told: False)
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("XDG_CACHE_HOME", value)
+    assert machine_code._folder() == Path(FOLDERS[value])

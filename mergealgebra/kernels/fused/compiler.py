@@ -1,12 +1,12 @@
-"""Compiling entries: `python -m mergealgebra.kernels.fused.compiler FOLDER ENTRY...` leaves a file for each.
+"""Compiling entries: `python -m mergealgebra.kernels.fused.compiler ENTRY...` prints each in hexadecimal digits.
 
 A process of its own has the settings of Numba to itself, and returns the memory that it takes.
 """
 
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import Path
 
 from numba import cfunc, types
 
@@ -20,5 +20,7 @@ def machine_code(name: str) -> bytes:
 
 
 if __name__ == "__main__":
-    for name in sys.argv[2:]:
-        (Path(sys.argv[1]) / name).write_bytes(machine_code(name))
+    with os.fdopen(os.dup(1), "w") as said:
+        os.dup2(2, 1)  # what else is printed is not machine code
+        for name in sys.argv[1:]:
+            print(machine_code(name).hex(), file=said)
