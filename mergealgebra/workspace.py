@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from mergealgebra.addresses import local_path, peer_path
 from mergealgebra.algebra import decimals
 from mergealgebra.contribution import Choice, check_base, make_manifest, names_of
 from mergealgebra.crdt.fields import check_text
@@ -87,12 +88,17 @@ class Workspace:
 
         Raises WorkspaceError when something is there already, and as `Checkpoint.open` does.
         """
-        if not isinstance(recipe, Recipe):
-            raise RecipeError(f"{recipe!r} is not a recipe; pass one, such as ma.Ties(density='0.2')")
-        _refuse_existing(Path(path))
-        with Checkpoint.open(base) as checkpoint:
-            root = checkpoint.root(available_cores())
-        return cls._create(path, Genesis(root, name, recipe.to_map()), base)
+        _refuse_existing(local_path(path))
+        return cls._create(path, _genesis(base, recipe, name), base)
+
+    @staticmethod
+    def init_share(path: PathLike, *, base: PathLike, recipe: Recipe, name: str = "") -> Store:
+        """A share of the workspace that `init` makes of the same arguments: a folder to sync with, nobody's workspace.
+
+        Raises as `init` does.
+        """
+        _refuse_existing(local_path(path))
+        return Store.create(path, _genesis(base, recipe, name))
 
     @classmethod
     def clone(cls, peer: PathLike, path: PathLike, *, base: PathLike, workspace_id: str | None = None) -> Workspace:
@@ -101,14 +107,14 @@ class Workspace:
         workspace_id: what the peer must hold, from somebody you trust; whatever it holds if None. Raises
         WrongWorkspace for another one, BaseMismatch when it is not the peer's base, and as `init` and `sync` do.
         """
-        source = Store.open(peer)
+        source = Store.open(peer_path(peer))
         if workspace_id not in (None, source.genesis.workspace_id):
             raise WrongWorkspace(
                 f"{place(Path(peer))} holds workspace {source.genesis.workspace_id}, not {shown(workspace_id)}: ask "
                 "whoever gave you the id, or name another folder"
             )
         _recipe_of(source)
-        _refuse_existing(Path(path))
+        _refuse_existing(local_path(path))
         with Checkpoint.open(base) as checkpoint:
             check_base(checkpoint, source.genesis.base, available_cores())
         workspace = cls._create(path, source.genesis, base)
@@ -124,7 +130,7 @@ class Workspace:
         store = Store.open(path)
         check_genesis(store)
         _recipe_of(store)
-        return cls(Path(path), store)
+        return cls(store.path, store)
 
     @classmethod
     def _create(cls, path: PathLike, genesis: Genesis, base: PathLike) -> Workspace:
@@ -250,12 +256,15 @@ class Workspace:
             self._publish(state.remove(*ids, time=_now(), note=note))
         return ids
 
-    def sync(self, peer: PathLike) -> SyncResult:
-        """Exchange operations and blobs with another workspace or an exchange folder, both ways [SY-4].
+    def sync(self, peer: PathLike, *, create: bool = False) -> SyncResult:
+        """Exchange operations and blobs with another workspace or a share, both ways [SY-4].
 
-        Raises SyncIncomplete when something was refused; the good rest has then been exchanged. That it was
-        incomplete is written down here, until a sync with that peer is complete.
+        create: make a share there first, if nothing is there; otherwise it must be there [SY-7]. Raises AddressError
+        for what is not a folder of this machine, and SyncIncomplete when something was refused; the good rest has then
+        been exchanged. That it was incomplete is written down here, until a sync with that peer is complete.
         """
+        if create:
+            Store.create(peer_path(peer), self.store.genesis)
         return sync_replica(self.store, peer)
 
     def resolve(
@@ -280,7 +289,7 @@ class Workspace:
         aggregate = self._aggregate if keep_aggregate else None
         how = How(backend, threads, block, progress, memory, self._thresholds, aggregate, Runs(self.store.path).noted)
         blobs = self._blobs_ever(state) if keep_aggregate else self.blobs(state)
-        result = resolve(state, self.base, blobs, Path(out), how)
+        result = resolve(state, self.base, blobs, local_path(out), how)
         attested = state.attest(result.merge_id, result.model_root)
         if not attested <= state:
             try:
@@ -314,6 +323,13 @@ def _named(prefix: str, visible: Iterable[str]) -> str:
 
 def _time_and_kind(operation: Operation) -> tuple[float, str, str]:
     return math.inf if operation.time is None else operation.time, operation.kind, operation.id
+
+
+def _genesis(base: PathLike, recipe: Recipe, name: str) -> Genesis:
+    if not isinstance(recipe, Recipe):
+        raise RecipeError(f"{recipe!r} is not a recipe; pass one, such as ma.Ties(density='0.2')")
+    with Checkpoint.open(base) as checkpoint:
+        return Genesis(checkpoint.root(available_cores()), name, recipe.to_map())
 
 
 def _recipe_of(store: Store) -> Recipe:

@@ -174,7 +174,7 @@ class TestReplicas:
     @pytest.mark.clause("LK-3", "MG-8")
     def test_write_the_same_lock_but_for_the_backend(self, made, out, tmp_path):
         alice = ma.Workspace.open(made / "alice")
-        alice.sync(tmp_path / "exchange")
+        alice.sync(tmp_path / "exchange", create=True)
         write_folder(tmp_path / "base", base())
         bob = ma.Workspace.clone(tmp_path / "exchange", tmp_path / "bob", base=tmp_path / "base")
         result = bob.resolve(tmp_path / "theirs", backend="torch", threads=2, block=3)

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from mergealgebra.addresses import local_path
+
 
 class _NamedPath(click.Path):
     """A path that has been named: an empty one, as an unset variable leaves it, would mean the current folder."""
@@ -15,6 +17,8 @@ class _NamedPath(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "":
             self.fail("the path is empty; write . for the current folder", param, ctx)
+        if isinstance(value, str):
+            local_path(value)  # before pathlib makes of s3://models the folder s3:/models
         return super().convert(value, param, ctx)
 
 

@@ -111,7 +111,7 @@ def town(tmp_path_factory):
     for line in (
         "-C alice init --base base --recipe recipe.yaml --name garden",
         "-C alice contribute ft0.safetensors --note first",
-        "-C alice sync shared",
+        "-C alice sync shared --create",
         "clone shared bob --base base",
         "clone alice carol --base base",
         "-C bob contribute ft1 --coefficient 0.50",
@@ -373,7 +373,7 @@ def test_lines_for_people_name_what_happened(scene):
         "-C new init --base base": "workspace",
         "-C new contribute ft0.safetensors": "contribution",
         "-C new status": "workspace",
-        "-C new sync exchange": "given operations",
+        "-C new sync exchange --create": "given operations",
         "clone exchange new2 --base base": "workspace",
         "-C new2 sync new": "merge id",
         "-C new resolve out": "merge id",
