@@ -37,7 +37,9 @@ def command(workspace: str, base: Path, recipe_path: Path | None, name: str, sha
 
 def report_workspace(store: Store, as_json: bool) -> None:
     """Print what a new workspace is, or a share of one."""
+    from mergealgebra.recipe import in_words
+
     genesis = store.genesis
-    recipe = ", ".join(f"{key} {value}" for key, value in genesis.recipe.items())
+    recipe = dict(genesis.recipe) if as_json else in_words(genesis.recipe)
     found = {"workspace": genesis.workspace_id, "name": genesis.name, "base": genesis.base}
-    report(found | {"recipe": dict(genesis.recipe) if as_json else recipe, "path": str(store.path)}, as_json)
+    report(found | {"recipe": recipe, "path": str(store.path)}, as_json)

@@ -29,8 +29,8 @@ KEYS = {
         "workspace",
         "name",
         "base",
-        "recipe",
-        "recipe_id",
+        "default_recipe",
+        "default_recipe_id",
         "merge_id",
         "operations",
         "visible",
@@ -58,7 +58,8 @@ KEYS = {
         "uncertified",
         "warnings",
     ],
-    "verify": ["ok", "merge_id", "model_root"],
+    "verify": ["ok", "merge_id", "model_root", "warnings"],
+    "set-base": ["base", "path"],
     "gc": ["removed", "bytes", "leftovers"],
     "laws": ["target", "options", "seed", "tries", "verdicts"],
     "conformance": [
@@ -156,7 +157,7 @@ def test_replicas_agree_on_what_they_are_before_a_tensor_moves(said):
     assert len({found["workspace"] for found in said.values() if "workspace" in found}) == 1
     alice, bob = said["-C alice status"], said["-C bob status"]
     assert {**alice, "operations": 0} == {**bob, "operations": 0}
-    assert alice["recipe"] == {
+    assert alice["default_recipe"] == {
         "method": "ties",
         "lambda": "0.75",
         "density": "0.5",
