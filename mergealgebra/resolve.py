@@ -54,9 +54,9 @@ if TYPE_CHECKING:
 class How:
     """How a merge is computed; never what it gives [MG-8]. Left out: all cores, a fitting block, 256 MiB, silence.
 
-    memory: bytes beyond the imports. kept: where thresholds are kept from merge to merge. aggregate: the home in
-    which the sums of a state's contributions are, so that a change costs one pass over it and them [EX-4, EX-5].
-    noted: told where the model is written until it is whole [LK-7].
+    memory: bytes beyond the imports; no limit for other dialects of TIES. kept: where thresholds are kept from merge to
+    merge. aggregate: the home in which the sums of a state's contributions are, so that a change costs one pass over it
+    and them [EX-4, EX-5]. noted: told where the model is written until it is whole [LK-7].
     """
 
     backend: str = "auto"
@@ -348,6 +348,9 @@ def merge_checkpoints(base: Path, models: Sequence[Model], recipe: Recipe, out: 
             names = frozenset(names_of("finetuned", checkpoint, original, Choice()))
             inputs.append(Input(checkpoint, Contribution(label, "finetuned", coefficient, checkpoint, names)))
         if recipe.foreign:
+            from mergealgebra.engine.dialect_memory import refuse_little_memory  # before everything is hashed
+
+            refuse_little_memory(original, [input_.contribution for input_ in inputs], recipe.foreign, how.memory)
             inputs = _in_canonical_order(original, inputs, thread_count(how.threads))
         return Merge(original, inputs, recipe, how, None).write(out)
 

@@ -44,7 +44,9 @@ block_option = click.option(
     "--block", type=click.IntRange(min=1), help="Elements in a block; never changes the result."
 )
 memory_option = click.option(
-    "--memory", type=_Bytes(), help="Most memory beyond the program itself, such as 200M or 1G; 256M if left out."
+    "--memory",
+    type=_Bytes(),
+    help="Most memory beyond the program itself, such as 200M or 1G; if left out 256M, with a dialect what it takes.",
 )
 keep_option = click.option(
     "--keep-aggregate",
