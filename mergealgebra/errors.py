@@ -112,6 +112,10 @@ class WrongWorkspace(MergeAlgebraError):
     """An operation, a state or a peer belongs to another workspace."""
 
 
+class AddressError(MergeAlgebraError):
+    """A path is an address on another machine or of a service, and only folders of this one are reached [SY-7]."""
+
+
 class WorkspaceError(MergeAlgebraError):
     """A folder is not a workspace, is one already, or its own files are damaged."""
 

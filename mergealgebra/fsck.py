@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
+from mergealgebra.addresses import peer_path
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import Add, Operation
 from mergealgebra.crdt.orset import ORSet
@@ -72,7 +73,7 @@ def inspect(
     True
     """
     found = Inspection()
-    peer = None if repair is None else Store.open(repair)
+    peer = None if repair is None else Store.open(peer_path(repair))
     store = _opened(Path(folder), peer, found)
     with judge([store] if peer is None else [store, peer]) as fits:
         _Check(store, peer, found, progress, fits).run()
@@ -130,7 +131,7 @@ class _Check:
     def __init__(self, store: Store, peer: Store | None, found: Inspection, progress: Progress, fits: Fits) -> None:
         self._store, self._peer, self._found, self._progress, self._fits = store, peer, found, progress, fits
         if peer is not None and peer.genesis != store.genesis:
-            Store.create(peer.path, store.genesis)  # which says what is wrong
+            Store.open_peer(peer.path, store.genesis)  # which says what is wrong
 
     def run(self) -> None:
         operations = set(self._operations())

@@ -49,7 +49,11 @@ class Lock:
     @classmethod
     def read(cls, folder: Path) -> Self:
         """The lock of a model folder, which agrees with itself [LK-4]. Raises LockError, naming the file."""
-        path = folder / LOCK
+        return cls.read_file(folder / LOCK)
+
+    @classmethod
+    def read_file(cls, path: Path) -> Self:
+        """The lock in a file. Raises as `read` does."""
         try:
             lock = cls(**read_fields(read_file(path, lock_file.MAX_BYTES)))
             lock.check()
@@ -87,6 +91,13 @@ class Lock:
         coefficient = decimals.from_hex(contribution.coefficient)
         decimals.check_coefficient(coefficient, f"contribution {id_}", negative=recipe.negative_coefficients)
 
+    def refuse_other_model(self, computed: Lock) -> None:
+        """Raise VerificationFailed when a model that was computed anew is not the one of this lock [LK-6]."""
+        if difference := first_difference(self.tensors, computed.tensors):
+            raise VerificationFailed(
+                f"what the lock describes gives another model here: {difference} of the lock; nothing is written"
+            )
+
     def manifest(self, contribution: LockedContribution) -> Manifest:
         """The manifest of one of the contributions [CT-2]."""
         coefficient, elements = contribution.coefficient, contribution.elements
@@ -95,11 +106,15 @@ class Lock:
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify` found. problem: the first thing that differs, in one line; empty when all is well."""
+    """What `verify` found. problem: the first thing that differs, in one line; empty when all is well.
+
+    remarks: what is true and may surprise, a line each; no failure.
+    """
 
     model_root: str
     merge_id: str
     problem: str = ""
+    remarks: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

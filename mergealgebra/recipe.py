@@ -206,6 +206,15 @@ def complete_recipe(entries: Mapping[str, str]) -> Recipe:
     return recipe
 
 
+def in_words(entries: Mapping[str, str]) -> str:
+    """A recipe's map as a line.
+
+    >>> in_words({"lambda": "1", "method": "mean"})
+    'method mean, lambda 1'
+    """
+    return ", ".join(f"{key} {entries[key]}" for key in _ORDER if key in entries)
+
+
 def _in_one_line(recipe: type[Recipe], error: ValidationError) -> str:
     first = error.errors()[0]
     key = ".".join(map(str, first["loc"]))

@@ -24,7 +24,6 @@ from mergealgebra.contribution import (
 )
 from mergealgebra.crdt.genesis import SPEC, merge_id
 from mergealgebra.crdt.manifest import Manifest
-from mergealgebra.crdt.orset import ORSet
 from mergealgebra.encoding import model_root
 from mergealgebra.engine.backends import backend_for
 from mergealgebra.engine.faults import Faulty, named
@@ -40,10 +39,11 @@ from mergealgebra.lock import LOCK, Lock, achieved_density, refuse_large, tensor
 from mergealgebra.lock_file import FORMAT, LockedContribution, LockedTensor
 from mergealgebra.model_card import model_card
 from mergealgebra.progress import Progress, quiet
-from mergealgebra.recipe import Recipe, complete_recipe
+from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.companions import companions
 from mergealgebra.text import place
+from mergealgebra.wanted import Wanted
 
 if TYPE_CHECKING:
     from mergealgebra.engine.keeping import Keeper, Kept
@@ -54,9 +54,9 @@ if TYPE_CHECKING:
 class How:
     """How a merge is computed; never what it gives [MG-8]. Left out: all cores, a fitting block, 256 MiB, silence.
 
-    memory: bytes beyond the imports. kept: where thresholds are kept from merge to merge. aggregate: the home in
-    which the sums of a state's contributions are, so that a change costs one pass over it and them [EX-4, EX-5].
-    noted: told where the model is written until it is whole [LK-7].
+    memory: bytes beyond the imports; no limit for other dialects of TIES. kept: where thresholds are kept from merge to
+    merge. aggregate: the home in which the sums of a state's contributions are, so that a change costs one pass over it
+    and them [EX-4, EX-5]. noted: told where the model is written until it is whole [LK-7].
     """
 
     backend: str = "auto"
@@ -158,11 +158,12 @@ class Merge:
 
             self._keeper = Keeper(how.aggregate, base, self._plan, manifests, blobs)
 
-    def write(self, out: Path) -> MergeResult:
-        """Merge into a new folder.
+    def write(self, out: Path, expected: Lock | None = None) -> MergeResult:
+        """Merge into a new folder. expected: the lock of the model that it must give.
 
         Raises OutputError, BaseMismatch, BlobDamaged, NonFinite, RecipeError when two inputs are the same
-        contribution, CheckpointError when an input changed, and what reading raises; then nothing is written.
+        contribution, CheckpointError when an input changed, VerificationFailed when it gives another model than
+        expected [LK-6], and what reading raises; then nothing is written.
         """
         refuse_large(self._base.records.values(), len(self._inputs))
         made: list[Lock] = []
@@ -172,6 +173,8 @@ class Merge:
         def run_once(pieces: Iterator[Piece], tally: Tally) -> None:
             def finish() -> dict[str, bytes]:
                 made.append(self._lock(tally))
+                if expected is not None:
+                    expected.refuse_other_model(made[0])
                 return {LOCK: made[0].to_bytes(), "README.md": model_card(made[0], self._base)}
 
             write_model(out, entries, pieces, finish, copies, self._how.noted)
@@ -301,30 +304,31 @@ def _manifest(input_: Input, base_root: str, tensors: Mapping[str, str]) -> Mani
 
 
 @contextmanager
-def open_merge(state: ORSet, base: Path, blobs: Mapping[str, Path], how: How) -> Iterator[Merge]:
-    """The merge of a state's visible contributions, every input open and its headers checked [SY-6].
+def open_merge(wanted: Wanted, base: Path, blobs: Mapping[str, Path], how: How) -> Iterator[Merge]:
+    """The merge that is wanted, every input open and its headers checked [SY-6].
 
     base: where the base is here. blobs: by tensors root; for an aggregate, retracted ones too. Raises BlobMissing,
     BlobDamaged, NothingVisible, CoefficientError, and what reading raises.
     """
-    recipe = complete_recipe(state.genesis.recipe)
     with ExitStack() as opened:
         original = opened.enter_context(Checkpoint.open(base))
         inputs = []
-        for id_, manifest in state.visible().items():
+        for id_, manifest in wanted.contributions.items():
             blob = opened.enter_context(open_blob(manifest, blobs.get(manifest.tensors), original))
             coefficient = decimals.from_hex(manifest.coefficient)
             label, names = f"contribution {id_[:12]}", frozenset(blob.records)
             contribution = Contribution(label, manifest.form, coefficient, blob, names, manifest.tensors)
             inputs.append(Input(blob, contribution, manifest))
-        yield Merge(original, inputs, recipe, how, state.genesis.base, blobs)
+        yield Merge(original, inputs, wanted.recipe, how, wanted.base, blobs)
 
 
-def resolve(state: ORSet, base: Path, blobs: Mapping[str, Path], out: Path, how: How = How()) -> MergeResult:
-    """Merge a state's visible contributions into a new folder. Raises as `open_merge` and `Merge.write` do."""
+def resolve(
+    wanted: Wanted, base: Path, blobs: Mapping[str, Path], out: Path, how: How = How(), expected: Lock | None = None
+) -> MergeResult:
+    """Merge what is wanted into a new folder. Raises as `open_merge` and `Merge.write` do."""
     refuse_occupied(out)
-    with open_merge(state, base, blobs, how) as merge:
-        return merge.write(out)
+    with open_merge(wanted, base, blobs, how) as merge:
+        return merge.write(out, expected)
 
 
 def merge_checkpoints(base: Path, models: Sequence[Model], recipe: Recipe, out: Path, how: How = How()) -> MergeResult:
@@ -344,6 +348,9 @@ def merge_checkpoints(base: Path, models: Sequence[Model], recipe: Recipe, out: 
             names = frozenset(names_of("finetuned", checkpoint, original, Choice()))
             inputs.append(Input(checkpoint, Contribution(label, "finetuned", coefficient, checkpoint, names)))
         if recipe.foreign:
+            from mergealgebra.engine.dialect_memory import refuse_little_memory  # before everything is hashed
+
+            refuse_little_memory(original, [input_.contribution for input_ in inputs], recipe.foreign, how.memory)
             inputs = _in_canonical_order(original, inputs, thread_count(how.threads))
         return Merge(original, inputs, recipe, how, None).write(out)
 

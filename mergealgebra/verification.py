@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
+from mergealgebra.crdt.orset import ORSet
 from mergealgebra.engine.plan import thread_count
-from mergealgebra.lock import Verification, first_difference, verify_folder
+from mergealgebra.errors import BaseMismatch, UnknownContribution
+from mergealgebra.lock import Lock, Verification, first_difference, verify_folder
 from mergealgebra.progress import Progress, quiet
+from mergealgebra.recipe import in_words
 from mergealgebra.resolve import How, open_merge
 from mergealgebra.text import one_line
+from mergealgebra.wanted import Wanted
 from mergealgebra.workspace import PathLike, Workspace
+
+#: So many contributions are named in a remark.
+_NAMED = 4
 
 
 def verify(
@@ -22,25 +30,45 @@ def verify(
 ) -> Verification:
     """Check a merged model folder against its lock, and against a workspace by computing it again [LK-5, LK-6].
 
-    against: the path of a workspace. Returns what was found; `raise_if_failed` turns a difference into an error.
+    against: the path of a workspace; what is visible there now, and its default recipe, may differ from the lock's,
+    which is a remark. Returns what was found; `raise_if_failed` turns a difference into an error.
     Raises LockError when the lock is missing or contradicts itself, and as `open_merge` does.
     """
     how = How(backend, threads, None, progress)
-    lock, verification = verify_folder(model, thread_count(threads))
-    if against is None or not verification.ok:
-        return verification
+    lock, found = verify_folder(model, thread_count(threads))
+    if against is None or not found.ok:
+        return found
     workspace = Workspace.open(against)
     state = workspace.state
-    problem = ""
-    if lock.merge_id != state.merge_id:
-        problem = (
-            f"{model} has merge id {lock.merge_id}, the workspace {state.merge_id}: other contributions are visible"
-        )
-    else:
-        with open_merge(state, workspace.base, workspace.blobs(state), how) as merge:
-            again = merge.compute()
-        if difference := first_difference(lock.tensors, again.tensors):
-            problem = f"{against} computes another model: {difference} of {model}"
-        elif lock != replace(again, backend=lock.backend):
-            problem = f"{against} computes the same model, but counts other elements kept or uncertified than {model}"
-    return Verification(verification.model_root, verification.merge_id, one_line(problem))
+    try:
+        wanted = Wanted.locked(lock, state)
+    except (BaseMismatch, UnknownContribution) as error:
+        return replace(found, problem=one_line(f"{model} cannot come from {against}: {error}"))
+    with open_merge(wanted, workspace.base, workspace.blobs_of(wanted, state), how) as merge:
+        problem = _difference(lock, merge.compute(), model, against)
+    remarks = tuple(map(one_line, _remarks(lock, state, against)))
+    return replace(found, problem=one_line(problem), remarks=remarks)
+
+
+def _difference(lock: Lock, again: Lock, model: PathLike, against: PathLike) -> str:
+    if difference := first_difference(lock.tensors, again.tensors):
+        return f"{against} computes another model: {difference} of {model}"
+    if lock != replace(again, backend=lock.backend):
+        return f"{against} computes the same model, but counts other elements kept or uncertified than {model}"
+    return ""
+
+
+def _remarks(lock: Lock, state: ORSet, against: PathLike) -> Iterator[str]:
+    """How a lock differs from what the workspace would merge now."""
+    locked, visible = {contribution.id for contribution in lock.contributions}, state.visible().keys()
+    if later := visible - locked:
+        yield f"later contributions are visible in {against}, which the model does not have: {_ids(later)}"
+    if retracted := locked - visible:
+        yield f"contributions that the model has were retracted in {against} since: {_ids(retracted)}"
+    if lock.recipe != state.genesis.recipe:
+        yield f"the model's recipe is not the default one of {against}: {in_words(lock.recipe)}"
+
+
+def _ids(ids: Collection[str]) -> str:
+    named = [id_[:12] for id_ in sorted(ids)[:_NAMED]]
+    return ", ".join(named) + (f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else "")

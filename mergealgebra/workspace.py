@@ -15,17 +15,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from mergealgebra.addresses import local_path, peer_path
 from mergealgebra.algebra import decimals
 from mergealgebra.contribution import Choice, check_base, make_manifest, names_of
 from mergealgebra.crdt.fields import check_text
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.manifest import FORMS, Manifest
-from mergealgebra.crdt.operations import NOTE_BYTES, OPERATION_TIMES, Add, Operation
+from mergealgebra.crdt.operations import NOTE_BYTES, OPERATION_TIMES, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.plan import Contribution, available_cores, make_plan, thread_count
 from mergealgebra.engine.run import run_check
 from mergealgebra.errors import (
+    BlobMissing,
     MergeAlgebraError,
     OperationError,
     OutputError,
@@ -35,13 +37,21 @@ from mergealgebra.errors import (
     WorkspaceError,
     WrongWorkspace,
 )
+from mergealgebra.lock import Lock
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.resolve import How, MergeResult, resolve
 from mergealgebra.store.blobs import write_blob
 from mergealgebra.store.cache import AGGREGATE, THRESHOLDS, Cache
 from mergealgebra.store.entries import made_part
-from mergealgebra.store.local import base_path, check_genesis, incomplete_lines, is_replica, write_local
+from mergealgebra.store.local import (
+    base_path,
+    check_genesis,
+    incomplete_lines,
+    is_replica,
+    refuse_exchange_folder,
+    write_local,
+)
 from mergealgebra.store.objects import Store, has_genesis
 from mergealgebra.store.private import private_key
 from mergealgebra.store.refusals import refused_as
@@ -50,6 +60,7 @@ from mergealgebra.sync.folder import SyncResult
 from mergealgebra.sync.replica import sync_replica
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.text import place, shown
+from mergealgebra.wanted import Wanted, known_manifests
 
 if TYPE_CHECKING:
     from mergealgebra.engine.kept_folder import Home
@@ -87,12 +98,17 @@ class Workspace:
 
         Raises WorkspaceError when something is there already, and as `Checkpoint.open` does.
         """
-        if not isinstance(recipe, Recipe):
-            raise RecipeError(f"{recipe!r} is not a recipe; pass one, such as ma.Ties(density='0.2')")
-        _refuse_existing(Path(path))
-        with Checkpoint.open(base) as checkpoint:
-            root = checkpoint.root(available_cores())
-        return cls._create(path, Genesis(root, name, recipe.to_map()), base)
+        _refuse_existing(local_path(path))
+        return cls._create(path, _genesis(base, recipe, name), base)
+
+    @staticmethod
+    def init_share(path: PathLike, *, base: PathLike, recipe: Recipe, name: str = "") -> Store:
+        """A share of the workspace that `init` makes of the same arguments: a folder to sync with, nobody's workspace.
+
+        Raises as `init` does.
+        """
+        _refuse_existing(local_path(path))
+        return Store.create(path, _genesis(base, recipe, name))
 
     @classmethod
     def clone(cls, peer: PathLike, path: PathLike, *, base: PathLike, workspace_id: str | None = None) -> Workspace:
@@ -101,14 +117,14 @@ class Workspace:
         workspace_id: what the peer must hold, from somebody you trust; whatever it holds if None. Raises
         WrongWorkspace for another one, BaseMismatch when it is not the peer's base, and as `init` and `sync` do.
         """
-        source = Store.open(peer)
+        source = Store.open(peer_path(peer))
         if workspace_id not in (None, source.genesis.workspace_id):
             raise WrongWorkspace(
                 f"{place(Path(peer))} holds workspace {source.genesis.workspace_id}, not {shown(workspace_id)}: ask "
                 "whoever gave you the id, or name another folder"
             )
         _recipe_of(source)
-        _refuse_existing(Path(path))
+        _refuse_existing(local_path(path))
         with Checkpoint.open(base) as checkpoint:
             check_base(checkpoint, source.genesis.base, available_cores())
         workspace = cls._create(path, source.genesis, base)
@@ -124,7 +140,7 @@ class Workspace:
         store = Store.open(path)
         check_genesis(store)
         _recipe_of(store)
-        return cls(Path(path), store)
+        return cls(store.path, store)
 
     @classmethod
     def _create(cls, path: PathLike, genesis: Genesis, base: PathLike) -> Workspace:
@@ -141,12 +157,12 @@ class Workspace:
 
     @property
     def recipe(self) -> Recipe:
-        """How this workspace merges."""
+        """How this workspace merges when nothing else is said."""
         return _recipe_of(self.store)
 
     @property
     def merge_id(self) -> str:
-        """What the visible contributions merge to; replicas compare it before they move a tensor [OS-11]."""
+        """What the visible contributions merge to by its own recipe; replicas compare it before they move a tensor."""
         return self.state.merge_id
 
     def visible(self) -> dict[str, Manifest]:
@@ -159,7 +175,7 @@ class Workspace:
 
     @property
     def base(self) -> Path:
-        """Where the base is on this machine. Raises WorkspaceError when this workspace was never told, or it went."""
+        """Where the base is on this machine. Raises WorkspaceError when it is not there any more; see `set_base`."""
         return base_path(self.store)
 
     @property
@@ -184,14 +200,22 @@ class Workspace:
 
     def blobs(self, state: ORSet) -> dict[str, Path]:
         """Where the blobs of a state's visible contributions are, by tensors root; those not here are left out."""
-        return self._found(manifest.tensors for manifest in state.visible().values())
+        return self._found(state.visible().values())
 
-    def _blobs_ever(self, state: ORSet) -> dict[str, Path]:
-        """The same of all contributions that were ever added, retracted ones among them."""
-        return self._found(item.payload.manifest.tensors for item in state.operations if isinstance(item.payload, Add))
+    def blobs_of(self, wanted: Wanted, state: ORSet) -> dict[str, Path]:
+        """The same of what is wanted. Raises BlobMissing for a retracted contribution, which no sync brings back."""
+        found = self._found(wanted.contributions.values())
+        for id_ in sorted(wanted.contributions.keys() - state.visible().keys()):
+            if wanted.contributions[id_].tensors not in found:
+                raise BlobMissing(
+                    f"contribution {id_[:12]} was retracted, and its tensors are not here any more; "
+                    "contribute its checkpoint again, or use a replica that has them"
+                )
+        return found
 
-    def _found(self, roots: Iterable[str]) -> dict[str, Path]:
-        return {root: self.store.blob_path(root) for root in set(roots) if self.store.blob_bytes(root) is not None}
+    def _found(self, manifests: Iterable[Manifest]) -> dict[str, Path]:
+        roots = {manifest.tensors for manifest in manifests}
+        return {root: self.store.blob_path(root) for root in roots if self.store.blob_bytes(root) is not None}
 
     # What its owner does
 
@@ -231,6 +255,13 @@ class Workspace:
                 blob.place(manifest.tensors)
         return ContributionId(manifest.id, self._publish(state.add(manifest, time=_now(), note=note)))
 
+    def set_base(self, base: PathLike) -> None:
+        """Say where the base is on this machine now. Raises BaseMismatch for another model, and as `contribute`."""
+        refuse_exchange_folder(self.store)
+        with Checkpoint.open(base) as checkpoint:
+            check_base(checkpoint, self.store.genesis.base, available_cores())
+        write_local(self.store, base)
+
     def retract(self, contribution: str, *, note: str | None = None) -> str:
         """Take a visible contribution back; returns its id. contribution: the id or a unique prefix of it.
 
@@ -250,18 +281,23 @@ class Workspace:
             self._publish(state.remove(*ids, time=_now(), note=note))
         return ids
 
-    def sync(self, peer: PathLike) -> SyncResult:
-        """Exchange operations and blobs with another workspace or an exchange folder, both ways [SY-4].
+    def sync(self, peer: PathLike, *, create: bool = False) -> SyncResult:
+        """Exchange operations and blobs with another workspace or a share, both ways [SY-4].
 
-        Raises SyncIncomplete when something was refused; the good rest has then been exchanged. That it was
-        incomplete is written down here, until a sync with that peer is complete.
+        create: make a share there first, if nothing is there; otherwise it must be there [SY-7]. Raises AddressError
+        for what is not a folder of this machine, and SyncIncomplete when something was refused; the good rest has then
+        been exchanged. That it was incomplete is written down here, until a sync with that peer is complete.
         """
+        if create:
+            Store.create(peer_path(peer), self.store.genesis)
         return sync_replica(self.store, peer)
 
     def resolve(
         self,
         out: PathLike,
         *,
+        recipe: Recipe | None = None,
+        lock: PathLike | None = None,
         backend: str = "auto",
         threads: int | None = None,
         block: int | None = None,
@@ -271,16 +307,20 @@ class Workspace:
     ) -> MergeResult:
         """Merge the visible contributions into a new model folder, and attest to what came out [OS-12].
 
+        recipe: another one than the workspace's. lock: a `merge.lock`, to make the model that it describes once more.
         backend, threads, block, memory: how it is computed, never what [MG-8]. keep_aggregate: keep the sums in the
         cache, so that the next merge reads little but what changed [SY-9]. progress: called as the work goes on.
-        Raises NothingVisible, BaseMismatch, BlobMissing, BlobDamaged, NonFinite, OutputError; then nothing is
-        written.
+        Raises NothingVisible, BaseMismatch, BlobMissing, BlobDamaged, NonFinite, OutputError, UnknownContribution or
+        VerificationFailed for a lock; then nothing is written.
         """
-        state = self.state
+        state, expected = self.state, None if lock is None else Lock.read_file(local_path(lock))
+        wanted = self._wanted(state, recipe, expected)
+        if keep_aggregate and wanted.merge_id != state.merge_id:
+            raise RecipeError("the sums are kept of what is visible by the default recipe alone; do not keep them here")
         aggregate = self._aggregate if keep_aggregate else None
         how = How(backend, threads, block, progress, memory, self._thresholds, aggregate, Runs(self.store.path).noted)
-        blobs = self._blobs_ever(state) if keep_aggregate else self.blobs(state)
-        result = resolve(state, self.base, blobs, Path(out), how)
+        blobs = self._found(known_manifests(state).values()) if keep_aggregate else self.blobs_of(wanted, state)
+        result = resolve(wanted, self.base, blobs, local_path(out), how, expected)
         attested = state.attest(result.merge_id, result.model_root)
         if not attested <= state:
             try:
@@ -288,6 +328,15 @@ class Workspace:
             except OutputError as error:
                 raise OutputError(f"{out} is written and whole, only the attest to it is not: {error}") from error
         return result
+
+    def _wanted(self, state: ORSet, recipe: Recipe | None, lock: Lock | None) -> Wanted:
+        if recipe is not None:
+            _check_recipe(recipe)
+        if lock is None:
+            return Wanted.visible(state, recipe)
+        if recipe is not None:
+            raise RecipeError("a lock has a recipe of its own; give one of the two")
+        return Wanted.locked(lock, state)
 
     def _publish(self, delta: ORSet) -> str:
         """Let the operations of a delta appear; returns the id of the first."""
@@ -314,6 +363,17 @@ def _named(prefix: str, visible: Iterable[str]) -> str:
 
 def _time_and_kind(operation: Operation) -> tuple[float, str, str]:
     return math.inf if operation.time is None else operation.time, operation.kind, operation.id
+
+
+def _genesis(base: PathLike, recipe: Recipe, name: str) -> Genesis:
+    _check_recipe(recipe)
+    with Checkpoint.open(base) as checkpoint:
+        return Genesis(checkpoint.root(available_cores()), name, recipe.to_map())
+
+
+def _check_recipe(recipe: object) -> None:
+    if not isinstance(recipe, Recipe):
+        raise RecipeError(f"{recipe!r} is not a recipe; pass one, such as ma.Ties(density='0.2')")
 
 
 def _recipe_of(store: Store) -> Recipe:

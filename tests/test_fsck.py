@@ -22,7 +22,7 @@ pytestmark = pytest.mark.clause("SY-11")
 def root(tmp_path):
     """Alice and her share, which are complete."""
     write_models(tmp_path)
-    make_workspace(tmp_path, "alice", 0, 1).sync(tmp_path / "share")
+    make_workspace(tmp_path, "alice", 0, 1).sync(tmp_path / "share", create=True)
     return tmp_path
 
 
@@ -151,7 +151,7 @@ def test_the_command_says_what_it_found(root):
     flip(path, -1)
     done = call(root, "-C", "alice", "fsck", "share")
     assert done.code == 1
-    assert f"damaged: share/blobs/{path.name} is damaged" in done.stdout
+    assert f"damaged: {path} is damaged" in done.stdout
     assert "1 file is damaged or missing; name a replica that has good copies: fsck --repair PEER" in done.stderr
     assert f"mended: share/blobs/{path.name}" in call(root, "fsck", "share", "--repair", "alice").lines()
     assert call(root, "-C", "alice", "fsck", "--json").printed()["ok"] is True

@@ -28,6 +28,7 @@ from mergealgebra.errors import (
 )
 from mergealgebra.resolve import How, Merge, MergeResult, Model, merge_checkpoints, open_merge, resolve
 from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.wanted import Wanted
 from tests.engine.scenes import TIES, WAYS, merged, names_in, tensors_of
 from tests.models import FLOATS, base, fine_tune, with_value, write_canonical, write_file, write_folder, write_sharded
 from tests.workspace.replicas import RECIPE, make_workspace, write_models
@@ -43,9 +44,9 @@ def root(tmp_path):
 
 @pytest.fixture
 def inputs(root):
-    """What `resolve` takes: state, base, and blobs by root."""
+    """What `resolve` takes: what is wanted, base, and blobs by root."""
     alice = ma.Workspace.open(root / "alice")
-    return alice.state, root / "base", alice.blobs(alice.state)
+    return Wanted.visible(alice.state), root / "base", alice.blobs(alice.state)
 
 
 class TestResolve:
@@ -59,34 +60,34 @@ class TestResolve:
 
     @pytest.mark.clause("OS-12", "SY-1")
     def test_needs_no_store_and_writes_only_out(self, root, inputs):
-        before = names_in(root)
+        before, state = names_in(root), ma.Workspace.open(root / "alice").state
         resolve(*inputs, root / "out")
         assert names_in(root) == {*before, "out"}
-        assert ma.Workspace.open(root / "alice").state == inputs[0]
+        assert ma.Workspace.open(root / "alice").state == state
 
     @pytest.mark.clause("SY-6")
     def test_takes_blobs_from_anywhere(self, root, inputs):
-        state, start, blobs = inputs
+        wanted, start, blobs = inputs
         elsewhere = {key: shutil.copy(path, root / f"{n}.blob") for n, (key, path) in enumerate(blobs.items())}
         shutil.rmtree(root / "alice")
         expected = merge_checkpoints(
             start, [Model(root / "ft0.safetensors"), Model(root / "ft1.safetensors")], RECIPE, root / "one"
         )
-        assert resolve(state, start, elsewhere, root / "out").model_root == expected.model_root
+        assert resolve(wanted, start, elsewhere, root / "out").model_root == expected.model_root
 
     @pytest.mark.clause("SY-6", "LK-1")
     def test_checks_all_that_headers_tell_before_it_writes(self, root, inputs, monkeypatch):
         monkeypatch.setattr(Merge, "write", lambda *_: pytest.fail("something was written"))
-        state, start, blobs = inputs
-        last = max(state.visible().values(), key=lambda manifest: manifest.id)
+        wanted, start, blobs = inputs
+        last = max(wanted.contributions.values(), key=lambda manifest: manifest.id)
         few = {key: path for key, path in blobs.items() if key != last.tensors}
         cut = Path(shutil.copy(blobs[last.tensors], root / "cut.blob"))
         os.truncate(cut, cut.stat().st_size - 1)
         for error, arguments in (
-            (BlobMissing, (state, start, few)),
-            (BlobDamaged, (state, start, blobs | {last.tensors: cut})),
-            (CheckpointError, (state, root / "nowhere", blobs)),
-            (NothingVisible, (replace(state, operations=frozenset()), start, blobs)),
+            (BlobMissing, (wanted, start, few)),
+            (BlobDamaged, (wanted, start, blobs | {last.tensors: cut})),
+            (CheckpointError, (wanted, root / "nowhere", blobs)),
+            (NothingVisible, (replace(wanted, contributions={}), start, blobs)),
         ):
             with pytest.raises(error):
                 resolve(*arguments, root / "out")
@@ -96,21 +97,21 @@ class TestResolve:
     @pytest.mark.parametrize("how", WAYS.values(), ids=WAYS)
     def test_leaves_nothing_of_inputs_that_are_not_what_was_named(self, root, inputs, how):
         """That takes all of their bytes, so it is known at the end, and then nothing stands there."""
-        state, start, blobs = inputs
+        wanted, start, blobs = inputs
         before = names_in(root)
         other = write_folder(root / "other" / "base", with_value(base(), "mask", (0,), False))
-        last = max(state.visible().values(), key=lambda manifest: manifest.id)
+        last = max(wanted.contributions.values(), key=lambda manifest: manifest.id)
         flipped = Path(shutil.copy(blobs[last.tensors], root / "other" / "flipped.blob"))
         rewrite(flipped)
         damaged = blobs | {last.tensors: flipped}
         for error, said, arguments in (
-            (BaseMismatch, rf"{other} is not the base: its root is .*, expected {state.genesis.base}", (other, blobs)),
+            (BaseMismatch, rf"{other} is not the base: its root is .*, expected {wanted.base}", (other, blobs)),
             (BlobDamaged, rf"{last.id[:12]}: {flipped} holds tensors with root .*{last.tensors}", (start, damaged)),
             (BaseMismatch, "is not the base", (other, damaged)),
         ):
             with pytest.raises(error, match=said):
-                resolve(state, *arguments, root / "out", how)
-            with open_merge(state, *arguments, how) as merge, pytest.raises(error, match=said):
+                resolve(wanted, *arguments, root / "out", how)
+            with open_merge(wanted, *arguments, how) as merge, pytest.raises(error, match=said):
                 merge.compute()
             assert names_in(root) == {*before, "other"}
 
@@ -118,17 +119,17 @@ class TestResolve:
     @pytest.mark.parametrize("how", [WAYS["one thread"], WAYS["numba"]], ids=["numpy", "numba"])
     def test_blames_a_damaged_blob_before_the_numbers_in_it(self, root, inputs, how):
         """The damage is a NaN: whoever reads the message has to get the file again, not to repair a checkpoint."""
-        state, start, blobs = inputs
-        last = max(state.visible().values(), key=lambda manifest: manifest.id)
+        wanted, start, blobs = inputs
+        last = max(wanted.contributions.values(), key=lambda manifest: manifest.id)
         with Checkpoint.open(blobs[last.tensors]) as blob:
             tensors = {name: blob.read(name).reshape(record.shape) for name, record in blob.records.items()}
         write_canonical(root / "nan.blob", with_value(tensors, "layer.0.bias", (0,), np.nan))
         damaged = blobs | {last.tensors: root / "nan.blob"}
         with pytest.raises(BlobDamaged, match=r"nan\.blob holds tensors with root"):
-            resolve(state, start, damaged, root / "out", how)
+            resolve(wanted, start, damaged, root / "out", how)
         other = write_folder(root / "other", with_value(base(), "mask", (0,), False))
         with pytest.raises(BaseMismatch, match="is not the base"):
-            resolve(state, other, damaged, root / "out", how)
+            resolve(wanted, other, damaged, root / "out", how)
         assert not (root / "out").exists()
 
     @pytest.mark.clause("LK-6")

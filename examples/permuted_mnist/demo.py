@@ -83,7 +83,9 @@ def contribute(shell: Shell) -> str:
 def synchronise(shell: Shell) -> None:
     """A first round through a shared folder: who came early knows less, and the merge ids tell."""
     shell.title("3. They meet through a folder, one after the other")
-    for replica in CONTRIBUTIONS:
+    first, *others = CONTRIBUTIONS
+    shell.run(f"mergealgebra -C {first} sync exchange --create")
+    for replica in others:
         shell.run(f"mergealgebra -C {replica} sync exchange")
     known = {replica: len(shell.status(replica)["visible"]) for replica in CONTRIBUTIONS}
     shell.say("contributions known: " + ", ".join(f"{replica} {count}" for replica, count in known.items()))

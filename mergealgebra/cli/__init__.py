@@ -19,7 +19,7 @@ from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.interrupts import MESSAGE, Interrupted, interrupted
 from mergealgebra.text import one_line
 
-#: Every verb, in the order of a workspace's life, with its line in `--help`. Its file has the verb's name.
+#: Every verb, in the order of a workspace's life, with its line in `--help`. Its file has its name, with _ for -.
 VERBS: Final = {
     "merge": "Merge the models named in a YAML file, once.",
     "init": "Make a workspace for improving a base model together.",
@@ -30,6 +30,7 @@ VERBS: Final = {
     "status": "Show what is visible, and whether all of it is here.",
     "sync": "Exchange contributions with another workspace or a folder.",
     "fsck": "Check every file of a workspace or share; mend it.",
+    "set-base": "Say where the base is on this machine now.",
     "resolve": "Merge all visible contributions into a model.",
     "verify": "Check a merged model against its lock, or compute it again.",
     "gc": "List what killed commands left, and remove it.",
@@ -47,7 +48,7 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        command: click.Command = import_module(f"mergealgebra.cli.{cmd_name}").command
+        command: click.Command = import_module(f"mergealgebra.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

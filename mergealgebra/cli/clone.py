@@ -29,7 +29,7 @@ def command(peer: str, folder: Path, base: Path, as_json: bool) -> None:
 
     path, workspace_id = _parts(peer)
     made = Workspace.clone(path, folder, base=base, workspace_id=workspace_id)
-    report_workspace(made, as_json)
+    report_workspace(made.store, as_json)
     if workspace_id is None and not as_json:
         say("Anybody can make a workspace of this name: compare its id and its recipe with what a colleague has.")
         say(f"Next time, this clones no other: clone {path}#{made.store.genesis.workspace_id}")

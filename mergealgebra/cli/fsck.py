@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mergealgebra.cli.options import PATH, json_option
+from mergealgebra.cli.options import PATH, PATH_TEXT, json_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report, say
 from mergealgebra.errors import StoreDamaged
@@ -15,11 +15,11 @@ from mergealgebra.errors import StoreDamaged
 @click.command()
 @click.argument("folder", type=PATH, required=False)
 @click.option(
-    "--repair", metavar="PEER", type=PATH, help="Replace what is damaged or missing by this peer's good copies."
+    "--repair", metavar="PEER", type=PATH_TEXT, help="Replace what is damaged or missing by this peer's good copies."
 )
 @json_option
 @click.pass_obj
-def command(workspace: str, folder: Path | None, repair: Path | None, as_json: bool) -> None:
+def command(workspace: str, folder: Path | None, repair: str | None, as_json: bool) -> None:
     """Check every file of the workspace, or of FOLDER: a workspace or a shared folder.
 
     All of it is read, so that damage on the disk is found before somebody needs the file.

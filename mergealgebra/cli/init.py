@@ -1,4 +1,4 @@
-"""`mergealgebra [-C WORKSPACE] init --base B [--recipe R] [--name N]`"""
+"""`mergealgebra [-C WORKSPACE] init --base B [--recipe R] [--name N] [--share]`"""
 
 from __future__ import annotations
 
@@ -11,29 +11,35 @@ from mergealgebra.cli.options import PATH, json_option
 from mergealgebra.cli.report import report
 
 if TYPE_CHECKING:
-    from mergealgebra.workspace import Workspace
+    from mergealgebra.store.objects import Store
 
 
 @click.command()
 @click.option("--base", type=PATH, required=True, help="The base: a file or a model folder.")
 @click.option("--recipe", "recipe_path", type=PATH, help="A YAML file; `method: ties` if left out.")
 @click.option("--name", default="", help="A name for the workspace; part of its identity.")
+@click.option("--share", is_flag=True, help="Make a shared folder, to sync with, in place of a workspace of yours.")
 @json_option
 @click.pass_obj
-def command(workspace: str, base: Path, recipe_path: Path | None, name: str, as_json: bool) -> None:
+def command(workspace: str, base: Path, recipe_path: Path | None, name: str, share: bool, as_json: bool) -> None:
     """Make a workspace for improving a base model together. Equal arguments make the same one everywhere."""
     from mergealgebra.recipe import Ties
     from mergealgebra.recipe_file import read_recipe
     from mergealgebra.workspace import Workspace
 
     recipe = read_recipe(recipe_path) if recipe_path else Ties()
-    made = Workspace.init(workspace, base=base, recipe=recipe, name=name)
-    report_workspace(made, as_json)
+    if share:
+        store = Workspace.init_share(workspace, base=base, recipe=recipe, name=name)
+    else:
+        store = Workspace.init(workspace, base=base, recipe=recipe, name=name).store
+    report_workspace(store, as_json)
 
 
-def report_workspace(workspace: Workspace, as_json: bool) -> None:
-    """Print what a new workspace is."""
-    genesis = workspace.store.genesis
-    recipe = ", ".join(f"{key} {value}" for key, value in genesis.recipe.items())
+def report_workspace(store: Store, as_json: bool) -> None:
+    """Print what a new workspace is, or a share of one."""
+    from mergealgebra.recipe import in_words
+
+    genesis = store.genesis
+    recipe = dict(genesis.recipe) if as_json else in_words(genesis.recipe)
     found = {"workspace": genesis.workspace_id, "name": genesis.name, "base": genesis.base}
-    report(found | {"recipe": dict(genesis.recipe) if as_json else recipe, "path": str(workspace.path)}, as_json)
+    report(found | {"recipe": recipe, "path": str(store.path)}, as_json)

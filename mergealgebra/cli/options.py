@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from mergealgebra.addresses import local_path
+
 
 class _NamedPath(click.Path):
     """A path that has been named: an empty one, as an unset variable leaves it, would mean the current folder."""
@@ -15,6 +17,8 @@ class _NamedPath(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "":
             self.fail("the path is empty; write . for the current folder", param, ctx)
+        if isinstance(value, str):
+            local_path(value)  # before pathlib makes of s3://models the folder s3:/models
         return super().convert(value, param, ctx)
 
 
@@ -40,7 +44,9 @@ block_option = click.option(
     "--block", type=click.IntRange(min=1), help="Elements in a block; never changes the result."
 )
 memory_option = click.option(
-    "--memory", type=_Bytes(), help="Most memory beyond the program itself, such as 200M or 1G; 256M if left out."
+    "--memory",
+    type=_Bytes(),
+    help="Most memory beyond the program itself, such as 200M or 1G; if left out 256M, with a dialect what it takes.",
 )
 keep_option = click.option(
     "--keep-aggregate",

@@ -1,4 +1,4 @@
-"""`mergealgebra [-C WORKSPACE] resolve OUT`"""
+"""`mergealgebra [-C WORKSPACE] resolve OUT [--recipe R | --lock L]`"""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("out", type=PATH)
+@click.option("--recipe", "recipe_path", type=PATH, help="A YAML file; the workspace's own recipe if left out.")
+@click.option("--lock", type=PATH, help="Make the model that this merge.lock describes once more.")
 @backend_option
 @threads_option
 @block_option
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 def command(
     workspace: str,
     out: Path,
+    recipe_path: Path | None,
+    lock: Path | None,
     backend: str,
     threads: int | None,
     block: int | None,
@@ -43,14 +47,20 @@ def command(
     keep_aggregate: bool,
     as_json: bool,
 ) -> None:
-    """Merge all visible contributions into the new model folder OUT."""
-    from mergealgebra.cli.status import disagreement_lines
+    """Merge all visible contributions into the new model folder OUT, by the workspace's recipe or another."""
+    from mergealgebra.attestations import disagreements
+    from mergealgebra.recipe_file import read_recipe
     from mergealgebra.workspace import Workspace
 
+    if recipe_path and lock:
+        raise click.UsageError("--lock has a recipe of its own; give it or --recipe")
     opened = Workspace.open(workspace)
+    recipe = read_recipe(recipe_path) if recipe_path else None
     with progress_bar() as show:
         result = opened.resolve(
             out,
+            recipe=recipe,
+            lock=lock,
             backend=backend,
             threads=threads,
             block=block,
@@ -58,7 +68,8 @@ def command(
             keep_aggregate=keep_aggregate,
             progress=show,
         )
-    warnings = [*opened.doubts, *result.warnings, *disagreement_lines(opened.state)]
+    differing = [line for merge_id, line in disagreements(opened.state) if merge_id == result.merge_id]
+    warnings = [*opened.doubts, *result.warnings, *differing]
     report_result(result, warnings, as_json)
 
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from mergealgebra.crdt.orset import ORSet
     from mergealgebra.store.objects import Store
 
-#: So many model roots are named.
-_ROOTS: Final = 8
 #: What the folder of an open workspace can and cannot promise.
 _TRUST: Final = (
     "This workspace is open: whoever can write to a folder that you sync with can add contributions, take them back, "
@@ -28,19 +26,22 @@ _TRUST: Final = (
 @click.pass_obj
 def command(workspace: str, as_json: bool) -> None:
     """Show the visible contributions, what they merge to, and what is amiss."""
+    from mergealgebra.attestations import MOST_SHOWN, disagreements
+    from mergealgebra.recipe import in_words
     from mergealgebra.workspace import Workspace
 
     opened = Workspace.open(workspace)
     store, genesis = opened.store, opened.store.genesis
     state = store.state()
     visible = _visible(state, store)
-    warnings = [*opened.doubts, *_warnings(state, visible), *_unfinished(store)]
+    warnings = [*opened.doubts, *_warnings(visible)]
+    warnings += [line for _, line in disagreements(state)][:MOST_SHOWN] + _unfinished(store)
     found = {
         "workspace": genesis.workspace_id,
         "name": genesis.name,
         "base": genesis.base,
-        "recipe": dict(genesis.recipe),
-        "recipe_id": genesis.recipe_id,
+        "default_recipe": dict(genesis.recipe) if as_json else in_words(genesis.recipe),
+        "default_recipe_id": genesis.recipe_id,
         "merge_id": state.merge_id,
         "operations": len(state.operations),
         "visible": visible,
@@ -72,24 +73,15 @@ def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
     ]
 
 
-def _warnings(state: ORSet, visible: list[dict[str, object]]) -> list[str]:
-    """What stops `resolve`, or may surprise [OS-12, OS-13]."""
+def _warnings(visible: list[dict[str, object]]) -> list[str]:
+    """What stops `resolve`, or may surprise [OS-13]."""
     warnings = [f"contribution {e['contribution']}: its tensors are not here; sync" for e in visible if not e["here"]]
     first: dict[object, object] = {}
     for entry in visible:
         earlier = first.setdefault(entry["tensors"], entry["contribution"])
         if earlier != entry["contribution"]:
             warnings.append(f"contributions {earlier} and {entry['contribution']} hold the same tensors")
-    return [*warnings, *disagreement_lines(state)]
-
-
-def disagreement_lines(state: ORSet) -> list[str]:
-    """That replicas computed different models, if they did; anybody can say so a thousand times [OS-12]."""
-    roots = sorted(state.disagreements())
-    if not roots:
-        return []
-    named, more = ", ".join(roots[:_ROOTS]), f" and {len(roots) - _ROOTS} more" if len(roots) > _ROOTS else ""
-    return [f"replicas computed different models for this merge id, some machine is broken: {named}{more}"]
+    return warnings
 
 
 def _unfinished(store: Store) -> list[str]:

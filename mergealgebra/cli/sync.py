@@ -1,25 +1,24 @@
-"""`mergealgebra [-C WORKSPACE] sync PEER`"""
+"""`mergealgebra [-C WORKSPACE] sync PEER [--create]`"""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from mergealgebra.cli.options import PATH, json_option
+from mergealgebra.cli.options import PATH_TEXT, json_option
 from mergealgebra.cli.report import report
 
 
 @click.command()
-@click.argument("peer", type=PATH)
+@click.argument("peer", type=PATH_TEXT)
+@click.option("--create", is_flag=True, help="Make a shared folder at PEER first, if nothing is there.")
 @json_option
 @click.pass_obj
-def command(workspace: str, peer: Path, as_json: bool) -> None:
-    """Exchange contributions with PEER, both ways: a workspace, or a shared folder, made if it is not there."""
+def command(workspace: str, peer: str, create: bool, as_json: bool) -> None:
+    """Exchange contributions with PEER, both ways: a workspace, or a shared folder."""
     from mergealgebra.workspace import Workspace
 
     opened = Workspace.open(workspace)
-    result = opened.sync(peer)
+    result = opened.sync(peer, create=create)
     moved: dict[str, list[str]] = {
         "taken_operations": list(result.taken_operations),
         "taken_blobs": list(result.taken_blobs),

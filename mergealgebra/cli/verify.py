@@ -8,7 +8,7 @@ import click
 
 from mergealgebra.cli.options import PATH, backend_option, json_option, threads_option
 from mergealgebra.cli.progress import progress_bar
-from mergealgebra.cli.report import report
+from mergealgebra.cli.report import report, warn
 
 
 @click.command()
@@ -24,6 +24,9 @@ def command(out: Path, against: Path | None, backend: str, threads: int | None, 
     with progress_bar() as show:
         found = verify(out, against, backend=backend, threads=threads, progress=show)
     if found.ok or as_json:
-        shown = {"ok": found.ok, "merge_id": found.merge_id, "model_root": found.model_root}
-        report(shown | ({"problem": found.problem} if found.problem else {}), as_json)
+        shown: dict[str, object] = {"ok": found.ok, "merge_id": found.merge_id, "model_root": found.model_root}
+        shown |= {"problem": found.problem} if found.problem else {}
+        report(shown | {"warnings": list(found.remarks)}, as_json)
+    for remark in found.remarks:
+        warn(remark)
     found.raise_if_failed()

@@ -142,13 +142,18 @@ def make_plan(
 ) -> Plan:
     """A plan, everything checked that headers can tell. The order of the contributions is for messages alone.
 
-    threads: all cores when left out. block: what suits the cache. memory: bytes beyond the imports, 256 MiB.
+    threads: all cores when left out. block: what suits the cache. memory: bytes beyond the imports, 256 MiB, and for
+    other dialects of TIES no limit.
     Raises NothingVisible [MG-11], NamesError, ShapeError, DtypeError, CoefficientError or BackendError.
     """
     if not contributions:
         raise NothingVisible("there is nothing to merge: no contribution is visible; contribute one, or sync")
     for contribution in contributions:
         _check(contribution, base, recipe)
+    if recipe.foreign:
+        from mergealgebra.engine.dialect_memory import refuse_little_memory  # few merges need it
+
+        refuse_little_memory(base, contributions, recipe.foreign, memory)
     memory = MEMORY if memory is None else _check_positive(memory, "memory")
     threads, block = _fit(_Sizes.of(base, contributions), thread_count(threads), block, memory)
     return Plan(base, tuple(contributions), recipe, kernel, threads, block, memory, hashed)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -49,10 +50,11 @@ def base_path(store: Store) -> Path:
     """Where the base is on this machine. Raises WorkspaceError when nobody wrote it down, or nothing is there."""
     refuse_exchange_folder(store)
     local, base = place(store.path / LOCAL), _read(store.path, LOCAL).get("base")
+    advice = f"`mergealgebra -C {shlex.quote(place(store.path))} set-base PATH` corrects that"
     if not isinstance(base, str) or not base or "\0" in base:
-        raise WorkspaceError(f'{local} does not say where the base is; write {{"base": "PATH"}} to it, or clone again')
+        raise WorkspaceError(f"{local} does not say where the base is; {advice}")
     if not os.path.exists(base):  # noqa: PTH110 - of a path that no system could have, too
-        raise WorkspaceError(f"{place(Path(base))} is not there, where {local} says the base is; correct the path")
+        raise WorkspaceError(f"{place(Path(base))} is not there, where {local} says the base is; {advice}")
     return Path(base)
 
 

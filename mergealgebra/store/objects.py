@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mergealgebra.addresses import local_path, peer_path
 from mergealgebra.crdt.fields import is_id
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.operations import MAX_OPERATION_BYTES, Operation
@@ -55,7 +56,7 @@ class Store:
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Store:
         """The store at a path, once its genesis has been checked [SY-1]. Raises WorkspaceError."""
-        path = Path(path)
+        path = local_path(path).absolute()  # a folder that is kept open survives a chdir
         if not has_genesis(path):
             raise WorkspaceError(
                 f"{place(path)} is not a workspace, it has no file `{GENESIS}`: init or clone one there"
@@ -69,12 +70,28 @@ class Store:
         When others make one there at the same moment, the first genesis stays. Raises WrongWorkspace when a store of
         another genesis is there, WorkspaceError when anything else is, and OutputError when nothing can be written.
         """
-        path = Path(path)
+        path = local_path(path).absolute()
         if not has_genesis(path):
             _check_unused(path)
             for name in _FOLDERS:
                 make_folder(path / name)
             create_atomically(Entry(path, ROOT, GENESIS), genesis.encode())
+        return cls.open_peer(path, genesis)
+
+    @classmethod
+    def open_peer(cls, path: str | os.PathLike[str], genesis: Genesis) -> Store:
+        """The store of this genesis at a path; nothing is made [SY-7].
+
+        Raises WrongWorkspace when a store of another genesis is there, and WorkspaceError when none is.
+        """
+        path = peer_path(path)
+        if not has_genesis(path):
+            _check_unused(path)
+            found = "is empty" if path.exists() else "is not there"
+            raise WorkspaceError(
+                f"{place(path)} {found}: if a share is mounted there, mount it; if it is to become one, "
+                "`sync --create` makes it"
+            )
         store = cls.open(path)
         if store.genesis != genesis:
             raise WrongWorkspace(

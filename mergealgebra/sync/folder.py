@@ -52,13 +52,11 @@ def sync(
 ) -> SyncResult:
     """Take from a peer folder what this store lacks, then give it what it lacks [SY-4].
 
-    fits: judges the header of each blob before it is taken. closed: why nothing may be taken, if so. A peer that is
-    missing or empty becomes a store of the same workspace [SY-7]. A peer that cannot be written to still gives; that
-    it takes nothing is one refusal.
-    Raises WrongWorkspace or WorkspaceError when the peer is no store of this workspace, and OutputError when a new
-    peer cannot be written.
+    fits: judges the header of each blob before it is taken. closed: why nothing may be taken, if so. A peer that cannot
+    be written to still gives; that it takes nothing is one refusal. Raises AddressError, WrongWorkspace or
+    WorkspaceError when the peer is not a store of this workspace; none is made [SY-7].
     """
-    other = Store.create(peer, store.genesis)
+    other = Store.open_peer(peer, store.genesis)
     refused: list[MergeAlgebraError] = []
     ours, theirs = _read(store, refused), _read(other, refused)
     joined = ours.state.join(theirs.state)

@@ -40,12 +40,12 @@ def build(root: Path) -> Path:
         "-C alice init --base base --recipe recipe.yaml --name garden",
         "-C alice contribute ft0.safetensors",
         "-C alice contribute ft1.safetensors --coefficient 0.5",
-        "-C alice sync shared",
+        "-C alice sync shared --create",
         "clone shared bob --base base",
         "-C bob contribute ft2.safetensors",
         "-C other init --base base --name orchard",
         "-C other contribute ft0.safetensors",
-        "-C other sync others",
+        "-C other sync others --create",
         "-C alice resolve merged",
     ):
         call(root, *line.split(), "--json").printed()

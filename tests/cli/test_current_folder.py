@@ -81,6 +81,7 @@ COMMANDS = {
     "log": "-C ../alice log",
     "status": "-C ../alice status",
     "sync": "-C ../alice sync ../shared",
+    "set-base": "-C ../alice set-base ../base",
     "fsck": "fsck ../shared --repair ../alice",
     "gc": "-C ../alice gc",
     "resolve": "-C ../alice resolve ../{new}",

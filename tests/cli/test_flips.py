@@ -40,7 +40,7 @@ def original(tmp_path_factory):
         made = workspace.contribute(write_file(root / f"ft{number}.safetensors", tuned), note="a note")
     workspace.retract(made)
     workspace.resolve(root / "merged", threads=1)
-    workspace.sync(root / "shared")
+    workspace.sync(root / "shared", create=True)
     empty = ma.Workspace.init(root / "empty", base=base, recipe=ma.Ties(density="0.5"), name="garden")
     assert empty.store.genesis == workspace.store.genesis
     return root

@@ -107,7 +107,7 @@ def test_a_model_whose_attest_cannot_be_written_is_whole_and_the_message_says_so
         "-C alice resolve disk/out",
         "-C alice resolve disk/deep/out",
         "-C disk/new init --base base",
-        "-C alice sync disk/shared",
+        "-C alice sync disk/shared --create",
         "clone shared disk/new --base base",
     ],
 )

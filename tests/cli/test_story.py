@@ -29,8 +29,8 @@ KEYS = {
         "workspace",
         "name",
         "base",
-        "recipe",
-        "recipe_id",
+        "default_recipe",
+        "default_recipe_id",
         "merge_id",
         "operations",
         "visible",
@@ -58,7 +58,8 @@ KEYS = {
         "uncertified",
         "warnings",
     ],
-    "verify": ["ok", "merge_id", "model_root"],
+    "verify": ["ok", "merge_id", "model_root", "warnings"],
+    "set-base": ["base", "path"],
     "gc": ["removed", "bytes", "leftovers"],
     "laws": ["target", "options", "seed", "tries", "verdicts"],
     "conformance": [
@@ -111,7 +112,7 @@ def town(tmp_path_factory):
     for line in (
         "-C alice init --base base --recipe recipe.yaml --name garden",
         "-C alice contribute ft0.safetensors --note first",
-        "-C alice sync shared",
+        "-C alice sync shared --create",
         "clone shared bob --base base",
         "clone alice carol --base base",
         "-C bob contribute ft1 --coefficient 0.50",
@@ -156,7 +157,7 @@ def test_replicas_agree_on_what_they_are_before_a_tensor_moves(said):
     assert len({found["workspace"] for found in said.values() if "workspace" in found}) == 1
     alice, bob = said["-C alice status"], said["-C bob status"]
     assert {**alice, "operations": 0} == {**bob, "operations": 0}
-    assert alice["recipe"] == {
+    assert alice["default_recipe"] == {
         "method": "ties",
         "lambda": "0.75",
         "density": "0.5",
@@ -373,7 +374,7 @@ def test_lines_for_people_name_what_happened(scene):
         "-C new init --base base": "workspace",
         "-C new contribute ft0.safetensors": "contribution",
         "-C new status": "workspace",
-        "-C new sync exchange": "given operations",
+        "-C new sync exchange --create": "given operations",
         "clone exchange new2 --base base": "workspace",
         "-C new2 sync new": "merge id",
         "-C new resolve out": "merge id",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
+from dataclasses import replace
 
 import ml_dtypes
 import numpy as np
@@ -10,11 +12,17 @@ import pytest
 
 import mergealgebra as ma
 from mergealgebra.algebra.dialects import DIALECTS
-from mergealgebra.engine.in_dialect import merge_in_dialect
+from mergealgebra.engine import dialect_memory, in_dialect
+from mergealgebra.engine.dialect_memory import needed_bytes
+from mergealgebra.engine.in_dialect import merge_in_dialect, merge_models
+from mergealgebra.engine.memory import _Arrays
+from mergealgebra.engine.plan import Contribution
 from mergealgebra.errors import BackendError, NamesError, NonFinite, Overflow, RecipeError
 from mergealgebra.lock import Lock
 from mergealgebra.resolve import How, Model, merge_checkpoints
+from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.task_vector import TaskVector
+from tests.cli.commands import call
 from tests.engine.scenes import tensors_of
 from tests.models import FLOATS, base, fine_tune, write_file, write_folder
 from tests.workspace.replicas import write_models
@@ -161,3 +169,64 @@ def test_binary64_becomes_narrow_by_way_of_binary32():
         {"w": np.ones(1, np.float16)}, [{"w": np.float32([2.0**-11 + 2.0**-34])}], ma.Ties(dialect="crdt-merge-0.11")
     )
     assert halves["w"].tolist() == [1]
+
+
+def peak_of(merge):
+    """The most bytes that Python and NumPy hold at once while a merge runs."""
+    tracemalloc.start()
+    try:
+        merge()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+class TestMemory:
+    """What is trimmed together is in memory together: how much that is, is known before any of it is read."""
+
+    @pytest.mark.clause("RC-9", "MG-8")
+    @pytest.mark.parametrize("dtype", [np.float32, ml_dtypes.bfloat16, np.float64], ids=["F32", "BF16", "F64"])
+    @pytest.mark.parametrize("count", [1, 2, 5])
+    @pytest.mark.parametrize("name", OTHERS)
+    def test_is_bounded_by_what_the_headers_tell(self, monkeypatch, name, count, dtype):
+        monkeypatch.setattr(dialect_memory, "_SPARE_BYTES", 1 << 16)
+        random = np.random.default_rng(count)
+        rows = [random.normal(size=1 << 15) for _ in range(count + 1)]
+        start, *models = ({"a": np.asarray(row, dtype), "b": np.asarray(row[:99], dtype)} for row in rows)
+        base, *sources = (_Arrays(tensors, "x") for tensors in (start, *models))
+        contributions = [Contribution("x", "finetuned", 1.0, source, frozenset("ab")) for source in sources]
+        found = needed_bytes(base, contributions, DIALECTS[name])
+        given = sum(array.nbytes for tensors in (start, *models) for array in tensors.values())
+        named = [in_dialect.Model(str(i), model) for i, model in enumerate(models)]
+        groups = [["a"]] if DIALECTS[name]["scope"] == "tensor" else [["a", "b"]]
+
+        def merge():
+            for names in groups:
+                of = [replace(model, tensors={n: model.tensors[n] for n in names}) for model in named]
+                merge_models(DIALECTS[name], {n: start[n] for n in names}, of, DENSITY)
+
+        peak = given + peak_of(merge)
+        assert peak <= found <= (5 if count == 1 else 2.5) * peak  # one model alone may be taken as it is
+
+    @pytest.mark.clause("RC-9", "CL-1")
+    @pytest.mark.parametrize("name", ["authors", "mergekit-0.1.5"])
+    def test_that_is_too_small_is_refused_before_any_work(self, tmp_path, monkeypatch, name):
+        tensors = {"w": np.zeros(1 << 16, np.float32), "v": np.zeros(1 << 16, np.float32)}
+        for i, path in enumerate(("base", "ft0", "ft1")):
+            write_file(tmp_path / path / "model.safetensors", {key: array + i for key, array in tensors.items()})
+        text = f"method: ties\ndialect: {name}\ndensity: {DENSITY}\n"
+        (tmp_path / "recipe.yaml").write_text(text)
+        (tmp_path / "merge.yaml").write_text(text + "base: base\nmodels: [{path: ft0}, {path: ft1}]\n")
+        workspace = ma.Workspace.init(tmp_path / "alice", base=tmp_path / "base", recipe=ma.Mean())
+        for path in ("ft0", "ft1"):
+            workspace.contribute(tmp_path / path)
+        with monkeypatch.context() as patch:
+            patch.setattr(Checkpoint, "read", lambda *_: pytest.fail("it reads"))
+            for command in ("merge merge.yaml out", "-C alice resolve out --recipe recipe.yaml"):
+                complaint = call(tmp_path, *command.split(), "--memory", "8M").complaint()
+                assert f"memory: 8,388,608 bytes are too few, dialect {name} has " in complaint
+        least = complaint.split("--memory ")[1].split(" ")[0]
+        assert not (tmp_path / "out").exists()
+        below = f"{int(least.removesuffix('M')) - 1}M"
+        assert least in call(tmp_path, "merge", "merge.yaml", "out", "--memory", below).complaint()
+        call(tmp_path, "merge", "merge.yaml", "out", "--memory", least, "--json").printed()

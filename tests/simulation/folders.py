@@ -80,7 +80,10 @@ class Folders(Places):
         after = self._foretold.sync(ours, theirs)
         folders = {name: (ours, after and after.ours), peer: (theirs, after and after.theirs)}
         self._do(
-            lambda: self._open(name).sync(self._path(peer)), folders, death, incomplete=bool(after and after.refused)
+            lambda: self._open(name).sync(self._path(peer), create=True),
+            folders,
+            death,
+            incomplete=bool(after and after.refused),
         )
 
     def _clone(self, name: str, peer: str, *death: str) -> None:

@@ -35,8 +35,9 @@ def alice(tmp_path):
 @pytest.fixture
 def shared(alice, tmp_path):
     """The folder that it is synced with."""
-    sync(alice, tmp_path / "shared")
-    return Store.open(tmp_path / "shared")
+    shared = Store.create(tmp_path / "shared", GENESIS)
+    sync(alice, shared.path)
+    return shared
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ FOREIGN = Operation(OTHER_GENESIS.workspace_id, Attest("1" * 64, "2" * 64))
 
 @pytest.fixture
 def exchange(tmp_path):
-    return tmp_path / "exchange"
+    """A share in which nothing is yet."""
+    return Store.create(tmp_path / "exchange", GENESIS).path
 
 
 @pytest.fixture
@@ -125,25 +126,28 @@ class TestSync:
 
 @pytest.mark.clause("SY-7")
 class TestPeer:
-    @pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir()], ids=["missing", "empty"])
-    def test_becomes_a_store_when_nothing_is_there(self, alice, exchange, make):
-        make(exchange)
-        sync(alice, exchange)
-        assert Store.open(exchange).state() == alice.state()
+    def test_that_is_missing_or_empty_becomes_no_store(self, alice, tmp_path):
+        """An unmounted share looks like either."""
+        (tmp_path / "empty").mkdir()
+        for name, found in {"missing": "is not there", "empty": "is empty"}.items():
+            with pytest.raises(WorkspaceError, match=f"/{name} {found}: if a share is mounted there, .*sync --create"):
+                sync(alice, tmp_path / name)
+        assert not (tmp_path / "missing").exists()
+        assert names_in(tmp_path / "empty") == set()
 
-    def test_that_holds_something_else_is_refused_untouched(self, alice, exchange):
-        exchange.mkdir()
-        (exchange / "photo.jpg").write_bytes(b"")
+    def test_that_holds_something_else_is_refused_untouched(self, alice, tmp_path):
+        (tmp_path / "photos").mkdir()
+        (tmp_path / "photos" / "photo.jpg").write_bytes(b"")
         with pytest.raises(WorkspaceError, match="something else"):
-            sync(alice, exchange)
-        assert names_in(exchange) == {"photo.jpg"}
+            sync(alice, tmp_path / "photos")
+        assert names_in(tmp_path / "photos") == {"photo.jpg"}
 
-    def test_of_another_workspace_is_refused_untouched(self, alice, exchange):
-        Store.create(exchange, OTHER_GENESIS)
-        before = files_of(alice.path), files_of(exchange)
-        with pytest.raises(WrongWorkspace, match=str(exchange)):
-            sync(alice, exchange)
-        assert (files_of(alice.path), files_of(exchange)) == before
+    def test_of_another_workspace_is_refused_untouched(self, alice, tmp_path):
+        other = Store.create(tmp_path / "other", OTHER_GENESIS).path
+        before = files_of(alice.path), files_of(other)
+        with pytest.raises(WrongWorkspace, match=str(other)):
+            sync(alice, other)
+        assert (files_of(alice.path), files_of(other)) == before
 
 
 @pytest.mark.clause("SY-3", "SY-4", "SY-5")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mergealgebra.crdt.operations import Add, Operation
-from mergealgebra.errors import BlobDamaged, MergeAlgebraError, OutputError
+from mergealgebra.errors import BlobDamaged, MergeAlgebraError, OutputError, WorkspaceError
 from mergealgebra.store.atomic import staged
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.folder import sync
@@ -89,6 +89,7 @@ def test_a_linked_folder_leads_nowhere(alice, shared, outside, part):
 def test_the_folder_of_a_store_may_be_a_link(alice, tmp_path):
     (tmp_path / "disk").mkdir()
     (tmp_path / "share").symlink_to(tmp_path / "disk")
+    Store.create(tmp_path / "share", GENESIS)
     assert sync(alice, tmp_path / "share").refused == ()
     assert Store.open(tmp_path / "disk").state() == alice.state()
 
@@ -112,8 +113,8 @@ def test_what_is_no_file_is_refused_at_once_and_stops_nothing(alice, shared, kin
 @pytest.mark.parametrize("make", [make for name, make in SPECIAL.items() if name != "folder"])
 @pytest.mark.parametrize("kind", ["operation", "blob"])
 def test_what_is_no_file_is_replaced_by_whoever_has_the_file(alice, tmp_path, kind, make):
-    sync(alice, tmp_path / "share")
-    store = Store.open(tmp_path / "share")
+    store = Store.create(tmp_path / "share", GENESIS)
+    sync(alice, store.path)
     name = {"blob": store.blob_roots()[0], "operation": store.operation_ids()[0]}[kind]
     path = store.blob_path(name) if kind == "blob" else store.operation_path(name)
     path.unlink()
@@ -206,15 +207,23 @@ class TestWithoutLinks:
         monkeypatch.setattr("mergealgebra.store.atomic.CLAIM_SECONDS", 0.05)
         Store.create(tmp_path / "share", GENESIS)
         (tmp_path / "share" / "genesis").write_bytes(b"")
-        assert sync(alice, tmp_path / "share").refused == ()
+        with pytest.raises(WorkspaceError, match="share is empty"):
+            sync(alice, tmp_path / "share")
+        assert _first_sync(alice, tmp_path / "share").refused == ()
         assert Store.open(tmp_path / "share").state() == alice.state()
 
     def test_first_syncs_at_once_all_succeed(self, alice, tmp_path):
         context = get_context("fork")
-        children = [context.Process(target=sync, args=(alice, tmp_path / "share")) for _ in range(4)]
+        children = [context.Process(target=_first_sync, args=(alice, tmp_path / "share")) for _ in range(4)]
         for child in children:
             child.start()
         for child in children:
             child.join(60)
         assert [child.exitcode for child in children] == [0] * 4
         assert Store.open(tmp_path / "share").state() == alice.state()
+
+
+def _first_sync(store, path):
+    """As `sync --create` does it."""
+    Store.create(path, store.genesis)
+    return sync(store, path)

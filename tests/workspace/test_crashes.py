@@ -89,7 +89,7 @@ class TestKilled:
         known = {first, second} if peer != "new" else {first}
 
         def sync(folder):
-            ma.Workspace.open(folder / runner).sync(folder / peer)
+            ma.Workspace.open(folder / runner).sync(folder / peer, create=peer == "new")
 
         for moment, folder in kill_points(both, sync, root / "scratch"):
             for name in (runner, peer):

@@ -24,7 +24,7 @@ from tests.workspace.replicas import make_workspace, visible_in, write_models
 def root(tmp_path):
     """Alice and her share, in which an operation that only she holds is damaged."""
     write_models(tmp_path)
-    make_workspace(tmp_path, "alice", 0, 1).sync(tmp_path / "share")
+    make_workspace(tmp_path, "alice", 0, 1).sync(tmp_path / "share", create=True)
     flip(next((tmp_path / "share" / "operations").iterdir()), 9)
     return tmp_path
 

@@ -90,7 +90,7 @@ class TestKept:
         assert not (workspace.path / "cache").exists()
 
     def test_nothing_of_it_is_synced(self, root, alice):
-        alice.sync(root / "shared")
+        alice.sync(root / "shared", create=True)
         assert not (root / "shared" / "cache").exists()
         assert alice.store.ignored() == ()
 

@@ -56,7 +56,7 @@ class TestApi:
         assert isinstance(first, str)
         assert re.fullmatch("[0-9a-f]{64}", first)
         assert first.operation in alice.state.by_id()
-        result = alice.sync(root / "exchange")
+        result = alice.sync(root / "exchange", create=True)
         assert result.given_operations == (first.operation,)
 
         bob = ma.Workspace.clone(root / "exchange", root / "bob", base=root / "base")
@@ -162,7 +162,7 @@ class TestApi:
     @pytest.mark.clause("SY-1")
     def test_init_and_clone_complete_a_store_without_local_json(self, root, alice):
         """Whether the making of it was interrupted, or it is an exchange folder that becomes a workspace."""
-        alice.sync(root / "exchange")
+        alice.sync(root / "exchange", create=True)
         (alice.path / "local.json").unlink()
         ma.Workspace.init(alice.path, base=root / "base", recipe=RECIPE).resolve(root / "one")
         ma.Workspace.clone(alice.path, root / "exchange", base=root / "base").resolve(root / "two")
@@ -457,7 +457,7 @@ class TestBlobs:
 
     def test_missing(self, root, alice):
         id_, manifest = min(alice.visible().items())
-        alice.sync(root / "exchange")
+        alice.sync(root / "exchange", create=True)
         alice.store.blob_path(manifest.tensors).unlink()
         with pytest.raises(BlobMissing, match=f"contribution {id_[:12]}: its tensors {manifest.tensors} are not here"):
             alice.resolve(root / "out")
@@ -471,7 +471,7 @@ class TestBlobs:
     def test_damaged(self, root, alice):
         id_, manifest = min(alice.visible().items())
         path = alice.store.blob_path(manifest.tensors)
-        alice.sync(root / "exchange")
+        alice.sync(root / "exchange", create=True)
         good = path.read_bytes()
         path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
         with pytest.raises(BlobDamaged, match=f"contribution {id_[:12]}: {path}"):

@@ -303,7 +303,7 @@ OWN_STORE = {
     },
     "the base is gone": Case(
         RESOLVE,
-        ("base is not there", "local.json", "correct the path"),
+        ("base is not there", "local.json", "set-base PATH"),
         lambda scene: shutil.rmtree(scene / "base"),
         ("SY-6",),
     ),
@@ -528,7 +528,7 @@ VERIFYING = {
         VERIFY, ("merged/model.safetensors", "end"), lambda scene: truncate(scene / "merged" / "model.safetensors")
     ),
     "another workspace": Case(
-        "verify merged --against bob", ("merged", "merge id", "other contributions are visible"), clauses=("LK-6",)
+        "verify merged --against other", ("merged", "is unknown to the workspace", "sync"), clauses=("LK-6",)
     ),
     "no workspace": Case(
         "verify merged --against shared/blobs", ("shared/blobs", "not a workspace"), clauses=("LK-6",)

@@ -10,8 +10,6 @@ from typing import Any
 from unittest import mock
 
 from mergealgebra import resolve, workspace
-from mergealgebra.crdt.operations import Add
-from mergealgebra.crdt.orset import ORSet
 from mergealgebra.engine import keeping
 from mergealgebra.errors import BlobDamaged, MergeAlgebraError
 from mergealgebra.store import objects
@@ -19,7 +17,8 @@ from mergealgebra.store.blobs import discard
 from mergealgebra.store.entries import ROOT, Entry
 from mergealgebra.store.objects import BlobWriter, Store
 from mergealgebra.tensors import checkpoint
-from tests.simulation.faults.fault import Patches, fault, with_operations
+from mergealgebra.wanted import Wanted
+from tests.simulation.faults.fault import Patches, fault
 
 
 @fault("blobs are copied and not checked", "folders", "admission")
@@ -77,11 +76,9 @@ def resolve_trusts_blobs() -> Patches:
 def resolve_skips_what_is_missing() -> Patches:
     real = workspace.resolve
 
-    def resolve_rest(state: ORSet, base: Path, blobs: Any, *rest: Any) -> Any:
-        here = {
-            one for one in state.operations if not isinstance(one.payload, Add) or one.payload.manifest.tensors in blobs
-        }
-        return real(with_operations(state, here), base, blobs, *rest)
+    def resolve_rest(wanted: Wanted, base: Path, blobs: Any, *rest: Any) -> Any:
+        here = {id_: one for id_, one in wanted.contributions.items() if one.tensors in blobs}
+        return real(replace(wanted, contributions=here), base, blobs, *rest)
 
     yield mock.patch.object(workspace, "resolve", resolve_rest)
 

@@ -1,0 +1,23 @@
+"""`mergealgebra [-C WORKSPACE] set-base PATH`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mergealgebra.cli.options import PATH, json_option
+from mergealgebra.cli.report import report
+
+
+@click.command("set-base")
+@click.argument("base", metavar="PATH", type=PATH)
+@json_option
+@click.pass_obj
+def command(workspace: str, base: Path, as_json: bool) -> None:
+    """Say where the base is on this machine now: the same model, moved."""
+    from mergealgebra.workspace import Workspace
+
+    opened = Workspace.open(workspace)
+    opened.set_base(base)
+    report({"base": opened.store.genesis.base, "path": str(opened.base)}, as_json)

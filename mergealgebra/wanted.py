@@ -1,0 +1,59 @@
+"""The merge that is wanted: of what is visible, by any recipe, or the one of a lock once more [OS-11, LK-6]."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from mergealgebra.crdt.genesis import merge_id
+from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.crdt.operations import Add
+from mergealgebra.crdt.orset import ORSet
+from mergealgebra.errors import BaseMismatch, UnknownContribution
+from mergealgebra.lock import Lock
+from mergealgebra.recipe import Recipe, complete_recipe
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Base, recipe, and contributions by their ids, ascending: what a merge gives depends on nothing else [MG-8]."""
+
+    base: str
+    recipe: Recipe
+    contributions: Mapping[str, Manifest]
+
+    @classmethod
+    def visible(cls, state: ORSet, recipe: Recipe | None = None) -> Self:
+        """What is visible in a state, by its workspace's default recipe, or by another [OS-11]."""
+        return cls(state.genesis.base, recipe or complete_recipe(state.genesis.recipe), state.visible())
+
+    @classmethod
+    def locked(cls, lock: Lock, state: ORSet) -> Self:
+        """What a lock describes, all of which was added in a state once [LK-6].
+
+        Raises BaseMismatch for another base, and UnknownContribution.
+        """
+        if lock.base != state.genesis.base:
+            raise BaseMismatch(
+                f"its base is {lock.base}, the workspace's {state.genesis.base}; name the workspace that it was made in"
+            )
+        known = known_manifests(state)
+        for contribution in lock.contributions:
+            if contribution.id not in known:
+                raise UnknownContribution(
+                    f"contribution {contribution.id} is unknown to the workspace; sync with a replica that has it"
+                )
+        contributions = {contribution.id: known[contribution.id] for contribution in lock.contributions}
+        return cls(lock.base, complete_recipe(lock.recipe), contributions)
+
+    @property
+    def merge_id(self) -> str:
+        """The id of this merge [MG-10]."""
+        return merge_id(self.base, self.recipe.id, self.contributions)
+
+
+def known_manifests(state: ORSet) -> dict[str, Manifest]:
+    """All contributions that were ever added to a state's base, by id; retracted ones among them."""
+    manifests = (item.payload.manifest for item in state.operations if isinstance(item.payload, Add))
+    return {manifest.id: manifest for manifest in manifests if manifest.base == state.genesis.base}

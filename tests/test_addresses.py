@@ -1,0 +1,127 @@
+"""What looks like a path and is an address: refused by every verb, and never a folder of that name here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import mergealgebra as ma
+from mergealgebra.addresses import local_path, peer_path
+from mergealgebra.errors import AddressError, WorkspaceError
+from tests.cli.commands import call, tree
+from tests.workspace.replicas import RECIPE, make_workspace, visible_in, write_models
+
+#: Peers of other machines and services, and whose they are said to be.
+ADDRESSES = {
+    "s3://bucket/x": "an address of s3",
+    "https://host/x": "an address of https",
+    "file:///srv/x": "an address of file",
+    "bob@host:/srv/x": "a path on the machine host",
+    "bob@host:x": "a path on the machine host",
+    "host:/srv/x": "a path on the machine host",
+}
+
+
+@pytest.fixture
+def root(tmp_path):
+    write_models(tmp_path, 1)
+    make_workspace(tmp_path, "alice", 0)
+    return tmp_path
+
+
+@pytest.mark.clause("SY-7", "CL-1")
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize(
+    "command",
+    ["-C alice sync {}", "-C alice sync {} --create", "clone {} new --base base", "fsck alice --repair {}"],
+)
+def test_a_peer_elsewhere_is_refused_by_name(root, command, address):
+    before = tree(root)
+    complaint = call(root, *command.format(address).split()).complaint()
+    assert f"'{address}' looks like {ADDRESSES[address]}" in complaint
+    assert "mount it" in complaint
+    assert tree(root) == before
+
+
+@pytest.mark.clause("CL-1")
+@pytest.mark.parametrize("address", ["s3://bucket/x", "bob@host:x"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "-C {} init --base base",
+        "-C {} status",
+        "clone alice {} --base base",
+        "-C alice resolve {}",
+        "-C alice contribute {}",
+        "-C new init --base {}",
+        "verify {}",
+        "verify base --against {}",
+    ],
+)
+def test_every_path_of_every_verb_is_one_of_this_machine(root, command, address):
+    before = tree(root)
+    assert f"'{address}' looks like" in call(root, *command.format(address).split()).complaint()
+    assert tree(root) == before
+
+
+@pytest.mark.clause("SY-7")
+def test_in_python_too(root):
+    alice, before = ma.Workspace.open(root / "alice"), tree(root)
+    for use in (
+        lambda address: alice.sync(address, create=True),
+        alice.resolve,
+        lambda address: ma.Workspace.clone(address, root / "new", base=root / "base"),
+        lambda address: ma.Workspace.clone(alice.path, address, base=root / "base"),
+        lambda address: ma.Workspace.init(address, base=root / "base", recipe=RECIPE),
+        ma.Workspace.open,
+    ):
+        with pytest.raises(AddressError, match="an address of gs"):
+            use("gs://bucket/x")
+    assert tree(root) == before
+
+
+def test_a_folder_here_may_have_such_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("bob@host:x", "host:x"):
+        Path(name).mkdir()
+        assert peer_path(name) == Path(name)
+    assert peer_path(tmp_path / "host:y") == tmp_path / "host:y"
+    assert local_path("10:30") == Path("10:30")
+    assert peer_path("C:/share") == Path("C:/share")
+
+
+class TestShares:
+    """The commands that make a folder to sync with."""
+
+    @pytest.mark.clause("SY-7")
+    def test_sync_with_create_makes_one_where_nothing_is(self, root):
+        (root / "mounted").mkdir()
+        for peer in ("new", "deep/new", "mounted"):
+            call(root, "-C", "alice", "sync", peer, "--create").lines()
+            call(root, "-C", "alice", "sync", peer).lines()
+            assert visible_in(root / peer) == visible_in(root / "alice")
+
+    @pytest.mark.clause("SY-7")
+    def test_a_peer_that_is_not_there_is_a_typo(self, root):
+        before = tree(root)
+        complaint = call(root, "-C", "alice", "sync", "shraed").complaint()
+        assert (
+            "shraed is not there: if a share is mounted there, mount it; if it is to become one, `sync --cr"
+            in complaint
+        )
+        with pytest.raises(WorkspaceError, match="is not there"):
+            ma.Workspace.open(root / "alice").sync(root / "shraed")
+        assert tree(root) == before
+
+    @pytest.mark.clause("SY-7", "OS-1")
+    def test_init_makes_one_of_the_workspace_that_it_would_make(self, root):
+        (root / "recipe.yaml").write_text('method: ties\ndensity: "0.5"\n')
+        words = ["init", "--base", "base", "--recipe", "recipe.yaml", "--share"]
+        made = call(root, "-C", "share", *words, "--json").printed()
+        assert made["workspace"] == ma.Workspace.open(root / "alice").store.genesis.workspace_id
+        assert not (root / "share" / "local.json").exists()
+        call(root, "-C", "alice", "sync", "share").lines()
+        call(root, "clone", "share", "bob", "--base", "base").lines()
+        assert visible_in(root / "bob") == visible_in(root / "alice")
+        assert "is a workspace already" in call(root, "-C", "alice", *words).complaint()
