@@ -17,7 +17,7 @@ import mergealgebra as ma
 from mergealgebra import encoding
 from mergealgebra.algebra import decimals, exact, task_arithmetic
 from mergealgebra.algebra.trim import ALL, around, window_counts
-from mergealgebra.contribution import Choice, make_manifest, names_of
+from mergealgebra.contribution import make_manifest, names_of
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.faults import Faulty, named
@@ -31,6 +31,7 @@ from mergealgebra.progress import quiet
 from mergealgebra.recipe import Ties, recipe_from_map
 from mergealgebra.resolve import How, Input, Merge
 from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.choice import Choice
 from mergealgebra.tensors.dtypes import DTYPES
 from tests.models import write_canonical
 from tests.spec.vectors import Json, arrays, tagged

@@ -27,7 +27,7 @@ REFUSED = {
     "a missing name": (lambda: ma.TaskVector.between(BASE, {"w": TUNED["w"]}), NamesError, "'n'"),
     "a shape": (lambda: ma.TaskVector.between(ONE, {"w": np.float32([1, 2])}), ShapeError, "'w'"),
     "a vocabulary": (
-        lambda: ma.TaskVector.between({"w": np.ones((2, 3))}, {"w": np.ones((4, 3))}),
+        lambda: ma.TaskVector.between({"embed.weight": np.ones((2, 3))}, {"embed.weight": np.ones((4, 3))}),
         ShapeError,
         "resized vocabulary",
     ),
