@@ -360,7 +360,7 @@ def merge_checkpoints(
         if recipe.foreign:
             inputs = _in_canonical_order(original, inputs, thread_count(how.threads))
         result = Merge(original, inputs, recipe, how, None).write(out)
-        return replace(result, warnings=(*map(_told, remarks, remarks.values()), *result.warnings))
+        return replace(result, warnings=[*map(_told, remarks, remarks.values()), *result.warnings])
 
 
 def _names(checkpoints: Sequence[Checkpoint]) -> set[str]:

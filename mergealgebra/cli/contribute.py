@@ -52,6 +52,12 @@ def command(
             progress=show,
         )
     found = {"contribution": str(made), "operation": made.operation, "form": form, "coefficient": coefficient}
-    report({**found, **made.measure.to_map(), "warnings": list(made.warnings)}, as_json)
+    figures = made.measure.to_map()
+    if not as_json:
+        figures = {
+            "difference": f"{figures['difference']} times the base's norm",
+            "changed": f"{figures['changed']} of its elements",
+        }
+    report({**found, **figures, "warnings": list(made.warnings)}, as_json)
     for text in made.warnings:
         warn(text)

@@ -65,7 +65,7 @@ class Measure:
     def _doubtful(self) -> str:
         if not self.base:
             return ""
-        if self.form == "finetuned" and self.other < _NEAR * self.base < self.difference:
+        if self.form == "finetuned" and self.other < _NEAR * self.base:
             return (
                 f"its norm is {self._times(self.other)} the base's, as if it were a difference and not a model; if so, "
                 "`retract` it and contribute it with --task-vector"

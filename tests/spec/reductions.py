@@ -198,7 +198,8 @@ def merge_in_workspace(case: Json, folder: Path) -> Json:
         written(folder / str(i) / "tuned", entry["tensors"]).close()
         # A fine-tune that lacks a name has to say so; a stored task vector may lack any.
         take = tuple(map(glob.escape, entry["tensors"])) if entry["form"] == "finetuned" else ()
-        workspace.contribute(folder / str(i) / "tuned", entry["coefficient"], form=entry["form"], take=take, threads=1)
+        tuned, text = folder / str(i) / "tuned", entry["coefficient"]
+        workspace.contribute(tuned, text, form=entry["form"], take=take, force=True, threads=1)  # some are zeros
     made = workspace.resolve(folder / "out", threads=1).lock
     ma.verify(folder / "out", against=workspace.path, threads=1).raise_if_failed()
     assert workspace.resolve(folder / "again").lock == made
