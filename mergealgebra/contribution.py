@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Self
+from typing import Final
 
 from mergealgebra.algebra import decimals
 from mergealgebra.crdt.manifest import Manifest
@@ -22,47 +21,54 @@ from mergealgebra.errors import (
     MergeAlgebraError,
     NamesError,
 )
+from mergealgebra.tensors.agreement import agreement
 from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.choice import count_of, leave_options
+from mergealgebra.tensors.configuration import ties_embeddings
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.files import opened
+from mergealgebra.tensors.prefixes import prefix_advice
 from mergealgebra.tensors.safetensors_file import canonical_header, read_header
 from mergealgebra.tensors.task_vector import check_shapes
+from mergealgebra.tensors.tied import untied_head
 from mergealgebra.text import place
+
+#: What to do about names that do not fit, given the others that are looked at.
+Advice = Callable[[Sequence[str], Collection[str]], str]
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Which names are looked at: those that match some `take`, or all if there is none, and no `leave` [CT-8].
+class Chosen:
+    """What is merged of a checkpoint: the tensors of these names, in name order; and a line for what was decided.
 
-    >>> Choice(leave=("lm_head.*",)).of(["lm_head.weight", "norm.weight"])
-    ['norm.weight']
+    checkpoint: the one that was given, or it with a head that it lacked because that is its embedding [TV-11].
     """
 
-    take: tuple[str, ...] = ()
-    leave: tuple[str, ...] = ()
-
-    @classmethod
-    def among(cls, names: Collection[str], take: Sequence[str], leave: Sequence[str]) -> Self:
-        """A user's choice: one pattern or several each. Raises NamesError for a pattern that matches no name."""
-        take, leave = ((patterns,) if isinstance(patterns, str) else tuple(patterns) for patterns in (take, leave))
-        for pattern in (*take, *leave):
-            if not any(fnmatchcase(name, pattern) for name in names):
-                raise NamesError(
-                    f"pattern {pattern!r} matches no tensor; the names begin with {min(names, default='')!r}"
-                )
-        return cls(take, leave)
-
-    def of(self, names: Iterable[str]) -> list[str]:
-        """The chosen names, in the order given."""
-        return [name for name in names if name in self]
-
-    def __contains__(self, name: object) -> bool:
-        if not isinstance(name, str) or _matches(name, self.leave):
-            return False
-        return not self.take or _matches(name, self.take)
+    checkpoint: Checkpoint
+    names: list[str]
+    remarks: tuple[str, ...]
 
 
-def names_of(form: str, checkpoint: Checkpoint, base: Checkpoint, choice: Container[str]) -> list[str]:
+def choose(form: str, checkpoint: Checkpoint, base: Checkpoint, choice: Container[str]) -> Chosen:
+    """What a contribution of this checkpoint holds, buffers and tied tensors seen to [CT-10, TV-11].
+
+    Raises as `names_of` does.
+    """
+    both = agreement(form, checkpoint, base, choice, ties_embeddings(base.folder))
+    whole = checkpoint.with_copies(both.stands_for)
+    names = names_of(form, whole, base, both.names)
+    _refuse_none(checkpoint, names)
+    return Chosen(whole, names, both.remarks)
+
+
+def leave_out(names: Sequence[str], others: Collection[str]) -> str:
+    """The advice to leave tensors out, as a user would type it."""
+    return f"leave {'it' if len(names) == 1 else 'them'} out with {leave_options(names, others)}"
+
+
+def names_of(
+    form: str, checkpoint: Checkpoint, base: Checkpoint, choice: Container[str], advice: Advice = leave_out
+) -> list[str]:
     """The tensors that a contribution made of this checkpoint holds, in name order [CT-1, CT-5, TV-8].
 
     choice: the names that are looked at, a `Choice` or the names themselves. Everything but the floats' values is
@@ -71,10 +77,15 @@ def names_of(form: str, checkpoint: Checkpoint, base: Checkpoint, choice: Contai
     """
     ours, theirs = ([name for name in side.records if name in choice] for side in (checkpoint, base))
     if extra := [name for name in ours if name not in base.records]:
-        raise NamesError(f"{place(checkpoint.path, extra[0])} is not in the base{_more(extra)}; {_LEAVE}")
+        others = {*ours, *theirs}.difference(extra)
+        todo = prefix_advice(ours, theirs) or advice(extra, others)
+        what = f"is not in the base{untied_head(extra[0], base)}{count_of(extra, 'nor is', 'nor are')}"
+        raise NamesError(f"{place(checkpoint.path, extra[0])} {what}; {todo}")
     if form == "finetuned" and (missing := [name for name in theirs if name not in checkpoint.records]):
-        raise NamesError(f"{place(checkpoint.path, missing[0])} of the base is missing{_more(missing)}; {_LEAVE}")
-    return [name for name in ours if _is_held(form, name, checkpoint, base)]
+        todo = advice(missing, {*ours, *theirs}.difference(missing))
+        what = f"of the base is missing{count_of(missing, 'and so is', 'and so are')}"
+        raise NamesError(f"{place(checkpoint.path, missing[0])} {what}; {todo}")
+    return [name for name in ours if _is_held(form, name, checkpoint, base, advice)]
 
 
 def make_manifest(
@@ -84,8 +95,7 @@ def make_manifest(
 
     Raises NamesError when it holds none [CT-5].
     """
-    if not roots:
-        raise NamesError(f"{place(checkpoint.path)}: no float tensor is left to contribute; take more, or leave fewer")
+    _refuse_none(checkpoint, roots)
     records = [checkpoint.records[name] for name in roots]
     return Manifest(
         base=base_root,
@@ -94,6 +104,12 @@ def make_manifest(
         form=form,
         tensors=model_root((record.name, record.dtype, record.shape, roots[record.name]) for record in records),
     )
+
+
+def _refuse_none(checkpoint: Checkpoint, names: Collection[str]) -> None:
+    """Raise NamesError where no tensor is held [CT-5]."""
+    if not names:
+        raise NamesError(f"{place(checkpoint.path)}: no float tensor is left to contribute; take more, or leave fewer")
 
 
 def check_base(base: Checkpoint, root: str, threads: int) -> None:
@@ -125,7 +141,7 @@ def open_blob(manifest: Manifest, path: Path | None, base: Checkpoint) -> Checkp
     except CheckpointError:
         raise
     except MergeAlgebraError as error:
-        raise BlobDamaged(f"{short}: {place(path)}: {error}; delete the file and sync again, or retract it") from None
+        raise BlobDamaged(f"{short}: {place(path)}: {error}; {_GET_AGAIN}") from None
     check_fit(manifest, blob, base)
     return blob
 
@@ -138,13 +154,12 @@ def check_fit(manifest: Manifest, blob: Checkpoint, base: Checkpoint) -> None:
     short = f"contribution {manifest.id[:12]}"
     try:
         if not blob.records:
-            raise NamesError("it holds no tensor")
-        names = names_of(manifest.form, blob, base, blob.records)
+            raise NamesError(f"it holds no tensor; {_GET_AGAIN}")
+        names = names_of(manifest.form, blob, base, blob.records, lambda *_: _GET_AGAIN)
     except CheckpointError:
         raise
     except MergeAlgebraError as error:
-        advice = "delete the file and sync again, or retract it"
-        raise BlobDamaged(f"{short}: {place(blob.path)}: {error}; {advice}") from None
+        raise BlobDamaged(f"{short}: {place(blob.path)}: {error}") from None
     elements = sum(record.size for record in blob.records.values())
     if (len(names), elements) != (len(blob.records), manifest.elements):
         raise BlobDamaged(
@@ -162,6 +177,9 @@ def check_blob_root(manifest: Manifest, blob: Checkpoint, found: str) -> None:
         )
 
 
+_GET_AGAIN: Final = "delete the file and sync again, or retract it"
+
+
 def _check_canonical(blob: Checkpoint) -> None:
     """Refuse a file that is not the one in which its tensors are written: there is one blob under a root [CT-6]."""
     header = canonical_header((r.name, r.dtype, r.shape, r.nbytes) for r in blob.records.values())
@@ -170,28 +188,22 @@ def _check_canonical(blob: Checkpoint) -> None:
             raise HeaderError("its header is not the canonical one for its tensors")
 
 
-_LEAVE = "a contribution may leave tensors out: name them with --leave PATTERN"
-
-
-def _is_held(form: str, name: str, checkpoint: Checkpoint, base: Checkpoint) -> bool:
+def _is_held(form: str, name: str, checkpoint: Checkpoint, base: Checkpoint, advice: Advice) -> bool:
     """Whether a tensor is part of the contribution; one that is not must equal the base's [TV-1, TV-7]."""
     ours, theirs = checkpoint.records[name], base.records[name]
     where = place(ours.path, name)
-    check_shapes(where, ours.shape, theirs.shape)
+    if ours.shape != theirs.shape:
+        todo = f"give it the base's shape, or {advice([name], ())}"
+        check_shapes(where, name, ours.shape, theirs.shape, todo)
     floats = DTYPES[ours.dtype].is_float, DTYPES[theirs.dtype].is_float
     if floats == (True, True):
         return True
     if form == "task_vector" or floats[0] != floats[1]:
-        raise DtypeError(f"{where} is {ours.dtype}, the base's {theirs.dtype}: only float tensors differ; {_LEAVE}")
+        raise DtypeError(
+            f"{where} is {ours.dtype}, the base's {theirs.dtype}: only float tensors differ; {advice([name], ())}"
+        )
     if ours.dtype != theirs.dtype or checkpoint.tensor_root(name) != base.tensor_root(name):
-        raise IntegerTensorChanged(f"{where} ({ours.dtype}) differs from the base's ({theirs.dtype}); {_LEAVE}")
+        raise IntegerTensorChanged(
+            f"{where} ({ours.dtype}) differs from the base's ({theirs.dtype}); {advice([name], ())}"
+        )
     return False
-
-
-def _matches(name: str, patterns: Iterable[str]) -> bool:
-    """Whether a name matches one of the patterns as a whole [CT-8]. Each is compiled once: fnmatch keeps them."""
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _more(names: list[str]) -> str:
-    return f", nor are {len(names) - 1} others" if len(names) > 1 else ""

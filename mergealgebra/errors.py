@@ -70,6 +70,10 @@ class IntegerTensorChanged(MergeAlgebraError):
     """An integer or bool tensor differs from the base's."""
 
 
+class Implausible(MergeAlgebraError):
+    """What would be contributed can only be a mistake: it changes nothing, or is not what it is called [CT-11]."""
+
+
 # Numbers
 
 

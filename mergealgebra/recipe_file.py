@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import yaml
@@ -21,22 +22,55 @@ from mergealgebra.text import place, shown
 _MAX_BYTES: Final = 1 << 16
 _MAX_DEPTH: Final = 16
 
+#: The keys that choose tensors, of a merge file and of each of its models.
+_PATTERNS: Final = ("take", "leave")
+#: What mergekit's files have, and what to write instead.
+_MERGEKIT: Final = MappingProxyType(
+    {
+        "merge_method": "write `method`",
+        "base_model": "write `base`",
+        "slices": "name whole models under `models`",
+        "parameters": "write the `density` and `lambda` in it at the top of the file",
+        "dtype": "leave it out, the result has the base's dtypes",
+        "out_dtype": "leave it out, the result has the base's dtypes",
+        "tokenizer_source": "leave it out, the result has the base's tokenizer",
+    }
+)
+_MERGEKIT_MODEL: Final = MappingProxyType(
+    {
+        "model": "write `path`",
+        "parameters": "write the `weight` in it as `coefficient`, and the `density` at the top of the file, for all",
+        "weight": "write `coefficient`",
+        "density": "write it at the top of the file, for all models",
+    }
+)
+
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One model of a merge file: the path of a checkpoint and its coefficient, a decimal in canonical form."""
+    """One model of a merge file: the path of a checkpoint and its coefficient, a decimal in canonical form.
+
+    take, leave: patterns of the names of its tensors [CT-8].
+    """
 
     path: Path
     coefficient: str = "1"
+    take: tuple[str, ...] = ()
+    leave: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class MergeFile:
-    """A one-shot merge: recipe, base and models. Paths are relative to the file's folder."""
+    """A one-shot merge: recipe, base and models. Paths are relative to the file's folder.
+
+    take, leave: patterns of tensor names, for all models [CT-8].
+    """
 
     recipe: Recipe
     base: Path
     models: tuple[ModelEntry, ...]
+    take: tuple[str, ...] = ()
+    leave: tuple[str, ...] = ()
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -50,17 +84,16 @@ def read_merge_file(path: Path) -> MergeFile:
     Raises RecipeError, DecimalError or CoefficientError, naming the file and the key.
     """
     entries = _read_mapping(path)
+    _refuse_mergekit(entries, place(path), _MERGEKIT)
     base, models = entries.pop("base", None), entries.pop("models", None)
     if not isinstance(base, str) or not base:
         raise RecipeError(f"{place(path)}: base: expected the path of a checkpoint")
     if not isinstance(models, list) or not models:
         raise RecipeError(f"{place(path)}: models: expected a list of at least one model, each with a path")
-    recipe = _recipe(entries, path)
-    return MergeFile(
-        recipe,
-        _beside(path, base, "base"),
-        tuple(_model(path, i, model, recipe) for i, model in enumerate(models)),
-    )
+    take, leave = (_patterns(entries, key, place(path)) for key in _PATTERNS)
+    recipe = _recipe({key: value for key, value in entries.items() if key not in _PATTERNS}, path)
+    entered = tuple(_model(path, i, model, recipe) for i, model in enumerate(models))
+    return MergeFile(recipe, _beside(path, base, "base"), entered, take, leave)
 
 
 def _recipe(entries: Mapping[str, Any], path: Path) -> Recipe:
@@ -72,15 +105,36 @@ def _recipe(entries: Mapping[str, Any], path: Path) -> Recipe:
 
 def _model(path: Path, number: int, entry: object, recipe: Recipe) -> ModelEntry:
     where = f"{place(path)}: models[{number}]"
+    if isinstance(entry, dict):
+        _refuse_mergekit(entry, where, _MERGEKIT_MODEL)
     if not isinstance(entry, dict) or not isinstance(entry.get("path"), str) or not entry["path"]:
         raise RecipeError(f"{where}: expected a mapping with a path and, if it is not 1, a coefficient")
-    if unknown := sorted(entry.keys() - {"path", "coefficient"}):
-        raise RecipeError(f"{where}: unknown key {shown(unknown[0])}; remove it")
+    if unknown := sorted(entry.keys() - {"path", "coefficient", *_PATTERNS}):
+        keys = ", ".join(("path", "coefficient", *_PATTERNS))
+        raise RecipeError(f"{where}: unknown key {shown(unknown[0])}; a model's keys are {keys}")
     text, what = entry.get("coefficient", "1"), f"{where}: coefficient"
     if not isinstance(text, str):
         raise RecipeError(f"{what}: expected text, not a {type(text).__name__}")
     decimals.check_coefficient(decimals.fp32(text, what), where, negative=recipe.negative_coefficients)
-    return ModelEntry(_beside(path, entry["path"], f"models[{number}]: path"), decimals.canonical_decimal(text, what))
+    take, leave = (_patterns(entry, key, where) for key in _PATTERNS)
+    at = _beside(path, entry["path"], f"models[{number}]: path")
+    return ModelEntry(at, decimals.canonical_decimal(text, what), take, leave)
+
+
+def _patterns(entries: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
+    """The patterns under a key, one or a list of several; none where it is left out."""
+    given = entries.get(key, [])
+    patterns = [given] if isinstance(given, str) else given
+    if not isinstance(patterns, list) or not all(isinstance(pattern, str) for pattern in patterns):
+        raise RecipeError(f"{where}: {key}: expected a pattern of tensor names like 'lm_head.*', or a list of them")
+    return tuple(patterns)
+
+
+def _refuse_mergekit(entries: Mapping[str, Any], where: str, keys: Mapping[str, str]) -> None:
+    """Raise RecipeError for what mergekit writes otherwise: to drop it would drop what it says."""
+    for key, advice in keys.items():
+        if key in entries:
+            raise RecipeError(f"{where}: {shown(key)} is a key of mergekit's files, not of these; {advice}")
 
 
 def _beside(path: Path, text: str, what: str) -> Path:

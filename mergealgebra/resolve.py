@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mergealgebra.algebra import decimals
 from mergealgebra.contribution import (
-    Choice,
+    Chosen,
     check_base_root,
     check_blob_root,
+    choose,
     make_manifest,
-    names_of,
     open_blob,
 )
 from mergealgebra.crdt.genesis import SPEC, merge_id
@@ -41,6 +41,7 @@ from mergealgebra.model_card import model_card
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.choice import Choice, Patterns
 from mergealgebra.tensors.companions import companions
 from mergealgebra.text import place
 from mergealgebra.wanted import Wanted
@@ -104,10 +105,12 @@ class MergeResult:
 
 @dataclass(frozen=True)
 class Model:
-    """A model of a one-shot merge: a fine-tuned checkpoint and its coefficient, a decimal."""
+    """A model of a one-shot merge: a fine-tuned checkpoint, its coefficient, a decimal, and patterns [CT-8]."""
 
     path: Path
     coefficient: str = "1"
+    take: Patterns = ()
+    leave: Patterns = ()
 
 
 @dataclass(frozen=True)
@@ -331,28 +334,62 @@ def resolve(
         return merge.write(out, expected)
 
 
-def merge_checkpoints(base: Path, models: Sequence[Model], recipe: Recipe, out: Path, how: How = How()) -> MergeResult:
+def merge_checkpoints(
+    base: Path,
+    models: Sequence[Model],
+    recipe: Recipe,
+    out: Path,
+    how: How = How(),
+    *,
+    take: Patterns = (),
+    leave: Patterns = (),
+) -> MergeResult:
     """One-shot merge of fine-tuned checkpoints, to the bits that a workspace with them would give [RC-8].
 
-    Raises RecipeError when two models are the same contribution, and as `resolve` does.
+    take, leave: patterns of tensor names, for all models [CT-8]. Raises RecipeError when two models are the same
+    contribution, and as `resolve` does.
     """
     refuse_occupied(out)
     with ExitStack() as opened:
         original = opened.enter_context(Checkpoint.open(base))
         companions(original)  # what cannot be copied is told before anything is hashed
-        inputs = []
-        for model in models:
-            label = place(model.path)
-            coefficient = decimals.fp32(model.coefficient, f"{label}: coefficient")
-            checkpoint = opened.enter_context(Checkpoint.open(model.path))
-            names = frozenset(names_of("finetuned", checkpoint, original, Choice()))
-            inputs.append(Input(checkpoint, Contribution(label, "finetuned", coefficient, checkpoint, names)))
+        checkpoints = [opened.enter_context(Checkpoint.open(model.path)) for model in models]
+        looked = Choice.among(original.records.keys() | _names(checkpoints), take, leave)
+        inputs, remarks = [], dict[str, list[str]]()
+        for model, checkpoint in zip(models, checkpoints, strict=True):
+            chosen = _choose(model, checkpoint, original, looked)
+            inputs.append(_input(model, chosen))
+            for remark in chosen.remarks:
+                remarks.setdefault(remark, []).append(place(model.path))
         if recipe.foreign:
             from mergealgebra.engine.dialect_memory import refuse_little_memory  # before everything is hashed
 
             refuse_little_memory(original, [input_.contribution for input_ in inputs], recipe.foreign, how.memory)
             inputs = _in_canonical_order(original, inputs, thread_count(how.threads))
-        return Merge(original, inputs, recipe, how, None).write(out)
+        result = Merge(original, inputs, recipe, how, None).write(out)
+        return replace(result, warnings=[*map(_told, remarks, remarks.values()), *result.warnings])
+
+
+def _names(checkpoints: Sequence[Checkpoint]) -> set[str]:
+    return {name for checkpoint in checkpoints for name in checkpoint.records}
+
+
+def _choose(model: Model, checkpoint: Checkpoint, base: Checkpoint, looked: Choice) -> Chosen:
+    """What is merged of a model, of the names that are looked at in all models."""
+    own = Choice.among({*base.records, *checkpoint.records}, model.take, model.leave)
+    return choose("finetuned", checkpoint, base, frozenset(looked.of(own.of({*base.records, *checkpoint.records}))))
+
+
+def _input(model: Model, chosen: Chosen) -> Input:
+    label = place(model.path)
+    coefficient = decimals.fp32(model.coefficient, f"{label}: coefficient")
+    names = frozenset(chosen.names)
+    return Input(chosen.checkpoint, Contribution(label, "finetuned", coefficient, chosen.checkpoint, names))
+
+
+def _told(remark: str, models: Sequence[str]) -> str:
+    """A remark, and the models that it is about."""
+    return f"{models[0]}{f' and {len(models) - 1} more' if len(models) > 1 else ''}: {remark}"
 
 
 def _in_canonical_order(base: Checkpoint, inputs: Sequence[Input], threads: int) -> list[Input]:

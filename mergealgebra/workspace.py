@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Self
 
 from mergealgebra.addresses import local_path, peer_path
 from mergealgebra.algebra import decimals
-from mergealgebra.contribution import Choice, check_base, make_manifest, names_of
+from mergealgebra.contribution import check_base, choose, make_manifest
 from mergealgebra.crdt.fields import check_text
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.manifest import FORMS, Manifest
 from mergealgebra.crdt.operations import NOTE_BYTES, OPERATION_TIMES, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.engine.backends import backend as backend_named
+from mergealgebra.engine.measure import Measure, measure
 from mergealgebra.engine.plan import Contribution, available_cores, make_plan, thread_count
-from mergealgebra.engine.run import run_check
 from mergealgebra.errors import (
     BlobMissing,
     MergeAlgebraError,
@@ -59,6 +59,7 @@ from mergealgebra.store.runs import Runs
 from mergealgebra.sync.folder import SyncResult
 from mergealgebra.sync.replica import sync_replica
 from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.choice import Choice
 from mergealgebra.text import place, shown
 from mergealgebra.wanted import Wanted, known_manifests
 
@@ -72,14 +73,19 @@ _LEAST_PREFIX = 4
 
 
 class ContributionId(str):
-    """A contribution's id, 64 hexadecimal digits. operation: the id of the `add` that published it."""
+    """A contribution's id, 64 hexadecimal digits. operation: the id of the `add` that published it.
 
-    __slots__ = ("operation",)
+    measure: what it changes. warnings: lines about what was left out of it, and what looks like a mistake.
+    """
+
+    __slots__ = ("measure", "operation", "warnings")
     operation: str
+    measure: Measure
+    warnings: tuple[str, ...]
 
-    def __new__(cls, id_: str, operation: str) -> Self:
+    def __new__(cls, id_: str, operation: str, measure: Measure, warnings: tuple[str, ...] = ()) -> Self:
         made = super().__new__(cls, id_)
-        made.operation = operation
+        made.operation, made.measure, made.warnings = operation, measure, warnings
         return made
 
 
@@ -227,6 +233,7 @@ class Workspace:
         form: str = "finetuned",
         take: Sequence[str] = (),
         leave: Sequence[str] = (),
+        force: bool = False,
         note: str | None = None,
         threads: int | None = None,
         progress: Progress = quiet,
@@ -234,7 +241,8 @@ class Workspace:
         """Publish a fine-tuned checkpoint, or with form "task_vector" a difference, for everyone to merge.
 
         coefficient: a decimal. take, leave: patterns of tensor names [CT-8]. All of it is read and checked first:
-        raises NamesError, ShapeError, DtypeError, NonFinite and the like, naming file, tensor and index.
+        raises NamesError, ShapeError, DtypeError, NonFinite and the like, naming file, tensor and index, and
+        Implausible for what can only be a mistake, unless `force` insists [CT-11].
         """
         if form not in FORMS:
             raise OperationError(f"{shown(form)} is not a form of contributions; choose {' or '.join(FORMS)} [CT-1]")
@@ -242,18 +250,22 @@ class Workspace:
         if note is not None:
             check_text(note, NOTE_BYTES, "the note", OperationError)
         state = self.state
-        with Checkpoint.open(self.base) as base, Checkpoint.open(checkpoint) as source:
+        with Checkpoint.open(self.base) as base, Checkpoint.open(checkpoint) as given:
             check_base(base, state.genesis.base, thread_count(threads))
-            names = names_of(form, source, base, Choice.among({*base.records, *source.records}, take, leave))
+            chosen = choose(form, given, base, Choice.among({*base.records, *given.records}, take, leave))
+            source, names = chosen.checkpoint, chosen.names
             contribution = Contribution(str(source.path), form, number, source, frozenset(names))
             plan = make_plan(base, [contribution], self.recipe, backend_named("auto"), threads=threads)
-            run_check(plan, progress)
+            measured = measure(plan, progress)
+            warnings = (*chosen.remarks, *measured.judge(str(source.path), force=force))
             with self.store.blob_writer() as blob:
                 roots = write_blob(source, names, blob.write)
                 base.refuse_changed()
                 manifest = make_manifest(form, state.genesis.base, source, roots, number)
                 blob.place(manifest.tensors)
-        return ContributionId(manifest.id, self._publish(state.add(manifest, time=_now(), note=note)))
+        return ContributionId(
+            manifest.id, self._publish(state.add(manifest, time=_now(), note=note)), measured, warnings
+        )
 
     def set_base(self, base: PathLike) -> None:
         """Say where the base is on this machine now. Raises BaseMismatch for another model, and as `contribute`."""

@@ -63,7 +63,7 @@ def with_value(tensors: Mapping[str, Array], name: str, index: tuple[int, ...], 
 def write_file(path: Path, tensors: Mapping[str, Array]) -> Path:
     """One safetensors file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(dict(tensors), path, metadata={"format": "pt"})
+    save_file({name: np.asarray(array) for name, array in tensors.items()}, path, metadata={"format": "pt"})
     return path
 
 

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 import mergealgebra as ma
 from mergealgebra.algebra import decimals
-from mergealgebra.contribution import Choice, check_base, check_blob_root, make_manifest, names_of, open_blob
+from mergealgebra.contribution import check_base, check_blob_root, make_manifest, names_of, open_blob
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.encoding import encode, hash_id, model_root
 from mergealgebra.errors import (
@@ -32,6 +32,7 @@ from mergealgebra.errors import (
     ShapeError,
 )
 from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.choice import Choice
 from tests.models import (
     FLOATS,
     Tensors,
@@ -178,7 +179,7 @@ REFUSED = {
     "two of them": (
         fine_tune(0) | {"new.2": np.ones(1), "new.1": np.ones(1)},
         NamesError,
-        "'new.1' is not in the base, nor are 1 others",
+        "'new.1' is not in the base, nor is 1 other; leave them out with --leave new.1 --leave new.2",
     ),
     "a name of the base is missing": (without("norm.scale"), NamesError, "'norm.scale' of the base is missing"),
     "an integer tensor is missing": (without("positions"), NamesError, "'positions' of the base is missing"),

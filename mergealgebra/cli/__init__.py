@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 import click
 
 from mergealgebra.cli.options import PATH_TEXT
-from mergealgebra.cli.report import say, wrong_usage
+from mergealgebra.cli.report import report_error, say, wrong_usage
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.interrupts import MESSAGE, Interrupted, interrupted
 from mergealgebra.text import one_line
@@ -39,6 +39,10 @@ VERBS: Final = {
 }
 
 
+#: What ends a command with a line [CL-1].
+_TOLD: Final = (MergeAlgebraError, OSError, MemoryError, Interrupted, KeyboardInterrupt, click.Abort)
+
+
 class _Verbs(click.Group):
     """The verbs, each imported when it is called."""
 
@@ -59,7 +63,11 @@ class _Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:  # here, because click would print an empty line
-            raise MergeAlgebraError(MESSAGE) from None
+            error: BaseException = MergeAlgebraError(MESSAGE)
+        except _TOLD as raised:
+            error = raised
+        report_error(_message(error))
+        raise error from None
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
@@ -88,22 +96,16 @@ def main() -> NoReturn:
     except click.ClickException as error:
         wrong_usage(error)
         sys.exit(error.exit_code)
-    except MergeAlgebraError as error:
-        _fail(str(error))
     except BrokenPipeError:  # whoever read our output has seen enough
         sys.stderr.close()
         sys.exit(1)
-    except OSError as error:
-        _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
-    except MemoryError:
-        _fail("out of memory; use fewer --threads or a smaller --block")
-    except (Interrupted, KeyboardInterrupt, click.Abort):
-        _fail(MESSAGE)
+    except _TOLD as error:
+        _fail(_message(error))
     sys.exit(0)
 
 
 def _fail(message: str) -> NoReturn:
-    say(f"mergealgebra: {MESSAGE if interrupted() else one_line(message)}", err=True)
+    say(f"mergealgebra: {message}", err=True)
     _drop_output()
     sys.exit(1)
 
@@ -114,3 +116,17 @@ def _drop_output() -> None:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _message(error: BaseException) -> str:
+    """What is told of an error, on one line."""
+    if interrupted():  # whatever else became of it
+        return MESSAGE
+    match error:
+        case MergeAlgebraError():
+            return one_line(str(error))
+        case OSError():
+            return one_line(f"{error.filename or 'a file'}: {error.strerror or error}")
+        case MemoryError():
+            return "out of memory; use fewer --threads or a smaller --block"
+    return MESSAGE

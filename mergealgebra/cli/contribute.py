@@ -6,17 +6,18 @@ from pathlib import Path
 
 import click
 
-from mergealgebra.cli.options import PATH, json_option, threads_option
+from mergealgebra.cli.options import PATH, json_option, leave_option, take_option, threads_option
 from mergealgebra.cli.progress import progress_bar
-from mergealgebra.cli.report import report
+from mergealgebra.cli.report import report, warn
 
 
 @click.command()
 @click.argument("checkpoint", metavar="CKPT", type=PATH)
 @click.option("--coefficient", default="1", show_default=True, help="A decimal that scales it.")
 @click.option("--task-vector", is_flag=True, help="CKPT holds a difference from the base, not a model.")
-@click.option("--take", multiple=True, metavar="PATTERN", help="Take only tensors of such names, like 'model.*'.")
-@click.option("--leave", multiple=True, metavar="PATTERN", help="Leave tensors of such names out.")
+@take_option
+@leave_option
+@click.option("--force", is_flag=True, help="Contribute it although it looks like a mistake.")
 @click.option("--note", help="A line for the log.")
 @threads_option
 @json_option
@@ -28,6 +29,7 @@ def command(
     task_vector: bool,
     take: tuple[str, ...],
     leave: tuple[str, ...],
+    force: bool,
     note: str | None,
     threads: int | None,
     as_json: bool,
@@ -39,6 +41,23 @@ def command(
     opened = Workspace.open(workspace)
     with progress_bar() as show:
         made = opened.contribute(
-            checkpoint, coefficient, form=form, take=take, leave=leave, note=note, threads=threads, progress=show
+            checkpoint,
+            coefficient,
+            form=form,
+            take=take,
+            leave=leave,
+            force=force,
+            note=note,
+            threads=threads,
+            progress=show,
         )
-    report({"contribution": str(made), "operation": made.operation, "form": form, "coefficient": coefficient}, as_json)
+    found = {"contribution": str(made), "operation": made.operation, "form": form, "coefficient": coefficient}
+    figures = made.measure.to_map()
+    if not as_json:
+        figures = {
+            "difference": f"{figures['difference']} times the base's norm",
+            "changed": f"{figures['changed']} of its elements",
+        }
+    report({**found, **figures, "warnings": list(made.warnings)}, as_json)
+    for text in made.warnings:
+        warn(text)

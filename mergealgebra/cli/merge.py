@@ -6,20 +6,39 @@ from pathlib import Path
 
 import click
 
-from mergealgebra.cli.options import PATH, backend_option, block_option, json_option, memory_option, threads_option
+from mergealgebra.cli.options import (
+    PATH,
+    backend_option,
+    block_option,
+    json_option,
+    leave_option,
+    memory_option,
+    take_option,
+    threads_option,
+)
 from mergealgebra.cli.progress import progress_bar
 
 
 @click.command()
 @click.argument("config", type=PATH)
 @click.argument("out", type=PATH)
+@take_option
+@leave_option
 @backend_option
 @threads_option
 @block_option
 @memory_option
 @json_option
 def command(
-    config: Path, out: Path, backend: str, threads: int | None, block: int | None, memory: int | None, as_json: bool
+    config: Path,
+    out: Path,
+    take: tuple[str, ...],
+    leave: tuple[str, ...],
+    backend: str,
+    threads: int | None,
+    block: int | None,
+    memory: int | None,
+    as_json: bool,
 ) -> None:
     """Merge the models named in the YAML file CONFIG into the new folder OUT.
 
@@ -30,13 +49,18 @@ def command(
     base: path/to/base      # paths are relative to CONFIG's folder
     models:
       - {path: path/to/fine-tune, coefficient: "1"}
+
+    `take` and `leave`, patterns of tensor names like 'lm_head.*', choose tensors: at the top for all models, beside a
+    path for that one. --take and --leave are added to those at the top.
     """
     from mergealgebra.cli.resolve import report_result
     from mergealgebra.recipe_file import read_merge_file
     from mergealgebra.resolve import How, Model, merge_checkpoints
 
     file = read_merge_file(config)
-    models = [Model(model.path, model.coefficient) for model in file.models]
+    models = [Model(model.path, model.coefficient, model.take, model.leave) for model in file.models]
+    take, leave = (*file.take, *take), (*file.leave, *leave)
     with progress_bar() as show:
-        result = merge_checkpoints(file.base, models, file.recipe, out, How(backend, threads, block, show, memory))
+        how = How(backend, threads, block, show, memory)
+        result = merge_checkpoints(file.base, models, file.recipe, out, how, take=take, leave=leave)
     report_result(result, result.warnings, as_json)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from mergealgebra.addresses import local_path
+from mergealgebra.cli.report import ask_for_json
 
 
 class _NamedPath(click.Path):
@@ -38,7 +39,9 @@ class _Bytes(click.ParamType[int]):
 PATH_TEXT = _NamedPath()
 PATH = _NamedPath(path_type=Path)
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, callback=ask_for_json, help="Print one JSON object, of an error too."
+)
 threads_option = click.option("--threads", type=click.IntRange(min=1), help="Threads; all cores if left out.")
 block_option = click.option(
     "--block", type=click.IntRange(min=1), help="Elements in a block; never changes the result."
@@ -53,6 +56,10 @@ keep_option = click.option(
     is_flag=True,
     help="Keep the sums, so that the next merge reads little but what changed: 17 to 33 bytes an element.",
 )
+take_option = click.option(
+    "--take", multiple=True, metavar="PATTERN", help="Take only tensors of such names, like 'model.*'."
+)
+leave_option = click.option("--leave", multiple=True, metavar="PATTERN", help="Leave tensors of such names out.")
 backend_option = click.option(
     "--backend",
     type=click.Choice(["auto", "numba", "numpy", "torch", "torch-cuda", "triton"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 #: Characters of a line on standard error: what it quotes may be as long as a file.
 _LONGEST: Final = 4000
+#: Keys of what is known while a command runs.
+_ASKED: Final = f"{__name__}.asked"
+_REPORTED: Final = f"{__name__}.reported"
 #: More columns than any line of a table has.
 _WIDE: Final = 100_000
 
@@ -37,12 +41,27 @@ def say(text: str = "", *, err: bool = False) -> None:
 def report(found: Mapping[str, object], as_json: bool) -> None:
     """Print what a verb found. Lists and mappings inside are for JSON only, but for lists of lines."""
     if as_json:
+        click.get_current_context().meta[_REPORTED] = True
         say(json.dumps(found))
         return
     lines = {key.replace("_", " "): value for key, value in found.items() if not isinstance(value, (list, dict))}
     width = max(map(len, lines))
     for key, value in lines.items():
         say(f"{key:<{width}}  {value}")
+
+
+def ask_for_json(ctx: click.Context, _: click.Parameter, asked: bool) -> bool:
+    """Remember that a command line asks for JSON, for the case that it fails."""
+    ctx.meta[_ASKED] = asked
+    return asked
+
+
+def report_error(message: str) -> None:
+    """Print what went wrong as JSON, where that was asked for and nothing has been reported yet [CL-2]."""
+    meta = click.get_current_context().meta
+    if meta.get(_ASKED) and not meta.get(_REPORTED):
+        with suppress(OSError):  # standard error has it too
+            report({"error": message}, as_json=True)
 
 
 def warn(text: str) -> None:

@@ -49,7 +49,7 @@ def _numpy(_: Progress) -> Kernel:
 
 def _numba(progress: Progress) -> Kernel:
     if not _has("numba"):
-        raise BackendError("backend 'numba' is not installed; pip install 'mergealgebra[fast]'")
+        raise BackendError("backend 'numba' is not installed; pip install numba")
     from mergealgebra.kernels.cpu import NumbaKernel
 
     return NumbaKernel(progress)
@@ -81,7 +81,7 @@ def _import_torch() -> Any:
     try:
         import torch
     except ImportError:
-        raise BackendError("backend 'torch' is not installed; pip install 'mergealgebra[torch]'") from None
+        raise BackendError("backend 'torch' is not installed; pip install torch") from None
     return torch
 
 

@@ -80,7 +80,7 @@ def only_floats(dialect: Dialect, base: Tensors, model: Model) -> Model:
             raise NamesError(f"{model.label}: tensor {name!r} is not in the base: it belongs to another model")
     for name, array in base.items():
         if name in tensors:
-            check_shapes(f"{model.label}: tensor {name!r}", tensors[name].shape, array.shape)
+            check_shapes(f"{model.label}: tensor {name!r}", name, tensors[name].shape, array.shape)
         elif dialect["keys"] == "same":
             raise NamesError(
                 f"{model.label} lacks tensor {name!r}: dialect {dialect.name} wants the same in all; "

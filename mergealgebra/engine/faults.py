@@ -5,7 +5,7 @@ Kernels only tell that a block is faulty. Then the equations look at it again, w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -30,7 +30,17 @@ class Faulty(Exception):
         self.block, self.trimming = block, trimming
 
 
-def check_task_vectors(plan: Plan, order: Sequence[int], workers: Workers[Desk], progress: Progress) -> None:
+#: Told of every block whose task vectors are finite: the base's elements, and theirs by place. Threads call it.
+Seen = Callable[[Array, dict[int, Array]], object]
+
+
+def unseen(base: Array, taus: dict[int, Array]) -> None:
+    """For who only wants to know whether all is finite."""
+
+
+def check_task_vectors(
+    plan: Plan, order: Sequence[int], workers: Workers[Desk], progress: Progress, seen: Seen = unseen
+) -> None:
     """Read every task vector. order: the places in canonical order.
 
     Raises NonFinite for the first element that is not finite, of the first contribution in order [TV-4, MG-6].
@@ -44,6 +54,7 @@ def check_task_vectors(plan: Plan, order: Sequence[int], workers: Workers[Desk],
             taus = {place: tau(part.values, base, part.form) for place, part in parts_of(plan, desk, block)}
             if fault := _first(taus, order):
                 raise _not_finite(plan, plan.contributions[fault[1]], block, fault[0])
+            seen(base, taus)
 
     for span, _ in zip(spans, workers.map(check, spans), strict=True):
         done += span.size

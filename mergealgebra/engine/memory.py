@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -22,7 +21,10 @@ from mergealgebra.kernels.equations import Host
 from mergealgebra.progress import quiet
 from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.dtypes import DTYPES, is_torch, like, name_of, to_host
+from mergealgebra.tensors.models import Record
 from mergealgebra.tensors.task_vector import in_name_order
+
+_BASE: Final = "the base"
 
 
 class Merged(dict[str, Array]):
@@ -66,7 +68,7 @@ def merge(
     """
     if not isinstance(recipe, Recipe):
         raise RecipeError(f"{recipe!r} is not a recipe; pass one, such as ma.Ties(density='0.2')")
-    source = _Arrays(base, "the base")
+    source = _Arrays(base, _BASE)
     chosen = _choose(backend, source, recipe)
     texts = ["1"] * len(task_vectors) if coefficients is None else list(coefficients)
     if len(texts) != len(task_vectors):
@@ -99,27 +101,24 @@ def as_contribution(label: str, task_vector: Mapping[str, Array], coefficient: s
     return Contribution(label, "task_vector", number, source, frozenset(source.records))
 
 
-@dataclass(frozen=True)
-class _ArrayRecord:
-    dtype: str
-    shape: tuple[int, ...]
-    size: int
-
-
 class _Arrays:
     """Arrays in memory as a source of tensors."""
 
     def __init__(self, arrays: Mapping[str, Array], what: str) -> None:
         if not isinstance(arrays, Mapping):
-            raise NamesError(f"{what} is {type(arrays).__name__}, not a mapping of names to arrays; open paths first")
+            raise NamesError(
+                f"{what} is a {type(arrays).__name__}, not a mapping of names to arrays; of a path, "
+                f"{'safetensors.numpy.load_file' if what == _BASE else 'ma.TaskVector.between'} makes one"
+            )
         self._flat: dict[str, Host] = {}
         records: dict[str, Any] = {}
         self.devices = set()
         for name in in_name_order(arrays):
             array = arrays[name]
-            dtype = name_of(array, f"{what}: tensor {name!r}")
-            self._flat[name] = np.ascontiguousarray(to_host(array)).reshape(-1)
-            records[name] = _ArrayRecord(dtype, tuple(array.shape), self._flat[name].size)
+            where = f"{what}: tensor {name!r}"
+            dtype = name_of(array, where)
+            self._flat[name] = np.ascontiguousarray(to_host(array, where)).reshape(-1)
+            records[name] = Record(dtype, tuple(array.shape), self._flat[name].size)
             self.devices.add(str(array.device) if is_torch(array) else "numpy")
         self.records: Mapping[str, Any] = MappingProxyType(records)
 

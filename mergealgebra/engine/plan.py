@@ -222,7 +222,7 @@ def _check(contribution: Contribution, base: Source, recipe: Recipe) -> None:
         if name not in base.records:
             raise NamesError(f"{contribution.label}: tensor {name!r} is not in the base; it belongs to another model")
         ours, theirs = contribution.source.records[name], base.records[name]
-        check_shapes(f"{contribution.label}: tensor {name!r}", tuple(ours.shape), tuple(theirs.shape))
+        check_shapes(f"{contribution.label}: tensor {name!r}", name, tuple(ours.shape), tuple(theirs.shape))
         if not (DTYPES[ours.dtype].is_float and DTYPES[theirs.dtype].is_float):
             raise DtypeError(
                 f"{contribution.label}: tensor {name!r} is {ours.dtype}, the base's {theirs.dtype}; "

@@ -8,7 +8,7 @@ import numpy as np
 
 from mergealgebra.algebra import trim as rule
 from mergealgebra.engine.executors import Workers
-from mergealgebra.engine.faults import Faulty, check_task_vectors
+from mergealgebra.engine.faults import Faulty, Seen, check_task_vectors, unseen
 from mergealgebra.engine.groups import Trimming
 from mergealgebra.engine.pieces import RESULT, Piece, Tally
 from mergealgebra.engine.plan import Block, Plan
@@ -68,10 +68,10 @@ def _counted(pieces: Iterable[Piece], tally: Tally, progress: Progress, total: i
         yield piece
 
 
-def run_check(plan: Plan, progress: Progress = quiet) -> None:
-    """Read every task vector of a plan and merge nothing. Raises NonFinite."""
+def run_check(plan: Plan, progress: Progress = quiet, seen: Seen = unseen) -> None:
+    """Read every task vector of a plan and merge nothing. seen: told of each block. Raises NonFinite."""
     with Workers(plan.threads, lambda: Desk(plan)) as workers:
-        check_task_vectors(plan, range(len(plan.contributions)), workers, progress)
+        check_task_vectors(plan, range(len(plan.contributions)), workers, progress, seen)
 
 
 def _by_kernel(plan: Plan) -> Reducing:

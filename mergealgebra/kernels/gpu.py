@@ -33,7 +33,7 @@ try:
     from mergealgebra.kernels.device import CODES, FORMS, HEADER, METHODS, ROW, VECTOR, count_tile, reduce_tile
 except ImportError as missing:
     raise BackendError(
-        f"backend 'triton' needs {missing.name}, which is not installed; pip install 'mergealgebra[gpu]'"
+        f"backend 'triton' needs {missing.name}, which is not installed; pip install torch triton"
     ) from None
 
 Tensor = Any

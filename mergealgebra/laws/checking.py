@@ -51,4 +51,4 @@ def names_of(laws: Iterable[str] | None) -> list[str]:
 def require_hypothesis() -> None:
     """Raise NotInstalled unless Hypothesis can be imported."""
     if find_spec("hypothesis") is None:
-        raise NotInstalled("hypothesis is not installed, and laws searches with it; pip install 'mergealgebra[laws]'")
+        raise NotInstalled("hypothesis is not installed, and laws searches with it; pip install hypothesis")

@@ -9,6 +9,8 @@ import os
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -39,6 +41,7 @@ class Checkpoint:
         self.records: Mapping[str, TensorRecord] = MappingProxyType(records)
         identities = {record.path: record.identity for record in records.values()}
         self._files = {file: File(file, identity) for file, identity in identities.items()}
+        self._original: Checkpoint | None = None
         self._finalizer = weakref.finalize(self, _close_all, self._files)
 
     @classmethod
@@ -49,6 +52,19 @@ class Checkpoint:
         """
         path = as_path(path)
         return cls(path, read_model(path))
+
+    def with_copies(self, copies: Mapping[str, str]) -> Self:
+        """This with more tensors, each the same bytes as one that it has; both have their files open and closed as one.
+
+        copies: the name of each new tensor, and of the one that it is.
+        """
+        if not copies:
+            return self
+        more = {name: replace(self._record(of), name=name) for name, of in copies.items()}
+        view = copy(self)
+        view.records = MappingProxyType(dict(sorted({**self.records, **more}.items())))
+        view._original = self  # whose files they are
+        return view
 
     def close(self) -> None:
         """Close the files; reading afterwards raises CheckpointError. Closing twice is no error."""

@@ -60,6 +60,9 @@ UNSUPPORTED: Final = frozenset(
 #: NumPy and torch call their dtypes alike: "float32", "bfloat16", "bool".
 _BY_ARRAY_NAME: Final = {dtype.numpy.name: dtype.name for dtype in DTYPES.values()}
 
+#: How torch makes a tensor dense, for one that is nested and one that is not.
+_DENSE: Final = {True: "torch.nested.to_padded_tensor", False: "tensor.to_dense()"}
+
 #: Each step down rounds once; fp64 never steps past fp32, as both libraries round such casts twice [MG-3].
 _STEPS_DOWN: Final = {("F64", "F64"), ("F32", "F32"), ("F32", "BF16"), ("F32", "F16")}
 
@@ -82,6 +85,8 @@ def name_of(array: Array, where: str = "an array") -> str:
     Byte order is not part of it. Raises DtypeError for any other dtype, and for what is not an array.
     """
     array_name = _array_name(array)
+    if not array_name:
+        raise DtypeError(f"{where}: a {type(array).__name__} is not an array; pass NumPy arrays or torch tensors")
     if array_name not in _BY_ARRAY_NAME:
         raise DtypeError(f"{where}: {array_name} is not supported; convert it to one of {', '.join(_BY_ARRAY_NAME)}")
     return _BY_ARRAY_NAME[array_name]
@@ -124,12 +129,25 @@ def bits(array: Array) -> Array:
     return array.view({1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[size])
 
 
-def to_host(array: Any) -> np.ndarray[Any, Any]:
-    """The same elements and shape as a NumPy array, little-endian, not copied if that can be."""
-    dtype = DTYPES[name_of(array)].numpy
+def to_host(array: Any, where: str = "an array") -> np.ndarray[Any, Any]:
+    """The same elements and shape as a NumPy array, little-endian, not copied if that can be.
+
+    where: what the array is, for the message. Raises DtypeError as `name_of` does, and for tensors without their data.
+    """
+    dtype = DTYPES[name_of(array, where)].numpy
     if is_torch(array):
+        _refuse_incomplete(array, where)
         return np.asarray(bits(array.detach().cpu().contiguous()).numpy()).view(dtype)
     return np.asarray(array).astype(dtype, copy=False)
+
+
+def _refuse_incomplete(tensor: Any, where: str) -> None:
+    """Raise DtypeError for a torch tensor whose elements are not there one after the other."""
+    if tensor.is_meta:
+        raise DtypeError(f"{where} is on torch's meta device, without data; load the weights, with device_map='cpu'")
+    if tensor.is_nested or tensor.layout is not sys.modules["torch"].strided:
+        kind = "nested" if tensor.is_nested else f"sparse ({str(tensor.layout).removeprefix('torch.')})"
+        raise DtypeError(f"{where} is a {kind} tensor; pass it dense, with {_DENSE[tensor.is_nested]}")
 
 
 def to_torch(host: np.ndarray[Any, Any], device: Any = "cpu") -> Any:
@@ -157,7 +175,7 @@ def _array_name(array: Array) -> str:
         return str(array.dtype).removeprefix("torch.")
     if isinstance(array, (np.ndarray, np.generic)):
         return array.dtype.name
-    return f"a {type(array).__name__}"
+    return ""
 
 
 def is_torch(array: object) -> bool:

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from typing import Self
+import warnings
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final, Self
 
 import numpy as np
 
@@ -16,8 +17,15 @@ from mergealgebra.algebra.apply import apply, changed
 from mergealgebra.algebra.arrays import Array, array_namespace, first_true, refuse_flushed_subnormals
 from mergealgebra.algebra.difference import difference, stored
 from mergealgebra.errors import DtypeError, NamesError, NonFinite, ShapeError
+from mergealgebra.tensors.agreement import agreement
 from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.choice import Choice, Patterns, count_of, escaped, leave_patterns
 from mergealgebra.tensors.dtypes import DTYPES, bits, like, name_of, narrow, to_host, widen
+from mergealgebra.tensors.models import Arrays
+from mergealgebra.tensors.prefixes import prefix_advice
+
+#: Parts of the names of tensors with a row for each token.
+_VOCABULARIES: Final = ("embed", "wte", "lm_head", "vocab", "shared.weight", "predictions.decoder")
 
 #: Named arrays, or the path of a checkpoint.
 Tensors = Mapping[str, Array] | str | os.PathLike[str]
@@ -61,20 +69,30 @@ class TaskVector(Mapping[str, Array]):
         self._tensors = {name: tensors[name] for name in in_name_order(tensors)}
 
     @classmethod
-    def between(cls, base: Tensors, finetuned: Tensors) -> Self:
+    def between(cls, base: Tensors, finetuned: Tensors, *, take: Patterns = (), leave: Patterns = ()) -> Self:
         """finetuned - base [TV-2]. Tensors that are not float must be equal and are left out [TV-7].
 
         Names and shapes of both must agree. The arrays are of the fine-tune's kind, NumPy or torch; of a path, NumPy.
+        take, leave: patterns of tensor names [CT-8]. Buffers that do not fit are left out, and a head that one side
+        lacks is the embedding to which it is tied [CT-10, TV-11]; a Python warning says so.
         Raises NamesError, ShapeError, DtypeError or NonFinite, naming tensor and index.
+
+        >>> base = {"w": np.zeros(2, np.float32), "head": np.zeros(2, np.float32)}
+        >>> TaskVector.between(base, {"w": np.ones(2, np.float32)}, leave="head")
+        TaskVector(1 tensors, 2 elements)
         """
         refuse_flushed_subnormals(np)
-        old, new = _hosts(base), _hosts(finetuned)
-        if different := sorted(old.keys() ^ new.keys()):
-            where = "the base" if different[0] in old else "the fine-tune"
-            raise NamesError(f"tensor {different[0]!r} is only in {where} ({len(different)} such): pass equal names")
+        old, new = _hosts(base, "the base"), _hosts(finetuned, "the fine-tune")
+        kinds = dict(finetuned) if isinstance(finetuned, Mapping) else dict(new)
+        both = agreement("finetuned", Arrays(new), Arrays(old), Choice.among({*old, *new}, take, leave), says=None)
+        for name, other in both.stands_for.items():
+            new[name], kinds[name] = new[other], kinds[other]
+        for remark in both.remarks:
+            warnings.warn(remark, stacklevel=2)
+        old = {name: array for name, array in old.items() if name in both.names}
+        _refuse_other_names(old, {name: array for name, array in new.items() if name in both.names})
         names = [name for name in old if _is_float(name, old[name], new[name])]
-        models = finetuned if isinstance(finetuned, Mapping) else new
-        return cls({name: like(_difference(name, new[name], old[name]), models[name]) for name in names})
+        return cls({name: like(_difference(name, new[name], old[name]), kinds[name]) for name in names})
 
     def apply(self, base: Tensors, lambda_: str = "1") -> dict[str, Array]:
         """base + lambda * this, in the base's dtypes; tensors that this lacks are copied [MG-2, MG-3].
@@ -83,17 +101,17 @@ class TaskVector(Mapping[str, Array]):
         """
         refuse_flushed_subnormals(np)
         lambda32 = decimals.fp32(lambda_, "lambda")
-        arrays = base if isinstance(base, Mapping) else _hosts(base)
+        arrays = base if isinstance(base, Mapping) else _hosts(base, "the base")
         if unknown := self.keys() - arrays.keys():
             raise NamesError(f"tensor {min(unknown)!r} is not in the base: it belongs to another model")
         return {name: self._added(name, array, lambda32) for name, array in arrays.items()}
 
     def _added(self, name: str, base: Array, lambda32: float) -> Array:
-        host = to_host(base)
+        host = to_host(base, f"tensor {name!r} of the base")
         if name not in self:
             return like(host.copy(), base)
-        vector = to_host(self[name])
-        check_shapes(f"tensor {name!r}", vector.shape, host.shape)
+        vector = to_host(self[name], f"tensor {name!r} of the task vector")
+        check_shapes(f"tensor {name!r}", name, vector.shape, host.shape)
         for array, whose in ((host, "the base"), (vector, "the task vector")):
             if not DTYPES[name_of(array)].is_float:
                 raise DtypeError(
@@ -127,35 +145,64 @@ def in_name_order(tensors: Mapping[str, Array]) -> list[str]:
     return sorted(tensors, key=str.encode)
 
 
-def check_shapes(what: str, shape: tuple[int, ...], base: tuple[int, ...]) -> None:
-    """Raise ShapeError unless both shapes agree [TV-1]."""
+def check_shapes(
+    what: str,
+    name: str,
+    shape: tuple[int, ...],
+    base: tuple[int, ...],
+    todo: str = "give it the base's shape, or leave it out",
+) -> None:
+    """Raise ShapeError unless both shapes agree [TV-1]. what: the tensor, as the message names it. todo: its advice."""
     if shape != base:
-        cause = "; a resized vocabulary is the usual cause" if shape[1:] == base[1:] else ""
-        raise ShapeError(
-            f"{what} has shape {list(shape)}, the base's {list(base)}{cause}: give it the base's shape, or leave it out"
+        raise ShapeError(f"{what} has shape {list(shape)}, the base's {list(base)}{_cause(name, shape, base)}: {todo}")
+
+
+def _cause(name: str, shape: tuple[int, ...], base: tuple[int, ...]) -> str:
+    """Why shapes mostly differ so; empty where nobody knows."""
+    if 0 in shape and 0 not in base:
+        return (
+            "; it was saved empty, as ZeRO-3 leaves a weight that is spread over devices: gather it first, "
+            "with zero_to_fp32.py or stage3_gather_16bit_weights_on_model_save"
         )
+    vocabulary = any(part in name for part in _VOCABULARIES)
+    return "; a resized vocabulary is the usual cause" if vocabulary and shape[1:] == base[1:] != () else ""
 
 
-def _hosts(tensors: Tensors) -> dict[str, Array]:
-    """The tensors as NumPy arrays in name order."""
+def _refuse_other_names(old: Collection[str], new: Collection[str]) -> None:
+    """Raise NamesError unless the base and the fine-tune have the same names [TV-8]."""
+    different = sorted({*old} ^ {*new})
+    if different:
+        where = "the base" if different[0] in old else "the fine-tune"
+        patterns = leave_patterns(different, {*old} & {*new})
+        todo = prefix_advice(new, old) or f"leave out what only one has, with leave={patterns!r}"
+        more = count_of(different, "and so is", "and so are")
+        raise NamesError(f"tensor {different[0]!r} is only in {where}{more}: {todo}")
+
+
+def _hosts(tensors: Tensors, whose: str) -> dict[str, Array]:
+    """The tensors as NumPy arrays in name order. whose: of which model they are."""
     if isinstance(tensors, Mapping):
-        return {name: to_host(tensors[name]) for name in in_name_order(tensors)}
+        return {name: to_host(tensors[name], f"tensor {name!r} of {whose}") for name in in_name_order(tensors)}
     with Checkpoint.open(tensors) as checkpoint:
         return {name: checkpoint.read(name).reshape(r.shape) for name, r in checkpoint.records.items()}
 
 
 def _is_float(name: str, old: Array, new: Array) -> bool:
     """Whether the tensor is part of the task vector; one that is not must be unchanged [TV-7]."""
-    check_shapes(f"tensor {name!r}", tuple(new.shape), tuple(old.shape))
+    check_shapes(f"tensor {name!r}", name, tuple(new.shape), tuple(old.shape), _leave(name, "give it the base's shape"))
     floats = [DTYPES[name_of(array, f"tensor {name!r}")].is_float for array in (old, new)]
     if floats == [False, False] and old.dtype == new.dtype and bool((bits(old) == bits(new)).all()):
         return False
     if floats != [True, True]:
         raise DtypeError(
             f"tensor {name!r} is {name_of(new)} against the base's {name_of(old)} and is not a float tensor "
-            "equal to it: only float tensors can differ"
+            f"equal to it: only float tensors can differ; {_leave(name, 'convert it')}"
         )
     return True
+
+
+def _leave(name: str, otherwise: str) -> str:
+    return f"{otherwise}, or leave it out with leave={escaped(name)!r}"
 
 
 def _difference(name: str, new: Array, old: Array) -> Array:

@@ -20,11 +20,12 @@ from mergealgebra.cli import main
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended, and what it said."""
+    """How a command ended, and what it said. as_json: whether it was asked for JSON."""
 
     code: int
     stdout: str
     stderr: str
+    as_json: bool = False
 
     def printed(self) -> dict[str, Any]:
         """The one JSON object on the one line of standard output, of a command that went well [CL-2]."""
@@ -41,20 +42,21 @@ class Outcome:
         return self.stdout.splitlines()
 
     def complaint(self) -> str:
-        """What the one line on standard error says, of a command that failed as it should [CL-1]."""
+        """What the one line on standard error says, of a command that failed as it should [CL-1, CL-2]."""
         assert self.code == 1, self
-        assert self.stdout == ""
         assert self.stderr.endswith("\n")
         (line,) = self.stderr.splitlines()
         assert line.startswith("mergealgebra: ")
-        return line.removeprefix("mergealgebra: ")
+        message = line.removeprefix("mergealgebra: ")
+        assert self.stdout == (json.dumps({"error": message}) + "\n" if self.as_json else "")
+        return message
 
 
 def shell(folder: Path, *args: str | Path) -> Outcome:
     """Run `mergealgebra ARGS` in a folder, in a process of its own."""
     command = [sys.executable, "-m", "mergealgebra", *map(str, args)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
-    return Outcome(done.returncode, done.stdout, done.stderr)
+    return Outcome(done.returncode, done.stdout, done.stderr, "--json" in args)
 
 
 def console_script(path: Path, first: str = "") -> list[str]:
@@ -88,7 +90,8 @@ def call(folder: Path, *args: str | Path) -> Outcome:
         except SystemExit as done:
             code = done.code
     texts = [stream.buffer.getvalue().decode() for stream in (out, err)]
-    return Outcome(code, texts[0], texts[1] + "".join(f"{warning.message}\n" for warning in warned))
+    said = texts[1] + "".join(f"{warning.message}\n" for warning in warned)
+    return Outcome(code, texts[0], said, "--json" in args)
 
 
 def tree(folder: Path) -> dict[str, bytes | str]:

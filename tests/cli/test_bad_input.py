@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shlex
 
 import pytest
 
+import mergealgebra as ma
 from tests.cli.bad.checkpoints import CHECKPOINTS
 from tests.cli.bad.configurations import CONFIGURATIONS
 from tests.cli.bad.outputs import OUTPUTS
@@ -86,6 +88,32 @@ def test_wrong_usage_ends_with_2(command, words, scene):
     assert outcome.stdout == ""
     assert words in outcome.stderr
     assert tree(scene) == before
+
+
+#: Commands that fail at every stage: when paths are looked at, when numbers are read, when the output is written.
+FAILING = {
+    "no workspace": "-C nowhere status",
+    "no such checkpoint": "-C alice contribute nowhere.safetensors",
+    "a model that is there": "merge merge.yaml merged",
+    "no such law's target": "laws nowhere:nothing",
+    "no lock": "verify base",
+}
+
+
+@pytest.mark.clause("CL-1", "CL-2")
+@pytest.mark.parametrize("command", FAILING.values(), ids=FAILING)
+def test_an_error_is_an_object_when_asked_for_json(command, scene):
+    plain = call(scene, *command.split()).complaint()
+    assert call(scene, *command.split(), "--json").complaint() == plain
+
+
+@pytest.mark.clause("CL-1", "CL-2")
+def test_an_error_of_the_system_is_an_object_too(scene, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EMFILE, "Too many open files", "x")
+
+    monkeypatch.setattr(ma.Workspace, "open", refuse)
+    assert call(scene, "-C", "alice", "status", "--json").complaint() == "x: Too many open files"
 
 
 @pytest.mark.clause("CL-1", "CL-2")

@@ -126,7 +126,7 @@ class TestChoice:
             lambda: merged(tmp_path, how=How("numba")),
             lambda: ma.merge(ONE, [ONE], ma.Mean(), backend="numba"),
         ):
-            with pytest.raises(BackendError, match=r"'numba' is not installed; pip install 'mergealgebra\[fast\]'"):
+            with pytest.raises(BackendError, match=r"'numba' is not installed; pip install numba"):
                 use()
         assert not (tmp_path / "out").exists()
 
@@ -139,7 +139,7 @@ class TestChoice:
 
     def test_torch_may_be_missing(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "torch", None)
-        with pytest.raises(BackendError, match=r"not installed; pip install 'mergealgebra\[torch\]'"):
+        with pytest.raises(BackendError, match=r"not installed; pip install torch"):
             backend("torch")
 
     @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")

@@ -10,7 +10,6 @@ from typing import Any
 
 from mergealgebra import encoding, lock, recipe_file
 from mergealgebra.algebra import decimals
-from mergealgebra.contribution import Choice
 from mergealgebra.crdt.fields import is_id
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.manifest import Manifest
@@ -21,6 +20,7 @@ from mergealgebra.errors import EncodingError, MergeAlgebraError
 from mergealgebra.recipe import complete_recipe
 from mergealgebra.tensors import folder as model_folder
 from mergealgebra.tensors import safetensors_file
+from mergealgebra.tensors.choice import Choice
 from tests.crdt.strategies import GENESIS, WORKSPACE
 from tests.fuzz import reference
 

@@ -15,7 +15,7 @@ import numpy as np
 import mergealgebra as ma
 from mergealgebra import encoding
 from mergealgebra.algebra import decimals
-from mergealgebra.contribution import Choice, make_manifest, names_of
+from mergealgebra.contribution import make_manifest, names_of
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import KINDS, Attest, Operation
@@ -31,6 +31,7 @@ from mergealgebra.store.blobs import stream_blob
 from mergealgebra.store.entries import ROOT, Entry
 from mergealgebra.tensors import safetensors_file
 from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.choice import Choice
 from mergealgebra.tensors.dtypes import DTYPES
 from tests.models import write_canonical
 from tests.spec.reductions import (

@@ -17,7 +17,7 @@ import mergealgebra as ma
 from mergealgebra import encoding
 from mergealgebra.algebra import decimals, exact, task_arithmetic
 from mergealgebra.algebra.trim import ALL, around, window_counts
-from mergealgebra.contribution import Choice, make_manifest, names_of
+from mergealgebra.contribution import make_manifest, names_of
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.faults import Faulty, named
@@ -31,6 +31,7 @@ from mergealgebra.progress import quiet
 from mergealgebra.recipe import Ties, recipe_from_map
 from mergealgebra.resolve import How, Input, Merge
 from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.choice import Choice
 from mergealgebra.tensors.dtypes import DTYPES
 from tests.models import write_canonical
 from tests.spec.vectors import Json, arrays, tagged
@@ -197,7 +198,8 @@ def merge_in_workspace(case: Json, folder: Path) -> Json:
         written(folder / str(i) / "tuned", entry["tensors"]).close()
         # A fine-tune that lacks a name has to say so; a stored task vector may lack any.
         take = tuple(map(glob.escape, entry["tensors"])) if entry["form"] == "finetuned" else ()
-        workspace.contribute(folder / str(i) / "tuned", entry["coefficient"], form=entry["form"], take=take, threads=1)
+        tuned, text = folder / str(i) / "tuned", entry["coefficient"]
+        workspace.contribute(tuned, text, form=entry["form"], take=take, force=True, threads=1)  # some are zeros
     made = workspace.resolve(folder / "out", threads=1).lock
     ma.verify(folder / "out", against=workspace.path, threads=1).raise_if_failed()
     assert workspace.resolve(folder / "again").lock == made

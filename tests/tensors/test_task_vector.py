@@ -27,7 +27,7 @@ REFUSED = {
     "a missing name": (lambda: ma.TaskVector.between(BASE, {"w": TUNED["w"]}), NamesError, "'n'"),
     "a shape": (lambda: ma.TaskVector.between(ONE, {"w": np.float32([1, 2])}), ShapeError, "'w'"),
     "a vocabulary": (
-        lambda: ma.TaskVector.between({"w": np.ones((2, 3))}, {"w": np.ones((4, 3))}),
+        lambda: ma.TaskVector.between({"embed.weight": np.ones((2, 3))}, {"embed.weight": np.ones((4, 3))}),
         ShapeError,
         "resized vocabulary",
     ),
@@ -43,7 +43,12 @@ REFUSED = {
         "use a smaller lambda",
     ),
     "a name that is no text": (lambda: ma.TaskVector({1: ONE["w"]}), NamesError, "must be text"),
-    "merge: a path": (lambda: ma.merge("base", [ONE], ma.Ties()), NamesError, "not a mapping"),
+    "merge: a path": (lambda: ma.merge("base", [ONE], ma.Ties()), NamesError, r"not a mapping.*numpy\.load_file makes"),
+    "merge: the path of a task vector": (
+        lambda: ma.merge(ONE, ["tuned"], ma.Ties()),
+        NamesError,
+        r"task vector 0 is a str, not a mapping.*ma\.TaskVector\.between makes",
+    ),
     "merge: a recipe's name": (lambda: ma.merge(ONE, [ONE], "ties"), RecipeError, "is not a recipe"),
     "merge: nothing": (lambda: ma.merge(ONE, [], ma.Ties()), NothingVisible, "at least one task vector"),
     "merge: a coefficient too few": (
@@ -61,6 +66,41 @@ REFUSED = {
     "merge: not a number": (lambda: ma.merge(ONE, [ONE, NAN], ma.Ties()), NonFinite, "task vector 1: tensor 'w'"),
     "merge: an unknown name": (lambda: ma.merge(ONE, [BASE], ma.Ties()), NamesError, "task vector 0: tensor 'n'"),
 }
+
+
+#: What is not an array with its data, and what is said of it.
+NO_ARRAYS = {
+    "a nested mapping": (lambda: {"kernel": ONE["w"]}, "a dict is not an array; pass NumPy arrays or torch tensors"),
+    "a list": (lambda: [1.0], "a list is not an array"),
+    "a number": (lambda: 1.0, "a float is not an array"),
+    "a complex array": (lambda: np.complex64([1]), "complex64 is not supported"),
+    "a meta tensor": (
+        lambda: torch.empty(1, device="meta"),
+        "is on torch's meta device, without data; load the weights",
+    ),
+    "a sparse tensor": (
+        lambda: torch.ones(1, 1).to_sparse(),
+        r"is a sparse \(sparse_coo\) tensor.* with tensor.to_dense\(\)",
+    ),
+    "a nested tensor": (lambda: torch.nested.nested_tensor([torch.ones(1)]), "is a nested tensor.*to_padded_tensor"),
+}
+
+
+@pytest.mark.clause("TV-10")
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize(("make", "message"), NO_ARRAYS.values(), ids=NO_ARRAYS)
+def test_what_is_not_an_array_is_named(make, message):
+    strange = make()
+    for whose, use in (
+        ("tensor 'w' of the base", lambda: ma.TaskVector.between({"w": strange}, ONE)),
+        ("tensor 'w' of the fine-tune", lambda: ma.TaskVector.between(ONE, {"w": strange})),
+        ("tensor 'w' of the base", lambda: ma.TaskVector(ONE).apply({"w": strange})),
+        ("tensor 'w' of the task vector", lambda: ma.TaskVector({"w": strange}).apply(ONE)),
+        ("the base: tensor 'w'", lambda: ma.merge({"w": strange}, [ONE], ma.Ties())),
+        ("task vector 0: tensor 'w'", lambda: ma.merge(ONE, [{"w": strange}], ma.Ties())),
+    ):
+        with pytest.raises(DtypeError, match=f"^{whose}.*{message}"):
+            use()
 
 
 @pytest.mark.clause("TV-1", "TV-7", "TV-8", "TV-10")

@@ -85,7 +85,10 @@ CONFIGURATIONS = {
     "a model that is a name": _file("method: ties\nbase: base\nmodels: [ft0.safetensors]\n", "models[0]", "path"),
     "a model without a path": _file('method: ties\nbase: base\nmodels: [{coefficient: "1"}]\n', "models[0]", "path"),
     "an unknown key of a model": _file(
-        "method: ties\nbase: base\nmodels: [{path: ft0.safetensors, weight: 1}]\n", "models[0]", "'weight'", "remove"
+        "method: ties\nbase: base\nmodels: [{path: ft0.safetensors, weight: 1}]\n",
+        "models[0]",
+        "'weight'",
+        "coefficient",
     ),
     "a coefficient in a list": _file(
         "method: ties\nbase: base\nmodels: [{path: ft0.safetensors, coefficient: [1]}]\n", "models[0]", "coefficient"
