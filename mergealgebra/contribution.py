@@ -23,7 +23,7 @@ from mergealgebra.errors import (
     NamesError,
 )
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.dtypes import DTYPES
+from mergealgebra.tensors.dtypes import DTYPES, unmerged
 from mergealgebra.tensors.files import opened
 from mergealgebra.tensors.safetensors_file import canonical_header, read_header
 from mergealgebra.tensors.task_vector import check_shapes
@@ -181,10 +181,13 @@ def _is_held(form: str, name: str, checkpoint: Checkpoint, base: Checkpoint) -> 
     floats = DTYPES[ours.dtype].is_float, DTYPES[theirs.dtype].is_float
     if floats == (True, True):
         return True
+    why = unmerged(ours.dtype, theirs.dtype)
     if form == "task_vector" or floats[0] != floats[1]:
-        raise DtypeError(f"{where} is {ours.dtype}, the base's {theirs.dtype}: only float tensors differ; {_LEAVE}")
+        raise DtypeError(
+            f"{where} is {ours.dtype}, the base's {theirs.dtype}: only float tensors differ{why}; {_LEAVE}"
+        )
     if ours.dtype != theirs.dtype or checkpoint.tensor_root(name) != base.tensor_root(name):
-        raise IntegerTensorChanged(f"{where} ({ours.dtype}) differs from the base's ({theirs.dtype}); {_LEAVE}")
+        raise IntegerTensorChanged(f"{where} ({ours.dtype}) differs from the base's ({theirs.dtype}){why}; {_LEAVE}")
     return False
 
 

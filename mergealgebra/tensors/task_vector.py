@@ -17,7 +17,7 @@ from mergealgebra.algebra.arrays import Array, array_namespace, first_true, refu
 from mergealgebra.algebra.difference import difference, stored
 from mergealgebra.errors import DtypeError, NamesError, NonFinite, ShapeError
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.dtypes import DTYPES, bits, like, name_of, narrow, to_host, widen
+from mergealgebra.tensors.dtypes import DTYPES, bits, like, name_of, narrow, to_host, unmerged, widen
 
 #: Named arrays, or the path of a checkpoint.
 Tensors = Mapping[str, Array] | str | os.PathLike[str]
@@ -141,7 +141,7 @@ def _hosts(tensors: Tensors) -> dict[str, Array]:
     if isinstance(tensors, Mapping):
         return {name: to_host(tensors[name]) for name in in_name_order(tensors)}
     with Checkpoint.open(tensors) as checkpoint:
-        return {name: checkpoint.read(name).reshape(r.shape) for name, r in checkpoint.records.items()}
+        return {name: checkpoint.read(name).reshape(r.shape_read) for name, r in checkpoint.records.items()}
 
 
 def _is_float(name: str, old: Array, new: Array) -> bool:
@@ -153,7 +153,7 @@ def _is_float(name: str, old: Array, new: Array) -> bool:
     if floats != [True, True]:
         raise DtypeError(
             f"tensor {name!r} is {name_of(new)} against the base's {name_of(old)} and is not a float tensor "
-            "equal to it: only float tensors can differ"
+            f"equal to it: only float tensors can differ{unmerged(name_of(new), name_of(old))}"
         )
     return True
 
