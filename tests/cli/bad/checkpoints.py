@@ -325,10 +325,10 @@ FILES = {
         _raw({"a": _entry([3], 0, 8)}, bytes(8)),
         ("EN-11",),
     ),
-    "a dtype of eight bits": Case(
+    "a dtype of nobody's": Case(
         CONTRIBUTE,
-        ("bad.safetensors", "'a'", "F8_E4M3", "not supported", "convert"),
-        _raw({"a": _entry([4], 0, 4, "F8_E4M3")}, bytes(4)),
+        ("bad.safetensors", "'a'", "'F8'", "not a dtype", "a weight as one of F64, F32, BF16, F16"),
+        _raw({"a": _entry([4], 0, 4, "F8")}, bytes(4)),
         ("EN-12",),
     ),
     "a tensor's name with a line break": Case(
@@ -336,6 +336,17 @@ FILES = {
         ("bad.safetensors", "'a\\nb'", "not in the base"),
         _file({**fine_tune(0), "a\nb": np.zeros(2, np.float32)}),
         ("TV-8",),
+    ),
+    "a configuration in place of tensors": Case(
+        "-C alice contribute base/config.json",
+        ("config.json is JSON, not safetensors", "name the model's folder"),
+        clauses=("EN-9",),
+    ),
+    "a web page in place of tensors, one-shot": Case(
+        MERGE,
+        ("bad.safetensors is a web page, not safetensors", "get the file itself"),
+        _merging(lambda scene: (scene / "bad.safetensors").write_text("<!doctype html><title>401</title>")),
+        ("EN-9",),
     ),
     "a Git LFS pointer": Case(
         CONTRIBUTE,
