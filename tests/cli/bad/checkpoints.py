@@ -12,7 +12,17 @@ import numpy as np
 
 from tests.cli.bad.case import Case, Step
 from tests.cli.scene import truncate
-from tests.models import Array, base, fine_tune, task_vector, with_value, write_file, write_folder, write_raw
+from tests.models import (
+    Array,
+    base,
+    fine_tune,
+    task_vector,
+    with_value,
+    write_file,
+    write_folder,
+    write_raw,
+    write_sharded,
+)
 
 CONTRIBUTE = "-C alice contribute bad.safetensors"
 MERGE = "merge bad.yaml out"
@@ -279,6 +289,31 @@ FILES = {
         "-C alice contribute models--org--tiny",
         ("Hugging Face cache", "name models--org--tiny/snapshots/abc123 instead"),
         _cache,
+        ("EN-15",),
+    ),
+    "a shard in place of its model": Case(
+        "-C alice contribute sharded/model-00001-of-00002.safetensors",
+        ("one of several shards", "name sharded, or sharded/model.safetensors.index.json"),
+        lambda scene: write_sharded(scene / "sharded", fine_tune(0)),
+        ("EN-15",),
+    ),
+    "a model of before beside shards, one-shot": Case(
+        MERGE,
+        ("sharded holds more than one model", "'model.safetensors' and 'model.safetensors.index.json'"),
+        _merging(
+            lambda scene: write_file(write_sharded(scene / "sharded", fine_tune(0)) / "model.safetensors", base()),
+            models="[{path: sharded}]",
+        ),
+        ("EN-15",),
+    ),
+    "a model of parts": Case(
+        "-C new init --base parts",
+        ("parts is a model of parts", "modules.json", "parts/model.safetensors and parts/2_Dense"),
+        lambda scene: (
+            write_folder(scene / "parts", base()),
+            write_file(scene / "parts" / "2_Dense" / "model.safetensors", base()),
+            (scene / "parts" / "modules.json").write_text("[]"),
+        ),
         ("EN-15",),
     ),
     "a missing shard": Case(
