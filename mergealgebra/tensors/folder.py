@@ -146,10 +146,13 @@ def _why_no_model(folder: Path, names: Set[str]) -> str:
         return f"has neither {MODEL} nor an index: name one file in it instead, such as {place(folder / others[0])}"
     if parts := _folders_with_weights(folder, names):
         return f"has no model of its own: name a folder in it instead, such as {place(folder / parts[0])}"
-    for suffix, advice in FORMATS.items():
-        if any(name.endswith(suffix) for name in names):
-            return f"holds {advice}"
-    return f"has neither {MODEL} nor an index: name a model folder or a safetensors file"
+    return _what_weights(names) or f"has neither {MODEL} nor an index: name a model folder or a safetensors file"
+
+
+def _what_weights(names: Set[str]) -> str | None:
+    """What a folder holds that are weights, and not safetensors."""
+    found = (advice for suffix, advice in FORMATS.items() if any(name.endswith(suffix) for name in names))
+    return next((f"holds {advice}" for advice in found), None)
 
 
 def _what_of_a_shard(path: Path) -> str:
