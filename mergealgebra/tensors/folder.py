@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Set
+from collections.abc import Set
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
@@ -16,7 +16,7 @@ from mergealgebra.tensors.files import reading
 from mergealgebra.tensors.header import TensorRecord
 from mergealgebra.tensors.index import Index, is_index, read_shards
 from mergealgebra.tensors.safetensors_file import read_header
-from mergealgebra.text import place, shown
+from mergealgebra.text import listed, place, shown
 
 MODEL: Final = "model.safetensors"
 INDEX: Final = "model.safetensors.index.json"
@@ -29,8 +29,6 @@ _OF_PARTS: Final = ("modules.json", "model_index.json")
 _PART_WEIGHTS: Final = ("*.safetensors", "*pytorch_model*.bin")
 _ADAPTERS: Final = ("adapter_model.safetensors", "adapter_model.bin", "adapter_config.json")
 _MAX_REF_BYTES: Final = 1024
-#: So many files or folders are named in a message.
-_MOST_NAMED: Final = 12
 
 _UNLOAD: Final = "merge it into its model first (peft: merge_and_unload)"
 _ADAPTER_ADVICE: Final = f"a LoRA adapter, which is not a whole model: {_UNLOAD}, then save that"
@@ -63,7 +61,7 @@ def _read_folder(folder: Path) -> dict[str, TensorRecord]:
         raise CheckpointError(f"{place(folder)} {_why_no_model(folder, names)}")
     if len(found) > 1:
         raise CheckpointError(
-            f"{place(folder)} holds more than one model, {_listed(map(shown, found))}: remove what is stale, or name "
+            f"{place(folder)} holds more than one model, {listed(map(shown, found))}: remove what is stale, or name "
             f"the one that is meant, such as {place(folder / found[0])}"
         )
     _refuse_adapter(folder, names, found[0])
@@ -102,7 +100,7 @@ def _refuse_parts(folder: Path, names: Set[str], found: list[str]) -> None:
     marks = [name for name in _OF_PARTS if name in names]
     parts = _folders_with_weights(folder, names) if marks else []
     if parts:
-        whole = _listed(place(folder / part) for part in (*found, *parts))
+        whole = listed(place(folder / part) for part in (*found, *parts))
         raise CheckpointError(
             f"{place(folder)} is a model of parts, as its {marks[0]} says, and one part is merged at a time: run the "
             f"same command once for each, in place of the folder: {whole}"
@@ -162,19 +160,6 @@ def _what_of_a_shard(path: Path) -> str:
             whole = place(path.parent / index)
             return f"is one of several shards: name {place(path.parent)}, or {whole}, for the whole model"
     return "is one of several shards, and no index of them is beside it: get the whole folder, and name that"
-
-
-def _listed(names: Iterable[str]) -> str:
-    """The names, so many as fit a line.
-
-    >>> _listed(["unet", "vae"])
-    'unet and vae'
-    """
-    names = list(names)
-    if len(names) > _MOST_NAMED:
-        names[_MOST_NAMED - 1 :] = [f"{len(names) - _MOST_NAMED + 1} more"]
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _snapshot(cache: Path) -> str:
