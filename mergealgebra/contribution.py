@@ -25,7 +25,7 @@ from mergealgebra.tensors.agreement import agreement
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import count_of, leave_options
 from mergealgebra.tensors.configuration import ties_embeddings
-from mergealgebra.tensors.dtypes import DTYPES
+from mergealgebra.tensors.dtypes import DTYPES, unmerged
 from mergealgebra.tensors.files import opened
 from mergealgebra.tensors.prefixes import prefix_advice
 from mergealgebra.tensors.safetensors_file import canonical_header, read_header
@@ -198,12 +198,13 @@ def _is_held(form: str, name: str, checkpoint: Checkpoint, base: Checkpoint, adv
     floats = DTYPES[ours.dtype].is_float, DTYPES[theirs.dtype].is_float
     if floats == (True, True):
         return True
+    why = unmerged(ours.dtype, theirs.dtype)
     if form == "task_vector" or floats[0] != floats[1]:
         raise DtypeError(
-            f"{where} is {ours.dtype}, the base's {theirs.dtype}: only float tensors differ; {advice([name], ())}"
+            f"{where} is {ours.dtype}, the base's {theirs.dtype}: only float tensors differ{why}; {advice([name], ())}"
         )
     if ours.dtype != theirs.dtype or checkpoint.tensor_root(name) != base.tensor_root(name):
         raise IntegerTensorChanged(
-            f"{where} ({ours.dtype}) differs from the base's ({theirs.dtype}); {advice([name], ())}"
+            f"{where} ({ours.dtype}) differs from the base's ({theirs.dtype}){why}; {advice([name], ())}"
         )
     return False

@@ -12,14 +12,14 @@ import re
 import shlex
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
 from mergealgebra.disk import opened_folder
-from mergealgebra.engine.unfinished import MARK, lock, token_of
+from mergealgebra.engine.unfinished import MARK, announced, lock, token_of
 from mergealgebra.errors import OutputError
 from mergealgebra.lock import LOCK
 from mergealgebra.tensors.companions import is_companion
@@ -143,15 +143,17 @@ def _files(folder: int) -> dict[str, os.stat_result] | None:
     files = {}
     with os.scandir(folder) as entries:
         for entry in entries:
-            status = entry.stat(follow_symlinks=False)
-            if not stat.S_ISREG(status.st_mode) or not _is_written(entry.name):
-                return None
-            files[entry.name] = status
-    return files if MARK in files or not files else None
+            files[entry.name] = entry.stat(follow_symlinks=False)
+    if not files:
+        return files
+    if MARK not in files or not all(stat.S_ISREG(status.st_mode) for status in files.values()):
+        return None
+    copied = announced(folder)
+    return files if all(_is_written(name, copied) for name in files) else None
 
 
-def _is_written(name: str) -> bool:
-    return name == MARK or _WRITTEN.fullmatch(name) is not None or is_companion(name)
+def _is_written(name: str, copied: Set[str]) -> bool:
+    return name == MARK or _WRITTEN.fullmatch(name) is not None or (name in copied and is_companion(name))
 
 
 def _age(status: os.stat_result) -> float:

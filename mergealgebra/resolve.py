@@ -42,7 +42,7 @@ from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice, Patterns
-from mergealgebra.tensors.companions import companions
+from mergealgebra.tensors.companions import companions, left_out
 from mergealgebra.text import place
 from mergealgebra.wanted import Wanted
 
@@ -74,7 +74,7 @@ class How:
 class MergeResult:
     """A merged model on disk. `lock` is the content of its merge.lock. aggregate: what became of it, if asked for.
 
-    warnings: lines about what killed merges left in the folder that it is in [LK-7].
+    warnings: lines about what killed merges left in the folder that it is in [LK-7], and what of the base is not in it.
     """
 
     out: Path
@@ -170,7 +170,7 @@ class Merge:
         """
         refuse_large(self._base.records.values(), len(self._inputs))
         made: list[Lock] = []
-        warnings, copies = warnings_beside(out), companions(self._base)
+        warnings, copies = [*warnings_beside(out), *left_out(self._base)], companions(self._base)
         entries = [(r.name, r.dtype, r.shape, r.nbytes) for r in self._base.records.values()]
 
         def run_once(pieces: Iterator[Piece], tally: Tally) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -53,6 +54,19 @@ def one_line(text: str) -> str:
     return printable(" ".join(line.strip() for line in text.splitlines()))
 
 
+def listed(names: Iterable[str]) -> str:
+    """Some names, one or more, as a sentence has them; of many, the first.
+
+    >>> listed(["unet", "vae"])
+    'unet and vae'
+    """
+    names = list(names)
+    if len(names) > _MOST_LISTED:
+        names[_MOST_LISTED - 1 :] = [f"{len(names) - _MOST_LISTED + 1} more"]
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 def place(path: Path, name: str | None = None) -> str:
     """How a message begins: the file, and the tensor if there is one."""
     if name is not None:
@@ -72,6 +86,7 @@ class Where(NamedTuple):
         return tensor if self.path is None else f"{place(self.path)}: {tensor}"
 
 
+_MOST_LISTED: Final = 12
 _SHORT: Final = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 200
 _SHORT.maxlist = _SHORT.maxtuple = 8

@@ -21,6 +21,8 @@ from tests.cli.commands import tree
 pytestmark = pytest.mark.clause("LK-7")
 
 NAME = ".out.0123456789abcdef.unfinished"
+#: As a merge writes into the mark what it is going to copy.
+COPIED = b"LICENSE\0config.json\0helpers.py\0modeling_x.py"
 
 
 @pytest.fixture
@@ -32,7 +34,8 @@ def left(tmp_path):
         (folder / name).write_bytes(bytes(10))
     for name in ("model.safetensors.index.json", "model.safetensors", "README.md", "merge.lock"):
         (folder / name).write_bytes(bytes(100))
-    (folder / MARK).touch()
+    (folder / "helpers.py").touch()
+    (folder / MARK).write_bytes(COPIED)
     return folder
 
 
@@ -41,7 +44,7 @@ def test_is_found_with_its_size_and_age_and_removed(left, tmp_path):
         os.utime(path, (time.time() - 7200,) * 2)
     (tmp_path / "other").mkdir()
     (found,) = unfinished_in(tmp_path)
-    assert (found.path, found.nbytes) == (left, 440)
+    assert (found.path, found.nbytes) == (left, 440 + len(COPIED))
     assert 7200 <= found.age < 7260
     assert left.exists()
     found.remove()
@@ -73,9 +76,9 @@ def test_has_a_name_that_only_a_merge_gives(tmp_path, name, ours):
     assert bool(unfinished_in(tmp_path)) == ours
 
 
-def _marked(path):
+def _marked(path, copied=b"config.json"):
     path.mkdir()
-    (path / MARK).touch()
+    (path / MARK).write_bytes(copied)
 
 
 #: What stands under such a name, or in such a folder, and is not a killed merge's.
@@ -90,6 +93,19 @@ STRANGERS = {
     "a folder with a link": lambda path: (_marked(path), (path / "config.json").symlink_to("../thesis")),
     "a folder with a pipe": lambda path: (_marked(path), os.mkfifo(path / "config.json")),
     "a folder with another file": lambda path: (_marked(path), (path / "thesis.txt").write_bytes(b"mine")),
+    "a folder with a file that is not announced": lambda path: (
+        _marked(path, b"LICENSE"),
+        (path / "config.json").write_bytes(b"mine"),
+    ),
+    "a folder with announced weights": lambda path: (
+        _marked(path, b"thesis.bin"),
+        (path / "thesis.bin").write_bytes(b"mine"),
+    ),
+    "a folder whose mark is endless": lambda path: (
+        _marked(path),
+        os.truncate(path / MARK, 1 << 40),
+        (path / "config.json").write_bytes(b"mine"),
+    ),
     "a folder with other weights": lambda path: (_marked(path), (path / "pytorch_model.bin").write_bytes(b"mine")),
     "a folder whose mark is a link": lambda path: (path.mkdir(), (path / MARK).symlink_to("../thesis")),
     "a model that somebody renamed": lambda path: (path.mkdir(), (path / "model.safetensors").write_bytes(b"mine")),
@@ -127,7 +143,7 @@ def test_of_a_living_writer_is_not_left(left, tmp_path):
         assert unfinished_in(tmp_path) == []
         found.remove()
     assert len(unfinished_in(tmp_path)) == 1
-    assert len(list(left.iterdir())) == 9
+    assert len(list(left.iterdir())) == 10
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -142,7 +158,7 @@ def test_that_is_finished_while_it_is_looked_at_is_a_model(left, tmp_path, monke
 
     monkeypatch.setattr(leftovers, "lock", finished)
     found.remove()
-    assert len(list((tmp_path / "out").iterdir())) == 9
+    assert len(list((tmp_path / "out").iterdir())) == 10
 
 
 def test_that_is_empty_may_be_one_that_its_writer_is_about_to_lock(tmp_path):

@@ -12,7 +12,7 @@ from mergealgebra.algebra import decimals
 from mergealgebra.algebra.dialects import Dialect
 from mergealgebra.engine.dialect_arithmetic import STEPS, fp32_of, promoted
 from mergealgebra.errors import DtypeError, IntegerTensorChanged, NamesError, NothingVisible, RecipeError
-from mergealgebra.tensors.dtypes import DTYPES, to_host
+from mergealgebra.tensors.dtypes import DTYPES, bits, to_host, unmerged
 from mergealgebra.tensors.task_vector import check_shapes, in_name_order
 
 Array = np.ndarray[Any, Any]
@@ -96,9 +96,9 @@ def _is_float(dialect: Dialect, base: Tensors, model: Model, name: str, array: A
     old, new = _KINDS[base[name].dtype], _KINDS[array.dtype]
     what = f"{model.label}: tensor {name!r} is {new.name}"
     if old == new and not old.is_float:
-        if np.array_equal(base[name], array):
+        if np.array_equal(bits(base[name]), bits(array)):
             return False
-        raise IntegerTensorChanged(f"{what} and differs from the base's")
+        raise IntegerTensorChanged(f"{what} and differs from the base's{unmerged(new.name)}")
     if not (old.is_float and new.is_float):
         raise DtypeError(f"{what}, the base's {old.name}: only float tensors are merged")
     in_storage = "storage" in STEPS.get(str(dialect["arithmetic"]), ())

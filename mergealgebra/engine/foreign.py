@@ -40,7 +40,7 @@ def run_in_dialect(plan: Plan, dialect: Dialect) -> Generator[Piece, None, None]
     held, merged = plan.held_names(), dict[str, _Whole]()
     for name in plan.base.records:
         if name not in held:
-            base = _read(plan.base, name)
+            base = np.asarray(plan.base.read(name))
             yield from _pieces(plan, name, _Whole({BASE: base}, base, {}))
             continue
         if name not in merged:

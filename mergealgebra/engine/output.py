@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -62,7 +62,7 @@ def write_model(
         with folder_made(out.parent):
             _check_space(out, entries)
             with unfinished_folder(out, noted) as folder:
-                _copy(copies, folder)
+                _copy(list(copies), folder)
                 _write_tensors(folder, shards(entries), (piece.data.view(np.uint8).data for piece in pieces))
                 for name, data in finish().items():
                     _write(folder, name, [data])
@@ -91,7 +91,8 @@ def _shard_bytes(shard: list[Entry], data: Iterator[memoryview]) -> Iterator[byt
         yield part
 
 
-def _copy(companions: Iterable[Companion], folder: UnfinishedFolder) -> None:
+def _copy(companions: Sequence[Companion], folder: UnfinishedFolder) -> None:
+    folder.announce(companion.path.name for companion in companions)
     left = MOST_BYTES
     for companion in companions:
         with companion.opened() as descriptor:

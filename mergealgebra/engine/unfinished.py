@@ -10,22 +10,25 @@ import fcntl
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mergealgebra.disk import fsync_opened, opened_folder
+from mergealgebra.disk import fsync_opened, opened_folder, read_file, write_all
 from mergealgebra.errors import OutputError
 from mergealgebra.text import place
 
 #: A file that is in such a folder until it has OUT's name. Whoever renames our other folders puts none in them.
+#: It holds the names of the files that are copied, with NUL between them, as those may have any name.
 MARK: Final = ".unfinished"
 
 _NAME: Final = re.compile(r"\..+\.([0-9a-f]{16})\.unfinished", re.DOTALL)
 #: So much of OUT's name goes into it: with what is added, no system finds it too long that took OUT's.
 _NAME_BYTES: Final = 200
+#: Names for a hundred thousand files; a model that copies more is not known by its mark.
+_MARK_BYTES: Final = 1 << 24
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 #: What is told where a folder will be, and stays open until it is gone.
@@ -51,6 +54,14 @@ class UnfinishedFolder:
     def new_file(self, name: str, mode: int = 0o666) -> int:
         """A descriptor of a new file in it, to be written. Raises OSError."""
         return os.open(name, _NEW, mode, dir_fd=self.descriptor)
+
+    def announce(self, names: Iterable[str]) -> None:
+        """Write into the mark which files are going to be copied here. Raises OSError."""
+        descriptor = os.open(MARK, os.O_WRONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0), dir_fd=self.descriptor)
+        try:
+            write_all(descriptor, b"\0".join(map(os.fsencode, names)))
+        finally:
+            os.close(descriptor)
 
     def place(self) -> None:
         """Give the folder, now whole, the name of OUT.
@@ -106,6 +117,11 @@ def unfinished_folder(out: Path, noted: Noted) -> Iterator[UnfinishedFolder]:
             with suppress(OSError):  # it is gone, or is not ours
                 os.rmdir(path.name, dir_fd=parent)
             raise
+
+
+def announced(descriptor: int) -> set[str]:
+    """The files that the mark of an open folder says are copied to it. Raises OSError."""
+    return {os.fsdecode(name) for name in read_file(MARK, _MARK_BYTES, within=descriptor).split(b"\0") if name}
 
 
 def lock(descriptor: int) -> bool:

@@ -1,4 +1,6 @@
-"""What goes along with a merged model: the files beside the base's tensors, never one from elsewhere [LK-1].
+"""What goes along with a merged model: the small files beside the base's tensors, none from elsewhere [LK-1].
+
+They are all that is not weights: a model's own code imports files of any name, and processors read theirs.
 
 A model's folder comes from strangers, and a merged model is published. So a link in it is followed to a file of the
 same folder alone, or of the same cached model; and what is read is reached from there step by step, without links.
@@ -8,7 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -18,34 +20,36 @@ from typing import Final
 from mergealgebra.disk import PIECE_BYTES, open_file, opened_folder
 from mergealgebra.errors import CheckpointError
 from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.file_kinds import FIRST_BYTES, FORMATS, is_lfs_pointer
 from mergealgebra.tensors.files import reading
-from mergealgebra.text import place
+from mergealgebra.text import listed, place, printable
 
 #: All of them together have no more: a tokenizer has 20 MB, a file that claims more is a mistake or a trap.
 MOST_BYTES: Final = 64 << 20
 
-#: The files that describe a model and are no weights: configuration, tokenizer, templates, the model's own code.
-_DESCRIPTIONS: Final = (
-    *("config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json"),
-    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
-    *("vocab.json", "vocab.txt", "merges.txt", "*.model", "*.tiktoken", "chat_template.*", "*.jinja"),
-    *("configuration_*.py", "modeling_*.py", "tokenization_*.py"),
+#: Weights and pickles, by the ends of their names in small letters.
+_WEIGHTS: Final = (
+    *(".safetensors", *FORMATS, ".joblib", ".npy", ".npz", ".onnx_data", ".ot", ".pb", ".tflite", ".mlmodel"),
+    *(".ggml", ".llamafile", ".nemo"),
 )
-#: In capitals, as most write them.
-_LICENCES: Final = ("LICENSE*", "LICENCE*", "NOTICE*", "USE_POLICY*")
+#: What tells of weights, or of the base itself; in small letters.
+_OF_THE_BASE: Final = ("*.index.json", "*.index.*.json", "readme*", "modelcard*", "model_card*", "merge.lock")
+#: What training leaves beside a model, and no model needs.
+_OF_TRAINING: Final = ("training_args.bin", "optimizer.*", "scheduler.*", "rng_state*")
+#: No program writes one of these empty, and none can read it then.
+_NEVER_EMPTY: Final = ("*.json", "*.model", "*.tiktoken", "vocab.txt")
 
 
 def is_companion(name: str) -> bool:
     """Whether a file of this name goes along."""
-    described = any(fnmatchcase(name, pattern) for pattern in _DESCRIPTIONS)
-    licensed = any(fnmatchcase(name.upper(), pattern) for pattern in _LICENCES)
-    return (described or licensed) and not name.startswith(".")
+    return not (name.startswith(".") or _is_weights(name) or _matches(name, _OF_THE_BASE))
 
 
 def companions(base: Checkpoint) -> list[Companion]:
     """The base's files to copy, in the order of their names; none for a single file.
 
-    Raises CheckpointError for a link that leaves the folder, for what is not a file, and when they are too large.
+    Raises CheckpointError for a link that leaves the folder, for what is not a file or not whole, and when they are
+    too large.
     """
     if base.folder is None:
         return []
@@ -53,8 +57,39 @@ def companions(base: Checkpoint) -> list[Companion]:
         home = Path(os.path.realpath(base.folder, strict=True))
         names = sorted(filter(is_companion, os.listdir(home)))  # noqa: PTH208 - names, not paths
     found = [companion for name in names if (companion := _found(base.folder / name, home)) is not None]
-    _refuse_large(found)
+    _refuse_large({companion.path: _size_of(companion) for companion in found})
     return found
+
+
+def left_out(base: Checkpoint) -> list[str]:
+    """What a merge says of what stays behind in the base's folder and may be missed: one line, or none."""
+    if base.folder is None:
+        return []
+    own = {record.path.name for record in base.records.values()}
+    with reading(base.folder), os.scandir(base.folder) as entries:
+        names = sorted(map(_called, (entry for entry in entries if entry.name not in own)))
+    if not (missed := [name for name in names if _is_missed(name)]):
+        return []
+    return [f"left out of the merged model: {listed(map(printable, missed))} of the base; copy what loading it takes"]
+
+
+def _called(entry: os.DirEntry[str]) -> str:
+    return f"{entry.name}/" if entry.is_dir() else entry.name
+
+
+def _is_missed(name: str) -> bool:
+    """Whether somebody may want what is left out; a folder's name ends in a slash."""
+    if name.startswith(".") or _matches(name, (*_OF_TRAINING, "__pycache__/")):
+        return False
+    return name.endswith("/") or _is_weights(name)
+
+
+def _is_weights(name: str) -> bool:
+    return name.lower().endswith(_WEIGHTS)
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name.lower(), pattern) for pattern in patterns)
 
 
 @dataclass(frozen=True)
@@ -114,11 +149,25 @@ def _cache_of(home: Path) -> Path | None:
     return None if snapshots is None else snapshots.parent
 
 
-def _refuse_large(found: Sequence[Companion]) -> None:
-    sizes = {}
-    for companion in found:
-        with companion.opened() as descriptor:
-            sizes[companion.path] = os.fstat(descriptor).st_size
+def _size_of(companion: Companion) -> int:
+    """Its bytes. Raises CheckpointError when it stands for another file, or lost what was in it."""
+    with companion.opened() as descriptor:
+        size = os.fstat(descriptor).st_size
+        with _readable(companion.path):
+            first = os.pread(descriptor, FIRST_BYTES, 0)
+    if is_lfs_pointer(first):
+        raise CheckpointError(
+            f"{place(companion.path)} is a Git LFS pointer, not the file itself: run `git lfs pull` in its folder"
+        )
+    if not first and _matches(companion.path.name, _NEVER_EMPTY):
+        raise CheckpointError(
+            f"{place(companion.path)} is empty, so the merged model could not be loaded with it: get it again, or "
+            "remove it from the model's folder"
+        )
+    return size
+
+
+def _refuse_large(sizes: Mapping[Path, int]) -> None:
     total = sum(sizes.values())
     if total > MOST_BYTES:
         largest = max(sizes, key=sizes.__getitem__)

@@ -19,20 +19,24 @@ from mergealgebra.errors import DtypeError
 
 @dataclass(frozen=True)
 class Dtype:
-    """A supported dtype: the name safetensors gives it, bytes per element, and NumPy's little-endian dtype."""
+    """A supported dtype: the name safetensors gives it, and NumPy's little-endian dtype of what is read at a time.
+
+    itemsize: bytes of that: an element, or a byte of packed ones. bits: of an element. is_float: whether it is merged.
+    """
 
     name: str
     itemsize: int
     is_float: bool
     numpy: np.dtype[Any]
+    bits: int
 
 
-def _dtype(name: str, numpy: Any, is_float: bool = False) -> Dtype:
+def _dtype(name: str, numpy: Any, is_float: bool = False, bits: int = 0) -> Dtype:
     dtype = np.dtype(numpy).newbyteorder("<")
-    return Dtype(name, dtype.itemsize, is_float, dtype)
+    return Dtype(name, dtype.itemsize, is_float, dtype, bits or 8 * dtype.itemsize)
 
 
-#: The supported dtypes by the name that safetensors writes [EN-12].
+#: The dtypes by the name that safetensors writes [EN-12]. Packed ones are read as bytes, which NumPy calls so too.
 DTYPES: Final = {
     dtype.name: dtype
     for dtype in (
@@ -49,13 +53,21 @@ DTYPES: Final = {
         _dtype("I32", np.int32),
         _dtype("U64", np.uint64),
         _dtype("I64", np.int64),
+        _dtype("C64", np.complex64),
+        _dtype("F8_E4M3", ml_dtypes.float8_e4m3fn),
+        _dtype("F8_E5M2", ml_dtypes.float8_e5m2),
+        _dtype("F8_E8M0", ml_dtypes.float8_e8m0fnu),
+        _dtype("F8_E4M3FNUZ", ml_dtypes.float8_e4m3fnuz),
+        _dtype("F8_E5M2FNUZ", ml_dtypes.float8_e5m2fnuz),
+        _dtype("F6_E2M3", ml_dtypes.float6_e2m3fn, bits=6),
+        _dtype("F6_E3M2", ml_dtypes.float6_e3m2fn, bits=6),
+        _dtype("F4", ml_dtypes.float4_e2m1fn, bits=4),
     )
 }
 
-#: What the safetensors format knows beyond them.
-UNSUPPORTED: Final = frozenset(
-    ("F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "F6_E2M3", "F6_E3M2", "F4", "C64")
-)
+_FLOATS: Final = tuple(dtype for dtype in DTYPES.values() if dtype.is_float)
+#: Numbers that are not whole, and that nothing here computes with: they are copied, like whole ones.
+UNMERGED: Final = frozenset(name for name in DTYPES if name.startswith(("F8_", "F6_", "F4", "C")))
 
 #: NumPy and torch call their dtypes alike: "float32", "bfloat16", "bool".
 _BY_ARRAY_NAME: Final = {dtype.numpy.name: dtype.name for dtype in DTYPES.values()}
@@ -70,13 +82,29 @@ _STEPS_DOWN: Final = {("F64", "F64"), ("F32", "F32"), ("F32", "BF16"), ("F32", "
 def lookup(name: str, where: str) -> Dtype:
     """The dtype that safetensors calls `name` [EN-12].
 
-    where: the file and tensor, for the message. Raises DtypeError when it is unsupported or unknown.
+    where: the file and tensor, for the message. Raises DtypeError when it is unknown.
     """
     if name in DTYPES:
         return DTYPES[name]
-    if name in UNSUPPORTED:
-        raise DtypeError(f"{where}: dtype {name} is not supported; convert the tensor to one of {', '.join(DTYPES)}")
-    raise DtypeError(f"{where}: {name[:40]!r} is not a dtype; expected one of {', '.join(DTYPES)}")
+    floats = ", ".join(dtype.name for dtype in _FLOATS)
+    raise DtypeError(
+        f"{where}: {name[:40]!r} is not a dtype of safetensors; write the tensor again, a weight as one of {floats}"
+    )
+
+
+def unmerged(*names: str) -> str:
+    """What a message that two tensors differ says of their dtypes; nothing where they are whole numbers.
+
+    >>> unmerged("F8_E4M3", "BF16")
+    ': F8_E4M3 cannot be merged, so convert both to F64, F32, BF16 or F16 first'
+    >>> unmerged("I64", "I64")
+    ''
+    """
+    found = next((name for name in names if name in UNMERGED), None)
+    if found is None:
+        return ""
+    *most, last = (dtype.name for dtype in _FLOATS)
+    return f": {found} cannot be merged, so convert both to {', '.join(most)} or {last} first"
 
 
 def name_of(array: Array, where: str = "an array") -> str:
@@ -88,7 +116,8 @@ def name_of(array: Array, where: str = "an array") -> str:
     if not array_name:
         raise DtypeError(f"{where}: a {type(array).__name__} is not an array; pass NumPy arrays or torch tensors")
     if array_name not in _BY_ARRAY_NAME:
-        raise DtypeError(f"{where}: {array_name} is not supported; convert it to one of {', '.join(_BY_ARRAY_NAME)}")
+        floats = ", ".join(dtype.numpy.name for dtype in _FLOATS)
+        raise DtypeError(f"{where}: {array_name} is not supported; convert it, a weight to one of {floats}")
     return _BY_ARRAY_NAME[array_name]
 
 
@@ -137,7 +166,7 @@ def to_host(array: Any, where: str = "an array") -> np.ndarray[Any, Any]:
     dtype = DTYPES[name_of(array, where)].numpy
     if is_torch(array):
         _refuse_incomplete(array, where)
-        return np.asarray(bits(array.detach().cpu().contiguous()).numpy()).view(dtype)
+        return np.asarray(bits(array.detach().cpu().resolve_conj().contiguous()).numpy()).view(dtype)
     return np.asarray(array).astype(dtype, copy=False)
 
 

@@ -1,77 +1,165 @@
-"""Which files of a folder are its model, and what to do about a folder that has none [EN-15, EN-16]."""
+"""Which files of a folder are its model; what leaves that open is refused, and so is half a model [EN-15]."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Set
+import re
+from collections.abc import Set
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
 from mergealgebra.disk import read_file
-from mergealgebra.errors import CheckpointError, DuplicateName
+from mergealgebra.errors import CheckpointError
+from mergealgebra.tensors.file_kinds import FORMATS
 from mergealgebra.tensors.files import reading
 from mergealgebra.tensors.header import TensorRecord
-from mergealgebra.tensors.safetensors_file import MAX_HEADER_BYTES, read_header
-from mergealgebra.tensors.strict_json import Reader, RepeatedKey
-from mergealgebra.text import place, shown
+from mergealgebra.tensors.index import Index, is_index, read_shards
+from mergealgebra.tensors.safetensors_file import read_header
+from mergealgebra.text import listed, place, shown
 
 MODEL: Final = "model.safetensors"
 INDEX: Final = "model.safetensors.index.json"
 
-_MAX_INDEX_DEPTH: Final = 64
-_MAX_REF_BYTES: Final = 1024
-_PICKLES: Final = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+#: The files that are a whole model by their names: transformers' and diffusers'.
+_MODELS: Final = (MODEL, "diffusion_pytorch_model.safetensors")
+_SHARD: Final = re.compile(r"(.*)-[0-9]{5,}-of-(?!0*1[.])[0-9]{5,}[.]safetensors", re.DOTALL)
+#: The files that say of a folder that its model is in parts: those of sentence-transformers and diffusers.
+_OF_PARTS: Final = ("modules.json", "model_index.json")
+_PART_WEIGHTS: Final = ("*.safetensors", "*pytorch_model*.bin")
 _ADAPTERS: Final = ("adapter_model.safetensors", "adapter_model.bin", "adapter_config.json")
-_REWRITE: Final = "write the index again, or get the folder again"
+_MAX_REF_BYTES: Final = 1024
 
-_PICKLE_ADVICE: Final = (
-    "pickled weights, which can run code when they are read: save them with safetensors.torch.save_file or"
-    " save_pretrained(safe_serialization=True)"
-)
-_ADAPTER_ADVICE: Final = (
-    "a LoRA adapter, which is not a whole model: merge it into its model first (peft: merge_and_unload), then save that"
-)
+_UNLOAD: Final = "merge it into its model first (peft: merge_and_unload)"
+_ADAPTER_ADVICE: Final = f"a LoRA adapter, which is not a whole model: {_UNLOAD}, then save that"
 
 
 def read_model(path: Path) -> dict[str, TensorRecord]:
     """The tensors of a checkpoint in name order: of one file, or of the files that make up a folder [EN-15].
 
-    Raises CheckpointError where there is no such checkpoint, saying what to name instead, and as `read_header`
-    does.
+    Raises CheckpointError where there is no such checkpoint or more than one, saying what to name instead, and as
+    `read_header` does.
     """
     if path.is_dir():
         return _read_folder(path)
-    if path.name.endswith(INDEX):
-        raise CheckpointError(f"{place(path)} is an index: name its folder {place(path.parent)} instead")
+    if is_index(path.name):
+        return _read_file(path, _names_in(path.parent))
     if path.name in _ADAPTERS:
         raise CheckpointError(f"{place(path)} is {_ADAPTER_ADVICE}")
-    if path.suffix in _PICKLES:
-        raise CheckpointError(f"{place(path)} holds {_PICKLE_ADVICE}")
+    if path.suffix in FORMATS:
+        raise CheckpointError(f"{place(path)} holds {FORMATS[path.suffix]}")
+    if _SHARD.fullmatch(path.name) and os.path.lexists(path):
+        raise CheckpointError(f"{place(path)} {_what_of_a_shard(path)}")
     return read_header(path)
 
 
 def _read_folder(folder: Path) -> dict[str, TensorRecord]:
+    names = _names_in(folder)
+    found = _models_among(folder, names)
+    _refuse_parts(folder, names, found)
+    if not found:
+        raise CheckpointError(f"{place(folder)} {_why_no_model(folder, names)}")
+    if len(found) > 1:
+        raise CheckpointError(
+            f"{place(folder)} holds more than one model, {listed(map(shown, found))}: remove what is stale, or name "
+            f"the one that is meant, such as {place(folder / found[0])}"
+        )
+    _refuse_adapter(folder, names, found[0])
+    return _read_file(folder / found[0], names)
+
+
+def _read_file(path: Path, names: Set[str]) -> dict[str, TensorRecord]:
+    """The tensors of an index or a model file. names: in its folder."""
+    return read_shards(path, names) if is_index(path.name) else read_header(path)
+
+
+def _names_in(folder: Path) -> set[str]:
     with reading(folder):
-        names = set(os.listdir(folder))  # noqa: PTH208 - names, not paths
-    if MODEL in names:
-        return read_header(folder / MODEL)
-    if INDEX in names:
-        return _read_shards(folder, names)
-    raise CheckpointError(f"{place(folder)} {_why_no_model(folder, names)}")
+        return set(os.listdir(folder))  # noqa: PTH208 - names, not paths
 
 
-def _why_no_model(folder: Path, names: set[str]) -> str:
+def _models_among(folder: Path, names: Set[str]) -> list[str]:
+    """The files that are a model each, by name: model files, indexes, and a shard where no index names it.
+
+    An index none of whose shards is here is a model only where nothing else is one; a file that an index names is none
+    beside it.
+    """
+    files = [name for name in _MODELS if name in names]
+    indexes = sorted(filter(is_index, names))
+    shards = sorted(name for name in names if _SHARD.fullmatch(name))
+    if not files or not (indexes or shards):
+        return files or indexes
+    here = {index: Index(folder / index).here(names) for index in indexes}
+    named = set[str]().union(*here.values())
+    strays = [name for name in shards if name not in named][:1]
+    return [name for name in files if name not in named] + [index for index in indexes if here[index]] + strays
+
+
+def _refuse_parts(folder: Path, names: Set[str], found: list[str]) -> None:
+    """Refuse a model of several parts, of which merging one would leave the others as they are."""
+    marks = [name for name in _OF_PARTS if name in names]
+    parts = _folders_with_weights(folder, names) if marks else []
+    if parts:
+        whole = listed(place(folder / part) for part in (*found, *parts))
+        raise CheckpointError(
+            f"{place(folder)} is a model of parts, as its {marks[0]} says, and one part is merged at a time: run the "
+            f"same command once for each, in place of the folder: {whole}"
+        )
+
+
+def _folders_with_weights(folder: Path, names: Set[str]) -> list[str]:
+    found = []
+    for name in sorted(name for name in names if not name.startswith(".")):
+        try:
+            inner = os.listdir(folder / name)  # noqa: PTH208 - names, not paths
+        except OSError:  # most are files
+            continue
+        if any(fnmatchcase(file, pattern) for file in inner for pattern in _PART_WEIGHTS):
+            found.append(name)
+    return found
+
+
+def _refuse_adapter(folder: Path, names: Set[str], model: str) -> None:
+    adapter = next((name for name in _ADAPTERS if name in names), None)
+    if adapter is not None:
+        raise CheckpointError(
+            f"{place(folder)} holds a model, {shown(model)}, and a LoRA adapter, {shown(adapter)}: {_UNLOAD} and name "
+            f"the result, or name {place(folder / model)} to leave the adapter out"
+        )
+
+
+# What to name instead
+
+
+def _why_no_model(folder: Path, names: Set[str]) -> str:
     """What the folder is instead, and what to do."""
     if {"snapshots", "refs"} <= names:
         return f"is the outer folder of a Hugging Face cache: name {_snapshot(folder)} instead"
     if not names.isdisjoint(_ADAPTERS):
         return f"holds {_ADAPTER_ADVICE}"
-    if any(name.endswith(_PICKLES) for name in names):
-        return f"holds {_PICKLE_ADVICE}"
     others = sorted(name for name in names if name.endswith(".safetensors"))
+    if shard := next(filter(_SHARD.fullmatch, others), None):
+        return f"holds shards of a model, such as {shown(shard)}, and no index of them: get the folder again, all of it"
     if others:
-        return f"has neither {MODEL} nor {INDEX}: name one file in it instead, such as {shown(others[0])}"
-    return f"has neither {MODEL} nor {INDEX}: name a model folder or a safetensors file"
+        return f"has neither {MODEL} nor an index: name one file in it instead, such as {place(folder / others[0])}"
+    if parts := _folders_with_weights(folder, names):
+        return f"has no model of its own: name a folder in it instead, such as {place(folder / parts[0])}"
+    return _what_weights(names) or f"has neither {MODEL} nor an index: name a model folder or a safetensors file"
+
+
+def _what_weights(names: Set[str]) -> str | None:
+    """What a folder holds that are weights, and not safetensors."""
+    found = (advice for suffix, advice in FORMATS.items() if any(name.endswith(suffix) for name in names))
+    return next((f"holds {advice}" for advice in found), None)
+
+
+def _what_of_a_shard(path: Path) -> str:
+    indexes = sorted(filter(is_index, _names_in(path.parent)))
+    for index in indexes:
+        if path.name in Index(path.parent / index).here({path.name}):
+            whole = place(path.parent / index)
+            return f"is one of several shards: name {place(path.parent)}, or {whole}, for the whole model"
+    return "is one of several shards, and no index of them is beside it: get the whole folder, and name that"
 
 
 def _snapshot(cache: Path) -> str:
@@ -92,106 +180,3 @@ def _main(cache: Path) -> str:
         return read_file(cache / "refs" / "main", _MAX_REF_BYTES).decode(errors="replace").strip()
     except OSError:
         return ""
-
-
-def _read_shards(folder: Path, names: set[str]) -> dict[str, TensorRecord]:
-    """The tensors of all shards, each where the index says it is and nowhere else [EN-16]. names: in the folder."""
-    index = _Index(folder / INDEX)
-    records: dict[str, TensorRecord] = {}
-    for file in index.files(names):
-        for name, record in read_header(folder / file).items():
-            if name in records:
-                raise DuplicateName(
-                    f"{place(record.path, name)} stands in the shard {shown(records[name].path.name)} too: {_REWRITE}"
-                )
-            records[name] = record
-    index.check_places(records)
-    return {name: records[name] for name in sorted(records)}
-
-
-class _Index:
-    """An index as its bytes: it is read once for the files, and again for the tensors once those are known [EN-16].
-
-    So the names in it are never all in memory.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        with reading(path):
-            self._data = read_file(path, MAX_HEADER_BYTES)
-
-    def files(self, names: Set[str]) -> list[str]:
-        """The shards that it names, all of them among these names in its folder: some have no place in a path."""
-        found: set[str] = set()
-        missing = None
-        for _, file in self._weight_map():
-            if file in names:
-                found.add(file)
-            elif missing is None:
-                missing = file  # what is wrong with the index itself is told first
-        if missing is not None:
-            raise CheckpointError(
-                f"{place(self._path)} names the shard {shown(missing)}, which is missing: get it again"
-            )
-        return sorted(found)
-
-    def check_places(self, records: Mapping[str, TensorRecord]) -> None:
-        """Every tensor of the shards is in the index, and the other way round, with its file."""
-        unnamed = set(records)
-        path, held = None, ""  # of the tensor before: the name in a path takes a while to find
-        for name, file in self._weight_map():
-            record = records.get(name)
-            if record is None:
-                raise CheckpointError(
-                    f"{place(self._path, name)} is not in {shown(file)}, nor in another shard: {_REWRITE}"
-                )
-            if record.path is not path:
-                path, held = record.path, record.path.name
-            if held != file:
-                raise CheckpointError(
-                    f"{place(self._path, name)} is in {shown(held)}, not in {shown(file)}: {_REWRITE}"
-                )
-            unnamed.discard(name)
-        if unnamed:
-            name = min(unnamed)
-            raise CheckpointError(f"{place(records[name].path, name)} is not in {INDEX}: {_REWRITE}")
-
-    def _weight_map(self) -> Iterator[tuple[str, str]]:
-        """Each tensor and the name of its file. The index is known to be sound when it ends."""
-        where, has_map = place(self._path), False
-        known: str | None = None
-        try:
-            reader = Reader(self._data, _MAX_INDEX_DEPTH)
-            if reader.mark != b"{":
-                raise CheckpointError(f"{where} is {shown(reader.value())}, expected an object: {_REWRITE}")
-            for key in reader.members():
-                if key != "weight_map":
-                    reader.skip()
-                    continue
-                has_map = True
-                if reader.mark != b"{":
-                    raise _no_map(where, reader.value())
-                for name in reader.members():
-                    file = reader.value()
-                    if known is None or file != known:  # most tensors follow another of their shard
-                        known = _file_name(self._path, name, file)
-                    yield name, known
-            reader.finish()
-        except RepeatedKey as error:
-            raise DuplicateName(f"{where} has the key {shown(error.key)} twice: {_REWRITE}") from None
-        except ValueError as error:
-            raise CheckpointError(f"{where} is not JSON, {error}: {_REWRITE}") from None
-        if not has_map:
-            raise _no_map(where, None)
-
-
-def _no_map(where: str, found: object) -> CheckpointError:
-    return CheckpointError(f"{where} has {shown(found)} as its weight_map, expected an object: {_REWRITE}")
-
-
-def _file_name(index: Path, name: str, file: object) -> str:
-    if not isinstance(file, str) or file in ("", ".", "..") or any(mark in file for mark in "/\\\0"):
-        raise CheckpointError(
-            f"{place(index, name)} is in {shown(file)}, expected the name of a file beside the index: {_REWRITE}"
-        )
-    return file

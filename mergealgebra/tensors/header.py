@@ -49,8 +49,13 @@ class TensorRecord:
 
     @property
     def size(self) -> int:
-        """The number of elements."""
+        """The number of elements; of packed ones, the number of bytes."""
         return self.nbytes // DTYPES[self.dtype].itemsize
+
+    @property
+    def shape_read(self) -> tuple[int, ...]:
+        """The shape of what is read: of packed elements, bytes in a row."""
+        return self.shape if DTYPES[self.dtype].bits >= 8 else (self.nbytes,)
 
 
 def read_entries(header: bytes, entries: Entries) -> dict[str, TensorRecord]:
@@ -141,7 +146,7 @@ def kind_of(dtype: object, shape: tuple[int, ...], where: Where) -> Kind:
         raise DtypeError(f"{where} has the dtype {shown(dtype)}, expected a string: {AGAIN}")
     known = DTYPES.get(dtype) or lookup(dtype, str(where))
     with _named(where):
-        return known.name, shape, nbytes(shape, known.itemsize)
+        return known.name, shape, nbytes(shape, known.bits)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from mergealgebra.errors import DuplicateName, HeaderError, LayoutError, ShapeError
+from mergealgebra.tensors.file_kinds import FIRST_BYTES, foreign_kind
 from mergealgebra.tensors.files import as_path, identity, opened
 from mergealgebra.tensors.header import AGAIN, METADATA, Entries, TensorRecord, check_name, kind_of, read_entries
 from mergealgebra.text import Where, place, shown
@@ -53,12 +54,13 @@ def header_of(file: BinaryIO, path: Path) -> dict[str, TensorRecord]:
 def _read_parts(file: BinaryIO, path: Path) -> tuple[bytes, int]:
     """The bytes of the JSON, and the number of bytes of data after it [EN-9]."""
     file_bytes = os.fstat(file.fileno()).st_size
-    prefix = file.read(8)
-    if prefix == b"version ":
-        raise HeaderError(f"{place(path)} is a Git LFS pointer, not the tensors: run `git lfs pull`")
-    if len(prefix) < 8:
-        raise HeaderError(f"{place(path)} has {len(prefix)} bytes, expected at least 8: {AGAIN}")
-    length = int.from_bytes(prefix, "little")
+    first = file.read(FIRST_BYTES)
+    if kind := foreign_kind(first):
+        raise HeaderError(f"{place(path)} {kind}")
+    if len(first) < 8:
+        raise HeaderError(f"{place(path)} has {len(first)} bytes, expected at least 8: {AGAIN}")
+    file.seek(8)
+    length = int.from_bytes(first[:8], "little")
     most = min(MAX_HEADER_BYTES, file_bytes - 8)
     if length > most:
         raise HeaderError(f"{place(path)}: the header has {length} bytes, expected at most {most}: {AGAIN}")

@@ -28,7 +28,7 @@ def shape_of(sizes: bytes) -> tuple[int, ...]:
     shape = tuple(map(int, sizes.split(b","))) if sizes else ()
     for size in shape:
         _check_size(size)
-    nbytes(shape, 1)
+    nbytes(shape, 8)
     return shape
 
 
@@ -44,21 +44,26 @@ def read_shape(reader: Reader) -> tuple[int, ...]:
         if len(sizes) > MAX_SIZES or elements >= LIMIT:
             break  # what follows makes it no better
     shape = tuple(sizes)
-    nbytes(shape, 1)
+    nbytes(shape, 8)
     return shape
 
 
-def nbytes(shape: tuple[int, ...], itemsize: int) -> int:
-    """The bytes of a tensor.
+def nbytes(shape: tuple[int, ...], bits: int) -> int:
+    """The bytes of a tensor whose elements have so many bits.
 
-    Raises BadShape where there are too many sizes, or those other than 0 make 2^63 bytes or more.
+    Raises BadShape where there are too many sizes, where those other than 0 make 2^63 elements or bytes or more, and
+    where elements that are packed do not fill their last byte.
     """
     if len(shape) > MAX_SIZES:
         raise BadShape(f"has a shape of more than {MAX_SIZES} sizes, which no library of arrays takes")
-    whole = itemsize * math.prod(filter(None, shape))
-    if whole >= LIMIT:
+    elements = math.prod(filter(None, shape))
+    if elements * max(bits, 8) >= 8 * LIMIT:
         raise BadShape(f"has the shape {shown(shape)}, of 2^63 bytes or more")
-    return 0 if 0 in shape else whole
+    if 0 in shape:
+        return 0
+    if elements * bits % 8:
+        raise BadShape(f"has the shape {shown(shape)}, whose elements of {bits} bits make no whole number of bytes")
+    return elements * bits // 8
 
 
 def _check_size(size: object) -> int:

@@ -20,7 +20,7 @@ from mergealgebra.errors import DtypeError, NamesError, NonFinite, ShapeError
 from mergealgebra.tensors.agreement import agreement
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice, Patterns, count_of, escaped, leave_patterns
-from mergealgebra.tensors.dtypes import DTYPES, bits, like, name_of, narrow, to_host, widen
+from mergealgebra.tensors.dtypes import DTYPES, bits, like, name_of, narrow, to_host, unmerged, widen
 from mergealgebra.tensors.models import Arrays
 from mergealgebra.tensors.prefixes import prefix_advice
 
@@ -184,7 +184,7 @@ def _hosts(tensors: Tensors, whose: str) -> dict[str, Array]:
     if isinstance(tensors, Mapping):
         return {name: to_host(tensors[name], f"tensor {name!r} of {whose}") for name in in_name_order(tensors)}
     with Checkpoint.open(tensors) as checkpoint:
-        return {name: checkpoint.read(name).reshape(r.shape) for name, r in checkpoint.records.items()}
+        return {name: checkpoint.read(name).reshape(r.shape_read) for name, r in checkpoint.records.items()}
 
 
 def _is_float(name: str, old: Array, new: Array) -> bool:
@@ -196,7 +196,8 @@ def _is_float(name: str, old: Array, new: Array) -> bool:
     if floats != [True, True]:
         raise DtypeError(
             f"tensor {name!r} is {name_of(new)} against the base's {name_of(old)} and is not a float tensor "
-            f"equal to it: only float tensors can differ; {_leave(name, 'convert it')}"
+            f"equal to it: only float tensors can differ{unmerged(name_of(new), name_of(old))}; "
+            f"{_leave(name, 'convert it')}"
         )
     return True
 

@@ -85,14 +85,14 @@ class TestFolder:
     COMPANIONS = (
         *("config.json", "generation_config.json", "tokenizer.model", "merges.txt", "chat_template.jinja"),
         *("modeling_x.py", "vocab.tiktoken", "LICENSE.md", "NOTICE", "Licence-2", "USE_POLICY.md"),
+        *("notes.md", "tokenizer.json.bak", "setup.py", "notes.txt", "eval_results.json", "trainer_state.json"),
     )
     NO_COMPANIONS = (
         *("pytorch_model.bin", "other.safetensors", "pytorch_model.bin.index.json", ".hidden.json", "weights.pt"),
-        *("merge.lock", "README.md", "optimizer.ckpt", "notes.md", ".modeling_x.py", "tokenizer.json.bak"),
-        *("setup.py", "notes.txt", "eval_results.json", "trainer_state.json"),
+        *("merge.lock", "README.md", "optimizer.ckpt", ".modeling_x.py"),
     )
 
-    def test_copies_what_describes_a_model_and_no_other_weights(self, tmp_path):
+    def test_copies_all_small_files_and_no_other_weights(self, tmp_path):
         folder = write_folder(tmp_path / "base", base())
         for name in (*self.COMPANIONS, *self.NO_COMPANIONS):
             (folder / name).write_text(f"the base's {name}")
@@ -122,7 +122,7 @@ class TestFolder:
         if mode == 0 and os.geteuid() != 0:
             pytest.skip("only root may read a file that nobody may read")
         folder = write_folder(tmp_path / "base", base())
-        (folder / "vocab.txt").touch()
+        (folder / "vocab.txt").write_text("a")
         (folder / "vocab.txt").chmod(mode)
         before = os.umask(0o002)
         try:
@@ -456,6 +456,7 @@ class TestKilled:
         (warning,) = merged(tmp_path).warnings
         assert names_in(tmp_path) == {*INPUTS, "out", left}
         nbytes = sum((tmp_path / "base" / name).stat().st_size for name in DESCRIBED)
+        nbytes += len("\0".join(DESCRIBED))  # in the mark
         assert warning == (
             f"{tmp_path} holds an unfinished model of a killed merge, {nbytes:,} bytes; "
             f"`mergealgebra gc --delete {tmp_path}` removes what is left"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from mergealgebra.crdt import genesis, manifest, operations
 from mergealgebra.engine import kept_header
 from mergealgebra.engine.seals import HEADER_BYTES, Seal
 from mergealgebra.store import objects
-from mergealgebra.tensors import folder, header, safetensors_file, strict_json
+from mergealgebra.tensors import folder, header, index, safetensors_file, strict_json
 
 Plant = Callable[[MonkeyPatch], None]
 
@@ -62,15 +62,15 @@ def _names_of_any(reader: strict_json.Reader, *_: object) -> Iterator[str]:
     return reader.names()
 
 
-def _shards_asked_of_the_system(path: Path, names: set[str]) -> Any:
+def _shards_asked_of_the_system(path: Path, names: Set[str]) -> Any:
     """As it once was: a name may be too long to ask for."""
-    for file in {file for _, file in folder._Index(path / folder.INDEX)._weight_map()}:
-        if not (path / file).exists():
-            raise folder.CheckpointError("missing")
+    for file in {file for _, file in index.Index(path)._weight_map()}:
+        if not (path.parent / file).exists():
+            raise index.CheckpointError("missing")
     return _READ_SHARDS(path, names)
 
 
-_READ_SHARDS = folder._read_shards
+_READ_SHARDS = index.read_shards
 
 
 def _header_decoded_in_the_open(cls: type[kept_header.Header], data: bytes, seal: Seal) -> Any:
@@ -98,9 +98,9 @@ PLANTS: Final[Mapping[str, tuple[str, Plant]]] = {
         _set(strict_json, "_DECODER", json.JSONDecoder()),
     ),
     "a quadratic search for duplicates": ("index", _set(strict_json, "_repeated", _repeated_by_counting)),
-    "shards outside the folder": ("index", _set(folder, "_file_name", lambda index, name, file: file)),
-    "shards looked for by the system": ("index", _set(folder, "_read_shards", _shards_asked_of_the_system)),
-    "tensors in other shards": ("index", _set(folder._Index, "check_places", _unchecked)),
+    "shards outside the folder": ("index", _set(index, "_file_name", lambda index, name, file: file)),
+    "shards looked for by the system": ("index", _set(folder, "read_shards", _shards_asked_of_the_system)),
+    "tensors in other shards": ("index", _set(index.Index, "check_places", _unchecked)),
     "coefficients of zero": ("manifest", _set(manifest, "_check_coefficient", _unchecked)),
     "elements without a bound": ("manifest", _set(manifest, "check_integer", _unchecked)),
     "control characters": ("genesis", _set(genesis.unicodedata, "category", lambda _: "Lu")),

@@ -33,8 +33,8 @@ from mergealgebra.resolve import How, Input, Merge
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice
 from mergealgebra.tensors.dtypes import DTYPES
-from tests.models import write_canonical
-from tests.spec.vectors import Json, arrays, tagged
+from mergealgebra.tensors.safetensors_file import canonical_header, in_name_order
+from tests.spec.vectors import Json, arrays, data, tagged
 
 Check = Callable[[Json, Path], Json]
 
@@ -42,7 +42,9 @@ Check = Callable[[Json, Path], Json]
 def written(path: Path, tensors: Json) -> Checkpoint:
     """The tensors of a case in a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_canonical(path, arrays(tensors))
+    stored = {name: data(tensor["hex"]) for name, tensor in tensors.items()}
+    entries = [(name, t["dtype"], tuple(t["shape"]), len(stored[name])) for name, t in tensors.items()]
+    path.write_bytes(canonical_header(entries) + b"".join(stored[name] for name, *_ in in_name_order(entries)))
     return Checkpoint.open(path)
 
 

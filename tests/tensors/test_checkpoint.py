@@ -94,10 +94,64 @@ def test_a_folder_of_shards_is_a_checkpoint(tmp_path):
 
 
 @pytest.mark.clause("EN-15")
-def test_the_model_file_goes_before_the_index(tmp_path):
-    write_canonical(write_sharded(tmp_path) / "model.safetensors", {"only": np.zeros(1)})
-    with Checkpoint.open(tmp_path) as checkpoint:
-        assert list(checkpoint.records) == ["only"]
+@pytest.mark.parametrize("name", [INDEX, "unet.safetensors.index.json", "diffusion.safetensors.index.fp16.json"])
+@pytest.mark.parametrize("by_itself", [False, True])
+def test_any_index_is_a_checkpoint_by_its_folder_and_by_itself(tmp_path, name, by_itself):
+    (write_sharded(tmp_path) / INDEX).rename(tmp_path / name)
+    with Checkpoint.open(tmp_path / name if by_itself else tmp_path) as checkpoint:
+        assert_holds(checkpoint, TENSORS)
+        assert checkpoint.folder == (None if by_itself else tmp_path)
+
+
+@pytest.mark.clause("EN-15")
+def test_the_index_of_a_relative_path_is_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(write_sharded(tmp_path))
+    with Checkpoint.open(INDEX) as checkpoint:
+        assert_holds(checkpoint, TENSORS)
+
+
+@pytest.mark.clause("EN-15")
+@pytest.mark.parametrize("content", [FIRST, TENSORS], ids=["half", "all"])
+def test_one_of_two_models_in_a_folder_can_be_named(tmp_path, content):
+    """A folder of shards in which somebody left a file of before, or the other way round."""
+    write_canonical(write_sharded(tmp_path) / "model.safetensors", content)
+    with pytest.raises(CheckpointError) as caught:
+        Checkpoint.open(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path} holds more than one model, 'model.safetensors' and '{INDEX}': remove what is stale, or name the "
+        f"one that is meant, such as {tmp_path}/model.safetensors"
+    )
+    for name, expected in {"model.safetensors": content, INDEX: TENSORS}.items():
+        with Checkpoint.open(tmp_path / name) as checkpoint:
+            assert_holds(checkpoint, expected)
+
+
+@pytest.mark.clause("EN-15")
+def test_the_model_beside_an_adapter_can_be_named(tmp_path):
+    write_canonical(tmp_path / "model.safetensors", TENSORS)
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=rf"or name {tmp_path}/model\.safetensors to leave the adapter out$"):
+        Checkpoint.open(tmp_path)
+    with Checkpoint.open(tmp_path / "model.safetensors") as checkpoint:
+        assert_holds(checkpoint, TENSORS)
+
+
+@pytest.mark.clause("EN-15")
+def test_each_part_of_a_model_of_parts_can_be_named(tmp_path):
+    parts = ("model.safetensors", "2_Dense/model.safetensors", "3_Other/pytorch_model.bin", "1_Pooling/config.json")
+    for name in (*parts, ".cache/x.safetensors", "modules.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_canonical(tmp_path / name, TENSORS)
+    with pytest.raises(CheckpointError) as caught:
+        Checkpoint.open(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path} is a model of parts, as its modules.json says, and one part is merged at a time: run the same "
+        f"command once for each, in place of the folder: {tmp_path}/model.safetensors, {tmp_path}/2_Dense and "
+        f"{tmp_path}/3_Other"
+    )
+    for name in ("model.safetensors", "2_Dense"):
+        with Checkpoint.open(tmp_path / name) as checkpoint:
+            assert_holds(checkpoint, TENSORS)
 
 
 @pytest.mark.clause("EN-15")
@@ -151,7 +205,11 @@ def files(*names):
 
 ADVICE = {
     "nothing": ("x", lambda folder: None, "name a model folder or a safetensors file"),
-    "other tensors": ("x", files("z.safetensors", "ema.safetensors"), "such as 'ema.safetensors'"),
+    "other tensors": (
+        "x",
+        files("z.safetensors", "ema.safetensors"),
+        r"name one file in it instead, such as .*x/ema\.safetensors",
+    ),
     "pickled model": ("x", files("config.json", "pytorch_model.bin"), r"save_pretrained\(safe_serialization=True\)"),
     "pt in a folder": ("x", files("consolidated.00.pt"), "pickled weights, which can run code"),
     "ckpt": ("x/m.ckpt", files("m.ckpt"), r"save_file or save_pretrained"),
@@ -179,7 +237,51 @@ ADVICE = {
     ),
     "cache, main outside": ("x", lambda folder: cache(folder, main="../.."), r"name .*x/snapshots/aaa instead"),
     "empty cache": ("x", lambda folder: cache(folder, snapshots=()), "download the model"),
-    "the index": (f"x/{INDEX}", files(INDEX), r"name its folder .*x instead"),
+    "a shard": (
+        f"x/{ONE}",
+        write_sharded,
+        rf"one of several shards: name .*x, or .*x/{re.escape(INDEX)}, for the whole model",
+    ),
+    "a shard of diffusers": (
+        f"x/diffusion_pytorch_{ONE}",
+        files(f"diffusion_pytorch_{ONE}"),
+        "one of several shards, and no index of them is beside it: get the whole folder",
+    ),
+    "a shard that is not there": (f"x/{ONE}", lambda folder: None, "No such file"),
+    "shards without an index": ("x", files(ONE, TWO), f"shards of a model, such as '{ONE}', and no index of them"),
+    "a shard beside a model": ("x", files("model.safetensors", TWO), rf"'model\.safetensors' and '{TWO}'"),
+    "two indexes": (
+        "x",
+        lambda folder: (folder / "x.safetensors.index.json").write_bytes((write_sharded(folder) / INDEX).read_bytes()),
+        rf"more than one model, '{INDEX}' and 'x\.safetensors\.index\.json'",
+    ),
+    "an adapter beside a model": (
+        "x",
+        files("model.safetensors", "adapter_model.safetensors"),
+        r"holds a model, 'model\.safetensors', and a LoRA adapter, 'adapter_model\.safetensors': merge it",
+    ),
+    "an adapter beside shards": (
+        "x",
+        lambda folder: (write_sharded(folder) / "adapter_config.json").touch(),
+        rf"holds a model, '{INDEX}', and a LoRA adapter, 'adapter_config\.json': merge it",
+    ),
+    "a pipeline of diffusers": (
+        "x",
+        lambda folder: (
+            [
+                write_canonical((folder / part).mkdir() or folder / part / "diffusion_pytorch_model.safetensors", {})
+                for part in ("vae", "unet")
+            ]
+            and (folder / "model_index.json").touch()
+        ),
+        r"model of parts, as its model_index\.json says, .*: .*x/unet and .*x/vae$",
+    ),
+    "a folder of models": (
+        "x",
+        lambda folder: write_canonical((folder / "best").mkdir() or folder / "best" / "model.safetensors", {}),
+        r"has no model of its own: name a folder in it instead, such as .*x/best$",
+    ),
+    "a GGUF": ("x", files("m.gguf"), r"holds weights for llama\.cpp"),
     "missing": ("x/none", lambda folder: None, "No such file"),
 }
 
@@ -203,7 +305,6 @@ def test_what_is_no_path_is_refused(path):
 
 
 def test_a_model_file_that_is_a_dangling_link_is_named(tmp_path):
-    write_sharded(tmp_path)
     (tmp_path / "model.safetensors").symlink_to("nowhere")
     with pytest.raises(CheckpointError, match=r"model\.safetensors cannot be read: No such file"):
         Checkpoint.open(tmp_path)
@@ -234,7 +335,7 @@ BAD_INDEX = {
     "the folder above": (CheckpointError, remap(ids=".."), r"tensor 'ids' is in '\.\.'"),
     "shard missing": (CheckpointError, remap(ids="three"), "names the shard 'three', which is missing: get it again"),
     "tensor missing": (CheckpointError, remap(ghost=TWO), f"{INDEX}: tensor 'ghost' is not in '{TWO}', nor in another"),
-    "tensor unnamed": (CheckpointError, remap(ids=None), f"{TWO}: tensor 'ids' is not in {INDEX}"),
+    "tensor unnamed": (CheckpointError, remap(ids=None), f"{TWO}: tensor 'ids' is not in '{INDEX}'"),
     "tensor in the other file": (CheckpointError, remap(ids=ONE), f"tensor 'ids' is in '{TWO}', not in '{ONE}'"),
     "tensor in two files": (
         DuplicateName,
@@ -558,7 +659,8 @@ SPECIAL = {
 @pytest.mark.parametrize("name", [INDEX, "model.safetensors", ONE])
 def test_what_is_not_a_file_is_named_at_once(name, make, says, tmp_path, monkeypatch):
     monkeypatch.chdir(write_sharded(tmp_path))  # the path of a socket must be short
-    Path(name).unlink(missing_ok=True)
+    for other in (INDEX, ONE, TWO) if name == "model.safetensors" else (name,):
+        Path(other).unlink()
     make(Path(name))
     with pytest.raises(CheckpointError, match=rf"{re.escape(name)} cannot be read: {says}"):
         Checkpoint.open(".")

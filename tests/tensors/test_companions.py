@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from mergealgebra.errors import CheckpointError
+from mergealgebra.recipe import Ties
+from mergealgebra.resolve import Model, merge_checkpoints
 from mergealgebra.tensors import companions as module
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.companions import MOST_BYTES, Companion, companions
-from tests.models import base, write_folder
+from mergealgebra.tensors.companions import MOST_BYTES, Companion, companions, is_companion, left_out
+from tests.models import base, fine_tune, write_file, write_folder, write_sharded
 
 pytestmark = pytest.mark.clause("LK-1")
 
@@ -47,12 +49,43 @@ def refusal(folder: Path) -> str:
 
 def test_they_are_files_of_a_folder_in_the_order_of_their_names(folder):
     for name in ("vocab.json", "special_tokens_map.json", "NOTICE.md", "x.safetensors", "README.md", "merge.lock"):
-        (folder / name).write_text("")
+        (folder / name).write_text("{}")
     (folder / "tokenizer.model").mkdir()
     (folder / "LICENSES").symlink_to("/")
     expected = ["LICENSE", "NOTICE.md", "config.json", "special_tokens_map.json", "tokenizer.json", "vocab.json"]
     assert names_of(folder) == expected
     assert found_in(folder / "model.safetensors") == []
+
+
+def test_what_is_left_out_is_named_in_one_line(folder):
+    for name in ("pytorch_model.bin", "ema.safetensors", "optimizer.pt", "README.md", "merge.lock", ".gitattributes"):
+        (folder / name).write_text("x")
+    for name in ("1_Pooling", "onnx", ".git", "__pycache__"):
+        (folder / name).mkdir()
+    with Checkpoint.open(folder) as checkpoint:
+        assert left_out(checkpoint) == [
+            "left out of the merged model: 1_Pooling/, ema.safetensors, onnx/ and pytorch_model.bin of the base; "
+            "copy what loading it takes"
+        ]
+    with Checkpoint.open(folder / "model.safetensors") as checkpoint:
+        assert left_out(checkpoint) == []
+
+
+def test_nothing_is_named_where_nothing_is_missed(tmp_path):
+    with Checkpoint.open(write_sharded(tmp_path / "base", base())) as checkpoint:
+        assert left_out(checkpoint) == []
+
+
+def test_a_merge_says_what_it_leaves_out_and_takes_along_what_code_imports(folder, tmp_path):
+    (folder / "modeling_x.py").write_text("from .helpers import f\n")
+    (folder / "helpers.py").write_text("def f(): pass\n")
+    (folder / "1_Pooling").mkdir()
+    tuned = Model(write_file(tmp_path / "ft.safetensors", fine_tune(0)))
+    result = merge_checkpoints(folder, [tuned], Ties(), tmp_path / "out")
+    assert (tmp_path / "out" / "helpers.py").read_text() == "def f(): pass\n"
+    assert not (tmp_path / "out" / ".unfinished").exists()
+    (warning,) = result.warnings
+    assert warning.startswith("left out of the merged model: 1_Pooling/ of the base")
 
 
 #: By what becomes of them: the files of a base that its merged models get, and what else lies in such folders.
@@ -63,11 +96,14 @@ FILES = {
         *("vocab.txt", "merges.txt", "tokenizer.model", "spiece.model", "qwen.tiktoken", "chat_template.json"),
         *("chat_template.jinja", "tool_use.jinja", "configuration_x.py", "modeling_x.py", "tokenization_x_fast.py"),
         *("LICENSE", "License.txt", "LICENCE.md", "NOTICE", "USE_POLICY.md"),
+        *("helpers.py", "__init__.py", "video_preprocessor_config.json", "modules.json", "params.json", "logo.png"),
+        *("requirements.txt", "sentence_bert_config.json", "trainer_state.json", "spm.vocab", "no suffix", "x\ny"),
     ),
     False: (
         *("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "README.md", "merge.lock"),
-        *("trainer_state.json", "all_results.json", "adapter_config.json", "quantize_config.json", "params.json"),
-        *("requirements.txt", "setup.py", "train.py", "secrets.txt", ".modeling_x.py", ".gitattributes"),
+        *("pytorch_model.bin.index.json", "model.safetensors.index.fp16.json", "tf_model.h5", "flax_model.msgpack"),
+        *("x.PT", "m.pth", "m.ckpt", "m.pkl", "m.onnx", "m.onnx_data", "m.gguf", "ema.safetensors", "voice.npz"),
+        *("readme.txt", "Modelcard.md", "MODEL_CARD.md", "Merge.lock", ".modeling_x.py", ".gitattributes", ".env"),
     ),
 }
 
@@ -76,9 +112,36 @@ FILES = {
     ("name", "copied"), [pytest.param(name, copied, id=name) for copied, names in FILES.items() for name in names]
 )
 def test_they_are_the_files_that_the_clause_lists(folder, name, copied):
-    if not (folder / name).exists():
-        (folder / name).touch()
-    assert (name in names_of(folder)) == copied
+    if not name.startswith("model.safetensors"):  # a second model would be refused
+        (folder / name).write_text("{}")
+        assert (name in names_of(folder)) == copied
+    assert is_companion(name) == copied
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n"
+
+#: What a file holds that nobody can load.
+HOLLOW = {
+    "a pointer": (
+        "helpers.py",
+        POINTER,
+        r"is a Git LFS pointer, not the file itself: run `git lfs pull` in its folder",
+    ),
+    "no configuration": ("config.json", "", "is empty, so the merged model could not be loaded with it: get it again"),
+    "no tokenizer": ("spiece.model", "", "is empty, so"),
+    "no vocabulary": ("vocab.txt", "", "is empty, so"),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "says"), HOLLOW.values(), ids=HOLLOW)
+def test_what_cannot_be_loaded_is_refused(folder, name, content, says):
+    (folder / name).write_text(content)
+    assert re.search(rf"base/{re.escape(name)} {says}", refusal(folder))
+
+
+def test_code_may_be_empty(folder):
+    (folder / "__init__.py").touch()
+    assert "__init__.py" in names_of(folder)
 
 
 class TestLinks:

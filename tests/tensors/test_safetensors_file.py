@@ -37,7 +37,7 @@ from mergealgebra.tensors.safetensors_file import (
     shards,
 )
 from mergealgebra.text import Where
-from tests.models import write_canonical
+from tests.models import write_canonical, write_raw
 
 
 def header_of(text, length=None):
@@ -68,7 +68,7 @@ def content(record):
 
 def read_all(path):
     return {
-        name: np.frombuffer(content(record), DTYPES[record.dtype].numpy).reshape(record.shape)
+        name: np.frombuffer(content(record), DTYPES[record.dtype].numpy).reshape(record.shape_read)
         for name, record in read_header(path).items()
     }
 
@@ -165,7 +165,11 @@ BAD = {
     "offset false": (LayoutError, one(offsets="[false,4]"), "tensor 'w' has data_offsets"),
     "offset of 5000 digits": (LayoutError, one(offsets=f"[0,{'9' * 5000}]"), "tensor 'w' has data_offsets"),
     # EN-12
-    "unsupported dtype": (DtypeError, one(dtype='"F8_E4M3"'), "tensor 'w': dtype F8_E4M3 is not supported"),
+    "packed elements that end in a byte": (
+        ShapeError,
+        one(dtype='"F6_E2M3"', shape="[5]"),
+        "tensor 'w' has the shape (5,), whose elements of 6 bits make no whole number of bytes",
+    ),
     "unknown dtype": (DtypeError, one(dtype='"f32"'), "tensor 'w': 'f32' is not a dtype"),
     # EN-13
     "hole in front": (LayoutError, one(shape="[3]", offsets="[1,4]"), "tensor 'w' leaves a hole"),
@@ -377,7 +381,7 @@ def assert_sound(records, path):
     assert whole == raw[8 + int.from_bytes(raw[:8], "little") :]
     for record in records.values():
         assert record.size * DTYPES[record.dtype].itemsize == record.nbytes
-        assert int(np.prod(record.shape, dtype=object)) == record.size
+        assert int(np.prod(record.shape, dtype=object)) * DTYPES[record.dtype].bits == 8 * record.nbytes
 
 
 # Writing
@@ -420,7 +424,6 @@ UNWRITABLE = {
     "metadata's name": (HeaderError, [("__metadata__", "U8", (1,), 1)]),
     "lone surrogate": (HeaderError, [("a\udc80", "U8", (1,), 1)]),
     "name twice": (DuplicateName, [("a", "U8", (1,), 1), ("a", "I8", (1,), 1)]),
-    "unsupported dtype": (DtypeError, [("a", "F8_E4M3", (1,), 1)]),
     "unknown dtype": (DtypeError, [("a", "float32", (1,), 4)]),
     "bytes that do not fit": (ShapeError, [("a", "F32", (2,), 4)]),
     "too many bytes": (ShapeError, [("a", "F64", (1 << 60,), 1 << 63)]),
@@ -518,6 +521,10 @@ def test_equal_tensors_are_equal_files(tmp_path):
 
 # Against the safetensors package
 
+#: The dtypes that it reads into an array of the same shape; into NumPy's, none that NumPy itself lacks but bfloat16.
+IN_TORCH = [name for name, dtype in DTYPES.items() if dtype.bits >= 8]
+IN_NUMPY = [name for name in IN_TORCH if not name.startswith("F8")]
+
 
 def samples(name):
     """Arrays of one dtype: plain, 0-d, empty, and of a size that leaves its neighbours misaligned."""
@@ -533,20 +540,37 @@ def samples(name):
 
 
 @pytest.mark.clause("EN-12", "EN-13")
-@pytest.mark.parametrize("name", DTYPES)
+@pytest.mark.parametrize("name", IN_TORCH)
 def test_the_package_reads_what_we_write(name, tmp_path):
     tensors = samples(name) | {"a": np.ones(3, np.uint8)}
     write_canonical(tmp_path / "m.safetensors", tensors)
-    by_numpy = safetensors.numpy.load_file(tmp_path / "m.safetensors")
-    assert_same(by_numpy, tensors)
+    if name in IN_NUMPY:
+        assert_same(safetensors.numpy.load_file(tmp_path / "m.safetensors"), tensors)
     by_torch = safetensors.torch.load_file(tmp_path / "m.safetensors")
     raw = {key: value.reshape(-1).view(torch.uint8).numpy().tobytes() for key, value in by_torch.items()}
     assert raw == {key: value.tobytes() for key, value in tensors.items()}
 
 
 @pytest.mark.clause("EN-12", "EN-13")
-@pytest.mark.parametrize("library", [safetensors.numpy, safetensors.torch], ids=["numpy", "torch"])
-@pytest.mark.parametrize("name", DTYPES)
+@pytest.mark.parametrize(("name", "shape"), {"F4": (2, 3), "F6_E2M3": (4, 1), "F6_E3M2": (2, 2)}.items())
+def test_packed_elements_are_read_as_the_package_lays_them_out(name, shape, tmp_path):
+    header = f'{{"w":{{"dtype":"{name}","shape":{list(shape)},"data_offsets":[0,3]}}}}'
+    path = write_raw(tmp_path / "m.safetensors", header, b"\x01\x80\xff")
+    with safetensors.safe_open(path, "numpy") as file:
+        assert tuple(file.get_slice("w").get_shape()) == shape
+    (record,) = read_header(path).values()
+    assert (record.dtype, record.shape, record.size, record.shape_read) == (name, shape, 3, (3,))
+    assert read_all(path)["w"].tobytes() == b"\x01\x80\xff"
+
+
+@pytest.mark.clause("EN-12", "EN-13")
+@pytest.mark.parametrize(
+    ("name", "library"),
+    [
+        *(pytest.param(name, safetensors.numpy, id=f"{name}-numpy") for name in IN_NUMPY),
+        *(pytest.param(name, safetensors.torch, id=f"{name}-torch") for name in IN_TORCH),
+    ],
+)
 def test_we_read_what_the_package_writes(name, library, tmp_path):
     tensors = samples(name) | {"a": np.ones(3, np.uint8)}
     write_canonical(tmp_path / "ours.safetensors", tensors)
@@ -563,7 +587,7 @@ def tensor_sets(draw):
     """Named arrays of any supported dtype and small shape."""
     shapes = st.lists(st.integers(0, 3), max_size=3).map(tuple)
     tensors = {}
-    for name, dtype, shape in draw(st.lists(st.tuples(TEXT, st.sampled_from(sorted(DTYPES)), shapes), max_size=5)):
+    for name, dtype, shape in draw(st.lists(st.tuples(TEXT, st.sampled_from(sorted(IN_NUMPY)), shapes), max_size=5)):
         nbytes = int(np.prod(shape)) * DTYPES[dtype].itemsize
         raw = np.frombuffer(draw(st.binary(min_size=nbytes, max_size=nbytes)), np.uint8)
         raw = raw & 1 if dtype == "BOOL" else raw

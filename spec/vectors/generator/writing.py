@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from generator.reference.rounding import Format, rn, value
-from generator.reference.tensors import FLOATS, SIZES
+from generator.reference.tensors import BITS, FLOATS, SIZES
 
 Number = int | str | Fraction
 SPECIAL = ("nan", "inf", "-inf", "-0", "max", "-max", "tiny", "-tiny", "normal", "-normal")
@@ -56,7 +56,7 @@ def tensor(dtype: str, *numbers: Number, shape: list[int] | None = None) -> dict
 
 
 def spec(dtype: str, shape: list[int], data: bytes) -> dict[str, Any]:
-    if prod(shape) * SIZES[dtype] != len(data):
+    if prod(shape) * BITS[dtype] != 8 * len(data):
         raise ValueError(f"{dtype} {shape} has not {len(data)} bytes")
     return {"dtype": dtype, "shape": shape, "hex": data.hex()}
 

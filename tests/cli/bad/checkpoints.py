@@ -12,7 +12,17 @@ import numpy as np
 
 from tests.cli.bad.case import Case, Step
 from tests.cli.scene import truncate
-from tests.models import Array, base, fine_tune, task_vector, with_value, write_file, write_folder, write_raw
+from tests.models import (
+    Array,
+    base,
+    fine_tune,
+    task_vector,
+    with_value,
+    write_file,
+    write_folder,
+    write_raw,
+    write_sharded,
+)
 
 CONTRIBUTE = "-C alice contribute bad.safetensors"
 MERGE = "merge bad.yaml out"
@@ -281,6 +291,31 @@ FILES = {
         _cache,
         ("EN-15",),
     ),
+    "a shard in place of its model": Case(
+        "-C alice contribute sharded/model-00001-of-00002.safetensors",
+        ("one of several shards", "name sharded, or sharded/model.safetensors.index.json"),
+        lambda scene: write_sharded(scene / "sharded", fine_tune(0)),
+        ("EN-15",),
+    ),
+    "a model of before beside shards, one-shot": Case(
+        MERGE,
+        ("sharded holds more than one model", "'model.safetensors' and 'model.safetensors.index.json'"),
+        _merging(
+            lambda scene: write_file(write_sharded(scene / "sharded", fine_tune(0)) / "model.safetensors", base()),
+            models="[{path: sharded}]",
+        ),
+        ("EN-15",),
+    ),
+    "a model of parts": Case(
+        "-C new init --base parts",
+        ("parts is a model of parts", "modules.json", "parts/model.safetensors and parts/2_Dense"),
+        lambda scene: (
+            write_folder(scene / "parts", base()),
+            write_file(scene / "parts" / "2_Dense" / "model.safetensors", base()),
+            (scene / "parts" / "modules.json").write_text("[]"),
+        ),
+        ("EN-15",),
+    ),
     "a missing shard": Case(
         "-C alice contribute bad", ("model-00002-of-00002.safetensors", "missing"), _shard_missing, ("EN-16",)
     ),
@@ -325,10 +360,10 @@ FILES = {
         _raw({"a": _entry([3], 0, 8)}, bytes(8)),
         ("EN-11",),
     ),
-    "a dtype of eight bits": Case(
+    "a dtype of nobody's": Case(
         CONTRIBUTE,
-        ("bad.safetensors", "'a'", "F8_E4M3", "not supported", "convert"),
-        _raw({"a": _entry([4], 0, 4, "F8_E4M3")}, bytes(4)),
+        ("bad.safetensors", "'a'", "'F8'", "not a dtype", "a weight as one of F64, F32, BF16, F16"),
+        _raw({"a": _entry([4], 0, 4, "F8")}, bytes(4)),
         ("EN-12",),
     ),
     "a tensor's name with a line break": Case(
@@ -336,6 +371,17 @@ FILES = {
         ("bad.safetensors", "'a\\nb'", "not in the base"),
         _file({**fine_tune(0), "a\nb": np.zeros(2, np.float32)}),
         ("TV-8",),
+    ),
+    "a configuration in place of tensors": Case(
+        "-C alice contribute base/config.json",
+        ("config.json is JSON, not safetensors", "name the model's folder"),
+        clauses=("EN-9",),
+    ),
+    "a web page in place of tensors, one-shot": Case(
+        MERGE,
+        ("bad.safetensors is a web page, not safetensors", "get the file itself"),
+        _merging(lambda scene: (scene / "bad.safetensors").write_text("<!doctype html><title>401</title>")),
+        ("EN-9",),
     ),
     "a Git LFS pointer": Case(
         CONTRIBUTE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -14,6 +15,11 @@ from generator.reference.tensors import SIZES, Tensor, name_key
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+WHOLE = (SINGLE, "diffusion_pytorch_model.safetensors")
+ADAPTERS = {"adapter_model.safetensors", "adapter_model.bin", "adapter_config.json"}
+IS_INDEX = re.compile(r"[^/]*\.safetensors\.index(\.[^./]+)?\.json")
+IS_SHARD = re.compile(r"[^/]*-[0-9]{5,}-of-(?!0*1\.)[0-9]{5,}\.safetensors")
+IS_PART = re.compile(r"[^./][^/]*/[^/]*(\.safetensors|pytorch_model[^/]*\.bin)")
 SHARD_BYTES = 5_000_000_000
 MAX_INDEX = 100_000_000
 MAX_NESTING = 64
@@ -52,13 +58,29 @@ def read_weight_map(data: bytes) -> dict[str, str]:
     return weight_map
 
 
+def models(files: Mapping[str, bytes]) -> list[str]:
+    """The files of a folder that are a model each [EN-15]."""
+    whole = [name for name in WHOLE if name in files]
+    named = {name: set(read_weight_map(data).values()) for name, data in files.items() if IS_INDEX.fullmatch(name)}
+    of_an_index = {file for names in named.values() for file in names}
+    indexes = [name for name, shards in named.items() if not whole or shards & set(files)]
+    strays = [name for name in files if whole and IS_SHARD.fullmatch(name) and name not in of_an_index]
+    return [name for name in whole if name not in of_an_index] + indexes + strays
+
+
+def has_parts(files: Mapping[str, bytes]) -> bool:
+    """Whether the model is in parts, some of which are in folders [EN-15]."""
+    return bool({"modules.json", "model_index.json"} & set(files)) and any(map(IS_PART.fullmatch, files))
+
+
 def read_folder(files: Mapping[str, bytes]) -> dict[str, Tensor]:
     """The tensors of a folder given as file name to bytes [EN-15, EN-16]."""
-    if SINGLE in files:
-        return read_file(files[SINGLE])
-    if INDEX not in files:
+    found = models(files)
+    if len(found) != 1 or has_parts(files) or ADAPTERS & set(files) or IS_SHARD.fullmatch(found[0]):
         raise Refused("CheckpointError")
-    weight_map = read_weight_map(files[INDEX])
+    if found[0] in WHOLE:
+        return read_file(files[found[0]])
+    weight_map = read_weight_map(files[found[0]])
     tensors: dict[str, Tensor] = {}
     for file in sorted(set(weight_map.values())):
         if file not in files or "/" in file or "\\" in file:

@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from generator.reference.refused import Refused
-from generator.reference.tensors import SIZES, Tensor, Tensors, in_name_order
+from generator.reference.tensors import BITS, Tensor, Tensors, in_name_order
 
 MAX_HEADER = 100_000_000
 MAX_NESTING = 4
@@ -91,11 +91,11 @@ def read_entry(entry: Any, size: int) -> tuple[str, tuple[int, ...], int, int]:
         raise Refused("HeaderError")
     if not (is_shape(shape) and all(map(is_natural, offsets)) and len(offsets) == 2):
         raise Refused("HeaderError")
-    if dtype not in SIZES:
+    if dtype not in BITS:
         raise Refused("DtypeError")
     begin, end = offsets
-    bounded = prod(n for n in shape if n) * SIZES[dtype] < 2**63
-    if not (bounded and begin <= end <= size and prod(shape) * SIZES[dtype] == end - begin):
+    bounded = prod(n for n in shape if n) * max(8, BITS[dtype]) < 2**66
+    if not (bounded and begin <= end <= size and prod(shape) * BITS[dtype] == 8 * (end - begin)):
         raise Refused("LayoutError")
     return dtype, tuple(shape), begin, end
 

@@ -11,13 +11,16 @@ from generator.reference.rounding import BF16, F16, F32, F64, Format
 
 FLOATS: dict[str, Format] = {"F64": F64, "F32": F32, "BF16": BF16, "F16": F16}
 SIZES = {name: fmt.size for name, fmt in FLOATS.items()} | {
-    "BOOL": 1, "U8": 1, "I8": 1, "U16": 2, "I16": 2, "U32": 4, "I32": 4, "U64": 8, "I64": 8,
+    "BOOL": 1, "U8": 1, "I8": 1, "U16": 2, "I16": 2, "U32": 4, "I32": 4, "U64": 8, "I64": 8, "C64": 8,
+    "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "F8_E4M3FNUZ": 1, "F8_E5M2FNUZ": 1,
 }  # fmt: skip
+#: The bits of an element: those of six and four are packed [EN-12].
+BITS = {name: 8 * size for name, size in SIZES.items()} | {"F6_E2M3": 6, "F6_E3M2": 6, "F4": 4}
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor; `data` has SIZES[dtype] bytes for each element, C order."""
+    """One tensor; `data` has BITS[dtype] bits for each element, C order."""
 
     dtype: str
     shape: tuple[int, ...]

@@ -11,6 +11,7 @@ from generator.reference.tensors import read_tensors
 from generator.writing import f32
 
 Json = Any
+DIFFUSERS = "diffusion_pytorch_model.safetensors"
 TENSORS = {"a": f32(1), "b": f32(2), "c": f32(3)}
 
 
@@ -48,8 +49,43 @@ ALL = {"tensors": TENSORS}
 READ: list[tuple[str, Json, Json, str, str]] = [
     ("single", {SINGLE: file("a", "b", "c")}, ALL, "EN-15", "one file"),
     ("sharded", SHARDED, ALL, "EN-8 EN-15 EN-16", "two shards: the root is that of the one file"),
-    ("both", {SINGLE: file("a"), **SHARDED}, {"tensors": {"a": TENSORS["a"]}}, "EN-15",
-     "model.safetensors and an index: the former is read"),
+    ("both", {SINGLE: file("a"), **SHARDED}, "CheckpointError", "EN-15",
+     "model.safetensors and an index with its shards: nobody can tell which is stale"),
+    ("index-stale", {SINGLE: file("a", "b", "c"), INDEX: SHARDED[INDEX]}, ALL, "EN-15",
+     "model.safetensors and an index without its shards"),
+    ("index-half-stale", {SINGLE: file("a", "b", "c"), INDEX: SHARDED[INDEX], "y.safetensors": file("b")},
+     "CheckpointError", "EN-15", "model.safetensors and an index with one of its shards"),
+    ("index-of-one-file", {SINGLE: file("a"), INDEX: index('{"a":"model.safetensors"}')},
+     {"tensors": {"a": TENSORS["a"]}}, "EN-15 EN-16", "an index that names model.safetensors alone"),
+    ("index-of-one-file-missing", {SINGLE: file("a"), INDEX: index('{"a":"model.safetensors","b":"y.safetensors"}')},
+     "CheckpointError", "EN-15 EN-16", "an index that names model.safetensors and a file that is missing"),
+    ("shard-beside-file", {SINGLE: file("a"), "model-00001-of-00002.safetensors": file("a")}, "CheckpointError",
+     "EN-15", "model.safetensors and a shard of another model"),
+    ("shard-of-one-beside-file", {SINGLE: file("a", "b", "c"), "model-00001-of-00001.safetensors": file("a")}, ALL,
+     "EN-15", "a file 1 of 1 is not a shard"),
+    ("shards-alone", {"model-00001-of-00002.safetensors": file("a"), "model-00002-of-00002.safetensors": file("b")},
+     "CheckpointError", "EN-15", "shards without an index"),
+    ("index-other-name", {"unet.safetensors.index.json": SHARDED[INDEX], "x.safetensors": file("a", "c"),
+                          "y.safetensors": file("b")}, ALL, "EN-15 EN-16", "an index of another name"),
+    ("index-variant", {"m.safetensors.index.fp16.json": SHARDED[INDEX], "x.safetensors": file("a", "c"),
+                       "y.safetensors": file("b")}, ALL, "EN-15 EN-16", "an index of a variant"),
+    ("index-two", {**SHARDED, "m.safetensors.index.json": SHARDED[INDEX]}, "CheckpointError", "EN-15", "two indexes"),
+    ("diffusers", {DIFFUSERS: file("a", "b", "c"), "config.json": "7b7d"}, ALL, "EN-15", "diffusers' name of the file"),
+    ("diffusers-both", {SINGLE: file("a"), DIFFUSERS: file("a")}, "CheckpointError", "EN-15", "both names of the file"),
+    ("adapter", {SINGLE: file("a"), "adapter_model.safetensors": file("b")}, "CheckpointError", "EN-15",
+     "a model and an adapter"),
+    ("adapter-config", {**SHARDED, "adapter_config.json": "7b7d"}, "CheckpointError", "EN-15",
+     "a model and the configuration of an adapter"),
+    ("modules", {SINGLE: file("a"), "modules.json": "5b5d", "2_Dense/model.safetensors": file("b")},
+     "CheckpointError", "EN-15", "a model with a part in a folder"),
+    ("modules-pickled", {SINGLE: file("a"), "modules.json": "5b5d", "2_Dense/pytorch_model.bin": "80024b012e"},
+     "CheckpointError", "EN-15", "a model with a pickled part in a folder"),
+    ("modules-without-weights", {SINGLE: file("a", "b", "c"), "modules.json": "5b5d", "1_Pooling/config.json": "7b7d"},
+     ALL, "EN-15", "a model with a part that has no weights"),
+    ("pipeline", {"model_index.json": "7b7d", f"unet/{DIFFUSERS}": file("a")}, "CheckpointError", "EN-15",
+     "a model that is in folders alone"),
+    ("folders", {SINGLE: file("a", "b", "c"), "checkpoint-5/model.safetensors": file("a")}, ALL, "EN-15",
+     "a folder that nothing calls a part"),
     ("other-files", {SINGLE: file("a", "b", "c"), "config.json": "7b7d", "other.safetensors": file("a")}, ALL,
      "EN-8 EN-15", "other files of the folder do not matter"),
     ("file-not-named", {**SHARDED, "z.safetensors": file("c")}, ALL, "EN-16", "a file that the index does not name"),

@@ -76,8 +76,17 @@ READ: list[tuple[str, str, Json, str, str]] = [
          "01" + "00" * (size - 1)), {"a": spec(dtype, [1], bytes([1]) + bytes(size - 1))}, "EN-12",
          f"{dtype} is read")
         for dtype, size in {"F64": 8, "F32": 4, "BF16": 2, "F16": 2, "BOOL": 1, "U8": 1, "I8": 1, "U16": 2, "I16": 2,
-                            "U32": 4, "I32": 4, "U64": 8, "I64": 8}.items()
+                            "U32": 4, "I32": 4, "U64": 8, "I64": 8, "C64": 8}.items()
     ),
+    *(
+        (f"dtype-{dtype.lower().replace('_', '-')}", file_of(f'{{"a":{{"dtype":"{dtype}","shape":[4],'
+         f'"data_offsets":[0,{len(data) // 2}]}}}}', data), {"a": spec(dtype, [4], bytes.fromhex(data))}, "EN-12",
+         f"{dtype} is read, whatever its bits say")
+        for dtype, data in {**dict.fromkeys(["F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"],
+                                            "007f80ff"), "F6_E2M3": "0180ff", "F6_E3M2": "0180ff", "F4": "0ff1"}.items()
+    ),
+    ("dtype-f4-empty", file_of('{"a":{"dtype":"F4","shape":[3,0],"data_offsets":[0,0]}}', ""),
+     {"a": spec("F4", [3, 0], b"")}, "EN-11 EN-12", "no elements of four bits"),
 ]  # fmt: skip
 
 WRITTEN: list[tuple[str, Json, str]] = [

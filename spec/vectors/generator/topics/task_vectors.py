@@ -98,7 +98,29 @@ PAIRS: list[tuple[str, Json, Json, Json, str, str]] = [
      "a changed boolean"),
     ("float-for-integer", integers("I32", 1), f32(1), at("DtypeError"), "TV-7", "a float tensor for an integer one"),
     ("integer-for-float", f32(0), integers("I32", 0), at("DtypeError"), "TV-7", "an integer tensor for a float one"),
+    ("float8-changed", spec("F8_E4M3", [2], b"\x38\x39"), spec("F8_E4M3", [2], b"\x38\x3a"),
+     at("IntegerTensorChanged"), "EN-12 TV-7", "numbers of eight bits are not merged, and must be equal"),
+    ("float8-zero", spec("F8_E4M3", [1], b"\x00"), spec("F8_E4M3", [1], b"\x80"), at("IntegerTensorChanged"),
+     "EN-12 TV-7", "equal numbers are not equal bytes"),
+    ("float8-dtype", spec("F8_E4M3", [1], b"\x00"), spec("F8_E5M2", [1], b"\x00"), at("IntegerTensorChanged"),
+     "EN-12 TV-7", "another dtype of eight bits"),
+    ("float8-for-float", bf16(1), spec("F8_E4M3", [1], b"\x38"), at("DtypeError"), "EN-12 TV-7",
+     "a number of eight bits for one that is merged"),
+    ("float4-changed", spec("F4", [4], b"\x12\x34"), spec("F4", [4], b"\x12\x35"), at("IntegerTensorChanged"),
+     "EN-12 TV-7", "packed numbers that differ"),
 ]  # fmt: skip
+
+#: A tensor of each dtype whose numbers are not whole and that is not merged.
+UNMERGED = {
+    dtype.lower(): spec(dtype, [4], bytes.fromhex(data))
+    for dtype, data in {
+        **dict.fromkeys(("F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"), "017f80ff"),
+        "F6_E2M3": "0180ff",
+        "F6_E3M2": "0180ff",
+        "F4": "0ff1",
+        "C64": "0000c07f" * 8,
+    }.items()
+}
 
 # id, base, fine-tune, options, tau or error, clauses, why
 SETS: list[tuple[str, Json, Json, Json, Json, str, str]] = [
@@ -106,6 +128,8 @@ SETS: list[tuple[str, Json, Json, Json, Json, str, str]] = [
     ("extra", {"a": f32(1)}, {"a": f32(1), "b": f32(2)}, {}, at("NamesError", "b"), "TV-8", "a name too many"),
     ("integers-equal", {"w": f32(1), "n": integers("I64", 1, -2)}, {"w": f32(2), "n": integers("I64", 1, -2)}, {},
      {"w": f32(1)}, "TV-7", "an equal tensor that is not float is no part of the task vector"),
+    ("unmerged-equal", {"w": f32(1), **UNMERGED}, {"w": f32(2), **UNMERGED}, {}, {"w": f32(1)}, "EN-12 TV-7",
+     "equal tensors of the dtypes that are not merged, NaN among them, are no part of it either"),
     ("missing-integer", {"a": f32(1), "b": integers("I8", 1)}, {"a": f32(1)}, {}, at("NamesError", "b"), "TV-8",
      "a missing tensor that is not float"),
     ("name-normalised", {"\u00e9": f32(1)}, {"e\u0301": f32(1)}, {}, "NamesError", "TV-8",
