@@ -102,7 +102,8 @@ def measure(plan: Plan, progress: Progress = quiet) -> Measure:
 
 def _sums(base: Array, tau: Array) -> Host:
     """The same of a block as of a piece of it."""
-    return np.sum([_of_piece(base[i : i + _STEP], tau[i : i + _STEP]) for i in range(0, tau.size, _STEP)], axis=0)
+    pieces = [_of_piece(base[i : i + _STEP], tau[i : i + _STEP]) for i in range(0, tau.size, _STEP)]
+    return np.asarray(np.sum(pieces, axis=0))
 
 
 def _of_piece(base: Array, tau: Array) -> Host:
