@@ -16,8 +16,11 @@ from mergealgebra.algebra.arrays import Array
 from mergealgebra.engine.plan import Plan
 from mergealgebra.engine.run import run_check
 from mergealgebra.errors import Implausible
+from mergealgebra.kernels.equations import Host
 from mergealgebra.progress import Progress, quiet
 
+#: Elements at a time: they stay in the first cache, and are few enough for BLAS to leave them to one thread.
+_STEP: Final = 1 << 13
 #: Two models this near, by the norm of the base, have it in common; a model this small in it is not one.
 _NEAR: Final = 0.5
 
@@ -84,30 +87,32 @@ class Measure:
 def measure(plan: Plan, progress: Progress = quiet) -> Measure:
     """Read the one task vector of a plan, check it, and measure it. Raises NonFinite."""
     (contribution,) = plan.contributions
-    sign = 1.0 if contribution.form == "finetuned" else -1.0
-    sums: list[tuple[int, int, float, float, float]] = []  # appending is safe among threads
+    sums: list[Host] = []  # appending is safe among threads
 
     def seen(base: Array, taus: dict[int, Array]) -> None:
-        for tau in taus.values():
-            start, moved = _finite(base.astype(np.float64)), tau.astype(np.float64)
-            squares = _square(moved), _square(start), _square(start + sign * moved)
-            sums.append((tau.size, int(np.count_nonzero(tau)), *squares))
+        sums.extend(_sums(base, tau) for tau in taus.values())
 
     run_check(plan, progress, seen)
-    elements, changed, *squares = (sum(column) for column in zip(*sums, strict=True)) if sums else (0,) * 5
-    difference, base, other = map(math.sqrt, squares)
-    return Measure(contribution.form, int(elements), int(changed), difference, base, other)
+    elements, changed, difference, base, both = np.sum(sums, axis=0).tolist() if sums else [0.0] * 5
+    sign = 1 if contribution.form == "finetuned" else -1
+    other = max(0.0, base + 2 * sign * both + difference)
+    norms = (math.sqrt(square) for square in (difference, base, other))
+    return Measure(contribution.form, int(elements), int(changed), *norms)
 
 
-def _square(x: Array) -> float:
+def _sums(base: Array, tau: Array) -> Host:
+    """The same of a block as of a piece of it."""
+    pieces = [_of_piece(base[i : i + _STEP], tau[i : i + _STEP]) for i in range(0, tau.size, _STEP)]
+    return np.asarray(np.sum(pieces, axis=0))
+
+
+def _of_piece(base: Array, tau: Array) -> Host:
+    """Of a piece: elements, changed ones, the squares of tau and base, and their product."""
     with np.errstate(all="ignore"):
-        return float(x @ x)
-
-
-def _finite(x: Array) -> Array:
-    """The array, and 0 where it is not finite, as the base of a mask may be [TV-3]."""
-    finite = np.isfinite(x)
-    return x if finite.all() else np.where(finite, x, 0.0)
+        start, moved = base.astype(np.float64), tau.astype(np.float64)
+        if not np.isfinite(start @ start):  # the base of a mask may be infinite, where tau is 0 [TV-3]
+            start = np.where(np.isfinite(start), start, 0.0)
+        return np.array([tau.size, np.count_nonzero(tau), moved @ moved, start @ start, start @ moved])
 
 
 def _figure(part: float, whole: float) -> str:

@@ -12,13 +12,13 @@ import msgpack
 import yaml
 from pytest import MonkeyPatch
 
-from mergealgebra import contribution, encoding, lock, lock_file, recipe_file
+from mergealgebra import encoding, lock, lock_file, recipe_file
 from mergealgebra.algebra import trim
 from mergealgebra.crdt import genesis, manifest, operations
 from mergealgebra.engine import kept_header
 from mergealgebra.engine.seals import HEADER_BYTES, Seal
 from mergealgebra.store import objects
-from mergealgebra.tensors import folder, header, index, safetensors_file, strict_json
+from mergealgebra.tensors import choice, folder, header, index, safetensors_file, strict_json
 
 Plant = Callable[[MonkeyPatch], None]
 
@@ -117,7 +117,7 @@ PLANTS: Final[Mapping[str, tuple[str, Plant]]] = {
     ),
     "YAML of any depth": ("recipe", _set(recipe_file._TextLoader, "_check_depth", _unchecked)),
     "the home of nobody": ("recipe", _set(recipe_file, "_beside", _beside_as_it_was)),
-    "patterns in any case": ("pattern", _set(contribution, "fnmatchcase", lambda n, p: _FNMATCH(n.lower(), p.lower()))),
+    "patterns in any case": ("pattern", _set(choice, "fnmatchcase", lambda n, p: _FNMATCH(n.lower(), p.lower()))),
     "thresholds that are believed": ("thresholds", _set(trim, "holds", lambda *_: True)),
     "a header decoded in the open": (
         "aggregate",
@@ -125,4 +125,4 @@ PLANTS: Final[Mapping[str, tuple[str, Plant]]] = {
     ),
 }
 
-_FNMATCH = contribution.fnmatchcase
+_FNMATCH = choice.fnmatchcase
