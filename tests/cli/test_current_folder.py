@@ -81,6 +81,8 @@ COMMANDS = {
     "log": "-C ../alice log",
     "status": "-C ../alice status",
     "sync": "-C ../alice sync ../shared",
+    "fsck": "-C ../alice fsck",
+    "gc": "-C ../alice gc",
     "resolve": "-C ../alice resolve ../{new}",
     "verify": "verify ../merged --against ../alice",
     "laws": "laws ties --tries 1 --law bounds",

@@ -172,8 +172,8 @@ def test_the_steps_of_a_progress_bar_are_plain():
 
 #: Names of calls that print, whatever they are called on.
 PRINTING = {"echo", "echo_via_pager", "secho", "print", "print_exc", "print_exception", "show", "warn_explicit"}
-#: Where such calls may stand: each passes its text through `printable`.
-PLACES = {"cli/report.py": {"click.echo", "console.print"}}
+#: Where such calls may stand: each passes its text through `printable`, or has one of its own.
+PLACES = {"cli/report.py": {"click.echo", "console.print"}, "__main__.py": {"sys.stderr.write"}}
 
 
 def _printing(path):
