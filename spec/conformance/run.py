@@ -22,7 +22,7 @@ from mergealgebra.conformance.matrix import Row, markdown, tables
 from mergealgebra.conformance.page import page
 from mergealgebra.conformance.targets import open_target
 from mergealgebra.laws.errors import TargetError
-from mergealgebra.store.atomic import write_atomically
+from mergealgebra.store.atomic import replace_file
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
@@ -88,7 +88,7 @@ def main() -> None:
         rows = [row(implementation, environments, given) for implementation in IMPLEMENTATIONS]
     found = tables(rows)
     for name, made in (("REPORT.md", markdown), ("report.html", page)):
-        write_atomically(options.out / name, made(TITLE, PARAGRAPHS, found).encode(), tmp=options.out)
+        replace_file(options.out / name, made(TITLE, PARAGRAPHS, found).encode())
 
 
 def row(implementation: Implementation, environments: Path, given: dict[str, Path | None]) -> Row:
