@@ -31,6 +31,14 @@ sys.exit(0 if supervisor.MECHANISMS[{how!r}]().begin() else 1)
     return subprocess.run([sys.executable, "-I", "-c", script], check=False).returncode == 0
 
 
+@pytest.fixture(autouse=True)
+def _not_in_the_background():
+    """What a shell starts in the background ignores Ctrl-C, and so does all that this starts in turn."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(params=["namespace", "adoption"])
 def how(request, monkeypatch):
     """A mechanism, used alone."""
