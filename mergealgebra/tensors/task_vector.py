@@ -18,6 +18,7 @@ from mergealgebra.algebra.difference import difference, stored
 from mergealgebra.errors import DtypeError, NamesError, NonFinite, ShapeError
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.dtypes import DTYPES, bits, like, name_of, narrow, to_host, unmerged, widen
+from mergealgebra.tensors.quantised import refuse_quantised
 
 #: Named arrays, or the path of a checkpoint.
 Tensors = Mapping[str, Array] | str | os.PathLike[str]
@@ -65,7 +66,8 @@ class TaskVector(Mapping[str, Array]):
         """finetuned - base [TV-2]. Tensors that are not float must be equal and are left out [TV-7].
 
         Names and shapes of both must agree. The arrays are of the fine-tune's kind, NumPy or torch; of a path, NumPy.
-        Raises NamesError, ShapeError, DtypeError or NonFinite, naming tensor and index.
+        Raises NamesError, ShapeError, DtypeError or NonFinite, naming tensor and index, and CheckpointError for a
+        quantised model.
         """
         refuse_flushed_subnormals(np)
         old, new = _hosts(base), _hosts(finetuned)
@@ -137,9 +139,11 @@ def check_shapes(what: str, shape: tuple[int, ...], base: tuple[int, ...]) -> No
 
 
 def _hosts(tensors: Tensors) -> dict[str, Array]:
-    """The tensors as NumPy arrays in name order."""
+    """The tensors as NumPy arrays in name order. Raises CheckpointError for those of a quantised model."""
     if isinstance(tensors, Mapping):
-        return {name: to_host(tensors[name]) for name in in_name_order(tensors)}
+        hosts = {name: to_host(tensors[name]) for name in in_name_order(tensors)}
+        refuse_quantised({name: name_of(host) for name, host in hosts.items()}, "the model")
+        return hosts
     with Checkpoint.open(tensors) as checkpoint:
         return {name: checkpoint.read(name).reshape(r.shape_read) for name, r in checkpoint.records.items()}
 
