@@ -24,6 +24,7 @@ from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.files import as_path, reading, unreadable
 from mergealgebra.tensors.folder import read_model
 from mergealgebra.tensors.header import TensorRecord
+from mergealgebra.tensors.quantised import refuse_quantised
 from mergealgebra.text import place, shown
 
 
@@ -46,12 +47,15 @@ class Checkpoint:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
-        """Open a safetensors file or a model folder, every header checked [EN-9 to EN-16].
+        """Open a safetensors file or a model folder, every header checked [EN-9 to EN-16, TV-12].
 
-        Raises CheckpointError when it is neither, and as `read_header` does.
+        Raises CheckpointError when it is neither, or quantised, and as `read_header` does.
         """
         path = as_path(path)
-        return cls(path, read_model(path))
+        checkpoint = cls(path, read_model(path))
+        dtypes = {record.name: record.dtype for record in checkpoint.records.values()}
+        refuse_quantised(dtypes, place(path), checkpoint.folder)
+        return checkpoint
 
     def with_copies(self, copies: Mapping[str, str]) -> Self:
         """This with more tensors, each the same bytes as one that it has; both have their files open and closed as one.

@@ -23,6 +23,7 @@ from mergealgebra.tensors.choice import Choice, Patterns, count_of, escaped, lea
 from mergealgebra.tensors.dtypes import DTYPES, bits, like, name_of, narrow, to_host, unmerged, widen
 from mergealgebra.tensors.models import Arrays
 from mergealgebra.tensors.prefixes import prefix_advice
+from mergealgebra.tensors.quantised import refuse_quantised
 
 #: Parts of the names of tensors with a row for each token.
 _VOCABULARIES: Final = ("embed", "wte", "lm_head", "vocab", "shared.weight", "predictions.decoder")
@@ -75,7 +76,8 @@ class TaskVector(Mapping[str, Array]):
         Names and shapes of both must agree. The arrays are of the fine-tune's kind, NumPy or torch; of a path, NumPy.
         take, leave: patterns of tensor names [CT-8]. Buffers that do not fit are left out, and a head that one side
         lacks is the embedding to which it is tied [CT-10, TV-11]; a Python warning says so.
-        Raises NamesError, ShapeError, DtypeError or NonFinite, naming tensor and index.
+        Raises NamesError, ShapeError, DtypeError or NonFinite, naming tensor and index, and CheckpointError for a
+        quantised model.
 
         >>> base = {"w": np.zeros(2, np.float32), "head": np.zeros(2, np.float32)}
         >>> TaskVector.between(base, {"w": np.ones(2, np.float32)}, leave="head")
@@ -180,9 +182,14 @@ def _refuse_other_names(old: Collection[str], new: Collection[str]) -> None:
 
 
 def _hosts(tensors: Tensors, whose: str) -> dict[str, Array]:
-    """The tensors as NumPy arrays in name order. whose: of which model they are."""
+    """The tensors as NumPy arrays in name order. Raises CheckpointError for those of a quantised model.
+
+    whose: of which model they are.
+    """
     if isinstance(tensors, Mapping):
-        return {name: to_host(tensors[name], f"tensor {name!r} of {whose}") for name in in_name_order(tensors)}
+        hosts = {name: to_host(tensors[name], f"tensor {name!r} of {whose}") for name in in_name_order(tensors)}
+        refuse_quantised({name: name_of(host) for name, host in hosts.items()}, whose)
+        return hosts
     with Checkpoint.open(tensors) as checkpoint:
         return {name: checkpoint.read(name).reshape(r.shape_read) for name, r in checkpoint.records.items()}
 

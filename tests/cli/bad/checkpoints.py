@@ -366,6 +366,12 @@ FILES = {
         _raw({"a": _entry([4], 0, 4, "F8")}, bytes(4)),
         ("EN-12",),
     ),
+    "a quantised model, its codes left out": Case(
+        CONTRIBUTE + " --leave '*.qweight'",
+        ("bad.safetensors is quantised (AWQ or GPTQ)", "'a.qweight' (I32)", "dequantise it first"),
+        _file({**fine_tune(0), "a.qweight": np.zeros(2, np.int32), "a.scales": np.zeros(2, np.float16)}),
+        ("TV-12",),
+    ),
     "a tensor's name with a line break": Case(
         CONTRIBUTE,
         ("bad.safetensors", "'a\\nb'", "not in the base"),

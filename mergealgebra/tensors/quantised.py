@@ -1,0 +1,118 @@
+"""Quantised models: codes that mean nothing without the scales beside them, so no difference of two is a task vector.
+
+They are told by how the tensors are called and stored, and by what the configuration says. Integers that are mere
+buffers have no scales beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mergealgebra.disk import read_file
+from mergealgebra.errors import CheckpointError
+from mergealgebra.tensors.dtypes import DTYPES, UNMERGED
+from mergealgebra.tensors.strict_json import LaxReader
+from mergealgebra.text import shown
+
+_MAX_CONFIG_BYTES: Final = 16 << 20
+_MAX_CONFIG_DEPTH: Final = 100
+
+_FLOAT8: Final = frozenset(name for name in DTYPES if name.startswith("F8_"))
+#: What codes are stored in; BOOL, I64 and the other wide ones are masks, positions and counters.
+_CODES: Final = frozenset(("U8", "I8", "I16", "U16", "I32", "U32")) | UNMERGED - {"C64"}
+_ANY: Final = frozenset(DTYPES)
+
+
+@dataclass(frozen=True)
+class _Scheme:
+    """A way to quantise: how a tensor of codes is called and stored, and what stands beside each."""
+
+    name: str
+    codes: str
+    dtypes: frozenset[str]
+    beside: tuple[str, ...]
+
+    def has(self, name: str, dtype: str, dtypes: Mapping[str, str]) -> bool:
+        """Whether a tensor holds codes. dtypes: of all tensors."""
+        if dtype not in self.dtypes or not name.endswith(self.codes):
+            return False
+        stem = name.removesuffix(self.codes)
+        return all(stem + other in dtypes for other in self.beside)
+
+
+#: The first that fits is named.
+_SCHEMES: Final = (
+    _Scheme("GPTQ", ".qweight", _CODES, (".qzeros", ".scales", ".g_idx")),
+    _Scheme("AWQ or GPTQ", ".qweight", _CODES, (".scales",)),
+    # Its codes may be stored as if they were BF16.
+    _Scheme("bitsandbytes", ".weight", _ANY, (".weight.absmax", ".weight.quant_map")),
+    _Scheme("bitsandbytes", ".weight", _CODES, (".SCB",)),
+    _Scheme("compressed-tensors", ".weight_packed", _CODES, (".weight_scale",)),
+    _Scheme("FP8", ".weight", _FLOAT8, (".weight_scale",)),
+    _Scheme("FP8", ".weight", _FLOAT8, (".weight_scale_inv",)),
+    _Scheme("FP8", ".weight", _FLOAT8, (".scale_weight",)),
+    _Scheme("compressed-tensors", ".weight", _CODES, (".weight_scale",)),
+    _Scheme("MXFP4", "_blocks", _CODES, ("_scales",)),
+    _Scheme("MLX", ".weight", _CODES, (".scales",)),
+    _Scheme("EETQ", ".weight", _CODES, (".weight_scales",)),
+    _Scheme("quanto", ".weight._data", _ANY, (".weight._scale",)),
+    _Scheme("HQQ", ".W_q", _ANY, (".scale",)),
+)
+_ENDINGS: Final = tuple({scheme.codes for scheme in _SCHEMES})
+#: How those are written whose names a configuration has in small letters.
+_WRITTEN: Final = {"gptq": "GPTQ", "awq": "AWQ", "fp8": "FP8", "mxfp4": "MXFP4", "hqq": "HQQ", "eetq": "EETQ"}
+
+
+def refuse_quantised(dtypes: Mapping[str, str], whose: str, folder: Path | None = None) -> None:
+    """Raise CheckpointError for the tensors of a quantised model.
+
+    dtypes: by name. whose: what a message calls it. folder: where its configuration is, if it has one.
+    """
+    scheme, name = _scheme_of(dtypes)
+    odd = name or next((name for name, dtype in dtypes.items() if dtype in _CODES), None)
+    if odd is None:
+        return
+    method = None if folder is None else _configured(folder / "config.json")
+    if scheme or method:
+        advice = "dequantise it first, or name the model that it was made from"
+        if not scheme:
+            advice += "; if that is done, remove quantization_config from its config.json"
+        raise CheckpointError(
+            f"{whose} is quantised ({method or scheme}): its tensor {shown(odd)} ({dtypes[odd]}) holds codes, which "
+            f"mean nothing without their scales: {advice}"
+        )
+
+
+def _scheme_of(dtypes: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """How a model is quantised, and a tensor that shows it."""
+    for name, dtype in dtypes.items():
+        if name.endswith(_ENDINGS):
+            for scheme in _SCHEMES:
+                if scheme.has(name, dtype, dtypes):
+                    return scheme.name, name
+    return None, None
+
+
+def _configured(config: Path) -> str | None:
+    """The method that a configuration names; None where it names none, or cannot be read."""
+    try:
+        reader = LaxReader(read_file(config, _MAX_CONFIG_BYTES), _MAX_CONFIG_DEPTH)
+        for key in reader.names():
+            if key == "quantization_config" and reader.mark == b"{":
+                return _method(reader)
+            reader.skip()
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def _method(reader: LaxReader) -> str:
+    for key in reader.names():
+        if key == "quant_method" and reader.mark == b'"':
+            method = reader.text()
+            return _WRITTEN.get(method, method[:40])
+        reader.skip()
+    return "as its config.json says"
