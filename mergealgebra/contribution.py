@@ -79,7 +79,7 @@ def names_of(
     if extra := [name for name in ours if name not in base.records]:
         others = {*ours, *theirs}.difference(extra)
         todo = prefix_advice(ours, theirs) or advice(extra, others)
-        what = f"is not in the base{untied_head(extra[0], base)}{count_of(extra, 'nor is', 'nor are')}"
+        what = f"is not in the base{untied_head(extra[0], checkpoint, base)}{count_of(extra, 'nor is', 'nor are')}"
         raise NamesError(f"{place(checkpoint.path, extra[0])} {what}; {todo}")
     if form == "finetuned" and (missing := [name for name in theirs if name not in checkpoint.records]):
         todo = advice(missing, {*ours, *theirs}.difference(missing))

@@ -64,7 +64,7 @@ def hosts(tensors: Tensors) -> dict[str, Array]:
     """The tensors in name order, as NumPy's, little-endian; most are. Raises NamesError or DtypeError."""
     ordered = {name: tensors[name] for name in in_name_order(tensors)}
     return {
-        name: array if isinstance(array, np.ndarray) and array.dtype in _KINDS else to_host(array)
+        name: array if isinstance(array, np.ndarray) and array.dtype in _KINDS else to_host(array, f"tensor {name!r}")
         for name, array in ordered.items()
     }
 
@@ -84,7 +84,7 @@ def only_floats(dialect: Dialect, base: Tensors, model: Model) -> Model:
         elif dialect["keys"] == "same":
             raise NamesError(
                 f"{model.label} lacks tensor {name!r}: dialect {dialect.name} wants the same in all; "
-                "leave it out, or retract it"
+                "remove the model, or retract the contribution"
             )
     return replace(
         model, tensors={n: array for n, array in tensors.items() if _is_float(dialect, base, model, n, array)}

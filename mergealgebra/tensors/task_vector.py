@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Final, Self
 
 import numpy as np
@@ -20,6 +21,7 @@ from mergealgebra.errors import DtypeError, NamesError, NonFinite, ShapeError
 from mergealgebra.tensors.agreement import agreement
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice, Patterns, count_of, escaped, leave_patterns
+from mergealgebra.tensors.configuration import ties_embeddings
 from mergealgebra.tensors.dtypes import DTYPES, bits, like, name_of, narrow, to_host, unmerged, widen
 from mergealgebra.tensors.models import Arrays
 from mergealgebra.tensors.prefixes import prefix_advice
@@ -86,7 +88,8 @@ class TaskVector(Mapping[str, Array]):
         refuse_flushed_subnormals(np)
         old, new = _hosts(base, "the base"), _hosts(finetuned, "the fine-tune")
         kinds = dict(finetuned) if isinstance(finetuned, Mapping) else dict(new)
-        both = agreement("finetuned", Arrays(new), Arrays(old), Choice.among({*old, *new}, take, leave), says=None)
+        choice = Choice.among({*old, *new}, take, leave)
+        both = agreement("finetuned", Arrays(new), Arrays(old), choice, _unties(base))
         for name, other in both.stands_for.items():
             new[name], kinds[name] = new[other], kinds[other]
         for remark in both.remarks:
@@ -179,6 +182,11 @@ def _refuse_other_names(old: Collection[str], new: Collection[str]) -> None:
         todo = prefix_advice(new, old) or f"leave out what only one has, with leave={patterns!r}"
         more = count_of(different, "and so is", "and so are")
         raise NamesError(f"tensor {different[0]!r} is only in {where}{more}: {todo}")
+
+
+def _unties(base: Tensors) -> bool | None:
+    """False where the base's configuration unties its head; None otherwise: nothing is refused in memory [TV-11]."""
+    return False if not isinstance(base, Mapping) and ties_embeddings(Path(base)) is False else None
 
 
 def _hosts(tensors: Tensors, whose: str) -> dict[str, Array]:

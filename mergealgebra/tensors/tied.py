@@ -75,12 +75,12 @@ def is_vocabulary(name: str) -> bool:
     return _ends(name, HEADS) or _ends(name, EMBEDDINGS)
 
 
-def untied_head(name: str, base: Model) -> str:
-    """What to add where a head is not in the base; empty for other tensors."""
-    own = [other for other in base.records if is_vocabulary(other)]
-    if not _ends(name, HEADS) or not own:
+def untied_head(name: str, model: Model, base: Model) -> str:
+    """What to add where a head of a model is not in the base; empty for other tensors."""
+    both = [other for other in base.records if _ends(other, EMBEDDINGS) and other in model.records]
+    if not _ends(name, HEADS) or not both:
         return ""
-    return f", whose head is {shown(own[0])}, and this one differs from its own embedding"
+    return f", whose head may be {shown(both[0])}, and differs from that of its own model"
 
 
 def _ends(name: str, ends: tuple[str, ...]) -> bool:

@@ -44,7 +44,7 @@ REFUSALS = {
     "unknown name": (NamesError, "model 0: tensor 'x' is not in", "authors", W, [{**FINE, "x": W["w"]}], {}),
     "a name that is none": (NamesError, "tensor 1: ", "authors", W, [{1: W["w"]}], {}),
     "missing name": (NamesError, "model 0 lacks tensor 'w'", "peft-0.21", W, [{}], {}),
-    "no array": (DtypeError, "a list is not supported", "authors", W, [{"w": [1, 2]}], {}),
+    "no array": (DtypeError, "tensor 'w': a list is not an array", "authors", W, [{"w": [1, 2]}], {}),
     "complex": (DtypeError, "complex64 is not supported", "authors", W, [{"w": np.complex64([1, 2])}], {}),
     "float for integer": (DtypeError, "model 0: tensor 'w' is I64, the", "authors", W, [{"w": np.arange(2)}], {}),
     "integers that differ": (IntegerTensorChanged, "'n'", "authors", NUMBERED, [{**FINE, "n": np.arange(1, 3)}], {}),

@@ -15,7 +15,7 @@ from mergealgebra.tensors.choice import Choice, leave_patterns
 from mergealgebra.tensors.configuration import ties_embeddings
 from mergealgebra.tensors.models import Arrays
 from mergealgebra.tensors.prefixes import prefix_advice
-from tests.models import DTYPES, Tensors
+from tests.models import DTYPES, Tensors, write_folder
 
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 
@@ -169,6 +169,15 @@ class TestTied:
         np.testing.assert_array_equal(vector[HEAD], vector[EMBEDDING])
         merged = vector.apply(TIED)
         np.testing.assert_array_equal(merged[HEAD], MOVED[HEAD])
+
+    def test_in_python_the_configuration_may_untie_them(self, tmp_path):
+        for says in ("true", "false"):
+            folder = write_folder(tmp_path / says, TIED)
+            (folder / "config.json").write_text(f'{{"tie_word_embeddings": {says}}}')
+        with pytest.warns(UserWarning, match="is taken as the same"):
+            assert HEAD in ma.TaskVector.between(tmp_path / "true", without(MOVED, HEAD))
+        with pytest.raises(NamesError, match=f"'{HEAD}' is only in the base"):
+            ma.TaskVector.between(tmp_path / "false", without(MOVED, HEAD))
 
 
 #: What a configuration says, and what is made of it.
