@@ -130,7 +130,7 @@ def _size(entry):
 
 
 RESOLVE = "-C wide resolve out --block 16"
-CONTRIBUTE = "-C large contribute tuned.safetensors --threads 2"
+CONTRIBUTE = "-C large contribute tuned.safetensors --force --threads 2"
 
 #: Long work, and the moment of it at which Ctrl-C is pressed.
 MOMENTS = {
