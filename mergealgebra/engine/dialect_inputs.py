@@ -100,7 +100,7 @@ def _is_float(dialect: Dialect, base: Tensors, model: Model, name: str, array: A
             return False
         raise IntegerTensorChanged(f"{what} and differs from the base's{unmerged(new.name)}")
     if not (old.is_float and new.is_float):
-        raise DtypeError(f"{what}, the base's {old.name}: only float tensors are merged")
+        raise DtypeError(f"{what}, the base's {old.name}: only float tensors are merged{unmerged(new.name, old.name)}")
     in_storage = "storage" in STEPS.get(str(dialect["arithmetic"]), ())
     if in_storage and model.form == "finetuned" and promoted([old.numpy, new.numpy]) != old.numpy:
         raise DtypeError(f"{what}, the base's {old.name}: dialect {dialect.name} computes in that; convert one of them")

@@ -6,7 +6,7 @@ buffers have no scales beside them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -35,12 +35,12 @@ class _Scheme:
     dtypes: frozenset[str]
     beside: tuple[str, ...]
 
-    def has(self, name: str, dtype: str, dtypes: Mapping[str, str]) -> bool:
-        """Whether a tensor holds codes. dtypes: of all tensors."""
-        if dtype not in self.dtypes or not name.endswith(self.codes):
+    def has(self, name: str, others: Container[str]) -> bool:
+        """Whether a tensor, of one of the dtypes, holds codes. others: the names beside it."""
+        if not name.endswith(self.codes):
             return False
         stem = name.removesuffix(self.codes)
-        return all(stem + other in dtypes for other in self.beside)
+        return all(stem + other in others for other in self.beside)
 
 
 #: The first that fits is named.
@@ -61,7 +61,7 @@ _SCHEMES: Final = (
     _Scheme("quanto", ".weight._data", _ANY, (".weight._scale",)),
     _Scheme("HQQ", ".W_q", _ANY, (".scale",)),
 )
-_ENDINGS: Final = tuple({scheme.codes for scheme in _SCHEMES})
+_BY_DTYPE: Final = {dtype: [scheme for scheme in _SCHEMES if dtype in scheme.dtypes] for dtype in DTYPES}
 #: How those are written whose names a configuration has in small letters.
 _WRITTEN: Final = {"gptq": "GPTQ", "awq": "AWQ", "fp8": "FP8", "mxfp4": "MXFP4", "hqq": "HQQ", "eetq": "EETQ"}
 
@@ -89,10 +89,9 @@ def refuse_quantised(dtypes: Mapping[str, str], whose: str, folder: Path | None 
 def _scheme_of(dtypes: Mapping[str, str]) -> tuple[str | None, str | None]:
     """How a model is quantised, and a tensor that shows it."""
     for name, dtype in dtypes.items():
-        if name.endswith(_ENDINGS):
-            for scheme in _SCHEMES:
-                if scheme.has(name, dtype, dtypes):
-                    return scheme.name, name
+        for scheme in _BY_DTYPE[dtype]:
+            if scheme.has(name, dtypes):
+                return scheme.name, name
     return None, None
 
 

@@ -45,7 +45,7 @@ REFUSALS = {
     "a name that is none": (NamesError, "tensor 1: ", "authors", W, [{1: W["w"]}], {}),
     "missing name": (NamesError, "model 0 lacks tensor 'w'", "peft-0.21", W, [{}], {}),
     "no array": (DtypeError, "tensor 'w': a list is not an array", "authors", W, [{"w": [1, 2]}], {}),
-    "complex": (DtypeError, "complex64 is not supported", "authors", W, [{"w": np.complex64([1, 2])}], {}),
+    "complex": (DtypeError, "is C64, the base.s F32: only float", "authors", W, [{"w": np.complex64([1, 2])}], {}),
     "float for integer": (DtypeError, "model 0: tensor 'w' is I64, the", "authors", W, [{"w": np.arange(2)}], {}),
     "integers that differ": (IntegerTensorChanged, "'n'", "authors", NUMBERED, [{**FINE, "n": np.arange(1, 3)}], {}),
     "wider": (DtypeError, "'w' is F64, the base's F32", "mergekit-0.1.5", W, [{"w": np.float64([1, 2])}], {}),
