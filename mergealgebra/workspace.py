@@ -10,6 +10,7 @@ import math
 import os
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -50,6 +51,7 @@ from mergealgebra.store.local import (
     incomplete_lines,
     is_replica,
     refuse_exchange_folder,
+    unmake,
     write_local,
 )
 from mergealgebra.store.objects import Store, has_genesis
@@ -57,7 +59,7 @@ from mergealgebra.store.private import private_key
 from mergealgebra.store.refusals import refused_as
 from mergealgebra.store.runs import Runs
 from mergealgebra.sync.folder import SyncResult
-from mergealgebra.sync.replica import sync_replica
+from mergealgebra.sync.replica import begin, sync_replica
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice
 from mergealgebra.text import place, shown
@@ -133,9 +135,10 @@ class Workspace:
         _refuse_existing(local_path(path))
         with Checkpoint.open(base) as checkpoint:
             check_base(checkpoint, source.genesis.base, available_cores())
-        workspace = cls._create(path, source.genesis, base)
+        workspace = cls._create(path, source.genesis, base, peer)
         try:
             workspace.sync(peer)
+            workspace._refuse_missing(peer)
         except SyncIncomplete as error:
             raise SyncIncomplete(f"{error}; {place(Path(path))} is a workspace now, sync it again") from None
         return workspace
@@ -149,10 +152,25 @@ class Workspace:
         return cls(store.path, store)
 
     @classmethod
-    def _create(cls, path: PathLike, genesis: Genesis, base: PathLike) -> Workspace:
-        store = Store.create(path, genesis)
-        write_local(store, base)
+    def _create(cls, path: PathLike, genesis: Genesis, base: PathLike, peer: PathLike | None = None) -> Workspace:
+        """A new replica, which is to be synced with a peer; what was made is taken back if not all of it can be."""
+        folder = local_path(path)
+        with ExitStack() as failed:
+            if not has_genesis(folder):
+                failed.callback(unmake, folder, folder=not folder.exists())
+            store = Store.create(folder, genesis)
+            write_local(store, base)
+            if peer is not None:
+                begin(store, peer)
+            failed.pop_all()
         return cls(store.path, store)
+
+    def _refuse_missing(self, peer: PathLike) -> None:
+        if missing := self.missing():
+            raise SyncIncomplete(
+                f"{place(Path(peer))} lacks the tensors of {len(missing)} of its {len(self.visible())} contributions, "
+                f"{missing[0][:12]} first"
+            )
 
     # What it holds
 

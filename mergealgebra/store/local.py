@@ -18,7 +18,7 @@ from mergealgebra.disk import opened_folder, refused_as_output
 from mergealgebra.engine.unfinished import lock
 from mergealgebra.errors import WorkspaceError
 from mergealgebra.store.atomic import write_atomically
-from mergealgebra.store.entries import GENESIS, ROOT, Entry
+from mergealgebra.store.entries import BLOBS, GENESIS, OPERATIONS, ROOT, TMP, Entry
 from mergealgebra.store.objects import Store
 from mergealgebra.text import place, printable, shown
 
@@ -44,6 +44,22 @@ def write_local(store: Store, base: str | os.PathLike[str]) -> None:
     """Write down where the base is here, and which workspace this is. Raises OutputError."""
     found = {"base": str(Path(base).absolute()), "workspace": store.genesis.workspace_id}
     _write(store.path, LOCAL, found)
+
+
+def unmake(path: Path, *, folder: bool) -> None:
+    """Take back what was made of a replica that holds nothing yet; where it holds something, all of it stays.
+
+    folder: take its folder away, too.
+    """
+    with suppress(OSError):
+        for part in (OPERATIONS, BLOBS):
+            with suppress(FileNotFoundError):
+                (path / part).rmdir()
+        for name in (INCOMPLETE, LOCAL, GENESIS):
+            Entry(path, ROOT, name).remove()
+        (path / TMP).rmdir()
+        if folder:
+            path.rmdir()
 
 
 def base_path(store: Store) -> Path:

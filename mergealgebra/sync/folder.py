@@ -18,10 +18,11 @@ from typing import Final
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.orset import ORSet
-from mergealgebra.errors import BlobDamaged, MergeAlgebraError, OutputError
+from mergealgebra.errors import BlobDamaged, MergeAlgebraError, OperationError, OutputError
 from mergealgebra.store.blobs import Admit, anything
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Fits, admission, anything_fits
+from mergealgebra.text import place
 
 #: In place of the size of a blob that cannot be read.
 _NO_FILE: Final = -1
@@ -63,6 +64,8 @@ def sync(
     taken, given = _Way(other, store, refused, closed), _Way(store, other, refused)
     taken.carry_operations(joined, ours)
     given.carry_operations(joined, theirs)
+    if not joined.operations and not theirs.damaged:
+        refused += _half_there(other)
     good = {operation.id for operation in joined.operations}
     refused += [error for side in (ours, theirs) for name, error in side.damaged.items() if name not in good]
     for root, manifests in _wanted(joined).items():
@@ -84,6 +87,19 @@ def _wanted(state: ORSet) -> dict[str, list[Manifest]]:
     for manifest in state.visible().values():
         found.setdefault(manifest.tensors, []).append(manifest)
     return dict(sorted(found.items()))
+
+
+def _half_there(store: Store) -> list[MergeAlgebraError]:
+    """What is wrong with a store without operations, if it has blobs: who wrote them wrote an operation too [SY-2]."""
+    with suppress(MergeAlgebraError):  # refused already
+        if blobs := len(store.blob_roots()):
+            return [
+                OperationError(
+                    f"{place(store.path)} holds {blobs} files of tensors, and no operation that names them: it is half "
+                    "there; copy or mount all of it, and sync again"
+                )
+            ]
+    return []
 
 
 def _ignored(store: Store) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ def sync_replica(store: Store, peer: str | os.PathLike[str]) -> SyncResult:
 
     Raises SyncIncomplete when something was refused; the good rest has then been exchanged. Otherwise as `sync`.
     """
-    name = str(Path(peer).absolute())
+    name = _name(peer)
     before = read_incomplete(store).get(name, [])
     unwritten = _write_down(store, name, [_CUT_SHORT])
     try:
@@ -42,6 +42,15 @@ def sync_replica(store: Store, peer: str | os.PathLike[str]) -> SyncResult:
         files = "1 file" if len(result.refused) == 1 else f"{len(result.refused)} files"
         raise SyncIncomplete(f"{result.refused[0]} ({files} refused; the rest was synced)")
     return result
+
+
+def begin(store: Store, peer: str | os.PathLike[str]) -> None:
+    """Write down, before the first sync of a new replica, that it has not come to its end. Raises OutputError."""
+    write_incomplete(store, _name(peer), [_CUT_SHORT])
+
+
+def _name(peer: str | os.PathLike[str]) -> str:
+    return str(Path(peer).absolute())
 
 
 def _write_down(store: Store, peer: str, refusals: Sequence[str]) -> OutputError | None:

@@ -106,7 +106,7 @@ def _empty(dtype: str = "F32") -> dict[str, Any]:
 def _another_merge(scene: Path, text: str) -> list[str]:
     """A model of other contributions, in a folder whose name the message has."""
     (scene / "merged").rename(scene / text)
-    return ["verify", text, "--against", "bob"]
+    return ["verify", text, "--against", "other"]
 
 
 MODELS: Mapping[str, Field] = {

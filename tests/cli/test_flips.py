@@ -156,7 +156,7 @@ def test_a_flip_in_ones_own_store_is_not_handed_on(root):
             peer = root / "peer"
             shutil.rmtree(peer, ignore_errors=True)
             try:
-                ma.Workspace.open(root / "alice").sync(peer)
+                ma.Workspace.open(root / "alice").sync(peer, create=True)
             except MergeAlgebraError as error:
                 assert _names(error, path), (flipped, error)
                 assert tree(peer).items() <= sound.items(), flipped

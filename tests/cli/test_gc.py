@@ -60,7 +60,7 @@ def test_a_killed_resolve_is_named_by_the_next_and_by_status_and_removed_by_gc(s
     (warning,) = call(scene, "-C", "alice", "status", "--json").printed()["warnings"]
     assert warning == (
         f"{left} is an unfinished model of a command that was killed, {nbytes:,} bytes, "
-        "less than a minute old; `mergealgebra -C alice gc --delete` removes it"
+        f"less than a minute old; `mergealgebra -C {scene / 'alice'} gc --delete` removes it"
     )
     assert call(scene, "-C", "bob", "status", "--json").printed()["warnings"] == []
 

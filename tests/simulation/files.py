@@ -184,9 +184,15 @@ class Foretold:
         both = {file: self._said[file] for side in (ours, theirs) for file in self._facts(side)}
         refused = sum(file not in both for side in (ours, theirs) for file in _operations(self.bad_files(side)))
         after = ours | both, theirs | both
+        if not both and not _operations(self.bad_files(theirs)):
+            refused += any(file.startswith("blobs/") for file in theirs)  # it is half there
         for blob in sorted({blob_file(self._scenery.manifests[one].tensors) for one in self.visible(both)}):
             refused += self._sync_blob(blob, *after)
         return Synced(*after, refused)
+
+    def lacks(self, files: Files) -> bool:
+        """Whether the blob of something visible is not there."""
+        return any(blob_file(self._scenery.manifests[one].tensors) not in files for one in self.visible(files))
 
     def _sync_blob(self, blob: str, ours: Files, theirs: Files) -> int:
         """What becomes of a blob on both sides; how often it is refused.

@@ -98,7 +98,7 @@ class Folders(Places):
         def command() -> None:
             ma.Workspace.clone(self._path(peer), self._path(name), base=self._scenery.path("base"))
 
-        self._do(command, folders, death, incomplete=bool(after.refused))
+        self._do(command, folders, death, incomplete=bool(after.refused) or self._foretold.lacks(after.ours))
         if not (self._path(name) / "local.json").exists():  # it died before there was a workspace
             self._clone(name, peer)
 

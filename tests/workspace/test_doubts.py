@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
 import os
+import shutil
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -162,6 +165,81 @@ class TestClone:
     def test_takes_a_folder_with_a_mark_in_its_name(self, root):
         (root / "alice").rename(root / "a#b")
         call(root, "clone", "a#b", "new", "--base", "base").lines()
+
+
+class TestPartialClone:
+    """It says what is missing, exit 1, and leaves nothing, or what a sync completes."""
+
+    @pytest.fixture
+    def share(self, root):
+        """The share, in good order."""
+        ma.Workspace.open(root / "alice").sync(root / "share")
+        return root / "share"
+
+    @pytest.mark.clause("SY-12")
+    @pytest.mark.parametrize(
+        ("lost", "said"),
+        [
+            ("blobs/*", "share lacks the tensors of 2 of its 2 contributions"),
+            ("blobs", "share lacks the tensors of 2 of its 2 contributions"),
+            ("operations/*", "share holds 2 files of tensors, and no operation that names them: it is half there"),
+            ("operations", "share holds 2 files of tensors, and no operation that names them: it is half there"),
+        ],
+    )
+    def test_of_a_share_that_is_half_there(self, root, share, lost, said):
+        for path in list(share.glob(lost)):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        complaint = call(root, "clone", "share", "bob", "--base", "base").complaint()
+        assert said in complaint
+        assert "bob is a workspace now, sync it again" in complaint
+        assert "warning: " in call(root, "-C", "bob", "status").stderr
+        ma.Workspace.open(root / "alice").sync(share)
+        call(root, "-C", "bob", "sync", "share").lines()
+        assert visible_in(root / "bob") == visible_in(root / "alice")
+        assert said_nothing(root, "-C", "bob", "status")
+
+    @pytest.mark.clause("SY-12", "SY-8")
+    def test_on_a_disk_that_fills_at_any_write(self, root, monkeypatch):
+        wanted = visible_in(root / "alice")
+        for moment in itertools.count():
+            new = root / f"new{moment}"
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "write", writes_until_full(moment))
+                done = call(root, "clone", "alice", new.name, "--base", "base")
+            if done.code == 0:
+                break
+            assert "No space left on device" in done.stderr
+            if new.exists():
+                assert "was incomplete" in call(root, "-C", new.name, "status").stderr, moment
+                call(root, "-C", new.name, "sync", "alice").lines()
+            else:
+                call(root, "clone", "alice", new.name, "--base", "base").lines()
+            assert visible_in(new) == wanted
+            assert said_nothing(root, "-C", new.name, "status"), moment
+        assert moment > 5
+
+    def test_takes_back_no_folder_that_was_there(self, root, monkeypatch):
+        (root / "new").mkdir()
+        monkeypatch.setattr(os, "write", writes_until_full(0))
+        assert "No space left" in call(root, "-C", "new", "init", "--base", "base").complaint()
+        assert list((root / "new").iterdir()) == []
+
+
+def writes_until_full(count: int):
+    """`os.write` on a disk that takes so many writes, and no more."""
+    real, left = os.write, iter(range(count))
+
+    def write(descriptor: int, data: bytes) -> int:
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(descriptor, data)
+
+    return write
+
+
+def said_nothing(root: Path, *words: str) -> bool:
+    done = call(root, *words)
+    return (done.code, done.stderr) == (0, "")
 
 
 class TestGhosts:
