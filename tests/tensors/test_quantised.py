@@ -147,5 +147,5 @@ class TestEveryDoor:
             TaskVector.between(files / f"{start}.safetensors", files / f"{tuned}.safetensors")
 
     def test_a_task_vector_in_memory(self):
-        with pytest.raises(CheckpointError, match=r"^the model is quantised \(GPTQ\)"):
+        with pytest.raises(CheckpointError, match=r"^the base is quantised \(GPTQ\)"):
             TaskVector.between({**base(), **QUANTISED["GPTQ"][2]}, base())

@@ -73,7 +73,7 @@ NO_ARRAYS = {
     "a nested mapping": (lambda: {"kernel": ONE["w"]}, "a dict is not an array; pass NumPy arrays or torch tensors"),
     "a list": (lambda: [1.0], "a list is not an array"),
     "a number": (lambda: 1.0, "a float is not an array"),
-    "a complex array": (lambda: np.complex64([1]), "complex64 is not supported"),
+    "a complex array": (lambda: np.complex128([1]), "complex128 is not supported"),
     "a meta tensor": (
         lambda: torch.empty(1, device="meta"),
         "is on torch's meta device, without data; load the weights",
