@@ -44,11 +44,11 @@ CASES = {
         except BaseException:
             raise ValueError('of an extension module') from None""",
     "made one of ours": """
-        from mergealgebra import cli
+        from mergealgebra import cli, errors
         try:
             interrupt()
         except BaseException:
-            cli._fail('something else')""",
+            cli._fail(cli._message(errors.MergeAlgebraError('something else')))""",
 }
 
 

@@ -89,5 +89,5 @@ def measured(*arguments: str | Path, backend: str = "auto") -> Measured:
     command = [sys.executable, "-c", _MEASURE, *map(str, arguments), "--backend", backend, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
-    peak, program = map(int, done.stderr.split())
+    peak, program = map(int, done.stderr.split()[-2:])  # behind warnings
     return Measured(json.loads(done.stdout), peak, program)

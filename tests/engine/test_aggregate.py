@@ -7,6 +7,7 @@ import pytest
 
 import mergealgebra as ma
 from mergealgebra.engine import plan
+from mergealgebra.engine.measure import Measure
 from mergealgebra.errors import AggregateError, NonFinite, Overflow
 
 
@@ -46,5 +47,5 @@ def test_a_lift_refuses_what_a_merge_refuses():
 
 
 def test_the_id_of_a_published_contribution_will_do():
-    id_ = ma.ContributionId("a" * 64, "b" * 64)
+    id_ = ma.ContributionId("a" * 64, "b" * 64, Measure("finetuned", 1, 1, 1.0, 1.0, 1.0))
     assert ma.Aggregate.lift(ma.Ties(), id_, {"w": np.float32([1])}).ids == {"a" * 64}
