@@ -120,7 +120,7 @@ class Workspace:
 
     @classmethod
     def clone(cls, peer: PathLike, path: PathLike, *, base: PathLike, workspace_id: str | None = None) -> Workspace:
-        """A new replica of the workspace that a peer holds, synced with it. base: where the base is here.
+        """A new replica of the workspace that a peer holds, synced with it [SY-12]. base: where the base is here.
 
         workspace_id: what the peer must hold, from somebody you trust; whatever it holds if None. Raises
         WrongWorkspace for another one, BaseMismatch when it is not the peer's base, and as `init` and `sync` do.
