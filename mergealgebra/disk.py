@@ -213,3 +213,19 @@ def fsync_opened(descriptor: int) -> None:
     except OSError as error:
         if error.errno not in _NO_FOLDER_FSYNC:
             raise
+
+
+def lock(descriptor: int) -> bool:
+    """Take the lock of an open file or folder until its descriptor is closed; False on a file system without locks.
+
+    Raises BlockingIOError when somebody else holds it.
+    """
+    import fcntl  # not everywhere, and only who locks needs it
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return False
+    return True

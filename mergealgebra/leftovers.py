@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
-from mergealgebra.disk import opened_folder
-from mergealgebra.engine.unfinished import MARK, announced, lock, token_of
+from mergealgebra.disk import lock, opened_folder
+from mergealgebra.engine.unfinished import MARK, announced, token_of
 from mergealgebra.errors import OutputError
 from mergealgebra.lock import LOCK
 from mergealgebra.tensors.companions import is_companion

@@ -9,7 +9,6 @@ the folder, which is not opened through a link: nothing else is ever read, writt
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import secrets
@@ -21,7 +20,7 @@ from typing import Final
 
 import numpy as np
 
-from mergealgebra.disk import open_file, read_file, write_all
+from mergealgebra.disk import lock, open_file, read_file, write_all
 from mergealgebra.engine.kept_header import Entry, Header
 from mergealgebra.engine.kept_pages import RECORD, Bytes, Layout, Pages
 from mergealgebra.engine.plan import Block
@@ -98,7 +97,7 @@ class Folder:
         with suppress(FileNotFoundError):
             descriptor = open_file(f"{token}.bin", within=self.descriptor)
             try:
-                _lock(descriptor)
+                lock(descriptor)
                 header = self.header  # only now: whoever held the lock may have placed one
                 if header is not None and header.token == token:
                     return
@@ -119,7 +118,7 @@ class Draft:
         self.token, self.problem = secrets.token_hex(8), ""
         self._folder, self._layout = folder, layout
         self._descriptor = os.open(self._name("bin"), os.O_RDWR | _NEW, 0o666, dir_fd=folder.descriptor)
-        _lock(self._descriptor)
+        lock(self._descriptor)
         self._pages = Pages(self._descriptor, layout, _empty_table(layout), self.token, folder.seal)
         self._placed = False
 
@@ -169,19 +168,6 @@ class Draft:
 
 def _empty_table(layout: Layout) -> Bytes:
     return np.zeros((layout.pages, RECORD), np.uint8)
-
-
-def _lock(descriptor: int) -> None:
-    """Take the lock of a file, if its file system has locks: without them, the worst is a merge in full.
-
-    Raises BlockingIOError when somebody else holds it.
-    """
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError:
-        pass
 
 
 def _reason(error: OSError) -> str:

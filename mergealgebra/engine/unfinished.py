@@ -6,7 +6,6 @@ it is opened once, and all that is written or removed goes by its descriptor [LK
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import secrets
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mergealgebra.disk import fsync_opened, opened_folder, read_file, write_all
+from mergealgebra.disk import fsync_opened, lock, opened_folder, read_file, write_all
 from mergealgebra.errors import OutputError
 from mergealgebra.text import place
 
@@ -122,20 +121,6 @@ def unfinished_folder(out: Path, noted: Noted) -> Iterator[UnfinishedFolder]:
 def announced(descriptor: int) -> set[str]:
     """The files that the mark of an open folder says are copied to it. Raises OSError."""
     return {os.fsdecode(name) for name in read_file(MARK, _MARK_BYTES, within=descriptor).split(b"\0") if name}
-
-
-def lock(descriptor: int) -> bool:
-    """Take the lock of a folder until its descriptor is closed; False on a file system without locks.
-
-    Raises BlockingIOError when somebody else holds it.
-    """
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError:
-        return False
-    return True
 
 
 def _beginning(name: str) -> str:

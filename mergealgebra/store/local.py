@@ -14,8 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from mergealgebra.disk import opened_folder, refused_as_output
-from mergealgebra.engine.unfinished import lock
+from mergealgebra.disk import lock, opened_folder, refused_as_output
 from mergealgebra.errors import WorkspaceError
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.entries import BLOBS, GENESIS, OPERATIONS, ROOT, TMP, Entry
