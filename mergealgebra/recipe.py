@@ -206,6 +206,12 @@ def complete_recipe(entries: Mapping[str, str]) -> Recipe:
     return recipe
 
 
+def check_recipe(recipe: object) -> None:
+    """Raise RecipeError for what is not a recipe."""
+    if not isinstance(recipe, Recipe):
+        raise RecipeError(f"{recipe!r} is not a recipe; pass one, such as ma.Ties(density='0.2')")
+
+
 def in_words(entries: Mapping[str, str]) -> str:
     """A recipe's map as a line.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
+from mergealgebra.addresses import PathLike
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.engine.plan import thread_count
 from mergealgebra.errors import BaseMismatch, UnknownContribution
@@ -14,7 +15,7 @@ from mergealgebra.recipe import in_words
 from mergealgebra.resolve import How, open_merge
 from mergealgebra.text import one_line
 from mergealgebra.wanted import Wanted
-from mergealgebra.workspace import PathLike, Workspace
+from mergealgebra.workspace import Workspace
 
 #: So many contributions are named in a remark.
 _NAMED = 4

@@ -7,26 +7,18 @@ joins them, and writes nothing before all it depends on has been checked.
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from mergealgebra.addresses import local_path, peer_path
-from mergealgebra.algebra import decimals
-from mergealgebra.contribution import check_base, choose, make_manifest
+from mergealgebra.addresses import PathLike, local_path, peer_path
 from mergealgebra.crdt.fields import check_text
-from mergealgebra.crdt.genesis import Genesis
-from mergealgebra.crdt.manifest import FORMS, Manifest
+from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import NOTE_BYTES, OPERATION_TIMES, Operation
 from mergealgebra.crdt.orset import ORSet
-from mergealgebra.engine.backends import backend as backend_named
-from mergealgebra.engine.measure import Measure, measure
-from mergealgebra.engine.plan import Contribution, available_cores, make_plan, thread_count
 from mergealgebra.errors import (
     BlobMissing,
     MergeAlgebraError,
@@ -35,60 +27,35 @@ from mergealgebra.errors import (
     RecipeError,
     SyncIncomplete,
     UnknownContribution,
-    WorkspaceError,
     WrongWorkspace,
 )
-from mergealgebra.lock import Lock
 from mergealgebra.progress import Progress, quiet
-from mergealgebra.recipe import Recipe, complete_recipe
-from mergealgebra.resolve import How, MergeResult, resolve
-from mergealgebra.store.blobs import write_blob
+from mergealgebra.recipe import Recipe, check_recipe, complete_recipe
 from mergealgebra.store.cache import AGGREGATE, THRESHOLDS, Cache
 from mergealgebra.store.entries import made_part
 from mergealgebra.store.local import (
     base_path,
     check_genesis,
     incomplete_lines,
-    is_replica,
     refuse_exchange_folder,
-    unmake,
     write_local,
 )
-from mergealgebra.store.objects import Store, has_genesis
+from mergealgebra.store.objects import Store
 from mergealgebra.store.private import private_key
-from mergealgebra.store.refusals import refused_as
 from mergealgebra.store.runs import Runs
 from mergealgebra.sync.folder import SyncResult
-from mergealgebra.sync.replica import begin, sync_replica
-from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.choice import Choice
+from mergealgebra.sync.replica import sync_replica
 from mergealgebra.text import place, shown
 from mergealgebra.wanted import Wanted, known_manifests
 
 if TYPE_CHECKING:
     from mergealgebra.engine.kept_folder import Home
-
-PathLike = str | os.PathLike[str]
+    from mergealgebra.lock import Lock
+    from mergealgebra.publication import ContributionId
+    from mergealgebra.resolve import MergeResult
 
 #: Digits of an id that name a contribution, if no other begins with them.
 _LEAST_PREFIX = 4
-
-
-class ContributionId(str):
-    """A contribution's id, 64 hexadecimal digits. operation: the id of the `add` that published it.
-
-    measure: what it changes. warnings: lines about what was left out of it, and what looks like a mistake.
-    """
-
-    __slots__ = ("measure", "operation", "warnings")
-    operation: str
-    measure: Measure
-    warnings: tuple[str, ...]
-
-    def __new__(cls, id_: str, operation: str, measure: Measure, warnings: tuple[str, ...] = ()) -> Self:
-        made = super().__new__(cls, id_)
-        made.operation, made.measure, made.warnings = operation, measure, warnings
-        return made
 
 
 @dataclass(frozen=True)
@@ -106,8 +73,11 @@ class Workspace:
 
         Raises WorkspaceError when something is there already, and as `Checkpoint.open` does.
         """
-        _refuse_existing(local_path(path))
-        return cls._create(path, _genesis(base, recipe, name), base)
+        from mergealgebra.creation import new_genesis, new_replica, refuse_existing
+
+        refuse_existing(local_path(path))
+        store = new_replica(path, new_genesis(base, recipe, name), base)
+        return cls(store.path, store)
 
     @staticmethod
     def init_share(path: PathLike, *, base: PathLike, recipe: Recipe, name: str = "") -> Store:
@@ -115,8 +85,10 @@ class Workspace:
 
         Raises as `init` does.
         """
-        _refuse_existing(local_path(path))
-        return Store.create(path, _genesis(base, recipe, name))
+        from mergealgebra.creation import new_genesis, refuse_existing
+
+        refuse_existing(local_path(path))
+        return Store.create(path, new_genesis(base, recipe, name))
 
     @classmethod
     def clone(cls, peer: PathLike, path: PathLike, *, base: PathLike, workspace_id: str | None = None) -> Workspace:
@@ -125,6 +97,8 @@ class Workspace:
         workspace_id: what the peer must hold, from somebody you trust; whatever it holds if None. Raises
         WrongWorkspace for another one, BaseMismatch when it is not the peer's base, and as `init` and `sync` do.
         """
+        from mergealgebra.creation import check_base_path, new_replica, refuse_existing
+
         source = Store.open(peer_path(peer))
         if workspace_id not in (None, source.genesis.workspace_id):
             raise WrongWorkspace(
@@ -132,10 +106,10 @@ class Workspace:
                 "whoever gave you the id, or name another folder"
             )
         _recipe_of(source)
-        _refuse_existing(local_path(path))
-        with Checkpoint.open(base) as checkpoint:
-            check_base(checkpoint, source.genesis.base, available_cores())
-        workspace = cls._create(path, source.genesis, base, peer)
+        refuse_existing(local_path(path))
+        check_base_path(base, source.genesis)
+        store = new_replica(path, source.genesis, base, peer)
+        workspace = cls(store.path, store)
         try:
             workspace.sync(peer)
             workspace._refuse_missing(peer)
@@ -149,20 +123,6 @@ class Workspace:
         store = Store.open(path)
         check_genesis(store)
         _recipe_of(store)
-        return cls(store.path, store)
-
-    @classmethod
-    def _create(cls, path: PathLike, genesis: Genesis, base: PathLike, peer: PathLike | None = None) -> Workspace:
-        """A new replica, which is to be synced with a peer; what was made is taken back if not all of it can be."""
-        folder = local_path(path)
-        with ExitStack() as failed:
-            if not has_genesis(folder):
-                failed.callback(unmake, folder, folder=not folder.exists())
-            store = Store.create(folder, genesis)
-            write_local(store, base)
-            if peer is not None:
-                begin(store, peer)
-            failed.pop_all()
         return cls(store.path, store)
 
     def _refuse_missing(self, peer: PathLike) -> None:
@@ -262,34 +222,22 @@ class Workspace:
         raises NamesError, ShapeError, DtypeError, NonFinite and the like, naming file, tensor and index, and
         Implausible for what can only be a mistake, unless `force` insists [CT-11].
         """
-        if form not in FORMS:
-            raise OperationError(f"{shown(form)} is not a form of contributions; choose {' or '.join(FORMS)} [CT-1]")
-        number = decimals.fp32(coefficient, "coefficient")
+        from mergealgebra.publication import ContributionId, Offer, publish
+
         if note is not None:
             check_text(note, NOTE_BYTES, "the note", OperationError)
         state = self.state
-        with Checkpoint.open(self.base) as base, Checkpoint.open(checkpoint) as given:
-            check_base(base, state.genesis.base, thread_count(threads))
-            chosen = choose(form, given, base, Choice.among({*base.records, *given.records}, take, leave))
-            source, names = chosen.checkpoint, chosen.names
-            contribution = Contribution(str(source.path), form, number, source, frozenset(names))
-            plan = make_plan(base, [contribution], self.recipe, backend_named("auto"), threads=threads)
-            measured = measure(plan, progress)
-            warnings = (*chosen.remarks, *measured.judge(str(source.path), force=force))
-            with self.store.blob_writer() as blob:
-                roots = write_blob(source, names, blob.write)
-                base.refuse_changed()
-                manifest = make_manifest(form, state.genesis.base, source, roots, number)
-                blob.place(manifest.tensors)
-        return ContributionId(
-            manifest.id, self._publish(state.add(manifest, time=_now(), note=note)), measured, warnings
-        )
+        offer = Offer(checkpoint, form, coefficient, take, leave, force)
+        made = publish(offer, self.store, self.base, self.recipe, threads, progress)
+        operation = self._publish(state.add(made.manifest, time=_now(), note=note))
+        return ContributionId(made.manifest.id, operation, made.measure, made.warnings)
 
     def set_base(self, base: PathLike) -> None:
         """Say where the base is on this machine now. Raises BaseMismatch for another model, and as `contribute`."""
+        from mergealgebra.creation import check_base_path
+
         refuse_exchange_folder(self.store)
-        with Checkpoint.open(base) as checkpoint:
-            check_base(checkpoint, self.store.genesis.base, available_cores())
+        check_base_path(base, self.store.genesis)
         write_local(self.store, base)
 
     def retract(self, contribution: str, *, note: str | None = None) -> str:
@@ -343,6 +291,9 @@ class Workspace:
         Raises NothingVisible, BaseMismatch, BlobMissing, BlobDamaged, NonFinite, OutputError, UnknownContribution or
         VerificationFailed for a lock; then nothing is written.
         """
+        from mergealgebra.lock import Lock
+        from mergealgebra.resolve import How, resolve
+
         state, expected = self.state, None if lock is None else Lock.read_file(local_path(lock))
         wanted = self._wanted(state, recipe, expected)
         if keep_aggregate and wanted.merge_id != state.merge_id:
@@ -361,7 +312,7 @@ class Workspace:
 
     def _wanted(self, state: ORSet, recipe: Recipe | None, lock: Lock | None) -> Wanted:
         if recipe is not None:
-            _check_recipe(recipe)
+            check_recipe(recipe)
         if lock is None:
             return Wanted.visible(state, recipe)
         if recipe is not None:
@@ -395,27 +346,9 @@ def _time_and_kind(operation: Operation) -> tuple[float, str, str]:
     return math.inf if operation.time is None else operation.time, operation.kind, operation.id
 
 
-def _genesis(base: PathLike, recipe: Recipe, name: str) -> Genesis:
-    _check_recipe(recipe)
-    with Checkpoint.open(base) as checkpoint:
-        return Genesis(checkpoint.root(available_cores()), name, recipe.to_map())
-
-
-def _check_recipe(recipe: object) -> None:
-    if not isinstance(recipe, Recipe):
-        raise RecipeError(f"{recipe!r} is not a recipe; pass one, such as ma.Ties(density='0.2')")
-
-
 def _recipe_of(store: Store) -> Recipe:
     """The recipe of a workspace, which its genesis has in full [OS-1]. Raises RecipeError or DecimalError."""
     try:
         return complete_recipe(store.genesis.recipe)
     except MergeAlgebraError as error:
         raise type(error)(f"{store.path}: the genesis has a recipe that this version does not know: {error}") from None
-
-
-def _refuse_existing(path: Path) -> None:
-    """A store without `local.json` is completed: its making was interrupted, or it is an exchange folder."""
-    with refused_as(WorkspaceError, path):
-        if has_genesis(path) and is_replica(path):
-            raise WorkspaceError(f"{place(path)} is a workspace already; choose another folder")

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import mergealgebra as ma
-from mergealgebra import workspace as module
+from mergealgebra import publication as module
 from mergealgebra.crdt.operations import Add, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import (
