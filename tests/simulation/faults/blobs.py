@@ -74,13 +74,13 @@ def resolve_trusts_blobs() -> Patches:
 
 @fault("resolve leaves out a contribution whose blob is missing", "folders", "refusal", "admission")
 def resolve_skips_what_is_missing() -> Patches:
-    real = workspace.resolve
+    real = resolve.resolve
 
     def resolve_rest(wanted: Wanted, base: Path, blobs: Any, *rest: Any) -> Any:
         here = {id_: one for id_, one in wanted.contributions.items() if one.tensors in blobs}
         return real(replace(wanted, contributions=here), base, blobs, *rest)
 
-    yield mock.patch.object(workspace, "resolve", resolve_rest)
+    yield mock.patch.object(resolve, "resolve", resolve_rest)
 
 
 @fault("sums that were kept go on holding what was retracted", "folders", "model")
