@@ -8,20 +8,13 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mergealgebra.algebra import decimals
-from mergealgebra.contribution import (
-    Chosen,
-    check_base_root,
-    check_blob_root,
-    choose,
-    make_manifest,
-    open_blob,
-)
+from mergealgebra.contribution import check_base_root, check_blob_root, make_manifest, open_blob
 from mergealgebra.crdt.genesis import SPEC, merge_id
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.encoding import model_root
@@ -29,7 +22,7 @@ from mergealgebra.engine.backends import backend_for
 from mergealgebra.engine.faults import Faulty, named
 from mergealgebra.engine.output import refuse_occupied, write_model
 from mergealgebra.engine.pieces import RESULT, Piece, Tally
-from mergealgebra.engine.plan import Contribution, make_plan, thread_count
+from mergealgebra.engine.plan import Contribution, make_plan
 from mergealgebra.engine.reading import BASE
 from mergealgebra.engine.run import Stale, run
 from mergealgebra.engine.unfinished import Noted
@@ -37,17 +30,17 @@ from mergealgebra.errors import CheckpointError, RecipeError
 from mergealgebra.leftovers import warnings_beside
 from mergealgebra.lock import LOCK, Lock, achieved_density, refuse_large, tensors_root
 from mergealgebra.lock_file import FORMAT, LockedContribution, LockedTensor
+from mergealgebra.merge_result import MergeResult
 from mergealgebra.model_card import model_card
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.choice import Choice, Patterns
 from mergealgebra.tensors.companions import companions, left_out
 from mergealgebra.text import place
 from mergealgebra.wanted import Wanted
 
 if TYPE_CHECKING:
-    from mergealgebra.engine.keeping import Keeper, Kept
+    from mergealgebra.engine.keeping import Keeper
     from mergealgebra.engine.kept_folder import Home
 
 
@@ -71,49 +64,6 @@ class How:
 
 
 @dataclass(frozen=True)
-class MergeResult:
-    """A merged model on disk. `lock` is the content of its merge.lock. aggregate: what became of it, if asked for.
-
-    warnings: lines about what killed merges left in the folder that it is in [LK-7], and what of the base is not in it.
-    """
-
-    out: Path
-    lock: Lock
-    aggregate: Kept | None = None
-    warnings: Sequence[str] = ()
-
-    @property
-    def kept_aggregate(self) -> bool:
-        """Whether an aggregate of what was merged is kept for the next merge."""
-        return self.aggregate is not None and not self.aggregate.problem
-
-    @property
-    def merge_id(self) -> str:
-        """What was merged [MG-10]."""
-        return self.lock.merge_id
-
-    @property
-    def model_root(self) -> str:
-        """What came out [EN-7]."""
-        return self.lock.model_root
-
-    @property
-    def backend(self) -> str:
-        """The backend that computed it."""
-        return self.lock.backend
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model of a one-shot merge: a fine-tuned checkpoint, its coefficient, a decimal, and patterns [CT-8]."""
-
-    path: Path
-    coefficient: str = "1"
-    take: Patterns = ()
-    leave: Patterns = ()
-
-
-@dataclass(frozen=True)
 class Input:
     """A contribution to a merge: its tensors, open, and the manifest that they must have, if one is known."""
 
@@ -125,6 +75,11 @@ class Input:
     def names(self) -> list[str]:
         """The tensors that it contributes, in name order."""
         return [name for name in self.checkpoint.records if name in self.contribution.names]
+
+    def manifest_for(self, base_root: str, tensors: Mapping[str, str]) -> Manifest:
+        """Its manifest, from the roots of the tensors that it contributes."""
+        contribution = self.contribution
+        return make_manifest(contribution.form, base_root, self.checkpoint, tensors, contribution.coefficient)
 
 
 class Merge:
@@ -245,7 +200,7 @@ class Merge:
         for input_, tensors in zip(self._inputs, roots, strict=True):
             manifest = input_.manifest
             if manifest is None or tensors is not None:
-                manifest = _manifest(input_, base_root, tensors or {})
+                manifest = input_.manifest_for(base_root, tensors or {})
             if input_.manifest is not None:
                 check_blob_root(input_.manifest, input_.checkpoint, manifest.tensors)
             if manifest.id in found:
@@ -301,11 +256,6 @@ class Merge:
         )
 
 
-def _manifest(input_: Input, base_root: str, tensors: Mapping[str, str]) -> Manifest:
-    contribution = input_.contribution
-    return make_manifest(contribution.form, base_root, input_.checkpoint, tensors, contribution.coefficient)
-
-
 @contextmanager
 def open_merge(wanted: Wanted, base: Path, blobs: Mapping[str, Path], how: How) -> Iterator[Merge]:
     """The merge that is wanted, every input open and its headers checked [SY-6].
@@ -332,69 +282,3 @@ def resolve(
     refuse_occupied(out)
     with open_merge(wanted, base, blobs, how) as merge:
         return merge.write(out, expected)
-
-
-def merge_checkpoints(
-    base: Path,
-    models: Sequence[Model],
-    recipe: Recipe,
-    out: Path,
-    how: How = How(),
-    *,
-    take: Patterns = (),
-    leave: Patterns = (),
-) -> MergeResult:
-    """One-shot merge of fine-tuned checkpoints, to the bits that a workspace with them would give [RC-8].
-
-    take, leave: patterns of tensor names, for all models [CT-8]. Raises RecipeError when two models are the same
-    contribution, and as `resolve` does.
-    """
-    refuse_occupied(out)
-    with ExitStack() as opened:
-        original = opened.enter_context(Checkpoint.open(base))
-        companions(original)  # what cannot be copied is told before anything is hashed
-        checkpoints = [opened.enter_context(Checkpoint.open(model.path)) for model in models]
-        looked = Choice.among(original.records.keys() | _names(checkpoints), take, leave)
-        inputs, remarks = [], dict[str, list[str]]()
-        for model, checkpoint in zip(models, checkpoints, strict=True):
-            chosen = _choose(model, checkpoint, original, looked)
-            inputs.append(_input(model, chosen))
-            for remark in chosen.remarks:
-                remarks.setdefault(remark, []).append(place(model.path))
-        if recipe.foreign:
-            from mergealgebra.engine.dialect_memory import refuse_little_memory  # before everything is hashed
-
-            refuse_little_memory(original, [input_.contribution for input_ in inputs], recipe.foreign, how.memory)
-            inputs = _in_canonical_order(original, inputs, thread_count(how.threads))
-        result = Merge(original, inputs, recipe, how, None).write(out)
-        return replace(result, warnings=[*map(_told, remarks, remarks.values()), *result.warnings])
-
-
-def _names(checkpoints: Sequence[Checkpoint]) -> set[str]:
-    return {name for checkpoint in checkpoints for name in checkpoint.records}
-
-
-def _choose(model: Model, checkpoint: Checkpoint, base: Checkpoint, looked: Choice) -> Chosen:
-    """What is merged of a model, of the names that are looked at in all models."""
-    own = Choice.among({*base.records, *checkpoint.records}, model.take, model.leave)
-    return choose("finetuned", checkpoint, base, frozenset(looked.of(own.of({*base.records, *checkpoint.records}))))
-
-
-def _input(model: Model, chosen: Chosen) -> Input:
-    label = place(model.path)
-    coefficient = decimals.fp32(model.coefficient, f"{label}: coefficient")
-    names = frozenset(chosen.names)
-    return Input(chosen.checkpoint, Contribution(label, "finetuned", coefficient, chosen.checkpoint, names))
-
-
-def _told(remark: str, models: Sequence[str]) -> str:
-    """A remark, and the models that it is about."""
-    return f"{models[0]}{f' and {len(models) - 1} more' if len(models) > 1 else ''}: {remark}"
-
-
-def _in_canonical_order(base: Checkpoint, inputs: Sequence[Input], threads: int) -> list[Input]:
-    """The inputs by their ids, for a recipe whose sums have an order; they are read once more for it [TI-1, DI-19]."""
-    base_root = base.root(threads)
-    return sorted(
-        inputs, key=lambda input_: _manifest(input_, base_root, input_.checkpoint.roots(threads, input_.names)).id
-    )

@@ -51,8 +51,8 @@ from mergealgebra.wanted import Wanted, known_manifests
 if TYPE_CHECKING:
     from mergealgebra.engine.kept_folder import Home
     from mergealgebra.lock import Lock
+    from mergealgebra.merge_result import MergeResult
     from mergealgebra.publication import ContributionId
-    from mergealgebra.resolve import MergeResult
 
 #: Digits of an id that name a contribution, if no other begins with them.
 _LEAST_PREFIX = 4

@@ -16,7 +16,7 @@ from mergealgebra.encoding import encode, hash_id, model_root
 from mergealgebra.errors import LockError, MergeAlgebraError, OutputError, VerificationFailed
 from mergealgebra.lock import LOCK, Lock, achieved_density, verify_folder
 from mergealgebra.lock_file import size_of_lock
-from mergealgebra.resolve import Model, merge_checkpoints
+from mergealgebra.one_shot import Model, merge_checkpoints
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.models import FLOATS, base, fine_tune, with_value, write_file, write_folder
 

@@ -9,7 +9,8 @@ import yaml
 
 import mergealgebra as ma
 from mergealgebra.model_card import model_card
-from mergealgebra.resolve import How, Model, merge_checkpoints
+from mergealgebra.one_shot import Model, merge_checkpoints
+from mergealgebra.resolve import How
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.engine.scenes import merged
 from tests.models import base, fine_tune, write_file, write_folder

@@ -26,7 +26,9 @@ from mergealgebra.errors import (
     RecipeError,
     ShapeError,
 )
-from mergealgebra.resolve import How, Merge, MergeResult, Model, merge_checkpoints, open_merge, resolve
+from mergealgebra.merge_result import MergeResult
+from mergealgebra.one_shot import Model, merge_checkpoints
+from mergealgebra.resolve import How, Merge, open_merge, resolve
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.wanted import Wanted
 from tests.engine.scenes import TIES, WAYS, merged, names_in, tensors_of

@@ -21,7 +21,7 @@ from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report, warn
 
 if TYPE_CHECKING:
-    from mergealgebra.resolve import MergeResult
+    from mergealgebra.merge_result import MergeResult
 
 
 @click.command()

@@ -24,7 +24,8 @@ import mergealgebra as ma
 from mergealgebra.engine import output
 from mergealgebra.errors import CheckpointError, NonFinite, OutputError
 from mergealgebra.leftovers import unfinished_in
-from mergealgebra.resolve import How, Model, merge_checkpoints
+from mergealgebra.one_shot import Model, merge_checkpoints
+from mergealgebra.resolve import How
 from mergealgebra.tensors import safetensors_file
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.engine.scenes import TIES, WAYS, merged, names_in, tensors_of

@@ -11,7 +11,7 @@ import pytest
 import mergealgebra as ma
 from mergealgebra.errors import DtypeError, IntegerTensorChanged
 from mergealgebra.lock import verify_folder
-from mergealgebra.resolve import Model, merge_checkpoints
+from mergealgebra.one_shot import Model, merge_checkpoints
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.dtypes import DTYPES, UNMERGED
 from mergealgebra.tensors.task_vector import TaskVector
