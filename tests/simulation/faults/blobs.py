@@ -13,9 +13,10 @@ from mergealgebra import resolve, workspace
 from mergealgebra.engine import keeping
 from mergealgebra.errors import BlobDamaged, MergeAlgebraError
 from mergealgebra.store import objects
+from mergealgebra.store.blob_store import BlobWriter
 from mergealgebra.store.blobs import discard
 from mergealgebra.store.entries import ROOT, Entry
-from mergealgebra.store.objects import BlobWriter, Store
+from mergealgebra.store.objects import Store
 from mergealgebra.tensors import checkpoint
 from mergealgebra.wanted import Wanted
 from tests.simulation.faults.fault import Patches, fault
