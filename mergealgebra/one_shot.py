@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mergealgebra.algebra import decimals
 from mergealgebra.contribution import Chosen, choose
+from mergealgebra.credits import Credit, titles
 from mergealgebra.engine.output import refuse_occupied
 from mergealgebra.engine.plan import Contribution, thread_count
 from mergealgebra.merge_result import MergeResult
@@ -52,9 +53,10 @@ def merge_checkpoints(
         checkpoints = [opened.enter_context(Checkpoint.open(model.path)) for model in models]
         looked = Choice.among(original.records.keys() | _names(checkpoints), take, leave)
         inputs, remarks = [], dict[str, list[str]]()
-        for model, checkpoint in zip(models, checkpoints, strict=True):
+        known_as = titles([model.path for model in models])
+        for model, checkpoint, title in zip(models, checkpoints, known_as, strict=True):
             chosen = _choose(model, checkpoint, original, looked)
-            inputs.append(_input(model, chosen))
+            inputs.append(replace(_input(model, chosen), credit=Credit(title)))
             for remark in chosen.remarks:
                 remarks.setdefault(remark, []).append(place(model.path))
         if recipe.foreign:

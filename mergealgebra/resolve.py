@@ -17,6 +17,7 @@ from mergealgebra.algebra import decimals
 from mergealgebra.contribution import check_base_root, check_blob_root, make_manifest, open_blob
 from mergealgebra.crdt.genesis import SPEC, merge_id
 from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.credits import UNKNOWN, Credit, titles
 from mergealgebra.encoding import model_root
 from mergealgebra.engine.backends import backend_for
 from mergealgebra.engine.faults import Faulty, named
@@ -65,11 +66,15 @@ class How:
 
 @dataclass(frozen=True)
 class Input:
-    """A contribution to a merge: its tensors, open, and the manifest that they must have, if one is known."""
+    """A contribution to a merge: its tensors, open, and the manifest that they must have, if one is known.
+
+    credit: what the model card says of it.
+    """
 
     checkpoint: Checkpoint
     contribution: Contribution
     manifest: Manifest | None = None
+    credit: Credit = UNKNOWN
 
     @property
     def names(self) -> list[str]:
@@ -130,10 +135,12 @@ class Merge:
 
         def run_once(pieces: Iterator[Piece], tally: Tally) -> None:
             def finish() -> dict[str, bytes]:
-                made.append(self._lock(tally))
+                manifests = self._read(tally)
+                made.append(self._lock(tally, manifests))
                 if expected is not None:
                     expected.refuse_other_model(made[0])
-                return {LOCK: made[0].to_bytes(), "README.md": model_card(made[0], self._base)}
+                credits_ = dict(zip(manifests, (input_.credit for input_ in self._inputs), strict=True))
+                return {LOCK: made[0].to_bytes(), "README.md": model_card(made[0], self._base, credits_)}
 
             write_model(out, entries, pieces, finish, copies, self._how.noted)
 
@@ -147,7 +154,7 @@ class Merge:
         def run_once(pieces: Iterator[Piece], tally: Tally) -> None:
             for _ in pieces:
                 pass
-            made.append(self._lock(tally))
+            made.append(self._lock(tally, self._read(tally)))
 
         self._run(run_once)
         return made[0]
@@ -216,8 +223,8 @@ class Merge:
         for checkpoint in (self._base, *(input_.checkpoint for input_ in self._inputs)):
             checkpoint.refuse_changed()
 
-    def _lock(self, tally: Tally) -> Lock:
-        """The lock, once everything has been read, of what was read."""
+    def _read(self, tally: Tally) -> dict[str, Manifest]:
+        """The manifests of what was read, once everything was, by id, in the order of the inputs."""
         records = self._base.records.values()
         base_root = model_root((r.name, r.dtype, r.shape, tally.root(BASE, r.name)) for r in records)
         roots = [
@@ -225,7 +232,12 @@ class Merge:
             for i, input_ in enumerate(self._inputs)
         ]
         self._refuse_changed()
-        manifests = self._manifests(base_root, roots)
+        return self._manifests(base_root, roots)
+
+    def _lock(self, tally: Tally, manifests: Mapping[str, Manifest]) -> Lock:
+        """The lock of what was read."""
+        records = self._base.records.values()
+        base_root = next(iter(manifests.values())).base
         tensors = {r.name: LockedTensor(dtype=r.dtype, shape=r.shape, root=tally.root(RESULT, r.name)) for r in records}
         contributions = [
             LockedContribution(
@@ -271,7 +283,7 @@ def open_merge(wanted: Wanted, base: Path, blobs: Mapping[str, Path], how: How) 
             coefficient = decimals.from_hex(manifest.coefficient)
             label, names = f"contribution {id_[:12]}", frozenset(blob.records)
             contribution = Contribution(label, manifest.form, coefficient, blob, names, manifest.tensors)
-            inputs.append(Input(blob, contribution, manifest))
+            inputs.append(Input(blob, contribution, manifest, wanted.credits.get(id_, UNKNOWN)))
         yield Merge(original, inputs, wanted.recipe, how, wanted.base, blobs)
 
 

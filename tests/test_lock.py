@@ -190,7 +190,8 @@ class TestReplicas:
         models = [Model(made / "1.safetensors", "0.5"), Model(made / "0.safetensors")]
         merge_checkpoints(made / "base", models, RECIPE, tmp_path / "one-shot")
         for path in out.iterdir():
-            assert path.read_bytes() == (tmp_path / "one-shot" / path.name).read_bytes(), path.name
+            if path.name != "README.md":  # it calls models by their paths [LK-8]
+                assert path.read_bytes() == (tmp_path / "one-shot" / path.name).read_bytes(), path.name
 
 
 def first(content):

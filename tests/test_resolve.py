@@ -253,7 +253,8 @@ class TestOneShot:
         resolve(*inputs, root / "out")
         assert once.merge_id == inputs[0].merge_id
         for path in (root / "out").iterdir():
-            assert path.read_bytes() == (root / "once" / path.name).read_bytes(), path.name
+            if path.name != "README.md":  # it calls models by their paths [LK-8]
+                assert path.read_bytes() == (root / "once" / path.name).read_bytes(), path.name
 
     @pytest.mark.clause("MG-8", "TI-1")
     @pytest.mark.parametrize("recipe", [TIES, ma.Mean(), ma.TaskArithmetic()], ids=lambda recipe: recipe.method)

@@ -613,7 +613,7 @@ class TestShards:
     def test_of_the_base_leave_no_trace(self, tmp_path):
         """A base of many shards and one of a single file give the same folder, to the last byte."""
         merged(tmp_path)
-        sharded = write_sharded(tmp_path / "sharded", base(), 3)
+        sharded = write_sharded(tmp_path / "sharded" / "base", base(), 3)
         models = [Model(tmp_path / f"ft{number}.safetensors") for number in range(3)]
         merge_checkpoints(sharded, models, TIES, tmp_path / "again", WAYS["one thread"])
         assert names_in(tmp_path / "out") == names_in(tmp_path / "again")
