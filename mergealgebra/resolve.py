@@ -17,7 +17,7 @@ from mergealgebra.algebra import decimals
 from mergealgebra.contribution import check_base_root, check_blob_root, make_manifest, open_blob
 from mergealgebra.crdt.genesis import SPEC, merge_id
 from mergealgebra.crdt.manifest import Manifest
-from mergealgebra.credits import UNKNOWN, Credit, titles
+from mergealgebra.credits import UNKNOWN, Credit
 from mergealgebra.encoding import model_root
 from mergealgebra.engine.backends import backend_for
 from mergealgebra.engine.faults import Faulty, named

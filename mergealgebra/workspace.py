@@ -1,7 +1,8 @@
 """A workspace: one replica's folder, with everything its owner does to it.
 
 The operation set decides what is visible, the store holds it, `resolve` turns it into a model. This module only
-joins them, and writes nothing before all it depends on has been checked.
+joins them, and writes nothing before all it depends on has been checked. What reads tensors is imported when it is
+needed: to look at a workspace, or to take something back, is quick.
 """
 
 from __future__ import annotations
@@ -32,7 +33,6 @@ from mergealgebra.errors import (
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe, check_recipe, complete_recipe
 from mergealgebra.store.cache import AGGREGATE, THRESHOLDS, Cache
-from mergealgebra.store.entries import made_part
 from mergealgebra.store.local import (
     base_path,
     check_genesis,
@@ -41,10 +41,6 @@ from mergealgebra.store.local import (
     write_local,
 )
 from mergealgebra.store.objects import Store
-from mergealgebra.store.private import private_key
-from mergealgebra.store.runs import Runs
-from mergealgebra.sync.folder import SyncResult
-from mergealgebra.sync.replica import sync_replica
 from mergealgebra.text import place, shown
 from mergealgebra.wanted import Wanted, known_manifests
 
@@ -53,6 +49,7 @@ if TYPE_CHECKING:
     from mergealgebra.lock import Lock
     from mergealgebra.merge_result import MergeResult
     from mergealgebra.publication import ContributionId
+    from mergealgebra.sync.folder import SyncResult
 
 #: Digits of an id that name a contribution, if no other begins with them.
 _LEAST_PREFIX = 4
@@ -178,6 +175,8 @@ class Workspace:
     @property
     def _aggregate(self) -> Home:
         from mergealgebra.engine.kept_folder import Home  # most merges keep nothing, and start without it
+        from mergealgebra.store.entries import made_part
+        from mergealgebra.store.private import private_key
 
         store = self.store.path
         return Home(partial(made_part, store, AGGREGATE), partial(private_key, store))
@@ -266,6 +265,8 @@ class Workspace:
         for what is not a folder of this machine, and SyncIncomplete when something was refused; the good rest has then
         been exchanged. That it was incomplete is written down here, until a sync with that peer is complete.
         """
+        from mergealgebra.sync.replica import sync_replica
+
         if create:
             Store.create(peer_path(peer), self.store.genesis)
         return sync_replica(self.store, peer)
@@ -293,6 +294,7 @@ class Workspace:
         """
         from mergealgebra.lock import Lock
         from mergealgebra.resolve import How, resolve
+        from mergealgebra.store.runs import Runs
 
         state, expected = self.state, None if lock is None else Lock.read_file(local_path(lock))
         wanted = self._wanted(state, recipe, expected)

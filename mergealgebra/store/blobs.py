@@ -1,11 +1,14 @@
-"""Blobs: the tensors of a contribution as one canonical file, checked to the last byte [CT-6]."""
+"""Blobs: the tensors of a contribution as one canonical file, checked to the last byte [CT-6].
+
+Who only asks what a store holds reads no tensor, so the code for those is imported when one is read.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from mergealgebra.encoding import LEAF_BYTES, model_root, tensor_root
 from mergealgebra.errors import (
@@ -19,17 +22,18 @@ from mergealgebra.errors import (
 )
 from mergealgebra.store.entries import Entry
 from mergealgebra.store.refusals import advice
-from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.header import TensorRecord
-from mergealgebra.tensors.safetensors_file import canonical_header, header_of
 from mergealgebra.text import place
+
+if TYPE_CHECKING:
+    from mergealgebra.tensors.checkpoint import Checkpoint
+    from mergealgebra.tensors.header import TensorRecord
 
 _ADVICE: Final = "delete it, and sync with a replica that has it"
 _NO_SOUND_HEADER: Final = (HeaderError, DuplicateName, DtypeError, ShapeError, LayoutError)
 
 Sink = Callable[[bytes | memoryview], object]
 #: The tensors of a file by name, as its header has them.
-Records = Mapping[str, TensorRecord]
+Records = Mapping[str, "TensorRecord"]
 #: Judges the header of a blob, before any of it is passed on; it raises a MergeAlgebraError to refuse.
 Admit = Callable[[Path, Records], None]
 
@@ -39,6 +43,8 @@ def write_blob(source: Checkpoint, names: Sequence[str], sink: Sink) -> dict[str
 
     names: in name order. Raises CheckpointError, also when the source changed on the way.
     """
+    from mergealgebra.tensors.safetensors_file import canonical_header
+
     records = [source.records[name] for name in names]
     sink(canonical_header((r.name, r.dtype, r.shape, r.nbytes) for r in records))
     roots = {record.name: _copy_tensor(source, record, sink) for record in records}
@@ -83,6 +89,8 @@ def stream_blob(source: Entry, root: str, sink: Sink, admit: Admit = anything) -
 
 def _root_of(file: BinaryIO, path: Path, sink: Sink, admit: Admit) -> str:
     """The root of the tensors of a file that is canonical down to its end [EN-7, EN-17]. Raises BlobDamaged."""
+    from mergealgebra.tensors.safetensors_file import canonical_header, header_of
+
     records = header_of(file, path)
     header = canonical_header((r.name, r.dtype, r.shape, r.nbytes) for r in records.values())
     file.seek(0)
