@@ -21,8 +21,6 @@ from typing import ClassVar, Final
 from mergealgebra.disk import lock, opened_folder
 from mergealgebra.engine.unfinished import MARK, announced, token_of
 from mergealgebra.errors import OutputError
-from mergealgebra.lock import LOCK
-from mergealgebra.tensors.companions import is_companion
 from mergealgebra.text import place
 
 #: Where there are no locks, what nobody has written to for so long has no writer.
@@ -31,7 +29,7 @@ STALE_SECONDS: Final = 24 * 60 * 60
 STARTING_SECONDS: Final = 60
 
 _WRITTEN: Final = re.compile(
-    rf"model(-[0-9]{{5,}}-of-[0-9]{{5,}})?[.]safetensors|model[.]safetensors[.]index[.]json|README[.]md|{re.escape(LOCK)}"
+    "model(-[0-9]{5,}-of-[0-9]{5,})?[.]safetensors|model[.]safetensors[.]index[.]json|README[.]md"
 )
 
 
@@ -153,7 +151,11 @@ def _files(folder: int) -> dict[str, os.stat_result] | None:
 
 
 def _is_written(name: str, copied: Set[str]) -> bool:
-    return name == MARK or _WRITTEN.fullmatch(name) is not None or (name in copied and is_companion(name))
+    from mergealgebra.lock import LOCK  # hardly any workspace has such a folder to look into
+    from mergealgebra.tensors.companions import is_companion
+
+    named = name in (MARK, LOCK) or _WRITTEN.fullmatch(name) is not None
+    return named or (name in copied and is_companion(name))
 
 
 def _age(status: os.stat_result) -> float:

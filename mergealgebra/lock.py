@@ -18,6 +18,7 @@ from mergealgebra.disk import read_file
 from mergealgebra.encoding import model_root
 from mergealgebra.errors import LockError, MergeAlgebraError, OutputError, VerificationFailed
 from mergealgebra.lock_file import LockedContribution, LockedTensor, read_fields, size_of_lock
+from mergealgebra.progress import Progress, counter, quiet
 from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.header import TensorRecord
@@ -142,7 +143,9 @@ def achieved_density(kept: Sequence[int], elements: Sequence[int]) -> str:
     return f"{round(fraction * 10**6) / 10**6:.6f}"
 
 
-def verify_folder(folder: str | os.PathLike[str], threads: int = 1) -> tuple[Lock, Verification]:
+def verify_folder(
+    folder: str | os.PathLike[str], threads: int = 1, progress: Progress = quiet
+) -> tuple[Lock, Verification]:
     """Hash the tensors of a model folder against its lock [LK-5].
 
     Raises LockError for the lock, and as Checkpoint.open does when the model cannot be read.
@@ -150,9 +153,10 @@ def verify_folder(folder: str | os.PathLike[str], threads: int = 1) -> tuple[Loc
     folder = Path(folder)
     lock = Lock.read(folder)
     with Checkpoint.open(folder) as checkpoint:
+        roots = checkpoint.roots(threads, more=counter(progress, "reading the model", checkpoint.nbytes))
         found = {
             record.name: LockedTensor(record.dtype, record.shape, root)
-            for record, root in zip(checkpoint.records.values(), checkpoint.roots(threads).values(), strict=True)
+            for record, root in zip(checkpoint.records.values(), roots.values(), strict=True)
         }
     problem = first_difference(lock.tensors, found)
     root = tensors_root(found)

@@ -36,7 +36,7 @@ def verify(
     Raises LockError when the lock is missing or contradicts itself, and as `open_merge` does.
     """
     how = How(backend, threads, None, progress)
-    lock, found = verify_folder(model, thread_count(threads))
+    lock, found = verify_folder(model, thread_count(threads), progress)
     if against is None or not found.ok:
         return found
     workspace = Workspace.open(against)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from mergealgebra.crdt.genesis import merge_id
 from mergealgebra.crdt.manifest import Manifest
@@ -12,8 +12,10 @@ from mergealgebra.crdt.operations import Add
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.credits import Credit, credits_of
 from mergealgebra.errors import BaseMismatch, UnknownContribution
-from mergealgebra.lock import Lock
 from mergealgebra.recipe import Recipe, complete_recipe
+
+if TYPE_CHECKING:
+    from mergealgebra.lock import Lock
 
 
 @dataclass(frozen=True)

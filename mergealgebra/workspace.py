@@ -1,7 +1,8 @@
 """A workspace: one replica's folder, with everything its owner does to it.
 
 The operation set decides what is visible, the store holds it, `resolve` turns it into a model. This module only
-joins them, and writes nothing before all it depends on has been checked.
+joins them, and writes nothing before all it depends on has been checked. What reads tensors is imported when it is
+needed: to look at a workspace, or to take something back, is quick.
 """
 
 from __future__ import annotations
@@ -32,7 +33,6 @@ from mergealgebra.errors import (
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe, check_recipe, complete_recipe
 from mergealgebra.store.cache import AGGREGATE, THRESHOLDS, Cache
-from mergealgebra.store.entries import made_part
 from mergealgebra.store.local import (
     base_path,
     check_genesis,
@@ -41,10 +41,6 @@ from mergealgebra.store.local import (
     write_local,
 )
 from mergealgebra.store.objects import Store
-from mergealgebra.store.private import private_key
-from mergealgebra.store.runs import Runs
-from mergealgebra.sync.folder import SyncResult
-from mergealgebra.sync.replica import sync_replica
 from mergealgebra.text import place, shown
 from mergealgebra.wanted import Wanted, known_manifests
 
@@ -53,6 +49,7 @@ if TYPE_CHECKING:
     from mergealgebra.lock import Lock
     from mergealgebra.merge_result import MergeResult
     from mergealgebra.publication import ContributionId
+    from mergealgebra.sync.folder import SyncResult
 
 #: Digits of an id that name a contribution, if no other begins with them.
 _LEAST_PREFIX = 4
@@ -68,19 +65,24 @@ class Workspace:
     # Making and opening
 
     @classmethod
-    def init(cls, path: PathLike, *, base: PathLike, recipe: Recipe, name: str = "") -> Workspace:
+    def init(
+        cls, path: PathLike, *, base: PathLike, recipe: Recipe, name: str = "", progress: Progress = quiet
+    ) -> Workspace:
         """A new workspace for improving `base`; equal arguments give one workspace id on every machine [OS-1].
 
-        Raises WorkspaceError when something is there already, and as `Checkpoint.open` does.
+        progress: called as the base is read. Raises WorkspaceError when something is there already, and as
+        `Checkpoint.open` does.
         """
         from mergealgebra.creation import new_genesis, new_replica, refuse_existing
 
         refuse_existing(local_path(path))
-        store = new_replica(path, new_genesis(base, recipe, name), base)
+        store = new_replica(path, new_genesis(base, recipe, name, progress), base)
         return cls(store.path, store)
 
     @staticmethod
-    def init_share(path: PathLike, *, base: PathLike, recipe: Recipe, name: str = "") -> Store:
+    def init_share(
+        path: PathLike, *, base: PathLike, recipe: Recipe, name: str = "", progress: Progress = quiet
+    ) -> Store:
         """A share of the workspace that `init` makes of the same arguments: a folder to sync with, nobody's workspace.
 
         Raises as `init` does.
@@ -88,10 +90,18 @@ class Workspace:
         from mergealgebra.creation import new_genesis, refuse_existing
 
         refuse_existing(local_path(path))
-        return Store.create(path, new_genesis(base, recipe, name))
+        return Store.create(path, new_genesis(base, recipe, name, progress))
 
     @classmethod
-    def clone(cls, peer: PathLike, path: PathLike, *, base: PathLike, workspace_id: str | None = None) -> Workspace:
+    def clone(
+        cls,
+        peer: PathLike,
+        path: PathLike,
+        *,
+        base: PathLike,
+        workspace_id: str | None = None,
+        progress: Progress = quiet,
+    ) -> Workspace:
         """A new replica of the workspace that a peer holds, synced with it [SY-12]. base: where the base is here.
 
         workspace_id: what the peer must hold, from somebody you trust; whatever it holds if None. Raises
@@ -107,11 +117,11 @@ class Workspace:
             )
         _recipe_of(source)
         refuse_existing(local_path(path))
-        check_base_path(base, source.genesis)
+        check_base_path(base, source.genesis, progress)
         store = new_replica(path, source.genesis, base, peer)
         workspace = cls(store.path, store)
         try:
-            workspace.sync(peer)
+            workspace.sync(peer, progress=progress)
             workspace._refuse_missing(peer)
         except SyncIncomplete as error:
             raise SyncIncomplete(f"{error}; {place(Path(path))} is a workspace now, sync it again") from None
@@ -178,6 +188,8 @@ class Workspace:
     @property
     def _aggregate(self) -> Home:
         from mergealgebra.engine.kept_folder import Home  # most merges keep nothing, and start without it
+        from mergealgebra.store.entries import made_part
+        from mergealgebra.store.private import private_key
 
         store = self.store.path
         return Home(partial(made_part, store, AGGREGATE), partial(private_key, store))
@@ -232,12 +244,12 @@ class Workspace:
         operation = self._publish(state.add(made.manifest, time=_now(), note=note))
         return ContributionId(made.manifest.id, operation, made.measure, made.warnings)
 
-    def set_base(self, base: PathLike) -> None:
+    def set_base(self, base: PathLike, *, progress: Progress = quiet) -> None:
         """Say where the base is on this machine now. Raises BaseMismatch for another model, and as `contribute`."""
         from mergealgebra.creation import check_base_path
 
         refuse_exchange_folder(self.store)
-        check_base_path(base, self.store.genesis)
+        check_base_path(base, self.store.genesis, progress)
         write_local(self.store, base)
 
     def retract(self, contribution: str, *, note: str | None = None) -> str:
@@ -259,16 +271,19 @@ class Workspace:
             self._publish(state.remove(*ids, time=_now(), note=note))
         return ids
 
-    def sync(self, peer: PathLike, *, create: bool = False) -> SyncResult:
+    def sync(self, peer: PathLike, *, create: bool = False, progress: Progress = quiet) -> SyncResult:
         """Exchange operations and blobs with another workspace or a share, both ways [SY-4].
 
         create: make a share there first, if nothing is there; otherwise it must be there [SY-7]. Raises AddressError
         for what is not a folder of this machine, and SyncIncomplete when something was refused; the good rest has then
-        been exchanged. That it was incomplete is written down here, until a sync with that peer is complete.
+        been exchanged. That it was incomplete is written down here, until a sync with that peer is complete. progress:
+        called as blobs are copied and checked.
         """
+        from mergealgebra.sync.replica import sync_replica
+
         if create:
             Store.create(peer_path(peer), self.store.genesis)
-        return sync_replica(self.store, peer)
+        return sync_replica(self.store, peer, progress)
 
     def resolve(
         self,
@@ -293,6 +308,7 @@ class Workspace:
         """
         from mergealgebra.lock import Lock
         from mergealgebra.resolve import How, resolve
+        from mergealgebra.store.runs import Runs
 
         state, expected = self.state, None if lock is None else Lock.read_file(local_path(lock))
         wanted = self._wanted(state, recipe, expected)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mergealgebra.cli.options import PATH, json_option
+from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report
 
 if TYPE_CHECKING:
@@ -28,10 +29,11 @@ def command(workspace: str, base: Path, recipe_path: Path | None, name: str, sha
     from mergealgebra.workspace import Workspace
 
     recipe = read_recipe(recipe_path) if recipe_path else Ties()
-    if share:
-        store = Workspace.init_share(workspace, base=base, recipe=recipe, name=name)
-    else:
-        store = Workspace.init(workspace, base=base, recipe=recipe, name=name).store
+    with progress_bar() as show:
+        if share:
+            store = Workspace.init_share(workspace, base=base, recipe=recipe, name=name, progress=show)
+        else:
+            store = Workspace.init(workspace, base=base, recipe=recipe, name=name, progress=show).store
     report_workspace(store, as_json)
 
 

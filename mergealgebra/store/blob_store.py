@@ -12,6 +12,7 @@ from typing import Final
 from mergealgebra.crdt.fields import is_id
 from mergealgebra.disk import NotAFile, refused_as_output
 from mergealgebra.errors import BlobDamaged, BlobMissing, OutputError, WorkspaceError
+from mergealgebra.progress import More, untold
 from mergealgebra.store.atomic import StagedFile, staged, write_atomically
 from mergealgebra.store.blobs import Admit, Records, anything, discard, stream_blob
 from mergealgebra.store.entries import BLOB_SUFFIX, BLOBS, Entry, names_in
@@ -52,17 +53,20 @@ class BlobStore:
         with refused_as(WorkspaceError, entry.path):
             return entry.size()
 
-    def check_blob(self, root: str, admit: Admit = anything) -> None:
+    def check_blob(self, root: str, admit: Admit = anything, more: More = untold) -> None:
         """Read a blob to its end and check it [CT-6]. admit: judges its header, before the rest is read.
+
+        more: told the bytes that have been read.
 
         Raises BlobMissing or BlobDamaged, naming the file, and what `admit` raises.
         """
-        stream_blob(self.blob(root), root, discard, admit)
+        stream_blob(self.blob(root), root, discard, admit, more)
 
-    def import_blob(self, source: Entry, root: str, admit: Admit = anything) -> None:
+    def import_blob(self, source: Entry, root: str, admit: Admit = anything, more: More = untold) -> None:
         """Copy a blob from another store; it appears only when all that was copied has been checked [SY-4, CT-6].
 
         admit: judges its header. That, and the room on this disk, come before the first byte is written.
+        more: told the bytes that have been copied.
         Raises BlobMissing or BlobDamaged, naming the source, OutputError, and what `admit` raises.
         """
 
@@ -71,7 +75,7 @@ class BlobStore:
             self._check_room(path.name, sum(record.nbytes for record in records.values()))
 
         with self.blob_writer() as blob:
-            stream_blob(source, root, blob.write, admit_here)
+            stream_blob(source, root, blob.write, admit_here, more)
             blob.place(root)
 
     def _check_room(self, name: str, nbytes: int) -> None:
