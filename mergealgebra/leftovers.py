@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from mergealgebra.disk import lock, opened_folder
-from mergealgebra.engine.unfinished import MARK, announced, token_of
+from mergealgebra.engine.unfinished import MARK, announced, is_same, remove_same, token_of
 from mergealgebra.errors import OutputError
+from mergealgebra.tensors.single_file import is_single_file, lock_beside
 from mergealgebra.text import place
 
 #: Where there are no locks, what nobody has written to for so long has no writer.
@@ -48,6 +49,7 @@ class UnfinishedModel:
             with ExitStack() as stack:
                 if (held := _held(self.path, stack)) is None:
                     return
+                held.withdraw_lock()
                 for name in sorted(held.files, key=MARK.__eq__):  # the mark last: who is interrupted comes again
                     os.unlink(name, dir_fd=held.folder)
                 os.rmdir(self.path.name, dir_fd=held.parent)
@@ -113,6 +115,17 @@ class _Held:
     folder: int
     files: Mapping[str, os.stat_result]
     age: float
+
+    def withdraw_lock(self) -> None:
+        """Remove the lock that stands beside it without its model, where that is as far as it came [LK-9]."""
+        from mergealgebra.lock import LOCK
+        from mergealgebra.tensors.folder import MODEL
+
+        if not (MODEL in self.files and LOCK in self.files):
+            return
+        for name in filter(is_single_file, map(Path, announced(self.folder))):
+            if name.parent == Path() and not is_same(self.parent, name.name, self.files[MODEL]):
+                remove_same(self.parent, lock_beside(name).name, self.files[LOCK])
 
 
 def _held(path: Path, stack: ExitStack) -> _Held | None:

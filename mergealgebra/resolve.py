@@ -21,7 +21,7 @@ from mergealgebra.credits import UNKNOWN, Credit
 from mergealgebra.encoding import model_root
 from mergealgebra.engine.backends import backend_for
 from mergealgebra.engine.faults import Faulty, named
-from mergealgebra.engine.output import refuse_occupied, write_model
+from mergealgebra.engine.output import refuse_occupied, write_model, write_single_file
 from mergealgebra.engine.pieces import RESULT, Piece, Tally
 from mergealgebra.engine.plan import Contribution, make_plan
 from mergealgebra.engine.reading import BASE
@@ -36,7 +36,8 @@ from mergealgebra.model_card import model_card
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.companions import companions, left_out
+from mergealgebra.tensors.companions import companions, left_out, not_beside
+from mergealgebra.tensors.single_file import is_single_file
 from mergealgebra.text import place
 from mergealgebra.wanted import Wanted
 
@@ -122,7 +123,7 @@ class Merge:
             self._keeper = Keeper(how.aggregate, base, self._plan, manifests, blobs)
 
     def write(self, out: Path, expected: Lock | None = None) -> MergeResult:
-        """Merge into a new folder. expected: the lock of the model that it must give.
+        """Merge into a new folder, or the file of such a name. expected: the lock of the model that it must give.
 
         Raises OutputError, BaseMismatch, BlobDamaged, NonFinite, RecipeError when two inputs are the same
         contribution, CheckpointError when an input changed, VerificationFailed when it gives another model than
@@ -130,19 +131,29 @@ class Merge:
         """
         refuse_large(self._base.records.values(), len(self._inputs))
         made: list[Lock] = []
-        warnings, copies = [*warnings_beside(out), *left_out(self._base)], companions(self._base)
+        read: list[dict[str, Manifest]] = []
         entries = [(r.name, r.dtype, r.shape, r.nbytes) for r in self._base.records.values()]
+        single = is_single_file(out)
+        copies = [] if single else companions(self._base)
+        warnings = [*warnings_beside(out), *(not_beside(self._base) if single else left_out(self._base))]
 
         def run_once(pieces: Iterator[Piece], tally: Tally) -> None:
-            def finish() -> dict[str, bytes]:
-                manifests = self._read(tally)
-                made.append(self._lock(tally, manifests))
+            def lock() -> tuple[str, bytes]:
+                read.append(self._read(tally))
+                made.append(self._lock(tally, read[0]))
                 if expected is not None:
                     expected.refuse_other_model(made[0])
-                credits_ = dict(zip(manifests, (input_.credit for input_ in self._inputs), strict=True))
-                return {LOCK: made[0].to_bytes(), "README.md": model_card(made[0], self._base, credits_)}
+                return LOCK, made[0].to_bytes()
 
-            write_model(out, entries, pieces, finish, copies, self._how.noted)
+            def lock_and_card() -> dict[str, bytes]:
+                locked = lock()
+                credits_ = dict(zip(read[0], (input_.credit for input_ in self._inputs), strict=True))
+                return dict([locked, ("README.md", model_card(made[0], self._base, credits_))])
+
+            if single:
+                write_single_file(out, entries, pieces, lock, self._how.noted)
+            else:
+                write_model(out, entries, pieces, lock_and_card, copies, self._how.noted)
 
         self._run(run_once)
         return MergeResult(out, made[0], self._keeper.kept if self._keeper else None, warnings)
@@ -290,7 +301,7 @@ def open_merge(wanted: Wanted, base: Path, blobs: Mapping[str, Path], how: How) 
 def resolve(
     wanted: Wanted, base: Path, blobs: Mapping[str, Path], out: Path, how: How = How(), expected: Lock | None = None
 ) -> MergeResult:
-    """Merge what is wanted into a new folder. Raises as `open_merge` and `Merge.write` do."""
+    """Merge what is wanted into a new folder or file. Raises as `open_merge` and `Merge.write` do."""
     refuse_occupied(out)
     with open_merge(wanted, base, blobs, how) as merge:
         return merge.write(out, expected)

@@ -40,7 +40,7 @@ def command(
     memory: int | None,
     as_json: bool,
 ) -> None:
-    """Merge the models named in the YAML file CONFIG into the new folder OUT.
+    """Merge the models named in the YAML file CONFIG into the new folder OUT, or into one file OUT.safetensors.
 
     \b
     method: ties            # or mean, task_arithmetic

@@ -269,9 +269,11 @@ class TestSpace:
         ):
             merged(tmp_path)
 
-    def test_counts_every_shard(self, tmp_path, monkeypatch):
+    def test_counts_every_shard_and_copy(self, tmp_path, monkeypatch):
         monkeypatch.setattr(safetensors_file, "SHARD_BYTES", 64)
+        folder = write_folder(tmp_path / "base", base())
         nbytes = sum(array.nbytes for array in base().values())
+        nbytes += sum((folder / name).stat().st_size for name in DESCRIBED)
         usage = shutil.disk_usage(tmp_path)
         monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=nbytes + (1 << 22) - 1))
         with pytest.raises(OutputError, match="make room"):
