@@ -82,6 +82,7 @@ COMMANDS = {
     "status": "-C ../alice status",
     "sync": "-C ../alice sync ../shared",
     "set-base": "-C ../alice set-base ../base",
+    "set-name": "-C ../alice set-name Ada",
     "fsck": "fsck ../shared --repair ../alice",
     "gc": "-C ../alice gc",
     "resolve": "-C ../alice resolve ../{new}",
