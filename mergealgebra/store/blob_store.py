@@ -123,7 +123,7 @@ class BlobStore:
 
     def blob_roots(self) -> tuple[str, ...]:
         """The roots under which there are files, ascending [SY-1]."""
-        return tuple(name.removesuffix(BLOB_SUFFIX) for name in self.names(BLOBS) if _names_root(name))
+        return tuple(root for name in self.names(BLOBS) if (root := root_of(name)) is not None)
 
     def names(self, part: str) -> list[str]:
         """The names in a folder of the store, sorted. Raises WorkspaceError."""
@@ -156,20 +156,26 @@ class BlobWriter:
         return entry.path
 
     def _already_good(self, root: str) -> bool:
-        """Whether the blob is there; it is not read when its size is not that of what was written."""
+        """Whether the blob is there, young from now on; it is not read when its size is not that of what was written.
+
+        A young blob is not freed, so the `add` that names it can follow [SY-13].
+        """
         try:
             if self._store.blob_bytes(root) != self._nbytes:
                 return False
             self._store.check_blob(root)
-        except (BlobMissing, BlobDamaged, WorkspaceError):
+            self._store.blob(root).touch()
+        except (BlobMissing, BlobDamaged, WorkspaceError, OSError):
             return False
         return True
 
 
 def is_blob_name(name: str) -> bool:
     """Whether a name in the folder of blobs promises something [SY-1]."""
-    return _names_root(name) or (name.endswith(REPORT_SUFFIX) and is_id(name.removesuffix(REPORT_SUFFIX)))
+    return root_of(name) is not None or (name.endswith(REPORT_SUFFIX) and is_id(name.removesuffix(REPORT_SUFFIX)))
 
 
-def _names_root(name: str) -> bool:
-    return name.endswith(BLOB_SUFFIX) and is_id(name.removesuffix(BLOB_SUFFIX))
+def root_of(name: str) -> str | None:
+    """The root that the name of a blob's file promises; None for other names [SY-1]."""
+    root = name.removesuffix(BLOB_SUFFIX)
+    return root if root != name and is_id(root) else None

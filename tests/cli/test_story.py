@@ -33,6 +33,7 @@ KEYS = {
         "default_recipe_id",
         "merge_id",
         "operations",
+        "bytes",
         "visible",
         "warnings",
     ],
