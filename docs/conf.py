@@ -17,9 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 project = "mergealgebra"
 release = __version__
 root_doc = "docs/index"
-# The README is for people who have not come here yet; what it says stands in these pages too.
 include_patterns = ["docs/**", "spec/**", "proofs/**", "tests/**", "examples/**", "benchmarks/**", "mutants/**", "*.md"]
-exclude_patterns = ["README.md", "**/.*"]
+exclude_patterns = ["**/.*"]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "command_line"]
 myst_heading_anchors = 3

@@ -27,7 +27,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 _FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# ([\w.-]+\.\w+)\n")
-_ERROR = "mergealgebra: "
+_ERROR = re.compile("^mergealgebra: ", re.MULTILINE)
 _LOOSELY = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -87,11 +87,10 @@ class Reader:
             (self.folder / block.file).write_text(block.text, "utf-8")
 
     def _type(self, command: str, said: str, line: int) -> None:
-        path = os.pathsep.join([str(self.tools), os.environ["PATH"]])
         done = subprocess.run(
             ["bash", "-c", command],
             cwd=self.folder,
-            env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)},
+            env=self._environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -99,11 +98,17 @@ class Reader:
             timeout=120,
         )
         where = f"{self.page.name}, block at line {line}: $ {command}\n{done.stdout}"
-        assert done.returncode == (1 if said.startswith(_ERROR) else 0), where
+        assert done.returncode == (1 if _ERROR.search(said) else 0), where
         assert not said or doctest.OutputChecker().check_output(said, done.stdout, _LOOSELY), f"{where}not\n{said}"
 
+    def _environment(self) -> dict[str, str]:
+        path = os.pathsep.join([str(self.tools), os.environ["PATH"]])
+        return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "RCLONE_CONFIG": str(self.tools / "rclone.conf")}
+
     def _try(self, block: Block) -> None:
-        example = doctest.DocTestParser().get_doctest(block.text, self.names, self.page.name, str(self.page), block.line)
+        example = doctest.DocTestParser().get_doctest(
+            block.text, self.names, self.page.name, str(self.page), block.line
+        )
         said: list[str] = []
         with contextlib.chdir(self.folder):
             failed = doctest.DocTestRunner(optionflags=_LOOSELY).run(example, out=said.append, clear_globs=False).failed

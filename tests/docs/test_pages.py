@@ -9,8 +9,11 @@ import pytest
 
 from mergealgebra.workspace import Workspace
 from tests.docs.pages import PAGES, ROOT, Block, Reader, blocks
+from tests.models import base, fine_tune, write_folder
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"
+#: What the README takes for granted.
+CHECKPOINTS = {"base": base(), "alice-fine-tune": fine_tune(0), "bob-fine-tune": fine_tune(1)}
 #: What a page says that starts where the tutorial ends.
 CONTINUES = "in the folder that the [tutorial](../tutorial.md) leaves"
 #: Programs that pages call and that are not everywhere.
@@ -37,7 +40,10 @@ def test_a_page_can_be_followed(page, tmp_path, request):
         if tool in page.stem and shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed here, which the page uses; .ci/run installs it")
     folder = tmp_path / "work"
-    if CONTINUES in page.read_text("utf-8"):
+    if page.name == "README.md":
+        for name, tensors in CHECKPOINTS.items():
+            write_folder(folder / name, tensors)
+    elif CONTINUES in page.read_text("utf-8"):
         shutil.copytree(request.getfixturevalue("tutorial"), folder)
         for person in ("alice", "bob"):
             Workspace.open(folder / person).set_base(folder / "base.safetensors")
@@ -91,5 +97,7 @@ def test_a_page_that_is_wrong_is_found_out(text, message, tmp_path):
 def test_what_a_page_defined_is_there_for_its_next_blocks(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("```python\n# x.py\nprint('y')\n```\n\n```console\n$ python x.py\ny\n```\n\n")
-    page.write_text(page.read_text() + "```python\n>>> z = 2\n```\n\n```python\n>>> z, open('x.py').name\n(2, 'x.py')\n```\n")
+    page.write_text(
+        page.read_text() + "```python\n>>> z = 2\n```\n\n```python\n>>> z, open('x.py').name\n(2, 'x.py')\n```\n"
+    )
     follow(page, tmp_path / "work")
