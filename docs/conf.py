@@ -31,6 +31,7 @@ python_maximum_signature_line_length = 88
 html_theme = "furo"
 html_title = "mergealgebra"
 html_copy_source = False
+html_show_copyright = False
 
 #: The errors, which are links in the reference wherever a docstring names them.
 _ERRORS = {name for name, found in vars(errors).items() if isinstance(found, type) and issubclass(found, Exception)}
