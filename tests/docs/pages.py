@@ -14,13 +14,14 @@ import contextlib
 import doctest
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.cli.commands import console_script
+from tests.cli.commands import call, console_script
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -28,6 +29,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# ([\w.-]+\.\w+)\n")
 _ERROR = re.compile("^mergealgebra: ", re.MULTILINE)
+#: A verb that needs no shell.
+_PLAIN = re.compile(r"mergealgebra [^|&;<>$*`\\]+$")
 _LOOSELY = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -87,6 +90,18 @@ class Reader:
             (self.folder / block.file).write_text(block.text, "utf-8")
 
     def _type(self, command: str, said: str, line: int) -> None:
+        code, printed = self._run_here(command) if _PLAIN.match(command) else self._run_in_a_shell(command)
+        where = f"{self.page.name}, block at line {line}: $ {command}\n{printed}"
+        assert code == (1 if _ERROR.search(said) else 0), where
+        assert not said or doctest.OutputChecker().check_output(said, printed, _LOOSELY), f"{where}not\n{said}"
+
+    def _run_here(self, command: str) -> tuple[int, str]:
+        """The exit status and the output of a verb, in this process, where it starts ten times as quickly."""
+        _, *words = shlex.split(command, comments=True)
+        done = call(self.folder, *words)
+        return done.code, done.stdout + done.stderr
+
+    def _run_in_a_shell(self, command: str) -> tuple[int, str]:
         done = subprocess.run(
             ["bash", "-c", command],
             cwd=self.folder,
@@ -97,9 +112,7 @@ class Reader:
             check=False,
             timeout=120,
         )
-        where = f"{self.page.name}, block at line {line}: $ {command}\n{done.stdout}"
-        assert done.returncode == (1 if _ERROR.search(said) else 0), where
-        assert not said or doctest.OutputChecker().check_output(said, done.stdout, _LOOSELY), f"{where}not\n{said}"
+        return done.returncode, done.stdout
 
     def _environment(self) -> dict[str, str]:
         path = os.pathsep.join([str(self.tools), os.environ["PATH"]])
