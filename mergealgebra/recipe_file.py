@@ -182,7 +182,7 @@ def _refuse_mergekit(entries: Mapping[str, Any], where: str, keys: Mapping[str, 
 def _beside(path: Path, text: str, what: str) -> Path:
     """A path that a file names, relative to the file's folder; `~` is somebody's home."""
     try:
-        os.fsencode(text)  # an escape in YAML can be half of a character, which no path has
+        os.fsencode(text)
         return path.parent / Path(text).expanduser()
     except (RuntimeError, ValueError) as error:
         raise RecipeError(f"{place(path)}: {what}: {shown(text)} names no path, {error}") from None
@@ -221,6 +221,15 @@ class _TextLoader(yaml.BaseLoader):
     def _check_depth(self) -> None:
         if self.flow_level + len(self.indents) >= _MAX_DEPTH:
             raise yaml.scanner.ScannerError(None, None, f"nested too deeply, over {_MAX_DEPTH} levels", self.get_mark())
+
+    def construct_scalar(self, node: yaml.ScalarNode) -> str:
+        text = str(super().construct_scalar(node))
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # an escape can be half of a character, which no path and no key has
+            half = f"{shown(text)} has half of a character in it"
+            raise yaml.constructor.ConstructorError(None, None, half, node.start_mark) from None
+        return text
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
