@@ -49,7 +49,7 @@ def a_question(i: int) -> Question:
 
 def ours(question: Question) -> dict[str, np.ndarray]:
     task_vectors = [ma.TaskVector.between(question.base, model) for model in question.models]
-    recipe = ma.Ties.model_validate({"density": question.density, "lambda": question.lambda_})
+    recipe = ma.Ties(density=question.density, lambda_=question.lambda_)
     return ma.merge(question.base, task_vectors, recipe, question.coefficients)
 
 

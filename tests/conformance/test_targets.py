@@ -169,7 +169,7 @@ def test_ours_is_what_merge_gives():
     parameters = {"density": "0.4", "lambda_": "0.3", "coefficients": ("1", "2", "0.5")}
     found = answer(open_target("mergealgebra"), **parameters)
     task_vectors = [ma.TaskVector.between(BASE, model) for model in MODELS]
-    recipe = ma.Ties.model_validate({"density": "0.4", "lambda": "0.3"})
+    recipe = ma.Ties(density="0.4", lambda_="0.3")
     expected = ma.merge(BASE, task_vectors, recipe, ["1", "2", "0.5"])
     assert found.tensors["w"].tobytes() == expected["w"].tobytes()
     assert introduction(open_target("mergealgebra"), SECONDS) == Hello("mergealgebra", ma.__version__)
