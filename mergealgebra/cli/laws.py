@@ -89,8 +89,10 @@ def _as_they_come(found: Iterable[Verdict], width: int) -> Iterator[Verdict]:
     """Print each verdict in a line; of those that fail by one cause, the first in full."""
     first: dict[str, str] = {}
     for verdict in found:
-        earlier = first.setdefault(verdict.cause, verdict.law) if verdict.cause else verdict.law
-        say(f"{verdict.law:<{width}}  {verdict if earlier == verdict.law else f'error: the same as {earlier}'}")
+        text, cause = str(verdict), verdict.cause
+        if cause and first.setdefault(cause, verdict.law) != verdict.law:
+            text = text.replace(cause, f"the same as {first[cause]}", 1)
+        say(f"{verdict.law:<{width}}  {text}")
         yield verdict
 
 
@@ -109,7 +111,7 @@ def _programs(verdicts: Iterable[Verdict]) -> Iterator[str]:
     causes = _causes(verdicts)
     for cause, laws in causes.items():
         if len(laws) > 1:
-            yield from ("", f"{len(laws)} laws could not be checked, for one reason: {cause}")
+            yield from ("", f"{len(laws)} laws met one error: {cause}")
     repeated = {law for laws in causes.values() for law in laws[1:]}
     for verdict in verdicts:
         if verdict.counterexample and verdict.outcome in ("broken", "error") and verdict.law not in repeated:

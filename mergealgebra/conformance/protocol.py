@@ -131,7 +131,7 @@ def _read(answer: dict[str, Any], question: Question) -> Answer:
 
 def _tensors(found: object, base: Tensors) -> Tensors:
     if not isinstance(found, dict):
-        raise _malformed(f"tensors is {shown(found)}, expected an object")
+        raise _malformed(f"tensors is {shown(found)}, expected an object, in Python a dict, of arrays by name")
     if lacking := sorted(base.keys() - found.keys()):
         raise _Wrong("wrong_names", f"its answer lacks tensor {shown(lacking[0])}; it has {_names(found)}")
     if unknown := sorted(found.keys() - base.keys()):

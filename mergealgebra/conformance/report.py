@@ -74,7 +74,7 @@ def tables(verdict: Verdict) -> tuple[Table, ...]:
         table("Dialects", ("dialect", "standing", "differ", "first difference"), map(_standing, verdict.standings)),
         table("Properties", ("property", "standing", "tries", "shown by"), map(_property, verdict.properties)),
         table("Noticed", ("mistake", "shown by"), ((fault, _fault_shown(fault, verdict)) for fault in verdict.faults)),
-        table("No answers", ("question", "kind", "what it did"), map(_failure, verdict.failures)),
+        table("No answers", ("question", "kind", "what it did"), _failures(verdict.failures)),
     )
     return tuple(table for table in every if table.rows)
 
@@ -218,5 +218,10 @@ def _property(found: Property) -> tuple[str, ...]:
     return found.name, property_of(found), str(found.tries), noted(found.note, found.counterexample)
 
 
-def _failure(failure: Failure) -> tuple[str, ...]:
-    return failure.question, failure.kind, failure.message
+def _failures(failures: Sequence[Failure]) -> Iterable[tuple[str, ...]]:
+    """What was done instead of answering, each once, with the first question at which it was."""
+    questions: dict[tuple[str, str], list[str]] = {}
+    for failure in failures:
+        questions.setdefault((failure.kind, failure.message), []).append(failure.question)
+    for (kind, message), of in questions.items():
+        yield of[0] + (f" and {len(of) - 1} more" if len(of) > 1 else ""), kind, message

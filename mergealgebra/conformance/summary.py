@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from mergealgebra.algebra.dialects import DIALECTS
-from mergealgebra.conformance.asking import Interview
+from mergealgebra.conformance.asking import PATIENCE, Interview
 from mergealgebra.conformance.verdict import Finding, Property, Verdict
 from mergealgebra.text import shown
 
@@ -65,7 +65,7 @@ def summarised(verdict: Verdict, interview: Interview) -> Verdict:
         _departures(verdict),
         _stability(verdict),
         _refused(interview),
-        _unanswered(verdict, interview.asked),
+        _unanswered(verdict, interview),
     ]
     return replace(verdict, summary=" ".join(filter(None, sentences)))
 
@@ -133,15 +133,23 @@ def _refused(interview: Interview) -> str:
     return f"It refused {many} of {interview.asked} questions, most often so: {shown(message)}."
 
 
-def _unanswered(verdict: Verdict, asked: int) -> str:
-    return f"{len(verdict.failures)} of {asked} questions got no answer." if verdict.failures else ""
+def _unanswered(verdict: Verdict, interview: Interview) -> str:
+    if not verdict.failures:
+        return ""
+    return f"{len(verdict.failures)} of {interview.asked} questions got no answer.{_given_up(interview)}"
 
 
 def _silent(verdict: Verdict, interview: Interview) -> str:
     if verdict.failures:
-        return f"It answered none of the questions: {verdict.failures[0].message}."
+        first = verdict.failures[0]
+        longer = f", {interview.seconds:g} seconds; give it more with --seconds" if first.kind == "hung" else ""
+        return f"It answered none of the questions: {first.message}{longer}.{_given_up(interview)}"
     ((message, _),) = interview.refusals.most_common(1)
     return f"It refused all {interview.asked} questions, most often so: {shown(message)}. So nothing else can be told."
+
+
+def _given_up(interview: Interview) -> str:
+    return f" After {PATIENCE} failures it was asked no more." if interview.gave_up else ""
 
 
 def _listed(texts: Sequence[str]) -> str:

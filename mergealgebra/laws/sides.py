@@ -39,7 +39,7 @@ def rounded_apart(left: Any, right: Any, relation: Callable[[Any, Any], bool]) -
 
 
 def near(left: Any, right: Any) -> bool:
-    """Whether arrays, or all in dicts and lists, are the same but for the last digits, or the sign of a zero."""
+    """Whether arrays, or all in dicts and lists of them, are the same but for last digits, or the sign of a zero."""
     if isinstance(right, Mapping):
         return left.keys() == right.keys() and all(near(left[name], right[name]) for name in right)
     if isinstance(right, list):

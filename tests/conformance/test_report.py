@@ -94,6 +94,12 @@ def test_a_point_is_shown_by_what_rules_out_most():
     assert shown_by(replace(BOUNDARY, shown_by={})) == ""
 
 
+def test_what_failed_alike_is_told_once():
+    failures = (*(Failure(q, "hung", "it is silent") for q in "abc"), Failure("d", "crashed", "it ended"))
+    (table,) = tables(Verdict("t", "1", failures=failures))
+    assert table.rows == (("a and 2 more", "hung", "it is silent"), ("d", "crashed", "it ended"))
+
+
 def test_what_departs_is_shown_beside_what_canonical_gives():
     assert shown_by(replace(BOUNDARY, shown_by={"any": TIES, "none": TIES, "keep_all": LAST})) == str(LAST)
 

@@ -42,7 +42,7 @@ UNFIT = {
     "anything": (lambda *tensors: tensors, "its parameters are (tensors), and it has no two"),
     "another name": (lambda base, deltas: base, "the second, deltas, does not say which it wants: task_vectors or"),
     "more": (lambda base, models, k: base, "nobody knows what to give as k, which has no default. Write def merge("),
-    "no parameters to be seen": (np.add.at, "Python cannot tell its parameters. Call it from a function: def merge("),
+    "no parameters to be seen": (max, "Python cannot tell its parameters. Call it from a function: def merge("),
 }
 
 
