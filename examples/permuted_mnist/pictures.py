@@ -40,7 +40,7 @@ def conflicts_chart(layers: dict[str, Votes], fine_tunes: int, density: str) -> 
         Bar(f"{layer}, {votes.parameters:,}", list(zip(VOTES, shares(votes), strict=True)), f"{shares(votes)[-1]:.1f}%")
         for layer, votes in layers.items()
     ]
-    words = "; ".join(f"{bar.label} {bar.value}" for bar in bars)
+    words = "; ".join(f"{layer} {shares(votes)[-1]:.1f}% of {votes.parameters:,}" for layer, votes in layers.items())
     return Chart(
         "Where the fine-tunes contradict one another",
         f"Parameters of each layer by who changes them; counted is what TIES keeps of {fine_tunes} fine-tunes, "
