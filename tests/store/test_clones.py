@@ -81,7 +81,7 @@ CHANGES = {
 def test_what_changed_at_that_moment_does_not_appear(taken, store, blob, monkeypatch):
     path, root = blob
     file_system(monkeypatch, taken)
-    with pytest.raises(BlobDamaged, match="source[.]safetensors"):
+    with pytest.raises(BlobDamaged, match=r"source\.safetensors"):
         store.import_blob(entry_of(path), root)
     assert names_in(store.path / "blobs") == names_in(store.path / "tmp") == set()
 
