@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mergealgebra.addresses import PathLike, local_path, peer_path
 from mergealgebra.crdt.fields import check_text
@@ -194,14 +194,13 @@ class Workspace:
     def _thresholds(self) -> Cache:
         return Cache(self.store.path, THRESHOLDS)
 
-    @property
-    def _aggregate(self) -> Home:
+    def _aggregate(self, *, always: bool = False) -> Home:
         from mergealgebra.engine.kept_folder import Home  # most merges keep nothing, and start without it
         from mergealgebra.store.entries import made_part
         from mergealgebra.store.private import private_key
 
         store = self.store.path
-        return Home(partial(made_part, store, AGGREGATE), partial(private_key, store))
+        return Home(partial(made_part, store, AGGREGATE), partial(private_key, store), always)
 
     def blobs(self, state: ORSet) -> dict[str, Path]:
         """Where the blobs of a state's visible contributions are, by tensors root; those not here are left out."""
@@ -310,14 +309,15 @@ class Workspace:
         threads: int | None = None,
         block: int | None = None,
         memory: int | None = None,
-        keep_aggregate: bool = False,
+        keep_aggregate: bool | Literal["always"] = False,
         progress: Progress = quiet,
     ) -> MergeResult:
         """Merge the visible contributions into a new model folder, and attest to what came out [OS-12].
 
         recipe: another one than the workspace's. lock: a `merge.lock`, to make the model that it describes once more.
         backend, threads, block, memory: how it is computed, never what [MG-8]. keep_aggregate: keep the sums in the
-        cache, so that the next merge reads little but what changed [SY-9]. progress: called as the work goes on.
+        cache, so that the next merge reads little but what changed [SY-9]; where that saves no time they are not kept,
+        unless it is "always" [SY-15]. progress: called as the work goes on.
         Raises NothingVisible, BaseMismatch, BlobMissing, BlobDamaged, NonFinite, OutputError, UnknownContribution or
         VerificationFailed for a lock; then nothing is written.
         """
@@ -325,11 +325,13 @@ class Workspace:
         from mergealgebra.resolve import How, resolve
         from mergealgebra.store.runs import Runs
 
+        if keep_aggregate not in (True, False, "always"):
+            raise RecipeError(f"keep_aggregate is {keep_aggregate!r}; expected True, False or 'always'")
         state, name, expected = self.state, self.as_name, None if lock is None else Lock.read_file(local_path(lock))
         wanted = self._wanted(state, recipe, expected)
         if keep_aggregate and wanted.merge_id != state.merge_id:
             raise RecipeError("the sums are kept of what is visible by the default recipe alone; do not keep them here")
-        aggregate = self._aggregate if keep_aggregate else None
+        aggregate = self._aggregate(always=keep_aggregate == "always") if keep_aggregate else None
         how = How(backend, threads, block, progress, memory, self._thresholds, aggregate, Runs(self.store.path).noted)
         blobs = self._found(known_manifests(state).values()) if keep_aggregate else self.blobs_of(wanted, state)
         result = resolve(wanted, self.base, blobs, local_path(out), how, expected)

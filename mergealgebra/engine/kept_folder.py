@@ -36,11 +36,12 @@ class Home:
     """Where a workspace keeps an aggregate.
 
     folder: opens it, not through a link, and makes it if it is missing. key: finds the private key. Both may raise
-    OSError or OutputError, and so does `opened`.
+    OSError or OutputError, and so does `opened`. always: whether it is kept where it saves nothing, too.
     """
 
     folder: Callable[[], AbstractContextManager[int]]
     key: Callable[[], bytes]
+    always: bool = False
 
     @contextmanager
     def opened(self, most: int) -> Iterator[Folder]:

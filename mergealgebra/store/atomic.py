@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from mergealgebra.disk import fsync_opened, make_folder, opened_folder, refused_as_output, write_all
+from mergealgebra.disk import clone, fsync_opened, make_folder, opened_folder, refused_as_output, write_all
 from mergealgebra.errors import OutputError
 from mergealgebra.store.entries import TMP, Entry, made_part, opened_part
 from mergealgebra.text import place
@@ -64,13 +64,21 @@ class StagedFile:
 
     def __init__(self, folder: int, path: Path, mode: int) -> None:
         self._folder, self._path = folder, path
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._descriptor: int | None = os.open(path.name, flags, mode, dir_fd=folder)
 
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes. Raises OutputError when the disk is full, or the file has been placed."""
         with refused_as_output(self._path):
             write_all(self._open(), data)
+
+    def clone(self, source: int) -> int | None:
+        """Have the bytes of an open file without a copy; a descriptor of the result, None where that cannot be done.
+
+        Raises OutputError when the file has been placed.
+        """
+        descriptor = self._open()
+        return descriptor if clone(source, descriptor) else None
 
     def place(self, entry: Entry) -> None:
         """Flush the file to the disk, then let it appear as an entry, once. Raises OutputError."""

@@ -14,7 +14,17 @@ from mergealgebra.disk import NotAFile, refused_as_output
 from mergealgebra.errors import BlobDamaged, BlobMissing, OutputError, WorkspaceError
 from mergealgebra.progress import More, untold
 from mergealgebra.store.atomic import StagedFile, staged, write_atomically
-from mergealgebra.store.blobs import Admit, Records, anything, discard, stream_blob
+from mergealgebra.store.blobs import (
+    Admit,
+    Records,
+    admit_opened,
+    anything,
+    discard,
+    once,
+    opened_blob,
+    stream_blob,
+    stream_opened,
+)
 from mergealgebra.store.entries import BLOB_SUFFIX, BLOBS, Entry, names_in
 from mergealgebra.store.refusals import refused_as
 from mergealgebra.text import place
@@ -65,17 +75,20 @@ class BlobStore:
     def import_blob(self, source: Entry, root: str, admit: Admit = anything, more: More = untold) -> None:
         """Copy a blob from another store; it appears only when all that was copied has been checked [SY-4, CT-6].
 
-        admit: judges its header. That, and the room on this disk, come before the first byte is written.
-        more: told the bytes that have been copied.
+        Where the disk can, the copy shares the blocks of the source [SY-14]. admit: judges its header. That, and the
+        room on this disk, come before the first byte is written. more: told the bytes that have been read.
         Raises BlobMissing or BlobDamaged, naming the source, OutputError, and what `admit` raises.
         """
 
+        judge = once(admit)
+
         def admit_here(path: Path, records: Records) -> None:
-            admit(path, records)
+            judge(path, records)
             self._check_room(path.name, sum(record.nbytes for record in records.values()))
 
         with self.blob_writer() as blob:
-            stream_blob(source, root, blob.write, admit_here, more)
+            if not blob.clone(source, root, judge, more):
+                stream_blob(source, root, blob.write, admit_here, more)
             blob.place(root)
 
     def _check_room(self, name: str, nbytes: int) -> None:
@@ -142,6 +155,24 @@ class BlobWriter:
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes. Raises OutputError."""
         self._file.write(data)
+        self._count(data)
+
+    def clone(self, source: Entry, root: str, admit: Admit, more: More = untold) -> bool:
+        """Take all of another store's blob without a copy; False where that cannot be done, and nothing was taken.
+
+        The source may be changed in place at any moment, so what is checked is what was taken [SY-14]. Raises as
+        `stream_blob` does, naming the source.
+        """
+        with opened_blob(source) as descriptor:
+            admit_opened(descriptor, source.path, admit)
+            taken = self._file.clone(descriptor)
+        if taken is None:
+            return False
+        with refused_as_output(self._store.path):
+            stream_opened(taken, source.path, root, self._count, admit, more)
+        return True
+
+    def _count(self, data: bytes | memoryview) -> None:
         self._nbytes += len(data)
 
     def place(self, root: str) -> Path:
@@ -164,7 +195,7 @@ class BlobWriter:
             if self._store.blob_bytes(root) != self._nbytes:
                 return False
             self._store.check_blob(root)
-            self._store.blob(root).touch()
+            self._store.blob(root).make_young()
         except (BlobMissing, BlobDamaged, WorkspaceError, OSError):
             return False
         return True

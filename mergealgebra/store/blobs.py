@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -66,6 +67,19 @@ def anything(path: Path, records: Records) -> None:
     """The judge of those who take whatever is sound."""
 
 
+def once(admit: Admit) -> Admit:
+    """The same judge, who is not asked again about an equal header: many contributions may name one blob."""
+    admitted: list[list[tuple[str, str, tuple[int, ...]]]] = []
+
+    def judge(path: Path, records: Records) -> None:
+        header = [(record.name, record.dtype, record.shape) for record in records.values()]
+        if header not in admitted:
+            admit(path, records)
+            admitted.append(header)
+
+    return judge
+
+
 def discard(_: bytes | memoryview) -> None:
     """The sink of those who only want to know whether a blob is good."""
 
@@ -77,18 +91,48 @@ def stream_blob(source: Entry, root: str, sink: Sink, admit: Admit = anything, m
     later, were checked. Pieces are at most 1 MiB, the header apart. more: told the bytes of each.
     Raises BlobMissing or BlobDamaged, naming the file; what `sink` and `admit` raise for themselves passes.
     """
+    with opened_blob(source) as descriptor:
+        stream_opened(descriptor, source.path, root, sink, admit, more)
+
+
+@contextmanager
+def opened_blob(source: Entry) -> Iterator[int]:
+    """A descriptor of a blob. What cannot be opened, or read while the body runs, is BlobMissing or BlobDamaged."""
     path = source.path
     try:
-        with source.opened() as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
-            found = _root_of(file, path, _counted(sink, more), admit)
+        with source.opened() as descriptor:
+            yield descriptor
     except FileNotFoundError as error:
         raise BlobMissing(f"{place(path)} is not there; sync with a replica that has it") from error
     except OSError as error:
         raise BlobDamaged(f"{place(path)} cannot be read: {error.strerror}; {advice(error)}") from error
-    except _NO_SOUND_HEADER as error:
-        raise BlobDamaged(f"damaged blob {error}; {_ADVICE}") from error
+
+
+def admit_opened(descriptor: int, path: Path, admit: Admit) -> None:
+    """Judge the header of an open blob, and read no more. Raises BlobDamaged, OSError, and what `admit` raises."""
+    from mergealgebra.tensors.safetensors_file import header_of
+
+    with _sound_header(), os.fdopen(descriptor, "rb", closefd=False) as file:
+        admit(path, header_of(file, path))
+
+
+def stream_opened(
+    descriptor: int, path: Path, root: str, sink: Sink, admit: Admit = anything, more: More = untold
+) -> None:
+    """The same as `stream_blob`, of an open file. path: what is named when it is not the blob. Raises OSError too."""
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    with _sound_header(), os.fdopen(descriptor, "rb", closefd=False) as file:
+        found = _root_of(file, path, _counted(sink, more), admit)
     if found != root:
         raise _damaged(path, f"its tensors have the root {found}, not {root}")
+
+
+@contextmanager
+def _sound_header() -> Iterator[None]:
+    try:
+        yield
+    except _NO_SOUND_HEADER as error:
+        raise BlobDamaged(f"damaged blob {error}; {_ADVICE}") from error
 
 
 def _root_of(file: BinaryIO, path: Path, sink: Sink, admit: Admit) -> str:

@@ -70,7 +70,7 @@ class Entry:
         finally:
             os.close(descriptor)
 
-    def touch(self) -> None:
+    def make_young(self) -> None:
         """Make the file young, whoever reads its time."""
         with opened_part(self.store, self.part) as folder:
             os.utime(self.name, dir_fd=folder, follow_symlinks=False)

@@ -208,7 +208,7 @@ class TestWhatAWorkspaceCouldDoWithout:
     @pytest.fixture
     def retracted(self, scene):
         """The scene after alice took ft0 back, two hours ago; its blob, and its contribution's id."""
-        call(scene, "-C", "alice", "resolve", "kept", "--keep-aggregate").lines()
+        call(scene, "-C", "alice", "resolve", "kept", "--keep-aggregate=always").lines()
         before = call(scene, "-C", "alice", "status", "--json").printed()["visible"]
         entry = next(entry for entry in before if entry["coefficient"] == "1")
         call(scene, "-C", "alice", "retract", entry["contribution"]).lines()

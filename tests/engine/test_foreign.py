@@ -109,7 +109,7 @@ def test_no_sums_are_kept_of_a_dialect(tmp_path):
     write_models(tmp_path)
     workspace = ma.Workspace.init(tmp_path / "w", base=tmp_path / "base", recipe=ma.Ties(dialect="mergekit-0.1.5"))
     workspace.contribute(tmp_path / "ft0.safetensors")
-    result = workspace.resolve(tmp_path / "out", keep_aggregate=True)
+    result = workspace.resolve(tmp_path / "out", keep_aggregate="always")
     assert result.aggregate.problem == "its recipe's dialect has no exact sums"
     with pytest.raises(RecipeError, match=r"dialect peft-0.21 has no exact sums"):
         ma.Aggregate.lift(ma.Ties(dialect="peft-0.21"), "id", {"w": np.float32([1])})

@@ -62,7 +62,7 @@ def test_equal_ones_pass_through_a_workspace(tmp_path):
     base, tuned = (model(tmp_path / f"{weight}.safetensors", weight) for weight in (1, 3))
     workspace = ma.Workspace.init(tmp_path / "w", base=base, recipe=ma.Ties())
     workspace.contribute(tuned)
-    workspace.resolve(tmp_path / "out", keep_aggregate=True)
+    workspace.resolve(tmp_path / "out", keep_aggregate="always")
     assert verify_model(tmp_path / "out")[1].ok
     with Checkpoint.open(tmp_path / "out") as merged:
         assert merged.read("f4").tobytes() == BYTES[:128]
