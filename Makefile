@@ -25,6 +25,7 @@ PEERS := mergekit-0.1.5 mergekit-0.1.4 peft-0.21 fusion-bench-0.2 crdt-merge-0.1
 
 demo: .venv/demo
 	@echo "make demo: three replicas, one model; everything it writes is under demo/"
+	$(BIN)/mergealgebra warmup
 	$(BIN)/python examples/permuted_mnist/demo.py --out demo
 
 test: .venv/dev

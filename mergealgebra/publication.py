@@ -86,7 +86,7 @@ def publish(
         chosen = choose(form, given, base, Choice.among({*base.records, *given.records}, offer.take, offer.leave))
         source, names = chosen.checkpoint, chosen.names
         contribution = Contribution(str(source.path), form, number, source, frozenset(names))
-        plan = make_plan(base, [contribution], recipe, backend_named("auto"), threads=threads)
+        plan = make_plan(base, [contribution], recipe, backend_named("auto", progress), threads=threads)
         measured = measure(plan, progress)
         warnings = (*chosen.remarks, *measured.judge(str(source.path), force=offer.force))
         with store.blob_writer() as blob:

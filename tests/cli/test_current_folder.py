@@ -86,6 +86,7 @@ COMMANDS = {
     "fsck": "fsck ../shared --repair ../alice",
     "gc": "-C ../alice gc",
     "resolve": "-C ../alice resolve ../{new}",
+    "warmup": "warmup",
     "verify": "verify ../merged --against ../alice",
     "laws": "laws ties --tries 1 --law bounds",
     "conformance": "conformance mergealgebra --discover",
@@ -110,7 +111,7 @@ def test_no_verb_runs_a_module_of_the_current_folder(verb, hostile_scene, tmp_pa
 def test_the_compiler_of_kernels_runs_none_either(hostile_scene):
     """Nor does it read Numba's settings there. As `verify . --against WORKSPACE` starts it, where nothing is kept."""
     pytest.importorskip("numba")
-    code = "from mergealgebra.kernels.machine_code import _compile; _compile(['count_block'])"
+    code = "from mergealgebra.kernels.machine_code import _compile; list(_compile(['count_block']))"
     ran = _ran(hostile_scene, "merged", [sys.executable, "-P", "-c", code], "", PYTHONPATH=str(PACKAGE.parent))
     assert ran == []
 
