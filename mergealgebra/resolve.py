@@ -20,7 +20,7 @@ from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.encoding import model_root
 from mergealgebra.engine.backends import backend_for
 from mergealgebra.engine.faults import Faulty, named
-from mergealgebra.engine.output import refuse_occupied, write_model, write_single_file
+from mergealgebra.engine.output import Contents, refuse_occupied, write_model, write_single_file
 from mergealgebra.engine.pieces import RESULT, Piece, Tally
 from mergealgebra.engine.plan import Contribution, make_plan
 from mergealgebra.engine.reading import BASE
@@ -35,8 +35,8 @@ from mergealgebra.model_card import model_card
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.companions import companions, left_out, not_beside
-from mergealgebra.tensors.single_file import is_single_file
+from mergealgebra.tensors.companions import Companion, companions, left_out, not_beside
+from mergealgebra.tensors.single_file import is_single_file, refuse_parts
 from mergealgebra.text import place
 from mergealgebra.wanted import Wanted
 
@@ -126,10 +126,11 @@ class Merge:
         """
         refuse_large(self._base.records.values(), len(self._inputs))
         made: list[Lock] = []
-        entries = [(r.name, r.dtype, r.shape, r.nbytes) for r in self._base.records.values()]
         single = is_single_file(out)
-        copies = [] if single else companions(self._base)
+        if single:
+            refuse_parts(out, self._base)
         warnings = [*warnings_beside(out), *(not_beside(self._base) if single else left_out(self._base))]
+        contents = self._contents([] if single else companions(self._base))
 
         def run_once(pieces: Iterator[Piece], tally: Tally) -> None:
             def lock() -> tuple[str, bytes]:
@@ -142,12 +143,17 @@ class Merge:
                 return dict([lock(), ("README.md", model_card(made[0], self._base))])
 
             if single:
-                write_single_file(out, entries, pieces, lock, self._how.noted)
+                write_single_file(out, contents, pieces, lock, self._how.noted)
             else:
-                write_model(out, entries, pieces, lock_and_card, copies, self._how.noted)
+                write_model(out, contents, pieces, lock_and_card, self._how.noted)
 
         self._run(run_once)
         return MergeResult(out, made[0], self._keeper.kept if self._keeper else None, warnings)
+
+    def _contents(self, copies: Sequence[Companion]) -> Contents:
+        """What a model of this merge holds, with the layout of the base."""
+        entries = [(r.name, r.dtype, r.shape, r.nbytes) for r in self._base.records.values()]
+        return Contents(entries, copies, self._base.parts, self._base.stems())
 
     def compute(self) -> Lock:
         """Merge and write nothing: the lock that `write` would write."""

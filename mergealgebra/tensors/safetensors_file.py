@@ -22,6 +22,10 @@ MAX_HEADER_BYTES: Final = 100_000_000
 #: A shard holds at most so many bytes of data, unless its first tensor alone has more [EN-18].
 SHARD_BYTES = 5_000_000_000
 
+#: How the names of a model's files begin: those of diffusers' own models, and of all others.
+STEM: Final = "model"
+DIFFUSERS_STEM: Final = "diffusion_pytorch_model"
+
 #: A tensor to be written: name, dtype as safetensors writes it, shape, bytes of data.
 Entry = tuple[str, str, tuple[int, ...], int]
 
@@ -133,19 +137,19 @@ def shards(entries: Iterable[Entry]) -> list[list[Entry]]:
     return cut
 
 
-def shard_names(count: int) -> list[str]:
-    """The file names of a model of so many shards [EN-18]."""
+def shard_names(count: int, stem: str = STEM) -> list[str]:
+    """The file names of a model of so many shards [EN-18]. stem: how they begin."""
     if count == 1:
-        return ["model.safetensors"]
-    return [f"model-{number:05}-of-{count:05}.safetensors" for number in range(1, count + 1)]
+        return [f"{stem}.safetensors"]
+    return [f"{stem}-{number:05}-of-{count:05}.safetensors" for number in range(1, count + 1)]
 
 
-def index_bytes(cut: Sequence[Sequence[Entry]]) -> bytes:
-    """The file `model.safetensors.index.json` for the shards that `shards` gave, two or more [EN-18]."""
+def index_bytes(cut: Sequence[Sequence[Entry]], stem: str = STEM) -> bytes:
+    """The file `STEM.safetensors.index.json` for the shards that `shards` gave, two or more [EN-18]."""
     index = {
         "metadata": {"total_size": sum(nbytes for shard in cut for *_, nbytes in shard)},
         "weight_map": {
-            name: file for file, shard in zip(shard_names(len(cut)), cut, strict=True) for name, *_ in shard
+            name: file for file, shard in zip(shard_names(len(cut), stem), cut, strict=True) for name, *_ in shard
         },
     }
     return json.dumps(index, ensure_ascii=False, indent=2).encode() + b"\n"
