@@ -25,7 +25,7 @@ from mergealgebra.progress import Progress, counter, quiet
 from mergealgebra.tensors.agreement import agreement
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import count_of, leave_options
-from mergealgebra.tensors.configuration import ties_embeddings
+from mergealgebra.tensors.configuration import ties_by_part
 from mergealgebra.tensors.dtypes import DTYPES, unmerged
 from mergealgebra.tensors.files import opened
 from mergealgebra.tensors.prefixes import prefix_advice
@@ -55,7 +55,7 @@ def choose(form: str, checkpoint: Checkpoint, base: Checkpoint, choice: Containe
 
     Raises as `names_of` does.
     """
-    both = agreement(form, checkpoint, base, choice, ties_embeddings(base.folder))
+    both = agreement(form, checkpoint, base, choice, ties_by_part(base.part_folders()))
     whole = checkpoint.with_copies(both.stands_for)
     names = names_of(form, whole, base, both.names)
     _refuse_none(checkpoint, names)

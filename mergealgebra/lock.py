@@ -21,11 +21,10 @@ from mergealgebra.lock_file import LockedContribution, LockedTensor, read_fields
 from mergealgebra.progress import Progress, counter, quiet
 from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.file_names import LOCK
 from mergealgebra.tensors.header import TensorRecord
 from mergealgebra.tensors.single_file import is_single_file, lock_beside
 from mergealgebra.text import place, printable, shown
-
-LOCK = "merge.lock"
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ from typing import Final
 from mergealgebra.algebra.decimals import from_hex
 from mergealgebra.base_config import BaseConfig, base_config
 from mergealgebra.credits import UNKNOWN, Credit, hub_name, titles
-from mergealgebra.lock import LOCK, Lock
+from mergealgebra.lock import Lock
 from mergealgebra.lock_file import LockedContribution
 from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.file_names import LOCK
 from mergealgebra.text import printable, printable_lines, shortened
 
 #: So much of what a stranger calls a model is shown.

@@ -18,7 +18,7 @@ from mergealgebra.resolve import How, Input, Merge
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice, Patterns
 from mergealgebra.tensors.companions import companions
-from mergealgebra.tensors.single_file import is_single_file
+from mergealgebra.tensors.single_file import is_single_file, refuse_parts
 from mergealgebra.text import place
 
 
@@ -50,8 +50,11 @@ def merge_checkpoints(
     refuse_occupied(out)
     with ExitStack() as opened:
         original = opened.enter_context(Checkpoint.open(base))
-        if not is_single_file(out):
-            companions(original)  # what cannot be copied is told before anything is hashed
+        # What cannot be written is told before anything is hashed.
+        if is_single_file(out):
+            refuse_parts(out, original)
+        else:
+            companions(original)
         checkpoints = [opened.enter_context(Checkpoint.open(model.path)) for model in models]
         looked = Choice.among(original.records.keys() | _names(checkpoints), take, leave)
         inputs, remarks = [], dict[str, list[str]]()

@@ -21,7 +21,7 @@ from mergealgebra.credits import UNKNOWN, Credit
 from mergealgebra.encoding import model_root
 from mergealgebra.engine.backends import backend_for
 from mergealgebra.engine.faults import Faulty, named
-from mergealgebra.engine.output import refuse_occupied, write_model, write_single_file
+from mergealgebra.engine.output import Contents, refuse_occupied, write_model, write_single_file
 from mergealgebra.engine.pieces import RESULT, Piece, Tally
 from mergealgebra.engine.plan import Contribution, make_plan
 from mergealgebra.engine.reading import BASE
@@ -29,15 +29,16 @@ from mergealgebra.engine.run import Stale, run
 from mergealgebra.engine.unfinished import Noted
 from mergealgebra.errors import CheckpointError, RecipeError
 from mergealgebra.leftovers import warnings_beside
-from mergealgebra.lock import LOCK, Lock, achieved_density, refuse_large, tensors_root
+from mergealgebra.lock import Lock, achieved_density, refuse_large, tensors_root
 from mergealgebra.lock_file import FORMAT, LockedContribution, LockedTensor
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.model_card import model_card
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.companions import companions, left_out, not_beside
-from mergealgebra.tensors.single_file import is_single_file
+from mergealgebra.tensors.companions import Companion, companions, left_out, not_beside
+from mergealgebra.tensors.file_names import LOCK
+from mergealgebra.tensors.single_file import is_single_file, refuse_parts
 from mergealgebra.text import place
 from mergealgebra.wanted import Wanted
 
@@ -132,10 +133,11 @@ class Merge:
         refuse_large(self._base.records.values(), len(self._inputs))
         made: list[Lock] = []
         read: list[dict[str, Manifest]] = []
-        entries = [(r.name, r.dtype, r.shape, r.nbytes) for r in self._base.records.values()]
         single = is_single_file(out)
-        copies = [] if single else companions(self._base)
+        if single:
+            refuse_parts(out, self._base)
         warnings = [*warnings_beside(out), *(not_beside(self._base) if single else left_out(self._base))]
+        contents = self._contents([] if single else companions(self._base))
 
         def run_once(pieces: Iterator[Piece], tally: Tally) -> None:
             def lock() -> tuple[str, bytes]:
@@ -151,12 +153,17 @@ class Merge:
                 return dict([locked, ("README.md", model_card(made[0], self._base, credits_))])
 
             if single:
-                write_single_file(out, entries, pieces, lock, self._how.noted)
+                write_single_file(out, contents, pieces, lock, self._how.noted)
             else:
-                write_model(out, entries, pieces, lock_and_card, copies, self._how.noted)
+                write_model(out, contents, pieces, lock_and_card, self._how.noted)
 
         self._run(run_once)
         return MergeResult(out, made[0], self._keeper.kept if self._keeper else None, warnings)
+
+    def _contents(self, copies: Sequence[Companion]) -> Contents:
+        """What a model of this merge holds, with the layout of the base."""
+        entries = [(r.name, r.dtype, r.shape, r.nbytes) for r in self._base.records.values()]
+        return Contents(entries, copies, self._base.parts, self._base.stems())
 
     def compute(self) -> Lock:
         """Merge and write nothing: the lock that `write` would write."""

@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,7 +24,7 @@ from mergealgebra.tensors.single_file import lock_beside
 from mergealgebra.text import place
 
 #: A file that is in such a folder until it has OUT's name. Whoever renames our other folders puts none in them.
-#: It holds the names of the files that are copied, with NUL between them, as those may have any name.
+#: It holds the names of the files that are copied, with NUL between them, as those may have any name; PART/ for parts.
 MARK: Final = ".unfinished"
 
 _NAME: Final = re.compile(r"\..+\.([0-9a-f]{16})\.unfinished", re.DOTALL)
@@ -58,15 +58,27 @@ class UnfinishedFolder:
 
     def __post_init__(self) -> None:
         self._made: dict[str, os.stat_result] = {}
+        self._parts: dict[str, int] = {}
+        self._opened = ExitStack()
+
+    def close(self) -> None:
+        """Close the folders of parts."""
+        self._opened.close()
+
+    def make_part(self, part: str) -> None:
+        """A folder in it, for files called PART/NAME. Raises OSError."""
+        os.mkdir(part, dir_fd=self.descriptor)
+        self._parts[part] = self._opened.enter_context(opened_folder(part, within=self.descriptor))
 
     def new_file(self, name: str, mode: int = 0o666) -> int:
-        """A descriptor of a new file in it, to be written. Raises OSError."""
-        descriptor = os.open(name, _NEW, mode, dir_fd=self.descriptor)
+        """A descriptor of a new file in it, to be written; of PART/NAME in a part. Raises OSError."""
+        part, _, file = name.rpartition("/")
+        descriptor = os.open(file, _NEW, mode, dir_fd=self._parts[part] if part else self.descriptor)
         self._made[name] = os.fstat(descriptor)
         return descriptor
 
     def announce(self, names: Iterable[str]) -> None:
-        """Write into the mark which files are going to be copied here. Raises OSError."""
+        """Write into the mark which files are going to be copied here, and PART/ for parts. Raises OSError."""
         descriptor = os.open(MARK, os.O_WRONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0), dir_fd=self.descriptor)
         try:
             write_all(descriptor, b"\0".join(map(os.fsencode, names)))
@@ -78,7 +90,8 @@ class UnfinishedFolder:
 
         Raises OSError when something else has that name, and OutputError when it is not this folder that has it then.
         """
-        fsync_opened(self.descriptor)
+        for descriptor in (*self._parts.values(), self.descriptor):
+            fsync_opened(descriptor)
         os.replace(self.path.name, self.out.name, src_dir_fd=self.parent, dst_dir_fd=self.parent)
         self.placed = True
         with suppress(OSError):  # only now: whoever dies before leaves what `gc` knows
@@ -129,6 +142,10 @@ class UnfinishedFolder:
         if self.placed or self._is_at(self.out):  # an interrupt may come right after the rename
             return
         with suppress(OSError):
+            for part, descriptor in self._parts.items():
+                for name in os.listdir(descriptor):  # noqa: PTH208 - of an open folder
+                    os.unlink(name, dir_fd=descriptor)
+                os.rmdir(part, dir_fd=self.descriptor)
             names = os.listdir(self.descriptor)  # noqa: PTH208 - of an open folder
             for name in sorted(names, key=MARK.__eq__):  # the mark last: whoever dies before leaves what `gc` knows
                 os.unlink(name, dir_fd=self.descriptor)
@@ -160,6 +177,7 @@ def unfinished_folder(out: Path, noted: Noted) -> Iterator[UnfinishedFolder]:
                     yield folder
                 finally:
                     folder.remove()
+                    folder.close()
         except BaseException:
             with suppress(OSError):  # it is gone, or is not ours
                 os.rmdir(path.name, dir_fd=parent)

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from mergealgebra.errors import OutputError
+from mergealgebra.text import place
+
+if TYPE_CHECKING:
+    from mergealgebra.tensors.checkpoint import Checkpoint
 
 _SUFFIX: Final = ".safetensors"
 _LOCK_SUFFIX: Final = ".lock"
@@ -25,3 +31,12 @@ def lock_beside(model: Path) -> Path:
     'models/merged.safetensors.lock'
     """
     return model.with_name(model.name + _LOCK_SUFFIX)
+
+
+def refuse_parts(out: Path, base: Checkpoint) -> None:
+    """Raise OutputError for a base that is a model of parts: no program would find them in one file."""
+    if base.parts:
+        raise OutputError(
+            f"{place(out)} asks for one file, and {place(base.path)} is a model of parts, each in a folder of its own: "
+            "choose a name that does not end in .safetensors"
+        )

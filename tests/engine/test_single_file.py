@@ -88,7 +88,7 @@ class TestTaken:
     @pytest.mark.parametrize(("name", "take", "message"), TAKEN.values(), ids=TAKEN)
     def test_names_are_refused_before_the_work(self, tmp_path, monkeypatch, name, take, message):
         take(tmp_path / name)
-        monkeypatch.setattr(output, "_write_tensors", lambda *_: pytest.fail("it merges"))
+        monkeypatch.setattr(output, "write_tensors", lambda *_: pytest.fail("it merges"))
         with pytest.raises(OutputError, match=message):
             merged(tmp_path, out=FILE)
         assert names_in(tmp_path) == {*INPUTS, name}
@@ -96,13 +96,13 @@ class TestTaken:
     @pytest.mark.parametrize("name", [FILE, LOCK])
     @pytest.mark.parametrize("links", [True, False])
     def test_names_that_others_took_meanwhile_stay_theirs(self, tmp_path, monkeypatch, name, links):
-        real = output._write_tensors
+        real = output.write_tensors
 
         def write(*arguments):
             (tmp_path / name).write_bytes(b"mine")
             real(*arguments)
 
-        monkeypatch.setattr(output, "_write_tensors", write)
+        monkeypatch.setattr(output, "write_tensors", write)
         if not links:
             monkeypatch.setattr(os, "link", no_links)
         with pytest.raises(OutputError, match=f"{FILE} exists now: another merge, or somebody else, wrote it"):
@@ -146,7 +146,7 @@ class TestKilled:
         assert seen == {frozenset(), frozenset({FILE, LOCK})} | (set() if links else {frozenset({LOCK})})
 
     def test_leaves_a_lock_that_is_not_its_own(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(output, "_write_tensors", lambda *_: None)
+        monkeypatch.setattr(output, "write_tensors", lambda *_: None)
         folder = tmp_path / f".{FILE}.0123456789abcdef.unfinished"
         folder.mkdir()
         for name, data in (("model.safetensors", b"x"), ("merge.lock", b"y"), (".unfinished", FILE.encode())):

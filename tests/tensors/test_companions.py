@@ -113,7 +113,7 @@ FILES = {
 )
 def test_they_are_the_files_that_the_clause_lists(folder, name, copied):
     if not name.startswith("model.safetensors"):  # a second model would be refused
-        (folder / name).write_text("{}")
+        (folder / name).write_text("[]" if name == "modules.json" else "{}")
         assert (name in names_of(folder)) == copied
     assert is_companion(name) == copied
 
