@@ -21,6 +21,7 @@ from mergealgebra.errors import (
     MergeAlgebraError,
     NamesError,
 )
+from mergealgebra.progress import Progress, counter, quiet
 from mergealgebra.tensors.agreement import agreement
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import count_of, leave_options
@@ -112,9 +113,14 @@ def _refuse_none(checkpoint: Checkpoint, names: Collection[str]) -> None:
         raise NamesError(f"{place(checkpoint.path)}: no float tensor is left to contribute; take more, or leave fewer")
 
 
-def check_base(base: Checkpoint, root: str, threads: int) -> None:
+def check_base(base: Checkpoint, root: str, threads: int, progress: Progress = quiet) -> None:
     """Read the base, and raise BaseMismatch unless its root is the one that was named [SY-6]."""
-    check_base_root(base, base.root(threads), root)
+    check_base_root(base, read_root(base, threads, progress), root)
+
+
+def read_root(base: Checkpoint, threads: int, progress: Progress = quiet) -> str:
+    """Read the base, and tell of that; returns its root. Raises as `Checkpoint.root` does."""
+    return base.root(threads, counter(progress, "reading the base", base.nbytes))
 
 
 def check_base_root(base: Checkpoint, found: str, root: str) -> None:

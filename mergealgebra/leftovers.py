@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from mergealgebra.disk import lock, opened_folder
-from mergealgebra.engine.unfinished import MARK, announced, token_of
+from mergealgebra.engine.unfinished import MARK, announced, is_same, remove_same, token_of
 from mergealgebra.errors import OutputError
-from mergealgebra.lock import LOCK
-from mergealgebra.tensors.companions import is_companion
+from mergealgebra.tensors.single_file import is_single_file, lock_beside
 from mergealgebra.text import place
 
 #: Where there are no locks, what nobody has written to for so long has no writer.
@@ -31,7 +30,7 @@ STALE_SECONDS: Final = 24 * 60 * 60
 STARTING_SECONDS: Final = 60
 
 _WRITTEN: Final = re.compile(
-    rf"model(-[0-9]{{5,}}-of-[0-9]{{5,}})?[.]safetensors|model[.]safetensors[.]index[.]json|README[.]md|{re.escape(LOCK)}"
+    "model(-[0-9]{5,}-of-[0-9]{5,})?[.]safetensors|model[.]safetensors[.]index[.]json|README[.]md"
 )
 
 
@@ -50,6 +49,7 @@ class UnfinishedModel:
             with ExitStack() as stack:
                 if (held := _held(self.path, stack)) is None:
                     return
+                held.withdraw_lock()
                 for name in sorted(held.files, key=MARK.__eq__):  # the mark last: who is interrupted comes again
                     os.unlink(name, dir_fd=held.folder)
                 os.rmdir(self.path.name, dir_fd=held.parent)
@@ -116,6 +116,17 @@ class _Held:
     files: Mapping[str, os.stat_result]
     age: float
 
+    def withdraw_lock(self) -> None:
+        """Remove the lock that stands beside it without its model, where that is as far as it came [LK-9]."""
+        from mergealgebra.lock import LOCK
+        from mergealgebra.tensors.folder import MODEL
+
+        if not (MODEL in self.files and LOCK in self.files):
+            return
+        for name in filter(is_single_file, map(Path, announced(self.folder))):
+            if name.parent == Path() and not is_same(self.parent, name.name, self.files[MODEL]):
+                remove_same(self.parent, lock_beside(name).name, self.files[LOCK])
+
 
 def _held(path: Path, stack: ExitStack) -> _Held | None:
     """The folder at a path, until the stack ends; None unless it was a merge's, is this user's, and its writer dead."""
@@ -153,7 +164,11 @@ def _files(folder: int) -> dict[str, os.stat_result] | None:
 
 
 def _is_written(name: str, copied: Set[str]) -> bool:
-    return name == MARK or _WRITTEN.fullmatch(name) is not None or (name in copied and is_companion(name))
+    from mergealgebra.lock import LOCK  # hardly any workspace has such a folder to look into
+    from mergealgebra.tensors.companions import is_companion
+
+    named = name in (MARK, LOCK) or _WRITTEN.fullmatch(name) is not None
+    return named or (name in copied and is_companion(name))
 
 
 def _age(status: os.stat_result) -> float:

@@ -1,32 +1,24 @@
 """A workspace: one replica's folder, with everything its owner does to it.
 
 The operation set decides what is visible, the store holds it, `resolve` turns it into a model. This module only
-joins them, and writes nothing before all it depends on has been checked.
+joins them, and writes nothing before all it depends on has been checked. What reads tensors is imported when it is
+needed: to look at a workspace, or to take something back, is quick.
 """
 
 from __future__ import annotations
 
-import math
-import os
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from mergealgebra.addresses import local_path, peer_path
-from mergealgebra.algebra import decimals
-from mergealgebra.contribution import check_base, choose, make_manifest
+from mergealgebra.addresses import PathLike, local_path, peer_path
 from mergealgebra.crdt.fields import check_text
-from mergealgebra.crdt.genesis import Genesis
-from mergealgebra.crdt.manifest import FORMS, Manifest
+from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import NOTE_BYTES, OPERATION_TIMES, Operation
 from mergealgebra.crdt.orset import ORSet
-from mergealgebra.engine.backends import backend as backend_named
-from mergealgebra.engine.measure import Measure, measure
-from mergealgebra.engine.plan import Contribution, available_cores, make_plan, thread_count
 from mergealgebra.errors import (
     BlobMissing,
     MergeAlgebraError,
@@ -34,61 +26,31 @@ from mergealgebra.errors import (
     OutputError,
     RecipeError,
     SyncIncomplete,
-    UnknownContribution,
-    WorkspaceError,
-    WrongWorkspace,
 )
-from mergealgebra.lock import Lock
+from mergealgebra.history import by_time, visible_named
 from mergealgebra.progress import Progress, quiet
-from mergealgebra.recipe import Recipe, complete_recipe
-from mergealgebra.resolve import How, MergeResult, resolve
-from mergealgebra.store.blobs import write_blob
+from mergealgebra.recipe import Recipe, check_recipe, complete_recipe
 from mergealgebra.store.cache import AGGREGATE, THRESHOLDS, Cache
-from mergealgebra.store.entries import made_part
 from mergealgebra.store.local import (
     base_path,
     check_genesis,
+    check_own_name,
     incomplete_lines,
-    is_replica,
+    own_name,
     refuse_exchange_folder,
-    unmake,
     write_local,
+    write_name,
 )
-from mergealgebra.store.objects import Store, has_genesis
-from mergealgebra.store.private import private_key
-from mergealgebra.store.refusals import refused_as
-from mergealgebra.store.runs import Runs
-from mergealgebra.sync.folder import SyncResult
-from mergealgebra.sync.replica import begin, sync_replica
-from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.choice import Choice
-from mergealgebra.text import place, shown
+from mergealgebra.store.objects import Store
+from mergealgebra.text import place
 from mergealgebra.wanted import Wanted, known_manifests
 
 if TYPE_CHECKING:
     from mergealgebra.engine.kept_folder import Home
-
-PathLike = str | os.PathLike[str]
-
-#: Digits of an id that name a contribution, if no other begins with them.
-_LEAST_PREFIX = 4
-
-
-class ContributionId(str):
-    """A contribution's id, 64 hexadecimal digits. operation: the id of the `add` that published it.
-
-    measure: what it changes. warnings: lines about what was left out of it, and what looks like a mistake.
-    """
-
-    __slots__ = ("measure", "operation", "warnings")
-    operation: str
-    measure: Measure
-    warnings: tuple[str, ...]
-
-    def __new__(cls, id_: str, operation: str, measure: Measure, warnings: tuple[str, ...] = ()) -> Self:
-        made = super().__new__(cls, id_)
-        made.operation, made.measure, made.warnings = operation, measure, warnings
-        return made
+    from mergealgebra.lock import Lock
+    from mergealgebra.merge_result import MergeResult
+    from mergealgebra.publication import ContributionId
+    from mergealgebra.sync.folder import SyncResult
 
 
 @dataclass(frozen=True)
@@ -101,43 +63,69 @@ class Workspace:
     # Making and opening
 
     @classmethod
-    def init(cls, path: PathLike, *, base: PathLike, recipe: Recipe, name: str = "") -> Workspace:
+    def init(
+        cls,
+        path: PathLike,
+        *,
+        base: PathLike,
+        recipe: Recipe,
+        name: str = "",
+        as_name: str | None = None,
+        progress: Progress = quiet,
+    ) -> Workspace:
         """A new workspace for improving `base`; equal arguments give one workspace id on every machine [OS-1].
 
-        Raises WorkspaceError when something is there already, and as `Checkpoint.open` does.
+        as_name: as in `set_name`; no part of the id. progress: called as the base is read. Raises WorkspaceError when
+        something is there already, OperationError for `as_name`, and as `Checkpoint.open` does.
         """
-        _refuse_existing(local_path(path))
-        return cls._create(path, _genesis(base, recipe, name), base)
+        from mergealgebra.creation import new_genesis, new_replica, refuse_existing
+
+        check_own_name(as_name)
+        refuse_existing(local_path(path))
+        store = new_replica(path, new_genesis(base, recipe, name, progress), base, as_name)
+        return cls(store.path, store)
 
     @staticmethod
-    def init_share(path: PathLike, *, base: PathLike, recipe: Recipe, name: str = "") -> Store:
+    def init_share(
+        path: PathLike, *, base: PathLike, recipe: Recipe, name: str = "", progress: Progress = quiet
+    ) -> Store:
         """A share of the workspace that `init` makes of the same arguments: a folder to sync with, nobody's workspace.
 
         Raises as `init` does.
         """
-        _refuse_existing(local_path(path))
-        return Store.create(path, _genesis(base, recipe, name))
+        from mergealgebra.creation import new_genesis, refuse_existing
+
+        refuse_existing(local_path(path))
+        return Store.create(path, new_genesis(base, recipe, name, progress))
 
     @classmethod
-    def clone(cls, peer: PathLike, path: PathLike, *, base: PathLike, workspace_id: str | None = None) -> Workspace:
+    def clone(
+        cls,
+        peer: PathLike,
+        path: PathLike,
+        *,
+        base: PathLike,
+        workspace_id: str | None = None,
+        as_name: str | None = None,
+        progress: Progress = quiet,
+    ) -> Workspace:
         """A new replica of the workspace that a peer holds, synced with it [SY-12]. base: where the base is here.
 
-        workspace_id: what the peer must hold, from somebody you trust; whatever it holds if None. Raises
-        WrongWorkspace for another one, BaseMismatch when it is not the peer's base, and as `init` and `sync` do.
+        workspace_id: what the peer must hold, the whole id from somebody you trust; whatever it holds if None.
+        as_name: as in `set_name`. Raises WrongWorkspace for another workspace, BaseMismatch when it is not the peer's
+        base, and as `init` and `sync` do.
         """
-        source = Store.open(peer_path(peer))
-        if workspace_id not in (None, source.genesis.workspace_id):
-            raise WrongWorkspace(
-                f"{place(Path(peer))} holds workspace {source.genesis.workspace_id}, not {shown(workspace_id)}: ask "
-                "whoever gave you the id, or name another folder"
-            )
+        from mergealgebra.creation import check_base_path, new_replica, refuse_existing, source_of
+
+        check_own_name(as_name)
+        source = source_of(peer, workspace_id)
         _recipe_of(source)
-        _refuse_existing(local_path(path))
-        with Checkpoint.open(base) as checkpoint:
-            check_base(checkpoint, source.genesis.base, available_cores())
-        workspace = cls._create(path, source.genesis, base, peer)
+        refuse_existing(local_path(path))
+        check_base_path(base, source.genesis, progress)
+        store = new_replica(path, source.genesis, base, as_name, peer)
+        workspace = cls(store.path, store)
         try:
-            workspace.sync(peer)
+            workspace.sync(peer, progress=progress)
             workspace._refuse_missing(peer)
         except SyncIncomplete as error:
             raise SyncIncomplete(f"{error}; {place(Path(path))} is a workspace now, sync it again") from None
@@ -149,20 +137,6 @@ class Workspace:
         store = Store.open(path)
         check_genesis(store)
         _recipe_of(store)
-        return cls(store.path, store)
-
-    @classmethod
-    def _create(cls, path: PathLike, genesis: Genesis, base: PathLike, peer: PathLike | None = None) -> Workspace:
-        """A new replica, which is to be synced with a peer; what was made is taken back if not all of it can be."""
-        folder = local_path(path)
-        with ExitStack() as failed:
-            if not has_genesis(folder):
-                failed.callback(unmake, folder, folder=not folder.exists())
-            store = Store.create(folder, genesis)
-            write_local(store, base)
-            if peer is not None:
-                begin(store, peer)
-            failed.pop_all()
         return cls(store.path, store)
 
     def _refuse_missing(self, peer: PathLike) -> None:
@@ -195,7 +169,12 @@ class Workspace:
 
     def log(self) -> list[Operation]:
         """All operations by their time, an add before the remove of that second; those without a time last."""
-        return sorted(self.state.operations, key=_time_and_kind)
+        return list(by_time(self.state.operations))
+
+    @property
+    def as_name(self) -> str | None:
+        """Under which name its owner contributes, retracts and attests; None if unset. Raises WorkspaceError."""
+        return own_name(self.store)
 
     @property
     def base(self) -> Path:
@@ -218,6 +197,8 @@ class Workspace:
     @property
     def _aggregate(self) -> Home:
         from mergealgebra.engine.kept_folder import Home  # most merges keep nothing, and start without it
+        from mergealgebra.store.entries import made_part
+        from mergealgebra.store.private import private_key
 
         store = self.store.path
         return Home(partial(made_part, store, AGGREGATE), partial(private_key, store))
@@ -262,35 +243,31 @@ class Workspace:
         raises NamesError, ShapeError, DtypeError, NonFinite and the like, naming file, tensor and index, and
         Implausible for what can only be a mistake, unless `force` insists [CT-11].
         """
-        if form not in FORMS:
-            raise OperationError(f"{shown(form)} is not a form of contributions; choose {' or '.join(FORMS)} [CT-1]")
-        number = decimals.fp32(coefficient, "coefficient")
+        from mergealgebra.publication import ContributionId, Offer, publish
+
         if note is not None:
             check_text(note, NOTE_BYTES, "the note", OperationError)
-        state = self.state
-        with Checkpoint.open(self.base) as base, Checkpoint.open(checkpoint) as given:
-            check_base(base, state.genesis.base, thread_count(threads))
-            chosen = choose(form, given, base, Choice.among({*base.records, *given.records}, take, leave))
-            source, names = chosen.checkpoint, chosen.names
-            contribution = Contribution(str(source.path), form, number, source, frozenset(names))
-            plan = make_plan(base, [contribution], self.recipe, backend_named("auto"), threads=threads)
-            measured = measure(plan, progress)
-            warnings = (*chosen.remarks, *measured.judge(str(source.path), force=force))
-            with self.store.blob_writer() as blob:
-                roots = write_blob(source, names, blob.write)
-                base.refuse_changed()
-                manifest = make_manifest(form, state.genesis.base, source, roots, number)
-                blob.place(manifest.tensors)
-        return ContributionId(
-            manifest.id, self._publish(state.add(manifest, time=_now(), note=note)), measured, warnings
-        )
+        state, name = self.state, self.as_name
+        offer = Offer(checkpoint, form, coefficient, take, leave, force)
+        made = publish(offer, self.store, self.base, self.recipe, threads, progress)
+        operation = self._publish(state.add(made.manifest, time=_now(), note=note, name=name))
+        return ContributionId(made.manifest.id, operation, made.measure, made.warnings)
 
-    def set_base(self, base: PathLike) -> None:
+    def set_base(self, base: PathLike, *, progress: Progress = quiet) -> None:
         """Say where the base is on this machine now. Raises BaseMismatch for another model, and as `contribute`."""
+        from mergealgebra.creation import check_base_path
+
         refuse_exchange_folder(self.store)
-        with Checkpoint.open(base) as checkpoint:
-            check_base(checkpoint, self.store.genesis.base, available_cores())
+        check_base_path(base, self.store.genesis, progress)
         write_local(self.store, base)
+
+    def set_name(self, name: str | None) -> None:
+        """Say under which name you contribute, retract and attest from now on; None for no name any more.
+
+        Everybody who syncs can read it, and nothing proves it. Raises OperationError for what is not 1 to 256 bytes of
+        text without control characters [OS-3].
+        """
+        write_name(self.store, name)
 
     def retract(self, contribution: str, *, note: str | None = None) -> str:
         """Take a visible contribution back; returns its id. contribution: the id or a unique prefix of it.
@@ -304,23 +281,24 @@ class Workspace:
 
         contributions: their ids or unique prefixes of them. Raises UnknownContribution.
         """
-        state = self.state
-        visible = state.visible()
-        ids = tuple(sorted({_named(contribution, visible) for contribution in contributions}))
-        if ids:
-            self._publish(state.remove(*ids, time=_now(), note=note))
+        state, name = self.state, self.as_name
+        if ids := visible_named(contributions, state):
+            self._publish(state.remove(*ids, time=_now(), note=note, name=name))
         return ids
 
-    def sync(self, peer: PathLike, *, create: bool = False) -> SyncResult:
+    def sync(self, peer: PathLike, *, create: bool = False, progress: Progress = quiet) -> SyncResult:
         """Exchange operations and blobs with another workspace or a share, both ways [SY-4].
 
         create: make a share there first, if nothing is there; otherwise it must be there [SY-7]. Raises AddressError
         for what is not a folder of this machine, and SyncIncomplete when something was refused; the good rest has then
-        been exchanged. That it was incomplete is written down here, until a sync with that peer is complete.
+        been exchanged. That it was incomplete is written down here, until a sync with that peer is complete. progress:
+        called as blobs are copied and checked.
         """
+        from mergealgebra.sync.replica import sync_replica
+
         if create:
             Store.create(peer_path(peer), self.store.genesis)
-        return sync_replica(self.store, peer)
+        return sync_replica(self.store, peer, progress)
 
     def resolve(
         self,
@@ -343,7 +321,11 @@ class Workspace:
         Raises NothingVisible, BaseMismatch, BlobMissing, BlobDamaged, NonFinite, OutputError, UnknownContribution or
         VerificationFailed for a lock; then nothing is written.
         """
-        state, expected = self.state, None if lock is None else Lock.read_file(local_path(lock))
+        from mergealgebra.lock import Lock
+        from mergealgebra.resolve import How, resolve
+        from mergealgebra.store.runs import Runs
+
+        state, name, expected = self.state, self.as_name, None if lock is None else Lock.read_file(local_path(lock))
         wanted = self._wanted(state, recipe, expected)
         if keep_aggregate and wanted.merge_id != state.merge_id:
             raise RecipeError("the sums are kept of what is visible by the default recipe alone; do not keep them here")
@@ -351,7 +333,7 @@ class Workspace:
         how = How(backend, threads, block, progress, memory, self._thresholds, aggregate, Runs(self.store.path).noted)
         blobs = self._found(known_manifests(state).values()) if keep_aggregate else self.blobs_of(wanted, state)
         result = resolve(wanted, self.base, blobs, local_path(out), how, expected)
-        attested = state.attest(result.merge_id, result.model_root)
+        attested = state.attest(result.merge_id, result.model_root, name=name)
         if not attested <= state:
             try:
                 self._publish(attested)
@@ -361,7 +343,7 @@ class Workspace:
 
     def _wanted(self, state: ORSet, recipe: Recipe | None, lock: Lock | None) -> Wanted:
         if recipe is not None:
-            _check_recipe(recipe)
+            check_recipe(recipe)
         if lock is None:
             return Wanted.visible(state, recipe)
         if recipe is not None:
@@ -380,42 +362,9 @@ def _now() -> int | None:
     return now if now in OPERATION_TIMES else None
 
 
-def _named(prefix: str, visible: Iterable[str]) -> str:
-    """The one visible contribution whose id begins so. Raises UnknownContribution."""
-    if len(prefix) < _LEAST_PREFIX:
-        raise UnknownContribution(f"{shown(prefix)} is too short; give {_LEAST_PREFIX} digits of the id, or more")
-    matching = [id_ for id_ in visible if id_.startswith(prefix.lower())]
-    if len(matching) != 1:
-        found = f"{len(matching)} visible contributions begin" if matching else "no visible contribution begins"
-        raise UnknownContribution(f"{found} with {shown(prefix)}; `status` lists them")
-    return matching[0]
-
-
-def _time_and_kind(operation: Operation) -> tuple[float, str, str]:
-    return math.inf if operation.time is None else operation.time, operation.kind, operation.id
-
-
-def _genesis(base: PathLike, recipe: Recipe, name: str) -> Genesis:
-    _check_recipe(recipe)
-    with Checkpoint.open(base) as checkpoint:
-        return Genesis(checkpoint.root(available_cores()), name, recipe.to_map())
-
-
-def _check_recipe(recipe: object) -> None:
-    if not isinstance(recipe, Recipe):
-        raise RecipeError(f"{recipe!r} is not a recipe; pass one, such as ma.Ties(density='0.2')")
-
-
 def _recipe_of(store: Store) -> Recipe:
     """The recipe of a workspace, which its genesis has in full [OS-1]. Raises RecipeError or DecimalError."""
     try:
         return complete_recipe(store.genesis.recipe)
     except MergeAlgebraError as error:
         raise type(error)(f"{store.path}: the genesis has a recipe that this version does not know: {error}") from None
-
-
-def _refuse_existing(path: Path) -> None:
-    """A store without `local.json` is completed: its making was interrupted, or it is an exchange folder."""
-    with refused_as(WorkspaceError, path):
-        if has_genesis(path) and is_replica(path):
-            raise WorkspaceError(f"{place(path)} is a workspace already; choose another folder")

@@ -31,6 +31,7 @@ VERBS: Final = {
     "sync": "Exchange contributions with another workspace or a folder.",
     "fsck": "Check every file of a workspace or share; mend it.",
     "set-base": "Say where the base is on this machine now.",
+    "set-name": "Say under which name you contribute.",
     "resolve": "Merge all visible contributions into a model.",
     "verify": "Check a merged model against its lock, or compute it again.",
     "gc": "List what killed commands left, and remove it.",

@@ -56,6 +56,7 @@ keep_option = click.option(
     is_flag=True,
     help="Keep the sums, so that the next merge reads little but what changed: 17 to 33 bytes an element.",
 )
+as_option = click.option("--as", "as_name", metavar="NAME", help="Your name, which everybody who syncs can read.")
 take_option = click.option(
     "--take", multiple=True, metavar="PATTERN", help="Take only tensors of such names, like 'model.*'."
 )

@@ -28,6 +28,7 @@ def command(workspace: str, as_json: bool) -> None:
     """Show the visible contributions, what they merge to, and what is amiss."""
     from mergealgebra.attestations import MOST_SHOWN, disagreements
     from mergealgebra.recipe import in_words
+    from mergealgebra.store.usage import Usage
     from mergealgebra.workspace import Workspace
 
     opened = Workspace.open(workspace)
@@ -36,6 +37,7 @@ def command(workspace: str, as_json: bool) -> None:
     visible = _visible(state, store)
     warnings = [*opened.doubts, *_warnings(visible)]
     warnings += [line for _, line in disagreements(state)][:MOST_SHOWN] + _unfinished(store)
+    usage = Usage.of(store, state)
     found = {
         "workspace": genesis.workspace_id,
         "name": genesis.name,
@@ -44,6 +46,7 @@ def command(workspace: str, as_json: bool) -> None:
         "default_recipe_id": genesis.recipe_id,
         "merge_id": state.merge_id,
         "operations": len(state.operations),
+        "bytes": usage.to_map() if as_json else usage.in_words(),
         "visible": visible,
         "warnings": warnings,
     }

@@ -85,6 +85,12 @@ class Folder:
         finally:
             os.close(descriptor)
 
+    def clear(self) -> None:
+        """Remove the aggregate; what a living process is writing stays. Raises OSError."""
+        with suppress(FileNotFoundError):
+            os.unlink(HEADER, dir_fd=self.descriptor)
+        self.sweep()
+
     def sweep(self) -> None:
         """Remove the files of earlier aggregates, and of processes that died: those that nobody locks or names."""
         with suppress(OSError):

@@ -19,6 +19,7 @@ import numpy as np
 
 from mergealgebra.encoding import LEAF_BYTES, model_root, tensor_root
 from mergealgebra.errors import CheckpointError, NamesError, ShapeError
+from mergealgebra.progress import More, untold
 from mergealgebra.tensors.descriptors import File
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.files import as_path, reading, unreadable
@@ -113,18 +114,29 @@ class Checkpoint:
             self._fill(leaf, record, begin)
             yield leaf
 
-    def roots(self, threads: int = 1, names: Sequence[str] | None = None) -> dict[str, str]:
-        """The roots of these tensors, or all, in their order, by so many threads [EN-6]. Raises as `read` does."""
-        names = list(self.records) if names is None else names
-        with ThreadPoolExecutor(threads) as pool:
-            return dict(zip(names, pool.map(self.tensor_root, names), strict=True))
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all tensors."""
+        return sum(record.nbytes for record in self.records.values())
 
-    def root(self, threads: int = 1) -> str:
-        """The model's root: equal for one file and for many shards [EN-7, EN-8].
+    def roots(self, threads: int = 1, names: Sequence[str] | None = None, more: More = untold) -> dict[str, str]:
+        """The roots of these tensors, or all, in their order, by so many threads [EN-6]. Raises as `read` does.
+
+        more: told the bytes of each tensor that has been read.
+        """
+        names, found = list(self.records) if names is None else names, {}
+        with ThreadPoolExecutor(threads) as pool:
+            for name, root in zip(names, pool.map(self.tensor_root, names), strict=True):
+                found[name] = root
+                more(self.records[name].nbytes)
+        return found
+
+    def root(self, threads: int = 1, more: More = untold) -> str:
+        """The model's root: equal for one file and for many shards [EN-7, EN-8]. more: as of `roots`.
 
         Raises as `read` does, and CheckpointError when a file changed meanwhile.
         """
-        roots = self.roots(threads)
+        roots = self.roots(threads, more=more)
         self.refuse_changed()
         return model_root((r.name, r.dtype, r.shape, roots[r.name]) for r in self.records.values())
 

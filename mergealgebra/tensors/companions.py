@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
@@ -57,7 +57,8 @@ def companions(base: Checkpoint) -> list[Companion]:
         home = Path(os.path.realpath(base.folder, strict=True))
         names = sorted(filter(is_companion, os.listdir(home)))  # noqa: PTH208 - names, not paths
     found = [companion for name in names if (companion := _found(base.folder / name, home)) is not None]
-    _refuse_large({companion.path: _size_of(companion) for companion in found})
+    found = [replace(companion, nbytes=_size_of(companion)) for companion in found]
+    _refuse_large(found)
     return found
 
 
@@ -71,6 +72,21 @@ def left_out(base: Checkpoint) -> list[str]:
     if not (missed := [name for name in names if _is_missed(name)]):
         return []
     return [f"left out of the merged model: {listed(map(printable, missed))} of the base; copy what loading it takes"]
+
+
+def not_beside(base: Checkpoint) -> list[str]:
+    """What a merge to one file says of the base's files that are not beside it: one line, or none [LK-9]."""
+    if base.folder is None:
+        return []
+    own = {record.path.name for record in base.records.values()}
+    with reading(base.folder), os.scandir(base.folder) as entries:
+        names = sorted(map(_called, (entry for entry in entries if entry.name not in own)))
+    if not (missed := [name for name in names if _is_missed(name) or (name[-1] != "/" and is_companion(name))]):
+        return []
+    return [
+        f"one file holds the tensors alone: {listed(map(printable, missed))} of the base and a model card are not "
+        "beside it; name a folder to get what can be copied"
+    ]
 
 
 def _called(entry: os.DirEntry[str]) -> str:
@@ -99,6 +115,7 @@ class Companion:
     path: Path
     anchor: Path
     steps: tuple[str, ...]
+    nbytes: int = 0
 
     @contextmanager
     def opened(self) -> Iterator[int]:
@@ -167,12 +184,12 @@ def _size_of(companion: Companion) -> int:
     return size
 
 
-def _refuse_large(sizes: Mapping[Path, int]) -> None:
-    total = sum(sizes.values())
+def _refuse_large(found: Sequence[Companion]) -> None:
+    total = sum(companion.nbytes for companion in found)
     if total > MOST_BYTES:
-        largest = max(sizes, key=sizes.__getitem__)
+        largest = max(found, key=lambda companion: companion.nbytes)
         raise _too_large(
-            f"{place(largest)} has {sizes[largest]:,} bytes, with the other files beside the tensors {total:,}"
+            f"{place(largest.path)} has {largest.nbytes:,} bytes, with the other files beside the tensors {total:,}"
         )
 
 

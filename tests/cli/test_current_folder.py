@@ -22,7 +22,7 @@ PACKAGE = Path(mergealgebra.__file__).parent
 MODULES = [
     *("json", "tempfile", "contextlib", "pathlib", "typing", "dataclasses", "random", "enum", "ctypes", "select"),
     *("signal", "subprocess", "threading", "secrets", "selectors", "resource", "shlex", "shutil", "logging"),
-    *("warnings", "numpy", "yaml", "msgpack", "click", "rich", "torch", "hypothesis", "pydantic", "xxhash"),
+    *("warnings", "numpy", "yaml", "msgpack", "click", "rich", "torch", "hypothesis", "xxhash"),
     *("ml_dtypes", "array_api_compat", "numba", "llvmlite", "triton", "safetensors", "mergekit", "peft", "cffi"),
     *("scipy", "sortedcontainers", "psutil", "setuptools", "tests"),
 ]
@@ -82,6 +82,7 @@ COMMANDS = {
     "status": "-C ../alice status",
     "sync": "-C ../alice sync ../shared",
     "set-base": "-C ../alice set-base ../base",
+    "set-name": "-C ../alice set-name Ada",
     "fsck": "fsck ../shared --repair ../alice",
     "gc": "-C ../alice gc",
     "resolve": "-C ../alice resolve ../{new}",

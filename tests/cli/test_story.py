@@ -33,6 +33,7 @@ KEYS = {
         "default_recipe_id",
         "merge_id",
         "operations",
+        "bytes",
         "visible",
         "warnings",
     ],
@@ -60,6 +61,7 @@ KEYS = {
     ],
     "verify": ["ok", "merge_id", "model_root", "warnings"],
     "set-base": ["base", "path"],
+    "set-name": ["name", "path"],
     "gc": ["removed", "bytes", "leftovers"],
     "laws": ["target", "options", "seed", "tries", "verdicts"],
     "conformance": [

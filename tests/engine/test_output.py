@@ -24,7 +24,8 @@ import mergealgebra as ma
 from mergealgebra.engine import output
 from mergealgebra.errors import CheckpointError, NonFinite, OutputError
 from mergealgebra.leftovers import unfinished_in
-from mergealgebra.resolve import How, Model, merge_checkpoints
+from mergealgebra.one_shot import Model, merge_checkpoints
+from mergealgebra.resolve import How
 from mergealgebra.tensors import safetensors_file
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.engine.scenes import TIES, WAYS, merged, names_in, tensors_of
@@ -268,9 +269,11 @@ class TestSpace:
         ):
             merged(tmp_path)
 
-    def test_counts_every_shard(self, tmp_path, monkeypatch):
+    def test_counts_every_shard_and_copy(self, tmp_path, monkeypatch):
         monkeypatch.setattr(safetensors_file, "SHARD_BYTES", 64)
+        folder = write_folder(tmp_path / "base", base())
         nbytes = sum(array.nbytes for array in base().values())
+        nbytes += sum((folder / name).stat().st_size for name in DESCRIBED)
         usage = shutil.disk_usage(tmp_path)
         monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=nbytes + (1 << 22) - 1))
         with pytest.raises(OutputError, match="make room"):
@@ -612,7 +615,7 @@ class TestShards:
     def test_of_the_base_leave_no_trace(self, tmp_path):
         """A base of many shards and one of a single file give the same folder, to the last byte."""
         merged(tmp_path)
-        sharded = write_sharded(tmp_path / "sharded", base(), 3)
+        sharded = write_sharded(tmp_path / "sharded" / "base", base(), 3)
         models = [Model(tmp_path / f"ft{number}.safetensors") for number in range(3)]
         merge_checkpoints(sharded, models, TIES, tmp_path / "again", WAYS["one thread"])
         assert names_in(tmp_path / "out") == names_in(tmp_path / "again")

@@ -236,7 +236,7 @@ def read_genesis(case: Json, _: Path) -> Json:
 def operation(case: Json, _: Path) -> Json:
     body = value(case["body"])
     payload = KINDS[body["kind"]].from_fields(body["fields"])
-    made = Operation(case["workspace"], payload, body.get("time"), body.get("note"))
+    made = Operation(case["workspace"], payload, body.get("time"), body.get("note"), body.get("name"))
     return {"encoding": made.encode().hex(), "id": made.id}
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import mergealgebra as ma
-from mergealgebra import workspace as module
+from mergealgebra import publication as module
 from mergealgebra.crdt.operations import Add, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import (
@@ -123,7 +123,7 @@ class TestApi:
         assert alice.state == before
 
     def test_retract_refuses_a_prefix_of_several(self, root, alice, monkeypatch):
-        monkeypatch.setattr(module, "_LEAST_PREFIX", 1)
+        monkeypatch.setattr("mergealgebra.ids.LEAST", 1)
         for number in range(16):  # seventeen ids: two of them begin alike
             changed = with_value(fine_tune(0), "norm.scale", (), number + 50)
             alice.contribute(write_file(root / "x.safetensors", changed))

@@ -1,0 +1,97 @@
+"""Publications: a checkpoint becomes a contribution, all of it read and checked before its operation can appear."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from mergealgebra.algebra import decimals
+from mergealgebra.contribution import check_base, choose, make_manifest
+from mergealgebra.crdt.manifest import FORMS, Manifest
+from mergealgebra.engine.backends import backend as backend_named
+from mergealgebra.engine.measure import Measure, measure
+from mergealgebra.engine.plan import Contribution, make_plan, thread_count
+from mergealgebra.errors import OperationError
+from mergealgebra.progress import Progress
+from mergealgebra.recipe import Recipe
+from mergealgebra.store.blobs import write_blob
+from mergealgebra.store.objects import Store
+from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.choice import Choice
+from mergealgebra.text import shown
+
+
+class ContributionId(str):
+    """A contribution's id, 64 hexadecimal digits. operation: the id of the `add` that published it.
+
+    measure: what it changes. warnings: lines about what was left out of it, and what looks like a mistake.
+    """
+
+    __slots__ = ("measure", "operation", "warnings")
+    operation: str
+    measure: Measure
+    warnings: tuple[str, ...]
+
+    def __new__(cls, id_: str, operation: str, measure: Measure, warnings: tuple[str, ...] = ()) -> Self:
+        made = super().__new__(cls, id_)
+        made.operation, made.measure, made.warnings = operation, measure, warnings
+        return made
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A checkpoint to publish: its form, its coefficient (a decimal), and patterns of tensor names [CT-8].
+
+    force: whether what looks like a mistake is published all the same [CT-11]. Raises OperationError for another form
+    and DecimalError.
+    """
+
+    checkpoint: str | os.PathLike[str]
+    form: str = "finetuned"
+    coefficient: str = "1"
+    take: Sequence[str] = ()
+    leave: Sequence[str] = ()
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        if self.form not in FORMS:
+            known = " or ".join(FORMS)
+            raise OperationError(f"{shown(self.form)} is not a form of contributions; choose {known}")
+        decimals.fp32(self.coefficient, "coefficient")
+
+
+@dataclass(frozen=True)
+class Published:
+    """A contribution whose blob is in the store and whose operation is still to come."""
+
+    manifest: Manifest
+    measure: Measure
+    warnings: tuple[str, ...]
+
+
+def publish(
+    offer: Offer, store: Store, base_path: Path, recipe: Recipe, threads: int | None, progress: Progress
+) -> Published:
+    """Check and measure what is offered, and write its blob [SY-2]; its operation is the caller's.
+
+    recipe: of the workspace. Raises NamesError, ShapeError, DtypeError, NonFinite and the like, naming file, tensor and
+    index, and Implausible [CT-11].
+    """
+    form, number = offer.form, decimals.fp32(offer.coefficient, "coefficient")
+    with Checkpoint.open(base_path) as base, Checkpoint.open(offer.checkpoint) as given:
+        check_base(base, store.genesis.base, thread_count(threads), progress)
+        chosen = choose(form, given, base, Choice.among({*base.records, *given.records}, offer.take, offer.leave))
+        source, names = chosen.checkpoint, chosen.names
+        contribution = Contribution(str(source.path), form, number, source, frozenset(names))
+        plan = make_plan(base, [contribution], recipe, backend_named("auto"), threads=threads)
+        measured = measure(plan, progress)
+        warnings = (*chosen.remarks, *measured.judge(str(source.path), force=offer.force))
+        with store.blob_writer() as blob:
+            roots = write_blob(source, names, blob.write, progress)
+            base.refuse_changed()
+            manifest = make_manifest(form, store.genesis.base, source, roots, number)
+            blob.place(manifest.tensors)
+    return Published(manifest, measured, warnings)
