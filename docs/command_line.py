@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import click
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -20,8 +22,7 @@ class CommandLine(SphinxDirective):
 
 def _section(verb: str) -> str:
     above = click.Context(group, info_name="mergealgebra")
-    command = group.get_command(above, verb)
-    assert command is not None  # noqa: S101 - it is in VERBS
+    command = cast(click.Command, group.get_command(above, verb))
     with click.Context(command, parent=above, info_name=verb, terminal_width=88) as context:
         return f"## {verb}\n\n```text\n{command.get_help(context)}\n```"
 

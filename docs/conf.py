@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,17 @@ sys.path.insert(0, str(_ROOT / "docs"))
 project = "mergealgebra"
 release = __version__
 root_doc = "docs/index"
-include_patterns = ["docs/**", "spec/**", "proofs/**", "tests/**", "examples/**", "benchmarks/**", "mutants/**", "*.md"]
+include_patterns = [
+    "docs/**",
+    "spec/**",
+    "proofs/**",
+    "tests/**",
+    "examples/**",
+    "benchmarks/**",
+    "mutants/**",
+    "mergealgebra/**",
+    "*.md",
+]
 exclude_patterns = ["**/.*"]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "command_line"]
@@ -66,7 +77,7 @@ def _signature(app: Sphinx, what: str, name: str, found: object, *_: Any) -> tup
         return None
     if not issubclass(found, Recipe):
         return "", ""
-    return "(*, " + ", ".join(f"{key}={field.default!r}" for key, field in found.model_fields.items()) + ")", ""
+    return "(*, " + ", ".join(f"{field.name}={field.default!r}" for field in fields(found)) + ")", ""
 
 
 def _as_restructured_text(app: Sphinx, what: str, name: str, found: object, options: Any, lines: list[str]) -> None:

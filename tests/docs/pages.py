@@ -103,7 +103,7 @@ class Reader:
 
     def _run_in_a_shell(self, command: str) -> tuple[int, str]:
         done = subprocess.run(
-            ["bash", "-c", command],
+            ["bash", "-eo", "pipefail", "-c", command],
             cwd=self.folder,
             env=self._environment(),
             stdout=subprocess.PIPE,

@@ -19,7 +19,7 @@ CONTINUES = "in the folder that the [tutorial](../tutorial.md) leaves"
 #: Programs that pages call and that are not everywhere.
 TOOLS = ("rsync", "rclone")
 #: What begins the lines of a block that is not run here.
-ELSEWHERE = ("pip install ", "git clone ", "python -m venv ", "make ", "#", "rclone config")
+ELSEWHERE = ("pip install ", "make ")
 
 STORIES = {
     str(page.relative_to(ROOT)): page
@@ -80,6 +80,7 @@ def _is_run(block: Block) -> bool:
 WRONG = {
     "another output": ("```console\n$ echo one\ntwo\n```\n", "not\ntwo"),
     "a command that fails": ("```console\n$ false\n```\n", "\\$ false"),
+    "a command that fails in a pipe": ("```console\n$ false | cat\n```\n", "\\$ false"),
     "an error that does not come": ("```console\n$ true\nmergealgebra: ...\n```\n", "\\$ true"),
     "another value": ("```python\n>>> 1 + 1\n3\n```\n", "Expected:\n    3"),
     "a name that no example defined": ("```python\n>>> 1 + x\n3\n```\n", "NameError"),
