@@ -8,12 +8,14 @@ something that was not sealed, but by guessing it, or by finding two byte string
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Final
 
 from mergealgebra.encoding import encode
-from mergealgebra.engine.plan import Block
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mergealgebra.engine.plan import Block
 
 #: Bytes of a private key.
 KEY_BYTES: Final = 32
@@ -47,6 +49,6 @@ class Seal:
 
     def _in_place(self, kind: bytes, whose: str, page: Block, memory: np.ndarray[Any, Any]) -> bytes:
         # SHA-256 is the faster of the two on whole pages, and lets other threads run meanwhile.
-        content = hashlib.sha256(memory.view(np.uint8).data).digest()
+        content = hashlib.sha256(memory.view("u1").data).digest()
         what = encode([whose, page.name, page.start]) + content
         return hashlib.blake2b(what, digest_size=PAGE_BYTES, key=self._key, person=kind).digest()
