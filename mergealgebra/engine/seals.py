@@ -8,12 +8,14 @@ something that was not sealed, but by guessing it, or by finding two byte string
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Final
 
 from mergealgebra.encoding import encode
-from mergealgebra.engine.plan import Block
+
+if TYPE_CHECKING:  # `status` checks seals, and starts without arrays
+    import numpy as np
+
+    from mergealgebra.engine.plan import Block
 
 #: Bytes of a private key.
 KEY_BYTES: Final = 32
@@ -32,6 +34,10 @@ class Seal:
         """The seal of the header of an aggregate."""
         return hashlib.blake2b(body, digest_size=HEADER_BYTES, key=self._key, person=b"header").digest()
 
+    def of_figures(self, body: bytes) -> bytes:
+        """The seal of what was measured of a contribution."""
+        return hashlib.blake2b(body, digest_size=HEADER_BYTES, key=self._key, person=b"figures").digest()
+
     def of_page(self, token: str, page: Block, memory: np.ndarray[Any, Any]) -> bytes:
         """The seal of a page of an aggregate: of its bytes, in its place, in this file of pages and no other."""
         return self._in_place(b"page", token, page, memory)
@@ -47,6 +53,6 @@ class Seal:
 
     def _in_place(self, kind: bytes, whose: str, page: Block, memory: np.ndarray[Any, Any]) -> bytes:
         # SHA-256 is the faster of the two on whole pages, and lets other threads run meanwhile.
-        content = hashlib.sha256(memory.view(np.uint8).data).digest()
+        content = hashlib.sha256(memory.view("u1").data).digest()
         what = encode([whose, page.name, page.start]) + content
         return hashlib.blake2b(what, digest_size=PAGE_BYTES, key=self._key, person=kind).digest()
