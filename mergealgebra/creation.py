@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from mergealgebra.addresses import PathLike, local_path, peer_path
 from mergealgebra.contribution import check_base, read_root
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.engine.plan import available_cores
-from mergealgebra.errors import WorkspaceError, WrongWorkspace
+from mergealgebra.errors import SyncIncomplete, WorkspaceError, WrongWorkspace
 from mergealgebra.progress import Progress
 from mergealgebra.recipe import Recipe, check_recipe
 from mergealgebra.store.local import is_replica, unmake, write_local
@@ -56,6 +57,15 @@ def source_of(peer: PathLike, workspace_id: str | None) -> Store:
             "64 digits of it, or name another folder"
         )
     return source
+
+
+def refuse_missing(peer: PathLike, missing: Sequence[str], visible: int) -> None:
+    """Raise SyncIncomplete for contributions whose tensors a peer did not have, of so many that are visible [SY-12]."""
+    if missing:
+        raise SyncIncomplete(
+            f"{place(Path(peer))} lacks the tensors of {len(missing)} of its {visible} contributions, "
+            f"{missing[0][:12]} first"
+        )
 
 
 def check_base_path(path: PathLike, genesis: Genesis, progress: Progress) -> None:

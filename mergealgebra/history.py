@@ -6,12 +6,13 @@ Names, times and notes are what somebody wrote. Nothing proves them, and nothing
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from mergealgebra.crdt.manifest import Manifest
-from mergealgebra.crdt.operations import Add, Attest, Operation, Remove
+from mergealgebra.crdt.operations import OPERATION_TIMES, Add, Attest, Operation, Remove
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.crdt.policy import effective
 from mergealgebra.ids import contribution_named, short_ids
@@ -45,6 +46,12 @@ class Story:
     def retractions(self) -> tuple[Operation, ...]:
         """The removes of its adds, each once, by time."""
         return by_time({remove for removes in self.removes.values() for remove in removes})
+
+
+def now() -> int | None:
+    """The time for an operation; None where the clock shows one that an operation cannot have, such as 1969."""
+    seconds = int(time.time())
+    return seconds if seconds in OPERATION_TIMES else None
 
 
 def by_time(operations: Iterable[Operation]) -> tuple[Operation, ...]:

@@ -7,7 +7,6 @@ needed: to look at a workspace, or to take something back, is quick.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from mergealgebra.addresses import PathLike, local_path, peer_path
 from mergealgebra.crdt.fields import check_text
 from mergealgebra.crdt.manifest import Manifest
-from mergealgebra.crdt.operations import NOTE_BYTES, OPERATION_TIMES, Operation
+from mergealgebra.crdt.operations import NOTE_BYTES, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import (
     BlobMissing,
@@ -27,7 +26,7 @@ from mergealgebra.errors import (
     RecipeError,
     SyncIncomplete,
 )
-from mergealgebra.history import by_time, visible_named
+from mergealgebra.history import by_time, now, visible_named
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe, check_recipe, complete_recipe
 from mergealgebra.store.cache import AGGREGATE, THRESHOLDS, Cache
@@ -46,6 +45,7 @@ from mergealgebra.text import place
 from mergealgebra.wanted import Wanted, known_manifests
 
 if TYPE_CHECKING:
+    from mergealgebra.details import Details
     from mergealgebra.engine.kept_folder import Home
     from mergealgebra.lock import Lock
     from mergealgebra.merge_result import MergeResult
@@ -115,7 +115,7 @@ class Workspace:
         as_name: as in `set_name`. Raises WrongWorkspace for another workspace, BaseMismatch when it is not the peer's
         base, and as `init` and `sync` do.
         """
-        from mergealgebra.creation import check_base_path, new_replica, refuse_existing, source_of
+        from mergealgebra.creation import check_base_path, new_replica, refuse_existing, refuse_missing, source_of
 
         check_own_name(as_name)
         source = source_of(peer, workspace_id)
@@ -126,7 +126,7 @@ class Workspace:
         workspace = cls(store.path, store)
         try:
             workspace.sync(peer, progress=progress)
-            workspace._refuse_missing(peer)
+            refuse_missing(peer, workspace.missing(), len(workspace.visible()))
         except SyncIncomplete as error:
             raise SyncIncomplete(f"{error}; {place(Path(path))} is a workspace now, sync it again") from None
         return workspace
@@ -138,13 +138,6 @@ class Workspace:
         check_genesis(store)
         _recipe_of(store)
         return cls(store.path, store)
-
-    def _refuse_missing(self, peer: PathLike) -> None:
-        if missing := self.missing():
-            raise SyncIncomplete(
-                f"{place(Path(peer))} lacks the tensors of {len(missing)} of its {len(self.visible())} contributions, "
-                f"{missing[0][:12]} first"
-            )
 
     # What it holds
 
@@ -202,6 +195,15 @@ class Workspace:
         store = self.store.path
         return Home(partial(made_part, store, AGGREGATE), partial(private_key, store), always)
 
+    def show(self, contribution: str, *, threads: int | None = None, progress: Progress = quiet) -> Details:
+        """What is known of a contribution, visible or not: who, when, how large, what it changes, in which merges.
+
+        contribution: the id or a unique prefix of it. Raises UnknownContribution.
+        """
+        from mergealgebra.details import details
+
+        return details(contribution, self.store, lambda: self.base, threads, progress)
+
     def blobs(self, state: ORSet) -> dict[str, Path]:
         """Where the blobs of a state's visible contributions are, by tensors root; those not here are left out."""
         return self._found(state.visible().values())
@@ -242,6 +244,8 @@ class Workspace:
         raises NamesError, ShapeError, DtypeError, NonFinite and the like, naming file, tensor and index, and
         Implausible for what can only be a mistake, unless `force` insists [CT-11].
         """
+        from mergealgebra.figures import keep_figures
+        from mergealgebra.likeness import likeness
         from mergealgebra.publication import ContributionId, Offer, publish
 
         if note is not None:
@@ -249,8 +253,10 @@ class Workspace:
         state, name = self.state, self.as_name
         offer = Offer(checkpoint, form, coefficient, take, leave, force)
         made = publish(offer, self.store, self.base, self.recipe, threads, progress)
-        operation = self._publish(state.add(made.manifest, time=_now(), note=note, name=name))
-        return ContributionId(made.manifest.id, operation, made.measure, made.warnings)
+        alike = likeness(made.manifest, state.visible(), self.store, self.base)
+        keep_figures(self.store.path, made.manifest.id, made.measure.to_map())
+        operation = self._publish(state.add(made.manifest, time=now(), note=note, name=name))
+        return ContributionId(made.manifest.id, operation, made.measure, (*made.warnings, *alike))
 
     def set_base(self, base: PathLike, *, progress: Progress = quiet) -> None:
         """Say where the base is on this machine now. Raises BaseMismatch for another model, and as `contribute`."""
@@ -282,7 +288,7 @@ class Workspace:
         """
         state, name = self.state, self.as_name
         if ids := visible_named(contributions, state):
-            self._publish(state.remove(*ids, time=_now(), note=note, name=name))
+            self._publish(state.remove(*ids, time=now(), note=note, name=name))
         return ids
 
     def sync(self, peer: PathLike, *, create: bool = False, progress: Progress = quiet) -> SyncResult:
@@ -356,12 +362,6 @@ class Workspace:
         """Let the operations of a delta appear; returns the id of the first."""
         first, *_ = (self.store.write_operation(operation) for operation in delta.by_id().values())
         return first
-
-
-def _now() -> int | None:
-    """The time for an operation; None where the clock shows one that an operation cannot have, such as 1969."""
-    now = int(time.time())
-    return now if now in OPERATION_TIMES else None
 
 
 def _recipe_of(store: Store) -> Recipe:

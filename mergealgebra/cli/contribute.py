@@ -35,6 +35,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Publish the fine-tuned checkpoint CKPT: a safetensors file or a model folder."""
+    from mergealgebra.ids import short_ids
     from mergealgebra.workspace import Workspace
 
     form = "task_vector" if task_vector else "finetuned"
@@ -51,13 +52,20 @@ def command(
             threads=threads,
             progress=show,
         )
-    found = {"contribution": str(made), "operation": made.operation, "form": form, "coefficient": coefficient}
     figures = made.measure.to_map()
-    if not as_json:
-        figures = {
-            "difference": f"{figures['difference']} times the base's norm",
-            "changed": f"{figures['changed']} of its elements",
-        }
-    report({**found, **figures, "warnings": list(made.warnings)}, as_json)
+    if as_json:
+        found = {"contribution": str(made), "operation": made.operation, "form": form, "coefficient": coefficient}
+        report({**found, **figures, "warnings": list(made.warnings)}, as_json)
+    else:
+        report(
+            {
+                "contribution": short_ids([*opened.visible(), made])[made],
+                "form": form,
+                "coefficient": coefficient,
+                "difference": f"{figures['difference']} times the base's norm",
+                "changed": f"{figures['changed']} of its elements",
+            },
+            as_json,
+        )
     for text in made.warnings:
         warn(text)

@@ -50,9 +50,10 @@ def command(
 
 def report_workspace(store: Store, as_json: bool) -> None:
     """Print what a new workspace is, or a share of one."""
+    from mergealgebra.ids import SHORT
     from mergealgebra.recipe import in_words
 
     genesis = store.genesis
-    recipe = dict(genesis.recipe) if as_json else in_words(genesis.recipe)
-    found = {"workspace": genesis.workspace_id, "name": genesis.name, "base": genesis.base}
+    base, recipe = (genesis.base, dict(genesis.recipe)) if as_json else (genesis.base[:SHORT], in_words(genesis.recipe))
+    found = {"workspace": genesis.workspace_id, "name": genesis.name, "base": base}  # the id whole: `clone` takes it
     report(found | {"recipe": recipe, "path": str(store.path)}, as_json)

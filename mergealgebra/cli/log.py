@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from mergealgebra.cli.options import json_option
-from mergealgebra.cli.report import report, say
+from mergealgebra.cli.report import report, say, say_table
 
 if TYPE_CHECKING:
-    from mergealgebra.crdt.operations import Operation
+    from mergealgebra.crdt.operations import Operation, Remove
 
 
 @click.command()
 @json_option
 @click.pass_obj
 def command(workspace: str, as_json: bool) -> None:
-    """List all operations by time: an add or a remove is about a contribution, an attest about a model root."""
+    """List what was done by time: who contributed, took back or merged what, as far as it is known here."""
+    from mergealgebra.cli.words import UNPROVED, WHEN
     from mergealgebra.crdt.operations import Add
     from mergealgebra.workspace import Workspace
 
     log = Workspace.open(workspace).log()
     added = {o.id: o.payload.manifest.id for o in log if isinstance(o.payload, Add)}
-    operations = [_entry(operation, added) for operation in log]
     if as_json:
-        report({"operations": operations}, as_json)
+        report({"operations": [_entry(operation, added) for operation in log]}, as_json)
         return
-    if operations:
-        say(f"{'time':<20}  {'operation':<12}  {'kind':<6}  {'about':<12}  note")
-    for entry in operations:
-        say("  ".join(_line(entry)).rstrip())
+    if not log:
+        say("Nothing was done yet.")
+        return
+    say_table([(WHEN, "who", "did", "to", "note"), *_lines(log, added)])
+    if any(operation.name for operation in log):
+        say(UNPROVED)
 
 
 def _entry(operation: Operation, added: Mapping[str, str]) -> dict[str, object]:
@@ -45,29 +46,40 @@ def _entry(operation: Operation, added: Mapping[str, str]) -> dict[str, object]:
         entry["contribution"] = payload.manifest.id
     elif isinstance(payload, Remove):
         entry["removes"] = list(payload.operations)
-        entry["contributions"] = sorted({added[name] for name in payload.operations if name in added})
+        entry["contributions"] = _removed(payload, added)
     else:
         entry |= {"merge_id": payload.merge_id, "model_root": payload.model_root}
-    extras = {"time": operation.time, "note": operation.note}
+    extras = {"time": operation.time, "name": operation.name, "note": operation.note}
     return entry | {key: value for key, value in extras.items() if value is not None}
 
 
-def _line(entry: dict[str, object]) -> list[str]:
-    when = entry.get("time")
-    stamp = _utc(when) if isinstance(when, int) else ""
-    about = entry.get("contributions") or [entry.get("contribution") or entry.get("model_root") or "unknown"]
-    first = about[0] if isinstance(about, list) else ""
-    return [
-        f"{stamp:<20}",
-        str(entry["operation"])[:12],
-        f"{entry['kind']:<6}",
-        str(first)[:12],
-        str(entry.get("note", "")),
-    ]
+def _lines(log: Sequence[Operation], added: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
+    from mergealgebra.cli.words import noted, when, who
+    from mergealgebra.ids import short_ids
+
+    short = short_ids(added.values())
+    for operation in log:
+        yield when(operation.time), who(operation.name), *_deed(operation, added, short), noted(operation.note)
 
 
-def _utc(seconds: int) -> str:
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):  # a time that no calendar has
-        return str(seconds)
+def _deed(operation: Operation, added: Mapping[str, str], short: Mapping[str, str]) -> tuple[str, str]:
+    """What was done, in the words of the command line, and to what."""
+    from mergealgebra.crdt.operations import Add, Attest, Remove
+    from mergealgebra.ids import SHORT
+
+    match operation.payload:
+        case Add(manifest=manifest):
+            return "contribute", short[manifest.id]
+        case Remove() as remove:
+            known = [short[id_] for id_ in _removed(remove, added)]
+            return "retract", _first_of(known) if known else "something unknown here"
+        case Attest() as attest:
+            return "resolve", f"{attest.merge_id[:SHORT]}, to the model {attest.model_root[:SHORT]}"
+
+
+def _removed(remove: Remove, added: Mapping[str, str]) -> list[str]:
+    return sorted({added[name] for name in remove.operations if name in added})
+
+
+def _first_of(ids: Sequence[str]) -> str:
+    return f"{ids[0]} and {len(ids) - 1} more" if len(ids) > 1 else ids[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -48,6 +48,15 @@ def report(found: Mapping[str, object], as_json: bool) -> None:
     width = max(map(len, lines))
     for key, value in lines.items():
         say(f"{key:<{width}}  {value}")
+
+
+def say_table(rows: Iterable[Sequence[str]], indent: str = "") -> None:
+    """Print rows of cells, the first of them the heads, in columns as wide as they need."""
+    table = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        cells = "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        say(f"{indent}{cells}".rstrip())
 
 
 def ask_for_json(ctx: click.Context, _: click.Parameter, asked: bool) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from mergealgebra.cli.options import json_option
-from mergealgebra.cli.report import report, say
+from mergealgebra.cli.report import report, say, warn
 
 
 @click.command()
@@ -16,16 +16,23 @@ from mergealgebra.cli.report import report, say
 @click.pass_obj
 def command(workspace: str, contributions: tuple[str, ...], missing: bool, note: str | None, as_json: bool) -> None:
     """Take back the contributions ID, each of which may be the beginning of an id. All can be contributed again."""
+    from mergealgebra.history import not_mine
+    from mergealgebra.ids import SHORT, short_ids
     from mergealgebra.workspace import Workspace
 
     if not contributions and not missing:
         raise click.UsageError("name the contributions to take back, or --missing for those whose tensors are not here")
     opened = Workspace.open(workspace)
+    before, mine = opened.state, opened.as_name
     wanted = [*contributions, *(opened.missing() if missing else [])]
     retracted = opened.retract_all(wanted, note=note)
+    warnings, merge_id = not_mine(before, retracted, mine), opened.merge_id
     if as_json:
-        report({"retracted": list(retracted), "merge_id": opened.merge_id}, as_json)
-        return
-    for id_ in retracted:
-        say(f"retracted  {id_}")
-    say(f"merge id   {opened.merge_id}")
+        report({"retracted": list(retracted), "merge_id": merge_id, "warnings": warnings}, as_json)
+    else:
+        short = short_ids(before.visible())
+        for id_ in retracted:
+            say(f"retracted  {short[id_]}")
+        say(f"merge id   {merge_id[:SHORT]}")
+    for text in warnings:
+        warn(text)

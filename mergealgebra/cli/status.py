@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from mergealgebra.cli.options import json_option
-from mergealgebra.cli.report import report, say, warn
+from mergealgebra.cli.report import report, say, say_table, warn
 
 if TYPE_CHECKING:
     from mergealgebra.crdt.orset import ORSet
     from mergealgebra.store.objects import Store
+    from mergealgebra.workspace import Workspace
 
 #: What the folder of an open workspace can and cannot promise.
 _TRUST: Final = (
-    "This workspace is open: whoever can write to a folder that you sync with can add contributions, take them back, "
-    "and hide that they did."
+    "This workspace is open: who can write to a folder that you sync with can add contributions, take them back, and "
+    "hide that."
 )
+
+#: What is told of a visible contribution under --json.
+_Entry = Mapping[str, Any]
 
 
 @click.command()
@@ -27,7 +32,6 @@ _TRUST: Final = (
 def command(workspace: str, as_json: bool) -> None:
     """Show the visible contributions, what they merge to, and what is amiss."""
     from mergealgebra.attestations import MOST_SHOWN, disagreements
-    from mergealgebra.recipe import in_words
     from mergealgebra.store.usage import Usage
     from mergealgebra.workspace import Workspace
 
@@ -35,14 +39,16 @@ def command(workspace: str, as_json: bool) -> None:
     store, genesis = opened.store, opened.store.genesis
     state = store.state()
     visible = _visible(state, store)
-    warnings = [*opened.doubts, *_warnings(visible)]
+    name, doubt = _own_name(opened)
+    warnings = [*opened.doubts, *doubt, *_warnings(visible, _command(store))]
     warnings += [line for _, line in disagreements(state)][:MOST_SHOWN] + _unfinished(store)
     usage = Usage.of(store, state)
     found = {
         "workspace": genesis.workspace_id,
         "name": genesis.name,
+        "as_name": name,
         "base": genesis.base,
-        "default_recipe": dict(genesis.recipe) if as_json else in_words(genesis.recipe),
+        "default_recipe": dict(genesis.recipe),
         "default_recipe_id": genesis.recipe_id,
         "merge_id": state.merge_id,
         "operations": len(state.operations),
@@ -50,41 +56,137 @@ def command(workspace: str, as_json: bool) -> None:
         "visible": visible,
         "warnings": warnings,
     }
-    report(found, as_json)
-    if not as_json:
-        for entry in visible:
-            line = f"{entry['form']}  coefficient {entry['coefficient']}  {entry['elements']:,} elements"
-            say(f"  {entry['contribution']}  {line}")
-        for text in warnings:
-            warn(text)
-        say(_TRUST)
+    if as_json:
+        report(found, as_json)
+        return
+    _tell(found, store)
+    for text in warnings:
+        warn(text)
+    say()
+    if any(entry["name"] for entry in visible):
+        from mergealgebra.cli.words import UNPROVED
+
+        say(UNPROVED)
+    say(_TRUST)
+
+
+def _tell(found: Mapping[str, Any], store: Store) -> None:
+    """What a workspace is, and what is visible in it, for a person."""
+    from mergealgebra.cli.words import count, size
+    from mergealgebra.ids import SHORT
+    from mergealgebra.recipe import in_words
+
+    visible: Sequence[_Entry] = found["visible"]
+    report(
+        {
+            "workspace": found["name"] or "without a name",
+            "id": found["workspace"],  # whole: it is what `clone PEER#ID` takes
+            "you": found["as_name"] or f"without a name; `{_command(store)} set-name NAME` gives you one",
+            "base": found["base"][:SHORT],
+            "recipe": in_words(found["default_recipe"]),
+            "merge_id": found["merge_id"][:SHORT],
+        },
+        as_json=False,
+    )
+    say()
+    if not visible:
+        say(f"Nothing is contributed yet: `{_command(store)} contribute CKPT` adds a fine-tune.")
+        return
+    held = sum(entry["bytes"] or 0 for entry in visible)
+    say(f"{count(len(visible), 'contribution')}, {size(held)}")
+    say_table(_rows(visible), indent="  ")
+    if any(entry["difference"] for entry in visible):
+        say("  difference: its norm, against the base's. changed: the share of its elements that it changes.")
+
+
+def _rows(visible: Sequence[_Entry]) -> Iterator[tuple[str, ...]]:
+    from mergealgebra.cli.words import NOTHING, WHEN, noted, size, when, who
+    from mergealgebra.ids import short_ids
+
+    short = short_ids(entry["contribution"] for entry in visible)
+    yield "id", "who", WHEN, "what", "size", "difference", "changed", "note"
+    for entry in visible:
+        yield (
+            short[entry["contribution"]],
+            who(entry["name"]),
+            when(entry["time"]),
+            _what(entry),
+            "not here" if entry["bytes"] is None else size(entry["bytes"]),
+            entry["difference"] or NOTHING,
+            entry["changed"] or NOTHING,
+            noted(entry["note"]),
+        )
+
+
+def _what(entry: _Entry) -> str:
+    scaled = "" if entry["coefficient"] == "1" else f" x {entry['coefficient']}"
+    return {"finetuned": "fine-tune", "task_vector": "task vector"}[entry["form"]] + scaled
 
 
 def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
     from mergealgebra.algebra.decimals import from_hex
+    from mergealgebra.figures import kept_figures
+    from mergealgebra.history import stories
 
-    return [
-        {
-            "contribution": id_,
-            "form": manifest.form,
-            "coefficient": f"{from_hex(manifest.coefficient):.9g}",
-            "elements": manifest.elements,
-            "tensors": manifest.tensors,
-            "here": store.has_blob(manifest.tensors),
-        }
-        for id_, manifest in state.visible().items()
+    told = stories(state)
+    measured = kept_figures(store.path, state.visible())
+    entries: list[dict[str, object]] = []
+    for id_, manifest in state.visible().items():
+        figures, add = measured.get(id_, {}), told[id_].told_by
+        here = store.has_blob(manifest.tensors)
+        entries.append(
+            {
+                "contribution": id_,
+                "form": manifest.form,
+                "coefficient": f"{from_hex(manifest.coefficient):.9g}",
+                "elements": manifest.elements,
+                "tensors": manifest.tensors,
+                "here": here,
+                "bytes": store.blob_bytes(manifest.tensors) if here else None,
+                "name": add.name,
+                "time": add.time,
+                "note": add.note,
+                "difference": figures.get("difference"),
+                "changed": figures.get("changed"),
+            }
+        )
+    return entries
+
+
+def _own_name(workspace: Workspace) -> tuple[str | None, list[str]]:
+    """The owner's name, and a line if what is written down is none."""
+    from mergealgebra.errors import WorkspaceError
+
+    try:
+        return workspace.as_name, []
+    except WorkspaceError as error:
+        return None, [str(error)]
+
+
+def _warnings(visible: Sequence[_Entry], command: str) -> list[str]:
+    """What stops `resolve`, or may surprise [OS-13]. command: begins a command about this workspace."""
+    from mergealgebra.ids import short_ids
+
+    short = short_ids(entry["contribution"] for entry in visible)
+    warnings = [
+        f"contribution {short[entry['contribution']]}: its tensors are not here, so nothing can be merged: sync with "
+        f"somebody who has them, or take it back with `{command} retract {short[entry['contribution']]}`"
+        for entry in visible
+        if not entry["here"]
     ]
-
-
-def _warnings(visible: list[dict[str, object]]) -> list[str]:
-    """What stops `resolve`, or may surprise [OS-13]."""
-    warnings = [f"contribution {e['contribution']}: its tensors are not here; sync" for e in visible if not e["here"]]
-    first: dict[object, object] = {}
+    first: dict[str, str] = {}
     for entry in visible:
         earlier = first.setdefault(entry["tensors"], entry["contribution"])
         if earlier != entry["contribution"]:
-            warnings.append(f"contributions {earlier} and {entry['contribution']} hold the same tensors")
+            both = f"contributions {short[earlier]} and {short[entry['contribution']]}"
+            warnings.append(f"{both} hold the same tensors; if that is a mistake, `{command} retract` one of them")
     return warnings
+
+
+def _command(store: Store) -> str:
+    from mergealgebra.text import place
+
+    return f"mergealgebra -C {shlex.quote(place(store.path))}"
 
 
 def _unfinished(store: Store) -> list[str]:
@@ -93,9 +195,8 @@ def _unfinished(store: Store) -> list[str]:
     from mergealgebra.store.garbage import leftovers
     from mergealgebra.text import place
 
-    command = f"mergealgebra -C {shlex.quote(place(store.path))} gc --delete"
     return [
         f"{place(left.path)} is an {left.kind} of a command that was killed, {left.nbytes:,} bytes, "
-        f"{age_in_words(left.age)} old; `{command}` removes it"
+        f"{age_in_words(left.age)} old; `{_command(store)} gc --delete` removes it"
         for left in leftovers(store.path)
     ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mergealgebra.encoding import encode
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # `status` checks seals, and starts without arrays
     import numpy as np
 
     from mergealgebra.engine.plan import Block
@@ -33,6 +33,10 @@ class Seal:
     def of_header(self, body: bytes) -> bytes:
         """The seal of the header of an aggregate."""
         return hashlib.blake2b(body, digest_size=HEADER_BYTES, key=self._key, person=b"header").digest()
+
+    def of_figures(self, body: bytes) -> bytes:
+        """The seal of what was measured of a contribution."""
+        return hashlib.blake2b(body, digest_size=HEADER_BYTES, key=self._key, person=b"figures").digest()
 
     def of_page(self, token: str, page: Block, memory: np.ndarray[Any, Any]) -> bytes:
         """The seal of a page of an aggregate: of its bytes, in its place, in this file of pages and no other."""

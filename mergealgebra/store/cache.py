@@ -16,9 +16,10 @@ from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.entries import Entry, names_in
 
 CACHE: Final = "cache"
-#: The folders of a store in which thresholds are kept, and an aggregate.
+#: The folders of a store in which thresholds are kept, an aggregate, and what was measured of contributions.
 THRESHOLDS: Final = f"{CACHE}/thresholds"
 AGGREGATE: Final = f"{CACHE}/aggregate"
+FIGURES: Final = f"{CACHE}/figures"
 #: No entry is larger; a larger file is none of ours.
 MOST_BYTES: Final = 1 << 24
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from mergealgebra.encoding import decode
+from mergealgebra.engine.seals import HEADER_BYTES as SEAL_BYTES
 from mergealgebra.errors import EncodingError, OutputError
-from mergealgebra.store.cache import AGGREGATE, MOST_BYTES, THRESHOLDS
+from mergealgebra.store.cache import AGGREGATE, FIGURES, MOST_BYTES, THRESHOLDS
 from mergealgebra.store.entries import Entry, names_in, opened_part
 from mergealgebra.store.local import is_replica
 from mergealgebra.store.private import private_key
@@ -20,21 +21,23 @@ HEADER_BYTES: Final = 1 << 30
 
 
 def damaged_caches(store: Path) -> list[Entry]:
-    """The entries that cannot be read or used: thresholds, and the header of an aggregate that is not whole.
+    """The entries that cannot be read or used: thresholds, figures, and the header of an aggregate that is not whole.
 
-    Thresholds that can be read are not judged: the merge that uses them proves them. A shared folder has no caches.
+    Thresholds that can be read are not judged: the merge that uses them proves them. Nor are figures: those that lack
+    our seal are not used. A shared folder has no caches.
     """
     if not is_replica(store):
         return []
-    return [*_damaged_thresholds(store), *_damaged_aggregate(store)]
+    return [*_undecodable(store, THRESHOLDS, 0), *_undecodable(store, FIGURES, SEAL_BYTES), *_damaged_aggregate(store)]
 
 
-def _damaged_thresholds(store: Path) -> Iterator[Entry]:
+def _undecodable(store: Path, part: str, seal_bytes: int) -> Iterator[Entry]:
+    """The entries of a part that hold no canonical value behind a seal of so many bytes."""
     with suppress(OSError):
-        for name in names_in(store, THRESHOLDS):
-            entry = Entry(store, THRESHOLDS, name)
+        for name in names_in(store, part):
+            entry = Entry(store, part, name)
             try:
-                decode(entry.read(MOST_BYTES), max_bytes=MOST_BYTES)
+                decode(entry.read(MOST_BYTES)[seal_bytes:], max_bytes=MOST_BYTES)
             except (OSError, EncodingError):
                 yield entry
 

@@ -44,6 +44,11 @@ def private_key(store: Path) -> bytes:
     return key
 
 
+def known_key(store: Path) -> bytes | None:
+    """The same key, or None where there is none that is private; nothing is made."""
+    return _read(Entry(store, ROOT, KEY))
+
+
 def _read(entry: Entry) -> bytes | None:
     """The key that a file makes; None unless it is one, and nobody else's to read."""
     with suppress(OSError), entry.opened() as descriptor:

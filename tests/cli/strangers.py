@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mergealgebra.crdt.genesis import Genesis
-from mergealgebra.crdt.operations import Operation
+from mergealgebra.crdt.operations import Add, Operation
 from mergealgebra.encoding import decode, encode, hash_id, model_root
 from mergealgebra.store.objects import Store
 from tests.cli.scene import operations
@@ -169,12 +169,17 @@ def _operation(change: Callable[[dict[str, Any], str], object]) -> Arrange:
     return arrange
 
 
-def _noted(scene: Path, text: str) -> list[str]:
-    """A note that came with a contribution of somebody else's."""
-    store = Store.open(scene / "alice")
-    first = Operation.decode(operations(scene, "alice")[0].read_bytes(), store.genesis.workspace_id)
-    store.write_operation(Operation(first.workspace, first.payload, note=text))
-    return ["-C", "alice", "log"]
+def _told(key: str, verb: str) -> Arrange:
+    """A note or a name that came with a contribution of somebody else's, the only one that stands; then a verb."""
+
+    def arrange(scene: Path, text: str) -> list[str]:
+        store = Store.open(scene / "alice")
+        add = next(o for o in store.state().operations if isinstance(o.payload, Add))
+        store.operation_path(add.id).unlink()
+        store.write_operation(Operation(add.workspace, add.payload, **{key: text}))
+        return ["-C", "alice", *verb.replace("ID", add.payload.manifest.id).split()]
+
+    return arrange
 
 
 def _local(key: str) -> Arrange:
@@ -202,9 +207,17 @@ WORKSPACES: Mapping[str, Field] = {
     "key of an operation": Field(_operation(lambda body, text: body.update({text: 1}))),
     "kind of an operation": Field(_operation(lambda body, text: body.update(kind=text))),
     "field of an operation": Field(_operation(lambda body, text: body["fields"].update({text: 1}))),
-    "note of an operation": Field(_noted, 0),
+    "note of an operation": Field(_told("note", "log"), 0),
+    "note in status": Field(_told("note", "status"), 0),
+    "note of what is shown": Field(_told("note", "show ID"), 0),
+    "name in an operation": Field(_told("name", "log"), 0, NAMES),
+    "name in status": Field(_told("name", "status"), 0, NAMES),
+    "name of what is shown": Field(_told("name", "show ID"), 0, NAMES),
+    "name of whose is retracted": Field(_told("name", "retract ID"), 0, NAMES),
+    "id to show": Field(lambda scene, text: ["-C", "alice", "show", text]),
     "base in local.json": Field(_local("base")),
     "workspace in local.json": Field(_local("workspace")),
+    "name in local.json": Field(_local("name"), 1, tuple(name for name in TEXTS if name not in NAMES)),
     "file where a clone goes": Field(_in_the_way),
     "id to retract": Field(lambda scene, text: ["-C", "alice", "retract", text]),
 }

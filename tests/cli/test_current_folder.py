@@ -80,6 +80,7 @@ COMMANDS = {
     "retract": "-C ../bob retract {id}",
     "log": "-C ../alice log",
     "status": "-C ../alice status",
+    "show": "-C ../bob show {id}",
     "sync": "-C ../alice sync ../shared",
     "set-base": "-C ../alice set-base ../base",
     "set-name": "-C ../alice set-name Ada",

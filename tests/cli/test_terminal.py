@@ -175,6 +175,7 @@ PRINTING = {"echo", "echo_via_pager", "secho", "print", "print_exc", "print_exce
 #: Where such calls may stand: each passes its text through `printable`.
 PLACES = {
     "cli/report.py": {"click.echo", "console.print"},
+    "cli/show.py": {"Workspace.open(workspace).show"},  # which is asked, and prints nothing
     "__main__.py": {"sys.stderr.write"},  # our own line on an interrupt, before anything else is imported
 }
 

@@ -292,7 +292,7 @@ def test_a_thousand_attests_are_one_short_line(root):
 @pytest.mark.clause("OS-3")
 @pytest.mark.parametrize("now", [-5, 1 << 53], ids=["before 1970", "beyond 2^53"])
 def test_a_clock_that_shows_no_time_is_no_error(root, monkeypatch, now):
-    monkeypatch.setattr("mergealgebra.workspace.time.time", lambda: now)
+    monkeypatch.setattr("mergealgebra.history.time.time", lambda: now)
     alice = ma.Workspace.open(root / "alice")
     made = alice.contribute(root / "ft2.safetensors")
     assert alice.store.read_operation(made.operation).time is None

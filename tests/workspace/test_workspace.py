@@ -341,7 +341,8 @@ def test_one_tensors_root_in_two_contributions_is_a_warning(root, alice):
         id_ for id_, m in alice.visible().items() if m.tensors == alice.visible()[second].tensors and id_ != second
     )
     warnings = call(root, "-C", "alice", "status", "--json").printed()["warnings"]
-    assert warnings == [f"contributions {min(first, second)} and {max(first, second)} hold the same tensors"]
+    both = f"contributions {min(first, second)[:12]} and {max(first, second)[:12]} hold the same tensors"
+    assert [warning.split(";")[0] for warning in warnings] == [both]
     shown = call(root, "-C", "alice", "status")
     assert "hold the same tensors" in shown.stderr
     assert len(list((alice.path / "blobs").iterdir())) == 2  # one blob serves both
@@ -464,7 +465,8 @@ class TestBlobs:
         assert not (root / "out").exists()
         status = call(root, "-C", "alice", "status", "--json").printed()
         assert [entry["here"] for entry in status["visible"]] == [False, True]
-        assert status["warnings"] == [f"contribution {id_}: its tensors are not here; sync"]
+        (warning,) = status["warnings"]
+        assert warning.startswith(f"contribution {id_[:12]}: its tensors are not here, so nothing can be merged: sync")
         alice.sync(root / "exchange")
         assert alice.resolve(root / "out").lock.contributions[0].id == id_
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from mergealgebra import resolve, workspace
+from mergealgebra import resolve
 from mergealgebra.engine import keeping
 from mergealgebra.errors import BlobDamaged, MergeAlgebraError
 from mergealgebra.store import blob_store
@@ -93,4 +94,4 @@ def kept_sums_hold_what_was_retracted() -> Patches:
 @fault("the model card says when it was made", "folders", "model")
 def card_tells_the_time() -> Patches:
     real = resolve.model_card
-    yield mock.patch.object(resolve, "model_card", lambda *lock: real(*lock) + str(workspace.time.time()).encode())
+    yield mock.patch.object(resolve, "model_card", lambda *lock: real(*lock) + str(time.time()).encode())

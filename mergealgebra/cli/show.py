@@ -1,0 +1,116 @@
+"""`mergealgebra [-C WORKSPACE] show ID [--tensors]`"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from mergealgebra.cli.options import json_option, threads_option
+from mergealgebra.cli.progress import progress_bar
+from mergealgebra.cli.report import report, say, say_table
+
+if TYPE_CHECKING:
+    from mergealgebra.crdt.operations import Operation
+    from mergealgebra.details import Details
+
+
+@click.command()
+@click.argument("contribution", metavar="ID")
+@click.option("--tensors", "with_tensors", is_flag=True, help="List its tensors: names, dtypes, shapes.")
+@threads_option
+@json_option
+@click.pass_obj
+def command(workspace: str, contribution: str, with_tensors: bool, threads: int | None, as_json: bool) -> None:
+    """Show what is known of the contribution ID, or whose id begins so: what it is, who, when, and how large.
+
+    What was not measured here yet is measured now: its tensors and the base are read.
+    """
+    from mergealgebra.workspace import Workspace
+
+    with progress_bar() as show:
+        found = Workspace.open(workspace).show(contribution, threads=threads, progress=show)
+    if as_json:
+        report(_for_json(found, with_tensors), as_json)
+        return
+    report(_for_people(found), as_json)
+    if with_tensors and found.tensors:
+        say()
+        say_table([("tensor", "dtype", "shape"), *((t.name, t.dtype, str(list(t.shape))) for t in found.tensors)])
+    say()
+    for line in _remarks(found):
+        say(line)
+
+
+def _for_people(found: Details) -> dict[str, object]:
+    from mergealgebra.cli.words import NOTHING, count, size, when, who
+    from mergealgebra.ids import SHORT
+
+    add, manifest = found.told_by, found.manifest
+    lines: dict[str, object] = {
+        "contribution": found.contribution,
+        "who": who(add.name),
+        "when": f"{when(add.time)} UTC" if add.time is not None else NOTHING,
+        "note": add.note or NOTHING,
+        "form": {"finetuned": "fine-tune", "task_vector": "task vector"}[manifest.form],
+        "coefficient": f"{found.coefficient:.9g}",
+        "size": "not here" if found.nbytes is None else size(found.nbytes),
+        "tensors": f"{count(len(found.tensors), 'tensor')}, " if found.tensors else "",
+        "difference": f"{found.figures['difference']} times the base's norm" if found.figures else "not known",
+        "changed": f"{found.figures['changed']} of its elements" if found.figures else "not known",
+        "visible": "yes" if found.visible else "no, it was taken back",
+    }
+    lines["tensors"] = f"{lines['tensors']}{count(manifest.elements, 'element')}"
+    for number, remove in enumerate(found.retractions, 1):
+        what = "taken back" if len(found.retractions) == 1 else f"taken back {number}"
+        lines[what] = ", ".join(_deed(remove))
+    for number, later in enumerate((add for add in found.adds if add != found.told_by), 1):
+        lines[f"also added {number}"] = ", ".join(_deed(later))
+    if found.merge_id is not None:
+        models = ", ".join(root[:SHORT] for root in found.models) or "nobody says that they made it"
+        lines["merge id"] = f"{found.merge_id[:SHORT]}, all that is visible here by the default recipe; model: {models}"
+    return lines
+
+
+def _deed(operation: Operation) -> list[str]:
+    from mergealgebra.cli.words import when, who
+
+    note = [operation.note] if operation.note else []
+    return [who(operation.name), when(operation.time), *note]
+
+
+def _remarks(found: Details) -> Iterator[str]:
+    from mergealgebra.cli.words import UNPROVED, count
+
+    yield from (f"Not known: {line}." for line in found.unknown)
+    if found.other_merges:
+        others = count(found.other_merges, "other merge")
+        yield f"{others} known here may have it too: what was in them is not recorded."
+    if any(operation.name for operation in (*found.adds, *found.retractions)):
+        yield UNPROVED
+
+
+def _for_json(found: Details, with_tensors: bool) -> Mapping[str, object]:
+    told: dict[str, object] = {
+        "contribution": found.contribution,
+        "manifest": asdict(found.manifest),
+        "coefficient": f"{found.coefficient:.9g}",
+        "visible": found.visible,
+        "adds": [_operation(add) for add in found.adds],
+        "retractions": [_operation(remove) for remove in found.retractions],
+        "bytes": found.nbytes,
+        "tensor_count": len(found.tensors) or None,
+        "difference": found.figures.get("difference"),
+        "changed": found.figures.get("changed"),
+        "unknown": list(found.unknown),
+        "merge_id": found.merge_id,
+        "models": list(found.models),
+        "other_merges": found.other_merges,
+    }
+    return told | ({"tensors": [asdict(tensor) for tensor in found.tensors]} if with_tensors else {})
+
+
+def _operation(operation: Operation) -> dict[str, object]:
+    return {"operation": operation.id, "name": operation.name, "time": operation.time, "note": operation.note}

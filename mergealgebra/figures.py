@@ -1,0 +1,57 @@
+"""What was measured of contributions here, kept so that `status` tells it and reads no tensor [CT-11, SY-9].
+
+It lies in the cache, where others may be able to write, so each entry is sealed with the workspace's private key. What
+has no seal of ours is not there.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from mergealgebra.encoding import decode, encode
+from mergealgebra.engine.seals import HEADER_BYTES, Seal
+from mergealgebra.errors import OutputError
+from mergealgebra.store.atomic import write_atomically
+from mergealgebra.store.cache import FIGURES
+from mergealgebra.store.entries import Entry
+from mergealgebra.store.private import known_key, private_key
+
+#: Figures by name, as `Measure.to_map` gives them: `difference` and `changed`.
+Figures = Mapping[str, str]
+
+#: An entry is shorter.
+MOST_BYTES: Final = 1 << 10
+
+
+def keep_figures(store: Path, contribution: str, figures: Figures) -> None:
+    """Keep what was measured of a contribution; where that cannot be written, it is not kept."""
+    with suppress(OSError, OutputError):
+        body = encode({"contribution": contribution, "figures": dict(figures)})
+        seal = Seal(private_key(store)).of_figures(body)
+        write_atomically(Entry(store, FIGURES, contribution), seal + body)
+
+
+def kept_figures(store: Path, contributions: Iterable[str]) -> dict[str, Figures]:
+    """What was measured here of these contributions, by id; those of which nothing is known are left out."""
+    key = known_key(store)
+    if key is None:
+        return {}
+    found = {id_: _read(Seal(key), Entry(store, FIGURES, id_)) for id_ in contributions}
+    return {id_: figures for id_, figures in found.items() if figures is not None}
+
+
+def _read(seal: Seal, entry: Entry) -> Figures | None:
+    """What one entry says, if we wrote it, and of this contribution."""
+    try:
+        data = entry.read(MOST_BYTES)
+    except OSError:
+        return None
+    body = data[HEADER_BYTES:]
+    if not hmac.compare_digest(seal.of_figures(body), data[:HEADER_BYTES]):
+        return None
+    found = decode(body)  # sealed, so it is what we encoded
+    return dict(found["figures"]) if found["contribution"] == entry.name else None

@@ -1,0 +1,200 @@
+"""Who did what, for people: `log`, `status`, `show`, and the warning of `retract`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+import mergealgebra as ma
+from mergealgebra.crdt.operations import Operation
+from mergealgebra.store.objects import Store
+from tests.cli.commands import call
+from tests.models import fine_tune, write_file
+
+UNPROVED = "Names are what people wrote; nothing proves them yet."
+
+
+@pytest.fixture
+def team(scene):
+    """The scene after Ada contributed ft3 with a note; bob has it too, and no name yet."""
+    write_file(scene / "ft3.safetensors", fine_tune(3))
+    call(scene, "-C", "alice", "set-name", "Ada").lines()
+    call(scene, "-C", "alice", "contribute", "ft3.safetensors", "--coefficient", "2", "--note", "a third").lines()
+    call(scene, "-C", "bob", "sync", "alice").lines()
+    return scene
+
+
+def ids_of(scene, who="alice"):
+    return {
+        entry["coefficient"]: entry["contribution"]
+        for entry in call(scene, "-C", who, "status", "--json").printed()["visible"]
+    }
+
+
+def test_ids_are_short_for_people_and_whole_under_json(team):
+    for verb in ("log", "status"):
+        text = "\n".join(call(team, "-C", "alice", verb).lines())
+        long = set(re.findall("[0-9a-f]{13,}", text))
+        assert long == ({ma.Workspace.open(team / "alice").store.genesis.workspace_id} if verb == "status" else set())
+        assert ids_of(team)["2"][:12] in text
+        assert ids_of(team)["2"] in call(team, "-C", "alice", verb, "--json").stdout
+
+
+@pytest.mark.clause("OS-14")
+class TestLog:
+    def test_tells_who_did_what_and_why(self, team):
+        lines = call(team, "-C", "bob", "log").lines()
+        (ours,) = (line for line in lines if "Ada" in line)
+        assert re.fullmatch(rf"\d{{4}}-\d\d-\d\d \d\d:\d\d +Ada +contribute +{ids_of(team)['2'][:12]} +a third", ours)
+        assert lines[0].split() == ["when", "(UTC)", "who", "did", "to", "note"]
+        assert lines[-1] == UNPROVED
+
+    def test_says_nothing_of_names_where_there_are_none(self, scene):
+        assert UNPROVED not in call(scene, "-C", "alice", "log").lines()
+
+    def test_gives_names_in_json(self, team):
+        operations = call(team, "-C", "bob", "log", "--json").printed()["operations"]
+        assert [entry["name"] for entry in operations if "name" in entry] == ["Ada"]
+
+    def test_of_nothing_says_so(self, scene):
+        call(scene, "-C", "new", "init", "--base", "base").lines()
+        assert call(scene, "-C", "new", "log").lines() == ["Nothing was done yet."]
+
+    def test_names_a_remove_of_what_is_unknown_here(self, team):
+        bob = Store.open(team / "bob")
+        gone = ids_of(team)["2"]
+        call(team, "-C", "alice", "retract", gone[:6]).lines()
+        add, remove = (o for o in ma.Workspace.open(team / "alice").log() if o.name == "Ada" and o.kind != "attest")
+        bob.operation_path(add.id).unlink()
+        bob.write_operation(remove)
+        assert any("retract" in line and "unknown" in line for line in call(team, "-C", "bob", "log").lines())
+
+
+@pytest.mark.clause("OS-14")
+class TestStatus:
+    def test_begins_with_the_workspace_and_lists_contributions(self, team):
+        lines = call(team, "-C", "alice", "status").lines()
+        assert lines[0].split() == ["workspace", "garden"]
+        assert ["you", "Ada"] in [line.split() for line in lines]
+        head = next(index for index, line in enumerate(lines) if line.split()[:2] == ["id", "who"])
+        assert lines[head - 1].startswith("4 contributions, ")
+        assert len([line for line in lines if "fine-tune" in line]) == 4
+        (ours,) = (line for line in lines if "a third" in line)
+        assert "Ada" in ours
+        assert "fine-tune x 2" in ours
+        assert lines[-2:-1] == [UNPROVED]
+
+    def test_tells_the_next_step_where_nothing_is_there(self, scene):
+        call(scene, "-C", "new", "init", "--base", "base").lines()
+        told = call(scene, "-C", "new", "status").stdout
+        assert f"`mergealgebra -C {scene / 'new'} contribute CKPT`" in told
+        assert f"`mergealgebra -C {scene / 'new'} set-name NAME`" in told
+
+    def test_of_missing_tensors_gives_a_command_that_works(self, team):
+        next((team / "alice" / "blobs").iterdir()).unlink()
+        done = call(team, "-C", "alice", "status")
+        assert "not here" in done.stdout
+        command = done.stderr.split("take it back with `mergealgebra ")[1].split("`")[0]
+        call(team, *command.split()).lines()
+        assert "not here" not in call(team, "-C", "alice", "status").stdout
+
+    def test_warns_of_a_written_name_that_is_none(self, team):
+        path = team / "alice" / "local.json"
+        path.write_text(path.read_text().replace('"Ada"', '"a\\tb"'))
+        done = call(team, "-C", "alice", "status")
+        assert done.code == 0
+        assert "has a control character; `mergealgebra" in done.stderr
+
+
+@pytest.mark.clause("OS-14")
+class TestRetract:
+    def test_warns_when_it_takes_back_anothers(self, team):
+        call(team, "-C", "bob", "set-name", "Bob").lines()
+        done = call(team, "-C", "bob", "retract", ids_of(team)["2"][:8])
+        assert done.code == 0
+        assert done.stderr == f"warning: contribution {ids_of(team)['2'][:12]} is from 'Ada', and you are 'Bob'\n"
+
+    def test_warns_who_has_no_name_too(self, team):
+        warnings = call(team, "-C", "bob", "retract", ids_of(team)["2"], "--json")
+        assert "is from 'Ada', and you have set no name" in warnings.stderr
+        assert '"warnings": ["contribution ' in warnings.stdout
+
+    def test_says_nothing_of_ones_own_or_of_what_has_no_name(self, team):
+        for id_ in ids_of(team).values():
+            assert call(team, "-C", "alice", "retract", id_[:6]).lines()
+
+    def test_of_what_was_taken_back_already_says_so(self, team):
+        gone = ids_of(team)["2"]
+        call(team, "-C", "alice", "retract", gone).lines()
+        assert "was taken back already" in call(team, "-C", "alice", "retract", gone[:6]).complaint()
+
+
+@pytest.mark.clause("OS-14")
+class TestShow:
+    def test_tells_all_that_is_known(self, team):
+        id_ = ids_of(team)["2"]
+        found = call(team, "-C", "bob", "show", id_[:6], "--json").printed()
+        assert found["contribution"] == id_
+        assert [add["name"] for add in found["adds"]] == ["Ada"]
+        assert (found["manifest"]["elements"], found["tensor_count"], found["coefficient"]) == (81, 5, "2")
+        blob = Store.open(team / "bob").blob_path(found["manifest"]["tensors"])
+        assert found["bytes"] == blob.stat().st_size
+        ours = call(team, "-C", "alice", "show", id_, "--json").printed()
+        assert (found["difference"], found["changed"]) == (ours["difference"], ours["changed"])
+        assert found["merge_id"] == ma.Workspace.open(team / "bob").merge_id
+        assert (found["models"], found["other_merges"], found["unknown"]) == ([], 1, [])
+
+    def test_knows_the_merge_it_is_in(self, team):
+        root = call(team, "-C", "bob", "resolve", "out", "--json").printed()["model_root"]
+        found = call(team, "-C", "bob", "show", ids_of(team)["2"], "--json").printed()
+        assert (found["models"], found["other_merges"]) == ([root], 1)
+
+    def test_lists_tensors_when_asked(self, team):
+        lines = call(team, "-C", "bob", "show", ids_of(team)["2"], "--tensors").lines()
+        assert ["layer.0.weight", "F32", "[3,", "4]"] in [line.split() for line in lines]
+        assert not any("layer.0" in line for line in call(team, "-C", "bob", "show", ids_of(team)["2"]).lines())
+
+    def test_tells_who_took_it_back_and_why(self, team):
+        id_ = ids_of(team)["2"]
+        call(team, "-C", "alice", "retract", id_, "--note", "a mistake").lines()
+        lines = call(team, "-C", "alice", "show", id_[:6]).lines()
+        assert ["visible", "no,", "it", "was", "taken", "back"] in [line.split() for line in lines]
+        assert any(line.startswith("taken back ") and "Ada" in line and "a mistake" in line for line in lines)
+        assert UNPROVED in lines
+
+    def test_says_what_cannot_be_known_without_the_tensors(self, team):
+        id_ = ids_of(team)["2"]
+        found = ma.Workspace.open(team / "bob").show(id_)
+        (team / "bob" / "blobs" / f"{found.manifest.tensors}.safetensors").unlink()
+        (team / "bob" / "cache" / "figures" / id_).unlink()
+        without = ma.Workspace.open(team / "bob").show(id_)
+        assert without == replace(found, nbytes=None, tensors=(), figures={}, unknown=without.unknown)
+        assert "sync with somebody who has them" in without.unknown[0]
+
+    @pytest.mark.parametrize("what", ["the base moved", "the blob is damaged"])
+    def test_says_why_it_cannot_measure(self, what, team):
+        id_ = ids_of(team)["2"]
+        bob = ma.Workspace.open(team / "bob")
+        if what == "the base moved":
+            (team / "base").rename(team / "moved")
+        else:
+            blob = bob.store.blob_path(bob.visible()[id_].tensors)
+            blob.write_bytes(blob.read_bytes()[:-1] + b"\x01")
+        found = bob.show(id_)
+        assert found.figures == {}
+        assert "how much it changes cannot be measured: " in found.unknown[0]
+        assert "Not known: how much" in call(team, "-C", "bob", "show", id_).stdout
+
+    def test_of_what_was_made_twice_tells_of_both(self, team):
+        call(team, "-C", "bob", "contribute", "ft3.safetensors", "--coefficient", "2").lines()
+        found = ma.Workspace.open(team / "bob").show(ids_of(team)["2"])
+        assert [add.name for add in found.adds] == ["Ada", None]
+        assert isinstance(found.told_by, Operation)
+        assert any(
+            line.startswith("also added 1") for line in call(team, "-C", "bob", "show", found.contribution).lines()
+        )
+
+    def test_of_nothing_says_so(self, team):
+        assert "no contribution begins with '0000'" in call(team, "-C", "bob", "show", "0000").complaint()
