@@ -80,15 +80,15 @@ class Workspace:
         return cls(store.path, store)
 
     @staticmethod
-    def init_share(path: PathLike, *, base: PathLike, recipe: Recipe, name: str = "") -> Store:
+    def init_share(path: PathLike, *, base: PathLike, recipe: Recipe, name: str = "", group: bool = False) -> Store:
         """A share of the workspace that `init` makes of the same arguments: a folder to sync with, nobody's workspace.
 
-        Raises as `init` does.
+        group: all members of the folder's group may write there [SY-16]. Raises as `init` does.
         """
         from mergealgebra.creation import new_genesis, refuse_existing
 
         refuse_existing(local_path(path))
-        return Store.create(path, new_genesis(base, recipe, name))
+        return Store.create(path, new_genesis(base, recipe, name), group=group)
 
     @classmethod
     def clone(cls, peer: PathLike, path: PathLike, *, base: PathLike, workspace_id: str | None = None) -> Workspace:
@@ -258,15 +258,16 @@ class Workspace:
             self._publish(state.remove(*ids, time=_now(), note=note))
         return ids
 
-    def sync(self, peer: PathLike, *, create: bool = False) -> SyncResult:
+    def sync(self, peer: PathLike, *, create: bool | Literal["group"] = False) -> SyncResult:
         """Exchange operations and blobs with another workspace or a share, both ways [SY-4].
 
-        create: make a share there first, if nothing is there; otherwise it must be there [SY-7]. Raises AddressError
+        create: make a share there first, if nothing is there, with "group" one in which all members of the folder's
+        group may write [SY-16]; otherwise it must be there [SY-7]. Raises AddressError
         for what is not a folder of this machine, and SyncIncomplete when something was refused; the good rest has then
         been exchanged. That it was incomplete is written down here, until a sync with that peer is complete.
         """
         if create:
-            Store.create(peer_path(peer), self.store.genesis)
+            Store.create(peer_path(peer), self.store.genesis, group=create == "group")
         return sync_replica(self.store, peer)
 
     def resolve(

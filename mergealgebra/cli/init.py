@@ -1,4 +1,4 @@
-"""`mergealgebra [-C WORKSPACE] init --base B [--recipe R] [--name N] [--share]`"""
+"""`mergealgebra [-C WORKSPACE] init --base B [--recipe R] [--name N] [--share[=group]]`"""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mergealgebra.cli.options import PATH, json_option
+from mergealgebra.cli.options import PATH, ValueLeftOut, json_option, share_option
 from mergealgebra.cli.report import report
 
 if TYPE_CHECKING:
     from mergealgebra.store.objects import Store
 
 
-@click.command()
+@click.command(cls=ValueLeftOut)
 @click.option("--base", type=PATH, required=True, help="The base: a file or a model folder.")
 @click.option("--recipe", "recipe_path", type=PATH, help="A YAML file; `method: ties` if left out.")
 @click.option("--name", default="", help="A name for the workspace; part of its identity.")
-@click.option("--share", is_flag=True, help="Make a shared folder, to sync with, in place of a workspace of yours.")
+@share_option("--share", "Make a shared folder, to sync with, in place of a workspace of yours")
 @json_option
 @click.pass_obj
-def command(workspace: str, base: Path, recipe_path: Path | None, name: str, share: bool, as_json: bool) -> None:
+def command(workspace: str, base: Path, recipe_path: Path | None, name: str, share: str | None, as_json: bool) -> None:
     """Make a workspace for improving a base model together. Equal arguments make the same one everywhere."""
     from mergealgebra.recipe import Ties
     from mergealgebra.recipe_file import read_recipe
@@ -29,7 +29,7 @@ def command(workspace: str, base: Path, recipe_path: Path | None, name: str, sha
 
     recipe = read_recipe(recipe_path) if recipe_path else Ties()
     if share:
-        store = Workspace.init_share(workspace, base=base, recipe=recipe, name=name)
+        store = Workspace.init_share(workspace, base=base, recipe=recipe, name=name, group=share == "group")
     else:
         store = Workspace.init(workspace, base=base, recipe=recipe, name=name).store
     report_workspace(store, as_json)

@@ -95,7 +95,7 @@ def opened_blob(source: Entry) -> Iterator[int]:
     except FileNotFoundError as error:
         raise BlobMissing(f"{place(path)} is not there; sync with a replica that has it") from error
     except OSError as error:
-        raise BlobDamaged(f"{place(path)} cannot be read: {error.strerror}; {advice(error)}") from error
+        raise BlobDamaged(f"{place(path)} cannot be read: {error.strerror}; {advice(error, path)}") from error
 
 
 def admit_opened(descriptor: int, path: Path, admit: Admit) -> None:
