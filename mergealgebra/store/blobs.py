@@ -118,7 +118,16 @@ def _sound_header() -> Iterator[None]:
     try:
         yield
     except _NO_SOUND_HEADER as error:
-        raise BlobDamaged(f"damaged blob {error}; {_ADVICE}") from error
+        raise BlobDamaged(f"damaged blob {_without_advice(str(error))}; {_ADVICE}") from error
+
+
+def _without_advice(text: str) -> str:
+    """What is wrong with a file, of a message that ends with what to do about a file of the user's own.
+
+    >>> _without_advice("x.safetensors: the header has 9 bytes, expected at most 2: get or write the file again")
+    'x.safetensors: the header has 9 bytes, expected at most 2'
+    """
+    return text[: max(text.rfind(": "), text.rfind("; "))]
 
 
 def _root_of(file: BinaryIO, path: Path, sink: Sink, admit: Admit) -> str:
