@@ -5,45 +5,63 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from mergealgebra.addresses import PathLike, local_path
-from mergealgebra.contribution import check_base
+from mergealgebra.addresses import PathLike, local_path, peer_path
+from mergealgebra.contribution import check_base, read_root
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.engine.plan import available_cores
-from mergealgebra.errors import WorkspaceError
+from mergealgebra.errors import WorkspaceError, WrongWorkspace
+from mergealgebra.progress import Progress
 from mergealgebra.recipe import Recipe, check_recipe
 from mergealgebra.store.local import is_replica, unmake, write_local
 from mergealgebra.store.objects import Store, has_genesis
 from mergealgebra.store.refusals import refused_as
 from mergealgebra.sync.replica import begin
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.text import place
+from mergealgebra.text import place, shown
 
 
-def new_genesis(base: PathLike, recipe: Recipe, name: str) -> Genesis:
+def new_genesis(base: PathLike, recipe: Recipe, name: str, progress: Progress) -> Genesis:
     """The genesis of a workspace for improving `base` [OS-1]. Raises RecipeError, and as `Checkpoint.open` does."""
     check_recipe(recipe)
     with Checkpoint.open(base) as checkpoint:
-        return Genesis(checkpoint.root(available_cores()), name, recipe.to_map())
+        return Genesis(read_root(checkpoint, available_cores(), progress), name, recipe.to_map())
 
 
-def new_replica(path: PathLike, genesis: Genesis, base: PathLike, peer: PathLike | None = None) -> Store:
-    """The store of a new replica, to be synced with a peer if one is named; what was made is taken back on failure."""
+def new_replica(
+    path: PathLike, genesis: Genesis, base: PathLike, owner: str | None, peer: PathLike | None = None
+) -> Store:
+    """The store of a new replica, to be synced with a peer if one is named; what was made is taken back on failure.
+
+    owner: the name under which its owner contributes.
+    """
     folder = local_path(path)
     with ExitStack() as failed:
         if not has_genesis(folder):
             failed.callback(unmake, folder, folder=not folder.exists())
         store = Store.create(folder, genesis)
-        write_local(store, base)
+        write_local(store, base, owner)
         if peer is not None:
             begin(store, peer)
         failed.pop_all()
     return store
 
 
-def check_base_path(path: PathLike, genesis: Genesis) -> None:
+def source_of(peer: PathLike, workspace_id: str | None) -> Store:
+    """The store of a peer to clone. Raises WrongWorkspace unless it is of this workspace, if one is named [SY-12]."""
+    source = Store.open(peer_path(peer))
+    found = source.genesis.workspace_id
+    if workspace_id not in (None, found):
+        raise WrongWorkspace(
+            f"{place(Path(peer))} holds workspace {found}, not {shown(workspace_id)}: ask whoever gave you the id, all "
+            "64 digits of it, or name another folder"
+        )
+    return source
+
+
+def check_base_path(path: PathLike, genesis: Genesis, progress: Progress) -> None:
     """Raise BaseMismatch if what is at a path is not the base of a genesis, and as `Checkpoint.open` does."""
     with Checkpoint.open(path) as checkpoint:
-        check_base(checkpoint, genesis.base, available_cores())
+        check_base(checkpoint, genesis.base, available_cores(), progress)
 
 
 def refuse_existing(path: Path) -> None:

@@ -1,12 +1,12 @@
 """A workspace: one replica's folder, with everything its owner does to it.
 
 The operation set decides what is visible, the store holds it, `resolve` turns it into a model. This module only
-joins them, and writes nothing before all it depends on has been checked.
+joins them, and writes nothing before all it depends on has been checked. What reads tensors is imported when it is
+needed: to look at a workspace, or to take something back, is quick.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,36 +26,31 @@ from mergealgebra.errors import (
     OutputError,
     RecipeError,
     SyncIncomplete,
-    UnknownContribution,
-    WrongWorkspace,
 )
+from mergealgebra.history import by_time, visible_named
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe, check_recipe, complete_recipe
 from mergealgebra.store.cache import AGGREGATE, THRESHOLDS, Cache
-from mergealgebra.store.entries import made_part
 from mergealgebra.store.local import (
     base_path,
     check_genesis,
+    check_own_name,
     incomplete_lines,
+    own_name,
     refuse_exchange_folder,
     write_local,
+    write_name,
 )
 from mergealgebra.store.objects import Store
-from mergealgebra.store.private import private_key
-from mergealgebra.store.runs import Runs
-from mergealgebra.sync.folder import SyncResult
-from mergealgebra.sync.replica import sync_replica
-from mergealgebra.text import place, shown
+from mergealgebra.text import place
 from mergealgebra.wanted import Wanted, known_manifests
 
 if TYPE_CHECKING:
     from mergealgebra.engine.kept_folder import Home
     from mergealgebra.lock import Lock
+    from mergealgebra.merge_result import MergeResult
     from mergealgebra.publication import ContributionId
-    from mergealgebra.resolve import MergeResult
-
-#: Digits of an id that name a contribution, if no other begins with them.
-_LEAST_PREFIX = 4
+    from mergealgebra.sync.folder import SyncResult
 
 
 @dataclass(frozen=True)
@@ -68,19 +63,38 @@ class Workspace:
     # Making and opening
 
     @classmethod
-    def init(cls, path: PathLike, *, base: PathLike, recipe: Recipe, name: str = "") -> Workspace:
+    def init(
+        cls,
+        path: PathLike,
+        *,
+        base: PathLike,
+        recipe: Recipe,
+        name: str = "",
+        as_name: str | None = None,
+        progress: Progress = quiet,
+    ) -> Workspace:
         """A new workspace for improving `base`; equal arguments give one workspace id on every machine [OS-1].
 
-        Raises WorkspaceError when something is there already, and as `Checkpoint.open` does.
+        as_name: as in `set_name`; no part of the id. progress: called as the base is read. Raises WorkspaceError when
+        something is there already, OperationError for `as_name`, and as `Checkpoint.open` does.
         """
         from mergealgebra.creation import new_genesis, new_replica, refuse_existing
 
+        check_own_name(as_name)
         refuse_existing(local_path(path))
-        store = new_replica(path, new_genesis(base, recipe, name), base)
+        store = new_replica(path, new_genesis(base, recipe, name, progress), base, as_name)
         return cls(store.path, store)
 
     @staticmethod
-    def init_share(path: PathLike, *, base: PathLike, recipe: Recipe, name: str = "", group: bool = False) -> Store:
+    def init_share(
+        path: PathLike,
+        *,
+        base: PathLike,
+        recipe: Recipe,
+        name: str = "",
+        group: bool = False,
+        progress: Progress = quiet,
+    ) -> Store:
         """A share of the workspace that `init` makes of the same arguments: a folder to sync with, nobody's workspace.
 
         group: all members of the folder's group may write there [SY-16]. Raises as `init` does.
@@ -88,30 +102,36 @@ class Workspace:
         from mergealgebra.creation import new_genesis, refuse_existing
 
         refuse_existing(local_path(path))
-        return Store.create(path, new_genesis(base, recipe, name), group=group)
+        return Store.create(path, new_genesis(base, recipe, name, progress), group=group)
 
     @classmethod
-    def clone(cls, peer: PathLike, path: PathLike, *, base: PathLike, workspace_id: str | None = None) -> Workspace:
+    def clone(
+        cls,
+        peer: PathLike,
+        path: PathLike,
+        *,
+        base: PathLike,
+        workspace_id: str | None = None,
+        as_name: str | None = None,
+        progress: Progress = quiet,
+    ) -> Workspace:
         """A new replica of the workspace that a peer holds, synced with it [SY-12]. base: where the base is here.
 
-        workspace_id: what the peer must hold, from somebody you trust; whatever it holds if None. Raises
-        WrongWorkspace for another one, BaseMismatch when it is not the peer's base, and as `init` and `sync` do.
+        workspace_id: what the peer must hold, the whole id from somebody you trust; whatever it holds if None.
+        as_name: as in `set_name`. Raises WrongWorkspace for another workspace, BaseMismatch when it is not the peer's
+        base, and as `init` and `sync` do.
         """
-        from mergealgebra.creation import check_base_path, new_replica, refuse_existing
+        from mergealgebra.creation import check_base_path, new_replica, refuse_existing, source_of
 
-        source = Store.open(peer_path(peer))
-        if workspace_id not in (None, source.genesis.workspace_id):
-            raise WrongWorkspace(
-                f"{place(Path(peer))} holds workspace {source.genesis.workspace_id}, not {shown(workspace_id)}: ask "
-                "whoever gave you the id, or name another folder"
-            )
+        check_own_name(as_name)
+        source = source_of(peer, workspace_id)
         _recipe_of(source)
         refuse_existing(local_path(path))
-        check_base_path(base, source.genesis)
-        store = new_replica(path, source.genesis, base, peer)
+        check_base_path(base, source.genesis, progress)
+        store = new_replica(path, source.genesis, base, as_name, peer)
         workspace = cls(store.path, store)
         try:
-            workspace.sync(peer)
+            workspace.sync(peer, progress=progress)
             workspace._refuse_missing(peer)
         except SyncIncomplete as error:
             raise SyncIncomplete(f"{error}; {place(Path(path))} is a workspace now, sync it again") from None
@@ -155,7 +175,12 @@ class Workspace:
 
     def log(self) -> list[Operation]:
         """All operations by their time, an add before the remove of that second; those without a time last."""
-        return sorted(self.state.operations, key=_time_and_kind)
+        return list(by_time(self.state.operations))
+
+    @property
+    def as_name(self) -> str | None:
+        """Under which name its owner contributes, retracts and attests; None if unset. Raises WorkspaceError."""
+        return own_name(self.store)
 
     @property
     def base(self) -> Path:
@@ -177,6 +202,8 @@ class Workspace:
 
     def _aggregate(self, *, always: bool = False) -> Home:
         from mergealgebra.engine.kept_folder import Home  # most merges keep nothing, and start without it
+        from mergealgebra.store.entries import made_part
+        from mergealgebra.store.private import private_key
 
         store = self.store.path
         return Home(partial(made_part, store, AGGREGATE), partial(private_key, store), always)
@@ -225,19 +252,27 @@ class Workspace:
 
         if note is not None:
             check_text(note, NOTE_BYTES, "the note", OperationError)
-        state = self.state
+        state, name = self.state, self.as_name
         offer = Offer(checkpoint, form, coefficient, take, leave, force)
         made = publish(offer, self.store, self.base, self.recipe, threads, progress)
-        operation = self._publish(state.add(made.manifest, time=_now(), note=note))
+        operation = self._publish(state.add(made.manifest, time=_now(), note=note, name=name))
         return ContributionId(made.manifest.id, operation, made.measure, made.warnings)
 
-    def set_base(self, base: PathLike) -> None:
+    def set_base(self, base: PathLike, *, progress: Progress = quiet) -> None:
         """Say where the base is on this machine now. Raises BaseMismatch for another model, and as `contribute`."""
         from mergealgebra.creation import check_base_path
 
         refuse_exchange_folder(self.store)
-        check_base_path(base, self.store.genesis)
+        check_base_path(base, self.store.genesis, progress)
         write_local(self.store, base)
+
+    def set_name(self, name: str | None) -> None:
+        """Say under which name you contribute, retract and attest from now on; None for no name any more.
+
+        Everybody who syncs can read it, and nothing proves it. Raises OperationError for what is not 1 to 256 bytes of
+        text without control characters [OS-3].
+        """
+        write_name(self.store, name)
 
     def retract(self, contribution: str, *, note: str | None = None) -> str:
         """Take a visible contribution back; returns its id. contribution: the id or a unique prefix of it.
@@ -251,24 +286,27 @@ class Workspace:
 
         contributions: their ids or unique prefixes of them. Raises UnknownContribution.
         """
-        state = self.state
-        visible = state.visible()
-        ids = tuple(sorted({_named(contribution, visible) for contribution in contributions}))
-        if ids:
-            self._publish(state.remove(*ids, time=_now(), note=note))
+        state, name = self.state, self.as_name
+        if ids := visible_named(contributions, state):
+            self._publish(state.remove(*ids, time=_now(), note=note, name=name))
         return ids
 
-    def sync(self, peer: PathLike, *, create: bool | Literal["group"] = False) -> SyncResult:
+    def sync(
+        self, peer: PathLike, *, create: bool | Literal["group"] = False, progress: Progress = quiet
+    ) -> SyncResult:
         """Exchange operations and blobs with another workspace or a share, both ways [SY-4].
 
         create: make a share there first, if nothing is there, with "group" one in which all members of the folder's
         group may write [SY-16]; otherwise it must be there [SY-7]. Raises AddressError
         for what is not a folder of this machine, and SyncIncomplete when something was refused; the good rest has then
-        been exchanged. That it was incomplete is written down here, until a sync with that peer is complete.
+        been exchanged. That it was incomplete is written down here, until a sync with that peer is complete. progress:
+        called as blobs are copied and checked.
         """
+        from mergealgebra.sync.replica import sync_replica
+
         if create:
             Store.create(peer_path(peer), self.store.genesis, group=create == "group")
-        return sync_replica(self.store, peer)
+        return sync_replica(self.store, peer, progress)
 
     def resolve(
         self,
@@ -294,10 +332,11 @@ class Workspace:
         """
         from mergealgebra.lock import Lock
         from mergealgebra.resolve import How, resolve
+        from mergealgebra.store.runs import Runs
 
         if keep_aggregate not in (True, False, "always"):
             raise RecipeError(f"keep_aggregate is {keep_aggregate!r}; expected True, False or 'always'")
-        state, expected = self.state, None if lock is None else Lock.read_file(local_path(lock))
+        state, name, expected = self.state, self.as_name, None if lock is None else Lock.read_file(local_path(lock))
         wanted = self._wanted(state, recipe, expected)
         if keep_aggregate and wanted.merge_id != state.merge_id:
             raise RecipeError("the sums are kept of what is visible by the default recipe alone; do not keep them here")
@@ -305,7 +344,7 @@ class Workspace:
         how = How(backend, threads, block, progress, memory, self._thresholds, aggregate, Runs(self.store.path).noted)
         blobs = self._found(known_manifests(state).values()) if keep_aggregate else self.blobs_of(wanted, state)
         result = resolve(wanted, self.base, blobs, local_path(out), how, expected)
-        attested = state.attest(result.merge_id, result.model_root)
+        attested = state.attest(result.merge_id, result.model_root, name=name)
         if not attested <= state:
             try:
                 self._publish(attested)
@@ -332,21 +371,6 @@ def _now() -> int | None:
     """The time for an operation; None where the clock shows one that an operation cannot have, such as 1969."""
     now = int(time.time())
     return now if now in OPERATION_TIMES else None
-
-
-def _named(prefix: str, visible: Iterable[str]) -> str:
-    """The one visible contribution whose id begins so. Raises UnknownContribution."""
-    if len(prefix) < _LEAST_PREFIX:
-        raise UnknownContribution(f"{shown(prefix)} is too short; give {_LEAST_PREFIX} digits of the id, or more")
-    matching = [id_ for id_ in visible if id_.startswith(prefix.lower())]
-    if len(matching) != 1:
-        found = f"{len(matching)} visible contributions begin" if matching else "no visible contribution begins"
-        raise UnknownContribution(f"{found} with {shown(prefix)}; `status` lists them")
-    return matching[0]
-
-
-def _time_and_kind(operation: Operation) -> tuple[float, str, str]:
-    return math.inf if operation.time is None else operation.time, operation.kind, operation.id
 
 
 def _recipe_of(store: Store) -> Recipe:

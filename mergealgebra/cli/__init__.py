@@ -31,9 +31,11 @@ VERBS: Final = {
     "sync": "Exchange contributions with another workspace or a folder.",
     "fsck": "Check every file of a workspace or share; mend it.",
     "set-base": "Say where the base is on this machine now.",
+    "set-name": "Say under which name you contribute.",
     "resolve": "Merge all visible contributions into a model.",
     "verify": "Check a merged model against its lock, or compute it again.",
     "gc": "List what killed commands left, and remove it.",
+    "warmup": "Compile the kernels for this machine, once.",
     "laws": "Search for counterexamples to laws of a merge function.",
     "conformance": "Find out what an implementation of TIES computes.",
 }

@@ -1,4 +1,4 @@
-"""`mergealgebra clone PEER[#WORKSPACE_ID] DIR --base B`"""
+"""`mergealgebra clone PEER[#WORKSPACE_ID] DIR --base B [--as YOU]`"""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Final
 import click
 
 from mergealgebra.cli.init import report_workspace
-from mergealgebra.cli.options import PATH, PATH_TEXT, json_option
+from mergealgebra.cli.options import PATH, PATH_TEXT, as_option, json_option
+from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import say
 
 _ID_DIGITS: Final = 64
@@ -19,8 +20,9 @@ _ID_DIGITS: Final = 64
 @click.argument("peer", metavar="PEER[#ID]", type=PATH_TEXT)
 @click.argument("folder", metavar="DIR", type=PATH)
 @click.option("--base", type=PATH, required=True, help="Where the same base is here.")
+@as_option
 @json_option
-def command(peer: str, folder: Path, base: Path, as_json: bool) -> None:
+def command(peer: str, folder: Path, base: Path, as_name: str | None, as_json: bool) -> None:
     """Make DIR a new replica of the workspace that PEER holds.
 
     With #ID behind PEER, the 64 digits of a workspace's id from somebody you trust, no other workspace is cloned.
@@ -28,7 +30,8 @@ def command(peer: str, folder: Path, base: Path, as_json: bool) -> None:
     from mergealgebra.workspace import Workspace
 
     path, workspace_id = _parts(peer)
-    made = Workspace.clone(path, folder, base=base, workspace_id=workspace_id)
+    with progress_bar() as show:
+        made = Workspace.clone(path, folder, base=base, workspace_id=workspace_id, as_name=as_name, progress=show)
     report_workspace(made.store, as_json)
     if workspace_id is None and not as_json:
         say("Anybody can make a workspace of this name: compare its id and its recipe with what a colleague has.")

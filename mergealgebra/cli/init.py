@@ -1,4 +1,4 @@
-"""`mergealgebra [-C WORKSPACE] init --base B [--recipe R] [--name N] [--share[=group]]`"""
+"""`mergealgebra [-C WORKSPACE] init --base B [--recipe R] [--name N] [--as YOU | --share[=group]]`"""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mergealgebra.cli.options import PATH, ValueLeftOut, json_option, share_option
+from mergealgebra.cli.options import PATH, ValueLeftOut, as_option, json_option, share_option
+from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report
 
 if TYPE_CHECKING:
@@ -18,20 +19,33 @@ if TYPE_CHECKING:
 @click.option("--base", type=PATH, required=True, help="The base: a file or a model folder.")
 @click.option("--recipe", "recipe_path", type=PATH, help="A YAML file; `method: ties` if left out.")
 @click.option("--name", default="", help="A name for the workspace; part of its identity.")
+@as_option
 @share_option("--share", "Make a shared folder, to sync with, in place of a workspace of yours")
 @json_option
 @click.pass_obj
-def command(workspace: str, base: Path, recipe_path: Path | None, name: str, share: str | None, as_json: bool) -> None:
+def command(
+    workspace: str,
+    base: Path,
+    recipe_path: Path | None,
+    name: str,
+    as_name: str | None,
+    share: str | None,
+    as_json: bool,
+) -> None:
     """Make a workspace for improving a base model together. Equal arguments make the same one everywhere."""
     from mergealgebra.recipe import Ties
     from mergealgebra.recipe_file import read_recipe
     from mergealgebra.workspace import Workspace
 
+    if share and as_name is not None:
+        raise click.UsageError("a shared folder is nobody's and has no use for --as; give it to your `init` or `clone`")
     recipe = read_recipe(recipe_path) if recipe_path else Ties()
-    if share:
-        store = Workspace.init_share(workspace, base=base, recipe=recipe, name=name, group=share == "group")
-    else:
-        store = Workspace.init(workspace, base=base, recipe=recipe, name=name).store
+    with progress_bar() as show:
+        if share:
+            group = share == "group"
+            store = Workspace.init_share(workspace, base=base, recipe=recipe, name=name, group=group, progress=show)
+        else:
+            store = Workspace.init(workspace, base=base, recipe=recipe, name=name, as_name=as_name, progress=show).store
     report_workspace(store, as_json)
 
 

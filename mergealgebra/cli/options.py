@@ -92,6 +92,7 @@ def share_option(name: str, help_: str) -> Callable[[Decorated], Decorated]:
     return click.option(name, is_flag=False, flag_value="mine", type=kinds, metavar="[=group]", help=help_ + more)
 
 
+as_option = click.option("--as", "as_name", metavar="NAME", help="Your name, which everybody who syncs can read.")
 take_option = click.option(
     "--take", multiple=True, metavar="PATTERN", help="Take only tensors of such names, like 'model.*'."
 )

@@ -23,7 +23,7 @@ from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report, warn
 
 if TYPE_CHECKING:
-    from mergealgebra.resolve import MergeResult
+    from mergealgebra.merge_result import MergeResult
 
 
 @click.command(cls=ValueLeftOut)
@@ -49,7 +49,10 @@ def command(
     keep_aggregate: str | None,
     as_json: bool,
 ) -> None:
-    """Merge all visible contributions into the new model folder OUT, by the workspace's recipe or another."""
+    """Merge all visible contributions by the workspace's recipe or another.
+
+    OUT is a new folder, or a new file if its name ends in .safetensors; its lock, OUT.lock, is then beside it.
+    """
     from mergealgebra.attestations import disagreements
     from mergealgebra.recipe_file import read_recipe
     from mergealgebra.workspace import Workspace

@@ -6,6 +6,7 @@ Each reader takes the error class of the thing it reads, so that one rule has on
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Set
 from typing import Any, Final
 
@@ -51,6 +52,13 @@ def check_text(value: object, sizes: range, what: str, refusal: Refusal) -> None
         raise refusal(f"{what} {shown(value)} has a lone surrogate and is not UTF-8 [EN-1]") from None
     if size not in sizes:
         raise refusal(f"{what} is {size} bytes long, not {sizes.start} to {sizes.stop - 1}")
+
+
+def check_name(value: object, sizes: range, what: str, refusal: Refusal) -> None:
+    """Refuse what is not such a string, or has a control character (Unicode category Cc)."""
+    check_text(value, sizes, what, refusal)
+    if any(unicodedata.category(character) == "Cc" for character in str(value)):
+        raise refusal(f"{what} {shown(value)} has a control character")
 
 
 def map_with_keys(

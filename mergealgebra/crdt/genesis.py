@@ -5,14 +5,13 @@ A genesis holds no nonce, time or path: equal arguments give one workspace on ev
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
-from mergealgebra.crdt.fields import check_id, check_text, id_from_bytes, map_with_keys
+from mergealgebra.crdt.fields import check_id, check_name, id_from_bytes, map_with_keys
 from mergealgebra.encoding import decode, encode, hash_id
 from mergealgebra.errors import WorkspaceError
 from mergealgebra.text import shown
@@ -41,9 +40,7 @@ class Genesis:
 
     def __post_init__(self) -> None:
         check_id(self.base, "the genesis' base", WorkspaceError)
-        check_text(self.name, _NAME_BYTES, "the workspace's name", WorkspaceError)
-        if any(unicodedata.category(character) == "Cc" for character in self.name):
-            raise WorkspaceError(f"the workspace's name {shown(self.name)} has a control character [OS-1]")
+        check_name(self.name, _NAME_BYTES, "the workspace's name", WorkspaceError)
         if self.policy not in POLICIES:
             raise WorkspaceError(f"the genesis' policy is {shown(self.policy)}, not {' or '.join(POLICIES)} [OS-1]")
         object.__setattr__(self, "recipe", _read_only_strings(self.recipe))

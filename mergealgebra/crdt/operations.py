@@ -11,25 +11,31 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-from mergealgebra.crdt.fields import check_id, check_integer, check_text, id_from_bytes, map_with_keys
+from mergealgebra.crdt.fields import check_id, check_integer, check_name, check_text, id_from_bytes, map_with_keys
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.encoding import decode, encode, hash_id
 from mergealgebra.errors import OperationError, WrongWorkspace
 from mergealgebra.text import shown
 
-VERSION: Final = 1
+#: Versions of bodies: without a name, and with one [OS-3].
+NAMELESS: Final = 1
+NAMED: Final = 2
 MAX_OPERATION_BYTES: Final = 1 << 20
 NONCE_BYTES: Final = 16
 #: So many adds one remove may name, within MAX_OPERATION_BYTES [OS-10].
 MOST_NAMES: Final = 1 << 14
 #: How long a note may be [OS-3].
 NOTE_BYTES: Final = range(1, 4097)
+#: How long the name of whoever made an operation may be [OS-3].
+NAME_BYTES: Final = range(1, 257)
 
 #: Seconds since 1970 that an operation may carry [OS-3].
 OPERATION_TIMES: Final = range(1 << 53)
 
 _BODY_KEYS: Final = frozenset({"version", "workspace", "kind", "fields"})
-_BODY_EXTRAS: Final = frozenset({"author", "time", "note"})
+#: What may be left out, in the order in which an `Operation` takes it; an author is refused where it is read [OS-5].
+_EXTRAS: Final = ("time", "note", "name")
+_BODY_EXTRAS: Final = frozenset({"author", *_EXTRAS})
 
 
 @dataclass(frozen=True)
@@ -125,14 +131,15 @@ KINDS: Final[Mapping[str, type[Payload]]] = MappingProxyType(
 class Operation:
     """One fact about one workspace [OS-2, OS-3].
 
-    workspace: the workspace's id. time: seconds since 1970, in [0, 2^53). note: 1 to 4,096 bytes of text.
-    Raises OperationError.
+    workspace: the workspace's id. time: seconds since 1970, in [0, 2^53). note: 1 to 4,096 bytes of text. name: who
+    made it, as they say, which nothing proves: 1 to 256 bytes without control characters. Raises OperationError.
     """
 
     workspace: str
     payload: Payload
     time: int | None = None
     note: str | None = None
+    name: str | None = None
 
     def __post_init__(self) -> None:
         check_id(self.workspace, "the operation's workspace", OperationError)
@@ -140,6 +147,8 @@ class Operation:
             check_integer(self.time, OPERATION_TIMES.stop, "the operation's time", OperationError)
         if self.note is not None:
             check_text(self.note, NOTE_BYTES, "the operation's note", OperationError)
+        if self.name is not None:
+            check_name(self.name, NAME_BYTES, "the operation's name", OperationError)
         if len(self._encoded) > MAX_OPERATION_BYTES:
             raise OperationError(
                 f"the operation is {len(self._encoded)} bytes long, at most {MAX_OPERATION_BYTES} are allowed [OS-2]"
@@ -171,26 +180,32 @@ class Operation:
         if named != workspace:
             raise WrongWorkspace(f"the operation belongs to workspace {named}, not to {workspace} [OS-6]")
         payload = _payload_class(body["kind"]).from_fields(body["fields"])
-        return cls(named, payload, **{key: _present(body, key) for key in ("time", "note") if key in body})
+        return cls(named, payload, **{key: _present(body, key) for key in _EXTRAS if key in body})
 
     @cached_property
     def _encoded(self) -> bytes:
         body: dict[str, object] = {
-            "version": VERSION,
+            "version": NAMELESS if self.name is None else NAMED,
             "workspace": bytes.fromhex(self.workspace),
             "kind": self.kind,
             "fields": self.payload.to_fields(),
         }
-        extras = {"time": self.time, "note": self.note}
+        extras = {"time": self.time, "note": self.note, "name": self.name}
         return encode({"body": body | {key: value for key, value in extras.items() if value is not None}})
 
 
 def _body_of(operation: Mapping[str, Any]) -> dict[str, Any]:
-    """The body, when it is of this version and unsigned [OS-3, OS-5]."""
+    """The body, when it is of a version that is known, and unsigned [OS-3, OS-5]."""
     what = "the operation's body"
     body = map_with_keys(operation["body"], _BODY_KEYS, what, OperationError, optional=_BODY_EXTRAS)
-    if type(body["version"]) is not int or body["version"] != VERSION:
-        raise OperationError(f"the operation's version is {shown(body['version'])}, not {VERSION} [OS-3]")
+    version = body["version"]
+    if type(version) is not int or version not in (NAMELESS, NAMED):
+        raise OperationError(f"the operation's version is {shown(version)}, not {NAMELESS} or {NAMED} [OS-3]")
+    if (version == NAMED) != ("name" in body):
+        has = "a" if "name" in body else "no"
+        raise OperationError(
+            f"the operation has {has} name and version {version}: {NAMED} is for those with one [OS-3]"
+        )
     if "author" in body or "signature" in operation:
         raise OperationError("the operation has an author or a signature, which this version does not know [OS-5]")
     return body

@@ -98,6 +98,7 @@ class ORSet:
         *,
         time: int | None = None,
         note: str | None = None,
+        name: str | None = None,
     ) -> ORSet:
         """The delta that makes a contribution visible [OS-4].
 
@@ -109,9 +110,13 @@ class ORSet:
                 f"contribution {manifest.id} is for base {manifest.base}, the workspace has base {self.genesis.base}; "
                 "make it against the workspace's base"
             )
-        return self._delta([Add(manifest, secrets.token_bytes(NONCE_BYTES) if nonce is None else nonce)], time, note)
+        return self._delta(
+            [Add(manifest, secrets.token_bytes(NONCE_BYTES) if nonce is None else nonce)], time, note, name
+        )
 
-    def remove(self, *contributions: str, time: int | None = None, note: str | None = None) -> ORSet:
+    def remove(
+        self, *contributions: str, time: int | None = None, note: str | None = None, name: str | None = None
+    ) -> ORSet:
         """The delta that retracts contributions: it names every standing add of them that is known here [OS-10].
 
         It is one operation, but for more adds than one can name.
@@ -126,15 +131,23 @@ class ORSet:
         wanted = set(contributions)
         observed = sorted(name for name, add in adds.items() if add.manifest.id in wanted)
         parts = [tuple(observed[at : at + MOST_NAMES]) for at in range(0, len(observed), MOST_NAMES)]
-        return self._delta([Remove(part) for part in parts], time, note)
+        return self._delta([Remove(part) for part in parts], time, note, name)
 
-    def attest(self, merge_id: str, model_root: str, *, time: int | None = None, note: str | None = None) -> ORSet:
+    def attest(
+        self,
+        merge_id: str,
+        model_root: str,
+        *,
+        time: int | None = None,
+        note: str | None = None,
+        name: str | None = None,
+    ) -> ORSet:
         """The delta that says which model root this replica computed for a merge id [OS-12]."""
-        return self._delta([Attest(merge_id, model_root)], time, note)
+        return self._delta([Attest(merge_id, model_root)], time, note, name)
 
-    def _delta(self, payloads: Iterable[Payload], time: int | None, note: str | None) -> ORSet:
+    def _delta(self, payloads: Iterable[Payload], time: int | None, note: str | None, name: str | None) -> ORSet:
         workspace = self.genesis.workspace_id
-        return ORSet(self.genesis, frozenset(Operation(workspace, payload, time, note) for payload in payloads))
+        return ORSet(self.genesis, frozenset(Operation(workspace, payload, time, note, name) for payload in payloads))
 
     def _standing_adds(self) -> dict[str, Add]:
         """The effective adds that no effective remove names, by operation id [OS-9]."""

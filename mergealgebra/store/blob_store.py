@@ -12,6 +12,7 @@ from typing import Final
 from mergealgebra.crdt.fields import is_id
 from mergealgebra.disk import NotAFile, refused_as_output
 from mergealgebra.errors import BlobDamaged, BlobMissing, OutputError, WorkspaceError
+from mergealgebra.progress import More, untold
 from mergealgebra.store.atomic import StagedFile, staged, write_atomically
 from mergealgebra.store.blobs import (
     Admit,
@@ -62,18 +63,20 @@ class BlobStore:
         with refused_as(WorkspaceError, entry.path):
             return entry.size()
 
-    def check_blob(self, root: str, admit: Admit = anything) -> None:
+    def check_blob(self, root: str, admit: Admit = anything, more: More = untold) -> None:
         """Read a blob to its end and check it [CT-6]. admit: judges its header, before the rest is read.
+
+        more: told the bytes that have been read.
 
         Raises BlobMissing or BlobDamaged, naming the file, and what `admit` raises.
         """
-        stream_blob(self.blob(root), root, discard, admit)
+        stream_blob(self.blob(root), root, discard, admit, more)
 
-    def import_blob(self, source: Entry, root: str, admit: Admit = anything) -> None:
+    def import_blob(self, source: Entry, root: str, admit: Admit = anything, more: More = untold) -> None:
         """Copy a blob from another store; it appears only when all that was copied has been checked [SY-4, CT-6].
 
         Where the disk can, the copy shares the blocks of the source [SY-14]. admit: judges its header. That, and the
-        room on this disk, come before the first byte is written.
+        room on this disk, come before the first byte is written. more: told the bytes that have been read.
         Raises BlobMissing or BlobDamaged, naming the source, OutputError, and what `admit` raises.
         """
 
@@ -84,8 +87,8 @@ class BlobStore:
             self._check_room(path.name, sum(record.nbytes for record in records.values()))
 
         with self.blob_writer() as blob:
-            if not blob.clone(source, root, judge):
-                stream_blob(source, root, blob.write, admit_here)
+            if not blob.clone(source, root, judge, more):
+                stream_blob(source, root, blob.write, admit_here, more)
             blob.place(root)
 
     def _check_room(self, name: str, nbytes: int) -> None:
@@ -154,7 +157,7 @@ class BlobWriter:
         self._file.write(data)
         self._count(data)
 
-    def clone(self, source: Entry, root: str, admit: Admit) -> bool:
+    def clone(self, source: Entry, root: str, admit: Admit, more: More = untold) -> bool:
         """Take all of another store's blob without a copy; False where that cannot be done, and nothing was taken.
 
         The source may be changed in place at any moment, so what is checked is what was taken [SY-14]. Raises as
@@ -166,7 +169,7 @@ class BlobWriter:
         if taken is None:
             return False
         with refused_as_output(self._store.path):
-            stream_opened(taken, source.path, root, self._count, admit)
+            stream_opened(taken, source.path, root, self._count, admit, more)
         return True
 
     def _count(self, data: bytes | memoryview) -> None:

@@ -1,4 +1,5 @@
-"""What only the owner of a replica knows [SY-1]: where the base is on this machine, and with whom a sync is incomplete.
+"""What only the owner of a replica knows [SY-1]: where the base is on this machine, under which name they contribute,
+and with whom a sync is incomplete.
 
 `local.json` and `incomplete.json` lie beside the genesis, and sync never carries them.
 """
@@ -14,8 +15,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from mergealgebra.crdt.fields import check_name
+from mergealgebra.crdt.operations import NAME_BYTES
 from mergealgebra.disk import lock, opened_folder, refused_as_output
-from mergealgebra.errors import WorkspaceError
+from mergealgebra.errors import OperationError, WorkspaceError
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.entries import BLOBS, GENESIS, OPERATIONS, ROOT, TMP, Entry
 from mergealgebra.store.objects import Store
@@ -39,10 +42,47 @@ def is_replica(store: Store | Path) -> bool:
     return Entry(path, ROOT, LOCAL).is_there()
 
 
-def write_local(store: Store, base: str | os.PathLike[str]) -> None:
-    """Write down where the base is here, and which workspace this is. Raises OutputError."""
-    found = {"base": str(Path(base).absolute()), "workspace": store.genesis.workspace_id}
-    _write(store.path, LOCAL, found)
+def write_local(store: Store, base: str | os.PathLike[str], name: str | None = None) -> None:
+    """Write down where the base is here, and which workspace this is. name: the owner's, the one that is there if None.
+
+    Raises OutputError.
+    """
+    found = _read(store.path, LOCAL) | {"base": str(Path(base).absolute()), "workspace": store.genesis.workspace_id}
+    _write(store.path, LOCAL, found if name is None else found | {"name": name})
+
+
+def write_name(store: Store, name: str | None) -> None:
+    """Write down the name under which the owner contributes, or forget it. Raises OutputError, and as `check_own_name`.
+
+    Raises WorkspaceError for a store that is not a workspace of somebody's.
+    """
+    refuse_exchange_folder(store)
+    check_own_name(name)
+    found = {key: value for key, value in _read(store.path, LOCAL).items() if key != "name"}
+    _write(store.path, LOCAL, found if name is None else found | {"name": name})
+
+
+def own_name(store: Store) -> str | None:
+    """The name under which the owner contributes, None without one; never the name of a user of the system.
+
+    Raises WorkspaceError for what no operation can carry.
+    """
+    name = _read(store.path, LOCAL).get("name")
+    try:
+        return check_own_name(name)
+    except OperationError as error:
+        advice = f"`mergealgebra -C {shlex.quote(place(store.path))} set-name NAME` corrects that"
+        raise WorkspaceError(f"{place(store.path / LOCAL)}: {error}; {advice}") from None
+
+
+def check_own_name(name: object) -> str | None:
+    """The same name; None is none. Raises OperationError for one that no operation can carry [OS-3], or nobody sees."""
+    if name is None:
+        return None
+    check_name(name, NAME_BYTES, "your name", OperationError)
+    if not str(name).strip():
+        raise OperationError(f"your name is {shown(name)}, and nobody would see it; write some letters")
+    return str(name)
 
 
 def unmake(path: Path, *, folder: bool) -> None:

@@ -123,15 +123,16 @@ class Store(BlobStore):
         Raises OperationError or WrongWorkspace, naming the file and what to do.
         """
         entry = self._operation(name)
-        path, data = entry.path, read_entry(entry, MAX_OPERATION_BYTES, OperationError)
+        data = read_entry(entry, MAX_OPERATION_BYTES, OperationError)
         if (found := hash_id("operation", data)) != name:
-            raise OperationError(f"{place(path)} is damaged: its bytes have the id {found}; delete it and sync again")
+            where = place(entry.path)
+            raise OperationError(f"{where} is damaged: its bytes have the id {found}; delete it and sync again")
         try:
             return Operation.decode(data, self.genesis.workspace_id)
         except WrongWorkspace as error:
-            raise WrongWorkspace(f"{place(path)} is refused: {error}; move it away") from error
+            raise WrongWorkspace(f"{place(entry.path)} is refused: {error}; move it away") from error
         except MergeAlgebraError as error:
-            raise OperationError(f"{place(path)} is refused: {error}; delete it") from error
+            raise OperationError(f"{place(entry.path)} is refused: {error}; delete it") from error
 
     def write_operation(self, operation: Operation) -> str:
         """Let an operation appear under its id, unless it is here already [SY-2]. Returns the id.

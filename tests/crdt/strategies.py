@@ -63,7 +63,8 @@ def operations(workspace: str = WORKSPACE) -> st.SearchStrategy[Operation]:
     attests = st.builds(Attest, ids(), ids())
     times = st.none() | st.integers(0, 2**53 - 1)
     notes = st.none() | texts(1, 400)
-    return st.builds(Operation, st.just(workspace), st.one_of(adds, removes, attests), times, notes)
+    names = st.none() | texts(1, 256)
+    return st.builds(Operation, st.just(workspace), st.one_of(adds, removes, attests), times, notes, names)
 
 
 @dataclass

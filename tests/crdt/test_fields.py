@@ -94,6 +94,21 @@ class TestTexts:
             fields.check_text(value, self.SIZES, "the note", WorkspaceError)
 
 
+class TestNames:
+    @pytest.mark.parametrize("text", ["Ada", "née 基 🌱", "\u00a0\u200b"])
+    def test_without_control_characters_are_taken(self, text):
+        fields.check_name(text, range(1, 33), "the name", OperationError)
+
+    @pytest.mark.parametrize("text", ["a\nb", "\x7f", "\x9b1m", "\0"])
+    def test_with_one_are_not(self, text):
+        with pytest.raises(WorkspaceError, match=says(f"the name {text!r} has a control character")):
+            fields.check_name(text, range(1, 33), "the name", WorkspaceError)
+
+    def test_are_texts_of_these_sizes(self):
+        with pytest.raises(WorkspaceError, match=says("the name is 0 bytes long, not 1 to 32")):
+            fields.check_name("", range(1, 33), "the name", WorkspaceError)
+
+
 class TestMaps:
     def read(self, value: object) -> object:
         return fields.map_with_keys(value, {"a", "b"}, "the body", WorkspaceError, optional={"c"})

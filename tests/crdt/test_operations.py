@@ -25,6 +25,7 @@ MANIFEST = MANIFESTS[0].to_map()
 ADD = Operation(WORKSPACE, Add(MANIFESTS[0], nonce(1)), time=5, note="why")
 REMOVE = Operation(WORKSPACE, Remove((ID_A, ID_B)))
 ATTEST = Operation(WORKSPACE, Attest(ID_A, ID_B))
+NAMED = Operation(WORKSPACE, Attest(ID_A, ID_B), time=5, name="Ada")
 BODY = decode(ADD.encode())["body"]
 
 
@@ -53,8 +54,10 @@ BAD_OPERATIONS = {
     "no fields": (without("fields"), "body lacks the key 'fields'"),
     "unknown key": (with_body(colour="red"), "body has the unknown key 'colour'"),
     "version 0": (with_body(version=0), "version is 0, not 1"),
-    "version 2": (with_body(version=2), "version is 2, not 1"),
-    "version true": (with_body(version=True), "version is True, not 1"),
+    "version 3": (with_body(version=3, name="Ada"), "version is 3, not 1 or 2"),
+    "version 2 without a name": (with_body(version=2), "no name and version 2"),
+    "version 1 with a name": (with_body(name="Ada"), "a name and version 1"),
+    "version true": (with_body(version=True), "version is True, not 1 or 2"),
     "workspace as text": (with_body(workspace=WORKSPACE), "workspace is .*not 32 bytes"),
     "workspace of 31 bytes": (with_body(workspace=bytes(31)), "workspace is .*not 32 bytes"),
     "time before 1970": (with_body(time=-1), "time is -1, not an integer in"),
@@ -67,6 +70,13 @@ BAD_OPERATIONS = {
     "note of 2049 two-byte characters": (with_body(note="é" * 2049), "note is 4098 bytes long"),
     "note as bytes": (with_body(note=b"why"), "note is b'why', not a string"),
     "note nil": (with_body(note=None), "note is nil; leave the key out"),
+    "empty name": (with_body(version=2, name=""), "name is 0 bytes long, not 1 to 256"),
+    "name of 257 bytes": (with_body(version=2, name="n" * 257), "name is 257 bytes long"),
+    "name of 129 two-byte characters": (with_body(version=2, name="é" * 129), "name is 258 bytes long"),
+    "name with a line feed": (with_body(version=2, name="a\nb"), "name 'a.*b' has a control character"),
+    "name with an escape": (with_body(version=2, name="\x1b[31m"), "has a control character"),
+    "name as bytes": (with_body(version=2, name=b"Ada"), "name is b'Ada', not a string"),
+    "name nil": (with_body(version=2, name=None), "name is nil; leave the key out"),
     # OS-4
     "unknown kind": (with_body(kind="merge"), "kind is 'merge', not one of add, remove, attest"),
     "kind of a signed workspace": (of_kind("grant", {}), "kind is 'grant'"),
@@ -116,6 +126,10 @@ UNBUILT = {
         lambda: Operation(WORKSPACE, ATTEST.payload, note=""),
         "the operation's note is 0 bytes long, not 1 to 4096",
     ),
+    "name": (
+        lambda: Operation(WORKSPACE, ATTEST.payload, name="a\tb"),
+        "the operation's name 'a\\tb' has a control character",
+    ),
     "size": (
         lambda: Operation(WORKSPACE, Remove(tuple(f"{number:064x}" for number in range(30841)))),
         "the operation is 1048688 bytes long, at most 1048576 are allowed [OS-2]",
@@ -144,7 +158,15 @@ UNBUILT = {
 UNREAD = {
     "no map": ([], "the operation is [], not a map"),
     "body": ({"body": []}, "the operation's body is [], not a map"),
-    "version": (with_body(version=2), "the operation's version is 2, not 1 [OS-3]"),
+    "version": (with_body(version=3), "the operation's version is 3, not 1 or 2 [OS-3]"),
+    "name of version 1": (
+        with_body(name="Ada"),
+        "the operation has a name and version 1: 2 is for those with one [OS-3]",
+    ),
+    "version 2 without a name": (
+        with_body(version=2),
+        "the operation has no name and version 2: 2 is for those with one [OS-3]",
+    ),
     "workspace": (with_body(workspace=b""), "the operation's workspace is b'', not 32 bytes [EN-4]"),
     "kind": (with_body(kind="merge"), "the operation's kind is 'merge', not one of add, remove, attest [OS-4]"),
     "author": (
@@ -225,14 +247,20 @@ class TestOperation:
         assert decode(REMOVE.encode())["body"]["fields"] == {"operations": [A, B]}
         assert decode(ATTEST.encode())["body"]["fields"] == {"merge_id": A, "model_root": B}
         assert "time" not in decode(REMOVE.encode())["body"]
+        assert {key: decode(NAMED.encode())["body"][key] for key in ("version", "time", "name")} == {
+            "version": 2,
+            "time": 5,
+            "name": "Ada",
+        }
 
     def test_registry_names_every_kind(self):
         assert {operation.kind for operation in (ADD, REMOVE, ATTEST)} == set(KINDS)
 
     @pytest.mark.parametrize("note", ["n", "n" * 4096], ids=["1 byte", "4096 bytes"])
     @pytest.mark.parametrize("time", [0, 2**53 - 1])
-    def test_bounds_are_allowed(self, time, note):
-        operation = Operation(WORKSPACE, ATTEST.payload, time, note)
+    @pytest.mark.parametrize("name", ["n", "é" * 128], ids=["name of 1 byte", "256 bytes"])
+    def test_bounds_are_allowed(self, time, note, name):
+        operation = Operation(WORKSPACE, ATTEST.payload, time, note, name)
         assert Operation.decode(operation.encode(), WORKSPACE) == operation
 
 
@@ -286,13 +314,14 @@ class TestRefusals:
             lambda: Operation(WORKSPACE, ATTEST.payload, time=-1),
             lambda: Operation(WORKSPACE, ATTEST.payload, note=""),
             lambda: Operation(WORKSPACE, ATTEST.payload, note="\udcff"),
+            lambda: Operation(WORKSPACE, ATTEST.payload, name="\udcff"),
             lambda: Operation("workspace", ATTEST.payload),
             lambda: Add(MANIFESTS[0], b"short"),
             lambda: Remove(()),
             lambda: Remove((ID_B, ID_A)),
             lambda: Attest(ID_A, "root"),
         ],
-        ids=["time", "note", "surrogate", "workspace", "nonce", "remove", "order", "root"],
+        ids=["time", "note", "surrogate", "name", "workspace", "nonce", "remove", "order", "root"],
     )
     def test_of_building_what_could_not_be_read_back(self, build):
         with pytest.raises(OperationError):
@@ -303,13 +332,13 @@ class TestRefusals:
 class TestDamage:
     """Damaged bytes either are refused by a rule or are another operation; they are never the same one."""
 
-    @pytest.mark.parametrize("operation", [ADD, REMOVE, ATTEST], ids=lambda operation: operation.kind)
+    @pytest.mark.parametrize("operation", [ADD, REMOVE, ATTEST, NAMED], ids=["add", "remove", "attest", "named"])
     def test_every_flipped_bit(self, operation):
         data = operation.encode()
         for bit in range(8 * len(data)):
             self.check_is_another(operation, _flipped(data, bit))
 
-    @pytest.mark.parametrize("operation", [ADD, REMOVE, ATTEST], ids=lambda operation: operation.kind)
+    @pytest.mark.parametrize("operation", [ADD, REMOVE, ATTEST, NAMED], ids=["add", "remove", "attest", "named"])
     def test_every_truncation(self, operation):
         data = operation.encode()
         for size in range(len(data)):

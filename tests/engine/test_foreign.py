@@ -19,7 +19,8 @@ from mergealgebra.engine.memory import _Arrays
 from mergealgebra.engine.plan import Contribution
 from mergealgebra.errors import BackendError, NamesError, NonFinite, Overflow, RecipeError
 from mergealgebra.lock import Lock
-from mergealgebra.resolve import How, Model, merge_checkpoints
+from mergealgebra.one_shot import Model, merge_checkpoints
+from mergealgebra.resolve import How
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.task_vector import TaskVector
 from tests.cli.commands import call

@@ -113,7 +113,7 @@ VALUES: dict[str, Family] = {
 
 
 def _operation(kind: str, fields: object, **more: object) -> bytes:
-    return encode({"body": {"version": 1, "workspace": _ID, "kind": kind, "fields": fields, **more}})
+    return encode({"body": {"version": 1, "workspace": _ID, "kind": kind, "fields": fields} | more})
 
 
 def _remove(n: int) -> bytes:
@@ -123,6 +123,7 @@ def _remove(n: int) -> bytes:
 OPERATIONS: dict[str, Family] = {
     "operations to remove": _remove,
     "a note": lambda n: _operation("attest", {"merge_id": _ID, "model_root": _ID}, note="x" * n),
+    "a name": lambda n: _operation("attest", {"merge_id": _ID, "model_root": _ID}, version=2, name="x" * n),
     "fields": lambda n: _operation("attest", {f"{i:06x}": 0 for i in range(n // 8)}),
     "a kind": lambda n: _operation("x" * n, {}),
 }

@@ -14,7 +14,7 @@ from pytest import MonkeyPatch
 
 from mergealgebra import encoding, lock, lock_file, recipe_file
 from mergealgebra.algebra import trim
-from mergealgebra.crdt import genesis, manifest, operations
+from mergealgebra.crdt import fields, manifest, operations
 from mergealgebra.engine import kept_header
 from mergealgebra.engine.seals import HEADER_BYTES, Seal
 from mergealgebra.store import objects
@@ -103,7 +103,8 @@ PLANTS: Final[Mapping[str, tuple[str, Plant]]] = {
     "tensors in other shards": ("index", _set(index.Index, "check_places", _unchecked)),
     "coefficients of zero": ("manifest", _set(manifest, "_check_coefficient", _unchecked)),
     "elements without a bound": ("manifest", _set(manifest, "check_integer", _unchecked)),
-    "control characters": ("genesis", _set(genesis.unicodedata, "category", lambda _: "Lu")),
+    "control characters": ("genesis", _set(fields.unicodedata, "category", lambda _: "Lu")),
+    "names with control characters": ("operation", _set(operations, "check_name", _unchecked)),
     "optional fields that are nil": ("operation", _set(operations, "_present", lambda body, key: body[key])),
     "other workspaces": ("operation", _set(operations, "id_from_bytes", lambda value, *_: "2d" * 32)),
     "files under any name": ("store", _set(objects.Store, "read_operation", _operation_unnamed)),

@@ -82,10 +82,17 @@ OPERATIONS = {
         WORKSPACE, Add(MANIFESTS[0].__class__(OTHER_BASE, "bf800000", 0, "task_vector", BASE), nonce(2))
     ).encode(),
     "remove": Operation(WORKSPACE, Remove((BASE, OTHER_BASE))).encode(),
+    "name": Operation(WORKSPACE, Remove((BASE, OTHER_BASE)), 0, "a note", "Ada").encode(),
     "attest": Operation(WORKSPACE, Attest(BASE, OTHER_BASE), time=0).encode(),
     "other-workspace": Operation(BASE, Attest(BASE, OTHER_BASE)).encode(),
     "note-nil": encode(
         {"body": decode(Operation(WORKSPACE, Attest(BASE, OTHER_BASE)).encode())["body"] | {"note": None}}
+    ),
+    "name-with-control": encode(
+        {"body": decode(Operation(WORKSPACE, Attest(BASE, OTHER_BASE), name="Ada").encode())["body"] | {"name": "a\n"}}
+    ),
+    "name-of-version-1": encode(
+        {"body": decode(Operation(WORKSPACE, Attest(BASE, OTHER_BASE)).encode())["body"] | {"name": "Ada"}}
     ),
     "signed": encode({"body": {"author": bytes(32)}, "signature": bytes(64)}),
 }

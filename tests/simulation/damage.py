@@ -67,7 +67,9 @@ def _names(change: Callable[[list[bytes]], list[bytes]]) -> Callable[[dict[str, 
 #: Damage with a new name that fits: the operation says what none may say [OS-2 to OS-6, CT-4].
 INNER: dict[str, tuple[str, Callable[[dict[str, Any]], object]]] = {
     "another-workspace": ("any", _in_body(workspace=OTHER)),
-    "another-version": ("any", _in_body(version=2)),
+    "another-version": ("any", _in_body(version=3)),
+    "name-of-version-1": ("any", _in_body(version=1, name="Ada")),
+    "empty-name": ("any", _in_body(version=2, name="")),
     "unknown-kind": ("any", _in_body(kind="grant")),
     "unknown-key": ("any", _in_body(extra=1)),
     "nil-note": ("any", _in_body(note=None)),

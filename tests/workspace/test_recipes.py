@@ -17,7 +17,7 @@ from mergealgebra.errors import (
     VerificationFailed,
 )
 from mergealgebra.lock import Lock
-from mergealgebra.resolve import Model, merge_checkpoints
+from mergealgebra.one_shot import Model, merge_checkpoints
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.cli.commands import call, tree
 from tests.engine.scenes import tensors_of

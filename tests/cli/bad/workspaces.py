@@ -51,6 +51,11 @@ def _local(text: str) -> Step:
     return lambda scene: (scene / "alice" / "local.json").write_text(text)
 
 
+def _say_in_local(scene: Path, **more: object) -> None:
+    path = scene / "alice" / "local.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | more))
+
+
 def _empty_workspace(scene: Path) -> None:
     call(scene, "-C", "new", "init", "--base", "base").lines()
 
@@ -376,6 +381,21 @@ NOTES = {
     "an empty note to a retract": Case("-C alice retract c2d2 --note ''", ("note", "0 bytes"), clauses=("OS-3",)),
 }
 
+NAMES = {
+    "an empty name": Case("-C alice set-name ''", ("your name", "0 bytes"), clauses=("OS-3",)),
+    "a name that nobody sees": Case("-C alice set-name '  '", ("your name", "write some letters")),
+    "a name that is too long": Case(f"-C alice set-name {'n' * 257}", ("your name", "257 bytes"), clauses=("OS-3",)),
+    "a name with a line break": Case("-C alice set-name 'a\nb'", ("your name", "control character"), clauses=("OS-3",)),
+    "a name for a shared folder": Case("-C shared set-name Ada", ("shared", "clone it")),
+    "a name with a line break at init": Case("-C new init --base base --as 'a\nb'", ("your name", "control character")),
+    "a name with a line break at clone": Case("clone shared new --base base --as 'a\nb'", ("your name",)),
+    "a written name that is a number": Case(
+        "-C alice contribute ft2.safetensors",
+        ("local.json", "your name is 3", "not a string", "set-name NAME"),
+        lambda scene: _say_in_local(scene, name=3),
+    ),
+}
+
 RETRACTING = {
     "an unknown id": Case(
         f"-C alice retract {'0' * 64}", ("no visible contribution", "0" * 64, "status"), clauses=("OS-10",)
@@ -384,7 +404,7 @@ RETRACTING = {
     "an id that is no id": Case("-C alice retract zebra", ("no visible contribution", "'zebra'"), clauses=("OS-10",)),
     "a prefix of several": Case(
         "-C alice retract {prefix}",
-        ("visible contributions begin with", "status"),
+        ("visible contributions begin with", "give more digits"),
         _repeated_prefix,
         ("OS-10",),
         _prefix,
@@ -549,6 +569,7 @@ WORKSPACES = {
     **NO_WORKSPACE,
     **MAKING,
     **NOTES,
+    **NAMES,
     **RETRACTING,
     **{f"{name}, to sync" if name in OWN_STORE else name: case for name, case in SYNCING.items()},
     **{f"verify: {name}": case for name, case in VERIFYING.items()},

@@ -12,7 +12,7 @@ from unittest import mock
 from mergealgebra import resolve, workspace
 from mergealgebra.engine import keeping
 from mergealgebra.errors import BlobDamaged, MergeAlgebraError
-from mergealgebra.store import objects
+from mergealgebra.store import blob_store
 from mergealgebra.store.blob_store import BlobWriter
 from mergealgebra.store.blobs import discard
 from mergealgebra.store.entries import ROOT, Entry
@@ -24,7 +24,7 @@ from tests.simulation.faults.fault import Patches, fault
 
 @fault("blobs are copied and not checked", "folders", "admission")
 def blob_is_accepted_unchecked() -> Patches:
-    def import_blob(self: Store, source: Entry, root: str, admit: Any = None) -> None:
+    def import_blob(self: Store, source: Entry, root: str, *_: Any) -> None:
         with self.blob_writer() as blob:
             blob.write(source.path.read_bytes())
             blob.place(root)
@@ -34,7 +34,7 @@ def blob_is_accepted_unchecked() -> Patches:
 
 @fault("a blob whose tensors have the right root may be any file", "folders", "admission")
 def blob_need_not_be_canonical() -> Patches:
-    real = objects.stream_blob
+    real = blob_store.stream_blob
 
     def stream_blob(source: Entry, root: str, sink: Any, *admit: Any) -> None:
         with suppress(MergeAlgebraError), checkpoint.Checkpoint.open(source.path) as found:
@@ -42,12 +42,12 @@ def blob_need_not_be_canonical() -> Patches:
                 return sink(source.path.read_bytes())
         return real(source, root, sink, *admit)
 
-    yield mock.patch.object(objects, "stream_blob", stream_blob)
+    yield mock.patch.object(blob_store, "stream_blob", stream_blob)
 
 
 @fault("a blob may go on behind its last tensor", "folders", "admission", "refusal")
 def blob_may_go_on() -> Patches:
-    real = objects.stream_blob
+    real = blob_store.stream_blob
 
     def stream_blob(source: Entry, root: str, sink: Any, *admit: Any) -> None:
         whole = source.path.read_bytes() if source.path.exists() else b""
@@ -59,7 +59,7 @@ def blob_may_go_on() -> Patches:
                 return
         real(source, root, sink, *admit)
 
-    yield mock.patch.object(objects, "stream_blob", stream_blob)
+    yield mock.patch.object(blob_store, "stream_blob", stream_blob)
 
 
 @fault("a damaged blob is kept when its contribution is made again", "folders", "admission", "refusal")
@@ -75,13 +75,13 @@ def resolve_trusts_blobs() -> Patches:
 
 @fault("resolve leaves out a contribution whose blob is missing", "folders", "refusal", "admission")
 def resolve_skips_what_is_missing() -> Patches:
-    real = workspace.resolve
+    real = resolve.resolve
 
     def resolve_rest(wanted: Wanted, base: Path, blobs: Any, *rest: Any) -> Any:
         here = {id_: one for id_, one in wanted.contributions.items() if one.tensors in blobs}
         return real(replace(wanted, contributions=here), base, blobs, *rest)
 
-    yield mock.patch.object(workspace, "resolve", resolve_rest)
+    yield mock.patch.object(resolve, "resolve", resolve_rest)
 
 
 @fault("sums that were kept go on holding what was retracted", "folders", "model")

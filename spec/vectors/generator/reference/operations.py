@@ -20,7 +20,7 @@ from generator.reference.refused import Refused
 
 GENESIS_KEYS = {"base", "name", "policy", "recipe", "spec"}
 BODY_KEYS = {"version", "workspace", "kind", "fields"}
-OPTIONAL_KEYS = {"author", "time", "note"}
+OPTIONAL_KEYS = {"author", "time", "note", "name"}
 
 
 def make_genesis(base: bytes, name: str, recipe: Mapping[str, str]) -> bytes:
@@ -104,15 +104,17 @@ def check_body(body: Any) -> None:
     """OS-3."""
     if not isinstance(body, dict) or not BODY_KEYS <= set(body) <= BODY_KEYS | OPTIONAL_KEYS:
         raise Refused("OperationError")
-    note, time = body.get("note", "-"), body.get("time", 0)
+    note, time, name = body.get("note", "-"), body.get("time", 0), body.get("name", "-")
     ok = (
         is_integer(body["version"])
-        and body["version"] == 1
+        and body["version"] == (2 if "name" in body else 1)
         and is_root(body["workspace"])
         and is_integer(time)
         and 0 <= time < 2**53
         and isinstance(note, str)
         and 1 <= len(note.encode("utf-8")) <= 4096
+        and is_name(name)
+        and name != ""
     )
     if not ok:
         raise Refused("OperationError")

@@ -87,6 +87,10 @@ def body(**changes: Json) -> Json:
     return {"map": [[key, value] for key, value in changed.items()]}
 
 
+def named(name: Json, **changes: Json) -> Json:
+    return body(**{"version": {"int": "2"}, "name": {"str": name}, **changes})
+
+
 def kind(name: str, **fields: Json) -> Json:
     content = {"map": [[key, value] for key, value in fields.items() if value is not None]}
     return body(kind={"str": name}, fields=content)
@@ -106,6 +110,11 @@ MADE = {
     "note": (body(note={"str": "na\u00efve \U0001f600"}), "OS-3", "a note beyond ASCII"),
     "note-long": (body(note={"str": {"repeat": "n", "times": 4096}}), "OS-3", "4,096 bytes of note"),
     "note-control": (body(note={"str": "a\nb"}), "OS-3", "a note may hold a line feed"),
+    "name": (named("na\u00efve \U0001f600"), "OS-3", "a name beyond ASCII: version 2"),
+    "name-long": (named({"repeat": "n", "times": 256}), "OS-3", "256 bytes of name"),
+    "name-time-note": (named("Ada", time={"int": "5"}, note={"str": "why"}), "OS-3", "a name, a time and a note"),
+    "name-remove": (named("Ada", kind={"str": "remove"}, fields=REMOVE), "OS-3 OS-4", "a remove with a name"),
+    "name-attest": (named("Ada", kind={"str": "attest"}, fields=ATTEST), "OS-3 OS-4", "an attest with a name"),
     "other-base": (kind("add", manifest=manifest(base={"bin": "00" * 32}), nonce=NONCE), "OS-6 OS-8",
                    "a manifest of another base: it enters the set, without effect"),
     "negative": (kind("add", manifest=manifest(coefficient={"str": "bf800000"}), nonce=NONCE), "OS-4 CT-4",
@@ -114,7 +123,8 @@ MADE = {
 
 BAD_BODIES = {
     "no-version": (body(version=None), "OS-3", "a key is missing"),
-    "version-2": (body(version={"int": "2"}), "OS-3", "another version"),
+    "version-2": (body(version={"int": "2"}), "OS-3", "version 2 without a name"),
+    "version-3": (named("Ada", version={"int": "3"}), "OS-3", "another version"),
     "version-true": (body(version=True), "OS-3", "true is not 1"),
     "extra-key": (body(nonce=NONCE), "OS-3", "a key too many"),
     "workspace-short": (body(workspace={"bin": WORKSPACE[2:]}), "OS-3", "31 bytes"),
@@ -126,6 +136,15 @@ BAD_BODIES = {
     "time-nil": ({"map": [*body()["map"], ["time", None]]}, "OS-3", "what is optional is left out, never nil"),
     "note-nil": ({"map": [*body()["map"], ["note", None]]}, "OS-3", "what is optional is left out, never nil"),
     "author-nil": ({"map": [*body()["map"], ["author", None]]}, "OS-3", "what is optional is left out, never nil"),
+    "name-nil": ({"map": [*body(version={"int": "2"})["map"], ["name", None]]}, "OS-3",
+                 "what is optional is left out, never nil"),
+    "name-version-1": (body(name={"str": "Ada"}), "OS-3", "version 1 has no name"),
+    "name-empty": (named(""), "OS-3", "an empty name"),
+    "name-too-long": (named({"repeat": "n", "times": 257}), "OS-3", "257 bytes"),
+    "name-too-long-utf8": (named({"repeat": "\u00e9", "times": 129}), "OS-3", "258 bytes of 129 characters"),
+    "name-line-feed": (named("a\nb"), "OS-3", "a control character"),
+    "name-c1": (named("\x85"), "OS-3", "U+0085 is a control character"),
+    "name-bytes": (body(version={"int": "2"}, name={"bin": "41"}), "OS-3", "a name that is no string"),
     "note-empty": (body(note={"str": ""}), "OS-3", "an empty note"),
     "note-too-long": (body(note={"str": {"repeat": "n", "times": 4097}}), "OS-3", "4,097 bytes"),
     "note-too-long-utf8": (body(note={"str": {"repeat": "\u00e9", "times": 2049}}), "OS-3",

@@ -1,0 +1,104 @@
+"""What happened in a workspace, and who says that they did it: its operations in the order of people, by contribution.
+
+Names, times and notes are what somebody wrote. Nothing proves them, and nothing that is merged depends on them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.crdt.operations import Add, Attest, Operation, Remove
+from mergealgebra.crdt.orset import ORSet
+from mergealgebra.crdt.policy import effective
+from mergealgebra.ids import contribution_named, short_ids
+from mergealgebra.text import listed, shown
+
+
+@dataclass(frozen=True)
+class Story:
+    """What was done with one contribution. adds: every add of it, by time. removes: of each add that was taken back."""
+
+    manifest: Manifest
+    adds: tuple[Operation, ...]
+    removes: Mapping[str, tuple[Operation, ...]]
+
+    @cached_property
+    def standing(self) -> tuple[Operation, ...]:
+        """The adds that nobody took back, by time [OS-9]."""
+        return tuple(add for add in self.adds if add.id not in self.removes)
+
+    @property
+    def visible(self) -> bool:
+        """Whether it is merged."""
+        return bool(self.standing)
+
+    @property
+    def told_by(self) -> Operation:
+        """The add that says who, when and why: the earliest that stands, or of all if none does."""
+        return (self.standing or self.adds)[0]
+
+    @cached_property
+    def retractions(self) -> tuple[Operation, ...]:
+        """The removes of its adds, each once, by time."""
+        return by_time({remove for removes in self.removes.values() for remove in removes})
+
+
+def by_time(operations: Iterable[Operation]) -> tuple[Operation, ...]:
+    """Operations by their time, an add before the remove of that second; those without a time last."""
+    return tuple(sorted(operations, key=_time_and_kind))
+
+
+def stories(state: ORSet) -> dict[str, Story]:
+    """What was done with each contribution that was ever visible, as far as it is known here, by id [OS-8, OS-9]."""
+    counted = by_time(effective(state.genesis, state.operations))
+    removes: dict[str, list[Operation]] = {}
+    adds: dict[str, list[Operation]] = {}
+    manifests: dict[str, Manifest] = {}
+    for operation in counted:
+        if isinstance(payload := operation.payload, Remove):
+            for name in payload.operations:
+                removes.setdefault(name, []).append(operation)
+        elif isinstance(payload, Add):
+            adds.setdefault(payload.manifest.id, []).append(operation)
+            manifests[payload.manifest.id] = payload.manifest
+    return {
+        id_: Story(manifests[id_], tuple(own), {add.id: tuple(removes[add.id]) for add in own if add.id in removes})
+        for id_, own in sorted(adds.items())
+    }
+
+
+def visible_named(prefixes: Iterable[str], state: ORSet) -> tuple[str, ...]:
+    """The visible contributions whose ids begin so, ascending, each once. Raises UnknownContribution."""
+    told = stories(state)
+    visible = [id_ for id_, story in told.items() if story.visible]
+    gone = dict.fromkeys(told.keys() - set(visible), "was taken back already")
+    return tuple(sorted({contribution_named(prefix, visible, "visible contribution", gone) for prefix in prefixes}))
+
+
+def attests(state: ORSet) -> tuple[Operation, ...]:
+    """What replicas say that they merged, by time [OS-12]."""
+    return by_time(operation for operation in state.operations if isinstance(operation.payload, Attest))
+
+
+def not_mine(state: ORSet, contributions: Collection[str], mine: str | None) -> list[str]:
+    """A line for each of these contributions that stands under other names than one's own.
+
+    mine: one's own name, None without one. What stands under no name may be anybody's: nothing is said of it.
+    """
+    told = stories(state)
+    short = short_ids(told)
+    lines = []
+    for id_ in contributions:
+        names = {add.name for add in told[id_].standing if add.name is not None} if id_ in told else set()
+        if others := sorted(names - {mine}):
+            who = f"you are {shown(mine)}" if mine else "you have set no name"
+            lines.append(f"contribution {short[id_]} is from {listed(map(shown, others))}, and {who}")
+    return lines
+
+
+def _time_and_kind(operation: Operation) -> tuple[float, str, str]:
+    return math.inf if operation.time is None else operation.time, operation.kind, operation.id
