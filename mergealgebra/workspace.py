@@ -87,16 +87,22 @@ class Workspace:
 
     @staticmethod
     def init_share(
-        path: PathLike, *, base: PathLike, recipe: Recipe, name: str = "", progress: Progress = quiet
+        path: PathLike,
+        *,
+        base: PathLike,
+        recipe: Recipe,
+        name: str = "",
+        group: bool = False,
+        progress: Progress = quiet,
     ) -> Store:
         """A share of the workspace that `init` makes of the same arguments: a folder to sync with, nobody's workspace.
 
-        Raises as `init` does.
+        group: all members of the folder's group may write there [SY-16]. Raises as `init` does.
         """
         from mergealgebra.creation import new_genesis, refuse_existing
 
         refuse_existing(local_path(path))
-        return Store.create(path, new_genesis(base, recipe, name, progress))
+        return Store.create(path, new_genesis(base, recipe, name, progress), group=group)
 
     @classmethod
     def clone(
@@ -291,10 +297,13 @@ class Workspace:
             self._publish(state.remove(*ids, time=now(), note=note, name=name))
         return ids
 
-    def sync(self, peer: PathLike, *, create: bool = False, progress: Progress = quiet) -> SyncResult:
+    def sync(
+        self, peer: PathLike, *, create: bool | Literal["group"] = False, progress: Progress = quiet
+    ) -> SyncResult:
         """Exchange operations and blobs with another workspace or a share, both ways [SY-4].
 
-        create: make a share there first, if nothing is there; otherwise it must be there [SY-7]. Raises AddressError
+        create: make a share there first, if nothing is there, with "group" one in which all members of the folder's
+        group may write [SY-16]; otherwise it must be there [SY-7]. Raises AddressError
         for what is not a folder of this machine, and SyncIncomplete when something was refused; the good rest has then
         been exchanged. That it was incomplete is written down here, until a sync with that peer is complete. progress:
         called as blobs are copied and checked.
@@ -302,7 +311,7 @@ class Workspace:
         from mergealgebra.sync.replica import sync_replica
 
         if create:
-            Store.create(peer_path(peer), self.store.genesis)
+            Store.create(peer_path(peer), self.store.genesis, group=create == "group")
         return sync_replica(self.store, peer, progress)
 
     def resolve(

@@ -1,4 +1,4 @@
-"""`mergealgebra [-C WORKSPACE] init --base B [--recipe R] [--name N] [--as YOU | --share]`"""
+"""`mergealgebra [-C WORKSPACE] init --base B [--recipe R] [--name N] [--as YOU | --share[=group]]`"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mergealgebra.cli.options import PATH, as_option, json_option
+from mergealgebra.cli.options import PATH, ValueLeftOut, as_option, json_option, share_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from mergealgebra.store.objects import Store
 
 
-@click.command()
+@click.command(cls=ValueLeftOut)
 @click.option("--base", type=PATH, required=True, help="The base: a file or a model folder.")
 @click.option("--recipe", "recipe_path", type=PATH, help="A YAML file; `method: ties` if left out.")
 @click.option("--name", default="", help="A name for the workspace; part of its identity.")
 @as_option
-@click.option("--share", is_flag=True, help="Make a shared folder, to sync with, in place of a workspace of yours.")
+@share_option("--share", "Make a shared folder, to sync with, in place of a workspace of yours")
 @json_option
 @click.pass_obj
 def command(
@@ -29,7 +29,7 @@ def command(
     recipe_path: Path | None,
     name: str,
     as_name: str | None,
-    share: bool,
+    share: str | None,
     as_json: bool,
 ) -> None:
     """Make a workspace for improving a base model together. Equal arguments make the same one everywhere."""
@@ -42,7 +42,8 @@ def command(
     recipe = read_recipe(recipe_path) if recipe_path else Ties()
     with progress_bar() as show:
         if share:
-            store = Workspace.init_share(workspace, base=base, recipe=recipe, name=name, progress=show)
+            group = share == "group"
+            store = Workspace.init_share(workspace, base=base, recipe=recipe, name=name, group=group, progress=show)
         else:
             store = Workspace.init(workspace, base=base, recipe=recipe, name=name, as_name=as_name, progress=show).store
     report_workspace(store, as_json)

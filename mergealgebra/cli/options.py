@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 
 from mergealgebra.addresses import local_path
 from mergealgebra.cli.report import ask_for_json
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 class _NamedPath(click.Path):
@@ -80,6 +83,15 @@ keep_option = click.option(
     "the workspace's cache, 4 to 17 times a model in fp32 or bf16, and twice that while they are renewed. With few "
     "contributions they save nothing, and are not kept unless =always insists.",
 )
+
+
+def share_option(name: str, help_: str) -> Callable[[Decorated], Decorated]:
+    """The option that makes a shared folder, for its maker alone or for a group."""
+    more = "; with =group, all members of the folder's group may write there."
+    kinds = click.Choice(["mine", "group"])
+    return click.option(name, is_flag=False, flag_value="mine", type=kinds, metavar="[=group]", help=help_ + more)
+
+
 as_option = click.option("--as", "as_name", metavar="NAME", help="Your name, which everybody who syncs can read.")
 take_option = click.option(
     "--take", multiple=True, metavar="PATTERN", help="Take only tensors of such names, like 'model.*'."

@@ -1,26 +1,26 @@
-"""`mergealgebra [-C WORKSPACE] sync PEER [--create]`"""
+"""`mergealgebra [-C WORKSPACE] sync PEER [--create[=group]]`"""
 
 from __future__ import annotations
 
 import click
 
-from mergealgebra.cli.options import PATH_TEXT, json_option
+from mergealgebra.cli.options import PATH_TEXT, ValueLeftOut, json_option, share_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report
 
 
-@click.command()
+@click.command(cls=ValueLeftOut)
 @click.argument("peer", type=PATH_TEXT)
-@click.option("--create", is_flag=True, help="Make a shared folder at PEER first, if nothing is there.")
+@share_option("--create", "Make a shared folder at PEER first, if nothing is there")
 @json_option
 @click.pass_obj
-def command(workspace: str, peer: str, create: bool, as_json: bool) -> None:
+def command(workspace: str, peer: str, create: str | None, as_json: bool) -> None:
     """Exchange contributions with PEER, both ways: a workspace, or a shared folder."""
     from mergealgebra.workspace import Workspace
 
     opened = Workspace.open(workspace)
     with progress_bar() as show:
-        result = opened.sync(peer, create=create, progress=show)
+        result = opened.sync(peer, create="group" if create == "group" else create is not None, progress=show)
     moved: dict[str, list[str]] = {
         "taken_operations": list(result.taken_operations),
         "taken_blobs": list(result.taken_blobs),

@@ -17,7 +17,8 @@ from typing import Final
 
 from mergealgebra.disk import clone, fsync_opened, make_folder, opened_folder, refused_as_output, write_all
 from mergealgebra.errors import OutputError
-from mergealgebra.store.entries import TMP, Entry, made_part, opened_part
+from mergealgebra.store.entries import FILE_OF_GROUP, TMP, Entry, is_of_group, made_part, opened_part
+from mergealgebra.store.refusals import refused_in_store
 from mergealgebra.text import place
 
 #: How long an empty file may stand for one that somebody is about to put in its place.
@@ -67,6 +68,11 @@ class StagedFile:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._descriptor: int | None = os.open(path.name, flags, mode, dir_fd=folder)
 
+    def open_to_group(self) -> None:
+        """Let the group of its folder read and write it. Raises OSError."""
+        descriptor = self._open()
+        os.fchmod(descriptor, os.fstat(descriptor).st_mode | FILE_OF_GROUP)
+
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes. Raises OutputError when the disk is full, or the file has been placed."""
         with refused_as_output(self._path):
@@ -82,7 +88,7 @@ class StagedFile:
 
     def place(self, entry: Entry) -> None:
         """Flush the file to the disk, then let it appear as an entry, once. Raises OutputError."""
-        with refused_as_output(entry.path), made_part(entry.store, entry.part) as folder:
+        with refused_in_store(entry.path), made_part(entry.store, entry.part) as folder:
             self.move(folder, entry.name)
 
     def place_first(self, entry: Entry) -> None:
@@ -90,7 +96,7 @@ class StagedFile:
 
         Raises OutputError.
         """
-        with refused_as_output(entry.path), made_part(entry.store, entry.part) as folder:
+        with refused_in_store(entry.path), made_part(entry.store, entry.part) as folder:
             os.fsync(self._open())
             self._close()
             if self._link_or_claim(folder, entry.name):
@@ -162,13 +168,19 @@ def _is_abandoned(folder: int, name: str) -> bool:
 def staged(store: Path, mode: int = SHARED) -> Iterator[StagedFile]:
     """A new file under a store's `tmp`, removed at the end unless it was placed, also when the body raises [SY-2].
 
-    mode: that of the file, less the umask. Raises OutputError when none can be made.
+    mode: that of the file, less the umask; where a group shares the store, it may read and write the file, whatever the
+    umask is [SY-16]. Raises OutputError when none can be made.
     """
     path = store / TMP
     with ExitStack() as opened:
-        with refused_as_output(path):
+        with refused_in_store(path):
             folder = opened.enter_context(made_part(store, TMP))
-        yield opened.enter_context(_staged_in(folder, path, mode))
+            shared = mode == SHARED and is_of_group(store.stat().st_mode)
+        file = opened.enter_context(_staged_in(folder, path, mode))
+        if shared:
+            with refused_in_store(path):
+                file.open_to_group()
+        yield file
 
 
 @contextmanager
@@ -195,7 +207,7 @@ def set_aside(entry: Entry) -> Iterator[os.stat_result | None]:
 
 @contextmanager
 def _staged_in(folder: int, path: Path, mode: int = SHARED) -> Iterator[StagedFile]:
-    with refused_as_output(path):
+    with refused_in_store(path):
         file = StagedFile(folder, path / _temporary_name(), mode)
     try:
         yield file

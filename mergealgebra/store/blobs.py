@@ -105,7 +105,7 @@ def opened_blob(source: Entry) -> Iterator[int]:
     except FileNotFoundError as error:
         raise BlobMissing(f"{place(path)} is not there; sync with a replica that has it") from error
     except OSError as error:
-        raise BlobDamaged(f"{place(path)} cannot be read: {error.strerror}; {advice(error)}") from error
+        raise BlobDamaged(f"{place(path)} cannot be read: {error.strerror}; {advice(error, path)}") from error
 
 
 def admit_opened(descriptor: int, path: Path, admit: Admit) -> None:
@@ -132,7 +132,16 @@ def _sound_header() -> Iterator[None]:
     try:
         yield
     except _NO_SOUND_HEADER as error:
-        raise BlobDamaged(f"damaged blob {error}; {_ADVICE}") from error
+        raise BlobDamaged(f"damaged blob {_without_advice(str(error))}; {_ADVICE}") from error
+
+
+def _without_advice(text: str) -> str:
+    """What is wrong with a file, of a message that ends with what to do about a file of the user's own.
+
+    >>> _without_advice("x.safetensors: the header has 9 bytes, expected at most 2: get or write the file again")
+    'x.safetensors: the header has 9 bytes, expected at most 2'
+    """
+    return text[: max(text.rfind(": "), text.rfind("; "))]
 
 
 def _root_of(file: BinaryIO, path: Path, sink: Sink, admit: Admit) -> str:

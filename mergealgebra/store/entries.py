@@ -22,6 +22,11 @@ BLOBS: Final = "blobs"
 TMP: Final = "tmp"
 BLOB_SUFFIX: Final = ".safetensors"
 
+#: The mode of a folder that a group shares: new files in it are the group's too, whoever writes them.
+FOLDER_OF_GROUP: Final = stat.S_ISGID | stat.S_IRWXG
+#: The same of a file.
+FILE_OF_GROUP: Final = stat.S_IRGRP | stat.S_IWGRP
+
 #: What stands for the folder of the store itself, which may be a link: its owner named it.
 ROOT: Final = ""
 
@@ -96,20 +101,43 @@ def made_part(store: Path, part: str) -> Iterator[int]:
     """The same, and the folder is made when it is missing, as in a copy that left out empty ones."""
     with ExitStack() as opened:
         folder = opened.enter_context(opened_folder(store))
+        mode = os.fstat(folder).st_mode
         for name in filter(None, part.split("/")):
-            _make(name, folder)
+            made = _make(name, folder)
             folder = opened.enter_context(opened_folder(name, within=folder))
+            if made and is_of_group(mode):
+                os.fchmod(folder, os.fstat(folder).st_mode | FOLDER_OF_GROUP)
         yield folder
 
 
-def _make(name: str, folder: int) -> None:
-    """Make a folder in an open one, unless something is there."""
+def _make(name: str, folder: int) -> bool:
+    """Make a folder in an open one, unless something is there; whether this process did."""
+    made = False
     try:
         os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         with suppress(FileExistsError):  # another process was faster
             os.mkdir(name, dir_fd=folder)
+            made = True
         fsync_opened(folder)
+    return made
+
+
+# Stores that a group shares
+
+
+def is_of_group(mode: int) -> bool:
+    """Whether a store whose folder has this mode is its group's: all its members may write there [SY-16]."""
+    return mode & FOLDER_OF_GROUP == FOLDER_OF_GROUP
+
+
+def open_to_group(store: Path) -> bool:
+    """Make the folder of a store, in which nothing is yet, one of its group's; False if the system does not keep that.
+
+    Raises OSError.
+    """
+    store.chmod(store.stat().st_mode | FOLDER_OF_GROUP)
+    return is_of_group(store.stat().st_mode)  # it leaves the bit out for who is not in the group
 
 
 def files_in(store: Path, part: str) -> dict[str, os.stat_result]:

@@ -18,7 +18,7 @@ from mergealgebra.crdt.fields import is_id
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.operations import MAX_OPERATION_BYTES, Operation
 from mergealgebra.crdt.orset import ORSet
-from mergealgebra.disk import NotAFile, NotAFolder, make_folder
+from mergealgebra.disk import NotAFile, NotAFolder, make_folder, refused_as_output
 from mergealgebra.encoding import MAX_BYTES, hash_id
 from mergealgebra.errors import (
     MergeAlgebraError,
@@ -29,8 +29,20 @@ from mergealgebra.errors import (
 )
 from mergealgebra.store.atomic import create_atomically, staged, write_atomically
 from mergealgebra.store.blob_store import BlobStore, is_blob_name
-from mergealgebra.store.entries import BLOBS, GENESIS, OPERATIONS, ROOT, TMP, Entry, names_in
-from mergealgebra.store.refusals import read_entry, refused_as
+from mergealgebra.store.entries import (
+    BLOBS,
+    GENESIS,
+    OPERATIONS,
+    ROOT,
+    TMP,
+    Entry,
+    is_of_group,
+    made_part,
+    names_in,
+    open_to_group,
+)
+from mergealgebra.store.refusals import read_entry, refused_as, refused_in_store
+from mergealgebra.store.rights import for_group
 from mergealgebra.text import place
 
 _FOLDERS: Final = (TMP, OPERATIONS, BLOBS)
@@ -53,19 +65,29 @@ class Store(BlobStore):
         return cls(path, _read_genesis(path))
 
     @classmethod
-    def create(cls, path: str | os.PathLike[str], genesis: Genesis) -> Store:
+    def create(cls, path: str | os.PathLike[str], genesis: Genesis, *, group: bool = False) -> Store:
         """The store of this genesis at a path, made where there is none yet; the genesis is written last [SY-7].
 
-        When others make one there at the same moment, the first genesis stays. Raises WrongWorkspace when a store of
-        another genesis is there, WorkspaceError when anything else is, and OutputError when nothing can be written.
+        group: all members of the group of its folder may write there [SY-16]. When others make one there at the same
+        moment, the first genesis stays. Raises WrongWorkspace when a store of another genesis is there, WorkspaceError
+        when anything else is, and OutputError when nothing can be written.
         """
         path = local_path(path).absolute()
         if not has_genesis(path):
             _check_unused(path)
+            make_folder(path)
+            if group:
+                _open_to_group(path)
             for name in _FOLDERS:
-                make_folder(path / name)
+                with refused_in_store(path / name), made_part(path, name):
+                    pass
             create_atomically(Entry(path, ROOT, GENESIS), genesis.encode())
-        return cls.open_peer(path, genesis)
+        store = cls.open_peer(path, genesis)
+        if group and not is_of_group(path.stat().st_mode):
+            raise WorkspaceError(
+                f"{place(path)} is there already, and not open to its group; its owner opens it: `{for_group(path)}`"
+            )
+        return store
 
     @classmethod
     def open_peer(cls, path: str | os.PathLike[str], genesis: Genesis) -> Store:
@@ -180,6 +202,16 @@ def has_genesis(path: Path) -> bool:
             return True  # which is refused when it is read
         except NotAFolder:
             return False
+
+
+def _open_to_group(path: Path) -> None:
+    with refused_as_output(path):
+        kept = open_to_group(path)
+    if not kept:
+        raise OutputError(
+            f"{place(path)} cannot be its group's: the system does not keep the set-group-ID bit of who is not in the "
+            "group; get into it, or give the folder to a group of yours: `chgrp GROUP FOLDER`"
+        )
 
 
 def _check_unused(path: Path) -> None:

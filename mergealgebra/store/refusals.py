@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mergealgebra.disk import NotAFile, NotAFolder, TooLarge
-from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.disk import NotAFile, NotAFolder, TooLarge, refused_as_output
+from mergealgebra.errors import MergeAlgebraError, OutputError
 from mergealgebra.store.entries import Entry
+from mergealgebra.store.rights import missing_right
 from mergealgebra.text import place
 
 
@@ -21,7 +22,7 @@ def read_entry(entry: Entry, most: int, refusal: type[MergeAlgebraError]) -> byt
     except TooLarge as error:
         raise refusal(f"{place(entry.path)} is damaged: {error.strerror}; delete it and sync again") from None
     except OSError as error:
-        raise refusal(f"{place(entry.path)} cannot be read: {error.strerror}; {advice(error)}") from error
+        raise refusal(f"{place(entry.path)} cannot be read: {error.strerror}; {advice(error, entry.path)}") from error
 
 
 @contextmanager
@@ -30,13 +31,26 @@ def refused_as(refusal: type[MergeAlgebraError], path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise refusal(f"{place(path)} cannot be read: {error.strerror}; {advice(error)}") from error
+        raise refusal(f"{place(path)} cannot be read: {error.strerror}; {advice(error, path)}") from error
 
 
-def advice(error: OSError) -> str:
+@contextmanager
+def refused_in_store(path: Path) -> Iterator[None]:
+    """What the operating system refuses to write leaves as an OutputError, with whose permission is missing."""
+    with refused_as_output(path):
+        try:
+            yield
+        except PermissionError as error:
+            if (needed := missing_right(path)) is None:
+                raise
+            raise OutputError(f"{place(path)} cannot be written: {error.strerror}; {needed}") from error
+
+
+def advice(error: OSError, path: Path) -> str:
     """What to do about a file that cannot be read; it may be good, so nobody is told to delete it."""
     if isinstance(error, NotAFile):
         return "move it away and sync again"
     if isinstance(error, NotAFolder):
         return "put the folder itself there"
-    return "check the disk, and its permissions"
+    needed = missing_right(path) if isinstance(error, PermissionError) else None
+    return needed or "check the disk, and its permissions"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import stat
+
 import pytest
 
 from tests.cli.commands import call
@@ -23,3 +25,18 @@ def test_keep_aggregate(scene):
     assert (outcome.code, "'never' is not one of" in outcome.stderr) == (2, True)
     call(scene, "-C", "alice", "resolve", "--", "--keep-aggregate").lines()
     assert (scene / "--keep-aggregate" / "merge.lock").exists()
+
+
+@pytest.mark.clause("SY-7", "SY-16")
+def test_share_and_create(scene):
+    call(scene, "-C", "team", "init", "--base", "base", "--share=group").lines()
+    call(scene, "-C", "alice", "sync", "--create=group", "ours").lines()
+    call(scene, "-C", "bob", "sync", "ours").lines()
+    for share in ("team", "ours"):
+        assert stat.S_IMODE((scene / share).stat().st_mode) & 0o2070 == 0o2070
+        assert stat.S_IMODE((scene / share / "genesis").stat().st_mode) & 0o060 == 0o060
+    call(scene, "-C", "mine", "init", "--share", "--base", "base").lines()
+    call(scene, "-C", "alice", "sync", "--create", "plain").lines()
+    for share in ("mine", "plain"):
+        assert not (scene / share).stat().st_mode & stat.S_ISGID
+    assert "`chmod -R g+rwX" in call(scene, "-C", "alice", "sync", "shared", "--create=group").complaint()

@@ -273,8 +273,14 @@ DAMAGED_BLOBS = {
     "another metadata": (lambda data: data.replace(b'"pt"', b'"tf"'), "header is not the canonical one"),
     "more spaces": (_respaced, "header is not the canonical one"),
     "unknown dtype": (lambda data: data.replace(b'"F16"', b'"X16"'), "X16"),
-    "Git LFS pointer": (lambda data: b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+    "Git LFS pointer": (lambda data: b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
+    "a web page": (lambda data: b"<!DOCTYPE html>", "a web page, not safetensors"),
+    "a reserved name": (lambda data: data.replace(b'"a.weight"', b'"__metadata__"'), "stands twice in the header"),
+    "a bad shape": (lambda data: data.replace(b'"shape":[0,3]', b'"shape":[0,{]'), "not the JSON it must be"),
 }
+
+#: What to do about a file of the user's own, which nobody can do about a blob.
+OTHER_ADVICE = ("write the file", "rename the tensor", "write the tensor", "name the model", "download", "git lfs pull")
 
 
 @pytest.mark.clause("CT-6", "SY-2")
@@ -302,8 +308,9 @@ class TestBlobs:
         assert not store.has_blob(root)
         assert names_in(store.path / "tmp") == set()
         store.blob_path(root).write_bytes(damage(good))
-        with pytest.raises(BlobDamaged, match=f"{root}.*{message}.*delete it, and sync with a replica"):
+        with pytest.raises(BlobDamaged, match=f"{root}.*{message}.*; delete it, and sync with a replica") as caught:
             store.check_blob(root)
+        assert not [advice for advice in OTHER_ADVICE if advice in str(caught.value)]
 
     def test_every_flipped_bit_is_refused(self, store, blob):
         source, root = blob
