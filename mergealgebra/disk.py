@@ -1,5 +1,8 @@
 """The calls by which bytes reach a disk and come from it, and how its refusals are told: one line with what to do.
 
+What only some systems have is asked for here. Where folders cannot be held open, as on Windows, nothing keeps a link
+from leading a write elsewhere: files that the user names are read, and nothing that needs a folder is done.
+
 Whatever a stranger put in place of a file, reading it ends: a file is opened without waiting, then looked at, and
 only a regular file is read, up to the bytes that it may have. Writes are a few calls of `os`, so that tests can count
 them and kill the process at each.
@@ -11,12 +14,13 @@ import errno
 import os
 import stat
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from mergealgebra.errors import OutputError
+from mergealgebra.errors import OutputError, SystemLacks
 from mergealgebra.text import place
 
 #: No write hands the operating system more than this at once, and no read asks for more.
@@ -24,6 +28,9 @@ PIECE_BYTES: Final = 1 << 20
 
 #: The call by which Linux lets a file share the blocks of another.
 _FICLONE: Final = 0x40049409
+#: So many files a process may often have open where that cannot be asked.
+_OPEN_FILES: Final = 512
+_SEEKING: Final = threading.Lock()
 
 #: What may stand where a file is expected, by the type in its mode.
 _KINDS: Final = {
@@ -34,8 +41,8 @@ _KINDS: Final = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-#: Without waiting for a pipe's other end or a device, and without making a terminal ours.
-_READ: Final = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+#: Without waiting for a pipe's other end or a device, without making a terminal ours, and every byte as it is.
+_READ: Final = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_BINARY"))
 _NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)
 
 _NO_FOLDER_FSYNC: Final = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
@@ -128,12 +135,46 @@ def read_all(descriptor: int, most: int, path: str) -> bytes:
     return b"".join(pieces)
 
 
+def read_at(descriptor: int, buffer: memoryview, offset: int) -> int:
+    """Read from an offset on, into a buffer; returns how many bytes there were, 0 at the end. Threads may share a file.
+
+    Raises OSError.
+    """
+    if hasattr(os, "preadv"):
+        return os.preadv(descriptor, [buffer], offset)
+    with _SEEKING:
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        piece = os.read(descriptor, min(len(buffer), PIECE_BYTES))
+    buffer[: len(piece)] = piece
+    return len(piece)
+
+
+def most_open_files() -> int:
+    """How many files this process may have open."""
+    try:
+        import resource  # not everywhere
+    except ImportError:
+        return _OPEN_FILES
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def folders_can_be_held() -> bool:
+    """Whether a folder can be opened, and files be named relative to it, whatever becomes of its path."""
+    return {os.open, os.stat, os.unlink}.issubset(os.supports_dir_fd)
+
+
 @contextmanager
 def opened_folder(path: str | os.PathLike[str], *, within: int | None = None) -> Iterator[int]:
     """A descriptor of a folder, open while the body runs; links are followed as by `open_file`.
 
-    Raises NotAFolder for anything else, and OSError.
+    Raises NotAFolder for anything else, OSError, and SystemLacks where folders cannot be held open [CL-7].
     """
+    if not folders_can_be_held():
+        raise SystemLacks(
+            f"{place(Path(path))}: this system cannot hold a folder open, so a link could lead a write elsewhere, and "
+            "no merged model or workspace is written. On Windows, use WSL2; in Python, `ma.merge` of tensors, "
+            "`ma.TaskVector.between` and `ma.verify` work"
+        )
     flags = _READ | getattr(os, "O_DIRECTORY", 0) | (0 if within is None else _NO_LINK)
     try:
         descriptor = os.open(path, flags, dir_fd=within)

@@ -20,6 +20,10 @@ class MergeAlgebraError(Exception):
         super().__init__(one_line(message))
 
 
+class SystemLacks(MergeAlgebraError):
+    """The operating system lacks what is needed to do something safely, as Windows lacks descriptors of folders."""
+
+
 # Encodings and recipes
 
 

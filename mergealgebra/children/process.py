@@ -79,6 +79,8 @@ class Stranger:
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str], *, apart: bool) -> None:
         """Start it. apart: in an empty folder of its own, not in the current one. Raises ChildFailed."""
+        if not hasattr(os, "fork"):
+            raise ChildFailed("programs of others are run by a supervisor that forks, and this system cannot; use WSL2")
         lifeline, held = os.pipe()
         self._lifeline = os.fdopen(held, "wb", buffering=0)
         self._folder: str | None = None

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from mergealgebra.disk import folders_can_be_held
 from mergealgebra.errors import BackendError
 from mergealgebra.kernels.blocks import Kernel
 from mergealgebra.progress import Progress, quiet
@@ -17,7 +18,7 @@ from mergealgebra.recipe import Recipe
 
 
 def backend(name: str, progress: Progress = quiet) -> Kernel:
-    """The backend of this name; "auto" is Numba where it is installed, else NumPy.
+    """The backend of this name; "auto" is Numba where it is installed and its code can be kept, else NumPy.
 
     progress: told when its kernels have to be compiled. Raises BackendError when there is none, or it is not installed.
     """
@@ -36,7 +37,7 @@ def backend_for(recipe: Recipe, name: str, progress: Progress = quiet) -> Kernel
 
 
 def warm_up(progress: Progress = quiet) -> tuple[Path, list[str]]:
-    """Compile the kernels of this machine that no process has kept yet, so that no merge has to.
+    """Compile the kernels of this machine that no process has kept yet, so that no merge has to [CL-6].
 
     Returns the folder in which all are kept, and the names of those that were compiled now. Raises BackendError where
     there is nothing to compile, and where nothing can be kept.
@@ -72,10 +73,12 @@ def _numba(progress: Progress) -> Kernel:
 def _refuse_without_numba() -> None:
     if not _has("numba"):
         raise BackendError("backend 'numba' is not installed; pip install numba")
+    if not folders_can_be_held():
+        raise BackendError("backend 'numba' cannot keep its machine code safely on this system; use 'numpy', or WSL2")
 
 
 def _auto(progress: Progress) -> Kernel:
-    return _numba(progress) if _has("numba") else _numpy(progress)
+    return _numba(progress) if _has("numba") and folders_can_be_held() else _numpy(progress)
 
 
 def _torch(_: Progress) -> Kernel:

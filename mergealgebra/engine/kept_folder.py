@@ -28,7 +28,7 @@ from mergealgebra.engine.seals import Seal
 
 HEADER: Final = "header"
 _TOKEN: Final = re.compile("([0-9a-f]{16})[.](bin|new)")
-_NEW: Final = os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_NEW: Final = os.O_CREAT | os.O_EXCL
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ _NAME_BYTES: Final = 200
 _MARK_BYTES: Final = 1 << 24
 #: How systems say that a file can have one name only.
 _NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
-_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 #: What is told where a folder will be, and stays open until it is gone.
 Noted = Callable[[Path], AbstractContextManager[object]]
@@ -79,7 +79,7 @@ class UnfinishedFolder:
 
     def announce(self, names: Iterable[str]) -> None:
         """Write into the mark which files are going to be copied here, and PART/ for parts. Raises OSError."""
-        descriptor = os.open(MARK, os.O_WRONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0), dir_fd=self.descriptor)
+        descriptor = os.open(MARK, os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), dir_fd=self.descriptor)
         try:
             write_all(descriptor, b"\0".join(map(os.fsencode, names)))
         finally:

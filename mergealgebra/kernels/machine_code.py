@@ -214,7 +214,7 @@ def _keep(path: Path, code: bytes) -> None:
     with suppress(OSError):
         path.parent.mkdir(0o700, parents=True, exist_ok=True)
         with _opened(path.parent) as folder:
-            descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
+            descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
             try:
                 write_all(descriptor, hashlib.sha256(code).digest() + code)
                 os.replace(staged, path.name, src_dir_fd=folder, dst_dir_fd=folder)

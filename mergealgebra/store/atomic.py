@@ -65,7 +65,7 @@ class StagedFile:
 
     def __init__(self, folder: int, path: Path, mode: int) -> None:
         self._folder, self._path = folder, path
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
         self._descriptor: int | None = os.open(path.name, flags, mode, dir_fd=folder)
 
     def open_to_group(self) -> None:
@@ -131,7 +131,7 @@ class StagedFile:
 
     def _claim(self, folder: int, name: str) -> bool:
         """The same where there are no links: an empty file claims the name first, and a death right then leaves it."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         try:
             os.close(os.open(name, flags, SHARED, dir_fd=folder))
         except FileExistsError:

@@ -84,7 +84,7 @@ class Runs:
 
 
 def _write(name: str, data: bytes, within: int) -> None:
-    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=within)
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=within)
     try:
         write_all(descriptor, data)
     finally:

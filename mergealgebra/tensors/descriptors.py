@@ -6,19 +6,18 @@ A merge reads from all its contributions at once, and a process may often have o
 from __future__ import annotations
 
 import os
-import resource
 import threading
 from collections import OrderedDict
 from pathlib import Path
 from typing import Final
 
-from mergealgebra.disk import open_file
+from mergealgebra.disk import most_open_files, open_file, read_at
 from mergealgebra.errors import CheckpointError
 from mergealgebra.tensors.files import Identity, identity
 from mergealgebra.text import place
 
 #: So many files are kept open, of all checkpoints together: at most a quarter of what the process may have.
-LIMIT: Final = max(1, min(128, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4))
+LIMIT: Final = max(1, min(128, most_open_files() // 4))
 
 
 class File:
@@ -41,7 +40,7 @@ class File:
         descriptor = self._borrow()
         try:
             filled = 0
-            while filled < len(buffer) and (count := os.preadv(descriptor, [buffer[filled:]], offset + filled)):
+            while filled < len(buffer) and (count := read_at(descriptor, buffer[filled:], offset + filled)):
                 filled += count
             return filled
         finally:
