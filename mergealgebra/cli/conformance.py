@@ -164,10 +164,11 @@ def _write_junit(path: Path, verdict: Verdict, dialects: tuple[str, ...]) -> Non
 
 def _write_page(path: Path, verdict: Verdict) -> None:
     from mergealgebra.conformance.page import page
-    from mergealgebra.conformance.report import name_of, ruled_out, tables
+    from mergealgebra.conformance.report import LEGEND, name_of, ruled_out, telling, told
 
-    shown = [*tables(verdict), *([ruled_out(verdict)] if verdict.findings else [])]
-    _write(path, page(f"Conformance: {name_of(verdict)}", [verdict.summary], shown).encode())
+    shown = [*telling(verdict), *([ruled_out(verdict)] if told(verdict) else [])]
+    paragraphs = [verdict.summary, " ".join(LEGEND)] if told(verdict) else [verdict.summary]
+    _write(path, page(f"Conformance: {name_of(verdict)}", paragraphs, shown).encode())
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -177,18 +178,15 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _print(verdict: Verdict, discover: bool, as_json: bool) -> None:
-    from mergealgebra.conformance.report import LEGEND, as_discovery, as_map, clauses, name_of, nearest, tables, told
+    from mergealgebra.conformance.report import LEGEND, as_discovery, as_map, clauses, name_of, nearest, telling, told
 
     if as_json:
         report(as_discovery(verdict) if discover else as_map(verdict), as_json)
         return
     say(name_of(verdict))
-    if told(verdict):
-        found = (clauses(verdict), nearest(verdict)) if discover else tables(verdict)
-        report_tables(table for table in found if table.rows)
-        for line in ["", *LEGEND]:
-            say(line)
-    elif verdict.failures:
-        report_tables(table for table in tables(verdict) if table.title == "No answers")
+    found = (clauses(verdict), nearest(verdict)) if discover and told(verdict) else telling(verdict)
+    report_tables(table for table in found if table.rows)
+    for line in ("", *LEGEND) if told(verdict) else ():
+        say(line)
     say()
     say(verdict.summary)

@@ -79,6 +79,11 @@ def tables(verdict: Verdict) -> tuple[Table, ...]:
     return tuple(table for table in every if table.rows)
 
 
+def telling(verdict: Verdict) -> tuple[Table, ...]:
+    """The tables that tell something: of a target of which nothing was learned, why it gave no answers."""
+    return tuple(table for table in tables(verdict) if told(verdict) or table.title == "No answers")
+
+
 def clauses(verdict: Verdict) -> Table:
     """What was seen at each point, and what that means."""
     rows = ((found.clause, found.point, seen(found), meaning(found), shown_by(found)) for found in verdict.findings)

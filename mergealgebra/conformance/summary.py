@@ -140,12 +140,15 @@ def _unanswered(verdict: Verdict, interview: Interview) -> str:
 
 
 def _silent(verdict: Verdict, interview: Interview) -> str:
-    if verdict.failures:
+    refused = interview.refusals.total()
+    if len(verdict.failures) > refused:
         first = verdict.failures[0]
         longer = f", {interview.seconds:g} seconds; give it more with --seconds" if first.kind == "hung" else ""
         return f"It answered none of the questions: {first.message}{longer}.{_given_up(interview)}"
     ((message, _),) = interview.refusals.most_common(1)
-    return f"It refused all {interview.asked} questions, most often so: {shown(message)}. So nothing else can be told."
+    how_many = "all" if refused == interview.asked else f"{refused} of"
+    said = f"It refused {how_many} {interview.asked} questions, most often so: {shown(message)}."
+    return " ".join(filter(None, [said, _unanswered(verdict, interview), "So nothing else can be told."]))
 
 
 def _given_up(interview: Interview) -> str:

@@ -290,6 +290,12 @@ def test_a_target_that_refuses_all_has_a_verdict():
     assert re.fullmatch(r"It refused all \d+ questions, most often so: 'no'\. So nothing else.*", verdict.summary)
 
 
+def test_a_target_that_refuses_most_and_fails_once_is_told_to_refuse():
+    verdict = judge(Answering(lambda q: Failed("crashed", "it did") if q.id == "ties" else Refused("no")), breadth=3)
+    said = r"It refused (\d+) of \d+ questions, most often so: 'no'\. 1 of \d+ questions got no answer\. So nothing.*"
+    assert re.fullmatch(said, verdict.summary)
+
+
 def test_a_target_that_hangs_now_and_then_is_given_up():
     """Its time is bounded: so many answers that took too long, in a row or not."""
     asked = []

@@ -110,6 +110,18 @@ def test_a_setting_that_a_function_lacks_is_refused_for_it(module):
     assert answers[1] == Refused("it has no parameter lambda_, so it is asked with 1 alone")
 
 
+def test_a_function_of_models_keeps_its_parts():
+    def merge(base, models):
+        return {n: array + sum(m[n] - array for m in models) for n, array in base.items()}
+
+    merge.lift = lambda task_vector: task_vector
+    merge.combine = lambda one, other: {n: one[n] + other[n] for n in one}
+    merge.finalize = lambda base, part: {n: array + part[n] for n, array in base.items()}
+    (verdict,) = ma.laws.check(merge, ["homomorphism"], tries=1)
+    assert verdict.outcome in ("broken", "holds but for rounding")
+    assert isinstance(run(verdict.counterexample, merge=merge)[1], AssertionError)
+
+
 def test_a_function_that_writes_into_its_models_is_not_pure(module):
     (verdict,) = ma.laws.check(ma.laws.target("a_merger:writing"), ["purity"], tries=1)
     assert verdict.outcome == "broken"
