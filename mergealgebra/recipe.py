@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
@@ -57,6 +57,12 @@ class Recipe(BaseModel):
     def _canonical_lambda(cls, text: object) -> str:
         decimals.fp32(text, "lambda")
         return decimals.canonical_decimal(text, "lambda")
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """What is not as it is when left out."""
+        for name, field in type(self).model_fields.items():
+            if (value := getattr(self, name)) != field.default:
+                yield name, value
 
     @property
     def lambda32(self) -> float:

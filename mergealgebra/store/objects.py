@@ -46,12 +46,15 @@ _FOLDERS: Final = (TMP, OPERATIONS, BLOBS)
 _SPARE_BYTES: Final = 1 << 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Store:
     """One store, opened; it keeps no state of its own, so what other processes add is seen at once."""
 
     path: Path
     genesis: Genesis
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.path)!r}, id={self.genesis.workspace_id[:12]}...)"
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Store:
