@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
     from mergealgebra import laws
     from mergealgebra.engine.aggregate import Aggregate
-    from mergealgebra.engine.memory import merge
     from mergealgebra.errors import MergeAlgebraError
     from mergealgebra.lock import Verification
     from mergealgebra.merge_result import MergeResult
+    from mergealgebra.one_shot import merge
     from mergealgebra.publication import ContributionId
     from mergealgebra.recipe import Mean, TaskArithmetic, Ties
     from mergealgebra.tensors.task_vector import TaskVector
@@ -33,7 +33,7 @@ _HOMES = {
     "Ties": "recipe",
     "Verification": "lock",
     "Workspace": "workspace",
-    "merge": "engine.memory",
+    "merge": "one_shot",
     "verify": "verification",
 }
 _MODULES = ("laws",)

@@ -27,7 +27,7 @@ from mergealgebra.tensors.single_file import is_single_file, lock_beside
 from mergealgebra.text import place, printable, shown
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Lock:
     """The content of `merge.lock`, in the order in which it is written [LK-2]."""
 
@@ -42,6 +42,10 @@ class Lock:
     achieved_density: str
     uncertified: int
     backend: str
+
+    def __repr__(self) -> str:
+        made_of, tensors = len(self.contributions), len(self.tensors)
+        return f"Lock(contributions={made_of}, tensors={tensors}, model_root={self.model_root[:12]}...)"
 
     def to_bytes(self) -> bytes:
         """The file: JSON, two spaces of indentation, a final line feed."""
@@ -105,7 +109,7 @@ class Lock:
         return Manifest(self.base, coefficient, elements, contribution.form, contribution.tensors)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verification:
     """What `verify` found. problem: the first thing that differs, in one line; empty when all is well.
 
@@ -116,6 +120,10 @@ class Verification:
     merge_id: str
     problem: str = ""
     remarks: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        found = f"problem={self.problem!r}" if self.problem else f"ok, model_root={self.model_root[:12]}..."
+        return f"Verification({found})"
 
     @property
     def ok(self) -> bool:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mergealgebra.engine.keeping import Kept
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MergeResult:
     """A merged model on disk. `lock` is the content of its merge.lock. aggregate: what became of it, if asked for.
 
@@ -24,6 +24,10 @@ class MergeResult:
     lock: Lock
     aggregate: Kept | None = None
     warnings: Sequence[str] = ()
+
+    def __repr__(self) -> str:
+        made_of = len(self.lock.contributions)
+        return f"MergeResult({str(self.out)!r}, contributions={made_of}, model_root={self.model_root[:12]}...)"
 
     @property
     def kept_aggregate(self) -> bool:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
 
+from mergealgebra.addresses import PathLike, local_path
 from mergealgebra.algebra import decimals
 from mergealgebra.contribution import Chosen, choose
 from mergealgebra.credits import Credit, titles
 from mergealgebra.engine.output import refuse_occupied
 from mergealgebra.engine.plan import Contribution, thread_count
+from mergealgebra.errors import BackendError, CheckpointError, CoefficientError, NamesError, NothingVisible, RecipeError
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.recipe import Recipe
 from mergealgebra.resolve import How, Input, Merge
@@ -19,7 +23,14 @@ from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice, Patterns
 from mergealgebra.tensors.companions import companions
 from mergealgebra.tensors.single_file import is_single_file, refuse_parts
+from mergealgebra.tensors.task_vector import Tensors
 from mergealgebra.text import place
+
+if TYPE_CHECKING:
+    from mergealgebra.engine.memory import Merged
+
+#: A model to merge, alone or with its coefficient.
+Given = Tensors | tuple[Tensors, str]
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,146 @@ class Model:
     coefficient: str = "1"
     take: Patterns = ()
     leave: Patterns = ()
+
+
+@overload
+def merge(
+    base: Tensors,
+    models: Sequence[Given],
+    recipe: Recipe,
+    coefficients: Sequence[str] | None = None,
+    backend: str | None = None,
+    *,
+    out: None = None,
+    take: Patterns = (),
+    leave: Patterns = (),
+    threads: int | None = None,
+    block: int | None = None,
+    memory: int | None = None,
+) -> Merged: ...
+
+
+@overload
+def merge(
+    base: Tensors,
+    models: Sequence[Given],
+    recipe: Recipe,
+    coefficients: Sequence[str] | None = None,
+    backend: str | None = None,
+    *,
+    out: PathLike,
+    take: Patterns = (),
+    leave: Patterns = (),
+    threads: int | None = None,
+    block: int | None = None,
+    memory: int | None = None,
+) -> MergeResult: ...
+
+
+def merge(
+    base: Tensors,
+    models: Sequence[Given],
+    recipe: Recipe,
+    coefficients: Sequence[str] | None = None,
+    backend: str | None = None,
+    *,
+    out: PathLike | None = None,
+    take: Patterns = (),
+    leave: Patterns = (),
+    threads: int | None = None,
+    block: int | None = None,
+    memory: int | None = None,
+) -> Merged | MergeResult:
+    """Merge into a base: task vectors in memory, or with `out` the files of fine-tunes [MG-12, RC-8].
+
+    Equal arguments give equal bits, in any order, on any backend [MG-8]. In memory, base and models are mappings name
+    -> array, NumPy (ml_dtypes for bfloat16) or torch, the models task vectors of some of the base's tensors, and the
+    merged arrays are returned. With `out`, a new folder or a new file NAME.safetensors, base and models are paths of
+    checkpoints, the models fine-tunes, and what is returned tells of the model that was written.
+
+    models: one or more, each alone or as a pair (model, coefficient). coefficients: a decimal for each instead, all "1"
+    when left out. take, leave: patterns of tensor names, for all models [CT-8]. backend: numba, numpy, torch,
+    torch-cuda, triton, or auto; when left out numpy in memory, and auto for files. threads, block, and for files memory
+    (bytes): how it is computed, never what. Nothing that is passed in changes. Other dialects of TIES than `canonical`
+    add in the order of the list in memory, and NumPy alone computes them [RC-9, DI-19].
+
+    Raises MergeAlgebraError, naming the argument, tensor and index at fault; then nothing is written.
+
+    >>> import numpy as np, mergealgebra as ma
+    >>> base, tuned = {"w": np.zeros(5, np.float32)}, {"w": np.float32([1, -2, 2, 1, 3])}
+    >>> ma.merge(base, [tuned], ma.Ties(density="0.2"))["w"].tolist()
+    [0.0, 0.0, 0.0, 0.0, 3.0]
+
+    >>> from pathlib import Path; from tempfile import mkdtemp; from safetensors.numpy import load_file, save_file
+    >>> start, fine_tune, out = (Path(mkdtemp()) / f"{name}.safetensors" for name in ("base", "fine-tune", "merged"))
+    >>> save_file(base, start); save_file(tuned, fine_tune)
+    >>> ma.merge(start, [(fine_tune, "0.5")], ma.TaskArithmetic(), out=out).out == out
+    True
+    >>> load_file(out)["w"].tolist()
+    [0.5, -1.0, 1.0, 0.5, 1.5]
+    """
+    if not isinstance(recipe, Recipe):
+        raise RecipeError(f"{recipe!r} is not a recipe; pass one, such as ma.Ties(density='0.2')")
+    pairs = _pairs(models, coefficients)
+    if out is None:
+        if memory is not None:
+            raise BackendError("memory= limits what a merge of files takes, and arrays are in memory; leave it out")
+        return _merge_arrays(base, pairs, recipe, take, leave, backend=backend, threads=threads, block=block)
+    how = How(backend or "auto", threads, block, memory=memory)
+    of_files = [Model(_path(model, f"model {i}"), coefficient) for i, (model, coefficient) in enumerate(pairs)]
+    return merge_checkpoints(_path(base, "the base"), of_files, recipe, local_path(out), how, take=take, leave=leave)
+
+
+def _pairs(models: Sequence[Given], coefficients: Sequence[str] | None) -> list[tuple[Tensors, str]]:
+    """Each model with its coefficient. Raises NamesError, CoefficientError and NothingVisible."""
+    if isinstance(models, (str, os.PathLike, Mapping)):
+        raise NamesError(f"models is a {type(models).__name__}, not a list; pass a list, such as [model]")
+    found = []
+    for i, model in enumerate(models):
+        if isinstance(model, tuple) and (len(model) != 2 or coefficients is not None):
+            wanted = "give coefficients= or pairs, not both" if len(model) == 2 else "pass (model, coefficient)"
+            raise CoefficientError(f"model {i} is a tuple of {len(model)}: {wanted}")
+        found.append(model if isinstance(model, tuple) else (model, "1"))
+    if coefficients is not None:
+        if len(coefficients) != len(found):
+            raise CoefficientError(f"{len(coefficients)} coefficients for {len(found)} models; give one for each")
+        found = [(model, text) for (model, _), text in zip(found, coefficients, strict=True)]
+    if not found:
+        raise NothingVisible("there is nothing to merge; pass at least one task vector, or with out= one fine-tune")
+    return found
+
+
+def _merge_arrays(
+    base: Tensors,
+    pairs: Sequence[tuple[Tensors, str]],
+    recipe: Recipe,
+    take: Patterns,
+    leave: Patterns,
+    *,
+    backend: str | None,
+    threads: int | None,
+    block: int | None,
+) -> Merged:
+    from mergealgebra.engine import memory
+
+    vectors: list[Any] = [model for model, _ in pairs]
+    if take or leave:
+        mappings = [arrays for arrays in (base, *vectors) if isinstance(arrays, Mapping)]
+        choice = Choice.among({name for arrays in mappings for name in arrays}, take, leave)
+        vectors = [{n: a for n, a in v.items() if n in choice} if isinstance(v, Mapping) else v for v in vectors]
+    arrays: Any = base  # what is no mapping is refused there
+    texts = [coefficient for _, coefficient in pairs]
+    return memory.merge(arrays, vectors, recipe, texts, backend or "numpy", threads=threads, block=block)
+
+
+def _path(given: Tensors, what: str) -> Path:
+    """The path of a checkpoint. Raises CheckpointError for arrays."""
+    if not isinstance(given, (str, os.PathLike)):
+        raise CheckpointError(
+            f"{what} is a {type(given).__name__}, and out= writes what files merge to: pass the path of a safetensors "
+            "file or a model folder, or leave out= out to merge arrays"
+        )
+    return local_path(given)
 
 
 def merge_checkpoints(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from mergealgebra.algebra import decimals
 from mergealgebra.contribution import check_base, choose, make_manifest
@@ -19,9 +18,14 @@ from mergealgebra.progress import Progress
 from mergealgebra.recipe import Recipe
 from mergealgebra.store.blobs import write_blob
 from mergealgebra.store.objects import Store
+from mergealgebra.tensors.array_checkpoint import ArrayCheckpoint
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice
+from mergealgebra.tensors.task_vector import TaskVector, Tensors
 from mergealgebra.text import shown
+
+#: What a message calls arrays of each form.
+_CALLED: Final = {"finetuned": "the fine-tune", "task_vector": "the task vector"}
 
 
 class ContributionId(str):
@@ -40,27 +44,44 @@ class ContributionId(str):
         made.operation, made.measure, made.warnings = operation, measure, warnings
         return made
 
+    def __repr__(self) -> str:
+        return f"ContributionId('{self[:12]}...')"
+
 
 @dataclass(frozen=True)
 class Offer:
     """A checkpoint to publish: its form, its coefficient (a decimal), and patterns of tensor names [CT-8].
 
-    force: whether what looks like a mistake is published all the same [CT-11]. Raises OperationError for another form
-    and DecimalError.
+    checkpoint: a path, or name -> array. form: `finetuned` if left out, of a TaskVector `task_vector`. force: whether
+    what looks like a mistake is published all the same [CT-11]. Raises OperationError for another form, and
+    DecimalError.
     """
 
-    checkpoint: str | os.PathLike[str]
-    form: str = "finetuned"
+    checkpoint: Tensors
+    form: str | None = None
     coefficient: str = "1"
     take: Sequence[str] = ()
     leave: Sequence[str] = ()
     force: bool = False
 
     def __post_init__(self) -> None:
-        if self.form not in FORMS:
+        if self.form is not None and self.form not in FORMS:
             known = " or ".join(FORMS)
             raise OperationError(f"{shown(self.form)} is not a form of contributions; choose {known}")
+        if self.form == "finetuned" and isinstance(self.checkpoint, TaskVector):
+            raise OperationError("a TaskVector is a difference from the base: leave form= out, or pass the fine-tune")
         decimals.fp32(self.coefficient, "coefficient")
+
+    @property
+    def form_taken(self) -> str:
+        """The form, also where it was left out."""
+        return self.form or ("task_vector" if isinstance(self.checkpoint, TaskVector) else "finetuned")
+
+    def open(self) -> Checkpoint:
+        """The checkpoint. Raises as `Checkpoint.open` and ArrayCheckpoint do."""
+        if not isinstance(self.checkpoint, Mapping):
+            return Checkpoint.open(self.checkpoint)
+        return ArrayCheckpoint(self.checkpoint, _CALLED[self.form_taken])
 
 
 @dataclass(frozen=True)
@@ -80,8 +101,8 @@ def publish(
     recipe: of the workspace. Raises NamesError, ShapeError, DtypeError, NonFinite and the like, naming file, tensor and
     index, and Implausible [CT-11].
     """
-    form, number = offer.form, decimals.fp32(offer.coefficient, "coefficient")
-    with Checkpoint.open(base_path) as base, Checkpoint.open(offer.checkpoint) as given:
+    form, number = offer.form_taken, decimals.fp32(offer.coefficient, "coefficient")
+    with Checkpoint.open(base_path) as base, offer.open() as given:
         check_base(base, store.genesis.base, thread_count(threads), progress)
         chosen = choose(form, given, base, Choice.among({*base.records, *given.records}, offer.take, offer.leave))
         source, names = chosen.checkpoint, chosen.names

@@ -35,7 +35,7 @@ _FIXED_BY_DIALECTS: Final = ("scope", "boundary")
 _ORDER: Final = ("method", "dialect", "density", "lambda", "scope", "boundary")
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, repr=False)
 class Recipe:
     """What all recipes share. Equal recipes have equal ids. Raises RecipeError or DecimalError."""
 
@@ -56,6 +56,11 @@ class Recipe:
 
     def _check(self, given: Set[str]) -> None:
         """Refuse what does not go together. given: the keys that do not have their defaults."""
+
+    def __repr__(self) -> str:
+        """What is not as it is when left out."""
+        own = (field.name for field in fields(self) if getattr(self, field.name) != field.default)
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in own)})"
 
     @property
     def lambda32(self) -> float:
@@ -93,7 +98,7 @@ class Recipe:
         return hash_id("recipe", encode(self.to_map()))
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, repr=False)
 class Ties(Recipe):
     """TIES-Merging: trim to the density, elect signs, average what agrees (Yadav et al., 2023) [TI-1 to TI-8].
 
@@ -136,14 +141,14 @@ class Ties(Recipe):
         return {key: text for key, text in super().to_map().items() if key not in left_out}
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, repr=False)
 class Mean(Recipe):
     """The weighted mean of the models [ME-1]."""
 
     method: ClassVar[str] = "mean"
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, repr=False)
 class TaskArithmetic(Recipe):
     """The weighted sum of the task vectors; negative coefficients forget (Ilharco et al., 2023) [TA-1]."""
 

@@ -51,14 +51,19 @@ if TYPE_CHECKING:
     from mergealgebra.merge_result import MergeResult
     from mergealgebra.publication import ContributionId
     from mergealgebra.sync.folder import SyncResult
+    from mergealgebra.tensors.task_vector import Tensors
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Workspace:
     """One replica. Nothing is kept in memory, so several processes may use one workspace at once."""
 
     path: Path
     store: Store
+
+    def __repr__(self) -> str:
+        genesis = self.store.genesis
+        return f"Workspace({str(self.path)!r}, name={genesis.name!r}, id={genesis.workspace_id[:12]}...)"
 
     # Making and opening
 
@@ -233,10 +238,10 @@ class Workspace:
 
     def contribute(
         self,
-        checkpoint: PathLike,
+        checkpoint: Tensors,
         coefficient: str = "1",
         *,
-        form: str = "finetuned",
+        form: str | None = None,
         take: Sequence[str] = (),
         leave: Sequence[str] = (),
         force: bool = False,
@@ -246,6 +251,7 @@ class Workspace:
     ) -> ContributionId:
         """Publish a fine-tuned checkpoint, or with form "task_vector" a difference, for everyone to merge.
 
+        checkpoint: a path, or name -> array, NumPy or torch; a TaskVector is a difference.
         coefficient: a decimal. take, leave: patterns of tensor names [CT-8]. All of it is read and checked first:
         raises NamesError, ShapeError, DtypeError, NonFinite and the like, naming file, tensor and index, and
         Implausible for what can only be a mistake, unless `force` insists [CT-11].

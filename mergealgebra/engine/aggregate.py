@@ -41,7 +41,7 @@ class Lifted:
     checksum: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Aggregate:
     """What a set of contributions adds up to, exactly.
 
@@ -54,6 +54,9 @@ class Aggregate:
     shapes: Mapping[str, tuple[int, ...]]
     sums: Mapping[str, Sums]
     checksum: str
+
+    def __repr__(self) -> str:
+        return f"Aggregate({self.recipe!r}, contributions={len(self.contributions)}, tensors={len(self.sums)})"
 
     @classmethod
     def lift(cls, recipe: Recipe, id_: str, task_vector: Mapping[str, Array], coefficient: str = "1") -> Aggregate:

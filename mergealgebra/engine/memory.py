@@ -22,6 +22,7 @@ from mergealgebra.progress import quiet
 from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.dtypes import DTYPES, is_torch, like, name_of, to_host
 from mergealgebra.tensors.models import Record
+from mergealgebra.tensors.quantised import refuse_quantised
 from mergealgebra.tensors.task_vector import in_name_order
 
 _BASE: Final = "the base"
@@ -38,6 +39,9 @@ class Merged(dict[str, Array]):
     kept: tuple[int, ...]
     uncertified: int
 
+    def __repr__(self) -> str:
+        return f"Merged(tensors={len(self)}, backend={getattr(self, 'backend', None)!r})"
+
 
 def merge(
     base: Mapping[str, Array],
@@ -49,22 +53,11 @@ def merge(
     threads: int | None = None,
     block: int | None = None,
 ) -> Merged:
-    """Merge task vectors into a base. Equal arguments give equal bits, in any order, on any backend [MG-8].
+    """Merge task vectors into a base [MG-8, MG-12]. Other dialects add in the order of the list [RC-9, DI-19].
 
-    Other dialects of TIES than `canonical` add in the order of the list, and NumPy alone computes them [RC-9, DI-19].
-
-    base: name -> array, NumPy (ml_dtypes for bfloat16) or torch. task_vectors: mappings from some of the
-    names to float arrays of the same shapes; every entry of the list counts [MG-12]. coefficients: a decimal
-    string for each, all "1" when left out. backend: numba, numpy, torch, torch-cuda, triton, or auto.
-    threads, block: how it is computed, never what. Nothing that is passed in changes.
-
-    Raises MergeAlgebraError; NonFinite names task vector, tensor and index.
-
-    >>> import numpy as np, mergealgebra as ma
-    >>> base = {"w": np.zeros(5, np.float32)}
-    >>> taus = [{"w": np.float32([1, -2, 2, 1, 3])}]
-    >>> ma.merge(base, taus, ma.Ties(density="0.2"))["w"].tolist()
-    [0.0, 0.0, 0.0, 0.0, 3.0]
+    base: name -> array. task_vectors: mappings from some of the names to float arrays of the same shapes.
+    coefficients: a decimal for each, all "1" when left out. Raises MergeAlgebraError; NonFinite names task vector,
+    tensor and index.
     """
     if not isinstance(recipe, Recipe):
         raise RecipeError(f"{recipe!r} is not a recipe; pass one, such as ma.Ties(density='0.2')")
@@ -108,7 +101,8 @@ class _Arrays:
         if not isinstance(arrays, Mapping):
             raise NamesError(
                 f"{what} is a {type(arrays).__name__}, not a mapping of names to arrays; of a path, "
-                f"{'safetensors.numpy.load_file' if what == _BASE else 'ma.TaskVector.between'} makes one"
+                f"{'safetensors.numpy.load_file' if what == _BASE else 'ma.TaskVector.between'} makes one, and out= "
+                "merges paths"
             )
         self._flat: dict[str, Host] = {}
         records: dict[str, Any] = {}
@@ -120,6 +114,7 @@ class _Arrays:
             self._flat[name] = np.ascontiguousarray(to_host(array, where)).reshape(-1)
             records[name] = Record(dtype, tuple(array.shape), self._flat[name].size)
             self.devices.add(str(array.device) if is_torch(array) else "numpy")
+        refuse_quantised({name: record.dtype for name, record in records.items()}, what)
         self.records: Mapping[str, Any] = MappingProxyType(records)
 
     def read(self, name: str, start: int = 0, stop: int | None = None, into: memoryview | None = None) -> Host:

@@ -48,11 +48,14 @@ from mergealgebra.text import place
 _FOLDERS: Final = (TMP, OPERATIONS, BLOBS)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Store(BlobStore):
     """One store, opened."""
 
     genesis: Genesis
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.path)!r}, id={self.genesis.workspace_id[:12]}...)"
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Store:

@@ -102,6 +102,9 @@ class Checkpoint:
     def __enter__(self) -> Self:
         return self
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r}, tensors={len(self.records)})"
+
     def __exit__(self, *_: object) -> None:
         self.close()
 

@@ -82,7 +82,7 @@ class TaskVector(Mapping[str, Array]):
 
         >>> base = {"w": np.zeros(2, np.float32), "head": np.zeros(2, np.float32)}
         >>> TaskVector.between(base, {"w": np.ones(2, np.float32)}, leave="head")
-        TaskVector(1 tensors, 2 elements)
+        TaskVector(tensors=1, elements=2)
         """
         refuse_flushed_subnormals(np)
         old, new = _hosts(base, "the base"), _hosts(finetuned, "the fine-tune")
@@ -138,7 +138,7 @@ class TaskVector(Mapping[str, Array]):
         return len(self._tensors)
 
     def __repr__(self) -> str:
-        return f"TaskVector({len(self)} tensors, {sum(int(np.prod(t.shape)) for t in self.values())} elements)"
+        return f"TaskVector(tensors={len(self)}, elements={sum(int(np.prod(t.shape)) for t in self.values())})"
 
 
 def in_name_order(tensors: Mapping[str, Array]) -> list[str]:

@@ -1,0 +1,147 @@
+"""`ma.merge`: arrays in memory, and with `out` the files of models; what is short of an argument is named."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import mergealgebra as ma
+from mergealgebra.errors import (
+    BackendError,
+    CheckpointError,
+    CoefficientError,
+    DecimalError,
+    NamesError,
+    NothingVisible,
+    OutputError,
+    RecipeError,
+)
+from mergealgebra.one_shot import Model, merge_checkpoints
+from tests.engine.scenes import names_in, tensors_of
+from tests.models import FLOATS, base, fine_tune, task_vector, write_file, write_folder
+
+RECIPE = ma.Ties(density="0.5")
+ONE = {"w": np.float32([1, 2])}
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A base and two fine-tunes; relative paths are those of them."""
+    write_folder(tmp_path / "base", base())
+    for number in range(2):
+        write_file(tmp_path / f"ft{number}.safetensors", fine_tune(number))
+    return tmp_path
+
+
+@pytest.mark.clause("RC-8")
+class TestFiles:
+    WAYS = {  # noqa: RUF012 - a table
+        "text": lambda root: ([str(root / "ft0.safetensors"), str(root / "ft1.safetensors")], None, "1", "1"),
+        "paths": lambda root: ([root / "ft0.safetensors", root / "ft1.safetensors"], None, "1", "1"),
+        "pairs": lambda root: ([(root / "ft0.safetensors", "0.5"), root / "ft1.safetensors"], None, "0.5", "1"),
+        "coefficients": lambda root: ([root / "ft0.safetensors", root / "ft1.safetensors"], ["0.5", "2"], "0.5", "2"),
+    }
+
+    @pytest.mark.parametrize("given", WAYS.values(), ids=WAYS)
+    @pytest.mark.parametrize("out", ["out", "out.safetensors"])
+    def test_are_merged_as_by_the_command(self, files, given, out):
+        models, coefficients, *each = given(files)
+        result = ma.merge(files / "base", models, RECIPE, coefficients, "numpy", out=str(files / out))
+        paths = [Model(files / f"ft{number}.safetensors", text) for number, text in enumerate(each)]
+        expected = merge_checkpoints(files / "base", paths, RECIPE, files / "expected")
+        assert isinstance(result, ma.MergeResult)
+        assert result.model_root == expected.model_root
+        assert result.backend == "numpy"
+        assert ma.verify(files / out).ok
+
+    def test_give_the_bits_of_their_arrays(self, files):
+        result = ma.merge(
+            files / "base", [files / "ft0.safetensors", files / "ft1.safetensors"], RECIPE, out=files / "o"
+        )
+        floats = {name: base()[name] for name in FLOATS}
+        merged = ma.merge(floats, [task_vector(0), task_vector(1)], RECIPE)
+        written = tensors_of(result.out)
+        assert all(merged[name].tobytes() == written[name].tobytes() for name in FLOATS)
+
+    @pytest.mark.clause("CT-8")
+    def test_take_and_leave_choose_tensors(self, files):
+        models = [files / "ft0.safetensors"]
+        for name, choice in {"a": {"take": ["embed.*"]}, "b": {"leave": ["[!e]*"]}}.items():
+            ma.merge(files / "base", models, ma.Mean(), out=files / name, **choice)
+            changed = {n for n, t in tensors_of(files / name).items() if t.tobytes() != base()[n].tobytes()}
+            assert changed == {"embed.weight"}
+
+    def test_are_computed_as_is_said(self, files):
+        merge = {"models": [files / "ft0.safetensors"], "recipe": RECIPE, "out": files / "out"}
+        with pytest.raises(BackendError, match="memory"):
+            ma.merge(files / "base", **merge, memory=1)
+        with pytest.raises(BackendError, match="threads"):
+            ma.merge(files / "base", **merge, threads=0)
+        assert "out" not in names_in(files)
+
+
+@pytest.mark.clause("CT-8")
+def test_take_and_leave_choose_arrays_too():
+    start, vector = {"a": np.float32([0]), "b": np.float32([0])}, {"a": np.float32([1]), "b": np.float32([1])}
+    for choice in ({"take": "a"}, {"leave": ["b"]}):
+        assert {n: t.tolist() for n, t in ma.merge(start, [vector], ma.Mean(), **choice).items()} == {
+            "a": [1],
+            "b": [0],
+        }
+    assert ma.merge(start, [(vector, "0.5")], ma.TaskArithmetic())["a"].tolist() == [0.5]
+    with pytest.raises(NamesError, match="pattern 'c' matches no tensor"):
+        ma.merge(start, [vector], ma.Mean(), leave="c")
+
+
+#: What is passed to `ma.merge`, and what is said.
+REFUSED = {
+    "arrays and out": (lambda: ma.merge(ONE, ["x"], RECIPE, out="o"), CheckpointError, "the base is a dict, and out= "),
+    "an array and out": (
+        lambda: ma.merge("b", [ONE], RECIPE, out="o"),
+        CheckpointError,
+        "model 0 is a dict, and out= ",
+    ),
+    "a path alone": (lambda: ma.merge("b", ["x"], RECIPE), NamesError, "the base is a str, .* and out= merges paths"),
+    "a path among arrays": (lambda: ma.merge(ONE, ["x"], RECIPE), NamesError, "task vector 0 is a str, .* out= merges"),
+    "one path": (lambda: ma.merge("b", "x", RECIPE, out="o"), NamesError, r"models is a str, not a list; pass a list"),
+    "one mapping": (lambda: ma.merge(ONE, ONE, RECIPE), NamesError, "models is a dict, not a list"),
+    "a triple": (
+        lambda: ma.merge(ONE, [(ONE, "1", "2")], RECIPE),
+        CoefficientError,
+        r"model 0 is a tuple of 3: pass \(",
+    ),
+    "both": (lambda: ma.merge(ONE, [(ONE, "1")], RECIPE, ["1"]), CoefficientError, "model 0 is a tuple of 2: give coe"),
+    "too few": (lambda: ma.merge(ONE, [ONE, ONE], RECIPE, ["1"]), CoefficientError, "1 coefficients for 2 models"),
+    "a number": (lambda: ma.merge(ONE, [(ONE, 0.5)], RECIPE), DecimalError, "task vector 0: coefficient"),
+    "nothing": (lambda: ma.merge("b", [], RECIPE, out="o"), NothingVisible, "nothing to merge; pass at least one"),
+    "no recipe": (lambda: ma.merge(ONE, [ONE], "ties"), RecipeError, "'ties' is not a recipe"),
+    "memory": (lambda: ma.merge(ONE, [ONE], RECIPE, memory=1 << 30), BackendError, "memory= limits what a merge of f"),
+    "nowhere": (lambda: ma.merge("no-such", ["x"], RECIPE, out="o"), CheckpointError, "no-such cannot be read"),
+    "an address": (lambda: ma.merge("s3://b/x", ["x"], RECIPE, out="o"), ma.MergeAlgebraError, "an address of s3"),
+}
+
+
+@pytest.mark.parametrize(("call", "error", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_is_wrong_is_one_line_that_names_it(call, error, message):
+    with pytest.raises(error, match=message) as refused:
+        call()
+    assert "\n" not in str(refused.value)
+
+
+def test_an_occupied_out_is_refused_before_anything_is_read(tmp_path):
+    (tmp_path / "out").write_bytes(b"mine")
+    with pytest.raises(OutputError, match="out exists"):
+        ma.merge(tmp_path / "no-such", [tmp_path / "x"], RECIPE, out=tmp_path / "out")
+
+
+@pytest.mark.clause("TV-12")
+def test_quantised_arrays_are_refused_wherever_they_stand():
+    codes = {"a.qweight": np.zeros(2, np.int32), "a.scales": np.zeros(2, np.float16)}
+    with pytest.raises(
+        CheckpointError, match=r"the base is quantised \(AWQ or GPTQ\): its tensor 'a\.qweight' \(I32\)"
+    ):
+        ma.merge(codes, [{"a.scales": np.zeros(2, np.float16)}], RECIPE)
+    with pytest.raises(CheckpointError, match=r"task vector 0 is quantised"):
+        ma.merge(ONE, [codes], RECIPE)
+    with pytest.raises(CheckpointError, match=r"id is quantised"):
+        ma.Aggregate.lift(RECIPE, "id", codes)
