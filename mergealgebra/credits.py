@@ -44,7 +44,7 @@ def credits_of(operations: Iterable[Operation]) -> dict[str, Credit]:
     adds = {item: item.payload.manifest.id for item in operations if isinstance(item.payload, Add)}
     found: dict[str, Credit] = {}
     for add in sorted(adds, key=order):
-        found.setdefault(adds[add], Credit(_first_line(add.note or ""), time=add.time))
+        found.setdefault(adds[add], Credit(_first_line(add.note or ""), add.name or "", add.time))
     return found
 
 

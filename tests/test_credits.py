@@ -60,14 +60,14 @@ class TestCredits:
             removed,
             Operation(WORKSPACE, Remove((removed.id,))),
             self.add(0, 2, time=2),
-            self.add(0, 3, time=4, note="later"),
-            self.add(0, 4, time=3, note=" \n maths, 3 epochs\nmore of it"),
+            self.add(0, 3, time=4, name="Bo", note="later"),
+            self.add(0, 4, time=3, name="Ada", note=" \n maths, 3 epochs\nmore of it"),
             self.add(0, 5, note="no time"),
             self.add(1, 1, time=7),
         ]
         random.Random(seed).shuffle(operations)
         assert credits_of(operations) == {
-            MANIFESTS[0].id: Credit("maths, 3 epochs", time=3),
+            MANIFESTS[0].id: Credit("maths, 3 epochs", "Ada", 3),
             MANIFESTS[1].id: Credit(time=7),
         }
 
