@@ -19,6 +19,7 @@ from mergealgebra.conformance.summary import faults, summarised
 from mergealgebra.conformance.verdict import Finding, Verdict
 from mergealgebra.laws.errors import TargetError
 from mergealgebra.progress import Progress, quiet
+from mergealgebra.text import shown
 
 #: How many elements the models have on which threads are tried.
 ELEMENTS: Final = 2**20
@@ -54,7 +55,8 @@ def discover(target: Target, *, seconds: float = 60, progress: Progress = quiet)
 def _probed(interview: Interview) -> Mapping[str, Answer]:
     """The answers to the probes. Raises TargetError."""
     if isinstance(interview.hello, Failed) and interview.hello.kind == "absent":
-        raise TargetError(f"{interview.target.name} cannot be asked: {interview.hello.message}")
+        said = interview.hello.message if interview.target.watched else shown(interview.hello.message)
+        raise TargetError(f"{interview.target.name} cannot be asked: {said}")
     return interview.ask("probes", [probe.question for probe in (*PROBES, *LEAST)])
 
 

@@ -101,6 +101,7 @@ def _with_threads(interview: Interview, n: str, question: Question) -> Answer:
     interview.asked += started.asked
     interview.failures += started.failures
     interview.changed += started.changed
+    interview.refusals += started.refusals
     return answer
 
 

@@ -265,7 +265,7 @@ class Answering:
 
 @pytest.mark.parametrize("ask", [judge, discover])
 def test_a_target_that_is_not_there_has_no_verdict(ask):
-    with pytest.raises(TargetError, match="answering cannot be asked: no module"):
+    with pytest.raises(TargetError, match=r"answering cannot be asked: .*no module"):
         ask(Answering(Failed("absent", "no module")))
 
 
