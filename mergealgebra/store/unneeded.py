@@ -26,6 +26,7 @@ from mergealgebra.store.inspection import HEADER_BYTES
 from mergealgebra.store.objects import Store
 from mergealgebra.store.private import private_key
 from mergealgebra.store.refusals import refused_as
+from mergealgebra.store.usage import visible_roots
 from mergealgebra.text import place
 from mergealgebra.wanted import known_manifests
 
@@ -92,11 +93,6 @@ def unneeded_blobs(store: Store) -> list[UnneededBlob]:
         for root, told in sorted((root, told) for root, told in found.items() if root is not None)
         if root not in visible
     ]
-
-
-def visible_roots(state: ORSet) -> frozenset[str]:
-    """The roots of the tensors of what is visible."""
-    return frozenset(manifest.tensors for manifest in state.visible().values())
 
 
 def _retracted(state: ORSet) -> Mapping[str, str]:

@@ -12,7 +12,6 @@ from mergealgebra.store.cache import AGGREGATE, THRESHOLDS
 from mergealgebra.store.entries import BLOBS, OPERATIONS, files_in
 from mergealgebra.store.objects import Store
 from mergealgebra.store.refusals import refused_as
-from mergealgebra.store.unneeded import visible_roots
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,11 @@ class Usage:
             "kept sums": self.aggregate,
         }
         return ", ".join(f"{nbytes:,} of {what}" for what, nbytes in parts.items() if nbytes) or "0"
+
+
+def visible_roots(state: ORSet) -> frozenset[str]:
+    """The roots of the tensors of what is visible."""
+    return frozenset(manifest.tensors for manifest in state.visible().values())
 
 
 def _sizes(store: Store, part: str) -> Mapping[str, int]:
