@@ -6,7 +6,7 @@ Nothing is taken from the peer that is not what its name promises, so a peer can
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from mergealgebra.crdt.operations import Add, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.disk import refused_as_output
 from mergealgebra.errors import MergeAlgebraError, WorkspaceError
-from mergealgebra.progress import Progress, quiet
+from mergealgebra.progress import More, Progress, counter, quiet
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.blobs import Admit, anything
 from mergealgebra.store.entries import GENESIS, ROOT, Entry
@@ -138,12 +138,9 @@ class _Check:
         self._found.operations = len(operations)
         visible = ORSet(self._store.genesis, frozenset(operations)).visible()
         admits, here = self._admits(operations), set(self._store.blob_roots())
-        for done, root in enumerate(sorted(here)):
-            self._progress("checking blobs", done, len(here))
-            if root in admits or not self._is_sparse(root):
-                self._blob(root, admits.get(root, anything))
-            else:
-                self._found.unnamed.append(str(self._store.blob_path(root)))
+        unread = {root for root in here if root not in admits and self._is_sparse(root)}
+        self._found.unnamed += (str(self._store.blob_path(root)) for root in sorted(unread))
+        self._blobs({root: admits.get(root, anything) for root in sorted(here - unread)})
         for id_, manifest in visible.items():
             if manifest.tensors not in here:
                 self._missing(id_, manifest.tensors, admits[manifest.tensors])
@@ -171,9 +168,23 @@ class _Check:
         self._found.mended.append(str(self._store.operation_path(name)))
         return operation
 
-    def _blob(self, root: str, admit: Admit) -> None:
+    def _blobs(self, admits: Mapping[str, Admit]) -> None:
+        sizes = {root: self._size(root) for root in admits}
+        done, total = 0, sum(sizes.values())
+        for root, admit in admits.items():
+            self._blob(root, admit, counter(self._progress, "checking blobs", total, done))
+            done += sizes[root]
+            self._progress("checking blobs", done, total)  # one that is damaged is not read to its end
+
+    def _size(self, root: str) -> int:
+        """The bytes of a blob, 0 for what cannot be one, such as a link."""
+        with suppress(MergeAlgebraError):
+            return self._store.blob_bytes(root) or 0
+        return 0
+
+    def _blob(self, root: str, admit: Admit, more: More) -> None:
         try:
-            self._store.check_blob(root, admit)
+            self._store.check_blob(root, admit, more)
         except MergeAlgebraError as error:
             with self._noted(error):
                 self._take(root, admit)

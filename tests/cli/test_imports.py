@@ -33,9 +33,15 @@ LIGHT = {
 
 
 #: Verbs that look at a workspace or take something back, which nobody should wait for; XXXX begins a contribution's id.
-QUICK = {"status": "status", "status --json": "status --json", "log": "log", "retract": "retract XXXX"}
+QUICK = {
+    "status": "status",
+    "status --json": "status --json",
+    "log": "log",
+    "retract": "retract XXXX",
+    "set-name": "set-name Alice",
+}
 #: Layers that those verbs have nothing to do with.
-SLOW = {f"mergealgebra.{layer}" for layer in ("algebra.arrays", "engine.plan", "kernels", "resolve", "tensors")}
+SLOW = {f"mergealgebra.{layer}" for layer in ("algebra.arrays", "engine.plan", "kernels", "resolve", "tensors.dtypes")}
 
 
 def _loaded(code, cwd=None):

@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 import mergealgebra as ma
+from mergealgebra.fsck import inspect
 from tests.workspace.replicas import RECIPE, make_workspace
 
 #: Elements of the base that are floats, bytes of all its tensors, and of a contribution's file.
@@ -81,6 +82,14 @@ WORK = {
     "clone of what is refused": (
         lambda root, alice, show: _clone(root, _refused(root, alice), show),
         {"reading the base": BASE, "copying blobs": 2 * BLOB},
+    ),
+    "fsck": (
+        lambda root, alice, show: inspect(root / "alice", progress=show),
+        {"checking blobs": 2 * BLOB},
+    ),
+    "fsck of what is damaged": (
+        lambda root, alice, show: inspect(_refused(root, alice), progress=show),
+        {"checking blobs": 2 * BLOB},
     ),
     "verify": (
         lambda root, alice, show: (alice.resolve(root / "out"), ma.verify(root / "out", progress=show)),
