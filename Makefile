@@ -7,7 +7,8 @@
 #   make mutants changes the equations and the operation set, and sees that a test notices (mutants/README.md)
 #   make conformance  asks the known implementations of TIES what they compute (spec/conformance/README.md)
 #   make bench   measures against mergekit, peft and the floor; half an hour on a quiet machine (benchmarks/README.md)
-#   make check   what CI runs: format, lint, types, imports, vectors, trace, then `make test`
+#   make docs    the documentation as a site, in .venvs/docs/site/docs/index.html; a broken link is an error
+#   make check   what CI runs: format, lint, types, imports, vectors, trace, the documentation, then `make test`
 # Everything is installed into .venv. What is there already is not done again.
 
 PYTHON ?= python3
@@ -20,10 +21,11 @@ FUZZED := header index value manifest genesis operation store lock recipe patter
 
 PEERS := mergekit-0.1.5 mergekit-0.1.4 peft-0.21 fusion-bench-0.2 crdt-merge-0.11 sd-mecha-1.1 checkouts
 
-.PHONY: demo test proofs simulate fuzz mutants conformance bench check lint clean
+.PHONY: demo test proofs simulate fuzz mutants conformance bench docs check lint clean
 
 demo: .venv/demo
 	@echo "make demo: three replicas, one model; everything it writes is under demo/"
+	$(BIN)/mergealgebra warmup
 	$(BIN)/python examples/permuted_mnist/demo.py --out demo
 
 test: .venv/dev
@@ -50,7 +52,12 @@ conformance: .venv/dev $(PEERS:%=.venvs/%/made)
 bench: .venv/bench
 	$(BIN)/python benchmarks/bench.py
 
-check: lint test
+docs: .venvs/docs/made
+	.venvs/docs/bin/sphinx-build --quiet --fresh-env --write-all --fail-on-warning --keep-going \
+		--conf-dir docs --doctree-dir .venvs/docs/doctrees . .venvs/docs/site
+	@echo "the site: .venvs/docs/site/docs/index.html"
+
+check: lint docs test
 
 lint: .venv/dev
 	$(BIN)/ruff format --check .
@@ -80,7 +87,7 @@ lint: .venv/dev
 	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[fast]' --requirement benchmarks/requirements.txt
 	@touch $@
 
-# What atheris and mutmut need stays apart from what the package needs.
+# What atheris, mutmut and Sphinx need stays apart from what the package needs.
 .venvs/fuzz/made: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv .venvs/fuzz
 	.venvs/fuzz/bin/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[test]' 'atheris>=2.3'
@@ -89,6 +96,12 @@ lint: .venv/dev
 .venvs/mutants/made: pyproject.toml mutants/requirements.txt $(CONSTRAINTS)
 	$(PYTHON) -m venv .venvs/mutants
 	.venvs/mutants/bin/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[test]' --requirement mutants/requirements.txt
+	@touch $@
+
+.venvs/docs/made: pyproject.toml $(CONSTRAINTS)
+	@echo "installing mergealgebra and what its documentation needs"
+	$(PYTHON) -m venv .venvs/docs
+	.venvs/docs/bin/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[docs]'
 	@touch $@
 
 # Nor do other implementations of TIES: each has an environment of its own, without this package. One that cannot be

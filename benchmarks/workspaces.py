@@ -13,6 +13,7 @@ from ours import Models, Replica, has_option, models
 from settings import AGAIN, FULL_RESOLVE, KEPT, Settings, Skipped
 
 KEEP = "--keep-aggregate"
+KEEP_ALWAYS = f"{KEEP}=always"
 DTYPE = "bf16"
 
 
@@ -46,7 +47,7 @@ def measure_incremental(settings: Settings) -> dict[str, Any]:
         raise Skipped(f"this version has no `resolve {KEEP}`")
     counts, runs = settings.scale.incremental_counts, min(3, settings.scale.runs)
     made = models(settings, settings.scale.incremental_parameters, counts[-1] - 1 + runs * len(counts), DTYPE)
-    ways = [_Way(settings, made, KEEP), _Way(settings, made)]
+    ways = [_Way(settings, made, KEEP_ALWAYS), _Way(settings, made)]
     found, sizes = [], {}
     for count in counts:
         for way in ways:

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from mergealgebra.engine.memory import merge
     from mergealgebra.errors import MergeAlgebraError
     from mergealgebra.lock import Verification
+    from mergealgebra.merge_result import MergeResult
     from mergealgebra.publication import ContributionId
     from mergealgebra.recipe import Mean, TaskArithmetic, Ties
-    from mergealgebra.resolve import MergeResult
     from mergealgebra.tensors.task_vector import TaskVector
     from mergealgebra.verification import verify
     from mergealgebra.workspace import Workspace
@@ -27,7 +27,7 @@ _HOMES = {
     "ContributionId": "publication",
     "Mean": "recipe",
     "MergeAlgebraError": "errors",
-    "MergeResult": "resolve",
+    "MergeResult": "merge_result",
     "TaskArithmetic": "recipe",
     "TaskVector": "tensors.task_vector",
     "Ties": "recipe",

@@ -21,10 +21,11 @@ from mergealgebra.errors import (
     MergeAlgebraError,
     NamesError,
 )
+from mergealgebra.progress import Progress, counter, quiet
 from mergealgebra.tensors.agreement import agreement
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import count_of, leave_options
-from mergealgebra.tensors.configuration import ties_embeddings
+from mergealgebra.tensors.configuration import ties_by_part
 from mergealgebra.tensors.dtypes import DTYPES, unmerged
 from mergealgebra.tensors.files import opened
 from mergealgebra.tensors.prefixes import prefix_advice
@@ -54,7 +55,7 @@ def choose(form: str, checkpoint: Checkpoint, base: Checkpoint, choice: Containe
 
     Raises as `names_of` does.
     """
-    both = agreement(form, checkpoint, base, choice, ties_embeddings(base.folder))
+    both = agreement(form, checkpoint, base, choice, ties_by_part(base.part_folders()))
     whole = checkpoint.with_copies(both.stands_for)
     names = names_of(form, whole, base, both.names)
     _refuse_none(checkpoint, names)
@@ -112,9 +113,14 @@ def _refuse_none(checkpoint: Checkpoint, names: Collection[str]) -> None:
         raise NamesError(f"{place(checkpoint.path)}: no float tensor is left to contribute; take more, or leave fewer")
 
 
-def check_base(base: Checkpoint, root: str, threads: int) -> None:
+def check_base(base: Checkpoint, root: str, threads: int, progress: Progress = quiet) -> None:
     """Read the base, and raise BaseMismatch unless its root is the one that was named [SY-6]."""
-    check_base_root(base, base.root(threads), root)
+    check_base_root(base, read_root(base, threads, progress), root)
+
+
+def read_root(base: Checkpoint, threads: int, progress: Progress = quiet) -> str:
+    """Read the base, and tell of that; returns its root. Raises as `Checkpoint.root` does."""
+    return base.root(threads, counter(progress, "reading the base", base.nbytes))
 
 
 def check_base_root(base: Checkpoint, found: str, root: str) -> None:

@@ -7,10 +7,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from mergealgebra.addresses import PathLike, local_path, peer_path
-from mergealgebra.contribution import check_base
+from mergealgebra.contribution import check_base, read_root
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.engine.plan import available_cores
 from mergealgebra.errors import SyncIncomplete, WorkspaceError, WrongWorkspace
+from mergealgebra.progress import Progress
 from mergealgebra.recipe import Recipe, check_recipe
 from mergealgebra.store.local import is_replica, unmake, write_local
 from mergealgebra.store.objects import Store, has_genesis
@@ -20,11 +21,11 @@ from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.text import place, shown
 
 
-def new_genesis(base: PathLike, recipe: Recipe, name: str) -> Genesis:
+def new_genesis(base: PathLike, recipe: Recipe, name: str, progress: Progress) -> Genesis:
     """The genesis of a workspace for improving `base` [OS-1]. Raises RecipeError, and as `Checkpoint.open` does."""
     check_recipe(recipe)
     with Checkpoint.open(base) as checkpoint:
-        return Genesis(checkpoint.root(available_cores()), name, recipe.to_map())
+        return Genesis(read_root(checkpoint, available_cores(), progress), name, recipe.to_map())
 
 
 def new_replica(
@@ -67,10 +68,10 @@ def refuse_missing(peer: PathLike, missing: Sequence[str], visible: int) -> None
         )
 
 
-def check_base_path(path: PathLike, genesis: Genesis) -> None:
+def check_base_path(path: PathLike, genesis: Genesis, progress: Progress) -> None:
     """Raise BaseMismatch if what is at a path is not the base of a genesis, and as `Checkpoint.open` does."""
     with Checkpoint.open(path) as checkpoint:
-        check_base(checkpoint, genesis.base, available_cores())
+        check_base(checkpoint, genesis.base, available_cores(), progress)
 
 
 def refuse_existing(path: Path) -> None:

@@ -193,17 +193,21 @@ _TAGS: Final = {
 }
 
 
+#: Types whose values are their own canonical form; a subclass, such as an id, is not the very type.
+_PLAIN: Final = frozenset({str, int, bytes, bool, type(None)})
+
+
 def _canonical(value: object, depth: int) -> object:
     if depth > MAX_DEPTH:
         raise EncodingError(f"nested deeper than {MAX_DEPTH}")
-    if value is None or isinstance(value, bool):
+    if type(value) in _PLAIN:
         return value
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {str(key): _canonical(value[key], depth + 1) for key in sorted(value, key=str.encode)}
+    if isinstance(value, (list, tuple)):
+        return [_canonical(item, depth + 1) for item in value]
     if isinstance(value, str):
         return str(value)  # a subclass, such as an id, is the text that it is
     if isinstance(value, (int, bytes)):
         return value
-    if isinstance(value, (list, tuple)):
-        return [_canonical(item, depth + 1) for item in value]
-    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return {str(key): _canonical(value[key], depth + 1) for key in sorted(value, key=str.encode)}
     raise EncodingError(f"a {type(value).__name__} has no canonical encoding")

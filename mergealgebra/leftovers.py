@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from mergealgebra.disk import lock, opened_folder
-from mergealgebra.engine.unfinished import MARK, announced, token_of
+from mergealgebra.engine.unfinished import MARK, announced, is_same, remove_same, token_of
 from mergealgebra.errors import OutputError
-from mergealgebra.lock import LOCK
-from mergealgebra.tensors.companions import is_companion
+from mergealgebra.tensors.file_names import DIFFUSERS_STEM, LOCK, MODEL, STEM
+from mergealgebra.tensors.single_file import is_single_file, lock_beside
 from mergealgebra.text import place
 
 #: Where there are no locks, what nobody has written to for so long has no writer.
@@ -31,7 +31,8 @@ STALE_SECONDS: Final = 24 * 60 * 60
 STARTING_SECONDS: Final = 60
 
 _WRITTEN: Final = re.compile(
-    rf"model(-[0-9]{{5,}}-of-[0-9]{{5,}})?[.]safetensors|model[.]safetensors[.]index[.]json|README[.]md|{re.escape(LOCK)}"
+    rf"({STEM}|{DIFFUSERS_STEM})((-[0-9]{{5,}}-of-[0-9]{{5,}})?[.]safetensors|[.]safetensors[.]index[.]json)"
+    rf"|README[.]md|{re.escape(LOCK)}"
 )
 
 
@@ -50,8 +51,8 @@ class UnfinishedModel:
             with ExitStack() as stack:
                 if (held := _held(self.path, stack)) is None:
                     return
-                for name in sorted(held.files, key=MARK.__eq__):  # the mark last: who is interrupted comes again
-                    os.unlink(name, dir_fd=held.folder)
+                held.withdraw_lock()
+                held.empty()
                 os.rmdir(self.path.name, dir_fd=held.parent)
         except OSError as error:
             raise not_removed(self.path, error) from error
@@ -109,12 +110,35 @@ def age_in_words(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class _Held:
-    """A dead merge's folder, open and locked, with its files."""
+    """A dead merge's folder, open and locked, with its files, and the folders of parts in it, open too.
+
+    files: by name, in a part as PART/NAME.
+    """
 
     parent: int
     folder: int
+    parts: Mapping[str, int]
     files: Mapping[str, os.stat_result]
     age: float
+
+    def empty(self) -> None:
+        """Remove all that is in it. Raises OSError."""
+        own = [name for name in self.files if "/" not in name]
+        for path in self.files.keys() - own:
+            part, _, name = path.rpartition("/")
+            os.unlink(name, dir_fd=self.parts[part])
+        for part in self.parts:
+            os.rmdir(part, dir_fd=self.folder)
+        for name in sorted(own, key=MARK.__eq__):  # the mark last: who is interrupted comes again
+            os.unlink(name, dir_fd=self.folder)
+
+    def withdraw_lock(self) -> None:
+        """Remove the lock that stands beside it without its model, where that is as far as it came [LK-9]."""
+        if not (MODEL in self.files and LOCK in self.files):
+            return
+        for name in filter(is_single_file, map(Path, announced(self.folder))):
+            if name.parent == Path() and not is_same(self.parent, name.name, self.files[MODEL]):
+                remove_same(self.parent, lock_beside(name).name, self.files[LOCK])
 
 
 def _held(path: Path, stack: ExitStack) -> _Held | None:
@@ -124,36 +148,54 @@ def _held(path: Path, stack: ExitStack) -> _Held | None:
     try:
         parent = stack.enter_context(opened_folder(path.parent))
         folder = stack.enter_context(opened_folder(path.name, within=parent))
-        files, status = _files(folder), os.fstat(folder)
-        if files is None or status.st_uid != os.geteuid() or (not files and _age(status) < STARTING_SECONDS):
+        found, status = _found_in(folder, stack), os.fstat(folder)
+        if found is None or status.st_uid != os.geteuid() or (not found.files and _age(status) < STARTING_SECONDS):
             return None
         locked = lock(folder)
-        files = _files(folder)  # now that nobody else writes there
+        found = _found_in(folder, stack)  # now that nobody else writes there
         named = os.stat(path.name, dir_fd=parent, follow_symlinks=False)
     except (OSError, ValueError):  # gone, not a folder, in use, closed to us, or not a path of any system
         return None
-    if files is None or not os.path.samestat(status, named):  # its writer has just given it its name
+    if found is None or not os.path.samestat(status, named):  # its writer has just given it its name
         return None
-    age = min(map(_age, (status, *files.values())))
-    return _Held(parent, folder, files, age) if locked or age > STALE_SECONDS else None
+    age = min(map(_age, (status, *found.files.values())))
+    return _Held(parent, folder, found.parts, found.files, age) if locked or age > STALE_SECONDS else None
 
 
-def _files(folder: int) -> dict[str, os.stat_result] | None:
-    """The files in an open folder; None if it holds anything that no merge writes, or has lost its mark."""
-    files = {}
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            files[entry.name] = entry.stat(follow_symlinks=False)
+@dataclass(frozen=True)
+class _Found:
+    """What is in such a folder. parts: the folders in it, open. files: by name, in a part as PART/NAME."""
+
+    parts: Mapping[str, int]
+    files: Mapping[str, os.stat_result]
+
+
+def _found_in(folder: int, stack: ExitStack) -> _Found | None:
+    """What is in an open folder; None if it holds anything that no merge writes, or has lost its mark."""
+    files, parts = _statuses(folder), dict[str, int]()
     if not files:
-        return files
-    if MARK not in files or not all(stat.S_ISREG(status.st_mode) for status in files.values()):
+        return _Found({}, {})
+    if MARK not in files or not stat.S_ISREG(files[MARK].st_mode):
         return None
-    copied = announced(folder)
-    return files if all(_is_written(name, copied) for name in files) else None
+    told = announced(folder)
+    for part in [name for name in files if f"{name}/" in told]:
+        parts[part] = stack.enter_context(opened_folder(part, within=folder))
+        del files[part]
+        files |= {f"{part}/{name}": status for name, status in _statuses(parts[part]).items()}
+    sound = all(stat.S_ISREG(status.st_mode) and _is_written(name, told) for name, status in files.items())
+    return _Found(parts, files) if sound else None
+
+
+def _statuses(folder: int) -> dict[str, os.stat_result]:
+    with os.scandir(folder) as entries:
+        return {entry.name: entry.stat(follow_symlinks=False) for entry in entries}
 
 
 def _is_written(name: str, copied: Set[str]) -> bool:
-    return name == MARK or _WRITTEN.fullmatch(name) is not None or (name in copied and is_companion(name))
+    from mergealgebra.tensors.companions import is_companion  # hardly any workspace has such a folder to look into
+
+    written = _WRITTEN.fullmatch(name.rpartition("/")[2]) is not None
+    return name == MARK or written or (name in copied and is_companion(name))
 
 
 def _age(status: os.stat_result) -> float:

@@ -18,12 +18,13 @@ from mergealgebra.disk import read_file
 from mergealgebra.encoding import model_root
 from mergealgebra.errors import LockError, MergeAlgebraError, OutputError, VerificationFailed
 from mergealgebra.lock_file import LockedContribution, LockedTensor, read_fields, size_of_lock
+from mergealgebra.progress import Progress, counter, quiet
 from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.file_names import LOCK
 from mergealgebra.tensors.header import TensorRecord
-from mergealgebra.text import place, shown
-
-LOCK = "merge.lock"
+from mergealgebra.tensors.single_file import is_single_file, lock_beside
+from mergealgebra.text import place, printable, shown
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,9 @@ class Lock:
         return json.dumps(vars(self), ensure_ascii=False, indent=2, default=asdict).encode() + b"\n"
 
     @classmethod
-    def read(cls, folder: Path) -> Self:
-        """The lock of a model folder, which agrees with itself [LK-4]. Raises LockError, naming the file."""
-        return cls.read_file(folder / LOCK)
+    def read(cls, model: Path) -> Self:
+        """The lock of a merged model, which agrees with itself [LK-4]. Raises LockError, naming the file."""
+        return cls.read_file(lock_of(model))
 
     @classmethod
     def read_file(cls, path: Path) -> Self:
@@ -60,7 +61,7 @@ class Lock:
             return lock
         except OSError as error:
             where = place(path)
-            raise LockError(f"{where} cannot be read: {error.strerror}; name a folder that a merge wrote") from None
+            raise LockError(f"{where} cannot be read: {error.strerror}; name a model that a merge wrote") from None
         except (ValueError, MergeAlgebraError) as error:
             raise LockError(f"{place(path)}: {error}; merge again") from None
 
@@ -118,7 +119,7 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """Whether the folder is the model that its lock says it is."""
+        """Whether it is the model that its lock says it is."""
         return not self.problem
 
     def raise_if_failed(self) -> None:
@@ -142,21 +143,30 @@ def achieved_density(kept: Sequence[int], elements: Sequence[int]) -> str:
     return f"{round(fraction * 10**6) / 10**6:.6f}"
 
 
-def verify_folder(folder: str | os.PathLike[str], threads: int = 1) -> tuple[Lock, Verification]:
-    """Hash the tensors of a model folder against its lock [LK-5].
+def lock_of(model: Path) -> Path:
+    """Where the lock of a merged model is: in its folder, or beside its file [LK-1, LK-9]."""
+    return lock_beside(model) if is_single_file(model) and not model.is_dir() else model / LOCK
+
+
+def verify_model(
+    model: str | os.PathLike[str], threads: int = 1, progress: Progress = quiet
+) -> tuple[Lock, Verification]:
+    """Hash the tensors of a merged model, a folder or a file, against its lock [LK-5, LK-9].
 
     Raises LockError for the lock, and as Checkpoint.open does when the model cannot be read.
     """
-    folder = Path(folder)
-    lock = Lock.read(folder)
-    with Checkpoint.open(folder) as checkpoint:
+    model = Path(model)
+    lock = Lock.read(model)
+    with Checkpoint.open(model) as checkpoint:
+        roots = checkpoint.roots(threads, more=counter(progress, "reading the model", checkpoint.nbytes))
         found = {
             record.name: LockedTensor(record.dtype, record.shape, root)
-            for record, root in zip(checkpoint.records.values(), checkpoint.roots(threads).values(), strict=True)
+            for record, root in zip(checkpoint.records.values(), roots.values(), strict=True)
         }
     problem = first_difference(lock.tensors, found)
-    root = tensors_root(found)
-    return lock, Verification(root, lock.merge_id, f"{place(folder)}: {problem} of {LOCK}" if problem else "")
+    if problem:
+        problem = f"{place(model)}: {problem} of {printable(lock_of(model).name)}"
+    return lock, Verification(tensors_root(found), lock.merge_id, problem)
 
 
 def first_difference(expected: Mapping[str, LockedTensor], found: Mapping[str, LockedTensor]) -> str:

@@ -82,15 +82,15 @@ def publish(
     """
     form, number = offer.form, decimals.fp32(offer.coefficient, "coefficient")
     with Checkpoint.open(base_path) as base, Checkpoint.open(offer.checkpoint) as given:
-        check_base(base, store.genesis.base, thread_count(threads))
+        check_base(base, store.genesis.base, thread_count(threads), progress)
         chosen = choose(form, given, base, Choice.among({*base.records, *given.records}, offer.take, offer.leave))
         source, names = chosen.checkpoint, chosen.names
         contribution = Contribution(str(source.path), form, number, source, frozenset(names))
-        plan = make_plan(base, [contribution], recipe, backend_named("auto"), threads=threads)
+        plan = make_plan(base, [contribution], recipe, backend_named("auto", progress), threads=threads)
         measured = measure(plan, progress)
         warnings = (*chosen.remarks, *measured.judge(str(source.path), force=offer.force))
         with store.blob_writer() as blob:
-            roots = write_blob(source, names, blob.write)
+            roots = write_blob(source, names, blob.write, progress)
             base.refuse_changed()
             manifest = make_manifest(form, store.genesis.base, source, roots, number)
             blob.place(manifest.tensors)

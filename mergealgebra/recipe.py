@@ -1,21 +1,18 @@
 """Recipes: which method merges, and how, as frozen data with an id [RC-4, RC-5].
 
-`REDUCERS` is the registry that joins each method's name to its equations in `algebra/`.
+They are read wherever a workspace is opened, so no library is loaded for them: each key has one check, in a table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-
-from mergealgebra.algebra import decimals, mean, task_arithmetic, ties
+from mergealgebra.algebra import decimals
 from mergealgebra.algebra.dialects import DIALECTS, Dialect
-from mergealgebra.algebra.reducer import Reducer
 from mergealgebra.encoding import encode, hash_id
 from mergealgebra.errors import RecipeError
 from mergealgebra.text import shown
@@ -38,35 +35,32 @@ _FIXED_BY_DIALECTS: Final = ("scope", "boundary")
 _ORDER: Final = ("method", "dialect", "density", "lambda", "scope", "boundary")
 
 
-class Recipe(BaseModel):
+@dataclass(frozen=True, init=False)
+class Recipe:
     """What all recipes share. Equal recipes have equal ids. Raises RecipeError or DecimalError."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True, defer_build=True)
     method: ClassVar[str]
 
-    lambda_: str = Field(default="1", alias="lambda")
+    lambda_: str = "1"
 
-    def __init__(self, /, **entries: Any) -> None:
-        try:
-            super().__init__(**entries)
-        except ValidationError as error:
-            raise RecipeError(_in_one_line(type(self), error)) from None
+    def __init__(self, /, **entries: object) -> None:
+        known = {field.name: field.default for field in fields(self)}
+        given = {_names(key): value for key, value in entries.items()}
+        for key in given:
+            if key not in known:
+                keys = ", ".join(map(_written, known))
+                raise RecipeError(f"{self.method}: unknown key {shown(key)}; its keys are {keys}")
+        for key, value in (known | given).items():
+            object.__setattr__(self, key, _CHECKS[key](value, f"{self.method}: {key}"))
+        self._check(given.keys())
 
-    @field_validator("lambda_", mode="before")
-    @classmethod
-    def _canonical_lambda(cls, text: object) -> str:
-        decimals.fp32(text, "lambda")
-        return decimals.canonical_decimal(text, "lambda")
+    def _check(self, given: Set[str]) -> None:
+        """Refuse what does not go together. given: the keys that do not have their defaults."""
 
     @property
     def lambda32(self) -> float:
         """lambda as an fp32 number [MG-1]."""
         return decimals.fp32(self.lambda_, "lambda")
-
-    @property
-    def reducer(self) -> Reducer:
-        """The equations of the method."""
-        return REDUCERS[self.method]
 
     @property
     def trim(self) -> Trim | None:
@@ -90,7 +84,7 @@ class Recipe(BaseModel):
 
     def to_map(self) -> dict[str, str]:
         """The recipe as a map with every default filled in, in the order of the table [RC-4]."""
-        entries = {"method": self.method, **self.model_dump(by_alias=True)}
+        entries = {"method": self.method} | {_written(key): value for key, value in vars(self).items()}
         return {key: entries[key] for key in _ORDER if key in entries}
 
     @property
@@ -99,6 +93,7 @@ class Recipe(BaseModel):
         return hash_id("recipe", encode(self.to_map()))
 
 
+@dataclass(frozen=True, init=False)
 class Ties(Recipe):
     """TIES-Merging: trim to the density, elect signs, average what agrees (Yadav et al., 2023) [TI-1 to TI-8].
 
@@ -116,27 +111,17 @@ class Ties(Recipe):
     scope: Scope = "model"
     boundary: Boundary = "keep_all"
 
-    @field_validator("density", mode="before")
-    @classmethod
-    def _canonical_density(cls, text: object) -> str:
-        decimals.exact_density(text)
-        return decimals.canonical_decimal(text, "density")
-
-    @model_validator(mode="after")
-    def _as_the_dialect_has_it(self) -> Ties:
-        if self.dialect not in DIALECTS:
-            raise RecipeError(f"ties: dialect: {shown(self.dialect)} is unknown; expected one of {', '.join(DIALECTS)}")
+    def _check(self, given: Set[str]) -> None:
         if self.foreign is None:
-            return self
+            return
         if still_open := [point for point, option in self.foreign.options.items() if option is None]:
             raise RecipeError(
                 f"ties: dialect: dialect {self.dialect} leaves {', '.join(still_open)} open; choose another"
             )
-        if fixed := [key for key in _FIXED_BY_DIALECTS if key in self.model_fields_set]:
+        if fixed := [key for key in _FIXED_BY_DIALECTS if key in given]:
             raise RecipeError(f"ties: {fixed[0]}: dialect {self.dialect} fixes it; leave it out")
         if self.foreign["lambda"] == "none" and self.lambda_ != "1":
             raise RecipeError(f"ties: lambda: dialect {self.dialect} has none; leave it out, or give 1")
-        return self
 
     @property
     def trim(self) -> Trim | None:
@@ -151,12 +136,14 @@ class Ties(Recipe):
         return {key: text for key, text in super().to_map().items() if key not in left_out}
 
 
+@dataclass(frozen=True, init=False)
 class Mean(Recipe):
     """The weighted mean of the models [ME-1]."""
 
     method: ClassVar[str] = "mean"
 
 
+@dataclass(frozen=True, init=False)
 class TaskArithmetic(Recipe):
     """The weighted sum of the task vectors; negative coefficients forget (Ilharco et al., 2023) [TA-1]."""
 
@@ -167,9 +154,6 @@ class TaskArithmetic(Recipe):
         return True
 
 
-REDUCERS: Final[Mapping[str, Reducer]] = MappingProxyType(
-    {"ties": ties, "mean": mean, "task_arithmetic": task_arithmetic}
-)
 RECIPES: Final[Mapping[str, type[Recipe]]] = MappingProxyType(
     {recipe.method: recipe for recipe in (Ties, Mean, TaskArithmetic)}
 )
@@ -221,10 +205,42 @@ def in_words(entries: Mapping[str, str]) -> str:
     return ", ".join(f"{key} {entries[key]}" for key in _ORDER if key in entries)
 
 
-def _in_one_line(recipe: type[Recipe], error: ValidationError) -> str:
-    first = error.errors()[0]
-    key = ".".join(map(str, first["loc"]))
-    if first["type"] == "extra_forbidden":
-        keys = ", ".join(field.alias or name for name, field in recipe.model_fields.items())
-        return f"{recipe.method}: unknown key {shown(key)}; its keys are {keys}"
-    return f"{recipe.method}: {key}: {first['msg'].lower()}, not {shown(first['input'])}"
+def _names(key: str) -> str:
+    """The field of a key; `lambda` is a word of Python."""
+    return "lambda_" if key == "lambda" else key
+
+
+def _written(field: str) -> str:
+    """The key of a field, as files and maps have it."""
+    return field.removesuffix("_")
+
+
+def _lambda(value: object, _: str) -> str:
+    decimals.fp32(value, "lambda")
+    return decimals.canonical_decimal(value, "lambda")
+
+
+def _density(value: object, _: str) -> str:
+    decimals.exact_density(value)
+    return decimals.canonical_decimal(value, "density")
+
+
+def _one_of(*known: str) -> Callable[[object, str], str]:
+    def check(value: object, what: str) -> str:
+        if not isinstance(value, str) or value not in known:
+            raise RecipeError(f"{what}: {shown(value)} is unknown; expected one of {', '.join(known)}")
+        return str(value)
+
+    return check
+
+
+#: What each key takes: a value and how a message begins -> the value as it is kept. Raises RecipeError, DecimalError.
+_CHECKS: Final[Mapping[str, Callable[[object, str], str]]] = MappingProxyType(
+    {
+        "lambda_": _lambda,
+        "dialect": _one_of(*DIALECTS),
+        "density": _density,
+        "scope": _one_of(*get_args(Scope)),
+        "boundary": _one_of(*get_args(Boundary)),
+    }
+)

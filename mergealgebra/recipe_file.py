@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from mergealgebra.algebra import decimals
 from mergealgebra.disk import TooLarge, read_file
@@ -22,8 +23,6 @@ from mergealgebra.text import place, shown
 _MAX_BYTES: Final = 1 << 16
 _MAX_DEPTH: Final = 16
 
-#: The keys that choose tensors, of a merge file and of each of its models.
-_PATTERNS: Final = ("take", "leave")
 #: What mergekit's files have, and what to write instead.
 _MERGEKIT: Final = MappingProxyType(
     {
@@ -73,6 +72,48 @@ class MergeFile:
     leave: tuple[str, ...] = ()
 
 
+def _as_several(given: object) -> object:
+    return [given] if isinstance(given, str) else given
+
+
+#: Patterns of tensor names: one, or a list of them.
+_Patterns = Annotated[list[str], BeforeValidator(_as_several)]
+
+
+class _ModelKeys(BaseModel):
+    """The keys of a model in a merge file."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    path: str = Field(min_length=1)
+    coefficient: str = "1"
+    take: _Patterns = []
+    leave: _Patterns = []
+
+
+class _Keys(BaseModel):
+    """The keys of a merge file; what is left over is its recipe."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+    base: str = Field(min_length=1)
+    models: list[_ModelKeys] = Field(min_length=1)
+    take: _Patterns = []
+    leave: _Patterns = []
+
+
+#: What belongs under a key; under None, in the list of models.
+_EXPECTED: Final = MappingProxyType(
+    {
+        "base": "the path of a checkpoint",
+        "models": "a list of at least one model, each with a path",
+        None: "a mapping with a path and, if it is not 1, a coefficient",
+        "path": "the path of a checkpoint",
+        "coefficient": "a decimal, like '0.5'",
+        "take": "a pattern of tensor names like 'lm_head.*', or a list of them",
+        "leave": "a pattern of tensor names like 'lm_head.*', or a list of them",
+    }
+)
+
+
 def read_recipe(path: Path) -> Recipe:
     """The recipe in a YAML file. Raises RecipeError or DecimalError, naming the file."""
     return _recipe(_read_mapping(path), path)
@@ -85,15 +126,35 @@ def read_merge_file(path: Path) -> MergeFile:
     """
     entries = _read_mapping(path)
     _refuse_mergekit(entries, place(path), _MERGEKIT)
-    base, models = entries.pop("base", None), entries.pop("models", None)
-    if not isinstance(base, str) or not base:
-        raise RecipeError(f"{place(path)}: base: expected the path of a checkpoint")
-    if not isinstance(models, list) or not models:
-        raise RecipeError(f"{place(path)}: models: expected a list of at least one model, each with a path")
-    take, leave = (_patterns(entries, key, place(path)) for key in _PATTERNS)
-    recipe = _recipe({key: value for key, value in entries.items() if key not in _PATTERNS}, path)
-    entered = tuple(_model(path, i, model, recipe) for i, model in enumerate(models))
-    return MergeFile(recipe, _beside(path, base, "base"), entered, take, leave)
+    for number, model in enumerate(_sequence(entries.get("models"))):
+        if isinstance(model, dict):
+            _refuse_mergekit(model, f"{place(path)}: models[{number}]", _MERGEKIT_MODEL)
+    try:
+        keys = _Keys.model_validate(entries)
+    except ValidationError as error:
+        raise RecipeError(f"{place(path)}: {_told(error)}") from None
+    recipe = _recipe(keys.model_extra or {}, path)
+    models = tuple(_model(path, number, model, recipe) for number, model in enumerate(keys.models))
+    return MergeFile(recipe, _beside(path, keys.base, "base"), models, tuple(keys.take), tuple(keys.leave))
+
+
+def _sequence(value: object) -> Sequence[object]:
+    return value if isinstance(value, list) else ()
+
+
+def _told(error: ValidationError) -> str:
+    """The first thing that is wrong: where, and what belongs there."""
+    first = error.errors(include_url=False)[0]
+    where, keys = [], [*first["loc"]]
+    if len(keys) > 1 and keys[0] == "models":
+        where, keys = [f"models[{keys[1]}]"], keys[2:]
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(_ModelKeys.model_fields)
+        return f"{where[0]}: unknown key {shown(keys[0])}; a model's keys are {known}"
+    key = str(keys[0]) if keys else None
+    if where and first["type"] == "missing":
+        key = None
+    return ": ".join([*where, *([key] if key else []), f"expected {_EXPECTED[key]}"])
 
 
 def _recipe(entries: Mapping[str, Any], path: Path) -> Recipe:
@@ -103,31 +164,12 @@ def _recipe(entries: Mapping[str, Any], path: Path) -> Recipe:
         raise type(error)(f"{place(path)}: {error}") from None
 
 
-def _model(path: Path, number: int, entry: object, recipe: Recipe) -> ModelEntry:
+def _model(path: Path, number: int, keys: _ModelKeys, recipe: Recipe) -> ModelEntry:
     where = f"{place(path)}: models[{number}]"
-    if isinstance(entry, dict):
-        _refuse_mergekit(entry, where, _MERGEKIT_MODEL)
-    if not isinstance(entry, dict) or not isinstance(entry.get("path"), str) or not entry["path"]:
-        raise RecipeError(f"{where}: expected a mapping with a path and, if it is not 1, a coefficient")
-    if unknown := sorted(entry.keys() - {"path", "coefficient", *_PATTERNS}):
-        keys = ", ".join(("path", "coefficient", *_PATTERNS))
-        raise RecipeError(f"{where}: unknown key {shown(unknown[0])}; a model's keys are {keys}")
-    text, what = entry.get("coefficient", "1"), f"{where}: coefficient"
-    if not isinstance(text, str):
-        raise RecipeError(f"{what}: expected text, not a {type(text).__name__}")
+    text, what = keys.coefficient, f"{where}: coefficient"
     decimals.check_coefficient(decimals.fp32(text, what), where, negative=recipe.negative_coefficients)
-    take, leave = (_patterns(entry, key, where) for key in _PATTERNS)
-    at = _beside(path, entry["path"], f"models[{number}]: path")
-    return ModelEntry(at, decimals.canonical_decimal(text, what), take, leave)
-
-
-def _patterns(entries: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
-    """The patterns under a key, one or a list of several; none where it is left out."""
-    given = entries.get(key, [])
-    patterns = [given] if isinstance(given, str) else given
-    if not isinstance(patterns, list) or not all(isinstance(pattern, str) for pattern in patterns):
-        raise RecipeError(f"{where}: {key}: expected a pattern of tensor names like 'lm_head.*', or a list of them")
-    return tuple(patterns)
+    at = _beside(path, keys.path, f"models[{number}]: path")
+    return ModelEntry(at, decimals.canonical_decimal(text, what), tuple(keys.take), tuple(keys.leave))
 
 
 def _refuse_mergekit(entries: Mapping[str, Any], where: str, keys: Mapping[str, str]) -> None:
@@ -140,7 +182,7 @@ def _refuse_mergekit(entries: Mapping[str, Any], where: str, keys: Mapping[str, 
 def _beside(path: Path, text: str, what: str) -> Path:
     """A path that a file names, relative to the file's folder; `~` is somebody's home."""
     try:
-        os.fsencode(text)  # an escape in YAML can be half of a character, which no path has
+        os.fsencode(text)
         return path.parent / Path(text).expanduser()
     except (RuntimeError, ValueError) as error:
         raise RecipeError(f"{place(path)}: {what}: {shown(text)} names no path, {error}") from None
@@ -179,6 +221,15 @@ class _TextLoader(yaml.BaseLoader):
     def _check_depth(self) -> None:
         if self.flow_level + len(self.indents) >= _MAX_DEPTH:
             raise yaml.scanner.ScannerError(None, None, f"nested too deeply, over {_MAX_DEPTH} levels", self.get_mark())
+
+    def construct_scalar(self, node: yaml.ScalarNode) -> str:
+        text = str(super().construct_scalar(node))
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # an escape can be half of a character, which no path and no key has
+            half = f"{shown(text)} has half of a character in it"
+            raise yaml.constructor.ConstructorError(None, None, half, node.start_mark) from None
+        return text
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()

@@ -8,46 +8,42 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mergealgebra.algebra import decimals
-from mergealgebra.contribution import (
-    Chosen,
-    check_base_root,
-    check_blob_root,
-    choose,
-    make_manifest,
-    open_blob,
-)
+from mergealgebra.contribution import check_base_root, check_blob_root, make_manifest, open_blob
 from mergealgebra.crdt.genesis import SPEC, merge_id
 from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.credits import UNKNOWN, Credit
 from mergealgebra.encoding import model_root
 from mergealgebra.engine.backends import backend_for
 from mergealgebra.engine.faults import Faulty, named
-from mergealgebra.engine.output import refuse_occupied, write_model
+from mergealgebra.engine.output import Contents, refuse_occupied, write_model, write_single_file
 from mergealgebra.engine.pieces import RESULT, Piece, Tally
-from mergealgebra.engine.plan import Contribution, make_plan, thread_count
+from mergealgebra.engine.plan import Contribution, make_plan
 from mergealgebra.engine.reading import BASE
 from mergealgebra.engine.run import Stale, run
 from mergealgebra.engine.unfinished import Noted
 from mergealgebra.errors import CheckpointError, RecipeError
 from mergealgebra.leftovers import warnings_beside
-from mergealgebra.lock import LOCK, Lock, achieved_density, refuse_large, tensors_root
+from mergealgebra.lock import Lock, achieved_density, refuse_large, tensors_root
 from mergealgebra.lock_file import FORMAT, LockedContribution, LockedTensor
+from mergealgebra.merge_result import MergeResult
 from mergealgebra.model_card import model_card
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.choice import Choice, Patterns
-from mergealgebra.tensors.companions import companions, left_out
+from mergealgebra.tensors.companions import Companion, companions, left_out, not_beside
+from mergealgebra.tensors.file_names import LOCK
+from mergealgebra.tensors.single_file import is_single_file, refuse_parts
 from mergealgebra.text import place
 from mergealgebra.wanted import Wanted
 
 if TYPE_CHECKING:
-    from mergealgebra.engine.keeping import Keeper, Kept
+    from mergealgebra.engine.keeping import Keeper
     from mergealgebra.engine.kept_folder import Home
 
 
@@ -71,60 +67,26 @@ class How:
 
 
 @dataclass(frozen=True)
-class MergeResult:
-    """A merged model on disk. `lock` is the content of its merge.lock. aggregate: what became of it, if asked for.
-
-    warnings: lines about what killed merges left in the folder that it is in [LK-7], and what of the base is not in it.
-    """
-
-    out: Path
-    lock: Lock
-    aggregate: Kept | None = None
-    warnings: Sequence[str] = ()
-
-    @property
-    def kept_aggregate(self) -> bool:
-        """Whether an aggregate of what was merged is kept for the next merge."""
-        return self.aggregate is not None and not self.aggregate.problem
-
-    @property
-    def merge_id(self) -> str:
-        """What was merged [MG-10]."""
-        return self.lock.merge_id
-
-    @property
-    def model_root(self) -> str:
-        """What came out [EN-7]."""
-        return self.lock.model_root
-
-    @property
-    def backend(self) -> str:
-        """The backend that computed it."""
-        return self.lock.backend
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model of a one-shot merge: a fine-tuned checkpoint, its coefficient, a decimal, and patterns [CT-8]."""
-
-    path: Path
-    coefficient: str = "1"
-    take: Patterns = ()
-    leave: Patterns = ()
-
-
-@dataclass(frozen=True)
 class Input:
-    """A contribution to a merge: its tensors, open, and the manifest that they must have, if one is known."""
+    """A contribution to a merge: its tensors, open, and the manifest that they must have, if one is known.
+
+    credit: what the model card says of it.
+    """
 
     checkpoint: Checkpoint
     contribution: Contribution
     manifest: Manifest | None = None
+    credit: Credit = UNKNOWN
 
     @property
     def names(self) -> list[str]:
         """The tensors that it contributes, in name order."""
         return [name for name in self.checkpoint.records if name in self.contribution.names]
+
+    def manifest_for(self, base_root: str, tensors: Mapping[str, str]) -> Manifest:
+        """Its manifest, from the roots of the tensors that it contributes."""
+        contribution = self.contribution
+        return make_manifest(contribution.form, base_root, self.checkpoint, tensors, contribution.coefficient)
 
 
 class Merge:
@@ -162,7 +124,7 @@ class Merge:
             self._keeper = Keeper(how.aggregate, base, self._plan, manifests, blobs)
 
     def write(self, out: Path, expected: Lock | None = None) -> MergeResult:
-        """Merge into a new folder. expected: the lock of the model that it must give.
+        """Merge into a new folder, or the file of such a name. expected: the lock of the model that it must give.
 
         Raises OutputError, BaseMismatch, BlobDamaged, NonFinite, RecipeError when two inputs are the same
         contribution, CheckpointError when an input changed, VerificationFailed when it gives another model than
@@ -170,20 +132,38 @@ class Merge:
         """
         refuse_large(self._base.records.values(), len(self._inputs))
         made: list[Lock] = []
-        warnings, copies = [*warnings_beside(out), *left_out(self._base)], companions(self._base)
-        entries = [(r.name, r.dtype, r.shape, r.nbytes) for r in self._base.records.values()]
+        read: list[dict[str, Manifest]] = []
+        single = is_single_file(out)
+        if single:
+            refuse_parts(out, self._base)
+        warnings = [*warnings_beside(out), *(not_beside(self._base) if single else left_out(self._base))]
+        contents = self._contents([] if single else companions(self._base))
 
         def run_once(pieces: Iterator[Piece], tally: Tally) -> None:
-            def finish() -> dict[str, bytes]:
-                made.append(self._lock(tally))
+            def lock() -> tuple[str, bytes]:
+                read.append(self._read(tally))
+                made.append(self._lock(tally, read[0]))
                 if expected is not None:
                     expected.refuse_other_model(made[0])
-                return {LOCK: made[0].to_bytes(), "README.md": model_card(made[0], self._base)}
+                return LOCK, made[0].to_bytes()
 
-            write_model(out, entries, pieces, finish, copies, self._how.noted)
+            def lock_and_card() -> dict[str, bytes]:
+                locked = lock()
+                credits_ = dict(zip(read[0], (input_.credit for input_ in self._inputs), strict=True))
+                return dict([locked, ("README.md", model_card(made[0], self._base, credits_))])
+
+            if single:
+                write_single_file(out, contents, pieces, lock, self._how.noted)
+            else:
+                write_model(out, contents, pieces, lock_and_card, self._how.noted)
 
         self._run(run_once)
         return MergeResult(out, made[0], self._keeper.kept if self._keeper else None, warnings)
+
+    def _contents(self, copies: Sequence[Companion]) -> Contents:
+        """What a model of this merge holds, with the layout of the base."""
+        entries = [(r.name, r.dtype, r.shape, r.nbytes) for r in self._base.records.values()]
+        return Contents(entries, copies, self._base.parts, self._base.stems())
 
     def compute(self) -> Lock:
         """Merge and write nothing: the lock that `write` would write."""
@@ -192,7 +172,7 @@ class Merge:
         def run_once(pieces: Iterator[Piece], tally: Tally) -> None:
             for _ in pieces:
                 pass
-            made.append(self._lock(tally))
+            made.append(self._lock(tally, self._read(tally)))
 
         self._run(run_once)
         return made[0]
@@ -245,7 +225,7 @@ class Merge:
         for input_, tensors in zip(self._inputs, roots, strict=True):
             manifest = input_.manifest
             if manifest is None or tensors is not None:
-                manifest = _manifest(input_, base_root, tensors or {})
+                manifest = input_.manifest_for(base_root, tensors or {})
             if input_.manifest is not None:
                 check_blob_root(input_.manifest, input_.checkpoint, manifest.tensors)
             if manifest.id in found:
@@ -261,8 +241,8 @@ class Merge:
         for checkpoint in (self._base, *(input_.checkpoint for input_ in self._inputs)):
             checkpoint.refuse_changed()
 
-    def _lock(self, tally: Tally) -> Lock:
-        """The lock, once everything has been read, of what was read."""
+    def _read(self, tally: Tally) -> dict[str, Manifest]:
+        """The manifests of what was read, once everything was, by id, in the order of the inputs."""
         records = self._base.records.values()
         base_root = model_root((r.name, r.dtype, r.shape, tally.root(BASE, r.name)) for r in records)
         roots = [
@@ -270,7 +250,12 @@ class Merge:
             for i, input_ in enumerate(self._inputs)
         ]
         self._refuse_changed()
-        manifests = self._manifests(base_root, roots)
+        return self._manifests(base_root, roots)
+
+    def _lock(self, tally: Tally, manifests: Mapping[str, Manifest]) -> Lock:
+        """The lock of what was read."""
+        records = self._base.records.values()
+        base_root = next(iter(manifests.values())).base
         tensors = {r.name: LockedTensor(dtype=r.dtype, shape=r.shape, root=tally.root(RESULT, r.name)) for r in records}
         contributions = [
             LockedContribution(
@@ -301,11 +286,6 @@ class Merge:
         )
 
 
-def _manifest(input_: Input, base_root: str, tensors: Mapping[str, str]) -> Manifest:
-    contribution = input_.contribution
-    return make_manifest(contribution.form, base_root, input_.checkpoint, tensors, contribution.coefficient)
-
-
 @contextmanager
 def open_merge(wanted: Wanted, base: Path, blobs: Mapping[str, Path], how: How) -> Iterator[Merge]:
     """The merge that is wanted, every input open and its headers checked [SY-6].
@@ -321,80 +301,14 @@ def open_merge(wanted: Wanted, base: Path, blobs: Mapping[str, Path], how: How) 
             coefficient = decimals.from_hex(manifest.coefficient)
             label, names = f"contribution {id_[:12]}", frozenset(blob.records)
             contribution = Contribution(label, manifest.form, coefficient, blob, names, manifest.tensors)
-            inputs.append(Input(blob, contribution, manifest))
+            inputs.append(Input(blob, contribution, manifest, wanted.credits.get(id_, UNKNOWN)))
         yield Merge(original, inputs, wanted.recipe, how, wanted.base, blobs)
 
 
 def resolve(
     wanted: Wanted, base: Path, blobs: Mapping[str, Path], out: Path, how: How = How(), expected: Lock | None = None
 ) -> MergeResult:
-    """Merge what is wanted into a new folder. Raises as `open_merge` and `Merge.write` do."""
+    """Merge what is wanted into a new folder or file. Raises as `open_merge` and `Merge.write` do."""
     refuse_occupied(out)
     with open_merge(wanted, base, blobs, how) as merge:
         return merge.write(out, expected)
-
-
-def merge_checkpoints(
-    base: Path,
-    models: Sequence[Model],
-    recipe: Recipe,
-    out: Path,
-    how: How = How(),
-    *,
-    take: Patterns = (),
-    leave: Patterns = (),
-) -> MergeResult:
-    """One-shot merge of fine-tuned checkpoints, to the bits that a workspace with them would give [RC-8].
-
-    take, leave: patterns of tensor names, for all models [CT-8]. Raises RecipeError when two models are the same
-    contribution, and as `resolve` does.
-    """
-    refuse_occupied(out)
-    with ExitStack() as opened:
-        original = opened.enter_context(Checkpoint.open(base))
-        companions(original)  # what cannot be copied is told before anything is hashed
-        checkpoints = [opened.enter_context(Checkpoint.open(model.path)) for model in models]
-        looked = Choice.among(original.records.keys() | _names(checkpoints), take, leave)
-        inputs, remarks = [], dict[str, list[str]]()
-        for model, checkpoint in zip(models, checkpoints, strict=True):
-            chosen = _choose(model, checkpoint, original, looked)
-            inputs.append(_input(model, chosen))
-            for remark in chosen.remarks:
-                remarks.setdefault(remark, []).append(place(model.path))
-        if recipe.foreign:
-            from mergealgebra.engine.dialect_memory import refuse_little_memory  # before everything is hashed
-
-            refuse_little_memory(original, [input_.contribution for input_ in inputs], recipe.foreign, how.memory)
-            inputs = _in_canonical_order(original, inputs, thread_count(how.threads))
-        result = Merge(original, inputs, recipe, how, None).write(out)
-        return replace(result, warnings=[*map(_told, remarks, remarks.values()), *result.warnings])
-
-
-def _names(checkpoints: Sequence[Checkpoint]) -> set[str]:
-    return {name for checkpoint in checkpoints for name in checkpoint.records}
-
-
-def _choose(model: Model, checkpoint: Checkpoint, base: Checkpoint, looked: Choice) -> Chosen:
-    """What is merged of a model, of the names that are looked at in all models."""
-    own = Choice.among({*base.records, *checkpoint.records}, model.take, model.leave)
-    return choose("finetuned", checkpoint, base, frozenset(looked.of(own.of({*base.records, *checkpoint.records}))))
-
-
-def _input(model: Model, chosen: Chosen) -> Input:
-    label = place(model.path)
-    coefficient = decimals.fp32(model.coefficient, f"{label}: coefficient")
-    names = frozenset(chosen.names)
-    return Input(chosen.checkpoint, Contribution(label, "finetuned", coefficient, chosen.checkpoint, names))
-
-
-def _told(remark: str, models: Sequence[str]) -> str:
-    """A remark, and the models that it is about."""
-    return f"{models[0]}{f' and {len(models) - 1} more' if len(models) > 1 else ''}: {remark}"
-
-
-def _in_canonical_order(base: Checkpoint, inputs: Sequence[Input], threads: int) -> list[Input]:
-    """The inputs by their ids, for a recipe whose sums have an order; they are read once more for it [TI-1, DI-19]."""
-    base_root = base.root(threads)
-    return sorted(
-        inputs, key=lambda input_: _manifest(input_, base_root, input_.checkpoint.roots(threads, input_.names)).id
-    )

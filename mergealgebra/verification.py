@@ -9,7 +9,7 @@ from mergealgebra.addresses import PathLike
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.engine.plan import thread_count
 from mergealgebra.errors import BaseMismatch, UnknownContribution
-from mergealgebra.lock import Lock, Verification, first_difference, verify_folder
+from mergealgebra.lock import Lock, Verification, first_difference, verify_model
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import in_words
 from mergealgebra.resolve import How, open_merge
@@ -29,14 +29,15 @@ def verify(
     threads: int | None = None,
     progress: Progress = quiet,
 ) -> Verification:
-    """Check a merged model folder against its lock, and against a workspace by computing it again [LK-5, LK-6].
+    """Check a merged model against its lock, and against a workspace by computing it again [LK-5, LK-6].
 
-    against: the path of a workspace; what is visible there now, and its default recipe, may differ from the lock's,
-    which is a remark. Returns what was found; `raise_if_failed` turns a difference into an error.
+    model: a folder, or a file that has its lock beside it [LK-9]. against: the path of a workspace; what is visible
+    there now, and its default recipe, may differ from the lock's, which is a remark. Returns what was found;
+    `raise_if_failed` turns a difference into an error.
     Raises LockError when the lock is missing or contradicts itself, and as `open_merge` does.
     """
     how = How(backend, threads, None, progress)
-    lock, found = verify_folder(model, thread_count(threads))
+    lock, found = verify_model(model, thread_count(threads), progress)
     if against is None or not found.ok:
         return found
     workspace = Workspace.open(against)

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
 
 from mergealgebra.crdt.genesis import merge_id
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import Add
 from mergealgebra.crdt.orset import ORSet
-from mergealgebra.errors import BaseMismatch, UnknownContribution
-from mergealgebra.lock import Lock
+from mergealgebra.credits import Credit, credits_of
+from mergealgebra.errors import BaseMismatch, BlobMissing, UnknownContribution
 from mergealgebra.recipe import Recipe, complete_recipe
+
+if TYPE_CHECKING:
+    from mergealgebra.lock import Lock
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Base, recipe, and contributions by their ids, ascending: what a merge gives depends on nothing else [MG-8]."""
+    """Base, recipe, and contributions by their ids, ascending: what a merge gives depends on nothing else [MG-8].
+
+    credits: what is known of the contributions, by their ids, for the model card alone [LK-8].
+    """
 
     base: str
     recipe: Recipe
     contributions: Mapping[str, Manifest]
+    credits: Mapping[str, Credit] = field(default_factory=dict, compare=False)
 
     @classmethod
     def visible(cls, state: ORSet, recipe: Recipe | None = None) -> Self:
         """What is visible in a state, by its workspace's default recipe, or by another [OS-11]."""
-        return cls(state.genesis.base, recipe or complete_recipe(state.genesis.recipe), state.visible())
+        recipe = recipe or complete_recipe(state.genesis.recipe)
+        return cls(state.genesis.base, recipe, state.visible(), credits_of(state.operations))
 
     @classmethod
     def locked(cls, lock: Lock, state: ORSet) -> Self:
@@ -45,7 +53,16 @@ class Wanted:
                     f"contribution {contribution.id} is unknown to the workspace; sync with a replica that has it"
                 )
         contributions = {contribution.id: known[contribution.id] for contribution in lock.contributions}
-        return cls(lock.base, complete_recipe(lock.recipe), contributions)
+        return cls(lock.base, complete_recipe(lock.recipe), contributions, credits_of(state.operations))
+
+    def refuse_lost(self, found: Container[str], state: ORSet) -> None:
+        """Raise BlobMissing for a retracted contribution whose tensors are not among the roots that were found."""
+        for id_ in sorted(self.contributions.keys() - state.visible().keys()):
+            if self.contributions[id_].tensors not in found:
+                raise BlobMissing(
+                    f"contribution {id_[:12]} was retracted, and its tensors are not here any more; "
+                    "contribute its checkpoint again, or use a replica that has them"
+                )
 
     @property
     def merge_id(self) -> str:

@@ -1,7 +1,8 @@
 """A workspace: one replica's folder, with everything its owner does to it.
 
 The operation set decides what is visible, the store holds it, `resolve` turns it into a model. This module only
-joins them, and writes nothing before all it depends on has been checked.
+joins them, and writes nothing before all it depends on has been checked. What reads tensors is imported when it is
+needed: to look at a workspace, or to take something back, is quick.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mergealgebra.addresses import PathLike, local_path, peer_path
 from mergealgebra.crdt.fields import check_text
@@ -18,8 +19,6 @@ from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import NOTE_BYTES, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import (
-    BlobMissing,
-    MergeAlgebraError,
     OperationError,
     OutputError,
     RecipeError,
@@ -27,13 +26,13 @@ from mergealgebra.errors import (
 )
 from mergealgebra.history import by_time, now, visible_named
 from mergealgebra.progress import Progress, quiet
-from mergealgebra.recipe import Recipe, check_recipe, complete_recipe
+from mergealgebra.recipe import Recipe, check_recipe
 from mergealgebra.store.cache import AGGREGATE, THRESHOLDS, Cache
-from mergealgebra.store.entries import made_part
 from mergealgebra.store.local import (
     base_path,
     check_genesis,
     check_own_name,
+    default_recipe,
     incomplete_lines,
     own_name,
     refuse_exchange_folder,
@@ -41,10 +40,6 @@ from mergealgebra.store.local import (
     write_name,
 )
 from mergealgebra.store.objects import Store
-from mergealgebra.store.private import private_key
-from mergealgebra.store.runs import Runs
-from mergealgebra.sync.folder import SyncResult
-from mergealgebra.sync.replica import sync_replica
 from mergealgebra.text import place
 from mergealgebra.wanted import Wanted, known_manifests
 
@@ -52,8 +47,9 @@ if TYPE_CHECKING:
     from mergealgebra.details import Details
     from mergealgebra.engine.kept_folder import Home
     from mergealgebra.lock import Lock
+    from mergealgebra.merge_result import MergeResult
     from mergealgebra.publication import ContributionId
-    from mergealgebra.resolve import MergeResult
+    from mergealgebra.sync.folder import SyncResult
 
 
 @dataclass(frozen=True)
@@ -67,22 +63,31 @@ class Workspace:
 
     @classmethod
     def init(
-        cls, path: PathLike, *, base: PathLike, recipe: Recipe, name: str = "", as_name: str | None = None
+        cls,
+        path: PathLike,
+        *,
+        base: PathLike,
+        recipe: Recipe,
+        name: str = "",
+        as_name: str | None = None,
+        progress: Progress = quiet,
     ) -> Workspace:
         """A new workspace for improving `base`; equal arguments give one workspace id on every machine [OS-1].
 
-        as_name: as in `set_name`; no part of the id. Raises WorkspaceError when something is there already,
-        OperationError for `as_name`, and as `Checkpoint.open` does.
+        as_name: as in `set_name`; no part of the id. progress: called as the base is read. Raises WorkspaceError when
+        something is there already, OperationError for `as_name`, and as `Checkpoint.open` does.
         """
         from mergealgebra.creation import new_genesis, new_replica, refuse_existing
 
         check_own_name(as_name)
         refuse_existing(local_path(path))
-        store = new_replica(path, new_genesis(base, recipe, name), base, as_name)
+        store = new_replica(path, new_genesis(base, recipe, name, progress), base, as_name)
         return cls(store.path, store)
 
     @staticmethod
-    def init_share(path: PathLike, *, base: PathLike, recipe: Recipe, name: str = "") -> Store:
+    def init_share(
+        path: PathLike, *, base: PathLike, recipe: Recipe, name: str = "", progress: Progress = quiet
+    ) -> Store:
         """A share of the workspace that `init` makes of the same arguments: a folder to sync with, nobody's workspace.
 
         Raises as `init` does.
@@ -90,7 +95,7 @@ class Workspace:
         from mergealgebra.creation import new_genesis, refuse_existing
 
         refuse_existing(local_path(path))
-        return Store.create(path, new_genesis(base, recipe, name))
+        return Store.create(path, new_genesis(base, recipe, name, progress))
 
     @classmethod
     def clone(
@@ -101,6 +106,7 @@ class Workspace:
         base: PathLike,
         workspace_id: str | None = None,
         as_name: str | None = None,
+        progress: Progress = quiet,
     ) -> Workspace:
         """A new replica of the workspace that a peer holds, synced with it [SY-12]. base: where the base is here.
 
@@ -112,13 +118,13 @@ class Workspace:
 
         check_own_name(as_name)
         source = source_of(peer, workspace_id)
-        _recipe_of(source)
+        default_recipe(source)
         refuse_existing(local_path(path))
-        check_base_path(base, source.genesis)
+        check_base_path(base, source.genesis, progress)
         store = new_replica(path, source.genesis, base, as_name, peer)
         workspace = cls(store.path, store)
         try:
-            workspace.sync(peer)
+            workspace.sync(peer, progress=progress)
             refuse_missing(peer, workspace.missing(), len(workspace.visible()))
         except SyncIncomplete as error:
             raise SyncIncomplete(f"{error}; {place(Path(path))} is a workspace now, sync it again") from None
@@ -129,7 +135,7 @@ class Workspace:
         """The workspace in a folder. Raises WorkspaceError when there is none, or its genesis is damaged."""
         store = Store.open(path)
         check_genesis(store)
-        _recipe_of(store)
+        default_recipe(store)
         return cls(store.path, store)
 
     # What it holds
@@ -142,7 +148,7 @@ class Workspace:
     @property
     def recipe(self) -> Recipe:
         """How this workspace merges when nothing else is said."""
-        return _recipe_of(self.store)
+        return default_recipe(self.store)
 
     @property
     def merge_id(self) -> str:
@@ -180,12 +186,13 @@ class Workspace:
     def _thresholds(self) -> Cache:
         return Cache(self.store.path, THRESHOLDS)
 
-    @property
-    def _aggregate(self) -> Home:
+    def _aggregate(self, *, always: bool = False) -> Home:
         from mergealgebra.engine.kept_folder import Home  # most merges keep nothing, and start without it
+        from mergealgebra.store.entries import made_part
+        from mergealgebra.store.private import private_key
 
         store = self.store.path
-        return Home(partial(made_part, store, AGGREGATE), partial(private_key, store))
+        return Home(partial(made_part, store, AGGREGATE), partial(private_key, store), always)
 
     def show(self, contribution: str, *, threads: int | None = None, progress: Progress = quiet) -> Details:
         """What is known of a contribution, visible or not: who, when, how large, what it changes, in which merges.
@@ -203,12 +210,7 @@ class Workspace:
     def blobs_of(self, wanted: Wanted, state: ORSet) -> dict[str, Path]:
         """The same of what is wanted. Raises BlobMissing for a retracted contribution, which no sync brings back."""
         found = self._found(wanted.contributions.values())
-        for id_ in sorted(wanted.contributions.keys() - state.visible().keys()):
-            if wanted.contributions[id_].tensors not in found:
-                raise BlobMissing(
-                    f"contribution {id_[:12]} was retracted, and its tensors are not here any more; "
-                    "contribute its checkpoint again, or use a replica that has them"
-                )
+        wanted.refuse_lost(found, state)
         return found
 
     def _found(self, manifests: Iterable[Manifest]) -> dict[str, Path]:
@@ -250,12 +252,12 @@ class Workspace:
         operation = self._publish(state.add(made.manifest, time=now(), note=note, name=name))
         return ContributionId(made.manifest.id, operation, made.measure, (*made.warnings, *alike))
 
-    def set_base(self, base: PathLike) -> None:
+    def set_base(self, base: PathLike, *, progress: Progress = quiet) -> None:
         """Say where the base is on this machine now. Raises BaseMismatch for another model, and as `contribute`."""
         from mergealgebra.creation import check_base_path
 
         refuse_exchange_folder(self.store)
-        check_base_path(base, self.store.genesis)
+        check_base_path(base, self.store.genesis, progress)
         write_local(self.store, base)
 
     def set_name(self, name: str | None) -> None:
@@ -283,16 +285,19 @@ class Workspace:
             self._publish(state.remove(*ids, time=now(), note=note, name=name))
         return ids
 
-    def sync(self, peer: PathLike, *, create: bool = False) -> SyncResult:
+    def sync(self, peer: PathLike, *, create: bool = False, progress: Progress = quiet) -> SyncResult:
         """Exchange operations and blobs with another workspace or a share, both ways [SY-4].
 
         create: make a share there first, if nothing is there; otherwise it must be there [SY-7]. Raises AddressError
         for what is not a folder of this machine, and SyncIncomplete when something was refused; the good rest has then
-        been exchanged. That it was incomplete is written down here, until a sync with that peer is complete.
+        been exchanged. That it was incomplete is written down here, until a sync with that peer is complete. progress:
+        called as blobs are copied and checked.
         """
+        from mergealgebra.sync.replica import sync_replica
+
         if create:
             Store.create(peer_path(peer), self.store.genesis)
-        return sync_replica(self.store, peer)
+        return sync_replica(self.store, peer, progress)
 
     def resolve(
         self,
@@ -304,25 +309,29 @@ class Workspace:
         threads: int | None = None,
         block: int | None = None,
         memory: int | None = None,
-        keep_aggregate: bool = False,
+        keep_aggregate: bool | Literal["always"] = False,
         progress: Progress = quiet,
     ) -> MergeResult:
         """Merge the visible contributions into a new model folder, and attest to what came out [OS-12].
 
         recipe: another one than the workspace's. lock: a `merge.lock`, to make the model that it describes once more.
         backend, threads, block, memory: how it is computed, never what [MG-8]. keep_aggregate: keep the sums in the
-        cache, so that the next merge reads little but what changed [SY-9]. progress: called as the work goes on.
+        cache, so that the next merge reads little but what changed [SY-9]; where that saves no time they are not kept,
+        unless it is "always" [SY-15]. progress: called as the work goes on.
         Raises NothingVisible, BaseMismatch, BlobMissing, BlobDamaged, NonFinite, OutputError, UnknownContribution or
         VerificationFailed for a lock; then nothing is written.
         """
         from mergealgebra.lock import Lock
         from mergealgebra.resolve import How, resolve
+        from mergealgebra.store.runs import Runs
 
+        if keep_aggregate not in (True, False, "always"):
+            raise RecipeError(f"keep_aggregate is {keep_aggregate!r}; expected True, False or 'always'")
         state, name, expected = self.state, self.as_name, None if lock is None else Lock.read_file(local_path(lock))
         wanted = self._wanted(state, recipe, expected)
         if keep_aggregate and wanted.merge_id != state.merge_id:
             raise RecipeError("the sums are kept of what is visible by the default recipe alone; do not keep them here")
-        aggregate = self._aggregate if keep_aggregate else None
+        aggregate = self._aggregate(always=keep_aggregate == "always") if keep_aggregate else None
         how = How(backend, threads, block, progress, memory, self._thresholds, aggregate, Runs(self.store.path).noted)
         blobs = self._found(known_manifests(state).values()) if keep_aggregate else self.blobs_of(wanted, state)
         result = resolve(wanted, self.base, blobs, local_path(out), how, expected)
@@ -347,11 +356,3 @@ class Workspace:
         """Let the operations of a delta appear; returns the id of the first."""
         first, *_ = (self.store.write_operation(operation) for operation in delta.by_id().values())
         return first
-
-
-def _recipe_of(store: Store) -> Recipe:
-    """The recipe of a workspace, which its genesis has in full [OS-1]. Raises RecipeError or DecimalError."""
-    try:
-        return complete_recipe(store.genesis.recipe)
-    except MergeAlgebraError as error:
-        raise type(error)(f"{store.path}: the genesis has a recipe that this version does not know: {error}") from None

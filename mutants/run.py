@@ -37,7 +37,7 @@ PACKAGE = ROOT / "mergealgebra"
 #: The packages, each with the tests that are about all of its modules.
 SHARED = {"algebra": ["tests/algebra/test_arrays.py"], "crdt": []}
 #: Imported once, before the forks: what the tests need and what is not ours.
-THIRD_PARTY = ("array_api_compat.torch", "doctest", "hypothesis.stateful", "ml_dtypes", "msgpack", "numba", "pydantic")
+THIRD_PARTY = ("array_api_compat.torch", "doctest", "hypothesis.stateful", "ml_dtypes", "msgpack", "numba")
 #: A mutant that takes so many times the processor time of the module itself, and these seconds more, counts as killed.
 PATIENCE, GRACE = 5, 10
 MEMORY = 4 << 30

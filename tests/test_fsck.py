@@ -86,7 +86,7 @@ CACHES = {
 
 @pytest.mark.parametrize(("pattern", "spoil"), CACHES.values(), ids=CACHES)
 def test_a_damaged_cache_is_found_and_goes(root, pattern, spoil):
-    ma.Workspace.open(root / "alice").resolve(root / "out", keep_aggregate=True)
+    ma.Workspace.open(root / "alice").resolve(root / "out", keep_aggregate="always")
     assert inspect(root / "alice").ok
     spoil(sorted((root / "alice").glob(pattern))[0])
     (line,) = inspect(root / "alice").damaged

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
+
 import pytest
 
 import mergealgebra as ma
@@ -14,7 +16,12 @@ REFUSED = {
     "zero": (lambda: ma.Ties(density="0"), DecimalError, "above 0"),
     "above one": (lambda: ma.Ties(density="2"), DecimalError, "at most 1"),
     "a word": (lambda: ma.Ties(density="abc"), DecimalError, "not a decimal"),
-    "a scope": (lambda: ma.Ties(scope="layer"), RecipeError, "'model' or 'tensor'"),
+    "a scope": (lambda: ma.Ties(scope="layer"), RecipeError, "'layer' is unknown; expected one of model, tensor"),
+    "a scope that is no text": (
+        lambda: ma.Ties(scope=["model"]),
+        RecipeError,
+        "unknown; expected one of model, tensor",
+    ),
     "an unknown key": (lambda: ma.Ties(k="0.2"), RecipeError, "unknown key 'k'; its keys are lambda, dialect, density"),
     "another method's key": (lambda: ma.Mean(density="0.2"), RecipeError, "unknown key 'density'"),
     "no method": (lambda: recipe_from_map({}), RecipeError, "method: is missing"),
@@ -54,7 +61,7 @@ def test_equal_recipes_have_equal_ids():
 
 
 def test_recipes_are_frozen():
-    with pytest.raises(Exception, match="frozen"):
+    with pytest.raises(FrozenInstanceError):
         ma.Ties().density = "1"
 
 

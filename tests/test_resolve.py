@@ -26,7 +26,9 @@ from mergealgebra.errors import (
     RecipeError,
     ShapeError,
 )
-from mergealgebra.resolve import How, Merge, MergeResult, Model, merge_checkpoints, open_merge, resolve
+from mergealgebra.merge_result import MergeResult
+from mergealgebra.one_shot import Model, merge_checkpoints
+from mergealgebra.resolve import How, Merge, open_merge, resolve
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.wanted import Wanted
 from tests.engine.scenes import TIES, WAYS, merged, names_in, tensors_of
@@ -251,7 +253,8 @@ class TestOneShot:
         resolve(*inputs, root / "out")
         assert once.merge_id == inputs[0].merge_id
         for path in (root / "out").iterdir():
-            assert path.read_bytes() == (root / "once" / path.name).read_bytes(), path.name
+            if path.name != "README.md":  # it calls models by their paths [LK-8]
+                assert path.read_bytes() == (root / "once" / path.name).read_bytes(), path.name
 
     @pytest.mark.clause("MG-8", "TI-1")
     @pytest.mark.parametrize("recipe", [TIES, ma.Mean(), ma.TaskArithmetic()], ids=lambda recipe: recipe.method)

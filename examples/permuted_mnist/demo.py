@@ -1,24 +1,29 @@
-"""Three people improve one model together, and nobody runs a server.
+"""Three people make one model together, and nobody runs a server.
 
     python demo.py --out demo
 
-Alice, Bob and Carol each publish fine-tunes of one base, meet through a shared folder and through each
-other, take a mistake back, and end with the same merged model, bit for bit. The demo types the commands
+Alice, Bob and Carol fine-tune one base, each on other tasks. First the demo measures what merging is worth. Then the
+three pass files to each other, take a mistake back, and each makes the same model, bit for bit. It types the commands
 of `mergealgebra` as a user would, and stops with exit code 1 where a promise is not kept.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 from accuracy import accuracies, accuracy_table
-from network import MODEL_FILE
+from bars import svg, terminal_lines
+from conflicts import votes_by_layer
+from network import LAYERS, MODEL_FILE
+from pictures import accuracy_chart, conflicts_chart, mean
 from rich.table import Table
 from safetensors.numpy import load_file
-from shell import Shell
+from shell import Shell, short
 from train import FINETUNES, MISTAKE, train_all
 
 import mergealgebra as ma
@@ -28,12 +33,26 @@ CONTRIBUTIONS = {
     "bob": ["task3", "task4"],
     "carol": ["task5", MISTAKE, "task6", "task7"],
 }
-TIES = 'method: ties\ndensity: "0.2"\nlambda: "1"\n'
+DENSITY = "0.2"
+TIES = f'method: ties\ndensity: "{DENSITY}"\nlambda: "1"\n'
 ONE_SHOT = {
-    "averaging": "method: mean\n",
-    "task_arithmetic": 'method: task_arithmetic\nlambda: "0.4"\n',
-    "ties": TIES,
+    "averaging": ("method: mean\n", FINETUNES),
+    "task_arithmetic": ('method: task_arithmetic\nlambda: "0.4"\n', FINETUNES),
+    "ties_with_mistake": (TIES, [*FINETUNES, MISTAKE]),
+    "ties": (TIES, FINETUNES),
 }
+#: How each of the three computes the model: differently, to see that it does not matter.
+WAYS = {"alice": "numba", "bob": "numpy", "carol": "torch"}
+BEST, AVERAGING, WITH_MISTAKE = "TIES", "averaging", "TIES with the mistake"
+STORY = """\
+Alice, Bob and Carol start from the same small network, which recognises handwritten digits, but not well. There are
+eight tasks: the same digits with their pixels shuffled, differently for each task. Alice trains three copies of the
+network, one for each of her tasks, Bob two, Carol three. They want one model for all eight tasks, without training
+again, without handing out their data, and without a server.
+
+So they merge. A fine-tune is the base plus some changes, and the changes of all eight are put together by the method
+TIES: keep the largest 20% of the changes of each fine-tune; where they pull a parameter in opposite directions,
+follow the stronger side; average what is left."""
 
 
 def main() -> None:
@@ -42,160 +61,186 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("demo"), help="the folder for everything it writes")
     started = time.monotonic()
     shell = Shell(parser.parse_args().out)
-    prepare(shell)
-    mistake = contribute(shell)
-    synchronise(shell)
-    take_back(shell, mistake)
-    root = resolve(shell)
-    merge_at_once(shell, root)
+    shell.title("Three people, eight fine-tunes, one model, no server")
+    shell.say(STORY)
+    train(shell)
+    roots = merge_at_once(shell)
+    scores = measure(shell)
+    draw_conflicts(shell)
+    contribute(shell)
+    take_back(shell, roots["ties_with_mistake"])
+    resolve(shell, roots["ties"])
     merge_in_python(shell)
-    measure(shell)
-    verify(shell, root)
-    shell.title(f"Done: every check held, {time.monotonic() - started:.0f} seconds")
+    verify(shell, roots["ties"])
+    base, averaged, best = (mean(scores[name]) for name in ("base", AVERAGING, BEST))
+    shell.title(
+        f"In {time.monotonic() - started:.0f} seconds, three people who passed files to each other all made the same "
+        f"model, bit for bit,\nwhich recognises {best:.1f}% of the digits of eight tasks, where their base recognises "
+        f"{base:.1f}% and plain averaging {averaged:.1f}%."
+    )
 
 
-def prepare(shell: Shell) -> None:
-    """Train what is missing, forget an earlier run, write the recipe."""
-    shell.title("1. One base, eight fine-tunes, one mistake")
-    made = train_all(shell.folder / "models")
-    shell.say(f"{len(made)} checkpoints in models/, {sum(made.values())} of them trained now")
-    shell.say(f"{MISTAKE} is task0 once more, but with its labels shuffled")
+def train(shell: Shell) -> None:
+    """Train what is missing, and forget an earlier run."""
+    shell.title("1. The models")
+    started = time.monotonic()
+    made = sum(train_all(shell.folder / "models").values())
+    shell.say("in models/: the base, eight fine-tunes, and a mistake of Carol's, task 0 trained on shuffled labels")
+    took = f"{made} trained in {time.monotonic() - started:.0f} seconds"
+    shell.say(took if made else "all are there from an earlier run")
     for old in (*CONTRIBUTIONS, "exchange", "merged"):
         shutil.rmtree(shell.folder / old, ignore_errors=True)
+
+
+def merge_at_once(shell: Shell) -> dict[str, str]:
+    """All models in one place: by three methods, and once with the mistake. Returns the model roots."""
+    shell.title("2. What merging is worth")
+    shell.say("first with all models in one place, where a file names them and one command merges:")
+    for name, (recipe, models) in ONE_SHOT.items():
+        paths = "".join(f"  - {{path: models/{model}}}\n" for model in models)
+        (shell.folder / f"{name}.yaml").write_text(f"{recipe}base: models/base\nmodels:\n{paths}")
+        shell.do(f"mergealgebra merge {name}.yaml merged/{name}")
+    return {name: lock_of(shell.folder / "merged" / name)["model_root"] for name in ONE_SHOT}
+
+
+def measure(shell: Shell) -> dict[str, list[float]]:
+    """Every model on every task's test set: the table, and the same as a chart. Returns the table's rows."""
+    models, merged = shell.folder / "models", shell.folder / "merged"
+    rows = {
+        "base": accuracies(models / "base"),
+        "fine-tunes, own task": [accuracies(models / name)[task] for task, name in enumerate(FINETUNES)],
+        AVERAGING: accuracies(merged / "averaging"),
+        "task arithmetic": accuracies(merged / "task_arithmetic"),
+        WITH_MISTAKE: accuracies(merged / "ties_with_mistake"),
+        BEST: accuracies(merged / "ties"),
+    }
+    chart = accuracy_chart(rows, {BEST: "best", WITH_MISTAKE: "bad"})
+    (shell.folder / "accuracy.svg").write_text(svg(chart), encoding="utf-8")
+    shell.say(" \npercent of the 1,300 test images of each task that a model recognises:\n ")
+    shell.show(accuracy_table(rows))
+    shell.say("\n".join([" ", *terminal_lines(chart), " "]))
+    means = {name: mean(scores) for name, scores in rows.items()}
+    shell.check(means[BEST] > means[AVERAGING] > means["base"], "TIES is better than averaging, and that than the base")
+    shell.check(means[WITH_MISTAKE] < means[BEST], "one bad fine-tune among nine does harm")
+    return rows
+
+
+def draw_conflicts(shell: Shell) -> None:
+    """What TIES has to settle: how often the fine-tunes pull in opposite directions."""
+    models = shell.folder / "models"
+    votes = votes_by_layer([ma.TaskVector.between(models / "base", models / name) for name in FINETUNES], DENSITY)
+    layers = {layer: votes[layer] for layer in LAYERS}
+    chart = conflicts_chart(layers, len(FINETUNES), DENSITY)
+    (shell.folder / "conflicts.svg").write_text(svg(chart), encoding="utf-8")
+    share = sum(one.opposed for one in layers.values()) / sum(one.parameters for one in layers.values())
+    shell.say(f"what TIES settles: {share:.0%} of all parameters are pulled in opposite directions by fine-tunes")
+    shell.say("two pictures of this: accuracy.svg, conflicts.svg")
+
+
+def contribute(shell: Shell) -> None:
+    """Three replicas of one workspace, each with its own fine-tunes, and a first round."""
+    shell.title("3. The same with nobody in the middle: each starts with their own models")
     (shell.folder / "recipe.yaml").write_text(TIES)
-
-
-def contribute(shell: Shell) -> str:
-    """Three replicas of one workspace, each with its own fine-tunes. Returns the id of the mistake."""
-    shell.title("2. Three replicas, each contributes what it has")
     shell.run("cat recipe.yaml")
-    shell.run("mergealgebra -C alice init --base models/base --recipe recipe.yaml --name mnist")
-    shell.run("mergealgebra clone alice bob --base models/base")
-    shell.run("mergealgebra clone alice carol --base models/base")
-    ids = {
-        name: shell.ask(f"mergealgebra -C {replica} contribute models/{name}", "contribution")
-        for replica, names in CONTRIBUTIONS.items()
-        for name in names
-    }
-    return ids[MISTAKE]
-
-
-def synchronise(shell: Shell) -> None:
-    """A first round through a shared folder: who came early knows less, and the merge ids tell."""
-    shell.title("3. They meet through a folder, one after the other")
+    shell.say("each has a workspace: a folder that knows the base, the recipe, and who contributed which fine-tune")
+    shell.do("mergealgebra -C alice init --base models/base --recipe recipe.yaml --name digits")
+    shell.do("mergealgebra clone alice bob --base models/base")
+    shell.do("mergealgebra clone alice carol --base models/base")
+    for replica, names in CONTRIBUTIONS.items():
+        for name in names:
+            shell.do(f"mergealgebra -C {replica} contribute models/{name} --note {name}")
+    shell.say("they pass on what they have through a shared folder, one after the other:")
     first, *others = CONTRIBUTIONS
-    shell.run(f"mergealgebra -C {first} sync exchange --create")
+    shell.do(f"mergealgebra -C {first} sync exchange --create")
     for replica in others:
-        shell.run(f"mergealgebra -C {replica} sync exchange")
-    known = {replica: len(shell.status(replica)["visible"]) for replica in CONTRIBUTIONS}
-    shell.say("contributions known: " + ", ".join(f"{replica} {count}" for replica, count in known.items()))
+        shell.do(f"mergealgebra -C {replica} sync exchange")
+    known = {replica: len(visible(shell, replica)) for replica in CONTRIBUTIONS}
+    shell.say("fine-tunes known so far: " + ", ".join(f"{replica} {count}" for replica, count in known.items()))
+    shell.check(known == {"alice": 3, "bob": 5, "carol": 9}, "who came early knows less, and nothing was lost")
 
 
-def take_back(shell: Shell, mistake: str) -> None:
-    """Carol, who has everything, sees the damage, retracts, and a second round goes another way."""
-    shell.title("4. Carol takes her mistake back, and they meet again in another order")
-    shell.ask("mergealgebra -C carol resolve merged/with_mistake", "model_root")
-    worst = min(accuracies(shell.folder / "merged/with_mistake"))
-    shell.say(f"accuracy on the worst task: {worst:.1f}%, so the mistake has to go")
-    shell.run(f"mergealgebra -C carol retract {mistake[:12]}")
-    shell.run("mergealgebra -C carol sync exchange")
-    shell.run("mergealgebra -C bob sync exchange")
-    shell.run("mergealgebra -C alice sync bob")
+def take_back(shell: Shell, root: str) -> None:
+    """Carol, who has everything, sees the damage and takes her mistake back; a second round goes another way."""
+    shell.title("4. Carol takes her mistake back")
+    shell.say("she has everything by now, so she makes the model:")
+    found = shell.ask("mergealgebra -C carol resolve merged/with_mistake", "model_root")
+    shell.check(found == root, "it is the bad one of the table: its root, a hash of all its tensors, is the same")
+    shell.say("she looks up what she contributed, and takes it back:")
+    shell.run("mergealgebra -C carol log")
+    operations = shell.report("mergealgebra -C carol log")["operations"]
+    mistake = next(operation["contribution"] for operation in operations if operation.get("note") == MISTAKE)
+    shell.do(f"mergealgebra -C carol retract {short(mistake)} --note 'shuffled labels'")
+    shell.say("they meet again in another order, and Alice gets all from Bob:")
+    for command in ("carol sync exchange", "bob sync exchange", "alice sync bob"):
+        shell.do(f"mergealgebra -C {command}")
 
 
-def resolve(shell: Shell) -> str:
-    """Each replica computes the model by itself. Returns the model root that they share."""
-    shell.title("5. Each computes the model by itself")
-    roots = {
-        replica: shell.ask(f"mergealgebra -C {replica} resolve merged/{replica}", "model_root")
-        for replica in CONTRIBUTIONS
-    }
-    statuses = {replica: shell.status(replica) for replica in CONTRIBUTIONS}
-    ids = {replica: [entry["contribution"] for entry in statuses[replica]["visible"]] for replica in statuses}
-    merge_ids = {replica: status["merge_id"] for replica, status in statuses.items()}
-    shell.show(identity_table(ids, merge_ids, roots))
-    shell.check(len(ids["alice"]) == len(FINETUNES), "the eight good contributions are visible")
-    for what, values in {"contributions": ids, "merge ids": merge_ids, "model roots": roots}.items():
-        shell.check(all(value == values["alice"] for value in values.values()), f"the {what} are equal")
-    used = {
-        backend: shell.ask(f"mergealgebra -C alice resolve --backend {backend} merged/{backend}", "backend")
-        for backend in ("numpy", "torch")
-    }
-    shell.check(all(backend == name for backend, name in used.items()), "each backend did its own work")
-    folders = [*CONTRIBUTIONS, "numpy", "torch"]
-    shell.check(same_bytes(shell, *folders), "NumPy and PyTorch wrote the same bytes, on every replica")
-    return roots["alice"]
-
-
-def merge_at_once(shell: Shell, root: str) -> None:
-    """Without replicas: the same eight fine-tunes, named in a file, by three methods."""
-    shell.title("6. The same fine-tunes merged in one shot, without replicas")
-    models = "base: models/base\nmodels:\n" + "".join(f"  - {{path: models/{name}}}\n" for name in FINETUNES)
-    roots = {}
-    for method, recipe in ONE_SHOT.items():
-        (shell.folder / f"{method}.yaml").write_text(recipe + models)
-        roots[method] = shell.ask(f"mergealgebra merge {method}.yaml merged/{method}", "model_root")
-    shell.check(roots["ties"] == root, "what was retracted left no trace: the root is the replicas'")
+def resolve(shell: Shell, root: str) -> None:
+    """Each replica computes the model by itself, and each in another way."""
+    shell.title("5. Each makes the model alone, each with another library")
+    for replica, backend in WAYS.items():
+        shell.do(f"mergealgebra -C {replica} resolve merged/{replica} --backend {backend}")
+    known = {replica: visible(shell, replica) for replica in WAYS}
+    locks = {replica: lock_of(shell.folder / "merged" / replica) for replica in WAYS}
+    shell.show(replica_table(known, locks))
+    alike = all(ids == known["alice"] for ids in known.values())
+    shell.check(alike and len(known["alice"]) == len(FINETUNES), "each has the same eight good fine-tunes")
+    shell.check({name: lock["backend"] for name, lock in locks.items()} == WAYS, "each used a library of its own")
+    files = {(shell.folder / "merged" / replica / MODEL_FILE).read_bytes() for replica in WAYS}
+    shell.check(len(files) == 1, "the three files model.safetensors are equal, byte for byte")
+    roots = {lock["model_root"] for lock in locks.values()}
+    shell.check(roots == {root}, "it is the good model of the table: the mistake left no trace")
 
 
 def merge_in_python(shell: Shell) -> None:
     """The equations on arrays in memory, with the task vectors in another order."""
-    shell.title("7. The same in Python, the other way round")
+    shell.say("the same in Python, the other way round:")
     models = shell.folder / "models"
     shell.code("task_vectors = [ma.TaskVector.between(base, model) for model in reversed(finetunes)]")
-    shell.code('merged = ma.merge(load_file(base), task_vectors, ma.Ties(density="0.2", lambda_="1"))')
+    shell.code(f'merged = ma.merge(load_file(base), task_vectors, ma.Ties(density="{DENSITY}"))')
     task_vectors = [ma.TaskVector.between(models / "base", models / name) for name in reversed(FINETUNES)]
-    base = load_file(models / "base" / MODEL_FILE)
-    merged = ma.merge(base, task_vectors, ma.Ties(density="0.2", lambda_="1"))
+    merged = ma.merge(load_file(models / "base" / MODEL_FILE), task_vectors, ma.Ties(density=DENSITY))
     written = load_file(shell.folder / "merged/alice" / MODEL_FILE)
     same = all(merged[name].tobytes() == written[name].tobytes() for name in written)
-    shell.check(same and merged.keys() == written.keys(), "the tensors have the bits that alice wrote")
-
-
-def measure(shell: Shell) -> None:
-    """Is the merged model any good? Every model on every task's test set."""
-    shell.title("8. What it is worth: accuracy on 1,300 test images a task")
-    models, merged = shell.folder / "models", shell.folder / "merged"
-    own = [accuracies(models / name)[task] for task, name in enumerate(FINETUNES)]
-    rows = {
-        "base, zero-shot": accuracies(models / "base"),
-        "fine-tunes, own task": own,
-        "averaging": accuracies(merged / "averaging"),
-        "task arithmetic 0.4": accuracies(merged / "task_arithmetic"),
-        "TIES 0.2 with mistake": accuracies(merged / "with_mistake"),
-        "TIES 0.2": accuracies(merged / "alice"),
-    }
-    shell.show(accuracy_table(rows))
-    shell.check(sum(rows["TIES 0.2"]) > sum(rows["averaging"]), "TIES is worth more than averaging here")
+    shell.check(same and merged.keys() == written.keys(), "the tensors have the bits of Alice's file")
 
 
 def verify(shell: Shell, root: str) -> None:
     """Anyone can check the folder that is left, and one changed bit is found."""
-    shell.title("9. Anyone can check the result")
+    shell.title("6. Anybody can check it")
     found = shell.ask("mergealgebra verify merged/alice", "model_root")
-    shell.check(found == root, "merged/alice is the model that its lock promises")
+    shell.check(found == root, "Alice's folder holds the model that its merge.lock names")
+    found = shell.ask("mergealgebra verify merged/alice --against carol", "model_root")
+    shell.check(found == root, "made again from what Carol has, it is the same")
     shutil.copytree(shell.folder / "merged/alice", shell.folder / "merged/tampered")
     flip_last_bit(shell.folder / "merged/tampered" / MODEL_FILE)
     shell.refused("mergealgebra verify merged/tampered")
-    shell.check(True, "the same folder with one bit flipped is refused")
+    shell.check(True, "a copy with one bit flipped is refused")
+    card = (shell.folder / "merged/alice/README.md").read_text(encoding="utf-8")
+    named = [name for name in (*FINETUNES, MISTAKE) if f"| {name} |" in card]
+    shell.check(named == FINETUNES, "the README.md beside the model names the eight, and not the mistake")
 
 
-def identity_table(ids: dict[str, list[str]], merge_ids: dict[str, str], roots: dict[str, str]) -> Table:
-    """The ids of every replica side by side, shortened for the eye only."""
+def visible(shell: Shell, replica: str) -> list[str]:
+    """The contributions that count for a replica."""
+    return [entry["contribution"] for entry in shell.report(f"mergealgebra -C {replica} status")["visible"]]
+
+
+def lock_of(folder: Path) -> dict[str, Any]:
+    """The lock of a merged model: what it was made from, and with what."""
+    lock: dict[str, Any] = json.loads((folder / "merge.lock").read_text(encoding="utf-8"))
+    return lock
+
+
+def replica_table(known: dict[str, list[str]], locks: dict[str, dict[str, Any]]) -> Table:
+    """What each replica has and made, a row for each."""
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for heading in ("", *ids):
+    for heading in ("", "fine-tunes", "library", "what is merged", "the model"):
         table.add_column(heading, no_wrap=True)
-    for number in range(max(map(len, ids.values()))):
-        cells = [known[number][:16] if number < len(known) else "-" for known in ids.values()]
-        table.add_row(f"contribution {number + 1}", *cells)
-    table.add_row("merge id", *(merge_id[:16] for merge_id in merge_ids.values()))
-    table.add_row("model root", *(root[:16] for root in roots.values()), style="bold")
+    for replica, lock in locks.items():
+        ids = (short(lock["merge_id"]), short(lock["model_root"]))
+        table.add_row(replica, str(len(known[replica])), lock["backend"], *ids)
     return table
-
-
-def same_bytes(shell: Shell, *folders: str) -> bool:
-    """Is model.safetensors the same file in all these folders of merged/?"""
-    return len({(shell.folder / "merged" / folder / MODEL_FILE).read_bytes() for folder in folders}) == 1
 
 
 def flip_last_bit(path: Path) -> None:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 MODEL_FILE = "model.safetensors"
 WIDTH = 256
+#: The layers in the order in which an image passes them.
+LAYERS = ["embed", "residual", "project", "norm", "head"]
 
 
 class Network(nn.Module):

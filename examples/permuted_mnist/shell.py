@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from rich.console import Console, RenderableType
+from rich.padding import Padding
 
 
 class Shell:
@@ -28,22 +29,29 @@ class Shell:
         self._show_command(command)
         self._show_output(self._finish(command).strip())
 
+    def do(self, command: str) -> None:
+        """Show a command, and not what it prints."""
+        self._show_command(command)
+        self._finish(command)
+
     def ask(self, command: str, field: str) -> str:
-        """Show a command, and behind it the one field of its JSON report that matters."""
-        self._show_command(f"{command} --json", end="")
-        answer = str(self._report(command)[field])
-        self._console.print(f"  # {field} {answer[:16]}", style="dim")
+        """Show a command, and behind it one field of its report; it runs with --json for that."""
+        self._show_command(command, end="")
+        answer = str(self.report(command)[field])
+        self._console.print(f"  # {field.replace('_', ' ')} {short(answer)}", style="dim")
         return answer
 
-    def status(self, replica: str) -> dict[str, Any]:
-        """What a replica knows, as `status --json` reports it; nothing is printed."""
-        return self._report(f"mergealgebra -C {replica} status")
+    def report(self, command: str) -> dict[str, Any]:
+        """What a command says under --json; nothing is printed."""
+        report: dict[str, Any] = json.loads(self._finish(f"{command} --json"))
+        return report
 
     def refused(self, command: str) -> None:
-        """Show a command that has to fail with exit code 1, and its error."""
+        """Show a command that has to fail with exit code 1, and the beginning of its error."""
         self._show_command(command)
         done = self._start(command)
-        self._show_output((done.stdout + done.stderr).strip())
+        error = (done.stdout + done.stderr).strip()
+        self._show_output(error if len(error) <= _LINE else f"{error[: _LINE - 3]}...")
         if done.returncode != 1:
             self.fail(f"exit code {done.returncode} where 1 was expected: {command}")
 
@@ -62,13 +70,14 @@ class Shell:
         self._console.print(f"\n[bold]{text}[/]")
 
     def say(self, text: str) -> None:
-        self._console.print(f"  {text}")
+        for line in text.splitlines():
+            self._console.print(f"  {line}", markup=False)
 
     def code(self, line: str) -> None:
         self._console.print(f"  >>> {line}", style="cyan", markup=False)
 
     def show(self, table: RenderableType) -> None:
-        self._console.print(table, soft_wrap=False)
+        self._console.print(Padding(table, (0, 0, 0, 2), expand=False), soft_wrap=False)
 
     def _show_command(self, command: str, end: str = "\n") -> None:
         self._console.print(f"  $ {command}", style="cyan", markup=False, end=end)
@@ -76,10 +85,6 @@ class Shell:
     def _show_output(self, text: str) -> None:
         for line in text.splitlines():
             self._console.print(f"    {line}", style="dim", markup=False)
-
-    def _report(self, command: str) -> dict[str, Any]:
-        report: dict[str, Any] = json.loads(self._finish(f"{command} --json"))
-        return report
 
     def _finish(self, command: str) -> str:
         done = self._start(command)
@@ -101,3 +106,12 @@ class Shell:
             )
         except FileNotFoundError:
             self.fail(f"no command {words[0]} here; install the package first (see README)")
+
+
+def short(id_: str) -> str:
+    """An id as people say it; two that begin alike are equal for the eye only."""
+    return id_[:8]
+
+
+#: So much of an error is shown.
+_LINE = 150

@@ -66,6 +66,8 @@ POINTS: Final[Mapping[str, Mapping[str, str]]] = {
     "denominator": {
         "coefficients": "the mean divides by the sum of the coefficients of the agreeing values",
         "count": "the mean divides by the number of agreeing values",
+        "kept": "the mean divides by the number of kept values other than 0, agreeing or not",
+        "kept_coefficients": "the mean divides by the sum of the coefficients of those kept values, agreeing or not",
         "all": "the mean divides by the number of contributions",
     },
     "coefficients": {

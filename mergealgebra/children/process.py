@@ -10,10 +10,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
+from threading import Timer
 from typing import IO, Final
 
 from mergealgebra.children.import_path import import_path
@@ -40,17 +41,34 @@ def with_our_path(environment: Mapping[str, str]) -> dict[str, str]:
     return {**environment, "PYTHONPATH": os.pathsep.join(import_path())}
 
 
-def run_module(module: str, arguments: Sequence[str], *, env: Mapping[str, str], seconds: float) -> bytes:
-    """Run a module of ours to its end; returns what it said. Raises ChildFailed."""
+def lines_of_module(
+    module: str, arguments: Sequence[str], *, env: Mapping[str, str], seconds: float
+) -> Generator[bytes, None, None]:
+    """Run a module of ours to its end, or until this is closed; gives its lines as it says them. Raises ChildFailed."""
     command = python("-m", module, *arguments)
     with TemporaryDirectory(prefix="mergealgebra-") as folder:
         try:
-            done = subprocess.run(
-                command, env=with_our_path(env), cwd=folder, check=True, capture_output=True, timeout=seconds
+            process = subprocess.Popen(
+                command,
+                env=with_our_path(env),
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
             )
-            return done.stdout
-        except (OSError, subprocess.SubprocessError) as error:
+        except OSError as error:
             raise ChildFailed(f"{module}: {error}") from error
+        late = Timer(seconds, process.kill)
+        late.start()
+        try:
+            yield from process.stdout or ()
+            if process.wait():
+                raise ChildFailed(f"{module}: it ended with {process.returncode}")
+        finally:
+            late.cancel()
+            process.kill()  # if this is closed before it has ended
+            with process:
+                pass
 
 
 class Stranger:

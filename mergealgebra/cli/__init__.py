@@ -36,6 +36,7 @@ VERBS: Final = {
     "resolve": "Merge all visible contributions into a model.",
     "verify": "Check a merged model against its lock, or compute it again.",
     "gc": "List what killed commands left, and remove it.",
+    "warmup": "Compile the kernels for this machine, once.",
     "laws": "Search for counterexamples to laws of a merge function.",
     "conformance": "Find out what an implementation of TIES computes.",
 }

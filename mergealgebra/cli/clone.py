@@ -10,6 +10,7 @@ import click
 
 from mergealgebra.cli.init import report_workspace
 from mergealgebra.cli.options import PATH, PATH_TEXT, as_option, json_option
+from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import say
 
 _ID_DIGITS: Final = 64
@@ -29,7 +30,8 @@ def command(peer: str, folder: Path, base: Path, as_name: str | None, as_json: b
     from mergealgebra.workspace import Workspace
 
     path, workspace_id = _parts(peer)
-    made = Workspace.clone(path, folder, base=base, workspace_id=workspace_id, as_name=as_name)
+    with progress_bar() as show:
+        made = Workspace.clone(path, folder, base=base, workspace_id=workspace_id, as_name=as_name, progress=show)
     report_workspace(made.store, as_json)
     if workspace_id is None and not as_json:
         say("Anybody can make a workspace of this name: compare its id and its recipe with what a colleague has.")

@@ -23,16 +23,74 @@ class NotConformant(MergeAlgebraError):
 
 
 @click.command()
-@click.argument("target")
+@click.argument("target", required=False)
 @click.option("--dialect", "dialects", multiple=True, metavar="NAME", help="Fail unless TARGET conforms to it.")
-@click.option("--discover", is_flag=True, help="Only infer TARGET's dialect: an option at each point.")
-@click.option("--python", type=PATH_TEXT, metavar="P", help="The interpreter that has the package or module; ours.")
+@click.option("--discover", is_flag=True, help="Only find out which option TARGET takes at each point: quicker.")
+@click.option("--python", type=PATH_TEXT, metavar="P", help="The Python that has the package or module; else ours.")
 @click.option("--checkout", type=PATH_TEXT, metavar="PATH", help="A checkout: for the targets authors and mergelm.")
-@click.option("--seconds", type=click.IntRange(1, 10**6), default=30, show_default=True, help="Most for one answer.")
+@click.option(
+    "--seconds",
+    type=click.IntRange(1, 10**6),
+    default=30,
+    show_default=True,
+    help="How long one answer may take. After six that took longer it stops.",
+)
 @click.option("--junit", type=PATH, metavar="F", help="Write the verdict to F as JUnit XML.")
 @click.option("--html", type=PATH, metavar="F", help="Write the verdict to F as one HTML page.")
+@click.option("--protocol", is_flag=True, help="Print the protocol for programs in any language, and stop.")
+@click.option("--points", is_flag=True, help="Print all points, their options and who takes which, and stop.")
 @json_option
 def command(
+    target: str | None,
+    dialects: tuple[str, ...],
+    discover: bool,
+    python: str | None,
+    checkout: str | None,
+    seconds: int,
+    junit: Path | None,
+    html: Path | None,
+    protocol: bool,
+    points: bool,
+    as_json: bool,
+) -> None:
+    """Find out what the implementation of TIES that TARGET names computes.
+
+    TARGET is mergekit, peft, crdt-merge, sd-mecha or fusion-bench, installed for the interpreter --python; authors or
+    mergelm, with --checkout; mergealgebra or mergealgebra:DIALECT; a program and its arguments in one word, which
+    speaks the lines of JSON that --protocol describes; or module:function, found from the current folder. Such a
+    function is written
+
+    \b
+      def merge(base, task_vectors, *, density="1", lambda_="1", coefficients=None):
+          return {name: array, ...}
+
+    base is a dict of NumPy arrays by name, task_vectors a list of such dicts, fine-tuned minus base in fp32. Call that
+    parameter models to be given fine-tuned models instead. The last three may be left out: density and lambda_ are
+    decimals as text, coefficients a list of them; without density little can be told. What it raises is a refusal,
+    which is an answer. `mergealgebra laws` calls it in the same way.
+
+    What TARGET does is a result: the exit status is 0, or 1 when it conforms to no --dialect that is named.
+    """
+    if protocol or points:
+        _explain(protocol, points)
+        return
+    if target is None:
+        raise click.UsageError("Missing argument 'TARGET'.")
+    _judge(target, dialects, discover, python, checkout, seconds, junit, html, as_json)
+
+
+def _explain(protocol: bool, points: bool) -> None:
+    from mergealgebra.conformance.protocol import text
+    from mergealgebra.conformance.report import every_point
+
+    if protocol:
+        for line in text().rstrip("\n").split("\n"):
+            say(line)
+    if points:
+        report_tables(every_point())
+
+
+def _judge(
     target: str,
     dialects: tuple[str, ...],
     discover: bool,
@@ -43,26 +101,27 @@ def command(
     html: Path | None,
     as_json: bool,
 ) -> None:
-    """Find out what the implementation of TIES that TARGET names computes.
+    from mergealgebra.conformance.targets import open_target
 
-    TARGET is mergekit, peft, crdt-merge, sd-mecha or fusion-bench, installed for the interpreter --python; authors or
-    mergelm, with --checkout; mergealgebra or mergealgebra:DIALECT; module:function, found from the current folder; or
-    a program and its arguments in one word, which speaks JSON lines (spec/conformance/README.md). What it does is a
-    result: the exit status is 0, or 1 when it conforms to no --dialect that is named.
-    """
     _check_dialects(dialects, discover)
     for path in filter(None, (junit, html)):
         _check_place(path)
     if junit and html and junit.resolve() == html.resolve():
         raise click.UsageError("--junit and --html name one file: give each its own")
-    verdict = _judged(_opened(target, python, checkout), seconds, discover)
+    verdict = _judged(open_target(target, python=python, checkout=checkout), seconds, discover)
     if junit:
         _write_junit(junit, verdict, dialects)
     if html:
         _write_page(html, verdict)
     _print(verdict, discover, as_json)
     if dialects and not set(dialects) & set(verdict.conformant_to):
-        raise NotConformant(f"{target} does not conform to {' or '.join(dialects)}")
+        raise NotConformant(f"{target} does not conform to {' or '.join(dialects)}{_but(verdict, dialects)}")
+
+
+def _but(verdict: Verdict, dialects: tuple[str, ...]) -> str:
+    """That rounding is all that is between it and a dialect, if it is so."""
+    near = [s.dialect for s in verdict.standings if s.dialect in dialects and s.differences == s.rounding > 0]
+    return f"; from {' and '.join(near)} it differs by rounding alone, but a dialect is bit for bit" if near else ""
 
 
 def _check_dialects(dialects: tuple[str, ...], discover: bool) -> None:
@@ -82,18 +141,9 @@ def _check_place(path: Path) -> None:
         raise click.BadParameter(f"{path} is not where a file can be written")
 
 
-def _opened(text: str, python: str | None, checkout: str | None) -> Target:
-    from mergealgebra.conformance.targets import open_target
-    from mergealgebra.laws.errors import TargetError
-
-    try:
-        return open_target(text, python=python, checkout=checkout)
-    except TargetError as error:
-        raise click.BadParameter(str(error), param_hint="TARGET") from error
-
-
 def _judged(target: Target, seconds: int, discover: bool) -> Verdict:
     from mergealgebra.conformance import judging
+    from mergealgebra.conformance.targets import PACKAGES
     from mergealgebra.laws.errors import TargetError
 
     ask = judging.discover if discover else judging.judge
@@ -101,7 +151,9 @@ def _judged(target: Target, seconds: int, discover: bool) -> Verdict:
         with progress_bar() as show:
             return ask(target, seconds=seconds, progress=show)
     except TargetError as error:
-        raise click.BadParameter(str(error), param_hint="TARGET") from error
+        if target.name in PACKAGES:
+            raise TargetError(f"{error}; name a Python that has {target.name} as --python") from error
+        raise
 
 
 def _write_junit(path: Path, verdict: Verdict, dialects: tuple[str, ...]) -> None:
@@ -125,13 +177,18 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _print(verdict: Verdict, discover: bool, as_json: bool) -> None:
-    from mergealgebra.conformance.report import as_discovery, as_map, clauses, name_of, nearest, tables
+    from mergealgebra.conformance.report import LEGEND, as_discovery, as_map, clauses, name_of, nearest, tables, told
 
     if as_json:
         report(as_discovery(verdict) if discover else as_map(verdict), as_json)
         return
     say(name_of(verdict))
-    found = (clauses(verdict), nearest(verdict)) if discover else tables(verdict)
-    report_tables(table for table in found if table.rows)
+    if told(verdict):
+        found = (clauses(verdict), nearest(verdict)) if discover else tables(verdict)
+        report_tables(table for table in found if table.rows)
+        for line in ["", *LEGEND]:
+            say(line)
+    elif verdict.failures:
+        report_tables(table for table in tables(verdict) if table.title == "No answers")
     say()
     say(verdict.summary)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mergealgebra.cli.options import PATH, as_option, json_option
+from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report
 
 if TYPE_CHECKING:
@@ -39,10 +40,11 @@ def command(
     if share and as_name is not None:
         raise click.UsageError("a shared folder is nobody's and has no use for --as; give it to your `init` or `clone`")
     recipe = read_recipe(recipe_path) if recipe_path else Ties()
-    if share:
-        store = Workspace.init_share(workspace, base=base, recipe=recipe, name=name)
-    else:
-        store = Workspace.init(workspace, base=base, recipe=recipe, name=name, as_name=as_name).store
+    with progress_bar() as show:
+        if share:
+            store = Workspace.init_share(workspace, base=base, recipe=recipe, name=name, progress=show)
+        else:
+            store = Workspace.init(workspace, base=base, recipe=recipe, name=name, as_name=as_name, progress=show).store
     report_workspace(store, as_json)
 
 

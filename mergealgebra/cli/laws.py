@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
 import click
 
 from mergealgebra.cli.options import json_option
 from mergealgebra.cli.report import report, say
+
+if TYPE_CHECKING:
+    from mergealgebra.laws.verdict import Verdict
 
 
 class _Option(click.ParamType[tuple[str, str]]):
@@ -16,7 +22,7 @@ class _Option(click.ParamType[tuple[str, str]]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
         key, separator, text = str(value).partition("=")
         if not (key and separator):
-            self.fail(f"{value!r} is no option; write KEY=VALUE, such as density=0.2", param, ctx)
+            self.fail(f"{value!r} is not an option of TARGET; write KEY=VALUE, such as density=0.2", param, ctx)
         return key, text
 
 
@@ -26,7 +32,13 @@ class _Option(click.ParamType[tuple[str, str]]):
 @click.option("--law", "laws", multiple=True, help="Check this law; all of them if left out.")
 @click.option("--tries", type=click.IntRange(min=1), help="Random cases for each law; 100 if left out.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Chooses the random cases.")
-@click.option("--seconds", type=click.IntRange(1, 10**6), default=600, show_default=True, help="Most for one law.")
+@click.option(
+    "--seconds",
+    type=click.IntRange(1, 10**6),
+    default=120,
+    show_default=True,
+    help="How long loading TARGET, and each law, may take. After two laws that took longer it stops.",
+)
 @json_option
 def command(
     target: str,
@@ -40,9 +52,19 @@ def command(
     """Search for counterexamples to laws of the merge function TARGET.
 
     TARGET is ties, mean or task_arithmetic, with the keys of a recipe as options; mergekit or peft, where installed,
-    with method=... and its parameters; or module:function, found from the current folder, which takes a base and a
-    list of task vectors, mappings from names to NumPy arrays, and returns the merged model. A broken law is a result:
-    the exit status is 0, and the counterexample is printed as a program that runs by itself.
+    with method=... and its parameters; or module:function, found from the current folder. Such a function is written
+
+    \b
+      def merge(base, task_vectors, *, density="1", lambda_="1", coefficients=None):
+          return {name: array, ...}
+
+    base is a dict of NumPy arrays by name, task_vectors a list of such dicts, fine-tuned minus base in fp32. Call that
+    parameter models to be given fine-tuned models instead. The last three may be left out: density and lambda_ are
+    decimals as text, coefficients a list of them. `mergealgebra conformance` calls it in the same way.
+
+    A broken law is a result: the exit status is 0, and the counterexample is printed as a program that runs by itself.
+    Where the two sides of a law never differ by more than the last digits of numbers, it holds but for rounding, which
+    is not a mistake.
     """
     from mergealgebra.laws.apart import Question, check_apart
     from mergealgebra.laws.checking import TRIES, names_of, require_hypothesis
@@ -51,18 +73,46 @@ def command(
     names = names_of(laws or None)
     require_hypothesis()
     question = Question(target, dict(options), tries or TRIES, seed)
-    verdicts = []
-    width = max(map(len, LAWS))
-    for verdict in check_apart(question, names, seconds):
-        verdicts.append(verdict)
-        if not as_json:
-            say(f"{verdict.law:<{width}}  {verdict}")
+    found = check_apart(question, names, seconds)
     if as_json:
-        found = [{**verdict.to_map(), "sentence": LAWS[verdict.law].sentence} for verdict in verdicts]
+        verdicts = list(found)
         asked = {"target": target, "options": dict(options), "seed": seed, "tries": question.tries}
-        report({**asked, "verdicts": found}, as_json)
+        told = [{**verdict.to_map(), "sentence": LAWS[verdict.law].sentence} for verdict in verdicts]
+        report({**asked, "verdicts": told, "causes": _causes(verdicts)}, as_json)
         return
+    verdicts = list(_as_they_come(found, max(map(len, LAWS))))
+    for line in _programs(verdicts):
+        say(line)
+
+
+def _as_they_come(found: Iterable[Verdict], width: int) -> Iterator[Verdict]:
+    """Print each verdict in a line; of those that fail by one cause, the first in full."""
+    first: dict[str, str] = {}
+    for verdict in found:
+        text, cause = str(verdict), verdict.cause
+        if cause and first.setdefault(cause, verdict.law) != verdict.law:
+            text = text.replace(cause, f"the same as {first[cause]}", 1)
+        say(f"{verdict.law:<{width}}  {text}")
+        yield verdict
+
+
+def _causes(verdicts: Iterable[Verdict]) -> dict[str, list[str]]:
+    """The laws that fail, by cause."""
+    causes: dict[str, list[str]] = {}
     for verdict in verdicts:
-        if verdict.counterexample:
-            for line in ["", *verdict.counterexample.removesuffix("\n").split("\n")]:
-                say(line)
+        if verdict.cause:
+            causes.setdefault(verdict.cause, []).append(verdict.law)
+    return causes
+
+
+def _programs(verdicts: Iterable[Verdict]) -> Iterator[str]:
+    """What many laws fail by, and the lines of the counterexamples, one for each cause."""
+    verdicts = list(verdicts)
+    causes = _causes(verdicts)
+    for cause, laws in causes.items():
+        if len(laws) > 1:
+            yield from ("", f"{len(laws)} laws met one error: {cause}")
+    repeated = {law for laws in causes.values() for law in laws[1:]}
+    for verdict in verdicts:
+        if verdict.counterexample and verdict.outcome in ("broken", "error") and verdict.law not in repeated:
+            yield from ("", *verdict.counterexample.removesuffix("\n").split("\n"))

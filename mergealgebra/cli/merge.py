@@ -40,7 +40,7 @@ def command(
     memory: int | None,
     as_json: bool,
 ) -> None:
-    """Merge the models named in the YAML file CONFIG into the new folder OUT.
+    """Merge the models named in the YAML file CONFIG into the new folder OUT, or into one file OUT.safetensors.
 
     \b
     method: ties            # or mean, task_arithmetic
@@ -54,8 +54,9 @@ def command(
     path for that one. --take and --leave are added to those at the top.
     """
     from mergealgebra.cli.resolve import report_result
+    from mergealgebra.one_shot import Model, merge_checkpoints
     from mergealgebra.recipe_file import read_merge_file
-    from mergealgebra.resolve import How, Model, merge_checkpoints
+    from mergealgebra.resolve import How
 
     file = read_merge_file(config)
     models = [Model(model.path, model.coefficient, model.take, model.leave) for model in file.models]

@@ -10,6 +10,8 @@ import click
 
 from mergealgebra.cli.options import (
     PATH,
+    WHEN_IT_PAYS,
+    ValueLeftOut,
     backend_option,
     block_option,
     json_option,
@@ -21,10 +23,10 @@ from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report, warn
 
 if TYPE_CHECKING:
-    from mergealgebra.resolve import MergeResult
+    from mergealgebra.merge_result import MergeResult
 
 
-@click.command()
+@click.command(cls=ValueLeftOut)
 @click.argument("out", type=PATH)
 @click.option("--recipe", "recipe_path", type=PATH, help="A YAML file; the workspace's own recipe if left out.")
 @click.option("--lock", type=PATH, help="Make the model that this merge.lock describes once more.")
@@ -44,10 +46,13 @@ def command(
     threads: int | None,
     block: int | None,
     memory: int | None,
-    keep_aggregate: bool,
+    keep_aggregate: str | None,
     as_json: bool,
 ) -> None:
-    """Merge all visible contributions into the new model folder OUT, by the workspace's recipe or another."""
+    """Merge all visible contributions by the workspace's recipe or another.
+
+    OUT is a new folder, or a new file if its name ends in .safetensors; its lock, OUT.lock, is then beside it.
+    """
     from mergealgebra.attestations import disagreements
     from mergealgebra.recipe_file import read_recipe
     from mergealgebra.workspace import Workspace
@@ -65,7 +70,7 @@ def command(
             threads=threads,
             block=block,
             memory=memory,
-            keep_aggregate=keep_aggregate,
+            keep_aggregate="always" if keep_aggregate == "always" else keep_aggregate == WHEN_IT_PAYS,
             progress=show,
         )
     differing = [line for merge_id, line in disagreements(opened.state) if merge_id == result.merge_id]
@@ -86,8 +91,10 @@ def report_result(result: MergeResult, warnings: Sequence[str], as_json: bool) -
         "uncertified": lock.uncertified,
     }
     if result.aggregate is not None:
-        found["aggregate"] = f"not kept: {result.aggregate.problem}" if result.aggregate.problem else "kept"
+        found["aggregate"] = result.aggregate.in_words()
         found["changes"] = result.aggregate.changes
+        if as_json:
+            found["aggregate_bytes"] = result.aggregate.cost.nbytes if result.aggregate.cost else 0
     found["warnings"] = list(warnings)
     report(found, as_json)
     for text in warnings:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mergealgebra.cli.options import PATH, json_option
+from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report
 
 
@@ -19,5 +20,6 @@ def command(workspace: str, base: Path, as_json: bool) -> None:
     from mergealgebra.workspace import Workspace
 
     opened = Workspace.open(workspace)
-    opened.set_base(base)
+    with progress_bar() as show:
+        opened.set_base(base, progress=show)
     report({"base": opened.store.genesis.base, "path": str(opened.base)}, as_json)

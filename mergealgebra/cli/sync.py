@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from mergealgebra.cli.options import PATH_TEXT, json_option
+from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report
 
 
@@ -18,7 +19,8 @@ def command(workspace: str, peer: str, create: bool, as_json: bool) -> None:
     from mergealgebra.workspace import Workspace
 
     opened = Workspace.open(workspace)
-    result = opened.sync(peer, create=create)
+    with progress_bar() as show:
+        result = opened.sync(peer, create=create, progress=show)
     moved: dict[str, list[str]] = {
         "taken_operations": list(result.taken_operations),
         "taken_blobs": list(result.taken_blobs),

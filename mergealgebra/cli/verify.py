@@ -18,7 +18,7 @@ from mergealgebra.cli.report import report, warn
 @threads_option
 @json_option
 def command(out: Path, against: Path | None, backend: str, threads: int | None, as_json: bool) -> None:
-    """Check that the model in OUT is the one that its merge.lock says it is."""
+    """Check that the model OUT, a folder or a file, is the one that its lock says it is."""
     from mergealgebra.verification import verify
 
     with progress_bar() as show:

@@ -12,7 +12,7 @@ from mergealgebra.conformance.questions import Answer, Failed, Merged, Question,
 from mergealgebra.conformance.verdict import Failure
 from mergealgebra.progress import Progress, quiet
 
-#: After how many failures in a row a target is asked no more.
+#: After how many failures in a row, or answers that took too long in all, a target is asked no more.
 PATIENCE: Final = 6
 
 
@@ -30,7 +30,7 @@ class Interview:
         self.changed: list[tuple[Question, tuple[str, ...]]] = []
         self.refusals: Counter[str] = Counter()
         self.asked = 0
-        self._in_a_row = 0
+        self._in_a_row = self._hung = 0
         self._conversation = target.begin(seconds)
         self.hello = self._conversation.hello()
 
@@ -43,7 +43,7 @@ class Interview:
     @property
     def gave_up(self) -> bool:
         """Whether it is asked no more."""
-        return self._in_a_row >= PATIENCE
+        return max(self._in_a_row, self._hung) >= PATIENCE
 
     def ask(self, step: str, questions: Iterable[Question]) -> dict[str, Answer]:
         """The answers by the questions' ids. step: what progress calls this."""
@@ -57,13 +57,14 @@ class Interview:
 
     def _answer(self, question: Question) -> Answer:
         if self.gave_up:
-            return Failed(self.failures[-1].kind, f"it was not asked, after {PATIENCE} failures in a row")
+            return Failed(self.failures[-1].kind, f"it was not asked, after {PATIENCE} failures")
         given = _copy(question)
         answer = self._conversation.answer(given)
         self.asked += 1
         if isinstance(answer, Failed):
             self.failures.append(Failure(question.id, answer.kind, answer.message))
             self._in_a_row += 1
+            self._hung += answer.kind == "hung"
             return answer
         self._in_a_row = 0
         if isinstance(answer, Refused):

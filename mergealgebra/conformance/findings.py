@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+import numpy as np
+
 from mergealgebra.algebra.dialects import POINTS
 from mergealgebra.conformance.inference import STAGES, Inferred
 from mergealgebra.conformance.inseparable import reason
 from mergealgebra.conformance.probes import LEAST, PROBES, Probe
-from mergealgebra.conformance.questions import Answer
+from mergealgebra.conformance.questions import Answer, Merged
 from mergealgebra.conformance.readings import Options, explains, predicted, readings
 from mergealgebra.conformance.showing import shown, size
 from mergealgebra.conformance.verdict import Finding, Shown
+from mergealgebra.laws.sides import where_near
+
+#: What is said of numbers that no arithmetic here gives.
+OWN_ROUNDING: Final = (
+    "it rounds in a way of its own: each number is one that some option gives, but for its last digits; "
+    "that is rounding, and not a mistake"
+)
 
 #: The clause of each point.
 CLAUSES: Final = {point: f"DI-{number}" for number, point in enumerate(POINTS, start=2)}
@@ -28,6 +37,8 @@ def _finding(point: str, inferred: Inferred, answers: Mapping[str, Answer]) -> F
     for probe in _by_size(inferred.unexplained):
         if point in blamed(probe, inferred, answers):
             odd = _shown(probe, best, point, answers)
+            if point == "arithmetic" and rounds_otherwise(inferred, answers):
+                return Finding(clause, point, (), {}, f"{OWN_ROUNDING}; {odd}", rounding=True)
             return Finding(clause, point, (), {}, f"no option explains all answers; {odd}")
     options = inferred.options(point)
     if len(options) > 1:
@@ -75,6 +86,24 @@ def blamed(probe: Probe, inferred: Inferred, answers: Mapping[str, Answer]) -> t
     seen, best = readings(probe, answers[probe.question.id]), inferred.best
     one = tuple(p for p in points if any(explains({**best, p: option}, probe, seen) for option in POINTS[p]))
     return one or points[:1]
+
+
+def rounds_otherwise(inferred: Inferred, answers: Mapping[str, Answer]) -> bool:
+    """Whether every number that no arithmetic explains is one that some arithmetic gives, but for its last digits."""
+    odd = [probe for probe in inferred.unexplained if "arithmetic" in probe.points]
+    return all(_is_rounded(probe, inferred.best, answers[probe.question.id]) for probe in odd)
+
+
+def _is_rounded(probe: Probe, best: Options, answer: Answer) -> bool:
+    if not isinstance(answer, Merged):
+        return False
+    every = [predicted({**best, "arithmetic": option}, probe.question) for option in POINTS["arithmetic"]]
+    merged = [one.tensors for one in every if isinstance(one, Merged)]
+    for name, array in answer.tensors.items():
+        alike = [where_near(array, tensors[name].astype(array.dtype), probe.question.base[name]) for tensors in merged]
+        if not np.any(alike, axis=0).all():
+            return False
+    return True
 
 
 def _silence(point: str, inferred: Inferred) -> str:

@@ -54,7 +54,13 @@ INSEPARABLE: Final = (
     ),
     _same("election", "sum weighted_sum", "without coefficients both are one sum", coefficients="none"),
     _same("denominator", "coefficients count", "without coefficients their sum is the number", coefficients="none"),
-    _same("denominator", "coefficients count all", "nothing is divided", aggregate="sum max"),
+    _same("denominator", "kept kept_coefficients", "without coefficients their sum is the number", coefficients="none"),
+    _same(
+        "denominator",
+        "coefficients count kept kept_coefficients all",
+        "nothing is divided",
+        aggregate="sum max",
+    ),
     _same("lambda", "after after_once", "the sum is rounded once either way", arithmetic="exact fp64"),
     _same(
         "arithmetic",

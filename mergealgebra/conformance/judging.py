@@ -54,7 +54,7 @@ def discover(target: Target, *, seconds: float = 60, progress: Progress = quiet)
 def _probed(interview: Interview) -> Mapping[str, Answer]:
     """The answers to the probes. Raises TargetError."""
     if isinstance(interview.hello, Failed) and interview.hello.kind == "absent":
-        raise TargetError(f"{interview.target.name} is not there: {interview.hello.message}")
+        raise TargetError(f"{interview.target.name} cannot be asked: {interview.hello.message}")
     return interview.ask("probes", [probe.question for probe in (*PROBES, *LEAST)])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from mergealgebra.conformance.report import UNEXPLAINED, name_of, seen, shown_by, told
+from mergealgebra.conformance.report import UNEXPLAINED, name_of, noted, seen, shown_by
 from mergealgebra.conformance.verdict import Failure, Finding, Property, Standing, Verdict
 from mergealgebra.text import printable
 
@@ -47,7 +47,7 @@ def _add(root: Element, name: str, cases: Iterable[Case]) -> None:
 
 def _clause(found: Finding) -> Case:
     name = f"{found.clause} {found.point}"
-    if not found.options:
+    if not found.options and not found.rounding:
         return name, "failure", f"{UNEXPLAINED}: {shown_by(found)}"
     return name, "", f"{seen(found)}; {shown_by(found)}"
 
@@ -60,8 +60,8 @@ def _dialect(standing: Standing, claimed: Collection[str]) -> Case:
 
 
 def _property(found: Property) -> Case:
-    outcome = {True: "", False: "failure", None: "skipped"}[found.holds]
-    return found.name, outcome, told(found.note, found.counterexample)
+    outcome = "" if found.rounding else {True: "", False: "failure", None: "skipped"}[found.holds]
+    return found.name, outcome, noted(found.note, found.counterexample)
 
 
 def _answer(failure: Failure) -> Case:

@@ -10,7 +10,7 @@ from typing import Final
 from mergealgebra.algebra.dialects import DIALECTS
 from mergealgebra.conformance.asking import PATIENCE
 from mergealgebra.conformance.breadth import DTYPES, Compared
-from mergealgebra.conformance.report import HOLDS, Table, clauses, seen, standing_of, table, told
+from mergealgebra.conformance.report import HOLDS, Table, clauses, noted, seen, standing_of, table
 from mergealgebra.conformance.verdict import Finding, Property, Standing, Verdict
 from mergealgebra.text import printable
 
@@ -136,7 +136,7 @@ def _broken(run: dict[str, Verdict]) -> Iterator[tuple[str, ...]]:
     for name, verdict in run.items():
         for found in verdict.properties:
             if found.holds is False:
-                yield name, found.name, told(found.note, found.counterexample)
+                yield name, found.name, noted(found.note, found.counterexample)
 
 
 def _mistakes(run: dict[str, Verdict]) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,14 @@ from mergealgebra.conformance.report import Table
 from mergealgebra.text import printable
 
 #: Words that are coloured where they are all of a cell.
-COLOURED: Final = {"conforms": "good", "holds": "good", "differs": "bad", "broken": "bad"}
+COLOURED: Final = {
+    "conforms": "good",
+    "holds": "good",
+    "conforms but for rounding": "good",
+    "holds but for rounding": "good",
+    "differs": "bad",
+    "broken": "bad",
+}
 
 _STYLE: Final = """\
 :root { color-scheme: light dark; --line: #d8dade; --head: #f3f4f6; --good: #17693a; --bad: #b3261e; }

@@ -22,6 +22,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import numpy as np
@@ -29,12 +30,15 @@ import numpy as np
 from mergealgebra.conformance.questions import Answer, Failed, Hello, Merged, Question, Refused, Tensors
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.tensors.dtypes import DTYPES, name_of
-from mergealgebra.text import shown
+from mergealgebra.text import printable, shortened, shown
 
 VERSION: Final = 1
 
 #: The dtypes that a tensor of a question or an answer may have.
 FLOATS: Final = {name: dtype for name, dtype in DTYPES.items() if dtype.is_float}
+
+#: Characters of why a target cannot be asked.
+LONGEST_REASON: Final = 600
 
 _HEX: Final = re.compile(r"[0-9a-fA-F]*", re.ASCII)
 
@@ -57,6 +61,11 @@ class _Wrong(MergeAlgebraError):
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+
+def text() -> str:
+    """The protocol in words, for people who write a target."""
+    return Path(__file__).with_suffix(".md").read_text(encoding="utf-8")
 
 
 def greeting() -> bytes:
@@ -87,7 +96,7 @@ def read_greeting(line: bytes) -> Hello:
     """Who the target says that it is. Raises OutOfStep, Absent among it."""
     hello = _object(line).get("hello")
     if isinstance(hello, dict) and isinstance(hello.get("error"), str):
-        raise Absent(shown(" ".join(hello["error"].split())))
+        raise Absent(shortened(printable(" ".join(hello["error"].split())), LONGEST_REASON))
     if not isinstance(hello, dict):
         raise OutOfStep(f'its first line is {_cut(line)}, expected {{"hello": {{"name": ..., "version": ...}}}}')
     for key in ("name", "version"):
@@ -122,7 +131,7 @@ def _read(answer: dict[str, Any], question: Question) -> Answer:
 
 def _tensors(found: object, base: Tensors) -> Tensors:
     if not isinstance(found, dict):
-        raise _malformed(f"tensors is {shown(found)}, expected an object")
+        raise _malformed(f"tensors is {shown(found)}, expected an object, in Python a dict, of arrays by name")
     if lacking := sorted(base.keys() - found.keys()):
         raise _Wrong("wrong_names", f"its answer lacks tensor {shown(lacking[0])}; it has {_names(found)}")
     if unknown := sorted(found.keys() - base.keys()):

@@ -28,6 +28,7 @@ from mergealgebra.conformance.inference import Inferred
 from mergealgebra.conformance.questions import Answer, Failed, Merged, Question
 from mergealgebra.conformance.showing import LONGEST, answer_text, input_text, shown, size
 from mergealgebra.conformance.verdict import Property, Shown
+from mergealgebra.laws.sides import where_near
 from mergealgebra.text import shown as quoted
 
 Array = np.ndarray[Any, Any]
@@ -162,11 +163,27 @@ def _compared(interview: Interview, name: str, pairs: Sequence[Pair], other: str
 def _judged(name: str, tries: Sequence[Try], other: str, same: Same) -> Property:
     """The verdict on questions asked in two ways. other: what the first way is."""
     told = [each for each in tries if _can_be_told(each[1], each[3])]
-    for first, one, second, answer in told:
-        if not (isinstance(one, Merged) and isinstance(answer, Merged) and same(one, answer)):
-            texts = _differing(first, one, second, answer)
-            return Property(name, False, len(told), Shown(second.id, texts[0], texts[1], f"{other} {texts[2]}"))
+    apart = [each for each in told if not _are(each, same)]
+    if apart:
+        first, one, second, answer = min(apart, key=lambda each: _are(each, _rounded_apart))
+        texts = _differing(first, one, second, answer)
+        found = Shown(second.id, texts[0], texts[1], f"{other} {texts[2]}")
+        return Property(name, False, len(told), found, rounding=all(_are(each, _rounded_apart) for each in apart))
     return Property(name, True if told else None, len(told), note="" if told else "it answered none of these questions")
+
+
+def _are(tried: Try, same: Same) -> bool:
+    _, one, _, other = tried
+    return isinstance(one, Merged) and isinstance(other, Merged) and same(one, other)
+
+
+def _rounded_apart(one: Merged, other: Merged) -> bool:
+    """Whether the last digits alone differ."""
+    dtypes = _dtypes(one)
+    if dtypes != _dtypes(other) or len(dtypes) > 1:
+        return False
+    a, b = (_flat(each).astype(next(iter(dtypes))) for each in (one, other))
+    return a.size == b.size and bool(where_near(a, b).all())
 
 
 def _can_be_told(*answers: Answer) -> bool:

@@ -16,6 +16,7 @@ from mergealgebra.conformance.questions import Answer, Failed, Merged, Question
 from mergealgebra.conformance.readings import Options, explains, predicted, readings, without
 from mergealgebra.conformance.showing import shown, size
 from mergealgebra.conformance.verdict import Standing
+from mergealgebra.laws.sides import where_near
 
 Answers = Mapping[str, Answer]
 
@@ -38,15 +39,33 @@ def _settled(dialect: Dialect, interview: Interview, answers: Answers, breadth: 
     asked, replies = [probe.question for probe in probes], answers
     told = [probe for probe in probes if _is_told(answers[probe.question.id])]
     other = [probe.question for probe in told if not _agrees(dialect, options, probe, answers[probe.question.id])]
-    if not other and breadth:
+    rounded = {question.id for question in other if _is_rounding(dialect, question, replies[question.id])}
+    if len(rounded) == len(other) and breadth:
         more = list(questions(dialect, breadth))
         asked, replies = [*asked, *more], {**answers, **interview.ask(dialect.name, more)}
-        other = [q for q in more if _is_told(replies[q.id]) and not agrees(dialect, q, replies[q.id])]
+        other += [q for q in more if _is_told(replies[q.id]) and not agrees(dialect, q, replies[q.id])]
+        rounded |= {q.id for q in other if _is_rounding(dialect, q, replies[q.id])}
     standing = _standing(dialect, asked, replies, other)
     if not other:
         return standing
-    first = min(other, key=lambda question: (not isinstance(replies[question.id], Merged), size(question)))
-    return replace(standing, first=shown(first, replies[first.id], computed(dialect, first), f"`{dialect.name}`"))
+
+    def rank(question: Question) -> tuple[bool, bool, tuple[int, int]]:
+        return question.id in rounded, not isinstance(replies[question.id], Merged), size(question)
+
+    first = min(other, key=rank)
+    what = shown(first, replies[first.id], computed(dialect, first), f"`{dialect.name}`")
+    return replace(standing, first=what, rounding=len(rounded))
+
+
+def _is_rounding(dialect: Dialect, question: Question, answer: Answer) -> bool:
+    """Whether an answer is the dialect's but for the last digits."""
+    wanted = computed(dialect, question)
+    if not (isinstance(wanted, Merged) and isinstance(answer, Merged)):
+        return False
+    pairs = [
+        (answer.tensors[name], array, base) for name, base in question.base.items() for array in [wanted.tensors[name]]
+    ]
+    return all(a.dtype == b.dtype and a.shape == b.shape and where_near(a, b, base).all() for a, b, base in pairs)
 
 
 def _standing(

@@ -28,7 +28,8 @@ class Finding:
     """What the target takes at one point.
 
     options: one, it is settled; several, these answers do not tell them apart; none, no option explains the answers.
-    shown_by: ruled-out option -> what showed it. note: why several are left, or what no option explains.
+    shown_by: ruled-out option -> what showed it. note: why several are left, or what no option explains. rounding:
+    whether what no option explains is rounded in a way of its own, and nothing else.
     """
 
     clause: str
@@ -36,6 +37,7 @@ class Finding:
     options: tuple[str, ...]
     shown_by: Mapping[str, Shown] = field(default_factory=dict)
     note: str = ""
+    rounding: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,9 @@ class Standing:
     """Where the target stands to one dialect.
 
     conformant: it answered all questions, and as the dialect does. asked: how many it answered; differences: how many
-    of them otherwise; first: the smallest of those. note: how far the dialect can be asked about, and how many
-    questions got no answer; "" if it settles every point and all did.
+    of them otherwise; rounding: how many of these in the last digits alone; first: the smallest of the differences, of
+    one that is more than rounding if there is any. note: how far the dialect can be asked about, and how many questions
+    got no answer; "" if it settles every point and all did.
     """
 
     dialect: str
@@ -53,17 +56,22 @@ class Standing:
     differences: int
     first: Shown | None = None
     note: str = ""
+    rounding: int = 0
 
 
 @dataclass(frozen=True)
 class Property:
-    """Whether something that no dialect may depend on changes the answer. holds: None when it cannot be told."""
+    """Whether something that no dialect may depend on changes the answer. holds: None when it cannot be told.
+
+    rounding: whether it changes the last digits alone.
+    """
 
     name: str
     holds: bool | None
     tries: int = 0
     counterexample: Shown | None = None
     note: str = ""
+    rounding: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import numpy as np
 from mergealgebra.algebra import decimals
 from mergealgebra.algebra.arrays import Array, refuse_flushed_subnormals
 from mergealgebra.algebra.exact import Coefficients, Sums
+from mergealgebra.algebra.methods import REDUCERS
 from mergealgebra.algebra.reducer import prepare
 from mergealgebra.encoding import encode
 from mergealgebra.engine.executors import Workers
@@ -129,7 +130,7 @@ class Aggregate:
 
     def _finalized(self, name: str, coefficients: Coefficients) -> Array:
         with np.errstate(all="ignore"):
-            tau_m = self.recipe.reducer.finalize(self.sums[name], coefficients)
+            tau_m = REDUCERS[self.recipe.method].finalize(self.sums[name], coefficients)
         bad = np.flatnonzero(~np.isfinite(tau_m))
         if bad.size:
             index = index_in(self.shapes[name], int(bad[0]))
@@ -152,7 +153,7 @@ def _lift_tensor(plan: Plan, trimming: Trimming, desk: Desk, block: Block) -> Su
     v = scaled(found, part)
     if not np.isfinite(v).all() or not np.isfinite(found).all():
         raise Faulty(block, trimming)
-    return plan.recipe.reducer.lift(v, part.coefficient)
+    return REDUCERS[plan.recipe.method].lift(v, part.coefficient)
 
 
 def _coefficients(contributions: Mapping[str, Lifted]) -> Coefficients:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -33,6 +35,19 @@ def backend_for(recipe: Recipe, name: str, progress: Progress = quiet) -> Kernel
     return _numpy(progress)
 
 
+def warm_up(progress: Progress = quiet) -> tuple[Path, list[str]]:
+    """Compile the kernels of this machine that no process has kept yet, so that no merge has to.
+
+    Returns the folder in which all are kept, and the names of those that were compiled now. Raises BackendError where
+    there is nothing to compile, and where nothing can be kept.
+    """
+    _refuse_without_numba()
+    from mergealgebra.kernels.cpu import COMPILING
+    from mergealgebra.kernels.machine_code import keep_all
+
+    return keep_all(partial(progress, COMPILING))
+
+
 def torch_on(device: Any) -> Kernel:
     """The equations on torch, on one device."""
     _import_torch()
@@ -48,11 +63,15 @@ def _numpy(_: Progress) -> Kernel:
 
 
 def _numba(progress: Progress) -> Kernel:
-    if not _has("numba"):
-        raise BackendError("backend 'numba' is not installed; pip install numba")
+    _refuse_without_numba()
     from mergealgebra.kernels.cpu import NumbaKernel
 
     return NumbaKernel(progress)
+
+
+def _refuse_without_numba() -> None:
+    if not _has("numba"):
+        raise BackendError("backend 'numba' is not installed; pip install numba")
 
 
 def _auto(progress: Progress) -> Kernel:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mergealgebra.algebra.arrays import Array, first_true
+from mergealgebra.algebra.methods import REDUCERS
 from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.groups import Trimming
 from mergealgebra.engine.plan import Block, Contribution, Plan
@@ -18,7 +19,6 @@ from mergealgebra.errors import NonFinite, Overflow
 from mergealgebra.kernels.blocks import Part
 from mergealgebra.kernels.equations import scaled, summed, tau
 from mergealgebra.progress import Progress
-from mergealgebra.recipe import REDUCERS
 from mergealgebra.tensors.task_vector import add, index_in
 
 

@@ -214,8 +214,14 @@ def disjoint(dialect: Dialect, numbers: Numbers, weighted: Array, agree: Array, 
     elif dialect["aggregate"] == "sum":
         merged = numbers.quotient(numbers.total(rows), None)
     else:
-        each = {"coefficients": agree * c, "count": agree, "all": np.ones_like(agree)}[str(dialect["denominator"])]
+        each = divisors(str(dialect["denominator"]), weighted, agree, c)
         merged = numbers.quotient(numbers.total(rows), numbers.total(each.astype(rows.dtype)))
     if dialect["non_finite"] == "zero":
         merged = np.where(np.isfinite(merged), merged, merged.dtype.type(0))
     return merged
+
+
+def divisors(option: str, weighted: Array, agree: Array, c: Array) -> Array:
+    """What the mean divides by, summed over the contributions [DI-10]. Arguments as of `disjoint`; returns (n, d)."""
+    counting = {"count": agree, "kept": weighted != 0, "all": np.ones_like(agree)}
+    return counting[option] if option in counting else (agree if option == "coefficients" else weighted != 0) * c

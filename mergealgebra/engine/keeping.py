@@ -6,7 +6,7 @@ import errno
 import math
 from collections.abc import Callable, Generator, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from mergealgebra.algebra.exact import LIMITS, grid_exponents
 from mergealgebra.contribution import open_blob
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.engine.faults import Faulty
+from mergealgebra.engine.kept_cost import Cost
 from mergealgebra.engine.kept_folder import Draft, Folder, Home
 from mergealgebra.engine.kept_header import Entry, Header
 from mergealgebra.engine.kept_pages import PAGE, RECORD, Layout, Unfit, votes_of, wider
@@ -29,7 +30,6 @@ from mergealgebra.errors import BackendError, MergeAlgebraError, OutputError
 from mergealgebra.kernels.blocks import UpdatingKernel
 from mergealgebra.progress import Progress
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.dtypes import DTYPES
 
 #: Memory of a worker for a page of an aggregate, before and after, at most 33 bytes an element.
 _WORKER_BYTES: Final = 2 * 33 * PAGE
@@ -41,11 +41,19 @@ _SPARE_BYTES: Final = 1 << 22
 class Kept:
     """Whether a merge left an aggregate behind. problem: why not; empty if it did.
 
-    changes: how many contributions were read to bring an earlier one up to date; None for a merge in full.
+    changes: how many contributions were read to bring an earlier one up to date; None for a merge in full. cost: what
+    it takes, once it is kept.
     """
 
     problem: str
     changes: int | None
+    cost: Cost | None = field(default=None, compare=False)
+
+    def in_words(self) -> str:
+        """The same in one line, but for the changes."""
+        if self.problem or self.cost is None:
+            return f"not kept: {self.problem}"
+        return f"kept: {self.cost.in_words()}"
 
 
 class Keeper:
@@ -103,6 +111,12 @@ class Keeper:
         if not self._plan.reduction.coefficients.certified:
             self._give_up("the coefficients together have no certificate")
             return
+        if not self._home.always and len(self._manifests) < self._cost.pays_from:
+            self._give_up(
+                f"of {len(self._manifests)} contributions it would save no time, and take {self._cost.in_words()}; it "
+                f"pays from {self._cost.pays_from} on, and --keep-aggregate=always insists"
+            )
+            return
         with ExitStack() as opened:
             try:
                 folder = opened.enter_context(self._home.opened(self._header_bytes))
@@ -133,7 +147,8 @@ class Keeper:
         if update.draft is not None:
             update.draft.place(self._plan.recipe.id, update.entries(tally), update.least)
             problem = update.draft.problem
-        self.kept = Kept(problem, update.changes if update.unread else None)
+        cost = None if problem else Cost.of(self._plan, update.layout)
+        self.kept = Kept(problem, update.changes if update.unread else None, cost)
 
     def _from_nothing(self, folder: Folder, opened: ExitStack) -> Update | None:
         """The update of an empty aggregate, which adds everything; None when nothing can be kept."""
@@ -187,6 +202,10 @@ class Keeper:
     # What any update needs
 
     @cached_property
+    def _cost(self) -> Cost:
+        return Cost.of(self._plan, self._layout)
+
+    @cached_property
     def _layout(self) -> Layout:
         records = self._plan.base.records
         held = tuple((name, records[name].size) for name in self._plan.held_names())
@@ -221,8 +240,7 @@ class Keeper:
 
     def _draft(self, folder: Folder, layout: Layout, opened: ExitStack) -> Draft | None:
         """Room for the pages to be written; None when the disk has none."""
-        model = sum(r.size * DTYPES[r.dtype].itemsize for r in self._plan.base.records.values())
-        needed = layout.nbytes + model + _SPARE_BYTES
+        needed = layout.nbytes + Cost.of(self._plan, layout).model + _SPARE_BYTES
         try:
             free = folder.free
             if free < needed:

@@ -36,11 +36,12 @@ class Home:
     """Where a workspace keeps an aggregate.
 
     folder: opens it, not through a link, and makes it if it is missing. key: finds the private key. Both may raise
-    OSError or OutputError, and so does `opened`.
+    OSError or OutputError, and so does `opened`. always: whether it is kept where it saves nothing, too.
     """
 
     folder: Callable[[], AbstractContextManager[int]]
     key: Callable[[], bytes]
+    always: bool = False
 
     @contextmanager
     def opened(self, most: int) -> Iterator[Folder]:
@@ -84,6 +85,12 @@ class Folder:
             yield Pages(descriptor, header.layout, header.table, header.token, self.seal) if whole else None
         finally:
             os.close(descriptor)
+
+    def clear(self) -> None:
+        """Remove the aggregate; what a living process is writing stays. Raises OSError."""
+        with suppress(FileNotFoundError):
+            os.unlink(HEADER, dir_fd=self.descriptor)
+        self.sweep()
 
     def sweep(self) -> None:
         """Remove the files of earlier aggregates, and of processes that died: those that nobody locks or names."""

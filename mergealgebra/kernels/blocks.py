@@ -37,7 +37,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Reduction:
-    """How a merge reduces its blocks: the same for all of them. method: a key of `REDUCERS`."""
+    """How a merge reduces its blocks: the same for all of them. method: a key of `algebra.methods.REDUCERS`."""
 
     method: str
     coefficients: Coefficients

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Self
 
 import numpy as np
@@ -29,6 +30,9 @@ _DTYPES: Final = {
 }
 _METHODS: Final = {"ties": word.TIES_MERGING, "mean": word.MEAN, "task_arithmetic": word.TASK_ARITHMETIC}
 _VOTES: Final = {np.dtype(np.int16): word.WHOLE, np.dtype(np.float64): word.FP64}
+
+#: The step of progress in which kernels are compiled.
+COMPILING: Final = "compiling kernels, once for this machine"
 
 Words = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -93,7 +97,7 @@ class NumbaKernel:
         return bool(self._call("count_block", base, [part], asked))
 
     def _load(self, *names: str) -> None:
-        load(names, lambda done: self._progress("compiling kernels, once for this machine", done, 1))
+        load(names, partial(self._progress, COMPILING))
 
     def _call(self, name: str, base: Host, parts: Sequence[Part], words: Mapping[int, int]) -> int:
         """Call compiled code with a table of the base, the parts and what is special to it."""

@@ -11,9 +11,9 @@ import numpy as np
 from mergealgebra.algebra import reducer
 from mergealgebra.algebra.arrays import Array, array_namespace, refuse_flushed_subnormals, to_numpy
 from mergealgebra.algebra.exact import LIMITS, Sums, grid_exponents
+from mergealgebra.algebra.methods import REDUCERS
 from mergealgebra.algebra.trim import Counts, Window, magnitude_bits, trim, window_counts
 from mergealgebra.kernels.blocks import UNKNOWN, KeptSums, Part, Reduced, Reduction, Updated
-from mergealgebra.recipe import REDUCERS
 from mergealgebra.tensors.dtypes import to_host, to_torch
 from mergealgebra.tensors.task_vector import add, read_stored, subtract
 

@@ -15,7 +15,7 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
@@ -23,10 +23,17 @@ from typing import Any, Final
 
 import llvmlite.binding as llvm
 
-from mergealgebra.children.process import ChildFailed, run_module
+from mergealgebra.children.process import ChildFailed, lines_of_module
 from mergealgebra.disk import open_file, opened_folder, read_all, read_file, write_all
+from mergealgebra.errors import BackendError
+from mergealgebra.text import place
 
 Entry = Callable[[int], int]
+#: Called with how many entries have been compiled, and how many there are to compile.
+Announce = Callable[[int, int], None]
+
+#: All that are ever loaded.
+ENTRIES: Final = ("reduce_block", "count_block", "update_block")
 
 _PROTOTYPE: Final = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64)  # it gives up the interpreter lock
 _SOURCES: Final = Path(__file__).parent / "fused"
@@ -41,29 +48,51 @@ def entry(name: str) -> Entry:
     return _loaded[name][0]
 
 
-def load(names: Iterable[str], announce: Callable[[int], None]) -> None:
-    """Load entries, and compile those that were not kept. announce: called with 0 before that, and 1 after."""
+def load(names: Iterable[str], announce: Announce) -> None:
+    """Load entries, and compile those that were not kept. announce: called while that goes on, if there are any."""
     with _loading:
-        paths = {name: _folder() / f"{name}-{_key()}.machine-code" for name in names if name not in _loaded}
+        paths = _paths(name for name in names if name not in _loaded)
         codes = {name: _kept(path) for name, path in paths.items()}
         missing = [name for name, code in codes.items() if code is None]
         if missing:
-            announce(0)
-            for name, code in _compile(missing).items():
-                codes[name] = code
-                _keep(paths[name], code)
-            announce(1)
+            announce(0, len(missing))
+        for done, (name, code) in enumerate(_compile(missing), 1):
+            codes[name] = code
+            _keep(paths[name], code)
+            announce(done, len(missing))
         _loaded.update({name: _in_memory(code) for name, code in codes.items() if code is not None})
 
 
-def _compile(names: Sequence[str]) -> dict[str, bytes]:
-    """Each symbol, a zero byte, and the object file: by another process, or here if there can be none."""
-    with suppress(OSError, ChildFailed, ValueError):
-        said = run_module("mergealgebra.kernels.fused.compiler", names, env=_settings(), seconds=_SECONDS)
-        return {name: bytes.fromhex(code) for name, code in zip(names, said.decode().split(), strict=True)}
-    from mergealgebra.kernels.fused.compiler import machine_code
+def keep_all(announce: Announce) -> tuple[Path, list[str]]:
+    """Compile the entries that were not kept: returns the folder in which all are now, and those that were compiled.
 
-    return {name: machine_code(name) for name in names}
+    Raises BackendError when they cannot be kept there.
+    """
+    paths = _paths(ENTRIES)
+    missing = [name for name, path in paths.items() if _kept(path) is None]
+    load(missing, announce)
+    folder = paths[ENTRIES[0]].parent
+    if any(_kept(path) is None for path in paths.values()):
+        raise BackendError(
+            f"the kernels cannot be kept in {place(folder)}, so each merge compiles them again: let XDG_CACHE_HOME "
+            "name a folder in which you, and nobody else, can write"
+        )
+    return folder, missing
+
+
+def _compile(names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """Each symbol, a zero byte, and the object file: by another process, or here if there can be none."""
+    left = list(names)
+    lines = lines_of_module("mergealgebra.kernels.fused.compiler", names, env=_settings(), seconds=_SECONDS)
+    with suppress(OSError, ChildFailed, ValueError), closing(lines):
+        for name, line in zip(names, lines if names else (), strict=True):
+            code = bytes.fromhex(line.decode())
+            left.remove(name)
+            yield name, code
+    if left:
+        from mergealgebra.kernels.fused.compiler import machine_code
+
+        yield from ((name, machine_code(name)) for name in left)
 
 
 def _settings() -> dict[str, str]:
@@ -112,6 +141,12 @@ _RUNTIME: Final = (
 
 
 # Keeping it
+
+
+def _paths(names: Iterable[str]) -> dict[str, Path]:
+    """Where entries are kept, by name."""
+    folder, key = _folder(), _key()
+    return {name: folder / f"{name}-{key}.machine-code" for name in names}
 
 
 def _key() -> str:

@@ -2,7 +2,7 @@
 
     from mergealgebra import laws
     for verdict in laws.check(merge):      # merge(base, task_vectors) -> merged model, of mappings name -> array
-        print(verdict.law, verdict)        # holds in N tries, broken, does not apply, or error
+        print(verdict.law, verdict)        # holds in N tries, holds but for rounding, broken, does not apply, or error
         print(verdict.counterexample)      # a Python program that runs by itself
 
 No merge keeps every law on every input. Let x . y merge two: with order independence and sign symmetry x . -x is 0,

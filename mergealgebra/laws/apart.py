@@ -36,7 +36,9 @@ from mergealgebra.laws.verdict import Verdict
 from mergealgebra.text import printable
 
 #: How long one law may take, if nobody says how long.
-SECONDS: Final = 600
+SECONDS: Final = 120
+#: After how many laws that took longer the others are not asked.
+PATIENCE: Final = 2
 
 #: The longest line that the target writes and that is shown as one, and how much is shown of what it writes.
 _LINE_BYTES: Final = 1 << 12
@@ -60,24 +62,32 @@ class Question:
 def check_apart(question: Question, laws: Sequence[str], seconds: float = SECONDS) -> Iterator[Verdict]:
     """The verdicts on the laws, in order: "error" where the process gave none. Raises TargetError if it has no target.
 
-    seconds: how long loading the target, and each law, may take.
+    seconds: how long loading the target, and each law, may take. After `PATIENCE` laws that took longer, the others are
+    not asked: a function that hangs is stopped in the end.
     """
-    left = list(laws)
-    while left:
+    left, slow = list(laws), 0
+    while left and slow < PATIENCE:
         with _Child(question, seconds) as child:
             while left and not child.is_lost:
                 yield child.ask(left.pop(0))
+            slow += child.is_slow
+    for law in left:
+        yield Verdict(law, "error", reason=f"it was not asked, after {PATIENCE} laws that took too long")
 
 
 class _NoAnswer(Exception):
     """What the process did instead of answering, as "it" goes on."""
 
 
+class _TooSlow(_NoAnswer):
+    """It took too long."""
+
+
 class _Child:
     """A process that has loaded the target."""
 
     def __init__(self, question: Question, seconds: float) -> None:
-        self.is_lost = False
+        self.is_lost = self.is_slow = False
         self._seconds, self._unread = seconds, b""
         command = python("-m", "mergealgebra.laws.apart", str(Path.cwd()))
         try:
@@ -118,11 +128,11 @@ class _Child:
         try:
             return Verdict.of(self._exchange(law), law)
         except _NoAnswer as done:
-            reason = f"it {done}"
+            reason, self.is_slow = f"it {done}", isinstance(done, _TooSlow)
         except ValueError:
             reason = "it wrote where its process writes verdicts, and no verdict"
         self.is_lost = True
-        return Verdict(law, "error", reason=reason)
+        return Verdict(law, "error", reason=reason, cause=reason)
 
     def _exchange(self, line: str) -> Any:
         """Send a line and wait for one, which is read as JSON. Raises _NoAnswer and ValueError."""
@@ -139,7 +149,7 @@ class _Child:
         pieces = [self._unread]
         while b"\n" not in pieces[-1]:
             if not poll.poll(max(0.0, deadline - monotonic()) * 1000):
-                raise _NoAnswer(f"took more than {self._seconds:g} seconds; give it more with --seconds")
+                raise _TooSlow(f"took more than {self._seconds:g} seconds; give it more with --seconds")
             pieces.append(os.read(self._answers.fileno(), _PIECE_BYTES))
             if not pieces[-1]:
                 raise _NoAnswer(self._ending())

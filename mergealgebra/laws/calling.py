@@ -15,6 +15,9 @@ def on_copies(merge: Callable[..., Mapping[str, Any]]) -> Merge:
 
     def called(base: Model, task_vectors: list[Model]) -> Model:
         copies = [{name: np.array(array) for name, array in model.items()} for model in (base, *task_vectors)]
-        return {name: np.asarray(array) for name, array in merge(copies[0], copies[1:]).items()}
+        merged = merge(copies[0], copies[1:])
+        if not hasattr(merged, "items"):
+            raise TypeError(f"it returned {type(merged).__name__}, not a dict of arrays by name")
+        return {name: np.asarray(array) for name, array in merged.items()}
 
     return called

@@ -21,7 +21,9 @@ from mergealgebra.laws import strategies
 from mergealgebra.laws.arrangements import Arguments, systematic
 from mergealgebra.laws.cases import DIRECTED, Case
 from mergealgebra.laws.counterexample import program
+from mergealgebra.laws.equations import Sides
 from mergealgebra.laws.errors import raised
+from mergealgebra.laws.sides import rounded_apart, told
 from mergealgebra.laws.table import LAWS, Law
 from mergealgebra.laws.targets import Target
 from mergealgebra.laws.verdict import Outcome, Verdict
@@ -58,10 +60,21 @@ class Search:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             if found := self._first(self._breaks, tries):
-                return self._shown("broken", f"found by {found.case}", found.arguments)
+                return self._broken(found, tries)
             if self._raised and (found := self._first(self._raises, tries)):
-                return self._shown("error", self._message(found.arguments), found.arguments)
+                return self._failed(found.arguments)
         return Verdict(self._name, "holds", self._tries)
+
+    def _broken(self, found: _Found, tries: int) -> Verdict:
+        """Broken, unless in every case it is by rounding alone."""
+        if self._breaks_badly(found.arguments):
+            return self._breach("broken", found)
+        worse = self._first(self._breaks_badly, tries)
+        return self._breach("broken", worse) if worse else self._breach("holds but for rounding", found)
+
+    def _breach(self, outcome: Outcome, found: _Found) -> Verdict:
+        left, right = self._sides(found.arguments)
+        return self._shown(outcome, f"{told(left, right, self._law.sides)} (found by {found.case})", found.arguments)
 
     def _first(self, condition: Condition, tries: int) -> _Found | None:
         """The first arguments that meet a condition, of the directed cases and then of random ones, made small."""
@@ -69,7 +82,7 @@ class Search:
         for title, case in DIRECTED.items():
             if case.within(law.span) and (whole := next(filter(condition, _chosen(law, case)), None)):
                 parts = strategies.arguments(law.arrangement, strategies.parts(case))
-                return _Found(_found(parts, condition, PARTS, self._seed) or whole, f"the directed case {title!r}")
+                return _Found(_found(parts, condition, PARTS, self._seed) or whole, f"the built-in case {title!r}")
         random = strategies.arguments(law.arrangement, strategies.cases(law.span))
         arguments = _found(random, condition, tries, self._seed)
         return None if arguments is None else _Found(arguments, "a random case")
@@ -88,9 +101,19 @@ class Search:
     def _raises(self, arguments: Arguments) -> bool:
         return self._raised_by(arguments) is not None
 
+    def _breaks_badly(self, arguments: Arguments) -> bool:
+        """Whether the two sides are there and differ by more than rounding."""
+        try:
+            sides = self._sides(arguments)
+            return not (self._law.relation(*sides) or rounded_apart(*sides, self._law.relation))
+        except (Exception, SystemExit):
+            return False
+
     def _agrees(self, arguments: Arguments) -> bool:
-        left, right = self._law.equation(self._law.called(self._target.merge), **copy.deepcopy(arguments))
-        return self._law.relation(left, right)
+        return self._law.relation(*self._sides(arguments))
+
+    def _sides(self, arguments: Arguments) -> Sides:
+        return self._law.equation(self._law.called(self._target.merge), **copy.deepcopy(arguments))
 
     def _raised_by(self, arguments: Arguments) -> BaseException | None:
         try:
@@ -99,15 +122,16 @@ class Search:
             return error
         return None
 
-    def _message(self, arguments: Arguments) -> str:
+    def _failed(self, arguments: Arguments) -> Verdict:
         error = self._raised_by(arguments)
         others = f"; the law held in the other {self._tries}" if self._tries else ""
-        text = raised(error) if error else "nothing when asked again"
-        return f"{text} (in {self._raised} of {self._raised + self._tries} tries{others})"
+        cause = raised(error) if error else "nothing when asked again"
+        reason = f"{cause} (in {self._raised} of {self._raised + self._tries} tries{others})"
+        return self._shown("error", reason, arguments, cause)
 
-    def _shown(self, outcome: Outcome, reason: str, arguments: Arguments) -> Verdict:
+    def _shown(self, outcome: Outcome, reason: str, arguments: Arguments, cause: str = "") -> Verdict:
         code = program(self._target, self._name, self._law, arguments)
-        return Verdict(self._name, outcome, self._tries, reason, code)
+        return Verdict(self._name, outcome, self._tries, reason, code, cause)
 
 
 def _chosen(law: Law, case: Case) -> list[Arguments]:

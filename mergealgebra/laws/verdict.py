@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Final, Literal, Self, get_args
 
-Outcome = Literal["holds", "broken", "does not apply", "error"]
+Outcome = Literal["holds", "holds but for rounding", "broken", "does not apply", "error"]
 
 #: Characters of a reason: all that it quotes is shortened.
 _LONGEST: Final = 4000
@@ -16,7 +16,9 @@ class Verdict:
     """The verdict on one law.
 
     tries: how many arguments both sides of the law were computed for. reason: why it does not apply, what was raised,
-    or which case showed the breach. counterexample: a Python program that shows it when run, or "".
+    or both sides and which case showed the breach. counterexample: a Python program that shows it when run, or "".
+    cause: of an error, what is the same for all laws that fail by it; or "". A law holds but for rounding where its
+    sides never differ by more than the last digits of numbers.
     """
 
     law: str
@@ -24,6 +26,7 @@ class Verdict:
     tries: int = 0
     reason: str = ""
     counterexample: str = ""
+    cause: str = ""
 
     def __str__(self) -> str:
         if self.outcome == "holds":
@@ -40,11 +43,15 @@ class Verdict:
                 "tries": int(tries),
                 "reason": str(reason),
                 "counterexample": str(program),
+                "cause": str(cause),
                 **others,
             } if (  # fmt: skip
-                (name, others) == (law, {}) and outcome in get_args(Outcome) and tries >= 0 and len(reason) <= _LONGEST
+                (name, others) == (law, {})
+                and outcome in get_args(Outcome)
+                and tries >= 0
+                and max(len(reason), len(cause)) <= _LONGEST
             ):
-                return cls(name, outcome, int(tries), reason, program)  # type: ignore[arg-type]
+                return cls(name, outcome, int(tries), reason, program, cause)  # type: ignore[arg-type]
         raise ValueError("not a verdict")
 
     def to_map(self) -> dict[str, object]:

@@ -15,9 +15,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from mergealgebra.disk import fsync_opened, make_folder, opened_folder, refused_as_output, write_all
+from mergealgebra.disk import clone, fsync_opened, make_folder, opened_folder, refused_as_output, write_all
 from mergealgebra.errors import OutputError
-from mergealgebra.store.entries import TMP, Entry, made_part
+from mergealgebra.store.entries import TMP, Entry, made_part, opened_part
 from mergealgebra.text import place
 
 #: How long an empty file may stand for one that somebody is about to put in its place.
@@ -64,13 +64,21 @@ class StagedFile:
 
     def __init__(self, folder: int, path: Path, mode: int) -> None:
         self._folder, self._path = folder, path
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._descriptor: int | None = os.open(path.name, flags, mode, dir_fd=folder)
 
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes. Raises OutputError when the disk is full, or the file has been placed."""
         with refused_as_output(self._path):
             write_all(self._open(), data)
+
+    def clone(self, source: int) -> int | None:
+        """Have the bytes of an open file without a copy; a descriptor of the result, None where that cannot be done.
+
+        Raises OutputError when the file has been placed.
+        """
+        descriptor = self._open()
+        return descriptor if clone(source, descriptor) else None
 
     def place(self, entry: Entry) -> None:
         """Flush the file to the disk, then let it appear as an entry, once. Raises OutputError."""
@@ -164,10 +172,36 @@ def staged(store: Path, mode: int = SHARED) -> Iterator[StagedFile]:
 
 
 @contextmanager
+def set_aside(entry: Entry) -> Iterator[os.stat_result | None]:
+    """An entry under a temporary name, and what the system tells of it; None if nothing has its name.
+
+    When the body ends it is removed, and when it raises it gets its name back. Raises OSError.
+    """
+    with opened_part(entry.store, entry.part) as folder, made_part(entry.store, TMP) as tmp:
+        aside = _temporary_name()
+        try:
+            os.replace(entry.name, aside, src_dir_fd=folder, dst_dir_fd=tmp)
+        except FileNotFoundError:
+            yield None
+            return
+        try:
+            yield os.stat(aside, dir_fd=tmp, follow_symlinks=False)
+        except BaseException:
+            os.utime(aside, dir_fd=tmp)  # young, like one that was put in its place meanwhile
+            os.replace(aside, entry.name, src_dir_fd=tmp, dst_dir_fd=folder)
+            raise
+        os.unlink(aside, dir_fd=tmp)
+
+
+@contextmanager
 def _staged_in(folder: int, path: Path, mode: int = SHARED) -> Iterator[StagedFile]:
     with refused_as_output(path):
-        file = StagedFile(folder, path / f"{os.getpid()}-{secrets.token_hex(8)}{_SUFFIX}", mode)
+        file = StagedFile(folder, path / _temporary_name(), mode)
     try:
         yield file
     finally:
         file.discard()
+
+
+def _temporary_name() -> str:
+    return f"{os.getpid()}-{secrets.token_hex(8)}{_SUFFIX}"

@@ -1,11 +1,15 @@
-"""Blobs: the tensors of a contribution as one canonical file, checked to the last byte [CT-6]."""
+"""Blobs: the tensors of a contribution as one canonical file, checked to the last byte [CT-6].
+
+Who only asks what a store holds reads no tensor, so the code for those is imported when one is read.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from mergealgebra.encoding import LEAF_BYTES, model_root, tensor_root
 from mergealgebra.errors import (
@@ -17,30 +21,37 @@ from mergealgebra.errors import (
     LayoutError,
     ShapeError,
 )
+from mergealgebra.progress import More, Progress, counter, quiet, untold
 from mergealgebra.store.entries import Entry
 from mergealgebra.store.refusals import advice
-from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.header import TensorRecord
-from mergealgebra.tensors.safetensors_file import canonical_header, header_of
 from mergealgebra.text import place
+
+if TYPE_CHECKING:
+    from mergealgebra.tensors.checkpoint import Checkpoint
+    from mergealgebra.tensors.header import TensorRecord
 
 _ADVICE: Final = "delete it, and sync with a replica that has it"
 _NO_SOUND_HEADER: Final = (HeaderError, DuplicateName, DtypeError, ShapeError, LayoutError)
 
 Sink = Callable[[bytes | memoryview], object]
 #: The tensors of a file by name, as its header has them.
-Records = Mapping[str, TensorRecord]
+Records = Mapping[str, "TensorRecord"]
 #: Judges the header of a blob, before any of it is passed on; it raises a MergeAlgebraError to refuse.
 Admit = Callable[[Path, Records], None]
 
 
-def write_blob(source: Checkpoint, names: Sequence[str], sink: Sink) -> dict[str, str]:
+def write_blob(source: Checkpoint, names: Sequence[str], sink: Sink, progress: Progress = quiet) -> dict[str, str]:
     """Hand the chosen tensors to `sink` as one canonical file, each read once; returns their roots by name [CT-6].
 
-    names: in name order. Raises CheckpointError, also when the source changed on the way.
+    names: in name order. progress: told of the bytes. Raises CheckpointError, also when the source changed on the way.
     """
+    from mergealgebra.tensors.safetensors_file import canonical_header
+
     records = [source.records[name] for name in names]
-    sink(canonical_header((r.name, r.dtype, r.shape, r.nbytes) for r in records))
+    header = canonical_header((r.name, r.dtype, r.shape, r.nbytes) for r in records)
+    nbytes = len(header) + sum(record.nbytes for record in records)
+    sink = _counted(sink, counter(progress, "writing the contribution", nbytes))
+    sink(header)
     roots = {record.name: _copy_tensor(source, record, sink) for record in records}
     source.refuse_changed()
     return roots
@@ -56,33 +67,78 @@ def anything(path: Path, records: Records) -> None:
     """The judge of those who take whatever is sound."""
 
 
+def once(admit: Admit) -> Admit:
+    """The same judge, who is not asked again about an equal header: many contributions may name one blob."""
+    admitted: list[list[tuple[str, str, tuple[int, ...]]]] = []
+
+    def judge(path: Path, records: Records) -> None:
+        header = [(record.name, record.dtype, record.shape) for record in records.values()]
+        if header not in admitted:
+            admit(path, records)
+            admitted.append(header)
+
+    return judge
+
+
 def discard(_: bytes | memoryview) -> None:
     """The sink of those who only want to know whether a blob is good."""
 
 
-def stream_blob(source: Entry, root: str, sink: Sink, admit: Admit = anything) -> None:
+def stream_blob(source: Entry, root: str, sink: Sink, admit: Admit = anything, more: More = untold) -> None:
     """Read a blob once, checking everything on the way, and hand each piece to `sink` [CT-6].
 
     Only when this returns are the bytes that `sink` was given the blob `root`: they, not what the file holds
-    later, were checked. Pieces are at most 1 MiB, the header apart.
+    later, were checked. Pieces are at most 1 MiB, the header apart. more: told the bytes of each.
     Raises BlobMissing or BlobDamaged, naming the file; what `sink` and `admit` raise for themselves passes.
     """
+    with opened_blob(source) as descriptor:
+        stream_opened(descriptor, source.path, root, sink, admit, more)
+
+
+@contextmanager
+def opened_blob(source: Entry) -> Iterator[int]:
+    """A descriptor of a blob. What cannot be opened, or read while the body runs, is BlobMissing or BlobDamaged."""
     path = source.path
     try:
-        with source.opened() as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
-            found = _root_of(file, path, sink, admit)
+        with source.opened() as descriptor:
+            yield descriptor
     except FileNotFoundError as error:
         raise BlobMissing(f"{place(path)} is not there; sync with a replica that has it") from error
     except OSError as error:
         raise BlobDamaged(f"{place(path)} cannot be read: {error.strerror}; {advice(error)}") from error
-    except _NO_SOUND_HEADER as error:
-        raise BlobDamaged(f"damaged blob {error}; {_ADVICE}") from error
+
+
+def admit_opened(descriptor: int, path: Path, admit: Admit) -> None:
+    """Judge the header of an open blob, and read no more. Raises BlobDamaged, OSError, and what `admit` raises."""
+    from mergealgebra.tensors.safetensors_file import header_of
+
+    with _sound_header(), os.fdopen(descriptor, "rb", closefd=False) as file:
+        admit(path, header_of(file, path))
+
+
+def stream_opened(
+    descriptor: int, path: Path, root: str, sink: Sink, admit: Admit = anything, more: More = untold
+) -> None:
+    """The same as `stream_blob`, of an open file. path: what is named when it is not the blob. Raises OSError too."""
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    with _sound_header(), os.fdopen(descriptor, "rb", closefd=False) as file:
+        found = _root_of(file, path, _counted(sink, more), admit)
     if found != root:
         raise _damaged(path, f"its tensors have the root {found}, not {root}")
 
 
+@contextmanager
+def _sound_header() -> Iterator[None]:
+    try:
+        yield
+    except _NO_SOUND_HEADER as error:
+        raise BlobDamaged(f"damaged blob {error}; {_ADVICE}") from error
+
+
 def _root_of(file: BinaryIO, path: Path, sink: Sink, admit: Admit) -> str:
     """The root of the tensors of a file that is canonical down to its end [EN-7, EN-17]. Raises BlobDamaged."""
+    from mergealgebra.tensors.safetensors_file import canonical_header, header_of
+
     records = header_of(file, path)
     header = canonical_header((r.name, r.dtype, r.shape, r.nbytes) for r in records.values())
     file.seek(0)
@@ -99,6 +155,16 @@ def _root_of(file: BinaryIO, path: Path, sink: Sink, admit: Admit) -> str:
 
 def _tensor_root(file: BinaryIO, path: Path, nbytes: int, sink: Sink) -> str:
     return tensor_root(_passed_on(_pieces(file, path, nbytes), sink))
+
+
+def _counted(sink: Sink, more: More) -> Sink:
+    """The sink, and `more` is told the bytes of each piece that it took."""
+
+    def take(piece: bytes | memoryview) -> None:
+        sink(piece)
+        more(len(piece))
+
+    return take
 
 
 def _passed_on(pieces: Iterable[bytes | memoryview], sink: Sink) -> Iterator[bytes | memoryview]:

@@ -7,6 +7,7 @@ they chose, so each folder is opened as what it is, and its files are named rela
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -69,6 +70,11 @@ class Entry:
         finally:
             os.close(descriptor)
 
+    def make_young(self) -> None:
+        """Make the file young, whoever reads its time."""
+        with opened_part(self.store, self.part) as folder:
+            os.utime(self.name, dir_fd=folder, follow_symlinks=False)
+
     def remove(self) -> None:
         """Take the name away, if something has it; a link goes, and not what it names."""
         with suppress(FileNotFoundError), opened_part(self.store, self.part) as folder:
@@ -104,6 +110,21 @@ def _make(name: str, folder: int) -> None:
         with suppress(FileExistsError):  # another process was faster
             os.mkdir(name, dir_fd=folder)
         fsync_opened(folder)
+
+
+def files_in(store: Path, part: str) -> dict[str, os.stat_result]:
+    """What the system tells of the regular files in a folder of a store, by name; none when it is missing.
+
+    Raises OSError.
+    """
+    found = {}
+    with suppress(FileNotFoundError), opened_part(store, part) as folder:
+        for name in sorted(os.listdir(folder)):  # noqa: PTH208 - of an open folder
+            with suppress(FileNotFoundError):
+                told = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                if stat.S_ISREG(told.st_mode):
+                    found[name] = told
+    return found
 
 
 def names_in(store: Path, part: str) -> list[str]:

@@ -17,7 +17,7 @@ from mergealgebra.store.local import is_replica
 from mergealgebra.store.private import private_key
 
 #: A header is not larger: a manifest and thresholds for each contribution, seals for each page.
-_HEADER_BYTES: Final = 1 << 30
+HEADER_BYTES: Final = 1 << 30
 
 
 def damaged_caches(store: Path) -> list[Entry]:
@@ -50,7 +50,7 @@ def _damaged_aggregate(store: Path) -> Iterator[Entry]:
     home = Home(partial(opened_part, store, AGGREGATE), partial(private_key, store))
     with suppress(OSError, OutputError):
         if entry.is_there():
-            with home.opened(_HEADER_BYTES) as kept:
+            with home.opened(HEADER_BYTES) as kept:
                 whole = is_whole(kept)
             if not whole:
                 yield entry

@@ -9,9 +9,6 @@ that is not what its name promises is never used: it is named, with what to do. 
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,36 +18,28 @@ from mergealgebra.crdt.fields import is_id
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.operations import MAX_OPERATION_BYTES, Operation
 from mergealgebra.crdt.orset import ORSet
-from mergealgebra.disk import NotAFile, NotAFolder, make_folder, refused_as_output
+from mergealgebra.disk import NotAFile, NotAFolder, make_folder
 from mergealgebra.encoding import MAX_BYTES, hash_id
 from mergealgebra.errors import (
-    BlobDamaged,
-    BlobMissing,
     MergeAlgebraError,
     OperationError,
     OutputError,
     WorkspaceError,
     WrongWorkspace,
 )
-from mergealgebra.store.atomic import StagedFile, create_atomically, staged, write_atomically
-from mergealgebra.store.blobs import Admit, Records, anything, discard, stream_blob
-from mergealgebra.store.entries import BLOB_SUFFIX, BLOBS, GENESIS, OPERATIONS, ROOT, TMP, Entry, names_in
+from mergealgebra.store.atomic import create_atomically, staged, write_atomically
+from mergealgebra.store.blob_store import BlobStore, is_blob_name
+from mergealgebra.store.entries import BLOBS, GENESIS, OPERATIONS, ROOT, TMP, Entry, names_in
 from mergealgebra.store.refusals import read_entry, refused_as
 from mergealgebra.text import place
 
-#: What the name of a file ends with that says of the blob beside it: somebody found this one to be damaged.
-REPORT_SUFFIX: Final = f"{BLOB_SUFFIX}.damaged"
-
 _FOLDERS: Final = (TMP, OPERATIONS, BLOBS)
-#: Left free on a disk beside a blob, for operations.
-_SPARE_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True)
-class Store:
-    """One store, opened; it keeps no state of its own, so what other processes add is seen at once."""
+class Store(BlobStore):
+    """One store, opened."""
 
-    path: Path
     genesis: Genesis
 
     @classmethod
@@ -104,7 +93,7 @@ class Store:
 
     def operation_ids(self) -> tuple[str, ...]:
         """The ids of the operations whose files are here, ascending; the files are not read [SY-1]."""
-        return tuple(name for name in self._names(OPERATIONS) if is_id(name))
+        return tuple(name for name in self.names(OPERATIONS) if is_id(name))
 
     def read_operation(self, name: str) -> Operation:
         """The operation with this id, checked against its bytes [SY-3].
@@ -112,15 +101,16 @@ class Store:
         Raises OperationError or WrongWorkspace, naming the file and what to do.
         """
         entry = self._operation(name)
-        path, data = entry.path, read_entry(entry, MAX_OPERATION_BYTES, OperationError)
+        data = read_entry(entry, MAX_OPERATION_BYTES, OperationError)
         if (found := hash_id("operation", data)) != name:
-            raise OperationError(f"{place(path)} is damaged: its bytes have the id {found}; delete it and sync again")
+            where = place(entry.path)
+            raise OperationError(f"{where} is damaged: its bytes have the id {found}; delete it and sync again")
         try:
             return Operation.decode(data, self.genesis.workspace_id)
         except WrongWorkspace as error:
-            raise WrongWorkspace(f"{place(path)} is refused: {error}; move it away") from error
+            raise WrongWorkspace(f"{place(entry.path)} is refused: {error}; move it away") from error
         except MergeAlgebraError as error:
-            raise OperationError(f"{place(path)} is refused: {error}; delete it") from error
+            raise OperationError(f"{place(entry.path)} is refused: {error}; delete it") from error
 
     def write_operation(self, operation: Operation) -> str:
         """Let an operation appear under its id, unless it is here already [SY-2]. Returns the id.
@@ -154,91 +144,7 @@ class Store:
     def _operation(self, name: str) -> Entry:
         return Entry(self.path, OPERATIONS, name)
 
-    # Blobs
-
-    def blob(self, root: str) -> Entry:
-        """Where the blob of these tensors lies, if it is here [SY-1]."""
-        return Entry(self.path, BLOBS, f"{root}{BLOB_SUFFIX}")
-
-    def blob_path(self, root: str) -> Path:
-        """The same as a path."""
-        return self.blob(root).path
-
-    def has_blob(self, root: str) -> bool:
-        """Whether there is a file under this root; `check_blob` says whether it is good. Raises WorkspaceError."""
-        entry = self.blob(root)
-        with refused_as(WorkspaceError, entry.path), suppress(NotAFile):
-            return entry.size() is not None
-        return False
-
-    def blob_bytes(self, root: str) -> int | None:
-        """The size of the file under this root, None when there is none. Raises WorkspaceError for what is no file."""
-        entry = self.blob(root)
-        with refused_as(WorkspaceError, entry.path):
-            return entry.size()
-
-    def check_blob(self, root: str, admit: Admit = anything) -> None:
-        """Read a blob to its end and check it [CT-6]. admit: judges its header, before the rest is read.
-
-        Raises BlobMissing or BlobDamaged, naming the file, and what `admit` raises.
-        """
-        stream_blob(self.blob(root), root, discard, admit)
-
-    def import_blob(self, source: Entry, root: str, admit: Admit = anything) -> None:
-        """Copy a blob from another store; it appears only when all that was copied has been checked [SY-4, CT-6].
-
-        admit: judges its header. That, and the room on this disk, come before the first byte is written.
-        Raises BlobMissing or BlobDamaged, naming the source, OutputError, and what `admit` raises.
-        """
-
-        def admit_here(path: Path, records: Records) -> None:
-            admit(path, records)
-            self._check_room(path.name, sum(record.nbytes for record in records.values()))
-
-        with self.blob_writer() as blob:
-            stream_blob(source, root, blob.write, admit_here)
-            blob.place(root)
-
-    def _check_room(self, name: str, nbytes: int) -> None:
-        needed = nbytes + _SPARE_BYTES
-        with refused_as_output(self.path):
-            free = shutil.disk_usage(self.path).free
-        if free < needed:
-            raise OutputError(
-                f"{place(self.path)} needs {needed:,} bytes for {name} and its disk has {free:,} free; "
-                "make room and sync again"
-            )
-
-    def report_damage(self, root: str) -> None:
-        """Leave word beside a blob that it is damaged, for whoever holds a good one [SY-4]. Raises OutputError."""
-        if not self.is_reported(root):
-            write_atomically(self._report(root), b"damaged\n")
-
-    def is_reported(self, root: str) -> bool:
-        """Whether somebody found this store's blob to be damaged; it may be good again, or ever.
-
-        What is not a file does not count: it could not be taken back.
-        """
-        with suppress(OSError):
-            return self._report(root).size() is not None
-        return False
-
-    def forget_report(self, root: str) -> None:
-        """Take that word back."""
-        with suppress(OSError):
-            self._report(root).remove()
-
-    def _report(self, root: str) -> Entry:
-        return Entry(self.path, BLOBS, f"{root}{REPORT_SUFFIX}")
-
-    @contextmanager
-    def blob_writer(self) -> Iterator[BlobWriter]:
-        """A new blob to stream into, whose root is known only at its end; unless placed, it goes [SY-2].
-
-        Raises OutputError.
-        """
-        with staged(self.path) as file:
-            yield BlobWriter(self, file)
+    # The folder
 
     def takes_files(self) -> bool:
         """Whether anything at all can be written here now."""
@@ -248,56 +154,11 @@ class Store:
         except OutputError:
             return False
 
-    # What does not belong here
-
     def ignored(self) -> tuple[str, ...]:
         """The files under `operations` and `blobs` whose names promise nothing, as `FOLDER/NAME` [SY-1]."""
-        operations = (f"{OPERATIONS}/{name}" for name in self._names(OPERATIONS) if not is_id(name))
-        blobs = (f"{BLOBS}/{name}" for name in self._names(BLOBS) if not _is_blob_name(name))
+        operations = (f"{OPERATIONS}/{name}" for name in self.names(OPERATIONS) if not is_id(name))
+        blobs = (f"{BLOBS}/{name}" for name in self.names(BLOBS) if not is_blob_name(name))
         return (*blobs, *operations)
-
-    def blob_roots(self) -> tuple[str, ...]:
-        """The roots under which there are files, ascending [SY-1]."""
-        return tuple(name.removesuffix(BLOB_SUFFIX) for name in self._names(BLOBS) if _names_root(name))
-
-    def _names(self, part: str) -> list[str]:
-        with refused_as(WorkspaceError, self.path / part):
-            return names_in(self.path, part)
-
-
-class BlobWriter:
-    """A blob being written: the bytes of EN-17 for its tensors, in order, then `place` [SY-2]."""
-
-    def __init__(self, store: Store, file: StagedFile) -> None:
-        self._store = store
-        self._file = file
-        self._nbytes = 0
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Append bytes. Raises OutputError."""
-        self._file.write(data)
-        self._nbytes += len(data)
-
-    def place(self, root: str) -> Path:
-        """Let the blob appear under the root of the tensors that were written, and say where.
-
-        The caller vouches for the root. A good blob that is there already stays; a damaged one is replaced.
-        Raises OutputError.
-        """
-        entry = self._store.blob(root)
-        if not self._already_good(root):
-            self._file.place(entry)
-        return entry.path
-
-    def _already_good(self, root: str) -> bool:
-        """Whether the blob is there; it is not read when its size is not that of what was written."""
-        try:
-            if self._store.blob_bytes(root) != self._nbytes:
-                return False
-            self._store.check_blob(root)
-        except (BlobMissing, BlobDamaged, WorkspaceError):
-            return False
-        return True
 
 
 def _read_genesis(path: Path) -> Genesis:
@@ -319,14 +180,6 @@ def has_genesis(path: Path) -> bool:
             return True  # which is refused when it is read
         except NotAFolder:
             return False
-
-
-def _is_blob_name(name: str) -> bool:
-    return _names_root(name) or (name.endswith(REPORT_SUFFIX) and is_id(name.removesuffix(REPORT_SUFFIX)))
-
-
-def _names_root(name: str) -> bool:
-    return name.endswith(BLOB_SUFFIX) and is_id(name.removesuffix(BLOB_SUFFIX))
 
 
 def _check_unused(path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +19,7 @@ from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import BlobDamaged, MergeAlgebraError, OperationError, OutputError
+from mergealgebra.progress import More, Progress, counter, quiet, untold
 from mergealgebra.store.blobs import Admit, anything
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Fits, admission, anything_fits
@@ -49,11 +50,16 @@ class SyncResult:
 
 
 def sync(
-    store: Store, peer: str | os.PathLike[str], fits: Fits = anything_fits, closed: MergeAlgebraError | None = None
+    store: Store,
+    peer: str | os.PathLike[str],
+    fits: Fits = anything_fits,
+    closed: MergeAlgebraError | None = None,
+    progress: Progress = quiet,
 ) -> SyncResult:
     """Take from a peer folder what this store lacks, then give it what it lacks [SY-4].
 
-    fits: judges the header of each blob before it is taken. closed: why nothing may be taken, if so. A peer that cannot
+    fits: judges the header of each blob before it is taken. closed: why nothing may be taken, if so.
+    progress: told of the bytes of blobs that are read. A peer that cannot
     be written to still gives; that it takes nothing is one refusal. Raises AddressError, WrongWorkspace or
     WorkspaceError when the peer is not a store of this workspace; none is made [SY-7].
     """
@@ -68,8 +74,7 @@ def sync(
         refused += _half_there(other)
     good = {operation.id for operation in joined.operations}
     refused += [error for side in (ours, theirs) for name, error in side.damaged.items() if name not in good]
-    for root, manifests in _wanted(joined).items():
-        _exchange_blob(root, taken, given, admission(manifests, fits))
+    _exchange_blobs(_wanted(joined), taken, given, fits, progress)
     return SyncResult(
         tuple(sorted(taken.operations)),
         tuple(taken.blobs),
@@ -167,13 +172,13 @@ class _Way:
         self.target.mend_operation(operation)
         self.mended.append(str(self.target.operation_path(operation.id)))
 
-    def carry_blob(self, root: str, admit: Admit, *, mends: bool) -> None:
+    def carry_blob(self, root: str, admit: Admit, more: More, *, mends: bool) -> None:
         """Copy a blob; a damaged source is refused, and word of that is left beside it for others to mend it."""
-        self._try(partial(self._copy, root, admit, mends))
+        self._try(partial(self._copy, root, admit, more, mends))
 
-    def _copy(self, root: str, admit: Admit, mends: bool) -> None:
+    def _copy(self, root: str, admit: Admit, more: More, mends: bool) -> None:
         try:
-            self.target.import_blob(self.source.blob(root), root, admit)
+            self.target.import_blob(self.source.blob(root), root, admit, more)
         except BlobDamaged:
             with suppress(MergeAlgebraError):
                 self.source.report_damage(root)
@@ -204,15 +209,53 @@ class _Way:
 # Blobs
 
 
-def _exchange_blob(root: str, taken: _Way, given: _Way, admit: Admit) -> None:
-    """Carry a blob to the side that lacks it, or mend the one that is damaged if there is a sign that it is [SY-3]."""
-    ours, theirs = _bytes(given.source, root), _bytes(taken.source, root)
-    if ours is None and theirs is not None:
-        taken.carry_blob(root, admit, mends=False)
-    elif ours is not None and theirs is None:
-        given.carry_blob(root, anything, mends=False)
-    elif ours != theirs or ours == _NO_FILE or any(side.source.is_reported(root) for side in (taken, given)):
-        _mend_blob(root, taken, given, admit)
+@dataclass(frozen=True)
+class _Pair:
+    """A blob here and there: the size of each, None where there is none, and whether somebody found one damaged."""
+
+    ours: int | None
+    theirs: int | None
+    reported: bool
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether there is a sign that one of the two is damaged [SY-3]."""
+        both = self.ours is not None and self.theirs is not None
+        return both and (self.ours != self.theirs or self.ours == _NO_FILE or self.reported)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that are read of it: of the one that is there, or of both, to see which is damaged."""
+        sizes = [max(size, 0) for size in (self.ours, self.theirs) if size is not None]
+        return sum(sizes) if len(sizes) == 1 or self.is_doubtful else 0
+
+
+def _exchange_blobs(
+    wanted: Mapping[str, list[Manifest]], taken: _Way, given: _Way, fits: Fits, progress: Progress
+) -> None:
+    """Carry each blob to the side that lacks it, or mend the one that is damaged."""
+    pairs = {root: _pair(root, taken, given) for root in wanted}
+    done, total = 0, sum(pair.nbytes for pair in pairs.values())
+    for root, pair in pairs.items():
+        more = counter(progress, "copying blobs", total, done)
+        _exchange_blob(root, pair, taken, given, admission(wanted[root], fits), more)
+        done += pair.nbytes
+        if pair.nbytes:
+            progress("copying blobs", done, total)  # a blob that is refused is not read to its end
+
+
+def _pair(root: str, taken: _Way, given: _Way) -> _Pair:
+    reported = any(side.source.is_reported(root) for side in (taken, given))
+    return _Pair(_bytes(given.source, root), _bytes(taken.source, root), reported)
+
+
+def _exchange_blob(root: str, pair: _Pair, taken: _Way, given: _Way, admit: Admit, more: More) -> None:
+    if pair.ours is None and pair.theirs is not None:
+        taken.carry_blob(root, admit, more, mends=False)
+    elif pair.ours is not None and pair.theirs is None:
+        given.carry_blob(root, anything, more, mends=False)
+    elif pair.is_doubtful:
+        _mend_blob(root, taken, given, admit, more)
 
 
 def _bytes(store: Store, root: str) -> int | None:
@@ -223,13 +266,13 @@ def _bytes(store: Store, root: str) -> int | None:
         return _NO_FILE
 
 
-def _mend_blob(root: str, taken: _Way, given: _Way, admit: Admit) -> None:
+def _mend_blob(root: str, taken: _Way, given: _Way, admit: Admit, more: More) -> None:
     """Mend a blob that only one side has in good order. Both are read: of two sizes, at least one is damaged."""
-    ours, theirs = _damage(given.source, root, admit), _damage(taken.source, root, admit)
+    ours, theirs = (_damage(side.source, root, admit, more) for side in (given, taken))
     if ours and not theirs:
-        taken.carry_blob(root, admit, mends=True)
+        taken.carry_blob(root, admit, untold, mends=True)
     elif theirs and not ours:
-        given.carry_blob(root, anything, mends=True)
+        given.carry_blob(root, anything, untold, mends=True)
     elif ours and theirs:
         taken.refused.extend((ours, theirs))
     else:
@@ -237,10 +280,10 @@ def _mend_blob(root: str, taken: _Way, given: _Way, admit: Admit) -> None:
             side.source.forget_report(root)
 
 
-def _damage(store: Store, root: str, admit: Admit) -> MergeAlgebraError | None:
+def _damage(store: Store, root: str, admit: Admit, more: More) -> MergeAlgebraError | None:
     """What is wrong with a blob; None when it is good."""
     try:
-        store.check_blob(root, admit)
+        store.check_blob(root, admit, more)
     except MergeAlgebraError as error:
         return error
     return None

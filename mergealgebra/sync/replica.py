@@ -12,6 +12,7 @@ from typing import Final
 from mergealgebra.contribution import check_fit
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.errors import MergeAlgebraError, OutputError, SyncIncomplete
+from mergealgebra.progress import Progress, quiet
 from mergealgebra.store.blobs import Records
 from mergealgebra.store.local import base_path, read_incomplete, write_incomplete
 from mergealgebra.store.objects import Store
@@ -23,7 +24,7 @@ from mergealgebra.tensors.checkpoint import Checkpoint
 _CUT_SHORT: Final = "it was cut short"
 
 
-def sync_replica(store: Store, peer: str | os.PathLike[str]) -> SyncResult:
+def sync_replica(store: Store, peer: str | os.PathLike[str], progress: Progress = quiet) -> SyncResult:
     """Sync a replica with a peer folder, and write down whether all of it went well.
 
     Raises SyncIncomplete when something was refused; the good rest has then been exchanged. Otherwise as `sync`.
@@ -33,7 +34,7 @@ def sync_replica(store: Store, peer: str | os.PathLike[str]) -> SyncResult:
     unwritten = _write_down(store, name, [_CUT_SHORT])
     try:
         with judge([store]) as fits:
-            result = sync(store, peer, fits, unwritten)
+            result = sync(store, peer, fits, unwritten, progress)
     except MergeAlgebraError:
         _write_down(store, name, before)
         raise

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mergealgebra.tensors.buffers import buffer_remarks, unfit_buffers
 from mergealgebra.tensors.models import Model
-from mergealgebra.tensors.tied import tying
+from mergealgebra.tensors.tied import Says, tying
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Agreement:
     remarks: tuple[str, ...]
 
 
-def agreement(form: str, model: Model, base: Model, choice: Container[str], says: bool | None) -> Agreement:
+def agreement(form: str, model: Model, base: Model, choice: Container[str], says: Says) -> Agreement:
     """What to look at in a model and its base. form: of the model, as in CT-1. choice: the names that a user chose.
 
-    says: whether the base's configuration ties head and embedding. Raises NamesError as `tying` does.
+    says: whether the base's configuration ties head and embedding, by part. Raises NamesError as `tying` does.
     """
     buffers = unfit_buffers(form, model, base, choice)
     names = {name for name in (*model.records, *base.records) if name in choice}.difference(buffers)

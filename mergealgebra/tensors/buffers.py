@@ -6,6 +6,7 @@ a name: a missing or foreign weight is never passed over.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container
 from types import MappingProxyType
 from typing import Final
@@ -46,7 +47,7 @@ def buffer_remarks(names: list[str]) -> list[str]:
 
 def kind_of(name: str) -> str:
     """The last part of a buffer's name; empty for what is not a buffer."""
-    last = name.rpartition(".")[2]
+    last = re.split("[./]", name)[-1]
     return last if last in BUFFERS else ""
 
 

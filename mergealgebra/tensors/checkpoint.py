@@ -19,11 +19,14 @@ import numpy as np
 
 from mergealgebra.encoding import LEAF_BYTES, model_root, tensor_root
 from mergealgebra.errors import CheckpointError, NamesError, ShapeError
+from mergealgebra.progress import More, untold
 from mergealgebra.tensors.descriptors import File
 from mergealgebra.tensors.dtypes import DTYPES
+from mergealgebra.tensors.file_names import DIFFUSERS_STEM, STEM
 from mergealgebra.tensors.files import as_path, reading, unreadable
 from mergealgebra.tensors.folder import read_model
 from mergealgebra.tensors.header import TensorRecord
+from mergealgebra.tensors.parts import part_of
 from mergealgebra.tensors.quantised import refuse_quantised
 from mergealgebra.text import place, shown
 
@@ -32,12 +35,14 @@ class Checkpoint:
     """The tensors of one model on disk, in name order; a context manager.
 
     path: as the user gave it. folder: the same, or None for a single file. records: where each tensor lies.
+    parts: the folders in it that are parts of the model, with tensors called PART/NAME or without [EN-20].
     Threads may read at the same time. Files are opened as they are read, few at a time; `close`, leaving the
     context or losing the last reference closes them.
     """
 
-    def __init__(self, path: Path, records: dict[str, TensorRecord]) -> None:
+    def __init__(self, path: Path, records: dict[str, TensorRecord], parts: tuple[str, ...] = ()) -> None:
         self.path = path
+        self.parts = parts
         self.folder = path if path.is_dir() else None
         self.records: Mapping[str, TensorRecord] = MappingProxyType(records)
         identities = {record.path: record.identity for record in records.values()}
@@ -47,15 +52,35 @@ class Checkpoint:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
-        """Open a safetensors file or a model folder, every header checked [EN-9 to EN-16, TV-12].
+        """Open a safetensors file or a model folder, every header checked [EN-9 to EN-16, EN-20, TV-12].
 
         Raises CheckpointError when it is neither, or quantised, and as `read_header` does.
         """
         path = as_path(path)
-        checkpoint = cls(path, read_model(path))
-        dtypes = {record.name: record.dtype for record in checkpoint.records.values()}
-        refuse_quantised(dtypes, place(path), checkpoint.folder)
+        found = read_model(path)
+        checkpoint = cls(path, found.records, found.parts)
+        for part, records in checkpoint.by_part().items():
+            folder = checkpoint.part_folders().get(part)
+            refuse_quantised({record.name: record.dtype for record in records}, place(path), folder)
         return checkpoint
+
+    def part_folders(self) -> dict[str, Path]:
+        """The folder of each part by its name, the model's own under an empty one; none for a single file."""
+        return {} if self.folder is None else {"": self.folder, **{part: self.folder / part for part in self.parts}}
+
+    def by_part(self) -> dict[str, list[TensorRecord]]:
+        """The tensors of each part that has some, in name order; of a model without parts, all, under an empty name."""
+        found: dict[str, list[TensorRecord]] = {} if self.parts else {"": []}
+        for record in self.records.values():
+            found.setdefault(part_of(record.name, self.parts), []).append(record)
+        return found
+
+    def stems(self) -> dict[str, str]:
+        """How the names of the files begin, by part, in each part that has tensors [EN-18]."""
+        return {
+            part: DIFFUSERS_STEM if any(r.path.name.startswith(DIFFUSERS_STEM) for r in records[:1]) else STEM
+            for part, records in self.by_part().items()
+        }
 
     def with_copies(self, copies: Mapping[str, str]) -> Self:
         """This with more tensors, each the same bytes as one that it has; both have their files open and closed as one.
@@ -113,18 +138,29 @@ class Checkpoint:
             self._fill(leaf, record, begin)
             yield leaf
 
-    def roots(self, threads: int = 1, names: Sequence[str] | None = None) -> dict[str, str]:
-        """The roots of these tensors, or all, in their order, by so many threads [EN-6]. Raises as `read` does."""
-        names = list(self.records) if names is None else names
-        with ThreadPoolExecutor(threads) as pool:
-            return dict(zip(names, pool.map(self.tensor_root, names), strict=True))
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all tensors."""
+        return sum(record.nbytes for record in self.records.values())
 
-    def root(self, threads: int = 1) -> str:
-        """The model's root: equal for one file and for many shards [EN-7, EN-8].
+    def roots(self, threads: int = 1, names: Sequence[str] | None = None, more: More = untold) -> dict[str, str]:
+        """The roots of these tensors, or all, in their order, by so many threads [EN-6]. Raises as `read` does.
+
+        more: told the bytes of each tensor that has been read.
+        """
+        names, found = list(self.records) if names is None else names, {}
+        with ThreadPoolExecutor(threads) as pool:
+            for name, root in zip(names, pool.map(self.tensor_root, names), strict=True):
+                found[name] = root
+                more(self.records[name].nbytes)
+        return found
+
+    def root(self, threads: int = 1, more: More = untold) -> str:
+        """The model's root: equal for one file and for many shards [EN-7, EN-8]. more: as of `roots`.
 
         Raises as `read` does, and CheckpointError when a file changed meanwhile.
         """
-        roots = self.roots(threads)
+        roots = self.roots(threads, more=more)
         self.refuse_changed()
         return model_root((r.name, r.dtype, r.shape, roots[r.name]) for r in self.records.values())
 

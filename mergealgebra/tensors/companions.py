@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
@@ -41,12 +41,13 @@ _NEVER_EMPTY: Final = ("*.json", "*.model", "*.tiktoken", "vocab.txt")
 
 
 def is_companion(name: str) -> bool:
-    """Whether a file of this name goes along."""
+    """Whether a file of this name goes along; in a part, it is PART/NAME."""
+    name = _in_its_folder(name)
     return not (name.startswith(".") or _is_weights(name) or _matches(name, _OF_THE_BASE))
 
 
 def companions(base: Checkpoint) -> list[Companion]:
-    """The base's files to copy, in the order of their names; none for a single file.
+    """The base's files to copy, in the order of their names, part by part; none for a single file.
 
     Raises CheckpointError for a link that leaves the folder, for what is not a file or not whole, and when they are
     too large.
@@ -55,22 +56,48 @@ def companions(base: Checkpoint) -> list[Companion]:
         return []
     with reading(base.folder):
         home = Path(os.path.realpath(base.folder, strict=True))
-        names = sorted(filter(is_companion, os.listdir(home)))  # noqa: PTH208 - names, not paths
-    found = [companion for name in names if (companion := _found(base.folder / name, home)) is not None]
-    _refuse_large({companion.path: _size_of(companion) for companion in found})
+    found = []
+    for folder in base.part_folders().values():
+        with reading(folder):
+            names = sorted(filter(is_companion, os.listdir(folder)))  # noqa: PTH208 - names, not paths
+        paths = (folder / name for name in names)
+        found += [companion for path in paths if (companion := _found(path, base.folder, home)) is not None]
+    found = [replace(companion, nbytes=_size_of(companion)) for companion in found]
+    _refuse_large(found)
     return found
 
 
 def left_out(base: Checkpoint) -> list[str]:
     """What a merge says of what stays behind in the base's folder and may be missed: one line, or none."""
-    if base.folder is None:
-        return []
-    own = {record.path.name for record in base.records.values()}
-    with reading(base.folder), os.scandir(base.folder) as entries:
-        names = sorted(map(_called, (entry for entry in entries if entry.name not in own)))
-    if not (missed := [name for name in names if _is_missed(name)]):
+    if not (missed := [name for name in _others(base) if _is_missed(name)]):
         return []
     return [f"left out of the merged model: {listed(map(printable, missed))} of the base; copy what loading it takes"]
+
+
+def not_beside(base: Checkpoint) -> list[str]:
+    """What a merge to one file says of the base's files that are not beside it: one line, or none [LK-9]."""
+    if not (missed := [n for n in _others(base) if _is_missed(n) or (n[-1] != "/" and is_companion(n))]):
+        return []
+    return [
+        f"one file holds the tensors alone: {listed(map(printable, missed))} of the base and a model card are not "
+        "beside it; name a folder to get what can be copied"
+    ]
+
+
+def _others(base: Checkpoint) -> list[str]:
+    """What is in the base's folder and in its parts, beside these and the tensors; a folder's name ends in a slash."""
+    own = {record.path for record in base.records.values()}
+    found = []
+    for part, folder in base.part_folders().items():
+        with reading(folder), os.scandir(folder) as entries:
+            called = sorted(_called(entry) for entry in entries if folder / entry.name not in own)
+        found += [f"{part}/{name}" if part else name for name in called if part or name.rstrip("/") not in base.parts]
+    return found
+
+
+def _in_its_folder(name: str) -> str:
+    """A name without the part in front of it."""
+    return name[name.find("/", 0, -1) + 1 :]
 
 
 def _called(entry: os.DirEntry[str]) -> str:
@@ -79,6 +106,7 @@ def _called(entry: os.DirEntry[str]) -> str:
 
 def _is_missed(name: str) -> bool:
     """Whether somebody may want what is left out; a folder's name ends in a slash."""
+    name = _in_its_folder(name)
     if name.startswith(".") or _matches(name, (*_OF_TRAINING, "__pycache__/")):
         return False
     return name.endswith("/") or _is_weights(name)
@@ -94,11 +122,16 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
 
 @dataclass(frozen=True)
 class Companion:
-    """A file to copy. path: as messages name it. anchor, steps: the folder it is reached from, and how."""
+    """A file to copy. name: in the model, of a part as PART/NAME. path: as messages name it.
 
+    anchor, steps: the folder it is reached from, and how.
+    """
+
+    name: str
     path: Path
     anchor: Path
     steps: tuple[str, ...]
+    nbytes: int = 0
 
     @contextmanager
     def opened(self) -> Iterator[int]:
@@ -122,8 +155,9 @@ class Companion:
                 yield piece
 
 
-def _found(path: Path, home: Path) -> Companion | None:
-    """The companion at a path; None for a folder."""
+def _found(path: Path, folder: Path, home: Path) -> Companion | None:
+    """The companion at a path; None for a folder. folder: the model's own. home: where that is."""
+    name = path.relative_to(folder).as_posix()
     try:
         real = Path(os.path.realpath(path, strict=True))
         if stat.S_ISDIR(os.lstat(real).st_mode):
@@ -133,10 +167,10 @@ def _found(path: Path, home: Path) -> Companion | None:
             f"{place(path)} is a link that leads to no file: {error.strerror}; get the model again, or remove the link"
         ) from error
     if real.is_relative_to(home):
-        return Companion(path, home, real.relative_to(home).parts)
+        return Companion(name, path, home, real.relative_to(home).parts)
     cache = _cache_of(home)
     if cache is not None and real.parent == cache / "blobs":
-        return Companion(path, cache, ("blobs", real.name))
+        return Companion(name, path, cache, ("blobs", real.name))
     raise CheckpointError(
         f"{place(path)} is a link to {place(real)}, outside the model's folder, and would be copied into the merged "
         "model: put a copy of that file in its place, or remove the link"
@@ -167,12 +201,12 @@ def _size_of(companion: Companion) -> int:
     return size
 
 
-def _refuse_large(sizes: Mapping[Path, int]) -> None:
-    total = sum(sizes.values())
+def _refuse_large(found: Sequence[Companion]) -> None:
+    total = sum(companion.nbytes for companion in found)
     if total > MOST_BYTES:
-        largest = max(sizes, key=sizes.__getitem__)
+        largest = max(found, key=lambda companion: companion.nbytes)
         raise _too_large(
-            f"{place(largest)} has {sizes[largest]:,} bytes, with the other files beside the tensors {total:,}"
+            f"{place(largest.path)} has {largest.nbytes:,} bytes, with the other files beside the tensors {total:,}"
         )
 
 

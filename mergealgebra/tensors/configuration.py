@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,11 @@ def ties_embeddings(folder: Path | None) -> bool | None:
         return _said(LaxReader(read_file(folder / "config.json", _MAX_BYTES), _MAX_DEPTH))
     except (OSError, ValueError):
         return None  # it is for those who load the model to complain
+
+
+def ties_by_part(folders: Mapping[str, Path]) -> dict[str, bool | None]:
+    """The same for each part of a model, by its name. folders: of the parts."""
+    return {part: ties_embeddings(folder) for part, folder in folders.items()}
 
 
 def _said(reader: LaxReader) -> bool | None:

@@ -1,10 +1,11 @@
-"""Which files of a folder are its model; what leaves that open is refused, and so is half a model [EN-15]."""
+"""Which files of a folder are its model; what leaves that open is refused, and so is half a model [EN-15, EN-20]."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Set
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
@@ -12,20 +13,17 @@ from typing import Final
 from mergealgebra.disk import read_file
 from mergealgebra.errors import CheckpointError
 from mergealgebra.tensors.file_kinds import FORMATS
+from mergealgebra.tensors.file_names import MODEL
 from mergealgebra.tensors.files import reading
 from mergealgebra.tensors.header import TensorRecord
 from mergealgebra.tensors.index import Index, is_index, read_shards
+from mergealgebra.tensors.parts import PartList, part_list, part_of
 from mergealgebra.tensors.safetensors_file import read_header
 from mergealgebra.text import listed, place, shown
-
-MODEL: Final = "model.safetensors"
-INDEX: Final = "model.safetensors.index.json"
 
 #: The files that are a whole model by their names: transformers' and diffusers'.
 _MODELS: Final = (MODEL, "diffusion_pytorch_model.safetensors")
 _SHARD: Final = re.compile(r"(.*)-[0-9]{5,}-of-(?!0*1[.])[0-9]{5,}[.]safetensors", re.DOTALL)
-#: The files that say of a folder that its model is in parts: those of sentence-transformers and diffusers.
-_OF_PARTS: Final = ("modules.json", "model_index.json")
 _PART_WEIGHTS: Final = ("*.safetensors", "*pytorch_model*.bin")
 _ADAPTERS: Final = ("adapter_model.safetensors", "adapter_model.bin", "adapter_config.json")
 _MAX_REF_BYTES: Final = 1024
@@ -34,29 +32,38 @@ _UNLOAD: Final = "merge it into its model first (peft: merge_and_unload)"
 _ADAPTER_ADVICE: Final = f"a LoRA adapter, which is not a whole model: {_UNLOAD}, then save that"
 
 
-def read_model(path: Path) -> dict[str, TensorRecord]:
-    """The tensors of a checkpoint in name order: of one file, or of the files that make up a folder [EN-15].
+@dataclass(frozen=True)
+class ModelFiles:
+    """A checkpoint's tensors in name order, and its parts: the folders in its own whose tensors are PART/NAME."""
+
+    records: dict[str, TensorRecord]
+    parts: tuple[str, ...] = ()
+
+
+def read_model(path: Path) -> ModelFiles:
+    """The tensors of a checkpoint: of one file, or of the files that make up a folder [EN-15, EN-20].
 
     Raises CheckpointError where there is no such checkpoint or more than one, saying what to name instead, and as
     `read_header` does.
     """
     if path.is_dir():
-        return _read_folder(path)
+        names = _names_in(path)
+        parts = part_list(path, names)
+        return ModelFiles(_read_folder(path, names)) if parts is None else _read_parts(path, names, parts)
     if is_index(path.name):
-        return _read_file(path, _names_in(path.parent))
+        return ModelFiles(_read_file(path, _names_in(path.parent)))
     if path.name in _ADAPTERS:
         raise CheckpointError(f"{place(path)} is {_ADAPTER_ADVICE}")
     if path.suffix in FORMATS:
         raise CheckpointError(f"{place(path)} holds {FORMATS[path.suffix]}")
     if _SHARD.fullmatch(path.name) and os.path.lexists(path):
         raise CheckpointError(f"{place(path)} {_what_of_a_shard(path)}")
-    return read_header(path)
+    return ModelFiles(read_header(path))
 
 
-def _read_folder(folder: Path) -> dict[str, TensorRecord]:
-    names = _names_in(folder)
+def _read_folder(folder: Path, names: Set[str]) -> dict[str, TensorRecord]:
+    """The tensors of a folder's own files. names: in the folder."""
     found = _models_among(folder, names)
-    _refuse_parts(folder, names, found)
     if not found:
         raise CheckpointError(f"{place(folder)} {_why_no_model(folder, names)}")
     if len(found) > 1:
@@ -66,6 +73,56 @@ def _read_folder(folder: Path) -> dict[str, TensorRecord]:
         )
     _refuse_adapter(folder, names, found[0])
     return _read_file(folder / found[0], names)
+
+
+# Models of parts
+
+
+def _read_parts(folder: Path, names: Set[str], listed_in: PartList) -> ModelFiles:
+    """A model of parts: the tensors of its own folder under their names, those of a part as PART/NAME [EN-20]."""
+    own = _read_own(folder, names, listed_in)
+    parts = tuple(part for part in listed_in.folders if _is_here(folder, names, part, listed_in))
+    records = dict(own)
+    for part in parts:
+        inner = _names_in(folder / part)
+        if _holds_weights(folder / part, inner):
+            found = _read_folder(folder / part, inner)
+            records |= {f"{part}/{name}": replace(r, name=f"{part}/{name}") for name, r in found.items()}
+    if not records:
+        raise CheckpointError(
+            f"{place(folder)} is a model of parts, as its {listed_in.file} says, and none has weights"
+        )
+    for name in own:
+        if part := part_of(name, parts):
+            raise CheckpointError(
+                f"{place(own[name].path, name)} is named as if it were in the part {shown(part)}: rename the tensor, "
+                "or merge each part by itself"
+            )
+    return ModelFiles({name: records[name] for name in sorted(records)}, parts)
+
+
+def _read_own(folder: Path, names: Set[str], parts: PartList) -> dict[str, TensorRecord]:
+    """The tensors in the model's own folder, where it is a part or holds a model anyway."""
+    is_part = parts.own and _holds_weights(folder, names - set(parts.folders))
+    return _read_folder(folder, names) if is_part or _models_among(folder, names) else {}
+
+
+def _is_here(folder: Path, names: Set[str], part: str, parts: PartList) -> bool:
+    if part in names and (folder / part).is_dir():
+        return True
+    if parts.needed:
+        raise CheckpointError(
+            f"{place(folder / parts.file)} names the part {shown(part)}, which is not there: get the "
+            f"folder again, all of it, or write [null, null] for {shown(part)}"
+        )
+    return False
+
+
+def _holds_weights(folder: Path, names: Set[str]) -> bool:
+    """Whether a part has weights: of some kind that may not be read, or in folders of its own, which are not."""
+    if any(name.endswith((".safetensors", *FORMATS)) or is_index(name) for name in names):
+        return True
+    return bool(_folders_with_weights(folder, names))
 
 
 def _read_file(path: Path, names: Set[str]) -> dict[str, TensorRecord]:
@@ -93,18 +150,6 @@ def _models_among(folder: Path, names: Set[str]) -> list[str]:
     named = set[str]().union(*here.values())
     strays = [name for name in shards if name not in named][:1]
     return [name for name in files if name not in named] + [index for index in indexes if here[index]] + strays
-
-
-def _refuse_parts(folder: Path, names: Set[str], found: list[str]) -> None:
-    """Refuse a model of several parts, of which merging one would leave the others as they are."""
-    marks = [name for name in _OF_PARTS if name in names]
-    parts = _folders_with_weights(folder, names) if marks else []
-    if parts:
-        whole = listed(place(folder / part) for part in (*found, *parts))
-        raise CheckpointError(
-            f"{place(folder)} is a model of parts, as its {marks[0]} says, and one part is merged at a time: run the "
-            f"same command once for each, in place of the folder: {whole}"
-        )
 
 
 def _folders_with_weights(folder: Path, names: Set[str]) -> list[str]:
@@ -142,9 +187,10 @@ def _why_no_model(folder: Path, names: Set[str]) -> str:
         return f"holds shards of a model, such as {shown(shard)}, and no index of them: get the folder again, all of it"
     if others:
         return f"has neither {MODEL} nor an index: name one file in it instead, such as {place(folder / others[0])}"
-    if parts := _folders_with_weights(folder, names):
+    weights = _what_weights(names)
+    if weights is None and (parts := _folders_with_weights(folder, names)):
         return f"has no model of its own: name a folder in it instead, such as {place(folder / parts[0])}"
-    return _what_weights(names) or f"has neither {MODEL} nor an index: name a model folder or a safetensors file"
+    return weights or f"has neither {MODEL} nor an index: name a model folder or a safetensors file"
 
 
 def _what_weights(names: Set[str]) -> str | None:

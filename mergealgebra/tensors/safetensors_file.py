@@ -14,6 +14,7 @@ from typing import BinaryIO, Final
 
 from mergealgebra.errors import DuplicateName, HeaderError, LayoutError, ShapeError
 from mergealgebra.tensors.file_kinds import FIRST_BYTES, foreign_kind
+from mergealgebra.tensors.file_names import STEM
 from mergealgebra.tensors.files import as_path, identity, opened
 from mergealgebra.tensors.header import AGAIN, METADATA, Entries, TensorRecord, check_name, kind_of, read_entries
 from mergealgebra.text import Where, place, shown
@@ -133,19 +134,19 @@ def shards(entries: Iterable[Entry]) -> list[list[Entry]]:
     return cut
 
 
-def shard_names(count: int) -> list[str]:
-    """The file names of a model of so many shards [EN-18]."""
+def shard_names(count: int, stem: str = STEM) -> list[str]:
+    """The file names of a model of so many shards [EN-18]. stem: how they begin."""
     if count == 1:
-        return ["model.safetensors"]
-    return [f"model-{number:05}-of-{count:05}.safetensors" for number in range(1, count + 1)]
+        return [f"{stem}.safetensors"]
+    return [f"{stem}-{number:05}-of-{count:05}.safetensors" for number in range(1, count + 1)]
 
 
-def index_bytes(cut: Sequence[Sequence[Entry]]) -> bytes:
-    """The file `model.safetensors.index.json` for the shards that `shards` gave, two or more [EN-18]."""
+def index_bytes(cut: Sequence[Sequence[Entry]], stem: str = STEM) -> bytes:
+    """The file `STEM.safetensors.index.json` for the shards that `shards` gave, two or more [EN-18]."""
     index = {
         "metadata": {"total_size": sum(nbytes for shard in cut for *_, nbytes in shard)},
         "weight_map": {
-            name: file for file, shard in zip(shard_names(len(cut)), cut, strict=True) for name, *_ in shard
+            name: file for file, shard in zip(shard_names(len(cut), stem), cut, strict=True) for name, *_ in shard
         },
     }
     return json.dumps(index, ensure_ascii=False, indent=2).encode() + b"\n"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
 from typing import Final, Self
 
 import numpy as np
@@ -21,7 +20,7 @@ from mergealgebra.errors import DtypeError, NamesError, NonFinite, ShapeError
 from mergealgebra.tensors.agreement import agreement
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice, Patterns, count_of, escaped, leave_patterns
-from mergealgebra.tensors.configuration import ties_embeddings
+from mergealgebra.tensors.configuration import ties_by_part
 from mergealgebra.tensors.dtypes import DTYPES, bits, like, name_of, narrow, to_host, unmerged, widen
 from mergealgebra.tensors.models import Arrays
 from mergealgebra.tensors.prefixes import prefix_advice
@@ -184,9 +183,13 @@ def _refuse_other_names(old: Collection[str], new: Collection[str]) -> None:
         raise NamesError(f"tensor {different[0]!r} is only in {where}{more}: {todo}")
 
 
-def _unties(base: Tensors) -> bool | None:
-    """False where the base's configuration unties its head; None otherwise: nothing is refused in memory [TV-11]."""
-    return False if not isinstance(base, Mapping) and ties_embeddings(Path(base)) is False else None
+def _unties(base: Tensors) -> dict[str, bool | None]:
+    """False for the parts whose configuration unties the head; None otherwise: nothing is refused in memory [TV-11]."""
+    if isinstance(base, Mapping):
+        return {}
+    with Checkpoint.open(base) as checkpoint:
+        says = ties_by_part(checkpoint.part_folders())
+    return {part: False if tied is False else None for part, tied in says.items()}
 
 
 def _hosts(tensors: Tensors, whose: str) -> dict[str, Array]:

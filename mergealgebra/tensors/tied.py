@@ -16,6 +16,7 @@ from mergealgebra.errors import NamesError
 from mergealgebra.tensors.choice import leave_options
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.models import Model
+from mergealgebra.tensors.parts import part_of
 from mergealgebra.text import shown
 
 #: How the names of heads and of embeddings end, in the libraries that tie them.
@@ -26,6 +27,9 @@ EMBEDDINGS: Final = (
 )
 
 _BLOCK: Final = 1 << 20
+
+#: Whether the configuration of each part of a model ties head and embedding; None where it does not say.
+Says = Mapping[str, bool | None]
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,25 @@ class Tying:
     remarks: tuple[str, ...] = ()
 
 
-def tying(model: Model, base: Model, choice: Container[str], says: bool | None) -> Tying:
-    """How a model meets the ties of its base. says: whether the base's configuration ties head and embedding.
+def tying(model: Model, base: Model, choice: Container[str], says: Says) -> Tying:
+    """How a model meets the ties of its base, each part by itself.
 
-    Raises NamesError where they would drift apart though the configuration ties them.
+    says: whether the base's configuration ties head and embedding, by part. Raises NamesError where they would drift
+    apart though the configuration ties them.
     """
-    names = sorted(filter(is_vocabulary, {*model.records, *base.records}), key=str.encode)
+    parts: dict[str, list[str]] = {}
+    for name in sorted(filter(is_vocabulary, {*model.records, *base.records}), key=str.encode):
+        parts.setdefault(part_of(name, says), []).append(name)
+    found = [_tying_of(names, model, base, choice, says.get(part)) for part, names in parts.items()]
+    return Tying(
+        {name: other for tying in found for name, other in tying.stands_for.items()},
+        tuple(name for tying in found for name in tying.left),
+        tuple(remark for tying in found for remark in tying.remarks),
+    )
+
+
+def _tying_of(names: list[str], model: Model, base: Model, choice: Container[str], says: bool | None) -> Tying:
+    """The same among these names, in name order, of one part."""
     ties = list(_ties(base, [name for name in names if name in base.records], says))
     stands_for: dict[str, str] = {}
     remarks: list[str] = []
@@ -84,7 +101,7 @@ def untied_head(name: str, model: Model, base: Model) -> str:
 
 
 def _ends(name: str, ends: tuple[str, ...]) -> bool:
-    return any(name == end or name.endswith(f".{end}") for end in ends)
+    return any(name == end or name.endswith((f".{end}", f"/{end}")) for end in ends)
 
 
 def _ties(base: Model, names: list[str], says: bool | None) -> Iterator[tuple[str, str]]:

@@ -16,9 +16,10 @@ from dataclasses import replace
 
 import pytest
 
-from mergealgebra.conformance import judging
+from mergealgebra.algebra.dialects import DIALECTS, POINTS
+from mergealgebra.conformance import judging, protocol
 from mergealgebra.conformance.report import as_discovery, as_map, tables
-from mergealgebra.conformance.verdict import Failure, Verdict
+from mergealgebra.conformance.verdict import Failure, Standing, Verdict
 from mergealgebra.text import printable
 from tests.cli.commands import call, shell, tree
 from tests.conformance.test_report import NASTY, VERDICT
@@ -66,8 +67,8 @@ def test_json_is_the_verdict(asked, tmp_path):
 
 def test_discover_prints_the_options_and_the_nearest_dialects(asked, tmp_path):
     lines = call(tmp_path, "conformance", "peft", "--discover").lines()
-    assert [line for line in lines if line.startswith(("DI-", "Points", "Nearest", "Dialects"))] == [
-        "Points of variation",
+    assert [line for line in lines if line.startswith(("DI-", "What", "Nearest", "Dialects"))] == [
+        "What it does at each point",
         *(line for line in lines if line.startswith("DI-")),
         "Nearest dialects",
     ]
@@ -127,9 +128,6 @@ def test_the_status_is_1_when_no_dialect_that_is_named_is_followed(asked, tmp_pa
 #: Command lines that are none, with words of what is said.
 WRONG_USAGE = {
     "no TARGET": (["conformance"], "Missing argument 'TARGET'"),
-    "no target": (["conformance", "mergekitt"], "'mergekitt' is no target; expected one of mergekit, peft"),
-    "no interpreter": (["conformance", "peft", "--python", "./no"], "python: './no' is no program that can be run"),
-    "no checkout": (["conformance", "authors", "--checkout", "no"], "is no checkout of authors"),
     "no dialect": (["conformance", "peft", "--dialect", "peft"], "'peft' is no dialect; expected one of canonical"),
     "no seconds": (["conformance", "peft", "--seconds", "0"], "'--seconds': 0 is not in the range"),
     "a dialect of a discovery": (["conformance", "peft", "--discover", "--dialect", "paper"], "--discover gives no"),
@@ -182,13 +180,70 @@ def test_an_interrupt_ends_the_target_too(number, tmp_path):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+#: Targets that cannot be asked, and words of the one line that says so.
+REFUSED = {
+    "no target": (["mergekitt"], "'mergekitt' is no target; expected one of mergekit, peft"),
+    "no interpreter": (["peft", "--python", "./no"], "python: './no' is no program that can be run"),
+    "no checkout": (["authors", "--checkout", "no"], "is no checkout of authors"),
+    "no package": (["sd-mecha"], "'sd_mecha'; name a Python that has sd-mecha as --python"),
+}
+
+
 @pytest.mark.clause("CL-1")
-@pytest.mark.parametrize("name", ["no_such_module:merge", "json:no_such_function", "json:__name__"])
-def test_a_target_that_names_nothing_is_wrong_usage(name, tmp_path):
-    done = call(tmp_path, "conformance", name, "--html", "page.html")
-    assert done.code == 2
-    assert f"{name} is not there: " in done.stderr
-    assert not (tmp_path / "page.html").exists()
+@pytest.mark.parametrize(("words", "said"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_asked_is_one_line(words, said, tmp_path):
+    assert said in call(tmp_path, "conformance", *words, "--html", "page.html").complaint()
+    assert list(tree(tmp_path)) == []
+
+
+#: Functions that neither verb can ask, and words of the one line that says so.
+UNFIT = {
+    "no module": ("no_such_module:merge", "importing no_such_module raised ModuleNotFoundError"),
+    "no function": ("json:no_such_function", "json was imported, but 'no_such_function' has no such name"),
+    "not callable": ("json:__name__", "json was imported, but '__name__' is no function"),
+    "no such parameters": ("json:loads", "its parameters are (s, cls, object_hook, parse_float, parse_int, "),
+}
+
+
+@pytest.mark.clause("CL-1")
+@pytest.mark.parametrize("verb", ["laws", "conformance"])
+@pytest.mark.parametrize(("name", "words"), UNFIT.values(), ids=UNFIT)
+def test_a_function_that_cannot_be_asked_is_told_alike_by_both_verbs(name, words, verb, tmp_path):
+    said = call(tmp_path, verb, name).complaint()
+    assert said.startswith(f"{name} cannot be asked: {words}")
+    if "parameters" in words:
+        assert 'Write def merge(base, task_vectors, *, density="1", lambda_="1", coefficients=None);' in said
+
+
+@pytest.mark.parametrize("verb", ["laws", "conformance"])
+def test_the_help_of_both_verbs_tells_how_a_function_is_written(verb, tmp_path):
+    help_ = call(tmp_path, verb, "--help").lines()
+    assert '    def merge(base, task_vectors, *, density="1", lambda_="1", coefficients=None):' in help_
+
+
+def test_the_protocol_is_printed(tmp_path):
+    assert call(tmp_path, "conformance", "--protocol").lines() == protocol.text().splitlines()
+
+
+def test_the_points_are_printed_with_what_each_option_means(tmp_path):
+    text = "\n".join(call(tmp_path, "conformance", "--points").lines())
+    assert [o for options in POINTS.values() for o in options.values() if o not in text] == []
+    assert [name for name in DIALECTS if name not in text] == []
+
+
+def test_a_function_that_raises_each_time_is_told_in_a_sentence(tmp_path):
+    (tmp_path / "mine.py").write_text("def merge(base, task_vectors, density):\n    raise ValueError('not today')\n")
+    name, blank, said = call(tmp_path, "conformance", "mine:merge").lines()
+    assert (name, blank) == ("mine:merge (version unknown)", "")
+    assert said.startswith("It refused all ")
+    assert "most often so: 'ValueError: not today'." in said
+
+
+def test_who_differs_by_rounding_alone_is_told_so(monkeypatch, tmp_path):
+    near = Verdict("peft", "1", standings=(Standing("canonical", False, 9, 2, rounding=2),), summary="Near.")
+    monkeypatch.setattr(judging, "judge", lambda target, **_: near)
+    done = call(tmp_path, "conformance", "peft", "--dialect", "canonical")
+    assert (done.code, "canonical; from canonical it differs by rounding alone" in done.stderr) == (1, True)
 
 
 @pytest.mark.clause("CL-1")

@@ -22,7 +22,7 @@ PACKAGE = Path(mergealgebra.__file__).parent
 MODULES = [
     *("json", "tempfile", "contextlib", "pathlib", "typing", "dataclasses", "random", "enum", "ctypes", "select"),
     *("signal", "subprocess", "threading", "secrets", "selectors", "resource", "shlex", "shutil", "logging"),
-    *("warnings", "numpy", "yaml", "msgpack", "click", "rich", "torch", "hypothesis", "pydantic", "xxhash"),
+    *("warnings", "numpy", "yaml", "msgpack", "click", "rich", "torch", "hypothesis", "xxhash"),
     *("ml_dtypes", "array_api_compat", "numba", "llvmlite", "triton", "safetensors", "mergekit", "peft", "cffi"),
     *("scipy", "sortedcontainers", "psutil", "setuptools", "tests"),
 ]
@@ -87,6 +87,7 @@ COMMANDS = {
     "fsck": "fsck ../shared --repair ../alice",
     "gc": "-C ../alice gc",
     "resolve": "-C ../alice resolve ../{new}",
+    "warmup": "warmup",
     "verify": "verify ../merged --against ../alice",
     "laws": "laws ties --tries 1 --law bounds",
     "conformance": "conformance mergealgebra --discover",
@@ -111,7 +112,7 @@ def test_no_verb_runs_a_module_of_the_current_folder(verb, hostile_scene, tmp_pa
 def test_the_compiler_of_kernels_runs_none_either(hostile_scene):
     """Nor does it read Numba's settings there. As `verify . --against WORKSPACE` starts it, where nothing is kept."""
     pytest.importorskip("numba")
-    code = "from mergealgebra.kernels.machine_code import _compile; _compile(['count_block'])"
+    code = "from mergealgebra.kernels.machine_code import _compile; list(_compile(['count_block']))"
     ran = _ran(hostile_scene, "merged", [sys.executable, "-P", "-c", code], "", PYTHONPATH=str(PACKAGE.parent))
     assert ran == []
 

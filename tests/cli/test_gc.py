@@ -18,11 +18,15 @@ from tests.cli.commands import call, tree
 
 pytestmark = pytest.mark.clause("LK-7")
 
+FREE = ("--delete", "--retracted")
+#: Bytes of alice's thresholds: she has resolved once.
+KEPT = 10
+
 _KILLED = """
 import os, signal, sys
 from mergealgebra.cli import main
 from mergealgebra.engine import output
-output._write_tensors = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+output.write_tensors = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 sys.argv[0] = "mergealgebra"
 main()
 """
@@ -37,7 +41,8 @@ def kill(scene, *args):
 
 
 def listed(scene, *args):
-    return [entry["path"] for entry in call(scene, *args, "--json").printed()["leftovers"]]
+    entries = call(scene, *args, "--json").printed()["leftovers"]
+    return [entry["path"] for entry in entries if entry["options"] == ["--delete"]]
 
 
 @pytest.mark.clause("CL-2")
@@ -67,23 +72,28 @@ def test_a_killed_resolve_is_named_by_the_next_and_by_status_and_removed_by_gc(s
     before = tree(scene)
     lines = call(scene, "-C", "alice", "gc").lines()
     assert lines == [
-        "removed  False",
-        f"bytes    {nbytes:,}",
-        f"  {left}  unfinished model, {nbytes:,} bytes, less than a minute old",
-        "nothing was removed; run it again with --delete",
+        "removed         0 bytes",
+        f"could be freed  {nbytes + KEPT:,} bytes",
+        f"  {left}  unfinished model, {nbytes:,} bytes, less than a minute old; --delete removes it",
+        f"  {scene}/alice/cache/thresholds  thresholds, which the next merge finds again, {KEPT} bytes, "
+        "less than a minute old; --delete --cache removes it",
     ]
     assert tree(scene) == before
     assert listed(scene, "-C", "bob", "gc", "--delete") == []
     assert left.exists()
     removed = call(scene, "-C", "alice", "gc", "--delete", "--json").printed()
-    assert removed == {
-        "removed": True,
+    assert (removed["removed_bytes"], removed["left_bytes"]) == (nbytes, KEPT)
+    assert removed["leftovers"][0] == {
+        "path": str(left),
+        "kind": "unfinished model",
         "bytes": nbytes,
-        "leftovers": [{"path": str(left), "kind": "unfinished model", "bytes": nbytes, "seconds": 0}],
+        "seconds": 0,
+        "options": ["--delete"],
+        "removed": True,
     }
     assert not left.exists()
     assert call(scene, "-C", "alice", "status", "--json").printed()["warnings"] == []
-    assert call(scene, "-C", "alice", "gc", "--delete").lines() == ["removed  True", "bytes    0"]
+    assert call(scene, "-C", "alice", "gc", "--delete").lines()[0] == "removed         0 bytes"
 
 
 def test_the_command_that_a_merge_names_works(scene):
@@ -191,3 +201,74 @@ class TestTemporaryFiles:
 
     def test_of_a_shared_folder_are_not_ours(self, scene):
         assert "shared is an exchange folder" in call(scene, "-C", "shared", "gc", "--delete").complaint()
+
+
+@pytest.mark.clause("SY-13")
+class TestWhatAWorkspaceCouldDoWithout:
+    @pytest.fixture
+    def retracted(self, scene):
+        """The scene after alice took ft0 back, two hours ago; its blob, and its contribution's id."""
+        call(scene, "-C", "alice", "resolve", "kept", "--keep-aggregate=always").lines()
+        before = call(scene, "-C", "alice", "status", "--json").printed()["visible"]
+        entry = next(entry for entry in before if entry["coefficient"] == "1")
+        call(scene, "-C", "alice", "retract", entry["contribution"]).lines()
+        blob = scene / "alice" / "blobs" / f"{entry['tensors']}.safetensors"
+        os.utime(blob, (time.time() - 7200,) * 2)
+        return blob, entry["contribution"]
+
+    def test_is_listed_with_the_options_that_free_it(self, scene, retracted):
+        blob, id_ = retracted
+        before = tree(scene)
+        lines = call(scene, "-C", "alice", "gc").lines()
+        nbytes = blob.stat().st_size
+        what = f"tensors of {id_[:12]}, retracted, {nbytes:,} bytes, 2 hours old"
+        assert lines[2] == f"  {blob}  {what}; --delete --retracted removes it"
+        assert [line.split("; ")[1] for line in lines[3:]] == ["--delete --cache removes it"] * 2
+        assert tree(scene) == before
+        os.utime(blob)
+        assert "kept until it is an hour old" in call(scene, "-C", "alice", "gc", "--delete").lines()[2]
+        assert blob.exists()
+
+    def test_goes_only_by_its_own_option(self, scene, retracted):
+        blob, _ = retracted
+        cache = scene / "alice" / "cache"
+        call(scene, "-C", "alice", "gc", "--delete").lines()
+        assert len(list(cache.rglob("*.bin"))) == blob.exists() == 1
+        found = call(scene, "-C", "alice", "gc", "--delete", "--retracted", "--json").printed()
+        assert [entry["path"] for entry in found["leftovers"] if entry["removed"]] == [str(blob)]
+        assert len(list(cache.rglob("*.bin"))) == 1
+        assert not blob.exists()
+        call(scene, "-C", "alice", "gc", "--delete", "--cache").lines()
+        left = {path.parent.name for path in cache.rglob("*") if path.is_file()}
+        assert left == {"figures"}  # which take little, and are not found again by themselves
+        assert call(scene, "-C", "alice", "gc").lines() == ["removed         0 bytes", "could be freed  0 bytes"]
+        assert call(scene, "fsck", "alice").code == 0
+
+    def test_is_needed_by_an_old_merge(self, scene, retracted):
+        blob, id_ = retracted
+        call(scene, "-C", "alice", "gc", "--delete", "--retracted").lines()
+        command = "-C alice resolve again --lock merged/merge.lock"
+        assert f"contribution {id_[:12]} was retracted" in call(scene, *command.split()).complaint()
+        call(scene, "-C", "alice", "sync", "shared").lines()
+        assert not blob.exists()
+        call(scene, "-C", "alice", "contribute", "ft0.safetensors").lines()
+        assert call(scene, *command.split()).code == 0
+
+    def test_of_a_share_stays(self, scene, retracted):
+        call(scene, "-C", "alice", "sync", "shared").lines()
+        assert "exchange folder" in call(scene, "-C", "shared", "gc", *FREE).complaint()
+        assert (scene / "shared" / "blobs" / retracted[0].name).exists()
+
+    def test_is_unknown_while_an_operation_is_damaged(self, scene, retracted):
+        (scene / "alice" / "operations" / ("f" * 64)).write_bytes(b"damaged")
+        outcome = call(scene, "-C", "alice", "gc", "--delete")
+        assert outcome.code == 0
+        assert "nobody knows which tensors were retracted: " in outcome.stderr
+        assert "is damaged" in call(scene, "-C", "alice", "gc", *FREE).complaint()
+        assert retracted[0].exists()
+
+    @pytest.mark.parametrize("words", ["--retracted", "--cache", "--delete --cache ."])
+    def test_is_not_freed_by_half_a_command(self, words, scene):
+        outcome = call(scene, "-C", "alice", "gc", *words.split())
+        assert outcome.code == 2
+        assert "--delete" in outcome.stderr or "no FOLDER" in outcome.stderr

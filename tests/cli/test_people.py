@@ -79,7 +79,7 @@ class TestStatus:
         assert lines[0].split() == ["workspace", "garden"]
         assert ["you", "Ada"] in [line.split() for line in lines]
         head = next(index for index, line in enumerate(lines) if line.split()[:2] == ["id", "who"])
-        assert lines[head - 1].startswith("4 contributions, ")
+        assert lines[head - 1].startswith("4 contributions:")
         assert len([line for line in lines if "fine-tune" in line]) == 4
         (ours,) = (line for line in lines if "a third" in line)
         assert "Ada" in ours

@@ -44,12 +44,12 @@ FILES = {
     "alice/genesis": ["-C alice status", "-C bob sync alice", "clone alice new --base base", "fsck alice"],
     "alice/local.json": ["-C alice status", "-C alice resolve out"],
     "alice/incomplete.json": ["-C alice status", "-C alice resolve out", "-C alice sync shared"],
-    "alice/key": ["-C alice resolve out --keep-aggregate"],
+    "alice/key": ["-C alice resolve out --keep-aggregate=always"],
     "alice/operations/FIRST": ["-C alice log", "-C alice sync shared", "fsck alice", "clone alice new --base base"],
     "alice/blobs/FIRST": ["-C alice status", "-C alice resolve out", "-C alice sync shared", "fsck alice"],
     "alice/cache/thresholds/FIRST": ["-C alice resolve out", "fsck alice"],
-    "alice/cache/aggregate/header": ["-C alice resolve out --keep-aggregate", "fsck alice"],
-    "alice/cache/aggregate/BIN": ["-C alice resolve out --keep-aggregate", "fsck alice"],
+    "alice/cache/aggregate/header": ["-C alice resolve out --keep-aggregate=always", "fsck alice"],
+    "alice/cache/aggregate/BIN": ["-C alice resolve out --keep-aggregate=always", "fsck alice"],
     "alice/runs/0123456789abcdef": ["-C alice status", "-C alice resolve out", "-C alice gc"],
     ".out.0123456789abcdef.unfinished": ["merge merge.yaml out", "gc .", "gc . --delete"],
     "hub/models--a--b/refs/main": ["-C new init --base hub/models--a--b"],
@@ -69,7 +69,7 @@ def _place(scene: Path, name: str) -> Path:
 def arranged(scene, name):
     """The scene, with a folder of a cache and, where one is looked at, a kept aggregate."""
     if "aggregate" in name:
-        call(scene, "-C", "alice", "resolve", "kept", "--keep-aggregate").lines()
+        call(scene, "-C", "alice", "resolve", "kept", "--keep-aggregate=always").lines()
     (scene / "hub" / "models--a--b" / "snapshots" / "1").mkdir(parents=True)
     (scene / "hub" / "models--a--b" / "refs").mkdir()
     return scene

@@ -21,6 +21,7 @@ from tests.models import base, fine_tune, task_vector, write_file, write_folder,
 #: The keys of the object that each verb prints with --json, in order.
 KEYS = {
     "init": ["workspace", "name", "base", "recipe", "path"],
+    "warmup": ["compiled", "folder", "seconds"],
     "clone": ["workspace", "name", "base", "recipe", "path"],
     "contribute": ["contribution", "operation", "form", "coefficient", "difference", "changed", "warnings"],
     "retract": ["retracted", "merge_id", "warnings"],
@@ -34,6 +35,7 @@ KEYS = {
         "default_recipe_id",
         "merge_id",
         "operations",
+        "bytes",
         "visible",
         "warnings",
     ],

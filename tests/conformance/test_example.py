@@ -12,6 +12,7 @@ import pytest
 
 import mergealgebra as ma
 from mergealgebra.algebra.dialects import DIALECTS
+from mergealgebra.conformance import protocol
 from mergealgebra.conformance.breadth import compare
 from mergealgebra.conformance.judging import judge
 from mergealgebra.conformance.protocol import FLOATS
@@ -48,7 +49,7 @@ def a_question(i: int) -> Question:
 
 def ours(question: Question) -> dict[str, np.ndarray]:
     task_vectors = [ma.TaskVector.between(question.base, model) for model in question.models]
-    recipe = ma.Ties.model_validate({"density": question.density, "lambda": question.lambda_})
+    recipe = ma.Ties(density=question.density, lambda_=question.lambda_)
     return ma.merge(question.base, task_vectors, recipe, question.coefficients)
 
 
@@ -94,6 +95,6 @@ def test_the_example_says_who_it_is():
     assert introduction(example(), 60) == Hello("ties.mjs", "1")
 
 
-def test_the_readme_names_what_there_is():
-    text = (FOLDER / "README.md").read_text()
+def test_the_protocol_names_what_there_is():
+    text = protocol.text()
     assert [name for name in (*KINDS, *FLOATS) if name not in text] == []

@@ -108,7 +108,7 @@ def test_dialects_come_in_the_order_of_the_specification():
 
 def test_what_shows_the_points_is_there_for_each():
     assert _rows("What shows it: merge 1.0")[1][0] == (
-        "DI-5", "boundary", "lowest_index", "[1 1 1 1], density 0.5: answered [1 1 0 0]",
+        "DI-5", "boundary", "lowest_index", "m elements are kept: of those that tie with t, the first", str(TIES),
     )  # fmt: skip
     assert _rows("Properties that do not hold")[1] == (("merge 1.0", "order", str(FLIP)),)
     assert _rows("Noticed")[1] == (("merge 1.0", "n + 1 elements are kept"),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import ml_dtypes
 import numpy as np
@@ -163,3 +164,10 @@ def test_any_line_is_an_answer_a_failure_or_out_of_step(written):
     else:
         assert isinstance(answer, Refused) or (answer.kind in KINDS and "\n" not in answer.message)
     assert isinstance(answer, Merged | Refused | Failed)
+
+
+def test_the_protocol_of_the_documentation_is_the_one_that_is_printed():
+    """What a wheel has is the source; the page for people holds the same words."""
+    words = protocol.text().partition("\n\n")[2]
+    assert words.startswith("The program is started once.")
+    assert words in (Path(__file__).parents[2] / "docs" / "conformance.md").read_text(encoding="utf-8")

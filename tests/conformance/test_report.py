@@ -23,6 +23,7 @@ from mergealgebra.conformance.report import (
     shown_by,
     tables,
 )
+from mergealgebra.conformance.summary import BROKEN
 from mergealgebra.conformance.verdict import Failure, Finding, Property, Shown, Standing, Verdict
 from mergealgebra.text import printable
 
@@ -60,10 +61,10 @@ VERDICT = Verdict(
 
 def test_every_part_is_a_table_of_text():
     assert {table.title: table.rows for table in tables(VERDICT)} == {
-        "Points of variation": (
-            ("DI-5", "boundary", "lowest_index", "[1 1 1 1], density 0.5: answered [1 1 0 0]"),
-            ("DI-8", "zero_sum", "plus or zero", "no answer tells them apart"),
-            ("DI-9", "aggregate", "none of these", "no option gives its answer to 'mean'"),
+        "What it does at each point": (
+            ("DI-5", "boundary", "lowest_index", "m elements are kept: of those that tie with t, the first", str(TIES)),
+            ("DI-8", "zero_sum", "plus or zero", "", "no answer tells them apart"),
+            ("DI-9", "aggregate", "none of these", "", "no option gives its answer to 'mean'"),
         ),
         "Dialects": (
             ("canonical", "differs", "3 of 200", str(TIES)),
@@ -75,7 +76,7 @@ def test_every_part_is_a_table_of_text():
             ("threads", "holds", "4", ""),
             ("dtypes", "cannot be told", "0", "it refuses bfloat16"),
         ),
-        "Noticed": (("n + 1 elements are kept",),),
+        "Noticed": (("n + 1 elements are kept", ""),),
         "No answers": (("q-17", "hung", "it gave no answer in time"),),
     }
     assert all(len(row) == len(table.head) for table in [*tables(VERDICT), ruled_out(VERDICT)] for row in table.rows)
@@ -91,6 +92,46 @@ def test_a_point_is_shown_by_what_rules_out_most():
     assert shown_by(replace(BOUNDARY, shown_by={"a": LAST, "b": TIES})).startswith("[1 1 1 1]")  # the shorter
     assert shown_by(replace(BOUNDARY, shown_by={"a": TIES, "b": LAST, "c": LAST})).startswith("[1 2 1 1 1]")
     assert shown_by(replace(BOUNDARY, shown_by={})) == ""
+
+
+def test_what_failed_alike_is_told_once():
+    failures = (*(Failure(q, "hung", "it is silent") for q in "abc"), Failure("d", "crashed", "it ended"))
+    (table,) = tables(Verdict("t", "1", failures=failures))
+    assert table.rows == (("a and 2 more", "hung", "it is silent"), ("d", "crashed", "it ended"))
+
+
+def test_what_departs_is_shown_beside_what_canonical_gives():
+    assert shown_by(replace(BOUNDARY, shown_by={"any": TIES, "none": TIES, "keep_all": LAST})) == str(LAST)
+
+
+MISTAKE = "the mean divides by all kept values, and not by those alone that have the elected sign"
+
+
+def test_a_mistake_is_shown_with_the_right_answer():
+    kept = Finding("DI-10", "denominator", ("kept",), {"all": LAST, "coefficients": TIES})
+    order = Property("order", False, 12, FLIP)
+    verdict = Verdict("t", "1", (kept,), (), (order,), faults=(MISTAKE, BROKEN["order"]))
+    (noticed,) = (table for table in tables(verdict) if table.title == "Noticed")
+    assert noticed.rows == ((MISTAKE, str(TIES)), (BROKEN["order"], str(FLIP)))
+
+
+def test_a_difference_in_the_last_digits_is_called_rounding():
+    verdict = Verdict(
+        "t",
+        "1",
+        (Finding("DI-14", "arithmetic", (), note="it rounds", rounding=True),),
+        (Standing("canonical", False, 9, 2, TIES, rounding=2), Standing("authors", False, 9, 3, TIES, rounding=2)),
+        (Property("order of rounding", False, 2, FLIP, rounding=True),),
+    )
+    points, dialects, properties = (table.rows for table in tables(verdict))
+    assert points[0][2] == "its own rounding"
+    assert [row[1:3] for row in dialects] == [
+        ("conforms but for rounding", "2 of 9, 2 by rounding"),
+        ("differs", "3 of 9, 2 by rounding"),
+    ]
+    assert properties[0][1] == "holds but for rounding"
+    cases = _cases(verdict)
+    assert [cases[key][0] for key in cases if key[0] in ("clauses", "properties")] == ["system-out", "system-out"]
 
 
 def test_what_ruled_out_each_option_is_listed():
@@ -163,7 +204,7 @@ def _cases(verdict, *claimed):
 
 def test_junit_has_a_case_for_every_line():
     assert _cases(VERDICT) == {
-        ("clauses", "DI-5 boundary"): ("system-out", "lowest_index; [1 1 1 1], density 0.5: answered [1 1 0 0]"),
+        ("clauses", "DI-5 boundary"): ("system-out", f"lowest_index; {TIES}"),
         ("clauses", "DI-8 zero_sum"): ("system-out", "plus or zero; no answer tells them apart"),
         ("clauses", "DI-9 aggregate"): ("failure", "none of these: no option gives its answer to 'mean'"),
         ("dialects", "canonical"): ("skipped", f"3 of 200 answers differ; the first: {TIES}"),

@@ -8,6 +8,7 @@ import pytest
 
 from mergealgebra.algebra.dialects import DIALECTS
 from mergealgebra.conformance.judging import judge
+from mergealgebra.conformance.report import shown_by
 from mergealgebra.conformance.targets import Here, open_target
 from tests.conformance import wrong
 
@@ -18,6 +19,8 @@ FOUND = {
     "tensor_for_model": {"scope": "tensor"},
     "count_for_sum": {"election": "count"},
     "divided_twice": {"coefficients": "normalised", "denominator": "count"},
+    "divided_by_kept": {"denominator": "kept_coefficients"},
+    "divided_by_all": {"denominator": "all"},
     "fp32_accumulation": {"arithmetic": "fp32"},
     "zero_to_plus": {"zero_sum": "plus"},
     "factors_apart": {},
@@ -30,6 +33,8 @@ FOUND = {
 #: What it says besides.
 FAULTS = {
     "above_for_at_least": "what ties with the threshold is dropped: it compares with > where others have >=",
+    "divided_by_kept": "the mean divides by all kept values, and not by those alone that have the elected sign",
+    "divided_by_all": "the mean divides by all models, and not by those alone that have the elected sign",
     "divided_twice": "it divides by the number of models twice: n equal models come out at 1/n",
     "factors_apart": "it merges the factors of adapters apart, and not their products",
     "factors_apart_rounded_down": "it merges the factors of adapters apart, and not their products",
@@ -84,7 +89,7 @@ def test_a_mistake_is_named(name, verdicts):
 
 def test_the_verdicts_are_pairwise_different(verdicts):
     said = {(str(departures(verdict)), verdict.faults) for verdict in verdicts.values()}
-    assert len(said) == len(verdicts) == 12
+    assert len(said) == len(verdicts) == 14
 
 
 @pytest.mark.parametrize("name", FOUND)
@@ -93,6 +98,23 @@ def test_what_shows_a_mistake_is_small(name, verdicts):
     shown = [f.shown_by[str(DIALECTS["canonical"][f.point])] for f in verdict.findings if f.point in FOUND[name]]
     shown += [found.counterexample for found in verdict.properties if found.name in ("order", "adapters", "purity")]
     assert all(len(each.input) < 250 for each in shown if each)
+
+
+def test_the_right_answer_stands_beside_a_mistake(verdicts):
+    (kept,) = (finding for finding in verdicts["divided_by_kept"].findings if finding.point == "denominator")
+    assert shown_by(kept) == "[1] and [3] and [-1], density 1: answered [1.3333334], `coefficients` gives [2]"
+
+
+def test_rounding_of_its_own_is_no_mistake():
+    """The quotient by way of a reciprocal, in fp32: a last digit, now and then."""
+    verdict = judge(Here("by a reciprocal", wrong.by_a_reciprocal), breadth=10)
+    (arithmetic,) = (finding for finding in verdict.findings if finding.point == "arithmetic")
+    assert (arithmetic.options, arithmetic.rounding) == ((), True)
+    assert verdict.faults == ()
+    assert departures(verdict) == {"arithmetic": ""}
+    canonical = next(standing for standing in verdict.standings if standing.dialect == "canonical")
+    assert canonical.differences == canonical.rounding > 0
+    assert "as `canonical` does but for the last digits of " in verdict.summary
 
 
 def test_a_mistake_that_is_no_option_is_shown():

@@ -16,7 +16,6 @@ from mergealgebra.conformance.questions import Failed, Hello, Question, Refused,
 from mergealgebra.conformance.targets import CHECKOUTS, PACKAGES, Here, open_target
 from mergealgebra.engine.in_dialect import merge_in_dialect
 from mergealgebra.laws.errors import TargetError
-from mergealgebra.text import shown
 from tests.conformance.conversations import ask
 
 #: How long an answer may take on a busy machine; nothing here takes it.
@@ -149,7 +148,7 @@ def test_a_package_that_is_not_installed_is_absent(name, tmp_path):
     assert isinstance(found, Failed)
     assert found.kind == "absent"
     module = name.partition(":")[0].replace("-", "_")
-    assert found.message == shown(f"ModuleNotFoundError: No module named '{module}'")
+    assert f"No module named '{module}'" in found.message
 
 
 def test_an_adapter_does_not_see_our_python_path(monkeypatch):
@@ -170,7 +169,7 @@ def test_ours_is_what_merge_gives():
     parameters = {"density": "0.4", "lambda_": "0.3", "coefficients": ("1", "2", "0.5")}
     found = answer(open_target("mergealgebra"), **parameters)
     task_vectors = [ma.TaskVector.between(BASE, model) for model in MODELS]
-    recipe = ma.Ties.model_validate({"density": "0.4", "lambda": "0.3"})
+    recipe = ma.Ties(density="0.4", lambda_="0.3")
     expected = ma.merge(BASE, task_vectors, recipe, ["1", "2", "0.5"])
     assert found.tensors["w"].tobytes() == expected["w"].tobytes()
     assert introduction(open_target("mergealgebra"), SECONDS) == Hello("mergealgebra", ma.__version__)
@@ -268,8 +267,8 @@ BAD_FUNCTIONS = {
     "lists": ("malformed", "tensor 'w' is '[0.0, 0.0, 0.0, 0.0, 0.0]'"),
     "integers": ("malformed", "dtype 'int64' is none of"),
     "leaving": ("crashed", "its last words: 'leaving'"),
-    "number": ("absent", "merging:number is no function"),
-    "nothing": ("absent", "has no attribute 'nothing'"),
+    "number": ("absent", "merging was imported, but 'number' is no function"),
+    "nothing": ("absent", "merging was imported, but 'nothing' has no such name"),
 }
 
 

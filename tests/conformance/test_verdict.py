@@ -265,7 +265,7 @@ class Answering:
 
 @pytest.mark.parametrize("ask", [judge, discover])
 def test_a_target_that_is_not_there_has_no_verdict(ask):
-    with pytest.raises(TargetError, match="answering is not there: no module"):
+    with pytest.raises(TargetError, match="answering cannot be asked: no module"):
         ask(Answering(Failed("absent", "no module")))
 
 
@@ -279,13 +279,28 @@ def test_a_target_that_only_fails_has_a_verdict(kind):
     assert all(found.holds is None for found in verdict.properties)
     assert {(s.conformant, s.asked, s.differences, s.first) for s in verdict.standings} == {(False, 0, 0, None)}
     assert all(re.search(r"(\d+) of \1 questions got no answer$", standing.note) for standing in verdict.standings)
-    assert verdict.summary == "It answered none of the questions: it did."
+    said = "it did, 60 seconds; give it more with --seconds" if kind == "hung" else "it did"
+    end = f"After {PATIENCE} failures it was asked no more."
+    assert verdict.summary == f"It answered none of the questions: {said}. {end}"
 
 
 def test_a_target_that_refuses_all_has_a_verdict():
     verdict = judge(Answering(Refused("no")), breadth=3)
     assert verdict.conformant_to == ()
-    assert verdict.summary == "It refused all questions, most of them so: 'no'."
+    assert re.fullmatch(r"It refused all \d+ questions, most often so: 'no'\. So nothing else.*", verdict.summary)
+
+
+def test_a_target_that_hangs_now_and_then_is_given_up():
+    """Its time is bounded: so many answers that took too long, in a row or not."""
+    asked = []
+
+    def now_and_then(question):
+        asked.append(question.id)
+        return Failed("hung", "it is silent") if len(asked) % 3 == 0 else Refused("no")
+
+    verdict = judge(Answering(now_and_then), breadth=3)
+    assert len(asked) == 3 * PATIENCE
+    assert [failure.kind for failure in verdict.failures] == ["hung"] * PATIENCE
 
 
 def test_a_target_that_merges_nothing_is_explained_by_nothing():

@@ -107,6 +107,33 @@ class Ties:
 
 
 @dataclass(frozen=True)
+class DividedByMore(Ties):
+    """Divides by what does not agree, too."""
+
+    counts: Callable[[Any], bool] = lambda value: value != 0
+    weight: Callable[[float], float] = float
+
+    def mean(self, values: Sequence[Any], c: list[float]) -> Any:
+        right = super().mean(values, [*c])
+        sign = np.sign(right)
+        agreeing = math.fsum(w for value, w in zip(values, c, strict=True) if np.sign(value) == sign)
+        all_ = math.fsum(self.weight(w) for value, w in zip(values, c, strict=True) if self.counts(value))
+        return right * agreeing / all_ if right else right
+
+
+@dataclass(frozen=True)
+class ByAReciprocal(Ties):
+    """Rounds 1 / n in fp32 first."""
+
+    def mean(self, values: Sequence[Any], c: list[float]) -> Any:
+        right = super().mean(values, c)
+        agreeing = np.float32(
+            math.fsum(w for value, w in zip(values, c, strict=True) if np.sign(value) == np.sign(right))
+        )
+        return np.float32(right * agreeing) * (np.float32(1) / agreeing) if right else right
+
+
+@dataclass(frozen=True)
 class FactorsApart(Ties):
     """Merges the factors of adapters as if they were weights, and multiplies what comes out."""
 
@@ -153,6 +180,9 @@ above_for_at_least = Ties(keeps=lambda magnitudes, t: magnitudes > t)
 tensor_for_model = Ties(groups=each_alone)
 count_for_sum = Ties(vote=lambda value, c: np.sign(value))
 divided_twice = Ties(coefficients=of_one, divisor=len)
+divided_by_kept = DividedByMore()
+divided_by_all = DividedByMore(counts=lambda value: True, weight=lambda c: 1.0)
+by_a_reciprocal = ByAReciprocal()
 fp32_accumulation = Ties(total=running_sum, divisor=running_sum, number=np.float32)
 zero_to_plus = Ties(even=lambda values: 1)
 factors_apart = FactorsApart()

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import mergealgebra as ma
+from mergealgebra.merge_result import MergeResult
+from mergealgebra.one_shot import Model, merge_checkpoints
 from mergealgebra.recipe import Recipe
-from mergealgebra.resolve import How, MergeResult, Model, merge_checkpoints
+from mergealgebra.resolve import How
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.models import Tensors, base, fine_tune, write_file, write_folder
 

@@ -11,7 +11,8 @@ import pytest
 import mergealgebra as ma
 from mergealgebra.contribution import make_manifest
 from mergealgebra.errors import NonFinite, Overflow
-from mergealgebra.resolve import How, Model, merge_checkpoints
+from mergealgebra.one_shot import Model, merge_checkpoints
+from mergealgebra.resolve import How
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.engine.scenes import WAYS
 from tests.models import write_file

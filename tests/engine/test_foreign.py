@@ -19,7 +19,8 @@ from mergealgebra.engine.memory import _Arrays
 from mergealgebra.engine.plan import Contribution
 from mergealgebra.errors import BackendError, NamesError, NonFinite, Overflow, RecipeError
 from mergealgebra.lock import Lock
-from mergealgebra.resolve import How, Model, merge_checkpoints
+from mergealgebra.one_shot import Model, merge_checkpoints
+from mergealgebra.resolve import How
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.task_vector import TaskVector
 from tests.cli.commands import call
@@ -108,7 +109,7 @@ def test_no_sums_are_kept_of_a_dialect(tmp_path):
     write_models(tmp_path)
     workspace = ma.Workspace.init(tmp_path / "w", base=tmp_path / "base", recipe=ma.Ties(dialect="mergekit-0.1.5"))
     workspace.contribute(tmp_path / "ft0.safetensors")
-    result = workspace.resolve(tmp_path / "out", keep_aggregate=True)
+    result = workspace.resolve(tmp_path / "out", keep_aggregate="always")
     assert result.aggregate.problem == "its recipe's dialect has no exact sums"
     with pytest.raises(RecipeError, match=r"dialect peft-0.21 has no exact sums"):
         ma.Aggregate.lift(ma.Ties(dialect="peft-0.21"), "id", {"w": np.float32([1])})

@@ -53,15 +53,24 @@ def test_aggregate(option, wanted):
 
 
 @pytest.mark.clause("DI-10")
-@pytest.mark.parametrize(("option", "wanted"), [("coefficients", 5), ("count", 10), ("all", 5)])
+@pytest.mark.parametrize(
+    ("option", "wanted"),
+    [("coefficients", 5), ("count", 15), ("kept", 7.5), ("kept_coefficients", 3.75), ("all", 7.5)],
+)
 def test_denominator(option, wanted):
-    """5 with coefficient 2 agrees, -1 does not."""
-    assert merged(canonical_but(denominator=option), [[5], [-1]], coefficients=["2", "1"]) == [wanted]
+    """5 with coefficient 3 agrees, -1 does not."""
+    assert merged(canonical_but(denominator=option), [[5], [-1]], coefficients=["3", "1"]) == [wanted]
 
 
 @pytest.mark.clause("DI-10")
 def test_all_contributions_are_not_the_coefficients_of_those_that_agree():
     assert merged(canonical_but(denominator="all"), [[5], [-1]]) == [2.5]
+
+
+@pytest.mark.clause("DI-10")
+@pytest.mark.parametrize(("option", "wanted"), [("kept", 3), ("kept_coefficients", 3), ("all", 2)])
+def test_what_moved_nothing_is_not_kept(option, wanted):
+    assert merged(canonical_but(denominator=option), [[6], [-1], [0]]) == [wanted]
 
 
 @pytest.mark.clause("DI-11")

@@ -24,7 +24,8 @@ import mergealgebra as ma
 from mergealgebra.engine import output
 from mergealgebra.errors import CheckpointError, NonFinite, OutputError
 from mergealgebra.leftovers import unfinished_in
-from mergealgebra.resolve import How, Model, merge_checkpoints
+from mergealgebra.one_shot import Model, merge_checkpoints
+from mergealgebra.resolve import How
 from mergealgebra.tensors import safetensors_file
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.engine.scenes import TIES, WAYS, merged, names_in, tensors_of
@@ -235,14 +236,14 @@ class TestFolder:
         assert not (tmp_path / "e" / "merge.lock").exists()
 
     def test_that_came_into_being_meanwhile_is_not_overwritten(self, tmp_path, monkeypatch):
-        real = output._write_tensors
+        real = output.write_tensors
 
         def write(folder, cut, data):
             (tmp_path / "out").mkdir()
             (tmp_path / "out" / "precious").write_bytes(b"")
             real(folder, cut, data)
 
-        monkeypatch.setattr(output, "_write_tensors", write)
+        monkeypatch.setattr(output, "write_tensors", write)
         with pytest.raises(OutputError, match=RACE):
             merged(tmp_path)
         assert names_in(tmp_path / "out") == {"precious"}
@@ -268,9 +269,11 @@ class TestSpace:
         ):
             merged(tmp_path)
 
-    def test_counts_every_shard(self, tmp_path, monkeypatch):
+    def test_counts_every_shard_and_copy(self, tmp_path, monkeypatch):
         monkeypatch.setattr(safetensors_file, "SHARD_BYTES", 64)
+        folder = write_folder(tmp_path / "base", base())
         nbytes = sum(array.nbytes for array in base().values())
+        nbytes += sum((folder / name).stat().st_size for name in DESCRIBED)
         usage = shutil.disk_usage(tmp_path)
         monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=nbytes + (1 << 22) - 1))
         with pytest.raises(OutputError, match="make room"):
@@ -311,13 +314,13 @@ class TestFailure:
         assert names_in(tmp_path) == {"base", "ft0.safetensors"}
 
     def test_of_a_checkpoint_that_becomes_shorter(self, tmp_path, monkeypatch):
-        real = output._write_tensors
+        real = output.write_tensors
 
         def shorten(folder, cut, data):
             os.truncate(tmp_path / "ft1.safetensors", 700)
             real(folder, cut, data)
 
-        monkeypatch.setattr(output, "_write_tensors", shorten)
+        monkeypatch.setattr(output, "write_tensors", shorten)
         with pytest.raises(CheckpointError, match=r"ft1.safetensors.*: the file became shorter after it was opened"):
             merged(tmp_path, recipe=ma.Mean())
         assert names_in(tmp_path) == INPUTS
@@ -332,7 +335,7 @@ class TestFailure:
             return real(path, *arguments, **named)
 
         monkeypatch.setattr(os, "open", open_)
-        monkeypatch.setattr(output, "_write_tensors", lambda *_: pytest.fail("the tensors were written first"))
+        monkeypatch.setattr(output, "write_tensors", lambda *_: pytest.fail("the tensors were written first"))
         with pytest.raises(CheckpointError, match=r"base/tokenizer.json cannot be read: Permission denied; check"):
             merged(tmp_path)
         assert names_in(tmp_path) == INPUTS
@@ -347,7 +350,7 @@ class TestFailure:
         def fail(folder, cut, data):
             raise error
 
-        monkeypatch.setattr(output, "_write_tensors", fail)
+        monkeypatch.setattr(output, "write_tensors", fail)
         (tmp_path / "theirs").mkdir()
         for out in ("a/b/out", "theirs/b/out"):
             with pytest.raises((OutputError, KeyboardInterrupt)):
@@ -360,7 +363,7 @@ class TestFailure:
             (tmp_path / "a" / "theirs").write_bytes(b"")
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr(output, "_write_tensors", fail)
+        monkeypatch.setattr(output, "write_tensors", fail)
         with pytest.raises(OutputError):
             merged(tmp_path, out="a/b/out")
         assert names_in(tmp_path / "a") == {"theirs"}
@@ -421,7 +424,7 @@ import os, signal, sys
 from pathlib import Path
 from mergealgebra.engine import output
 from tests.engine.scenes import merged
-output._write_tensors = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+output.write_tensors = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 merged(Path(sys.argv[1]))
 """
 
@@ -432,12 +435,12 @@ from mergealgebra.engine import output
 from tests.engine.scenes import merged
 os.getpid = lambda: int(sys.argv[2])
 socket.gethostname = lambda: sys.argv[3]
-real = output._write_tensors
+real = output.write_tensors
 def held(folder, cut, data):
     print("writing", flush=True)
     sys.stdin.read()
     real(folder, cut, data)
-output._write_tensors = held
+output.write_tensors = held
 try:
     merged(Path(sys.argv[1]))
 except output.OutputError:
@@ -500,14 +503,14 @@ class TestKilled:
     def test_nothing_when_two_threads_merge_to_one_place(self, tmp_path, monkeypatch):
         """The first to end stays, the other is refused."""
         merged(tmp_path, out="first")
-        real = output._write_tensors
+        real = output.write_tensors
 
         def write(folder, cut, data):
-            monkeypatch.setattr(output, "_write_tensors", real)
+            monkeypatch.setattr(output, "write_tensors", real)
             merged_again(tmp_path)
             real(folder, cut, data)
 
-        monkeypatch.setattr(output, "_write_tensors", write)
+        monkeypatch.setattr(output, "write_tensors", write)
         with pytest.raises(OutputError, match=RACE):
             merged(tmp_path)
         assert names_in(tmp_path) == {*INPUTS, "first", "out"}
@@ -612,7 +615,7 @@ class TestShards:
     def test_of_the_base_leave_no_trace(self, tmp_path):
         """A base of many shards and one of a single file give the same folder, to the last byte."""
         merged(tmp_path)
-        sharded = write_sharded(tmp_path / "sharded", base(), 3)
+        sharded = write_sharded(tmp_path / "sharded" / "base", base(), 3)
         models = [Model(tmp_path / f"ft{number}.safetensors") for number in range(3)]
         merge_checkpoints(sharded, models, TIES, tmp_path / "again", WAYS["one thread"])
         assert names_in(tmp_path / "out") == names_in(tmp_path / "again")

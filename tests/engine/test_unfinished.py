@@ -51,7 +51,7 @@ def _unfinished(root):
 @pytest.mark.parametrize("exchange", EXCHANGES.values(), ids=EXCHANGES)
 @pytest.mark.parametrize("fails", [False, True])
 def test_what_is_put_in_its_place_is_neither_written_nor_removed(tmp_path, monkeypatch, ours, exchange, fails):
-    before, real = tree(ours), output._write_tensors
+    before, real = tree(ours), output.write_tensors
 
     def write(folder, *rest):
         found = _unfinished(tmp_path)
@@ -61,7 +61,7 @@ def test_what_is_put_in_its_place_is_neither_written_nor_removed(tmp_path, monke
             raise OSError(28, "No space left on device")
         real(folder, *rest)
 
-    monkeypatch.setattr(output, "_write_tensors", write)
+    monkeypatch.setattr(output, "write_tensors", write)
     with pytest.raises(OutputError):
         merged(tmp_path)
     assert _contents(tmp_path) == before

@@ -68,7 +68,7 @@ def read_folder(data: bytes, folder: Path) -> dict[str, Any]:
         for name, content in shards().items():
             (folder / name).write_bytes(content)
     (folder / model_folder.INDEX).write_bytes(data)
-    return model_folder.read_model(folder)
+    return model_folder.read_model(folder).records
 
 
 def check_folder(data: bytes, records: dict[str, Any], folder: Path) -> None:

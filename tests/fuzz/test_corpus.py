@@ -73,7 +73,7 @@ def resolve_with(tmp_path):
     """A workspace that keeps an aggregate: what stands in its header, and how it resolves with another one there."""
     write_models(tmp_path, 2)
     workspace = make_workspace(tmp_path, "alice", 0, 1)
-    workspace.resolve(tmp_path / "first", keep_aggregate=True, threads=1)
+    workspace.resolve(tmp_path / "first", keep_aggregate="always", threads=1)
     kept, saved, numbers = workspace.path / "cache" / "aggregate", tmp_path / "saved", count()
     shutil.copytree(kept, saved)
 
@@ -81,7 +81,7 @@ def resolve_with(tmp_path):
         shutil.rmtree(kept)
         shutil.copytree(saved, kept)
         (kept / "header").write_bytes(header)
-        return workspace.resolve(tmp_path / f"out-{next(numbers)}", keep_aggregate=True, threads=1)
+        return workspace.resolve(tmp_path / f"out-{next(numbers)}", keep_aggregate="always", threads=1)
 
     return (saved / "header").read_bytes(), resolve
 

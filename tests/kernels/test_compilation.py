@@ -69,9 +69,9 @@ def test_a_kernel_can_be_had_whoever_asks(monkeypatch, tmp_path, variable):
     monkeypatch.setattr("pwd.getpwuid", unknown)
     monkeypatch.setattr("os.access", lambda *_: False)
     monkeypatch.setattr(machine_code, "_loaded", {})
-    monkeypatch.setattr(machine_code, "_compile", lambda names: dict.fromkeys(names, code))
+    monkeypatch.setattr(machine_code, "_compile", lambda names: dict.fromkeys(names, code).items())
     told: list[int] = []
-    machine_code.load([name], told.append)
+    machine_code.load([name], lambda done, _: told.append(done))
     assert callable(machine_code.entry(name))
     assert told == [0, 1]
     assert len(list(tmp_path.rglob("*.machine-code"))) == (1 if variable else 0)

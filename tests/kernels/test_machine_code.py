@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from mergealgebra.engine import backends
+from mergealgebra.errors import BackendError
 from mergealgebra.kernels import cpu, machine_code
 
 #: Loads an entry, counts a block with it, and says what that took.
@@ -89,7 +92,7 @@ def test_a_file_in_the_place_of_the_folder_only_costs_time(tmp_path):
 
 def test_it_is_compiled_here_where_no_other_process_can_be_had(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    code = machine_code._compile(["count_block"])["count_block"]
+    code = dict(machine_code._compile(["count_block"]))["count_block"]
     assert code.partition(b"\0")[2].startswith(b"\x7fELF")
 
 
@@ -131,6 +134,62 @@ def test_code_asks_nothing_of_the_compilers_runtime_but_what_is_refused(kept):
     runtime -= {"NRT_incref", "NRT_decref"}  # which the object file has itself
     assert runtime <= set(machine_code._RUNTIME)
     assert all(machine_code.llvm.address_of_symbol(name) for name in runtime)
+
+
+# Warming up
+
+
+@pytest.fixture
+def stand_in(monkeypatch, tmp_path):
+    """A folder for machine code that costs nothing to make, in a process that has loaded none."""
+    folder = tmp_path / "kept"
+    monkeypatch.setattr(machine_code, "_folder", lambda: folder)
+    monkeypatch.setattr(machine_code, "_loaded", {})
+    monkeypatch.setattr(machine_code, "_in_memory", lambda code: (len, code))
+    monkeypatch.setattr(machine_code, "_compile", lambda names: ((name, name.encode()) for name in names))
+    return folder
+
+
+@pytest.mark.clause("CL-6")
+def test_all_that_is_ever_loaded_is_compiled_ahead_and_counted(stand_in, monkeypatch):
+    told: list[tuple[str, int, int]] = []
+    folder, compiled = backends.warm_up(lambda *step: told.append(step))
+    assert (folder, compiled) == (stand_in, list(machine_code.ENTRIES))
+    assert told == [("compiling kernels, once for this machine", done, 3) for done in range(4)]
+    for name in machine_code.ENTRIES:  # as another process would
+        monkeypatch.setattr(machine_code, "_loaded", {})
+        machine_code.load([name], lambda *told: pytest.fail("it is compiled again"))
+
+
+@pytest.mark.clause("CL-6")
+def test_what_is_kept_is_not_compiled_again(stand_in):
+    backends.warm_up()
+    assert backends.warm_up(lambda *told: pytest.fail("it is compiled again")) == (stand_in, [])
+    next(path for path in stand_in.iterdir() if path.name.startswith("count_block")).unlink()
+    machine_code._loaded.clear()
+    assert backends.warm_up() == (stand_in, ["count_block"])
+
+
+@pytest.mark.clause("CL-6")
+def test_warming_up_where_nothing_can_be_kept_is_refused(stand_in):
+    stand_in.mkdir()
+    stand_in.chmod(0o777)
+    with pytest.raises(
+        BackendError, match=r"cannot be kept in .*kept, so each merge compiles them again: let XDG_CACHE"
+    ):
+        backends.warm_up()
+
+
+@pytest.mark.clause("CL-6")
+def test_warming_up_without_numba_is_refused(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    with pytest.raises(BackendError, match="backend 'numba' is not installed; pip install numba"):
+        backends.warm_up()
+
+
+def test_every_entry_is_one_that_is_compiled_ahead():
+    source = (Path(cpu.__file__).parent / "fused" / "entries.py").read_text()
+    assert sorted(machine_code.ENTRIES) == sorted(re.findall("^def ([a-z_]+_block)", source, re.M))
 
 
 # Whose it is

@@ -22,7 +22,7 @@ def verdict_on(merge, law, tries=20, **how):
     return verdict
 
 
-#: What is known of merge functions: the law that one breaks, and the directed case that shows it.
+#: What is known of merge functions: the law that one breaks, and the built-in case that shows it.
 KNOWN = {
     "TIES is no associative operator": (ma.laws.target("ties"), "associativity", "5, 1, -4"),
     "averaging is not associative": (merges.average, "associativity", "5, 1, -4"),
@@ -30,11 +30,6 @@ KNOWN = {
     "an average counts zeros": (ma.laws.target("mean"), "identity_of_zero", "5, 1, -4"),
     "sums of fp32 numbers change with the order": (merges.fp32_sum, "order_independence", "fp32 cancels"),
     "sums of fp64 numbers do, too": (merges.fp64_sum, "order_independence", "fp64 cancels"),
-    "exact sums, rounded between, are not associative": (
-        ma.laws.target("task_arithmetic"),
-        "associativity",
-        "fp32 cancels",
-    ),
     "sums leave the bounds": (ma.laws.target("task_arithmetic"), "bounds", "fp32 cancels, among small"),
     "a trim is not local": (ma.laws.target("ties", density="0.5"), "locality", "ten magnitudes"),
     "the first in order makes positions count": (
@@ -53,10 +48,19 @@ KNOWN = {
 @pytest.mark.parametrize(("merge", "law", "case"), KNOWN.values(), ids=KNOWN)
 def test_what_is_known_is_found(merge, law, case):
     verdict = verdict_on(merge, law)
-    assert (verdict.outcome, verdict.reason) == ("broken", f"found by the directed case {case!r}")
+    assert verdict.outcome == "broken"
+    assert verdict.reason.endswith(f" (found by the built-in case {case!r})")
     _, raised, printed = run(verdict.counterexample)
     assert isinstance(raised, AssertionError)
     assert printed
+
+
+def test_a_last_digit_is_rounding_and_not_a_breach():
+    """Exact sums, rounded in between, are associative but for that; in fp32 a sum may lose a term that decides."""
+    verdict = verdict_on(ma.laws.target("task_arithmetic"), "associativity")
+    assert verdict.outcome == "holds but for rounding"
+    assert verdict.counterexample
+    assert verdict_on(merges.fp32_sum, "order_independence").outcome == "broken"
 
 
 @pytest.mark.clause("TI-7", "TI-8")
@@ -100,7 +104,7 @@ def test_directed_cases_are_part_of_every_search(law):
 def test_random_cases_find_what_directed_ones_do_not():
     assert verdict_on(needs_a_big_tensor, "purity", tries=1).outcome == "holds"
     verdict = verdict_on(needs_a_big_tensor, "purity", tries=300)
-    assert verdict.reason == "found by a random case"
+    assert verdict.reason.endswith(" (found by a random case)")
     assert '"u": np.array([0.0, 0.0, 0.0, 0.0, 0.0], np.float32)' in verdict.counterexample
 
 
@@ -118,7 +122,8 @@ def test_a_directed_counterexample_keeps_only_what_it_needs():
         return {name: array + np.float32(100 * nine) for name, array in base.items()}
 
     verdict = verdict_on(startled_by_nine, "bounds")
-    assert verdict.reason == "found by the directed case 'ten magnitudes'"
+    wanted = "the merge is [100], the least and the greatest allowed are [[0], [9]]"
+    assert verdict.reason == f"{wanted} (found by the built-in case 'ten magnitudes')"
     scope, _, _ = run(verdict.counterexample, merge=startled_by_nine)
     assert {name: array.tolist() for name, array in scope["left"].items()} == {"w": [100]}
     assert verdict.counterexample.count("np.array([9.0], np.float32)") == 1
@@ -166,7 +171,7 @@ def test_a_breach_counts_for_more_than_what_is_raised():
 #: Functions that answer nothing one can compare, and what is said of them.
 UNFIT = {
     "exits": (merges.exits, "SystemExit: '7'"),
-    "gives nothing": (merges.gives_nothing, "AttributeError: \"'NoneType' object has no attribute 'items'\""),
+    "gives nothing": (merges.gives_nothing, "TypeError: 'it returned NoneType, not a dict of arrays by name'"),
 }
 
 
@@ -194,7 +199,7 @@ def test_a_function_that_never_answers_the_same_is_judged():
 
 def test_arguments_are_the_functions_own():
     given = {"w": np.float32([1])}
-    ma.laws.check(lambda base, vectors: base["w"].fill(9) or dict(base), ["bounds"], tries=2)
+    ma.laws.check(lambda base, task_vectors: base["w"].fill(9) or dict(base), ["bounds"], tries=2)
     assert all(np.isfinite(a).all() for case in DIRECTED.values() for a in case.base.values())
     assert DIRECTED["5, 1, -4"].base["w"].tolist() == [0]
     assert given["w"].tolist() == [1]

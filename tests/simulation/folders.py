@@ -111,7 +111,7 @@ class Folders(Places):
         made: list[Any] = []
 
         def command() -> None:
-            how = {"backend": backend, "threads": 1, "keep_aggregate": keep == "keep"}
+            how = {"backend": backend, "threads": 1, "keep_aggregate": "always" if keep == "keep" else False}
             made.append(self._open(name).resolve(out, **how))
             if after.files is not None:
                 self._judge_outcome(name, outcome_of(made[0]), visible)

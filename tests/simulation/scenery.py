@@ -16,7 +16,8 @@ import mergealgebra as ma
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.orset import ORSet
-from mergealgebra.resolve import How, MergeResult, resolve
+from mergealgebra.merge_result import MergeResult
+from mergealgebra.resolve import How, resolve
 from mergealgebra.wanted import Wanted
 from tests.simulation.blob_files import Tensors, canonical_file
 from tests.simulation.seams import taken_over
@@ -144,10 +145,10 @@ class Scenery:
 
 
 def outcome_of(result: MergeResult) -> Outcome:
-    """What a resolve has left, with the one line that may differ taken out [LK-3]."""
+    """What a resolve has left, without what may differ: the backend [LK-3], and what adds say of models [LK-8]."""
     files = {path.name: path.read_bytes() for path in sorted(result.out.iterdir())}
-    lines = files["merge.lock"].splitlines()
-    files["merge.lock"] = b"\n".join(line for line in lines if not line.strip().startswith(b'"backend"'))
+    for name, may_differ in {"merge.lock": b'  "backend"', "README.md": b"| "}.items():
+        files[name] = b"\n".join(line for line in files[name].splitlines() if not line.startswith(may_differ))
     return Outcome(result.merge_id, result.model_root, files)
 
 

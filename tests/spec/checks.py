@@ -23,7 +23,7 @@ from mergealgebra.crdt.orset import ORSet
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.plan import Contribution, make_plan
 from mergealgebra.engine.run import run_check
-from mergealgebra.lock import LOCK, Lock, achieved_density
+from mergealgebra.lock import Lock, achieved_density
 from mergealgebra.recipe import complete_recipe, recipe_from_map
 from mergealgebra.recipe_file import read_merge_file, read_recipe
 from mergealgebra.resolve import How
@@ -33,6 +33,7 @@ from mergealgebra.tensors import safetensors_file
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice
 from mergealgebra.tensors.dtypes import DTYPES
+from mergealgebra.tensors.file_names import LOCK
 from tests.models import write_canonical
 from tests.spec.reductions import (
     aggregate,

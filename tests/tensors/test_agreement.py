@@ -25,7 +25,7 @@ def vocabulary(seed: float) -> np.ndarray:
 
 
 def agreed(model, base, *, form="finetuned", says=None, **choice):
-    return agreement(form, Arrays(model), Arrays(base), Choice(**choice), says)
+    return agreement(form, Arrays(model), Arrays(base), Choice(**choice), {"": says})
 
 
 #: What a fine-tune and the base hold of a buffer that does not fit, by name of the case; None where it is missing.

@@ -137,24 +137,6 @@ def test_the_model_beside_an_adapter_can_be_named(tmp_path):
 
 
 @pytest.mark.clause("EN-15")
-def test_each_part_of_a_model_of_parts_can_be_named(tmp_path):
-    parts = ("model.safetensors", "2_Dense/model.safetensors", "3_Other/pytorch_model.bin", "1_Pooling/config.json")
-    for name in (*parts, ".cache/x.safetensors", "modules.json"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        write_canonical(tmp_path / name, TENSORS)
-    with pytest.raises(CheckpointError) as caught:
-        Checkpoint.open(tmp_path)
-    assert str(caught.value) == (
-        f"{tmp_path} is a model of parts, as its modules.json says, and one part is merged at a time: run the same "
-        f"command once for each, in place of the folder: {tmp_path}/model.safetensors, {tmp_path}/2_Dense and "
-        f"{tmp_path}/3_Other"
-    )
-    for name in ("model.safetensors", "2_Dense"):
-        with Checkpoint.open(tmp_path / name) as checkpoint:
-            assert_holds(checkpoint, TENSORS)
-
-
-@pytest.mark.clause("EN-15")
 @pytest.mark.parametrize("sharded", [False, True], ids=["one file", "shards"])
 def test_the_snapshot_of_a_hugging_face_cache_is_a_checkpoint(sharded, tmp_path):
     blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshots" / "0123abc"
@@ -264,17 +246,6 @@ ADVICE = {
         "x",
         lambda folder: (write_sharded(folder) / "adapter_config.json").touch(),
         rf"holds a model, '{INDEX}', and a LoRA adapter, 'adapter_config\.json': merge it",
-    ),
-    "a pipeline of diffusers": (
-        "x",
-        lambda folder: (
-            [
-                write_canonical((folder / part).mkdir() or folder / part / "diffusion_pytorch_model.safetensors", {})
-                for part in ("vae", "unet")
-            ]
-            and (folder / "model_index.json").touch()
-        ),
-        r"model of parts, as its model_index\.json says, .*: .*x/unet and .*x/vae$",
     ),
     "a folder of models": (
         "x",
@@ -524,7 +495,8 @@ import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 from pathlib import Path
 import mergealgebra as ma
-from mergealgebra.resolve import How, Model, merge_checkpoints
+from mergealgebra.one_shot import Model, merge_checkpoints
+from mergealgebra.resolve import How
 from mergealgebra.tensors.checkpoint import Checkpoint
 root = Path(sys.argv[1])
 paths = [root / f"{number}.safetensors" for number in range(200)]

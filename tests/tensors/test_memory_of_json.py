@@ -25,12 +25,12 @@ _CHILD = """
 import json, os, resource, sys
 from pathlib import Path
 
+from mergealgebra.base_config import base_config
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.lock import Lock
-from mergealgebra.model_card import _is_transformers
 from mergealgebra.tensors.folder import read_model
 
-READ = {"header": read_model, "index": read_model, "lock": Lock.read, "config": _is_transformers}
+READ = {"header": read_model, "index": read_model, "lock": Lock.read, "config": base_config}
 
 def attempt(kind, folder):
     try:

@@ -10,8 +10,8 @@ import pytest
 
 import mergealgebra as ma
 from mergealgebra.errors import DtypeError, IntegerTensorChanged
-from mergealgebra.lock import verify_folder
-from mergealgebra.resolve import Model, merge_checkpoints
+from mergealgebra.lock import verify_model
+from mergealgebra.one_shot import Model, merge_checkpoints
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.dtypes import DTYPES, UNMERGED
 from mergealgebra.tensors.task_vector import TaskVector
@@ -62,8 +62,8 @@ def test_equal_ones_pass_through_a_workspace(tmp_path):
     base, tuned = (model(tmp_path / f"{weight}.safetensors", weight) for weight in (1, 3))
     workspace = ma.Workspace.init(tmp_path / "w", base=base, recipe=ma.Ties())
     workspace.contribute(tuned)
-    workspace.resolve(tmp_path / "out", keep_aggregate=True)
-    assert verify_folder(tmp_path / "out")[1].ok
+    workspace.resolve(tmp_path / "out", keep_aggregate="always")
+    assert verify_model(tmp_path / "out")[1].ok
     with Checkpoint.open(tmp_path / "out") as merged:
         assert merged.read("f4").tobytes() == BYTES[:128]
 

@@ -50,7 +50,7 @@ def kept(workspace):
     It must give the model and lock of a merge in full, and attest to nothing else.
     """
     by_cache, in_full = (workspace.path.parent / name for name in ("by cache", "in full"))
-    result = workspace.resolve(by_cache, keep_aggregate=True)
+    result = workspace.resolve(by_cache, keep_aggregate="always")
     in_full = resolved_in_full(workspace, in_full)
     assert tree(by_cache) == in_full
     shutil.rmtree(by_cache)
@@ -316,7 +316,7 @@ def test_a_key_is_private_from_its_creation(alice, monkeypatch, umask):
     before = os.umask(umask)
     try:
         with suppress(OutputError):
-            alice._aggregate.key()
+            alice._aggregate().key()
     finally:
         os.umask(before)
     assert modes == [0o600 & ~umask]
@@ -374,7 +374,7 @@ def test_what_is_no_file_is_as_if_it_was_not_there(alice, file, special):
     path = FILES[file](alice)
     _removed(path)
     SPECIAL[special](path)
-    result = alice.resolve(alice.path.parent / "by cache", keep_aggregate=True)
+    result = alice.resolve(alice.path.parent / "by cache", keep_aggregate="always")
     assert result.lock == expected
     if file in ("the aggregate", "the cache") and special != "a folder":
         assert f"{path.name} in the workspace cannot be used: " in result.aggregate.problem
@@ -403,13 +403,13 @@ def test_no_link_leads_out_of_the_workspace(alice, outside, name):
     path.symlink_to(outside, target_is_directory=True)
     if name == "tmp":
         with pytest.raises(OutputError, match="it is a link, not a folder"):
-            alice._aggregate.key()
+            alice._aggregate().key()
         for entry in list(alice._thresholds):
             del alice._thresholds[entry]
         alice._thresholds["x"] = b"y"
         assert "x" not in alice._thresholds
     else:
-        result = alice.resolve(alice.path.parent / "kept", keep_aggregate=True)
+        result = alice.resolve(alice.path.parent / "kept", keep_aggregate="always")
         refused = name != "cache/thresholds"
         assert (
             "in the workspace cannot be used: it is a link, not a folder; delete it" in result.aggregate.problem

@@ -39,7 +39,7 @@ def forged(root):
     private_key(other)
     os.link(other / KEY, mallory / KEY)  # one key for both
     for workspace in made:
-        workspace.resolve(root / f"by {workspace.path.name}", keep_aggregate=True)
+        workspace.resolve(root / f"by {workspace.path.name}", keep_aggregate="always")
     theirs = zip(header(other).entries, header(mallory).entries, strict=True)
     forged = replace(header(other), entries=tuple(replace(sums, manifest=of.manifest) for sums, of in theirs))
     shutil.rmtree(aggregate(mallory))
@@ -59,7 +59,7 @@ def test_the_key_in_it_opens_no_aggregate_of_its_maker(root, forged):
         shutil.rmtree(root / "mine", ignore_errors=True)
         shutil.copytree(mallory, root / "mine")  # with modes and times, as `tar` unpacks it
         mine = ma.Workspace.open(root / "mine")
-        result = mine.resolve(root / f"out {key.hex()}", keep_aggregate=True)
+        result = mine.resolve(root / f"out {key.hex()}", keep_aggregate="always")
         honest = make_workspace(root, f"honest {key.hex()}", 0, 1).resolve(root / f"true {key.hex()}")
         assert (result.merge_id, result.model_root) == (honest.merge_id, honest.model_root)
         assert result.aggregate == Kept("", None)
@@ -71,6 +71,6 @@ def test_the_forgery_is_one_that_a_workspace_with_that_key_would_believe(root, f
     """So the test before this one shows what it says."""
     mallory, header = forged
     seal(mallory, header, private_key(mallory))
-    result = ma.Workspace.open(mallory).resolve(root / "out", keep_aggregate=True)
+    result = ma.Workspace.open(mallory).resolve(root / "out", keep_aggregate="always")
     assert result.aggregate == Kept("", 0)
     assert result.model_root == ma.Workspace.open(root / "other").resolve(root / "theirs").model_root

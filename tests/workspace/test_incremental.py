@@ -36,7 +36,7 @@ def folder_of(workspace):
 
 def header_of(workspace):
     """The header of the aggregate that a workspace keeps."""
-    with workspace._aggregate.opened(1 << 20) as folder:
+    with workspace._aggregate().opened(1 << 20) as folder:
         return folder.header
 
 
@@ -60,7 +60,7 @@ def check_kept(workspace, backend="numba"):
     """Resolve with the aggregate gives what resolve in full gives; returns what became of the aggregate."""
     out = workspace.path.parent / f"out-{os.getpid()}"
     in_full, _ = outcome(workspace, out, backend=backend, block=3)
-    found, aggregate = outcome(workspace, out, backend=backend, keep_aggregate=True)
+    found, aggregate = outcome(workspace, out, backend=backend, keep_aggregate="always")
     assert found == in_full
     return aggregate
 
@@ -111,11 +111,11 @@ class TestExactness:
         recipe = ma.Ties(density="1") if method == "ties" else RECIPES[method]
         vectors = [[2.0**60, 1, 0, 4], [1, 2.0**60, 2, 5], [-(2.0**60), 3, 0, 6]]
         workspace, ids = of_task_vectors(tmp_path, recipe, vectors)
-        before = workspace.resolve(tmp_path / "before", backend=backend, keep_aggregate=True)
+        before = workspace.resolve(tmp_path / "before", backend=backend, keep_aggregate="always")
         assert before.lock.uncertified == 2
         workspace.retract(ids[gone])
         assert check_kept(workspace, backend).changes == 1
-        after = workspace.resolve(tmp_path / "after", backend=backend, keep_aggregate=True)
+        after = workspace.resolve(tmp_path / "after", backend=backend, keep_aggregate="always")
         assert after.aggregate.changes == 0
         assert after.lock.uncertified == {0: 2, 1: 0, 2: 2}[gone]
 
@@ -123,12 +123,12 @@ class TestExactness:
     def test_a_coordinate_is_certified_again_when_what_spoilt_it_is_gone(self, tmp_path, monkeypatch):
         vectors = [[1, 1], [2, 2], [3, 3], [2.0**60, 4]]
         workspace, ids = of_task_vectors(tmp_path, ma.Mean(), vectors)
-        assert workspace.resolve(tmp_path / "spoilt", keep_aggregate=True).lock.uncertified == 1
+        assert workspace.resolve(tmp_path / "spoilt", keep_aggregate="always").lock.uncertified == 1
         workspace.retract(ids[3])
         assert check_kept(workspace).changes == 1
         read = reads(monkeypatch)
         workspace.retract(ids[2])
-        assert workspace.resolve(tmp_path / "healed", keep_aggregate=True).lock.uncertified == 0
+        assert workspace.resolve(tmp_path / "healed", keep_aggregate="always").lock.uncertified == 0
         assert {ids[0], ids[1]}.isdisjoint(contributions_of(workspace, read))
 
     @pytest.mark.clause("EX-2", "EX-3", "EX-5")
@@ -141,10 +141,10 @@ class TestExactness:
         workspace.retract(ids[3])
         workspace.contribute(tmp_path / "tv4.safetensors", form="task_vector")
         assert check_kept(workspace).changes == 2
-        assert workspace.resolve(tmp_path / "fits", keep_aggregate=True).lock.uncertified == 0
+        assert workspace.resolve(tmp_path / "fits", keep_aggregate="always").lock.uncertified == 0
         workspace.contribute(tmp_path / "tv3.safetensors", form="task_vector")
         assert check_kept(workspace).changes == 1
-        assert workspace.resolve(tmp_path / "does not", keep_aggregate=True).lock.uncertified == 1
+        assert workspace.resolve(tmp_path / "does not", keep_aggregate="always").lock.uncertified == 1
 
     @pytest.mark.clause("EX-3", "EX-5")
     def test_what_the_coefficients_went_through_counts(self, tmp_path):
@@ -171,7 +171,7 @@ class TestExactness:
         for gone in (6, 5):
             workspace.retract(ids[gone])
             assert check_kept(workspace, backend).changes == 1
-        assert workspace.resolve(tmp_path / "out", keep_aggregate=True).lock.uncertified == 1
+        assert workspace.resolve(tmp_path / "out", keep_aggregate="always").lock.uncertified == 1
 
     @pytest.mark.clause("EX-5", "TI-8")
     @pytest.mark.parametrize("backend", KERNELS)
@@ -294,7 +294,7 @@ def _take_turn(workspace, root, pool, turn):
 def _check_turn(workspace, backend):
     out = workspace.path.parent / "out"
     in_full = outcome(workspace, out, backend=backend)
-    kept = outcome(workspace, out, backend=backend, keep_aggregate=True)
+    kept = outcome(workspace, out, backend=backend, keep_aggregate="always")
     assert kept[0] == in_full[0]
     if isinstance(kept[0], dict):
         event(f"changes: {kept[1].changes}")
@@ -360,7 +360,7 @@ class TestReading:
         alice.retract(sorted(before)[0])
         alice.resolve(alice.path.parent / "first")  # finds the thresholds
         read = reads(monkeypatch)
-        result = alice.resolve(alice.path.parent / "out", backend=backend, keep_aggregate=True)
+        result = alice.resolve(alice.path.parent / "out", backend=backend, keep_aggregate="always")
         assert result.aggregate == keeping.Kept("", 2)
         assert result.kept_aggregate
         assert contributions_of(alice, read) == {added, sorted(before)[0]}
@@ -370,7 +370,7 @@ class TestReading:
     @pytest.mark.clause("SY-9")
     def test_nothing_changed_nothing_is_read_or_written(self, alice, monkeypatch):
         before, read = tree(folder_of(alice)), reads(monkeypatch)
-        assert alice.resolve(alice.path.parent / "out", keep_aggregate=True).aggregate == keeping.Kept("", 0)
+        assert alice.resolve(alice.path.parent / "out", keep_aggregate="always").aggregate == keeping.Kept("", 0)
         assert contributions_of(alice, read) == set()
         assert tree(folder_of(alice)) == before
 
@@ -473,7 +473,7 @@ def test_what_dead_processes_left_goes(alice):
     for name in ("0123456789abcdef.bin", "0123456789abcdef.new", "fedcba9876543210.new"):
         (folder_of(alice) / name).write_bytes(b"x")
     (folder_of(alice) / "mine.txt").write_bytes(b"x")
-    alice.resolve(alice.path.parent / "out", keep_aggregate=True)
+    alice.resolve(alice.path.parent / "out", keep_aggregate="always")
     assert sorted(path.name for path in folder_of(alice).iterdir()) == sorted(
         [pages_of(alice).name, HEADER, "mine.txt"]
     )
@@ -532,7 +532,7 @@ def test_a_blob_that_is_not_here_stops_it(alice):
     contribute(alice, 4)
     blob_of(alice, next(iter(alice.visible()))).unlink()
     with pytest.raises(BlobMissing, match="sync with a peer"):
-        alice.resolve(alice.path.parent / "out", keep_aggregate=True)
+        alice.resolve(alice.path.parent / "out", keep_aggregate="always")
 
 
 @pytest.mark.clause("SY-6")
@@ -542,7 +542,7 @@ def test_an_added_blob_that_is_damaged_stops_it_and_poisons_nothing(alice):
     good = path.read_bytes()
     _flip(path, -2)
     with pytest.raises(BlobDamaged, match="delete the file and sync again"):
-        alice.resolve(alice.path.parent / "out", keep_aggregate=True)
+        alice.resolve(alice.path.parent / "out", keep_aggregate="always")
     assert not (alice.path.parent / "out").exists()
     assert tree(folder_of(alice)) == before
     path.write_bytes(good)
@@ -557,7 +557,7 @@ def test_a_blob_that_is_read_again_for_want_of_a_certificate_is_checked(tmp_path
     workspace.retract(ids[3])
     _flip(blob_of(workspace, ids[1]), -6)  # in the first element
     with pytest.raises(BlobDamaged):
-        workspace.resolve(tmp_path / "out", keep_aggregate=True)
+        workspace.resolve(tmp_path / "out", keep_aggregate="always")
 
 
 @pytest.mark.clause("SY-9", "TI-3")
@@ -571,7 +571,7 @@ def test_a_wrong_threshold_in_the_cache_is_found_out(alice):
     wrong = next(data for data in known.values() if data != right)
     new.write_bytes(wrong)
     first = alice.path.parent / "first" / "model.safetensors"
-    result = alice.resolve(alice.path.parent / "second", keep_aggregate=True)
+    result = alice.resolve(alice.path.parent / "second", keep_aggregate="always")
     assert (alice.path.parent / "second" / "model.safetensors").read_bytes() == first.read_bytes()
     assert result.aggregate is not None
     assert result.aggregate.changes is None
@@ -643,7 +643,7 @@ def test_a_model_that_no_longer_fits_beside_the_aggregate_is_written_without_it(
         real(descriptor, data)
 
     monkeypatch.setattr(output, "write_all", full_once)
-    result = alice.resolve(out, keep_aggregate=True)
+    result = alice.resolve(out, keep_aggregate="always")
     assert result.aggregate == keeping.Kept("its disk is full", None)
     assert tree(out) == outcome(alice, alice.path.parent / "again")[0]
     assert failed
@@ -656,14 +656,14 @@ def test_a_model_that_cannot_be_written_at_all_is_an_error(alice, monkeypatch):
 
     monkeypatch.setattr(output, "write_all", full)
     with pytest.raises(OutputError, match="No space left on device"):
-        alice.resolve(alice.path.parent / "out", keep_aggregate=True)
+        alice.resolve(alice.path.parent / "out", keep_aggregate="always")
 
 
 @pytest.mark.clause("MG-8")
 def test_too_little_memory_keeps_nothing(alice):
     shutil.rmtree(folder_of(alice))
     in_full, _ = outcome(alice, alice.path.parent / "out", memory=2_000_000, threads=1)
-    found, aggregate = outcome(alice, alice.path.parent / "out", memory=2_000_000, threads=1, keep_aggregate=True)
+    found, aggregate = outcome(alice, alice.path.parent / "out", memory=2_000_000, threads=1, keep_aggregate="always")
     assert found == in_full
     assert aggregate.problem == "there is too little memory; raise --memory"
 
@@ -671,7 +671,7 @@ def test_too_little_memory_keeps_nothing(alice):
 @pytest.mark.clause("MG-8")
 def test_a_backend_that_cannot_keep_it_says_so(alice):
     with pytest.raises(BackendError, match="with backend numba or numpy, not 'torch'"):
-        alice.resolve(alice.path.parent / "out", backend="torch", keep_aggregate=True)
+        alice.resolve(alice.path.parent / "out", backend="torch", keep_aggregate="always")
 
 
 # Several processes, and their deaths
@@ -685,7 +685,7 @@ def test_two_processes_at_once(alice):
         "workspace = ma.Workspace.open(sys.argv[1])\n"
         "for i in range(8):\n"
         "    workspace.retract(next(iter(workspace.visible()))) if i == 4 else None\n"
-        "    result = workspace.resolve(f'{sys.argv[2]}{i}', keep_aggregate=True, backend='numpy', threads=2)\n"
+        "    result = workspace.resolve(f'{sys.argv[2]}{i}', keep_aggregate='always', backend='numpy', threads=2)\n"
         "    print(result.merge_id, result.model_root)\n"
     )
     outs = [alice.path.parent / name for name in ("left", "right")]
@@ -707,17 +707,17 @@ def test_two_processes_at_once(alice):
 def test_a_process_that_dies_leaves_an_aggregate_that_serves_or_none(alice, tmp_path, monkeypatch):
     monkeypatch.setattr(private, "_bound", lambda secret, told: secret)  # each moment gets a copy of the workspace
     shutil.rmtree(folder_of(alice))
-    alice.resolve(tmp_path / "again", keep_aggregate=True)
+    alice.resolve(tmp_path / "again", keep_aggregate="always")
     alice.retract(next(iter(alice.visible())))
     out = tmp_path / "out"
     expected, _ = outcome(alice, out)
 
     def action(folder):
-        ma.Workspace.open(folder).resolve(folder / "model", keep_aggregate=True, backend="numpy", threads=1)
+        ma.Workspace.open(folder).resolve(folder / "model", keep_aggregate="always", backend="numpy", threads=1)
 
     for moment, folder in kill_points(alice.path, action, tmp_path / "scratch"):
         survivor = ma.Workspace.open(folder)
-        found, aggregate = outcome(survivor, out, keep_aggregate=True, backend="numpy")
+        found, aggregate = outcome(survivor, out, keep_aggregate="always", backend="numpy")
         assert found["model.safetensors"] == expected["model.safetensors"], moment
         assert aggregate.changes in (0, 1), moment
         assert len(list(folder_of(survivor).iterdir())) == 2, moment
@@ -730,9 +730,10 @@ def test_a_process_that_dies_leaves_an_aggregate_that_serves_or_none(alice, tmp_
 def test_the_report_says_whether_it_was_kept(alice):
     root = alice.path.parent
     contribute(alice, 4)
-    printed = call(root, "-C", "alice", "resolve", "first", "--keep-aggregate", "--json").printed()
-    assert (printed["aggregate"], printed["changes"]) == ("kept", 1)
-    lines = call(root, "-C", "alice", "resolve", "second", "--keep-aggregate", "--memory", "2M").lines()
-    assert any(line.split() == ["aggregate", "kept"] or "not kept: there is too little" in line for line in lines)
+    printed = call(root, "-C", "alice", "resolve", "first", "--keep-aggregate=always", "--json").printed()
+    assert (printed["aggregate"].split(":")[0], printed["changes"]) == ("kept", 1)
+    assert printed["aggregate_bytes"] == pages_of(alice).stat().st_size
+    lines = call(root, "-C", "alice", "resolve", "second", "--keep-aggregate=always", "--memory", "2M").lines()
+    assert any(line.split()[:2] == ["aggregate", "kept:"] or "not kept: there is too little" in line for line in lines)
     assert "aggregate" not in call(root, "-C", "alice", "resolve", "third", "--json").printed()
     assert set(fine_tune(0)) == set(base())

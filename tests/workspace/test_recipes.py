@@ -17,7 +17,7 @@ from mergealgebra.errors import (
     VerificationFailed,
 )
 from mergealgebra.lock import Lock
-from mergealgebra.resolve import Model, merge_checkpoints
+from mergealgebra.one_shot import Model, merge_checkpoints
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.cli.commands import call, tree
 from tests.engine.scenes import tensors_of
@@ -64,11 +64,11 @@ class TestAnotherRecipe:
     def test_may_be_the_default(self, root, alice):
         assert alice.resolve(root / "one", recipe=RECIPE).lock == alice.resolve(root / "two").lock
         assert ma.verify(root / "one", alice.path).remarks == ()
-        assert alice.resolve(root / "three", recipe=RECIPE, keep_aggregate=True).kept_aggregate
+        assert alice.resolve(root / "three", recipe=RECIPE, keep_aggregate="always").kept_aggregate
 
     def test_is_not_one_of_which_sums_are_kept(self, root, alice):
         with pytest.raises(RecipeError, match="by the default recipe alone"):
-            alice.resolve(root / "out", recipe=ma.Mean(), keep_aggregate=True)
+            alice.resolve(root / "out", recipe=ma.Mean(), keep_aggregate="always")
         assert not (root / "out").exists()
 
     def test_is_a_recipe(self, root, alice):
@@ -177,6 +177,6 @@ class TestAnOldMerge:
         done = call(root, "-C", "alice", "resolve", "again", "--lock", old, "--recipe", "mean.yaml")
         assert (done.code, "--lock has a recipe of its own" in done.stderr) == (2, True)
         with pytest.raises(RecipeError, match="what is visible"):
-            alice.resolve(root / "again", lock=old, keep_aggregate=True)
+            alice.resolve(root / "again", lock=old, keep_aggregate="always")
         with pytest.raises(LockError, match="cannot be read"):
             alice.resolve(root / "again", lock=root / "nowhere")

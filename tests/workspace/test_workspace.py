@@ -188,7 +188,7 @@ class TestApi:
         """Even when it did so after its last byte was read; no blob is left."""
         real, before = module.write_blob, names_in(alice.path / "blobs")
 
-        def write(source, names, sink):
+        def write(source, names, sink, progress):
             left = [name for name in names if source.records[name].size] + ["the header"]
 
             def change(data):
@@ -197,7 +197,7 @@ class TestApi:
                 if not left:
                     os.truncate(root / changed, 1)
 
-            return real(source, names, change)
+            return real(source, names, change, progress)
 
         monkeypatch.setattr(module, "write_blob", write)
         with pytest.raises(CheckpointError, match=f"{changed} changed while it was read"):

@@ -37,7 +37,7 @@ def by_recipe(base: Any, models: Any, density: str, lambda_: str, coefficients: 
     from mergealgebra.recipe import Ties
 
     task_vectors = [task_vector(base, model) for model in models]
-    recipe = Ties.model_validate({"density": density, "lambda": lambda_})
+    recipe = Ties(density=density, lambda_=lambda_)
     return memory.merge(base, task_vectors, recipe, coefficients)
 
 

@@ -3,9 +3,10 @@
     python serve.py adapter NAME [ARGUMENT]           an adapter of this folder
     python serve.py function MODULE:FUNCTION FOLDER   any Python function, found in FOLDER too
 
-The function is called as function(base, models, density="0.2", lambda_="1", coefficients=["1", ...]), base and models
-being dicts of arrays, and returns a dict of arrays. What it raises is told as an error; what it prints goes to standard
-error; what it writes into its arguments is told too. This file imports the standard library, then NumPy or torch.
+A function is called as `laws/signature.py` says, with the settings that it has; an adapter as merge(base, models,
+density="0.2", lambda_="1", coefficients=["1", ...]). What it raises is told as an error; what it prints goes to
+standard error; what it writes into its arguments is told too. This file imports the standard library, then NumPy or
+torch.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -27,12 +28,21 @@ NAMES = {name: dtype for dtype, name in DTYPES.items()}
 
 @dataclass
 class Served:
-    """A merge function, and who it says that it is. arrays: "numpy" or "torch", what it takes."""
+    """A merge function, and who it says that it is. arrays: "numpy" or "torch", what it takes.
+
+    settings: which of the three it takes. models: whether it is given fine-tuned models, or else task vectors.
+    """
 
     name: str
     version: str
     arrays: str
     merge: Callable[..., Any]
+    settings: Any = field(default=("density", "lambda_", "coefficients"))
+    models: bool = True
+
+
+class NoFunction(Exception):
+    """A text names no merge function; the message says why."""
 
 
 def main(kind: str, name: str, *arguments: str) -> None:
@@ -46,6 +56,9 @@ def main(kind: str, name: str, *arguments: str) -> None:
     next(lines)
     try:
         served = adapter(folder, name, *arguments) if kind == "adapter" else function(name, *arguments)
+    except NoFunction as error:
+        write(answers, {"hello": {"error": str(error)}})
+        return
     except Exception as error:
         write(answers, {"hello": {"error": f"{type(error).__name__}: {error}"}})
         return
@@ -57,38 +70,82 @@ def main(kind: str, name: str, *arguments: str) -> None:
 def adapter(folder: Path, name: str, *arguments: str) -> Served:
     """An adapter by its name. arguments: for its `begin`."""
     file = folder / f"{name.replace('-', '_')}.py"
-    spec: Any = importlib.util.spec_from_file_location(f"adapter_of_{file.stem}", file)
-    module: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = loaded(f"adapter_of_{file.stem}", file)
     module.begin(*arguments)
     return Served(name, module.version(), module.ARRAYS, module.merge)
+
+
+def loaded(name: str, file: Path) -> Any:
+    """A module by its path, whatever it is called elsewhere."""
+    spec: Any = importlib.util.spec_from_file_location(name, file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
 
 
 def function(text: str, folder: str) -> Served:
     """MODULE:FUNCTION, found as `import` finds it, and last of all in a folder: there it hides no other module."""
     sys.path.append(folder)
+    signature = loaded("signature_of_a_merge", Path(__file__).resolve().parents[2] / "laws" / "signature.py")
     module, _, name = text.partition(":")
-    found: Any = importlib.import_module(module)
+    found = named(module, name)
+    try:
+        call = signature.call_of(found)
+    except signature.DoesNotFit as error:
+        raise NoFunction(str(error)) from error
+    version = str(getattr(sys.modules[module], "__version__", "unknown"))
+    return Served(text, version, "numpy", found, call.settings, call.models)
+
+
+def named(module: str, name: str) -> Any:
+    """The function of that name in a module."""
+    try:
+        found: Any = importlib.import_module(module)
+    except Exception as error:
+        raise NoFunction(f"importing {module} raised {type(error).__name__}: {str(error)!r}") from error
     for part in name.split("."):
+        if not hasattr(found, part):
+            raise NoFunction(f"{module} was imported, but {name!r} has no such name")
         found = getattr(found, part)
     if not callable(found):
-        raise TypeError(f"{text} is no function")
-    return Served(text, str(getattr(sys.modules[module], "__version__", "unknown")), "numpy", found)
+        raise NoFunction(f"{module} was imported, but {name!r} is no function")
+    return found
 
 
 def answer(served: Served, question: dict[str, Any]) -> dict[str, Any]:
     """The tensors, and which arguments the call changed; or why there are no tensors."""
     array = {"numpy": as_numpy, "torch": as_torch}[served.arrays]
     asked = [question["base"], *question["models"]]
+    settings = dict(question, lambda_=question["lambda"])
+    for name in {"density", "lambda_", "coefficients"}.difference(served.settings):
+        if any(float(text) != 1 for text in ([*settings[name]] if name == "coefficients" else [settings[name]])):
+            return {"error": f"it has no parameter {name}, so it is asked with 1 alone"}
     try:
         given = [{name: array(tensor) for name, tensor in tensors.items()} for tensors in asked]
+        if not served.models:
+            given = [given[0], *(task_vector(given[0], model) for model in given[1:])]
+            asked = [*map(written, given)]
         base, *models = given
-        parameters = {"density": question["density"], "lambda_": question["lambda"]}
-        merged = served.merge(base, models, coefficients=question["coefficients"], **parameters)
+        merged = served.merge(base, models, **{name: settings[name] for name in served.settings})
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
     changed = written_into(asked, given) + (["models"] if [*map(id, models)] != [*map(id, given[1:])] else [])
     return {"tensors": written(merged), **({"changed": changed} if changed else {})}
+
+
+def task_vector(base: dict[str, Any], model: dict[str, Any]) -> dict[str, Any]:
+    """Fine-tuned minus base, rounded to fp32; of a model with low-rank factors there is none."""
+    import numpy
+
+    if unknown := sorted(model.keys() - base.keys()):
+        raise ValueError(f"a task vector has no tensor {unknown[0]}: the base has none")
+    found = {}
+    with numpy.errstate(all="ignore"):
+        for name, array in model.items():
+            before, after = (numpy.asarray(x, numpy.float64) for x in (base[name], array))
+            found[name] = numpy.where(after == before, 0, after - before).astype(numpy.float32)
+    return found
 
 
 def written_into(asked: list[Any], given: list[Any]) -> list[str]:

@@ -23,4 +23,4 @@ if __name__ == "__main__":
     with os.fdopen(os.dup(1), "w") as said:
         os.dup2(2, 1)  # what else is printed is not machine code
         for name in sys.argv[1:]:
-            print(machine_code(name).hex(), file=said)
+            print(machine_code(name).hex(), file=said, flush=True)

@@ -69,7 +69,7 @@ CONFIGURATIONS = {
     "an unknown key": _merge("method: ties\ndensty: 0.5\n", "unknown key 'densty'", "its keys are", "density"),
     "a key of another method": _merge("method: mean\ndensity: 0.5\n", "mean", "unknown key 'density'"),
     "lambda as Python spells it": _merge('method: ties\nlambda_: "1"\n', "'lambda_'", "write 'lambda'"),
-    "an unknown scope": _merge("method: ties\nscope: layer\n", "scope", "'model' or 'tensor'", "'layer'"),
+    "an unknown scope": _merge("method: ties\nscope: layer\n", "scope", "one of model, tensor", "'layer'"),
     "an unknown boundary": _merge("method: ties\nboundary: random\n", "boundary", "'random'"),
     "a key twice in YAML": _merge("method: ties\nmethod: mean\n", "'method'", "twice", "line 1"),
     "a key of a model twice": _file(

@@ -13,10 +13,11 @@ from unittest import mock
 from mergealgebra import resolve
 from mergealgebra.engine import keeping
 from mergealgebra.errors import BlobDamaged, MergeAlgebraError
-from mergealgebra.store import objects
+from mergealgebra.store import blob_store
+from mergealgebra.store.blob_store import BlobWriter
 from mergealgebra.store.blobs import discard
 from mergealgebra.store.entries import ROOT, Entry
-from mergealgebra.store.objects import BlobWriter, Store
+from mergealgebra.store.objects import Store
 from mergealgebra.tensors import checkpoint
 from mergealgebra.wanted import Wanted
 from tests.simulation.faults.fault import Patches, fault
@@ -24,7 +25,7 @@ from tests.simulation.faults.fault import Patches, fault
 
 @fault("blobs are copied and not checked", "folders", "admission")
 def blob_is_accepted_unchecked() -> Patches:
-    def import_blob(self: Store, source: Entry, root: str, admit: Any = None) -> None:
+    def import_blob(self: Store, source: Entry, root: str, *_: Any) -> None:
         with self.blob_writer() as blob:
             blob.write(source.path.read_bytes())
             blob.place(root)
@@ -34,7 +35,7 @@ def blob_is_accepted_unchecked() -> Patches:
 
 @fault("a blob whose tensors have the right root may be any file", "folders", "admission")
 def blob_need_not_be_canonical() -> Patches:
-    real = objects.stream_blob
+    real = blob_store.stream_blob
 
     def stream_blob(source: Entry, root: str, sink: Any, *admit: Any) -> None:
         with suppress(MergeAlgebraError), checkpoint.Checkpoint.open(source.path) as found:
@@ -42,12 +43,12 @@ def blob_need_not_be_canonical() -> Patches:
                 return sink(source.path.read_bytes())
         return real(source, root, sink, *admit)
 
-    yield mock.patch.object(objects, "stream_blob", stream_blob)
+    yield mock.patch.object(blob_store, "stream_blob", stream_blob)
 
 
 @fault("a blob may go on behind its last tensor", "folders", "admission", "refusal")
 def blob_may_go_on() -> Patches:
-    real = objects.stream_blob
+    real = blob_store.stream_blob
 
     def stream_blob(source: Entry, root: str, sink: Any, *admit: Any) -> None:
         whole = source.path.read_bytes() if source.path.exists() else b""
@@ -59,7 +60,7 @@ def blob_may_go_on() -> Patches:
                 return
         real(source, root, sink, *admit)
 
-    yield mock.patch.object(objects, "stream_blob", stream_blob)
+    yield mock.patch.object(blob_store, "stream_blob", stream_blob)
 
 
 @fault("a damaged blob is kept when its contribution is made again", "folders", "admission", "refusal")

@@ -216,14 +216,19 @@ class Merge:
         if not vs:
             return 0.0
         if self.options["aggregate"] == "mean":
-            value = numbers.mean(vs, self.divisors([c for c, _ in agreeing]))
+            value = numbers.mean(vs, self.divisors([c for c, _ in agreeing], column))
         else:
             value = numbers.total(vs) if self.options["aggregate"] == "sum" else max(vs, key=abs)
         return value if isfinite(value) or self.options["non_finite"] != "zero" else 0.0
 
-    def divisors(self, cs: Sequence[float]) -> Sequence[float]:
-        if self.options["denominator"] == "coefficients":
+    def divisors(self, cs: Sequence[float], column: Column) -> Sequence[float]:
+        """What is added up to divide by. cs: the coefficients of the agreeing values."""
+        if self.options["denominator"].startswith("kept"):
+            cs = [c for c, _, v in column if v != 0]
+        if self.options["denominator"].endswith("coefficients"):
             return cs
+        if self.options["denominator"] == "kept":
+            return [1.0] * len(cs)
         return [1.0] * (len(cs) if self.options["denominator"] == "count" else len(self.question.models))
 
     def applied(self, name: str, tau_m: Sequence[float]) -> Tensor:

@@ -1,0 +1,46 @@
+"""What a merge to disk gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mergealgebra.lock import Lock
+
+if TYPE_CHECKING:
+    from mergealgebra.engine.keeping import Kept
+
+
+@dataclass(frozen=True)
+class MergeResult:
+    """A merged model on disk. `lock` is the content of its merge.lock. aggregate: what became of it, if asked for.
+
+    warnings: lines about what killed merges left in the folder that it is in [LK-7], and what of the base is not in it.
+    """
+
+    out: Path
+    lock: Lock
+    aggregate: Kept | None = None
+    warnings: Sequence[str] = ()
+
+    @property
+    def kept_aggregate(self) -> bool:
+        """Whether an aggregate of what was merged is kept for the next merge."""
+        return self.aggregate is not None and not self.aggregate.problem
+
+    @property
+    def merge_id(self) -> str:
+        """What was merged [MG-10]."""
+        return self.lock.merge_id
+
+    @property
+    def model_root(self) -> str:
+        """What came out [EN-7]."""
+        return self.lock.model_root
+
+    @property
+    def backend(self) -> str:
+        """The backend that computed it."""
+        return self.lock.backend

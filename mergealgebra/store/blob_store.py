@@ -1,0 +1,212 @@
+"""The blobs of a store, each a file under the root of its tensors [SY-1, SY-2, CT-6]."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mergealgebra.crdt.fields import is_id
+from mergealgebra.disk import NotAFile, refused_as_output
+from mergealgebra.errors import BlobDamaged, BlobMissing, OutputError, WorkspaceError
+from mergealgebra.progress import More, untold
+from mergealgebra.store.atomic import StagedFile, staged, write_atomically
+from mergealgebra.store.blobs import (
+    Admit,
+    Records,
+    admit_opened,
+    anything,
+    discard,
+    once,
+    opened_blob,
+    stream_blob,
+    stream_opened,
+)
+from mergealgebra.store.entries import BLOB_SUFFIX, BLOBS, Entry, names_in
+from mergealgebra.store.refusals import refused_as
+from mergealgebra.text import place
+
+#: What the name of a file ends with that says of the blob beside it: somebody found this one to be damaged.
+REPORT_SUFFIX: Final = f"{BLOB_SUFFIX}.damaged"
+
+#: Left free on a disk beside a blob, for operations.
+_SPARE_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class BlobStore:
+    """The blobs of a store at a path. It keeps no state of its own, so what other processes add is seen at once."""
+
+    path: Path
+
+    def blob(self, root: str) -> Entry:
+        """Where the blob of these tensors lies, if it is here [SY-1]."""
+        return Entry(self.path, BLOBS, f"{root}{BLOB_SUFFIX}")
+
+    def blob_path(self, root: str) -> Path:
+        """The same as a path."""
+        return self.blob(root).path
+
+    def has_blob(self, root: str) -> bool:
+        """Whether there is a file under this root; `check_blob` says whether it is good. Raises WorkspaceError."""
+        entry = self.blob(root)
+        with refused_as(WorkspaceError, entry.path), suppress(NotAFile):
+            return entry.size() is not None
+        return False
+
+    def blob_bytes(self, root: str) -> int | None:
+        """The size of the file under this root, None when there is none. Raises WorkspaceError for what is no file."""
+        entry = self.blob(root)
+        with refused_as(WorkspaceError, entry.path):
+            return entry.size()
+
+    def check_blob(self, root: str, admit: Admit = anything, more: More = untold) -> None:
+        """Read a blob to its end and check it [CT-6]. admit: judges its header, before the rest is read.
+
+        more: told the bytes that have been read.
+
+        Raises BlobMissing or BlobDamaged, naming the file, and what `admit` raises.
+        """
+        stream_blob(self.blob(root), root, discard, admit, more)
+
+    def import_blob(self, source: Entry, root: str, admit: Admit = anything, more: More = untold) -> None:
+        """Copy a blob from another store; it appears only when all that was copied has been checked [SY-4, CT-6].
+
+        Where the disk can, the copy shares the blocks of the source [SY-14]. admit: judges its header. That, and the
+        room on this disk, come before the first byte is written. more: told the bytes that have been read.
+        Raises BlobMissing or BlobDamaged, naming the source, OutputError, and what `admit` raises.
+        """
+
+        judge = once(admit)
+
+        def admit_here(path: Path, records: Records) -> None:
+            judge(path, records)
+            self._check_room(path.name, sum(record.nbytes for record in records.values()))
+
+        with self.blob_writer() as blob:
+            if not blob.clone(source, root, judge, more):
+                stream_blob(source, root, blob.write, admit_here, more)
+            blob.place(root)
+
+    def _check_room(self, name: str, nbytes: int) -> None:
+        needed = nbytes + _SPARE_BYTES
+        with refused_as_output(self.path):
+            free = shutil.disk_usage(self.path).free
+        if free < needed:
+            raise OutputError(
+                f"{place(self.path)} needs {needed:,} bytes for {name} and its disk has {free:,} free; "
+                "make room and sync again"
+            )
+
+    def report_damage(self, root: str) -> None:
+        """Leave word beside a blob that it is damaged, for whoever holds a good one [SY-4]. Raises OutputError."""
+        if not self.is_reported(root):
+            write_atomically(self._report(root), b"damaged\n")
+
+    def is_reported(self, root: str) -> bool:
+        """Whether somebody found this store's blob to be damaged; it may be good again, or ever.
+
+        What is not a file does not count: it could not be taken back.
+        """
+        with suppress(OSError):
+            return self._report(root).size() is not None
+        return False
+
+    def forget_report(self, root: str) -> None:
+        """Take that word back."""
+        with suppress(OSError):
+            self._report(root).remove()
+
+    def _report(self, root: str) -> Entry:
+        return Entry(self.path, BLOBS, f"{root}{REPORT_SUFFIX}")
+
+    @contextmanager
+    def blob_writer(self) -> Iterator[BlobWriter]:
+        """A new blob to stream into, whose root is known only at its end; unless placed, it goes [SY-2].
+
+        Raises OutputError.
+        """
+        with staged(self.path) as file:
+            yield BlobWriter(self, file)
+
+    # What is here
+
+    def blob_roots(self) -> tuple[str, ...]:
+        """The roots under which there are files, ascending [SY-1]."""
+        return tuple(root for name in self.names(BLOBS) if (root := root_of(name)) is not None)
+
+    def names(self, part: str) -> list[str]:
+        """The names in a folder of the store, sorted. Raises WorkspaceError."""
+        with refused_as(WorkspaceError, self.path / part):
+            return names_in(self.path, part)
+
+
+class BlobWriter:
+    """A blob being written: the bytes of EN-17 for its tensors, in order, then `place` [SY-2]."""
+
+    def __init__(self, store: BlobStore, file: StagedFile) -> None:
+        self._store = store
+        self._file = file
+        self._nbytes = 0
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append bytes. Raises OutputError."""
+        self._file.write(data)
+        self._count(data)
+
+    def clone(self, source: Entry, root: str, admit: Admit, more: More = untold) -> bool:
+        """Take all of another store's blob without a copy; False where that cannot be done, and nothing was taken.
+
+        The source may be changed in place at any moment, so what is checked is what was taken [SY-14]. Raises as
+        `stream_blob` does, naming the source.
+        """
+        with opened_blob(source) as descriptor:
+            admit_opened(descriptor, source.path, admit)
+            taken = self._file.clone(descriptor)
+        if taken is None:
+            return False
+        with refused_as_output(self._store.path):
+            stream_opened(taken, source.path, root, self._count, admit, more)
+        return True
+
+    def _count(self, data: bytes | memoryview) -> None:
+        self._nbytes += len(data)
+
+    def place(self, root: str) -> Path:
+        """Let the blob appear under the root of the tensors that were written, and say where.
+
+        The caller vouches for the root. A good blob that is there already stays; a damaged one is replaced.
+        Raises OutputError.
+        """
+        entry = self._store.blob(root)
+        if not self._already_good(root):
+            self._file.place(entry)
+        return entry.path
+
+    def _already_good(self, root: str) -> bool:
+        """Whether the blob is there, young from now on; it is not read when its size is not that of what was written.
+
+        A young blob is not freed, so the `add` that names it can follow [SY-13].
+        """
+        try:
+            if self._store.blob_bytes(root) != self._nbytes:
+                return False
+            self._store.check_blob(root)
+            self._store.blob(root).make_young()
+        except (BlobMissing, BlobDamaged, WorkspaceError, OSError):
+            return False
+        return True
+
+
+def is_blob_name(name: str) -> bool:
+    """Whether a name in the folder of blobs promises something [SY-1]."""
+    return root_of(name) is not None or (name.endswith(REPORT_SUFFIX) and is_id(name.removesuffix(REPORT_SUFFIX)))
+
+
+def root_of(name: str) -> str | None:
+    """The root that the name of a blob's file promises; None for other names [SY-1]."""
+    root = name.removesuffix(BLOB_SUFFIX)
+    return root if root != name and is_id(root) else None

@@ -1,0 +1,187 @@
+"""What a replica could do without: tensors of retracted contributions, and its cache; freed when asked for [SY-13].
+
+Another process may be about to make tensors visible again. A sync writes the `add` first and looks for the blob then:
+so a blob is moved aside first, and what is visible is read then. A `contribute` finds the blob first and writes its
+`add` then: so it makes the blob young, and a young one stays.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, Final
+
+from mergealgebra.crdt.orset import ORSet
+from mergealgebra.errors import OutputError, WorkspaceError
+from mergealgebra.leftovers import not_removed
+from mergealgebra.store.atomic import set_aside
+from mergealgebra.store.blob_store import root_of
+from mergealgebra.store.cache import AGGREGATE, THRESHOLDS
+from mergealgebra.store.entries import BLOBS, Entry, files_in, opened_part
+from mergealgebra.store.inspection import HEADER_BYTES
+from mergealgebra.store.objects import Store
+from mergealgebra.store.private import private_key
+from mergealgebra.store.refusals import refused_as
+from mergealgebra.text import place
+from mergealgebra.wanted import known_manifests
+
+#: The `add` that names a blob follows it within moments; clocks of other machines may be wrong by minutes.
+SETTLING_SECONDS: Final = 60 * 60
+
+
+@dataclass(frozen=True, eq=False)
+class Needed:
+    """The roots of visible tensors, read again when there are operations that were not there before."""
+
+    store: Store
+    _read: dict[tuple[str, ...], frozenset[str]] = field(default_factory=dict)
+
+    def __contains__(self, root: str) -> bool:
+        ids = self.store.operation_ids()
+        if ids not in self._read:
+            self._read[ids] = visible_roots(self.store.state())
+        return root in self._read[ids]
+
+
+@dataclass(frozen=True)
+class UnneededBlob:
+    """Tensors that nothing visible needs. kind: whose they were. age: seconds since they were written."""
+
+    needed: Needed
+    root: str
+    kind: str
+    nbytes: int
+    age: float
+    option: ClassVar[str] = "--retracted"
+
+    @property
+    def path(self) -> Path:
+        """Where they are."""
+        return self.needed.store.blob_path(self.root)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether they are too old for an `add` that is still to come."""
+        return self.age > SETTLING_SECONDS
+
+    def remove(self) -> None:
+        """Remove them, unless they are needed again. Raises OutputError."""
+        store = self.needed.store
+        try:
+            with set_aside(store.blob(self.root)) as told:
+                if told is not None and (_age(told) <= SETTLING_SECONDS or self.root in self.needed):
+                    raise OutputError(f"{place(self.path)} came into use again and stays; run gc again for the rest")
+        except OSError as error:
+            raise not_removed(self.path, error) from error
+        store.forget_report(self.root)
+
+
+def unneeded_blobs(store: Store) -> list[UnneededBlob]:
+    """The tensors in a replica that nothing visible needs, by root. Raises as `state` does, and WorkspaceError."""
+    state = store.state()
+    visible, retracted = visible_roots(state), _retracted(state)
+    needed = Needed(store)
+    with refused_as(WorkspaceError, store.path / BLOBS):
+        found = {root_of(name): told for name, told in files_in(store.path, BLOBS).items()}
+    return [
+        UnneededBlob(needed, root, retracted.get(root, "tensors that nothing here names"), told.st_size, _age(told))
+        for root, told in sorted((root, told) for root, told in found.items() if root is not None)
+        if root not in visible
+    ]
+
+
+def visible_roots(state: ORSet) -> frozenset[str]:
+    """The roots of the tensors of what is visible."""
+    return frozenset(manifest.tensors for manifest in state.visible().values())
+
+
+def _retracted(state: ORSet) -> Mapping[str, str]:
+    """Whose tensors those of each root were."""
+    ids: dict[str, list[str]] = {}
+    for id_, manifest in sorted(known_manifests(state).items()):
+        ids.setdefault(manifest.tensors, []).append(id_[:12])
+    return {
+        root: f"tensors of {first}, retracted" if not more else f"tensors of {first} and {len(more)} more, retracted"
+        for root, (first, *more) in ids.items()
+    }
+
+
+@dataclass(frozen=True)
+class KeptThresholds:
+    """The thresholds that merges found. age: seconds since the last was written."""
+
+    store: Path
+    nbytes: int
+    age: float
+    kind: ClassVar[str] = "thresholds, which the next merge finds again"
+    option: ClassVar[str] = "--cache"
+    is_settled: ClassVar[bool] = True
+
+    @property
+    def path(self) -> Path:
+        """The folder that they are in."""
+        return self.store / THRESHOLDS
+
+    def remove(self) -> None:
+        """Remove them. Raises OutputError."""
+        try:
+            for name in files_in(self.store, THRESHOLDS):
+                Entry(self.store, THRESHOLDS, name).remove()
+        except OSError as error:
+            raise not_removed(self.path, error) from error
+
+
+@dataclass(frozen=True)
+class KeptAggregate:
+    """The sums that `resolve --keep-aggregate` left. age: seconds since they were written."""
+
+    store: Path
+    nbytes: int
+    age: float
+    kind: ClassVar[str] = "kept aggregate, without which the next merge reads all contributions"
+    option: ClassVar[str] = "--cache"
+    is_settled: ClassVar[bool] = True
+
+    @property
+    def path(self) -> Path:
+        """The folder that it is in."""
+        return self.store / AGGREGATE
+
+    def remove(self) -> None:
+        """Remove it, but not what a living merge is writing. Raises OutputError."""
+        from mergealgebra.engine.kept_folder import Home  # slow to load, and most replicas keep nothing
+
+        home = Home(partial(opened_part, self.store, AGGREGATE), partial(private_key, self.store))
+        try:
+            with home.opened(HEADER_BYTES) as folder:
+                folder.clear()
+        except OSError as error:
+            raise not_removed(self.path, error) from error
+
+
+Unneeded = UnneededBlob | KeptThresholds | KeptAggregate
+
+
+def caches(store: Path) -> list[KeptThresholds | KeptAggregate]:
+    """What a replica keeps to save time. Raises WorkspaceError."""
+    found: list[KeptThresholds | KeptAggregate] = []
+    if told := _told(store, THRESHOLDS):
+        found.append(KeptThresholds(store, *told))
+    if told := _told(store, AGGREGATE):
+        found.append(KeptAggregate(store, *told))
+    return found
+
+
+def _told(store: Path, part: str) -> tuple[int, float] | None:
+    """The bytes in a folder, and seconds since the last file was written; None for an empty one."""
+    with refused_as(WorkspaceError, store / part):
+        files = files_in(store, part).values()
+    return (sum(told.st_size for told in files), min(map(_age, files))) if files else None
+
+
+def _age(told: os.stat_result) -> float:
+    return max(0.0, time.time() - told.st_mtime)

@@ -1,0 +1,61 @@
+"""What a store takes on the disk, by what it is for; the system is asked, and no file is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from mergealgebra.crdt.orset import ORSet
+from mergealgebra.errors import WorkspaceError
+from mergealgebra.store.blob_store import root_of
+from mergealgebra.store.cache import AGGREGATE, THRESHOLDS
+from mergealgebra.store.entries import BLOBS, OPERATIONS, files_in
+from mergealgebra.store.objects import Store
+from mergealgebra.store.refusals import refused_as
+from mergealgebra.store.unneeded import visible_roots
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Bytes of operations, of the tensors of what is visible and of what is not, of thresholds and of kept sums."""
+
+    operations: int
+    visible: int
+    retracted: int
+    thresholds: int
+    aggregate: int
+
+    @classmethod
+    def of(cls, store: Store, state: ORSet) -> Usage:
+        """What a store takes in this state. Raises WorkspaceError when one of its folders cannot be read."""
+        needed = visible_roots(state)
+        blobs = {root: size for name, size in _sizes(store, BLOBS).items() if (root := root_of(name)) is not None}
+        visible = sum(size for root, size in blobs.items() if root in needed)
+        operations, thresholds, aggregate = (
+            sum(_sizes(store, part).values()) for part in (OPERATIONS, THRESHOLDS, AGGREGATE)
+        )
+        return cls(operations, visible, sum(blobs.values()) - visible, thresholds, aggregate)
+
+    def to_map(self) -> dict[str, int]:
+        """The same by name."""
+        return asdict(self)
+
+    def in_words(self) -> str:
+        """The same in one line, without what takes nothing.
+
+        >>> Usage(1234, 5000000, 0, 0, 21).in_words()
+        '1,234 of operations, 5,000,000 of visible tensors, 21 of kept sums'
+        """
+        parts = {
+            "operations": self.operations,
+            "visible tensors": self.visible,
+            "retracted tensors": self.retracted,
+            "thresholds": self.thresholds,
+            "kept sums": self.aggregate,
+        }
+        return ", ".join(f"{nbytes:,} of {what}" for what, nbytes in parts.items() if nbytes) or "0"
+
+
+def _sizes(store: Store, part: str) -> Mapping[str, int]:
+    with refused_as(WorkspaceError, store.path / part):
+        return {name: told.st_size for name, told in files_in(store.path, part).items()}

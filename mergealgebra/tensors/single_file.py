@@ -1,0 +1,42 @@
+"""A merged model in one file, asked for by its name, with its lock beside it [LK-9]."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from mergealgebra.errors import OutputError
+from mergealgebra.text import place
+
+if TYPE_CHECKING:
+    from mergealgebra.tensors.checkpoint import Checkpoint
+
+_SUFFIX: Final = ".safetensors"
+_LOCK_SUFFIX: Final = ".lock"
+
+
+def is_single_file(out: Path) -> bool:
+    """Whether a merge to this name writes one file, and no folder.
+
+    >>> is_single_file(Path("merged.safetensors")), is_single_file(Path("merged"))
+    (True, False)
+    """
+    return out.name.endswith(_SUFFIX)
+
+
+def lock_beside(model: Path) -> Path:
+    """Where the lock of a model in one file is.
+
+    >>> str(lock_beside(Path("models/merged.safetensors")))
+    'models/merged.safetensors.lock'
+    """
+    return model.with_name(model.name + _LOCK_SUFFIX)
+
+
+def refuse_parts(out: Path, base: Checkpoint) -> None:
+    """Raise OutputError for a base that is a model of parts: no program would find them in one file."""
+    if base.parts:
+        raise OutputError(
+            f"{place(out)} asks for one file, and {place(base.path)} is a model of parts, each in a folder of its own: "
+            "choose a name that does not end in .safetensors"
+        )
