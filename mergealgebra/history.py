@@ -92,7 +92,7 @@ def attests(state: ORSet) -> tuple[Operation, ...]:
 
 
 def not_mine(state: ORSet, contributions: Collection[str], mine: str | None) -> list[str]:
-    """A line for each of these contributions that stands under other names than one's own.
+    """A line for each of these contributions that stands under other names than one's own [OS-14].
 
     mine: one's own name, None without one. What stands under no name may be anybody's: nothing is said of it.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
@@ -11,7 +11,7 @@ from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import Add
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.credits import Credit, credits_of
-from mergealgebra.errors import BaseMismatch, UnknownContribution
+from mergealgebra.errors import BaseMismatch, BlobMissing, UnknownContribution
 from mergealgebra.recipe import Recipe, complete_recipe
 
 if TYPE_CHECKING:
@@ -54,6 +54,15 @@ class Wanted:
                 )
         contributions = {contribution.id: known[contribution.id] for contribution in lock.contributions}
         return cls(lock.base, complete_recipe(lock.recipe), contributions, credits_of(state.operations))
+
+    def refuse_lost(self, found: Container[str], state: ORSet) -> None:
+        """Raise BlobMissing for a retracted contribution whose tensors are not among the roots that were found."""
+        for id_ in sorted(self.contributions.keys() - state.visible().keys()):
+            if self.contributions[id_].tensors not in found:
+                raise BlobMissing(
+                    f"contribution {id_[:12]} was retracted, and its tensors are not here any more; "
+                    "contribute its checkpoint again, or use a replica that has them"
+                )
 
     @property
     def merge_id(self) -> str:

@@ -19,8 +19,6 @@ from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import NOTE_BYTES, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import (
-    BlobMissing,
-    MergeAlgebraError,
     OperationError,
     OutputError,
     RecipeError,
@@ -28,12 +26,13 @@ from mergealgebra.errors import (
 )
 from mergealgebra.history import by_time, now, visible_named
 from mergealgebra.progress import Progress, quiet
-from mergealgebra.recipe import Recipe, check_recipe, complete_recipe
+from mergealgebra.recipe import Recipe, check_recipe
 from mergealgebra.store.cache import AGGREGATE, THRESHOLDS, Cache
 from mergealgebra.store.local import (
     base_path,
     check_genesis,
     check_own_name,
+    default_recipe,
     incomplete_lines,
     own_name,
     refuse_exchange_folder,
@@ -130,7 +129,7 @@ class Workspace:
 
         check_own_name(as_name)
         source = source_of(peer, workspace_id)
-        _recipe_of(source)
+        default_recipe(source)
         refuse_existing(local_path(path))
         check_base_path(base, source.genesis, progress)
         store = new_replica(path, source.genesis, base, as_name, peer)
@@ -147,7 +146,7 @@ class Workspace:
         """The workspace in a folder. Raises WorkspaceError when there is none, or its genesis is damaged."""
         store = Store.open(path)
         check_genesis(store)
-        _recipe_of(store)
+        default_recipe(store)
         return cls(store.path, store)
 
     # What it holds
@@ -160,7 +159,7 @@ class Workspace:
     @property
     def recipe(self) -> Recipe:
         """How this workspace merges when nothing else is said."""
-        return _recipe_of(self.store)
+        return default_recipe(self.store)
 
     @property
     def merge_id(self) -> str:
@@ -222,12 +221,7 @@ class Workspace:
     def blobs_of(self, wanted: Wanted, state: ORSet) -> dict[str, Path]:
         """The same of what is wanted. Raises BlobMissing for a retracted contribution, which no sync brings back."""
         found = self._found(wanted.contributions.values())
-        for id_ in sorted(wanted.contributions.keys() - state.visible().keys()):
-            if wanted.contributions[id_].tensors not in found:
-                raise BlobMissing(
-                    f"contribution {id_[:12]} was retracted, and its tensors are not here any more; "
-                    "contribute its checkpoint again, or use a replica that has them"
-                )
+        wanted.refuse_lost(found, state)
         return found
 
     def _found(self, manifests: Iterable[Manifest]) -> dict[str, Path]:
@@ -377,11 +371,3 @@ class Workspace:
         """Let the operations of a delta appear; returns the id of the first."""
         first, *_ = (self.store.write_operation(operation) for operation in delta.by_id().values())
         return first
-
-
-def _recipe_of(store: Store) -> Recipe:
-    """The recipe of a workspace, which its genesis has in full [OS-1]. Raises RecipeError or DecimalError."""
-    try:
-        return complete_recipe(store.genesis.recipe)
-    except MergeAlgebraError as error:
-        raise type(error)(f"{store.path}: the genesis has a recipe that this version does not know: {error}") from None

@@ -14,6 +14,7 @@ from mergealgebra.cli.report import report, say, say_table, warn
 if TYPE_CHECKING:
     from mergealgebra.crdt.orset import ORSet
     from mergealgebra.store.objects import Store
+    from mergealgebra.store.usage import Usage
     from mergealgebra.workspace import Workspace
 
 #: What the folder of an open workspace can and cannot promise.
@@ -52,14 +53,14 @@ def command(workspace: str, as_json: bool) -> None:
         "default_recipe_id": genesis.recipe_id,
         "merge_id": state.merge_id,
         "operations": len(state.operations),
-        "bytes": usage.to_map() if as_json else usage.in_words(),
+        "bytes": usage.to_map(),
         "visible": visible,
         "warnings": warnings,
     }
     if as_json:
         report(found, as_json)
         return
-    _tell(found, store)
+    _tell(found, store, usage)
     for text in warnings:
         warn(text)
     say()
@@ -70,9 +71,9 @@ def command(workspace: str, as_json: bool) -> None:
     say(_TRUST)
 
 
-def _tell(found: Mapping[str, Any], store: Store) -> None:
+def _tell(found: Mapping[str, Any], store: Store, usage: Usage) -> None:
     """What a workspace is, and what is visible in it, for a person."""
-    from mergealgebra.cli.words import count, size
+    from mergealgebra.cli.words import count
     from mergealgebra.ids import SHORT
     from mergealgebra.recipe import in_words
 
@@ -83,8 +84,9 @@ def _tell(found: Mapping[str, Any], store: Store) -> None:
             "id": found["workspace"],  # whole: it is what `clone PEER#ID` takes
             "you": found["as_name"] or f"without a name; `{_command(store)} set-name NAME` gives you one",
             "base": found["base"][:SHORT],
-            "recipe": in_words(found["default_recipe"]),
+            "default_recipe": in_words(found["default_recipe"]),
             "merge_id": found["merge_id"][:SHORT],
+            "bytes": usage.in_words(),
         },
         as_json=False,
     )
@@ -92,8 +94,7 @@ def _tell(found: Mapping[str, Any], store: Store) -> None:
     if not visible:
         say(f"Nothing is contributed yet: `{_command(store)} contribute CKPT` adds a fine-tune.")
         return
-    held = sum(entry["bytes"] or 0 for entry in visible)
-    say(f"{count(len(visible), 'contribution')}, {size(held)}")
+    say(f"{count(len(visible), 'contribution')}:")
     say_table(_rows(visible), indent="  ")
     if any(entry["difference"] for entry in visible):
         say("  difference: its norm, against the base's. changed: the share of its elements that it changes.")

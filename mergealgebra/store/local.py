@@ -18,7 +18,8 @@ from typing import Final
 from mergealgebra.crdt.fields import check_name
 from mergealgebra.crdt.operations import NAME_BYTES
 from mergealgebra.disk import lock, opened_folder, refused_as_output
-from mergealgebra.errors import OperationError, WorkspaceError
+from mergealgebra.errors import MergeAlgebraError, OperationError, WorkspaceError
+from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.entries import BLOBS, GENESIS, OPERATIONS, ROOT, TMP, Entry
 from mergealgebra.store.objects import Store
@@ -140,6 +141,14 @@ def check_genesis(store: Store) -> None:
             f"{place(store.path / GENESIS)} is damaged: it is that of workspace {found}, and "
             f"{place(store.path / LOCAL)} names {shown(began)}; `fsck --repair PEER` copies the genesis of a peer there"
         )
+
+
+def default_recipe(store: Store) -> Recipe:
+    """The recipe of a workspace, which its genesis has in full [OS-1]. Raises RecipeError or DecimalError."""
+    try:
+        return complete_recipe(store.genesis.recipe)
+    except MergeAlgebraError as error:
+        raise type(error)(f"{store.path}: the genesis has a recipe that this version does not know: {error}") from None
 
 
 # Syncs that were incomplete

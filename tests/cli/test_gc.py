@@ -239,7 +239,8 @@ class TestWhatAWorkspaceCouldDoWithout:
         assert len(list(cache.rglob("*.bin"))) == 1
         assert not blob.exists()
         call(scene, "-C", "alice", "gc", "--delete", "--cache").lines()
-        assert [path for path in cache.rglob("*") if path.is_file()] == []
+        left = {path.parent.name for path in cache.rglob("*") if path.is_file()}
+        assert left == {"figures"}  # which take little, and are not found again by themselves
         assert call(scene, "-C", "alice", "gc").lines() == ["removed         0 bytes", "could be freed  0 bytes"]
         assert call(scene, "fsck", "alice").code == 0
 

@@ -79,7 +79,7 @@ class TestStatus:
         assert lines[0].split() == ["workspace", "garden"]
         assert ["you", "Ada"] in [line.split() for line in lines]
         head = next(index for index, line in enumerate(lines) if line.split()[:2] == ["id", "who"])
-        assert lines[head - 1].startswith("4 contributions, ")
+        assert lines[head - 1].startswith("4 contributions:")
         assert len([line for line in lines if "fine-tune" in line]) == 4
         (ours,) = (line for line in lines if "a third" in line)
         assert "Ada" in ours
@@ -190,7 +190,7 @@ class TestShow:
     def test_of_what_was_made_twice_tells_of_both(self, team):
         call(team, "-C", "bob", "contribute", "ft3.safetensors", "--coefficient", "2").lines()
         found = ma.Workspace.open(team / "bob").show(ids_of(team)["2"])
-        assert [add.name for add in found.adds] == ["Ada", None]
+        assert sorted(str(add.name) for add in found.adds) == ["Ada", "None"]  # of one second: in any order
         assert isinstance(found.told_by, Operation)
         assert any(
             line.startswith("also added 1") for line in call(team, "-C", "bob", "show", found.contribution).lines()
