@@ -77,7 +77,7 @@ class Offer:
         """The form, also where it was left out."""
         return self.form or ("task_vector" if isinstance(self.checkpoint, TaskVector) else "finetuned")
 
-    def open(self) -> Checkpoint:
+    def as_checkpoint(self) -> Checkpoint:
         """The checkpoint. Raises as `Checkpoint.open` and ArrayCheckpoint do."""
         if not isinstance(self.checkpoint, Mapping):
             return Checkpoint.open(self.checkpoint)
@@ -102,7 +102,7 @@ def publish(
     index, and Implausible [CT-11].
     """
     form, number = offer.form_taken, decimals.fp32(offer.coefficient, "coefficient")
-    with Checkpoint.open(base_path) as base, offer.open() as given:
+    with Checkpoint.open(base_path) as base, offer.as_checkpoint() as given:
         check_base(base, store.genesis.base, thread_count(threads), progress)
         chosen = choose(form, given, base, Choice.among({*base.records, *given.records}, offer.take, offer.leave))
         source, names = chosen.checkpoint, chosen.names
