@@ -248,7 +248,8 @@ class Workspace:
         checkpoint: a path, or name -> array, NumPy or torch; a TaskVector is a difference.
         coefficient: a decimal. take, leave: patterns of tensor names [CT-8]. All of it is read and checked first:
         raises NamesError, ShapeError, DtypeError, NonFinite and the like, naming file, tensor and index, and
-        Implausible for what can only be a mistake, unless `force` insists [CT-11].
+        Implausible for what can only be a mistake, unless `force` insists [CT-11]. What comes back has warnings, also
+        of a visible contribution that is nearly the same [OS-15].
         """
         from mergealgebra.figures import keep_figures
         from mergealgebra.likeness import likeness

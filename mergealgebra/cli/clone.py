@@ -44,5 +44,8 @@ def _parts(peer: str) -> tuple[str, str | None]:
     if not mark or (len(id_) != _ID_DIGITS and Path(peer).exists()):
         return peer, None
     if not re.fullmatch(f"[0-9a-f]{{{_ID_DIGITS}}}", id_):
-        raise click.BadParameter(f"{id_!r} behind the # is not the id of a workspace, {_ID_DIGITS} digits 0-9a-f")
+        raise click.BadParameter(
+            f"{id_!r} behind the # is not the id of a workspace, {_ID_DIGITS} digits 0-9a-f; give all of them, as "
+            "somebody could make another workspace whose id begins alike"
+        )
     return path, id_

@@ -198,3 +198,13 @@ class TestShow:
 
     def test_of_nothing_says_so(self, team):
         assert "no contribution begins with '0000'" in call(team, "-C", "bob", "show", "0000").complaint()
+
+
+@pytest.mark.clause("SY-12")
+def test_a_workspace_to_clone_is_named_in_full(scene):
+    whole = ma.Workspace.open(scene / "alice").store.genesis.workspace_id
+    done = call(scene, "clone", f"shared#{whole[:12]}", "new", "--base", "base")
+    assert done.code == 2
+    assert "give all of them" in done.stderr
+    assert not (scene / "new").exists()
+    call(scene, "clone", f"shared#{whole}", "new", "--base", "base").lines()

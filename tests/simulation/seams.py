@@ -1,7 +1,7 @@
 """Where the world enters the product, taken over: nonces and clocks come from the history.
 
 The product draws nonces in `crdt.orset` (`secrets.token_bytes`), names of temporary files in `store.atomic`
-(`secrets.token_hex`), times in `workspace` (`time.time`). Nothing else of it is replaced here.
+(`secrets.token_hex`), times in `history` (`time.time`). Nothing else of it is replaced here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mergealgebra import workspace
+from mergealgebra import history
 from mergealgebra.crdt import orset
 from mergealgebra.store import atomic
 
@@ -59,7 +59,7 @@ def taken_over() -> Iterator[World]:
     """Nonces and clocks of the product are the history's while the body runs."""
     world = World()
     files = _Names()
-    with replaced(orset, secrets=world), replaced(workspace, time=world), replaced(atomic, secrets=files):
+    with replaced(orset, secrets=world), replaced(history, time=world), replaced(atomic, secrets=files):
         yield world
 
 

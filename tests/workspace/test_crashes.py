@@ -7,6 +7,7 @@ each write. What it was then run again on must come to the same end as if nothin
 from __future__ import annotations
 
 import os
+import shutil
 
 import pytest
 
@@ -169,8 +170,11 @@ class TestRefusedBySystem:
             return ma.Workspace.open(folder).contribute(root / "ft1.safetensors", threads=1)
 
         for moment, folder, error in fault_points(alice.path, contribute, root / "scratch"):
-            assert isinstance(error, ma.MergeAlgebraError), (moment, error)
-            assert len(str(error).splitlines()) == 1
+            if error is None:  # only the figures were refused, which nobody has to know
+                assert len(visible_in(folder)) == 2, moment
+            else:
+                assert isinstance(error, ma.MergeAlgebraError), (moment, error)
+                assert len(str(error).splitlines()) == 1
             assert visible_in(folder) >= before, moment
             assert names_in(folder / "tmp") == set(), moment
             no_parts_in(folder)
@@ -182,6 +186,7 @@ class TestRefusedBySystem:
         place.mkdir()
         alice = ma.Workspace.init(place / "alice", base=root / "base", recipe=RECIPE)
         alice.contribute(root / "ft0.safetensors")
+        shutil.rmtree(alice.path / "cache")  # where its figures are: of a new cache all calls are counted
 
         def resolve(folder):
             return ma.Workspace.open(folder / "alice").resolve(folder / "out", threads=1)

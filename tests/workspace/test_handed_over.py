@@ -37,6 +37,7 @@ def forged(root):
     mallory, other = root / "mallory", root / "other"
     made = [make_workspace(root, "mallory", 0, 1), make_workspace(root, "other", 1, 2)]
     private_key(other)
+    (mallory / KEY).unlink()
     os.link(other / KEY, mallory / KEY)  # one key for both
     for workspace in made:
         workspace.resolve(root / f"by {workspace.path.name}", keep_aggregate="always")
