@@ -15,7 +15,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 import mergealgebra as ma
-from mergealgebra.engine import keeping, kept_pages, output
+from mergealgebra.engine import keeping, kept_pages, output, tensor_files
 from mergealgebra.engine.kept_folder import HEADER
 from mergealgebra.errors import BackendError, BlobDamaged, BlobMissing, MergeAlgebraError, OutputError
 from mergealgebra.store import private
@@ -634,7 +634,7 @@ def test_a_small_disk_keeps_nothing(alice, monkeypatch):
 @pytest.mark.clause("CL-1", "LK-1", "SY-9")
 def test_a_model_that_no_longer_fits_beside_the_aggregate_is_written_without_it(alice, monkeypatch):
     contribute(alice, 4)
-    out, real, failed = alice.path.parent / "out", output.write_all, []
+    out, real, failed = alice.path.parent / "out", tensor_files.write_all, []
 
     def full_once(descriptor, data):
         if not failed:
@@ -642,7 +642,7 @@ def test_a_model_that_no_longer_fits_beside_the_aggregate_is_written_without_it(
             raise OSError(28, "No space left on device")
         real(descriptor, data)
 
-    monkeypatch.setattr(output, "write_all", full_once)
+    monkeypatch.setattr(tensor_files, "write_all", full_once)
     result = alice.resolve(out, keep_aggregate="always")
     assert result.aggregate == keeping.Kept("its disk is full", None)
     assert tree(out) == outcome(alice, alice.path.parent / "again")[0]
@@ -654,7 +654,7 @@ def test_a_model_that_cannot_be_written_at_all_is_an_error(alice, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(output, "write_all", full)
+    monkeypatch.setattr(tensor_files, "write_all", full)
     with pytest.raises(OutputError, match="No space left on device"):
         alice.resolve(alice.path.parent / "out", keep_aggregate="always")
 

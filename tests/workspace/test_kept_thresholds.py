@@ -87,7 +87,7 @@ class TestKept:
         workspace = ma.Workspace.init(root / "mean", base=root / "base", recipe=ma.Mean())
         workspace.contribute(root / "ft0.safetensors")
         workspace.resolve(root / "out")
-        assert not (workspace.path / "cache").exists()
+        assert not (workspace.path / "cache" / "thresholds").exists()
 
     def test_nothing_of_it_is_synced(self, root, alice):
         alice.sync(root / "shared", create=True)

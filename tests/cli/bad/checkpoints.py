@@ -306,15 +306,15 @@ FILES = {
         ),
         ("EN-15",),
     ),
-    "a model of parts": Case(
+    "a list of parts that is empty": Case(
         "-C new init --base parts",
-        ("parts is a model of parts", "modules.json", "parts/model.safetensors and parts/2_Dense"),
+        ("parts/modules.json names no part", "write it again"),
         lambda scene: (
             write_folder(scene / "parts", base()),
             write_file(scene / "parts" / "2_Dense" / "model.safetensors", base()),
             (scene / "parts" / "modules.json").write_text("[]"),
         ),
-        ("EN-15",),
+        ("EN-20",),
     ),
     "a missing shard": Case(
         "-C alice contribute bad", ("model-00002-of-00002.safetensors", "missing"), _shard_missing, ("EN-16",)
