@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import WorkspaceError
 from mergealgebra.store.blob_store import root_of
-from mergealgebra.store.cache import AGGREGATE, THRESHOLDS
+from mergealgebra.store.cache import AGGREGATE, FIGURES, THRESHOLDS
 from mergealgebra.store.entries import BLOBS, OPERATIONS, files_in
 from mergealgebra.store.objects import Store
 from mergealgebra.store.refusals import refused_as
@@ -16,12 +16,12 @@ from mergealgebra.store.refusals import refused_as
 
 @dataclass(frozen=True)
 class Usage:
-    """Bytes of operations, of the tensors of what is visible and of what is not, of thresholds and of kept sums."""
+    """Bytes of operations, of tensors that are visible and that are not, of kept sums, and of the cache beside them."""
 
     operations: int
     visible: int
     retracted: int
-    thresholds: int
+    cache: int
     aggregate: int
 
     @classmethod
@@ -30,10 +30,10 @@ class Usage:
         needed = visible_roots(state)
         blobs = {root: size for name, size in _sizes(store, BLOBS).items() if (root := root_of(name)) is not None}
         visible = sum(size for root, size in blobs.items() if root in needed)
-        operations, thresholds, aggregate = (
-            sum(_sizes(store, part).values()) for part in (OPERATIONS, THRESHOLDS, AGGREGATE)
+        operations, thresholds, figures, aggregate = (
+            sum(_sizes(store, part).values()) for part in (OPERATIONS, THRESHOLDS, FIGURES, AGGREGATE)
         )
-        return cls(operations, visible, sum(blobs.values()) - visible, thresholds, aggregate)
+        return cls(operations, visible, sum(blobs.values()) - visible, thresholds + figures, aggregate)
 
     def to_map(self) -> dict[str, int]:
         """The same by name."""
@@ -49,7 +49,7 @@ class Usage:
             "operations": self.operations,
             "visible tensors": self.visible,
             "retracted tensors": self.retracted,
-            "thresholds": self.thresholds,
+            "cache": self.cache,
             "kept sums": self.aggregate,
         }
         return ", ".join(f"{nbytes:,} of {what}" for what, nbytes in parts.items() if nbytes) or "0"

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from mergealgebra.store.cache import AGGREGATE, THRESHOLDS
+from mergealgebra.store.cache import AGGREGATE, FIGURES, THRESHOLDS
 from mergealgebra.store.objects import Store
 from mergealgebra.store.usage import Usage
 from tests.crdt.strategies import GENESIS
@@ -20,7 +20,7 @@ def test_each_file_counts_once_for_what_it_is_for(tmp_path, monkeypatch):
     roots = {id_: manifest.tensors for id_, manifest in store.state().visible().items()}
     for operation in store.state().remove(ids[0]).operations:
         store.write_operation(operation)
-    for part, nbytes in ((THRESHOLDS, 10), (AGGREGATE, 300)):
+    for part, nbytes in ((THRESHOLDS, 10), (FIGURES, 7), (AGGREGATE, 300)):
         (store.path / part).mkdir(parents=True)
         (store.path / part / "x").write_bytes(bytes(nbytes))
         (store.path / part / "link").symlink_to(store.blob_path(roots[ids[1]]))
@@ -28,4 +28,4 @@ def test_each_file_counts_once_for_what_it_is_for(tmp_path, monkeypatch):
     state, operations = store.state(), sum(path.stat().st_size for path in (store.path / "operations").iterdir())
     blobs = [store.blob_path(roots[id_]).stat().st_size for id_ in ids]
     monkeypatch.setattr(os, "read", lambda *_: pytest.fail("a file is read"))
-    assert Usage.of(store, state) == Usage(operations, blobs[1], blobs[0], 10, 300)
+    assert Usage.of(store, state) == Usage(operations, blobs[1], blobs[0], 17, 300)
