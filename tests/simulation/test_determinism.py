@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 #: `python -m tests.simulation --digest --level sets --histories 150` and the like.
 DIGESTS = {
     "sets": (150, "99580d2682ac8d2fbd0a3073c6ecdf92f027e9d0e8ea56fd5b36c9ac08f50828"),
-    "folders": (8, "68721606377dd5770572af01c9bf4e030dabd5c736453117de8e1d9621cecc47"),
+    "folders": (8, "844a8ea241e19d951838b2a166b39ce83d2134b8e4db76bcdd9729bcf0f79395"),
 }
 
 
