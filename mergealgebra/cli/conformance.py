@@ -181,7 +181,7 @@ def _print(verdict: Verdict, discover: bool, as_json: bool) -> None:
     from mergealgebra.conformance.report import LEGEND, as_discovery, as_map, clauses, name_of, nearest, telling, told
 
     if as_json:
-        report(as_discovery(verdict) if discover else as_map(verdict), as_json)
+        report(as_discovery(verdict) if discover else as_map(verdict))
         return
     say(name_of(verdict))
     found = (clauses(verdict), nearest(verdict)) if discover and told(verdict) else telling(verdict)

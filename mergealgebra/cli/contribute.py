@@ -8,7 +8,7 @@ import click
 
 from mergealgebra.cli.options import PATH, json_option, leave_option, take_option, threads_option
 from mergealgebra.cli.progress import progress_bar
-from mergealgebra.cli.report import report, warn
+from mergealgebra.cli.report import report, tell, warn
 
 
 @click.command()
@@ -35,6 +35,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Publish the fine-tuned checkpoint CKPT: a safetensors file or a model folder."""
+    from mergealgebra.cli.words import change, form_in_words
     from mergealgebra.ids import short_ids
     from mergealgebra.workspace import Workspace
 
@@ -55,17 +56,14 @@ def command(
     figures = made.measure.to_map()
     if as_json:
         found = {"contribution": str(made), "operation": made.operation, "form": form, "coefficient": coefficient}
-        report({**found, **figures, "warnings": list(made.warnings)}, as_json)
+        report({**found, **figures, "warnings": list(made.warnings)})
     else:
-        report(
+        tell(
             {
                 "contribution": short_ids([*opened.visible(), made])[made],
-                "form": form,
-                "coefficient": coefficient,
-                "difference": f"{figures['difference']} times the base's norm",
-                "changed": f"{figures['changed']} of its elements",
-            },
-            as_json,
+                "what": form_in_words(form, coefficient),
+                "change": change(figures),
+            }
         )
     for text in made.warnings:
         warn(text)

@@ -29,13 +29,16 @@ def command(workspace: str, folder: Path | None, repair: str | None, as_json: bo
     with progress_bar() as show:
         found = inspect(folder or workspace, repair=repair, progress=show)
     if as_json:
-        report({"ok": found.ok, **vars(found)}, as_json)
+        report({"ok": found.ok, **vars(found)})
     else:
-        report({"good_operations": found.operations, "good_blobs": found.blobs}, as_json)
+        from mergealgebra.cli.words import count
+
+        good = f"{count(found.operations, 'operation')} and the tensors of {count(found.blobs, 'contribution')}"
+        say(f"in good order: {good}")
         for title in ("mended", "damaged", "missing", "unnamed"):
             for line in getattr(found, title):
                 say(f"{title}: {line}")
     if not found.ok:
-        count = len(found.damaged) + len(found.missing)
+        wrong = len(found.damaged) + len(found.missing)
         advice = "" if repair else "; name a replica that has good copies: fsck --repair PEER"
-        raise StoreDamaged(f"{'1 file is' if count == 1 else f'{count} files are'} damaged or missing{advice}")
+        raise StoreDamaged(f"{'1 file is' if wrong == 1 else f'{wrong} files are'} damaged or missing{advice}")

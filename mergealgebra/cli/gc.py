@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from mergealgebra.cli.options import PATH, json_option
-from mergealgebra.cli.report import report, say, warn
+from mergealgebra.cli.report import report, say, tell, warn
 from mergealgebra.errors import MergeAlgebraError, OutputError
 
 if TYPE_CHECKING:
@@ -116,9 +116,9 @@ def _report(found: Sequence[_Row], removed: Sequence[_Row], as_json: bool) -> No
     left = sum(row.entry.nbytes for row in found) - freed
     if as_json:
         entries = [_told(row) | {"removed": row in removed} for row in found]
-        report({"removed_bytes": freed, "left_bytes": left, "leftovers": entries}, as_json)
+        report({"removed_bytes": freed, "left_bytes": left, "leftovers": entries})
         return
-    report({"removed": f"{freed:,} bytes", "could be freed": f"{left:,} bytes"}, as_json)
+    tell({"removed": f"{freed:,} bytes", "could be freed": f"{left:,} bytes"})
     for row in found:
         say(f"  {_line(row, 'removed' if row in removed else _what_to_do(row))}")
 

@@ -9,7 +9,7 @@ import click
 
 from mergealgebra.cli.options import PATH, ValueLeftOut, as_option, json_option, share_option
 from mergealgebra.cli.progress import progress_bar
-from mergealgebra.cli.report import report
+from mergealgebra.cli.report import report, tell
 
 if TYPE_CHECKING:
     from mergealgebra.store.objects import Store
@@ -53,8 +53,19 @@ def report_workspace(store: Store, as_json: bool) -> None:
     """Print what a new workspace is, or a share of one."""
     from mergealgebra.ids import SHORT
     from mergealgebra.recipe import in_words
+    from mergealgebra.text import place
 
     genesis = store.genesis
-    base, recipe = (genesis.base, dict(genesis.recipe)) if as_json else (genesis.base[:SHORT], in_words(genesis.recipe))
-    found = {"workspace": genesis.workspace_id, "name": genesis.name, "base": base}  # the id whole: `clone` takes it
-    report(found | {"recipe": recipe, "path": str(store.path)}, as_json)
+    if as_json:
+        found = {"workspace": genesis.workspace_id, "name": genesis.name, "base": genesis.base}
+        report({**found, "recipe": dict(genesis.recipe), "path": str(store.path)})
+        return
+    tell(
+        {
+            "workspace": genesis.name or "without a name",
+            "id": genesis.workspace_id,  # whole: it is what `clone PEER#ID` takes
+            "base": genesis.base[:SHORT],
+            "recipe": in_words(genesis.recipe),
+            "folder": place(store.path),
+        }
+    )

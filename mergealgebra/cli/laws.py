@@ -78,7 +78,7 @@ def command(
         verdicts = list(found)
         asked = {"target": target, "options": dict(options), "seed": seed, "tries": question.tries}
         told = [{**verdict.to_map(), "sentence": LAWS[verdict.law].sentence} for verdict in verdicts]
-        report({**asked, "verdicts": told, "causes": _causes(verdicts)}, as_json)
+        report({**asked, "verdicts": told, "causes": _causes(verdicts)})
         return
     verdicts = list(_as_they_come(found, max(map(len, LAWS))))
     for line in _programs(verdicts):

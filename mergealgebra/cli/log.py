@@ -26,7 +26,7 @@ def command(workspace: str, as_json: bool) -> None:
     log = Workspace.open(workspace).log()
     added = {o.id: o.payload.manifest.id for o in log if isinstance(o.payload, Add)}
     if as_json:
-        report({"operations": [_entry(operation, added) for operation in log]}, as_json)
+        report({"operations": [_entry(operation, added) for operation in log]})
         return
     if not log:
         say("Nothing was done yet.")

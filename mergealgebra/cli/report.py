@@ -38,16 +38,17 @@ def say(text: str = "", *, err: bool = False) -> None:
         raise OSError(error.errno, error.strerror, f"standard {'error' if err else 'output'}") from error
 
 
-def report(found: Mapping[str, object], as_json: bool) -> None:
-    """Print what a verb found. Lists and mappings inside are for JSON only, but for lists of lines."""
-    if as_json:
-        click.get_current_context().meta[_REPORTED] = True
-        say(json.dumps(found))
-        return
-    lines = {key.replace("_", " "): value for key, value in found.items() if not isinstance(value, (list, dict))}
+def report(found: Mapping[str, object]) -> None:
+    """Print what a verb found as one JSON object [CL-2]."""
+    click.get_current_context().meta[_REPORTED] = True
+    say(json.dumps(found))
+
+
+def tell(lines: Mapping[str, str]) -> None:
+    """Print what a verb found for people: a label and what is to be said, line by line."""
     width = max(map(len, lines))
-    for key, value in lines.items():
-        say(f"{key:<{width}}  {value}")
+    for label, text in lines.items():
+        say(f"{label:<{width}}  {text}")
 
 
 def say_table(rows: Iterable[Sequence[str]], indent: str = "") -> None:
@@ -70,7 +71,7 @@ def report_error(message: str) -> None:
     meta = click.get_current_context().meta
     if meta.get(_ASKED) and not meta.get(_REPORTED):
         with suppress(OSError):  # standard error has it too
-            report({"error": message}, as_json=True)
+            report({"error": message})
 
 
 def warn(text: str) -> None:

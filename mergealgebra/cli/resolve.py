@@ -20,7 +20,7 @@ from mergealgebra.cli.options import (
     threads_option,
 )
 from mergealgebra.cli.progress import progress_bar
-from mergealgebra.cli.report import report, warn
+from mergealgebra.cli.report import report, tell, warn
 
 if TYPE_CHECKING:
     from mergealgebra.merge_result import MergeResult
@@ -80,6 +80,15 @@ def command(
 
 def report_result(result: MergeResult, warnings: Sequence[str], as_json: bool) -> None:
     """Print what a merge made, and what is amiss."""
+    if as_json:
+        report(_for_json(result) | {"warnings": list(warnings)})
+    else:
+        tell(_for_people(result))
+    for text in warnings:
+        warn(text)
+
+
+def _for_json(result: MergeResult) -> dict[str, object]:
     lock = result.lock
     found: dict[str, object] = {
         "merge_id": lock.merge_id,
@@ -90,12 +99,30 @@ def report_result(result: MergeResult, warnings: Sequence[str], as_json: bool) -
         "achieved_density": lock.achieved_density,
         "uncertified": lock.uncertified,
     }
-    if result.aggregate is not None:
-        found["aggregate"] = result.aggregate.in_words()
-        found["changes"] = result.aggregate.changes
-        if as_json:
-            found["aggregate_bytes"] = result.aggregate.cost.nbytes if result.aggregate.cost else 0
-    found["warnings"] = list(warnings)
-    report(found, as_json)
-    for text in warnings:
-        warn(text)
+    if kept := result.aggregate:
+        nbytes = kept.cost.nbytes if kept.cost else 0
+        found |= {"aggregate": kept.in_words(), "changes": kept.changes, "aggregate_bytes": nbytes}
+    return found
+
+
+def _for_people(result: MergeResult) -> dict[str, str]:
+    from mergealgebra.cli.words import count, percent
+    from mergealgebra.ids import SHORT
+    from mergealgebra.text import place
+
+    lock = result.lock
+    kept_share = f", {percent(lock.achieved_density)} of their values kept" if float(lock.achieved_density) < 1 else ""
+    lines = {
+        "model": place(result.out),
+        "made of": count(len(lock.contributions), "contribution") + kept_share,
+        "computed by": lock.backend,
+        "merge id": lock.merge_id[:SHORT],
+        "model root": lock.model_root[:SHORT],
+    }
+    if lock.uncertified:
+        lines["slow sums"] = f"{lock.uncertified:,}, added as whole numbers to be exact"
+    if kept := result.aggregate:
+        lines["kept sums"] = kept.in_words()
+        if kept.changes is not None:
+            lines["read anew"] = f"{count(kept.changes, 'contribution')}; the kept sums had the others"
+    return lines

@@ -28,7 +28,7 @@ def command(workspace: str, contributions: tuple[str, ...], missing: bool, note:
     retracted = opened.retract_all(wanted, note=note)
     warnings, merge_id = not_mine(before, retracted, mine), opened.merge_id
     if as_json:
-        report({"retracted": list(retracted), "merge_id": merge_id, "warnings": warnings}, as_json)
+        report({"retracted": list(retracted), "merge_id": merge_id, "warnings": warnings})
     else:
         short = short_ids(before.visible())
         for id_ in retracted:

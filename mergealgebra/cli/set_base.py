@@ -8,7 +8,7 @@ import click
 
 from mergealgebra.cli.options import PATH, json_option
 from mergealgebra.cli.progress import progress_bar
-from mergealgebra.cli.report import report
+from mergealgebra.cli.report import report, tell
 
 
 @click.command("set-base")
@@ -17,9 +17,14 @@ from mergealgebra.cli.report import report
 @click.pass_obj
 def command(workspace: str, base: Path, as_json: bool) -> None:
     """Say where the base is on this machine now: the same model, moved."""
+    from mergealgebra.ids import SHORT
     from mergealgebra.workspace import Workspace
 
     opened = Workspace.open(workspace)
     with progress_bar() as show:
         opened.set_base(base, progress=show)
-    report({"base": opened.store.genesis.base, "path": str(opened.base)}, as_json)
+    root = opened.store.genesis.base
+    if as_json:
+        report({"base": root, "path": str(opened.base)})
+    else:
+        tell({"base": root[:SHORT], "is at": str(opened.base)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from mergealgebra.cli.options import json_option
-from mergealgebra.cli.report import report
+from mergealgebra.cli.report import report, tell
 
 
 @click.command("set-name")
@@ -24,4 +24,7 @@ def command(workspace: str, name: str | None, nameless: bool, as_json: bool) -> 
         raise click.UsageError("give a NAME, or --none for no name any more")
     opened = Workspace.open(workspace)
     opened.set_name(name)
-    report({"name": name if as_json else name or "none", "path": str(opened.store.path)}, as_json)
+    if as_json:
+        report({"name": name, "path": str(opened.store.path)})
+    else:
+        tell({"you": name or "without a name", "workspace": str(opened.store.path)})

@@ -10,7 +10,7 @@ import click
 
 from mergealgebra.cli.options import json_option, threads_option
 from mergealgebra.cli.progress import progress_bar
-from mergealgebra.cli.report import report, say, say_table
+from mergealgebra.cli.report import report, say, say_table, tell
 
 if TYPE_CHECKING:
     from mergealgebra.crdt.operations import Operation
@@ -33,9 +33,9 @@ def command(workspace: str, contribution: str, with_tensors: bool, threads: int 
     with progress_bar() as show:
         found = Workspace.open(workspace).show(contribution, threads=threads, progress=show)
     if as_json:
-        report(_for_json(found, with_tensors), as_json)
+        report(_for_json(found, with_tensors))
         return
-    report(_for_people(found), as_json)
+    tell(_for_people(found))
     if with_tensors and found.tensors:
         say()
         say_table([("tensor", "dtype", "shape"), *((t.name, t.dtype, str(list(t.shape))) for t in found.tensors)])
@@ -44,22 +44,20 @@ def command(workspace: str, contribution: str, with_tensors: bool, threads: int 
         say(line)
 
 
-def _for_people(found: Details) -> dict[str, object]:
-    from mergealgebra.cli.words import NOTHING, count, size, when, who
+def _for_people(found: Details) -> dict[str, str]:
+    from mergealgebra.cli.words import NOTHING, change, count, form_in_words, size, when, who
     from mergealgebra.ids import SHORT
 
     add, manifest = found.told_by, found.manifest
-    lines: dict[str, object] = {
+    lines = {
         "contribution": found.contribution,
         "who": who(add.name),
         "when": f"{when(add.time)} UTC" if add.time is not None else NOTHING,
         "note": add.note or NOTHING,
-        "form": {"finetuned": "fine-tune", "task_vector": "task vector"}[manifest.form],
-        "coefficient": f"{found.coefficient:.9g}",
+        "what": form_in_words(manifest.form, f"{found.coefficient:.9g}"),
         "size": "not here" if found.nbytes is None else size(found.nbytes),
         "tensors": f"{count(len(found.tensors), 'tensor')}, " if found.tensors else "",
-        "difference": f"{found.figures['difference']} times the base's norm" if found.figures else "not known",
-        "changed": f"{found.figures['changed']} of its elements" if found.figures else "not known",
+        "change": change(found.figures) if found.figures else "not known",
         "visible": "yes" if found.visible else "no, it was taken back",
     }
     lines["tensors"] = f"{lines['tensors']}{count(manifest.elements, 'element')}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from mergealgebra.cli.options import json_option
-from mergealgebra.cli.report import report, say, say_table, warn
+from mergealgebra.cli.report import report, say, say_table, tell, warn
 
 if TYPE_CHECKING:
     from mergealgebra.crdt.orset import ORSet
@@ -58,7 +58,7 @@ def command(workspace: str, as_json: bool) -> None:
         "warnings": warnings,
     }
     if as_json:
-        report(found, as_json)
+        report(found)
         return
     _tell(found, store, usage)
     for text in warnings:
@@ -78,17 +78,16 @@ def _tell(found: Mapping[str, Any], store: Store, usage: Usage) -> None:
     from mergealgebra.recipe import in_words
 
     visible: Sequence[_Entry] = found["visible"]
-    report(
+    tell(
         {
             "workspace": found["name"] or "without a name",
             "id": found["workspace"],  # whole: it is what `clone PEER#ID` takes
             "you": found["as_name"] or f"without a name; `{_command(store)} set-name NAME` gives you one",
             "base": found["base"][:SHORT],
-            "default_recipe": in_words(found["default_recipe"]),
-            "merge_id": found["merge_id"][:SHORT],
-            "bytes": usage.in_words(),
-        },
-        as_json=False,
+            "recipe": in_words(found["default_recipe"]),
+            "merge id": found["merge_id"][:SHORT],
+            "on the disk": _on_the_disk(usage),
+        }
     )
     say()
     if not visible:
@@ -97,31 +96,39 @@ def _tell(found: Mapping[str, Any], store: Store, usage: Usage) -> None:
     say(f"{count(len(visible), 'contribution')}:")
     say_table(_rows(visible), indent="  ")
     if any(entry["difference"] for entry in visible):
-        say("  difference: its norm, against the base's. changed: the share of its elements that it changes.")
+        say("  change: its size (norm), against the base's. values: how many of the base's values it changes.")
+
+
+def _on_the_disk(usage: Usage) -> str:
+    """What a workspace takes, without what takes nothing."""
+    from mergealgebra.cli.words import size
+
+    parts = {
+        "operations": usage.operations,
+        "visible tensors": usage.visible,
+        "retracted tensors": usage.retracted,
+        "cache": usage.cache,
+        "kept sums": usage.aggregate,
+    }
+    return ", ".join(f"{size(nbytes)} of {what}" for what, nbytes in parts.items() if nbytes) or "nothing"
 
 
 def _rows(visible: Sequence[_Entry]) -> Iterator[tuple[str, ...]]:
-    from mergealgebra.cli.words import NOTHING, WHEN, noted, size, when, who
+    from mergealgebra.cli.words import NOTHING, WHEN, form_in_words, noted, percent, size, when, who
     from mergealgebra.ids import short_ids
 
     short = short_ids(entry["contribution"] for entry in visible)
-    yield "id", "who", WHEN, "what", "size", "difference", "changed", "note"
+    yield "id", "who", WHEN, "what", "size", "change", "values", "note"
     for entry in visible:
         yield (
             short[entry["contribution"]],
             who(entry["name"]),
             when(entry["time"]),
-            _what(entry),
+            form_in_words(entry["form"], entry["coefficient"]),
             "not here" if entry["bytes"] is None else size(entry["bytes"]),
-            entry["difference"] or NOTHING,
-            entry["changed"] or NOTHING,
+            *(percent(entry[key]) if entry[key] else NOTHING for key in ("difference", "changed")),
             noted(entry["note"]),
         )
-
-
-def _what(entry: _Entry) -> str:
-    scaled = "" if entry["coefficient"] == "1" else f" x {entry['coefficient']}"
-    return {"finetuned": "fine-tune", "task_vector": "task vector"}[entry["form"]] + scaled
 
 
 def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
 
 from mergealgebra.cli.options import PATH_TEXT, ValueLeftOut, json_option, share_option
 from mergealgebra.cli.progress import progress_bar
-from mergealgebra.cli.report import report
+from mergealgebra.cli.report import report, tell
+
+if TYPE_CHECKING:
+    from mergealgebra.sync.folder import SyncResult
 
 
 @click.command(cls=ValueLeftOut)
@@ -16,6 +22,8 @@ from mergealgebra.cli.report import report
 @click.pass_obj
 def command(workspace: str, peer: str, create: str | None, as_json: bool) -> None:
     """Exchange contributions with PEER, both ways: a workspace, or a shared folder."""
+    from mergealgebra.cli.words import count
+    from mergealgebra.ids import SHORT
     from mergealgebra.workspace import Workspace
 
     opened = Workspace.open(workspace)
@@ -30,7 +38,32 @@ def command(workspace: str, peer: str, create: str | None, as_json: bool) -> Non
         "ignored": list(result.ignored),
     }
     if as_json:
-        report({**moved, "merge_id": opened.merge_id}, as_json)
+        report({**moved, "merge_id": opened.merge_id})
         return
-    counts: dict[str, object] = {name: len(ids) for name, ids in moved.items() if ids}
-    report(counts | {"merge_id": opened.merge_id}, as_json)
+    state = opened.state
+    tell(
+        {
+            "received": _exchanged(result.taken_operations, result.taken_blobs),
+            "given": _exchanged(result.given_operations, result.given_blobs),
+            **_named(result),
+            "visible here": count(len(state.visible()), "contribution"),
+            "merge id": state.merge_id[:SHORT],
+        }
+    )
+
+
+def _exchanged(operations: Sequence[str], blobs: Sequence[str]) -> str:
+    """What went one way, in words."""
+    from mergealgebra.cli.words import count
+
+    if not operations and not blobs:
+        return "nothing new"
+    return f"{count(len(operations), 'operation')}, the tensors of {count(len(blobs), 'contribution')}"
+
+
+def _named(result: SyncResult) -> dict[str, str]:
+    """What a sync seldom meets: files that it mended, and those that it did not know."""
+    from mergealgebra.cli.words import count
+
+    found = {"mended": (result.mended, "damaged file"), "left alone": (result.ignored, "unknown file")}
+    return {label: count(len(files), noun) for label, (files, noun) in found.items() if files}

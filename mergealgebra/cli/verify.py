@@ -8,7 +8,7 @@ import click
 
 from mergealgebra.cli.options import PATH, backend_option, json_option, threads_option
 from mergealgebra.cli.progress import progress_bar
-from mergealgebra.cli.report import report, warn
+from mergealgebra.cli.report import report, say, tell, warn
 
 
 @click.command()
@@ -19,14 +19,21 @@ from mergealgebra.cli.report import report, warn
 @json_option
 def command(out: Path, against: Path | None, backend: str, threads: int | None, as_json: bool) -> None:
     """Check that the model OUT, a folder or a file, is the one that its lock says it is."""
+    from mergealgebra.ids import SHORT
+    from mergealgebra.text import place
     from mergealgebra.verification import verify
 
     with progress_bar() as show:
         found = verify(out, against, backend=backend, threads=threads, progress=show)
-    if found.ok or as_json:
+    if as_json:
         shown: dict[str, object] = {"ok": found.ok, "merge_id": found.merge_id, "model_root": found.model_root}
         shown |= {"problem": found.problem} if found.problem else {}
-        report(shown | {"warnings": list(found.remarks)}, as_json)
+        report(shown | {"warnings": list(found.remarks)})
+    elif found.ok:
+        say(f"{place(out)} is the model that its lock describes: every tensor is as it was written.")
+        if against is not None:
+            say(f"Merged again from {place(against)}, it has the same bits.")
+        tell({"merge id": found.merge_id[:SHORT], "model root": found.model_root[:SHORT]})
     for remark in found.remarks:
         warn(remark)
     found.raise_if_failed()

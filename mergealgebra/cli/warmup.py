@@ -8,7 +8,7 @@ import click
 
 from mergealgebra.cli.options import json_option
 from mergealgebra.cli.progress import progress_bar
-from mergealgebra.cli.report import report
+from mergealgebra.cli.report import report, tell
 from mergealgebra.text import place
 
 
@@ -26,7 +26,7 @@ def command(as_json: bool) -> None:
         folder, compiled = warm_up(show)
     seconds = monotonic() - start
     if as_json:
-        report({"compiled": compiled, "folder": str(folder), "seconds": round(seconds, 3)}, as_json)
+        report({"compiled": compiled, "folder": str(folder), "seconds": round(seconds, 3)})
         return
     done = f"{len(compiled)} compiled in {seconds:.1f} s" if compiled else "all compiled before, nothing to do"
-    report({"kernels": done, "kept_in": place(folder)}, as_json)
+    tell({"kernels": done, "kept in": place(folder)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -50,6 +51,33 @@ def size(nbytes: int) -> str:
         number /= 1000
         units.pop(0)
     return f"{nbytes} B" if units[0] == "B" else f"{number:.1f} {units[0]}"
+
+
+def form_in_words(form: str, coefficient: str) -> str:
+    """What a contribution is, and by what it is scaled, if it is.
+
+    >>> form_in_words("finetuned", "1"), form_in_words("task_vector", "0.5")
+    ('fine-tune', 'task vector, times 0.5')
+    """
+    scaled = "" if coefficient == "1" else f", times {coefficient}"
+    return {"finetuned": "fine-tune", "task_vector": "task vector"}[form] + scaled
+
+
+def percent(share: str) -> str:
+    """A share as it is measured, in percent; as it is where nothing could be measured.
+
+    >>> percent("0.01003"), percent("1"), percent("3.2e-07")
+    ('1.003%', '100%', '3.2e-05%')
+    """
+    return share if share == NOTHING else f"{float(share) * 100:.4g}%"
+
+
+def change(figures: Mapping[str, str]) -> str:
+    """How much a contribution changes the base, by the figures that were measured."""
+    values = f"{percent(figures['changed'])} of the base's values"
+    if figures["difference"] == NOTHING:  # the base is zero, or there is none of it
+        return values
+    return f"{percent(figures['difference'])} of the base's size (their norms), in {values}"
 
 
 def count(number: int, noun: str) -> str:

@@ -39,21 +39,6 @@ class Usage:
         """The same by name."""
         return asdict(self)
 
-    def in_words(self) -> str:
-        """The same in one line, without what takes nothing.
-
-        >>> Usage(1234, 5000000, 0, 0, 21).in_words()
-        '1,234 of operations, 5,000,000 of visible tensors, 21 of kept sums'
-        """
-        parts = {
-            "operations": self.operations,
-            "visible tensors": self.visible,
-            "retracted tensors": self.retracted,
-            "cache": self.cache,
-            "kept sums": self.aggregate,
-        }
-        return ", ".join(f"{nbytes:,} of {what}" for what, nbytes in parts.items() if nbytes) or "0"
-
 
 def visible_roots(state: ORSet) -> frozenset[str]:
     """The roots of the tensors of what is visible."""

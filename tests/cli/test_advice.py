@@ -217,7 +217,7 @@ class TestMistakes:
             "its difference from the base has 3 times the base's norm, as if it came from another base; if so, "
             "`retract` it"
         )
-        assert "3 times the base's norm" in outcome.stdout
+        assert "300% of the base's size" in outcome.stdout
 
     def test_what_is_likely_is_no_warning(self, scene):
         made = call(scene, "-C", "alice", "contribute", "ft2.safetensors", "--json").printed()

@@ -83,7 +83,7 @@ class TestStatus:
         assert len([line for line in lines if "fine-tune" in line]) == 4
         (ours,) = (line for line in lines if "a third" in line)
         assert "Ada" in ours
-        assert "fine-tune x 2" in ours
+        assert "fine-tune, times 2" in ours
         assert lines[-2:-1] == [UNPROVED]
 
     def test_tells_the_next_step_where_nothing_is_there(self, scene):

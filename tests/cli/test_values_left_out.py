@@ -13,7 +13,7 @@ from tests.cli.commands import call
 def test_keep_aggregate(scene):
     def told(*args):
         (line,) = [
-            line for line in call(scene, "-C", "alice", "resolve", *args).lines() if line.startswith("aggregate")
+            line for line in call(scene, "-C", "alice", "resolve", *args).lines() if line.startswith("kept sums")
         ]
         return line
 
