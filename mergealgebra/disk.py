@@ -45,6 +45,10 @@ _KINDS: Final = {
 _READ: Final = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_BINARY"))
 _NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)
 
+#: Whether a folder can be opened, and files be named relative to it, whatever becomes of its path. Asked once, of the
+#: system's own calls: whoever stands in for one later is not in that set.
+FOLDERS_CAN_BE_HELD: Final = {os.open, os.stat, os.unlink}.issubset(os.supports_dir_fd)
+
 _NO_FOLDER_FSYNC: Final = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 _ADVICE: Final = {
     errno.ENOSPC: "free some space and run it again",
@@ -158,18 +162,13 @@ def most_open_files() -> int:
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
-def folders_can_be_held() -> bool:
-    """Whether a folder can be opened, and files be named relative to it, whatever becomes of its path."""
-    return {os.open, os.stat, os.unlink}.issubset(os.supports_dir_fd)
-
-
 @contextmanager
 def opened_folder(path: str | os.PathLike[str], *, within: int | None = None) -> Iterator[int]:
     """A descriptor of a folder, open while the body runs; links are followed as by `open_file`.
 
     Raises NotAFolder for anything else, OSError, and SystemLacks where folders cannot be held open [CL-7].
     """
-    if not folders_can_be_held():
+    if not FOLDERS_CAN_BE_HELD:
         raise SystemLacks(
             f"{place(Path(path))}: this system cannot hold a folder open, so a link could lead a write elsewhere, and "
             "no merged model or workspace is written. On Windows, use WSL2; in Python, `ma.merge` of tensors, "

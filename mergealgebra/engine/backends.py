@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from mergealgebra.disk import folders_can_be_held
+from mergealgebra.disk import FOLDERS_CAN_BE_HELD
 from mergealgebra.errors import BackendError
 from mergealgebra.kernels.blocks import Kernel
 from mergealgebra.progress import Progress, quiet
@@ -73,12 +73,12 @@ def _numba(progress: Progress) -> Kernel:
 def _refuse_without_numba() -> None:
     if not _has("numba"):
         raise BackendError("backend 'numba' is not installed; pip install numba")
-    if not folders_can_be_held():
+    if not FOLDERS_CAN_BE_HELD:
         raise BackendError("backend 'numba' cannot keep its machine code safely on this system; use 'numpy', or WSL2")
 
 
 def _auto(progress: Progress) -> Kernel:
-    return _numba(progress) if _has("numba") and folders_can_be_held() else _numpy(progress)
+    return _numba(progress) if _has("numba") and FOLDERS_CAN_BE_HELD else _numpy(progress)
 
 
 def _torch(_: Progress) -> Kernel:

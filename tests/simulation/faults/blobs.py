@@ -71,7 +71,7 @@ def damaged_blob_is_never_replaced() -> Patches:
 @fault("resolve does not compare a blob with its root", "folders", "refusal", "model", "admission")
 def resolve_trusts_blobs() -> Patches:
     yield mock.patch.object(resolve, "check_blob_root", lambda *_: None)
-    yield mock.patch.object(resolve, "_manifest", lambda input_, *_: input_.manifest)
+    yield mock.patch.object(resolve.Input, "manifest_for", lambda input_, *_: input_.manifest)
 
 
 @fault("resolve leaves out a contribution whose blob is missing", "folders", "refusal", "admission")
