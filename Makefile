@@ -1,5 +1,6 @@
 # mergealgebra
-#   make demo    three people, eight fine-tunes, one model: what merging is worth, and how it goes without a server
+#   make demo    three people, eight fine-tunes, one model: what merging is worth, and how it goes without a
+#                server; about a minute after the installation
 #   make test    the tests, and the trace from clauses to tests and code
 #   make proofs  compiles the proofs and checks them, and installs Coq when run as root (proofs/README.md)
 #   make simulate  histories of replicas, HISTORIES of them from SEED on (tests/simulation/README.md)
