@@ -1,5 +1,6 @@
 # mergealgebra
-#   make demo    the main job on real data, in its own environment; takes about a minute after the installation
+#   make demo    three people, eight fine-tunes, one model: what merging is worth, and how it goes without a
+#                server; about a minute after the installation
 #   make test    the tests, and the trace from clauses to tests and code
 #   make proofs  compiles the proofs and checks them, and installs Coq when run as root (proofs/README.md)
 #   make simulate  histories of replicas, HISTORIES of them from SEED on (tests/simulation/README.md)
@@ -24,7 +25,7 @@ PEERS := mergekit-0.1.5 mergekit-0.1.4 peft-0.21 fusion-bench-0.2 crdt-merge-0.1
 .PHONY: demo test proofs simulate fuzz mutants conformance bench docs check lint clean
 
 demo: .venv/demo
-	@echo "make demo: three replicas, one model; everything it writes is under demo/"
+	@echo "make demo: three people train one small network further, and merge what they trained; all it writes is under demo/"
 	$(BIN)/mergealgebra warmup
 	$(BIN)/python examples/permuted_mnist/demo.py --out demo
 
