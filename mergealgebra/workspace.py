@@ -190,7 +190,7 @@ class Workspace:
         return tuple(incomplete_lines(self.store))
 
     def missing(self, state: ORSet | None = None) -> list[str]:
-        """The visible contributions whose tensors are not here, in canonical order [SY-5]. state: what is known here."""
+        """The visible contributions whose tensors are not here, in canonical order [SY-5]. state: what is here."""
         visible = (state or self.state).visible()
         return [id_ for id_, manifest in visible.items() if not self.store.has_blob(manifest.tensors)]
 
