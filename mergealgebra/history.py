@@ -48,6 +48,15 @@ class Story:
         return by_time({remove for removes in self.removes.values() for remove in removes})
 
 
+@dataclass(frozen=True)
+class Retraction:
+    """Contributions taken back at once, their ids ascending; the operations known just before, and with it."""
+
+    contributions: tuple[str, ...]
+    before: ORSet
+    after: ORSet
+
+
 def now() -> int | None:
     """The time for an operation; None where the clock shows one that an operation cannot have, such as 1969."""
     seconds = int(time.time())

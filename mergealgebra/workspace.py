@@ -8,7 +8,7 @@ needed: to look at a workspace, or to take something back, is quick.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -24,7 +24,7 @@ from mergealgebra.errors import (
     RecipeError,
     SyncIncomplete,
 )
-from mergealgebra.history import by_time, now, visible_named
+from mergealgebra.history import Retraction, by_time, now, visible_named
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe, check_recipe
 from mergealgebra.store.cache import AGGREGATE, THRESHOLDS, Cache
@@ -189,9 +189,10 @@ class Workspace:
         """Why contributions may be lacking here: a line for each peer with whom the last sync was incomplete [SY-4]."""
         return tuple(incomplete_lines(self.store))
 
-    def missing(self) -> list[str]:
-        """The visible contributions whose tensors are not here, in canonical order [SY-5]."""
-        return [id_ for id_, manifest in self.visible().items() if not self.store.has_blob(manifest.tensors)]
+    def missing(self, state: ORSet | None = None) -> list[str]:
+        """The visible contributions whose tensors are not here, in canonical order [SY-5]. state: what is here."""
+        visible = (state or self.state).visible()
+        return [id_ for id_, manifest in visible.items() if not self.store.has_blob(manifest.tensors)]
 
     @property
     def _thresholds(self) -> Cache:
@@ -286,17 +287,23 @@ class Workspace:
 
         Raises UnknownContribution.
         """
-        return self.retract_all([contribution], note=note)[0]
+        return self.retract_all([contribution], note=note).contributions[0]
 
-    def retract_all(self, contributions: Iterable[str], *, note: str | None = None) -> tuple[str, ...]:
-        """Take several visible contributions back, all or none; returns their ids, ascending.
+    def retract_all(
+        self, contributions: Iterable[str], *, note: str | None = None, state: ORSet | None = None
+    ) -> Retraction:
+        """Take several visible contributions back, all or none.
 
-        contributions: their ids or unique prefixes of them. Raises UnknownContribution.
+        contributions: their ids or unique prefixes of them. state: what was read here a moment ago; read now if None.
+        Raises UnknownContribution.
         """
-        state, name = self.state, self.as_name
-        if ids := visible_named(contributions, state):
-            self._publish(state.remove(*ids, time=now(), note=note, name=name))
-        return ids
+        state, name = state or self.state, self.as_name
+        ids = visible_named(contributions, state)
+        if not ids:
+            return Retraction((), state, state)
+        delta = state.remove(*ids, time=now(), note=note, name=name)
+        self._publish(delta)
+        return Retraction(ids, state, state | delta)
 
     def sync(
         self, peer: PathLike, *, create: bool | Literal["group"] = False, progress: Progress = quiet
@@ -337,6 +344,7 @@ class Workspace:
         Raises NothingVisible, BaseMismatch, BlobMissing, BlobDamaged, NonFinite, OutputError, UnknownContribution or
         VerificationFailed for a lock; then nothing is written.
         """
+        from mergealgebra.attestations import disagreements
         from mergealgebra.lock import Lock
         from mergealgebra.resolve import How, resolve
         from mergealgebra.store.runs import Runs
@@ -357,7 +365,8 @@ class Workspace:
                 self._publish(attested)
             except OutputError as error:
                 raise OutputError(f"{out} is written and whole, only the attest to it is not: {error}") from error
-        return result
+        differing = [line for merge_id, line in disagreements(state | attested) if merge_id == result.merge_id]
+        return replace(result, warnings=(*result.warnings, *differing))
 
     def _wanted(self, state: ORSet, recipe: Recipe | None, lock: Lock | None) -> Wanted:
         if recipe is not None:

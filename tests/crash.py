@@ -49,15 +49,21 @@ def kill_points(before: Path, action: Action, scratch: Path) -> Iterator[tuple[s
 def fault_points(
     before: Path, action: Action, scratch: Path, fault: int = errno.ENOSPC
 ) -> Iterator[tuple[str, Path, Exception | None]]:
-    """Yield each call, by name, with the folder after that call alone failed, and what `action` then raised."""
+    """Yield each call, by name, with the folder after that call alone failed, and what `action` then raised.
+
+    `action` runs in this process, whose modules and kernels are loaded once: what they write then is no call of it, so
+    it must have run here before.
+    """
     for number, call in enumerate(_calls_of(before, action, scratch)):
         with _copied(before, scratch) as folder:
             raised: Exception | None = None
-            with _standing_in(_failure(number, fault)):
+            failed: list[str] = []
+            with _standing_in(_failure(number, fault, failed)):
                 try:
                     action(folder)
                 except Exception as error:
                     raised = error
+            assert failed == [call], f"call {number} was os.{call}, and then {failed}: it had not run here before"
             yield f"call {number}, os.{call}", folder, raised
 
 
@@ -96,9 +102,10 @@ def _death(number: int, moment: str) -> Stand:
     return stand
 
 
-def _failure(number: int, fault: int) -> Stand:
+def _failure(number: int, fault: int, failed: list[str]) -> Stand:
     def stand(at: int, name: str, call: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         if at == number:
+            failed.append(name)
             raise OSError(fault, os.strerror(fault))
         return call(*arguments)
 

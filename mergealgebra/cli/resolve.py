@@ -53,7 +53,6 @@ def command(
 
     OUT is a new folder, or a new file if its name ends in .safetensors; its lock, OUT.lock, is then beside it.
     """
-    from mergealgebra.attestations import disagreements
     from mergealgebra.recipe_file import read_recipe
     from mergealgebra.workspace import Workspace
 
@@ -73,9 +72,7 @@ def command(
             keep_aggregate="always" if keep_aggregate == "always" else keep_aggregate == WHEN_IT_PAYS,
             progress=show,
         )
-    differing = [line for merge_id, line in disagreements(opened.state) if merge_id == result.merge_id]
-    warnings = [*opened.doubts, *result.warnings, *differing]
-    report_result(result, warnings, as_json)
+    report_result(result, [*opened.doubts, *result.warnings], as_json)
 
 
 def report_result(result: MergeResult, warnings: Sequence[str], as_json: bool) -> None:

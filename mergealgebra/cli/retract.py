@@ -23,15 +23,15 @@ def command(workspace: str, contributions: tuple[str, ...], missing: bool, note:
     if not contributions and not missing:
         raise click.UsageError("name the contributions to take back, or --missing for those whose tensors are not here")
     opened = Workspace.open(workspace)
-    before, mine = opened.state, opened.as_name
-    wanted = [*contributions, *(opened.missing() if missing else [])]
-    retracted = opened.retract_all(wanted, note=note)
-    warnings, merge_id = not_mine(before, retracted, mine), opened.merge_id
+    state = opened.state  # read once: of a thousand operations that takes longer than all the rest
+    wanted = [*contributions, *(opened.missing(state) if missing else [])]
+    done = opened.retract_all(wanted, note=note, state=state)
+    warnings, merge_id = not_mine(done.before, done.contributions, opened.as_name), done.after.merge_id
     if as_json:
-        report({"retracted": list(retracted), "merge_id": merge_id, "warnings": warnings})
+        report({"retracted": list(done.contributions), "merge_id": merge_id, "warnings": warnings})
     else:
-        short = short_ids(before.visible())
-        for id_ in retracted:
+        short = short_ids(done.before.visible())
+        for id_ in done.contributions:
             say(f"retracted  {short[id_]}")
         say(f"merge id   {merge_id[:SHORT]}")
     for text in warnings:

@@ -51,7 +51,10 @@ def entry(name: str) -> Entry:
 def load(names: Iterable[str], announce: Announce) -> None:
     """Load entries, and compile those that were not kept. announce: called while that goes on, if there are any."""
     with _loading:
-        paths = _paths(name for name in names if name not in _loaded)
+        new = [name for name in names if name not in _loaded]
+        if not new:
+            return
+        paths = _paths(new)
         codes = {name: _kept(path) for name, path in paths.items()}
         missing = [name for name, code in codes.items() if code is None]
         if missing:

@@ -175,7 +175,8 @@ def test_three_replicas_get_one_model(said, town):
 def _shared(status):
     """What a status says that all replicas say; each has measured its own contributions."""
     visible = [{**entry, "difference": None, "changed": None} for entry in status["visible"]]
-    return {**status, "operations": 0, "visible": visible, "bytes": {**status["bytes"], "cache": 0}}
+    nbytes = {**status["bytes"], "operations": 0, "cache": 0}
+    return {**status, "operations": 0, "bytes": nbytes, "visible": visible}
 
 
 @pytest.mark.clause("OS-1", "OS-11", "CL-2", "EN-4")
