@@ -18,7 +18,7 @@ from mergealgebra.engine.plan import Contribution, make_plan, thread_count
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.figures import Figures, keep_figures, kept_figures
 from mergealgebra.history import attests, stories
-from mergealgebra.ids import contribution_named
+from mergealgebra.ids import SHORT, contribution_named
 from mergealgebra.progress import Progress
 from mergealgebra.recipe import Mean
 from mergealgebra.store.objects import Store
@@ -108,6 +108,20 @@ def details(prefix: str, store: Store, base: Callable[[], Path], threads: int | 
         tuple(unknown),
         *_merges(state, story.visible),
     )
+
+
+def measure_visible(store: Store, base: Path, threads: int | None, progress: Progress) -> tuple[str, ...]:
+    """Measure the visible contributions whose tensors are here and whose figures are not; returns why some cannot be.
+
+    Each is measured as it is shown, and what was measured stays if this is interrupted.
+    """
+    visible, failed = store.state().visible(), list[str]()
+    known = kept_figures(store.path, visible)
+    for id_ in visible:
+        if id_ not in known and store.has_blob(visible[id_].tensors):
+            with _told(failed, f"contribution {id_[:SHORT]} cannot be measured"):
+                keep_figures(store.path, id_, _measured(visible[id_], store, base, threads, progress))
+    return tuple(failed)
 
 
 def _merges(state: ORSet, visible: bool) -> tuple[str | None, tuple[str, ...], int]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from mergealgebra.encoding import decode, encode
+from mergealgebra.engine.plausibility import doubt
 from mergealgebra.engine.seals import HEADER_BYTES, Seal
 from mergealgebra.errors import OutputError
 from mergealgebra.store.atomic import write_atomically
@@ -42,6 +43,18 @@ def kept_figures(store: Path, contributions: Iterable[str]) -> dict[str, Figures
         return {}
     found = {id_: _read(Seal(key), Entry(store, FIGURES, id_)) for id_ in contributions}
     return {id_: figures for id_, figures in found.items() if figures is not None}
+
+
+def differences(figures: Mapping[str, Figures]) -> dict[str, float]:
+    """The differences from the base in norms of it, by contribution; without those of which there is none."""
+    return {id_: float(of["difference"]) for id_, of in figures.items() if of["difference"] != "-"}
+
+
+def doubts(figures: Mapping[str, Figures]) -> dict[str, str]:
+    """What is said of contributions that look like those to another base, by id, beside the others [CT-11]."""
+    known = differences(figures)
+    said = {id_: doubt(own, (known[other] for other in known if other != id_)) for id_, own in known.items()}
+    return {id_: line for id_, line in said.items() if line}
 
 
 def _read(seal: Seal, entry: Entry) -> Figures | None:

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 
 from mergealgebra.crdt.manifest import Manifest
@@ -95,6 +96,21 @@ def visible_named(prefixes: Iterable[str], state: ORSet) -> tuple[str, ...]:
     return tuple(sorted({contribution_named(prefix, visible, "visible contribution", gone) for prefix in prefixes}))
 
 
+def seen_before(contribution: str, state: ORSet) -> list[str]:
+    """A line for a contribution that is visible already, or was taken back: what adding it once more does [OS-16]."""
+    story = stories(state).get(contribution)
+    if story is None:
+        return []
+    if story.visible:
+        since, by = _on(story.told_by, " since "), story.told_by.name
+        said = f"it is visible already{',' if since or by else ''}{since}{f' by {shown(by)}' if by else ''}"
+        return [f"{said}; it counts once"]
+    remove = story.retractions[-1]
+    who = "somebody" if remove.name is None else shown(remove.name)
+    note = f": {shown(remove.note)}" if remove.note else ""
+    return [f"{who} took it back{_on(remove, ' on ')}{note}; it is visible again now"]
+
+
 def attests(state: ORSet) -> tuple[Operation, ...]:
     """What replicas say that they merged, by time [OS-12]."""
     return by_time(operation for operation in state.operations if isinstance(operation.payload, Attest))
@@ -114,6 +130,15 @@ def not_mine(state: ORSet, contributions: Collection[str], mine: str | None) -> 
             who = f"you are {shown(mine)}" if mine else "you have set no name"
             lines.append(f"contribution {short[id_]} is from {listed(map(shown, others))}, and {who}")
     return lines
+
+
+def _on(operation: Operation, before: str) -> str:
+    """The day of an operation in UTC, behind that word; nothing where none is known."""
+    try:
+        day = None if operation.time is None else datetime.fromtimestamp(operation.time, UTC)
+    except (ValueError, OverflowError, OSError):
+        return ""
+    return "" if day is None else f"{before}{day:%Y-%m-%d}"
 
 
 def _time_and_kind(operation: Operation) -> tuple[float, str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -13,7 +14,9 @@ from mergealgebra.crdt.manifest import FORMS, Manifest
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.measure import Measure, measure
 from mergealgebra.engine.plan import Contribution, make_plan, thread_count
-from mergealgebra.errors import OperationError
+from mergealgebra.errors import Implausible, LockError, OperationError
+from mergealgebra.figures import differences, kept_figures
+from mergealgebra.lock import Lock, lock_of
 from mergealgebra.progress import Progress
 from mergealgebra.recipe import Recipe
 from mergealgebra.store.blobs import write_blob
@@ -21,8 +24,9 @@ from mergealgebra.store.objects import Store
 from mergealgebra.tensors.array_checkpoint import ArrayCheckpoint
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice
+from mergealgebra.tensors.file_names import INDEX, LOCK, MODEL
 from mergealgebra.tensors.task_vector import TaskVector, Tensors
-from mergealgebra.text import shown
+from mergealgebra.text import place, shown
 
 #: What a message calls arrays of each form.
 _CALLED: Final = {"finetuned": "the fine-tune", "task_vector": "the task vector"}
@@ -94,13 +98,21 @@ class Published:
 
 
 def publish(
-    offer: Offer, store: Store, base_path: Path, recipe: Recipe, threads: int | None, progress: Progress
+    offer: Offer,
+    store: Store,
+    base_path: Path,
+    recipe: Recipe,
+    visible: Collection[str],
+    threads: int | None,
+    progress: Progress,
 ) -> Published:
     """Check and measure what is offered, and write its blob [SY-2]; its operation is the caller's.
 
-    recipe: of the workspace. Raises NamesError, ShapeError, DtypeError, NonFinite and the like, naming file, tensor and
-    index, and Implausible [CT-11].
+    recipe: of the workspace. visible: the contributions beside which it will stand. Raises NamesError, ShapeError,
+    DtypeError, NonFinite and the like, naming file, tensor and index, and Implausible [CT-11, CT-12].
     """
+    merge = _refuse_merge(offer, visible)
+    others = differences(kept_figures(store.path, visible)).values()
     form, number = offer.form_taken, decimals.fp32(offer.coefficient, "coefficient")
     with Checkpoint.open(base_path) as base, offer.as_checkpoint() as given:
         check_base(base, store.genesis.base, thread_count(threads), progress)
@@ -109,10 +121,34 @@ def publish(
         contribution = Contribution(str(source.path), form, number, source, frozenset(names))
         plan = make_plan(base, [contribution], recipe, backend_named("auto", progress), threads=threads)
         measured = measure(plan, progress)
-        warnings = (*chosen.remarks, *measured.judge(str(source.path), force=offer.force))
+        warnings = (*merge, *chosen.remarks, *measured.judge(str(source.path), force=offer.force, others=others))
         with store.blob_writer() as blob:
             roots = write_blob(source, names, blob.write, progress)
             base.refuse_changed()
             manifest = make_manifest(form, store.genesis.base, source, roots, number)
             blob.place(manifest.tensors)
     return Published(manifest, measured, warnings)
+
+
+def _refuse_merge(offer: Offer, visible: Collection[str]) -> list[str]:
+    """A line for a merge of visible contributions, on which `force` insists [CT-12]. Raises Implausible."""
+    if isinstance(offer.checkpoint, Mapping):
+        return []
+    path = Path(offer.checkpoint)
+    again = len(_merged(path) & set(visible))
+    if not again:
+        return []
+    count = "1 contribution that is" if again == 1 else f"{again} contributions that are"
+    said = f"{place(path)}: by its lock it is the merge of {count} visible here, which would count twice"
+    if not offer.force:
+        raise Implausible(f"{said}; contribute what was trained from the base, or insist with --force")
+    return [said]
+
+
+def _merged(model: Path) -> set[str]:
+    """The contributions that the lock of a model names; none where there is no lock, or one that says nothing."""
+    places = [lock_of(model), *([model.parent / LOCK] if model.name in (MODEL, INDEX) else [])]
+    for lock in places:
+        with suppress(LockError):
+            return {contribution.id for contribution in Lock.read_file(lock).contributions}
+    return set()

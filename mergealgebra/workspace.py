@@ -24,7 +24,7 @@ from mergealgebra.errors import (
     RecipeError,
     SyncIncomplete,
 )
-from mergealgebra.history import Retraction, by_time, now, visible_named
+from mergealgebra.history import Retraction, by_time, now, seen_before, visible_named
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe, check_recipe
 from mergealgebra.store.cache import AGGREGATE, THRESHOLDS, Cache
@@ -249,8 +249,8 @@ class Workspace:
         checkpoint: a path, or name -> array, NumPy or torch; a TaskVector is a difference.
         coefficient: a decimal. take, leave: patterns of tensor names [CT-8]. All of it is read and checked first:
         raises NamesError, ShapeError, DtypeError, NonFinite and the like, naming file, tensor and index, and
-        Implausible for what can only be a mistake, unless `force` insists [CT-11]. What comes back has warnings, also
-        of a visible contribution that is nearly the same [OS-15].
+        Implausible for what can only be a mistake, unless `force` insists [CT-11, CT-12]. What comes back has warnings,
+        also of a visible contribution that is nearly the same [OS-15], and of what was here before [OS-16].
         """
         from mergealgebra.figures import keep_figures
         from mergealgebra.likeness import likeness
@@ -260,11 +260,22 @@ class Workspace:
             check_text(note, NOTE_BYTES, "the note", OperationError)
         state, name = self.state, self.as_name
         offer = Offer(checkpoint, form, coefficient, take, leave, force)
-        made = publish(offer, self.store, self.base, self.recipe, threads, progress)
-        alike = likeness(made.manifest, state.visible(), self.store, self.base)
+        visible = state.visible()
+        made = publish(offer, self.store, self.base, self.recipe, visible, threads, progress)
+        alike = likeness(made.manifest, visible, self.store, self.base)
+        before = seen_before(made.manifest.id, state)
         keep_figures(self.store.path, made.manifest.id, made.measure.to_map())
         operation = self._publish(state.add(made.manifest, time=now(), note=note, name=name))
-        return ContributionId(made.manifest.id, operation, made.measure, (*made.warnings, *alike))
+        return ContributionId(made.manifest.id, operation, made.measure, (*made.warnings, *before, *alike))
+
+    def measure(self, *, threads: int | None = None, progress: Progress = quiet) -> tuple[str, ...]:
+        """Measure what visible contributions change, where that is not known here yet [CT-11]; `show` does it for one.
+
+        Returns a line for each that cannot be measured. Raises WorkspaceError when the base is not there.
+        """
+        from mergealgebra.details import measure_visible
+
+        return measure_visible(self.store, self.base, threads, progress)
 
     def set_base(self, base: PathLike, *, progress: Progress = quiet) -> None:
         """Say where the base is on this machine now. Raises BaseMismatch for another model, and as `contribute`."""

@@ -32,7 +32,7 @@ FLOATS = {"embed.weight": (16, 4), "layer.0.bias": (4,), "layer.0.weight": (3, 4
 def base(dtype: str = "F32") -> Tensors:
     """The model that everybody starts from: `FLOATS` in one dtype, and two buffers that are not float."""
     random = np.random.default_rng(0)
-    floats = {name: random.integers(-8, 9, shape) / 2 for name, shape in FLOATS.items()}
+    floats = {name: random.integers(-8, 9, shape) * 2.0 for name, shape in FLOATS.items()}
     buffers = {"mask": np.array([True, False, True]), "positions": np.arange(16, dtype=np.int64)}
     return {**{name: np.asarray(value, DTYPES[dtype]) for name, value in floats.items()}, **buffers}
 

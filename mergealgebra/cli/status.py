@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from mergealgebra.cli.options import json_option
+from mergealgebra.cli.options import json_option, threads_option
+from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report, say, say_table, tell, warn
 
 if TYPE_CHECKING:
@@ -28,9 +29,11 @@ _Entry = Mapping[str, Any]
 
 
 @click.command()
+@click.option("--measure", is_flag=True, help="Read what was not measured here yet, and tell how much it changes.")
+@threads_option
 @json_option
 @click.pass_obj
-def command(workspace: str, as_json: bool) -> None:
+def command(workspace: str, measure: bool, threads: int | None, as_json: bool) -> None:
     """Show the visible contributions, what they merge to, and what is amiss."""
     from mergealgebra.attestations import MOST_SHOWN, disagreements
     from mergealgebra.store.usage import Usage
@@ -38,10 +41,14 @@ def command(workspace: str, as_json: bool) -> None:
 
     opened = Workspace.open(workspace)
     store, genesis = opened.store, opened.store.genesis
+    unmeasured: tuple[str, ...] = ()
+    if measure:
+        with progress_bar() as show:
+            unmeasured = opened.measure(threads=threads, progress=show)
     state = store.state()
     visible = _visible(state, store)
     name, doubt = _own_name(opened)
-    warnings = [*opened.doubts, *doubt, *_warnings(visible, _command(store))]
+    warnings = [*opened.doubts, *doubt, *_base_lost(opened), *unmeasured, *_warnings(visible, _command(store))]
     warnings += [line for _, line in disagreements(state)][:MOST_SHOWN] + _unfinished(store)
     usage = Usage.of(store, state)
     found = {
@@ -76,13 +83,14 @@ def _tell(found: Mapping[str, Any], store: Store, usage: Usage) -> None:
     from mergealgebra.cli.words import count
     from mergealgebra.ids import SHORT
     from mergealgebra.recipe import in_words
+    from mergealgebra.store.local import is_replica
 
     visible: Sequence[_Entry] = found["visible"]
     tell(
         {
             "workspace": found["name"] or "without a name",
             "id": found["workspace"],  # whole: it is what `clone PEER#ID` takes
-            "you": found["as_name"] or f"without a name; `{_command(store)} set-name NAME` gives you one",
+            **_you(found["as_name"], store),
             "base": found["base"][:SHORT],
             "recipe": in_words(found["default_recipe"]),
             "merge id": found["merge_id"][:SHORT],
@@ -91,12 +99,37 @@ def _tell(found: Mapping[str, Any], store: Store, usage: Usage) -> None:
     )
     say()
     if not visible:
-        say(f"Nothing is contributed yet: `{_command(store)} contribute CKPT` adds a fine-tune.")
+        advice = f": `{_command(store)} contribute CKPT` adds a fine-tune" if is_replica(store) else ""
+        say(f"Nothing is contributed yet{advice}.")
         return
     say(f"{count(len(visible), 'contribution')}:")
     say_table(_rows(visible), indent="  ")
     if any(entry["difference"] for entry in visible):
         say("  change: its size (norm), against the base's. values: how many of the base's values it changes.")
+    if is_replica(store) and any(entry["here"] and not entry["difference"] for entry in visible):
+        say(f"  `{_command(store)} status --measure` fills in what is not measured here yet.")
+
+
+def _you(name: str | None, store: Store) -> dict[str, str]:
+    """Who the owner is; nothing of a shared folder, which is nobody's."""
+    from mergealgebra.store.local import is_replica
+
+    if not is_replica(store):
+        return {}
+    return {"you": name or f"without a name; `{_command(store)} set-name NAME` gives you one"}
+
+
+def _base_lost(workspace: Workspace) -> list[str]:
+    """A line if the base is not where its owner said."""
+    from mergealgebra.errors import WorkspaceError
+    from mergealgebra.store.local import is_replica
+
+    try:
+        if is_replica(workspace.store):
+            _ = workspace.base
+    except WorkspaceError as error:
+        return [str(error)]
+    return []
 
 
 def _on_the_disk(usage: Usage) -> str:
@@ -173,6 +206,7 @@ def _own_name(workspace: Workspace) -> tuple[str | None, list[str]]:
 
 def _warnings(visible: Sequence[_Entry], command: str) -> list[str]:
     """What stops `resolve`, or may surprise [OS-13]. command: begins a command about this workspace."""
+    from mergealgebra.figures import doubts
     from mergealgebra.ids import short_ids
 
     short = short_ids(entry["contribution"] for entry in visible)
@@ -188,6 +222,9 @@ def _warnings(visible: Sequence[_Entry], command: str) -> list[str]:
         if earlier != entry["contribution"]:
             both = f"contributions {short[earlier]} and {short[entry['contribution']]}"
             warnings.append(f"{both} hold the same tensors; if that is a mistake, `{command} retract` one of them")
+    figures = {entry["contribution"]: entry for entry in visible if entry["difference"]}
+    for id_, said in doubts(figures).items():
+        warnings.append(f"contribution {short[id_]}: {said}; if so, `{command} retract {short[id_]}`")
     return warnings
 
 

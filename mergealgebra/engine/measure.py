@@ -7,6 +7,7 @@ plain fp64 sums in whatever order the threads have.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from mergealgebra.algebra.arrays import Array
 from mergealgebra.engine.plan import Plan
+from mergealgebra.engine.plausibility import doubt
 from mergealgebra.engine.run import run_check
 from mergealgebra.errors import Implausible
 from mergealgebra.kernels.equations import Host
@@ -23,6 +25,8 @@ from mergealgebra.progress import Progress, quiet
 _STEP: Final = 1 << 13
 #: Two models this near, by the norm of the base, have it in common; a model this small in it is not one.
 _NEAR: Final = 0.5
+#: A task vector this large, by the norm of the base, is a model.
+_WHOLE: Final = 0.9
 
 
 @dataclass(frozen=True)
@@ -44,16 +48,17 @@ class Measure:
         """For people and JSON: the difference in norms of the base, and the share of elements that it changes."""
         return {"difference": _figure(self.difference, self.base), "changed": _figure(self.changed, self.elements)}
 
-    def judge(self, label: str, *, force: bool) -> list[str]:
+    def judge(self, label: str, *, force: bool, others: Iterable[float] = ()) -> list[str]:
         """A line for what looks like a mistake. label: the contribution, as the message names it.
 
-        Raises Implausible for what can be nothing else, unless `force` insists.
+        others: the differences of other contributions, in norms of the base. Raises Implausible for what can be nothing
+        else, unless `force` insists.
         """
         problem = self._impossible()
         if problem and not force:
             raise Implausible(f"{label}: {problem}, or insist with --force")
-        doubt = problem or self._doubtful()
-        return [f"{label}: {doubt}"] if doubt else []
+        said = problem or self._doubtful(others)
+        return [f"{label}: {said}"] if said else []
 
     def _impossible(self) -> str:
         if not self.changed:
@@ -63,9 +68,14 @@ class Measure:
                 f"a task vector so near to the base ({self._times(self.other)} the base's norm away) is a whole model; "
                 "contribute it without --task-vector"
             )
+        if self.form == "task_vector" and 0 < _WHOLE * self.base <= self.difference < math.inf:
+            return (
+                f"a task vector as large as the base itself (its norm is {self._times(self.difference)} the base's) is "
+                "a whole model, and of another base; make the task vector against this base"
+            )
         return ""
 
-    def _doubtful(self) -> str:
+    def _doubtful(self, others: Iterable[float]) -> str:
         if not self.base:
             return ""
         if self.form == "finetuned" and self.other < _NEAR * self.base:
@@ -73,12 +83,8 @@ class Measure:
                 f"its norm is {self._times(self.other)} the base's, as if it were a difference and not a model; if so, "
                 "`retract` it and contribute it with --task-vector"
             )
-        if self.difference > self.base:
-            return (
-                f"its difference from the base has {self._times(self.difference)} the base's norm, as if it came from "
-                "another base; if so, `retract` it"
-            )
-        return ""
+        said = doubt(self.difference / self.base, others)
+        return f"{said}; if so, `retract` it" if said else ""
 
     def _times(self, norm: float) -> str:
         return f"{_figure(norm, self.base)} times"

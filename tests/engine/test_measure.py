@@ -69,13 +69,14 @@ def test_comes_after_what_is_refused():
 #: Figures of contributions, and what is said of them; nothing of those that are likely.
 JUDGED = {
     "a fine-tune": (Measure("finetuned", 9, 9, 0.1, 1.0, 1.0), ""),
-    "as far away as the base is large": (Measure("finetuned", 9, 9, 1.0, 1.0, 1.0), ""),
+    "far, and not quite half as far as the base is large": (Measure("finetuned", 9, 9, 0.49, 1.0, 1.0), ""),
+    "half as far as the base is large": (Measure("finetuned", 9, 9, 0.5, 1.0, 1.0), "0.5 times the base's norm, as if"),
     "of another base": (Measure("finetuned", 9, 9, 1.41, 1.0, 1.0), "1.41 times the base's norm, as if it came from"),
     "a difference": (Measure("finetuned", 9, 9, 1.01, 1.0, 0.1), "its norm is 0.1 times the base's, as if"),
-    "a small model": (Measure("finetuned", 9, 9, 0.5, 1.0, 0.5), ""),
+    "a small model": (Measure("finetuned", 9, 9, 0.49, 1.0, 0.51), ""),
     "where the base is zero": (Measure("finetuned", 9, 9, 0.9, 0.0, 0.9), ""),
     "a task vector": (Measure("task_vector", 9, 9, 0.1, 1.0, 1.0), ""),
-    "a large task vector": (Measure("task_vector", 9, 9, 3.0, 1.0, 3.0), "3 times the base's norm"),
+    "a large task vector": (Measure("task_vector", 9, 9, 0.6, 1.0, 1.1), "0.6 times the base's norm"),
     "beyond all numbers": (Measure("finetuned", 9, 9, math.inf, math.inf, math.inf), ""),
 }
 
@@ -84,6 +85,36 @@ JUDGED = {
 @pytest.mark.parametrize(("figures", "said"), JUDGED.values(), ids=JUDGED)
 def test_is_judged(figures, said):
     lines = figures.judge("it", force=False)
+    assert [said in line for line in lines] == ([True] if said else [])
+
+
+@pytest.mark.clause("CT-11")
+@pytest.mark.parametrize("difference", [0.9, 0.9988, 3.0])
+def test_of_a_model_as_a_stored_task_vector_is_refused(difference):
+    whole = Measure("task_vector", 9, 9, difference, 1.0, 1.4)
+    with pytest.raises(
+        Implausible, match=rf"as large as the base itself \(its norm is {difference:g} times the base's\)"
+    ):
+        whole.judge("it", force=False)
+    assert len(whole.judge("it", force=True)) == 1
+
+
+#: The differences of a contribution and of the others, and what is said of it.
+BESIDE_OTHERS = {
+    "ten times the others": (0.1, [0.01, 0.01, 0.01], "0.1 times the base's norm, 10 times the 0.01 of the others"),
+    "a little less": (0.099, [0.01, 0.01, 0.01], ""),
+    "their median counts": (0.1, [0.01, 0.01, 0.9], "10 times the 0.01 of the others (their median), as if"),
+    "as all the others": (0.4, [0.4, 0.3], ""),
+    "where nothing is known of others": (0.1, [], ""),
+    "where others are nothing": (0.1, [0.0, 0.0], ""),
+    "where others are beyond all numbers": (0.1, [math.inf, math.nan], ""),
+}
+
+
+@pytest.mark.clause("CT-11")
+@pytest.mark.parametrize(("own", "others", "said"), BESIDE_OTHERS.values(), ids=BESIDE_OTHERS)
+def test_is_judged_beside_others(own, others, said):
+    lines = Measure("finetuned", 9, 9, 2 * own, 2.0, 2.0).judge("it", force=False, others=others)
     assert [said in line for line in lines] == ([True] if said else [])
 
 

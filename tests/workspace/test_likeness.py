@@ -56,7 +56,6 @@ OTHERS = {
     "another fine-tune": (fine_tune(1), {}),
     "the opposite": (moved_by(task_vector(0), -1), {}),
     "other tensors": ({"layer.0.bias": np.ones(4, np.float32)}, {"form": "task_vector"}),
-    "the same contribution": (fine_tune(0), {}),
 }
 
 
