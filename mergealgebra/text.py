@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -73,6 +74,15 @@ def place(path: Path, name: str | None = None) -> str:
         return str(Where(name, path))
     text = str(path)
     return text if text.isprintable() else ascii(text)
+
+
+def command_in(workspace: Path) -> str:
+    """How a command about a workspace begins, to be typed anywhere.
+
+    >>> command_in(Path("our models"))
+    "mergealgebra -C 'our models'"
+    """
+    return f"mergealgebra -C {shlex.quote(place(workspace))}"
 
 
 class Where(NamedTuple):

@@ -219,9 +219,9 @@ class Workspace:
         return self._found(state.visible().values())
 
     def blobs_of(self, wanted: Wanted, state: ORSet) -> dict[str, Path]:
-        """The same of what is wanted. Raises BlobMissing for a retracted contribution, which no sync brings back."""
+        """The same of what is wanted. Raises BlobMissing for a retracted one, which `sync` brings only if asked."""
         found = self._found(wanted.contributions.values())
-        wanted.refuse_lost(found, state)
+        wanted.refuse_lost(found, state, self.path)
         return found
 
     def _found(self, manifests: Iterable[Manifest]) -> dict[str, Path]:
@@ -299,21 +299,26 @@ class Workspace:
         return ids
 
     def sync(
-        self, peer: PathLike, *, create: bool | Literal["group"] = False, progress: Progress = quiet
+        self,
+        peer: PathLike,
+        *,
+        create: bool | Literal["group"] = False,
+        retracted: bool = False,
+        progress: Progress = quiet,
     ) -> SyncResult:
         """Exchange operations and blobs with another workspace or a share, both ways [SY-4].
 
         create: make a share there first, if nothing is there, with "group" one in which all members of the folder's
-        group may write [SY-16]; otherwise it must be there [SY-7]. Raises AddressError
-        for what is not a folder of this machine, and SyncIncomplete when something was refused; the good rest has then
-        been exchanged. That it was incomplete is written down here, until a sync with that peer is complete. progress:
-        called as blobs are copied and checked.
+        group may write [SY-16]; otherwise it must be there [SY-7]. retracted: also take the tensors of contributions
+        that were taken back, for old merges. Raises AddressError for what is not a folder of this machine, and
+        SyncIncomplete when something was refused; the good rest has then been exchanged. That it was incomplete is
+        written down here, until a sync with that peer is complete. progress: called as blobs are copied and checked.
         """
         from mergealgebra.sync.replica import sync_replica
 
         if create:
             Store.create(peer_path(peer), self.store.genesis, group=create == "group")
-        return sync_replica(self.store, peer, progress)
+        return sync_replica(self.store, peer, progress, retracted=retracted)
 
     def resolve(
         self,
