@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class MergeResult:
     """A merged model on disk. `lock` is the content of its merge.lock. aggregate: what became of it, if asked for.
 
-    warnings: lines about what killed merges left in the folder that it is in [LK-7], and what of the base is not in it.
+    warnings: lines about what killed merges left in the folder that it is in [LK-7], what of the base is not in it, and
+    why its attest could not be written.
     """
 
     out: Path

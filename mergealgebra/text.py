@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import reprlib
 import shlex
 from collections.abc import Iterable
@@ -83,6 +84,16 @@ def command_in(workspace: Path) -> str:
     "mergealgebra -C 'our models'"
     """
     return f"mergealgebra -C {shlex.quote(place(workspace))}"
+
+
+def sync_command(workspace: str | os.PathLike[str], peer: str | os.PathLike[str], *options: str) -> str:
+    """The command by which a workspace syncs with a peer.
+
+    >>> sync_command("mine", "/mnt/our share")
+    "mergealgebra -C mine sync '/mnt/our share'"
+    """
+    words = [command_in(Path(workspace)), "sync", shlex.quote(place(Path(peer))), *filter(None, options)]
+    return " ".join(words)
 
 
 class Where(NamedTuple):

@@ -8,7 +8,7 @@ needed: to look at a workspace, or to take something back, is quick.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -18,6 +18,7 @@ from mergealgebra.crdt.fields import check_text
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import NOTE_BYTES, Operation
 from mergealgebra.crdt.orset import ORSet
+from mergealgebra.disk import reason
 from mergealgebra.errors import (
     OperationError,
     OutputError,
@@ -25,6 +26,7 @@ from mergealgebra.errors import (
     SyncIncomplete,
 )
 from mergealgebra.history import by_time, now, visible_named
+from mergealgebra.interrupts import standing
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe, check_recipe
 from mergealgebra.store.cache import AGGREGATE, THRESHOLDS, Cache
@@ -40,7 +42,7 @@ from mergealgebra.store.local import (
     write_name,
 )
 from mergealgebra.store.objects import Store
-from mergealgebra.text import place
+from mergealgebra.text import place, sync_command
 from mergealgebra.wanted import Wanted, known_manifests
 
 if TYPE_CHECKING:
@@ -125,7 +127,15 @@ class Workspace:
         as_name: as in `set_name`. Raises WrongWorkspace for another workspace, BaseMismatch when it is not the peer's
         base, and as `init` and `sync` do.
         """
-        from mergealgebra.creation import check_base_path, new_replica, refuse_existing, refuse_missing, source_of
+        from mergealgebra.creation import (
+            check_base_path,
+            completing,
+            new_replica,
+            refuse_existing,
+            refuse_missing,
+            source_of,
+        )
+        from mergealgebra.sync.replica import sync_replica
 
         check_own_name(as_name)
         source = source_of(peer, workspace_id)
@@ -133,12 +143,13 @@ class Workspace:
         refuse_existing(local_path(path))
         check_base_path(base, source.genesis, progress)
         store = new_replica(path, source.genesis, base, as_name, peer)
-        workspace = cls(store.path, store)
+        workspace, made = cls(store.path, store), completing(path, peer)
         try:
-            workspace.sync(peer, progress=progress)
+            with standing(made):
+                sync_replica(store, peer, progress)
             refuse_missing(peer, workspace.missing(), len(workspace.visible()))
         except SyncIncomplete as error:
-            raise SyncIncomplete(f"{error}; {place(Path(path))} is a workspace now, sync it again") from None
+            raise SyncIncomplete(f"{error}; {made}") from None
         return workspace
 
     @classmethod
@@ -316,9 +327,12 @@ class Workspace:
         """
         from mergealgebra.sync.replica import sync_replica
 
+        what = f"{place(Path(peer))} is a shared folder now" if create else "what was exchanged so far stays"
+        again = sync_command(self.path, peer, "--retracted" if retracted else "")
         if create:
             Store.create(peer_path(peer), self.store.genesis, group=create == "group")
-        return sync_replica(self.store, peer, progress, retracted=retracted)
+        with standing(f"{what}; `{again}` completes it"):
+            return sync_replica(self.store, peer, progress, retracted=retracted)
 
     def resolve(
         self,
@@ -340,7 +354,7 @@ class Workspace:
         cache, so that the next merge reads little but what changed [SY-9]; where that saves no time they are not kept,
         unless it is "always" [SY-15]. progress: called as the work goes on.
         Raises NothingVisible, BaseMismatch, BlobMissing, BlobDamaged, NonFinite, OutputError, UnknownContribution or
-        VerificationFailed for a lock; then nothing is written.
+        VerificationFailed for a lock; then nothing is written. An attest that cannot be written is a warning.
         """
         from mergealgebra.lock import Lock
         from mergealgebra.resolve import How, resolve
@@ -361,7 +375,8 @@ class Workspace:
             try:
                 self._publish(attested)
             except OutputError as error:
-                raise OutputError(f"{out} is written and whole, only the attest to it is not: {error}") from error
+                unwritten = f"the model is whole; that you made it could not be written down: {reason(error)}"
+                return replace(result, warnings=(*result.warnings, unwritten))
         return result
 
     def _wanted(self, state: ORSet, recipe: Recipe | None, lock: Lock | None) -> Wanted:
