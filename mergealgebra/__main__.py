@@ -15,14 +15,14 @@ def main() -> None:
     from mergealgebra.children.import_path import leave_current_folder
 
     leave_current_folder()
-    from mergealgebra.interrupts import MESSAGE, Interrupted, interrupted
+    from mergealgebra.interrupts import Interrupted, interrupted, message
 
     try:
         _run()
     except (Exception, Interrupted):
         if not interrupted():
             raise
-        sys.stderr.write(f"mergealgebra: {MESSAGE}\n")
+        sys.stderr.write(f"mergealgebra: {message()}\n")
         sys.exit(1)
 
 

@@ -13,12 +13,12 @@ from mergealgebra.engine.plan import available_cores
 from mergealgebra.errors import SyncIncomplete, WorkspaceError, WrongWorkspace
 from mergealgebra.progress import Progress
 from mergealgebra.recipe import Recipe, check_recipe
-from mergealgebra.store.local import is_replica, unmake, write_local
+from mergealgebra.store.local import is_replica, read_incomplete, unmake, write_local
 from mergealgebra.store.objects import Store, has_genesis
 from mergealgebra.store.refusals import refused_as
 from mergealgebra.sync.replica import begin
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.text import place, shown
+from mergealgebra.text import place, shown, sync_command
 
 
 def new_genesis(base: PathLike, recipe: Recipe, name: str, progress: Progress) -> Genesis:
@@ -68,6 +68,11 @@ def refuse_missing(peer: PathLike, missing: Sequence[str], visible: int) -> None
         )
 
 
+def completing(path: PathLike, peer: PathLike) -> str:
+    """What stands of a clone that did not come to its end, and the command that completes it [SY-12]."""
+    return f"{place(Path(path))} is a workspace now; `{sync_command(path, peer)}` completes it"
+
+
 def check_base_path(path: PathLike, genesis: Genesis, progress: Progress) -> None:
     """Raise BaseMismatch if what is at a path is not the base of a genesis, and as `Checkpoint.open` does."""
     with Checkpoint.open(path) as checkpoint:
@@ -80,5 +85,13 @@ def refuse_existing(path: Path) -> None:
     A store without `local.json` is completed: its making was interrupted, or it is an exchange folder.
     """
     with refused_as(WorkspaceError, path):
-        if has_genesis(path) and is_replica(path):
-            raise WorkspaceError(f"{place(path)} is a workspace already; choose another folder")
+        if not (has_genesis(path) and is_replica(path)):
+            return
+    here = f"{place(path)} is a workspace already"
+    for peer in read_incomplete(Store.open(path)):
+        if peer:
+            raise WorkspaceError(
+                f"{here}, and its last sync with {place(Path(peer))} was not complete: `{sync_command(path, peer)}` "
+                "completes it; or choose another folder"
+            )
+    raise WorkspaceError(f"{here}; choose another folder")

@@ -71,6 +71,15 @@ def refused_as_output(path: Path) -> Iterator[None]:
         raise OutputError(f"{place(path)} cannot be written: {error.strerror}; {advice}") from error
 
 
+def reason(error: OutputError) -> str:
+    """Why something cannot be written, without what to do: where nothing need be done.
+
+    >>> reason(OutputError("w/tmp cannot be written: No space left on device; free some space and run it again"))
+    'w/tmp cannot be written: No space left on device'
+    """
+    return str(error).partition("; ")[0]
+
+
 # Reading
 
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Final
-
-#: What is said of an interrupt.
-MESSAGE: Final = "interrupted; nothing was left half-written"
 
 _NAMES: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 
@@ -23,6 +22,7 @@ _SECONDS: Final = 0.01
 
 _raising: Final[list[int]] = []  # the signals
 _raised: Final[list[int]] = []  # the one that came first
+_standing: Final[list[str]] = []  # what an interrupt now would leave
 
 
 class Interrupted(BaseException):
@@ -39,6 +39,28 @@ def raise_interrupts() -> None:
     if hasattr(signal, "SIGALRM"):
         signal.signal(signal.SIGALRM, _raise)
     sys.unraisablehook = _unraisable
+
+
+@contextmanager
+def standing(text: str) -> Iterator[None]:
+    """Say, if an interrupt ends the body, what stands and what completes it; otherwise nothing is left of it."""
+    _standing[:] = [text]
+    try:
+        yield
+    except Exception:
+        _leave_standing()
+        raise
+    _leave_standing()
+
+
+def _leave_standing() -> None:
+    if not interrupted():  # or an interrupt became another error
+        _standing.clear()
+
+
+def message() -> str:
+    """What is said of an interrupt."""
+    return f"interrupted; {_standing[0] if _standing else 'nothing was left half-written'}"
 
 
 def interrupted() -> bool:

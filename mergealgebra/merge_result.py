@@ -18,7 +18,8 @@ class MergeResult:
     """A merged model on disk. `lock` is the content of its merge.lock. aggregate: what became of it, if asked for.
 
     warnings: lines about what killed merges left in the folder that it is in [LK-7], what of the base is not in it, and
-    other models that replicas of a workspace computed for the same merge [OS-12].
+    other models that replicas of a workspace computed for the same merge [OS-12], and why its attest could not be
+    written.
     """
 
     out: Path

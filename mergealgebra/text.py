@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import reprlib
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -73,6 +75,25 @@ def place(path: Path, name: str | None = None) -> str:
         return str(Where(name, path))
     text = str(path)
     return text if text.isprintable() else ascii(text)
+
+
+def command_in(workspace: Path) -> str:
+    """How a command about a workspace begins, to be typed anywhere.
+
+    >>> command_in(Path("our models"))
+    "mergealgebra -C 'our models'"
+    """
+    return f"mergealgebra -C {shlex.quote(place(workspace))}"
+
+
+def sync_command(workspace: str | os.PathLike[str], peer: str | os.PathLike[str], *options: str) -> str:
+    """The command by which a workspace syncs with a peer.
+
+    >>> sync_command("mine", "/mnt/our share")
+    "mergealgebra -C mine sync '/mnt/our share'"
+    """
+    words = [command_in(Path(workspace)), "sync", shlex.quote(place(Path(peer))), *filter(None, options)]
+    return " ".join(words)
 
 
 class Where(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from mergealgebra.crdt.genesis import merge_id
@@ -13,6 +14,7 @@ from mergealgebra.crdt.orset import ORSet
 from mergealgebra.credits import Credit, credits_of
 from mergealgebra.errors import BaseMismatch, BlobMissing, UnknownContribution
 from mergealgebra.recipe import Recipe, complete_recipe
+from mergealgebra.text import command_in
 
 if TYPE_CHECKING:
     from mergealgebra.lock import Lock
@@ -55,13 +57,16 @@ class Wanted:
         contributions = {contribution.id: known[contribution.id] for contribution in lock.contributions}
         return cls(lock.base, complete_recipe(lock.recipe), contributions, credits_of(state.operations))
 
-    def refuse_lost(self, found: Container[str], state: ORSet) -> None:
-        """Raise BlobMissing for a retracted contribution whose tensors are not among the roots that were found."""
+    def refuse_lost(self, found: Container[str], state: ORSet, workspace: Path) -> None:
+        """Raise BlobMissing for a retracted contribution whose tensors are not among the roots that were found.
+
+        workspace: where they were looked for.
+        """
         for id_ in sorted(self.contributions.keys() - state.visible().keys()):
             if self.contributions[id_].tensors not in found:
                 raise BlobMissing(
-                    f"contribution {id_[:12]} was retracted, and its tensors are not here any more; "
-                    "contribute its checkpoint again, or use a replica that has them"
+                    f"contribution {id_[:12]} was retracted, and its tensors are not here; if a share or a workspace "
+                    f"has them, `{command_in(workspace)} sync PEER --retracted` takes them"
                 )
 
     @property

@@ -18,6 +18,7 @@ from mergealgebra.crdt.fields import check_text
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import NOTE_BYTES, Operation
 from mergealgebra.crdt.orset import ORSet
+from mergealgebra.disk import reason
 from mergealgebra.errors import (
     OperationError,
     OutputError,
@@ -25,6 +26,7 @@ from mergealgebra.errors import (
     SyncIncomplete,
 )
 from mergealgebra.history import Retraction, by_time, now, seen_before, visible_named
+from mergealgebra.interrupts import standing
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe, check_recipe
 from mergealgebra.store.cache import AGGREGATE, THRESHOLDS, Cache
@@ -40,7 +42,7 @@ from mergealgebra.store.local import (
     write_name,
 )
 from mergealgebra.store.objects import Store
-from mergealgebra.text import place
+from mergealgebra.text import place, sync_command
 from mergealgebra.wanted import Wanted, known_manifests
 
 if TYPE_CHECKING:
@@ -125,7 +127,15 @@ class Workspace:
         as_name: as in `set_name`. Raises WrongWorkspace for another workspace, BaseMismatch when it is not the peer's
         base, and as `init` and `sync` do.
         """
-        from mergealgebra.creation import check_base_path, new_replica, refuse_existing, refuse_missing, source_of
+        from mergealgebra.creation import (
+            check_base_path,
+            completing,
+            new_replica,
+            refuse_existing,
+            refuse_missing,
+            source_of,
+        )
+        from mergealgebra.sync.replica import sync_replica
 
         check_own_name(as_name)
         source = source_of(peer, workspace_id)
@@ -133,12 +143,13 @@ class Workspace:
         refuse_existing(local_path(path))
         check_base_path(base, source.genesis, progress)
         store = new_replica(path, source.genesis, base, as_name, peer)
-        workspace = cls(store.path, store)
+        workspace, made = cls(store.path, store), completing(path, peer)
         try:
-            workspace.sync(peer, progress=progress)
+            with standing(made):
+                sync_replica(store, peer, progress)
             refuse_missing(peer, workspace.missing(), len(workspace.visible()))
         except SyncIncomplete as error:
-            raise SyncIncomplete(f"{error}; {place(Path(path))} is a workspace now, sync it again") from None
+            raise SyncIncomplete(f"{error}; {made}") from None
         return workspace
 
     @classmethod
@@ -220,9 +231,9 @@ class Workspace:
         return self._found(state.visible().values())
 
     def blobs_of(self, wanted: Wanted, state: ORSet) -> dict[str, Path]:
-        """The same of what is wanted. Raises BlobMissing for a retracted contribution, which no sync brings back."""
+        """The same of what is wanted. Raises BlobMissing for a retracted one, which `sync` brings only if asked."""
         found = self._found(wanted.contributions.values())
-        wanted.refuse_lost(found, state)
+        wanted.refuse_lost(found, state, self.path)
         return found
 
     def _found(self, manifests: Iterable[Manifest]) -> dict[str, Path]:
@@ -317,21 +328,29 @@ class Workspace:
         return Retraction(ids, state, state | delta)
 
     def sync(
-        self, peer: PathLike, *, create: bool | Literal["group"] = False, progress: Progress = quiet
+        self,
+        peer: PathLike,
+        *,
+        create: bool | Literal["group"] = False,
+        retracted: bool = False,
+        progress: Progress = quiet,
     ) -> SyncResult:
         """Exchange operations and blobs with another workspace or a share, both ways [SY-4].
 
         create: make a share there first, if nothing is there, with "group" one in which all members of the folder's
-        group may write [SY-16]; otherwise it must be there [SY-7]. Raises AddressError
-        for what is not a folder of this machine, and SyncIncomplete when something was refused; the good rest has then
-        been exchanged. That it was incomplete is written down here, until a sync with that peer is complete. progress:
-        called as blobs are copied and checked.
+        group may write [SY-16]; otherwise it must be there [SY-7]. retracted: also take the tensors of contributions
+        that were taken back, for old merges. Raises AddressError for what is not a folder of this machine, and
+        SyncIncomplete when something was refused; the good rest has then been exchanged. That it was incomplete is
+        written down here, until a sync with that peer is complete. progress: called as blobs are copied and checked.
         """
         from mergealgebra.sync.replica import sync_replica
 
+        what = f"{place(Path(peer))} is a shared folder now" if create else "what was exchanged so far stays"
+        again = sync_command(self.path, peer, "--retracted" if retracted else "")
         if create:
             Store.create(peer_path(peer), self.store.genesis, group=create == "group")
-        return sync_replica(self.store, peer, progress)
+        with standing(f"{what}; `{again}` completes it"):
+            return sync_replica(self.store, peer, progress, retracted=retracted)
 
     def resolve(
         self,
@@ -353,7 +372,7 @@ class Workspace:
         cache, so that the next merge reads little but what changed [SY-9]; where that saves no time they are not kept,
         unless it is "always" [SY-15]. progress: called as the work goes on.
         Raises NothingVisible, BaseMismatch, BlobMissing, BlobDamaged, NonFinite, OutputError, UnknownContribution or
-        VerificationFailed for a lock; then nothing is written.
+        VerificationFailed for a lock; then nothing is written. An attest that cannot be written is a warning.
         """
         from mergealgebra.attestations import disagreements
         from mergealgebra.lock import Lock
@@ -371,13 +390,14 @@ class Workspace:
         blobs = self._found(known_manifests(state).values()) if keep_aggregate else self.blobs_of(wanted, state)
         result = resolve(wanted, self.base, blobs, local_path(out), how, expected)
         attested = state.attest(result.merge_id, result.model_root, name=name)
+        unwritten: list[str] = []
         if not attested <= state:
             try:
                 self._publish(attested)
             except OutputError as error:
-                raise OutputError(f"{out} is written and whole, only the attest to it is not: {error}") from error
+                unwritten.append(f"the model is whole; that you made it could not be written down: {reason(error)}")
         differing = [line for merge_id, line in disagreements(state | attested) if merge_id == result.merge_id]
-        return replace(result, warnings=(*result.warnings, *differing))
+        return replace(result, warnings=(*result.warnings, *unwritten, *differing))
 
     def _wanted(self, state: ORSet, recipe: Recipe | None, lock: Lock | None) -> Wanted:
         if recipe is not None:

@@ -16,7 +16,7 @@ import click
 from mergealgebra.cli.options import PATH_TEXT
 from mergealgebra.cli.report import report_error, say, wrong_usage
 from mergealgebra.errors import MergeAlgebraError
-from mergealgebra.interrupts import MESSAGE, Interrupted, interrupted
+from mergealgebra.interrupts import Interrupted, interrupted, message
 from mergealgebra.text import one_line
 
 #: Every verb, in the order of a workspace's life, with its line in `--help`. Its file has its name, with _ for -.
@@ -66,7 +66,7 @@ class _Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:  # here, because click would print an empty line
-            error: BaseException = MergeAlgebraError(MESSAGE)
+            error: BaseException = MergeAlgebraError(message())
         except _TOLD as raised:
             error = raised
         report_error(_message(error))
@@ -107,8 +107,8 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
-def _fail(message: str) -> NoReturn:
-    say(f"mergealgebra: {message}", err=True)
+def _fail(text: str) -> NoReturn:
+    say(f"mergealgebra: {text}", err=True)
     _drop_output()
     sys.exit(1)
 
@@ -124,7 +124,7 @@ def _drop_output() -> None:
 def _message(error: BaseException) -> str:
     """What is told of an error, on one line."""
     if interrupted():  # whatever else became of it
-        return MESSAGE
+        return message()
     match error:
         case MergeAlgebraError():
             return one_line(str(error))
@@ -132,4 +132,4 @@ def _message(error: BaseException) -> str:
             return one_line(f"{error.filename or 'a file'}: {error.strerror or error}")
         case MemoryError():
             return "out of memory; use fewer --threads or a smaller --block"
-    return MESSAGE
+    return message()

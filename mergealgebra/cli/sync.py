@@ -1,4 +1,4 @@
-"""`mergealgebra [-C WORKSPACE] sync PEER [--create[=group]]`"""
+"""`mergealgebra [-C WORKSPACE] sync PEER [--create[=group]] [--retracted]`"""
 
 from __future__ import annotations
 
@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 @click.command(cls=ValueLeftOut)
 @click.argument("peer", type=PATH_TEXT)
 @share_option("--create", "Make a shared folder at PEER first, if nothing is there")
+@click.option(
+    "--retracted",
+    is_flag=True,
+    help="Take the tensors of contributions that were taken back too: old merges need them.",
+)
 @json_option
 @click.pass_obj
-def command(workspace: str, peer: str, create: str | None, as_json: bool) -> None:
+def command(workspace: str, peer: str, create: str | None, retracted: bool, as_json: bool) -> None:
     """Exchange contributions with PEER, both ways: a workspace, or a shared folder."""
     from mergealgebra.cli.words import count
     from mergealgebra.ids import SHORT
@@ -28,7 +33,9 @@ def command(workspace: str, peer: str, create: str | None, as_json: bool) -> Non
 
     opened = Workspace.open(workspace)
     with progress_bar() as show:
-        result = opened.sync(peer, create="group" if create == "group" else create is not None, progress=show)
+        result = opened.sync(
+            peer, create="group" if create == "group" else create is not None, retracted=retracted, progress=show
+        )
     moved: dict[str, list[str]] = {
         "taken_operations": list(result.taken_operations),
         "taken_blobs": list(result.taken_blobs),
@@ -37,6 +44,8 @@ def command(workspace: str, peer: str, create: str | None, as_json: bool) -> Non
         "mended": list(result.mended),
         "ignored": list(result.ignored),
     }
+    if retracted:
+        moved["lost"] = list(result.lost)
     if as_json:
         report({**moved, "merge_id": opened.merge_id})
         return
@@ -65,5 +74,9 @@ def _named(result: SyncResult) -> dict[str, str]:
     """What a sync seldom meets: files that it mended, and those that it did not know."""
     from mergealgebra.cli.words import count
 
-    found = {"mended": (result.mended, "damaged file"), "left alone": (result.ignored, "unknown file")}
+    found = {
+        "mended": (result.mended, "damaged file"),
+        "left alone": (result.ignored, "unknown file"),
+        "not there": (result.lost, "retracted tensor set"),
+    }
     return {label: count(len(files), noun) for label, (files, noun) in found.items() if files}

@@ -7,28 +7,26 @@ with one entry is one refusal: the rest goes on. What only one side holds in goo
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from typing import Final
 
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.orset import ORSet
-from mergealgebra.errors import BlobDamaged, MergeAlgebraError, OperationError, OutputError
+from mergealgebra.errors import MergeAlgebraError, OperationError
 from mergealgebra.progress import More, Progress, counter, quiet, untold
 from mergealgebra.store.blobs import Admit, anything
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Fits, admission, anything_fits
+from mergealgebra.sync.way import Side, Way
 from mergealgebra.text import place
+from mergealgebra.wanted import known_manifests
 
 #: In place of the size of a blob that cannot be read.
 _NO_FILE: Final = -1
-#: What the system says of a folder in which nothing can be written, and of some entries in others.
-_CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,8 @@ class SyncResult:
 
     Operations and blobs by id and root, ascending. mended: paths of damaged files, here or there, that a good copy of
     the other side now stands for. refused: one error an entry, in a fixed order; the sync failed when there is any.
-    ignored: files of the peer whose names promise nothing, as `FOLDER/NAME`.
+    ignored: files of the peer whose names promise nothing, as `FOLDER/NAME`. lost: where retracted blobs were asked
+    for, the roots of those that neither side has.
     """
 
     taken_operations: tuple[str, ...]
@@ -47,6 +46,7 @@ class SyncResult:
     mended: tuple[str, ...]
     refused: tuple[MergeAlgebraError, ...]
     ignored: tuple[str, ...]
+    lost: tuple[str, ...] = ()
 
 
 def sync(
@@ -55,26 +55,31 @@ def sync(
     fits: Fits = anything_fits,
     closed: MergeAlgebraError | None = None,
     progress: Progress = quiet,
+    *,
+    retracted: bool = False,
 ) -> SyncResult:
     """Take from a peer folder what this store lacks, then give it what it lacks [SY-4].
 
     fits: judges the header of each blob before it is taken. closed: why nothing may be taken, if so.
-    progress: told of the bytes of blobs that are read. A peer that cannot
-    be written to still gives; that it takes nothing is one refusal. Raises AddressError, WrongWorkspace or
-    WorkspaceError when the peer is not a store of this workspace; none is made [SY-7].
+    progress: told of the bytes of blobs that are read. retracted: take the blobs of retracted contributions too.
+    A peer that cannot be written to still gives; that it takes nothing is one refusal. Raises AddressError,
+    WrongWorkspace or WorkspaceError when the peer is not a store of this workspace; none is made [SY-7].
     """
     other = Store.open_peer(peer, store.genesis)
     refused: list[MergeAlgebraError] = []
     ours, theirs = _read(store, refused), _read(other, refused)
     joined = ours.state.join(theirs.state)
-    taken, given = _Way(other, store, refused, closed), _Way(store, other, refused)
+    taken, given = Way(other, store, refused, closed), Way(store, other, refused)
     taken.carry_operations(joined, ours)
     given.carry_operations(joined, theirs)
     if not joined.operations and not theirs.damaged:
         refused += _half_there(other)
     good = {operation.id for operation in joined.operations}
     refused += [error for side in (ours, theirs) for name, error in side.damaged.items() if name not in good]
-    _exchange_blobs(_wanted(joined), taken, given, fits, progress)
+    wanted = _by_root(joined.visible().values())
+    _exchange_blobs(wanted, taken, given, fits, progress)
+    known = _by_root(known_manifests(joined).values()) if retracted else {}
+    lost = _take_blobs({root: known[root] for root in known.keys() - wanted.keys()}, taken, fits, progress)
     return SyncResult(
         tuple(sorted(taken.operations)),
         tuple(taken.blobs),
@@ -83,13 +88,14 @@ def sync(
         tuple(taken.mended + given.mended),
         tuple(refused),
         _ignored(other),
+        lost,
     )
 
 
-def _wanted(state: ORSet) -> dict[str, list[Manifest]]:
-    """The visible contributions by the root of their tensors, ascending."""
+def _by_root(manifests: Iterable[Manifest]) -> dict[str, list[Manifest]]:
+    """Contributions by the root of their tensors, ascending."""
     found: dict[str, list[Manifest]] = {}
-    for manifest in state.visible().values():
+    for manifest in manifests:
         found.setdefault(manifest.tensors, []).append(manifest)
     return dict(sorted(found.items()))
 
@@ -116,15 +122,7 @@ def _ignored(store: Store) -> tuple[str, ...]:
 # Operations
 
 
-@dataclass(frozen=True)
-class _Side:
-    """The operations of a store that are what their names promise, and by name why the others are not [SY-3]."""
-
-    state: ORSet
-    damaged: dict[str, MergeAlgebraError]
-
-
-def _read(store: Store, refused: list[MergeAlgebraError]) -> _Side:
+def _read(store: Store, refused: list[MergeAlgebraError]) -> Side:
     operations: set[Operation] = set()
     damaged: dict[str, MergeAlgebraError] = {}
     try:
@@ -137,73 +135,7 @@ def _read(store: Store, refused: list[MergeAlgebraError]) -> _Side:
             operations.add(store.read_operation(name))
         except MergeAlgebraError as error:
             damaged[name] = error
-    return _Side(ORSet(store.genesis, frozenset(operations)), damaged)
-
-
-@dataclass
-class _Way:
-    """One direction of a sync, and what has been carried so far.
-
-    why_closed: why nothing may be written there. closed: nothing can be, and that has been said.
-    """
-
-    source: Store
-    target: Store
-    refused: list[MergeAlgebraError]
-    why_closed: MergeAlgebraError | None = None
-    operations: list[str] = field(default_factory=list)
-    blobs: list[str] = field(default_factory=list)
-    mended: list[str] = field(default_factory=list)
-    closed: bool = False
-
-    def carry_operations(self, joined: ORSet, held: _Side) -> None:
-        """Write what the target lacks, and what is damaged there.
-
-        Removes go first: if this dies halfway, nothing retracted is visible in the target [SY-8].
-        """
-        lacking = joined.difference(held.state).operations
-        for operation in sorted(lacking, key=lambda operation: (operation.kind != "remove", operation.id)):
-            self._try(partial(self._mend if operation.id in held.damaged else self._write, operation))
-
-    def _write(self, operation: Operation) -> None:
-        self.operations.append(self.target.write_operation(operation))
-
-    def _mend(self, operation: Operation) -> None:
-        self.target.mend_operation(operation)
-        self.mended.append(str(self.target.operation_path(operation.id)))
-
-    def carry_blob(self, root: str, admit: Admit, more: More, *, mends: bool) -> None:
-        """Copy a blob; a damaged source is refused, and word of that is left beside it for others to mend it."""
-        self._try(partial(self._copy, root, admit, more, mends))
-
-    def _copy(self, root: str, admit: Admit, more: More, mends: bool) -> None:
-        try:
-            self.target.import_blob(self.source.blob(root), root, admit, more)
-        except BlobDamaged:
-            with suppress(MergeAlgebraError):
-                self.source.report_damage(root)
-            raise
-        if mends:
-            self.mended.append(str(self.target.blob_path(root)))
-            for store in (self.source, self.target):
-                store.forget_report(root)
-        else:
-            self.blobs.append(root)
-
-    def _try(self, step: Callable[[], None]) -> None:
-        """Take a step; what keeps it from being done is one refusal, and so is a target that takes nothing at all."""
-        if self.closed:
-            return
-        try:
-            if self.why_closed is not None:
-                self.closed = True
-                raise self.why_closed
-            step()
-        except MergeAlgebraError as error:
-            self.refused.append(error)
-            cause = error.__cause__
-            closed = isinstance(error, OutputError) and isinstance(cause, OSError) and cause.errno in _CLOSED
-            self.closed = self.closed or (closed and not self.target.takes_files())  # or it was this one entry
+    return Side(ORSet(store.genesis, frozenset(operations)), damaged)
 
 
 # Blobs
@@ -231,7 +163,7 @@ class _Pair:
 
 
 def _exchange_blobs(
-    wanted: Mapping[str, list[Manifest]], taken: _Way, given: _Way, fits: Fits, progress: Progress
+    wanted: Mapping[str, list[Manifest]], taken: Way, given: Way, fits: Fits, progress: Progress
 ) -> None:
     """Carry each blob to the side that lacks it, or mend the one that is damaged."""
     pairs = {root: _pair(root, taken, given) for root in wanted}
@@ -244,12 +176,24 @@ def _exchange_blobs(
             progress("copying blobs", done, total)  # a blob that is refused is not read to its end
 
 
-def _pair(root: str, taken: _Way, given: _Way) -> _Pair:
+def _take_blobs(wanted: Mapping[str, list[Manifest]], taken: Way, fits: Fits, progress: Progress) -> tuple[str, ...]:
+    """Take what the target lacks; the roots of what the source lacks too."""
+    sizes = {root: _bytes(taken.source, root) for root in sorted(wanted) if _bytes(taken.target, root) is None}
+    there = {root: max(size, 0) for root, size in sizes.items() if size is not None}
+    done, total = 0, sum(there.values())
+    for root, nbytes in there.items():
+        more = counter(progress, "copying retracted blobs", total, done)
+        taken.carry_blob(root, admission(wanted[root], fits), more, mends=False)
+        done += nbytes
+    return tuple(root for root, size in sizes.items() if size is None)
+
+
+def _pair(root: str, taken: Way, given: Way) -> _Pair:
     reported = any(side.source.is_reported(root) for side in (taken, given))
     return _Pair(_bytes(given.source, root), _bytes(taken.source, root), reported)
 
 
-def _exchange_blob(root: str, pair: _Pair, taken: _Way, given: _Way, admit: Admit, more: More) -> None:
+def _exchange_blob(root: str, pair: _Pair, taken: Way, given: Way, admit: Admit, more: More) -> None:
     if pair.ours is None and pair.theirs is not None:
         taken.carry_blob(root, admit, more, mends=False)
     elif pair.ours is not None and pair.theirs is None:
@@ -266,7 +210,7 @@ def _bytes(store: Store, root: str) -> int | None:
         return _NO_FILE
 
 
-def _mend_blob(root: str, taken: _Way, given: _Way, admit: Admit, more: More) -> None:
+def _mend_blob(root: str, taken: Way, given: Way, admit: Admit, more: More) -> None:
     """Mend a blob that only one side has in good order. Both are read: of two sizes, at least one is damaged."""
     ours, theirs = (_damage(side.source, root, admit, more) for side in (given, taken))
     if ours and not theirs:

@@ -24,17 +24,20 @@ from mergealgebra.tensors.checkpoint import Checkpoint
 _CUT_SHORT: Final = "it was cut short"
 
 
-def sync_replica(store: Store, peer: str | os.PathLike[str], progress: Progress = quiet) -> SyncResult:
+def sync_replica(
+    store: Store, peer: str | os.PathLike[str], progress: Progress = quiet, *, retracted: bool = False
+) -> SyncResult:
     """Sync a replica with a peer folder, and write down whether all of it went well.
 
-    Raises SyncIncomplete when something was refused; the good rest has then been exchanged. Otherwise as `sync`.
+    retracted: take the blobs of retracted contributions too. Raises SyncIncomplete when something was refused; the good
+    rest has then been exchanged. Otherwise as `sync`.
     """
     name = _name(peer)
     before = read_incomplete(store).get(name, [])
     unwritten = _write_down(store, name, [_CUT_SHORT])
     try:
         with judge([store]) as fits:
-            result = sync(store, peer, fits, unwritten, progress)
+            result = sync(store, peer, fits, unwritten, progress, retracted=retracted)
     except MergeAlgebraError:
         _write_down(store, name, before)
         raise

@@ -40,7 +40,9 @@ def said(root: Path, *words: str) -> tuple[str, list[str]]:
 
 @pytest.mark.clause("SY-4")
 def test_a_newcomer_who_got_less_is_told_again_by_every_verb(root):
-    with pytest.raises(SyncIncomplete, match="is a workspace now, sync it again"):
+    with pytest.raises(
+        SyncIncomplete, match=r"bob is a workspace now; `mergealgebra -C .*/bob sync .*/share` completes it"
+    ):
         ma.Workspace.clone(root / "share", root / "bob", base=root / "base")
     assert len(visible_in(root / "bob")) == 1
     doubt = f"the last sync with {root}/share was incomplete, so contributions may be lacking"
@@ -191,7 +193,7 @@ class TestPartialClone:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         complaint = call(root, "clone", "share", "bob", "--base", "base").complaint()
         assert said in complaint
-        assert "bob is a workspace now, sync it again" in complaint
+        assert "bob is a workspace now; `mergealgebra -C bob sync" in complaint
         assert "warning: " in call(root, "-C", "bob", "status").stderr
         ma.Workspace.open(root / "alice").sync(share)
         call(root, "-C", "bob", "sync", "share").lines()
