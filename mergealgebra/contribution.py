@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,18 +24,15 @@ from mergealgebra.errors import (
 from mergealgebra.progress import Progress, counter, quiet
 from mergealgebra.tensors.agreement import agreement
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.choice import count_of, leave_options
+from mergealgebra.tensors.choice import Advice, count_of, leave_out
 from mergealgebra.tensors.configuration import ties_by_part
-from mergealgebra.tensors.dtypes import DTYPES, unmerged
+from mergealgebra.tensors.dtypes import DTYPES, UNMERGED, unmerged
 from mergealgebra.tensors.files import opened
 from mergealgebra.tensors.prefixes import prefix_advice
 from mergealgebra.tensors.safetensors_file import canonical_header, read_header
-from mergealgebra.tensors.task_vector import check_shapes
+from mergealgebra.tensors.task_vector import check_shapes, fitting
 from mergealgebra.tensors.tied import untied_head
-from mergealgebra.text import place
-
-#: What to do about names that do not fit, given the others that are looked at.
-Advice = Callable[[Sequence[str], Collection[str]], str]
+from mergealgebra.text import place, shown
 
 
 @dataclass(frozen=True)
@@ -50,21 +47,35 @@ class Chosen:
     remarks: tuple[str, ...]
 
 
-def choose(form: str, checkpoint: Checkpoint, base: Checkpoint, choice: Container[str]) -> Chosen:
+def choose(
+    form: str,
+    checkpoint: Checkpoint,
+    base: Checkpoint,
+    choice: Container[str],
+    advice: Advice = leave_out,
+    instead: str = "name a fine-tune of the base",
+) -> Chosen:
     """What a contribution of this checkpoint holds, buffers and tied tensors seen to [CT-10, TV-11].
 
-    Raises as `names_of` does.
+    advice: how to leave tensors out. instead: what to do about another kind of model. Raises as `names_of` does.
     """
-    both = agreement(form, checkpoint, base, choice, ties_by_part(base.part_folders()))
+    _refuse_other_kind(checkpoint, base, instead)
+    says, own = (ties_by_part(side.part_folders()) for side in (base, checkpoint))
+    both = agreement(form, checkpoint, base, choice, says, own, advice)
     whole = checkpoint.with_copies(both.stands_for)
-    names = names_of(form, whole, base, both.names)
+    names = names_of(form, whole, base, both.names, advice)
     _refuse_none(checkpoint, names)
     return Chosen(whole, names, both.remarks)
 
 
-def leave_out(names: Sequence[str], others: Collection[str]) -> str:
-    """The advice to leave tensors out, as a user would type it."""
-    return f"leave {'it' if len(names) == 1 else 'them'} out with {leave_options(names, others)}"
+def _refuse_other_kind(checkpoint: Checkpoint, base: Checkpoint, instead: str) -> None:
+    """Raise NamesError for a model of which no tensor is called as one of the base, with no prefix either [TV-8]."""
+    ours, theirs = checkpoint.records.keys(), base.records.keys()
+    if ours.isdisjoint(theirs) and not prefix_advice(ours, theirs):
+        raise NamesError(
+            f"{place(checkpoint.path)} shares no tensor with the base {place(base.path)}: it is another kind of "
+            f"model; {instead}"
+        )
 
 
 def names_of(
@@ -86,7 +97,26 @@ def names_of(
         todo = advice(missing, {*ours, *theirs}.difference(missing))
         what = f"of the base is missing{count_of(missing, 'and so is', 'and so are')}"
         raise NamesError(f"{place(checkpoint.path, missing[0])} {what}; {todo}")
+    _refuse_unmerged(ours, checkpoint, base)
     return [name for name in ours if _is_held(form, name, checkpoint, base, advice)]
+
+
+def _refuse_unmerged(names: Sequence[str], checkpoint: Checkpoint, base: Checkpoint) -> None:
+    """Raise DtypeError for a side with several tensors of dtypes that are never computed with, where the other has not.
+
+    One alone is told with what to do about it [TV-7].
+    """
+    for side, other in ((base, checkpoint), (checkpoint, base)):
+        dtypes = {name: side.records[name].dtype for name in names}
+        odd = [n for n, dtype in dtypes.items() if dtype in UNMERGED and other.records[n].dtype not in UNMERGED]
+        if len(odd) > 1:
+            kinds = " or ".join(sorted({dtypes[name] for name in odd}))
+            whose = "the base " if side is base else ""
+            raise DtypeError(
+                f"{whose}{place(side.path)}: {len(odd):,} tensors are {kinds}, such as {shown(odd[0])}, and those of "
+                f"{place(other.path)} are {other.records[odd[0]].dtype}{unmerged(dtypes[odd[0]])}, or name the model "
+                "that it was made from"
+            )
 
 
 def make_manifest(
@@ -199,7 +229,7 @@ def _is_held(form: str, name: str, checkpoint: Checkpoint, base: Checkpoint, adv
     ours, theirs = checkpoint.records[name], base.records[name]
     where = place(ours.path, name)
     if ours.shape != theirs.shape:
-        todo = f"give it the base's shape, or {advice([name], ())}"
+        todo = f"{fitting(name, ours.shape, theirs.shape)}, or {advice([name], ())}"
         check_shapes(where, name, ours.shape, theirs.shape, todo)
     floats = DTYPES[ours.dtype].is_float, DTYPES[theirs.dtype].is_float
     if floats == (True, True):

@@ -19,12 +19,14 @@ _HUB_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}"
 class Credit:
     """What is known of a model; what is not known is empty. Its words are those of strangers.
 
-    author: who contributed it. time: when, in seconds since 1970.
+    author: who contributed it. time: when, in seconds since 1970. remarks: what was left out of it, or taken for
+    another.
     """
 
     title: str = ""
     author: str = ""
     time: int | None = None
+    remarks: tuple[str, ...] = ()
 
 
 UNKNOWN: Final = Credit()

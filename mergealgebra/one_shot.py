@@ -20,11 +20,11 @@ from mergealgebra.merge_result import MergeResult
 from mergealgebra.recipe import Recipe
 from mergealgebra.resolve import How, Input, Merge
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.choice import Choice, Patterns
+from mergealgebra.tensors.choice import Choice, Patterns, as_patterns, leave_out_in_file, leave_out_in_python
 from mergealgebra.tensors.companions import companions
 from mergealgebra.tensors.single_file import is_single_file, refuse_parts
 from mergealgebra.tensors.task_vector import Tensors
-from mergealgebra.text import place
+from mergealgebra.text import listed, place, shown
 
 if TYPE_CHECKING:
     from mergealgebra.engine.memory import Merged
@@ -192,12 +192,16 @@ def merge_checkpoints(
     *,
     take: Patterns = (),
     leave: Patterns = (),
+    listed_in: Path | None = None,
 ) -> MergeResult:
     """One-shot merge of fine-tuned checkpoints, to the bits that a workspace with them would give [RC-8].
 
-    take, leave: patterns of tensor names, for all models [CT-8]. Raises RecipeError when two models are the same
-    contribution, and as `resolve` does.
+    take, leave: patterns of tensor names, for all models [CT-8]. listed_in: the file that names the models, for
+    messages; None for a list in Python. Raises RecipeError when two models are the same contribution or one is the
+    base [RC-10], and as `resolve` does.
     """
+    from mergealgebra import plausibility  # merges of arrays start without it
+
     refuse_occupied(out)
     with ExitStack() as opened:
         original = opened.enter_context(Checkpoint.open(base))
@@ -206,13 +210,17 @@ def merge_checkpoints(
             refuse_parts(out, original)
         else:
             companions(original)
+        plausibility.refuse_base(base, [model.path for model in models], recipe)
         checkpoints = [opened.enter_context(Checkpoint.open(model.path)) for model in models]
         looked = Choice.among(original.records.keys() | _names(checkpoints), take, leave)
-        inputs, remarks = [], dict[str, list[str]]()
+        inputs, warnings = [], plausibility.left_by_all(original, checkpoints, Choice(leave=as_patterns(leave)))
+        remarks: dict[str, list[str]] = {}
         known_as = titles([model.path for model in models])
-        for model, checkpoint, title in zip(models, checkpoints, known_as, strict=True):
-            chosen = _choose(model, checkpoint, original, looked)
-            inputs.append(replace(_input(model, chosen), credit=Credit(title)))
+        for number, (model, checkpoint, title) in enumerate(zip(models, checkpoints, known_as, strict=True)):
+            chosen = _choose(model, checkpoint, original, looked, listed_in)
+            warnings += plausibility.doubts(number, model.path, chosen, original, recipe, _remove(listed_in))
+            told = (*_left_out(checkpoint, looked, model), *chosen.remarks)
+            inputs.append(replace(_input(model, chosen), credit=Credit(title, remarks=told)))
             for remark in chosen.remarks:
                 remarks.setdefault(remark, []).append(place(model.path))
         if recipe.foreign:
@@ -221,17 +229,30 @@ def merge_checkpoints(
             refuse_little_memory(original, [input_.contribution for input_ in inputs], recipe.foreign, how.memory)
             inputs = _in_canonical_order(original, inputs, thread_count(how.threads))
         result = Merge(original, inputs, recipe, how, None).write(out)
-        return replace(result, warnings=[*map(_told, remarks, remarks.values()), *result.warnings])
+        return replace(result, warnings=[*map(_told, remarks, remarks.values()), *warnings, *result.warnings])
 
 
 def _names(checkpoints: Sequence[Checkpoint]) -> set[str]:
     return {name for checkpoint in checkpoints for name in checkpoint.records}
 
 
-def _choose(model: Model, checkpoint: Checkpoint, base: Checkpoint, looked: Choice) -> Chosen:
+def _choose(model: Model, checkpoint: Checkpoint, base: Checkpoint, looked: Choice, listed_in: Path | None) -> Chosen:
     """What is merged of a model, of the names that are looked at in all models."""
-    own = Choice.among({*base.records, *checkpoint.records}, model.take, model.leave)
-    return choose("finetuned", checkpoint, base, frozenset(looked.of(own.of({*base.records, *checkpoint.records}))))
+    both = {*base.records, *checkpoint.records}
+    own = Choice.among(both, model.take, model.leave)
+    advice = leave_out_in_file(place(listed_in), as_patterns(model.leave)) if listed_in else leave_out_in_python
+    return choose("finetuned", checkpoint, base, frozenset(looked.of(own.of(both))), advice, _remove(listed_in))
+
+
+def _remove(listed_in: Path | None) -> str:
+    return f"remove it from {place(listed_in) if listed_in else 'models'}"
+
+
+def _left_out(checkpoint: Checkpoint, looked: Choice, model: Model) -> list[str]:
+    """What the patterns leave out of a model, as its card tells it."""
+    own = Choice(as_patterns(model.take), as_patterns(model.leave))
+    left = [name for name in checkpoint.records if name not in looked or name not in own]
+    return [f"left out as asked: {listed(map(shown, left))}"] if left else []
 
 
 def _input(model: Model, chosen: Chosen) -> Input:

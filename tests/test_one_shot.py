@@ -15,6 +15,7 @@ from mergealgebra.errors import (
     NothingVisible,
     OutputError,
     RecipeError,
+    ShapeError,
 )
 from mergealgebra.one_shot import Model, merge_checkpoints
 from tests.engine.scenes import names_in, tensors_of
@@ -145,3 +146,67 @@ def test_quantised_arrays_are_refused_wherever_they_stand():
         ma.merge(ONE, [codes], RECIPE)
     with pytest.raises(CheckpointError, match=r"id is quantised"):
         ma.Aggregate.lift(RECIPE, "id", codes)
+
+
+def _merged(files, *models, recipe=RECIPE, **choice):
+    """The merge of these models, by a file that names them."""
+    listed = [model if isinstance(model, Model) else Model(files / model) for model in models]
+    return merge_checkpoints(files / "base", listed, recipe, files / "out", listed_in=files / "g.yml", **choice)
+
+
+@pytest.mark.clause("RC-10")
+class TestMistakes:
+    def test_the_base_by_its_path_is_refused(self, files):
+        with pytest.raises(RecipeError, match=r"models\[1\] \(.*base\) is the base itself, .* nothing: remove it"):
+            _merged(files, "ft0.safetensors", "base")
+        with pytest.raises(RecipeError, match=r"models\[0\] \(.*\) is .* changes nothing and only dilutes: remove it"):
+            ma.merge(files / "base", [files / "base"], ma.Mean(), out=files / "out")
+
+    def test_the_base_by_its_values_is_refused(self, files):
+        write_file(files / "copy.safetensors", base())
+        with pytest.raises(RecipeError, match=r"models\[0\] \(.*copy.safetensors\) is the base itself"):
+            _merged(files, "copy.safetensors", "ft0.safetensors")
+
+    def test_one_value_that_no_sample_sees_is_a_fine_tune(self, tmp_path):
+        large = {"w": np.ones(1 << 18, np.float32)}
+        write_folder(tmp_path / "base", large)
+        large["w"][2000] = 2  # between two of the blocks that are sampled
+        write_file(tmp_path / "ft.safetensors", large)
+        assert _merged(tmp_path, "ft.safetensors").warnings == []
+
+    def test_a_model_of_another_base_is_a_warning(self, files):
+        write_file(files / "other.safetensors", base() | {"embed.weight": -5 * base()["embed.weight"]})
+        (warning,) = _merged(files, "ft0.safetensors", "other.safetensors").warnings
+        assert (
+            "other.safetensors: its difference from the base is about 5.5 times the base's size (by a sample" in warning
+        )
+        assert warning.endswith(f"as if it came from another base; if so, remove it from {files / 'g.yml'}")
+
+    def test_a_difference_is_a_warning(self, files):
+        write_file(files / "small.safetensors", {n: a // 16 if n in FLOATS else a for n, a in base().items()})
+        (warning,) = _merged(files, "small.safetensors").warnings
+        assert "as if it were a difference and not a model" in warning
+
+    @pytest.mark.parametrize("swapped", [False, True])
+    def test_another_kind_of_model_is_named(self, tmp_path, swapped):
+        write_folder(tmp_path / "base", {"unet.a.w": np.float32([1])} if swapped else base())
+        write_file(tmp_path / "x.safetensors", base() if swapped else {"unet.a.w": np.float32([1])})
+        with pytest.raises(
+            NamesError, match=r"x.safetensors shares no tensor with the base .*another kind of model; rem"
+        ):
+            _merged(tmp_path, "x.safetensors")
+
+    def test_what_one_model_made_necessary_to_leave_is_told(self, files):
+        """It is not, where a user leaves out what fits in all models."""
+        write_file(files / "wide.safetensors", fine_tune(2) | {"embed.weight": np.zeros((18, 4), np.float32)})
+        with pytest.raises(ShapeError, match=r"cut it to the base's 16 rows, or write `leave: embed.weight` beside"):
+            _merged(files, "wide.safetensors", "ft0.safetensors")
+        warning, *_ = _merged(files, "wide.safetensors", "ft0.safetensors", leave="embed.weight").warnings
+        assert "'embed.weight' is left out of all models, so the base's stays" in warning
+        told = ma.merge(files / "base", [files / "ft0.safetensors"], RECIPE, out=files / "p", leave="e*").warnings
+        assert not [line for line in told if "left out of all" in line]
+
+    def test_of_a_list_in_python_are_advised_on_in_python(self, files):
+        write_file(files / "more.safetensors", fine_tune(2) | {"head": np.float32([1])})
+        with pytest.raises(NamesError, match=r"leave it out with leave=\['head'\]$"):
+            ma.merge(files / "base", [files / "more.safetensors"], RECIPE, out=files / "out")

@@ -63,5 +63,5 @@ def command(
     take, leave = (*file.take, *take), (*file.leave, *leave)
     with progress_bar() as show:
         how = How(backend, threads, block, show, memory)
-        result = merge_checkpoints(file.base, models, file.recipe, out, how, take=take, leave=leave)
+        result = merge_checkpoints(file.base, models, file.recipe, out, how, take=take, leave=leave, listed_in=config)
     report_result(result, result.warnings, as_json)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final, Self
@@ -14,6 +15,11 @@ from mergealgebra.errors import NamesError
 #: One pattern or several.
 Patterns = Sequence[str]
 
+#: What to do about names that do not fit, given the others that are looked at.
+Advice = Callable[[Sequence[str], Collection[str]], str]
+
+#: What YAML reads as this text without quotes, in a list too.
+_PLAIN: Final = re.compile(r"[A-Za-z_][\w./*-]*", re.ASCII)
 #: A message lists no more options than these.
 _MOST_OPTIONS: Final = 4
 
@@ -53,6 +59,43 @@ class Choice:
 def as_patterns(patterns: Patterns) -> tuple[str, ...]:
     """One pattern or several, as a tuple."""
     return (patterns,) if isinstance(patterns, str) else tuple(patterns)
+
+
+def leave_out(names: Sequence[str], others: Collection[str]) -> str:
+    """The advice to leave tensors out, as a user would type it."""
+    return f"leave {_them(names)} out with {leave_options(names, others)}"
+
+
+def leave_out_in_python(names: Sequence[str], others: Collection[str]) -> str:
+    """The same for a caller of a function.
+
+    >>> leave_out_in_python(["head.weight"], [])
+    "leave it out with leave=['head.weight']"
+    """
+    return f"leave {_them(names)} out with leave={leave_patterns(names, others)!r}"
+
+
+def leave_out_in_file(file: str, already: Sequence[str]) -> Advice:
+    """The same for one model of a merge file. already: what the file leaves out of that model.
+
+    >>> leave_out_in_file("merge.yaml", ["norm.*"])(["head.weight"], [])
+    'write `leave: [norm.*, head.weight]` beside its path in merge.yaml'
+    """
+
+    def advice(names: Sequence[str], others: Collection[str]) -> str:
+        patterns = [_yaml(pattern) for pattern in (*already, *leave_patterns(names, others))]
+        written = patterns[0] if len(patterns) == 1 else f"[{', '.join(patterns)}]"
+        return f"write `leave: {written}` beside its path in {file}"
+
+    return advice
+
+
+def _them(names: Sequence[str]) -> str:
+    return "it" if len(names) == 1 else "them"
+
+
+def _yaml(pattern: str) -> str:
+    return pattern if _PLAIN.fullmatch(pattern) else json.dumps(pattern, ensure_ascii=False)
 
 
 def leave_options(names: Sequence[str], others: Iterable[str]) -> str:

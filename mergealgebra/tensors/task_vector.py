@@ -19,7 +19,7 @@ from mergealgebra.algebra.difference import difference, stored
 from mergealgebra.errors import DtypeError, NamesError, NonFinite, ShapeError
 from mergealgebra.tensors.agreement import agreement
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.choice import Choice, Patterns, count_of, escaped, leave_patterns
+from mergealgebra.tensors.choice import Choice, Patterns, count_of, escaped, leave_out_in_python, leave_patterns
 from mergealgebra.tensors.configuration import ties_by_part
 from mergealgebra.tensors.dtypes import DTYPES, bits, like, name_of, narrow, to_host, unmerged, widen
 from mergealgebra.tensors.models import Arrays
@@ -88,7 +88,8 @@ class TaskVector(Mapping[str, Array]):
         old, new = _hosts(base, "the base"), _hosts(finetuned, "the fine-tune")
         kinds = dict(finetuned) if isinstance(finetuned, Mapping) else dict(new)
         choice = Choice.among({*old, *new}, take, leave)
-        both = agreement("finetuned", Arrays(new), Arrays(old), choice, _unties(base))
+        own = _says(finetuned)
+        both = agreement("finetuned", Arrays(new), Arrays(old), choice, _unties(base), own, leave_out_in_python)
         for name, other in both.stands_for.items():
             new[name], kinds[name] = new[other], kinds[other]
         for remark in both.remarks:
@@ -168,13 +169,25 @@ def _cause(name: str, shape: tuple[int, ...], base: tuple[int, ...]) -> str:
             "; it was saved empty, as ZeRO-3 leaves a weight that is spread over devices: gather it first, "
             "with zero_to_fp32.py or stage3_gather_16bit_weights_on_model_save"
         )
-    vocabulary = any(part in name for part in _VOCABULARIES)
-    return "; a resized vocabulary is the usual cause" if vocabulary and shape[1:] == base[1:] != () else ""
+    return "; a resized vocabulary is the usual cause" if _is_resized(name, shape, base) else ""
+
+
+def fitting(name: str, shape: tuple[int, ...], base: tuple[int, ...]) -> str:
+    """How to make a tensor of another shape fit."""
+    if _is_resized(name, shape, base) and shape[0] > base[0] > 0:
+        return f"cut it to the base's {base[0]:,} rows"
+    return "give it the base's shape"
+
+
+def _is_resized(name: str, shape: tuple[int, ...], base: tuple[int, ...]) -> bool:
+    return any(part in name for part in _VOCABULARIES) and shape[1:] == base[1:] != ()
 
 
 def _refuse_other_names(old: Collection[str], new: Collection[str]) -> None:
     """Raise NamesError unless the base and the fine-tune have the same names [TV-8]."""
     different = sorted({*old} ^ {*new})
+    if different and old and new and not {*old} & {*new} and not prefix_advice(new, old):
+        raise NamesError("the fine-tune shares no tensor with the base: it is another kind of model; pass another")
     if different:
         where = "the base" if different[0] in old else "the fine-tune"
         patterns = leave_patterns(different, {*old} & {*new})
@@ -185,11 +198,15 @@ def _refuse_other_names(old: Collection[str], new: Collection[str]) -> None:
 
 def _unties(base: Tensors) -> dict[str, bool | None]:
     """False for the parts whose configuration unties the head; None otherwise: nothing is refused in memory [TV-11]."""
-    if isinstance(base, Mapping):
+    return {part: False if tied is False else None for part, tied in _says(base).items()}
+
+
+def _says(model: Tensors) -> dict[str, bool | None]:
+    """What the configurations of a model say, by part; nothing for arrays."""
+    if isinstance(model, Mapping):
         return {}
-    with Checkpoint.open(base) as checkpoint:
-        says = ties_by_part(checkpoint.part_folders())
-    return {part: False if tied is False else None for part, tied in says.items()}
+    with Checkpoint.open(model) as checkpoint:
+        return ties_by_part(checkpoint.part_folders())
 
 
 def _hosts(tensors: Tensors, whose: str) -> dict[str, Array]:
@@ -207,7 +224,8 @@ def _hosts(tensors: Tensors, whose: str) -> dict[str, Array]:
 
 def _is_float(name: str, old: Array, new: Array) -> bool:
     """Whether the tensor is part of the task vector; one that is not must be unchanged [TV-7]."""
-    check_shapes(f"tensor {name!r}", name, tuple(new.shape), tuple(old.shape), _leave(name, "give it the base's shape"))
+    shapes = tuple(new.shape), tuple(old.shape)
+    check_shapes(f"tensor {name!r}", name, *shapes, _leave(name, fitting(name, *shapes)))
     floats = [DTYPES[name_of(array, f"tensor {name!r}")].is_float for array in (old, new)]
     if floats == [False, False] and old.dtype == new.dtype and bool((bits(old) == bits(new)).all()):
         return False

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from mergealgebra.errors import NamesError
-from mergealgebra.tensors.choice import leave_options
+from mergealgebra.tensors.choice import Advice
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.models import Model
 from mergealgebra.tensors.parts import part_of
@@ -45,16 +45,18 @@ class Tying:
     remarks: tuple[str, ...] = ()
 
 
-def tying(model: Model, base: Model, choice: Container[str], says: Says) -> Tying:
+def tying(model: Model, base: Model, choice: Container[str], says: Says, own: Says, advice: Advice) -> Tying:
     """How a model meets the ties of its base, each part by itself.
 
-    says: whether the base's configuration ties head and embedding, by part. Raises NamesError where they would drift
-    apart though the configuration ties them.
+    says, own: whether the configurations of the base and of the model tie head and embedding, by part. advice: how to
+    leave tensors out. Raises NamesError where they would drift apart though the base's configuration ties them.
     """
     parts: dict[str, list[str]] = {}
     for name in sorted(filter(is_vocabulary, {*model.records, *base.records}), key=str.encode):
         parts.setdefault(part_of(name, says), []).append(name)
-    found = [_tying_of(names, model, base, choice, says.get(part)) for part, names in parts.items()]
+    found = [_tying_of(names, model, base, choice, says.get(part), advice) for part, names in parts.items()]
+    known = {name for tying in found for name in tying.stands_for}
+    found += [_own_tie(names, model, base, choice, known) for part, names in parts.items() if own.get(part)]
     return Tying(
         {name: other for tying in found for name, other in tying.stands_for.items()},
         tuple(name for tying in found for name in tying.left),
@@ -62,7 +64,26 @@ def tying(model: Model, base: Model, choice: Container[str], says: Says) -> Tyin
     )
 
 
-def _tying_of(names: list[str], model: Model, base: Model, choice: Container[str], says: bool | None) -> Tying:
+def _own_tie(names: list[str], model: Model, base: Model, choice: Container[str], known: Container[str]) -> Tying:
+    """The head that the model lacks because its own configuration ties it, if it is not known from the base's ties."""
+    lacks = (name for name in names if name in base.records and name not in model.records)
+    heads = [name for name in lacks if _ends(name, HEADS) and name in choice and name not in known]
+    embeddings = [name for name in names if _ends(name, EMBEDDINGS) and name in model.records]
+    if len(heads) != 1 or len(embeddings) != 1:
+        return Tying()
+    (head,), (embedding,) = heads, embeddings
+    return Tying(
+        {head: embedding},
+        remarks=(
+            f"{shown(head)} is taken as the same as {shown(embedding)}: its own config.json ties both, and the base "
+            "has two",
+        ),
+    )
+
+
+def _tying_of(
+    names: list[str], model: Model, base: Model, choice: Container[str], says: bool | None, advice: Advice
+) -> Tying:
     """The same among these names, in name order, of one part."""
     ties = list(_ties(base, [name for name in names if name in base.records], says))
     stands_for: dict[str, str] = {}
@@ -73,11 +94,11 @@ def _tying_of(names: list[str], model: Model, base: Model, choice: Container[str
                 stands_for[name] = other
                 remarks.append(f"{shown(name)} is taken as the same as {shown(other)}, to which the base's is tied")
             elif other in choice and says:
-                raise _apart(name, other, "is left out", names)
+                raise _apart(name, other, "is left out", names, advice)
     for pair in ties:
         if all(name in model.records for name in pair) and (problem := _drift(model, pair, choice)):
             if says:
-                raise _apart(*pair, problem, names)
+                raise _apart(*pair, problem, names, advice)
             remarks.append(
                 f"{shown(pair[0])} {problem} and the base's equals its {shown(pair[1])}: the merged model has to be "
                 'loaded with "tie_word_embeddings": false'
@@ -134,11 +155,11 @@ def _drift(model: Model, pair: tuple[str, str], choice: Container[str]) -> str:
     return "" if _equal(model, head, other) else f"differs from its {shown(other)}"
 
 
-def _apart(head: str, other: str, problem: str, names: list[str]) -> NamesError:
-    options = leave_options([head, other], [name for name in names if name not in (head, other)])
+def _apart(head: str, other: str, problem: str, names: list[str], advice: Advice) -> NamesError:
+    todo = advice([head, other], [name for name in names if name not in (head, other)])
     return NamesError(
         f"tensor {shown(head)} {problem}, but the base's config.json ties both, and they would drift apart: take both, "
-        f"or leave both out with {options}"
+        f"or {todo}"
     )
 
 

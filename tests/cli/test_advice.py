@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from safetensors.numpy import load_file
 
 from mergealgebra.errors import MergeAlgebraError
@@ -50,6 +51,11 @@ def follow(scene: Path, command: str) -> dict[str, object]:
         outcome = call(scene, *shlex.split(command), "--json")
         if outcome.code == 0:
             return json.loads(outcome.stdout)
+        if beside := re.search(r"write `leave: (.+)` beside its path in bad.yaml$", outcome.complaint()):
+            file = yaml.safe_load((scene / "bad.yaml").read_text())
+            file["models"][0]["leave"] = yaml.safe_load(beside[1])
+            (scene / "bad.yaml").write_text(yaml.safe_dump(file))
+            continue
         options = re.search(r" with ((?:--leave .+)+)$", outcome.complaint())
         assert options, outcome.stderr
         command = f"{command} {options[1]}"

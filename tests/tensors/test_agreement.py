@@ -136,7 +136,7 @@ class TestTied:
         ("model", "leave"), [(MOVED, HEAD), (MOVED, EMBEDDING), (without(MOVED, HEAD), HEAD)], ids=str
     )
     def test_one_alone_is_refused_where_the_configuration_ties_them(self, model, leave):
-        with pytest.raises(NamesError, match=r"they would drift apart: take both, or leave both out with --leave"):
+        with pytest.raises(NamesError, match=r"they would drift apart: take both, or leave them out with --leave"):
             agreed(model, TIED, says=True, leave=(leave,))
         assert agreed(model, TIED, says=True, leave=(HEAD, EMBEDDING)).names == {"norm"}
         assert HEAD not in agreed(model, TIED, says=None, leave=(HEAD,)).names
@@ -162,6 +162,28 @@ class TestTied:
         other[-1, -1] = 1
         assert agreed({}, {EMBEDDING: long, HEAD: other}, form="task_vector").stands_for == {}
         assert agreed({EMBEDDING: long}, {EMBEDDING: long, HEAD: long}).stands_for == {HEAD: EMBEDDING}
+
+    @pytest.mark.parametrize(
+        ("form", "own", "stands_for"),
+        [
+            ("finetuned", True, {HEAD: EMBEDDING}),
+            ("finetuned", None, {}),
+            ("task_vector", True, {}),
+        ],
+    )
+    def test_a_head_that_the_model_itself_ties_is_its_embedding(self, form, own, stands_for):
+        untied = TIED | {HEAD: vocabulary(9)}
+        found = agreement(form, Arrays(without(MOVED, HEAD)), Arrays(untied), Choice(), {"": False}, {"": own})
+        assert found.stands_for == stands_for
+        assert [remark for remark in found.remarks if "its own config.json ties both" in remark] == list(found.remarks)
+        assert len(found.remarks) == len(stands_for)
+
+    def test_in_python_the_own_configuration_of_a_model_ties_it(self, tmp_path):
+        folder = write_folder(tmp_path / "tuned", without(MOVED, HEAD))
+        (folder / "config.json").write_text('{"tie_word_embeddings": true}')
+        with pytest.warns(UserWarning, match="its own config.json ties both"):
+            vector = ma.TaskVector.between(TIED | {HEAD: vocabulary(9)}, folder)
+        np.testing.assert_array_equal(vector[HEAD], MOVED[EMBEDDING] - vocabulary(9))
 
     def test_in_python_both_move(self):
         with pytest.warns(UserWarning, match="is taken as the same"):

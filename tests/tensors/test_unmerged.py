@@ -91,6 +91,19 @@ def test_one_for_a_float_is_refused(tmp_path):
         merge_checkpoints(base, [Model(tuned)], ma.Ties(), tmp_path / "out")
 
 
+@pytest.mark.parametrize("whose", ["", "the base "])
+def test_a_model_of_nothing_else_is_told_once(tmp_path, whose):
+    kinds = [dict.fromkeys("ab", dtype) for dtype in ("F8_E4M3", "BF16")]
+    base, tuned = (
+        model(tmp_path / f"{i}.safetensors", 1, dtypes=kind) for i, kind in enumerate(kinds[:: 1 if whose else -1])
+    )
+    odd = base if whose else tuned
+    with pytest.raises(
+        DtypeError, match=rf"^{whose}{odd}: 2 tensors are F8_E4M3, such as 'a', and those of .* are BF16"
+    ):
+        merge_checkpoints(base, [Model(tuned)], ma.Ties(), tmp_path / "out")
+
+
 def test_equal_ones_are_no_part_of_a_task_vector(tmp_path):
     base, tuned = (model(tmp_path / f"{weight}.safetensors", weight) for weight in (1, 3))
     assert {name: tau.tolist() for name, tau in TaskVector.between(base, tuned).items()} == {"w": [2, 0]}
