@@ -118,13 +118,17 @@ class Aggregate:
         return _made(self.recipe, contributions, self.shapes, {**self.sums, **without})
 
     def finalize(self) -> TaskVector:
-        """The merged task vector tau_m, NumPy. Raises AggregateError when damaged or empty, Overflow."""
+        """The merged task vector tau_m, NumPy; its `apply` takes the recipe's lambda [EX-4].
+
+        Raises AggregateError when damaged or empty, Overflow.
+        """
         self.check()
         refuse_flushed_subnormals(np)
         if not self.contributions:
             raise AggregateError("the aggregate holds no contribution; combine it with one first")
         coefficients = _coefficients(self.contributions)
-        return TaskVector({name: self._finalized(name, coefficients) for name in self.sums})
+        tensors = {name: self._finalized(name, coefficients) for name in self.sums}
+        return TaskVector(tensors, lambda_=self.recipe.lambda_)
 
     def check(self) -> None:
         """Raise AggregateError unless the checksum is that of the content [EX-6]."""

@@ -73,8 +73,8 @@ def named(plan: Plan, fault: Faulty, order: Sequence[int], progress: Progress) -
     return overflow or fault
 
 
-def _overflow(plan: Plan, desk: Desk, block: Block, trimming: Trimming, order: Sequence[int]) -> Overflow | None:
-    """The first v, tau_m or result of a block that is beyond its dtype; the task vectors are finite."""
+def _overflow(plan: Plan, desk: Desk, block: Block, trimming: Trimming, order: Sequence[int]) -> NonFinite | None:
+    """The first v, tau_m or result of a block that is not finite; the task vectors are."""
     base, parts = desk.read(BASE, block), dict(parts_of(plan, desk, block, trimming))
     vs = {place: scaled(tau(part.values, base, part.form), part) for place, part in parts.items()}
     of_v = _first(vs, order)
@@ -85,18 +85,26 @@ def _overflow(plan: Plan, desk: Desk, block: Block, trimming: Trimming, order: S
 
 def _overflow_of_result(
     plan: Plan, block: Block, base: Array, vs: dict[int, Array], parts: dict[int, Part]
-) -> Overflow | None:
+) -> NonFinite | None:
     sums = summed(list(vs.values()), list(parts.values()), plan.reduction)
     tau_m = REDUCERS[plan.reduction.method].finalize(sums, plan.reduction.coefficients)
     finite, (_, overflowed) = np.isfinite(tau_m), add(base, tau_m, plan.reduction.lambda32)
     position = first_true(~finite | overflowed)
     if position is None:
         return None
+    value = float(base[position])
+    if finite[position] and not np.isfinite(value):
+        return not_finite_base(where(plan, block, position), value)
     what = "the result" if finite[position] else "the merged task vector"
     return Overflow(
         f"{where(plan, block, position)}: {what} is beyond the range of its dtype; "
         "use smaller coefficients or a smaller lambda"
     )
+
+
+def not_finite_base(where: str, value: float) -> NonFinite:
+    """The error of an element of the base to which something is added. where: its tensor and index [MG-5]."""
+    return NonFinite(f"the base's {where} is {value}; repair the base, or leave the tensor out")
 
 
 def overflow_of_v(plan: Plan, block: Block, position: int, place: int) -> Overflow:

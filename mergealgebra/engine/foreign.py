@@ -14,6 +14,7 @@ from mergealgebra.algebra.arrays import first_true
 from mergealgebra.algebra.dialects import Dialect
 from mergealgebra.engine.dialect_arithmetic import rounded_to
 from mergealgebra.engine.dialect_inputs import Model
+from mergealgebra.engine.faults import not_finite_base
 from mergealgebra.engine.in_dialect import merge_models
 from mergealgebra.engine.pieces import RESULT, Piece
 from mergealgebra.engine.plan import Plan, Source
@@ -76,6 +77,8 @@ def _stored(name: str, result: Host, base: Host, models: Sequence[Model]) -> Hos
     for model in models:
         if name in model.tensors and not np.isfinite(value := model.tensors[name].flat[position]):
             raise NonFinite(f"{model.label}: {where} is {value}; repair the checkpoint, or leave the tensor out")
+    if not np.isfinite(value := base.flat[position]):
+        raise not_finite_base(where, float(value))
     raise Overflow(
         f"{where}: the result is {merged.flat[position]} in the base's dtype; "
         "use smaller coefficients or a smaller lambda"

@@ -65,10 +65,15 @@ def index_in(shape: tuple[int, ...], position: int) -> list[int]:
 
 
 class TaskVector(Mapping[str, Array]):
-    """A task vector in memory: name -> fp32 array of the tensor's shape; a Mapping, so `merge` takes it."""
+    """A task vector in memory: name -> float array of the tensor's shape; a Mapping, so `merge` takes it.
 
-    def __init__(self, tensors: Mapping[str, Array]) -> None:
+    lambda_: with which `apply` adds it where nothing else is said, a decimal string; the recipe's for what an Aggregate
+    finalized. What is computed here is fp32; arrays of other float dtypes are rounded when they are used [TV-5].
+    """
+
+    def __init__(self, tensors: Mapping[str, Array], *, lambda_: str = "1") -> None:
         self._tensors = {name: tensors[name] for name in in_name_order(tensors)}
+        self.lambda_ = lambda_
 
     @classmethod
     def between(cls, base: Tensors, finetuned: Tensors, *, take: Patterns = (), leave: Patterns = ()) -> Self:
@@ -99,13 +104,14 @@ class TaskVector(Mapping[str, Array]):
         names = [name for name in old if _is_float(name, old[name], new[name])]
         return cls({name: like(_difference(name, new[name], old[name]), kinds[name]) for name in names})
 
-    def apply(self, base: Tensors, lambda_: str = "1") -> dict[str, Array]:
+    def apply(self, base: Tensors, lambda_: str | None = None) -> dict[str, Array]:
         """base + lambda * this, in the base's dtypes; tensors that this lacks are copied [MG-2, MG-3].
 
-        lambda_: a decimal string. Raises NamesError, ShapeError, DecimalError or NonFinite.
+        lambda_: a decimal string; left out, that of the recipe by which an Aggregate finalized this, and else "1".
+        Raises NamesError, ShapeError, DecimalError or NonFinite.
         """
         refuse_flushed_subnormals(np)
-        lambda32 = decimals.fp32(lambda_, "lambda")
+        lambda32 = decimals.fp32(self.lambda_ if lambda_ is None else lambda_, "lambda")
         arrays = base if isinstance(base, Mapping) else _hosts(base, "the base")
         if unknown := self.keys() - arrays.keys():
             raise NamesError(f"tensor {min(unknown)!r} is not in the base: it belongs to another model")
@@ -126,7 +132,9 @@ class TaskVector(Mapping[str, Array]):
             tau = read_stored(vector.reshape(-1))
             _refuse(name, host.shape, ~np.isfinite(tau), "the task vector is not finite; repair it")
             merged, bad = add(host.reshape(-1), tau, lambda32)
-        _refuse(name, host.shape, bad, "the result is not finite; use a smaller lambda")
+        first = bad & (np.cumsum(bad) == 1)
+        _refuse(name, host.shape, first & ~np.isfinite(widen(host.reshape(-1))), "the base is not finite; repair it")
+        _refuse(name, host.shape, first, "the result is not finite; use a smaller lambda")
         return like(merged.reshape(host.shape), base)
 
     def __getitem__(self, name: str) -> Array:

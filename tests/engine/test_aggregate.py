@@ -26,6 +26,14 @@ def test_ties_are_cut_alike_in_tensors_of_many_blocks(density, kept):
         assert np.array_equal(tau_m[name], array)
 
 
+@pytest.mark.clause("EX-4")
+def test_what_is_finalized_is_applied_with_the_lambda_of_the_recipe():
+    base, vector = {"w": np.float32([1])}, {"w": np.float32([2])}
+    tau_m = ma.Aggregate.lift(ma.Ties(lambda_="0.5"), "it", vector).finalize()
+    assert tau_m.apply(base)["w"].tolist() == [2]
+    assert tau_m.apply(base, lambda_="2")["w"].tolist() == [5]
+
+
 @pytest.mark.clause("EX-6")
 def test_only_what_was_combined_can_be_retracted():
     def lift(value: float, coefficient: str = "1", name: str = "w") -> ma.Aggregate:

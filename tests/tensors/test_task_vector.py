@@ -42,6 +42,21 @@ REFUSED = {
         NonFinite,
         "use a smaller lambda",
     ),
+    "a base that is not finite": (
+        lambda: ma.TaskVector(ONE).apply(NAN),
+        NonFinite,
+        r"'w' at index \[0\]: the base is not finite",
+    ),
+    "merge: a base that is not finite": (
+        lambda: ma.merge(NAN, [ONE], ma.Ties()),
+        NonFinite,
+        r"the base's tensor 'w' at index \[0\] is nan; repair the base",
+    ),
+    "merge: in a dialect, a base that is not finite": (
+        lambda: ma.merge(NAN, [ONE], ma.Ties(dialect="mergekit-0.1.5")),
+        NonFinite,
+        r"the base's tensor 'w' at index \[0\] is nan; repair the base",
+    ),
     "a name that is no text": (lambda: ma.TaskVector({1: ONE["w"]}), NamesError, "must be text"),
     "merge: a path": (lambda: ma.merge("base", [ONE], ma.Ties()), NamesError, r"not a mapping.*numpy\.load_file makes"),
     "merge: the path of a task vector": (
