@@ -23,8 +23,9 @@ from mergealgebra.errors import (
     OutputError,
     RecipeError,
     SyncIncomplete,
+    UnknownContribution,
 )
-from mergealgebra.history import by_time, now, seen_before, visible_named
+from mergealgebra.history import by_time, now, seen_before, to_take_back
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe, check_recipe
 from mergealgebra.store.cache import AGGREGATE, THRESHOLDS, Cache
@@ -40,7 +41,7 @@ from mergealgebra.store.local import (
     write_name,
 )
 from mergealgebra.store.objects import Store
-from mergealgebra.text import place
+from mergealgebra.text import place, shown
 from mergealgebra.wanted import Wanted, known_manifests
 
 if TYPE_CHECKING:
@@ -295,17 +296,24 @@ class Workspace:
     def retract(self, contribution: str, *, note: str | None = None) -> str:
         """Take a visible contribution back; returns its id. contribution: the id or a unique prefix of it.
 
-        Raises UnknownContribution.
+        Raises UnknownContribution, also when it was taken back already.
         """
-        return self.retract_all([contribution], note=note)[0]
+        if retracted := self.retract_all([contribution], note=note):
+            return retracted[0]
+        raise UnknownContribution(f"contribution {shown(contribution)} was taken back already")
 
     def retract_all(self, contributions: Iterable[str], *, note: str | None = None) -> tuple[str, ...]:
         """Take several visible contributions back, all or none; returns their ids, ascending.
 
-        contributions: their ids or unique prefixes of them. Raises UnknownContribution.
+        contributions: their ids or unique prefixes of them; those taken back already are passed over [OS-10]. Raises
+        UnknownContribution for one that is not known here.
         """
         state, name = self.state, self.as_name
-        if ids := visible_named(contributions, state):
+        try:
+            ids, _ = to_take_back(contributions, state)
+        except UnknownContribution as error:
+            raise UnknownContribution(f"{error}; nothing was taken back") from None
+        if ids:
             self._publish(state.remove(*ids, time=now(), note=note, name=name))
         return ids
 

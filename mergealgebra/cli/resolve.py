@@ -20,7 +20,7 @@ from mergealgebra.cli.options import (
     threads_option,
 )
 from mergealgebra.cli.progress import progress_bar
-from mergealgebra.cli.report import report, tell, warn
+from mergealgebra.cli.report import report, say, tell, warn
 
 if TYPE_CHECKING:
     from mergealgebra.merge_result import MergeResult
@@ -54,6 +54,7 @@ def command(
     OUT is a new folder, or a new file if its name ends in .safetensors; its lock, OUT.lock, is then beside it.
     """
     from mergealgebra.attestations import disagreements
+    from mergealgebra.cli.words import command_for, few, made_of, same_tensors
     from mergealgebra.recipe_file import read_recipe
     from mergealgebra.workspace import Workspace
 
@@ -73,17 +74,21 @@ def command(
             keep_aggregate="always" if keep_aggregate == "always" else keep_aggregate == WHEN_IT_PAYS,
             progress=show,
         )
-    differing = [line for merge_id, line in disagreements(opened.state) if merge_id == result.merge_id]
-    warnings = [*opened.doubts, *result.warnings, *differing]
-    report_result(result, warnings, as_json)
+    state, merged = opened.state, result.lock.contributions
+    differing = [line for merge_id, line in disagreements(state) if merge_id == result.merge_id]
+    twice = same_tensors({one.id: one.tensors for one in merged}, command_for(opened.store))
+    warnings = [*opened.doubts, *result.warnings, *differing, *twice]
+    report_result(result, warnings, as_json, few(list(made_of([one.id for one in merged], state))))
 
 
-def report_result(result: MergeResult, warnings: Sequence[str], as_json: bool) -> None:
-    """Print what a merge made, and what is amiss."""
+def report_result(result: MergeResult, warnings: Sequence[str], as_json: bool, made_of: Sequence[str] = ()) -> None:
+    """Print what a merge made, and what is amiss. made_of: lines about what went in, for people."""
     if as_json:
         report(_for_json(result) | {"warnings": list(warnings)})
     else:
         tell(_for_people(result))
+        for line in made_of:
+            say(f"  {line}")
     for text in warnings:
         warn(text)
 

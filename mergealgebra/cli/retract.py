@@ -16,7 +16,7 @@ from mergealgebra.cli.report import report, say, warn
 @click.pass_obj
 def command(workspace: str, contributions: tuple[str, ...], missing: bool, note: str | None, as_json: bool) -> None:
     """Take back the contributions ID, each of which may be the beginning of an id. All can be contributed again."""
-    from mergealgebra.history import not_mine
+    from mergealgebra.history import not_mine, to_take_back
     from mergealgebra.ids import SHORT, short_ids
     from mergealgebra.workspace import Workspace
 
@@ -26,11 +26,13 @@ def command(workspace: str, contributions: tuple[str, ...], missing: bool, note:
     before, mine = opened.state, opened.as_name
     wanted = [*contributions, *(opened.missing() if missing else [])]
     retracted = opened.retract_all(wanted, note=note)
+    _, gone = to_take_back(wanted, before)
     warnings, merge_id = not_mine(before, retracted, mine), opened.merge_id
+    short = short_ids([*before.visible(), *gone])
+    warnings += [f"contribution {short[id_]} was taken back already" for id_ in gone]
     if as_json:
         report({"retracted": list(retracted), "merge_id": merge_id, "warnings": warnings})
     else:
-        short = short_ids(before.visible())
         for id_ in retracted:
             say(f"retracted  {short[id_]}")
         say(f"merge id   {merge_id[:SHORT]}")
