@@ -51,9 +51,13 @@ class Story:
 
 @dataclass(frozen=True)
 class Retraction:
-    """Contributions taken back at once, their ids ascending; the operations known just before, and with it."""
+    """Contributions taken back at once, their ids ascending; the operations known just before, and with it.
+
+    gone: those that were to be taken back and had been already.
+    """
 
     contributions: tuple[str, ...]
+    gone: tuple[str, ...]
     before: ORSet
     after: ORSet
 
@@ -88,12 +92,18 @@ def stories(state: ORSet) -> dict[str, Story]:
     }
 
 
-def visible_named(prefixes: Iterable[str], state: ORSet) -> tuple[str, ...]:
-    """The visible contributions whose ids begin so, ascending, each once. Raises UnknownContribution."""
+def to_take_back(prefixes: Iterable[str], state: ORSet) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The contributions whose ids begin so, ascending, each once: the visible ones, and those taken back before.
+
+    A prefix means a visible one if it can. Raises UnknownContribution.
+    """
     told = stories(state)
     visible = [id_ for id_, story in told.items() if story.visible]
-    gone = dict.fromkeys(told.keys() - set(visible), "was taken back already")
-    return tuple(sorted({contribution_named(prefix, visible, "visible contribution", gone) for prefix in prefixes}))
+    named = set()
+    for prefix in prefixes:
+        among = visible if any(id_.startswith(prefix.lower()) for id_ in visible) else told
+        named.add(contribution_named(prefix, among))
+    return tuple(sorted(named & set(visible))), tuple(sorted(named - set(visible)))
 
 
 def seen_before(contribution: str, state: ORSet) -> list[str]:

@@ -13,7 +13,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Final
 
-from mergealgebra.algebra.decimals import from_hex
+from mergealgebra.algebra.decimals import from_hex, shortest
 from mergealgebra.base_config import BaseConfig, base_config
 from mergealgebra.credits import UNKNOWN, Credit, hub_name, titles
 from mergealgebra.lock import Lock
@@ -86,7 +86,7 @@ def _models(contributions: Sequence[LockedContribution], known: Mapping[str, Cre
         "model": [_title(c.id, known[c.id]) for c in contributions],
         "author": [as_markdown(known[c.id].author) for c in contributions],
         "date": [_date(known[c.id].time) for c in contributions],
-        "coefficient": [f"{from_hex(c.coefficient):.9g}" for c in contributions],
+        "coefficient": [shortest(from_hex(c.coefficient)) for c in contributions],
         "kept": [f"{c.kept:,} of {c.elements:,}" for c in contributions],
         "density": [_percent(_share([c])) for c in contributions],
     }

@@ -24,8 +24,9 @@ from mergealgebra.errors import (
     OutputError,
     RecipeError,
     SyncIncomplete,
+    UnknownContribution,
 )
-from mergealgebra.history import Retraction, by_time, now, seen_before, visible_named
+from mergealgebra.history import Retraction, by_time, now, seen_before, to_take_back
 from mergealgebra.interrupts import standing
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe, check_recipe
@@ -42,7 +43,7 @@ from mergealgebra.store.local import (
     write_name,
 )
 from mergealgebra.store.objects import Store
-from mergealgebra.text import place, sync_command
+from mergealgebra.text import place, shown, sync_command
 from mergealgebra.wanted import Wanted, known_manifests
 
 if TYPE_CHECKING:
@@ -307,25 +308,30 @@ class Workspace:
     def retract(self, contribution: str, *, note: str | None = None) -> str:
         """Take a visible contribution back; returns its id. contribution: the id or a unique prefix of it.
 
-        Raises UnknownContribution.
+        Raises UnknownContribution, also when it was taken back already.
         """
-        return self.retract_all([contribution], note=note).contributions[0]
+        if retracted := self.retract_all([contribution], note=note).contributions:
+            return retracted[0]
+        raise UnknownContribution(f"contribution {shown(contribution)} was taken back already")
 
     def retract_all(
         self, contributions: Iterable[str], *, note: str | None = None, state: ORSet | None = None
     ) -> Retraction:
         """Take several visible contributions back, all or none.
 
-        contributions: their ids or unique prefixes of them. state: what was read here a moment ago; read now if None.
-        Raises UnknownContribution.
+        contributions: their ids or unique prefixes of them; those taken back already are passed over [OS-10]. state:
+        what was read here a moment ago; read now if None. Raises UnknownContribution for one that is not known here.
         """
         state, name = state or self.state, self.as_name
-        ids = visible_named(contributions, state)
+        try:
+            ids, gone = to_take_back(contributions, state)
+        except UnknownContribution as error:
+            raise UnknownContribution(f"{error}; nothing was taken back") from None
         if not ids:
-            return Retraction((), state, state)
+            return Retraction((), gone, state, state)
         delta = state.remove(*ids, time=now(), note=note, name=name)
         self._publish(delta)
-        return Retraction(ids, state, state | delta)
+        return Retraction(ids, gone, state, state | delta)
 
     def sync(
         self,

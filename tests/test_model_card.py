@@ -109,7 +109,7 @@ class TestCard:
         assert f"(achieved density {lock.achieved_density})" in card
         kept = {c.coefficient: f"{c.kept:,} of {c.elements:,}" for c in lock.contributions}
         shares = {c.coefficient: f"{100 * c.kept / c.elements:.2f}%" for c in lock.contributions}
-        written = {"3f800000": ("ft0", "1"), "3dcccccd": ("ft1", "0.100000001"), "40000000": ("ft2", "2")}
+        written = {"3f800000": ("ft0", "1"), "3dcccccd": ("ft1", "0.1"), "40000000": ("ft2", "2")}
         assert rows(section(card, "Models")) == [
             ["model", "coefficient", "kept", "density"],
             *([f"{title}.safetensors", number, kept[c], shares[c]] for c, (title, number) in written.items()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 
 from mergealgebra.errors import CoefficientError, DecimalError
@@ -66,6 +67,22 @@ def to_hex(value: float) -> str:
 def from_hex(digits: str) -> float:
     """The fp32 number with these bits; inverse of `to_hex`."""
     return float(struct.unpack(">f", bytes.fromhex(digits))[0])
+
+
+def shortest(value: float) -> str:
+    """A decimal with the fewest digits that is this finite fp32 number; `fp32` gives it back. Raises ValueError.
+
+    >>> shortest(fp32("0.3", "coefficient"))
+    '0.3'
+    """
+    exact_value = Decimal(value)
+    for last in range(exact_value.adjusted(), exact_value.adjusted() - 9, -1):
+        # Below a power of two the numbers lie closer, so that the nearest decimal may miss where another does not.
+        for rounding in (ROUND_HALF_EVEN, ROUND_FLOOR, ROUND_CEILING):
+            found = exact_value.quantize(Decimal(1).scaleb(last), rounding)
+            if round_to_fp32(Fraction(found)) == value:
+                return canonical_decimal(f"{found:f}", "an fp32 number")
+    raise ValueError(f"{value!r} is not an fp32 number")
 
 
 def check_coefficient(value: float, what: str, *, negative: bool) -> float:

@@ -72,14 +72,10 @@ def _deed(operation: Operation, added: Mapping[str, str], short: Mapping[str, st
             return "contribute", short[manifest.id]
         case Remove() as remove:
             known = [short[id_] for id_ in _removed(remove, added)]
-            return "retract", _first_of(known) if known else "something unknown here"
+            return "retract", ", ".join(known) if known else "something unknown here"
         case Attest() as attest:
             return "resolve", f"{attest.merge_id[:SHORT]}, to the model {attest.model_root[:SHORT]}"
 
 
 def _removed(remove: Remove, added: Mapping[str, str]) -> list[str]:
     return sorted({added[name] for name in remove.operations if name in added})
-
-
-def _first_of(ids: Sequence[str]) -> str:
-    return f"{ids[0]} and {len(ids) - 1} more" if len(ids) > 1 else ids[0]

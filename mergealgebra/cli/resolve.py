@@ -20,7 +20,7 @@ from mergealgebra.cli.options import (
     threads_option,
 )
 from mergealgebra.cli.progress import progress_bar
-from mergealgebra.cli.report import report, tell, warn
+from mergealgebra.cli.report import report, say, tell, warn
 
 if TYPE_CHECKING:
     from mergealgebra.merge_result import MergeResult
@@ -53,6 +53,7 @@ def command(
 
     OUT is a new folder, or a new file if its name ends in .safetensors; its lock, OUT.lock, is then beside it.
     """
+    from mergealgebra.cli.words import command_for, few, made_of, same_tensors
     from mergealgebra.recipe_file import read_recipe
     from mergealgebra.workspace import Workspace
 
@@ -72,15 +73,20 @@ def command(
             keep_aggregate="always" if keep_aggregate == "always" else keep_aggregate == WHEN_IT_PAYS,
             progress=show,
         )
-    report_result(result, [*opened.doubts, *result.warnings], as_json)
+    merged = result.lock.contributions
+    twice = same_tensors({one.id: one.tensors for one in merged}, command_for(opened.store))
+    made = few(list(made_of([one.id for one in merged], opened.state)))
+    report_result(result, [*opened.doubts, *result.warnings, *twice], as_json, made)
 
 
-def report_result(result: MergeResult, warnings: Sequence[str], as_json: bool) -> None:
-    """Print what a merge made, and what is amiss."""
+def report_result(result: MergeResult, warnings: Sequence[str], as_json: bool, made_of: Sequence[str] = ()) -> None:
+    """Print what a merge made, and what is amiss. made_of: lines about what went in, for people."""
     if as_json:
         report(_for_json(result) | {"warnings": list(warnings)})
     else:
         tell(_for_people(result))
+        for line in made_of:
+            say(f"  {line}")
     for text in warnings:
         warn(text)
 

@@ -27,10 +27,11 @@ def command(workspace: str, contributions: tuple[str, ...], missing: bool, note:
     wanted = [*contributions, *(opened.missing(state) if missing else [])]
     done = opened.retract_all(wanted, note=note, state=state)
     warnings, merge_id = not_mine(done.before, done.contributions, opened.as_name), done.after.merge_id
+    short = short_ids([*done.before.visible(), *done.gone])
+    warnings += [f"contribution {short[id_]} was taken back already" for id_ in done.gone]
     if as_json:
         report({"retracted": list(done.contributions), "merge_id": merge_id, "warnings": warnings})
     else:
-        short = short_ids(done.before.visible())
         for id_ in done.contributions:
             say(f"retracted  {short[id_]}")
         say(f"merge id   {merge_id[:SHORT]}")

@@ -11,6 +11,7 @@ import click
 from mergealgebra.cli.options import json_option, threads_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report, say, say_table, tell
+from mergealgebra.text import shown
 
 if TYPE_CHECKING:
     from mergealgebra.crdt.operations import Operation
@@ -45,7 +46,8 @@ def command(workspace: str, contribution: str, with_tensors: bool, threads: int 
 
 
 def _for_people(found: Details) -> dict[str, str]:
-    from mergealgebra.cli.words import NOTHING, change, count, form_in_words, size, when, who
+    from mergealgebra.algebra.decimals import shortest
+    from mergealgebra.cli.words import NOTHING, change, count, few, form_in_words, size, when, who
     from mergealgebra.ids import SHORT
 
     add, manifest = found.told_by, found.manifest
@@ -54,7 +56,7 @@ def _for_people(found: Details) -> dict[str, str]:
         "who": who(add.name),
         "when": f"{when(add.time)} UTC" if add.time is not None else NOTHING,
         "note": add.note or NOTHING,
-        "what": form_in_words(manifest.form, f"{found.coefficient:.9g}"),
+        "what": form_in_words(manifest.form, shortest(found.coefficient)),
         "size": "not here" if found.nbytes is None else size(found.nbytes),
         "tensors": f"{count(len(found.tensors), 'tensor')}, " if found.tensors else "",
         "change": change(found.figures) if found.figures else "not known",
@@ -64,18 +66,19 @@ def _for_people(found: Details) -> dict[str, str]:
     for number, remove in enumerate(found.retractions, 1):
         what = "taken back" if len(found.retractions) == 1 else f"taken back {number}"
         lines[what] = ", ".join(_deed(remove))
-    for number, later in enumerate((add for add in found.adds if add != found.told_by), 1):
-        lines[f"also added {number}"] = ", ".join(_deed(later))
+    if others := few([", ".join(_deed(add)) for add in found.adds if add != found.told_by]):
+        lines["also contributed by"] = "; ".join(others)
     if found.merge_id is not None:
-        models = ", ".join(root[:SHORT] for root in found.models) or "nobody says that they made it"
-        lines["merge id"] = f"{found.merge_id[:SHORT]}, all that is visible here by the default recipe; model: {models}"
+        models = ", ".join(root[:SHORT] for root in found.models)
+        made = f"made: {models}" if models else "which nobody has made yet"
+        lines["in the merge"] = f"{found.merge_id[:SHORT]}, {made}"
     return lines
 
 
 def _deed(operation: Operation) -> list[str]:
     from mergealgebra.cli.words import when, who
 
-    note = [operation.note] if operation.note else []
+    note = [shown(operation.note)] if operation.note else []
     return [who(operation.name), when(operation.time), *note]
 
 
@@ -84,17 +87,20 @@ def _remarks(found: Details) -> Iterator[str]:
 
     yield from (f"Not known: {line}." for line in found.unknown)
     if found.other_merges:
-        others = count(found.other_merges, "other merge")
-        yield f"{others} known here may have it too: what was in them is not recorded."
+        one = found.other_merges == 1
+        known = f"{count(found.other_merges, 'earlier merge')} {'is' if one else 'are'} known here"
+        yield f"{known}; whether this was in {'it' if one else 'them'} is not recorded."
     if any(operation.name for operation in (*found.adds, *found.retractions)):
         yield UNPROVED
 
 
 def _for_json(found: Details, with_tensors: bool) -> Mapping[str, object]:
+    from mergealgebra.algebra.decimals import shortest
+
     told: dict[str, object] = {
         "contribution": found.contribution,
         "manifest": asdict(found.manifest),
-        "coefficient": f"{found.coefficient:.9g}",
+        "coefficient": shortest(found.coefficient),
         "visible": found.visible,
         "adds": [_operation(add) for add in found.adds],
         "retractions": [_operation(remove) for remove in found.retractions],

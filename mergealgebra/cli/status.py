@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +10,7 @@ import click
 from mergealgebra.cli.options import json_option, threads_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report, say, say_table, tell, warn
+from mergealgebra.cli.words import command_for
 
 if TYPE_CHECKING:
     from mergealgebra.crdt.orset import ORSet
@@ -48,7 +48,7 @@ def command(workspace: str, measure: bool, threads: int | None, as_json: bool) -
     state = store.state()
     visible = _visible(state, store)
     name, doubt = _own_name(opened)
-    warnings = [*opened.doubts, *doubt, *_base_lost(opened), *unmeasured, *_warnings(visible, _command(store))]
+    warnings = [*opened.doubts, *doubt, *_base_lost(opened), *unmeasured, *_warnings(visible, command_for(store))]
     warnings += [line for _, line in disagreements(state)][:MOST_SHOWN] + _unfinished(store)
     usage = Usage.of(store, state)
     found = {
@@ -99,7 +99,7 @@ def _tell(found: Mapping[str, Any], store: Store, usage: Usage) -> None:
     )
     say()
     if not visible:
-        advice = f": `{_command(store)} contribute CKPT` adds a fine-tune" if is_replica(store) else ""
+        advice = f": `{command_for(store)} contribute CKPT` adds a fine-tune" if is_replica(store) else ""
         say(f"Nothing is contributed yet{advice}.")
         return
     say(f"{count(len(visible), 'contribution')}:")
@@ -107,7 +107,7 @@ def _tell(found: Mapping[str, Any], store: Store, usage: Usage) -> None:
     if any(entry["difference"] for entry in visible):
         say("  change: its size (norm), against the base's. values: how many of the base's values it changes.")
     if is_replica(store) and any(entry["here"] and not entry["difference"] for entry in visible):
-        say(f"  `{_command(store)} status --measure` fills in what is not measured here yet.")
+        say(f"  `{command_for(store)} status --measure` fills in what is not measured here yet.")
 
 
 def _you(name: str | None, store: Store) -> dict[str, str]:
@@ -116,7 +116,7 @@ def _you(name: str | None, store: Store) -> dict[str, str]:
 
     if not is_replica(store):
         return {}
-    return {"you": name or f"without a name; `{_command(store)} set-name NAME` gives you one"}
+    return {"you": name or f"without a name; `{command_for(store)} set-name NAME` gives you one"}
 
 
 def _base_lost(workspace: Workspace) -> list[str]:
@@ -165,7 +165,7 @@ def _rows(visible: Sequence[_Entry]) -> Iterator[tuple[str, ...]]:
 
 
 def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
-    from mergealgebra.algebra.decimals import from_hex
+    from mergealgebra.algebra.decimals import from_hex, shortest
     from mergealgebra.figures import kept_figures
     from mergealgebra.history import stories
 
@@ -179,7 +179,7 @@ def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
             {
                 "contribution": id_,
                 "form": manifest.form,
-                "coefficient": f"{from_hex(manifest.coefficient):.9g}",
+                "coefficient": shortest(from_hex(manifest.coefficient)),
                 "elements": manifest.elements,
                 "tensors": manifest.tensors,
                 "here": here,
@@ -206,6 +206,7 @@ def _own_name(workspace: Workspace) -> tuple[str | None, list[str]]:
 
 def _warnings(visible: Sequence[_Entry], command: str) -> list[str]:
     """What stops `resolve`, or may surprise [OS-13]. command: begins a command about this workspace."""
+    from mergealgebra.cli.words import same_tensors
     from mergealgebra.figures import doubts
     from mergealgebra.ids import short_ids
 
@@ -216,22 +217,11 @@ def _warnings(visible: Sequence[_Entry], command: str) -> list[str]:
         for entry in visible
         if not entry["here"]
     ]
-    first: dict[str, str] = {}
-    for entry in visible:
-        earlier = first.setdefault(entry["tensors"], entry["contribution"])
-        if earlier != entry["contribution"]:
-            both = f"contributions {short[earlier]} and {short[entry['contribution']]}"
-            warnings.append(f"{both} hold the same tensors; if that is a mistake, `{command} retract` one of them")
+    warnings += same_tensors({entry["contribution"]: entry["tensors"] for entry in visible}, command)
     figures = {entry["contribution"]: entry for entry in visible if entry["difference"]}
     for id_, said in doubts(figures).items():
         warnings.append(f"contribution {short[id_]}: {said}; if so, `{command} retract {short[id_]}`")
     return warnings
-
-
-def _command(store: Store) -> str:
-    from mergealgebra.text import place
-
-    return f"mergealgebra -C {shlex.quote(place(store.path))}"
 
 
 def _unfinished(store: Store) -> list[str]:
@@ -242,6 +232,6 @@ def _unfinished(store: Store) -> list[str]:
 
     return [
         f"{place(left.path)} is an {left.kind} of a command that was killed, {left.nbytes:,} bytes, "
-        f"{age_in_words(left.age)} old; `{_command(store)} gc --delete` removes it"
+        f"{age_in_words(left.age)} old; `{command_for(store)} gc --delete` removes it"
         for left in leftovers(store.path)
     ]

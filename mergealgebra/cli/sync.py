@@ -9,7 +9,7 @@ import click
 
 from mergealgebra.cli.options import PATH_TEXT, ValueLeftOut, json_option, share_option
 from mergealgebra.cli.progress import progress_bar
-from mergealgebra.cli.report import report, tell
+from mergealgebra.cli.report import report, say, tell
 
 if TYPE_CHECKING:
     from mergealgebra.sync.folder import SyncResult
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 @click.pass_obj
 def command(workspace: str, peer: str, create: str | None, retracted: bool, as_json: bool) -> None:
     """Exchange contributions with PEER, both ways: a workspace, or a shared folder."""
-    from mergealgebra.cli.words import count
+    from mergealgebra.cli.words import UNPROVED, count, few, news
     from mergealgebra.ids import SHORT
     from mergealgebra.workspace import Workspace
 
     opened = Workspace.open(workspace)
+    before, made = opened.state, create is not None and _is_new(peer)
     with progress_bar() as show:
         result = opened.sync(
             peer, create="group" if create == "group" else create is not None, retracted=retracted, progress=show
@@ -46,10 +47,12 @@ def command(workspace: str, peer: str, create: str | None, retracted: bool, as_j
     }
     if retracted:
         moved["lost"] = list(result.lost)
-    if as_json:
-        report({**moved, "merge_id": opened.merge_id})
-        return
     state = opened.state
+    was, is_ = before.visible().keys(), state.visible().keys()
+    if as_json:
+        changed = {"appeared": sorted(is_ - was), "disappeared": sorted(was - is_)}
+        report({**moved, **changed, "merge_id": state.merge_id})
+        return
     tell(
         {
             "received": _exchanged(result.taken_operations, result.taken_blobs),
@@ -59,6 +62,20 @@ def command(workspace: str, peer: str, create: str | None, retracted: bool, as_j
             "merge id": state.merge_id[:SHORT],
         }
     )
+    for line in few(list(news(before, state))):
+        say(f"  {line}")
+    if made:
+        say(f"made a new shared folder at {peer}; nobody else is there yet")
+    if any(operation.name for operation in state.difference(before).operations):
+        say(UNPROVED)
+
+
+def _is_new(peer: str) -> bool:
+    """Whether there is no shared folder yet where one may be made."""
+    from mergealgebra.addresses import peer_path
+    from mergealgebra.store.objects import has_genesis
+
+    return not has_genesis(peer_path(peer))
 
 
 def _exchanged(operations: Sequence[str], blobs: Sequence[str]) -> str:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from mergealgebra.text import one_line, shortened
+from mergealgebra.text import one_line, place, shortened
+
+if TYPE_CHECKING:
+    from mergealgebra.crdt.operations import Operation
+    from mergealgebra.crdt.orset import ORSet
+    from mergealgebra.store.objects import Store
 
 #: What stands where nothing is known.
 NOTHING: Final = "-"
@@ -18,6 +24,8 @@ UNPROVED: Final = "Names are what people wrote; nothing proves them yet."
 #: Characters of a name and of a note on one line: longer ones lose their middle.
 _NAME: Final = 24
 _NOTE: Final = 60
+#: So many contributions are listed below a command that did something with them.
+_MOST_LISTED: Final = 10
 
 
 def who(name: str | None) -> str:
@@ -87,3 +95,58 @@ def count(number: int, noun: str) -> str:
     ('1 contribution', '2 contributions')
     """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def few(lines: Sequence[str]) -> list[str]:
+    """The first lines of a list below what a command did, and how many more there are."""
+    more = len(lines) - _MOST_LISTED
+    return [*lines[:_MOST_LISTED], *([f"and {more:,} more"] if more > 0 else [])]
+
+
+def news(before: ORSet, after: ORSet) -> Iterator[str]:
+    """A line for each contribution that became visible between two states, or is not visible any more."""
+    from mergealgebra.history import stories
+    from mergealgebra.ids import short_ids
+
+    told, known, was, is_ = stories(after), stories(before), before.visible(), after.visible()
+    short = short_ids(told)
+    for id_ in sorted(is_.keys() - was.keys()):
+        yield f"{short[id_]}  {'visible again' if id_ in known else 'new'}{_by(told[id_].told_by, ', from')}"
+    for id_ in sorted(was.keys() - is_.keys()):
+        yield f"{short[id_]}  taken back{_by(told[id_].retractions[-1], ' by')}"
+
+
+def _by(operation: Operation, word: str) -> str:
+    """Who did it, behind that word, and their note, as far as there are any."""
+    name = "" if operation.name is None else f"{word} {who(operation.name)}"
+    return f"{name}: {noted(one_line(operation.note))}" if operation.note else name
+
+
+def made_of(contributions: Sequence[str], state: ORSet) -> Iterator[str]:
+    """A line for each of these contributions: its id, who made it, the note."""
+    from mergealgebra.history import stories
+    from mergealgebra.ids import short_ids
+
+    told, short = stories(state), short_ids(contributions)
+    for id_ in contributions:
+        yield f"{short[id_]}{_by(told[id_].told_by, '  from')}"
+
+
+def same_tensors(tensors: Mapping[str, str], command: str) -> Iterator[str]:
+    """A line for each contribution whose tensors an earlier one has, too [OS-13].
+
+    tensors: the root of each contribution's. command: begins a command about their workspace.
+    """
+    from mergealgebra.ids import short_ids
+
+    short, first = short_ids(tensors), dict[str, str]()
+    for id_, root in tensors.items():
+        earlier = first.setdefault(root, id_)
+        if earlier != id_:
+            both = f"contributions {short[earlier]} and {short[id_]} hold the same tensors"
+            yield f"{both}; if that is a mistake, `{command} retract` one of them"
+
+
+def command_for(store: Store) -> str:
+    """What a command about a workspace begins with."""
+    return f"mergealgebra -C {shlex.quote(place(store.path))}"

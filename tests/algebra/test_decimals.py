@@ -54,6 +54,22 @@ ROUNDED = {
 }
 
 
+@given(finite_fp32())
+def test_the_shortest_decimal_reads_back_to_the_same_number(value):
+    text = decimals.shortest(float(value))
+    assert decimals.canonical_decimal(text, "it") == text
+    assert decimals.fp32(text, "it") == value
+
+
+#: Decimals with the fewest digits that give their fp32 number; the last is not the one nearest to it.
+SHORTEST = ["0.3", "-0.1", "1", "0", "16777216", "0.33333334", "0.00000000001", "154742510000000000000000000"]
+
+
+@pytest.mark.parametrize("text", SHORTEST)
+def test_the_shortest_decimal_has_no_digit_too_many(text):
+    assert decimals.shortest(decimals.fp32(text, "it")) == text
+
+
 @pytest.mark.clause("RC-1")
 @pytest.mark.parametrize(("text", "canonical"), CANONICAL.items())
 def test_canonical_form(text, canonical):

@@ -62,6 +62,12 @@ class TestLog:
         call(scene, "-C", "new", "init", "--base", "base").lines()
         assert call(scene, "-C", "new", "log").lines() == ["Nothing was done yet."]
 
+    def test_names_all_that_one_remove_took_back(self, team):
+        ids = sorted(ids_of(team).values())
+        assert call(team, "-C", "alice", "retract", *ids).code == 0
+        (line,) = (line for line in call(team, "-C", "alice", "log").lines() if " retract " in line)
+        assert ", ".join(id_[:12] for id_ in ids) in line
+
     def test_names_a_remove_of_what_is_unknown_here(self, team):
         bob = Store.open(team / "bob")
         gone = ids_of(team)["2"]
@@ -91,6 +97,23 @@ class TestStatus:
         told = call(scene, "-C", "new", "status").stdout
         assert f"`mergealgebra -C {scene / 'new'} contribute CKPT`" in told
         assert f"`mergealgebra -C {scene / 'new'} set-name NAME`" in told
+
+    def test_of_a_shared_folder_gives_no_advice_that_fails_there(self, team):
+        told = call(team, "-C", "shared", "status").stdout
+        assert "contribution" in told
+        assert not re.search("set-name|--measure|contribute CKPT", told)
+
+    def test_warns_that_the_base_is_gone_with_what_to_do(self, team):
+        (team / "base").rename(team / "moved")
+        (warning,) = call(team, "-C", "alice", "status", "--json").printed()["warnings"]
+        assert warning.startswith(f"{team / 'base'} is not there")
+        assert f"`mergealgebra -C {team / 'alice'} set-base PATH` corrects that" in warning
+
+    def test_shows_a_coefficient_as_it_was_written(self, scene):
+        call(scene, "-C", "alice", "contribute", "ft2.safetensors", "--coefficient", "0.3").lines()
+        assert "fine-tune, times 0.3 " in call(scene, "-C", "alice", "status").stdout
+        assert "0.3" in ids_of(scene)
+        assert "what          fine-tune, times 0.3" in call(scene, "-C", "alice", "show", ids_of(scene)["0.3"]).lines()
 
     def test_of_missing_tensors_gives_a_command_that_works(self, team):
         next((team / "alice" / "blobs").iterdir()).unlink()
@@ -125,10 +148,24 @@ class TestRetract:
         for id_ in ids_of(team).values():
             assert call(team, "-C", "alice", "retract", id_[:6]).lines()
 
-    def test_of_what_was_taken_back_already_says_so(self, team):
-        gone = ids_of(team)["2"]
+    @pytest.mark.clause("OS-10")
+    @pytest.mark.parametrize("others", [[], ["1"]], ids=["alone", "with another"])
+    def test_passes_over_what_was_taken_back_already_and_says_so(self, others, team):
+        gone, *rest = (ids_of(team)[coefficient] for coefficient in ["2", "0.5"][: 1 + len(others)])
         call(team, "-C", "alice", "retract", gone).lines()
-        assert "was taken back already" in call(team, "-C", "alice", "retract", gone[:6]).complaint()
+        done = call(team, "-C", "alice", "retract", gone[:6], *rest)
+        assert (done.code, done.stderr) == (0, f"warning: contribution {gone[:12]} was taken back already\n")
+        assert [line for line in done.stdout.splitlines() if "retracted" in line] == [
+            f"retracted  {id_[:12]}" for id_ in rest
+        ]
+
+    @pytest.mark.clause("OS-10")
+    def test_of_what_is_unknown_takes_nothing_back_and_says_so(self, team):
+        before = ids_of(team)
+        complaint = call(team, "-C", "alice", "retract", before["2"], "0000").complaint()
+        assert complaint.startswith("no contribution begins with '0000'")
+        assert complaint.endswith("; nothing was taken back")
+        assert ids_of(team) == before
 
 
 @pytest.mark.clause("OS-14")
@@ -146,10 +183,18 @@ class TestShow:
         assert found["merge_id"] == ma.Workspace.open(team / "bob").merge_id
         assert (found["models"], found["other_merges"], found["unknown"]) == ([], 1, [])
 
+    def test_knows_that_nobody_has_made_its_merge(self, team):
+        lines = call(team, "-C", "bob", "show", ids_of(team)["2"]).lines()
+        merge_id = ma.Workspace.open(team / "bob").merge_id
+        assert f"in the merge  {merge_id[:12]}, which nobody has made yet" in lines
+
     def test_knows_the_merge_it_is_in(self, team):
         root = call(team, "-C", "bob", "resolve", "out", "--json").printed()["model_root"]
         found = call(team, "-C", "bob", "show", ids_of(team)["2"], "--json").printed()
         assert (found["models"], found["other_merges"]) == ([root], 1)
+        lines = call(team, "-C", "bob", "show", ids_of(team)["2"]).lines()
+        assert f"in the merge  {found['merge_id'][:12]}, made: {root[:12]}" in lines
+        assert "1 earlier merge is known here; whether this was in it is not recorded." in lines
 
     def test_lists_tensors_when_asked(self, team):
         lines = call(team, "-C", "bob", "show", ids_of(team)["2"], "--tensors").lines()
@@ -161,7 +206,7 @@ class TestShow:
         call(team, "-C", "alice", "retract", id_, "--note", "a mistake").lines()
         lines = call(team, "-C", "alice", "show", id_[:6]).lines()
         assert ["visible", "no,", "it", "was", "taken", "back"] in [line.split() for line in lines]
-        assert any(line.startswith("taken back ") and "Ada" in line and "a mistake" in line for line in lines)
+        assert any(line.startswith("taken back ") and "Ada" in line and "'a mistake'" in line for line in lines)
         assert UNPROVED in lines
 
     def test_says_what_cannot_be_known_without_the_tensors(self, team):
@@ -192,9 +237,8 @@ class TestShow:
         found = ma.Workspace.open(team / "bob").show(ids_of(team)["2"])
         assert sorted(str(add.name) for add in found.adds) == ["Ada", "None"]  # of one second: in any order
         assert isinstance(found.told_by, Operation)
-        assert any(
-            line.startswith("also added 1") for line in call(team, "-C", "bob", "show", found.contribution).lines()
-        )
+        shown = call(team, "-C", "bob", "show", found.contribution).lines()
+        assert len([line for line in shown if re.match("also contributed by  (-|Ada), ", line)]) == 1
 
     def test_of_nothing_says_so(self, team):
         assert "no contribution begins with '0000'" in call(team, "-C", "bob", "show", "0000").complaint()
