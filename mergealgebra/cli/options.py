@@ -10,13 +10,18 @@ from typing import Any, Final, TypeVar
 import click
 
 from mergealgebra.addresses import local_path
-from mergealgebra.cli.report import ask_for_json
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 class _NamedPath(click.Path):
-    """A path that has been named: an empty one, as an unset variable leaves it, would mean the current folder."""
+    """A path that has been named: an empty one, as an unset variable leaves it, would mean the current folder.
+
+    What cannot be read there is told by who reads it: whose it is, and what to do.
+    """
+
+    def __init__(self, path_type: type[Path] | None = None) -> None:
+        super().__init__(readable=False, path_type=path_type)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "":
@@ -61,9 +66,7 @@ PATH = _NamedPath(path_type=Path)
 #: The value of --keep-aggregate when it is left out.
 WHEN_IT_PAYS: Final = "when-it-pays"
 
-json_option = click.option(
-    "--json", "as_json", is_flag=True, callback=ask_for_json, help="Print one JSON object, of an error too."
-)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, of an error too.")
 threads_option = click.option("--threads", type=click.IntRange(min=1), help="Threads; all cores if left out.")
 block_option = click.option(
     "--block", type=click.IntRange(min=1), help="Elements in a block; never changes the result."

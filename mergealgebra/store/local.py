@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,12 +17,12 @@ from typing import Final
 from mergealgebra.crdt.fields import check_name
 from mergealgebra.crdt.operations import NAME_BYTES
 from mergealgebra.disk import lock, opened_folder, refused_as_output
-from mergealgebra.errors import MergeAlgebraError, OperationError, WorkspaceError
+from mergealgebra.errors import BaseMismatch, MergeAlgebraError, OperationError, WorkspaceError
 from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.entries import BLOBS, GENESIS, OPERATIONS, ROOT, TMP, Entry
-from mergealgebra.store.objects import Store
-from mergealgebra.text import place, printable, shown
+from mergealgebra.store.objects import Store, has_genesis
+from mergealgebra.text import command_in, place, printable, shown
 
 LOCAL: Final = "local.json"
 INCOMPLETE: Final = "incomplete.json"
@@ -72,7 +71,7 @@ def own_name(store: Store) -> str | None:
     try:
         return check_own_name(name)
     except OperationError as error:
-        advice = f"`mergealgebra -C {shlex.quote(place(store.path))} set-name NAME` corrects that"
+        advice = f"`{command_in(store.path)} set-name NAME` corrects that"
         raise WorkspaceError(f"{place(store.path / LOCAL)}: {error}; {advice}") from None
 
 
@@ -106,12 +105,33 @@ def base_path(store: Store) -> Path:
     """Where the base is on this machine. Raises WorkspaceError when nobody wrote it down, or nothing is there."""
     refuse_exchange_folder(store)
     local, base = place(store.path / LOCAL), _read(store.path, LOCAL).get("base")
-    advice = f"`mergealgebra -C {shlex.quote(place(store.path))} set-base PATH` corrects that"
+    advice = f"`{command_in(store.path)} set-base PATH` corrects that"
     if not isinstance(base, str) or not base or "\0" in base:
         raise WorkspaceError(f"{local} does not say where the base is; {advice}")
     if not os.path.exists(base):  # noqa: PTH110 - of a path that no system could have, too
         raise WorkspaceError(f"{place(Path(base))} is not there, where {local} says the base is; {advice}")
     return Path(base)
+
+
+@contextmanager
+def advising_set_base(store: Store) -> Iterator[None]:
+    """Where another model stands in place of the base, say how to name the right one."""
+    try:
+        yield
+    except BaseMismatch as error:
+        advice = f"put the base back, or name where it is: `{command_in(store.path)} set-base PATH`"
+        raise BaseMismatch(f"{error}: {advice}") from error
+
+
+def refuse_no_workspace(path: Path) -> None:
+    """Raise WorkspaceError where there is no folder, or one without a workspace. Raises as `has_genesis` does."""
+    if has_genesis(path) or (path.exists() and not path.is_dir()):  # a file is refused as for every store
+        return
+    if not path.exists():
+        raise WorkspaceError(f"there is no folder {place(path)}: check the path")
+    raise WorkspaceError(
+        f"{place(path)} is not a workspace, it has no file `{GENESIS}`: check the path, or init or clone one there"
+    )
 
 
 def refuse_exchange_folder(store: Store) -> None:

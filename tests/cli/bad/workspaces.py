@@ -333,7 +333,7 @@ OWN_STORE = {
 
 NO_WORKSPACE = {
     f"no workspace, {verb.split()[0]}": Case(
-        f"-C nowhere {verb}", ("nowhere", "not a workspace", "init or clone"), clauses=("SY-1",)
+        f"-C nowhere {verb}", ("there is no folder nowhere", "check the path"), clauses=("SY-1",)
     )
     for verb in ("contribute ft0.safetensors", "retract a", "log", "status", "sync shared", "resolve out")
 }
@@ -363,7 +363,9 @@ MAKING = {
     ),
     "clone over a workspace": Case("clone shared bob --base base", ("bob", "workspace already")),
     "clone into a folder of something else": Case("clone shared merged --base base", ("merged", "something else")),
-    "clone from nowhere": Case("clone nowhere new --base base", ("nowhere", "not a workspace")),
+    "clone from nowhere": Case(
+        "clone nowhere new --base base", ("nowhere is not there", "if a share is mounted there")
+    ),
     "clone from a model": Case("clone base new --base base", ("base", "not a workspace")),
     "clone without a base": Case("clone shared new --base nowhere", ("nowhere", "No such file")),
     "clone of a damaged genesis": Case(
@@ -468,8 +470,8 @@ SYNCING = {
 VERIFY = "verify merged"
 
 VERIFYING = {
-    "no lock": Case("verify base", ("base/merge.lock", "No such file", "that a merge wrote"), clauses=("LK-5",)),
-    "no folder": Case("verify nowhere", ("nowhere/merge.lock", "No such file")),
+    "no lock": Case("verify base", ("base/merge.lock", "is not there", "that a merge wrote"), clauses=("LK-5",)),
+    "no folder": Case("verify nowhere", ("nowhere is not there", "check the path")),
     "a file": Case("verify merge.yaml", ("merge.yaml",)),
     **{
         f"a lock that is {name}": Case(VERIFY, ("merged/merge.lock", word), _lock_text(text), ("LK-2",))
