@@ -11,6 +11,9 @@ import click
 
 from mergealgebra.addresses import local_path
 
+#: The value of --share and --create when it is left out.
+_MINE: Final = "mine"
+
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
@@ -59,6 +62,17 @@ class _Bytes(click.ParamType[int]):
         return int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2]]
 
 
+class _ShareKind(click.ParamType[str]):
+    """What may stand behind --share and --create: nothing, which is _MINE, or group."""
+
+    name = "kind"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value not in (_MINE, "group"):
+            self.fail(f"{value!r} is not 'group', and nothing else can stand there", param, ctx)
+        return str(value)
+
+
 #: A path as text, and as a Path.
 PATH_TEXT = _NamedPath()
 PATH = _NamedPath(path_type=Path)
@@ -91,8 +105,8 @@ keep_option = click.option(
 def share_option(name: str, help_: str) -> Callable[[Decorated], Decorated]:
     """The option that makes a shared folder, for its maker alone or for a group."""
     more = "; with =group, all members of the folder's group may write there."
-    kinds = click.Choice(["mine", "group"])
-    return click.option(name, is_flag=False, flag_value="mine", type=kinds, metavar="[=group]", help=help_ + more)
+    kind = _ShareKind()
+    return click.option(name, is_flag=False, flag_value=_MINE, type=kind, metavar="[=group]", help=help_ + more)
 
 
 as_option = click.option("--as", "as_name", metavar="NAME", help="Your name, which everybody who syncs can read.")

@@ -41,7 +41,7 @@ def command(workspace: str, as_json: bool) -> None:
     state = store.state()
     visible = _visible(state, store)
     name, doubt = _own_name(opened)
-    warnings = [*opened.doubts, *doubt, *_warnings(visible, _command(store))]
+    warnings = [*opened.doubts, *doubt, *_warnings(visible, _command(store), complete=not opened.doubts)]
     warnings += [line for _, line in disagreements(state)][:MOST_SHOWN] + _unfinished(store)
     usage = Usage.of(store, state)
     found = {
@@ -171,14 +171,18 @@ def _own_name(workspace: Workspace) -> tuple[str | None, list[str]]:
         return None, [str(error)]
 
 
-def _warnings(visible: Sequence[_Entry], command: str) -> list[str]:
-    """What stops `resolve`, or may surprise [OS-13]. command: begins a command about this workspace."""
+def _warnings(visible: Sequence[_Entry], command: str, *, complete: bool) -> list[str]:
+    """What stops `resolve`, or may surprise [OS-13]. command: begins a command about this workspace.
+
+    complete: whether the last syncs were; if not, the next may bring what is missing, and nobody should retract it.
+    """
     from mergealgebra.ids import short_ids
 
     short = short_ids(entry["contribution"] for entry in visible)
     warnings = [
         f"contribution {short[entry['contribution']]}: its tensors are not here, so nothing can be merged: sync with "
-        f"somebody who has them, or take it back with `{command} retract {short[entry['contribution']]}`"
+        "somebody who has them"
+        + (f", or take it back for everybody: `{command} retract {short[entry['contribution']]}`" if complete else "")
         for entry in visible
         if not entry["here"]
     ]

@@ -20,12 +20,14 @@ from mergealgebra.disk import lock, opened_folder, refused_as_output
 from mergealgebra.errors import BaseMismatch, MergeAlgebraError, OperationError, WorkspaceError
 from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.store.atomic import write_atomically
-from mergealgebra.store.entries import BLOBS, GENESIS, OPERATIONS, ROOT, TMP, Entry
+from mergealgebra.store.entries import BLOBS, GENESIS, LOCAL, OPERATIONS, ROOT, TMP, Entry
 from mergealgebra.store.objects import Store, has_genesis
 from mergealgebra.text import command_in, place, printable, shown
 
-LOCAL: Final = "local.json"
 INCOMPLETE: Final = "incomplete.json"
+
+#: Begins what a peer could not be given, of what is written down of a sync.
+NOT_GIVEN: Final = "not given: "
 
 #: Either file is much shorter.
 _MOST_BYTES: Final = 1 << 20
@@ -138,8 +140,8 @@ def refuse_exchange_folder(store: Store) -> None:
     """Raise WorkspaceError for a store that is not a workspace of somebody's."""
     if not is_replica(store):
         raise WorkspaceError(
-            f"{place(store.path)} is an exchange folder, and no workspace of yours: clone it, with --base, first; "
-            "or, if its init or clone was interrupted, run that again"
+            f"{place(store.path)} is a shared folder: name your workspace instead; or, if an init or clone there was "
+            "interrupted, run that again"
         )
 
 
@@ -226,18 +228,37 @@ def incomplete_lines(store: Store) -> list[str]:
     """The same as lines for people."""
     file = place(store.path / INCOMPLETE)
     found = read_incomplete(store)
-    lines = [
-        f"the last sync with {printable(peer)} was incomplete, so contributions may be lacking: "
-        f"{printable('; '.join(told))}; sync again (if that peer is gone for good, delete {file})"
-        for peer, told in found.items()
-        if peer != _UNKNOWN
-    ]
+    lines = [_incomplete_line(peer, told, file) for peer, told in found.items() if peer != _UNKNOWN]
     if _UNKNOWN in found:
         lines.append(
             f"{file} is or was damaged, so nobody knows which syncs were incomplete, and contributions may be lacking: "
             "delete it, and sync with all peers"
         )
     return lines
+
+
+def _incomplete_line(peer: str, told: Sequence[str], file: str) -> str:
+    given = bool(told) and all(text.startswith(NOT_GIVEN) for text in told)
+    lacking = "others may lack yours" if given else "contributions may be lacking"
+    return (
+        f"the last sync with {printable(peer)} was incomplete, so {lacking}: "
+        f"{printable(_advice_once([text.removeprefix(NOT_GIVEN) for text in told]))}; sync again "
+        f"(if that peer is gone for good, delete {file})"
+    )
+
+
+def _advice_once(told: Sequence[str]) -> str:
+    """Texts in a row, of which those that end with the same advice end with it once.
+
+    >>> _advice_once(["a is full; make room", "b is full; make room"])
+    'a is full; b is full; make room'
+    """
+    parts = [text.rpartition("; ") for text in told]
+    following = [*(advice for _, _, advice in parts), None][1:]
+    return "; ".join(
+        what if mark and advice == after else f"{what}{mark}{advice}"
+        for (what, mark, advice), after in zip(parts, following, strict=True)
+    )
 
 
 def _write(store: Path, name: str, found: Mapping[str, object]) -> None:

@@ -315,7 +315,9 @@ class TestBlobs:
         assert not store.has_blob(root)
         assert names_in(store.path / "tmp") == set()
         store.blob_path(root).write_bytes(damage(good))
-        with pytest.raises(BlobDamaged, match=f"{root}.*{message}.*; delete it, and sync with a replica") as caught:
+        with pytest.raises(
+            BlobDamaged, match=f"{root}.*{message}.*; the sync of a member who has it mends it, or"
+        ) as caught:
             store.check_blob(root)
         assert not [advice for advice in OTHER_ADVICE if advice in str(caught.value)]
 

@@ -47,7 +47,7 @@ class TestSetBase:
 
     def test_is_for_workspaces(self, root, alice):
         alice.sync(root / "share", create=True)
-        with pytest.raises(WorkspaceError, match="share is an exchange folder"):
+        with pytest.raises(WorkspaceError, match="share is a shared folder: name your workspace instead"):
             ma.Workspace.open(root / "share").set_base(root / "moved")
 
 

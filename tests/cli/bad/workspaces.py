@@ -388,7 +388,7 @@ NAMES = {
     "a name that nobody sees": Case("-C alice set-name '  '", ("your name", "write some letters")),
     "a name that is too long": Case(f"-C alice set-name {'n' * 257}", ("your name", "257 bytes"), clauses=("OS-3",)),
     "a name with a line break": Case("-C alice set-name 'a\nb'", ("your name", "control character"), clauses=("OS-3",)),
-    "a name for a shared folder": Case("-C shared set-name Ada", ("shared", "clone it")),
+    "a name for a shared folder": Case("-C shared set-name Ada", ("shared", "name your workspace")),
     "a name with a line break at init": Case("-C new init --base base --as 'a\nb'", ("your name", "control character")),
     "a name with a line break at clone": Case("clone shared new --base base --as 'a\nb'", ("your name",)),
     "a written name that is a number": Case(
@@ -420,7 +420,7 @@ SYNCING = {
     **{
         f"a blob that is {name}, offered": Case(
             SYNC,
-            ("1 file refused; the rest was synced", "delete it, and sync with a replica"),
+            ("1 file refused; the rest was synced", "the sync of a member who has it mends it"),
             _damaged_offer(spoil),
             ("CT-6", "SY-3", "SY-4", "SY-5"),
             _offered,
