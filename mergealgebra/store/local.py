@@ -140,8 +140,8 @@ def refuse_exchange_folder(store: Store) -> None:
     """Raise WorkspaceError for a store that is not a workspace of somebody's."""
     if not is_replica(store):
         raise WorkspaceError(
-            f"{place(store.path)} is a shared folder: name your workspace instead; or, if an init or clone there was "
-            "interrupted, run that again"
+            f"{place(store.path)} is a shared folder: name your workspace instead; if this was your workspace, run its "
+            "init or clone again"
         )
 
 

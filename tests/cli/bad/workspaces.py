@@ -289,7 +289,7 @@ OWN_STORE = {
     ),
     "no local.json": Case(
         RESOLVE,
-        ("alice", "exchange folder", "clone it, with --base", "run that again"),
+        ("alice", "shared folder", "run its init or clone again"),
         lambda scene: (scene / "alice" / "local.json").unlink(),
         ("SY-1",),
     ),
