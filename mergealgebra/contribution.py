@@ -209,7 +209,7 @@ def check_blob_root(manifest: Manifest, blob: Checkpoint, found: str) -> None:
     if found != manifest.tensors:
         raise BlobDamaged(
             f"contribution {manifest.id[:12]}: {place(blob.path)} holds tensors with root {found}, expected "
-            f"{manifest.tensors}; delete the file and sync again"
+            f"{manifest.tensors}; delete the file and sync again; if nobody has it, contribute the checkpoint again"
         )
 
 

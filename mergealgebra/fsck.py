@@ -23,7 +23,7 @@ from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.blobs import Admit, anything
 from mergealgebra.store.entries import GENESIS, ROOT, Entry
 from mergealgebra.store.inspection import damaged_caches
-from mergealgebra.store.local import began_with, check_genesis, is_replica
+from mergealgebra.store.local import began_with, check_genesis, is_replica, read_incomplete
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Fits, admission
 from mergealgebra.sync.replica import judge
@@ -204,9 +204,10 @@ class _Check:
         try:
             self._take(root, admit)
         except MergeAlgebraError:
+            complete = not read_incomplete(self._store)  # or the next sync may bring them
             self._found.missing.append(
-                f"contribution {id_[:12]}: its tensors are not here; sync with a replica that has them, "
-                f"or `retract {id_[:12]}`"
+                f"contribution {id_[:12]}: its tensors are not here; sync with a replica that has them"
+                + (f", or take it back for everybody: `retract {id_[:12]}`" if complete else "")
             )
         else:
             self._found.blobs += 1

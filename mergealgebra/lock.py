@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +20,7 @@ from mergealgebra.disk import read_file
 from mergealgebra.encoding import model_root
 from mergealgebra.errors import LockError, MergeAlgebraError, OutputError, VerificationFailed
 from mergealgebra.lock_file import LockedContribution, LockedTensor, read_fields, size_of_lock
+from mergealgebra.permissions import reading_advice
 from mergealgebra.progress import Progress, counter, quiet
 from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.tensors.checkpoint import Checkpoint
@@ -54,7 +57,13 @@ class Lock:
     @classmethod
     def read(cls, model: Path) -> Self:
         """The lock of a merged model, which agrees with itself [LK-4]. Raises LockError, naming the file."""
+        _refuse_no_lock(model, lock_of(model))
         return cls.read_file(lock_of(model))
+
+    @classmethod
+    def read_named(cls, path: Path) -> Self:
+        """The lock in a file, or of the model that is named in place of it. Raises as `read` does."""
+        return cls.read(path) if path.is_dir() or is_single_file(path) else cls.read_file(path)
 
     @classmethod
     def read_file(cls, path: Path) -> Self:
@@ -63,9 +72,11 @@ class Lock:
             lock = cls(**read_fields(read_file(path, lock_file.MAX_BYTES)))
             lock.check()
             return lock
+        except FileNotFoundError:
+            raise LockError(f"{place(path)} is not there; check the path") from None
         except OSError as error:
-            where = place(path)
-            raise LockError(f"{where} cannot be read: {error.strerror}; name a model that a merge wrote") from None
+            advice = reading_advice(error, path, "name a model that a merge wrote")
+            raise LockError(f"{place(path)} cannot be read: {error.strerror}; {advice}") from None
         except (ValueError, MergeAlgebraError) as error:
             raise LockError(f"{place(path)}: {error}; merge again") from None
 
@@ -154,6 +165,19 @@ def achieved_density(kept: Sequence[int], elements: Sequence[int]) -> str:
 def lock_of(model: Path) -> Path:
     """Where the lock of a merged model is: in its folder, or beside its file [LK-1, LK-9]."""
     return lock_beside(model) if is_single_file(model) and not model.is_dir() else model / LOCK
+
+
+def _refuse_no_lock(model: Path, lock: Path) -> None:
+    """Raise LockError for what has no lock, and say what to name in its place."""
+    with suppress(OSError):  # it may be there, and closed to us
+        if lock.exists():
+            return
+        if not model.exists():
+            raise LockError(f"{place(model)} is not there; check the path")
+        if model.is_file() and (model.parent / LOCK).is_file():
+            command = f"mergealgebra verify {shlex.quote(place(model.parent))}"
+            raise LockError(f"{place(model)} is a file of a merged model: name its folder, `{command}`")
+        raise LockError(f"{place(lock)} is not there; name a model that a merge wrote")
 
 
 def verify_model(

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from mergealgebra.algebra import decimals
 from mergealgebra.disk import TooLarge, read_file
 from mergealgebra.errors import MergeAlgebraError, RecipeError
+from mergealgebra.permissions import reading_advice
 from mergealgebra.recipe import Recipe, recipe_from_map
 from mergealgebra.text import place, shown
 
@@ -194,7 +195,8 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     except TooLarge as error:
         raise RecipeError(f"{place(path)} cannot be read: {error.strerror}; a recipe is shorter") from None
     except OSError as error:
-        raise RecipeError(f"{place(path)} cannot be read: {error.strerror}; name a YAML file") from None
+        advice = reading_advice(error, path, "name a YAML file")
+        raise RecipeError(f"{place(path)} cannot be read: {error.strerror}; {advice}") from None
     # Not only YAMLError: an escape beyond Unicode and a version of many digits are a ValueError or an OverflowError.
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise RecipeError(f"{place(path)} is not YAML: {' '.join(str(error).split())}") from None

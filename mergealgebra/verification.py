@@ -13,6 +13,7 @@ from mergealgebra.lock import Lock, Verification, first_difference, verify_model
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import in_words
 from mergealgebra.resolve import How, open_merge
+from mergealgebra.store.local import advising_set_base
 from mergealgebra.text import one_line
 from mergealgebra.wanted import Wanted
 from mergealgebra.workspace import Workspace
@@ -46,7 +47,8 @@ def verify(
         wanted = Wanted.locked(lock, state)
     except (BaseMismatch, UnknownContribution) as error:
         return replace(found, problem=one_line(f"{model} cannot come from {against}: {error}"))
-    with open_merge(wanted, workspace.base, workspace.blobs_of(wanted, state), how) as merge:
+    blobs = workspace.blobs_of(wanted, state)
+    with advising_set_base(workspace.store), open_merge(wanted, workspace.base, blobs, how) as merge:
         problem = _difference(lock, merge.compute(), model, against)
     remarks = tuple(map(one_line, _remarks(lock, state, against)))
     return replace(found, problem=one_line(problem), remarks=remarks)

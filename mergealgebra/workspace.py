@@ -32,6 +32,7 @@ from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe, check_recipe
 from mergealgebra.store.cache import AGGREGATE, THRESHOLDS, Cache
 from mergealgebra.store.local import (
+    advising_set_base,
     base_path,
     check_genesis,
     check_own_name,
@@ -39,6 +40,7 @@ from mergealgebra.store.local import (
     incomplete_lines,
     own_name,
     refuse_exchange_folder,
+    refuse_no_workspace,
     write_local,
     write_name,
 )
@@ -156,6 +158,7 @@ class Workspace:
     @classmethod
     def open(cls, path: PathLike) -> Workspace:
         """The workspace in a folder. Raises WorkspaceError when there is none, or its genesis is damaged."""
+        refuse_no_workspace(local_path(path))
         store = Store.open(path)
         check_genesis(store)
         default_recipe(store)
@@ -225,7 +228,8 @@ class Workspace:
         """
         from mergealgebra.details import details
 
-        return details(contribution, self.store, lambda: self.base, threads, progress)
+        with advising_set_base(self.store):
+            return details(contribution, self.store, lambda: self.base, threads, progress)
 
     def blobs(self, state: ORSet) -> dict[str, Path]:
         """Where the blobs of a state's visible contributions are, by tensors root; those not here are left out."""
@@ -273,7 +277,8 @@ class Workspace:
         state, name = self.state, self.as_name
         offer = Offer(checkpoint, form, coefficient, take, leave, force)
         visible = state.visible()
-        made = publish(offer, self.store, self.base, self.recipe, visible, threads, progress)
+        with advising_set_base(self.store):
+            made = publish(offer, self.store, self.base, self.recipe, visible, threads, progress)
         alike = likeness(made.manifest, visible, self.store, self.base)
         before = seen_before(made.manifest.id, state)
         keep_figures(self.store.path, made.manifest.id, made.measure.to_map())
@@ -387,14 +392,15 @@ class Workspace:
 
         if keep_aggregate not in (True, False, "always"):
             raise RecipeError(f"keep_aggregate is {keep_aggregate!r}; expected True, False or 'always'")
-        state, name, expected = self.state, self.as_name, None if lock is None else Lock.read_file(local_path(lock))
+        state, name, expected = self.state, self.as_name, None if lock is None else Lock.read_named(local_path(lock))
         wanted = self._wanted(state, recipe, expected)
         if keep_aggregate and wanted.merge_id != state.merge_id:
             raise RecipeError("the sums are kept of what is visible by the default recipe alone; do not keep them here")
         aggregate = self._aggregate(always=keep_aggregate == "always") if keep_aggregate else None
         how = How(backend, threads, block, progress, memory, self._thresholds, aggregate, Runs(self.store.path).noted)
         blobs = self._found(known_manifests(state).values()) if keep_aggregate else self.blobs_of(wanted, state)
-        result = resolve(wanted, self.base, blobs, local_path(out), how, expected)
+        with advising_set_base(self.store):
+            result = resolve(wanted, self.base, blobs, local_path(out), how, expected)
         attested = state.attest(result.merge_id, result.model_root, name=name)
         unwritten: list[str] = []
         if not attested <= state:

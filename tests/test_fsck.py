@@ -156,4 +156,4 @@ def test_the_command_says_what_it_found(root):
     assert f"mended: {path}" in call(root, "fsck", "share", "--repair", "alice").lines()
     assert call(root, "-C", "alice", "fsck", "--json").printed()["ok"] is True
     shutil.rmtree(root / "share")
-    assert "is not a workspace" in call(root, "fsck", "share").complaint()
+    assert "share is not there" in call(root, "fsck", "share").complaint()

@@ -375,17 +375,16 @@ class TestMalformed:
         with pytest.raises(LockError, match=f"{out / LOCK} cannot be read: it has more than 100,000,000 bytes"):
             Lock.read(out)
 
-    @pytest.mark.parametrize("kind", ["missing", "folder", "pipe", "device"])
+    @pytest.mark.parametrize("kind", ["folder", "pipe", "device"])
     def test_that_is_no_file_is_refused(self, out, kind):
         (out / LOCK).unlink()
         {
-            "missing": lambda path: None,
             "folder": os.mkdir,
             "pipe": os.mkfifo,
             "device": lambda path: path.symlink_to("/dev/zero"),
         }[kind](out / LOCK)
-        says = "No such file or directory" if kind == "missing" else f"it is a {kind}, not a file"
-        with pytest.raises(LockError, match=f"{out / LOCK} cannot be read: {says}; name a model that a merge wrote"):
+        says = f"it is a {kind}, not a file; name a model that a merge wrote"
+        with pytest.raises(LockError, match=f"{out / LOCK} cannot be read: {says}"):
             Lock.read(out)
 
     def test_in_a_path_of_two_lines_is_named_on_one(self, out, tmp_path):

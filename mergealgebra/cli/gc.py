@@ -43,7 +43,8 @@ class _Row:
 def command(workspace: str, folders: Sequence[Path], delete: bool, retracted: bool, cache: bool, as_json: bool) -> None:
     """List what could be freed, and by which options; with --delete, remove what killed commands left.
 
-    In each FOLDER, these are the models that merges into it did not finish. Without a FOLDER, those of the workspace,
+    In each FOLDER, these are the models that merges into it did not finish, and in a shared folder or workspace your
+    own temporary files that are older than a day. Without a FOLDER, those of the workspace,
     wherever they are, and its temporary files. Its retracted tensors and its cache are listed too: an old merge cannot
     be made again without its tensors, and only somebody who has them or the checkpoint can bring them back. What a
     living process may be writing is never removed.
@@ -63,12 +64,15 @@ def command(workspace: str, folders: Sequence[Path], delete: bool, retracted: bo
 
 def _in_folders(folders: Sequence[Path]) -> list[_Row]:
     from mergealgebra.leftovers import unfinished_in
+    from mergealgebra.store.garbage import stale_files
+    from mergealgebra.store.objects import has_genesis
     from mergealgebra.text import place
 
     found: list[_Row] = []
     for folder in dict.fromkeys(folders):
         try:
-            found += [_Row(model, (_DELETE,)) for model in unfinished_in(folder)]
+            left: list[Leftover] = [*unfinished_in(folder), *(stale_files(folder) if has_genesis(folder) else ())]
+            found += [_Row(entry, (_DELETE,)) for entry in left]
         except OSError as error:
             raise OutputError(f"{place(folder)} cannot be read: {error.strerror}; check the path") from error
     return found
@@ -113,7 +117,7 @@ def _remove(rows: Sequence[_Row]) -> dict[_Row, OutputError]:
 
 def _report(found: Sequence[_Row], removed: Sequence[_Row], as_json: bool) -> None:
     freed = sum(row.entry.nbytes for row in removed)
-    left = sum(row.entry.nbytes for row in found) - freed
+    left = sum(row.entry.nbytes for row in found if row.options) - freed  # what is too new is not freed now
     if as_json:
         entries = [_told(row) | {"removed": row in removed} for row in found]
         report({"removed_bytes": freed, "left_bytes": left, "leftovers": entries})

@@ -10,13 +10,21 @@ from typing import Any, Final, TypeVar
 import click
 
 from mergealgebra.addresses import local_path
-from mergealgebra.cli.report import ask_for_json
+
+#: The value of --share and --create when it is left out.
+_MINE: Final = "mine"
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 class _NamedPath(click.Path):
-    """A path that has been named: an empty one, as an unset variable leaves it, would mean the current folder."""
+    """A path that has been named: an empty one, as an unset variable leaves it, would mean the current folder.
+
+    What cannot be read there is told by who reads it: whose it is, and what to do.
+    """
+
+    def __init__(self, path_type: type[Path] | None = None) -> None:
+        super().__init__(readable=False, path_type=path_type)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "":
@@ -54,6 +62,17 @@ class _Bytes(click.ParamType[int]):
         return int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2]]
 
 
+class _ShareKind(click.ParamType[str]):
+    """What may stand behind --share and --create: nothing, which is _MINE, or group."""
+
+    name = "kind"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value not in (_MINE, "group"):
+            self.fail(f"{value!r} is not 'group', and nothing else can stand there", param, ctx)
+        return str(value)
+
+
 #: A path as text, and as a Path.
 PATH_TEXT = _NamedPath()
 PATH = _NamedPath(path_type=Path)
@@ -61,9 +80,7 @@ PATH = _NamedPath(path_type=Path)
 #: The value of --keep-aggregate when it is left out.
 WHEN_IT_PAYS: Final = "when-it-pays"
 
-json_option = click.option(
-    "--json", "as_json", is_flag=True, callback=ask_for_json, help="Print one JSON object, of an error too."
-)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, of an error too.")
 threads_option = click.option("--threads", type=click.IntRange(min=1), help="Threads; all cores if left out.")
 block_option = click.option(
     "--block", type=click.IntRange(min=1), help="Elements in a block; never changes the result."
@@ -88,8 +105,8 @@ keep_option = click.option(
 def share_option(name: str, help_: str) -> Callable[[Decorated], Decorated]:
     """The option that makes a shared folder, for its maker alone or for a group."""
     more = "; with =group, all members of the folder's group may write there."
-    kinds = click.Choice(["mine", "group"])
-    return click.option(name, is_flag=False, flag_value="mine", type=kinds, metavar="[=group]", help=help_ + more)
+    kind = _ShareKind()
+    return click.option(name, is_flag=False, flag_value=_MINE, type=kind, metavar="[=group]", help=help_ + more)
 
 
 as_option = click.option("--as", "as_name", metavar="NAME", help="Your name, which everybody who syncs can read.")

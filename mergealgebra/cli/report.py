@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from mergealgebra.text import printable, shortened
+from mergealgebra.text import one_line, printable, shortened
 
 if TYPE_CHECKING:
     from mergealgebra.conformance.report import Table
 
 #: Characters of a line on standard error: what it quotes may be as long as a file.
 _LONGEST: Final = 4000
-#: Keys of what is known while a command runs.
-_ASKED: Final = f"{__name__}.asked"
+#: The key of what is known while a command runs.
 _REPORTED: Final = f"{__name__}.reported"
 #: More columns than any line of a table has.
 _WIDE: Final = 100_000
@@ -60,18 +59,18 @@ def say_table(rows: Iterable[Sequence[str]], indent: str = "") -> None:
         say(f"{indent}{cells}".rstrip())
 
 
-def ask_for_json(ctx: click.Context, _: click.Parameter, asked: bool) -> bool:
-    """Remember that a command line asks for JSON, for the case that it fails."""
-    ctx.meta[_ASKED] = asked
-    return asked
-
-
 def report_error(message: str) -> None:
     """Print what went wrong as JSON, where that was asked for and nothing has been reported yet [CL-2]."""
-    meta = click.get_current_context().meta
-    if meta.get(_ASKED) and not meta.get(_REPORTED):
+    context = click.get_current_context(silent=True)
+    if _asks_for_json() and not (context and context.meta.get(_REPORTED)):
         with suppress(OSError):  # standard error has it too
-            report({"error": message})
+            say(json.dumps({"error": message}))
+
+
+def _asks_for_json() -> bool:
+    """Whether the command line has --json; it may be one that click cannot read."""
+    words = sys.argv[1:]
+    return "--json" in words[: words.index("--") if "--" in words else len(words)]
 
 
 def warn(text: str) -> None:
@@ -81,6 +80,7 @@ def warn(text: str) -> None:
 
 def wrong_usage(error: click.ClickException) -> None:
     """Print what is wrong with a command line, and where its usage is told."""
+    report_error(one_line(error.format_message()))
     if isinstance(error, click.UsageError) and error.ctx is not None:
         for line in error.ctx.get_usage().split("\n"):
             say(line, err=True)

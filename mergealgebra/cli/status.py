@@ -48,7 +48,8 @@ def command(workspace: str, measure: bool, threads: int | None, as_json: bool) -
     state = store.state()
     visible = _visible(state, store)
     name, doubt = _own_name(opened)
-    warnings = [*opened.doubts, *doubt, *_base_lost(opened), *unmeasured, *_warnings(visible, command_for(store))]
+    surprising = _warnings(visible, command_for(store), complete=not opened.doubts)
+    warnings = [*opened.doubts, *doubt, *_base_lost(opened), *unmeasured, *surprising]
     warnings += [line for _, line in disagreements(state)][:MOST_SHOWN] + _unfinished(store)
     usage = Usage.of(store, state)
     found = {
@@ -204,8 +205,11 @@ def _own_name(workspace: Workspace) -> tuple[str | None, list[str]]:
         return None, [str(error)]
 
 
-def _warnings(visible: Sequence[_Entry], command: str) -> list[str]:
-    """What stops `resolve`, or may surprise [OS-13]. command: begins a command about this workspace."""
+def _warnings(visible: Sequence[_Entry], command: str, *, complete: bool) -> list[str]:
+    """What stops `resolve`, or may surprise [OS-13]. command: begins a command about this workspace.
+
+    complete: whether the last syncs were; if not, the next may bring what is missing, and nobody should retract it.
+    """
     from mergealgebra.cli.words import same_tensors
     from mergealgebra.figures import doubts
     from mergealgebra.ids import short_ids
@@ -213,7 +217,8 @@ def _warnings(visible: Sequence[_Entry], command: str) -> list[str]:
     short = short_ids(entry["contribution"] for entry in visible)
     warnings = [
         f"contribution {short[entry['contribution']]}: its tensors are not here, so nothing can be merged: sync with "
-        f"somebody who has them, or take it back with `{command} retract {short[entry['contribution']]}`"
+        "somebody who has them"
+        + (f", or take it back for everybody: `{command} retract {short[entry['contribution']]}`" if complete else "")
         for entry in visible
         if not entry["here"]
     ]

@@ -97,8 +97,7 @@ class BlobStore:
             free = shutil.disk_usage(self.path).free
         if free < needed:
             raise OutputError(
-                f"{place(self.path)} needs {needed:,} bytes for {name} and its disk has {free:,} free; "
-                "make room and sync again"
+                f"{place(self.path)} needs {needed:,} bytes for {name} and its disk has {free:,} free; make room"
             )
 
     def report_damage(self, root: str) -> None:

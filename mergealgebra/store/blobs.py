@@ -6,6 +6,7 @@ Who only asks what a store holds reads no tensor, so the code for those is impor
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ from mergealgebra.errors import (
     ShapeError,
 )
 from mergealgebra.progress import More, Progress, counter, quiet, untold
-from mergealgebra.store.entries import Entry
+from mergealgebra.store.entries import GENESIS, LOCAL, Entry
 from mergealgebra.store.refusals import advice
 from mergealgebra.text import place
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from mergealgebra.tensors.checkpoint import Checkpoint
     from mergealgebra.tensors.header import TensorRecord
 
-_ADVICE: Final = "delete it, and sync with a replica that has it"
 _NO_SOUND_HEADER: Final = (HeaderError, DuplicateName, DtypeError, ShapeError, LayoutError)
 
 Sink = Callable[[bytes | memoryview], object]
@@ -112,7 +112,7 @@ def admit_opened(descriptor: int, path: Path, admit: Admit) -> None:
     """Judge the header of an open blob, and read no more. Raises BlobDamaged, OSError, and what `admit` raises."""
     from mergealgebra.tensors.safetensors_file import header_of
 
-    with _sound_header(), os.fdopen(descriptor, "rb", closefd=False) as file:
+    with _sound_header(path), os.fdopen(descriptor, "rb", closefd=False) as file:
         admit(path, header_of(file, path))
 
 
@@ -121,18 +121,18 @@ def stream_opened(
 ) -> None:
     """The same as `stream_blob`, of an open file. path: what is named when it is not the blob. Raises OSError too."""
     os.lseek(descriptor, 0, os.SEEK_SET)
-    with _sound_header(), os.fdopen(descriptor, "rb", closefd=False) as file:
+    with _sound_header(path), os.fdopen(descriptor, "rb", closefd=False) as file:
         found = _root_of(file, path, _counted(sink, more), admit)
     if found != root:
         raise _damaged(path, f"its tensors have the root {found}, not {root}")
 
 
 @contextmanager
-def _sound_header() -> Iterator[None]:
+def _sound_header(path: Path) -> Iterator[None]:
     try:
         yield
     except _NO_SOUND_HEADER as error:
-        raise BlobDamaged(f"damaged blob {_without_advice(str(error))}; {_ADVICE}") from error
+        raise BlobDamaged(f"damaged blob {_without_advice(str(error))}; {_mending(path)}") from error
 
 
 def _without_advice(text: str) -> str:
@@ -192,4 +192,13 @@ def _pieces(file: BinaryIO, path: Path, nbytes: int) -> Iterator[bytes]:
 
 
 def _damaged(source: Path, what: str) -> BlobDamaged:
-    return BlobDamaged(f"{place(source)} is damaged: {what}; {_ADVICE}")
+    return BlobDamaged(f"{place(source)} is damaged: {what}; {_mending(source)}")
+
+
+def _mending(path: Path) -> str:
+    """What mends a damaged blob: in a share, somebody else's sync does."""
+    store = path.parent.parent
+    if os.path.lexists(store / GENESIS) and not os.path.lexists(store / LOCAL):
+        command = f"mergealgebra fsck {shlex.quote(place(store))} --repair WORKSPACE"
+        return f"the sync of a member who has it mends it, or `{command}`"
+    return "delete it, and sync with a replica that has it; if nobody has it, contribute the checkpoint again"

@@ -17,6 +17,7 @@ from typing import Final
 from mergealgebra.disk import fsync_opened, open_file, opened_folder, read_file
 
 GENESIS: Final = "genesis"
+LOCAL: Final = "local.json"
 OPERATIONS: Final = "operations"
 BLOBS: Final = "blobs"
 TMP: Final = "tmp"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,15 +17,17 @@ from typing import Final
 from mergealgebra.crdt.fields import check_name
 from mergealgebra.crdt.operations import NAME_BYTES
 from mergealgebra.disk import lock, opened_folder, refused_as_output
-from mergealgebra.errors import MergeAlgebraError, OperationError, WorkspaceError
+from mergealgebra.errors import BaseMismatch, MergeAlgebraError, OperationError, WorkspaceError
 from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.store.atomic import write_atomically
-from mergealgebra.store.entries import BLOBS, GENESIS, OPERATIONS, ROOT, TMP, Entry
-from mergealgebra.store.objects import Store
-from mergealgebra.text import place, printable, shown
+from mergealgebra.store.entries import BLOBS, GENESIS, LOCAL, OPERATIONS, ROOT, TMP, Entry
+from mergealgebra.store.objects import Store, has_genesis
+from mergealgebra.text import command_in, place, printable, shown
 
-LOCAL: Final = "local.json"
 INCOMPLETE: Final = "incomplete.json"
+
+#: Begins what a peer could not be given, of what is written down of a sync.
+NOT_GIVEN: Final = "not given: "
 
 #: Either file is much shorter.
 _MOST_BYTES: Final = 1 << 20
@@ -72,7 +73,7 @@ def own_name(store: Store) -> str | None:
     try:
         return check_own_name(name)
     except OperationError as error:
-        advice = f"`mergealgebra -C {shlex.quote(place(store.path))} set-name NAME` corrects that"
+        advice = f"`{command_in(store.path)} set-name NAME` corrects that"
         raise WorkspaceError(f"{place(store.path / LOCAL)}: {error}; {advice}") from None
 
 
@@ -106,7 +107,7 @@ def base_path(store: Store) -> Path:
     """Where the base is on this machine. Raises WorkspaceError when nobody wrote it down, or nothing is there."""
     refuse_exchange_folder(store)
     local, base = place(store.path / LOCAL), _read(store.path, LOCAL).get("base")
-    advice = f"`mergealgebra -C {shlex.quote(place(store.path))} set-base PATH` corrects that"
+    advice = f"`{command_in(store.path)} set-base PATH` corrects that"
     if not isinstance(base, str) or not base or "\0" in base:
         raise WorkspaceError(f"{local} does not say where the base is; {advice}")
     if not os.path.exists(base):  # noqa: PTH110 - of a path that no system could have, too
@@ -114,12 +115,33 @@ def base_path(store: Store) -> Path:
     return Path(base)
 
 
+@contextmanager
+def advising_set_base(store: Store) -> Iterator[None]:
+    """Where another model stands in place of the base, say how to name the right one."""
+    try:
+        yield
+    except BaseMismatch as error:
+        advice = f"put the base back, or name where it is: `{command_in(store.path)} set-base PATH`"
+        raise BaseMismatch(f"{error}: {advice}") from error
+
+
+def refuse_no_workspace(path: Path) -> None:
+    """Raise WorkspaceError where there is no folder, or one without a workspace. Raises as `has_genesis` does."""
+    if has_genesis(path) or (path.exists() and not path.is_dir()):  # a file is refused as for every store
+        return
+    if not path.exists():
+        raise WorkspaceError(f"there is no folder {place(path)}: check the path")
+    raise WorkspaceError(
+        f"{place(path)} is not a workspace, it has no file `{GENESIS}`: check the path, or init or clone one there"
+    )
+
+
 def refuse_exchange_folder(store: Store) -> None:
     """Raise WorkspaceError for a store that is not a workspace of somebody's."""
     if not is_replica(store):
         raise WorkspaceError(
-            f"{place(store.path)} is an exchange folder, and no workspace of yours: clone it, with --base, first; "
-            "or, if its init or clone was interrupted, run that again"
+            f"{place(store.path)} is a shared folder: name your workspace instead; if this was your workspace, run its "
+            "init or clone again"
         )
 
 
@@ -206,18 +228,37 @@ def incomplete_lines(store: Store) -> list[str]:
     """The same as lines for people."""
     file = place(store.path / INCOMPLETE)
     found = read_incomplete(store)
-    lines = [
-        f"the last sync with {printable(peer)} was incomplete, so contributions may be lacking: "
-        f"{printable('; '.join(told))}; sync again (if that peer is gone for good, delete {file})"
-        for peer, told in found.items()
-        if peer != _UNKNOWN
-    ]
+    lines = [_incomplete_line(peer, told, file) for peer, told in found.items() if peer != _UNKNOWN]
     if _UNKNOWN in found:
         lines.append(
             f"{file} is or was damaged, so nobody knows which syncs were incomplete, and contributions may be lacking: "
             "delete it, and sync with all peers"
         )
     return lines
+
+
+def _incomplete_line(peer: str, told: Sequence[str], file: str) -> str:
+    given = bool(told) and all(text.startswith(NOT_GIVEN) for text in told)
+    lacking = "others may lack yours" if given else "contributions may be lacking"
+    return (
+        f"the last sync with {printable(peer)} was incomplete, so {lacking}: "
+        f"{printable(_advice_once([text.removeprefix(NOT_GIVEN) for text in told]))}; sync again "
+        f"(if that peer is gone for good, delete {file})"
+    )
+
+
+def _advice_once(told: Sequence[str]) -> str:
+    """Texts in a row, of which those that end with the same advice end with it once.
+
+    >>> _advice_once(["a is full; make room", "b is full; make room"])
+    'a is full; b is full; make room'
+    """
+    parts = [text.rpartition("; ") for text in told]
+    following = [*(advice for _, _, advice in parts), None][1:]
+    return "; ".join(
+        what if mark and advice == after else f"{what}{mark}{advice}"
+        for (what, mark, advice), after in zip(parts, following, strict=True)
+    )
 
 
 def _write(store: Path, name: str, found: Mapping[str, object]) -> None:

@@ -46,6 +46,7 @@ from mergealgebra.store.rights import for_group
 from mergealgebra.text import place
 
 _FOLDERS: Final = (TMP, OPERATIONS, BLOBS)
+_CHECK_PATH: Final = "check the path; if a share is mounted there, mount it"
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,8 +63,9 @@ class Store(BlobStore):
         """The store at a path, once its genesis has been checked [SY-1]. Raises WorkspaceError."""
         path = local_path(path).absolute()  # a folder that is kept open survives a chdir
         if not has_genesis(path):
+            _check_there(path)
             raise WorkspaceError(
-                f"{place(path)} is not a workspace, it has no file `{GENESIS}`: init or clone one there"
+                f"{place(path)} is not a workspace or shared folder, it has no file `{GENESIS}`: {_CHECK_PATH}"
             )
         return cls(path, _read_genesis(path))
 
@@ -205,6 +207,14 @@ def has_genesis(path: Path) -> bool:
             return True  # which is refused when it is read
         except NotAFolder:
             return False
+
+
+def _check_there(path: Path) -> None:
+    """Refuse what is not there, and what is not a folder."""
+    if not path.exists():
+        raise WorkspaceError(f"{place(path)} is not there: {_CHECK_PATH}")
+    if not path.is_dir():
+        raise WorkspaceError(f"{place(path)} is not a folder, so not a workspace: check the path")
 
 
 def _open_to_group(path: Path) -> None:

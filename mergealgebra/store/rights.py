@@ -7,6 +7,7 @@ import shlex
 import stat
 from pathlib import Path
 
+from mergealgebra.permissions import is_member, may, owner_and_group
 from mergealgebra.store.entries import GENESIS
 from mergealgebra.text import place
 
@@ -36,30 +37,17 @@ def _is_there(path: Path) -> bool:
 
 def _is_open(path: Path) -> bool:
     needed = os.R_OK | os.W_OK | os.X_OK if os.path.isdir(path) else os.R_OK  # noqa: PTH112 - pathlib raises here
-    return not _is_there(path) or os.access(path, needed, effective_ids=os.access in os.supports_effective_ids)
+    return not _is_there(path) or may(path, needed)
 
 
 def _advice(path: Path, told: os.stat_result, store: Path) -> str:
     mode = f"{place(path)} has the mode {stat.filemode(told.st_mode)}"
-    quoted = shlex.quote(place(path))
     if told.st_uid == os.geteuid():
-        return f"{mode} and is yours: `chmod u+rwX {quoted}`"
-    user, group = _names(told)
-    member = told.st_gid in (os.getegid(), *os.getgroups())
-    need = "" if member else f", and you get into the group {group}"
-    return f"{mode} and is {user}'s, of the group {group}; {user} opens it to the group: `{for_group(store)}`{need}"
-
-
-def _names(told: os.stat_result) -> tuple[str, str]:
-    """The names of a file's user and group; their numbers where they have none."""
-    import grp
-    import pwd
-
-    try:
-        user = pwd.getpwuid(told.st_uid).pw_name
-    except KeyError:
-        user = f"user {told.st_uid}"
-    try:
-        return user, grp.getgrgid(told.st_gid).gr_name
-    except KeyError:
-        return user, str(told.st_gid)
+        return f"{mode} and is yours: `chmod u+rwX {shlex.quote(place(path))}`"
+    user, group = owner_and_group(told)
+    mode = f"{mode} and is {user}'s, of the group {group}"
+    if told.st_gid == told.st_uid or user == group:  # a group of the owner's own, which others do not get into
+        command = f"chgrp -R GROUP {shlex.quote(place(store))}; {for_group(store)}"
+        return f"{mode}; {user} opens it to a GROUP that you are both in: `{command}`"
+    need = "" if is_member(told) else f", and you get into the group {group}"
+    return f"{mode}; {user} opens it to the group: `{for_group(store)}`{need}"

@@ -36,7 +36,7 @@ class SyncResult:
     Operations and blobs by id and root, ascending. mended: paths of damaged files, here or there, that a good copy of
     the other side now stands for. refused: one error an entry, in a fixed order; the sync failed when there is any.
     ignored: files of the peer whose names promise nothing, as `FOLDER/NAME`. lost: where retracted blobs were asked
-    for, the roots of those that neither side has.
+    for, the roots of those that neither side has. not_given: those of the refused that the peer could not store.
     """
 
     taken_operations: tuple[str, ...]
@@ -47,6 +47,7 @@ class SyncResult:
     refused: tuple[MergeAlgebraError, ...]
     ignored: tuple[str, ...]
     lost: tuple[str, ...] = ()
+    not_given: tuple[MergeAlgebraError, ...] = ()
 
 
 def sync(
@@ -89,6 +90,7 @@ def sync(
         tuple(refused),
         _ignored(other),
         lost,
+        tuple(given.unwritten),
     )
 
 

@@ -14,7 +14,7 @@ from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.errors import MergeAlgebraError, OutputError, SyncIncomplete
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.store.blobs import Records
-from mergealgebra.store.local import base_path, read_incomplete, write_incomplete
+from mergealgebra.store.local import NOT_GIVEN, base_path, read_incomplete, write_incomplete
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Fits
 from mergealgebra.sync.folder import SyncResult, sync
@@ -41,7 +41,7 @@ def sync_replica(
     except MergeAlgebraError:
         _write_down(store, name, before)
         raise
-    _write_down(store, name, [str(error) for error in result.refused])
+    _write_down(store, name, [f"{NOT_GIVEN if error in result.not_given else ''}{error}" for error in result.refused])
     if result.refused:
         files = "1 file" if len(result.refused) == 1 else f"{len(result.refused)} files"
         raise SyncIncomplete(f"{result.refused[0]} ({files} refused; the rest was synced)")

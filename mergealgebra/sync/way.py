@@ -31,7 +31,8 @@ class Side:
 class Way:
     """One direction of a sync, and what has been carried so far.
 
-    why_closed: why nothing may be written there. closed: nothing can be, and that has been said.
+    why_closed: why nothing may be written there. closed: nothing can be, and that has been said. unwritten: those of
+    the refusals that the target is the reason of.
     """
 
     source: Store
@@ -42,6 +43,7 @@ class Way:
     blobs: list[str] = field(default_factory=list)
     mended: list[str] = field(default_factory=list)
     closed: bool = False
+    unwritten: list[MergeAlgebraError] = field(default_factory=list)
 
     def carry_operations(self, joined: ORSet, held: Side) -> None:
         """Write what the target lacks, and what is damaged there.
@@ -88,6 +90,8 @@ class Way:
             step()
         except MergeAlgebraError as error:
             self.refused.append(error)
+            if isinstance(error, OutputError):
+                self.unwritten.append(error)
             cause = error.__cause__
             closed = isinstance(error, OutputError) and isinstance(cause, OSError) and cause.errno in _CLOSED
             self.closed = self.closed or (closed and not self.target.takes_files())  # or it was this one entry

@@ -90,6 +90,17 @@ def test_wrong_usage_ends_with_2(command, words, scene):
     assert tree(scene) == before
 
 
+@pytest.mark.clause("CL-2")
+@pytest.mark.parametrize(
+    "command", ["combine --json", "--json -C alice", "clone --json shared", "status --json --colour"]
+)
+def test_wrong_usage_is_an_object_too_when_asked_for_json(command, scene):
+    outcome = call(scene, *command.split())
+    assert outcome.code == 2
+    (line,) = outcome.stdout.splitlines()
+    assert outcome.stderr.endswith(f"Error: {json.loads(line)['error']}\n")
+
+
 #: Commands that fail at every stage: when paths are looked at, when numbers are read, when the output is written.
 FAILING = {
     "no workspace": "-C nowhere status",

@@ -19,6 +19,8 @@ from tests.cli.commands import call, tree
 pytestmark = pytest.mark.clause("LK-7")
 
 FREE = ("--delete", "--retracted")
+#: The name of a file that a killed command of this kind leaves.
+OLD_PART = f"7-{'a' * 16}.part"
 #: Bytes of alice's thresholds: she has resolved once.
 KEPT = 10
 
@@ -208,7 +210,10 @@ class TestTemporaryFiles:
         assert stale_files(scene / "alice") == []
 
     def test_of_a_shared_folder_are_not_ours(self, scene):
-        assert "shared is an exchange folder" in call(scene, "-C", "shared", "gc", "--delete").complaint()
+        assert (
+            "shared is a shared folder: name your workspace instead"
+            in call(scene, "-C", "shared", "gc", "--delete").complaint()
+        )
 
 
 @pytest.mark.clause("SY-13")
@@ -264,7 +269,7 @@ class TestWhatAWorkspaceCouldDoWithout:
 
     def test_of_a_share_stays(self, scene, retracted):
         call(scene, "-C", "alice", "sync", "shared").lines()
-        assert "exchange folder" in call(scene, "-C", "shared", "gc", *FREE).complaint()
+        assert "is a shared folder" in call(scene, "-C", "shared", "gc", *FREE).complaint()
         assert (scene / "shared" / "blobs" / retracted[0].name).exists()
 
     def test_is_unknown_while_an_operation_is_damaged(self, scene, retracted):
@@ -280,3 +285,24 @@ class TestWhatAWorkspaceCouldDoWithout:
         outcome = call(scene, "-C", "alice", "gc", *words.split())
         assert outcome.code == 2
         assert "--delete" in outcome.stderr or "no FOLDER" in outcome.stderr
+
+
+@pytest.mark.clause("SY-13", "SY-10")
+def test_a_share_is_rid_of_ones_own_old_temporary_files(scene):
+    old, young, strange = (scene / "shared" / "tmp" / name for name in (OLD_PART, f"8-{'b' * 16}.part", "notes"))
+    for path in (old, young, strange):
+        path.write_bytes(b"half")
+        os.utime(path, (time.time() - (STALE_SECONDS + 10 if path != young else 10),) * 2)
+    assert listed(scene, "gc", "shared") == [f"shared/tmp/{OLD_PART}"]
+    before = tree(scene)
+    lines = call(scene, "gc", "--delete", "shared").lines()
+    assert lines[:2] == ["removed         4 bytes", "could be freed  0 bytes"]
+    assert tree(scene) == {path: content for path, content in before.items() if path != f"shared/tmp/{OLD_PART}"}
+
+
+@pytest.mark.clause("SY-13")
+def test_what_is_too_new_does_not_count_as_what_could_be_freed(scene):
+    visible = call(scene, "-C", "bob", "status", "--json").printed()["visible"]
+    call(scene, "-C", "bob", "retract", visible[0]["contribution"]).lines()
+    found = call(scene, "-C", "bob", "gc", "--json").printed()
+    assert (found["left_bytes"], [entry["options"] for entry in found["leftovers"]]) == (0, [[]])

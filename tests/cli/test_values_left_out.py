@@ -40,3 +40,11 @@ def test_share_and_create(scene):
     for share in ("mine", "plain"):
         assert not (scene / share).stat().st_mode & stat.S_ISGID
     assert "`chmod -R g+rwX" in call(scene, "-C", "alice", "sync", "shared", "--create=group").complaint()
+
+
+@pytest.mark.clause("CL-1")
+@pytest.mark.parametrize("command", ["-C team init --base base --share=grp", "-C alice sync new --create=grp"])
+def test_another_kind_of_share_is_wrong_usage(command, scene):
+    outcome = call(scene, *command.split())
+    assert outcome.code == 2
+    assert outcome.stderr.endswith(": 'grp' is not 'group', and nothing else can stand there\n")

@@ -115,11 +115,18 @@ class TestCreate:
 
 
 class TestOpen:
-    @pytest.mark.parametrize("name", ["missing", "empty", "file"])
-    def test_refuses_what_is_no_store(self, tmp_path, name):
+    @pytest.mark.parametrize(
+        ("name", "complaint"),
+        [
+            ("missing", "is not there: check the path; if a share is mounted there, mount it"),
+            ("empty", "is not a workspace or shared folder, it has no file `genesis`: check the path; if a share"),
+            ("file", "is not a folder, so not a workspace: check the path"),
+        ],
+    )
+    def test_refuses_what_is_no_store(self, tmp_path, name, complaint):
         (tmp_path / "empty").mkdir()
         (tmp_path / "file").write_bytes(b"")
-        with pytest.raises(WorkspaceError, match=f"{tmp_path}/{name} is not a workspace.*init or clone"):
+        with pytest.raises(WorkspaceError, match=f"{tmp_path}/{name} {complaint}"):
             Store.open(tmp_path / name)
 
     @pytest.mark.clause("SY-3", "OS-1")
@@ -308,7 +315,9 @@ class TestBlobs:
         assert not store.has_blob(root)
         assert names_in(store.path / "tmp") == set()
         store.blob_path(root).write_bytes(damage(good))
-        with pytest.raises(BlobDamaged, match=f"{root}.*{message}.*; delete it, and sync with a replica") as caught:
+        with pytest.raises(
+            BlobDamaged, match=f"{root}.*{message}.*; the sync of a member who has it mends it, or"
+        ) as caught:
             store.check_blob(root)
         assert not [advice for advice in OTHER_ADVICE if advice in str(caught.value)]
 

@@ -171,7 +171,7 @@ class TestCosts:
         result = sync(alice, shared.path)
         (error,) = result.refused
         assert isinstance(error, OutputError)
-        assert "make room and sync again" in str(error)
+        assert str(error).endswith("free; make room")
         assert (len(result.taken_operations), len(result.taken_blobs)) == (2, 1)
         assert (len(result.given_operations), len(result.given_blobs)) == (2, 2)
 

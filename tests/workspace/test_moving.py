@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 import mergealgebra as ma
 from mergealgebra.errors import BaseMismatch, WorkspaceError
 from tests.cli.commands import call, tree
-from tests.models import base, with_value, write_folder
+from tests.models import base, fine_tune, with_value, write_folder
 from tests.workspace.replicas import make_workspace
 
 
@@ -45,7 +47,7 @@ class TestSetBase:
 
     def test_is_for_workspaces(self, root, alice):
         alice.sync(root / "share", create=True)
-        with pytest.raises(WorkspaceError, match="share is an exchange folder"):
+        with pytest.raises(WorkspaceError, match="share is a shared folder: name your workspace instead"):
             ma.Workspace.open(root / "share").set_base(root / "moved")
 
 
@@ -63,3 +65,18 @@ def test_a_workspace_opened_by_a_relative_path_survives_a_chdir(root, monkeypatc
     bob.sync(root / "share")
     bob.resolve("merged")
     assert (root / "elsewhere" / "merged" / "merge.lock").exists()
+
+
+@pytest.mark.clause("SY-6")
+@pytest.mark.parametrize(
+    "command", ["-C alice resolve new", "-C alice contribute ft1.safetensors", "verify out --against alice"]
+)
+def test_another_model_in_place_of_the_base_leads_to_set_base(root, command):
+    make_workspace(root, "alice", 0).resolve(root / "out")
+    (root / "base").rename(root / "moved")
+    write_folder(root / "base", fine_tune(2))
+    complaint = call(root, *command.split()).complaint()
+    assert "is not the base: its root is" in complaint
+    advised = re.search("`mergealgebra (.*) PATH`", complaint)[1]
+    assert call(root, *advised.split(), "moved").code == 0
+    assert call(root, *command.split()).code == 0

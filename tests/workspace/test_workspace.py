@@ -145,8 +145,13 @@ class TestApi:
         assert [operation.note for operation in log if operation.kind == "remove"] == ["a mistake"]
 
     def test_open_needs_a_workspace(self, root):
-        for path in (root, root / "nowhere", root / "ft0.safetensors"):
-            with pytest.raises(WorkspaceError, match="is not a workspace"):
+        complaints = {
+            root: f"{root} is not a workspace, it has no file `genesis`: check the path, or init or clone one there",
+            root / "nowhere": f"there is no folder {root}/nowhere: check the path",
+            root / "ft0.safetensors": "ft0.safetensors is not a folder, so not a workspace",
+        }
+        for path, complaint in complaints.items():
+            with pytest.raises(WorkspaceError, match=complaint):
                 ma.Workspace.open(path)
 
     def test_init_and_clone_need_a_new_folder(self, root, alice):

@@ -289,7 +289,7 @@ OWN_STORE = {
     ),
     "no local.json": Case(
         RESOLVE,
-        ("alice", "exchange folder", "clone it, with --base", "run that again"),
+        ("alice", "shared folder", "run its init or clone again"),
         lambda scene: (scene / "alice" / "local.json").unlink(),
         ("SY-1",),
     ),
@@ -333,7 +333,7 @@ OWN_STORE = {
 
 NO_WORKSPACE = {
     f"no workspace, {verb.split()[0]}": Case(
-        f"-C nowhere {verb}", ("nowhere", "not a workspace", "init or clone"), clauses=("SY-1",)
+        f"-C nowhere {verb}", ("there is no folder nowhere", "check the path"), clauses=("SY-1",)
     )
     for verb in ("contribute ft0.safetensors", "retract a", "log", "status", "sync shared", "resolve out")
 }
@@ -363,7 +363,9 @@ MAKING = {
     ),
     "clone over a workspace": Case("clone shared bob --base base", ("bob", "workspace already")),
     "clone into a folder of something else": Case("clone shared merged --base base", ("merged", "something else")),
-    "clone from nowhere": Case("clone nowhere new --base base", ("nowhere", "not a workspace")),
+    "clone from nowhere": Case(
+        "clone nowhere new --base base", ("nowhere is not there", "if a share is mounted there")
+    ),
     "clone from a model": Case("clone base new --base base", ("base", "not a workspace")),
     "clone without a base": Case("clone shared new --base nowhere", ("nowhere", "No such file")),
     "clone of a damaged genesis": Case(
@@ -386,7 +388,7 @@ NAMES = {
     "a name that nobody sees": Case("-C alice set-name '  '", ("your name", "write some letters")),
     "a name that is too long": Case(f"-C alice set-name {'n' * 257}", ("your name", "257 bytes"), clauses=("OS-3",)),
     "a name with a line break": Case("-C alice set-name 'a\nb'", ("your name", "control character"), clauses=("OS-3",)),
-    "a name for a shared folder": Case("-C shared set-name Ada", ("shared", "clone it")),
+    "a name for a shared folder": Case("-C shared set-name Ada", ("shared", "name your workspace")),
     "a name with a line break at init": Case("-C new init --base base --as 'a\nb'", ("your name", "control character")),
     "a name with a line break at clone": Case("clone shared new --base base --as 'a\nb'", ("your name",)),
     "a written name that is a number": Case(
@@ -418,7 +420,7 @@ SYNCING = {
     **{
         f"a blob that is {name}, offered": Case(
             SYNC,
-            ("1 file refused; the rest was synced", "delete it, and sync with a replica"),
+            ("1 file refused; the rest was synced", "the sync of a member who has it mends it"),
             _damaged_offer(spoil),
             ("CT-6", "SY-3", "SY-4", "SY-5"),
             _offered,
@@ -468,8 +470,8 @@ SYNCING = {
 VERIFY = "verify merged"
 
 VERIFYING = {
-    "no lock": Case("verify base", ("base/merge.lock", "No such file", "that a merge wrote"), clauses=("LK-5",)),
-    "no folder": Case("verify nowhere", ("nowhere/merge.lock", "No such file")),
+    "no lock": Case("verify base", ("base/merge.lock", "is not there", "that a merge wrote"), clauses=("LK-5",)),
+    "no folder": Case("verify nowhere", ("nowhere is not there", "check the path")),
     "a file": Case("verify merge.yaml", ("merge.yaml",)),
     **{
         f"a lock that is {name}": Case(VERIFY, ("merged/merge.lock", word), _lock_text(text), ("LK-2",))
