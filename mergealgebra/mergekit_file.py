@@ -59,9 +59,7 @@ def refuse_mergekit(entries: Mapping[str, Any], where: str) -> None:
     found = [*_of_the_file(entries), *_of_models(entries)]
     if found:
         them = "it" if len(found) == 1 else "all of them"
-        raise RecipeError(
-            f"{where} has what mergekit's files have, which is otherwise here; change {them}: {'; '.join(found)}"
-        )
+        raise RecipeError(f"{where} has keys of mergekit's files, not of these; change {them}: {'; '.join(found)}")
 
 
 def _of_the_file(entries: Mapping[str, Any]) -> Iterator[str]:

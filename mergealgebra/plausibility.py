@@ -82,6 +82,10 @@ def doubts(number: int, path: Path, chosen: Chosen, base: Checkpoint, recipe: Re
     """
     seen = look(chosen.checkpoint, base, chosen.names)
     if not seen.changed and _is_base(chosen.checkpoint, base, chosen.names):
+        if any(_fits(chosen.checkpoint, base, name) for name in base.records.keys() - {*chosen.names}):
+            raise RecipeError(
+                f"models[{number}] ({place(path)}) has the base's values in all that is taken of it: remove it"
+            )
         raise _the_base_itself(number, path, recipe)
     doubt = seen.doubt(remove)
     return [f"{place(path)}: {doubt}"] if doubt else []
@@ -103,12 +107,8 @@ def left_by_all(base: Checkpoint, models: Sequence[Checkpoint], left: Choice) ->
             lost.append(name)
     if not lost:
         return []
-    are = (
-        "is left out of all models, so the base's stays"
-        if len(lost) == 1
-        else "are left out of all models, so the base's stay"
-    )
-    return [f"{listed(map(shown, lost))} {are}, though some models change {'it' if len(lost) == 1 else 'them'}"]
+    are, stays, it = ("is", "stays", "it") if len(lost) == 1 else ("are", "stay", "them")
+    return [f"{listed(map(shown, lost))} {are} left out of all models, so the base's {stays}, though some change {it}"]
 
 
 def _fits(model: Checkpoint, base: Checkpoint, name: str) -> bool:
