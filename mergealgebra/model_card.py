@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
 from types import MappingProxyType
@@ -24,6 +25,8 @@ from mergealgebra.text import printable, printable_lines, shortened
 
 #: So much of what a stranger calls a model is shown.
 _MOST_TITLE: Final = 100
+#: And so much of what was left out of it.
+_MOST_REMARK: Final = 1000
 #: What Markdown, HTML or a table could act on; an underscore inside a word, and most colons, do nothing.
 _ACTIVE: Final = re.compile(r"[&<>|*`\[\]\\~$#!@\"=^{}]|:(?=/)|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 #: What YAML reads as this text, without quotes.
@@ -34,28 +37,46 @@ _SHORT: Final = 12
 _LAST_DATE: Final = 253_402_300_799
 
 
-def model_card(lock: Lock, base: Checkpoint, credits_: Mapping[str, Credit]) -> bytes:
+_VERIFY: Final = f"    mergealgebra verify .                        # is each tensor here the one that {LOCK} names?"
+_WHAT_IS_CHECKED: Final = (
+    "Whoever merges the same models by the same recipe gets the same bits. This page is not covered by the check: what "
+    "models\nand people are called here is what they or their folders say."
+)
+
+
+@dataclass(frozen=True)
+class Made:
+    """How a model was made, as its card tells it: how to use its recipe, and how to check it."""
+
+    use: str
+    check: str
+
+
+IN_WORKSPACE: Final = Made(
+    "Saved as `recipe.yaml`: `mergealgebra -C WORKSPACE resolve OUT --recipe recipe.yaml`.",
+    f"{_VERIFY}\n"
+    "    mergealgebra verify . --against WORKSPACE    # merges again, from the models themselves, and compares",
+)
+AT_ONCE: Final = Made(
+    "In `merge.yaml`, with `base` and `models`, the paths of these: `mergealgebra merge merge.yaml OUT`.",
+    f"{_VERIFY}\n\n"
+    "To merge again, run `mergealgebra merge` with the same file into another folder: the model root is the same.",
+)
+
+
+def model_card(lock: Lock, base: Checkpoint, credits_: Mapping[str, Credit], made: Made = IN_WORKSPACE) -> bytes:
     """A README.md. credits_: what is known of the contributions, by their ids; it may lack some."""
     config = base_config(base.folder) if base.folder else BaseConfig()
     hub = hub_name(base.path.absolute()) or config.hub_name
     known = {c.id: credits_.get(c.id, UNKNOWN) for c in lock.contributions}
     parts = [
         *(_front_matter(hub, config), "# A merged model", _summary(lock, hub or titles([base.path])[0])),
-        *("## Models", _models(lock.contributions, known)),
-        *("## Recipe", _in_words(lock.recipe), f"```yaml\n{_recipe_file(lock.recipe)}```", _HOW_TO_USE),
-        *("## Check it", _HOW_TO_CHECK),
+        *("## Models", _models(lock.contributions, known), *_remarks(lock.contributions, known)),
+        *("## Recipe", _in_words(lock.recipe), f"```yaml\n{_recipe_file(lock.recipe)}```", made.use),
+        *("## Check it", f"{made.check}\n\n{_WHAT_IS_CHECKED}"),
         *("## Ids", _ids(lock, known)),
     ]
     return (printable_lines("\n\n".join(parts)) + "\n").encode()
-
-
-_HOW_TO_USE: Final = "Saved as `recipe.yaml`: `mergealgebra -C WORKSPACE resolve OUT --recipe recipe.yaml`."
-_HOW_TO_CHECK: Final = f"""\
-    mergealgebra verify .                        # is each tensor here the one that {LOCK} names?
-    mergealgebra verify . --against WORKSPACE    # merges again, from the models themselves, and compares
-
-Whoever merges the same models by the same recipe gets the same bits. This page is not covered by the check: what models
-and people are called here is what they or their folders say."""
 
 
 def _front_matter(hub: str, config: BaseConfig) -> str:
@@ -63,6 +84,7 @@ def _front_matter(hub: str, config: BaseConfig) -> str:
     lines = [
         *([f"base_model: {hub}"] if hub else []),
         "base_model_relation: merge",
+        *([f"license: {_yaml(config.license)}"] if config.license else []),
         *(["library_name: transformers"] if config.is_transformers else []),
         *("tags:", "- merge", "- mergealgebra"),
     ]
@@ -91,6 +113,13 @@ def _models(contributions: Sequence[LockedContribution], known: Mapping[str, Cre
         "density": [_percent(_share([c])) for c in contributions],
     }
     return _table({heading: cells for heading, cells in columns.items() if any(cells)})
+
+
+def _remarks(contributions: Sequence[LockedContribution], known: Mapping[str, Credit]) -> list[str]:
+    """A list of what was left out of each model, or taken for another, if there is any."""
+    told = sorted((_title(c.id, known[c.id]), remark) for c in contributions for remark in known[c.id].remarks)
+    lines = [f"- {title}: {as_markdown(remark, _MOST_REMARK)}" for title, remark in told]
+    return ["\n".join(lines)] if lines else []
 
 
 def _ids(lock: Lock, known: Mapping[str, Credit]) -> str:
@@ -129,13 +158,13 @@ def _percent(share: Fraction) -> str:
     return f"{float(100 * share):.2f}%"
 
 
-def as_markdown(text: str) -> str:
+def as_markdown(text: str, most: int = _MOST_TITLE) -> str:
     """A stranger's text as text: nothing in it is Markdown, HTML or the end of a cell, and all is on one line.
 
     >>> as_markdown("my_model <b>| [x](http://y)")
     'my_model &#60;b&#62;&#124; &#91;x&#93;(http&#58;//y)'
     """
-    return _ACTIVE.sub(lambda found: f"&#{ord(found[0])};", shortened(printable(text), _MOST_TITLE))
+    return _ACTIVE.sub(lambda found: f"&#{ord(found[0])};", shortened(printable(text), most))
 
 
 def _recipe_file(recipe: Mapping[str, str]) -> str:

@@ -213,12 +213,10 @@ def merge_checkpoints(
         plausibility.refuse_base(base, [model.path for model in models], recipe)
         checkpoints = [opened.enter_context(Checkpoint.open(model.path)) for model in models]
         looked = Choice.among(original.records.keys() | _names(checkpoints), take, leave)
-        inputs, warnings = [], plausibility.left_by_all(original, checkpoints, Choice(leave=as_patterns(leave)))
-        remarks: dict[str, list[str]] = {}
+        inputs, remarks = [], dict[str, list[str]]()
         known_as = titles([model.path for model in models])
-        for number, (model, checkpoint, title) in enumerate(zip(models, checkpoints, known_as, strict=True)):
+        for model, checkpoint, title in zip(models, checkpoints, known_as, strict=True):
             chosen = _choose(model, checkpoint, original, looked, listed_in)
-            warnings += plausibility.doubts(number, model.path, chosen, original, recipe, _remove(listed_in))
             told = (*_left_out(checkpoint, looked, model), *chosen.remarks)
             inputs.append(replace(_input(model, chosen), credit=Credit(title, remarks=told)))
             for remark in chosen.remarks:
@@ -227,6 +225,9 @@ def merge_checkpoints(
             from mergealgebra.engine.dialect_memory import refuse_little_memory  # before everything is hashed
 
             refuse_little_memory(original, [input_.contribution for input_ in inputs], recipe.foreign, how.memory)
+        warnings = plausibility.left_by_all(original, checkpoints, Choice(leave=as_patterns(leave)))
+        warnings += plausibility.doubts(inputs, original, recipe, _remove(listed_in))
+        if recipe.foreign:
             inputs = _in_canonical_order(original, inputs, thread_count(how.threads))
         result = Merge(original, inputs, recipe, how, None).write(out)
         return replace(result, warnings=[*map(_told, remarks, remarks.values()), *warnings, *result.warnings])

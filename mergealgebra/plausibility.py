@@ -10,10 +10,10 @@ from typing import Final
 
 import numpy as np
 
-from mergealgebra.contribution import Chosen
 from mergealgebra.errors import RecipeError
 from mergealgebra.likeness import sample
 from mergealgebra.recipe import Mean, Recipe
+from mergealgebra.resolve import Input
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice
 from mergealgebra.tensors.dtypes import DTYPES
@@ -72,26 +72,32 @@ def refuse_base(base: Path, models: Sequence[Path], recipe: Recipe) -> None:
     """Raise RecipeError for a model that is the base by its path."""
     for number, path in enumerate(models):
         if path.resolve() == base.resolve():
-            raise _the_base_itself(number, path, recipe)
+            raise _the_base_itself(number, place(path), recipe)
 
 
-def doubts(number: int, path: Path, chosen: Chosen, base: Checkpoint, recipe: Recipe, remove: str) -> list[str]:
-    """A line where a model looks like a mistake. Raises RecipeError where all that is chosen of it is as in the base.
+def doubts(inputs: Sequence[Input], base: Checkpoint, recipe: Recipe, remove: str) -> list[str]:
+    """A line for each model that looks like a mistake. remove: as of `Look.doubt`.
 
-    number, path: of the model in its list. remove: as of `Look.doubt`.
+    Raises RecipeError where all that is chosen of a model is as in the base.
     """
-    seen = look(chosen.checkpoint, base, chosen.names)
-    if not seen.changed and _is_base(chosen.checkpoint, base, chosen.names):
-        raise _the_base_itself(number, path, recipe)
-    doubt = seen.doubt(remove)
-    return [f"{place(path)}: {doubt}"] if doubt else []
+    found = []
+    for number, input_ in enumerate(inputs):
+        label, names = input_.contribution.label, input_.names
+        seen = look(input_.checkpoint, base, names)
+        if not seen.changed and _is_base(input_.checkpoint, base, names):
+            if any(_fits(input_.checkpoint, base, name) for name in base.records.keys() - {*names}):
+                raise RecipeError(
+                    f"models[{number}] ({label}) has the base's values in all that is taken of it: remove it"
+                )
+            raise _the_base_itself(number, label, recipe)
+        if doubt := seen.doubt(remove):
+            found.append(f"{label}: {doubt}")
+    return found
 
 
-def _the_base_itself(number: int, path: Path, recipe: Recipe) -> RecipeError:
+def _the_base_itself(number: int, label: str, recipe: Recipe) -> RecipeError:
     dilutes = " and only dilutes" if isinstance(recipe, Mean) else ""
-    return RecipeError(
-        f"models[{number}] ({place(path)}) is the base itself, which changes nothing{dilutes}: remove it"
-    )
+    return RecipeError(f"models[{number}] ({label}) is the base itself, which changes nothing{dilutes}: remove it")
 
 
 def left_by_all(base: Checkpoint, models: Sequence[Checkpoint], left: Choice) -> list[str]:
@@ -103,12 +109,8 @@ def left_by_all(base: Checkpoint, models: Sequence[Checkpoint], left: Choice) ->
             lost.append(name)
     if not lost:
         return []
-    are = (
-        "is left out of all models, so the base's stays"
-        if len(lost) == 1
-        else "are left out of all models, so the base's stay"
-    )
-    return [f"{listed(map(shown, lost))} {are}, though some models change {'it' if len(lost) == 1 else 'them'}"]
+    are, stays, it = ("is", "stays", "it") if len(lost) == 1 else ("are", "stay", "them")
+    return [f"{listed(map(shown, lost))} {are} left out of all models, so the base's {stays}, though some change {it}"]
 
 
 def _fits(model: Checkpoint, base: Checkpoint, name: str) -> bool:
@@ -119,8 +121,8 @@ def _fits(model: Checkpoint, base: Checkpoint, name: str) -> bool:
 
 
 def _is_base(model: Checkpoint, base: Checkpoint, names: Sequence[str]) -> bool:
-    """Whether all of these tensors have the base's values. It reads up to the first that differs."""
-    return not any(_differs(model, base, name) for name in names)
+    """Whether these tensors have elements, and the base's values. It reads up to the first that differs."""
+    return any(model.records[name].size for name in names) and not any(_differs(model, base, name) for name in names)
 
 
 def _differs(model: Checkpoint, base: Checkpoint, name: str) -> bool:

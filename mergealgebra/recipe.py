@@ -15,7 +15,8 @@ from mergealgebra.algebra import decimals
 from mergealgebra.algebra.dialects import DIALECTS, Dialect
 from mergealgebra.encoding import encode, hash_id
 from mergealgebra.errors import RecipeError
-from mergealgebra.text import shown
+from mergealgebra.mergekit_file import method_here
+from mergealgebra.text import did_you_mean, shown
 
 Scope = Literal["model", "tensor"]
 Boundary = Literal["keep_all", "lowest_index"]
@@ -48,8 +49,11 @@ class Recipe:
         given = {_names(key): value for key, value in entries.items()}
         for key in given:
             if key not in known:
-                keys = ", ".join(map(_written, known))
-                raise RecipeError(f"{self.method}: unknown key {shown(key)}; its keys are {keys}")
+                keys = list(map(_written, known))
+                near = did_you_mean(key, keys)
+                raise RecipeError(
+                    f"{self.method}: unknown key {shown(key)}{near or ';'} its keys are {', '.join(keys)}"
+                )
         for key, value in (known | given).items():
             object.__setattr__(self, key, _CHECKS[key](value, f"{self.method}: {key}"))
         self._check(given.keys())
@@ -168,15 +172,23 @@ def recipe_from_map(entries: Mapping[str, object]) -> Recipe:
     """The recipe that a map describes, defaults left out or not [RC-4]. Raises RecipeError or DecimalError."""
     method = entries.get("method")
     if not isinstance(method, str) or method not in RECIPES:
-        found = shown(method) if isinstance(method, str) else f"a {type(method).__name__}"
-        known = "is missing" if method is None else f"{found} is unknown"
-        raise RecipeError(f"method: {known}; expected one of {', '.join(RECIPES)}")
+        raise RecipeError(f"method: {_unknown_method(method)}; expected one of {', '.join(RECIPES)}")
     for key, text in entries.items():
         if not isinstance(text, str):
             raise RecipeError(f"{method}: {shown(key)}: expected text, not a {type(text).__name__}")
         if key == "lambda_":
             raise RecipeError(f"{method}: 'lambda_' is not a key of a recipe file; write 'lambda'")
     return RECIPES[method](**{key: value for key, value in entries.items() if key != "method"})
+
+
+def _unknown_method(method: object) -> str:
+    if method is None:
+        return "is missing"
+    if not isinstance(method, str):
+        return f"a {type(method).__name__} is unknown"
+    if method.lower() in RECIPES:
+        return f"{shown(method)} is unknown; write it in lower case, {method.lower()}"
+    return f"{shown(method)} {method_here(method) or 'is unknown'}"
 
 
 def complete_recipe(entries: Mapping[str, str]) -> Recipe:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -15,35 +16,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from mergealgebra.algebra import decimals
 from mergealgebra.disk import TooLarge, read_file
 from mergealgebra.errors import MergeAlgebraError, RecipeError
+from mergealgebra.mergekit_file import refuse_mergekit
 from mergealgebra.permissions import reading_advice
 from mergealgebra.recipe import Recipe, recipe_from_map
-from mergealgebra.text import place, shown
+from mergealgebra.text import did_you_mean, listed, nearest, place, shown
 
 #: A thousand models have room in it. PyYAML takes 13 s for the worst MiB, and some hundred times its memory; libyaml is
 #: faster, but accepts other files.
 _MAX_BYTES: Final = 1 << 16
 _MAX_DEPTH: Final = 16
-
-#: What mergekit's files have, and what to write instead.
-_MERGEKIT: Final = MappingProxyType(
-    {
-        "merge_method": "write `method`",
-        "base_model": "write `base`",
-        "slices": "name whole models under `models`",
-        "parameters": "write the `density` and `lambda` in it at the top of the file",
-        "dtype": "leave it out, the result has the base's dtypes",
-        "out_dtype": "leave it out, the result has the base's dtypes",
-        "tokenizer_source": "leave it out, the result has the base's tokenizer",
-    }
-)
-_MERGEKIT_MODEL: Final = MappingProxyType(
-    {
-        "model": "write `path`",
-        "parameters": "write the `weight` in it as `coefficient`, and the `density` at the top of the file, for all",
-        "weight": "write `coefficient`",
-        "density": "write it at the top of the file, for all models",
-    }
-)
+#: Keys that merge files have and recipes do not.
+_OF_MERGES: Final = frozenset(("base", "models", "base_model", "take", "leave"))
 
 
 @dataclass(frozen=True)
@@ -117,7 +100,13 @@ _EXPECTED: Final = MappingProxyType(
 
 def read_recipe(path: Path) -> Recipe:
     """The recipe in a YAML file. Raises RecipeError or DecimalError, naming the file."""
-    return _recipe(_read_mapping(path), path)
+    entries = _read_mapping(path)
+    if more := entries.keys() & _OF_MERGES:
+        raise RecipeError(
+            f"{place(path)} is a merge file, as it has {listed(f'`{key}`' for key in sorted(more))}: give it to "
+            "`merge`, or a recipe, which has only the method and its settings"
+        )
+    return _recipe(entries, path)
 
 
 def read_merge_file(path: Path) -> MergeFile:
@@ -126,36 +115,37 @@ def read_merge_file(path: Path) -> MergeFile:
     Raises RecipeError, DecimalError or CoefficientError, naming the file and the key.
     """
     entries = _read_mapping(path)
-    _refuse_mergekit(entries, place(path), _MERGEKIT)
-    for number, model in enumerate(_sequence(entries.get("models"))):
-        if isinstance(model, dict):
-            _refuse_mergekit(model, f"{place(path)}: models[{number}]", _MERGEKIT_MODEL)
+    refuse_mergekit(entries, place(path))
+    if "method" in entries and not entries.keys() & {"base", "models"}:
+        raise RecipeError(
+            f"{place(path)} is a recipe, which `resolve OUT --recipe {place(path)}` takes; of a merge file, expected "
+            "`base` and `models` too"
+        )
     try:
         keys = _Keys.model_validate(entries)
     except ValidationError as error:
-        raise RecipeError(f"{place(path)}: {_told(error)}") from None
+        raise RecipeError(f"{place(path)}: {_told(error, entries)}") from None
     recipe = _recipe(keys.model_extra or {}, path)
     models = tuple(_model(path, number, model, recipe) for number, model in enumerate(keys.models))
     return MergeFile(recipe, _beside(path, keys.base, "base"), models, tuple(keys.take), tuple(keys.leave))
 
 
-def _sequence(value: object) -> Sequence[object]:
-    return value if isinstance(value, list) else ()
-
-
-def _told(error: ValidationError) -> str:
+def _told(error: ValidationError, entries: Mapping[str, Any]) -> str:
     """The first thing that is wrong: where, and what belongs there."""
     first = error.errors(include_url=False)[0]
     where, keys = [], [*first["loc"]]
     if len(keys) > 1 and keys[0] == "models":
         where, keys = [f"models[{keys[1]}]"], keys[2:]
     if first["type"] == "extra_forbidden":
-        known = ", ".join(_ModelKeys.model_fields)
-        return f"{where[0]}: unknown key {shown(keys[0])}; a model's keys are {known}"
+        known = list(_ModelKeys.model_fields)
+        near = did_you_mean(str(keys[0]), known)
+        return f"{where[0]}: unknown key {shown(keys[0])}{near or ';'} a model's keys are {', '.join(known)}"
     key = str(keys[0]) if keys else None
     if where and first["type"] == "missing":
         key = None
-    return ": ".join([*where, *([key] if key else []), f"expected {_EXPECTED[key]}"])
+    near = nearest(key, entries) if key and not where and first["type"] == "missing" else ""
+    misspelt = f"; {shown(near)} looks like it" if near else ""
+    return ": ".join([*where, *([key] if key else []), f"expected {_EXPECTED[key]}{misspelt}"])
 
 
 def _recipe(entries: Mapping[str, Any], path: Path) -> Recipe:
@@ -173,13 +163,6 @@ def _model(path: Path, number: int, keys: _ModelKeys, recipe: Recipe) -> ModelEn
     return ModelEntry(at, decimals.canonical_decimal(text, what), tuple(keys.take), tuple(keys.leave))
 
 
-def _refuse_mergekit(entries: Mapping[str, Any], where: str, keys: Mapping[str, str]) -> None:
-    """Raise RecipeError for what mergekit writes otherwise: to drop it would drop what it says."""
-    for key, advice in keys.items():
-        if key in entries:
-            raise RecipeError(f"{where}: {shown(key)} is a key of mergekit's files, not of these; {advice}")
-
-
 def _beside(path: Path, text: str, what: str) -> Path:
     """A path that a file names, relative to the file's folder; `~` is somebody's home."""
     try:
@@ -195,7 +178,8 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     except TooLarge as error:
         raise RecipeError(f"{place(path)} cannot be read: {error.strerror}; a recipe is shorter") from None
     except OSError as error:
-        advice = reading_advice(error, path, "name a YAML file")
+        near = _other_suffix(path) if isinstance(error, FileNotFoundError) else ""
+        advice = reading_advice(error, path, f"name a YAML file{near}")
         raise RecipeError(f"{place(path)} cannot be read: {error.strerror}; {advice}") from None
     # Not only YAMLError: an escape beyond Unicode and a version of many digits are a ValueError or an OverflowError.
     except (yaml.YAMLError, ValueError, OverflowError) as error:
@@ -203,6 +187,14 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RecipeError(f"{place(path)}: expected a mapping with the keys of a recipe, like `method: ties`")
     return value
+
+
+def _other_suffix(path: Path) -> str:
+    """What to add where .yaml stands for .yml, or the other way round."""
+    other = path.with_suffix(".yml" if path.suffix == ".yaml" else ".yaml") if path.name else path
+    with suppress(OSError):  # its name may be too long
+        return f", such as {place(other)}" if other.is_file() else ""
+    return ""
 
 
 class _TextLoader(yaml.BaseLoader):

@@ -32,7 +32,7 @@ from mergealgebra.leftovers import warnings_beside
 from mergealgebra.lock import Lock, achieved_density, refuse_large, tensors_root
 from mergealgebra.lock_file import FORMAT, LockedContribution, LockedTensor
 from mergealgebra.merge_result import MergeResult
-from mergealgebra.model_card import model_card
+from mergealgebra.model_card import AT_ONCE, IN_WORKSPACE, model_card
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.checkpoint import Checkpoint
@@ -150,7 +150,8 @@ class Merge:
             def lock_and_card() -> dict[str, bytes]:
                 locked = lock()
                 credits_ = dict(zip(read[0], (input_.credit for input_ in self._inputs), strict=True))
-                return dict([locked, ("README.md", model_card(made[0], self._base, credits_))])
+                how = AT_ONCE if self._base_root is None else IN_WORKSPACE
+                return dict([locked, ("README.md", model_card(made[0], self._base, credits_, how))])
 
             if single:
                 write_single_file(out, contents, pieces, lock, self._how.noted)

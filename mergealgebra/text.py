@@ -69,6 +69,26 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """What a message adds to a word that is not known; empty where none of those is near.
+
+    >>> did_you_mean("lamda", ["density", "lambda"])
+    "; did you mean 'lambda'?"
+    """
+    near = nearest(word, known)
+    return f"; did you mean {shown(near)}?" if near else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Which of these words somebody may have meant; empty where none is near."""
+    if len(word) > _LONGEST_WORD:
+        return ""
+    from difflib import get_close_matches  # few messages need it
+
+    found = get_close_matches(word, [other for other in known if len(other) <= _LONGEST_WORD], 1)
+    return found[0] if found else ""
+
+
 def place(path: Path, name: str | None = None) -> str:
     """How a message begins: the file, and the tensor if there is one."""
     if name is not None:
@@ -108,6 +128,7 @@ class Where(NamedTuple):
 
 
 _MOST_LISTED: Final = 12
+_LONGEST_WORD: Final = 40
 _SHORT: Final = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 200
 _SHORT.maxlist = _SHORT.maxtuple = 8

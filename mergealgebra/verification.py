@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from mergealgebra.addresses import PathLike
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.engine.plan import thread_count
-from mergealgebra.errors import BaseMismatch, UnknownContribution
+from mergealgebra.errors import BaseMismatch, UnknownContribution, WorkspaceError
 from mergealgebra.lock import Lock, Verification, first_difference, verify_model
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import in_words
 from mergealgebra.resolve import How, open_merge
 from mergealgebra.store.local import advising_set_base
-from mergealgebra.text import one_line
+from mergealgebra.text import one_line, place
 from mergealgebra.wanted import Wanted
 from mergealgebra.workspace import Workspace
 
@@ -41,6 +42,10 @@ def verify(
     lock, found = verify_model(model, thread_count(threads), progress)
     if against is None or not found.ok:
         return found
+    if Path(against).suffix in (".yaml", ".yml") and Path(against).is_file():
+        raise WorkspaceError(
+            f"{place(Path(against))} is a merge file; run `merge` again into another folder and compare model roots"
+        )
     workspace = Workspace.open(against)
     state = workspace.state
     try:

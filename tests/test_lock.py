@@ -475,6 +475,11 @@ class TestVerifyAgainst:
         found = ma.verify(out, made / "alice")
         assert "computes another model: tensor 'layer.0.weight' has root" in found.problem
 
+    def test_a_merge_file_is_told_from_a_workspace(self, out, tmp_path):
+        (tmp_path / "g.yml").write_text("method: ties")
+        with pytest.raises(MergeAlgebraError, match=r"g\.yml is a merge file; run `merge` again into"):
+            ma.verify(out, tmp_path / "g.yml")
+
     def test_a_folder_that_is_no_workspace_is_refused(self, out, tmp_path):
         with pytest.raises(MergeAlgebraError, match="is not a workspace"):
             ma.verify(out, tmp_path)

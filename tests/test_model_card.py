@@ -52,6 +52,18 @@ NAMES = {
     "half a character": (r'"a/\ud800"', None),
 }
 
+#: The README of a base, and the license that its card has.
+LICENSES = {
+    "a word": ("---\ntags:\n- a\nlicense: apache-2.0\n---\n", "apache-2.0"),
+    "in quotes": ('---\nlicense: "llama3.2"\n---\n', "llama3.2"),
+    "a list": ("---\nlicense:\n- mit\n---\n", None),
+    "below": ("---\ntags: []\n---\nlicense: mit\n", None),
+    "no front matter": ("license: mit\n", None),
+    "not text": ("---\nlicense: no\n---\n", None),
+    "something behind": ("---\nlicense: mit # {x: y}\n---\n", None),
+    "HTML": ("---\nlicense: <b>\n---\n", None),
+}
+
 RECIPES = {
     "TIES": (ma.Ties(density="0.25", lambda_="0.7"), ("only the largest 25%", "of each model", "times 0.7, is added")),
     "TIES by tensor": (ma.Ties(density="0.001", scope="tensor"), ("of each tensor, only the largest 0.1%",)),
@@ -120,7 +132,30 @@ class TestCard:
         ]
         assert all(f"`{id_}`" in ids for id_ in (lock.base, lock.merge_id, lock.model_root))
         assert lock.model_root not in card.replace(ids, "")
-        assert "mergealgebra verify . --against WORKSPACE" in section(card, "Check it")
+        assert "To merge again, run `mergealgebra merge` with the same file" in section(card, "Check it")
+        assert "WORKSPACE" not in card
+
+    def test_tells_what_was_left_out_and_taken_for_another(self, tmp_path):
+        head, embedding = "lm_head.weight", "embed_tokens.weight"
+        start = base() | {head: base()["embed.weight"], embedding: base()["embed.weight"]}
+        write_folder(tmp_path / "base", start)
+        tuned = write_file(tmp_path / "ft.safetensors", fine_tune(0) | {embedding: start[head] + 1})
+        whole = write_file(tmp_path / "whole.safetensors", start | fine_tune(1))
+        models = [Model(tuned, leave=("norm.*", "spare")), Model(whole)]
+        merge_checkpoints(tmp_path / "base", models, ma.Ties(), tmp_path / "out")
+        assert section((tmp_path / "out" / "README.md").read_text(), "Models").split("\n\n")[1].splitlines() == [
+            f"- ft.safetensors: '{head}' is taken as the same as '{embedding}', to which the base's is tied",
+            "- ft.safetensors: left out as asked: 'norm.scale' and 'spare'",
+        ]
+
+    @pytest.mark.parametrize(("readme", "license_"), LICENSES.values(), ids=LICENSES)
+    def test_has_the_license_of_the_base(self, tmp_path, readme, license_):
+        folder = write_folder(tmp_path / "base", base())
+        (folder / "README.md").write_text(readme)
+        merge_checkpoints(
+            folder, [Model(write_file(tmp_path / "ft.safetensors", fine_tune(0)))], ma.Ties(), tmp_path / "o"
+        )
+        assert front_matter((tmp_path / "o" / "README.md").read_text()).get("license") == license_
 
     def test_says_who_contributed_what_and_when(self, tmp_path):
         """Here with an author; where nothing is known, a model is called by its id."""

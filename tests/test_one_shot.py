@@ -167,6 +167,13 @@ class TestMistakes:
         with pytest.raises(RecipeError, match=r"models\[0\] \(.*copy.safetensors\) is the base itself"):
             _merged(files, "copy.safetensors", "ft0.safetensors")
 
+    def test_what_is_taken_of_a_model_has_to_change_something(self, files):
+        write_file(files / "part.safetensors", fine_tune(2) | {"embed.weight": base()["embed.weight"]})
+        with pytest.raises(
+            RecipeError, match=r"models\[0\] .* has the base's values in all that is taken of it: remove"
+        ):
+            _merged(files, Model(files / "part.safetensors", take="embed.*"))
+
     def test_one_value_that_no_sample_sees_is_a_fine_tune(self, tmp_path):
         large = {"w": np.ones(1 << 18, np.float32)}
         write_folder(tmp_path / "base", large)

@@ -68,3 +68,45 @@ def test_a_thousand_models_have_room(tmp_path):
     models = "".join(f"- {{path: models/a-fine-tune-{i}.safetensors, coefficient: 0.5}}\n" for i in range(1000))
     path.write_text(f"method: mean\nbase: base\nmodels:\n{models}")
     assert len(read_merge_file(path).models) == 1000
+
+
+#: A file that is another one than was asked for, or nearly right; how it is read, and what is said.
+MISTAKEN = {
+    "a merge file for a recipe": (
+        "method: ties\nbase: b\nmodels: []",
+        read_recipe,
+        "as it has `base` and",
+    ),
+    "mergekit's for a recipe": ("merge_method: ties\nmodels: []\nbase_model: b", read_recipe, "is a merge file"),
+    "a recipe for a merge file": ("method: ties", read_merge_file, "is a recipe, which `resolve OUT --recipe "),
+    "a misspelt key": (
+        "method: ties\nlamda: 1",
+        read_recipe,
+        "unknown key 'lamda'; did you mean 'lambda'",
+    ),
+    "a misspelt list": (
+        "method: ties\nbase: b\nmodles: []",
+        read_merge_file,
+        "'modles' looks like it",
+    ),
+    "capitals": ("method: TIES", read_recipe, "method: 'TIES' is unknown; write it in lower case, ties;"),
+    "DARE": ("method: dare_ties", read_recipe, "method: 'dare_ties' is a method of mergekit, unknown here; expected"),
+    "linear": ("method: linear", read_recipe, "method: 'linear' is `mean` here"),
+    "mergekit's DARE": ("merge_method: dare_ties", read_merge_file, "write `method`, and 'dare_ties' is a method of"),
+}
+
+
+@pytest.mark.clause("RC-7")
+@pytest.mark.parametrize(("text", "read", "said"), MISTAKEN.values(), ids=MISTAKEN)
+def test_what_was_mistaken_is_said(text, read, said, tmp_path):
+    (tmp_path / "file.yaml").write_text(text)
+    with pytest.raises(RecipeError, match=said):
+        read(tmp_path / "file.yaml")
+
+
+def test_a_file_with_the_other_suffix_is_named(tmp_path):
+    (tmp_path / "ties.yaml").write_text("method: ties")
+    with pytest.raises(RecipeError, match=r"ties\.yml cannot be read: .*name a YAML file, such as .*ties\.yaml$"):
+        read_recipe(tmp_path / "ties.yml")
+    with pytest.raises(RecipeError, match=r"name a YAML file$"):
+        read_recipe(tmp_path / "mean.yml")

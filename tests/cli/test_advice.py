@@ -245,16 +245,13 @@ class TestMergekit:
     @pytest.mark.clause("RC-7")
     def test_are_rewritten_as_advised(self, tmp_path):
         path, text = tmp_path / "merge.yaml", self.FILE
-        for _ in range(5):
-            path.write_text(text)
-            try:
-                found = read_merge_file(path)
-                break
-            except MergeAlgebraError as error:
-                old, new = re.search(
-                    r"'(\w+)' is a key of mergekit's files, not of these; write `(\w+)`$", str(error)
-                ).groups()
-                text = re.sub(rf"\b{old}:", f"{new}:", text)
+        path.write_text(text)
+        with pytest.raises(MergeAlgebraError) as refused:
+            read_merge_file(path)
+        for old, new in re.findall(r"'(\w+)': write `(\w+)`", str(refused.value)):
+            text = re.sub(rf"\b{old}:", f"{new}:", text)
+        path.write_text(text)
+        found = read_merge_file(path)
         assert [model.coefficient for model in found.models] == ["0.5", "1"]
 
     @pytest.mark.clause("RC-7")
@@ -269,6 +266,21 @@ class TestMergekit:
             ("models: [{path: x}]\nparameters: {density: 0.5}", ("`density` and `lambda`",)),
             ("models: [{path: x}]\ndtype: bfloat16", ("the base's dtypes",)),
             ("models: [{path: x, wight: 1}]", ("'wight'", "a model's keys are path, coefficient, take, leave")),
+            ("models: [{path: x, pth: 1}]", ("'pth'; did you mean 'path'?",)),
+            (
+                "models: [{path: x, density: 0.5}, {path: y, density: 0.3}]",
+                ("('0.5', '0.3') cannot be merged",),
+            ),
+            (
+                "models: [{path: x, parameters: {density: 0.5}}, {path: y, density: 0.5}]",
+                ("models[0]", "models[1]"),
+            ),
+            (
+                "models: [{path: x}]\nparameters: {normalize: false, int8_mask: true}",
+                ("so the model is another", "saves memory"),
+            ),
+            ("models: [{path: x}]\nnormalize: true", ("'normalize': leave it out: here ties and mean",)),
+            ("models: [{model: base}]", ("models[0] is the base itself",)),
         ],
     )
     def test_are_never_read_without_a_part_of_them(self, text, words, tmp_path):

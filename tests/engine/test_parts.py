@@ -96,7 +96,7 @@ def test_the_output_lies_as_the_base_does(tmp_path, library):
     for part, shapes in library.shapes.items():
         (file,) = (tmp_path / "out" / part).glob("*.safetensors")
         assert {name: array.shape for name, array in load_file(file).items()} == shapes
-    assert result.warnings == []
+    assert not [line for line in result.warnings if "came from another base" not in line]
     assert ma.verify(tmp_path / "out").ok
     assert {name.partition("/")[0] for name in result.lock.tensors} >= set(library.shapes) - {""}
 
@@ -175,7 +175,7 @@ def test_what_no_list_names_is_left_and_told(tmp_path):
         (tmp_path / "base" / name).write_bytes(b"x")
     write_file(tmp_path / "base" / "checkpoint-500" / "model.safetensors", {"w": np.float32([1])})
     result = merge_checkpoints(tmp_path / "base", models, TIES, tmp_path / "out")
-    assert result.warnings == [
+    assert [line for line in result.warnings if "came from another base" not in line] == [
         "left out of the merged model: checkpoint-500/, onnx/, openvino/, 2_Dense/more/ and 2_Dense/pytorch_model.bin "
         "of the base; copy what loading it takes"
     ]

@@ -75,7 +75,7 @@ CONFIGURATIONS = {
     "a key of a model twice": _file(
         "method: ties\nbase: base\nmodels:\n  - {path: ft0.safetensors, path: ft1.safetensors}\n", "'path'", "twice"
     ),
-    "models in a recipe": _recipe("method: ties\n" + MODELS, "models", "expected text"),
+    "models in a recipe": _recipe("method: ties\n" + MODELS, "models", "is a merge file"),
     "no method": _merge("", "method", "missing", "ties"),
     "no base": _file("method: ties\nmodels: [{path: ft0.safetensors}]\n", "base", "expected the path"),
     "a base that is a list": _file("method: ties\nbase: [a]\nmodels: [{path: ft0.safetensors}]\n", "base", "path"),

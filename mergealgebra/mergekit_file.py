@@ -1,0 +1,109 @@
+"""What mergekit's files say, and what to write instead: all of it at once, as to drop a key would drop what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from mergealgebra.errors import RecipeError
+from mergealgebra.text import shown
+
+_DTYPE: Final = "leave it out, the result has the base's dtypes"
+_AT_TOP: Final = "write it at the top of the file, for all models"
+
+_KEYS: Final = MappingProxyType(
+    {
+        "merge_method": "write `method`",
+        "base_model": "write `base`",
+        "slices": "name whole models under `models`",
+        "parameters": "write the `density` and `lambda` in it at the top of the file",
+        "dtype": _DTYPE,
+        "out_dtype": _DTYPE,
+        "tokenizer_source": "leave it out, the result has the base's tokenizer",
+        "tokenizer": "leave it out, the result has the base's tokenizer",
+        "chat_template": "leave it out, the result has the base's",
+        "int8_mask": "leave it out, it saves memory there and changes nothing",
+    }
+)
+_KEYS_OF_A_MODEL: Final = MappingProxyType(
+    {
+        "model": "write `path`",
+        "parameters": "write the `weight` in it as `coefficient`, and the `density` at the top of the file, for all",
+        "weight": "write `coefficient`",
+        "density": _AT_TOP,
+    }
+)
+#: Methods of mergekit that nothing here computes.
+_NOT_HERE: Final = frozenset(
+    (
+        *("arcee_fusion", "breadcrumbs", "breadcrumbs_ties", "dare_linear", "dare_ties", "della", "della_linear"),
+        *("karcher", "model_stock", "multislerp", "nearswap", "nuslerp", "passthrough", "sce", "slerp"),
+    )
+)
+
+
+def method_here(method: str) -> str:
+    """What a method of mergekit is here; empty for what is not one, or has the same name.
+
+    >>> method_here("linear")
+    'is `mean` here'
+    """
+    if method == "linear":
+        return "is `mean` here"
+    return "is a method of mergekit, unknown here" if method in _NOT_HERE else ""
+
+
+def refuse_mergekit(entries: Mapping[str, Any], where: str) -> None:
+    """Raise RecipeError for what mergekit writes otherwise, naming every key. where: the file."""
+    found = [*_of_the_file(entries), *_of_models(entries)]
+    if found:
+        them = "it" if len(found) == 1 else "all of them"
+        raise RecipeError(f"{where} has keys of mergekit's files, not of these; change {them}: {'; '.join(found)}")
+
+
+def _of_the_file(entries: Mapping[str, Any]) -> Iterator[str]:
+    method = entries.get("merge_method", entries.get("method"))
+    for key, advice in _KEYS.items():
+        if key in entries:
+            here = method_here(method) if key == "merge_method" and isinstance(method, str) else ""
+            yield f"{shown(key)}: {advice}{f', and {shown(method)} {here}' if here else ''}"
+    inside = _mapping(entries.get("parameters"))
+    if "int8_mask" in inside:
+        yield f"'int8_mask': {_KEYS['int8_mask']}"
+    for place in (entries, inside):
+        if "normalize" in place:
+            yield f"'normalize': {_normalize(method, place['normalize'])}"
+
+
+def _normalize(method: object, value: object) -> str:
+    """What `normalize` means here: whether a sum is divided by the weights is fixed by the method."""
+    divides = method != "task_arithmetic"
+    here = "ties and mean always divide" if divides else "task_arithmetic never divides"
+    differs = (str(value).lower() == "false") == divides
+    return f"leave it out: here {here} by the weights{', so the model is another' if differs else ''}"
+
+
+def _of_models(entries: Mapping[str, Any]) -> Iterator[str]:
+    listed = entries.get("models")
+    models = {i: _mapping(model) for i, model in enumerate(listed)} if isinstance(listed, list) else {}
+    for key, advice in _KEYS_OF_A_MODEL.items():
+        having = [i for i, model in models.items() if key in model]
+        if having:
+            more = f" and {len(having) - 1} more" if len(having) > 1 else ""
+            yield f"models[{having[0]}]{more}: {shown(key)}: {advice}"
+    densities = {shown(_density(model)): None for model in models.values() if _density(model) is not None}
+    if len(densities) > 1:
+        yield f"models with different densities ({', '.join(densities)}) cannot be merged here; choose one"
+    base = entries.get("base_model", entries.get("base"))
+    for i, model in models.items():
+        if base is not None and model.get("model") == base:
+            yield f"models[{i}] is the base itself, which changes nothing: take it out"
+
+
+def _density(model: Mapping[str, Any]) -> object:
+    return model.get("density", _mapping(model.get("parameters")).get("density"))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
