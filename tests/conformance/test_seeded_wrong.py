@@ -130,7 +130,7 @@ def test_a_mistake_that_is_no_option_is_shown():
 UNEXPLAINED = {
     "lambda_twice": ("lambda", "[2] twice, density 1, lambda 0.5: answered [0.5], `after` gives [1]"),
     "without_base": ("lambda", "[3] twice, density 1, base [1]: answered [2], `after` gives [3]"),
-    "unelected": ("aggregate", "at element 0: answered [1.75], `mean` gives [4]"),
+    "unelected": ("denominator", "[1] and [3] and [-1], density 1: answered [1], "),
 }
 
 
@@ -140,5 +140,5 @@ def test_what_no_option_explains_departs_from_the_paper_too(name):
     point, shown = UNEXPLAINED[name]
     assert verdict.conformant_to == ()
     blamed = {found.point: found.note for found in verdict.findings if not found.options}
-    assert blamed[point].endswith(shown)
+    assert shown in blamed[point]
     assert "arithmetic" not in blamed
