@@ -21,7 +21,7 @@ from mergealgebra.conformance import judging, protocol
 from mergealgebra.conformance.report import as_discovery, as_map, tables
 from mergealgebra.conformance.verdict import Failure, Standing, Verdict
 from mergealgebra.text import printable
-from tests.cli.commands import call, shell, tree
+from tests.cli.commands import call, tree
 from tests.conformance.test_report import NASTY, VERDICT
 
 
