@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from mergealgebra.conformance.verdict import Verdict
 
 
+class NothingAnswered(MergeAlgebraError):
+    """A target answered none of the questions."""
+
+
 class NotConformant(MergeAlgebraError):
     """A target conforms to none of the dialects that it was said to conform to."""
 
@@ -69,7 +73,8 @@ def command(
     decimals as text, coefficients a list of them; without density little can be told. What it raises is a refusal,
     which is an answer. `mergealgebra laws` calls it in the same way.
 
-    What TARGET does is a result: the exit status is 0, or 1 when it conforms to no --dialect that is named.
+    What TARGET does is a result: the exit status is 0, or 1 when it answers none of the questions, or conforms to no
+    --dialect that is named.
     """
     if protocol or points:
         _explain(protocol, points)
@@ -101,6 +106,7 @@ def _judge(
     html: Path | None,
     as_json: bool,
 ) -> None:
+    from mergealgebra.conformance.report import told
     from mergealgebra.conformance.targets import open_target
 
     _check_dialects(dialects, discover)
@@ -114,6 +120,8 @@ def _judge(
     if html:
         _write_page(html, verdict)
     _print(verdict, discover, as_json)
+    if not told(verdict):
+        raise NothingAnswered(f"{target}: {verdict.summary}")
     if dialects and not set(dialects) & set(verdict.conformant_to):
         raise NotConformant(f"{target} does not conform to {' or '.join(dialects)}{_but(verdict, dialects)}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -23,28 +23,44 @@ OWN_ROUNDING: Final = (
     "that is rounding, and not a mistake"
 )
 
+#: The points that each odd answer is blamed on.
+Blame = Mapping[Probe, tuple[str, ...]]
+
 #: The clause of each point.
 CLAUSES: Final = {point: f"DI-{number}" for number, point in enumerate(POINTS, start=2)}
 
 
 def findings(inferred: Inferred, answers: Mapping[str, Answer]) -> tuple[Finding, ...]:
     """A finding for each point. answers: by the id of the question, to those of `PROBES` and `LEAST`."""
-    return tuple(_finding(point, inferred, answers) for point in POINTS)
+    blame = blamed(inferred, answers)
+    return tuple(_finding(point, inferred, answers, blame) for point in POINTS)
 
 
-def _finding(point: str, inferred: Inferred, answers: Mapping[str, Answer]) -> Finding:
+def _finding(point: str, inferred: Inferred, answers: Mapping[str, Answer], blame: Blame) -> Finding:
     best, clause = inferred.best, CLAUSES[point]
-    for probe in _by_size(inferred.unexplained):
-        if point in blamed(probe, inferred, answers):
-            odd = _shown(probe, best, point, answers)
-            if point == "arithmetic" and rounds_otherwise(inferred, answers):
-                return Finding(clause, point, (), {}, f"{OWN_ROUNDING}; {odd}", rounding=True)
-            return Finding(clause, point, (), {}, f"no option explains all answers; {odd}")
+    odd = [probe for probe in _by_size(inferred.unexplained) if point in blame[probe]]
+    if odd:
+        example = _shown(_smallest(point, odd, best, answers), best, point, answers)
+        if point == "arithmetic" and all(is_rounded(probe, best, answers[probe.question.id]) for probe in odd):
+            return Finding(clause, point, (), {}, f"{OWN_ROUNDING}; {example}", rounding=True)
+        return Finding(clause, point, (), {}, f"no option explains all answers; {example}")
     options = inferred.options(point)
     if len(options) > 1:
         note = _silence(point, inferred) or reason(point, options, best)
         return Finding(clause, point, options, _ruled_out(point, options, best, answers), note)
     return Finding(clause, point, options, _ruled_out(point, options, best, answers))
+
+
+def _smallest(point: str, odd: Sequence[Probe], best: Options, answers: Mapping[str, Answer]) -> Probe:
+    """Of the odd probes, and of the smaller questions about the point whose answers are odd too, the smallest."""
+    told = [(probe, answers[probe.question.id]) for probe in LEAST if probe.about == (point,)]
+    least = [probe for probe, answer in told if isinstance(answer, Merged) and is_odd(probe, best, answer)]
+    return _by_size([*odd, *least])[0]
+
+
+def is_odd(probe: Probe, options: Options, answer: Answer) -> bool:
+    """Whether options do not explain an answer, and rounding does not."""
+    return not explains(options, probe, readings(probe, answer)) and not is_rounded(probe, options, answer)
 
 
 def _ruled_out(point: str, left: Iterable[str], best: Options, answers: Mapping[str, Answer]) -> dict[str, Shown]:
@@ -74,30 +90,39 @@ def _shown(probe: Probe, options: Options, point: str, answers: Mapping[str, Ans
     return shown(question, answers[question.id], predicted(options, question), f"`{options[point]}`")
 
 
-def blamed(probe: Probe, inferred: Inferred, answers: Mapping[str, Answer]) -> tuple[str, ...]:
-    """The points at which another option would explain an odd answer; if none, the first of its stage.
+def blamed(inferred: Inferred, answers: Mapping[str, Answer]) -> Blame:
+    """The points that each odd answer is blamed on."""
+    rounded = {p for p in inferred.unexplained if is_rounded(p, inferred.best, answers[p.question.id])}
+    return {probe: _blamed(probe, inferred, answers, rounded) for probe in inferred.unexplained}
 
-    Where most answers of a stage are odd, nothing is known of it, and all its points are.
+
+def _blamed(
+    probe: Probe, inferred: Inferred, answers: Mapping[str, Answer], rounded: Collection[Probe]
+) -> tuple[str, ...]:
+    """The points at which another option would explain an odd answer; if none, arithmetic, where it is rounding.
+
+    Where most answers of a stage are odd, nothing is known of it, and all its points are. Else what no option explains
+    is blamed on an earlier stage that is not understood, or on the first point that could be to blame.
     """
     stage = next(stage for stage in STAGES if probe in stage.probes)
-    if 2 * len([odd for odd in stage.probes if odd in inferred.unexplained]) > len(stage.probes):
+    odd = set(inferred.unexplained).difference(rounded)
+    if probe in odd and 2 * len(odd.intersection(stage.probes)) > len(stage.probes):
         return stage.points
     points = tuple(point for point in stage.points if point in probe.points)
     seen, best = readings(probe, answers[probe.question.id]), inferred.best
     one = tuple(p for p in points if any(explains({**best, p: option}, probe, seen) for option in POINTS[p]))
-    return one or points[:1]
+    if one or probe in rounded:
+        return one or ("arithmetic",)
+    earlier = next(other for other in STAGES if other == stage or odd.intersection(other.probes))
+    others = tuple(point for point in points if point != "arithmetic")  # it only rounds
+    return earlier.points[:1] if earlier != stage else (others or points)[:1]
 
 
-def rounds_otherwise(inferred: Inferred, answers: Mapping[str, Answer]) -> bool:
-    """Whether every number that no arithmetic explains is one that some arithmetic gives, but for its last digits."""
-    odd = [probe for probe in inferred.unexplained if "arithmetic" in probe.points]
-    return all(_is_rounded(probe, inferred.best, answers[probe.question.id]) for probe in odd)
-
-
-def _is_rounded(probe: Probe, best: Options, answer: Answer) -> bool:
-    if not isinstance(answer, Merged):
+def is_rounded(probe: Probe, options: Options, answer: Answer) -> bool:
+    """Whether each number of an answer is one that some arithmetic gives, but for its last digits."""
+    if not isinstance(answer, Merged) or "arithmetic" not in probe.points or probe.how != "bits":
         return False
-    every = [predicted({**best, "arithmetic": option}, probe.question) for option in POINTS["arithmetic"]]
+    every = [predicted({**options, "arithmetic": option}, probe.question) for option in POINTS["arithmetic"]]
     merged = [one.tensors for one in every if isinstance(one, Merged)]
     for name, array in answer.tensors.items():
         alike = [where_near(array, tensors[name].astype(array.dtype), probe.question.base[name]) for tensors in merged]

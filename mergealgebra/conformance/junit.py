@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from mergealgebra.conformance.report import UNEXPLAINED, name_of, noted, seen, shown_by
+from mergealgebra.conformance.report import UNEXPLAINED, name_of, noted, seen, shown_by, told
 from mergealgebra.conformance.verdict import Failure, Finding, Property, Standing, Verdict
 from mergealgebra.text import printable
 
@@ -19,11 +19,13 @@ def junit(verdict: Verdict, claimed: Collection[str] = ()) -> bytes:
     All text is printable, so none of it is a character that XML forbids.
     """
     root = Element("testsuites", name=name_of(verdict))
-    _add(root, "clauses", map(_clause, verdict.findings))
+    silent = verdict.summary if verdict.findings and not told(verdict) else ""
+    _add(root, "clauses", (_clause(found, "skipped" if silent else "") for found in verdict.findings))
     _add(root, "dialects", (_dialect(standing, claimed) for standing in verdict.standings))
     _add(root, "properties", map(_property, verdict.properties))
     _add(root, "mistakes", ((fault, "failure", fault) for fault in verdict.faults))
-    _add(root, "answers", map(_answer, verdict.failures))
+    nothing: list[Case] = [("any answer", "error", silent)] if silent else []
+    _add(root, "answers", [*nothing, *map(_answer, verdict.failures)])
     indent(root)
     return b'<?xml version="1.0" encoding="utf-8"?>\n' + tostring(root, "unicode").encode() + b"\n"
 
@@ -45,11 +47,11 @@ def _add(root: Element, name: str, cases: Iterable[Case]) -> None:
             SubElement(element, "system-out").text = printable(text)
 
 
-def _clause(found: Finding) -> Case:
+def _clause(found: Finding, outcome: str) -> Case:
     name = f"{found.clause} {found.point}"
     if not found.options and not found.rounding:
         return name, "failure", f"{UNEXPLAINED}: {shown_by(found)}"
-    return name, "", f"{seen(found)}; {shown_by(found)}"
+    return name, outcome, f"{seen(found)}; {shown_by(found)}"
 
 
 def _dialect(standing: Standing, claimed: Collection[str]) -> Case:

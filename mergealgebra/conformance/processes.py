@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import selectors
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
@@ -15,6 +16,9 @@ from typing import IO, Final
 from mergealgebra.children.process import ChildFailed, Stranger, signal_name
 from mergealgebra.conformance.questions import Failed
 from mergealgebra.text import shown
+
+#: A line that names an error; Node has its version behind it.
+_ERROR: Final = re.compile(r"[\w.]*Error\b")
 
 _PIECE: Final = 2**16
 _LAST_WORDS: Final = 2**11
@@ -146,9 +150,10 @@ class LineProcess:
         return f"{how}{middle}{self._said()}"
 
     def _said(self) -> str:
-        """The last line on its standard error, as the end of a message."""
+        """The last line on its standard error that names an error, or else the last one, as the end of a message."""
         lines = [line.strip() for line in self._last_words.decode(errors="replace").splitlines()]
-        words = next((line for line in reversed(lines) if line), "")
+        told = [line for line in lines if line]
+        words = next((line for line in reversed(told) if _ERROR.match(line)), told[-1] if told else "")
         return f"; its last words: {shown(words)}" if words else ""
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from mergealgebra.conformance.bits import where_same
 from mergealgebra.conformance.questions import Answer, Merged, Question, Refused
 from mergealgebra.conformance.verdict import Shown
+from mergealgebra.text import shown as quoted
 
 Array = np.ndarray[Any, Any]
 
@@ -31,10 +32,10 @@ def shown(question: Question, answer: Answer, wanted: Answer | str, by: str = ""
     cut = _first_difference(question, answer, wanted) if len(input_text(question)) > READABLE else None
     if cut is not None:
         shorter, where = cut
-        one, other = (answer_text(_at(a, where), shorter) for a in (answer, wanted))
+        one, other = answered(_at(answer, where), shorter), answer_text(_at(wanted, where), shorter)
         return Shown(question.id, f"{input_text(shorter)}, at element {where}", one, f"{by} gives {other}".strip())
     expected = wanted if isinstance(wanted, str) else answer_text(wanted, question)
-    return Shown(question.id, input_text(question), answer_text(answer, question), f"{by} gives {expected}".strip())
+    return Shown(question.id, input_text(question), answered(answer, question), f"{by} gives {expected}".strip())
 
 
 def size(question: Question) -> tuple[int, int]:
@@ -59,6 +60,12 @@ def input_text(question: Question) -> str:
     if any(np.any(array.astype(np.float64)) for array in question.base.values()):
         parts.append(f"base {tensors_text(question.base)}")
     return ", ".join([*parts, *dtypes])
+
+
+def answered(answer: Answer, question: Question) -> str:
+    """What a target answered; of a refusal, its own words too."""
+    words = f": {quoted(answer.message)}" if isinstance(answer, Refused) and answer.message else ""
+    return f"{answer_text(answer, question)}{words}"
 
 
 def answer_text(answer: Answer, question: Question) -> str:

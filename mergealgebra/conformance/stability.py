@@ -25,8 +25,8 @@ from mergealgebra.conformance.arranging import (
 from mergealgebra.conformance.asking import Interview
 from mergealgebra.conformance.bits import where_same
 from mergealgebra.conformance.inference import Inferred
-from mergealgebra.conformance.questions import Answer, Failed, Merged, Question
-from mergealgebra.conformance.showing import LONGEST, answer_text, input_text, shown, size
+from mergealgebra.conformance.questions import Answer, Failed, Merged, Question, Refused
+from mergealgebra.conformance.showing import LONGEST, answer_text, answered, input_text, shown, size
 from mergealgebra.conformance.verdict import Property, Shown
 from mergealgebra.laws.sides import where_near
 from mergealgebra.text import shown as quoted
@@ -106,9 +106,17 @@ def _with_threads(interview: Interview, n: str, question: Question) -> Answer:
 
 
 def dtypes(interview: Interview) -> Property:
-    """The same values in every dtype, up to two roundings of the narrower one."""
-    wide, *others = (whole_numbers(dtype.name, 4, 20, dtype) for dtype in DTYPES)
-    return _compared(interview, "dtypes", [(wide, other) for other in others], "in float32", close)
+    """The same values in every dtype, up to two roundings of the narrower one. To refuse a dtype is no mistake."""
+    wide, *others = questions = [whole_numbers(dtype.name, 4, 20, dtype) for dtype in DTYPES]
+    answers = interview.ask("dtypes", questions)
+    said = {dtype.name: answers[q.id] for dtype, q in zip(DTYPES, questions, strict=True)}
+    refused = {name: answer.message for name, answer in said.items() if isinstance(answer, Refused)}
+    tries = [(wide, answers[wide.id], q, answers[q.id]) for q in others if not isinstance(answers[q.id], Refused)]
+    found = _judged("dtypes", tries if "float32" not in refused else [], "in float32", close)
+    if not refused:
+        return found
+    told = f"it refuses {' and '.join(refused)}: {quoted(next(iter(refused.values())))}"
+    return replace(found, note=told)
 
 
 def repetition(interview: Interview) -> Property:
@@ -219,6 +227,6 @@ def _differing(first: Question, one: Answer, second: Question, answer: Answer) -
     a, b = (_flat(each) if isinstance(each, Merged) else np.zeros(0) for each in (answer, one))
     where = np.flatnonzero(~where_same(a, b)) if a.size == b.size > LONGEST else np.zeros(0, np.intp)
     if not where.size:
-        return input_text(second), answer_text(answer, second), answer_text(one, first)
+        return input_text(second), answered(answer, second), answer_text(one, first)
     models = f"{len(second.models)} models of {a.size} elements, density {second.density}"
     return models, f"{a[where[0]]!s} at element {where[0]}", f"{b[where[0]]!s}"

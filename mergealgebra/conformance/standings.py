@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Final
 
 from mergealgebra.algebra.dialects import DIALECTS, POINTS, Dialect
 from mergealgebra.conformance.asking import Interview
 from mergealgebra.conformance.breadth import agrees, computed, questions
-from mergealgebra.conformance.findings import blamed
+from mergealgebra.conformance.findings import Blame, blamed, is_odd, is_rounded
 from mergealgebra.conformance.inference import Inferred
 from mergealgebra.conformance.probes import LEAST, PROBES, Probe
 from mergealgebra.conformance.questions import Answer, Failed, Merged, Question
@@ -105,7 +106,8 @@ def _open(dialect: Dialect, inferred: Inferred, answers: Answers) -> Standing:
     meant = {**best, **settled}
     note = f"it settles {len(settled)} of {len(POINTS)} points; at the others any option conforms"
     probes = [probe for probe in _ASKED if without(meant, probe.question) is None]
-    other = [probe for probe in probes if _departs(probe, meant, settled, inferred, answers)]
+    blame = blamed(inferred, answers)
+    other = [probe for probe in probes if _departs(probe, meant, settled, inferred, answers, blame)]
     standing = _standing(dialect, [probe.question for probe in probes], answers, [p.question for p in other], note)
     if not other or not inferred.left:
         return replace(standing, conformant=standing.conformant and bool(inferred.left))
@@ -113,8 +115,23 @@ def _open(dialect: Dialect, inferred: Inferred, answers: Answers) -> Standing:
     return replace(standing, first=shown(first, answers[first.id], predicted(meant, first), f"`{dialect.name}`"))
 
 
-def _departs(probe: Probe, meant: Options, settled: Options, inferred: Inferred, answers: Answers) -> bool:
-    seen = readings(probe, answers[probe.question.id])
-    if probe in inferred.unexplained:
-        return any(point in settled for point in blamed(probe, inferred, answers))
-    return explains(inferred.best, probe, seen) and not explains(meant, probe, seen)
+def _departs(
+    probe: Probe, meant: Options, settled: Options, inferred: Inferred, answers: Answers, blame: Blame
+) -> bool:
+    """Whether an answer is none that the dialect leaves open: it is that of a wrong option, or of no option at all."""
+    answer = answers[probe.question.id]
+    seen = readings(probe, answer)
+    if explains(inferred.best, probe, seen):
+        return not explains(meant, probe, seen)
+    if probe not in inferred.unexplained and not (probe in LEAST and isinstance(answer, Merged)):
+        return False
+    if is_rounded(probe, meant, answer):
+        return False
+    return any(p in settled for p in blame.get(probe, ())) or not _is_left_open(probe, meant, settled, answer)
+
+
+def _is_left_open(probe: Probe, meant: Options, settled: Options, answer: Answer) -> bool:
+    """Whether options at the points that a probe is about, and that are not settled, explain an answer."""
+    points = [point for point in probe.about if point not in settled]
+    every = (dict(zip(points, options, strict=True)) for options in product(*(POINTS[point] for point in points)))
+    return any(not is_odd(probe, {**meant, **options}, answer) for options in every)

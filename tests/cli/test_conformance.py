@@ -21,7 +21,7 @@ from mergealgebra.conformance import judging, protocol
 from mergealgebra.conformance.report import as_discovery, as_map, tables
 from mergealgebra.conformance.verdict import Failure, Standing, Verdict
 from mergealgebra.text import printable
-from tests.cli.commands import call, shell, tree
+from tests.cli.commands import call, tree
 from tests.conformance.test_report import NASTY, VERDICT
 
 
@@ -80,7 +80,7 @@ def test_discover_prints_the_options_and_the_nearest_dialects(asked, tmp_path):
 def test_a_terminal_acts_on_nothing_that_a_target_says(monkeypatch, tmp_path):
     verdict = Verdict(NASTY, "[bold]1", failures=(Failure("[red]", "crashed", NASTY),), summary=NASTY)
     monkeypatch.setattr(judging, "judge", lambda target, **_: verdict)
-    lines = call(tmp_path, "conformance", "peft").lines()
+    lines = call(tmp_path, "conformance", "peft").stdout.splitlines()
     assert all(line.isprintable() for line in lines)
     assert lines[0] == f"{printable(NASTY)} [bold]1"
     assert lines[-1] == printable(NASTY)
@@ -149,11 +149,15 @@ def test_wrong_usage_is_status_2_and_nothing_is_asked(command, words, asked, tmp
     assert list(tree(tmp_path)) == ["file"]
 
 
-def test_a_target_that_ends_at_once_is_a_result(tmp_path):
-    done = shell(tmp_path, "conformance", f"{sys.executable} -c 'import sys; sys.exit(\"no torch\")'")
-    assert (done.code, done.stderr) == (0, "")
+@pytest.mark.clause("CL-1")
+def test_a_target_that_answers_nothing_is_told_and_status_1(tmp_path):
+    program = f"{sys.executable} -c 'import sys; sys.exit(\"no torch\")'"
+    done = call(tmp_path, "conformance", program, "--junit", "j.xml", "--html", "h.html")
+    assert done.code == 1
     assert "crashed" in done.stdout
-    assert "no torch" in done.stdout
+    assert done.stderr.startswith(f"mergealgebra: {program}: It answered none of the questions: ")
+    assert "no torch" in done.stderr
+    assert sorted(tree(tmp_path)) == ["h.html", "j.xml"]
 
 
 @pytest.mark.clause("CL-3")
@@ -233,14 +237,18 @@ def test_the_points_are_printed_with_what_each_option_means(tmp_path):
 
 def test_a_function_that_raises_each_time_is_told_in_a_sentence(tmp_path):
     (tmp_path / "mine.py").write_text("def merge(base, task_vectors, density):\n    raise ValueError('not today')\n")
-    name, blank, said = call(tmp_path, "conformance", "mine:merge").lines()
+    done = call(tmp_path, "conformance", "mine:merge")
+    name, blank, said = done.stdout.splitlines()
+    assert (done.code, done.stderr) == (1, f"mergealgebra: mine:merge: {said}\n")
     assert (name, blank) == ("mine:merge (version unknown)", "")
     assert said.startswith("It refused all ")
     assert "most often so: 'ValueError: not today'." in said
 
 
 def test_who_differs_by_rounding_alone_is_told_so(monkeypatch, tmp_path):
-    near = Verdict("peft", "1", standings=(Standing("canonical", False, 9, 2, rounding=2),), summary="Near.")
+    near = Verdict(
+        "peft", "1", VERDICT.findings, standings=(Standing("canonical", False, 9, 2, rounding=2),), summary="Near."
+    )
     monkeypatch.setattr(judging, "judge", lambda target, **_: near)
     done = call(tmp_path, "conformance", "peft", "--dialect", "canonical")
     assert (done.code, "canonical; from canonical it differs by rounding alone" in done.stderr) == (1, True)

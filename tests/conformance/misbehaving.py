@@ -51,12 +51,19 @@ def explain_at_length(question: dict) -> None:
     os._exit(3)
 
 
+def end_as_node_does(question: dict) -> None:
+    sys.stderr.write("Error: Cannot find module 'ties.mjs'\n    at Module._load (loader:1)\n\nNode.js v20\n")
+    sys.stderr.flush()
+    os._exit(1)
+
+
 def leave_a_child(question: dict) -> None:
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     os._exit(7)
 
 
 BAD = {
+    "names an error before its version": end_as_node_does,
     "wrong id": lambda q: send(answer(q, id="another")),
     "id that is a number": lambda q: send(answer(q, id=1)),
     "no id": lambda q: send({"tensors": q["base"]}),

@@ -63,6 +63,7 @@ FAILURES = {
     "answers late": ("hung", "it gave no answer in time"),
     "exits": ("crashed", "it ended with exit status 3"),
     "exits in the middle": ("crashed", """exit status 0 in the middle of a line, '{"id": "bad", "tens'"""),
+    "names an error before its version": ("crashed", "its last words: \"Error: Cannot find module 'ties.mjs'\""),
     "raises": ("crashed", "exit status 1; its last words: \"KeyError: 'nothing'\""),
     "killed": ("crashed", "it was ended by SIGKILL"),
     "killed by a signal without a name": ("crashed", "it was ended by signal 40"),

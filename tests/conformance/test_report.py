@@ -222,6 +222,14 @@ def test_junit_has_no_suite_without_cases():
     assert len(ET.fromstring(junit(Verdict("gone", "")))) == 0
 
 
+def test_junit_of_a_target_that_answers_nothing_has_an_error_and_no_success():
+    silent = Verdict("t", "1", (Finding("DI-8", "zero_sum", ("plus", "zero", "minus")),), summary="It refused all.")
+    assert {case: outcome[0] for case, outcome in _cases(silent).items()} == {
+        ("clauses", "DI-8 zero_sum"): "skipped",
+        ("answers", "any answer"): "error",
+    }
+
+
 def test_junit_fails_the_dialects_that_are_claimed():
     cases = _cases(VERDICT, "canonical", "peft-0.21")
     assert cases["dialects", "canonical"][0] == "failure"

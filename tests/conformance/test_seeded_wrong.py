@@ -124,3 +124,21 @@ def test_a_mistake_that_is_no_option_is_shown():
     assert kept.options == ()
     assert kept.note.startswith("no option explains all answers; [1, 2] twice, density 0.01: answered [0, 2], ")
     assert verdict.faults[0].startswith("no option explains its answers at kept")
+
+
+#: What no option explains: the point that is blamed, and what shows it.
+UNEXPLAINED = {
+    "lambda_twice": ("lambda", "[2] twice, density 1, lambda 0.5: answered [0.5], `after` gives [1]"),
+    "without_base": ("lambda", "[3] twice, density 1, base [1]: answered [2], `after` gives [3]"),
+    "unelected": ("denominator", "[1] and [3] and [-1], density 1: answered [1], "),
+}
+
+
+@pytest.mark.parametrize("name", UNEXPLAINED)
+def test_what_no_option_explains_departs_from_the_paper_too(name):
+    verdict = judge(Here(name, getattr(wrong, name)), breadth=0)
+    point, shown = UNEXPLAINED[name]
+    assert verdict.conformant_to == ()
+    blamed = {found.point: found.note for found in verdict.findings if not found.options}
+    assert shown in blamed[point]
+    assert "arithmetic" not in blamed

@@ -477,3 +477,18 @@ def test_texts_tell_what_is_not_as_usual():
     assert input_text(question) == "[1] twice, density 0.5, lambda 2, coefficients 1 and 3, base [1], float64"
     assert answer_text(Merged({"w": np.float32([0.1])}), question) == "[0.1] as float32"
     assert answer_text(Refused("no"), question) == "a refusal"
+
+
+def test_to_refuse_a_dtype_is_no_mistake():
+    """Its own words are shown."""
+    ours = in_dialect("canonical")
+
+    def answer(question):
+        wide = not any(array.dtype == ml_dtypes.bfloat16 for array in question.base.values())
+        return ours.answer(question) if wide else Refused("TypeError: no such dtype")
+
+    verdict = judge(Answering(answer), breadth=0)
+    dtypes = next(each for each in verdict.properties if each.name == "dtypes")
+    assert (dtypes.holds, dtypes.note) == (True, "it refuses bfloat16: 'TypeError: no such dtype'")
+    assert verdict.faults == ()
+    assert verdict.standings[0].first.answer == "a refusal: 'TypeError: no such dtype'"

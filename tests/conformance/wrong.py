@@ -165,6 +165,30 @@ class Mutating(Ties):
         return merged
 
 
+@dataclass(frozen=True)
+class LambdaTwice(Ties):
+    """Scales by lambda when it averages, and again when it applies."""
+
+    def applied(self, base: Array, tau: Array, lambda_: str) -> Array:
+        return super().applied(base, np.float32(float(lambda_)) * tau, lambda_)
+
+
+@dataclass(frozen=True)
+class WithoutBase(Ties):
+    """Returns the merged task vector alone."""
+
+    def applied(self, base: Array, tau: Array, lambda_: str) -> Array:
+        return super().applied(np.zeros_like(base), tau, lambda_)
+
+
+@dataclass(frozen=True)
+class Unelected(Ties):
+    """Averages all models, whatever their signs."""
+
+    def mean(self, values: Sequence[Any], c: list[float]) -> Any:
+        return self.total(values) / len(values)
+
+
 def each_alone(names: list[str]) -> list[list[str]]:
     return [[name] for name in names]
 
@@ -190,3 +214,6 @@ factors_apart_rounded_down = FactorsApart(rank=lambda rho, d: math.floor(rho * d
 order_dependent = Ties(even=lambda values: int(np.sign(next((value for value in values if value), 0))))
 thread_dependent = Ties(total=sum_by_threads, divisor=running_sum, number=np.float32)
 mutating = Mutating()
+lambda_twice = LambdaTwice()
+without_base = WithoutBase()
+unelected = Unelected()
