@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -15,7 +16,15 @@ from mergealgebra.contribution import Chosen, choose
 from mergealgebra.credits import Credit, titles
 from mergealgebra.engine.output import refuse_occupied
 from mergealgebra.engine.plan import Contribution, thread_count
-from mergealgebra.errors import BackendError, CheckpointError, CoefficientError, NamesError, NothingVisible, RecipeError
+from mergealgebra.errors import (
+    BackendError,
+    CheckpointError,
+    CoefficientError,
+    MergeAlgebraWarning,
+    NamesError,
+    NothingVisible,
+    RecipeError,
+)
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.recipe import Recipe
 from mergealgebra.resolve import How, Input, Merge
@@ -128,7 +137,11 @@ def merge(
         return _merge_arrays(base, pairs, recipe, take, leave, backend=backend, threads=threads, block=block)
     how = How(backend or "auto", threads, block, memory=memory)
     of_files = [Model(_path(model, f"model {i}"), coefficient) for i, (model, coefficient) in enumerate(pairs)]
-    return merge_checkpoints(_path(base, "the base"), of_files, recipe, local_path(out), how, take=take, leave=leave)
+    start = _path(base, "the base")
+    result = merge_checkpoints(start, of_files, recipe, local_path(out), how, take=take, leave=leave)
+    for line in result.warnings:
+        warnings.warn(line, MergeAlgebraWarning, stacklevel=2)
+    return result
 
 
 def _pairs(models: Sequence[Given], coefficients: Sequence[str] | None) -> list[tuple[Tensors, str]]:

@@ -7,6 +7,7 @@ needed: to look at a workspace, or to take something back, is quick.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,7 @@ from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import NOTE_BYTES, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import (
+    MergeAlgebraWarning,
     OperationError,
     OutputError,
     RecipeError,
@@ -248,8 +250,8 @@ class Workspace:
         checkpoint: a path, or name -> array, NumPy or torch; a TaskVector is a difference.
         coefficient: a decimal. take, leave: patterns of tensor names [CT-8]. All of it is read and checked first:
         raises NamesError, ShapeError, DtypeError, NonFinite and the like, naming file, tensor and index, and
-        Implausible for what can only be a mistake, unless `force` insists [CT-11]. What comes back has warnings, also
-        of a visible contribution that is nearly the same [OS-15].
+        Implausible for what can only be a mistake, unless `force` insists [CT-11]. Warns, also of a visible
+        contribution that is nearly the same [OS-15]; what comes back has the same lines in `warnings`.
         """
         from mergealgebra.figures import keep_figures
         from mergealgebra.likeness import likeness
@@ -263,7 +265,10 @@ class Workspace:
         alike = likeness(made.manifest, state.visible(), self.store, self.base)
         keep_figures(self.store.path, made.manifest.id, made.measure.to_map())
         operation = self._publish(state.add(made.manifest, time=now(), note=note, name=name))
-        return ContributionId(made.manifest.id, operation, made.measure, (*made.warnings, *alike))
+        contribution = ContributionId(made.manifest.id, operation, made.measure, (*made.warnings, *alike))
+        for line in contribution.warnings:
+            warnings.warn(line, MergeAlgebraWarning, stacklevel=2)
+        return contribution
 
     def set_base(self, base: PathLike, *, progress: Progress = quiet) -> None:
         """Say where the base is on this machine now. Raises BaseMismatch for another model, and as `contribute`."""
@@ -333,7 +338,7 @@ class Workspace:
         recipe: another one than the workspace's. lock: a `merge.lock`, to make the model that it describes once more.
         backend, threads, block, memory: how it is computed, never what [MG-8]. keep_aggregate: keep the sums in the
         cache, so that the next merge reads little but what changed [SY-9]; where that saves no time they are not kept,
-        unless it is "always" [SY-15]. progress: called as the work goes on.
+        unless it is "always" [SY-15]. progress: called as the work goes on. Warns of what is in the result's `warnings`.
         Raises NothingVisible, BaseMismatch, BlobMissing, BlobDamaged, NonFinite, OutputError, UnknownContribution or
         VerificationFailed for a lock; then nothing is written.
         """
@@ -357,6 +362,8 @@ class Workspace:
                 self._publish(attested)
             except OutputError as error:
                 raise OutputError(f"{out} is written and whole, only the attest to it is not: {error}") from error
+        for line in result.warnings:
+            warnings.warn(line, MergeAlgebraWarning, stacklevel=2)
         return result
 
     def _wanted(self, state: ORSet, recipe: Recipe | None, lock: Lock | None) -> Wanted:

@@ -11,6 +11,7 @@ from mergealgebra.errors import (
     CheckpointError,
     CoefficientError,
     DecimalError,
+    MergeAlgebraWarning,
     NamesError,
     NothingVisible,
     OutputError,
@@ -53,6 +54,12 @@ class TestFiles:
         assert result.model_root == expected.model_root
         assert result.backend == "numpy"
         assert ma.verify(files / out).ok
+
+    def test_warn_of_what_the_result_lacks(self, files):
+        with pytest.warns(MergeAlgebraWarning, match="one file holds the tensors alone") as warned:
+            result = ma.merge(files / "base", [files / "ft0.safetensors"], RECIPE, out=files / "o.safetensors")
+        assert [str(warning.message) for warning in warned] == result.warnings
+        assert warned[0].filename == __file__
 
     def test_give_the_bits_of_their_arrays(self, files):
         result = ma.merge(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import warnings
 from importlib import import_module
 from typing import Final, NoReturn
 
@@ -15,7 +16,7 @@ import click
 
 from mergealgebra.cli.options import PATH_TEXT
 from mergealgebra.cli.report import report_error, say, wrong_usage
-from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.errors import MergeAlgebraError, MergeAlgebraWarning
 from mergealgebra.interrupts import MESSAGE, Interrupted, interrupted
 from mergealgebra.text import one_line
 
@@ -92,6 +93,7 @@ def group(ctx: click.Context, workspace: str) -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit: 0 done, 1 an error told in one line, 2 wrong usage [CL-1]."""
+    warnings.simplefilter("ignore", MergeAlgebraWarning)  # the verbs print those of what they get back
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # not every path is text
     try:

@@ -16,7 +16,7 @@ from mergealgebra.algebra import decimals
 from mergealgebra.algebra.apply import apply, changed
 from mergealgebra.algebra.arrays import Array, array_namespace, first_true, refuse_flushed_subnormals
 from mergealgebra.algebra.difference import difference, stored
-from mergealgebra.errors import DtypeError, NamesError, NonFinite, ShapeError
+from mergealgebra.errors import DtypeError, MergeAlgebraWarning, NamesError, NonFinite, ShapeError
 from mergealgebra.tensors.agreement import agreement
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice, Patterns, count_of, escaped, leave_patterns
@@ -97,7 +97,7 @@ class TaskVector(Mapping[str, Array]):
         for name, other in both.stands_for.items():
             new[name], kinds[name] = new[other], kinds[other]
         for remark in both.remarks:
-            warnings.warn(remark, stacklevel=2)
+            warnings.warn(remark, MergeAlgebraWarning, stacklevel=2)
         old = {name: array for name, array in old.items() if name in both.names}
         _refuse_other_names(old, {name: array for name, array in new.items() if name in both.names})
         names = [name for name in old if _is_float(name, old[name], new[name])]
