@@ -29,6 +29,7 @@ from mergealgebra.errors import (
 from mergealgebra.history import by_time, now, visible_named
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe, check_recipe
+from mergealgebra.sizes import byte_count
 from mergealgebra.store.cache import AGGREGATE, THRESHOLDS, Cache
 from mergealgebra.store.local import (
     base_path,
@@ -77,7 +78,7 @@ class Workspace:
         recipe: Recipe,
         name: str = "",
         as_name: str | None = None,
-        progress: Progress = quiet,
+        progress: Progress | None = None,
     ) -> Workspace:
         """A new workspace for improving `base`; equal arguments give one workspace id on every machine [OS-1].
 
@@ -88,7 +89,7 @@ class Workspace:
 
         check_own_name(as_name)
         refuse_existing(local_path(path))
-        store = new_replica(path, new_genesis(base, recipe, name, progress), base, as_name)
+        store = new_replica(path, new_genesis(base, recipe, name, progress or quiet), base, as_name)
         return cls(store.path, store)
 
     @staticmethod
@@ -99,7 +100,7 @@ class Workspace:
         recipe: Recipe,
         name: str = "",
         group: bool = False,
-        progress: Progress = quiet,
+        progress: Progress | None = None,
     ) -> Store:
         """A share of the workspace that `init` makes of the same arguments: a folder to sync with, nobody's workspace.
 
@@ -108,7 +109,7 @@ class Workspace:
         from mergealgebra.creation import new_genesis, refuse_existing
 
         refuse_existing(local_path(path))
-        return Store.create(path, new_genesis(base, recipe, name, progress), group=group)
+        return Store.create(path, new_genesis(base, recipe, name, progress or quiet), group=group)
 
     @classmethod
     def clone(
@@ -119,7 +120,7 @@ class Workspace:
         base: PathLike,
         workspace_id: str | None = None,
         as_name: str | None = None,
-        progress: Progress = quiet,
+        progress: Progress | None = None,
     ) -> Workspace:
         """A new replica of the workspace that a peer holds, synced with it [SY-12]. base: where the base is here.
 
@@ -133,7 +134,7 @@ class Workspace:
         source = source_of(peer, workspace_id)
         default_recipe(source)
         refuse_existing(local_path(path))
-        check_base_path(base, source.genesis, progress)
+        check_base_path(base, source.genesis, progress or quiet)
         store = new_replica(path, source.genesis, base, as_name, peer)
         workspace = cls(store.path, store)
         try:
@@ -207,14 +208,14 @@ class Workspace:
         store = self.store.path
         return Home(partial(made_part, store, AGGREGATE), partial(private_key, store), always)
 
-    def show(self, contribution: str, *, threads: int | None = None, progress: Progress = quiet) -> Details:
+    def show(self, contribution: str, *, threads: int | None = None, progress: Progress | None = None) -> Details:
         """What is known of a contribution, visible or not: who, when, how large, what it changes, in which merges.
 
         contribution: the id or a unique prefix of it. Raises UnknownContribution.
         """
         from mergealgebra.details import details
 
-        return details(contribution, self.store, lambda: self.base, threads, progress)
+        return details(contribution, self.store, lambda: self.base, threads, progress or quiet)
 
     def blobs(self, state: ORSet) -> dict[str, Path]:
         """Where the blobs of a state's visible contributions are, by tensors root; those not here are left out."""
@@ -243,7 +244,7 @@ class Workspace:
         force: bool = False,
         note: str | None = None,
         threads: int | None = None,
-        progress: Progress = quiet,
+        progress: Progress | None = None,
     ) -> ContributionId:
         """Publish a fine-tuned checkpoint, or with form "task_vector" a difference, for everyone to merge.
 
@@ -261,7 +262,7 @@ class Workspace:
             check_text(note, NOTE_BYTES, "the note", OperationError)
         state, name = self.state, self.as_name
         offer = Offer(checkpoint, form, coefficient, take, leave, force)
-        made = publish(offer, self.store, self.base, self.recipe, threads, progress)
+        made = publish(offer, self.store, self.base, self.recipe, threads, progress or quiet)
         alike = likeness(made.manifest, state.visible(), self.store, self.base)
         keep_figures(self.store.path, made.manifest.id, made.measure.to_map())
         operation = self._publish(state.add(made.manifest, time=now(), note=note, name=name))
@@ -270,12 +271,12 @@ class Workspace:
             warnings.warn(line, MergeAlgebraWarning, stacklevel=2)
         return contribution
 
-    def set_base(self, base: PathLike, *, progress: Progress = quiet) -> None:
+    def set_base(self, base: PathLike, *, progress: Progress | None = None) -> None:
         """Say where the base is on this machine now. Raises BaseMismatch for another model, and as `contribute`."""
         from mergealgebra.creation import check_base_path
 
         refuse_exchange_folder(self.store)
-        check_base_path(base, self.store.genesis, progress)
+        check_base_path(base, self.store.genesis, progress or quiet)
         write_local(self.store, base)
 
     def set_name(self, name: str | None) -> None:
@@ -304,7 +305,7 @@ class Workspace:
         return ids
 
     def sync(
-        self, peer: PathLike, *, create: bool | Literal["group"] = False, progress: Progress = quiet
+        self, peer: PathLike, *, create: bool | Literal["group"] = False, progress: Progress | None = None
     ) -> SyncResult:
         """Exchange operations and blobs with another workspace or a share, both ways [SY-4].
 
@@ -318,7 +319,7 @@ class Workspace:
 
         if create:
             Store.create(peer_path(peer), self.store.genesis, group=create == "group")
-        return sync_replica(self.store, peer, progress)
+        return sync_replica(self.store, peer, progress or quiet)
 
     def resolve(
         self,
@@ -329,16 +330,16 @@ class Workspace:
         backend: str = "auto",
         threads: int | None = None,
         block: int | None = None,
-        memory: int | None = None,
+        memory: int | str | None = None,
         keep_aggregate: bool | Literal["always"] = False,
-        progress: Progress = quiet,
+        progress: Progress | None = None,
     ) -> MergeResult:
         """Merge the visible contributions into a new model folder, and attest to what came out [OS-12].
 
         recipe: another one than the workspace's. lock: a `merge.lock`, to make the model that it describes once more.
         backend, threads, block, memory: how it is computed, never what [MG-8]. keep_aggregate: keep the sums in the
         cache, so that the next merge reads little but what changed [SY-9]; where that saves no time they are not kept,
-        unless it is "always" [SY-15]. progress: called as the work goes on. Warns of what is in the result's `warnings`.
+        unless it is "always" [SY-15]. progress: called as the work goes on. Warns of the result's `warnings`.
         Raises NothingVisible, BaseMismatch, BlobMissing, BlobDamaged, NonFinite, OutputError, UnknownContribution or
         VerificationFailed for a lock; then nothing is written.
         """
@@ -353,7 +354,10 @@ class Workspace:
         if keep_aggregate and wanted.merge_id != state.merge_id:
             raise RecipeError("the sums are kept of what is visible by the default recipe alone; do not keep them here")
         aggregate = self._aggregate(always=keep_aggregate == "always") if keep_aggregate else None
-        how = How(backend, threads, block, progress, memory, self._thresholds, aggregate, Runs(self.store.path).noted)
+        limit = byte_count(memory) if isinstance(memory, str) else memory
+        how = How(
+            backend, threads, block, progress or quiet, limit, self._thresholds, aggregate, Runs(self.store.path).noted
+        )
         blobs = self._found(known_manifests(state).values()) if keep_aggregate else self.blobs_of(wanted, state)
         result = resolve(wanted, self.base, blobs, local_path(out), how, expected)
         attested = state.attest(result.merge_id, result.model_root, name=name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -11,6 +10,8 @@ import click
 
 from mergealgebra.addresses import local_path
 from mergealgebra.cli.report import ask_for_json
+from mergealgebra.errors import BackendError
+from mergealgebra.sizes import byte_count
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -48,10 +49,10 @@ class _Bytes(click.ParamType[int]):
     name = "size"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        match = re.fullmatch(r"([1-9][0-9]{0,11})([KMG]?)", str(value), re.ASCII)
-        if match is None:
-            self.fail(f"{value!r} is no size; write a whole number of bytes, or one with K, M or G", param, ctx)
-        return int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2]]
+        try:
+            return byte_count(str(value))
+        except BackendError as error:
+            self.fail(str(error), param, ctx)
 
 
 #: A path as text, and as a Path.

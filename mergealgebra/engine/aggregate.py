@@ -29,8 +29,9 @@ from mergealgebra.engine.thresholds import find_thresholds
 from mergealgebra.errors import AggregateError, Overflow, RecipeError, ShapeError
 from mergealgebra.kernels.equations import on_numpy, scaled, tau
 from mergealgebra.progress import quiet
-from mergealgebra.recipe import Recipe
+from mergealgebra.recipe import Recipe, check_recipe
 from mergealgebra.tensors.task_vector import TaskVector, index_in
+from mergealgebra.text import shown
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,13 @@ class Aggregate:
         """One contribution as an aggregate. id_: any name that tells it from others, such as a contribution id.
 
         task_vector: name -> float array, NumPy or torch. Raises NonFinite, DecimalError,
-        CoefficientError, RecipeError for a dialect other than `canonical`.
+        CoefficientError, RecipeError for a dialect other than `canonical`, AggregateError for an id that is not text.
         """
+        check_recipe(recipe)
+        if not isinstance(id_, str):
+            raise AggregateError(
+                f"the id is a {type(id_).__name__}, not text; the order is lift(recipe, id, task_vector)"
+            )
         if recipe.foreign:
             raise RecipeError(f"dialect {recipe.foreign.name} has no exact sums, so no aggregate; use merge")
         contribution = as_contribution(id_, task_vector, coefficient)
@@ -145,6 +151,11 @@ class Aggregate:
         return tau_m.reshape(self.shapes[name])
 
     def _check_with(self, other: Aggregate) -> None:
+        if not isinstance(other, Aggregate):
+            raise AggregateError(
+                f"{shown(other)} is a {type(other).__name__}, not an Aggregate: the sums do not remember what a "
+                "contribution added; lift its task vector again, and pass that"
+            )
         self.check()
         other.check()
         if self.recipe != other.recipe:

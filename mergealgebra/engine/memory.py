@@ -13,7 +13,7 @@ from mergealgebra.algebra.arrays import Array
 from mergealgebra.engine.backends import BACKENDS, backend_for, torch_on
 from mergealgebra.engine.faults import Faulty, named
 from mergealgebra.engine.pieces import Tally
-from mergealgebra.engine.plan import Contribution, make_plan
+from mergealgebra.engine.plan import Contribution, make_plan, refuse_text
 from mergealgebra.engine.run import run
 from mergealgebra.errors import BackendError, CoefficientError, NamesError, NothingVisible, RecipeError
 from mergealgebra.kernels.blocks import Kernel
@@ -63,6 +63,8 @@ def merge(
         raise RecipeError(f"{recipe!r} is not a recipe; pass one, such as ma.Ties(density='0.2')")
     source = _Arrays(base, _BASE)
     chosen = _choose(backend, source, recipe)
+    if coefficients is not None:
+        refuse_text(coefficients)
     texts = ["1"] * len(task_vectors) if coefficients is None else list(coefficients)
     if len(texts) != len(task_vectors):
         raise CoefficientError(f"{len(texts)} coefficients for {len(task_vectors)} task vectors; give one for each")

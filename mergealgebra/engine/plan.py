@@ -11,11 +11,12 @@ from typing import Any, Final, Protocol
 from mergealgebra.algebra import decimals
 from mergealgebra.algebra.exact import Coefficients
 from mergealgebra.encoding import LEAF_BYTES
-from mergealgebra.errors import BackendError, DtypeError, NamesError, NothingVisible
+from mergealgebra.errors import BackendError, CoefficientError, DtypeError, NamesError, NothingVisible
 from mergealgebra.kernels.blocks import Kernel, Reduction
 from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.task_vector import check_shapes
+from mergealgebra.text import shown
 
 #: Elements in a span, what a worker does at a time: in every dtype a whole number of leaves [EN-6].
 SPAN: Final = LEAF_BYTES
@@ -209,7 +210,17 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def refuse_text(coefficients: Sequence[str]) -> None:
+    """Raise CoefficientError for one text where a list of them must be: its characters are no coefficients."""
+    if isinstance(coefficients, str):
+        raise CoefficientError(
+            f"coefficients is {shown(coefficients)}, one text; pass a list, such as [{coefficients!r}]"
+        )
+
+
 def _check_positive(number: int, what: str) -> int:
+    if isinstance(number, bool) or not hasattr(number, "__index__"):
+        raise BackendError(f"{what}: {shown(number)} is not a whole number; write it without a point and quotes")
     if number < 1:
         raise BackendError(f"{what}: {number} is below 1; leave it out for the default")
     return number

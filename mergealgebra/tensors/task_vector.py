@@ -69,10 +69,18 @@ class TaskVector(Mapping[str, Array]):
 
     lambda_: with which `apply` adds it where nothing else is said, a decimal string; the recipe's for what an Aggregate
     finalized. What is computed here is fp32; arrays of other float dtypes are rounded when they are used [TV-5].
+    Raises NamesError, and DtypeError for what is not an array.
     """
 
     def __init__(self, tensors: Mapping[str, Array], *, lambda_: str = "1") -> None:
+        if not isinstance(tensors, Mapping):
+            raise NamesError(
+                f"a {type(tensors).__name__} is not a mapping of names to arrays; TaskVector.between makes a task "
+                "vector of paths"
+            )
         self._tensors = {name: tensors[name] for name in in_name_order(tensors)}
+        for name, array in self._tensors.items():
+            name_of(array, f"tensor {name!r} of the task vector")
         self.lambda_ = lambda_
 
     @classmethod

@@ -57,6 +57,18 @@ REFUSED = {
         NonFinite,
         r"the base's tensor 'w' at index \[0\] is nan; repair the base",
     ),
+    "a list of arrays": (lambda: ma.TaskVector([ONE["w"]]), NamesError, "a list is not a mapping of names to arrays"),
+    "a list for an array": (lambda: ma.TaskVector({"w": [1, 2]}), DtypeError, "'w' of the task vector: a list is not"),
+    "merge: coefficients in one text": (
+        lambda: ma.merge(ONE, [ONE] * 3, ma.Ties(), "111"),
+        CoefficientError,
+        r"coefficients is '111', one text; pass a list, such as \['111'\]",
+    ),
+    "merge: half a thread": (
+        lambda: ma.merge(ONE, [ONE], ma.Ties(), threads=2.0),
+        BackendError,
+        "threads: 2.0 is not a whole number",
+    ),
     "a name that is no text": (lambda: ma.TaskVector({1: ONE["w"]}), NamesError, "must be text"),
     "merge: a path": (lambda: ma.merge("base", [ONE], ma.Ties()), NamesError, r"not a mapping.*numpy\.load_file makes"),
     "merge: the path of a task vector": (

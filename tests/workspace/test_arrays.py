@@ -46,11 +46,12 @@ class TestArrays:
         assert workspace.visible()[made].form == "finetuned"
         workspace.resolve(tmp_path / "out")
         assert ma.verify(tmp_path / "out", against=workspace.path).ok
+        assert ma.verify(tmp_path / "out", against=workspace, progress=None).ok
 
     def test_resolved_to_a_file_warn_of_what_it_lacks(self, workspace, tmp_path):
-        workspace.contribute(fine_tune(0))
+        workspace.contribute(fine_tune(0), progress=None)
         with pytest.warns(MergeAlgebraWarning, match="one file holds the tensors alone") as warned:
-            result = workspace.resolve(tmp_path / "out.safetensors")
+            result = workspace.resolve(tmp_path / "out.safetensors", memory="300M", progress=None)
         assert [str(warning.message) for warning in warned] == result.warnings
 
     def test_of_a_task_vector_are_a_task_vector(self, workspace, tmp_path):
