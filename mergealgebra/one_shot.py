@@ -135,7 +135,10 @@ def merge(
     if out is None:
         if memory is not None:
             raise BackendError("memory= limits what a merge of files takes, and arrays are in memory; leave it out")
-        return _merge_arrays(base, pairs, recipe, take, leave, backend=backend, threads=threads, block=block)
+        merged = _merge_arrays(base, pairs, recipe, take, leave, backend=backend, threads=threads, block=block)
+        for line in merged.warnings:
+            warnings.warn(line, MergeAlgebraWarning, stacklevel=2)
+        return merged
     limit = byte_count(memory) if isinstance(memory, str) else memory
     how = How(backend or "auto", threads, block, memory=limit)
     of_files = [Model(_path(model, f"model {i}"), coefficient) for i, (model, coefficient) in enumerate(pairs)]

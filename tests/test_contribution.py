@@ -181,6 +181,11 @@ REFUSED = {
         NamesError,
         "'new.1' is not in the base, nor is 1 other; leave them out with --leave new.1 --leave new.2",
     ),
+    "an adapter": (
+        {"embed.lora_A.weight": np.ones(1)},
+        NamesError,
+        r"this is a LoRA adapter; merge it into its model first \(peft: merge_and_unload\)",
+    ),
     "a name of the base is missing": (without("norm.scale"), NamesError, "'norm.scale' of the base is missing"),
     "an integer tensor is missing": (without("positions"), NamesError, "'positions' of the base is missing"),
     "a resized vocabulary": (

@@ -15,6 +15,7 @@ from mergealgebra.errors import BackendError, CoefficientError, DtypeError, Name
 from mergealgebra.kernels.blocks import Kernel, Reduction
 from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.dtypes import DTYPES
+from mergealgebra.tensors.strange_names import name_advice
 from mergealgebra.tensors.task_vector import check_shapes
 from mergealgebra.text import shown
 
@@ -231,11 +232,12 @@ def _check(contribution: Contribution, base: Source, recipe: Recipe) -> None:
     decimals.check_coefficient(contribution.coefficient, contribution.label, negative=recipe.negative_coefficients)
     for name in sorted(contribution.names, key=str.encode):
         if name not in base.records:
-            raise NamesError(f"{contribution.label}: tensor {name!r} is not in the base; it belongs to another model")
+            todo = name_advice([name]) or "it belongs to another model"
+            raise NamesError(f"{contribution.label}: tensor {name!r} is not in the base; {todo}")
         ours, theirs = contribution.source.records[name], base.records[name]
         check_shapes(f"{contribution.label}: tensor {name!r}", name, tuple(ours.shape), tuple(theirs.shape))
         if not (DTYPES[ours.dtype].is_float and DTYPES[theirs.dtype].is_float):
             raise DtypeError(
                 f"{contribution.label}: tensor {name!r} is {ours.dtype}, the base's {theirs.dtype}; "
-                "only float tensors have a task vector"
+                "only float tensors have a task vector; leave it out"
             )
