@@ -179,7 +179,7 @@ REFUSED = {
     "two of them": (
         fine_tune(0) | {"new.2": np.ones(1), "new.1": np.ones(1)},
         NamesError,
-        "'new.1' is not in the base, nor is 1 other; leave them out with --leave new.1 --leave new.2",
+        "'new.1' is not in the base, nor is 1 other; leave them out with leave=.'new.1', 'new.2'.",
     ),
     "an adapter": (
         {"embed.lora_A.weight": np.ones(1)},

@@ -18,7 +18,7 @@ from mergealgebra.cli.options import PATH_TEXT
 from mergealgebra.cli.report import report_error, say, wrong_usage
 from mergealgebra.errors import MergeAlgebraError, MergeAlgebraWarning
 from mergealgebra.interrupts import MESSAGE, Interrupted, interrupted
-from mergealgebra.text import one_line
+from mergealgebra.text import at_command_line, one_line
 
 #: Every verb, in the order of a workspace's life, with its line in `--help`. Its file has its name, with _ for -.
 VERBS: Final = {
@@ -65,7 +65,8 @@ class _Verbs(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            with at_command_line():
+                return super().invoke(ctx)
         except KeyboardInterrupt:  # here, because click would print an empty line
             error: BaseException = MergeAlgebraError(MESSAGE)
         except _TOLD as raised:

@@ -18,6 +18,7 @@ from mergealgebra.engine.run import run_check
 from mergealgebra.errors import Implausible
 from mergealgebra.kernels.equations import Host
 from mergealgebra.progress import Progress, quiet
+from mergealgebra.text import by_caller
 
 #: Elements at a time: they stay in the first cache, and are few enough for BLAS to leave them to one thread.
 _STEP: Final = 1 << 13
@@ -51,7 +52,7 @@ class Measure:
         """
         problem = self._impossible()
         if problem and not force:
-            raise Implausible(f"{label}: {problem}, or insist with --force")
+            raise Implausible(f"{label}: {problem}, or insist with {by_caller('--force', 'force=True')}")
         doubt = problem or self._doubtful()
         return [f"{label}: {doubt}"] if doubt else []
 
@@ -61,7 +62,7 @@ class Measure:
         if self.form == "task_vector" and self.other < _NEAR * self.base:
             return (
                 f"a task vector so near to the base ({self._times(self.other)} the base's norm away) is a whole model; "
-                "contribute it without --task-vector"
+                f"contribute it {by_caller('without --task-vector', 'with form=' + repr('finetuned'))}"
             )
         return ""
 
@@ -71,7 +72,7 @@ class Measure:
         if self.form == "finetuned" and self.other < _NEAR * self.base:
             return (
                 f"its norm is {self._times(self.other)} the base's, as if it were a difference and not a model; if so, "
-                "`retract` it and contribute it with --task-vector"
+                f"`retract` it and contribute it with {by_caller('--task-vector', 'form=' + repr('task_vector'))}"
             )
         if self.difference > self.base:
             return (

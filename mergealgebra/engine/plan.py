@@ -17,7 +17,7 @@ from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.strange_names import name_advice
 from mergealgebra.tensors.task_vector import check_shapes
-from mergealgebra.text import shown
+from mergealgebra.text import by_caller, shown
 
 #: Elements in a span, what a worker does at a time: in every dtype a whole number of leaves [EN-6].
 SPAN: Final = LEAF_BYTES
@@ -194,7 +194,7 @@ def _fit(sizes: _Sizes, threads: int, block: int | None, memory: int) -> tuple[i
         else:
             raise BackendError(
                 f"memory: {memory:,} bytes are too few, this merge takes {sizes.needed(1, block):,} or more; "
-                "raise --memory, or lower --block"
+                + by_caller("raise --memory, or lower --block", "raise memory=, or lower block=")
             )
     return threads, block
 
