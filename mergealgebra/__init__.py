@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from mergealgebra import laws
+    from mergealgebra import errors, laws
     from mergealgebra.engine.aggregate import Aggregate
     from mergealgebra.errors import MergeAlgebraError
     from mergealgebra.lock import Verification
@@ -36,7 +36,7 @@ _HOMES = {
     "merge": "one_shot",
     "verify": "verification",
 }
-_MODULES = ("laws",)
+_MODULES = ("errors", "laws")
 
 __all__ = [
     "Aggregate",
@@ -49,6 +49,7 @@ __all__ = [
     "Ties",
     "Verification",
     "Workspace",
+    "errors",
     "laws",
     "merge",
     "verify",

@@ -30,6 +30,7 @@ from mergealgebra.tensors.dtypes import DTYPES, UNMERGED, unmerged
 from mergealgebra.tensors.files import opened
 from mergealgebra.tensors.prefixes import prefix_advice
 from mergealgebra.tensors.safetensors_file import canonical_header, read_header
+from mergealgebra.tensors.strange_names import name_advice
 from mergealgebra.tensors.task_vector import check_shapes, fitting
 from mergealgebra.tensors.tied import untied_head
 from mergealgebra.text import place, shown
@@ -90,7 +91,7 @@ def names_of(
     ours, theirs = ([name for name in side.records if name in choice] for side in (checkpoint, base))
     if extra := [name for name in ours if name not in base.records]:
         others = {*ours, *theirs}.difference(extra)
-        todo = prefix_advice(ours, theirs) or advice(extra, others)
+        todo = name_advice(extra) or prefix_advice(ours, theirs) or advice(extra, others)
         what = f"is not in the base{untied_head(extra[0], checkpoint, base)}{count_of(extra, 'nor is', 'nor are')}"
         raise NamesError(f"{place(checkpoint.path, extra[0])} {what}; {todo}")
     if form == "finetuned" and (missing := [name for name in theirs if name not in checkpoint.records]):

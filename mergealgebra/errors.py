@@ -1,4 +1,4 @@
-"""Every way in which mergealgebra refuses: one root class, one class per broken rule.
+"""Every way in which mergealgebra refuses: one root class, one class per broken rule; and its warnings.
 
 A message is one printable line, whatever it quotes. It names the file, tensor or contribution and the index, says
 what was found and what was expected, and ends with what to do.
@@ -13,6 +13,17 @@ class MergeAlgebraError(Exception):
     """The root of every error that mergealgebra raises on purpose.
 
     >>> print(MergeAlgebraError("no \\x1b[31m\\ntensor"))
+    no \\x1b[31m tensor
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(one_line(message))
+
+
+class MergeAlgebraWarning(UserWarning):
+    """What Python warns of: something was left out or looks like a mistake, and was done all the same.
+
+    >>> print(MergeAlgebraWarning("no \\x1b[31m\\ntensor"))
     no \\x1b[31m tensor
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -14,11 +15,20 @@ from mergealgebra.algebra import decimals
 from mergealgebra.contribution import Chosen, choose
 from mergealgebra.credits import Credit, titles
 from mergealgebra.engine.output import refuse_occupied
-from mergealgebra.engine.plan import Contribution, thread_count
-from mergealgebra.errors import BackendError, CheckpointError, CoefficientError, NamesError, NothingVisible, RecipeError
+from mergealgebra.engine.plan import Contribution, refuse_text, thread_count
+from mergealgebra.errors import (
+    BackendError,
+    CheckpointError,
+    CoefficientError,
+    MergeAlgebraWarning,
+    NamesError,
+    NothingVisible,
+    RecipeError,
+)
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.recipe import Recipe
 from mergealgebra.resolve import How, Input, Merge
+from mergealgebra.sizes import byte_count
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice, Patterns, as_patterns, leave_out_in_file, leave_out_in_python
 from mergealgebra.tensors.companions import companions
@@ -56,7 +66,7 @@ def merge(
     leave: Patterns = (),
     threads: int | None = None,
     block: int | None = None,
-    memory: int | None = None,
+    memory: int | str | None = None,
 ) -> Merged: ...
 
 
@@ -73,7 +83,7 @@ def merge(
     leave: Patterns = (),
     threads: int | None = None,
     block: int | None = None,
-    memory: int | None = None,
+    memory: int | str | None = None,
 ) -> MergeResult: ...
 
 
@@ -89,7 +99,7 @@ def merge(
     leave: Patterns = (),
     threads: int | None = None,
     block: int | None = None,
-    memory: int | None = None,
+    memory: int | str | None = None,
 ) -> Merged | MergeResult:
     """Merge into a base: task vectors in memory, or with `out` the files of fine-tunes [MG-12, RC-8].
 
@@ -101,8 +111,8 @@ def merge(
     models: one or more, each alone or as a pair (model, coefficient). coefficients: a decimal for each instead, all "1"
     when left out. take, leave: patterns of tensor names, for all models [CT-8]. backend: numba, numpy, torch,
     torch-cuda, triton, or auto; when left out numpy in memory, and auto for files. threads, block, and for files memory
-    (bytes): how it is computed, never what. Nothing that is passed in changes. Other dialects of TIES than `canonical`
-    add in the order of the list in memory, and NumPy alone computes them [RC-9, DI-19].
+    (bytes, or text like "200M"): how it is computed, never what. Nothing that is passed in changes. Other dialects of
+    TIES than `canonical` add in the order of the list in memory, and NumPy alone computes them [RC-9, DI-19].
 
     Raises MergeAlgebraError, naming the argument, tensor and index at fault; then nothing is written.
 
@@ -125,10 +135,18 @@ def merge(
     if out is None:
         if memory is not None:
             raise BackendError("memory= limits what a merge of files takes, and arrays are in memory; leave it out")
-        return _merge_arrays(base, pairs, recipe, take, leave, backend=backend, threads=threads, block=block)
-    how = How(backend or "auto", threads, block, memory=memory)
+        merged = _merge_arrays(base, pairs, recipe, take, leave, backend=backend, threads=threads, block=block)
+        for line in merged.warnings:
+            warnings.warn(line, MergeAlgebraWarning, stacklevel=2)
+        return merged
+    limit = byte_count(memory) if isinstance(memory, str) else memory
+    how = How(backend or "auto", threads, block, memory=limit)
     of_files = [Model(_path(model, f"model {i}"), coefficient) for i, (model, coefficient) in enumerate(pairs)]
-    return merge_checkpoints(_path(base, "the base"), of_files, recipe, local_path(out), how, take=take, leave=leave)
+    start = _path(base, "the base")
+    result = merge_checkpoints(start, of_files, recipe, local_path(out), how, take=take, leave=leave)
+    for line in result.warnings:
+        warnings.warn(line, MergeAlgebraWarning, stacklevel=2)
+    return result
 
 
 def _pairs(models: Sequence[Given], coefficients: Sequence[str] | None) -> list[tuple[Tensors, str]]:
@@ -142,6 +160,7 @@ def _pairs(models: Sequence[Given], coefficients: Sequence[str] | None) -> list[
             raise CoefficientError(f"model {i} is a tuple of {len(model)}: {wanted}")
         found.append(model if isinstance(model, tuple) else (model, "1"))
     if coefficients is not None:
+        refuse_text(coefficients)
         if len(coefficients) != len(found):
             raise CoefficientError(f"{len(coefficients)} coefficients for {len(found)} models; give one for each")
         found = [(model, text) for (model, _), text in zip(found, coefficients, strict=True)]

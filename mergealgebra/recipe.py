@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from types import MappingProxyType
-from typing import ClassVar, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, get_args
 
 from mergealgebra.algebra import decimals
 from mergealgebra.algebra.dialects import DIALECTS, Dialect
@@ -44,19 +44,23 @@ class Recipe:
 
     lambda_: str = "1"
 
-    def __init__(self, /, **entries: object) -> None:
-        known = {field.name: field.default for field in fields(self)}
-        given = {_names(key): value for key, value in entries.items()}
-        for key in given:
-            if key not in known:
-                keys = list(map(_written, known))
-                near = did_you_mean(key, keys)
-                raise RecipeError(
-                    f"{self.method}: unknown key {shown(key)}{near or ';'} its keys are {', '.join(keys)}"
-                )
-        for key, value in (known | given).items():
-            object.__setattr__(self, key, _CHECKS[key](value, f"{self.method}: {key}"))
-        self._check(given.keys())
+    if TYPE_CHECKING:  # what editors and mypy see; whatever else is written is refused by name below
+
+        def __init__(self, *, lambda_: str = "1") -> None: ...
+
+    else:
+
+        def __init__(self, /, **entries: object) -> None:
+            known = {field.name: field.default for field in fields(self)}
+            given = {_names(key): value for key, value in entries.items()}
+            for key in given:
+                if key not in known:
+                    keys = list(map(_written, known))
+                    near = did_you_mean(key, keys) or ";"
+                    raise RecipeError(f"{self.method}: unknown key {shown(key)}{near} its keys are {', '.join(keys)}")
+            for key, value in (known | given).items():
+                object.__setattr__(self, key, _CHECKS[key](value, f"{self.method}: {key}"))
+            self._check(given.keys())
 
     def _check(self, given: Set[str]) -> None:
         """Refuse what does not go together. given: the keys that do not have their defaults."""
@@ -120,6 +124,18 @@ class Ties(Recipe):
     scope: Scope = "model"
     boundary: Boundary = "keep_all"
 
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            density: str = "1",
+            lambda_: str = "1",
+            scope: Scope = "model",
+            boundary: Boundary = "keep_all",
+            dialect: str = "canonical",
+        ) -> None: ...
+
     def _check(self, given: Set[str]) -> None:
         if self.foreign is None:
             return
@@ -178,7 +194,8 @@ def recipe_from_map(entries: Mapping[str, object]) -> Recipe:
             raise RecipeError(f"{method}: {shown(key)}: expected text, not a {type(text).__name__}")
         if key == "lambda_":
             raise RecipeError(f"{method}: 'lambda_' is not a key of a recipe file; write 'lambda'")
-    return RECIPES[method](**{key: value for key, value in entries.items() if key != "method"})
+    keys: dict[str, Any] = {key: value for key, value in entries.items() if key != "method"}
+    return RECIPES[method](**keys)
 
 
 def _unknown_method(method: object) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import reprlib
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -69,6 +71,25 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def by_caller(command: str, python: str) -> str:
+    """What to do, as it is written at the command line or in Python, whichever was called.
+
+    >>> by_caller("--force", "force=True")
+    'force=True'
+    """
+    return command if _AT_COMMAND_LINE.get() else python
+
+
+@contextmanager
+def at_command_line() -> Iterator[None]:
+    """While a verb runs, messages of its thread name the options of the command line."""
+    token = _AT_COMMAND_LINE.set(True)
+    try:
+        yield
+    finally:
+        _AT_COMMAND_LINE.reset(token)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """What a message adds to a word that is not known; empty where none of those is near.
 
@@ -127,6 +148,7 @@ class Where(NamedTuple):
         return tensor if self.path is None else f"{place(self.path)}: {tensor}"
 
 
+_AT_COMMAND_LINE: Final = ContextVar("at the command line", default=False)
 _MOST_LISTED: Final = 12
 _LONGEST_WORD: Final = 40
 _SHORT: Final = reprlib.Repr()

@@ -25,38 +25,45 @@ _NAMED = 4
 
 def verify(
     model: PathLike,
-    against: PathLike | None = None,
+    against: PathLike | Workspace | None = None,
     *,
     backend: str = "auto",
     threads: int | None = None,
-    progress: Progress = quiet,
+    progress: Progress | None = None,
 ) -> Verification:
     """Check a merged model against its lock, and against a workspace by computing it again [LK-5, LK-6].
 
-    model: a folder, or a file that has its lock beside it [LK-9]. against: the path of a workspace; what is visible
+    model: a folder, or a file that has its lock beside it [LK-9]. against: a workspace or its path; what is visible
     there now, and its default recipe, may differ from the lock's, which is a remark. Returns what was found;
     `raise_if_failed` turns a difference into an error.
     Raises LockError when the lock is missing or contradicts itself, and as `open_merge` does.
     """
-    how = How(backend, threads, None, progress)
-    lock, found = verify_model(model, thread_count(threads), progress)
+    how = How(backend, threads, None, progress or quiet)
+    lock, found = verify_model(model, thread_count(threads), how.progress)
     if against is None or not found.ok:
         return found
-    if Path(against).suffix in (".yaml", ".yml") and Path(against).is_file():
-        raise WorkspaceError(
-            f"{place(Path(against))} is a merge file; run `merge` again into another folder and compare model roots"
-        )
-    workspace = Workspace.open(against)
+    if isinstance(against, Workspace):
+        workspace, named = against, against.path
+    else:
+        _refuse_merge_file(Path(against))
+        workspace, named = Workspace.open(against), Path(against)
     state = workspace.state
     try:
         wanted = Wanted.locked(lock, state)
     except (BaseMismatch, UnknownContribution) as error:
-        return replace(found, problem=one_line(f"{model} cannot come from {against}: {error}"))
+        return replace(found, problem=one_line(f"{model} cannot come from {named}: {error}"))
     blobs = workspace.blobs_of(wanted, state)
     with advising_set_base(workspace.store), open_merge(wanted, workspace.base, blobs, how) as merge:
-        problem = _difference(lock, merge.compute(), model, against)
-    remarks = tuple(map(one_line, _remarks(lock, state, against)))
+        problem = _difference(lock, merge.compute(), model, named)
+    remarks = tuple(map(one_line, _remarks(lock, state, named)))
     return replace(found, problem=one_line(problem), remarks=remarks)
+
+
+def _refuse_merge_file(path: Path) -> None:
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        raise WorkspaceError(
+            f"{place(path)} is a merge file; run `merge` again into another folder and compare model roots"
+        )
 
 
 def _difference(lock: Lock, again: Lock, model: PathLike, against: PathLike) -> str:

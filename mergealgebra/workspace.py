@@ -7,6 +7,7 @@ needed: to look at a workspace, or to take something back, is quick.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,6 +21,7 @@ from mergealgebra.crdt.operations import NOTE_BYTES, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.disk import reason
 from mergealgebra.errors import (
+    MergeAlgebraWarning,
     OperationError,
     OutputError,
     RecipeError,
@@ -30,6 +32,7 @@ from mergealgebra.history import Retraction, by_time, now, seen_before, to_take_
 from mergealgebra.interrupts import standing
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe, check_recipe
+from mergealgebra.sizes import byte_count
 from mergealgebra.store.cache import AGGREGATE, THRESHOLDS, Cache
 from mergealgebra.store.local import (
     advising_set_base,
@@ -80,7 +83,7 @@ class Workspace:
         recipe: Recipe,
         name: str = "",
         as_name: str | None = None,
-        progress: Progress = quiet,
+        progress: Progress | None = None,
     ) -> Workspace:
         """A new workspace for improving `base`; equal arguments give one workspace id on every machine [OS-1].
 
@@ -91,7 +94,7 @@ class Workspace:
 
         check_own_name(as_name)
         refuse_existing(local_path(path))
-        store = new_replica(path, new_genesis(base, recipe, name, progress), base, as_name)
+        store = new_replica(path, new_genesis(base, recipe, name, progress or quiet), base, as_name)
         return cls(store.path, store)
 
     @staticmethod
@@ -102,7 +105,7 @@ class Workspace:
         recipe: Recipe,
         name: str = "",
         group: bool = False,
-        progress: Progress = quiet,
+        progress: Progress | None = None,
     ) -> Store:
         """A share of the workspace that `init` makes of the same arguments: a folder to sync with, nobody's workspace.
 
@@ -111,7 +114,7 @@ class Workspace:
         from mergealgebra.creation import new_genesis, refuse_existing
 
         refuse_existing(local_path(path))
-        return Store.create(path, new_genesis(base, recipe, name, progress), group=group)
+        return Store.create(path, new_genesis(base, recipe, name, progress or quiet), group=group)
 
     @classmethod
     def clone(
@@ -122,7 +125,7 @@ class Workspace:
         base: PathLike,
         workspace_id: str | None = None,
         as_name: str | None = None,
-        progress: Progress = quiet,
+        progress: Progress | None = None,
     ) -> Workspace:
         """A new replica of the workspace that a peer holds, synced with it [SY-12]. base: where the base is here.
 
@@ -144,12 +147,12 @@ class Workspace:
         source = source_of(peer, workspace_id)
         default_recipe(source)
         refuse_existing(local_path(path))
-        check_base_path(base, source.genesis, progress)
+        check_base_path(base, source.genesis, progress or quiet)
         store = new_replica(path, source.genesis, base, as_name, peer)
         workspace, made = cls(store.path, store), completing(path, peer)
         try:
             with standing(made):
-                sync_replica(store, peer, progress)
+                sync_replica(store, peer, progress or quiet)
             refuse_missing(peer, workspace.missing(), len(workspace.visible()))
         except SyncIncomplete as error:
             raise SyncIncomplete(f"{error}; {made}") from None
@@ -221,7 +224,7 @@ class Workspace:
         store = self.store.path
         return Home(partial(made_part, store, AGGREGATE), partial(private_key, store), always)
 
-    def show(self, contribution: str, *, threads: int | None = None, progress: Progress = quiet) -> Details:
+    def show(self, contribution: str, *, threads: int | None = None, progress: Progress | None = None) -> Details:
         """What is known of a contribution, visible or not: who, when, how large, what it changes, in which merges.
 
         contribution: the id or a unique prefix of it. Raises UnknownContribution.
@@ -229,7 +232,7 @@ class Workspace:
         from mergealgebra.details import details
 
         with advising_set_base(self.store):
-            return details(contribution, self.store, lambda: self.base, threads, progress)
+            return details(contribution, self.store, lambda: self.base, threads, progress or quiet)
 
     def blobs(self, state: ORSet) -> dict[str, Path]:
         """Where the blobs of a state's visible contributions are, by tensors root; those not here are left out."""
@@ -258,15 +261,16 @@ class Workspace:
         force: bool = False,
         note: str | None = None,
         threads: int | None = None,
-        progress: Progress = quiet,
+        progress: Progress | None = None,
     ) -> ContributionId:
         """Publish a fine-tuned checkpoint, or with form "task_vector" a difference, for everyone to merge.
 
         checkpoint: a path, or name -> array, NumPy or torch; a TaskVector is a difference.
         coefficient: a decimal. take, leave: patterns of tensor names [CT-8]. All of it is read and checked first:
         raises NamesError, ShapeError, DtypeError, NonFinite and the like, naming file, tensor and index, and
-        Implausible for what can only be a mistake, unless `force` insists [CT-11, CT-12]. What comes back has warnings,
-        also of a visible contribution that is nearly the same [OS-15], and of what was here before [OS-16].
+        Implausible for what can only be a mistake, unless `force` insists [CT-11, CT-12]. Warns, also of a visible
+        contribution that is nearly the same [OS-15], and of what was here before [OS-16]; what comes back has the same
+        lines in `warnings`.
         """
         from mergealgebra.figures import keep_figures
         from mergealgebra.likeness import likeness
@@ -278,28 +282,31 @@ class Workspace:
         offer = Offer(checkpoint, form, coefficient, take, leave, force)
         visible = state.visible()
         with advising_set_base(self.store):
-            made = publish(offer, self.store, self.base, self.recipe, visible, threads, progress)
+            made = publish(offer, self.store, self.base, self.recipe, visible, threads, progress or quiet)
         alike = likeness(made.manifest, visible, self.store, self.base)
         before = seen_before(made.manifest.id, state)
         keep_figures(self.store.path, made.manifest.id, made.measure.to_map())
         operation = self._publish(state.add(made.manifest, time=now(), note=note, name=name))
-        return ContributionId(made.manifest.id, operation, made.measure, (*made.warnings, *before, *alike))
+        contribution = ContributionId(made.manifest.id, operation, made.measure, (*made.warnings, *before, *alike))
+        for line in contribution.warnings:
+            warnings.warn(line, MergeAlgebraWarning, stacklevel=2)
+        return contribution
 
-    def measure(self, *, threads: int | None = None, progress: Progress = quiet) -> tuple[str, ...]:
+    def measure(self, *, threads: int | None = None, progress: Progress | None = None) -> tuple[str, ...]:
         """Measure what visible contributions change, where that is not known here yet [CT-11]; `show` does it for one.
 
         Returns a line for each that cannot be measured. Raises WorkspaceError when the base is not there.
         """
         from mergealgebra.details import measure_visible
 
-        return measure_visible(self.store, self.base, threads, progress)
+        return measure_visible(self.store, self.base, threads, progress or quiet)
 
-    def set_base(self, base: PathLike, *, progress: Progress = quiet) -> None:
+    def set_base(self, base: PathLike, *, progress: Progress | None = None) -> None:
         """Say where the base is on this machine now. Raises BaseMismatch for another model, and as `contribute`."""
         from mergealgebra.creation import check_base_path
 
         refuse_exchange_folder(self.store)
-        check_base_path(base, self.store.genesis, progress)
+        check_base_path(base, self.store.genesis, progress or quiet)
         write_local(self.store, base)
 
     def set_name(self, name: str | None) -> None:
@@ -344,7 +351,7 @@ class Workspace:
         *,
         create: bool | Literal["group"] = False,
         retracted: bool = False,
-        progress: Progress = quiet,
+        progress: Progress | None = None,
     ) -> SyncResult:
         """Exchange operations and blobs with another workspace or a share, both ways [SY-4].
 
@@ -361,7 +368,7 @@ class Workspace:
         if create:
             Store.create(peer_path(peer), self.store.genesis, group=create == "group")
         with standing(f"{what}; `{again}` completes it"):
-            return sync_replica(self.store, peer, progress, retracted=retracted)
+            return sync_replica(self.store, peer, progress or quiet, retracted=retracted)
 
     def resolve(
         self,
@@ -372,16 +379,16 @@ class Workspace:
         backend: str = "auto",
         threads: int | None = None,
         block: int | None = None,
-        memory: int | None = None,
+        memory: int | str | None = None,
         keep_aggregate: bool | Literal["always"] = False,
-        progress: Progress = quiet,
+        progress: Progress | None = None,
     ) -> MergeResult:
         """Merge the visible contributions into a new model folder, and attest to what came out [OS-12].
 
         recipe: another one than the workspace's. lock: a `merge.lock`, to make the model that it describes once more.
         backend, threads, block, memory: how it is computed, never what [MG-8]. keep_aggregate: keep the sums in the
         cache, so that the next merge reads little but what changed [SY-9]; where that saves no time they are not kept,
-        unless it is "always" [SY-15]. progress: called as the work goes on.
+        unless it is "always" [SY-15]. progress: called as the work goes on. Warns of the result's `warnings`.
         Raises NothingVisible, BaseMismatch, BlobMissing, BlobDamaged, NonFinite, OutputError, UnknownContribution or
         VerificationFailed for a lock; then nothing is written. An attest that cannot be written is a warning.
         """
@@ -397,7 +404,10 @@ class Workspace:
         if keep_aggregate and wanted.merge_id != state.merge_id:
             raise RecipeError("the sums are kept of what is visible by the default recipe alone; do not keep them here")
         aggregate = self._aggregate(always=keep_aggregate == "always") if keep_aggregate else None
-        how = How(backend, threads, block, progress, memory, self._thresholds, aggregate, Runs(self.store.path).noted)
+        limit = byte_count(memory) if isinstance(memory, str) else memory
+        how = How(
+            backend, threads, block, progress or quiet, limit, self._thresholds, aggregate, Runs(self.store.path).noted
+        )
         blobs = self._found(known_manifests(state).values()) if keep_aggregate else self.blobs_of(wanted, state)
         with advising_set_base(self.store):
             result = resolve(wanted, self.base, blobs, local_path(out), how, expected)
@@ -409,7 +419,10 @@ class Workspace:
             except OutputError as error:
                 unwritten.append(f"the model is whole; that you made it could not be written down: {reason(error)}")
         differing = [line for merge_id, line in disagreements(state | attested) if merge_id == result.merge_id]
-        return replace(result, warnings=(*result.warnings, *unwritten, *differing))
+        result = replace(result, warnings=(*result.warnings, *unwritten, *differing))
+        for line in result.warnings:
+            warnings.warn(line, MergeAlgebraWarning, stacklevel=2)
+        return result
 
     def _wanted(self, state: ORSet, recipe: Recipe | None, lock: Lock | None) -> Wanted:
         if recipe is not None:

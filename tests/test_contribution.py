@@ -179,7 +179,12 @@ REFUSED = {
     "two of them": (
         fine_tune(0) | {"new.2": np.ones(1), "new.1": np.ones(1)},
         NamesError,
-        "'new.1' is not in the base, nor is 1 other; leave them out with --leave new.1 --leave new.2",
+        "'new.1' is not in the base, nor is 1 other; leave them out with leave=.'new.1', 'new.2'.",
+    ),
+    "an adapter": (
+        {"embed.lora_A.weight": np.ones(1)},
+        NamesError,
+        r"this is a LoRA adapter; merge it into its model first \(peft: merge_and_unload\)",
     ),
     "a name of the base is missing": (without("norm.scale"), NamesError, "'norm.scale' of the base is missing"),
     "an integer tensor is missing": (without("positions"), NamesError, "'positions' of the base is missing"),

@@ -11,6 +11,7 @@ from mergealgebra.errors import (
     CheckpointError,
     CoefficientError,
     DecimalError,
+    MergeAlgebraWarning,
     NamesError,
     NothingVisible,
     OutputError,
@@ -54,6 +55,18 @@ class TestFiles:
         assert result.model_root == expected.model_root
         assert result.backend == "numpy"
         assert ma.verify(files / out).ok
+
+    def test_warn_of_what_the_result_lacks(self, files):
+        with pytest.warns(MergeAlgebraWarning, match="one file holds the tensors alone") as warned:
+            result = ma.merge(files / "base", [files / "ft0.safetensors"], RECIPE, out=files / "o.safetensors")
+        assert [str(warning.message) for warning in warned] == result.warnings
+        assert warned[0].filename == __file__
+
+    def test_take_a_size_of_memory_as_the_command_does(self, files):
+        models = [files / "ft0.safetensors"]
+        assert ma.merge(files / "base", models, RECIPE, out=files / "o", memory="200M").out == files / "o"
+        with pytest.raises(BackendError, match="'200 MB' is no size; write a whole number of bytes, or one with K"):
+            ma.merge(files / "base", models, RECIPE, out=files / "p", memory="200 MB")
 
     def test_give_the_bits_of_their_arrays(self, files):
         result = ma.merge(

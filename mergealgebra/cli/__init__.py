@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import warnings
 from importlib import import_module
 from typing import Any, Final, NoReturn
 
@@ -15,9 +16,9 @@ import click
 
 from mergealgebra.cli.options import PATH_TEXT
 from mergealgebra.cli.report import report_error, say, wrong_usage
-from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.errors import MergeAlgebraError, MergeAlgebraWarning
 from mergealgebra.interrupts import Interrupted, interrupted, message
-from mergealgebra.text import one_line
+from mergealgebra.text import at_command_line, one_line
 
 #: Every verb, in the order of a workspace's life, with its line in `--help`. Its file has its name, with _ for -.
 VERBS: Final = {
@@ -73,7 +74,8 @@ class _Verbs(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            with at_command_line():
+                return super().invoke(ctx)
         except KeyboardInterrupt:  # here, because click would print an empty line
             error: BaseException = MergeAlgebraError(message())
         except _TOLD as raised:
@@ -101,6 +103,7 @@ def group(ctx: click.Context, workspace: str) -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit: 0 done, 1 an error told in one line, 2 wrong usage [CL-1]."""
+    warnings.simplefilter("ignore", MergeAlgebraWarning)  # the verbs print those of what they get back
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # not every path is text
     try:

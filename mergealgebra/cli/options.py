@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -10,6 +9,8 @@ from typing import Any, Final, TypeVar
 import click
 
 from mergealgebra.addresses import local_path
+from mergealgebra.errors import BackendError
+from mergealgebra.sizes import byte_count
 
 #: The value of --share and --create when it is left out.
 _MINE: Final = "mine"
@@ -56,10 +57,10 @@ class _Bytes(click.ParamType[int]):
     name = "size"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        match = re.fullmatch(r"([1-9][0-9]{0,11})([KMG]?)", str(value), re.ASCII)
-        if match is None:
-            self.fail(f"{value!r} is no size; write a whole number of bytes, or one with K, M or G", param, ctx)
-        return int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2]]
+        try:
+            return byte_count(str(value))
+        except BackendError as error:
+            self.fail(str(error), param, ctx)
 
 
 class _ShareKind(click.ParamType[str]):

@@ -8,6 +8,7 @@ Aggregates are not idempotent, so they carry the ids of their contributions and 
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -22,15 +23,16 @@ from mergealgebra.encoding import encode
 from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.faults import Faulty, named
 from mergealgebra.engine.groups import Trimming
-from mergealgebra.engine.memory import as_contribution
+from mergealgebra.engine.memory import as_contribution, without_buffers
 from mergealgebra.engine.plan import Block, Plan, make_plan
 from mergealgebra.engine.reading import Desk, parts_of
 from mergealgebra.engine.thresholds import find_thresholds
-from mergealgebra.errors import AggregateError, Overflow, RecipeError, ShapeError
+from mergealgebra.errors import AggregateError, MergeAlgebraWarning, Overflow, RecipeError, ShapeError
 from mergealgebra.kernels.equations import on_numpy, scaled, tau
 from mergealgebra.progress import quiet
-from mergealgebra.recipe import Recipe
+from mergealgebra.recipe import Recipe, check_recipe
 from mergealgebra.tensors.task_vector import TaskVector, index_in
+from mergealgebra.text import shown
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,22 @@ class Aggregate:
     def lift(cls, recipe: Recipe, id_: str, task_vector: Mapping[str, Array], coefficient: str = "1") -> Aggregate:
         """One contribution as an aggregate. id_: any name that tells it from others, such as a contribution id.
 
-        task_vector: name -> float array, NumPy or torch. Raises NonFinite, DecimalError,
-        CoefficientError, RecipeError for a dialect other than `canonical`.
+        task_vector: name -> float array, NumPy or torch; buffers that are not float are left out, and a Python warning
+        says so [CT-10]. Raises NamesError where nothing is left, NonFinite, DecimalError,
+        CoefficientError, RecipeError for a dialect other than `canonical`, AggregateError for an id that is not text.
         """
+        check_recipe(recipe)
+        if not isinstance(id_, str):
+            raise AggregateError(
+                f"the id is a {type(id_).__name__}, not text; the order is lift(recipe, id, task_vector)"
+            )
         if recipe.foreign:
             raise RecipeError(f"dialect {recipe.foreign.name} has no exact sums, so no aggregate; use merge")
-        contribution = as_contribution(id_, task_vector, coefficient)
-        records = contribution.source.records
+        given = as_contribution(id_, task_vector, coefficient)
+        contribution, remarks = without_buffers(given, given.source)
+        for remark in remarks:
+            warnings.warn(remark, MergeAlgebraWarning, stacklevel=2)
+        records = {name: record for name, record in given.source.records.items() if name in contribution.names}
         plan = make_plan(contribution.source, [contribution], recipe, on_numpy(), threads=1)
         try:
             with Workers(1, lambda: Desk(plan)) as workers, np.errstate(all="ignore"):
@@ -145,6 +156,11 @@ class Aggregate:
         return tau_m.reshape(self.shapes[name])
 
     def _check_with(self, other: Aggregate) -> None:
+        if not isinstance(other, Aggregate):
+            raise AggregateError(
+                f"{shown(other)} is a {type(other).__name__}, not an Aggregate: the sums do not remember what a "
+                "contribution added; lift its task vector again, and pass that"
+            )
         self.check()
         other.check()
         if self.recipe != other.recipe:

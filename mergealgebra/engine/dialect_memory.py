@@ -10,6 +10,7 @@ from mergealgebra.engine.dialect_arithmetic import F64, STEPS, promoted
 from mergealgebra.engine.plan import Contribution, Source
 from mergealgebra.errors import BackendError
 from mergealgebra.tensors.dtypes import DTYPES
+from mergealgebra.text import by_caller
 
 #: Numbers that are held at once of each element of a task vector, and of each element of the result. Measured, and
 #: held to it by a test: `in_dialect.py` is written to be read beside the dialects, and copies freely.
@@ -30,9 +31,10 @@ def refuse_little_memory(
     if memory is None or needed <= memory:
         return
     what = "a tensor of all inputs" if dialect["scope"] == "tensor" else "all tensors of all inputs"
+    least = f"{-(-needed // _MIB)}M"
     raise BackendError(
         f"memory: {memory:,} bytes are too few, dialect {dialect.name} has {what} in memory at once, about "
-        f"{needed:,} bytes; give --memory {-(-needed // _MIB)}M or more, or another dialect"
+        f"{needed:,} bytes; give {by_caller(f'--memory {least}', f'memory={least!r}')} or more, or another dialect"
     )
 
 

@@ -30,6 +30,7 @@ from mergealgebra.errors import BackendError, MergeAlgebraError, OutputError
 from mergealgebra.kernels.blocks import UpdatingKernel
 from mergealgebra.progress import Progress
 from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.text import by_caller
 
 #: Memory of a worker for a page of an aggregate, before and after, at most 33 bytes an element.
 _WORKER_BYTES: Final = 2 * 33 * PAGE
@@ -235,7 +236,7 @@ class Keeper:
                 hashed=True,
             )
         except BackendError:
-            self._give_up("there is too little memory; raise --memory")
+            self._give_up(f"there is too little memory; raise {by_caller('--memory', 'memory=')}")
             return None
 
     def _draft(self, folder: Folder, layout: Layout, opened: ExitStack) -> Draft | None:

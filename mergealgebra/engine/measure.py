@@ -20,6 +20,7 @@ from mergealgebra.engine.run import run_check
 from mergealgebra.errors import Implausible
 from mergealgebra.kernels.equations import Host
 from mergealgebra.progress import Progress, quiet
+from mergealgebra.text import by_caller
 
 #: Elements at a time: they stay in the first cache, and are few enough for BLAS to leave them to one thread.
 _STEP: Final = 1 << 13
@@ -56,7 +57,7 @@ class Measure:
         """
         problem = self._impossible()
         if problem and not force:
-            raise Implausible(f"{label}: {problem}, or insist with --force")
+            raise Implausible(f"{label}: {problem}, or insist with {by_caller('--force', 'force=True')}")
         said = problem or self._doubtful(others)
         return [f"{label}: {said}"] if said else []
 
@@ -66,7 +67,7 @@ class Measure:
         if self.form == "task_vector" and self.other < _NEAR * self.base:
             return (
                 f"a task vector so near to the base ({self._times(self.other)} the base's norm away) is a whole model; "
-                "contribute it without --task-vector"
+                f"contribute it {by_caller('without --task-vector', 'with form=' + repr('finetuned'))}"
             )
         if self.form == "task_vector" and 0 < _WHOLE * self.base <= self.difference < math.inf:
             return (
@@ -81,7 +82,7 @@ class Measure:
         if self.form == "finetuned" and self.other < _NEAR * self.base:
             return (
                 f"its norm is {self._times(self.other)} the base's, as if it were a difference and not a model; if so, "
-                "`retract` it and contribute it with --task-vector"
+                f"`retract` it and contribute it with {by_caller('--task-vector', 'form=' + repr('task_vector'))}"
             )
         said = doubt(self.difference / self.base, others)
         return f"{said}; if so, `retract` it" if said else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -13,13 +14,14 @@ from mergealgebra.algebra.arrays import Array
 from mergealgebra.engine.backends import BACKENDS, backend_for, torch_on
 from mergealgebra.engine.faults import Faulty, named
 from mergealgebra.engine.pieces import Tally
-from mergealgebra.engine.plan import Contribution, make_plan
+from mergealgebra.engine.plan import Contribution, Source, make_plan, refuse_text
 from mergealgebra.engine.run import run
 from mergealgebra.errors import BackendError, CoefficientError, NamesError, NothingVisible, RecipeError
 from mergealgebra.kernels.blocks import Kernel
 from mergealgebra.kernels.equations import Host
 from mergealgebra.progress import quiet
 from mergealgebra.recipe import Recipe
+from mergealgebra.tensors.buffers import buffer_remarks, unfit_buffers
 from mergealgebra.tensors.dtypes import DTYPES, is_torch, like, name_of, to_host
 from mergealgebra.tensors.models import Record
 from mergealgebra.tensors.quantised import refuse_quantised
@@ -32,12 +34,14 @@ class Merged(dict[str, Array]):
     """A merged model: name -> array, of the base's kind and dtypes.
 
     backend: the one that computed it. kept: how many elements of each task vector trim kept.
-    uncertified: how many coordinates needed integers to sum them exactly [EX-3].
+    uncertified: how many coordinates needed integers to sum them exactly [EX-3]. warnings: lines about buffers of the
+    task vectors that do not fit and were left out [CT-10].
     """
 
     backend: str
     kept: tuple[int, ...]
     uncertified: int
+    warnings: tuple[str, ...]
 
     def __repr__(self) -> str:
         return f"Merged(tensors={len(self)}, backend={getattr(self, 'backend', None)!r})"
@@ -63,13 +67,16 @@ def merge(
         raise RecipeError(f"{recipe!r} is not a recipe; pass one, such as ma.Ties(density='0.2')")
     source = _Arrays(base, _BASE)
     chosen = _choose(backend, source, recipe)
+    if coefficients is not None:
+        refuse_text(coefficients)
     texts = ["1"] * len(task_vectors) if coefficients is None else list(coefficients)
     if len(texts) != len(task_vectors):
         raise CoefficientError(f"{len(texts)} coefficients for {len(task_vectors)} task vectors; give one for each")
     if not task_vectors:
         raise NothingVisible("there is nothing to merge; pass at least one task vector")
     entries = enumerate(zip(task_vectors, texts, strict=True))
-    contributions = [as_contribution(f"task vector {i}", vector, text) for i, (vector, text) in entries]
+    given = [as_contribution(f"task vector {i}", vector, text) for i, (vector, text) in entries]
+    contributions, remarks = zip(*(without_buffers(contribution, source) for contribution in given), strict=True)
     plan = make_plan(source, contributions, recipe, chosen, threads=threads, block=block)
     hosts = {name: np.empty(r.size, DTYPES[r.dtype].numpy) for name, r in source.records.items()}
     tally = Tally()
@@ -79,11 +86,9 @@ def merge(
     except Faulty as fault:
         raise named(plan, fault, range(len(contributions)), quiet) from None
     merged = Merged({name: like(host.reshape(base[name].shape), base[name]) for name, host in hosts.items()})
-    merged.backend, merged.kept, merged.uncertified = (
-        chosen.name,
-        tuple(map(tally.kept_by, range(len(contributions)))),
-        tally.uncertified,
-    )
+    merged.backend, merged.uncertified = chosen.name, tally.uncertified
+    merged.kept = tuple(map(tally.kept_by, range(len(contributions))))
+    merged.warnings = tuple(dict.fromkeys(line for lines in remarks for line in lines))
     return merged
 
 
@@ -92,6 +97,18 @@ def as_contribution(label: str, task_vector: Mapping[str, Array], coefficient: s
     source = _Arrays(task_vector, label)
     number = decimals.fp32(coefficient, f"{label}: coefficient")
     return Contribution(label, "task_vector", number, source, frozenset(source.records))
+
+
+def without_buffers(contribution: Contribution, base: Source) -> tuple[Contribution, list[str]]:
+    """What is merged of a task vector in memory, and a line for the buffers that do not fit the base [CT-10].
+
+    Raises NamesError when nothing is left [CT-5].
+    """
+    unfit = unfit_buffers("task_vector", contribution.source, base, contribution.names)
+    names = contribution.names.difference(unfit)
+    if not names:
+        raise NamesError(f"{contribution.label}: no float tensor is left to merge; take more, or leave fewer")
+    return replace(contribution, names=names), buffer_remarks(unfit)
 
 
 class _Arrays:

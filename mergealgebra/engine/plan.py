@@ -11,11 +11,13 @@ from typing import Any, Final, Protocol
 from mergealgebra.algebra import decimals
 from mergealgebra.algebra.exact import Coefficients
 from mergealgebra.encoding import LEAF_BYTES
-from mergealgebra.errors import BackendError, DtypeError, NamesError, NothingVisible
+from mergealgebra.errors import BackendError, CoefficientError, DtypeError, NamesError, NothingVisible
 from mergealgebra.kernels.blocks import Kernel, Reduction
 from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.dtypes import DTYPES
+from mergealgebra.tensors.strange_names import name_advice
 from mergealgebra.tensors.task_vector import check_shapes
+from mergealgebra.text import by_caller, shown
 
 #: Elements in a span, what a worker does at a time: in every dtype a whole number of leaves [EN-6].
 SPAN: Final = LEAF_BYTES
@@ -192,7 +194,7 @@ def _fit(sizes: _Sizes, threads: int, block: int | None, memory: int) -> tuple[i
         else:
             raise BackendError(
                 f"memory: {memory:,} bytes are too few, this merge takes {sizes.needed(1, block):,} or more; "
-                "raise --memory, or lower --block"
+                + by_caller("raise --memory, or lower --block", "raise memory=, or lower block=")
             )
     return threads, block
 
@@ -209,7 +211,17 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def refuse_text(coefficients: Sequence[str]) -> None:
+    """Raise CoefficientError for one text where a list of them must be: its characters are no coefficients."""
+    if isinstance(coefficients, str):
+        raise CoefficientError(
+            f"coefficients is {shown(coefficients)}, one text; pass a list, such as [{coefficients!r}]"
+        )
+
+
 def _check_positive(number: int, what: str) -> int:
+    if isinstance(number, bool) or not hasattr(number, "__index__"):
+        raise BackendError(f"{what}: {shown(number)} is not a whole number; write it without a point and quotes")
     if number < 1:
         raise BackendError(f"{what}: {number} is below 1; leave it out for the default")
     return number
@@ -220,11 +232,12 @@ def _check(contribution: Contribution, base: Source, recipe: Recipe) -> None:
     decimals.check_coefficient(contribution.coefficient, contribution.label, negative=recipe.negative_coefficients)
     for name in sorted(contribution.names, key=str.encode):
         if name not in base.records:
-            raise NamesError(f"{contribution.label}: tensor {name!r} is not in the base; it belongs to another model")
+            todo = name_advice([name]) or "it belongs to another model"
+            raise NamesError(f"{contribution.label}: tensor {name!r} is not in the base; {todo}")
         ours, theirs = contribution.source.records[name], base.records[name]
         check_shapes(f"{contribution.label}: tensor {name!r}", name, tuple(ours.shape), tuple(theirs.shape))
         if not (DTYPES[ours.dtype].is_float and DTYPES[theirs.dtype].is_float):
             raise DtypeError(
                 f"{contribution.label}: tensor {name!r} is {ours.dtype}, the base's {theirs.dtype}; "
-                "only float tensors have a task vector"
+                "only float tensors have a task vector; leave it out"
             )

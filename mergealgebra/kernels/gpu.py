@@ -262,6 +262,6 @@ def _clear_memory_errors() -> Iterator[None]:
         if "out of memory" not in str(error).lower():
             raise
         raise BackendError(
-            "backend 'triton': a block does not fit the memory of the CUDA device; use a smaller --block or fewer "
-            "--threads, or backend 'numba' or 'numpy'"
+            "backend 'triton': a block does not fit the memory of the CUDA device; use a smaller block or fewer "
+            "threads, or backend 'numba' or 'numpy'"
         ) from None

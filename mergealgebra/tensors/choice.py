@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Final, Self
 
 from mergealgebra.errors import NamesError
+from mergealgebra.text import by_caller
 
 #: One pattern or several.
 Patterns = Sequence[str]
@@ -99,14 +100,15 @@ def _yaml(pattern: str) -> str:
 
 
 def leave_options(names: Sequence[str], others: Iterable[str]) -> str:
-    """The options of a command that leave these names out, and none of the others.
+    """What leaves these names out, and none of the others: options of a command, or an argument in Python.
 
     >>> leave_options(["head.weight"], [])
-    '--leave head.weight'
+    "leave=['head.weight']"
     >>> leave_options([f"ema.{i}.weight" for i in range(9)], ["0.weight"])
-    "--leave 'ema.*'"
+    "leave=['ema.*']"
     """
-    return " ".join(f"--leave {shlex.quote(pattern)}" for pattern in leave_patterns(names, others))
+    patterns = leave_patterns(names, others)
+    return by_caller(" ".join(f"--leave {shlex.quote(pattern)}" for pattern in patterns), f"leave={patterns!r}")
 
 
 def leave_patterns(names: Sequence[str], others: Iterable[str]) -> list[str]:

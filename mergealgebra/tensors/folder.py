@@ -19,6 +19,7 @@ from mergealgebra.tensors.header import TensorRecord
 from mergealgebra.tensors.index import Index, is_index, read_shards
 from mergealgebra.tensors.parts import PartList, part_list, part_of
 from mergealgebra.tensors.safetensors_file import read_header
+from mergealgebra.tensors.strange_names import UNLOAD
 from mergealgebra.text import listed, place, shown
 
 #: The files that are a whole model by their names: transformers' and diffusers'.
@@ -28,8 +29,7 @@ _PART_WEIGHTS: Final = ("*.safetensors", "*pytorch_model*.bin")
 _ADAPTERS: Final = ("adapter_model.safetensors", "adapter_model.bin", "adapter_config.json")
 _MAX_REF_BYTES: Final = 1024
 
-_UNLOAD: Final = "merge it into its model first (peft: merge_and_unload)"
-_ADAPTER_ADVICE: Final = f"a LoRA adapter, which is not a whole model: {_UNLOAD}, then save that"
+_ADAPTER_ADVICE: Final = f"a LoRA adapter, which is not a whole model: {UNLOAD}, then save that"
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _refuse_adapter(folder: Path, names: Set[str], model: str) -> None:
     adapter = next((name for name in _ADAPTERS if name in names), None)
     if adapter is not None:
         raise CheckpointError(
-            f"{place(folder)} holds a model, {shown(model)}, and a LoRA adapter, {shown(adapter)}: {_UNLOAD} and name "
+            f"{place(folder)} holds a model, {shown(model)}, and a LoRA adapter, {shown(adapter)}: {UNLOAD} and name "
             f"the result, or name {place(folder / model)} to leave the adapter out"
         )
 

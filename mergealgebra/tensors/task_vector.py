@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from typing import Final, Self
 
 import numpy as np
@@ -16,8 +16,9 @@ from mergealgebra.algebra import decimals
 from mergealgebra.algebra.apply import apply, changed
 from mergealgebra.algebra.arrays import Array, array_namespace, first_true, refuse_flushed_subnormals
 from mergealgebra.algebra.difference import difference, stored
-from mergealgebra.errors import DtypeError, NamesError, NonFinite, ShapeError
+from mergealgebra.errors import DtypeError, MergeAlgebraWarning, NamesError, NonFinite, ShapeError
 from mergealgebra.tensors.agreement import agreement
+from mergealgebra.tensors.buffers import buffer_remarks, kind_of, unfit_buffers
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice, Patterns, count_of, escaped, leave_out_in_python, leave_patterns
 from mergealgebra.tensors.configuration import ties_by_part
@@ -25,6 +26,7 @@ from mergealgebra.tensors.dtypes import DTYPES, bits, like, name_of, narrow, to_
 from mergealgebra.tensors.models import Arrays
 from mergealgebra.tensors.prefixes import prefix_advice
 from mergealgebra.tensors.quantised import refuse_quantised
+from mergealgebra.tensors.strange_names import name_advice
 
 #: Parts of the names of tensors with a row for each token.
 _VOCABULARIES: Final = ("embed", "wte", "lm_head", "vocab", "shared.weight", "predictions.decoder")
@@ -69,10 +71,18 @@ class TaskVector(Mapping[str, Array]):
 
     lambda_: with which `apply` adds it where nothing else is said, a decimal string; the recipe's for what an Aggregate
     finalized. What is computed here is fp32; arrays of other float dtypes are rounded when they are used [TV-5].
+    Raises NamesError, and DtypeError for what is not an array.
     """
 
     def __init__(self, tensors: Mapping[str, Array], *, lambda_: str = "1") -> None:
+        if not isinstance(tensors, Mapping):
+            raise NamesError(
+                f"a {type(tensors).__name__} is not a mapping of names to arrays; TaskVector.between makes a task "
+                "vector of paths"
+            )
         self._tensors = {name: tensors[name] for name in in_name_order(tensors)}
+        for name, array in self._tensors.items():
+            name_of(array, f"tensor {name!r} of the task vector")
         self.lambda_ = lambda_
 
     @classmethod
@@ -98,7 +108,7 @@ class TaskVector(Mapping[str, Array]):
         for name, other in both.stands_for.items():
             new[name], kinds[name] = new[other], kinds[other]
         for remark in both.remarks:
-            warnings.warn(remark, stacklevel=2)
+            warnings.warn(remark, MergeAlgebraWarning, stacklevel=2)
         old = {name: array for name, array in old.items() if name in both.names}
         _refuse_other_names(old, {name: array for name, array in new.items() if name in both.names})
         names = [name for name in old if _is_float(name, old[name], new[name])]
@@ -107,19 +117,36 @@ class TaskVector(Mapping[str, Array]):
     def apply(self, base: Tensors, lambda_: str | None = None) -> dict[str, Array]:
         """base + lambda * this, in the base's dtypes; tensors that this lacks are copied [MG-2, MG-3].
 
+        Buffers that do not fit, such as BatchNorm's counters, are copied too, and a Python warning says so [CT-10].
+
         lambda_: a decimal string; left out, that of the recipe by which an Aggregate finalized this, and else "1".
         Raises NamesError, ShapeError, DecimalError or NonFinite.
         """
         refuse_flushed_subnormals(np)
         lambda32 = decimals.fp32(self.lambda_ if lambda_ is None else lambda_, "lambda")
         arrays = base if isinstance(base, Mapping) else _hosts(base, "the base")
-        if unknown := self.keys() - arrays.keys():
-            raise NamesError(f"tensor {min(unknown)!r} is not in the base: it belongs to another model")
-        return {name: self._added(name, array, lambda32) for name, array in arrays.items()}
+        buffers = self._unfit_buffers(arrays)
+        for remark in buffer_remarks(buffers):
+            warnings.warn(remark, MergeAlgebraWarning, stacklevel=2)
+        names = self.keys() - {*buffers}
+        if unknown := names - arrays.keys():
+            todo = name_advice(unknown) or "it belongs to another model"
+            raise NamesError(f"tensor {min(unknown)!r} is not in the base: {todo}")
+        return {name: self._added(name, array, lambda32, names) for name, array in arrays.items()}
 
-    def _added(self, name: str, base: Array, lambda32: float) -> Array:
+    def _unfit_buffers(self, base: Mapping[str, Array]) -> list[str]:
+        """The buffers that are not added, as in every merge [CT-10]."""
+        ours, theirs = (
+            Arrays(
+                {name: to_host(of[name], f"tensor {name!r} of {whose}") for name in in_name_order(of) if kind_of(name)}
+            )
+            for of, whose in ((self, "the task vector"), (base, "the base"))
+        )
+        return unfit_buffers("task_vector", ours, theirs, ours.records)
+
+    def _added(self, name: str, base: Array, lambda32: float, names: Container[str]) -> Array:
         host = to_host(base, f"tensor {name!r} of the base")
-        if name not in self:
+        if name not in names:
             return like(host.copy(), base)
         vector = to_host(self[name], f"tensor {name!r} of the task vector")
         check_shapes(f"tensor {name!r}", name, vector.shape, host.shape)
@@ -199,7 +226,8 @@ def _refuse_other_names(old: Collection[str], new: Collection[str]) -> None:
     if different:
         where = "the base" if different[0] in old else "the fine-tune"
         patterns = leave_patterns(different, {*old} & {*new})
-        todo = prefix_advice(new, old) or f"leave out what only one has, with leave={patterns!r}"
+        todo = name_advice({*new} - {*old}) or prefix_advice(new, old)
+        todo = todo or f"leave out what only one has, with leave={patterns!r}"
         more = count_of(different, "and so is", "and so are")
         raise NamesError(f"tensor {different[0]!r} is only in {where}{more}: {todo}")
 

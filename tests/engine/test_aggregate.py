@@ -8,7 +8,7 @@ import pytest
 import mergealgebra as ma
 from mergealgebra.engine import plan
 from mergealgebra.engine.measure import Measure
-from mergealgebra.errors import AggregateError, NonFinite, Overflow
+from mergealgebra.errors import AggregateError, NonFinite, Overflow, RecipeError
 
 
 @pytest.mark.clause("EX-4")
@@ -52,6 +52,16 @@ def test_a_lift_refuses_what_a_merge_refuses():
         ma.Aggregate.lift(ma.Ties(), "it", {"w": np.float32([1, np.inf])})
     with pytest.raises(Overflow, match=r"it: tensor 'w' at index \[0\]"):
         ma.Aggregate.lift(ma.Ties(), "it", {"w": np.float32([3e38])}, "2")
+
+
+def test_arguments_of_other_kinds_are_named():
+    lifted = ma.Aggregate.lift(ma.Ties(), "it", {"w": np.float32([1])})
+    with pytest.raises(AggregateError, match=r"'it' is a str, not an Aggregate.*lift its task vector again"):
+        lifted.retract("it")
+    with pytest.raises(AggregateError, match=r"the id is a dict, not text; the order is lift\(recipe, id, task_vector"):
+        ma.Aggregate.lift(ma.Ties(), {"w": np.float32([1])}, "it")
+    with pytest.raises(RecipeError, match="is not a recipe"):
+        ma.Aggregate.lift("it", ma.Ties(), {"w": np.float32([1])})
 
 
 def test_the_id_of_a_published_contribution_will_do():

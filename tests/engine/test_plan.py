@@ -67,7 +67,7 @@ class TestMemory:
         assert all(block == LEAST_BLOCK for threads, block in pairs if threads < 8)
 
     def test_that_is_too_little_is_said_with_what_would_do(self):
-        with pytest.raises(BackendError, match=r"^memory: 1,000 bytes are too few, .*; raise --memory, .*$") as raised:
+        with pytest.raises(BackendError, match=r"^memory: 1,000 bytes are too few, .*; raise memory=, .*$") as raised:
             plan(8, memory=1000)
         least = int(re.search(r"takes ([0-9,]+) or more", str(raised.value))[1].replace(",", ""))
         assert needed(plan(8, memory=least)) == least
@@ -79,7 +79,7 @@ class TestMemory:
         made = plan(8, threads=8, block=100_000, memory=64 * MIB)
         assert made.block == 100_000
         assert made.threads < 8
-        with pytest.raises(BackendError, match="lower --block"):
+        with pytest.raises(BackendError, match="lower block="):
             plan(8, threads=8, block=SPAN, memory=32 * MIB)
 
     def test_of_small_models_is_little(self):

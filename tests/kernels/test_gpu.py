@@ -485,7 +485,7 @@ class TestWorkers:
         part = vector([1.0])
         arguments = [reduction("ties", [part])] if verb == "reduce" else [ALL, np.zeros(ALL.bins + 1, np.int64)]
         call = [array([1.0]), [part] if verb == "reduce" else part, *arguments]
-        with pytest.raises(BackendError, match=r"does not fit the memory of the CUDA device; use a smaller --block"):
+        with pytest.raises(BackendError, match=r"does not fit the memory of the CUDA device; use a smaller block"):
             getattr(kernel, verb)(*call)
 
     def test_pass_other_errors_on(self, kernel, monkeypatch):

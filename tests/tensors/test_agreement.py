@@ -136,7 +136,7 @@ class TestTied:
         ("model", "leave"), [(MOVED, HEAD), (MOVED, EMBEDDING), (without(MOVED, HEAD), HEAD)], ids=str
     )
     def test_one_alone_is_refused_where_the_configuration_ties_them(self, model, leave):
-        with pytest.raises(NamesError, match=r"they would drift apart: take both, or leave them out with --leave"):
+        with pytest.raises(NamesError, match=r"they would drift apart: take both, or leave them out with leave="):
             agreed(model, TIED, says=True, leave=(leave,))
         assert agreed(model, TIED, says=True, leave=(HEAD, EMBEDDING)).names == {"norm"}
         assert HEAD not in agreed(model, TIED, says=None, leave=(HEAD,)).names

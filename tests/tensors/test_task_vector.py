@@ -11,6 +11,7 @@ from mergealgebra.errors import (
     BackendError,
     CoefficientError,
     DtypeError,
+    MergeAlgebraWarning,
     NamesError,
     NonFinite,
     NothingVisible,
@@ -57,6 +58,45 @@ REFUSED = {
         NonFinite,
         r"the base's tensor 'w' at index \[0\] is nan; repair the base",
     ),
+    "a list of arrays": (lambda: ma.TaskVector([ONE["w"]]), NamesError, "a list is not a mapping of names to arrays"),
+    "a list for an array": (lambda: ma.TaskVector({"w": [1, 2]}), DtypeError, "'w' of the task vector: a list is not"),
+    "merge: coefficients in one text": (
+        lambda: ma.merge(ONE, [ONE] * 3, ma.Ties(), "111"),
+        CoefficientError,
+        r"coefficients is '111', one text; pass a list, such as \['111'\]",
+    ),
+    "merge: half a thread": (
+        lambda: ma.merge(ONE, [ONE], ma.Ties(), threads=2.0),
+        BackendError,
+        "threads: 2.0 is not a whole number",
+    ),
+    "an adapter": (
+        lambda: ma.TaskVector.between(ONE, {"w.lora_A.weight": ONE["w"], "w.lora_B.weight": ONE["w"]}),
+        NamesError,
+        r"this is a LoRA adapter; merge it into its model first \(peft: merge_and_unload\)",
+    ),
+    "merge: an adapter": (
+        lambda: ma.merge(ONE, [{"w.lora_A.weight": ONE["w"]}], ma.Ties()),
+        NamesError,
+        "this is a LoRA adapter",
+    ),
+    "an adapter applied": (
+        lambda: ma.TaskVector({"w.lora_A.weight": ONE["w"]}).apply(ONE),
+        NamesError,
+        "this is a LoRA adapter",
+    ),
+    "codes and their scales": (
+        lambda: ma.TaskVector.between(ONE, {"w": np.uint8([1]), "w.absmax": ONE["w"]}),
+        NamesError,
+        "looks quantised; dequantise it first",
+    ),
+    "merge: of nothing": (lambda: ma.merge({}, [{}], ma.Ties()), NamesError, "vector 0: no float tensor is left"),
+    "merge: all left out": (
+        lambda: ma.merge(ONE, [ONE], ma.Ties(), leave="*"),
+        NamesError,
+        "task vector 0: no float tensor is left to merge; take more, or leave fewer",
+    ),
+    "lift: nothing": (lambda: ma.Aggregate.lift(ma.Ties(), "it", {}), NamesError, "it: no float tensor is left"),
     "a name that is no text": (lambda: ma.TaskVector({1: ONE["w"]}), NamesError, "must be text"),
     "merge: a path": (lambda: ma.merge("base", [ONE], ma.Ties()), NamesError, r"not a mapping.*numpy\.load_file makes"),
     "merge: the path of a task vector": (
@@ -152,6 +192,23 @@ def test_paths(tmp_path):
     vector = ma.TaskVector.between(tmp_path / "base", str(tmp_path / "tuned"))
     assert vector["w"].tolist() == [[0, 1], [0, -4]]
     assert vector.apply(tmp_path / "base", "0.5")["w"].tolist() == [[1, 2.5], [3, 2]]
+
+
+@pytest.mark.clause("CT-10")
+def test_counters_of_task_vectors_made_by_hand_are_left_out():
+    base = {"bn.num_batches_tracked": np.int64(5), "w": np.float32([1])}
+    vector = ma.TaskVector({"bn.num_batches_tracked": np.int64(2), "w": np.float32([2])})
+    merges = {
+        "apply": lambda: vector.apply(base),
+        "merge": lambda: ma.merge(base, [vector], ma.Ties()),
+        "merge of two": lambda: ma.merge(base, [vector, vector], ma.Ties()),
+        "lift": lambda: base | dict(ma.Aggregate.lift(ma.Ties(), "it", vector).finalize().apply({"w": base["w"]})),
+    }
+    for merge in merges.values():
+        with pytest.warns(MergeAlgebraWarning, match="the base's stays: 'bn.num_batches_tracked'") as warned:
+            merged = merge()
+        assert [warning.filename for warning in warned] == [__file__]
+        assert (merged["bn.num_batches_tracked"], merged["w"]) == (5, 3)
 
 
 @pytest.mark.clause("TV-3")

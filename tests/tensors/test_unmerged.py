@@ -76,7 +76,7 @@ def test_one_that_differs_is_refused_and_can_be_left(tmp_path, name):
         workspace.contribute(tuned)
     assert str(caught.value) == (
         f"{tuned}: tensor '{name.lower()}' ({name}) differs from the base's ({name}): {name} cannot be merged, so "
-        f"convert both to F64, F32, BF16 or F16 first; leave it out with --leave {name.lower()}"
+        f"convert both to F64, F32, BF16 or F16 first; leave it out with leave=[{name.lower()!r}]"
     )
     with pytest.raises(DtypeError, match=f"{name} cannot be merged, so convert both to F64, F32, BF16 or F16 first"):
         TaskVector.between(base, tuned)

@@ -8,7 +8,15 @@ import pytest
 import torch
 
 import mergealgebra as ma
-from mergealgebra.errors import CheckpointError, DtypeError, Implausible, NamesError, NonFinite, OperationError
+from mergealgebra.errors import (
+    CheckpointError,
+    DtypeError,
+    Implausible,
+    MergeAlgebraWarning,
+    NamesError,
+    NonFinite,
+    OperationError,
+)
 from tests.models import base, fine_tune, task_vector, with_value, write_file, write_folder
 
 
@@ -38,6 +46,13 @@ class TestArrays:
         assert workspace.visible()[made].form == "finetuned"
         workspace.resolve(tmp_path / "out")
         assert ma.verify(tmp_path / "out", against=workspace.path).ok
+        assert ma.verify(tmp_path / "out", against=workspace, progress=None).ok
+
+    def test_resolved_to_a_file_warn_of_what_it_lacks(self, workspace, tmp_path):
+        workspace.contribute(fine_tune(0), progress=None)
+        with pytest.warns(MergeAlgebraWarning, match="one file holds the tensors alone") as warned:
+            result = workspace.resolve(tmp_path / "out.safetensors", memory="300M", progress=None)
+        assert [str(warning.message) for warning in warned] == result.warnings
 
     def test_of_a_task_vector_are_a_task_vector(self, workspace, tmp_path):
         vector = ma.TaskVector.between(base(), fine_tune(0))
@@ -65,9 +80,11 @@ class TestArrays:
         same = np.float32([[1, 2], [3, 4]])
         start = write_file(tmp_path / "b.safetensors", {"lm_head.weight": same, "embed_tokens.weight": same})
         workspace = ma.Workspace.init(tmp_path / "v", base=start, recipe=ma.Ties())
-        made = workspace.contribute({"embed_tokens.weight": same + 1})
+        with pytest.warns(MergeAlgebraWarning, match="is taken as the same as") as warned:
+            made = workspace.contribute({"embed_tokens.weight": same + 1})
+        assert tuple(str(warning.message) for warning in warned) == made.warnings
+        assert warned[0].filename == __file__
         assert made == workspace.contribute({"embed_tokens.weight": same + 1, "lm_head.weight": same + 1})
-        assert "is taken as the same as" in made.warnings[0]
 
     def test_are_measured(self, workspace):
         with pytest.raises(Implausible, match="the fine-tune: it equals the base, so there is nothing to contribute"):

@@ -665,7 +665,7 @@ def test_too_little_memory_keeps_nothing(alice):
     in_full, _ = outcome(alice, alice.path.parent / "out", memory=2_000_000, threads=1)
     found, aggregate = outcome(alice, alice.path.parent / "out", memory=2_000_000, threads=1, keep_aggregate="always")
     assert found == in_full
-    assert aggregate.problem == "there is too little memory; raise --memory"
+    assert aggregate.problem == "there is too little memory; raise memory="
 
 
 @pytest.mark.clause("MG-8")
