@@ -111,10 +111,10 @@ def publish(
     recipe: of the workspace. visible: the contributions beside which it will stand. Raises NamesError, ShapeError,
     DtypeError, NonFinite and the like, naming file, tensor and index, and Implausible [CT-11, CT-12].
     """
-    merge = _refuse_merge(offer, visible)
     others = differences(kept_figures(store.path, visible)).values()
     form, number = offer.form_taken, decimals.fp32(offer.coefficient, "coefficient")
     with Checkpoint.open(base_path) as base, offer.as_checkpoint() as given:
+        merge = _refuse_merge(offer, visible)
         check_base(base, store.genesis.base, thread_count(threads), progress)
         chosen = choose(form, given, base, Choice.among({*base.records, *given.records}, offer.take, offer.leave))
         source, names = chosen.checkpoint, chosen.names
