@@ -83,11 +83,13 @@ def _signature(app: Sphinx, what: str, name: str, found: object, *_: Any) -> tup
 def _as_restructured_text(app: Sphinx, what: str, name: str, found: object, options: Any, lines: list[str]) -> None:
     """A docstring is text with `code` in it, examples, and indented programs; more than that it never means."""
     written: list[str] = []
+    example = False
     for line in lines:
         indented = line.startswith("    ")
         if indented and not written[-1].strip() and not _in_program(written):
             written += ["::", ""]
-        written.append(line if indented or line.startswith((">>>", "...")) else _inline(line))
+        example = line.strip() != "" and (example or line.startswith(">>>"))  # up to the next empty line
+        written.append(line if indented or example else _inline(line))
     lines[:] = written
 
 

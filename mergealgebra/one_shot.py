@@ -34,7 +34,7 @@ from mergealgebra.tensors.choice import Choice, Patterns, as_patterns, leave_out
 from mergealgebra.tensors.companions import companions
 from mergealgebra.tensors.single_file import is_single_file, refuse_parts
 from mergealgebra.tensors.task_vector import Tensors
-from mergealgebra.text import listed, place, shown
+from mergealgebra.text import kind_of, listed, place, shown
 
 if TYPE_CHECKING:
     from mergealgebra.engine.memory import Merged
@@ -152,7 +152,7 @@ def merge(
 def _pairs(models: Sequence[Given], coefficients: Sequence[str] | None) -> list[tuple[Tensors, str]]:
     """Each model with its coefficient. Raises NamesError, CoefficientError and NothingVisible."""
     if isinstance(models, (str, os.PathLike, Mapping)):
-        raise NamesError(f"models is a {type(models).__name__}, not a list; pass a list, such as [model]")
+        raise NamesError(f"models is {kind_of(models)}, not a list; pass a list, such as [model]")
     found = []
     for i, model in enumerate(models):
         if isinstance(model, tuple) and (len(model) != 2 or coefficients is not None):
@@ -196,8 +196,8 @@ def _path(given: Tensors, what: str) -> Path:
     """The path of a checkpoint. Raises CheckpointError for arrays."""
     if not isinstance(given, (str, os.PathLike)):
         raise CheckpointError(
-            f"{what} is a {type(given).__name__}, and out= writes what files merge to: pass the path of a safetensors "
-            "file or a model folder, or leave out= out to merge arrays"
+            f"{what} is {kind_of(given)}, and out= writes what files merge to: pass the path of a safetensors "
+            "file or a model folder, or omit out= to merge arrays"
         )
     return local_path(given)
 

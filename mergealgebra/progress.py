@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-#: Called with what is being done, how much of it is done, and how much there is.
+#: Called with what is being done, how much of it is done, and how much there is: bytes of what is read or copied,
+#: elements of what is checked or merged.
 Progress = Callable[[str, int, int], None]
 #: Called with how much more is done, such as bytes.
 More = Callable[[int], None]

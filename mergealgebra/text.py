@@ -71,6 +71,16 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def kind_of(value: object) -> str:
+    """What a value is, with its article.
+
+    >>> kind_of([]), kind_of(1)
+    ('a list', 'an int')
+    """
+    name = type(value).__name__
+    return f"{'an' if name[:1].lower() in tuple('aeiou') else 'a'} {name}"
+
+
 def by_caller(command: str, python: str) -> str:
     """What to do, as it is written at the command line or in Python, whichever was called.
 

@@ -383,7 +383,7 @@ class Workspace:
         keep_aggregate: bool | Literal["always"] = False,
         progress: Progress | None = None,
     ) -> MergeResult:
-        """Merge the visible contributions into a new model folder, and attest to what came out [OS-12].
+        """Merge the visible contributions into a new folder or file NAME.safetensors, and attest to it [OS-12].
 
         recipe: another one than the workspace's. lock: a `merge.lock`, to make the model that it describes once more.
         backend, threads, block, memory: how it is computed, never what [MG-8]. keep_aggregate: keep the sums in the

@@ -68,6 +68,14 @@ class TestFiles:
         with pytest.raises(BackendError, match="'200 MB' is no size; write a whole number of bytes, or one with K"):
             ma.merge(files / "base", models, RECIPE, out=files / "p", memory="200 MB")
 
+    @pytest.mark.clause("LK-9")
+    @pytest.mark.parametrize("name", ["x.bin", "merged.safetensor", "M.SAFETENSORS", "x.pt"])
+    def test_are_not_merged_to_a_name_of_another_file(self, files, name):
+        before = names_in(files)
+        with pytest.raises(OutputError, match=r"for one file end the name in .safetensors, and for a folder leave \."):
+            ma.merge(files / "base", [files / "ft0.safetensors"], RECIPE, out=files / name)
+        assert names_in(files) == before
+
     def test_give_the_bits_of_their_arrays(self, files):
         result = ma.merge(
             files / "base", [files / "ft0.safetensors", files / "ft1.safetensors"], RECIPE, out=files / "o"

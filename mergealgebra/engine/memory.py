@@ -26,6 +26,7 @@ from mergealgebra.tensors.dtypes import DTYPES, is_torch, like, name_of, to_host
 from mergealgebra.tensors.models import Record
 from mergealgebra.tensors.quantised import refuse_quantised
 from mergealgebra.tensors.task_vector import in_name_order
+from mergealgebra.text import kind_of
 
 _BASE: Final = "the base"
 
@@ -115,9 +116,11 @@ class _Arrays:
     """Arrays in memory as a source of tensors."""
 
     def __init__(self, arrays: Mapping[str, Array], what: str) -> None:
+        if hasattr(arrays, "state_dict"):
+            raise NamesError(f"{what} is {kind_of(arrays)}; pass its state_dict()")
         if not isinstance(arrays, Mapping):
             raise NamesError(
-                f"{what} is a {type(arrays).__name__}, not a mapping of names to arrays; of a path, "
+                f"{what} is {kind_of(arrays)}, not a mapping of names to arrays; of a path, "
                 f"{'safetensors.numpy.load_file' if what == _BASE else 'ma.TaskVector.between'} makes one, and out= "
                 "merges paths"
             )

@@ -20,7 +20,7 @@ from mergealgebra.errors import OutputError
 from mergealgebra.tensors.companions import MOST_BYTES, Companion
 from mergealgebra.tensors.file_names import MODEL, STEM
 from mergealgebra.tensors.safetensors_file import Entry
-from mergealgebra.tensors.single_file import is_single_file, lock_beside
+from mergealgebra.tensors.single_file import is_single_file, lock_beside, refuse_other_file
 from mergealgebra.text import place
 
 #: Kept free beside the tensors, for the small files.
@@ -32,6 +32,7 @@ _OCCUPIED: Final = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 def refuse_occupied(out: Path) -> None:
     """Raise OutputError if something stands at `out` that is not an empty folder: nothing is overwritten."""
     with refused_as_output(out):
+        refuse_other_file(out)
         with suppress(FileNotFoundError, NotADirectoryError):
             os.lstat(out)  # a name that nothing can have is refused now, and not when the model is to get it
         if is_single_file(out):

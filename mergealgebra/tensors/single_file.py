@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 _SUFFIX: Final = ".safetensors"
 _LOCK_SUFFIX: Final = ".lock"
+#: How files of weights end that are not written here.
+_OTHERS: Final = frozenset(
+    (".bin", ".ckpt", ".gguf", ".h5", ".npz", ".onnx", ".pkl", ".pt", ".pth", ".safetensor", ".sft", _SUFFIX)
+)
 
 
 def is_single_file(out: Path) -> bool:
@@ -22,6 +26,15 @@ def is_single_file(out: Path) -> bool:
     (True, False)
     """
     return out.name.endswith(_SUFFIX)
+
+
+def refuse_other_file(out: Path) -> None:
+    """Raise OutputError for a new name that asks for a file of another kind: a folder of that name would surprise."""
+    if out.suffix.lower() in _OTHERS and not is_single_file(out) and not out.is_dir():
+        raise OutputError(
+            f"{place(out)} looks like the name of a file: for one file end the name in {_SUFFIX}, and for a folder "
+            f"leave {out.suffix} out"
+        )
 
 
 def lock_beside(model: Path) -> Path:

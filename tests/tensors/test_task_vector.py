@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ import torch
 import mergealgebra as ma
 from mergealgebra.errors import (
     BackendError,
+    CheckpointError,
     CoefficientError,
     DtypeError,
     MergeAlgebraWarning,
@@ -103,6 +106,16 @@ REFUSED = {
         lambda: ma.merge(ONE, ["tuned"], ma.Ties()),
         NamesError,
         r"task vector 0 is a str, not a mapping.*ma\.TaskVector\.between makes",
+    ),
+    "merge: a torch module": (
+        lambda: ma.merge(torch.nn.Sequential(), [ONE], ma.Ties()),
+        NamesError,
+        r"the base is a Sequential; pass its state_dict\(\)",
+    ),
+    "merge: a mapping with out": (
+        lambda: ma.merge(OrderedDict(), ["x"], ma.Ties(), out="o"),
+        CheckpointError,
+        "the base is an OrderedDict, and .* omit out= to merge arrays",
     ),
     "merge: a recipe's name": (lambda: ma.merge(ONE, [ONE], "ties"), RecipeError, "is not a recipe"),
     "merge: nothing": (lambda: ma.merge(ONE, [], ma.Ties()), NothingVisible, "at least one task vector"),
