@@ -273,7 +273,7 @@ def test_a_contribution_is_retracted_by_prefix_and_comes_back(scene):
     _type(scene, "-C alice sync shared")
     assert _type(scene, "-C bob sync shared")["merge_id"] != before["merge_id"]
     assert gone not in [entry["contribution"] for entry in _type(scene, "-C bob status")["visible"]]
-    again = shell(scene, *"-C alice contribute ft1.safetensors --coefficient 0.5 --json".split())
+    again = shell(scene, *["-C", "alice", "contribute", "ft1.safetensors", "--coefficient", "0.5", "--json"])
     assert json.loads(again.stdout)["contribution"] == gone
     assert "took it back" in again.stderr
     assert _type(scene, "-C alice status")["merge_id"] == before["merge_id"]
