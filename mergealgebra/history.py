@@ -98,12 +98,15 @@ def to_take_back(prefixes: Iterable[str], state: ORSet) -> tuple[tuple[str, ...]
     A prefix means a visible one if it can. Raises UnknownContribution.
     """
     told = stories(state)
-    visible = [id_ for id_, story in told.items() if story.visible]
+    visible = {id_ for id_, story in told.items() if story.visible}
     named = set()
     for prefix in prefixes:
-        among = visible if any(id_.startswith(prefix.lower()) for id_ in visible) else told
-        named.add(contribution_named(prefix, among))
-    return tuple(sorted(named & set(visible))), tuple(sorted(named - set(visible)))
+        begun = {id_ for id_ in told if id_.startswith(prefix.lower())}
+        if begun and not begun & visible:
+            named.add(contribution_named(prefix, begun))
+        else:
+            named.add(contribution_named(prefix, visible, "visible contribution"))
+    return tuple(sorted(named & visible)), tuple(sorted(named - visible))
 
 
 def seen_before(contribution: str, state: ORSet) -> list[str]:

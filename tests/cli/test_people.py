@@ -163,7 +163,7 @@ class TestRetract:
     def test_of_what_is_unknown_takes_nothing_back_and_says_so(self, team):
         before = ids_of(team)
         complaint = call(team, "-C", "alice", "retract", before["2"], "0000").complaint()
-        assert complaint.startswith("no contribution begins with '0000'")
+        assert complaint.startswith("no visible contribution begins with '0000'")
         assert complaint.endswith("; nothing was taken back")
         assert ids_of(team) == before
 
