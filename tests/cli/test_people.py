@@ -119,7 +119,7 @@ class TestStatus:
         next((team / "alice" / "blobs").iterdir()).unlink()
         done = call(team, "-C", "alice", "status")
         assert "not here" in done.stdout
-        command = done.stderr.split("take it back with `mergealgebra ")[1].split("`")[0]
+        command = done.stderr.split("take it back for everybody: `mergealgebra ")[1].split("`")[0]
         call(team, *command.split()).lines()
         assert "not here" not in call(team, "-C", "alice", "status").stdout
 

@@ -85,7 +85,7 @@ FOLDERS = "this system cannot hold a folder open, so a link could lead a write e
 
 #: What needs a folder that stays the one it was, a private one, or a process that ends all that it started.
 REFUSED = {
-    "open": ("ma.Workspace.open('alice')", f"SystemLacks: .*/alice: {FOLDERS}.*On Windows, use WSL2"),
+    "open": ("ma.Workspace.open('alice')", f"SystemLacks: .*alice: {FOLDERS}.*On Windows, use WSL2"),
     "init": ("ma.Workspace.init('new', base='base', recipe=ma.Ties())", f"SystemLacks: .*new: {FOLDERS}"),
     "clone": ("ma.Workspace.clone('shared', 'new', base='base')", f"SystemLacks: .*shared: {FOLDERS}"),
     "verify against a workspace": ("ma.verify('merged', against='alice')", f"SystemLacks: .*alice: {FOLDERS}"),
