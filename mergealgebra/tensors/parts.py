@@ -62,8 +62,6 @@ def part_list(folder: Path, names: Set[str]) -> PartList | None:
         reader.finish()
     except ValueError as error:
         raise CheckpointError(f"{place(path)} is not a list of parts, {error}: {_AGAIN}") from None
-    if not found:
-        raise CheckpointError(f"{place(path)} names no part of the model: {_AGAIN}, or remove it if it belongs to none")
     return PartList(path.name, tuple(sorted(found - {""})), "" in found, path.name == _PIPELINE)
 
 

@@ -306,13 +306,12 @@ FILES = {
         ),
         ("EN-15",),
     ),
-    "a list of parts that is empty": Case(
+    "a part that is not there": Case(
         "-C new init --base parts",
-        ("parts/modules.json names no part", "write it again"),
+        ("parts/model_index.json names the part 'unet'", "not there", "get the folder again"),
         lambda scene: (
             write_folder(scene / "parts", base()),
-            write_file(scene / "parts" / "2_Dense" / "model.safetensors", base()),
-            (scene / "parts" / "modules.json").write_text("[]"),
+            (scene / "parts" / "model_index.json").write_text('{"unet": ["diffusers", "UNet2DModel"]}'),
         ),
         ("EN-20",),
     ),
