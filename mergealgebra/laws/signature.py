@@ -76,6 +76,6 @@ def _is_needed(one: inspect.Parameter) -> bool:
 
 
 def _unfit(parameters: list[inspect.Parameter], why: str) -> DoesNotFit:
-    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    stars: dict[Any, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
     names = ", ".join(stars.get(one.kind, "") + one.name for one in parameters)
     return DoesNotFit(f"its parameters are ({names}), and {why}. Write {'; '.join(HOW)}")
