@@ -113,7 +113,7 @@ def dtypes(interview: Interview) -> Property:
     refused = {name: answer.message for name, answer in said.items() if isinstance(answer, Refused)}
     tries = [(wide, answers[wide.id], q, answers[q.id]) for q in others if not isinstance(answers[q.id], Refused)]
     found = _judged("dtypes", tries if "float32" not in refused else [], "in float32", close)
-    if not refused:
+    if not refused or len(refused) == len(DTYPES):
         return found
     told = f"it refuses {' and '.join(refused)}: {quoted(next(iter(refused.values())))}"
     return replace(found, note=told)

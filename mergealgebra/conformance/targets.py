@@ -56,14 +56,14 @@ def open_target(text: str, *, python: str | None = None, checkout: str | os.Path
         return _served(text, ["adapter", text, _checkout(text, checkout)], python, _apart())
     if text == OURS or text.startswith(f"{OURS}:"):
         return _served(text, ["adapter", OURS, *_dialect(text)], python, _with_ours())
-    if _FUNCTION.fullmatch(text):
+    if _FUNCTION.fullmatch(text) and not text.partition(":")[0].endswith(".py"):
         return _served(text, ["function", text, str(Path.cwd())], python, for_strangers())
     return _program(text)
 
 
 def _served(name: str, arguments: list[str], python: str | None, env: Mapping[str, str]) -> Program:
     # Pythons below 3.11 have no -P: without it, a file's own folder is on the path, and `serve.py` leaves it.
-    run = process.python() if python is None else (_executable(python, "python"),)
+    run = process.python() if python is None else (_executable(python, "--python"),)
     return Program(name, (*run, str(_SERVE), *arguments), env, START_SECONDS, watched=True, apart=True)
 
 
@@ -101,7 +101,7 @@ def _program(text: str) -> Program:
         words = shlex.split(text)
     except ValueError as error:
         raise TargetError(f"{text!r} is no command: {error}") from error
-    if not words or (len(words) == 1 and os.sep not in words[0]):
+    if not words or (len(words) == 1 and os.sep not in words[0] and ".py:" not in words[0]):
         known = ", ".join([*PACKAGES, *CHECKOUTS, OURS])
         raise TargetError(f"{text!r} is no target; expected one of {known}, module:function, or ./program ARGUMENTS")
     return Program(text, (_executable(words[0], text), *words[1:]))
@@ -110,8 +110,16 @@ def _program(text: str) -> Program:
 def _executable(word: str, what: str) -> str:
     found = shutil.which(word)
     if found is None:
-        raise TargetError(f"{what}: {word!r} is no program that can be run")
+        raise TargetError(f"{what}: {word!r} is no program that can be run{_instead(word)}")
     return str(Path(found).absolute())
+
+
+def _instead(word: str) -> str:
+    """What was meant, perhaps: a Python file that is not executable, or a function."""
+    path, _, name = word.partition(":")
+    if name and (path.endswith(".py") or path.startswith("./")):
+        return f"; did you mean {path.removeprefix('./').removesuffix('.py').replace('/', '.')}:{name}?"
+    return f'; write "python {word}"' if word.endswith(".py") and Path(word).is_file() else ""
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,8 @@ def call_of(function: Callable[..., Any]) -> Call:
     """
     parameters = _parameters(function)
     first_two = [one.name for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)][:2]
+    if parameters and parameters[0].name == "self":
+        raise _unfit(parameters, "it is a method of a class; name one of an object: m = Merger(), then MODULE:m.merge")
     named = {one.name: one for one in parameters if one.name not in first_two}
     if len(first_two) < 2:
         raise _unfit(parameters, "it has no two parameters for the base and the task vectors")
@@ -74,5 +76,6 @@ def _is_needed(one: inspect.Parameter) -> bool:
 
 
 def _unfit(parameters: list[inspect.Parameter], why: str) -> DoesNotFit:
-    names = ", ".join(one.name for one in parameters)
+    stars: dict[Any, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    names = ", ".join(stars.get(one.kind, "") + one.name for one in parameters)
     return DoesNotFit(f"its parameters are ({names}), and {why}. Write {'; '.join(HOW)}")

@@ -187,7 +187,7 @@ def test_an_interrupt_ends_the_target_too(number, tmp_path):
 #: Targets that cannot be asked, and words of the one line that says so.
 REFUSED = {
     "no target": (["mergekitt"], "'mergekitt' is no target; expected one of mergekit, peft"),
-    "no interpreter": (["peft", "--python", "./no"], "python: './no' is no program that can be run"),
+    "no interpreter": (["peft", "--python", "./no"], "--python: './no' is no program that can be run"),
     "no checkout": (["authors", "--checkout", "no"], "is no checkout of authors"),
     "no package": (["sd-mecha"], "'sd_mecha'; name a Python that has sd-mecha as --python"),
 }

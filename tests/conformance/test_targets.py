@@ -99,6 +99,8 @@ BAD_TARGETS = {
     "an open quote": ("node 'x", "is no command: No closing quotation"),
     "no such program": ("./nowhere/at/all", "is no program that can be run"),
     "an unknown dialect": ("mergealgebra:mergekit", "'mergekit' is no dialect; expected one of canonical, paper"),
+    "a file and a function": ("mine.py:merge", "did you mean mine:merge?"),
+    "a path and a function": ("./mine:merge", "did you mean mine:merge?"),
     "a repository": ("authors", "is not a package: give the path of a checkout"),
 }
 
@@ -116,7 +118,7 @@ def test_a_checkout_of_what_has_none_is_refused(tmp_path):
 
 
 def test_an_interpreter_that_is_not_there_is_refused():
-    with pytest.raises(TargetError, match="python: '/nowhere/python' is no program"):
+    with pytest.raises(TargetError, match="--python: '/nowhere/python' is no program"):
         open_target("peft", python="/nowhere/python")
 
 

@@ -38,10 +38,11 @@ def test_what_a_function_takes_is_read_off_its_parameters(function, call):
 #: Functions that do not, and words of why.
 UNFIT = {
     "one parameter": (lambda models: models, "its parameters are (models), and it has no two parameters for"),
-    "none by position": (lambda **tensors: tensors, "its parameters are (tensors), and it has no two"),
-    "anything": (lambda *tensors: tensors, "its parameters are (tensors), and it has no two"),
+    "none by position": (lambda **tensors: tensors, "its parameters are (**tensors), and it has no two"),
+    "anything": (lambda *tensors: tensors, "its parameters are (*tensors), and it has no two"),
     "another name": (lambda base, deltas: base, "the second, deltas, does not say which it wants: task_vectors or"),
     "more": (lambda base, models, k: base, "nobody knows what to give as k, which has no default. Write def merge("),
+    "a method": (lambda self, base, models: base, "it is a method of a class; name one of an object: m = Merger()"),
     "no parameters to be seen": (max, "Python cannot tell its parameters. Call it from a function: def merge("),
 }
 
