@@ -276,8 +276,7 @@ class Workspace:
         from mergealgebra.likeness import likeness
         from mergealgebra.publication import ContributionId, Offer, publish
 
-        if note is not None:
-            check_text(note, NOTE_BYTES, "the note", OperationError)
+        _check_note(note)
         state, name = self.state, self.as_name
         offer = Offer(checkpoint, form, coefficient, take, leave, force)
         visible = state.visible()
@@ -334,6 +333,7 @@ class Workspace:
         contributions: their ids or unique prefixes of them; those taken back already are passed over [OS-10]. state:
         what was read here a moment ago; read now if None. Raises UnknownContribution for one that is not known here.
         """
+        _check_note(note)
         state, name = state or self.state, self.as_name
         try:
             ids, gone = to_take_back(contributions, state)
@@ -437,3 +437,8 @@ class Workspace:
         """Let the operations of a delta appear; returns the id of the first."""
         first, *_ = (self.store.write_operation(operation) for operation in delta.by_id().values())
         return first
+
+
+def _check_note(note: str | None) -> None:
+    if note is not None:
+        check_text(note, NOTE_BYTES, "the note", OperationError)

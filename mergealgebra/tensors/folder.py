@@ -81,6 +81,11 @@ def _read_folder(folder: Path, names: Set[str]) -> dict[str, TensorRecord]:
 def _read_parts(folder: Path, names: Set[str], listed_in: PartList) -> ModelFiles:
     """A model of parts: the tensors of its own folder under their names, those of a part as PART/NAME [EN-20]."""
     own = _read_own(folder, names, listed_in)
+    if not listed_in.folders and not listed_in.own and (lost := _folders_with_weights(folder, names)):
+        raise CheckpointError(
+            f"{place(folder / listed_in.file)} names no part of the model, and {listed(map(shown, lost))} "
+            f"{'has' if len(lost) == 1 else 'have'} weights: get the folder again, or name the part that is meant"
+        )
     parts = tuple(part for part in listed_in.folders if _is_here(folder, names, part, listed_in))
     records = dict(own)
     for part in parts:

@@ -21,6 +21,7 @@ from mergealgebra.recipe import complete_recipe
 from mergealgebra.tensors import folder as model_folder
 from mergealgebra.tensors import safetensors_file
 from mergealgebra.tensors.choice import Choice
+from mergealgebra.tensors.file_names import INDEX
 from tests.crdt.strategies import GENESIS, WORKSPACE
 from tests.fuzz import reference
 
@@ -67,7 +68,7 @@ def read_folder(data: bytes, folder: Path) -> dict[str, Any]:
         folder.mkdir()
         for name, content in shards().items():
             (folder / name).write_bytes(content)
-    (folder / model_folder.INDEX).write_bytes(data)
+    (folder / INDEX).write_bytes(data)
     return model_folder.read_model(folder).records
 
 
@@ -78,7 +79,7 @@ def check_folder(data: bytes, records: dict[str, Any], folder: Path) -> None:
 
 
 def accepts_folder(data: bytes) -> bool:
-    return reference.folder({**shards(), model_folder.INDEX: data})
+    return reference.folder({**shards(), INDEX: data})
 
 
 # Canonical values, and what is encoded in them

@@ -306,12 +306,13 @@ FILES = {
         ),
         ("EN-15",),
     ),
-    "a part that is not there": Case(
+    "a list that names no part": Case(
         "-C new init --base parts",
-        ("parts/model_index.json names the part 'unet'", "not there", "get the folder again"),
+        ("parts/modules.json names no part", "'2_Dense' has weights", "get the folder again"),
         lambda scene: (
             write_folder(scene / "parts", base()),
-            (scene / "parts" / "model_index.json").write_text('{"unet": ["diffusers", "UNet2DModel"]}'),
+            write_file(scene / "parts" / "2_Dense" / "model.safetensors", base()),
+            (scene / "parts" / "modules.json").write_text("[]"),
         ),
         ("EN-20",),
     ),
