@@ -154,7 +154,7 @@ class TestClone:
         assert f"twin holds workspace {twin.store.genesis.workspace_id}, not" in done.complaint()
         assert not (root / "new").exists()
         lines = call(root, "clone", f"alice#{wanted}", "new", "--base", "base").lines()
-        assert lines[0].split() == ["workspace", wanted]
+        assert lines[1].split() == ["id", wanted]
         assert not any("compare" in line for line in lines)
 
     @pytest.mark.clause("SY-12")

@@ -82,8 +82,8 @@ class TestAnotherRecipe:
         status = call(root, "-C", "alice", "status", "--json").printed()
         assert status["default_recipe"]["method"] == "ties"
         assert status["merge_id"] != made["merge_id"]
-        told = [line for line in call(root, "-C", "alice", "status").lines() if line.startswith("default recipe ")]
-        assert told[0].split(maxsplit=2)[2] == "method ties, density 0.5, lambda 1, scope model, boundary keep_all"
+        told = [line for line in call(root, "-C", "alice", "status").lines() if line.startswith("recipe ")]
+        assert told[0].split(maxsplit=1)[1] == "method ties, density 0.5, lambda 1, scope model, boundary keep_all"
         verified = call(root, "verify", "out", "--against", "alice")
         assert verified.code == 0
         assert "warning: the model's recipe is not the default one of alice: method mean, lambda 1" in verified.stderr
