@@ -74,8 +74,8 @@ def _refuse_other_kind(checkpoint: Checkpoint, base: Checkpoint, instead: str) -
     ours, theirs = checkpoint.records.keys(), base.records.keys()
     if ours.isdisjoint(theirs) and not prefix_advice(ours, theirs):
         raise NamesError(
-            f"{place(checkpoint.path)} shares no tensor with the base ({place(base.path)}): it is another kind of "
-            f"model; {instead}"
+            f"{place(checkpoint.path)} shares no tensor with the base ({place(base.path)}): "
+            f"{name_advice(ours) or f'it is another kind of model; {instead}'}"
         )
 
 

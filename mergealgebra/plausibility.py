@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,7 @@ def look(model: Checkpoint, base: Checkpoint, names: Sequence[str]) -> Look:
 def refuse_base(base: Path, models: Sequence[Path], recipe: Recipe) -> None:
     """Raise RecipeError for a model that is the base by its path."""
     for number, path in enumerate(models):
-        if path.resolve() == base.resolve():
+        if os.path.realpath(path) == os.path.realpath(base):  # of a loop of links too
             raise _the_base_itself(number, place(path), recipe)
 
 

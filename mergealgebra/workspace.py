@@ -382,13 +382,15 @@ class Workspace:
         memory: int | str | None = None,
         keep_aggregate: bool | Literal["always"] = False,
         progress: Progress | None = None,
+        state: ORSet | None = None,
     ) -> MergeResult:
         """Merge the visible contributions into a new folder or file NAME.safetensors, and attest to it [OS-12].
 
         recipe: another one than the workspace's. lock: a `merge.lock`, to make the model that it describes once more.
         backend, threads, block, memory: how it is computed, never what [MG-8]. keep_aggregate: keep the sums in the
         cache, so that the next merge reads little but what changed [SY-9]; where that saves no time they are not kept,
-        unless it is "always" [SY-15]. progress: called as the work goes on. Warns of the result's `warnings`.
+        unless it is "always" [SY-15]. progress: called as the work goes on. state: what was read
+        here a moment ago; read now if None. Warns of the result's `warnings`.
         Raises NothingVisible, BaseMismatch, BlobMissing, BlobDamaged, NonFinite, OutputError, UnknownContribution or
         VerificationFailed for a lock; then nothing is written. An attest that cannot be written is a warning.
         """
@@ -399,7 +401,8 @@ class Workspace:
 
         if keep_aggregate not in (True, False, "always"):
             raise RecipeError(f"keep_aggregate is {keep_aggregate!r}; expected True, False or 'always'")
-        state, name, expected = self.state, self.as_name, None if lock is None else Lock.read_named(local_path(lock))
+        state, name = state or self.state, self.as_name
+        expected = None if lock is None else Lock.read_named(local_path(lock))
         wanted = self._wanted(state, recipe, expected)
         if keep_aggregate and wanted.merge_id != state.merge_id:
             raise RecipeError("the sums are kept of what is visible by the default recipe alone; do not keep them here")

@@ -60,10 +60,12 @@ def command(
     if recipe_path and lock:
         raise click.UsageError("--lock has a recipe of its own; give it or --recipe")
     opened = Workspace.open(workspace)
+    state = opened.state  # read once
     recipe = read_recipe(recipe_path) if recipe_path else None
     with progress_bar() as show:
         result = opened.resolve(
             out,
+            state=state,
             recipe=recipe,
             lock=lock,
             backend=backend,
@@ -75,7 +77,7 @@ def command(
         )
     merged = result.lock.contributions
     twice = same_tensors({one.id: one.tensors for one in merged}, command_for(opened.store))
-    made = few(list(made_of([one.id for one in merged], opened.state)))
+    made = few(list(made_of([one.id for one in merged], state)))
     report_result(result, [*opened.doubts, *result.warnings, *twice], as_json, made)
 
 

@@ -94,7 +94,7 @@ for line in sys.stdin:
     }.get(sys.argv[1], {"error": text}))
 """
 
-BEHAVIOURS = {"hello": 1} | dict.fromkeys(["last words", "version", "refusal", "chatter", "tensor", "key", "id"], 0)
+BEHAVIOURS = dict.fromkeys(["hello", "last words", "version", "refusal", "chatter", "tensor", "key", "id"], 1)
 
 
 @pytest.mark.clause("CL-5")

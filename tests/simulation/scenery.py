@@ -91,7 +91,9 @@ class Scenery:
     def contribute(self, workspace: ma.Workspace, name: str) -> Any:
         """Publish a contribution as its owner would."""
         one = PUBLICATIONS[name]
-        return workspace.contribute(self.path(name), one.coefficient, form=one.form, leave=one.leave, threads=1)
+        return workspace.contribute(
+            self.path(name), one.coefficient, form=one.form, leave=one.leave, force=True, threads=1
+        )
 
     @cached_property
     def genesis(self) -> Genesis:

@@ -150,7 +150,7 @@ class TestKilled:
         for moment, folder in kill_points(root / "new", init, root / "scratch"):
             if not (folder / "local.json").exists():
                 if (folder / "genesis").exists():
-                    with pytest.raises(ma.MergeAlgebraError, match="no workspace of yours: clone it, with --base"):
+                    with pytest.raises(ma.MergeAlgebraError, match="is a shared folder: name your workspace instead"):
                         ma.Workspace.open(folder).contribute(root / "ft0.safetensors")
                 init(folder)
             workspace = ma.Workspace.open(folder)
@@ -197,12 +197,13 @@ class TestRefusedBySystem:
         for moment, folder, error in fault_points(place, resolve, root / "scratch"):
             assert names_in(folder) <= {"alice", "out"}, moment
             workspace = ma.Workspace.open(folder / "alice")
-            if error is None:  # only the cache was refused, which nobody has to know
+            if error is None and not workspace.state.attestations(workspace.merge_id):
+                pass  # only the attest was refused, of which the result warns
+            elif error is None:  # only the cache was refused, which nobody has to know
                 unharmed += 1
                 kept = list((workspace.path / "cache").glob("thresholds/*"))
                 assert not kept or "fsync" in moment or unharmed <= RECORD_CALLS, moment
                 assert not list((workspace.path / "runs").glob("*")), moment
-                assert workspace.state.attestations(workspace.merge_id), moment
             else:
                 assert isinstance(error, ma.MergeAlgebraError), (moment, error)
                 assert len(str(error).splitlines()) == 1

@@ -178,5 +178,5 @@ class TestAnOldMerge:
         assert (done.code, "--lock has a recipe of its own" in done.stderr) == (2, True)
         with pytest.raises(RecipeError, match="what is visible"):
             alice.resolve(root / "again", lock=old, keep_aggregate="always")
-        with pytest.raises(LockError, match="cannot be read"):
+        with pytest.raises(LockError, match="is not there; check the path"):
             alice.resolve(root / "again", lock=root / "nowhere")

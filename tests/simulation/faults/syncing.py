@@ -9,10 +9,10 @@ from unittest import mock
 from mergealgebra.crdt.operations import Add
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.store.objects import Store
-from mergealgebra.sync import folder, replica
+from mergealgebra.sync import folder, replica, way
 from tests.simulation.faults.fault import Patches, fault, with_operations
 
-_Way = folder._Way
+_Way = way.Way
 
 
 def _closed(into_ours: bool) -> Patches:
