@@ -222,8 +222,8 @@ def _refuse_other_names(old: Collection[str], new: Collection[str]) -> None:
     """Raise NamesError unless the base and the fine-tune have the same names [TV-8]."""
     different = sorted({*old} ^ {*new})
     if different and old and new and not {*old} & {*new} and not prefix_advice(new, old):
-        todo = name_advice(new) or "it is another kind of model; pass another"
-        raise NamesError(f"the fine-tune shares no tensor with the base: {todo}")
+        why = name_advice(new) or "it is another kind of model; pass another"
+        raise NamesError(f"the fine-tune shares no tensor with the base: {why}")
     if different:
         where = "the base" if different[0] in old else "the fine-tune"
         patterns = leave_patterns(different, {*old} & {*new})

@@ -20,9 +20,9 @@ def _closed(into_ours: bool) -> Patches:
     ours: list[Store] = []
     sync, step = folder.sync, _Way._try
 
-    def noted(store: Store, *rest: Any) -> Any:
+    def noted(store: Store, *rest: Any, **options: Any) -> Any:
         ours[:] = [store]
-        return sync(store, *rest)
+        return sync(store, *rest, **options)
 
     def carried(self: Any, what: Any) -> None:
         if (self.target is ours[0]) != into_ours:
@@ -56,13 +56,13 @@ def removes_are_carried_last() -> Patches:
 
 @fault("the first operation that is refused stops a sync", "folders", "held", "blobs")
 def refusal_stops_the_sync() -> Patches:
-    yield mock.patch.object(folder, "_read", lambda store, refused: folder._Side(store.state(), {}))
+    yield mock.patch.object(folder, "_read", lambda store, refused: folder.Side(store.state(), {}))
 
 
 @fault("a sync that refused something says nothing of it", "folders", "refusal")
 def refusals_are_swallowed() -> Patches:
     real = replica.sync
-    yield mock.patch.object(replica, "sync", lambda *arguments: replace(real(*arguments), refused=()))
+    yield mock.patch.object(replica, "sync", lambda *given, **options: replace(real(*given, **options), refused=()))
 
 
 @fault("an operation whose blob was refused is left out", "folders", "held")
@@ -82,8 +82,6 @@ def operation_waits_for_its_blob() -> Patches:
 
 @fault("blobs of retracted contributions are carried too", "folders", "blobs", "refusal")
 def retracted_blobs_are_carried() -> Patches:
-    def wanted(state: ORSet) -> Any:
-        adds = [one.payload.manifest for one in state.operations if isinstance(one.payload, Add)]
-        return {manifest.tensors: [manifest] for manifest in sorted(adds, key=lambda manifest: manifest.tensors)}
-
-    yield mock.patch.object(folder, "_wanted", wanted)
+    real = replica.sync
+    carried = {"retracted": True}
+    yield mock.patch.object(replica, "sync", lambda *given, **options: real(*given, **{**options, **carried}))

@@ -48,7 +48,7 @@ def renamed_before_complete() -> Patches:
     yield mock.patch.object(objects, "write_atomically", write_atomically)
 
 
-@fault("a folder is not flushed when a file in it got its name", "folders", "durable", "between")
+@fault("a folder is not flushed when a file in it got its name", "folders", "durable", "between", "refusal")
 def names_are_not_flushed() -> Patches:
     yield mock.patch.object(atomic, "fsync_opened", lambda descriptor: None)
 
