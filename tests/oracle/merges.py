@@ -99,11 +99,12 @@ def check_is_the_refusal(error: MergeAlgebraError, refused: Json, base: Model) -
     """An error says what the oracle says [MG-6]."""
     assert refused, f"only the backend refuses: {error!r}"
     if refused["rule"] == "NonFinite":
-        broken = not np.isfinite(base[refused["tensor"]].flat[refused["element"]])  # then the base itself is named
+        value = base[refused["tensor"]].flat[refused["element"]]
+        broken = refused["what"] == "result" and not np.isfinite(value)  # then the base itself is named
         assert type(error) is (NonFinite if refused["what"] == "tau" or broken else Overflow), error
         index = index_in(base[refused["tensor"]].shape, refused["element"])
         assert f"tensor {refused['tensor']!r} at index {index}" in str(error)
-        assert _SAID[refused["what"]] in str(error)
+        assert ("repair the base" if broken else _SAID[refused["what"]]) in str(error)
         assert "contribution" not in refused or str(error).startswith(f"{label(refused['contribution'])}:")
     else:
         assert type(error) is _RULES[refused["rule"]], error
