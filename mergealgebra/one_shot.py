@@ -219,7 +219,7 @@ def merge_checkpoints(
     messages; None for a list in Python. Raises RecipeError when two models are the same contribution or one is the
     base [RC-10], and as `resolve` does.
     """
-    from mergealgebra import plausibility  # merges of arrays start without it
+    from mergealgebra import first_look  # merges of arrays start without it
 
     refuse_occupied(out)
     with ExitStack() as opened:
@@ -229,7 +229,7 @@ def merge_checkpoints(
             refuse_parts(out, original)
         else:
             companions(original)
-        plausibility.refuse_base(base, [model.path for model in models], recipe)
+        first_look.refuse_base(base, [model.path for model in models], recipe)
         checkpoints = [opened.enter_context(Checkpoint.open(model.path)) for model in models]
         looked = Choice.among(original.records.keys() | _names(checkpoints), take, leave)
         inputs, remarks = [], dict[str, list[str]]()
@@ -244,8 +244,8 @@ def merge_checkpoints(
             from mergealgebra.engine.dialect_memory import refuse_little_memory  # before everything is hashed
 
             refuse_little_memory(original, [input_.contribution for input_ in inputs], recipe.foreign, how.memory)
-        warnings = plausibility.left_by_all(original, checkpoints, Choice(leave=as_patterns(leave)))
-        warnings += plausibility.doubts(inputs, original, recipe, _remove(listed_in))
+        warnings = first_look.left_by_all(original, checkpoints, Choice(leave=as_patterns(leave)))
+        warnings += first_look.doubts(inputs, original, recipe, _remove(listed_in))
         if recipe.foreign:
             inputs = _in_canonical_order(original, inputs, thread_count(how.threads))
         result = Merge(original, inputs, recipe, how, None).write(out)
