@@ -13,14 +13,14 @@ from typing import Any, Final, TypeVar
 import ml_dtypes
 import numpy as np
 
-from mergealgebra.algebra.dialects import Dialect
 from mergealgebra.conformance.asking import Interview
 from mergealgebra.conformance.bits import same_bits
 from mergealgebra.conformance.choices import can_be_told, is_a_choice
 from mergealgebra.conformance.questions import Answer, Merged, Question, Refused, Target
 from mergealgebra.conformance.showing import shown, size
 from mergealgebra.conformance.verdict import Shown
-from mergealgebra.engine.in_dialect import merge_in_dialect
+from mergealgebra.dialects.merge import merge_in_dialect
+from mergealgebra.dialects.points import Dialect
 from mergealgebra.errors import MergeAlgebraError
 
 Array = np.ndarray[Any, Any]

@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 
-from mergealgebra.algebra.dialects import POINTS
 from mergealgebra.conformance.inference import STAGES, Inferred
 from mergealgebra.conformance.inseparable import reason
 from mergealgebra.conformance.probes import LEAST, PROBES, Probe
@@ -15,6 +14,7 @@ from mergealgebra.conformance.questions import Answer, Merged
 from mergealgebra.conformance.readings import Options, explains, predicted, readings
 from mergealgebra.conformance.showing import shown, size
 from mergealgebra.conformance.verdict import Finding, Shown
+from mergealgebra.dialects.points import POINTS
 from mergealgebra.laws.sides import where_near
 
 #: What is said of numbers that no arithmetic here gives.

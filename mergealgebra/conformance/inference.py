@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
-from mergealgebra.algebra.dialects import POINTS
 from mergealgebra.conformance.probes import ALONE, KEEPING, KEYS, MEANS, NON_FINITE, NUMBERS, TRIM, VOTES, Probe
 from mergealgebra.conformance.questions import Answer, Merged
 from mergealgebra.conformance.readings import NEUTRAL, REFUSED, Options, Readings, explains, readings
+from mergealgebra.dialects.points import POINTS
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mergealgebra.algebra.dialects import DIALECTS
 from mergealgebra.conformance.asking import PATIENCE
 from mergealgebra.conformance.breadth import DTYPES, Compared
 from mergealgebra.conformance.report import HOLDS, Table, clauses, noted, seen, standing_of, table
 from mergealgebra.conformance.verdict import Finding, Property, Standing, Verdict
+from mergealgebra.dialects.points import DIALECTS
 from mergealgebra.text import printable
 
 #: What Markdown acts on, but for the underscore between letters, which it leaves alone: `lowest_index`.

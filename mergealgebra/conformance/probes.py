@@ -14,8 +14,8 @@ from typing import Any, Final, Literal
 import ml_dtypes
 import numpy as np
 
-from mergealgebra.algebra.dialects import POINTS
 from mergealgebra.conformance.questions import Question
+from mergealgebra.dialects.points import POINTS
 
 Array = np.ndarray[Any, Any]
 Models = Sequence[Mapping[str, Array]]

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from mergealgebra.algebra.dialects import DIALECTS, Dialect
 from mergealgebra.conformance.breadth import computed
 from mergealgebra.conformance.probes import Probe
 from mergealgebra.conformance.questions import Answer, Failed, Question, Refused
+from mergealgebra.dialects.points import DIALECTS, Dialect
 
 Array = np.ndarray[Any, Any]
 Options = Mapping[str, str]

@@ -7,7 +7,6 @@ from dataclasses import replace
 from itertools import product
 from typing import Final
 
-from mergealgebra.algebra.dialects import DIALECTS, POINTS, Dialect
 from mergealgebra.conformance.asking import Interview
 from mergealgebra.conformance.breadth import agrees, computed, questions
 from mergealgebra.conformance.findings import Blame, blamed, is_odd, is_rounded
@@ -17,6 +16,7 @@ from mergealgebra.conformance.questions import Answer, Failed, Merged, Question
 from mergealgebra.conformance.readings import Options, explains, predicted, readings, without
 from mergealgebra.conformance.showing import shown, size
 from mergealgebra.conformance.verdict import Standing
+from mergealgebra.dialects.points import DIALECTS, POINTS, Dialect
 from mergealgebra.laws.sides import where_near
 
 Answers = Mapping[str, Answer]

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from mergealgebra.algebra.dialects import DIALECTS
 from mergealgebra.children import process
 from mergealgebra.children.environment import for_strangers
 from mergealgebra.conformance.programs import Program
 from mergealgebra.conformance.questions import Answer, Hello, Merged, Question, Refused
+from mergealgebra.dialects.points import DIALECTS
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.laws.errors import TargetError
 

@@ -15,12 +15,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from mergealgebra.algebra.dialects import DIALECTS
 from mergealgebra.conformance.breadth import compare
 from mergealgebra.conformance.judging import judge
 from mergealgebra.conformance.matrix import Row, markdown, tables
 from mergealgebra.conformance.page import page
 from mergealgebra.conformance.targets import open_target
+from mergealgebra.dialects.points import DIALECTS
 from mergealgebra.laws.errors import TargetError
 from mergealgebra.store.atomic import replace_file
 
@@ -28,7 +28,7 @@ FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
 SECONDS = 120
 
-#: How many random merges hold each against what spec/dialects.md says of it.
+#: Execution many random merges hold each against what spec/dialects.md says of it.
 COUNT = 1000
 
 TITLE = "What implementations of TIES compute"

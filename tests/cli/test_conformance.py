@@ -16,10 +16,10 @@ from dataclasses import replace
 
 import pytest
 
-from mergealgebra.algebra.dialects import DIALECTS, POINTS
 from mergealgebra.conformance import judging, protocol
 from mergealgebra.conformance.report import as_discovery, as_map, tables
 from mergealgebra.conformance.verdict import Failure, Standing, Verdict
+from mergealgebra.dialects.points import DIALECTS, POINTS
 from mergealgebra.text import printable
 from tests.cli.commands import call, tree
 from tests.conformance.test_report import NASTY, VERDICT

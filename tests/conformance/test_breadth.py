@@ -15,7 +15,6 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from mergealgebra.algebra.dialects import DIALECTS, Dialect
 from mergealgebra.conformance import protocol
 from mergealgebra.conformance.asking import PATIENCE
 from mergealgebra.conformance.bits import same_bits
@@ -23,7 +22,8 @@ from mergealgebra.conformance.breadth import Compared, agrees, compare, computed
 from mergealgebra.conformance.programs import Program
 from mergealgebra.conformance.questions import Failed, Merged, Question, Refused
 from mergealgebra.conformance.targets import Here
-from mergealgebra.engine.in_dialect import merge_in_dialect
+from mergealgebra.dialects.merge import merge_in_dialect
+from mergealgebra.dialects.points import DIALECTS, Dialect
 from mergealgebra.errors import RecipeError
 
 SETTLED = [name for name, dialect in DIALECTS.items() if None not in dialect.options.values()]

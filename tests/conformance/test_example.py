@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 import mergealgebra as ma
-from mergealgebra.algebra.dialects import DIALECTS
 from mergealgebra.conformance import protocol
 from mergealgebra.conformance.breadth import compare
 from mergealgebra.conformance.judging import judge
 from mergealgebra.conformance.protocol import FLOATS
 from mergealgebra.conformance.questions import KINDS, Hello, Merged, Question, Refused, introduction
 from mergealgebra.conformance.targets import open_target
+from mergealgebra.dialects.points import DIALECTS
 from tests.conformance.conversations import ask
 
 FOLDER = Path(__file__).parents[2] / "examples" / "conformance"

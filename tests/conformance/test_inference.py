@@ -6,12 +6,12 @@ import random
 
 import pytest
 
-from mergealgebra.algebra.dialects import DIALECTS, POINTS
 from mergealgebra.conformance.inference import STAGES, infer
 from mergealgebra.conformance.inseparable import INSEPARABLE, alike, reason
 from mergealgebra.conformance.probes import PROBES
 from mergealgebra.conformance.questions import Failed, Merged, Refused
 from mergealgebra.conformance.readings import NEUTRAL, predicted, without
+from mergealgebra.dialects.points import DIALECTS, POINTS
 
 SETTLED = [name for name, dialect in DIALECTS.items() if None not in dialect.options.values()]
 

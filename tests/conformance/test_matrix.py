@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from mergealgebra.algebra.dialects import DIALECTS
 from mergealgebra.conformance.asking import PATIENCE
 from mergealgebra.conformance.breadth import DTYPES, Compared
 from mergealgebra.conformance.matrix import NOTHING, Row, markdown, tables
 from mergealgebra.conformance.report import Table
 from mergealgebra.conformance.verdict import Finding, Property, Standing, Verdict
+from mergealgebra.dialects.points import DIALECTS
 from tests.conformance.test_report import FLIP, TIES, VERDICT
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,6 @@ from html.parser import HTMLParser
 
 import pytest
 
-from mergealgebra.algebra.dialects import DIALECTS, POINTS
 from mergealgebra.conformance.junit import junit
 from mergealgebra.conformance.page import page
 from mergealgebra.conformance.report import (
@@ -25,6 +24,7 @@ from mergealgebra.conformance.report import (
 )
 from mergealgebra.conformance.summary import BROKEN
 from mergealgebra.conformance.verdict import Failure, Finding, Property, Shown, Standing, Verdict
+from mergealgebra.dialects.points import DIALECTS, POINTS
 from mergealgebra.text import printable
 
 #: Text that a target may choose, and that no reader of a report should act on.

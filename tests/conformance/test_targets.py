@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import mergealgebra as ma
-from mergealgebra.algebra.dialects import DIALECTS
 from mergealgebra.conformance.adapters import mergealgebra as adapter
 from mergealgebra.conformance.questions import Failed, Hello, Question, Refused, introduction
 from mergealgebra.conformance.targets import CHECKOUTS, PACKAGES, Here, open_target
-from mergealgebra.engine.in_dialect import merge_in_dialect
+from mergealgebra.dialects.merge import merge_in_dialect
+from mergealgebra.dialects.points import DIALECTS
 from mergealgebra.laws.errors import TargetError
 from tests.conformance.conversations import ask
 

@@ -12,7 +12,6 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from mergealgebra.algebra.dialects import DIALECTS, POINTS
 from mergealgebra.conformance.asking import PATIENCE
 from mergealgebra.conformance.choices import can_be_told, is_a_choice
 from mergealgebra.conformance.judging import discover, judge
@@ -20,7 +19,8 @@ from mergealgebra.conformance.programs import Program
 from mergealgebra.conformance.questions import KINDS, Failed, Hello, Merged, Question, Refused
 from mergealgebra.conformance.showing import answer_text, input_text, shown
 from mergealgebra.conformance.targets import Here
-from mergealgebra.engine.in_dialect import merge_in_dialect
+from mergealgebra.dialects.merge import merge_in_dialect
+from mergealgebra.dialects.points import DIALECTS, POINTS
 from mergealgebra.laws.errors import TargetError
 
 

@@ -16,10 +16,10 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from mergealgebra.algebra.dialects import DIALECTS, POINTS, Dialect
 from mergealgebra.conformance.probes import LEAST, PROBES
 from mergealgebra.conformance.questions import Question, Tensors
-from mergealgebra.engine.in_dialect import merge_in_dialect
+from mergealgebra.dialects.merge import merge_in_dialect
+from mergealgebra.dialects.points import DIALECTS, POINTS, Dialect
 from mergealgebra.errors import MergeAlgebraError
 from tests.spec.vectors import FOLDER, arrays, tagged
 
