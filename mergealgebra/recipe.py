@@ -110,7 +110,10 @@ def complete_recipe(entries: Mapping[str, str]) -> Method:
 
 
 def computable_recipe(entries: Mapping[str, str]) -> Method:
-    """The same, for whoever computes: a method from outside is looked for [RC-12]. Raises RecipeError too if not here."""
+    """The same, for whoever computes: a method from outside is looked for [RC-12].
+
+    Raises RecipeError too when it is not here.
+    """
     recipe = complete_recipe(entries)
     if not isinstance(recipe, UnknownRecipe):
         return recipe

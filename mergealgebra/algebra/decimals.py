@@ -86,7 +86,10 @@ def shortest(value: float) -> str:
 
 
 def check_coefficient(value: float, what: str, *, negative: bool, method: str) -> float:
-    """The coefficient itself, if a method can use it [RC-6]. negative: whether it takes such. Raises CoefficientError."""
+    """The coefficient itself, if a method can use it [RC-6]. Raises CoefficientError.
+
+    negative: whether the method takes negative ones.
+    """
     if not math.isfinite(value) or value == 0:
         raise CoefficientError(
             f"{what}: the coefficient is {value!r} as an fp32 number; it must be finite and not zero"

@@ -44,7 +44,7 @@ class View:
     tau: (n,) fp32, finite: the task vector, or the model itself for a method on theta; after a stage, what that left.
     coefficient: an fp32 number. tensor: its name. shape: of the whole tensor. start: the position of the block in it,
     in C order. at: the positions in the block, ascending, when only some of it is looked at. root: of the
-    contribution's tensors, where the method needs roots. auxiliary: (n,) fp32 by kind. shared: what earlier rounds gave.
+    contribution's tensors, where the method needs roots. auxiliary: (n,) fp32 by kind. shared: of earlier rounds.
     """
 
     tau: Array

@@ -35,7 +35,8 @@ MakeBuffers = Callable[[Any], Any]
 class Workers:
     """Workers for one job; a context manager. What it yields does not depend on how many there are.
 
-    make_buffers: a function of a module, so that it can travel too. threads: at least 1; one thread works inline. executor: where work is done; if left out, in so many threads.
+    make_buffers: a function of a module, so that it can travel too. threads: at least 1; one thread works inline.
+    executor: where work is done; if left out, in so many threads.
     """
 
     def __init__(self, job: Job, make_buffers: MakeBuffers, threads: int, executor: Executor | None = None) -> None:

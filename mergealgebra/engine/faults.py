@@ -204,6 +204,6 @@ def _bad_auxiliary(plan: Plan, what: Auxiliary, block: Block, position: int) -> 
     at = block.start + position
     value = float(contribution.auxiliary[what.kind].read(block.name, at, at + 1)[0])
     return NonFinite(
-        f"{contribution.label}: {what.kind} of {where(plan, block, position)} is {value}, expected a finite number from "
-        "0 on; compute it again, and contribute the model with it"
+        f"{contribution.label}: {what.kind} of {where(plan, block, position)} is {value}, expected a finite number "
+        "from 0 on; compute it again, and contribute the model with it"
     )

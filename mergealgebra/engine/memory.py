@@ -65,8 +65,9 @@ def merge(
     """Merge task vectors into a base [MG-8, MG-12]. Other dialects add in the order of the list [RC-9, DI-19].
 
     base: name -> array. task_vectors: mappings from some of the names to float arrays of the same shapes.
-    coefficients: a decimal for each, all "1" when left out. auxiliary: for each, arrays by kind and name. Raises MergeAlgebraError; NonFinite names task vector,
-    tensor and index.
+    coefficients: a decimal for each, all "1" when left out. auxiliary: for each, arrays by kind and name.
+    executor: where work is done, in this process. Raises MergeAlgebraError; NonFinite names task vector, tensor and
+    index.
     """
     if not isinstance(recipe, Method):
         raise RecipeError(f"{recipe!r} is not a recipe; pass one, such as ma.Ties(density='0.2')")

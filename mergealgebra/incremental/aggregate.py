@@ -73,9 +73,9 @@ class Aggregate:
         """One contribution as an aggregate. id_: any name that tells it from others, such as a contribution id.
 
         task_vector: name -> float array, NumPy or torch; buffers that are not float are left out, and a Python warning
-        says so [CT-10]. auxiliary: arrays by kind and name, for a method that needs them. Raises NamesError where nothing
-        is left, NonFinite, DecimalError, CoefficientError, RecipeError for a method without one round of exact sums,
-        AggregateError for an id that is not text.
+        says so [CT-10]. auxiliary: arrays by kind and name, for a method that needs them. Raises NamesError where
+        nothing is left, NonFinite, DecimalError, CoefficientError, RecipeError for a method without one round of exact
+        sums, AggregateError for an id that is not text.
 
         >>> from mergealgebra import Mean
         >>> one, other = ({"w": np.float32([1, x])} for x in (2, -4))

@@ -101,7 +101,10 @@ class TritonKernel:
         return seen if self.count(base, part, watch.look, seen) else None
 
     def count(self, base: Host, part: Part, window: Window, counts: Counts) -> bool:
-        """Add to `counts` how many magnitudes lie in each bin; False when some tau is not finite. Raises BackendError when the block does not fit the device's memory."""
+        """Add to `counts` how many magnitudes lie in each bin; False when some tau is not finite.
+
+        Raises BackendError when the block does not fit the device's memory.
+        """
         with self._stream(), _clear_memory_errors(), np.errstate(all="ignore"):
             there, values = _to_device([base, part.values], self._device)
             *found, bad = count_on_device(there, replace(part, values=values), window).tolist()

@@ -40,7 +40,7 @@ def weigh(sums: Sums, _: Coefficients) -> Array:
 
 @dataclass(frozen=True, init=False, repr=False)
 class Fisher(Method):
-    """Fisher merging: every parameter of every model is weighted by its Fisher information (Matena, Raffel, 2022) [FM-1].
+    """Fisher merging: each parameter of each model is weighted by its Fisher information (Matena, Raffel, 2022) [FM-1].
 
     Each contribution needs auxiliary tensors of kind `fisher`, one number from 0 on for each of its parameters.
 
