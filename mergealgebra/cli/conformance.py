@@ -14,8 +14,8 @@ from mergealgebra.cli.report import report, report_tables, say
 from mergealgebra.errors import MergeAlgebraError
 
 if TYPE_CHECKING:
-    from mergealgebra.conformance.questions import Target
     from mergealgebra.conformance.verdict import Verdict
+    from mergealgebra.targets.questions import Target
 
 
 class NothingAnswered(MergeAlgebraError):
@@ -85,8 +85,8 @@ def command(
 
 
 def _explain(protocol: bool, points: bool) -> None:
-    from mergealgebra.conformance.protocol import text
-    from mergealgebra.conformance.report import every_point
+    from mergealgebra.conformance.reports.tables import every_point
+    from mergealgebra.targets.protocol import text
 
     if protocol:
         for line in text().rstrip("\n").split("\n"):
@@ -106,8 +106,8 @@ def _judge(
     html: Path | None,
     as_json: bool,
 ) -> None:
-    from mergealgebra.conformance.report import told
-    from mergealgebra.conformance.targets import open_target
+    from mergealgebra.conformance.reports.tables import told
+    from mergealgebra.targets.loading import open_target
 
     _check_dialects(dialects, discover)
     for path in filter(None, (junit, html)):
@@ -150,9 +150,9 @@ def _check_place(path: Path) -> None:
 
 
 def _judged(target: Target, seconds: int, discover: bool) -> Verdict:
-    from mergealgebra.conformance import judging
-    from mergealgebra.conformance.targets import PACKAGES
-    from mergealgebra.laws.errors import TargetError
+    from mergealgebra.conformance.judgement import judge as judging
+    from mergealgebra.targets.errors import TargetError
+    from mergealgebra.targets.loading import PACKAGES
 
     ask = judging.discover if discover else judging.judge
     try:
@@ -165,14 +165,14 @@ def _judged(target: Target, seconds: int, discover: bool) -> Verdict:
 
 
 def _write_junit(path: Path, verdict: Verdict, dialects: tuple[str, ...]) -> None:
-    from mergealgebra.conformance.junit import junit
+    from mergealgebra.conformance.reports.junit import junit
 
     _write(path, junit(verdict, dialects))
 
 
 def _write_page(path: Path, verdict: Verdict) -> None:
-    from mergealgebra.conformance.page import page
-    from mergealgebra.conformance.report import LEGEND, name_of, ruled_out, telling, told
+    from mergealgebra.conformance.reports.page import page
+    from mergealgebra.conformance.reports.tables import LEGEND, name_of, ruled_out, telling, told
 
     shown = [*telling(verdict), *([ruled_out(verdict)] if told(verdict) else [])]
     paragraphs = [verdict.summary, " ".join(LEGEND)] if told(verdict) else [verdict.summary]
@@ -186,7 +186,16 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _print(verdict: Verdict, discover: bool, as_json: bool) -> None:
-    from mergealgebra.conformance.report import LEGEND, as_discovery, as_map, clauses, name_of, nearest, telling, told
+    from mergealgebra.conformance.reports.tables import (
+        LEGEND,
+        as_discovery,
+        as_map,
+        clauses,
+        name_of,
+        nearest,
+        telling,
+        told,
+    )
 
     if as_json:
         report(as_discovery(verdict) if discover else as_map(verdict))

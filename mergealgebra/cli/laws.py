@@ -66,8 +66,8 @@ def command(
     Where the two sides of a law never differ by more than the last digits of numbers, it holds but for rounding, which
     is not a mistake.
     """
-    from mergealgebra.laws.apart import Question, check_apart
-    from mergealgebra.laws.checking import TRIES, names_of, require_hypothesis
+    from mergealgebra.laws.checker import TRIES, names_of, require_hypothesis
+    from mergealgebra.laws.isolation import Question, check_apart
     from mergealgebra.laws.table import LAWS
 
     names = names_of(laws or None)

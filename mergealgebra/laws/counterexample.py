@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from mergealgebra.laws.arrangements import Arguments
-from mergealgebra.laws.calling import on_copies
+from mergealgebra.laws.copies import on_copies
 from mergealgebra.laws.table import Law, to_parts
-from mergealgebra.laws.targets import Target
+from mergealgebra.targets.merge_functions import Target
 
 _FUTURE = "from __future__ import annotations\n"
 

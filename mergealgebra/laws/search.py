@@ -22,11 +22,11 @@ from mergealgebra.laws.arrangements import Arguments, systematic
 from mergealgebra.laws.cases import DIRECTED, Case
 from mergealgebra.laws.counterexample import program
 from mergealgebra.laws.equations import Sides
-from mergealgebra.laws.errors import raised
 from mergealgebra.laws.sides import rounded_apart, told
 from mergealgebra.laws.table import LAWS, Law
-from mergealgebra.laws.targets import Target
 from mergealgebra.laws.verdict import Outcome, Verdict
+from mergealgebra.targets.errors import raised
+from mergealgebra.targets.merge_functions import Target
 
 #: How many arguments of each directed case are tried, where a law leaves something to choose.
 TURNS: Final = 8

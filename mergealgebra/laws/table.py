@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from mergealgebra.laws import arrangements, equations
 from mergealgebra.laws.arrangements import Arrangement
-from mergealgebra.laws.calling import on_copies
+from mergealgebra.laws.copies import on_copies
 from mergealgebra.laws.equations import Sides
 from mergealgebra.laws.relations import equal, same_bits, same_values, within
 

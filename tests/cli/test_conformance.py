@@ -17,12 +17,13 @@ from dataclasses import replace
 import pytest
 
 from mergealgebra.algebra.dialects import DIALECTS, POINTS
-from mergealgebra.conformance import judging, protocol
-from mergealgebra.conformance.report import as_discovery, as_map, tables
+from mergealgebra.conformance.judgement import judge as judging
+from mergealgebra.conformance.reports.tables import as_discovery, as_map, tables
 from mergealgebra.conformance.verdict import Failure, Standing, Verdict
+from mergealgebra.targets import protocol
 from mergealgebra.text import printable
 from tests.cli.commands import call, tree
-from tests.conformance.test_report import NASTY, VERDICT
+from tests.conformance.test_reports import NASTY, VERDICT
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mergealgebra.algebra.dialects import POINTS
-from mergealgebra.conformance.probes import KEYS, LEAST, MEANS, NON_FINITE, NUMBERS, PROBES, TRIM, VOTES
-from mergealgebra.conformance.readings import NEUTRAL, predicted, readings
-from mergealgebra.conformance.showing import size
+from mergealgebra.conformance.inference.readings import NEUTRAL, predicted, readings
+from mergealgebra.conformance.judgement.evidence import size
+from mergealgebra.conformance.probes.catalogue import KEYS, LEAST, MEANS, NON_FINITE, NUMBERS, PROBES, TRIM, VOTES
 
 IDS = [probe.question.id for probe in (*PROBES, *LEAST)]
 TRIMS = [

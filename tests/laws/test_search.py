@@ -12,7 +12,7 @@ from mergealgebra.laws.search import TURNS
 from mergealgebra.laws.verdict import Verdict
 from tests.laws import merges
 from tests.laws.planted import lawful
-from tests.laws.programs import run
+from tests.targets.counterexamples import run
 
 
 def verdict_on(merge, law, tries=20, **how):
