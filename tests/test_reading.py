@@ -26,7 +26,6 @@ EXCEPTIONS = {
     "store/runs.py": {"os.open"},  # the same
     "engine/unfinished.py": {"os.open"},  # the same
     "engine/kept_folder.py": {"os.open"},  # the same
-    "targets/merge_functions.py": {".read_text"},  # of a file of this package
     "children/supervisor.py": {"open", "os.open"},  # files of /proc, and /dev/null
 }
 

@@ -139,7 +139,7 @@ def _check_dialects(dialects: tuple[str, ...], discover: bool) -> None:
         raise click.UsageError("--discover gives no verdict: leave it out, or leave out --dialect")
     for name in dialects:
         if name not in DIALECTS:
-            raise click.BadParameter(f"{name!r} is no dialect; expected one of {', '.join(DIALECTS)}")
+            raise click.BadParameter(f"{name!r} is not a dialect; expected one of {', '.join(DIALECTS)}")
 
 
 def _check_place(path: Path) -> None:

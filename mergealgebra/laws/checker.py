@@ -45,7 +45,7 @@ def names_of(laws: Iterable[str] | None) -> list[str]:
     names = list(LAWS) if laws is None else list(laws)
     for name in names:
         if name not in LAWS:
-            raise UnknownLaw(f"{name!r} is no law; the laws are {', '.join(LAWS)}")
+            raise UnknownLaw(f"{name!r} is not a law; the laws are {', '.join(LAWS)}")
     return names
 
 

@@ -13,25 +13,24 @@ from __future__ import annotations
 import json
 import os
 import random
-import select
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 from time import monotonic
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
 import numpy as np
 
 from mergealgebra.children.environment import for_strangers
-from mergealgebra.children.process import ChildFailed, Stranger, python, signal_name, with_our_path
+from mergealgebra.children.process import python, with_our_path
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.laws.checker import check
 from mergealgebra.laws.verdict import Verdict
 from mergealgebra.targets.errors import TargetError
+from mergealgebra.targets.line_process import LineProcess, NoLine
 from mergealgebra.targets.merge_functions import target
 from mergealgebra.text import printable
 
@@ -45,8 +44,8 @@ _LINE_BYTES: Final = 1 << 12
 _MESSAGE_BYTES: Final = 1 << 16
 #: More bytes than any answer has.
 _ANSWER_BYTES: Final = 1 << 24
-_PIECE_BYTES: Final = 1 << 16
-_SECONDS_TO_END: Final = 2.0
+
+_ODD_LINE: Final = "it wrote where its process writes verdicts, and no verdict"
 
 
 @dataclass(frozen=True)
@@ -65,120 +64,128 @@ def check_apart(question: Question, laws: Sequence[str], seconds: float = SECOND
     seconds: how long loading the target, and each law, may take. After `PATIENCE` laws that took longer, the others are
     not asked: a function that hangs is stopped in the end.
     """
-    left, slow = list(laws), 0
-    while left and slow < PATIENCE:
-        with _Child(question, seconds) as child:
-            while left and not child.is_lost:
-                yield child.ask(left.pop(0))
-            slow += child.is_slow
-    for law in left:
-        yield Verdict(law, "error", reason=f"it was not asked, after {PATIENCE} laws that took too long")
+    child: _Child | None = None
+    slow = 0
+    try:
+        for law in laws:
+            if slow == PATIENCE:
+                yield Verdict(law, "error", reason=f"it was not asked, after {PATIENCE} laws that took too long")
+                continue
+            child = child or _Child(question, seconds)
+            try:
+                verdict = child.ask(law)
+            except _NoVerdict as error:
+                child.kill()
+                child = None
+                slow += error.is_slow
+                verdict = Verdict(law, "error", reason=str(error), cause=str(error))
+            yield verdict
+    finally:
+        if child is not None:
+            child.close()
 
 
-class _NoAnswer(Exception):
-    """What the process did instead of answering, as "it" goes on."""
+class _NoVerdict(Exception):
+    """What the process did instead of giving a verdict. is_slow: whether it took too long."""
 
-
-class _TooSlow(_NoAnswer):
-    """It took too long."""
+    def __init__(self, message: str, is_slow: bool = False) -> None:
+        super().__init__(message)
+        self.is_slow = is_slow
 
 
 class _Child:
     """A process that has loaded the target."""
 
     def __init__(self, question: Question, seconds: float) -> None:
-        self.is_lost = self.is_slow = False
-        self._seconds, self._unread = seconds, b""
+        """Start it and load the target. Raises TargetError."""
+        self._seconds, self._messages = seconds, _Messages()
         command = python("-m", "mergealgebra.laws.isolation", str(Path.cwd()))
+        env = with_our_path(for_strangers())
         try:
-            self._process = Stranger(command, with_our_path(for_strangers()), apart=True)
-        except ChildFailed as error:
+            self._process = LineProcess(command, env, apart=True, heard=self._messages.hear)
+        except NoLine as error:
             raise TargetError(f"{question.name}: {error}") from error
-        self._questions, self._answers, messages = self._process.pipes
-        self._shown = Thread(target=_show, args=(os.dup(messages.fileno()),), daemon=True)
-        self._shown.start()
         try:
             self._load(question)
-        except BaseException:
-            self._end()
+        except BaseException:  # an interrupt too: what was started does not outlive it
+            self.kill()
             raise
-
-    def __enter__(self) -> _Child:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end()
-
-    def _end(self) -> None:
-        self._process.end()
-        self._shown.join()
 
     def _load(self, question: Question) -> None:
         try:
             loaded = self._exchange(json.dumps({**question.__dict__, "options": dict(question.options)}))
-        except _NoAnswer as done:
-            raise TargetError(f"{question.name}: loading it {done}") from done
-        if loaded != {}:
-            raise TargetError(
-                str(loaded.get("refused")) if isinstance(loaded, dict) else f"{question.name}: {loaded!r}"
-            )
+        except _NoVerdict as error:
+            raise TargetError(f"{question.name} cannot be loaded: {error}") from error
+        match loaded:
+            case {"refused": str(refusal)}:
+                raise TargetError(refusal)
+            case {"loaded": True}:
+                return
+            case _:
+                raise TargetError(f"{question.name} cannot be loaded: {_ODD_LINE}")
 
     def ask(self, law: str) -> Verdict:
-        """The verdict on a law; if there is none, and the process is lost, what it did."""
+        """The verdict on a law. Raises _NoVerdict."""
+        found = self._exchange(law)
         try:
-            return Verdict.of(self._exchange(law), law)
-        except _NoAnswer as done:
-            reason, self.is_slow = f"it {done}", isinstance(done, _TooSlow)
-        except ValueError:
-            reason = "it wrote where its process writes verdicts, and no verdict"
-        self.is_lost = True
-        return Verdict(law, "error", reason=reason, cause=reason)
+            return Verdict.of(found, law)
+        except ValueError as error:
+            raise _NoVerdict(_ODD_LINE) from error
 
-    def _exchange(self, line: str) -> Any:
-        """Send a line and wait for one, which is read as JSON. Raises _NoAnswer and ValueError."""
-        with suppress(BrokenPipeError):  # how it ended is told by its output
-            self._questions.write(line.encode() + b"\n")
+    def close(self) -> None:
+        """Let it end."""
+        self._process.close()
+        self._messages.end()
+
+    def kill(self) -> None:
+        """End it, now."""
+        self._process.kill()
+        self._messages.end()
+
+    def _exchange(self, line: str) -> object:
+        """Send a line and wait for one, which is read as JSON. Raises _NoVerdict."""
+        self._process.send(line.encode() + b"\n", _ANSWER_BYTES)
         try:
-            return json.loads(self._line())
-        except (RecursionError, MemoryError) as error:
-            raise ValueError("nested too deep, or too large") from error
-
-    def _line(self) -> bytes:
-        deadline, poll = monotonic() + self._seconds, select.poll()
-        poll.register(self._answers, select.POLLIN)
-        pieces = [self._unread]
-        while b"\n" not in pieces[-1]:
-            if not poll.poll(max(0.0, deadline - monotonic()) * 1000):
-                raise _TooSlow(f"took more than {self._seconds:g} seconds; give it more with --seconds")
-            pieces.append(os.read(self._answers.fileno(), _PIECE_BYTES))
-            if not pieces[-1]:
-                raise _NoAnswer(self._ending())
-            if len(pieces) * _PIECE_BYTES > _ANSWER_BYTES and sum(map(len, pieces)) > _ANSWER_BYTES:
-                raise _NoAnswer(f"wrote more than {_ANSWER_BYTES:,} bytes where its process writes verdicts")
-        line, _, self._unread = b"".join(pieces).partition(b"\n")
-        return line
-
-    def _ending(self) -> str:
-        """How the process ended."""
-        code = self._process.status(_SECONDS_TO_END)
-        if code is None:
-            return "closed the output of its process"
-        return f"ended its process, with {f'signal {signal_name(-code)}' if code < 0 else f'exit status {code}'}"
+            found: object = json.loads(self._process.line(monotonic() + self._seconds))
+        except NoLine as error:
+            if error.kind != "hung":
+                raise _NoVerdict(str(error)) from error
+            message = f"it took more than {self._seconds:g} seconds; give it more with --seconds"
+            raise _NoVerdict(message, is_slow=True) from error
+        except (ValueError, RecursionError, MemoryError) as error:
+            raise _NoVerdict(_ODD_LINE) from error
+        return found
 
 
-def _show(descriptor: int) -> None:
-    """Show what the target writes on its standard error, line by line, in a form that a terminal does not act on.
+class _Messages:
+    """What the target writes on its standard error, shown line by line, in a form that a terminal does not act on.
 
-    Each line is marked as its, so that none looks like a verdict of ours.
+    Each line is marked as the target's, so that none looks like a verdict of ours.
     """
-    shown = 0
-    with os.fdopen(descriptor, "rb") as messages:
-        while line := messages.readline(_LINE_BYTES):
-            shown += len(line)
-            if shown <= _MESSAGE_BYTES:
-                _tell(line.decode(errors="replace").rstrip("\n"))
-            elif shown - len(line) <= _MESSAGE_BYTES:
-                _tell("... (more than that is not shown)")
+
+    def __init__(self) -> None:
+        self._left = _MESSAGE_BYTES
+        self._begun = b""
+
+    def hear(self, piece: bytes) -> None:
+        *lines, self._begun = (self._begun + piece).split(b"\n")
+        for line in lines:
+            self._show(line)
+        while len(self._begun) > _LINE_BYTES:
+            self._show(self._begun[:_LINE_BYTES])
+            self._begun = self._begun[_LINE_BYTES:]
+
+    def end(self) -> None:
+        """Show a last line that has no end."""
+        if self._begun:
+            self._show(self._begun)
+        self._begun = b""
+
+    def _show(self, line: bytes) -> None:
+        if self._left < 0:
+            return
+        self._left -= len(line) + 1
+        _tell(line.decode(errors="replace") if self._left >= 0 else "... (more than that is not shown)")
 
 
 def _tell(line: str) -> None:
@@ -196,7 +203,7 @@ def serve(questions: TextIO, answers: TextIO, folder: str) -> None:
     except MergeAlgebraError as error:
         print(json.dumps({"refused": str(error)}), file=answers, flush=True)
         return
-    print("{}", file=answers, flush=True)
+    print(json.dumps({"loaded": True}), file=answers, flush=True)
     for line in questions:
         _seed(asked.seed)
         (verdict,) = check(loaded, [line.strip()], asked.tries, asked.seed)

@@ -3,7 +3,8 @@
 | module | what it does |
 |---|---|
 | `functions` | finds MODULE:FUNCTION, and reads off its parameters how it is called |
-| `merge_functions` | loads a merge function into this process, with the code that a counterexample prints |
+| `methods` | our own methods as merge functions |
+| `merge_functions`, `source` | a merge function in this process, and the code that makes it, for counterexamples |
 | `questions`, `protocol` | one merge to be done and what can come back; the lines of JSON that say so |
 | `line_process` | a process that is sent lines and sends lines back, in bounded time and memory |
 | `programs` | a program that is asked by the protocol, whatever it does |

@@ -1,4 +1,4 @@
-"""How a merge function is called, the same by `laws` and by `conformance`: what it takes is read off its parameters.
+"""MODULE:FUNCTION, the same for `laws` and for `conformance`: how it is found, and how it is called.
 
     def merge(base, task_vectors, *, density="1", lambda_="1", coefficients=None): ...
 
@@ -12,8 +12,12 @@ standard library alone, and runs on Python 3.8.
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import re
+import sys
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Callable, Tuple  # noqa: UP035  Python 3.8
 
 #: How to write one, for errors and help texts.
@@ -25,8 +29,15 @@ HOW = (
 SETTINGS = ("density", "lambda_", "coefficients")
 
 
-class DoesNotFit(Exception):
-    """A function cannot be called as a merge function; the message says why, and how one is written."""
+#: Names that an import statement can have, so that a counterexample is a program whatever was asked.
+PATTERN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+#: How many names of a module an error tells.
+_NAMES_TOLD = 8
+
+
+class NotAMergeFunction(Exception):
+    """A text names no function, or one that cannot be called as a merge function; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +52,39 @@ class Call:
     needs: Tuple[str, ...]  # noqa: UP006
 
 
+def find(text: str, told: Callable[[BaseException], str]) -> Any:
+    """The function that MODULE:FUNCTION names. Raises NotAMergeFunction.
+
+    told: how an error that the import raises is written.
+    """
+    module, _, name = text.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+    except Exception as error:
+        raise NotAMergeFunction(f"importing {module} raised {told(error)}") from error
+    where = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise NotAMergeFunction(f"{where} has no {part!r}; it has {_functions_of(found, part)}")
+        found, where = getattr(found, part), f"{where}.{part}"
+    if not callable(found):
+        raise NotAMergeFunction(f"{where} is not a function; {module} has {_functions_of(sys.modules[module], name)}")
+    return found
+
+
+def _functions_of(owner: Any, wanted: str) -> str:
+    """The public functions of a module or a class, those first whose names are like the one that was wanted."""
+    attributes = vars(owner) if hasattr(owner, "__dict__") else {}
+    names = [name for name, value in attributes.items() if callable(value) and not name.startswith("_")]
+    own = [name for name in names if getattr(attributes[name], "__module__", "") == getattr(owner, "__name__", None)]
+    near = get_close_matches(wanted, names)
+    told = list(dict.fromkeys([*near, *(own or names)]))
+    more = ["..."] if len(told) > _NAMES_TOLD else []
+    return ", ".join([*told[:_NAMES_TOLD], *more]) or "no functions"
+
+
 def call_of(function: Callable[..., Any]) -> Call:
-    """How a function is to be called, by its parameters. Raises DoesNotFit.
+    """How a function is to be called, by its parameters. Raises NotAMergeFunction.
 
     >>> call_of(lambda base, models, density: base)
     Call(models=True, settings=('density',), needs=('density',))
@@ -58,7 +100,7 @@ def call_of(function: Callable[..., Any]) -> Call:
         raise _unfit(parameters, f"the second, {first_two[1]}, does not say which it wants: task_vectors or models")
     for one in named.values():
         if _is_needed(one) and (one.name not in SETTINGS or one.kind == one.POSITIONAL_ONLY):
-            raise _unfit(parameters, f"nobody knows what to give as {one.name}, which has no default")
+            raise _unfit(parameters, f"{one.name} has no default, and is not one of the settings that it is given")
     takes_any = any(one.kind == one.VAR_KEYWORD for one in parameters)
     settings = tuple(name for name in SETTINGS if takes_any or name in named)
     return Call(first_two[1] == "models", settings, tuple(n for n in settings if n in named and _is_needed(named[n])))
@@ -68,14 +110,16 @@ def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
     try:
         return list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
-        raise DoesNotFit(f"Python cannot tell its parameters. Call it from a function: {'; '.join(HOW)}") from None
+        raise NotAMergeFunction(
+            f"Python cannot tell its parameters. Call it from a function: {'; '.join(HOW)}"
+        ) from None
 
 
 def _is_needed(one: inspect.Parameter) -> bool:
     return one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
 
 
-def _unfit(parameters: list[inspect.Parameter], why: str) -> DoesNotFit:
+def _unfit(parameters: list[inspect.Parameter], why: str) -> NotAMergeFunction:
     stars: dict[Any, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
     names = ", ".join(stars.get(one.kind, "") + one.name for one in parameters)
-    return DoesNotFit(f"its parameters are ({names}), and {why}. Write {'; '.join(HOW)}")
+    return NotAMergeFunction(f"its parameters are ({names}), and {why}. Write {'; '.join(HOW)}")

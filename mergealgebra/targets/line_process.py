@@ -14,7 +14,6 @@ from time import monotonic
 from typing import IO, Final
 
 from mergealgebra.children.process import ChildFailed, Stranger, signal_name
-from mergealgebra.targets.questions import Failed
 from mergealgebra.text import shown
 
 #: A line that names an error; Node has its version behind it.
@@ -26,18 +25,28 @@ _SECONDS_TO_END: Final = 2.0
 
 
 class NoLine(Exception):
-    """What a process did instead of sending a line: it crashed, hung or flooded."""
+    """What a process did instead of sending a line. kind: "crashed", "hung" or "flooded"."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
-        self.failed = Failed(kind, message)
+        self.kind = kind
 
 
 class LineProcess:
     """A program that a stranger wrote, and what it wrote to us."""
 
-    def __init__(self, command: Sequence[str], env: Mapping[str, str], *, apart: bool) -> None:
-        """Start it, as `Stranger` does. Raises NoLine."""
+    def __init__(
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        apart: bool,
+        heard: Callable[[bytes], None] | None = None,
+    ) -> None:
+        """Start it, as `Stranger` does. Raises NoLine.
+
+        heard: is given what it writes on its standard error; without it, errors tell the last words of that.
+        """
         try:
             self._process = Stranger(command, env, apart=apart)
         except ChildFailed as error:
@@ -46,6 +55,7 @@ class LineProcess:
         self._unsent = memoryview(b"")
         self._unread = bytearray()
         self._allowed = 0
+        self._heard = heard
         self._last_words = b""
         self._pipes = selectors.DefaultSelector()
         self._watch(self._stdout, selectors.EVENT_READ, self._read)
@@ -91,7 +101,7 @@ class LineProcess:
         """End its input and give it a moment to end; then end it."""
         self._forget(self._stdin)
         deadline = monotonic() + _SECONDS_TO_END
-        while not self._stdout.closed and self._moved(deadline):
+        while not (self._stdout.closed and self._stderr.closed) and self._moved(deadline):
             self._unread.clear()
         self._process.status(max(0.0, deadline - monotonic()))
         self.kill()
@@ -119,7 +129,11 @@ class LineProcess:
         self._unread += self._piece(self._stdout)
 
     def _hear(self) -> None:
-        self._last_words = (self._last_words + self._piece(self._stderr))[-_LAST_WORDS:]
+        piece = self._piece(self._stderr)
+        if self._heard is None:
+            self._last_words = (self._last_words + piece)[-_LAST_WORDS:]
+        else:
+            self._heard(piece)
 
     def _piece(self, pipe: IO[bytes]) -> bytes:
         piece = os.read(pipe.fileno(), _PIECE)

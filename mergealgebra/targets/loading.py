@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from mergealgebra.children import process
 from mergealgebra.children.environment import for_strangers
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.targets.errors import TargetError
+from mergealgebra.targets.functions import PATTERN
 from mergealgebra.targets.programs import Program
 from mergealgebra.targets.questions import Answer, Hello, Merged, Question, Refused
 
@@ -35,7 +35,6 @@ OURS: Final = "mergealgebra"
 START_SECONDS: Final = 300
 
 _SERVE: Final = Path(__file__).parent / "adapters" / "serve.py"
-_FUNCTION: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 def open_target(text: str, *, python: str | None = None, checkout: str | os.PathLike[str] | None = None) -> Program:
@@ -56,7 +55,7 @@ def open_target(text: str, *, python: str | None = None, checkout: str | os.Path
         return _served(text, ["adapter", text, _checkout(text, checkout)], python, _apart())
     if text == OURS or text.startswith(f"{OURS}:"):
         return _served(text, ["adapter", OURS, *_dialect(text)], python, _with_ours())
-    if _FUNCTION.fullmatch(text) and not text.partition(":")[0].endswith(".py"):
+    if PATTERN.fullmatch(text) and not text.partition(":")[0].endswith(".py"):
         return _served(text, ["function", text, str(Path.cwd())], python, for_strangers())
     return _program(text)
 
@@ -83,7 +82,7 @@ def _checkout(name: str, checkout: str | os.PathLike[str] | None) -> str:
         raise TargetError(f"{name} is not a package: give the path of a checkout, as --checkout")
     path = Path(checkout).absolute()
     if not (path / CHECKOUTS[name]).is_file():
-        raise TargetError(f"{path} is no checkout of {name}: it has no file {CHECKOUTS[name]}")
+        raise TargetError(f"{path} is not a checkout of {name}: it has no file {CHECKOUTS[name]}")
     return str(path)
 
 
@@ -92,7 +91,7 @@ def _dialect(text: str) -> list[str]:
         return []
     name = text.partition(":")[2]
     if name not in DIALECTS:
-        raise TargetError(f"{text!r}: {name!r} is no dialect; expected one of {', '.join(DIALECTS)}")
+        raise TargetError(f"{text!r}: {name!r} is not a dialect; expected one of {', '.join(DIALECTS)}")
     return [name]
 
 
@@ -100,17 +99,17 @@ def _program(text: str) -> Program:
     try:
         words = shlex.split(text)
     except ValueError as error:
-        raise TargetError(f"{text!r} is no command: {error}") from error
+        raise TargetError(f"{text!r} is not a command: {error}") from error
     if not words or (len(words) == 1 and os.sep not in words[0] and ".py:" not in words[0]):
         known = ", ".join([*PACKAGES, *CHECKOUTS, OURS])
-        raise TargetError(f"{text!r} is no target; expected one of {known}, module:function, or ./program ARGUMENTS")
+        raise TargetError(f"{text!r} is not a target; expected one of {known}, module:function, or ./program ARGUMENTS")
     return Program(text, (_executable(words[0], text), *words[1:]))
 
 
 def _executable(word: str, what: str) -> str:
     found = shutil.which(word)
     if found is None:
-        raise TargetError(f"{what}: {word!r} is no program that can be run{_instead(word)}")
+        raise TargetError(f"{what}: {word!r} is not a program that can be run{_instead(word)}")
     return str(Path(found).absolute())
 
 

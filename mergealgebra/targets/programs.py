@@ -124,7 +124,7 @@ class Talk:
 
     def _stopped(self, reason: NoLine | protocol.OutOfStep) -> Failed:
         self._kill()
-        return reason.failed if isinstance(reason, NoLine) else Failed(reason.kind, str(reason))
+        return Failed(reason.kind, str(reason))
 
     def _kill(self) -> None:
         process, self._process = self._process, None

@@ -135,7 +135,7 @@ def _tensors(found: object, base: Tensors) -> Tensors:
     if lacking := sorted(base.keys() - found.keys()):
         raise _Wrong("wrong_names", f"its answer lacks tensor {shown(lacking[0])}; it has {_names(found)}")
     if unknown := sorted(found.keys() - base.keys()):
-        raise _Wrong("wrong_names", f"its answer has tensor {shown(unknown[0])}, which the base has not")
+        raise _Wrong("wrong_names", f"its answer has tensor {shown(unknown[0])}, which the base does not have")
     return {name: _tensor(f"tensor {shown(name)}", found[name], array.shape) for name, array in base.items()}
 
 
@@ -144,7 +144,7 @@ def _tensor(where: str, found: object, shape: tuple[int, ...]) -> np.ndarray[Any
         raise _malformed(f"{where} is {shown(found)}, expected an object of dtype, shape and hex")
     dtype = FLOATS.get(found["dtype"]) if isinstance(found["dtype"], str) else None
     if dtype is None:
-        raise _malformed(f"{where}: dtype {shown(found['dtype'])} is none of {', '.join(FLOATS)}")
+        raise _malformed(f"{where}: dtype {shown(found['dtype'])} is not one of {', '.join(FLOATS)}")
     if not _is_shape(found["shape"]):
         raise _malformed(f"{where}: shape {shown(found['shape'])} is not a list of sizes")
     if tuple(found["shape"]) != shape:
@@ -192,7 +192,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no JSON number")
+    raise ValueError(f"{text} is not a JSON number")
 
 
 def _malformed(message: str) -> _Wrong:

@@ -58,8 +58,8 @@ KINDS: Final[Mapping[str, str]] = {
     "chattered": "it wrote lines that are no answers",
     "flooded": "it wrote more than any answer is long",
     "malformed": "its answer is not what the protocol says, or answers another question",
-    "wrong_names": "its answer has not the base's names",
-    "wrong_shapes": "its answer has not the base's shapes",
+    "wrong_names": "its answer does not have the base's names",
+    "wrong_shapes": "its answer does not have the base's shapes",
 }
 
 

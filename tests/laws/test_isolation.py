@@ -48,11 +48,11 @@ ATTACKS = {
     "no JSON": ("write(b'ok True\\n')", NO_VERDICT),
     "null": ("write(b'null\\n')", NO_VERDICT),
     "a verdict in its own": ("write(b'{\"law\":')", NO_VERDICT),
-    "no end of a line": ("write(b'x' * (1 << 25))", "it wrote more than 16,777,216 bytes where its process writes"),
-    "closed pipes": ("os.closerange(0, 64); time.sleep(60)", "it closed the output of its process"),
+    "no end of a line": ("write(b'x' * (1 << 25))", "it wrote more than 16777216 bytes and no end of a line"),
+    "closed pipes": ("os.closerange(0, 64); time.sleep(60)", "it closed its output"),
     "silence": ("time.sleep(60)", "it took more than 2 seconds; give it more with --seconds"),
     "a read of what is asked next": ("sys.stdin.read(); os.read(0, 1)", "it took more than 2 seconds"),
-    "an end": ("os._exit(3)", "it ended its process, with exit status 3"),
+    "an end": ("os._exit(3)", "it ended with exit status 3"),
     "an error without a text": ("raise Silent", "Silent: '(it cannot be told)'"),
 }
 

@@ -9,7 +9,7 @@ import pytest
 
 import mergealgebra as ma
 from mergealgebra.targets.errors import TargetError
-from mergealgebra.targets.functions import SETTINGS, Call, DoesNotFit, call_of
+from mergealgebra.targets.functions import SETTINGS, Call, NotAMergeFunction, call_of
 from mergealgebra.targets.loading import open_target
 from mergealgebra.targets.questions import Merged, Question, Refused
 from tests.targets.conversations import ask
@@ -41,7 +41,10 @@ UNFIT = {
     "none by position": (lambda **tensors: tensors, "its parameters are (**tensors), and it has no two"),
     "anything": (lambda *tensors: tensors, "its parameters are (*tensors), and it has no two"),
     "another name": (lambda base, deltas: base, "the second, deltas, does not say which it wants: task_vectors or"),
-    "more": (lambda base, models, k: base, "nobody knows what to give as k, which has no default. Write def merge("),
+    "more": (
+        lambda base, models, k: base,
+        "k has no default, and is not one of the settings that",
+    ),
     "a method": (lambda self, base, models: base, "it is a method of a class; name one of an object: m = Merger()"),
     "no parameters to be seen": (max, "Python cannot tell its parameters. Call it from a function: def merge("),
 }
@@ -49,7 +52,7 @@ UNFIT = {
 
 @pytest.mark.parametrize(("function", "words"), UNFIT.values(), ids=UNFIT)
 def test_what_does_not_fit_is_told_with_what_does(function, words):
-    with pytest.raises(DoesNotFit) as caught:
+    with pytest.raises(NotAMergeFunction) as caught:
         call_of(function)
     assert words in str(caught.value)
     with pytest.raises(TargetError, match="cannot be asked: "):

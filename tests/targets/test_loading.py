@@ -94,11 +94,11 @@ def answer(target, base=BASE, models=MODELS, **parameters):
 
 
 BAD_TARGETS = {
-    "unknown": ("mergekitt", "is no target; expected one of mergekit, peft"),
-    "empty": ("", "is no target"),
-    "an open quote": ("node 'x", "is no command: No closing quotation"),
-    "no such program": ("./nowhere/at/all", "is no program that can be run"),
-    "an unknown dialect": ("mergealgebra:mergekit", "'mergekit' is no dialect; expected one of canonical, paper"),
+    "unknown": ("mergekitt", "is not a target; expected one of mergekit, peft"),
+    "empty": ("", "is not a target"),
+    "an open quote": ("node 'x", "is not a command: No closing quotation"),
+    "no such program": ("./nowhere/at/all", "is not a program that can be run"),
+    "an unknown dialect": ("mergealgebra:mergekit", "'mergekit' is not a dialect; expected one of canonical, paper"),
     "a file and a function": ("mine.py:merge", "did you mean mine:merge?"),
     "a path and a function": ("./mine:merge", "did you mean mine:merge?"),
     "a repository": ("authors", "is not a package: give the path of a checkout"),
@@ -118,13 +118,13 @@ def test_a_checkout_of_what_has_none_is_refused(tmp_path):
 
 
 def test_an_interpreter_that_is_not_there_is_refused():
-    with pytest.raises(TargetError, match="--python: '/nowhere/python' is no program"):
+    with pytest.raises(TargetError, match="--python: '/nowhere/python' is not a program"):
         open_target("peft", python="/nowhere/python")
 
 
 @pytest.mark.parametrize("name", CHECKOUTS)
 def test_a_folder_that_is_no_checkout_is_refused(name, tmp_path):
-    with pytest.raises(TargetError, match=f"is no checkout of {name}: it has no file"):
+    with pytest.raises(TargetError, match=f"is not a checkout of {name}: it has no file"):
         open_target(name, checkout=tmp_path)
 
 
@@ -267,10 +267,10 @@ def test_what_a_function_writes_into_its_arguments_is_told(module):
 BAD_FUNCTIONS = {
     "none": ("malformed", "tensors is 'None', expected an object"),
     "lists": ("malformed", "tensor 'w' is '[0.0, 0.0, 0.0, 0.0, 0.0]'"),
-    "integers": ("malformed", "dtype 'int64' is none of"),
+    "integers": ("malformed", "dtype 'int64' is not one of"),
     "leaving": ("crashed", "its last words: 'leaving'"),
-    "number": ("absent", "merging was imported, but 'number' is no function"),
-    "nothing": ("absent", "merging was imported, but 'nothing' has no such name"),
+    "number": ("absent", "merging.number is not a function; merging has first, halves, "),
+    "nothing": ("absent", "merging has no 'nothing'; it has "),
 }
 
 

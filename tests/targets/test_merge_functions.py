@@ -51,19 +51,27 @@ def test_a_dialect_is_a_target_whose_order_counts_and_which_has_no_parts():
     assert [verdict.outcome for verdict in verdicts] == ["broken", "does not apply", "holds"]
 
 
-#: What is no target, its options, and what is said of it.
+#: What is not a target, its options, and what is said of it.
 NO_TARGETS = {
     "unknown": (
         "tie",
         {},
-        "'tie' is no target; expected one of ties, mean, task_arithmetic, mergekit, peft, or module",
+        "'tie' is not a target; expected one of ties, mean, task_arithmetic, mergekit, peft, or module",
     ),
     "no module": ("no_such_module:merge", {}, "importing no_such_module raised ModuleNotFoundError"),
-    "no function in it": (f"{HERE}:nothing", {}, "'nothing' has no such name"),
-    "not callable": (f"{HERE}:__name__", {}, "'__name__' is no function"),
-    "two colons": ("a:b:c", {}, "'a:b:c' is no target"),
-    "a name that no program can import": ("a b:merge", {}, "'a b:merge' is no target"),
-    "an option that is no name": (f"{HERE}:average", {"a-b": "1"}, "'a-b' is no name of an option"),
+    "no function in it": (
+        f"{HERE}:nothing",
+        {},
+        "tests.laws.merges has no 'nothing'; it has gives_nothing, ",
+    ),
+    "not callable": (
+        f"{HERE}:__name__",
+        {},
+        "tests.laws.merges.__name__ is not a function; tests.laws.merges has ",
+    ),
+    "two colons": ("a:b:c", {}, "'a:b:c' is not a target"),
+    "a name that no program can import": ("a b:merge", {}, "'a b:merge' is not a target"),
+    "an option that is no name": (f"{HERE}:average", {"a-b": "1"}, "'a-b' is not the name of an option"),
     "a density that is none": ("ties", {"density": "2"}, "density"),
     "an option that a recipe lacks": ("mean", {"density": "0.5"}, "unknown key 'density'"),
 }
@@ -85,7 +93,7 @@ def test_a_module_that_raises_is_told(tmp_path, monkeypatch):
 
 
 def test_an_unknown_law_is_told():
-    with pytest.raises(UnknownLaw, match="'gravity' is no law; the laws are order_independence, "):
+    with pytest.raises(UnknownLaw, match="'gravity' is not a law; the laws are order_independence, "):
         ma.laws.check(merges.average, ["gravity"])
 
 

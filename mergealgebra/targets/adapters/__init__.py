@@ -8,5 +8,9 @@ never mergealgebra. It has
     version()     the version of what it adapts
     merge(...)    base, models, density, lambda_, coefficients, as `serve.py` says; what it raises is a refusal
 
-and its docstring says what it adds around the call that users make.
+Where `laws` can ask for any method of it, it also has
+
+    by_method(base, task_vectors, method, ...)    tensors by name; a counterexample prints this function
+
+Its docstring says what it adds around the call that users make.
 """

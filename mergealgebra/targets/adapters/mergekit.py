@@ -28,6 +28,22 @@ def merge(base: Any, models: Any, density: str, lambda_: str, coefficients: list
     return by_version(base, models, float(density), float(lambda_), [float(text) for text in coefficients])
 
 
+def by_method(base: Any, task_vectors: list[Any], method: str = "ties", **parameters: Any) -> dict[str, Any]:
+    """The merge by any method of mergekit from 0.1.5 on; all weights are 1 where it has any.
+
+    Its models are base + each task vector, rounded to the base's dtype; the base is one where the method requires it.
+    """
+    from mergekit import merge_methods
+
+    models = [{name: (base[name] + vector[name]).to(base[name].dtype) for name in base} for vector in task_vectors]
+    spec = merge_methods.get(method).spec
+    if any(parameter.name == "weight" for parameter in spec.parameters):
+        parameters = {"weight": 1.0, **parameters}
+    if spec.contract.base == "required":
+        return dict(merge_methods.merge_state_dicts([base, *models], method, parameters=parameters, base=0))
+    return dict(merge_methods.merge_state_dicts(models, method, parameters=parameters, base=None))
+
+
 def by_state_dicts(base: Any, models: Any, density: float, lambda_: float, weights: list[float]) -> dict[str, Any]:
     """From 0.1.5 on."""
     from mergekit.merge_methods import merge_state_dicts

@@ -33,6 +33,23 @@ def merge(base: Any, models: Any, density: str, lambda_: str, coefficients: list
     return {name: array + difference(name, array, models, weights, density) for name, array in base.items()}
 
 
+def by_method(
+    base: Any, task_vectors: list[Any], method: str = "ties", density: float = 1.0, **options: Any
+) -> dict[str, Any]:
+    """base + the task vectors merged by a function of `peft.utils.merge_utils`, all weights 1, in the base's dtype."""
+    import torch
+    from peft.utils import merge_utils
+
+    function, weights = getattr(merge_utils, method), torch.ones(len(task_vectors))
+    if method != "task_arithmetic":
+        options = {"density": density, **options}
+    merged = {}
+    for name, tensor in base.items():
+        total = tensor + function([vector[name] for vector in task_vectors], weights, **options)
+        merged[name] = total.to(tensor.dtype)
+    return merged
+
+
 def difference(name: str, base: Any, models: Any, weights: list[float], density: str) -> Any:
     """What is added to a tensor of the base."""
     stem = name.removesuffix("weight")

@@ -87,30 +87,19 @@ def loaded(name: str, file: Path) -> Any:
 def function(text: str, folder: str) -> Served:
     """MODULE:FUNCTION, found as `import` finds it, and last of all in a folder: there it hides no other module."""
     sys.path.append(folder)
-    signature = loaded("signature_of_a_merge", Path(__file__).resolve().parents[1] / "functions.py")
-    module, _, name = text.partition(":")
-    found = named(module, name)
+    functions = loaded("functions_of_targets", Path(__file__).resolve().parents[1] / "functions.py")
     try:
-        call = signature.call_of(found)
-    except signature.DoesNotFit as error:
+        found = functions.find(text, raised)
+        call = functions.call_of(found)
+    except functions.NotAMergeFunction as error:
         raise NoFunction(str(error)) from error
-    version = str(getattr(sys.modules[module], "__version__", "unknown"))
+    version = str(getattr(sys.modules[text.partition(":")[0]], "__version__", "unknown"))
     return Served(text, version, "numpy", found, call.settings, call.models)
 
 
-def named(module: str, name: str) -> Any:
-    """The function of that name in a module."""
-    try:
-        found: Any = importlib.import_module(module)
-    except Exception as error:
-        raise NoFunction(f"importing {module} raised {type(error).__name__}: {str(error)!r}") from error
-    for part in name.split("."):
-        if not hasattr(found, part):
-            raise NoFunction(f"{module} was imported, but {name!r} has no such name")
-        found = getattr(found, part)
-    if not callable(found):
-        raise NoFunction(f"{module} was imported, but {name!r} is no function")
-    return found
+def raised(error: BaseException) -> str:
+    """An error's class, and its message in quotes."""
+    return f"{type(error).__name__}: {str(error)!r}"
 
 
 def answer(served: Served, question: dict[str, Any]) -> dict[str, Any]:
