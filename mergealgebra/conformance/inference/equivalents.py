@@ -25,57 +25,69 @@ class Inseparable:
         return options[self.point] in self.options and all(options[point] in o for point, o in self.when.items())
 
 
-def _same(point: str, options: str, reason: str, **when: str) -> Inseparable:
-    return Inseparable(
-        point, frozenset(options.split()), reason, {p.rstrip("_"): frozenset(o.split()) for p, o in when.items()}
-    )
+def _same(point: str, options: tuple[str, ...], reason: str, **when: tuple[str, ...]) -> Inseparable:
+    """when: the options at other points, `lambda_` being `lambda`."""
+    points = {"lambda" if key == "lambda_" else key: frozenset(of) for key, of in when.items()}
+    return Inseparable(point, frozenset(options), reason, points)
 
 
 #: When a result has the dtype of storage.
-_ROUNDED: Final = ({"output": "base"}, {"scope": "tensor"})
+_ROUNDED: Final = ({"output": ("base",)}, {"scope": ("tensor",)})
 
 INSEPARABLE: Final = (
-    _same("density", "decimal drop_rate", "as percent both are one binary64 number", kept="percentile_nonzero"),
-    _same("kept", "floor_min_1 floor", "the one element that is kept is the threshold, and dropped", boundary="none"),
+    _same("density", ("decimal", "drop_rate"), "as percent both are one binary64 number", kept=("percentile_nonzero",)),
+    _same(
+        "kept",
+        ("floor_min_1", "floor"),
+        "the one element that is kept is the threshold, and dropped",
+        boundary=("none",),
+    ),
     _same(
         "boundary",
-        "keep_all lowest_index highest_index any",
+        ("keep_all", "lowest_index", "highest_index", "any"),
         "a quantile has no rank to fill",
-        kept="percentile_nonzero",
+        kept=("percentile_nonzero",),
     ),
-    _same("boundary", "lowest_index any", "an unstable sort, too, may always leave the first in front"),
-    _same("boundary", "highest_index any", "an unstable sort, too, may always leave the last in front"),
-    _same("key", "fp32 working", "magnitudes are held in fp32", arithmetic="exact fp32"),
+    _same("boundary", ("lowest_index", "any"), "an unstable sort, too, may always leave the first in front"),
+    _same("boundary", ("highest_index", "any"), "an unstable sort, too, may always leave the last in front"),
+    _same("key", ("fp32", "working"), "magnitudes are held in fp32", arithmetic=("exact", "fp32")),
     _same(
         "key",
-        "fp32 working",
+        ("fp32", "working"),
         "a sort that may choose among what is one number in fp32 may also choose the largest",
-        boundary="lowest_index highest_index any",
+        boundary=("lowest_index", "highest_index", "any"),
     ),
-    _same("election", "sum weighted_sum", "without coefficients both are one sum", coefficients="none"),
-    _same("denominator", "coefficients count", "without coefficients their sum is the number", coefficients="none"),
-    _same("denominator", "kept kept_coefficients", "without coefficients their sum is the number", coefficients="none"),
+    _same("election", ("sum", "weighted_sum"), "without coefficients both are one sum", coefficients=("none",)),
+    _same(
+        "denominator", ("coefficients", "count"), "without coefficients their sum is the number", coefficients=("none",)
+    ),
     _same(
         "denominator",
-        "coefficients count kept kept_coefficients all",
-        "nothing is divided",
-        aggregate="sum max",
+        ("kept", "kept_coefficients"),
+        "without coefficients their sum is the number",
+        coefficients=("none",),
     ),
-    _same("lambda", "after after_once", "the sum is rounded once either way", arithmetic="exact fp64"),
+    _same(
+        "denominator",
+        ("coefficients", "count", "kept", "kept_coefficients", "all"),
+        "nothing is divided",
+        aggregate=("sum", "max"),
+    ),
+    _same("lambda", ("after", "after_once"), "the sum is rounded once either way", arithmetic=("exact", "fp64")),
     _same(
         "arithmetic",
-        "storage storage_to_election",
+        ("storage", "storage_to_election"),
         "without a quotient or coefficients nothing is rounded in between",
-        aggregate="sum max",
-        coefficients="none",
+        aggregate=("sum", "max"),
+        coefficients=("none",),
     ),
     *(
         _same(
             "arithmetic",
-            "storage storage_to_sum",
+            ("storage", "storage_to_sum"),
             "nothing is divided or scaled, and the result is rounded to storage either way",
-            aggregate="sum max",
-            lambda_="none after_once",
+            aggregate=("sum", "max"),
+            lambda_=("none", "after_once"),
             **rounded,
         )
         for rounded in _ROUNDED
@@ -83,30 +95,30 @@ INSEPARABLE: Final = (
     *(
         _same(
             "arithmetic",
-            "storage storage_to_sum storage_to_election",
+            ("storage", "storage_to_sum", "storage_to_election"),
             "nothing is divided, weighted or scaled, and the result is rounded to storage each way",
-            aggregate="sum max",
-            coefficients="none",
-            lambda_="none after_once",
+            aggregate=("sum", "max"),
+            coefficients=("none",),
+            lambda_=("none", "after_once"),
             **rounded,
         )
         for rounded in _ROUNDED
     ),
     _same(
         "output",
-        "base working",
+        ("base", "working"),
         "each tensor is computed in its own dtype",
-        arithmetic="storage storage_to_election",
-        scope="tensor",
+        arithmetic=("storage", "storage_to_election"),
+        scope=("tensor",),
     ),
     _same(
         "output",
-        "base working",
+        ("base", "working"),
         "a result in storage may also have been computed there",
-        arithmetic="storage_to_sum",
-        aggregate="sum max",
-        lambda_="none after_once",
-        scope="tensor",
+        arithmetic=("storage_to_sum",),
+        aggregate=("sum", "max"),
+        lambda_=("none", "after_once"),
+        scope=("tensor",),
     ),
 )
 

@@ -167,42 +167,42 @@ PROBES: Final = (*TRIM, *MEANS, *VOTES, *NUMBERS, *ALONE, *KEEPING, *NON_FINITE,
 
 
 def _least(
-    id_: str, about: str, *models: Sequence[float], density: str = "1", dtype: Any = np.float32, **more: Any
+    id_: str, about: tuple[str, ...], *models: Sequence[float], density: str = "1", dtype: Any = np.float32, **more: Any
 ) -> Probe:
     tensors = [{"w": _array(values, dtype)} for values in models]
     return _about(about, _question(f"least-{id_}", tensors, density, **more))
 
 
-def _about(points: str, question: Question) -> Probe:
-    return Probe(question, tuple(POINTS), "bits", about=tuple(points.split()))
+def _about(points: tuple[str, ...], question: Question) -> Probe:
+    return Probe(question, tuple(POINTS), "bits", about=points)
 
 
-def _twice(id_: str, about: str, density: str, *values: float) -> Probe:
+def _twice(id_: str, about: tuple[str, ...], density: str, *values: float) -> Probe:
     return _least(id_, about, values, values, density=density)
 
 
 #: The smallest questions of all. They show options to people, and infer nothing, as their answers depend on all points.
 LEAST: Final = (
-    _least("even", "zero_sum", [1], [-1]),
-    _least("even-beside", "zero_sum", [1, 2], [-1, 2]),
-    _least("two-against-one", "election", [3], [-1], [-1]),
-    _least("heavy", "election coefficients", [2], [-1], coefficients=("1", "3")),
-    _least("mean", "aggregate denominator", [1], [3]),
-    _least("mean-of-two", "denominator", [1], [3], [-1]),
-    _least("weighted", "aggregate denominator coefficients", [1], [3], coefficients=("3", "1")),
-    _least("lambda", "lambda", [2], [2], lambda_="0.5"),
-    _least("base", "lambda", [3], [3], base=1),
-    _least("alone", "alone", [1, 2], density="0.5"),
-    _least("thirds", "arithmetic", [1], [1], [2]),
-    _least("big", "arithmetic", [_BIG], [1], [1]),
-    _least("bf16-thirds", "arithmetic output", [1], [1], [2], dtype=_BF16),
-    _least("bf16-sum", "arithmetic output", [256], [1], [1], dtype=_BF16),
-    _least("infinity", "non_finite", [np.inf], [1]),
-    _twice("ties", "boundary", "0.5", 1, 1),
-    _twice("half", "kept boundary", "0.5", 1, 2),
-    _twice("half-of-three", "kept", "0.5", 1, 2, 3),
-    _twice("quarter", "kept", "0.25", 1, 2),
-    _twice("all", "kept", "1", 1, 2),
-    _about("scope", _question("least-scope", [{"a": _array([1]), "b": _array([2])}] * 2, "0.5")),
-    _about("keys", _question("least-keys", [{"a": _array([1])}, {"b": _array([1])}])),
+    _least("even", ("zero_sum",), [1], [-1]),
+    _least("even-beside", ("zero_sum",), [1, 2], [-1, 2]),
+    _least("two-against-one", ("election",), [3], [-1], [-1]),
+    _least("heavy", ("election", "coefficients"), [2], [-1], coefficients=("1", "3")),
+    _least("mean", ("aggregate", "denominator"), [1], [3]),
+    _least("mean-of-two", ("denominator",), [1], [3], [-1]),
+    _least("weighted", ("aggregate", "denominator", "coefficients"), [1], [3], coefficients=("3", "1")),
+    _least("lambda", ("lambda",), [2], [2], lambda_="0.5"),
+    _least("base", ("lambda",), [3], [3], base=1),
+    _least("alone", ("alone",), [1, 2], density="0.5"),
+    _least("thirds", ("arithmetic",), [1], [1], [2]),
+    _least("big", ("arithmetic",), [_BIG], [1], [1]),
+    _least("bf16-thirds", ("arithmetic", "output"), [1], [1], [2], dtype=_BF16),
+    _least("bf16-sum", ("arithmetic", "output"), [256], [1], [1], dtype=_BF16),
+    _least("infinity", ("non_finite",), [np.inf], [1]),
+    _twice("ties", ("boundary",), "0.5", 1, 1),
+    _twice("half", ("kept", "boundary"), "0.5", 1, 2),
+    _twice("half-of-three", ("kept",), "0.5", 1, 2, 3),
+    _twice("quarter", ("kept",), "0.25", 1, 2),
+    _twice("all", ("kept",), "1", 1, 2),
+    _about(("scope",), _question("least-scope", [{"a": _array([1]), "b": _array([2])}] * 2, "0.5")),
+    _about(("keys",), _question("least-keys", [{"a": _array([1])}, {"b": _array([1])}])),
 )
