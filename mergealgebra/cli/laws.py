@@ -113,6 +113,7 @@ def _programs(verdicts: Iterable[Verdict]) -> Iterator[str]:
         if len(laws) > 1:
             yield from ("", f"{len(laws)} laws met one error: {cause}")
     repeated = {law for laws in causes.values() for law in laws[1:]}
-    for verdict in verdicts:
-        if verdict.counterexample and verdict.outcome in ("broken", "error") and verdict.law not in repeated:
-            yield from ("", *verdict.counterexample.removesuffix("\n").split("\n"))
+    shown = [v for v in verdicts if v.counterexample and v.outcome in ("broken", "error") and v.law not in repeated]
+    for number, verdict in enumerate(shown, 1):
+        separator = [f"# ---- program {number} of {len(shown)} ----"] if len(shown) > 1 else []
+        yield from ("", *separator, *verdict.counterexample.removesuffix("\n").split("\n"))

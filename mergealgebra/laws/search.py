@@ -6,6 +6,7 @@ This file needs Hypothesis, so nothing imports it before a search begins.
 from __future__ import annotations
 
 import copy
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,11 +18,12 @@ from hypothesis import Phase, find, settings
 from hypothesis.errors import Flaky, NoSuchExample, Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 
-from mergealgebra.laws import strategies
+from mergealgebra.laws import equations, strategies
 from mergealgebra.laws.arrangements import Arguments, systematic
 from mergealgebra.laws.cases import DIRECTED, Case
 from mergealgebra.laws.counterexample import program
 from mergealgebra.laws.equations import Sides
+from mergealgebra.laws.relations import equal, same_bits
 from mergealgebra.laws.sides import rounded_apart, told
 from mergealgebra.laws.table import LAWS, Law
 from mergealgebra.laws.verdict import Outcome, Verdict
@@ -30,6 +32,8 @@ from mergealgebra.targets.merge_functions import Target
 
 #: How many arguments of each directed case are tried, where a law leaves something to choose.
 TURNS: Final = 8
+#: How often a question is asked again, to see whether the answer is the same.
+AGAIN: Final = 3
 #: How many parts of a directed case are looked at to find a smaller one.
 PARTS: Final = 400
 
@@ -60,10 +64,23 @@ class Search:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             if found := self._first(self._breaks, tries):
-                return self._broken(found, tries)
+                return self._not_deterministic(found.arguments) or self._broken(found, tries)
             if self._raised and (found := self._first(self._raises, tries)):
                 return self._failed(found.arguments)
         return Verdict(self._name, "holds", self._tries)
+
+    def _not_deterministic(self, arguments: Arguments) -> Verdict | None:
+        """That the sides differ each time that they are computed, if it is so. Purity is the law that says it."""
+        if self._law.equation is equations.purity:
+            return None
+        same = equal if self._law.relation is equal else same_bits
+        first = self._sides(arguments)
+        for _ in range(AGAIN):
+            for one, other in zip(first, self._sides(arguments), strict=True):
+                if not same(one, other):
+                    both = told(one, other, ("the first answer is", "the next"))
+                    return Verdict(self._name, "not deterministic", self._tries, f"asked again with one input, {both}")
+        return None
 
     def _broken(self, found: _Found, tries: int) -> Verdict:
         """Broken, unless in every case it is by rounding alone."""
@@ -125,13 +142,20 @@ class Search:
     def _failed(self, arguments: Arguments) -> Verdict:
         error = self._raised_by(arguments)
         others = f"; the law held in the other {self._tries}" if self._tries else ""
-        cause = raised(error) if error else "nothing when asked again"
+        cause = f"{raised(error)}{_hint(error)}" if error else "nothing when asked again"
         reason = f"{cause} (in {self._raised} of {self._raised + self._tries} tries{others})"
         return self._shown("error", reason, arguments, cause)
 
     def _shown(self, outcome: Outcome, reason: str, arguments: Arguments, cause: str = "") -> Verdict:
         code = program(self._target, self._name, self._law, arguments)
         return Verdict(self._name, outcome, self._tries, reason, code, cause)
+
+
+def _hint(error: BaseException) -> str:
+    """What to do about an error of torch that is given NumPy arrays."""
+    if isinstance(error, (TypeError, AttributeError)) and "torch" in sys.modules and "ndarray" in raised(error):
+        return "; it is given NumPy arrays, of which torch.from_numpy makes tensors"
+    return ""
 
 
 def _chosen(law: Law, case: Case) -> list[Arguments]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from mergealgebra.targets.errors import TargetError, raised
 from mergealgebra.targets.functions import PATTERN, NotAMergeFunction, call_of, find
 from mergealgebra.targets.methods import METHODS, method_code, method_parts
 from mergealgebra.targets.source import PEERS, SAME_PARTS, call_code, function_code, peer_code
-from mergealgebra.text import printable
+from mergealgebra.text import did_you_mean, printable
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def target(name: str, **options: str) -> Target:
         code = peer_code(name, options)
         return Target(title, _run(title, code), code)
     code = function_code(name, options)
-    _check_function(name)
+    _check_options(name, _found(name), options)
     return _fitted(title, _run(title, code), code)
 
 
@@ -100,9 +101,25 @@ def _check_names(name: str, options: Mapping[str, str]) -> None:
             raise TargetError(f"{name}: {key!r} is not the name of an option")
 
 
-def _check_function(name: str) -> None:
-    """Raise TargetError unless MODULE:FUNCTION names something that can be called."""
+def _found(name: str) -> Callable[..., Any]:
+    """What MODULE:FUNCTION names. Raises TargetError."""
     try:
-        find(name, raised)
+        found: Callable[..., Any] = find(name, raised)
     except NotAMergeFunction as error:
         raise TargetError(f"{name} cannot be asked: {error}") from error
+    return found
+
+
+def _check_options(name: str, found: Callable[..., Any], options: Mapping[str, str]) -> None:
+    """Raise TargetError for an option that is not a parameter of the function."""
+    try:
+        parameters = inspect.signature(found).parameters
+    except (TypeError, ValueError):
+        return  # `call_of` says so
+    if any(one.kind == one.VAR_KEYWORD for one in parameters.values()):
+        return
+    for key in options:
+        parameter = "lambda_" if key == "lambda" else key
+        if parameter not in parameters:
+            meant = did_you_mean(parameter, parameters) or ";"
+            raise TargetError(f"{name} has no parameter {key!r}{meant} its parameters are {', '.join(parameters)}")

@@ -79,6 +79,12 @@ def test_the_table_and_its_programs(folder):
         assert ran.stderr.endswith(f"AssertionError: {program.split(':')[0]} is broken\n")
 
 
+def test_of_several_programs_each_has_a_heading(folder):
+    done = call(folder, "laws", "mine:total", "--law", "order_independence", "--law", "bounds", "--tries", "20")
+    headings = [line for line in done.stdout.splitlines() if line.startswith("# ----")]
+    assert headings == ["# ---- program 1 of 2 ----", "# ---- program 2 of 2 ----"]
+
+
 @pytest.mark.clause("CL-2")
 def test_json_is_one_object_the_same_each_time(folder):
     found = call(folder, "laws", "mine:total", "--json", *FEW.split()).printed()

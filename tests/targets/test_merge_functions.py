@@ -72,6 +72,11 @@ NO_TARGETS = {
     "two colons": ("a:b:c", {}, "'a:b:c' is not a target"),
     "a name that no program can import": ("a b:merge", {}, "'a b:merge' is not a target"),
     "an option that is no name": (f"{HERE}:average", {"a-b": "1"}, "'a-b' is not the name of an option"),
+    "an option that is misspelt": (
+        f"{HERE}:pays_attention",
+        {"tims": "2"},
+        "has no parameter 'tims'; did you mean 'times'? its parameters are base, task_vectors, to, times",
+    ),
     "a density that is none": ("ties", {"density": "2"}, "density"),
     "an option that a recipe lacks": ("mean", {"density": "0.5"}, "unknown key 'density'"),
 }
