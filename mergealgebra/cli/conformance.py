@@ -11,6 +11,7 @@ import click
 from mergealgebra.cli.options import PATH, PATH_TEXT, json_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report, report_tables, say
+from mergealgebra.cli.targets import FUNCTION, seconds_option
 from mergealgebra.errors import MergeAlgebraError
 
 if TYPE_CHECKING:
@@ -26,19 +27,29 @@ class NotConformant(MergeAlgebraError):
     """A target conforms to none of the dialects that it was said to conform to."""
 
 
-@click.command()
+_HELP = f"""\
+Find out what the implementation of TIES that TARGET names computes.
+
+TARGET is mergekit, peft, crdt-merge, sd-mecha or fusion-bench, installed for the interpreter --python; authors or
+mergelm, with --checkout; mergealgebra or mergealgebra:DIALECT; a program and its arguments in one word, which
+speaks the lines of JSON that --protocol describes; or module:function, found from the current folder. Such a
+function is written
+
+{FUNCTION}; without density little can be told. What it raises is a refusal,
+which is an answer. `mergealgebra laws` calls it in the same way.
+
+What TARGET does is a result: the exit status is 0, or 1 when it answers none of the questions, or conforms to no
+--dialect that is named.
+"""
+
+
+@click.command(help=_HELP)
 @click.argument("target", required=False)
 @click.option("--dialect", "dialects", multiple=True, metavar="NAME", help="Fail unless TARGET conforms to it.")
 @click.option("--discover", is_flag=True, help="Only find out which option TARGET takes at each point: quicker.")
 @click.option("--python", type=PATH_TEXT, metavar="P", help="The Python that has the package or module; else ours.")
 @click.option("--checkout", type=PATH_TEXT, metavar="PATH", help="A checkout: for the targets authors and mergelm.")
-@click.option(
-    "--seconds",
-    type=click.IntRange(1, 10**6),
-    default=30,
-    show_default=True,
-    help="How long one answer may take. After six that took longer it stops.",
-)
+@seconds_option(30, "How long one answer may take. After six that took longer it stops.")
 @click.option("--junit", type=PATH, metavar="F", help="Write the verdict to F as JUnit XML.")
 @click.option("--html", type=PATH, metavar="F", help="Write the verdict to F as one HTML page.")
 @click.option("--protocol", is_flag=True, help="Print the protocol for programs in any language, and stop.")
@@ -57,25 +68,6 @@ def command(
     points: bool,
     as_json: bool,
 ) -> None:
-    """Find out what the implementation of TIES that TARGET names computes.
-
-    TARGET is mergekit, peft, crdt-merge, sd-mecha or fusion-bench, installed for the interpreter --python; authors or
-    mergelm, with --checkout; mergealgebra or mergealgebra:DIALECT; a program and its arguments in one word, which
-    speaks the lines of JSON that --protocol describes; or module:function, found from the current folder. Such a
-    function is written
-
-    \b
-      def merge(base, task_vectors, *, density="1", lambda_="1", coefficients=None):
-          return {name: array, ...}
-
-    base is a dict of NumPy arrays by name, task_vectors a list of such dicts, fine-tuned minus base in fp32. Call that
-    parameter models to be given fine-tuned models instead. The last three may be left out: density and lambda_ are
-    decimals as text, coefficients a list of them; without density little can be told. What it raises is a refusal,
-    which is an answer. `mergealgebra laws` calls it in the same way.
-
-    What TARGET does is a result: the exit status is 0, or 1 when it answers none of the questions, or conforms to no
-    --dialect that is named.
-    """
     if protocol or points:
         _explain(protocol, points)
         return

@@ -97,7 +97,8 @@ class Search:
         """The first arguments that meet a condition, of the directed cases and then of random ones, made small."""
         law = self._law
         for title, case in DIRECTED.items():
-            if case.within(law.span) and (whole := next(filter(condition, _chosen(law, case)), None)):
+            whole = next(filter(condition, _chosen(law, case)), None) if case.within(law.span) else None
+            if whole is not None:
                 parts = strategies.arguments(law.arrangement, strategies.parts(case))
                 return _Found(_found(parts, condition, PARTS, self._seed) or whole, f"the built-in case {title!r}")
         random = strategies.arguments(law.arrangement, strategies.cases(law.span))
@@ -109,10 +110,13 @@ class Search:
         try:
             broken = not self._agrees(arguments)
         except (Exception, SystemExit):
-            self._raised += not self._stopped
+            if not self._stopped:
+                self._raised += 1
             return False
-        self._tries += not self._stopped
-        self._stopped = self._stopped or broken
+        if not self._stopped:
+            self._tries += 1
+        if broken:
+            self._stopped = True
         return broken
 
     def _raises(self, arguments: Arguments) -> bool:
@@ -164,12 +168,14 @@ def _chosen(law: Law, case: Case) -> list[Arguments]:
 
 def _found(strategy: SearchStrategy[Arguments], condition: Condition, tries: int, seed: int) -> Arguments | None:
     """The smallest arguments of a strategy that meet a condition, as far as Hypothesis finds any."""
-    met: list[Arguments] = []
+    last: Arguments | None = None
 
     def meets(arguments: Arguments) -> bool:
-        if condition(arguments):
-            met.append(arguments)
-        return bool(met) and met[-1] is arguments
+        nonlocal last
+        is_met = condition(arguments)
+        if is_met:
+            last = arguments
+        return is_met
 
     how = settings(
         max_examples=tries, database=None, deadline=None, derandomize=False, phases=[Phase.generate, Phase.shrink]
@@ -179,4 +185,4 @@ def _found(strategy: SearchStrategy[Arguments], condition: Condition, tries: int
     except (NoSuchExample, Unsatisfiable):
         return None
     except Flaky:  # a function that answers otherwise each time; what it once broke it on is all there is
-        return met[-1]
+        return last

@@ -133,6 +133,7 @@ class Here:
     merge: Callable[..., Mapping[str, Any]]
     version: str = "unknown"
     watched: bool = True
+    runs_here: bool = True
 
     def begin(self, seconds: float) -> Here:
         return self

@@ -43,6 +43,11 @@ class Program:
     watched: bool = False
     apart: bool = False
 
+    @property
+    def runs_here(self) -> bool:
+        """It has a process of its own."""
+        return False
+
     def begin(self, seconds: float) -> Talk:
         """A conversation with it. seconds: how long one answer may take."""
         return Talk(self, seconds)

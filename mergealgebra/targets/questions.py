@@ -103,6 +103,11 @@ class Target(Protocol):
         """Whether a call that writes into its arguments would be seen to."""
         ...
 
+    @property
+    def runs_here(self) -> bool:
+        """Whether it runs in this process, whose environment cannot be changed for it."""
+        ...
+
     def begin(self, seconds: float) -> Conversation:
         """A new conversation. seconds: how long one answer may take."""
         ...

@@ -188,8 +188,6 @@ def test_an_interrupt_ends_the_target_too(number, tmp_path):
 #: Targets that cannot be asked, and words of the one line that says so.
 REFUSED = {
     "no target": (["mergekitt"], "'mergekitt' is not a target; expected one of mergekit, peft"),
-    "no interpreter": (["peft", "--python", "./no"], "--python: './no' is not a program that can be run"),
-    "no checkout": (["authors", "--checkout", "no"], "is not a checkout of authors"),
     "no package": (["sd-mecha"], "'sd_mecha'; name a Python that has sd-mecha as --python"),
 }
 

@@ -244,6 +244,7 @@ class Answering:
     answer_: object
     name: str = "answering"
     watched: bool = True
+    runs_here: bool = True
 
     def begin(self, seconds):
         return self
@@ -391,7 +392,7 @@ def test_questions_about_threads_are_counted():
                 return Failed("hung", "it is silent") if len(asked) % 2 else Merged(question.base, ("base",))
             return ours.answer(question)
 
-    verdict = judge(Started(None), breadth=0, elements=2**6)
+    verdict = judge(Started(None, runs_here=False), breadth=0, elements=2**6)
     assert asked.count("threads-8") == 2
     assert [failure.question for failure in verdict.failures] == ["threads-8"]
     assert verdict.summary.endswith(f" 1 of {len(asked)} questions got no answer.")

@@ -29,11 +29,10 @@ def shown(question: Question, answer: Answer, wanted: Answer | str, by: str = ""
 
     Of a question with a text that nobody would read, the first element that differs is shown.
     """
-    cut = _first_difference(question, answer, wanted) if len(input_text(question)) > READABLE else None
-    if cut is not None:
-        shorter, where = cut
-        one, other = answered(_at(answer, where), shorter), answer_text(_at(wanted, where), shorter)
-        return Shown(question.id, f"{input_text(shorter)}, at element {where}", one, f"{by} gives {other}".strip())
+    if len(input_text(question)) > READABLE and isinstance(answer, Merged) and isinstance(wanted, Merged):
+        where = _first_difference(answer, wanted)
+        if where is not None:
+            return _shown_at(where, question, answer, wanted, by)
     expected = wanted if isinstance(wanted, str) else answer_text(wanted, question)
     return Shown(question.id, input_text(question), answered(answer, question), f"{by} gives {expected}".strip())
 
@@ -129,21 +128,21 @@ def _number(value: float) -> str:
     return str(narrow) if float(narrow) == value else repr(value)
 
 
-def _first_difference(question: Question, answer: Answer, wanted: Answer | str) -> tuple[Question, int] | None:
-    """The question about the first element alone at which two answers differ, if they have one tensor; and where."""
-    if len(question.base) != 1 or not (isinstance(answer, Merged) and isinstance(wanted, Merged)):
+def _shown_at(where: int, question: Question, answer: Merged, wanted: Merged, by: str) -> Shown:
+    """As `shown`, of one element alone."""
+    base, *models = (_cut(tensors, where) for tensors in (question.base, *question.models))
+    short = replace(question, base=base, models=tuple(models))
+    one, other = (answer_text(Merged(_cut(merged.tensors, where)), short) for merged in (answer, wanted))
+    return Shown(question.id, f"{input_text(short)}, at element {where}", one, f"{by} gives {other}".strip())
+
+
+def _first_difference(answer: Merged, wanted: Merged) -> int | None:
+    """The first element at which two answers differ, if they have one tensor and one that differs."""
+    if len(wanted.tensors) != 1:
         return None
     one, other = (next(iter(merged.tensors.values())).reshape(-1).astype(np.float64) for merged in (answer, wanted))
-    where = np.flatnonzero(~where_same(one, other))
-    if not where.size:
-        return None
-    at = int(where[0])
-    base, *models = (_cut(tensors, at) for tensors in (question.base, *question.models))
-    return replace(question, base=base, models=tuple(models)), at
-
-
-def _at(answer: Answer | str, where: int) -> Answer:
-    return Merged(_cut(answer.tensors, where)) if isinstance(answer, Merged) else Refused(str(answer))
+    places = np.flatnonzero(~where_same(one, other))
+    return int(places[0]) if places.size else None
 
 
 def _cut(tensors: Mapping[str, Array], where: int) -> dict[str, Array]:

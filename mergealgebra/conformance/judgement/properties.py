@@ -84,7 +84,7 @@ def shards(interview: Interview, scopes: Sequence[str]) -> Property:
 
 def threads(interview: Interview, elements: int) -> Property:
     """One thread or several, on a question of many elements."""
-    if interview.target.with_env({}) is interview.target:
+    if interview.target.runs_here:
         return Property("threads", None, note="it runs in this process, whose threads are set")
     if interview.gave_up:
         return Property("threads", None, note="it was not asked, as it had stopped answering")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
 
 from mergealgebra.algebra.dialects import DIALECTS, POINTS, Dialect
 from mergealgebra.conformance.inference.dialect_answers import agrees, computed
@@ -20,6 +22,7 @@ from mergealgebra.conformance.verdict import Standing
 from mergealgebra.targets.differences import where_near
 from mergealgebra.targets.questions import Answer, Failed, Merged, Question
 
+Array = np.ndarray[Any, Any]
 Answers = Mapping[str, Answer]
 
 _ASKED: Final = (*PROBES, *LEAST)
@@ -64,10 +67,11 @@ def _is_rounding(dialect: Dialect, question: Question, answer: Answer) -> bool:
     wanted = computed(dialect, question)
     if not (isinstance(wanted, Merged) and isinstance(answer, Merged)):
         return False
-    pairs = [
-        (answer.tensors[name], array, base) for name, base in question.base.items() for array in [wanted.tensors[name]]
-    ]
-    return all(a.dtype == b.dtype and a.shape == b.shape and where_near(a, b, base).all() for a, b, base in pairs)
+    return all(_is_near(answer.tensors[name], wanted.tensors[name], base) for name, base in question.base.items())
+
+
+def _is_near(one: Array, other: Array, base: Array) -> bool:
+    return one.dtype == other.dtype and one.shape == other.shape and bool(where_near(one, other, base).all())
 
 
 def _standing(

@@ -107,8 +107,10 @@ def answer(served: Served, question: dict[str, Any]) -> dict[str, Any]:
     array = {"numpy": as_numpy, "torch": as_torch}[served.arrays]
     asked = [question["base"], *question["models"]]
     settings = dict(question, lambda_=question["lambda"])
-    for name in {"density", "lambda_", "coefficients"}.difference(served.settings):
-        if any(float(text) != 1 for text in ([*settings[name]] if name == "coefficients" else [settings[name]])):
+    asked_of = {"density": [settings["density"]], "lambda_": [settings["lambda_"]]}
+    asked_of["coefficients"] = settings["coefficients"]
+    for name, texts in asked_of.items():
+        if name not in served.settings and any(float(text) != 1 for text in texts):
             return {"error": f"it has no parameter {name}, so it is asked with 1 alone"}
     try:
         given = [{name: array(tensor) for name, tensor in tensors.items()} for tensors in asked]
