@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mergealgebra import errors, laws
-    from mergealgebra.engine.aggregate import Aggregate
     from mergealgebra.errors import MergeAlgebraError
+    from mergealgebra.incremental.aggregate import Aggregate
     from mergealgebra.lock import Verification
     from mergealgebra.merge_result import MergeResult
     from mergealgebra.one_shot import merge
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Aggregate": "engine.aggregate",
+    "Aggregate": "incremental.aggregate",
     "ContributionId": "publication",
     "Mean": "recipe",
     "MergeAlgebraError": "errors",

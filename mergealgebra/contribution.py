@@ -33,7 +33,7 @@ from mergealgebra.tensors.safetensors_file import canonical_header, read_header
 from mergealgebra.tensors.strange_names import name_advice
 from mergealgebra.tensors.task_vector import check_shapes, fitting
 from mergealgebra.tensors.tied import untied_head
-from mergealgebra.text import place, shown
+from mergealgebra.text import location, shown
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _refuse_other_kind(checkpoint: Checkpoint, base: Checkpoint, instead: str) -
     ours, theirs = checkpoint.records.keys(), base.records.keys()
     if ours.isdisjoint(theirs) and not prefix_advice(ours, theirs):
         raise NamesError(
-            f"{place(checkpoint.path)} shares no tensor with the base ({place(base.path)}): "
+            f"{location(checkpoint.path)} shares no tensor with the base ({location(base.path)}): "
             f"{name_advice(ours) or f'it is another kind of model; {instead}'}"
         )
 
@@ -93,11 +93,11 @@ def names_of(
         others = {*ours, *theirs}.difference(extra)
         todo = name_advice(extra) or prefix_advice(ours, theirs) or advice(extra, others)
         what = f"is not in the base{untied_head(extra[0], checkpoint, base)}{count_of(extra, 'nor is', 'nor are')}"
-        raise NamesError(f"{place(checkpoint.path, extra[0])} {what}; {todo}")
+        raise NamesError(f"{location(checkpoint.path, extra[0])} {what}; {todo}")
     if form == "finetuned" and (missing := [name for name in theirs if name not in checkpoint.records]):
         todo = advice(missing, {*ours, *theirs}.difference(missing))
         what = f"of the base is missing{count_of(missing, 'and so is', 'and so are')}"
-        raise NamesError(f"{place(checkpoint.path, missing[0])} {what}; {todo}")
+        raise NamesError(f"{location(checkpoint.path, missing[0])} {what}; {todo}")
     _refuse_unmerged(ours, checkpoint, base)
     return [name for name in ours if _is_held(form, name, checkpoint, base, advice)]
 
@@ -114,8 +114,10 @@ def _refuse_unmerged(names: Sequence[str], checkpoint: Checkpoint, base: Checkpo
             kinds = " or ".join(sorted({dtypes[name] for name in odd}))
             whose = "the base " if side is base else ""
             raise DtypeError(
-                f"{whose}{place(side.path)}: {len(odd):,} tensors are {kinds}, such as {shown(odd[0])}, and those of "
-                f"{place(other.path)} are {other.records[odd[0]].dtype}{unmerged(dtypes[odd[0]])}, or name the model "
+                f"{whose}{location(side.path)}: {len(odd):,} tensors are {kinds}, such as {shown(odd[0])}, and "
+                "those of "
+                f"{location(other.path)} are {other.records[odd[0]].dtype}{unmerged(dtypes[odd[0]])}, or name "
+                "the model "
                 "that it was made from"
             )
 
@@ -141,7 +143,9 @@ def make_manifest(
 def _refuse_none(checkpoint: Checkpoint, names: Collection[str]) -> None:
     """Raise NamesError where no tensor is held [CT-5]."""
     if not names:
-        raise NamesError(f"{place(checkpoint.path)}: no float tensor is left to contribute; take more, or leave fewer")
+        raise NamesError(
+            f"{location(checkpoint.path)}: no float tensor is left to contribute; take more, or leave fewer"
+        )
 
 
 def check_base(base: Checkpoint, root: str, threads: int, progress: Progress = quiet) -> None:
@@ -158,7 +162,7 @@ def check_base_root(base: Checkpoint, found: str, root: str) -> None:
     """Raise BaseMismatch unless the root that the base was found to have is the one that was named [SY-6]."""
     if found != root:
         raise BaseMismatch(
-            f"{place(base.path)} is not the base: its root is {found}, expected {root}; "
+            f"{location(base.path)} is not the base: its root is {found}, expected {root}; "
             "it has changed, or is another model"
         )
 
@@ -178,7 +182,7 @@ def open_blob(manifest: Manifest, path: Path | None, base: Checkpoint) -> Checkp
     except CheckpointError:
         raise
     except MergeAlgebraError as error:
-        raise BlobDamaged(f"{short}: {place(path)}: {error}; {_GET_AGAIN}") from None
+        raise BlobDamaged(f"{short}: {location(path)}: {error}; {_GET_AGAIN}") from None
     check_fit(manifest, blob, base)
     return blob
 
@@ -196,11 +200,12 @@ def check_fit(manifest: Manifest, blob: Checkpoint, base: Checkpoint) -> None:
     except CheckpointError:
         raise
     except MergeAlgebraError as error:
-        raise BlobDamaged(f"{short}: {place(blob.path)}: {error}") from None
+        raise BlobDamaged(f"{short}: {location(blob.path)}: {error}") from None
     elements = sum(record.size for record in blob.records.values())
     if (len(names), elements) != (len(blob.records), manifest.elements):
         raise BlobDamaged(
-            f"{short}: {place(blob.path)} holds {elements} elements, expected {manifest.elements}; `fsck` says whether "
+            f"{short}: {location(blob.path)} holds {elements} elements, expected {manifest.elements}; `fsck` "
+            "says whether "
             f"the file is damaged: if it is not, the contribution is false, `retract {manifest.id[:12]}`"
         )
 
@@ -209,7 +214,7 @@ def check_blob_root(manifest: Manifest, blob: Checkpoint, found: str) -> None:
     """Raise BlobDamaged unless the root that a blob was found to have is that of the manifest [SY-6]."""
     if found != manifest.tensors:
         raise BlobDamaged(
-            f"contribution {manifest.id[:12]}: {place(blob.path)} holds tensors with root {found}, expected "
+            f"contribution {manifest.id[:12]}: {location(blob.path)} holds tensors with root {found}, expected "
             f"{manifest.tensors}; delete the file and sync again; if nobody has it, contribute the checkpoint again"
         )
 
@@ -228,7 +233,7 @@ def _check_canonical(blob: Checkpoint) -> None:
 def _is_held(form: str, name: str, checkpoint: Checkpoint, base: Checkpoint, advice: Advice) -> bool:
     """Whether a tensor is part of the contribution; one that is not must equal the base's [TV-1, TV-7]."""
     ours, theirs = checkpoint.records[name], base.records[name]
-    where = place(ours.path, name)
+    where = location(ours.path, name)
     if ours.shape != theirs.shape:
         todo = f"{fitting(name, ours.shape, theirs.shape)}, or {advice([name], ())}"
         check_shapes(where, name, ours.shape, theirs.shape, todo)

@@ -18,7 +18,7 @@ from mergealgebra.store.objects import Store, has_genesis
 from mergealgebra.store.refusals import refused_as
 from mergealgebra.sync.replica import begin
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.text import place, shown, sync_command
+from mergealgebra.text import location, shown, sync_command
 
 
 def new_genesis(base: PathLike, recipe: Recipe, name: str, progress: Progress) -> Genesis:
@@ -53,7 +53,8 @@ def source_of(peer: PathLike, workspace_id: str | None) -> Store:
     found = source.genesis.workspace_id
     if workspace_id not in (None, found):
         raise WrongWorkspace(
-            f"{place(Path(peer))} holds workspace {found}, not {shown(workspace_id)}: ask whoever gave you the id, all "
+            f"{location(Path(peer))} holds workspace {found}, not {shown(workspace_id)}: ask whoever gave you "
+            "the id, all "
             "64 digits of it, or name another folder"
         )
     return source
@@ -63,14 +64,14 @@ def refuse_missing(peer: PathLike, missing: Sequence[str], visible: int) -> None
     """Raise SyncIncomplete for contributions whose tensors a peer did not have, of so many that are visible [SY-12]."""
     if missing:
         raise SyncIncomplete(
-            f"{place(Path(peer))} lacks the tensors of {len(missing)} of its {visible} contributions, "
+            f"{location(Path(peer))} lacks the tensors of {len(missing)} of its {visible} contributions, "
             f"{missing[0][:12]} first"
         )
 
 
 def completing(path: PathLike, peer: PathLike) -> str:
     """What stands of a clone that did not come to its end, and the command that completes it [SY-12]."""
-    return f"{place(Path(path))} is a workspace now; `{sync_command(path, peer)}` completes it"
+    return f"{location(Path(path))} is a workspace now; `{sync_command(path, peer)}` completes it"
 
 
 def check_base_path(path: PathLike, genesis: Genesis, progress: Progress) -> None:
@@ -87,11 +88,11 @@ def refuse_existing(path: Path) -> None:
     with refused_as(WorkspaceError, path):
         if not (has_genesis(path) and is_replica(path)):
             return
-    here = f"{place(path)} is a workspace already"
+    here = f"{location(path)} is a workspace already"
     for peer in read_incomplete(Store.open(path)):
         if peer:
             raise WorkspaceError(
-                f"{here}, and its last sync with {place(Path(peer))} was not complete: `{sync_command(path, peer)}` "
+                f"{here}, and its last sync with {location(Path(peer))} was not complete: `{sync_command(path, peer)}` "
                 "completes it; or choose another folder"
             )
     raise WorkspaceError(f"{here}; choose another folder")

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from mergealgebra.errors import OutputError, SystemLacks
-from mergealgebra.text import place
+from mergealgebra.text import location
 
 #: No write hands the operating system more than this at once, and no read asks for more.
 PIECE_BYTES: Final = 1 << 20
@@ -68,7 +68,7 @@ def refused_as_output(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         advice = _ADVICE.get(error.errno or 0, "check the path and the disk")
-        raise OutputError(f"{place(path)} cannot be written: {error.strerror}; {advice}") from error
+        raise OutputError(f"{location(path)} cannot be written: {error.strerror}; {advice}") from error
 
 
 def reason(error: OutputError) -> str:
@@ -179,7 +179,8 @@ def opened_folder(path: str | os.PathLike[str], *, within: int | None = None) ->
     """
     if not FOLDERS_CAN_BE_HELD:
         raise SystemLacks(
-            f"{place(Path(path))}: this system cannot hold a folder open, so a link could lead a write elsewhere, and "
+            f"{location(Path(path))}: this system cannot hold a folder open, so a link could lead a write "
+            "elsewhere, and "
             "no merged model or workspace is written. On Windows, use WSL2; in Python, `ma.merge` of tensors, "
             "`ma.TaskVector.between` and `ma.verify` work"
         )

@@ -14,8 +14,8 @@ from typing import Final
 
 from mergealgebra.encoding import decode, encode
 from mergealgebra.engine.plausibility import doubt
-from mergealgebra.engine.seals import HEADER_BYTES, Seal
 from mergealgebra.errors import OutputError
+from mergealgebra.incremental.seals import HEADER_BYTES, Seal
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.cache import FIGURES
 from mergealgebra.store.entries import Entry

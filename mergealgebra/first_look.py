@@ -19,7 +19,7 @@ from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.task_vector import subtract
-from mergealgebra.text import listed, place, shown
+from mergealgebra.text import listed, location, shown
 
 #: A model whose norm is below this share of the base's is not one [CT-11].
 _SMALL: Final = 0.5
@@ -73,7 +73,7 @@ def refuse_base(base: Path, models: Sequence[Path], recipe: Recipe) -> None:
     """Raise RecipeError for a model that is the base by its path."""
     for number, path in enumerate(models):
         if os.path.realpath(path) == os.path.realpath(base):  # of a loop of links too
-            raise _the_base_itself(number, place(path), recipe)
+            raise _the_base_itself(number, location(path), recipe)
 
 
 def doubts(inputs: Sequence[Input], base: Checkpoint, recipe: Recipe, remove: str) -> list[str]:

@@ -27,7 +27,7 @@ from mergealgebra.store.local import began_with, check_genesis, is_replica, read
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Fits, admission
 from mergealgebra.sync.replica import judge
-from mergealgebra.text import place
+from mergealgebra.text import location
 
 #: What is smaller is read in no time.
 _LARGE_BYTES: Final = 1 << 24
@@ -217,7 +217,7 @@ class _Check:
         for entry in damaged_caches(self._store.path):
             if self._peer is None:
                 self._found.damaged.append(
-                    f"{place(entry.path)} is damaged; it only saves time: delete it, the next merge makes it again"
+                    f"{location(entry.path)} is damaged; it only saves time: delete it, the next merge makes it again"
                 )
             else:
                 with refused_as_output(entry.path):

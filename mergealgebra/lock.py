@@ -27,7 +27,7 @@ from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.file_names import LOCK
 from mergealgebra.tensors.header import TensorRecord
 from mergealgebra.tensors.single_file import is_single_file, lock_beside
-from mergealgebra.text import place, printable, shown
+from mergealgebra.text import location, printable, shown
 
 
 @dataclass(frozen=True, repr=False)
@@ -73,12 +73,12 @@ class Lock:
             lock.check()
             return lock
         except FileNotFoundError:
-            raise LockError(f"{place(path)} is not there; check the path") from None
+            raise LockError(f"{location(path)} is not there; check the path") from None
         except OSError as error:
             advice = reading_advice(error, path, "name a model that a merge wrote")
-            raise LockError(f"{place(path)} cannot be read: {error.strerror}; {advice}") from None
+            raise LockError(f"{location(path)} cannot be read: {error.strerror}; {advice}") from None
         except (ValueError, MergeAlgebraError) as error:
-            raise LockError(f"{place(path)}: {error}; merge again") from None
+            raise LockError(f"{location(path)}: {error}; merge again") from None
 
     def check(self) -> None:
         """Raise LockError unless what follows from other parts of the lock does [LK-4]."""
@@ -173,11 +173,11 @@ def _refuse_no_lock(model: Path, lock: Path) -> None:
         if lock.exists():
             return
         if not model.exists():
-            raise LockError(f"{place(model)} is not there; check the path")
+            raise LockError(f"{location(model)} is not there; check the path")
         if model.is_file() and (model.parent / LOCK).is_file():
-            command = f"mergealgebra verify {shlex.quote(place(model.parent))}"
-            raise LockError(f"{place(model)} is a file of a merged model: name its folder, `{command}`")
-        raise LockError(f"{place(lock)} is not there; name a model that a merge wrote")
+            command = f"mergealgebra verify {shlex.quote(location(model.parent))}"
+            raise LockError(f"{location(model)} is a file of a merged model: name its folder, `{command}`")
+        raise LockError(f"{location(lock)} is not there; name a model that a merge wrote")
 
 
 def verify_model(
@@ -197,7 +197,7 @@ def verify_model(
         }
     problem = first_difference(lock.tensors, found)
     if problem:
-        problem = f"{place(model)}: {problem} of {printable(lock_of(model).name)}"
+        problem = f"{location(model)}: {problem} of {printable(lock_of(model).name)}"
     return lock, Verification(tensors_root(found), lock.merge_id, problem)
 
 

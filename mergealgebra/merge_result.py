@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mergealgebra.lock import Lock
 
 if TYPE_CHECKING:
-    from mergealgebra.engine.keeping import Kept
+    from mergealgebra.incremental.keeper import Kept
 
 
 @dataclass(frozen=True, repr=False)

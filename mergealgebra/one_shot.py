@@ -14,7 +14,6 @@ from mergealgebra.addresses import PathLike, local_path
 from mergealgebra.algebra import decimals
 from mergealgebra.contribution import Chosen, choose
 from mergealgebra.credits import Credit, titles
-from mergealgebra.engine.output import refuse_occupied
 from mergealgebra.engine.plan import Contribution, refuse_text, thread_count
 from mergealgebra.errors import (
     BackendError,
@@ -26,15 +25,16 @@ from mergealgebra.errors import (
     RecipeError,
 )
 from mergealgebra.merge_result import MergeResult
+from mergealgebra.model_folder.output import refuse_occupied
 from mergealgebra.recipe import Recipe
-from mergealgebra.resolve import How, Input, Merge
+from mergealgebra.resolve import Execution, Input, Merge
 from mergealgebra.sizes import byte_count
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice, Patterns, as_patterns, leave_out_in_file, leave_out_in_python
 from mergealgebra.tensors.companions import companions
 from mergealgebra.tensors.single_file import is_single_file, refuse_parts
 from mergealgebra.tensors.task_vector import Tensors
-from mergealgebra.text import kind_of, listed, place, shown
+from mergealgebra.text import kind_of, listed, location, shown
 
 if TYPE_CHECKING:
     from mergealgebra.engine.memory import Merged
@@ -140,10 +140,10 @@ def merge(
             warnings.warn(line, MergeAlgebraWarning, stacklevel=2)
         return merged
     limit = byte_count(memory) if isinstance(memory, str) else memory
-    how = How(backend or "auto", threads, block, memory=limit)
+    execution = Execution(backend or "auto", threads, block, memory=limit)
     of_files = [Model(_path(model, f"model {i}"), coefficient) for i, (model, coefficient) in enumerate(pairs)]
     start = _path(base, "the base")
-    result = merge_checkpoints(start, of_files, recipe, local_path(out), how, take=take, leave=leave)
+    result = merge_checkpoints(start, of_files, recipe, local_path(out), execution, take=take, leave=leave)
     for line in result.warnings:
         warnings.warn(line, MergeAlgebraWarning, stacklevel=2)
     return result
@@ -207,7 +207,7 @@ def merge_checkpoints(
     models: Sequence[Model],
     recipe: Recipe,
     out: Path,
-    how: How = How(),
+    execution: Execution = Execution(),
     *,
     take: Patterns = (),
     leave: Patterns = (),
@@ -239,16 +239,16 @@ def merge_checkpoints(
             told = (*_left_out(checkpoint, looked, model), *chosen.remarks)
             inputs.append(replace(_input(model, chosen), credit=Credit(title, remarks=told)))
             for remark in chosen.remarks:
-                remarks.setdefault(remark, []).append(place(model.path))
+                remarks.setdefault(remark, []).append(location(model.path))
         if recipe.foreign:
             from mergealgebra.engine.dialect_memory import refuse_little_memory  # before everything is hashed
 
-            refuse_little_memory(original, [input_.contribution for input_ in inputs], recipe.foreign, how.memory)
+            refuse_little_memory(original, [input_.contribution for input_ in inputs], recipe.foreign, execution.memory)
         warnings = first_look.left_by_all(original, checkpoints, Choice(leave=as_patterns(leave)))
         warnings += first_look.doubts(inputs, original, recipe, _remove(listed_in))
         if recipe.foreign:
-            inputs = _in_canonical_order(original, inputs, thread_count(how.threads))
-        result = Merge(original, inputs, recipe, how, None).write(out)
+            inputs = _in_canonical_order(original, inputs, thread_count(execution.threads))
+        result = Merge(original, inputs, recipe, execution, None).write(out)
         return replace(result, warnings=[*map(_told, remarks, remarks.values()), *warnings, *result.warnings])
 
 
@@ -260,12 +260,12 @@ def _choose(model: Model, checkpoint: Checkpoint, base: Checkpoint, looked: Choi
     """What is merged of a model, of the names that are looked at in all models."""
     both = {*base.records, *checkpoint.records}
     own = Choice.among(both, model.take, model.leave)
-    advice = leave_out_in_file(place(listed_in), as_patterns(model.leave)) if listed_in else leave_out_in_python
+    advice = leave_out_in_file(location(listed_in), as_patterns(model.leave)) if listed_in else leave_out_in_python
     return choose("finetuned", checkpoint, base, frozenset(looked.of(own.of(both))), advice, _remove(listed_in))
 
 
 def _remove(listed_in: Path | None) -> str:
-    return f"remove it from {place(listed_in) if listed_in else 'models'}"
+    return f"remove it from {location(listed_in) if listed_in else 'models'}"
 
 
 def _left_out(checkpoint: Checkpoint, looked: Choice, model: Model) -> list[str]:
@@ -276,7 +276,7 @@ def _left_out(checkpoint: Checkpoint, looked: Choice, model: Model) -> list[str]
 
 
 def _input(model: Model, chosen: Chosen) -> Input:
-    label = place(model.path)
+    label = location(model.path)
     coefficient = decimals.fp32(model.coefficient, f"{label}: coefficient")
     names = frozenset(chosen.names)
     return Input(chosen.checkpoint, Contribution(label, "finetuned", coefficient, chosen.checkpoint, names))

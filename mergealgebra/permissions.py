@@ -7,7 +7,7 @@ import shlex
 import stat
 from pathlib import Path
 
-from mergealgebra.text import place
+from mergealgebra.text import location
 
 
 def reading_advice(error: OSError, path: Path, otherwise: str) -> str:
@@ -57,9 +57,9 @@ def _is_open(path: Path, needed: int) -> bool:
 
 def _advice(path: Path, told: os.stat_result) -> str:
     is_folder = stat.S_ISDIR(told.st_mode)
-    mode, target = stat.filemode(told.st_mode), f"{'-R ' if is_folder else ''}%s {shlex.quote(place(path))}"
+    mode, target = stat.filemode(told.st_mode), f"{'-R ' if is_folder else ''}%s {shlex.quote(location(path))}"
     if told.st_uid == os.geteuid():
-        return f"{place(path)} has the mode {mode} and is yours: `chmod {target % 'u+rX'}`"
+        return f"{location(path)} has the mode {mode} and is yours: `chmod {target % 'u+rX'}`"
     user, group = owner_and_group(told)
     command = f"chmod {target % ('g+rX' if is_member(told) else 'o+rX')}"
-    return f"{place(path)} has the mode {mode} and is {user}'s, of the group {group}; {user} opens it: `{command}`"
+    return f"{location(path)} has the mode {mode} and is {user}'s, of the group {group}; {user} opens it: `{command}`"

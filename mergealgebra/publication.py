@@ -26,7 +26,7 @@ from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice
 from mergealgebra.tensors.file_names import INDEX, LOCK, MODEL
 from mergealgebra.tensors.task_vector import TaskVector, Tensors
-from mergealgebra.text import place, shown
+from mergealgebra.text import location, shown
 
 #: What a message calls arrays of each form.
 _CALLED: Final = {"finetuned": "the fine-tune", "task_vector": "the task vector"}
@@ -126,7 +126,7 @@ def publish(
             roots = write_blob(source, names, blob.write, progress)
             base.refuse_changed()
             manifest = make_manifest(form, store.genesis.base, source, roots, number)
-            blob.place(manifest.tensors)
+            blob.commit(manifest.tensors)
     return Published(manifest, measured, warnings)
 
 
@@ -139,7 +139,7 @@ def _refuse_merge(offer: Offer, visible: Collection[str]) -> list[str]:
     if not again:
         return []
     count = "1 contribution that is" if again == 1 else f"{again} contributions that are"
-    said = f"{place(path)}: by its lock it is the merge of {count} visible here, which would count twice"
+    said = f"{location(path)}: by its lock it is the merge of {count} visible here, which would count twice"
     if not offer.force:
         raise Implausible(f"{said}; contribute what was trained from the base, or insist with --force")
     return [said]

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, get_args
 
 from mergealgebra.algebra import decimals
-from mergealgebra.algebra.dialects import DIALECTS, Dialect
+from mergealgebra.dialects.points import DIALECTS, Dialect
 from mergealgebra.encoding import encode, hash_id
 from mergealgebra.errors import RecipeError
 from mergealgebra.mergekit_file import method_here

@@ -19,7 +19,7 @@ from mergealgebra.errors import MergeAlgebraError, RecipeError
 from mergealgebra.mergekit_file import refuse_mergekit
 from mergealgebra.permissions import reading_advice
 from mergealgebra.recipe import Recipe, recipe_from_map
-from mergealgebra.text import did_you_mean, listed, nearest, place, shown
+from mergealgebra.text import did_you_mean, listed, location, nearest, shown
 
 #: A thousand models have room in it. PyYAML takes 13 s for the worst MiB, and some hundred times its memory; libyaml is
 #: faster, but accepts other files.
@@ -103,7 +103,7 @@ def read_recipe(path: Path) -> Recipe:
     entries = _read_mapping(path)
     if more := entries.keys() & _OF_MERGES:
         raise RecipeError(
-            f"{place(path)} is a merge file, as it has {listed(f'`{key}`' for key in sorted(more))}: give it to "
+            f"{location(path)} is a merge file, as it has {listed(f'`{key}`' for key in sorted(more))}: give it to "
             "`merge`, or a recipe, which has only the method and its settings"
         )
     return _recipe(entries, path)
@@ -115,16 +115,17 @@ def read_merge_file(path: Path) -> MergeFile:
     Raises RecipeError, DecimalError or CoefficientError, naming the file and the key.
     """
     entries = _read_mapping(path)
-    refuse_mergekit(entries, place(path))
+    refuse_mergekit(entries, location(path))
     if "method" in entries and not entries.keys() & {"base", "models"}:
         raise RecipeError(
-            f"{place(path)} is a recipe, which `resolve OUT --recipe {place(path)}` takes; of a merge file, expected "
+            f"{location(path)} is a recipe, which `resolve OUT --recipe {location(path)}` takes; of a merge "
+            "file, expected "
             "`base` and `models` too"
         )
     try:
         keys = _Keys.model_validate(entries)
     except ValidationError as error:
-        raise RecipeError(f"{place(path)}: {_told(error, entries)}") from None
+        raise RecipeError(f"{location(path)}: {_told(error, entries)}") from None
     recipe = _recipe(keys.model_extra or {}, path)
     models = tuple(_model(path, number, model, recipe) for number, model in enumerate(keys.models))
     return MergeFile(recipe, _beside(path, keys.base, "base"), models, tuple(keys.take), tuple(keys.leave))
@@ -152,11 +153,11 @@ def _recipe(entries: Mapping[str, Any], path: Path) -> Recipe:
     try:
         return recipe_from_map(entries)
     except MergeAlgebraError as error:
-        raise type(error)(f"{place(path)}: {error}") from None
+        raise type(error)(f"{location(path)}: {error}") from None
 
 
 def _model(path: Path, number: int, keys: _ModelKeys, recipe: Recipe) -> ModelEntry:
-    where = f"{place(path)}: models[{number}]"
+    where = f"{location(path)}: models[{number}]"
     text, what = keys.coefficient, f"{where}: coefficient"
     decimals.check_coefficient(decimals.fp32(text, what), where, negative=recipe.negative_coefficients)
     at = _beside(path, keys.path, f"models[{number}]: path")
@@ -169,23 +170,23 @@ def _beside(path: Path, text: str, what: str) -> Path:
         os.fsencode(text)
         return path.parent / Path(text).expanduser()
     except (RuntimeError, ValueError) as error:
-        raise RecipeError(f"{place(path)}: {what}: {shown(text)} names no path, {error}") from None
+        raise RecipeError(f"{location(path)}: {what}: {shown(text)} names no path, {error}") from None
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
     try:
         value = yaml.load(read_file(path, _MAX_BYTES).decode("utf-8"), _TextLoader)
     except TooLarge as error:
-        raise RecipeError(f"{place(path)} cannot be read: {error.strerror}; a recipe is shorter") from None
+        raise RecipeError(f"{location(path)} cannot be read: {error.strerror}; a recipe is shorter") from None
     except OSError as error:
         near = _other_suffix(path) if isinstance(error, FileNotFoundError) else ""
         advice = reading_advice(error, path, f"name a YAML file{near}")
-        raise RecipeError(f"{place(path)} cannot be read: {error.strerror}; {advice}") from None
+        raise RecipeError(f"{location(path)} cannot be read: {error.strerror}; {advice}") from None
     # Not only YAMLError: an escape beyond Unicode and a version of many digits are a ValueError or an OverflowError.
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        raise RecipeError(f"{place(path)} is not YAML: {' '.join(str(error).split())}") from None
+        raise RecipeError(f"{location(path)} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(value, dict):
-        raise RecipeError(f"{place(path)}: expected a mapping with the keys of a recipe, like `method: ties`")
+        raise RecipeError(f"{location(path)}: expected a mapping with the keys of a recipe, like `method: ties`")
     return value
 
 
@@ -193,7 +194,7 @@ def _other_suffix(path: Path) -> str:
     """What to add where .yaml stands for .yml, or the other way round."""
     other = path.with_suffix(".yml" if path.suffix == ".yaml" else ".yaml") if path.name else path
     with suppress(OSError):  # its name may be too long
-        return f", such as {place(other)}" if other.is_file() else ""
+        return f", such as {location(other)}" if other.is_file() else ""
     return ""
 
 

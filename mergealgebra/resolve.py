@@ -20,35 +20,35 @@ from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.credits import UNKNOWN, Credit
 from mergealgebra.encoding import model_root
 from mergealgebra.engine.backends import backend_for
-from mergealgebra.engine.faults import Faulty, named
-from mergealgebra.engine.output import Contents, refuse_occupied, write_model, write_single_file
-from mergealgebra.engine.pieces import RESULT, Piece, Tally
+from mergealgebra.engine.buffers import BASE
+from mergealgebra.engine.faults import Faulty, diagnose
+from mergealgebra.engine.merged_spans import RESULT, MergedSpan, Totals
 from mergealgebra.engine.plan import Contribution, make_plan
-from mergealgebra.engine.reading import BASE
 from mergealgebra.engine.run import Stale, run
-from mergealgebra.engine.unfinished import Noted
 from mergealgebra.errors import CheckpointError, RecipeError
-from mergealgebra.leftovers import warnings_beside
 from mergealgebra.lock import Lock, achieved_density, refuse_large, tensors_root
 from mergealgebra.lock_file import FORMAT, LockedContribution, LockedTensor
 from mergealgebra.merge_result import MergeResult
-from mergealgebra.model_card import AT_ONCE, IN_WORKSPACE, model_card
+from mergealgebra.model_folder.card import AT_ONCE, IN_WORKSPACE, model_card
+from mergealgebra.model_folder.leftovers import warnings_beside
+from mergealgebra.model_folder.output import Contents, refuse_occupied, write_model, write_single_file
+from mergealgebra.model_folder.unfinished import Noted
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.companions import Companion, companions, left_out, not_beside
 from mergealgebra.tensors.file_names import LOCK
 from mergealgebra.tensors.single_file import is_single_file, refuse_parts
-from mergealgebra.text import place
+from mergealgebra.text import location
 from mergealgebra.wanted import Wanted
 
 if TYPE_CHECKING:
-    from mergealgebra.engine.keeping import Keeper
-    from mergealgebra.engine.kept_folder import Home
+    from mergealgebra.incremental.folder import Home
+    from mergealgebra.incremental.keeper import Keeper
 
 
 @dataclass(frozen=True)
-class How:
+class Execution:
     """How a merge is computed; never what it gives [MG-8]. Left out: all cores, a fitting block, 256 MiB, silence.
 
     memory: bytes beyond the imports; no limit for other dialects of TIES. kept: where thresholds are kept from merge to
@@ -101,27 +101,27 @@ class Merge:
         base: Checkpoint,
         inputs: Sequence[Input],
         recipe: Recipe,
-        how: How,
+        execution: Execution,
         base_root: str | None,
         blobs: Mapping[str, Path] = MappingProxyType({}),
     ):
-        self._base, self._inputs, self._how, self._base_root = base, inputs, how, base_root
+        self._base, self._inputs, self._execution, self._base_root = base, inputs, execution, base_root
         self._plan = make_plan(
             base,
             [input_.contribution for input_ in inputs],
             recipe,
-            backend_for(recipe, how.backend, how.progress),
-            threads=how.threads,
-            block=how.block,
-            memory=how.memory,
+            backend_for(recipe, execution.backend, execution.progress),
+            threads=execution.threads,
+            block=execution.block,
+            memory=execution.memory,
             hashed=True,
         )
         manifests = [input_.manifest for input_ in inputs if input_.manifest is not None]
         self._keeper: Keeper | None = None
-        if how.aggregate:
-            from mergealgebra.engine.keeping import Keeper  # most merges keep nothing, and start without it
+        if execution.aggregate:
+            from mergealgebra.incremental.keeper import Keeper  # most merges keep nothing, and start without it
 
-            self._keeper = Keeper(how.aggregate, base, self._plan, manifests, blobs)
+            self._keeper = Keeper(execution.aggregate, base, self._plan, manifests, blobs)
 
     def write(self, out: Path, expected: Lock | None = None) -> MergeResult:
         """Merge into a new folder, or the file of such a name. expected: the lock of the model that it must give.
@@ -139,10 +139,10 @@ class Merge:
         warnings = [*warnings_beside(out), *(not_beside(self._base) if single else left_out(self._base))]
         contents = self._contents([] if single else companions(self._base))
 
-        def run_once(pieces: Iterator[Piece], tally: Tally) -> None:
+        def run_once(pieces: Iterator[MergedSpan], totals: Totals) -> None:
             def lock() -> tuple[str, bytes]:
-                read.append(self._read(tally))
-                made.append(self._lock(tally, read[0]))
+                read.append(self._read(totals))
+                made.append(self._lock(totals, read[0]))
                 if expected is not None:
                     expected.refuse_other_model(made[0])
                 return LOCK, made[0].to_bytes()
@@ -150,13 +150,13 @@ class Merge:
             def lock_and_card() -> dict[str, bytes]:
                 locked = lock()
                 credits_ = dict(zip(read[0], (input_.credit for input_ in self._inputs), strict=True))
-                how = AT_ONCE if self._base_root is None else IN_WORKSPACE
-                return dict([locked, ("README.md", model_card(made[0], self._base, credits_, how))])
+                kind = AT_ONCE if self._base_root is None else IN_WORKSPACE
+                return dict([locked, ("README.md", model_card(made[0], self._base, credits_, kind))])
 
             if single:
-                write_single_file(out, contents, pieces, lock, self._how.noted)
+                write_single_file(out, contents, pieces, lock, self._execution.noted)
             else:
-                write_model(out, contents, pieces, lock_and_card, self._how.noted)
+                write_model(out, contents, pieces, lock_and_card, self._execution.noted)
 
         self._run(run_once)
         return MergeResult(out, made[0], self._keeper.kept if self._keeper else None, warnings)
@@ -170,39 +170,41 @@ class Merge:
         """Merge and write nothing: the lock that `write` would write."""
         made: list[Lock] = []
 
-        def run_once(pieces: Iterator[Piece], tally: Tally) -> None:
+        def run_once(pieces: Iterator[MergedSpan], totals: Totals) -> None:
             for _ in pieces:
                 pass
-            made.append(self._lock(tally, self._read(tally)))
+            made.append(self._lock(totals, self._read(totals)))
 
         self._run(run_once)
         return made[0]
 
-    def _run(self, use: Callable[[Iterator[Piece], Tally], None]) -> None:
+    def _run(self, use: Callable[[Iterator[MergedSpan], Totals], None]) -> None:
         """Hand the pieces of the merge to `use`; once more without the thresholds kept, should one have been wrong.
 
         New thresholds are kept when all went well, and not before: an error leaves everything as it was.
         """
-        kept: MutableMapping[str, bytes] = {} if self._how.kept is None else self._how.kept
+        kept: MutableMapping[str, bytes] = {} if self._execution.kept is None else self._execution.kept
         found: dict[str, bytes] = {}
-        if self._keeper and self._keeper.run(use, self._how.progress, ChainMap(found, kept)):
+        if self._keeper and self._keeper.run(use, self._execution.progress, ChainMap(found, kept)):
             return kept.update(found)
-        for known in [{}] if self._how.kept is None else [kept, {}]:
-            found, tally = {}, Tally()
+        for known in [{}] if self._execution.kept is None else [kept, {}]:
+            found, totals = {}, Totals()
             thresholds = ChainMap(found, known)
-            pieces = run(self._plan, tally, self._how.progress, base_root=self._base_root or "", kept=thresholds)
+            pieces = run(self._plan, totals, self._execution.progress, base_root=self._base_root or "", kept=thresholds)
             try:
                 with closing(pieces):  # its threads end with it
-                    use(pieces, tally)
+                    use(pieces, totals)
                 return kept.update(found)
             except Stale:
                 pass
             except Faulty as fault:
-                if known is not self._how.kept:  # else a wrong threshold may have kept what the right one does not
+                if (
+                    known is not self._execution.kept
+                ):  # else a wrong threshold may have kept what the right one does not
                     raise self._named(fault) from None
         self._refuse_changed()
         raise CheckpointError(
-            f"{place(self._base.path)}: the base or a fine-tune changed while it was read; run it again"
+            f"{location(self._base.path)}: the base or a fine-tune changed while it was read; run it again"
         )
 
     def _named(self, fault: Faulty) -> Exception:
@@ -213,7 +215,7 @@ class Merge:
         self._refuse_changed()
         ids = list(self._manifests(base_root, roots))
         order = sorted(range(len(ids)), key=ids.__getitem__)
-        return named(self._plan, fault, order, self._how.progress)
+        return diagnose(self._plan, fault, order, self._execution.progress)
 
     def _manifests(self, base_root: str, roots: Sequence[Mapping[str, str] | None]) -> dict[str, Manifest]:
         """The manifests of the inputs by id, in their order, from the roots of what was read; None if it was not.
@@ -242,22 +244,24 @@ class Merge:
         for checkpoint in (self._base, *(input_.checkpoint for input_ in self._inputs)):
             checkpoint.refuse_changed()
 
-    def _read(self, tally: Tally) -> dict[str, Manifest]:
+    def _read(self, totals: Totals) -> dict[str, Manifest]:
         """The manifests of what was read, once everything was, by id, in the order of the inputs."""
         records = self._base.records.values()
-        base_root = model_root((r.name, r.dtype, r.shape, tally.root(BASE, r.name)) for r in records)
+        base_root = model_root((r.name, r.dtype, r.shape, totals.root(BASE, r.name)) for r in records)
         roots = [
-            None if i in tally.known else {name: tally.root(i, name) for name in input_.names}
+            None if i in totals.known else {name: totals.root(i, name) for name in input_.names}
             for i, input_ in enumerate(self._inputs)
         ]
         self._refuse_changed()
         return self._manifests(base_root, roots)
 
-    def _lock(self, tally: Tally, manifests: Mapping[str, Manifest]) -> Lock:
+    def _lock(self, totals: Totals, manifests: Mapping[str, Manifest]) -> Lock:
         """The lock of what was read."""
         records = self._base.records.values()
         base_root = next(iter(manifests.values())).base
-        tensors = {r.name: LockedTensor(dtype=r.dtype, shape=r.shape, root=tally.root(RESULT, r.name)) for r in records}
+        tensors = {
+            r.name: LockedTensor(dtype=r.dtype, shape=r.shape, root=totals.root(RESULT, r.name)) for r in records
+        }
         contributions = [
             LockedContribution(
                 id=id_,
@@ -265,7 +269,7 @@ class Merge:
                 coefficient=manifest.coefficient,
                 elements=manifest.elements,
                 tensors=manifest.tensors,
-                kept=tally.kept_by(i),
+                kept=totals.kept_by(i),
             )
             for i, (id_, manifest) in enumerate(manifests.items())
         ]
@@ -282,13 +286,13 @@ class Merge:
             achieved_density=achieved_density(
                 [contribution.kept for contribution in contributions], [m.elements for m in manifests.values()]
             ),
-            uncertified=tally.uncertified,
+            uncertified=totals.uncertified,
             backend=self._plan.kernel.name,
         )
 
 
 @contextmanager
-def open_merge(wanted: Wanted, base: Path, blobs: Mapping[str, Path], how: How) -> Iterator[Merge]:
+def open_merge(wanted: Wanted, base: Path, blobs: Mapping[str, Path], execution: Execution) -> Iterator[Merge]:
     """The merge that is wanted, every input open and its headers checked [SY-6].
 
     base: where the base is here. blobs: by tensors root; for an aggregate, retracted ones too. Raises BlobMissing,
@@ -303,13 +307,18 @@ def open_merge(wanted: Wanted, base: Path, blobs: Mapping[str, Path], how: How) 
             label, names = f"contribution {id_[:12]}", frozenset(blob.records)
             contribution = Contribution(label, manifest.form, coefficient, blob, names, manifest.tensors)
             inputs.append(Input(blob, contribution, manifest, wanted.credits.get(id_, UNKNOWN)))
-        yield Merge(original, inputs, wanted.recipe, how, wanted.base, blobs)
+        yield Merge(original, inputs, wanted.recipe, execution, wanted.base, blobs)
 
 
 def resolve(
-    wanted: Wanted, base: Path, blobs: Mapping[str, Path], out: Path, how: How = How(), expected: Lock | None = None
+    wanted: Wanted,
+    base: Path,
+    blobs: Mapping[str, Path],
+    out: Path,
+    execution: Execution = Execution(),
+    expected: Lock | None = None,
 ) -> MergeResult:
     """Merge what is wanted into a new folder or file. Raises as `open_merge` and `Merge.write` do."""
     refuse_occupied(out)
-    with open_merge(wanted, base, blobs, how) as merge:
+    with open_merge(wanted, base, blobs, execution) as merge:
         return merge.write(out, expected)

@@ -120,7 +120,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return found[0] if found else ""
 
 
-def place(path: Path, name: str | None = None) -> str:
+def location(path: Path, name: str | None = None) -> str:
     """How a message begins: the file, and the tensor if there is one."""
     if name is not None:
         return str(Where(name, path))
@@ -134,7 +134,7 @@ def command_in(workspace: Path) -> str:
     >>> command_in(Path("our models"))
     "mergealgebra -C 'our models'"
     """
-    return f"mergealgebra -C {shlex.quote(place(workspace))}"
+    return f"mergealgebra -C {shlex.quote(location(workspace))}"
 
 
 def sync_command(workspace: str | os.PathLike[str], peer: str | os.PathLike[str], *options: str) -> str:
@@ -143,7 +143,7 @@ def sync_command(workspace: str | os.PathLike[str], peer: str | os.PathLike[str]
     >>> sync_command("mine", "/mnt/our share")
     "mergealgebra -C mine sync '/mnt/our share'"
     """
-    words = [command_in(Path(workspace)), "sync", shlex.quote(place(Path(peer))), *filter(None, options)]
+    words = [command_in(Path(workspace)), "sync", shlex.quote(location(Path(peer))), *filter(None, options)]
     return " ".join(words)
 
 
@@ -155,7 +155,7 @@ class Where(NamedTuple):
 
     def __str__(self) -> str:
         tensor = f"tensor {shown(self.name)}"
-        return tensor if self.path is None else f"{place(self.path)}: {tensor}"
+        return tensor if self.path is None else f"{location(self.path)}: {tensor}"
 
 
 _AT_COMMAND_LINE: Final = ContextVar("at the command line", default=False)

@@ -13,9 +13,9 @@ from mergealgebra.errors import BaseMismatch, UnknownContribution, WorkspaceErro
 from mergealgebra.lock import Lock, Verification, first_difference, verify_model
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import in_words
-from mergealgebra.resolve import How, open_merge
+from mergealgebra.resolve import Execution, open_merge
 from mergealgebra.store.local import advising_set_base
-from mergealgebra.text import one_line, place
+from mergealgebra.text import location, one_line
 from mergealgebra.wanted import Wanted
 from mergealgebra.workspace import Workspace
 
@@ -38,8 +38,8 @@ def verify(
     `raise_if_failed` turns a difference into an error.
     Raises LockError when the lock is missing or contradicts itself, and as `open_merge` does.
     """
-    how = How(backend, threads, None, progress or quiet)
-    lock, found = verify_model(model, thread_count(threads), how.progress)
+    execution = Execution(backend, threads, None, progress or quiet)
+    lock, found = verify_model(model, thread_count(threads), execution.progress)
     if against is None or not found.ok:
         return found
     if isinstance(against, Workspace):
@@ -53,7 +53,7 @@ def verify(
     except (BaseMismatch, UnknownContribution) as error:
         return replace(found, problem=one_line(f"{model} cannot come from {named}: {error}"))
     blobs = workspace.blobs_of(wanted, state)
-    with advising_set_base(workspace.store), open_merge(wanted, workspace.base, blobs, how) as merge:
+    with advising_set_base(workspace.store), open_merge(wanted, workspace.base, blobs, execution) as merge:
         problem = _difference(lock, merge.compute(), model, named)
     remarks = tuple(map(one_line, _remarks(lock, state, named)))
     return replace(found, problem=one_line(problem), remarks=remarks)
@@ -62,7 +62,7 @@ def verify(
 def _refuse_merge_file(path: Path) -> None:
     if path.suffix in (".yaml", ".yml") and path.is_file():
         raise WorkspaceError(
-            f"{place(path)} is a merge file; run `merge` again into another folder and compare model roots"
+            f"{location(path)} is a merge file; run `merge` again into another folder and compare model roots"
         )
 
 

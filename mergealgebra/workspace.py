@@ -48,12 +48,12 @@ from mergealgebra.store.local import (
     write_name,
 )
 from mergealgebra.store.objects import Store
-from mergealgebra.text import place, shown, sync_command
+from mergealgebra.text import location, shown, sync_command
 from mergealgebra.wanted import Wanted, known_manifests
 
 if TYPE_CHECKING:
     from mergealgebra.details import Details
-    from mergealgebra.engine.kept_folder import Home
+    from mergealgebra.incremental.folder import Home
     from mergealgebra.lock import Lock
     from mergealgebra.merge_result import MergeResult
     from mergealgebra.publication import ContributionId
@@ -217,7 +217,7 @@ class Workspace:
         return Cache(self.store.path, THRESHOLDS)
 
     def _aggregate(self, *, always: bool = False) -> Home:
-        from mergealgebra.engine.kept_folder import Home  # most merges keep nothing, and start without it
+        from mergealgebra.incremental.folder import Home  # most merges keep nothing, and start without it
         from mergealgebra.store.entries import made_part
         from mergealgebra.store.private import private_key
 
@@ -363,7 +363,7 @@ class Workspace:
         """
         from mergealgebra.sync.replica import sync_replica
 
-        what = f"{place(Path(peer))} is a shared folder now" if create else "what was exchanged so far stays"
+        what = f"{location(Path(peer))} is a shared folder now" if create else "what was exchanged so far stays"
         again = sync_command(self.path, peer, "--retracted" if retracted else "")
         if create:
             Store.create(peer_path(peer), self.store.genesis, group=create == "group")
@@ -396,7 +396,7 @@ class Workspace:
         """
         from mergealgebra.attestations import disagreements
         from mergealgebra.lock import Lock
-        from mergealgebra.resolve import How, resolve
+        from mergealgebra.resolve import Execution, resolve
         from mergealgebra.store.runs import Runs
 
         if keep_aggregate not in (True, False, "always"):
@@ -408,12 +408,12 @@ class Workspace:
             raise RecipeError("the sums are kept of what is visible by the default recipe alone; do not keep them here")
         aggregate = self._aggregate(always=keep_aggregate == "always") if keep_aggregate else None
         limit = byte_count(memory) if isinstance(memory, str) else memory
-        how = How(
+        execution = Execution(
             backend, threads, block, progress or quiet, limit, self._thresholds, aggregate, Runs(self.store.path).noted
         )
         blobs = self._found(known_manifests(state).values()) if keep_aggregate else self.blobs_of(wanted, state)
         with advising_set_base(self.store):
-            result = resolve(wanted, self.base, blobs, local_path(out), how, expected)
+            result = resolve(wanted, self.base, blobs, local_path(out), execution, expected)
         attested = state.attest(result.merge_id, result.model_root, name=name)
         unwritten: list[str] = []
         if not attested <= state:

@@ -28,7 +28,7 @@ from mergealgebra.errors import (
 )
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.one_shot import Model, merge_checkpoints
-from mergealgebra.resolve import How, Merge, open_merge, resolve
+from mergealgebra.resolve import Execution, Merge, open_merge, resolve
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.wanted import Wanted
 from tests.engine.scenes import TIES, WAYS, merged, names_in, tensors_of
@@ -54,10 +54,10 @@ def inputs(root):
 class TestResolve:
     @pytest.mark.clause("MG-8", "SY-6")
     def test_gives_the_same_however_it_is_computed(self, root, inputs):
-        results = [resolve(*inputs, root / name, how) for name, how in WAYS.items()]
+        results = [resolve(*inputs, root / name, execution) for name, execution in WAYS.items()]
         assert len({result.model_root for result in results}) == 1
         assert {result.merge_id for result in results} == {inputs[0].merge_id}
-        assert [result.backend for result in results] == [how.backend for how in WAYS.values()]
+        assert [result.backend for result in results] == [way.backend for way in WAYS.values()]
         assert isinstance(results[0], MergeResult)
 
     @pytest.mark.clause("OS-12", "SY-1")
@@ -96,8 +96,8 @@ class TestResolve:
             assert not (root / "out").exists()
 
     @pytest.mark.clause("SY-6", "LK-1")
-    @pytest.mark.parametrize("how", WAYS.values(), ids=WAYS)
-    def test_leaves_nothing_of_inputs_that_are_not_what_was_named(self, root, inputs, how):
+    @pytest.mark.parametrize("execution", WAYS.values(), ids=WAYS)
+    def test_leaves_nothing_of_inputs_that_are_not_what_was_named(self, root, inputs, execution):
         """That takes all of their bytes, so it is known at the end, and then nothing stands there."""
         wanted, start, blobs = inputs
         before = names_in(root)
@@ -112,14 +112,14 @@ class TestResolve:
             (BaseMismatch, "is not the base", (other, damaged)),
         ):
             with pytest.raises(error, match=said):
-                resolve(wanted, *arguments, root / "out", how)
-            with open_merge(wanted, *arguments, how) as merge, pytest.raises(error, match=said):
+                resolve(wanted, *arguments, root / "out", execution)
+            with open_merge(wanted, *arguments, execution) as merge, pytest.raises(error, match=said):
                 merge.compute()
             assert names_in(root) == {*before, "other"}
 
     @pytest.mark.clause("SY-6", "MG-6")
-    @pytest.mark.parametrize("how", [WAYS["one thread"], WAYS["numba"]], ids=["numpy", "numba"])
-    def test_blames_a_damaged_blob_before_the_numbers_in_it(self, root, inputs, how):
+    @pytest.mark.parametrize("execution", [WAYS["one thread"], WAYS["numba"]], ids=["numpy", "numba"])
+    def test_blames_a_damaged_blob_before_the_numbers_in_it(self, root, inputs, execution):
         """The damage is a NaN: whoever reads the message has to get the file again, not to repair a checkpoint."""
         wanted, start, blobs = inputs
         last = max(wanted.contributions.values(), key=lambda manifest: manifest.id)
@@ -128,24 +128,24 @@ class TestResolve:
         write_canonical(root / "nan.blob", with_value(tensors, "layer.0.bias", (0,), np.nan))
         damaged = blobs | {last.tensors: root / "nan.blob"}
         with pytest.raises(BlobDamaged, match=r"nan\.blob holds tensors with root"):
-            resolve(wanted, start, damaged, root / "out", how)
+            resolve(wanted, start, damaged, root / "out", execution)
         other = write_folder(root / "other", with_value(base(), "mask", (0,), False))
         with pytest.raises(BaseMismatch, match="is not the base"):
-            resolve(wanted, other, damaged, root / "out", how)
+            resolve(wanted, other, damaged, root / "out", execution)
         assert not (root / "out").exists()
 
     @pytest.mark.clause("LK-6")
     def test_computes_what_it_would_write(self, root, inputs):
-        written = resolve(*inputs, root / "out", How("numpy"))
+        written = resolve(*inputs, root / "out", Execution("numpy"))
         before = names_in(root)
-        with open_merge(*inputs, How("numpy", threads=1, block=3)) as merge:
+        with open_merge(*inputs, Execution("numpy", threads=1, block=3)) as merge:
             assert merge.compute() == written.lock
             assert merge.compute() == written.lock
         assert names_in(root) == before
 
     def test_shows_its_progress(self, root, inputs):
         steps = []
-        resolve(*inputs, root / "out", How("numpy", 1, 16, lambda *step: steps.append(step)))
+        resolve(*inputs, root / "out", Execution("numpy", 1, 16, lambda *step: steps.append(step)))
         assert {name for name, *_ in steps} == {"merge"}
         for _, group in itertools.groupby(steps, key=lambda step: step[0]):
             counts = [(done, total) for _, done, total in group]
@@ -159,7 +159,7 @@ class TestResolve:
         before = names_in(root)
         for threads in (1, 3):
             with pytest.raises(KeyboardInterrupt):
-                resolve(*inputs, root / "out", How("numpy", threads, 8, interrupt))
+                resolve(*inputs, root / "out", Execution("numpy", threads, 8, interrupt))
         assert names_in(root) == before
 
 
@@ -172,12 +172,14 @@ def rewrite(path: Path) -> None:
     os.utime(path, ns=(1, 1))  # a clock may be too coarse to tell
 
 
-def at_last(path: Path) -> How:
+def at_last(path: Path) -> Execution:
     """Rewrite a file when the last block has been read."""
-    return How("numpy", 1, progress=lambda what, done, of: rewrite(path) if (what, done) == ("merge", of) else None)
+    return Execution(
+        "numpy", 1, progress=lambda what, done, of: rewrite(path) if (what, done) == ("merge", of) else None
+    )
 
 
-def at_first(path: Path, way: How) -> How:
+def at_first(path: Path, way: Execution) -> Execution:
     """Rewrite a file when the first tensor has been merged: the rest is read of another file than the beginning."""
     changed: list[bool] = []
 
@@ -225,7 +227,7 @@ class TestInputsThatChange:
         for threads in (1, 3):
             file.write_bytes(whole)
             with pytest.raises(CheckpointError, match=rf"^{file}.*(became shorter after|changed while it was read)"):
-                resolve(*inputs, root / "out", How("numba", threads, block=8, progress=shorten))
+                resolve(*inputs, root / "out", Execution("numba", threads, block=8, progress=shorten))
         assert not (root / "out").exists()
 
     @pytest.mark.parametrize("which", ["base/model.safetensors", "ft0.safetensors", "ft1.safetensors"])

@@ -10,7 +10,7 @@ from mergealgebra.algebra.decimals import canonical_decimal
 from mergealgebra.crdt.fields import check_text
 from mergealgebra.errors import DecimalError, OperationError
 from mergealgebra.tensors.files import as_path
-from mergealgebra.text import place, shown
+from mergealgebra.text import location, shown
 
 VALUES = {
     "a tensor's name": ("model.layers.0.self_attn.q_proj.weight" * 2, True),
@@ -52,6 +52,6 @@ def test_a_decimal_is_shown_as_far_as_it_matters():
 
 
 def test_paths_that_do_not_print_are_escaped():
-    assert place(Path("a b")) == "a b"
-    assert place(Path("a\nb")) == r"'a\nb'"
-    assert place(Path("a"), "w\n") == r"a: tensor 'w\n'"
+    assert location(Path("a b")) == "a b"
+    assert location(Path("a\nb")) == r"'a\nb'"
+    assert location(Path("a"), "w\n") == r"a: tensor 'w\n'"

@@ -100,10 +100,10 @@ def locate(counts: Counts, rank: int) -> tuple[int, int] | None:
     counts: as `window_counts` gives them. None when it lies above or below the window.
     """
     from_above = np.cumsum(counts[::-1])
-    place = int(np.searchsorted(from_above, rank))
-    if place in (0, counts.size):
+    at = int(np.searchsorted(from_above, rank))
+    if at in (0, counts.size):
         return None
-    return counts.size - 1 - place, rank - int(from_above[place - 1])
+    return counts.size - 1 - at, rank - int(from_above[at - 1])
 
 
 def holds(threshold: int, cut: bool, boundary: str, m: int, kept: int, above: int) -> bool:

@@ -125,7 +125,7 @@ def _but(verdict: Verdict, dialects: tuple[str, ...]) -> str:
 
 
 def _check_dialects(dialects: tuple[str, ...], discover: bool) -> None:
-    from mergealgebra.algebra.dialects import DIALECTS
+    from mergealgebra.dialects.points import DIALECTS
 
     if discover and dialects:
         raise click.UsageError("--discover gives no verdict: leave it out, or leave out --dialect")

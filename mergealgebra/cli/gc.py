@@ -63,10 +63,10 @@ def command(workspace: str, folders: Sequence[Path], delete: bool, retracted: bo
 
 
 def _in_folders(folders: Sequence[Path]) -> list[_Row]:
-    from mergealgebra.leftovers import unfinished_in
+    from mergealgebra.model_folder.leftovers import unfinished_in
     from mergealgebra.store.garbage import stale_files
     from mergealgebra.store.objects import has_genesis
-    from mergealgebra.text import place
+    from mergealgebra.text import location
 
     found: list[_Row] = []
     for folder in dict.fromkeys(folders):
@@ -74,7 +74,7 @@ def _in_folders(folders: Sequence[Path]) -> list[_Row]:
             left: list[Leftover] = [*unfinished_in(folder), *(stale_files(folder) if has_genesis(folder) else ())]
             found += [_Row(entry, (_DELETE,)) for entry in left]
         except OSError as error:
-            raise OutputError(f"{place(folder)} cannot be read: {error.strerror}; check the path") from error
+            raise OutputError(f"{location(folder)} cannot be read: {error.strerror}; check the path") from error
     return found
 
 
@@ -120,7 +120,7 @@ def _report(found: Sequence[_Row], removed: Sequence[_Row], as_json: bool) -> No
     left = sum(row.entry.nbytes for row in found if row.options) - freed  # what is too new is not freed now
     if as_json:
         entries = [_told(row) | {"removed": row in removed} for row in found]
-        report({"removed_bytes": freed, "left_bytes": left, "leftovers": entries})
+        report({"removed_bytes": freed, "left_bytes": left, "model_folder.leftovers": entries})
         return
     tell({"removed": f"{freed:,} bytes", "could be freed": f"{left:,} bytes"})
     for row in found:
@@ -139,11 +139,11 @@ def _told(row: _Row) -> dict[str, object]:
 
 
 def _line(row: _Row, end: str) -> str:
-    from mergealgebra.leftovers import age_in_words
-    from mergealgebra.text import place
+    from mergealgebra.model_folder.leftovers import age_in_words
+    from mergealgebra.text import location
 
     entry = row.entry
-    return f"{place(entry.path)}  {entry.kind}, {entry.nbytes:,} bytes, {age_in_words(entry.age)} old; {end}"
+    return f"{location(entry.path)}  {entry.kind}, {entry.nbytes:,} bytes, {age_in_words(entry.age)} old; {end}"
 
 
 def _what_to_do(row: _Row) -> str:

@@ -53,7 +53,7 @@ def report_workspace(store: Store, as_json: bool) -> None:
     """Print what a new workspace is, or a share of one."""
     from mergealgebra.ids import SHORT
     from mergealgebra.recipe import in_words
-    from mergealgebra.text import place
+    from mergealgebra.text import location
 
     genesis = store.genesis
     if as_json:
@@ -66,6 +66,6 @@ def report_workspace(store: Store, as_json: bool) -> None:
             "id": genesis.workspace_id,  # whole: it is what `clone PEER#ID` takes
             "base": genesis.base[:SHORT],
             "recipe": in_words(genesis.recipe),
-            "folder": place(store.path),
+            "folder": location(store.path),
         }
     )

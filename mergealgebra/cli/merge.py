@@ -56,12 +56,14 @@ def command(
     from mergealgebra.cli.resolve import report_result
     from mergealgebra.one_shot import Model, merge_checkpoints
     from mergealgebra.recipe_file import read_merge_file
-    from mergealgebra.resolve import How
+    from mergealgebra.resolve import Execution
 
     file = read_merge_file(config)
     models = [Model(model.path, model.coefficient, model.take, model.leave) for model in file.models]
     take, leave = (*file.take, *take), (*file.leave, *leave)
     with progress_bar() as show:
-        how = How(backend, threads, block, show, memory)
-        result = merge_checkpoints(file.base, models, file.recipe, out, how, take=take, leave=leave, listed_in=config)
+        execution = Execution(backend, threads, block, show, memory)
+        result = merge_checkpoints(
+            file.base, models, file.recipe, out, execution, take=take, leave=leave, listed_in=config
+        )
     report_result(result, result.warnings, as_json)

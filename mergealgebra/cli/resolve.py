@@ -113,12 +113,12 @@ def _for_json(result: MergeResult) -> dict[str, object]:
 def _for_people(result: MergeResult) -> dict[str, str]:
     from mergealgebra.cli.words import count, percent
     from mergealgebra.ids import SHORT
-    from mergealgebra.text import place
+    from mergealgebra.text import location
 
     lock = result.lock
     kept_share = f", {percent(lock.achieved_density)} of their values kept" if float(lock.achieved_density) < 1 else ""
     lines = {
-        "model": place(result.out),
+        "model": location(result.out),
         "made of": count(len(lock.contributions), "contribution") + kept_share,
         "computed by": lock.backend,
         "merge id": lock.merge_id[:SHORT],

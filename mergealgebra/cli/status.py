@@ -231,12 +231,12 @@ def _warnings(visible: Sequence[_Entry], command: str, *, complete: bool) -> lis
 
 def _unfinished(store: Store) -> list[str]:
     """What killed commands of this workspace left [LK-7]."""
-    from mergealgebra.leftovers import age_in_words
+    from mergealgebra.model_folder.leftovers import age_in_words
     from mergealgebra.store.garbage import leftovers
-    from mergealgebra.text import place
+    from mergealgebra.text import location
 
     return [
-        f"{place(left.path)} is an {left.kind} of a command that was killed, {left.nbytes:,} bytes, "
+        f"{location(left.path)} is an {left.kind} of a command that was killed, {left.nbytes:,} bytes, "
         f"{age_in_words(left.age)} old; `{command_for(store)} gc --delete` removes it"
         for left in leftovers(store.path)
     ]

@@ -20,7 +20,7 @@ from mergealgebra.cli.report import report, say, tell, warn
 def command(out: Path, against: Path | None, backend: str, threads: int | None, as_json: bool) -> None:
     """Check that the model OUT, a folder or a file, is the one that its lock says it is."""
     from mergealgebra.ids import SHORT
-    from mergealgebra.text import place
+    from mergealgebra.text import location
     from mergealgebra.verification import verify
 
     with progress_bar() as show:
@@ -30,9 +30,9 @@ def command(out: Path, against: Path | None, backend: str, threads: int | None, 
         shown |= {"problem": found.problem} if found.problem else {}
         report(shown | {"warnings": list(found.remarks)})
     elif found.ok:
-        say(f"{place(out)} is the model that its lock describes: every tensor is as it was written.")
+        say(f"{location(out)} is the model that its lock describes: every tensor is as it was written.")
         if against is not None:
-            say(f"Merged again from {place(against)}, it has the same bits.")
+            say(f"Merged again from {location(against)}, it has the same bits.")
         tell({"merge id": found.merge_id[:SHORT], "model root": found.model_root[:SHORT]})
     for remark in found.remarks:
         warn(remark)

@@ -9,7 +9,7 @@ import click
 from mergealgebra.cli.options import json_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report, tell
-from mergealgebra.text import place
+from mergealgebra.text import location
 
 
 @click.command()
@@ -29,4 +29,4 @@ def command(as_json: bool) -> None:
         report({"compiled": compiled, "folder": str(folder), "seconds": round(seconds, 3)})
         return
     done = f"{len(compiled)} compiled in {seconds:.1f} s" if compiled else "all compiled before, nothing to do"
-    tell({"kernels": done, "kept in": place(folder)})
+    tell({"kernels": done, "kept in": location(folder)})

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from mergealgebra.text import one_line, place, shortened
+from mergealgebra.text import location, one_line, shortened
 
 if TYPE_CHECKING:
     from mergealgebra.crdt.operations import Operation
@@ -149,4 +149,4 @@ def same_tensors(tensors: Mapping[str, str], command: str) -> Iterator[str]:
 
 def command_for(store: Store) -> str:
     """What a command about a workspace begins with."""
-    return f"mergealgebra -C {shlex.quote(place(store.path))}"
+    return f"mergealgebra -C {shlex.quote(location(store.path))}"

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from mergealgebra.algebra.dialects import Dialect
-from mergealgebra.engine.dialect_arithmetic import F64, STEPS, promoted
+from mergealgebra.dialects.arithmetic import F64, STEPS, promoted
+from mergealgebra.dialects.points import Dialect
 from mergealgebra.engine.plan import Contribution, Source
 from mergealgebra.errors import BackendError
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.text import by_caller
 
 #: Numbers that are held at once of each element of a task vector, and of each element of the result. Measured, and
-#: held to it by a test: `in_dialect.py` is written to be read beside the dialects, and copies freely.
+#: held to it by a test: `dialects/merge.py` is written to be read beside the dialects, and copies freely.
 _HELD: Final = 6
 _RESULT: Final = 5
 #: Bytes of an element of the result where it is added once, or a threshold is a percentile.

@@ -11,35 +11,35 @@ from typing import Generic, Self, TypeVar
 
 import numpy as np
 
-Desk = TypeVar("Desk")
+Buffers = TypeVar("Buffers")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class Workers(Generic[Desk]):
+class Workers(Generic[Buffers]):
     """A pool of threads; a context manager. What it yields does not depend on how many there are.
 
-    threads: at least 1; one thread works inline. make_desk: called once in each worker for what it keeps between
+    threads: at least 1; one thread works inline. make_buffers: called once in each worker for what it keeps between
     items, such as its memory; it may refuse the worker.
     """
 
-    def __init__(self, threads: int, make_desk: Callable[[], Desk]) -> None:
+    def __init__(self, threads: int, make_buffers: Callable[[], Buffers]) -> None:
         self._threads = threads
-        self._make_desk = make_desk
+        self._make_desk = make_buffers
         self._own = threading.local()
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
-    def map(self, function: Callable[[Desk, Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """function(desk, item) for each item, in order, at most two ahead of the taker for each thread.
+    def map(self, function: Callable[[Buffers, Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """function(buffers, item) for each item, in order, at most two ahead of the taker for each thread.
 
         The first error, in the order of the items, is raised when its turn comes.
         """
 
         def work(item: Item) -> Result:
-            if not hasattr(self._own, "desk"):
-                self._own.desk = self._make_desk()
+            if not hasattr(self._own, "buffers"):
+                self._own.buffers = self._make_desk()
             with np.errstate(all="ignore"):
-                return function(self._own.desk, item)
+                return function(self._own.buffers, item)
 
         if self._pool is None:
             yield from map(work, items)
@@ -56,8 +56,8 @@ class Workers(Generic[Desk]):
             for future in ahead:
                 future.cancel()
 
-    def run(self, function: Callable[[Desk, Item], None], items: Iterable[Item]) -> None:
-        """function(desk, item) for each item, for what it does."""
+    def run(self, function: Callable[[Buffers, Item], None], items: Iterable[Item]) -> None:
+        """function(buffers, item) for each item, for what it does."""
         for _ in self.map(function, items):
             pass
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from mergealgebra.algebra.arrays import Array, first_true
 from mergealgebra.algebra.methods import REDUCERS
+from mergealgebra.engine.buffers import BASE, Buffers, parts_of
 from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.groups import Trimming
 from mergealgebra.engine.plan import Block, Contribution, Plan
-from mergealgebra.engine.reading import BASE, Desk, parts_of
 from mergealgebra.errors import NonFinite, Overflow
 from mergealgebra.kernels.blocks import Part
 from mergealgebra.kernels.equations import scaled, summed, tau
@@ -30,7 +30,7 @@ class Faulty(Exception):
         self.block, self.trimming = block, trimming
 
 
-#: Told of every block whose task vectors are finite: the base's elements, and theirs by place. Threads call it.
+#: Told of every block whose task vectors are finite: the base's elements, and theirs by index. Threads call it.
 Seen = Callable[[Array, dict[int, Array]], object]
 
 
@@ -39,19 +39,19 @@ def unseen(base: Array, taus: dict[int, Array]) -> None:
 
 
 def check_task_vectors(
-    plan: Plan, order: Sequence[int], workers: Workers[Desk], progress: Progress, seen: Seen = unseen
+    plan: Plan, order: Sequence[int], workers: Workers[Buffers], progress: Progress, seen: Seen = unseen
 ) -> None:
-    """Read every task vector. order: the places in canonical order.
+    """Read every task vector. order: the indices in canonical order.
 
     Raises NonFinite for the first element that is not finite, of the first contribution in order [TV-4, MG-6].
     """
     spans = [span for name in plan.held_names() for span in plan.spans(name)]
     total, done = sum(span.size for span in spans), 0
 
-    def check(desk: Desk, span: Block) -> None:
+    def check(buffers: Buffers, span: Block) -> None:
         for block in span.cut(plan.block):
-            base = desk.read(BASE, block)
-            taus = {place: tau(part.values, base, part.form) for place, part in parts_of(plan, desk, block)}
+            base = buffers.read(BASE, block)
+            taus = {index: tau(part.values, base, part.form) for index, part in parts_of(plan, buffers, block)}
             if fault := _first(taus, order):
                 raise _not_finite(plan, plan.contributions[fault[1]], block, fault[0])
             seen(base, taus)
@@ -61,25 +61,27 @@ def check_task_vectors(
         progress("check", done, total)
 
 
-def named(plan: Plan, fault: Faulty, order: Sequence[int], progress: Progress) -> Exception:
-    """The error to raise for a faulty block. order: the places of the contributions in canonical order."""
-    with Workers(plan.threads, lambda: Desk(plan)) as workers:
+def diagnose(plan: Plan, fault: Faulty, order: Sequence[int], progress: Progress) -> Exception:
+    """The error to raise for a faulty block. order: the indices of the contributions in canonical order."""
+    with Workers(plan.threads, lambda: Buffers(plan)) as workers:
         try:
             check_task_vectors(plan, order, workers, progress)  # errors in task vectors come first
         except NonFinite as error:
             return error
         trimming = fault.trimming or Trimming({})
-        (overflow,) = workers.map(lambda desk, block: _overflow(plan, desk, block, trimming, order), [fault.block])
+        (overflow,) = workers.map(
+            lambda buffers, block: _overflow(plan, buffers, block, trimming, order), [fault.block]
+        )
     return overflow or fault
 
 
-def _overflow(plan: Plan, desk: Desk, block: Block, trimming: Trimming, order: Sequence[int]) -> NonFinite | None:
+def _overflow(plan: Plan, buffers: Buffers, block: Block, trimming: Trimming, order: Sequence[int]) -> NonFinite | None:
     """The first v, tau_m or result of a block that is not finite; the task vectors are."""
-    base, parts = desk.read(BASE, block), dict(parts_of(plan, desk, block, trimming))
-    vs = {place: scaled(tau(part.values, base, part.form), part) for place, part in parts.items()}
+    base, parts = buffers.read(BASE, block), dict(parts_of(plan, buffers, block, trimming))
+    vs = {index: scaled(tau(part.values, base, part.form), part) for index, part in parts.items()}
     of_v = _first(vs, order)
     end = of_v[0] if of_v else block.size
-    before = {place: v[:end] for place, v in vs.items()}
+    before = {index: v[:end] for index, v in vs.items()}
     return _overflow_of_result(plan, block, base[:end], before, parts) or (of_v and overflow_of_v(plan, block, *of_v))
 
 
@@ -107,10 +109,10 @@ def not_finite_base(where: str, value: float) -> NonFinite:
     return NonFinite(f"the base's {where} is {value}; repair the base, or leave the tensor out")
 
 
-def overflow_of_v(plan: Plan, block: Block, position: int, place: int) -> Overflow:
+def overflow_of_v(plan: Plan, block: Block, position: int, index: int) -> Overflow:
     """The error of a v that is not finite [TI-6]."""
     return Overflow(
-        f"{plan.contributions[place].label}: {where(plan, block, position)}: coefficient times task vector "
+        f"{plan.contributions[index].label}: {where(plan, block, position)}: coefficient times task vector "
         "is beyond the largest fp32 number; use a smaller coefficient"
     )
 
@@ -122,23 +124,23 @@ def where(plan: Plan, block: Block, position: int) -> str:
 
 
 def _first(arrays: dict[int, Array], order: Sequence[int]) -> tuple[int, int] | None:
-    """(position, place) of the first element that is not finite: by position, then by order."""
+    """(position, index) of the first element that is not finite: by position, then by order."""
     found: list[tuple[int, int, int]] = []
-    for place in order:
-        position = first_true(~np.isfinite(arrays[place])) if place in arrays else None
+    for index in order:
+        position = first_true(~np.isfinite(arrays[index])) if index in arrays else None
         if position is not None:
-            found.append((position, len(found), place))
+            found.append((position, len(found), index))
     return (min(found)[0], min(found)[2]) if found else None
 
 
 def _not_finite(plan: Plan, contribution: Contribution, block: Block, position: int) -> NonFinite:
     at = block.start + position
     value = float(contribution.source.read(block.name, at, at + 1)[0])
-    place = f"{contribution.label}: {where(plan, block, position)}"
+    index = f"{contribution.label}: {where(plan, block, position)}"
     if contribution.form == "task_vector":
-        return NonFinite(f"{place} is {value}; a task vector must be finite: repair it, or leave the tensor out")
+        return NonFinite(f"{index} is {value}; a task vector must be finite: repair it, or leave the tensor out")
     base = float(plan.base.read(block.name, at, at + 1)[0])
     return NonFinite(
-        f"{place} is {value}, the base's {base}: the difference is not a finite fp32 number; "
+        f"{index} is {value}, the base's {base}: the difference is not a finite fp32 number; "
         "repair the checkpoint, or leave the tensor out"
     )

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from mergealgebra.algebra.arrays import first_true
-from mergealgebra.algebra.dialects import Dialect
-from mergealgebra.engine.dialect_arithmetic import rounded_to
-from mergealgebra.engine.dialect_inputs import Model
+from mergealgebra.dialects.arithmetic import rounded_to
+from mergealgebra.dialects.inputs import Model
+from mergealgebra.dialects.merge import merge_models
+from mergealgebra.dialects.points import Dialect
+from mergealgebra.engine.buffers import BASE, Hashers
 from mergealgebra.engine.faults import not_finite_base
-from mergealgebra.engine.in_dialect import merge_models
-from mergealgebra.engine.pieces import RESULT, Piece
+from mergealgebra.engine.merged_spans import RESULT, MergedSpan
 from mergealgebra.engine.plan import Plan, Source
-from mergealgebra.engine.reading import BASE, Hashers
 from mergealgebra.errors import NonFinite, Overflow
 from mergealgebra.kernels.equations import Host
 from mergealgebra.tensors.task_vector import index_in
@@ -26,14 +26,14 @@ from mergealgebra.tensors.task_vector import index_in
 
 @dataclass(frozen=True)
 class _Whole:
-    """One tensor of every input that has it, by place, and merged. kept: how many elements trim kept, by place."""
+    """One tensor of every input that has it, by index, and merged. kept: how many elements trim kept, by index."""
 
     inputs: Mapping[int, Host]
     merged: Host
     kept: Mapping[int, int]
 
 
-def run_in_dialect(plan: Plan, dialect: Dialect) -> Generator[Piece, None, None]:
+def run_in_dialect(plan: Plan, dialect: Dialect) -> Generator[MergedSpan, None, None]:
     """The merged model in pieces, in canonical order. Contributions are merged in the order in which the plan has them.
 
     Raises NonFinite or Overflow for a number of the result that is not finite, and what `merge_models` raises.
@@ -85,14 +85,14 @@ def _stored(name: str, result: Host, base: Host, models: Sequence[Model]) -> Hos
     )
 
 
-def _pieces(plan: Plan, name: str, whole: _Whole) -> Generator[Piece, None, None]:
-    flat = {place: array.reshape(-1) for place, array in {**whole.inputs, RESULT: whole.merged}.items()}
+def _pieces(plan: Plan, name: str, whole: _Whole) -> Generator[MergedSpan, None, None]:
+    flat = {index: array.reshape(-1) for index, array in {**whole.inputs, RESULT: whole.merged}.items()}
     kept, above = dict(whole.kept), dict.fromkeys(whole.kept, 0)
     for span in plan.spans(name):
         hashers = Hashers(list(flat) if plan.hashed else [])
-        for place, array in flat.items():
-            hashers.take(place, array[span.start : span.stop])
-        yield Piece(span, flat[RESULT][span.start : span.stop], kept, above, 0, hashers.digests())
+        for index, array in flat.items():
+            hashers.take(index, array[span.start : span.stop])
+        yield MergedSpan(span, flat[RESULT][span.start : span.stop], kept, above, 0, hashers.digests())
         kept = above  # what trim kept of a tensor is told once, with its first piece
 
 

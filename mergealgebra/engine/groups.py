@@ -16,12 +16,12 @@ from mergealgebra.recipe import Trim
 
 @dataclass(frozen=True)
 class Group:
-    """Tensors of one contribution, by its place in the order, that are trimmed as one vector. names: in name order.
+    """Tensors of one contribution, by its index in the order, that are trimmed as one vector. names: in name order.
 
     size: d, the number of their elements, at least 1. m: how many are to be kept [TI-3].
     """
 
-    place: int
+    index: int
     names: tuple[str, ...]
     size: int
     m: int
@@ -52,11 +52,11 @@ class Trimming:
 
     @cached_property
     def _thresholds(self) -> Mapping[tuple[int, str], Threshold]:
-        return {(group.place, name): found.of(name) for group, found in self.found.items() for name in group.names}
+        return {(group.index, name): found.of(name) for group, found in self.found.items() for name in group.names}
 
-    def of(self, place: int, name: str) -> Threshold:
+    def of(self, index: int, name: str) -> Threshold:
         """The threshold of one tensor of one contribution."""
-        return self._thresholds.get((place, name), _NOT_ZERO)
+        return self._thresholds.get((index, name), _NOT_ZERO)
 
 
 _NOT_ZERO = Threshold()
@@ -64,11 +64,11 @@ _NOT_ZERO = Threshold()
 
 def groups(plan: Plan, trim: Trim) -> Iterator[Group]:
     """All groups with elements: all tensors of a contribution, or each by itself."""
-    for place, contribution in enumerate(plan.contributions):
+    for index, contribution in enumerate(plan.contributions):
         names = [name for name in plan.held_names() if name in contribution.names]
         for together in [names] if trim.scope == "model" else ([name] for name in names):
             if size := sum(plan.base.records[name].size for name in together):
-                yield Group(place, tuple(together), size, kept_count(trim.density, size))
+                yield Group(index, tuple(together), size, kept_count(trim.density, size))
 
 
 # Keeping them

@@ -12,8 +12,8 @@ import numpy as np
 from mergealgebra.algebra import decimals
 from mergealgebra.algebra.arrays import Array
 from mergealgebra.engine.backends import BACKENDS, backend_for, torch_on
-from mergealgebra.engine.faults import Faulty, named
-from mergealgebra.engine.pieces import Tally
+from mergealgebra.engine.faults import Faulty, diagnose
+from mergealgebra.engine.merged_spans import Totals
 from mergealgebra.engine.plan import Contribution, Source, make_plan, refuse_text
 from mergealgebra.engine.run import run
 from mergealgebra.errors import BackendError, CoefficientError, NamesError, NothingVisible, RecipeError
@@ -80,15 +80,15 @@ def merge(
     contributions, remarks = zip(*(without_buffers(contribution, source) for contribution in given), strict=True)
     plan = make_plan(source, contributions, recipe, chosen, threads=threads, block=block)
     hosts = {name: np.empty(r.size, DTYPES[r.dtype].numpy) for name, r in source.records.items()}
-    tally = Tally()
+    totals = Totals()
     try:
-        for piece in run(plan, tally):
+        for piece in run(plan, totals):
             hosts[piece.span.name][piece.span.start : piece.span.stop] = piece.data
     except Faulty as fault:
-        raise named(plan, fault, range(len(contributions)), quiet) from None
+        raise diagnose(plan, fault, range(len(contributions)), quiet) from None
     merged = Merged({name: like(host.reshape(base[name].shape), base[name]) for name, host in hosts.items()})
-    merged.backend, merged.uncertified = chosen.name, tally.uncertified
-    merged.kept = tuple(map(tally.kept_by, range(len(contributions))))
+    merged.backend, merged.uncertified = chosen.name, totals.uncertified
+    merged.kept = tuple(map(totals.kept_by, range(len(contributions))))
     merged.warnings = tuple(dict.fromkeys(line for lines in remarks for line in lines))
     return merged
 

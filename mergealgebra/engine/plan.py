@@ -113,13 +113,13 @@ class Plan:
     @cached_property
     def _holders(self) -> Mapping[str, list[tuple[int, Contribution]]]:
         held: dict[str, list[tuple[int, Contribution]]] = {name: [] for name in self.base.records}
-        for place, contribution in enumerate(self.contributions):
+        for index, contribution in enumerate(self.contributions):
             for name in contribution.names:
-                held[name].append((place, contribution))
+                held[name].append((index, contribution))
         return held
 
     def holders(self, name: str) -> list[tuple[int, Contribution]]:
-        """The contributions that hold a tensor, with their places in the order."""
+        """The contributions that hold a tensor, with their indices in the order."""
         return self._holders[name]
 
     def held_names(self) -> list[str]:

@@ -20,11 +20,11 @@ import numpy as np
 from mergealgebra.algebra import trim as rule
 from mergealgebra.algebra.arrays import Array
 from mergealgebra.algebra.trim import Counts, Window
+from mergealgebra.engine.buffers import BASE, Buffers
 from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.faults import Faulty
 from mergealgebra.engine.groups import Found, Group, Trimming, groups, kept_key, pack, unpack
 from mergealgebra.engine.plan import Block, Plan
-from mergealgebra.engine.reading import BASE, Desk
 from mergealgebra.kernels.blocks import Part
 from mergealgebra.kernels.equations import tau
 from mergealgebra.progress import Progress
@@ -37,25 +37,25 @@ _PIECE: Final = 1 << 10
 
 
 def find_thresholds(
-    plan: Plan, workers: Workers[Desk], progress: Progress, base_root: str, kept: MutableMapping[str, bytes]
+    plan: Plan, workers: Workers[Buffers], progress: Progress, base_root: str, kept: MutableMapping[str, bytes]
 ) -> Trimming:
     """All thresholds of a merge. kept: those found before, to which the new ones are added. Raises Faulty."""
     trim = plan.recipe.trim
     if trim is None or trim.density == 1:
         return Trimming({})
-    by_place: dict[int, list[Group]] = {place: [] for place in range(len(plan.contributions))}
+    by_index: dict[int, list[Group]] = {index: [] for index in range(len(plan.contributions))}
     for group in groups(plan, trim):
-        by_place[group.place].append(group)
+        by_index[group.index].append(group)
     keys = [kept_key(base_root, contribution, trim) for contribution in plan.contributions]
-    known = {place: _known(kept, key, by_place[place]) for place, key in enumerate(keys)}
-    missing = [group for place, group_list in by_place.items() if known[place] is None for group in group_list]
+    known = {index: _known(kept, key, by_index[index]) for index, key in enumerate(keys)}
+    missing = [group for index, group_list in by_index.items() if known[index] is None for group in group_list]
     found = _Search(plan, trim, workers, progress).find(missing)
-    for place, key in enumerate(keys):
-        earlier = known[place]
+    for index, key in enumerate(keys):
+        earlier = known[index]
         if earlier is not None:
-            found.update(zip(by_place[place], earlier, strict=True))
+            found.update(zip(by_index[index], earlier, strict=True))
         elif key is not None:
-            kept[key] = pack(found[group] for group in by_place[place])
+            kept[key] = pack(found[group] for group in by_index[index])
     return Trimming(found)
 
 
@@ -67,7 +67,7 @@ def _known(kept: Mapping[str, bytes], key: str | None, wanted: Sequence[Group]) 
 class _Search:
     """The search for the thresholds of groups, with the workers of a merge."""
 
-    def __init__(self, plan: Plan, trim: Trim, workers: Workers[Desk], progress: Progress) -> None:
+    def __init__(self, plan: Plan, trim: Trim, workers: Workers[Buffers], progress: Progress) -> None:
         self._plan, self._trim = plan, trim
         self._workers, self._progress = workers, progress
 
@@ -92,14 +92,14 @@ class _Search:
         if now:
             yield now
 
-    def _find_alone(self, desk: Desk, group: Group) -> Found:
+    def _find_alone(self, buffers: Buffers, group: Group) -> Found:
         after: Window | _Tied | Found = rule.ALL
         while isinstance(after, Window):
             window, counts = after, _no_counts(after)
             for block in self._blocks(group.names):
-                self._count(desk, block, desk.read(BASE, block), {group: window}, {group: counts})
+                self._count(buffers, block, buffers.read(BASE, block), {group: window}, {group: counts})
             after = self._settle(group, window, counts)
-        return after if isinstance(after, Found) else self._cut(desk, group, after, self._blocks(group.names))
+        return after if isinstance(after, Found) else self._cut(buffers, group, after, self._blocks(group.names))
 
     def _find_together(self, windows: Mapping[Group, Window]) -> dict[Group, Found]:
         found: dict[Group, Found] = {}
@@ -136,9 +136,9 @@ class _Search:
             for name in group.names:
                 by_name.setdefault(name, {})[group] = window
 
-        def count(desk: Desk, span: Block) -> int:
+        def count(buffers: Buffers, span: Block) -> int:
             for block in span.cut(self._plan.block):
-                self._count(desk, block, desk.read(BASE, block), by_name[block.name], counts.own())
+                self._count(buffers, block, buffers.read(BASE, block), by_name[block.name], counts.own())
             return span.size
 
         spans = [span for name in by_name for span in self._plan.spans(name)]
@@ -148,15 +148,20 @@ class _Search:
         return counts
 
     def _count(
-        self, desk: Desk, block: Block, base: Array, windows: Mapping[Group, Window], counts: Mapping[Group, Counts]
+        self,
+        buffers: Buffers,
+        block: Block,
+        base: Array,
+        windows: Mapping[Group, Window],
+        counts: Mapping[Group, Counts],
     ) -> None:
         for group, window in windows.items():
-            if not self._plan.kernel.count(base, self._part(desk, group.place, block), window, counts[group]):
+            if not self._plan.kernel.count(base, self._part(buffers, group.index, block), window, counts[group]):
                 raise Faulty(block)
 
-    def _part(self, desk: Desk, place: int, block: Block) -> Part:
-        contribution = self._plan.contributions[place]
-        return Part(desk.glance(place, block), contribution.form, contribution.coefficient, 0, block.size)
+    def _part(self, buffers: Buffers, index: int, block: Block) -> Part:
+        contribution = self._plan.contributions[index]
+        return Part(buffers.peek(index, block), contribution.form, contribution.coefficient, 0, block.size)
 
     def _blocks(self, names: Sequence[str]) -> Iterator[Block]:
         for name in names:
@@ -169,20 +174,20 @@ class _Search:
         """Where the threshold of each group lies, by a sample that is taken evenly from all of it."""
         shared: dict[tuple[str, ...], Array] = {}  # of the base: the last one only, for it takes a megabyte
 
-        def guess(desk: Desk, group: Group) -> Window:
+        def guess(buffers: Buffers, group: Group) -> Window:
             old = shared.get(group.names)
             if old is None:
-                old = self._sample(desk, BASE, group.names, group.size)
+                old = self._sample(buffers, BASE, group.names, group.size)
                 shared.clear()
                 shared[group.names] = old
-            sample = self._sample(desk, group.place, group.names, group.size)
-            finetuned = self._plan.contributions[group.place].form == "finetuned"
+            sample = self._sample(buffers, group.index, group.names, group.size)
+            finetuned = self._plan.contributions[group.index].form == "finetuned"
             change = sample - old if finetuned else sample
             return rule.guess(rule.magnitude_bits(change), Fraction(group.m, group.size))
 
         return self._workers.map(guess, wanted)
 
-    def _sample(self, desk: Desk, place: int, names: Sequence[str], size: int) -> Array:
+    def _sample(self, buffers: Buffers, index: int, names: Sequence[str], size: int) -> Array:
         """Elements of an input's tensors as fp32, in equal pieces at equal distances. size: of all tensors together."""
         ends = list(accumulate(self._plan.base.records[name].size for name in names))
         pieces = []
@@ -191,17 +196,17 @@ class _Search:
             tensor = bisect_right(ends, at)
             start = at - (ends[tensor - 1] if tensor else 0)
             stop = min(start + _PIECE, self._plan.base.records[names[tensor]].size)
-            pieces.append(desk.glance(place, Block(names[tensor], start, stop)).astype(np.float32))
+            pieces.append(buffers.peek(index, Block(names[tensor], start, stop)).astype(np.float32))
         return np.concatenate(pieces)
 
     # Cutting ties
 
-    def _cut(self, desk: Desk, group: Group, tied: _Tied, blocks: Iterable[Block]) -> Found:
+    def _cut(self, buffers: Buffers, group: Group, tied: _Tied, blocks: Iterable[Block]) -> Found:
         """Where ties are cut: after the rank-th in these blocks [TI-5]. Raises Faulty when they are not there."""
         left = tied.rank
         for block in blocks:
-            part = self._part(desk, group.place, block)
-            magnitudes = rule.magnitude_bits(tau(part.values, desk.read(BASE, block), part.form))
+            part = self._part(buffers, group.index, block)
+            magnitudes = rule.magnitude_bits(tau(part.values, buffers.read(BASE, block), part.form))
             equal = np.flatnonzero(magnitudes == tied.bits)
             if equal.size >= left:
                 return Found(tied.bits, (block.name, block.start + int(equal[left - 1]) + 1))
@@ -212,14 +217,14 @@ class _Search:
         """The same in a large group: all workers count ties, span by span, and one looks into the span."""
         window = Window(tied.bits, 0, 1)
 
-        def count(desk: Desk, span: Block) -> int:
+        def count(buffers: Buffers, span: Block) -> int:
             counts = _no_counts(window)
             for block in span.cut(self._plan.block):
-                self._count(desk, block, desk.read(BASE, block), {group: window}, {group: counts})
+                self._count(buffers, block, buffers.read(BASE, block), {group: window}, {group: counts})
             return int(counts[0])
 
-        def cut(desk: Desk, span: Block) -> Found:
-            return self._cut(desk, group, _Tied(tied.bits, left), span.cut(self._plan.block))
+        def cut(buffers: Buffers, span: Block) -> Found:
+            return self._cut(buffers, group, _Tied(tied.bits, left), span.cut(self._plan.block))
 
         spans, left = [span for name in group.names for span in self._plan.spans(name)], tied.rank
         for span, equal in zip(spans, self._workers.map(count, spans), strict=True):  # noqa: B007 - used after the loop

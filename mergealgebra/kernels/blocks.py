@@ -83,8 +83,8 @@ class Kernel(Protocol):
 
 
 @dataclass(frozen=True)
-class KeptSums:
-    """The sums of a block, as an aggregate keeps them from merge to merge; kernels change them in place.
+class StoredSums:
+    """The sums of a block, as an aggregate keeps them from merge to merge; kernels change them in index.
 
     sums, magnitudes: (n,) fp64, S = sum of v and A = sum of |v|; where A is infinite, nothing here means anything.
     signs, weights: V and W, likewise of the coefficients with the signs of the v: (n,) int16, fp64 where those are
@@ -103,7 +103,7 @@ class KeptSums:
         votes = [(self.signs, self.weights)] if self.weights.size else []
         return [(self.sums, self.magnitudes), *votes]
 
-    def put(self, at: Any, other: KeptSums) -> None:
+    def put(self, at: Any, other: StoredSums) -> None:
         """Set these at some positions. other: as many sums as positions, or the same for all."""
         self.sums[at], self.magnitudes[at], self.grid[at] = other.sums, other.magnitudes, other.grid
         if self.weights.size:
@@ -111,7 +111,7 @@ class KeptSums:
 
 
 #: The sums of a coordinate without certificate.
-UNKNOWN: Final = KeptSums(0.0, math.inf, 0, 0, 255)
+UNKNOWN: Final = StoredSums(0.0, math.inf, 0, 0, 255)
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class UpdatingKernel(Kernel, Protocol):
     """A kernel that can also bring the sums of an aggregate up to date."""
 
     def update(
-        self, base: Any, kept: KeptSums, retracted: Sequence[Part], added: Sequence[Part], reduction: Reduction
+        self, base: Any, kept: StoredSums, retracted: Sequence[Part], added: Sequence[Part], reduction: Reduction
     ) -> Updated | None:
         """Take parts out of the sums, put others in, and merge the block [EX-4, EX-5].
 

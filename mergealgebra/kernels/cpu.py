@@ -17,7 +17,7 @@ import numpy as np
 
 from mergealgebra.algebra.arrays import refuse_flushed_subnormals
 from mergealgebra.algebra.trim import Counts, Window
-from mergealgebra.kernels.blocks import KeptSums, Part, Reduced, Reduction, Updated
+from mergealgebra.kernels.blocks import Part, Reduced, Reduction, StoredSums, Updated
 from mergealgebra.kernels.equations import Equations, Host, on_numpy
 from mergealgebra.kernels.fused import table as word
 from mergealgebra.kernels.machine_code import entry, load
@@ -67,7 +67,7 @@ class NumbaKernel:
         return Reduced(results.out, *results.counts(), missed if certified else base.size)
 
     def update(
-        self, base: Host, kept: KeptSums, retracted: Sequence[Part], added: Sequence[Part], reduction: Reduction
+        self, base: Host, kept: StoredSums, retracted: Sequence[Part], added: Sequence[Part], reduction: Reduction
     ) -> Updated | None:
         """As `UpdatingKernel.update`."""
         parts = (*retracted, *added)

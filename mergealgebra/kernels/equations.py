@@ -13,7 +13,7 @@ from mergealgebra.algebra.arrays import Array, array_namespace, refuse_flushed_s
 from mergealgebra.algebra.exact import LIMITS, Sums, grid_exponents
 from mergealgebra.algebra.methods import REDUCERS
 from mergealgebra.algebra.trim import Counts, Window, magnitude_bits, trim, window_counts
-from mergealgebra.kernels.blocks import UNKNOWN, KeptSums, Part, Reduced, Reduction, Updated
+from mergealgebra.kernels.blocks import UNKNOWN, Part, Reduced, Reduction, StoredSums, Updated
 from mergealgebra.tensors.dtypes import to_host, to_torch
 from mergealgebra.tensors.task_vector import add, read_stored, subtract
 
@@ -58,7 +58,7 @@ class OnNumPy(Equations):
     """The equations on NumPy, which bring the sums of an aggregate up to date too."""
 
     def update(
-        self, base: Host, kept: KeptSums, retracted: Sequence[Part], added: Sequence[Part], reduction: Reduction
+        self, base: Host, kept: StoredSums, retracted: Sequence[Part], added: Sequence[Part], reduction: Reduction
     ) -> Updated | None:
         """As `UpdatingKernel.update`."""
         parts = (*retracted, *added)
@@ -82,7 +82,7 @@ class Settled:
     nothing where they have no certificate. uncertified: how many those are [EX-3]."""
 
     data: Host
-    kept: KeptSums
+    kept: StoredSums
     uncertified: int
 
 
@@ -142,7 +142,7 @@ def _merged(base: Array, sums: Sums, reduction: Reduction) -> Array | None:
     return merged if _finite(tau_m) and not bool(overflowed.any()) else None
 
 
-def _change(kept: KeptSums, join: np.ufunc, v: Host, coefficient: float) -> None:
+def _change(kept: StoredSums, join: np.ufunc, v: Host, coefficient: float) -> None:
     """Add one scaled task vector to kept sums, or subtract it."""
     wide = v.astype(np.float64)
     for (total, magnitude), change in zip(kept.pairs(), (wide, np.sign(wide) * coefficient), strict=False):
@@ -151,7 +151,7 @@ def _change(kept: KeptSums, join: np.ufunc, v: Host, coefficient: float) -> None
     np.minimum(kept.grid, grid_exponents(v), out=kept.grid)
 
 
-def _by_sign(kept: KeptSums, missed: Host) -> Sums:
+def _by_sign(kept: StoredSums, missed: Host) -> Sums:
     """Kept sums as S+, S-, W+ and W-, exactly [EX-2]; zero where they are missed."""
     columns: list[Host] = []
     for total, magnitude in kept.pairs():
@@ -162,13 +162,13 @@ def _by_sign(kept: KeptSums, missed: Host) -> Sums:
     return Sums(tuple(columns), kept.grid)
 
 
-def _kept(sums: Sums) -> KeptSums:
+def _kept(sums: Sums) -> StoredSums:
     """The inverse, marked where there is no certificate."""
     columns: list[Host] = []
     for i in range(0, len(sums.columns), 2):
         columns += [sums.columns[i] + sums.columns[i + 1], sums.columns[i] - sums.columns[i + 1]]
     s, a, v, w = (*columns, np.empty(0), np.empty(0))[:4]
-    kept = KeptSums(s, a, v, w, sums.grid.copy())
+    kept = StoredSums(s, a, v, w, sums.grid.copy())
     kept.put(sums.uncertified, UNKNOWN)
     return kept
 

@@ -26,7 +26,7 @@ import llvmlite.binding as llvm
 from mergealgebra.children.process import ChildFailed, lines_of_module
 from mergealgebra.disk import open_file, opened_folder, read_all, read_file, write_all
 from mergealgebra.errors import BackendError
-from mergealgebra.text import place
+from mergealgebra.text import location
 
 Entry = Callable[[int], int]
 #: Called with how many entries have been compiled, and how many there are to compile.
@@ -77,7 +77,7 @@ def keep_all(announce: Announce) -> tuple[Path, list[str]]:
     folder = paths[ENTRIES[0]].parent
     if any(_kept(path) is None for path in paths.values()):
         raise BackendError(
-            f"the kernels cannot be kept in {place(folder)}, so each merge compiles them again: let XDG_CACHE_HOME "
+            f"the kernels cannot be kept in {location(folder)}, so each merge compiles them again: let XDG_CACHE_HOME "
             "name a folder in which you, and nobody else, can write"
         )
     return folder, missing

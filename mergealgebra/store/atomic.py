@@ -19,9 +19,9 @@ from mergealgebra.disk import clone, fsync_opened, make_folder, opened_folder, r
 from mergealgebra.errors import OutputError
 from mergealgebra.store.entries import FILE_OF_GROUP, TMP, Entry, is_of_group, made_part, opened_part
 from mergealgebra.store.refusals import refused_in_store
-from mergealgebra.text import place
+from mergealgebra.text import location
 
-#: How long an empty file may stand for one that somebody is about to put in its place.
+#: Execution long an empty file may stand for one that somebody is about to put in its place.
 CLAIM_SECONDS: Final = 2.0
 
 #: The mode of a file: an exchange folder may be shared by several users.
@@ -37,7 +37,7 @@ def write_atomically(entry: Entry, data: bytes, mode: int = SHARED) -> None:
     """
     with staged(entry.store, mode) as file:
         file.write(data)
-        file.place(entry)
+        file.commit(entry)
 
 
 def create_atomically(entry: Entry, data: bytes) -> None:
@@ -86,7 +86,7 @@ class StagedFile:
         descriptor = self._open()
         return descriptor if clone(source, descriptor) else None
 
-    def place(self, entry: Entry) -> None:
+    def commit(self, entry: Entry) -> None:
         """Flush the file to the disk, then let it appear as an entry, once. Raises OutputError."""
         with refused_in_store(entry.path), made_part(entry.store, entry.part) as folder:
             self.move(folder, entry.name)
@@ -145,7 +145,7 @@ class StagedFile:
 
     def _open(self) -> int:
         if self._descriptor is None:
-            raise OutputError(f"{place(self._path)} has been placed and takes no more bytes; start another file")
+            raise OutputError(f"{location(self._path)} has been placed and takes no more bytes; start another file")
         return self._descriptor
 
     def _close(self) -> None:

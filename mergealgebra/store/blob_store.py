@@ -27,7 +27,7 @@ from mergealgebra.store.blobs import (
 )
 from mergealgebra.store.entries import BLOB_SUFFIX, BLOBS, Entry, names_in
 from mergealgebra.store.refusals import refused_as
-from mergealgebra.text import place
+from mergealgebra.text import location
 
 #: What the name of a file ends with that says of the blob beside it: somebody found this one to be damaged.
 REPORT_SUFFIX: Final = f"{BLOB_SUFFIX}.damaged"
@@ -89,7 +89,7 @@ class BlobStore:
         with self.blob_writer() as blob:
             if not blob.clone(source, root, judge, more):
                 stream_blob(source, root, blob.write, admit_here, more)
-            blob.place(root)
+            blob.commit(root)
 
     def _check_room(self, name: str, nbytes: int) -> None:
         needed = nbytes + _SPARE_BYTES
@@ -97,7 +97,7 @@ class BlobStore:
             free = shutil.disk_usage(self.path).free
         if free < needed:
             raise OutputError(
-                f"{place(self.path)} needs {needed:,} bytes for {name} and its disk has {free:,} free; make room"
+                f"{location(self.path)} needs {needed:,} bytes for {name} and its disk has {free:,} free; make room"
             )
 
     def report_damage(self, root: str) -> None:
@@ -174,7 +174,7 @@ class BlobWriter:
     def _count(self, data: bytes | memoryview) -> None:
         self._nbytes += len(data)
 
-    def place(self, root: str) -> Path:
+    def commit(self, root: str) -> Path:
         """Let the blob appear under the root of the tensors that were written, and say where.
 
         The caller vouches for the root. A good blob that is there already stays; a damaged one is replaced.
@@ -182,7 +182,7 @@ class BlobWriter:
         """
         entry = self._store.blob(root)
         if not self._already_good(root):
-            self._file.place(entry)
+            self._file.commit(entry)
         return entry.path
 
     def _already_good(self, root: str) -> bool:

@@ -25,7 +25,7 @@ from mergealgebra.errors import (
 from mergealgebra.progress import More, Progress, counter, quiet, untold
 from mergealgebra.store.entries import GENESIS, LOCAL, Entry
 from mergealgebra.store.refusals import advice
-from mergealgebra.text import place
+from mergealgebra.text import location
 
 if TYPE_CHECKING:
     from mergealgebra.tensors.checkpoint import Checkpoint
@@ -103,9 +103,9 @@ def opened_blob(source: Entry) -> Iterator[int]:
         with source.opened() as descriptor:
             yield descriptor
     except FileNotFoundError as error:
-        raise BlobMissing(f"{place(path)} is not there; sync with a replica that has it") from error
+        raise BlobMissing(f"{location(path)} is not there; sync with a replica that has it") from error
     except OSError as error:
-        raise BlobDamaged(f"{place(path)} cannot be read: {error.strerror}; {advice(error, path)}") from error
+        raise BlobDamaged(f"{location(path)} cannot be read: {error.strerror}; {advice(error, path)}") from error
 
 
 def admit_opened(descriptor: int, path: Path, admit: Admit) -> None:
@@ -192,13 +192,13 @@ def _pieces(file: BinaryIO, path: Path, nbytes: int) -> Iterator[bytes]:
 
 
 def _damaged(source: Path, what: str) -> BlobDamaged:
-    return BlobDamaged(f"{place(source)} is damaged: {what}; {_mending(source)}")
+    return BlobDamaged(f"{location(source)} is damaged: {what}; {_mending(source)}")
 
 
 def _mending(path: Path) -> str:
     """What mends a damaged blob: in a share, somebody else's sync does."""
     store = path.parent.parent
     if os.path.lexists(store / GENESIS) and not os.path.lexists(store / LOCAL):
-        command = f"mergealgebra fsck {shlex.quote(place(store))} --repair WORKSPACE"
+        command = f"mergealgebra fsck {shlex.quote(location(store))} --repair WORKSPACE"
         return f"the sync of a member who has it mends it, or `{command}`"
     return "delete it, and sync with a replica that has it; if nobody has it, contribute the checkpoint again"

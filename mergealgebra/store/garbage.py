@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
-from mergealgebra.leftovers import STALE_SECONDS, UnfinishedModel, not_removed, unfinished_at
+from mergealgebra.model_folder.leftovers import STALE_SECONDS, UnfinishedModel, not_removed, unfinished_at
 from mergealgebra.store.entries import TMP, Entry, opened_part
 from mergealgebra.store.runs import Runs
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from mergealgebra.encoding import decode
-from mergealgebra.engine.seals import HEADER_BYTES as SEAL_BYTES
 from mergealgebra.errors import EncodingError, OutputError
+from mergealgebra.incremental.seals import HEADER_BYTES as SEAL_BYTES
 from mergealgebra.store.cache import AGGREGATE, FIGURES, MOST_BYTES, THRESHOLDS
 from mergealgebra.store.entries import Entry, names_in, opened_part
 from mergealgebra.store.local import is_replica
@@ -43,8 +43,8 @@ def _undecodable(store: Path, part: str, seal_bytes: int) -> Iterator[Entry]:
 
 
 def _damaged_aggregate(store: Path) -> Iterator[Entry]:
-    from mergealgebra.engine.kept_folder import HEADER, Home
-    from mergealgebra.engine.kept_inspection import is_whole
+    from mergealgebra.incremental.folder import HEADER, Home
+    from mergealgebra.incremental.inspection import is_whole
 
     entry = Entry(store, AGGREGATE, HEADER)
     home = Home(partial(opened_part, store, AGGREGATE), partial(private_key, store))

@@ -22,7 +22,7 @@ from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.entries import BLOBS, GENESIS, LOCAL, OPERATIONS, ROOT, TMP, Entry
 from mergealgebra.store.objects import Store, has_genesis
-from mergealgebra.text import command_in, place, printable, shown
+from mergealgebra.text import command_in, location, printable, shown
 
 INCOMPLETE: Final = "incomplete.json"
 
@@ -74,7 +74,7 @@ def own_name(store: Store) -> str | None:
         return check_own_name(name)
     except OperationError as error:
         advice = f"`{command_in(store.path)} set-name NAME` corrects that"
-        raise WorkspaceError(f"{place(store.path / LOCAL)}: {error}; {advice}") from None
+        raise WorkspaceError(f"{location(store.path / LOCAL)}: {error}; {advice}") from None
 
 
 def check_own_name(name: object) -> str | None:
@@ -106,12 +106,12 @@ def unmake(path: Path, *, folder: bool) -> None:
 def base_path(store: Store) -> Path:
     """Where the base is on this machine. Raises WorkspaceError when nobody wrote it down, or nothing is there."""
     refuse_exchange_folder(store)
-    local, base = place(store.path / LOCAL), _read(store.path, LOCAL).get("base")
+    local, base = location(store.path / LOCAL), _read(store.path, LOCAL).get("base")
     advice = f"`{command_in(store.path)} set-base PATH` corrects that"
     if not isinstance(base, str) or not base or "\0" in base:
         raise WorkspaceError(f"{local} does not say where the base is; {advice}")
     if not os.path.exists(base):  # noqa: PTH110 - of a path that no system could have, too
-        raise WorkspaceError(f"{place(Path(base))} is not there, where {local} says the base is; {advice}")
+        raise WorkspaceError(f"{location(Path(base))} is not there, where {local} says the base is; {advice}")
     return Path(base)
 
 
@@ -130,9 +130,9 @@ def refuse_no_workspace(path: Path) -> None:
     if has_genesis(path) or (path.exists() and not path.is_dir()):  # a file is refused as for every store
         return
     if not path.exists():
-        raise WorkspaceError(f"there is no folder {place(path)}: check the path")
+        raise WorkspaceError(f"there is no folder {location(path)}: check the path")
     raise WorkspaceError(
-        f"{place(path)} is not a workspace, it has no file `{GENESIS}`: check the path, or init or clone one there"
+        f"{location(path)} is not a workspace, it has no file `{GENESIS}`: check the path, or init or clone one there"
     )
 
 
@@ -140,7 +140,8 @@ def refuse_exchange_folder(store: Store) -> None:
     """Raise WorkspaceError for a store that is not a workspace of somebody's."""
     if not is_replica(store):
         raise WorkspaceError(
-            f"{place(store.path)} is a shared folder: name your workspace instead; if this was your workspace, run its "
+            f"{location(store.path)} is a shared folder: name your workspace instead; if this was your "
+            "workspace, run its "
             "init or clone again"
         )
 
@@ -160,8 +161,9 @@ def check_genesis(store: Store) -> None:
     began = began_with(store.path)
     if began not in (None, found):
         raise WorkspaceError(
-            f"{place(store.path / GENESIS)} is damaged: it is that of workspace {found}, and "
-            f"{place(store.path / LOCAL)} names {shown(began)}; `fsck --repair PEER` copies the genesis of a peer there"
+            f"{location(store.path / GENESIS)} is damaged: it is that of workspace {found}, and "
+            f"{location(store.path / LOCAL)} names {shown(began)}; `fsck --repair PEER` copies the genesis of "
+            "a peer there"
         )
 
 
@@ -226,7 +228,7 @@ def read_incomplete(store: Store) -> dict[str, list[str]]:
 
 def incomplete_lines(store: Store) -> list[str]:
     """The same as lines for people."""
-    file = place(store.path / INCOMPLETE)
+    file = location(store.path / INCOMPLETE)
     found = read_incomplete(store)
     lines = [_incomplete_line(peer, told, file) for peer, told in found.items() if peer != _UNKNOWN]
     if _UNKNOWN in found:

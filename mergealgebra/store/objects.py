@@ -43,7 +43,7 @@ from mergealgebra.store.entries import (
 )
 from mergealgebra.store.refusals import read_entry, refused_as, refused_in_store
 from mergealgebra.store.rights import for_group
-from mergealgebra.text import place
+from mergealgebra.text import location
 
 _FOLDERS: Final = (TMP, OPERATIONS, BLOBS)
 _CHECK_PATH: Final = "check the path; if a share is mounted there, mount it"
@@ -65,7 +65,7 @@ class Store(BlobStore):
         if not has_genesis(path):
             _check_there(path)
             raise WorkspaceError(
-                f"{place(path)} is not a workspace or shared folder, it has no file `{GENESIS}`: {_CHECK_PATH}"
+                f"{location(path)} is not a workspace or shared folder, it has no file `{GENESIS}`: {_CHECK_PATH}"
             )
         return cls(path, _read_genesis(path))
 
@@ -90,7 +90,7 @@ class Store(BlobStore):
         store = cls.open_peer(path, genesis)
         if group and not is_of_group(path.stat().st_mode):
             raise WorkspaceError(
-                f"{place(path)} is there already, and not open to its group; its owner opens it: `{for_group(path)}`"
+                f"{location(path)} is there already, and not open to its group; its owner opens it: `{for_group(path)}`"
             )
         return store
 
@@ -105,13 +105,13 @@ class Store(BlobStore):
             _check_unused(path)
             found = "is empty" if path.exists() else "is not there"
             raise WorkspaceError(
-                f"{place(path)} {found}: if a share is mounted there, mount it; if it is to become one, "
+                f"{location(path)} {found}: if a share is mounted there, mount it; if it is to become one, "
                 "`sync --create` makes it"
             )
         store = cls.open(path)
         if store.genesis != genesis:
             raise WrongWorkspace(
-                f"{place(path)} holds workspace {store.genesis.workspace_id}, not {genesis.workspace_id}: "
+                f"{location(path)} holds workspace {store.genesis.workspace_id}, not {genesis.workspace_id}: "
                 "choose another folder"
             )
         return store
@@ -130,14 +130,14 @@ class Store(BlobStore):
         entry = self._operation(name)
         data = read_entry(entry, MAX_OPERATION_BYTES, OperationError)
         if (found := hash_id("operation", data)) != name:
-            where = place(entry.path)
+            where = location(entry.path)
             raise OperationError(f"{where} is damaged: its bytes have the id {found}; delete it and sync again")
         try:
             return Operation.decode(data, self.genesis.workspace_id)
         except WrongWorkspace as error:
-            raise WrongWorkspace(f"{place(entry.path)} is refused: {error}; move it away") from error
+            raise WrongWorkspace(f"{location(entry.path)} is refused: {error}; move it away") from error
         except MergeAlgebraError as error:
-            raise OperationError(f"{place(entry.path)} is refused: {error}; delete it") from error
+            raise OperationError(f"{location(entry.path)} is refused: {error}; delete it") from error
 
     def write_operation(self, operation: Operation) -> str:
         """Let an operation appear under its id, unless it is here already [SY-2]. Returns the id.
@@ -147,7 +147,7 @@ class Store(BlobStore):
         if operation.workspace != self.genesis.workspace_id:
             raise WrongWorkspace(
                 f"operation {operation.id} belongs to workspace {operation.workspace}, "
-                f"{place(self.path)} holds {self.genesis.workspace_id}"
+                f"{location(self.path)} holds {self.genesis.workspace_id}"
             )
         entry = self._operation(operation.id)
         with refused_as(WorkspaceError, entry.path):
@@ -194,7 +194,7 @@ def _read_genesis(path: Path) -> Genesis:
     try:
         return Genesis.decode(data)
     except MergeAlgebraError as error:
-        raise WorkspaceError(f"{place(entry.path)} is damaged: {error}; `fsck --repair PEER` mends it") from error
+        raise WorkspaceError(f"{location(entry.path)} is damaged: {error}; `fsck --repair PEER` mends it") from error
 
 
 def has_genesis(path: Path) -> bool:
@@ -212,9 +212,9 @@ def has_genesis(path: Path) -> bool:
 def _check_there(path: Path) -> None:
     """Refuse what is not there, and what is not a folder."""
     if not path.exists():
-        raise WorkspaceError(f"{place(path)} is not there: {_CHECK_PATH}")
+        raise WorkspaceError(f"{location(path)} is not there: {_CHECK_PATH}")
     if not path.is_dir():
-        raise WorkspaceError(f"{place(path)} is not a folder, so not a workspace: check the path")
+        raise WorkspaceError(f"{location(path)} is not a folder, so not a workspace: check the path")
 
 
 def _open_to_group(path: Path) -> None:
@@ -222,7 +222,8 @@ def _open_to_group(path: Path) -> None:
         kept = open_to_group(path)
     if not kept:
         raise OutputError(
-            f"{place(path)} cannot be its group's: the system does not keep the set-group-ID bit of who is not in the "
+            f"{location(path)} cannot be its group's: the system does not keep the set-group-ID bit of who is "
+            "not in the "
             "group; get into it, or give the folder to a group of yours: `chgrp GROUP FOLDER`"
         )
 
@@ -230,16 +231,18 @@ def _open_to_group(path: Path) -> None:
 def _check_unused(path: Path) -> None:
     """Refuse a folder that holds anything but what a creation that died may have left [SY-7, SY-8]."""
     if path.exists() and not path.is_dir():
-        raise WorkspaceError(f"{place(path)} is not a folder: choose another path")
+        raise WorkspaceError(f"{location(path)} is not a folder: choose another path")
     with refused_as(WorkspaceError, path):
         if any(map(is_id, names_in(path, OPERATIONS))):
             raise WorkspaceError(
-                f"{place(path)} has operations and no genesis: `fsck {place(path)} --repair WORKSPACE`, with one of "
+                f"{location(path)} has operations and no genesis: `fsck {location(path)} --repair WORKSPACE`, "
+                "with one of "
                 "yours that they belong to, puts it back; or choose another folder"
             )
         strange = [name for name in names_in(path, ROOT) if name not in (*_FOLDERS, GENESIS)]
         strange += [f"{folder}/{name}" for folder in (OPERATIONS, BLOBS) for name in names_in(path, folder)]
     if strange:
         raise WorkspaceError(
-            f"{place(path)} holds something else than a workspace, {place(path / strange[0])}: choose another folder"
+            f"{location(path)} holds something else than a workspace, {location(path / strange[0])}: choose "
+            "another folder"
         )

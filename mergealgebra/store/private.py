@@ -20,11 +20,11 @@ from typing import Final
 
 from mergealgebra.disk import read_all
 from mergealgebra.encoding import encode
-from mergealgebra.engine.seals import KEY_BYTES
 from mergealgebra.errors import OutputError
+from mergealgebra.incremental.seals import KEY_BYTES
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.entries import ROOT, Entry
-from mergealgebra.text import place
+from mergealgebra.text import location
 
 KEY: Final = "cache.key"
 
@@ -40,7 +40,7 @@ def private_key(store: Path) -> bytes:
         write_atomically(entry, secrets.token_bytes(KEY_BYTES), mode=0o600)
         key = _read(entry)
     if key is None:
-        raise OutputError(f"{place(entry.path)} is not kept from other users by its disk; use another disk")
+        raise OutputError(f"{location(entry.path)} is not kept from other users by its disk; use another disk")
     return key
 
 

@@ -10,7 +10,7 @@ from mergealgebra.disk import NotAFile, NotAFolder, TooLarge, refused_as_output
 from mergealgebra.errors import MergeAlgebraError, OutputError
 from mergealgebra.store.entries import Entry
 from mergealgebra.store.rights import missing_right
-from mergealgebra.text import place
+from mergealgebra.text import location
 
 
 def read_entry(entry: Entry, most: int, refusal: type[MergeAlgebraError]) -> bytes:
@@ -18,11 +18,13 @@ def read_entry(entry: Entry, most: int, refusal: type[MergeAlgebraError]) -> byt
     try:
         return entry.read(most)
     except FileNotFoundError:
-        raise refusal(f"{place(entry.path)} is missing; sync again") from None
+        raise refusal(f"{location(entry.path)} is missing; sync again") from None
     except TooLarge as error:
-        raise refusal(f"{place(entry.path)} is damaged: {error.strerror}; delete it and sync again") from None
+        raise refusal(f"{location(entry.path)} is damaged: {error.strerror}; delete it and sync again") from None
     except OSError as error:
-        raise refusal(f"{place(entry.path)} cannot be read: {error.strerror}; {advice(error, entry.path)}") from error
+        raise refusal(
+            f"{location(entry.path)} cannot be read: {error.strerror}; {advice(error, entry.path)}"
+        ) from error
 
 
 @contextmanager
@@ -31,7 +33,7 @@ def refused_as(refusal: type[MergeAlgebraError], path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise refusal(f"{place(path)} cannot be read: {error.strerror}; {advice(error, path)}") from error
+        raise refusal(f"{location(path)} cannot be read: {error.strerror}; {advice(error, path)}") from error
 
 
 @contextmanager
@@ -43,7 +45,7 @@ def refused_in_store(path: Path) -> Iterator[None]:
         except PermissionError as error:
             if (needed := missing_right(path)) is None:
                 raise
-            raise OutputError(f"{place(path)} cannot be written: {error.strerror}; {needed}") from error
+            raise OutputError(f"{location(path)} cannot be written: {error.strerror}; {needed}") from error
 
 
 def advice(error: OSError, path: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mergealgebra.permissions import is_member, may, owner_and_group
 from mergealgebra.store.entries import GENESIS
-from mergealgebra.text import place
+from mergealgebra.text import location
 
 
 def missing_right(path: Path) -> str | None:
@@ -27,7 +27,7 @@ def missing_right(path: Path) -> str | None:
 
 def for_group(store: Path) -> str:
     """The command by which the owner of a folder opens all of it to its group."""
-    folder = shlex.quote(place(store))
+    folder = shlex.quote(location(store))
     return f"chmod -R g+rwX {folder}; find {folder} -type d -exec chmod g+s {{}} +"
 
 
@@ -41,13 +41,13 @@ def _is_open(path: Path) -> bool:
 
 
 def _advice(path: Path, told: os.stat_result, store: Path) -> str:
-    mode = f"{place(path)} has the mode {stat.filemode(told.st_mode)}"
+    mode = f"{location(path)} has the mode {stat.filemode(told.st_mode)}"
     if told.st_uid == os.geteuid():
-        return f"{mode} and is yours: `chmod u+rwX {shlex.quote(place(path))}`"
+        return f"{mode} and is yours: `chmod u+rwX {shlex.quote(location(path))}`"
     user, group = owner_and_group(told)
     mode = f"{mode} and is {user}'s, of the group {group}"
     if told.st_gid == told.st_uid or user == group:  # a group of the owner's own, which others do not get into
-        command = f"chgrp -R GROUP {shlex.quote(place(store))}; {for_group(store)}"
+        command = f"chgrp -R GROUP {shlex.quote(location(store))}; {for_group(store)}"
         return f"{mode}; {user} opens it to a GROUP that you are both in: `{command}`"
     need = "" if is_member(told) else f", and you get into the group {group}"
     return f"{mode}; {user} opens it to the group: `{for_group(store)}`{need}"

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Final
 
 from mergealgebra.disk import read_file, write_all
-from mergealgebra.engine.unfinished import token_of
 from mergealgebra.errors import OutputError
-from mergealgebra.leftovers import STALE_SECONDS
+from mergealgebra.model_folder.leftovers import STALE_SECONDS
+from mergealgebra.model_folder.unfinished import token_of
 from mergealgebra.store.entries import made_part, opened_part
 
 RUNS: Final = "runs"

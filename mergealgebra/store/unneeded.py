@@ -17,7 +17,7 @@ from typing import ClassVar, Final
 
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import OutputError, WorkspaceError
-from mergealgebra.leftovers import not_removed
+from mergealgebra.model_folder.leftovers import not_removed
 from mergealgebra.store.atomic import set_aside
 from mergealgebra.store.blob_store import root_of
 from mergealgebra.store.cache import AGGREGATE, THRESHOLDS
@@ -27,7 +27,7 @@ from mergealgebra.store.objects import Store
 from mergealgebra.store.private import private_key
 from mergealgebra.store.refusals import refused_as
 from mergealgebra.store.usage import visible_roots
-from mergealgebra.text import place
+from mergealgebra.text import location
 from mergealgebra.wanted import known_manifests
 
 #: The `add` that names a blob follows it within moments; clocks of other machines may be wrong by minutes.
@@ -75,7 +75,7 @@ class UnneededBlob:
         try:
             with set_aside(store.blob(self.root)) as told:
                 if told is not None and (_age(told) <= SETTLING_SECONDS or self.root in self.needed):
-                    raise OutputError(f"{place(self.path)} came into use again and stays; run gc again for the rest")
+                    raise OutputError(f"{location(self.path)} came into use again and stays; run gc again for the rest")
         except OSError as error:
             raise not_removed(self.path, error) from error
         store.forget_report(self.root)
@@ -149,7 +149,7 @@ class KeptAggregate:
 
     def remove(self) -> None:
         """Remove it, but not what a living merge is writing. Raises OutputError."""
-        from mergealgebra.engine.kept_folder import Home  # slow to load, and most replicas keep nothing
+        from mergealgebra.incremental.folder import Home  # slow to load, and most replicas keep nothing
 
         home = Home(partial(opened_part, self.store, AGGREGATE), partial(private_key, self.store))
         try:

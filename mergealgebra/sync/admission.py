@@ -12,7 +12,7 @@ from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.errors import BlobDamaged, MergeAlgebraError
 from mergealgebra.store.blobs import Admit, Records
 from mergealgebra.tensors.dtypes import DTYPES
-from mergealgebra.text import place
+from mergealgebra.text import location
 
 #: Judges whether tensors can be those of a contribution; it raises a MergeAlgebraError if they cannot.
 Fits = Callable[[Manifest, Path, Records], None]
@@ -34,7 +34,7 @@ def admission(manifests: Sequence[Manifest], fits: Fits) -> Admit:
         _refuse_whole_numbers(path, records)
         if elements not in meant:
             raise BlobDamaged(
-                f"{place(path)} has {elements:,} elements, but contribution {manifests[0].id[:12]} has "
+                f"{location(path)} has {elements:,} elements, but contribution {manifests[0].id[:12]} has "
                 f"{manifests[0].elements:,}; `retract {manifests[0].id[:12]}` if nobody has the right file"
             )
         _refuse_unless_any(list(meant[elements].values()), lambda manifest: fits(manifest, path, records))
@@ -46,7 +46,9 @@ def _refuse_whole_numbers(path: Path, records: Records) -> None:
     """A contribution has none [CT-5]; to compare them with the base's, a stranger's file would be read again."""
     for name, record in records.items():
         if not DTYPES[record.dtype].is_float:
-            raise BlobDamaged(f"{place(path, name)} is {record.dtype}, but contributions hold floats alone; delete it")
+            raise BlobDamaged(
+                f"{location(path, name)} is {record.dtype}, but contributions hold floats alone; delete it"
+            )
 
 
 def _refuse_unless_any(manifests: Sequence[Manifest], judge: Callable[[Manifest], None]) -> None:

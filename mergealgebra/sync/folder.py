@@ -22,7 +22,7 @@ from mergealgebra.store.blobs import Admit, anything
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Fits, admission, anything_fits
 from mergealgebra.sync.way import Side, Way
-from mergealgebra.text import place
+from mergealgebra.text import location
 from mergealgebra.wanted import known_manifests
 
 #: In place of the size of a blob that cannot be read.
@@ -108,7 +108,8 @@ def _half_there(store: Store) -> list[MergeAlgebraError]:
         if blobs := len(store.blob_roots()):
             return [
                 OperationError(
-                    f"{place(store.path)} holds {blobs} files of tensors, and no operation that names them: it is half "
+                    f"{location(store.path)} holds {blobs} files of tensors, and no operation that names them: "
+                    "it is half "
                     "there; copy or mount all of it, and sync again"
                 )
             ]

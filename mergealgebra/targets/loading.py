@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from mergealgebra.algebra.dialects import DIALECTS
 from mergealgebra.children import process
 from mergealgebra.children.environment import for_strangers
+from mergealgebra.dialects.points import DIALECTS
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.targets.errors import TargetError
 from mergealgebra.targets.functions import PATTERN

@@ -28,7 +28,7 @@ from mergealgebra.tensors.folder import read_model
 from mergealgebra.tensors.header import TensorRecord
 from mergealgebra.tensors.parts import part_of
 from mergealgebra.tensors.quantised import refuse_quantised
-from mergealgebra.text import place, shown
+from mergealgebra.text import location, shown
 
 
 class Checkpoint:
@@ -61,7 +61,7 @@ class Checkpoint:
         checkpoint = cls(path, found.records, found.parts)
         for part, records in checkpoint.by_part().items():
             folder = checkpoint.part_folders().get(part)
-            refuse_quantised({record.name: record.dtype for record in records}, place(path), folder)
+            refuse_quantised({record.name: record.dtype for record in records}, location(path), folder)
         return checkpoint
 
     def part_folders(self) -> dict[str, Path]:
@@ -121,7 +121,7 @@ class Checkpoint:
         stop = record.size if stop is None else stop
         if not 0 <= start <= stop <= record.size:
             raise ShapeError(
-                f"{place(record.path, name)} has {record.size} elements, and [{start}, {stop}) is no range of them"
+                f"{location(record.path, name)} has {record.size} elements, and [{start}, {stop}) is no range of them"
             )
         dtype = DTYPES[record.dtype]
         nbytes = (stop - start) * dtype.itemsize
@@ -175,7 +175,7 @@ class Checkpoint:
 
     def _record(self, name: str) -> TensorRecord:
         if name not in self.records:
-            raise NamesError(f"{place(self.path)} has no tensor {shown(name)}")
+            raise NamesError(f"{location(self.path)} has no tensor {shown(name)}")
         return self.records[name]
 
     def _fill(self, buffer: memoryview, record: TensorRecord, begin: int) -> None:
@@ -185,13 +185,13 @@ class Checkpoint:
         except OSError as error:
             raise unreadable(error, record.path, record.name) from error
         if filled < len(buffer):
-            where = place(record.path, record.name)
+            where = location(record.path, record.name)
             raise CheckpointError(f"{where}: the file became shorter after it was opened; get it again")
 
     def _file(self, path: Path) -> File:
         file = self._files.get(path)
         if file is None:
-            raise CheckpointError(f"{place(self.path)} is closed: open it again")
+            raise CheckpointError(f"{location(self.path)} is closed: open it again")
         return file
 
 

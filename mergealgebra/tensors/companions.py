@@ -22,7 +22,7 @@ from mergealgebra.errors import CheckpointError
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.file_kinds import FIRST_BYTES, FORMATS, is_lfs_pointer
 from mergealgebra.tensors.files import reading
-from mergealgebra.text import listed, place, printable
+from mergealgebra.text import listed, location, printable
 
 #: All of them together have no more: a tokenizer has 20 MB, a file that claims more is a mistake or a trap.
 MOST_BYTES: Final = 64 << 20
@@ -151,7 +151,7 @@ class Companion:
             while piece := os.read(descriptor, PIECE_BYTES):
                 most -= len(piece)
                 if most < 0:
-                    raise _too_large(f"{place(self.path)} has more bytes than its size says")
+                    raise _too_large(f"{location(self.path)} has more bytes than its size says")
                 yield piece
 
 
@@ -164,7 +164,8 @@ def _found(path: Path, folder: Path, home: Path) -> Companion | None:
             return None
     except OSError as error:
         raise CheckpointError(
-            f"{place(path)} is a link that leads to no file: {error.strerror}; get the model again, or remove the link"
+            f"{location(path)} is a link that leads to no file: {error.strerror}; get the model again, or "
+            "remove the link"
         ) from error
     if real.is_relative_to(home):
         return Companion(name, path, home, real.relative_to(home).parts)
@@ -172,7 +173,8 @@ def _found(path: Path, folder: Path, home: Path) -> Companion | None:
     if cache is not None and real.parent == cache / "blobs":
         return Companion(name, path, cache, ("blobs", real.name))
     raise CheckpointError(
-        f"{place(path)} is a link to {place(real)}, outside the model's folder, and would be copied into the merged "
+        f"{location(path)} is a link to {location(real)}, outside the model's folder, and would be copied into "
+        "the merged "
         "model: put a copy of that file in its place, or remove the link"
     )
 
@@ -191,11 +193,11 @@ def _size_of(companion: Companion) -> int:
             first = os.pread(descriptor, FIRST_BYTES, 0)
     if is_lfs_pointer(first):
         raise CheckpointError(
-            f"{place(companion.path)} is a Git LFS pointer, not the file itself: run `git lfs pull` in its folder"
+            f"{location(companion.path)} is a Git LFS pointer, not the file itself: run `git lfs pull` in its folder"
         )
     if not first and _matches(companion.path.name, _NEVER_EMPTY):
         raise CheckpointError(
-            f"{place(companion.path)} is empty, so the merged model could not be loaded with it: get it again, or "
+            f"{location(companion.path)} is empty, so the merged model could not be loaded with it: get it again, or "
             "remove it from the model's folder"
         )
     return size
@@ -206,7 +208,7 @@ def _refuse_large(found: Sequence[Companion]) -> None:
     if total > MOST_BYTES:
         largest = max(found, key=lambda companion: companion.nbytes)
         raise _too_large(
-            f"{place(largest.path)} has {largest.nbytes:,} bytes, with the other files beside the tensors {total:,}"
+            f"{location(largest.path)} has {largest.nbytes:,} bytes, with the other files beside the tensors {total:,}"
         )
 
 
@@ -220,5 +222,5 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise CheckpointError(
-            f"{place(path)} cannot be read: {error.strerror}; check it, or remove it from the model's folder"
+            f"{location(path)} cannot be read: {error.strerror}; check it, or remove it from the model's folder"
         ) from error

@@ -14,7 +14,7 @@ from typing import Final
 from mergealgebra.disk import most_open_files, open_file, read_at
 from mergealgebra.errors import CheckpointError
 from mergealgebra.tensors.files import Identity, identity
-from mergealgebra.text import place
+from mergealgebra.text import location
 
 #: So many files are kept open, of all checkpoints together: at most a quarter of what the process may have.
 LIMIT: Final = max(1, min(128, most_open_files() // 4))
@@ -85,7 +85,7 @@ class File:
 
     def _identify(self, descriptor: int) -> None:
         if identity(descriptor) != self._identity:
-            raise CheckpointError(f"{place(self.path)} changed while it was read; run it again")
+            raise CheckpointError(f"{location(self.path)} changed while it was read; run it again")
 
 
 #: The shared descriptors, the one used last at the end.

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from mergealgebra.disk import open_file
 from mergealgebra.errors import CheckpointError
 from mergealgebra.permissions import reading_advice
-from mergealgebra.text import place, shown
+from mergealgebra.text import location, shown
 
 #: What the system tells of a file: equal while it is the same file with the same bytes.
 Identity = tuple[int, ...]
@@ -55,4 +55,4 @@ def reading(path: Path, name: str | None = None) -> Iterator[None]:
 def unreadable(error: OSError, path: Path, name: str | None = None) -> CheckpointError:
     """What the operating system refused while the file, or the tensor in it, was read."""
     advice = reading_advice(error, path, "check the path")
-    return CheckpointError(f"{place(path, name)} cannot be read: {error.strerror}; {advice}")
+    return CheckpointError(f"{location(path, name)} cannot be read: {error.strerror}; {advice}")

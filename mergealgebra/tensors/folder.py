@@ -20,7 +20,7 @@ from mergealgebra.tensors.index import Index, is_index, read_shards
 from mergealgebra.tensors.parts import PartList, part_list, part_of
 from mergealgebra.tensors.safetensors_file import read_header
 from mergealgebra.tensors.strange_names import UNLOAD
-from mergealgebra.text import listed, place, shown
+from mergealgebra.text import listed, location, shown
 
 #: The files that are a whole model by their names: transformers' and diffusers'.
 _MODELS: Final = (MODEL, "diffusion_pytorch_model.safetensors")
@@ -53,11 +53,11 @@ def read_model(path: Path) -> ModelFiles:
     if is_index(path.name):
         return ModelFiles(_read_file(path, _names_in(path.parent)))
     if path.name in _ADAPTERS:
-        raise CheckpointError(f"{place(path)} is {_ADAPTER_ADVICE}")
+        raise CheckpointError(f"{location(path)} is {_ADAPTER_ADVICE}")
     if path.suffix in FORMATS:
-        raise CheckpointError(f"{place(path)} holds {FORMATS[path.suffix]}")
+        raise CheckpointError(f"{location(path)} holds {FORMATS[path.suffix]}")
     if _SHARD.fullmatch(path.name) and os.path.lexists(path):
-        raise CheckpointError(f"{place(path)} {_what_of_a_shard(path)}")
+        raise CheckpointError(f"{location(path)} {_what_of_a_shard(path)}")
     return ModelFiles(read_header(path))
 
 
@@ -65,11 +65,11 @@ def _read_folder(folder: Path, names: Set[str]) -> dict[str, TensorRecord]:
     """The tensors of a folder's own files. names: in the folder."""
     found = _models_among(folder, names)
     if not found:
-        raise CheckpointError(f"{place(folder)} {_why_no_model(folder, names)}")
+        raise CheckpointError(f"{location(folder)} {_why_no_model(folder, names)}")
     if len(found) > 1:
         raise CheckpointError(
-            f"{place(folder)} holds more than one model, {listed(map(shown, found))}: remove what is stale, or name "
-            f"the one that is meant, such as {place(folder / found[0])}"
+            f"{location(folder)} holds more than one model, {listed(map(shown, found))}: remove what is stale, or name "
+            f"the one that is meant, such as {location(folder / found[0])}"
         )
     _refuse_adapter(folder, names, found[0])
     return _read_file(folder / found[0], names)
@@ -83,7 +83,7 @@ def _read_parts(folder: Path, names: Set[str], listed_in: PartList) -> ModelFile
     own = _read_own(folder, names, listed_in)
     if not listed_in.folders and not listed_in.own and (lost := _folders_with_weights(folder, names)):
         raise CheckpointError(
-            f"{place(folder / listed_in.file)} names no part of the model, and {listed(map(shown, lost))} "
+            f"{location(folder / listed_in.file)} names no part of the model, and {listed(map(shown, lost))} "
             f"{'has' if len(lost) == 1 else 'have'} weights: get the folder again, or name the part that is meant"
         )
     parts = tuple(part for part in listed_in.folders if _is_here(folder, names, part, listed_in))
@@ -95,12 +95,13 @@ def _read_parts(folder: Path, names: Set[str], listed_in: PartList) -> ModelFile
             records |= {f"{part}/{name}": replace(r, name=f"{part}/{name}") for name, r in found.items()}
     if not records:
         raise CheckpointError(
-            f"{place(folder)} is a model of parts, as its {listed_in.file} says, and none has weights"
+            f"{location(folder)} is a model of parts, as its {listed_in.file} says, and none has weights"
         )
     for name in own:
         if part := part_of(name, parts):
             raise CheckpointError(
-                f"{place(own[name].path, name)} is named as if it were in the part {shown(part)}: rename the tensor, "
+                f"{location(own[name].path, name)} is named as if it were in the part {shown(part)}: rename "
+                "the tensor, "
                 "or merge each part by itself"
             )
     return ModelFiles({name: records[name] for name in sorted(records)}, parts)
@@ -117,7 +118,7 @@ def _is_here(folder: Path, names: Set[str], part: str, parts: PartList) -> bool:
         return True
     if parts.needed:
         raise CheckpointError(
-            f"{place(folder / parts.file)} names the part {shown(part)}, which is not there: get the "
+            f"{location(folder / parts.file)} names the part {shown(part)}, which is not there: get the "
             f"folder again, all of it, or write [null, null] for {shown(part)}"
         )
     return False
@@ -173,8 +174,9 @@ def _refuse_adapter(folder: Path, names: Set[str], model: str) -> None:
     adapter = next((name for name in _ADAPTERS if name in names), None)
     if adapter is not None:
         raise CheckpointError(
-            f"{place(folder)} holds a model, {shown(model)}, and a LoRA adapter, {shown(adapter)}: {UNLOAD} and name "
-            f"the result, or name {place(folder / model)} to leave the adapter out"
+            f"{location(folder)} holds a model, {shown(model)}, and a LoRA adapter, {shown(adapter)}: {UNLOAD} "
+            "and name "
+            f"the result, or name {location(folder / model)} to leave the adapter out"
         )
 
 
@@ -191,10 +193,10 @@ def _why_no_model(folder: Path, names: Set[str]) -> str:
     if shard := next(filter(_SHARD.fullmatch, others), None):
         return f"holds shards of a model, such as {shown(shard)}, and no index of them: get the folder again, all of it"
     if others:
-        return f"has neither {MODEL} nor an index: name one file in it instead, such as {place(folder / others[0])}"
+        return f"has neither {MODEL} nor an index: name one file in it instead, such as {location(folder / others[0])}"
     weights = _what_weights(names)
     if weights is None and (parts := _folders_with_weights(folder, names)):
-        return f"has no model of its own: name a folder in it instead, such as {place(folder / parts[0])}"
+        return f"has no model of its own: name a folder in it instead, such as {location(folder / parts[0])}"
     return weights or f"has neither {MODEL} nor an index: name a model folder or a safetensors file"
 
 
@@ -208,8 +210,8 @@ def _what_of_a_shard(path: Path) -> str:
     indexes = sorted(filter(is_index, _names_in(path.parent)))
     for index in indexes:
         if path.name in Index(path.parent / index).here({path.name}):
-            whole = place(path.parent / index)
-            return f"is one of several shards: name {place(path.parent)}, or {whole}, for the whole model"
+            whole = location(path.parent / index)
+            return f"is one of several shards: name {location(path.parent)}, or {whole}, for the whole model"
     return "is one of several shards, and no index of them is beside it: get the whole folder, and name that"
 
 
@@ -222,7 +224,7 @@ def _snapshot(cache: Path) -> str:
     if not snapshots:
         return "a folder under snapshots/ (none is there yet: download the model)"
     wanted = _main(cache)
-    return place(cache / "snapshots" / (wanted if wanted in snapshots else snapshots[0]))
+    return location(cache / "snapshots" / (wanted if wanted in snapshots else snapshots[0]))
 
 
 def _main(cache: Path) -> str:

@@ -15,7 +15,7 @@ from mergealgebra.tensors.files import Identity
 from mergealgebra.tensors.json_grammar import joined
 from mergealgebra.tensors.shapes import INTEGER, SIZES, BadShape, nbytes, read_shape, shape_of
 from mergealgebra.tensors.strict_json import Reader, RepeatedKey
-from mergealgebra.text import Where, place, shown
+from mergealgebra.text import Where, location, shown
 
 MAX_HEADER_DEPTH: Final = 4
 METADATA: Final = "__metadata__"
@@ -64,20 +64,20 @@ def read_entries(header: bytes, entries: Entries) -> dict[str, TensorRecord]:
     try:
         reader = Reader(header, MAX_HEADER_DEPTH, b" ")
         if reader.mark != b"{":
-            raise HeaderError(f"{place(path)}: the header is {shown(reader.value())}, expected an object: {AGAIN}")
+            raise HeaderError(f"{location(path)}: the header is {shown(reader.value())}, expected an object: {AGAIN}")
         for name in reader.names():
             if name in records or (name == METADATA and has_metadata):
                 raise RepeatedKey(name)
             if name == METADATA:
                 has_metadata = True
-                _check_metadata(reader, f"{place(path)}: {METADATA}")
+                _check_metadata(reader, f"{location(path)}: {METADATA}")
             else:
                 records[name] = entries.read(name, reader)
         reader.finish()
     except RepeatedKey as error:
-        raise DuplicateName(f"{place(path, error.key)} stands twice in the header: {AGAIN}") from None
+        raise DuplicateName(f"{location(path, error.key)} stands twice in the header: {AGAIN}") from None
     except ValueError as error:
-        raise HeaderError(f"{place(path)}: the header is not the JSON it must be, {error}: {AGAIN}") from None
+        raise HeaderError(f"{location(path)}: the header is not the JSON it must be, {error}: {AGAIN}") from None
     return records
 
 

@@ -13,7 +13,7 @@ from mergealgebra.tensors.files import reading
 from mergealgebra.tensors.header import TensorRecord
 from mergealgebra.tensors.safetensors_file import MAX_HEADER_BYTES, read_header
 from mergealgebra.tensors.strict_json import Reader, RepeatedKey
-from mergealgebra.text import place, shown
+from mergealgebra.text import location, shown
 
 _MAX_DEPTH: Final = 64
 _REWRITE: Final = "write the index again, or get the folder again"
@@ -38,7 +38,8 @@ def read_shards(path: Path, names: Set[str]) -> dict[str, TensorRecord]:
         for name, record in read_header(path.parent / file).items():
             if name in records:
                 raise DuplicateName(
-                    f"{place(record.path, name)} stands in the shard {shown(records[name].path.name)} too: {_REWRITE}"
+                    f"{location(record.path, name)} stands in the shard {shown(records[name].path.name)} too: "
+                    f"{_REWRITE}"
                 )
             records[name] = record
     index.check_places(records)
@@ -67,7 +68,7 @@ class Index:
                 missing = file  # what is wrong with the index itself is told first
         if missing is not None:
             raise CheckpointError(
-                f"{place(self._path)} names the shard {shown(missing)}, which is missing: get it again"
+                f"{location(self._path)} names the shard {shown(missing)}, which is missing: get it again"
             )
         return sorted(found)
 
@@ -83,23 +84,23 @@ class Index:
             record = records.get(name)
             if record is None:
                 raise CheckpointError(
-                    f"{place(self._path, name)} is not in {shown(file)}, nor in another shard: {_REWRITE}"
+                    f"{location(self._path, name)} is not in {shown(file)}, nor in another shard: {_REWRITE}"
                 )
             if record.path is not path:
                 path, held = record.path, record.path.name
             if held != file:
                 raise CheckpointError(
-                    f"{place(self._path, name)} is in {shown(held)}, not in {shown(file)}: {_REWRITE}"
+                    f"{location(self._path, name)} is in {shown(held)}, not in {shown(file)}: {_REWRITE}"
                 )
             unnamed.discard(name)
         if unnamed:
             name = min(unnamed)
-            where = place(records[name].path, name)
+            where = location(records[name].path, name)
             raise CheckpointError(f"{where} is not in {shown(self._path.name)}: {_REWRITE}")
 
     def _weight_map(self) -> Iterator[tuple[str, str]]:
         """Each tensor and the name of its file. The index is known to be sound when it ends."""
-        where, has_map = place(self._path), False
+        where, has_map = location(self._path), False
         known: str | None = None
         try:
             reader = Reader(self._data, _MAX_DEPTH)
@@ -133,6 +134,6 @@ def _no_map(where: str, found: object) -> CheckpointError:
 def _file_name(index: Path, name: str, file: object) -> str:
     if not isinstance(file, str) or file in ("", ".", "..") or any(mark in file for mark in "/\\\0"):
         raise CheckpointError(
-            f"{place(index, name)} is in {shown(file)}, expected the name of a file beside the index: {_REWRITE}"
+            f"{location(index, name)} is in {shown(file)}, expected the name of a file beside the index: {_REWRITE}"
         )
     return file

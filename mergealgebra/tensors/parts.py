@@ -14,7 +14,7 @@ from mergealgebra.disk import read_file
 from mergealgebra.errors import CheckpointError
 from mergealgebra.tensors.files import reading
 from mergealgebra.tensors.strict_json import LaxReader
-from mergealgebra.text import listed, place, shown
+from mergealgebra.text import listed, location, shown
 
 _MAX_BYTES: Final = 1 << 24
 _MAX_DEPTH: Final = 100
@@ -53,7 +53,7 @@ def part_list(folder: Path, names: Set[str]) -> PartList | None:
     if not files:
         return None
     if len(files) > 1:
-        raise CheckpointError(f"{place(folder)} has two lists of its parts, {listed(files)}: remove what is stale")
+        raise CheckpointError(f"{location(folder)} has two lists of its parts, {listed(files)}: remove what is stale")
     path = folder / files[0]
     try:
         with reading(path):
@@ -61,7 +61,7 @@ def part_list(folder: Path, names: Set[str]) -> PartList | None:
         found = {_checked(path, name) for name in _LISTS[path.name](reader)}
         reader.finish()
     except ValueError as error:
-        raise CheckpointError(f"{place(path)} is not a list of parts, {error}: {_AGAIN}") from None
+        raise CheckpointError(f"{location(path)} is not a list of parts, {error}: {_AGAIN}") from None
     return PartList(path.name, tuple(sorted(found - {""})), "" in found, path.name == _PIPELINE)
 
 
@@ -101,7 +101,8 @@ def _modules(reader: LaxReader) -> Iterator[str]:
 def _checked(path: Path, name: str) -> str:
     if name.startswith(".") or any(mark in name for mark in "/\\\0"):
         raise CheckpointError(
-            f"{place(path)} names the part {shown(name)}, and a part is a folder beside it: merge each part by itself"
+            f"{location(path)} names the part {shown(name)}, and a part is a folder beside it: merge each part "
+            "by itself"
         )
     return name
 

@@ -17,7 +17,7 @@ from mergealgebra.tensors.file_kinds import FIRST_BYTES, foreign_kind
 from mergealgebra.tensors.file_names import STEM
 from mergealgebra.tensors.files import as_path, identity, opened
 from mergealgebra.tensors.header import AGAIN, METADATA, Entries, TensorRecord, check_name, kind_of, read_entries
-from mergealgebra.text import Where, place, shown
+from mergealgebra.text import Where, location, shown
 
 MAX_HEADER_BYTES: Final = 100_000_000
 #: A shard holds at most so many bytes of data, unless its first tensor alone has more [EN-18].
@@ -57,17 +57,17 @@ def _read_parts(file: BinaryIO, path: Path) -> tuple[bytes, int]:
     file_bytes = os.fstat(file.fileno()).st_size
     first = file.read(FIRST_BYTES)
     if kind := foreign_kind(first):
-        raise HeaderError(f"{place(path)} {kind}")
+        raise HeaderError(f"{location(path)} {kind}")
     if len(first) < 8:
-        raise HeaderError(f"{place(path)} has {len(first)} bytes, expected at least 8: {AGAIN}")
+        raise HeaderError(f"{location(path)} has {len(first)} bytes, expected at least 8: {AGAIN}")
     file.seek(8)
     length = int.from_bytes(first[:8], "little")
     most = min(MAX_HEADER_BYTES, file_bytes - 8)
     if length > most:
-        raise HeaderError(f"{place(path)}: the header has {length} bytes, expected at most {most}: {AGAIN}")
+        raise HeaderError(f"{location(path)}: the header has {length} bytes, expected at most {most}: {AGAIN}")
     header = file.read(length)
     if len(header) < length:
-        raise HeaderError(f"{place(path)} became shorter while it was read: {AGAIN}")
+        raise HeaderError(f"{location(path)} became shorter while it was read: {AGAIN}")
     return header, file_bytes - 8 - length
 
 
@@ -87,7 +87,7 @@ def _check_layout(records: Iterable[TensorRecord], path: Path, start: int, data_
             )
         reached, last = record.offset + record.nbytes, where
     if reached != start + data_bytes:
-        end = last or place(path)
+        end = last or location(path)
         raise LayoutError(
             f"{end}: tensors end at byte {reached - start} of the data, and the file at {data_bytes}: {AGAIN}"
         )

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mergealgebra.errors import OutputError
-from mergealgebra.text import place
+from mergealgebra.text import location
 
 if TYPE_CHECKING:
     from mergealgebra.tensors.checkpoint import Checkpoint
 
 _SUFFIX: Final = ".safetensors"
 _LOCK_SUFFIX: Final = ".lock"
-#: How files of weights end that are not written here.
+#: Execution files of weights end that are not written here.
 _OTHERS: Final = frozenset(
     (".bin", ".ckpt", ".gguf", ".h5", ".npz", ".onnx", ".pkl", ".pt", ".pth", ".safetensor", ".sft", _SUFFIX)
 )
@@ -32,7 +32,7 @@ def refuse_other_file(out: Path) -> None:
     """Raise OutputError for a new name that asks for a file of another kind: a folder of that name would surprise."""
     if out.suffix.lower() in _OTHERS and not is_single_file(out) and not out.is_dir():
         raise OutputError(
-            f"{place(out)} looks like the name of a file: for one file end the name in {_SUFFIX}, and for a folder "
+            f"{location(out)} looks like the name of a file: for one file end the name in {_SUFFIX}, and for a folder "
             f"leave {out.suffix} out"
         )
 
@@ -50,6 +50,7 @@ def refuse_parts(out: Path, base: Checkpoint) -> None:
     """Raise OutputError for a base that is a model of parts: no program would find them in one file."""
     if base.parts:
         raise OutputError(
-            f"{place(out)} asks for one file, and {place(base.path)} is a model of parts, each in a folder of its own: "
+            f"{location(out)} asks for one file, and {location(base.path)} is a model of parts, each in a "
+            "folder of its own: "
             "choose a name that does not end in .safetensors"
         )

@@ -153,7 +153,7 @@ Fixpoint stays_certified (h : history) : Prop :=
   end.
 
 (** [holds weighs h votes]: the aggregate is of these contributions. What is retracted must be among them. [weighs]: the
-    method sums coefficients, and then those of all in an aggregate are certified (`engine/aggregate.py: combine`). *)
+    method sums coefficients, and then those of all in an aggregate are certified (`incremental/aggregate.py: combine`). *)
 Inductive holds (weighs : bool) : history -> list vote -> Prop :=
   | HoldsLift x : is_number F32 (value x) -> is_number F32 (coefficient x) -> holds weighs (Lift x) [x]
   | HoldsCombine a b xs ys :

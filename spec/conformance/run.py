@@ -15,11 +15,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from mergealgebra.algebra.dialects import DIALECTS
 from mergealgebra.conformance.judgement.comparison import compare
 from mergealgebra.conformance.judgement.judge import judge
 from mergealgebra.conformance.reports.matrix import Row, markdown, tables
 from mergealgebra.conformance.reports.page import page
+from mergealgebra.dialects.points import DIALECTS
 from mergealgebra.store.atomic import replace_file
 from mergealgebra.targets.errors import TargetError
 from mergealgebra.targets.loading import open_target

@@ -16,10 +16,10 @@ from dataclasses import replace
 
 import pytest
 
-from mergealgebra.algebra.dialects import DIALECTS, POINTS
 from mergealgebra.conformance.judgement import judge as judging
 from mergealgebra.conformance.reports.tables import as_discovery, as_map, tables
 from mergealgebra.conformance.verdict import Failure, Standing, Verdict
+from mergealgebra.dialects.points import DIALECTS, POINTS
 from mergealgebra.targets import protocol
 from mergealgebra.text import printable
 from tests.cli.commands import call, tree

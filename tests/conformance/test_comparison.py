@@ -15,12 +15,12 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from mergealgebra.algebra.dialects import DIALECTS, Dialect
 from mergealgebra.conformance.inference.dialect_answers import agrees, computed
 from mergealgebra.conformance.judgement.comparison import Compared, compare
 from mergealgebra.conformance.judgement.random_merges import questions
 from mergealgebra.conformance.probes.interview import PATIENCE
-from mergealgebra.engine.in_dialect import merge_in_dialect
+from mergealgebra.dialects.merge import merge_in_dialect
+from mergealgebra.dialects.points import DIALECTS, Dialect
 from mergealgebra.errors import RecipeError
 from mergealgebra.targets import protocol
 from mergealgebra.targets.differences import same_bits

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import mergealgebra as ma
-from mergealgebra.algebra.dialects import DIALECTS
 from mergealgebra.conformance.judgement.comparison import compare
 from mergealgebra.conformance.judgement.judge import judge
+from mergealgebra.dialects.points import DIALECTS
 from mergealgebra.targets import protocol
 from mergealgebra.targets.loading import open_target
 from mergealgebra.targets.protocol import FLOATS

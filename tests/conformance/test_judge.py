@@ -12,12 +12,12 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from mergealgebra.algebra.dialects import DIALECTS, POINTS
 from mergealgebra.conformance.inference.tie_choices import can_be_told, is_a_choice
 from mergealgebra.conformance.judgement.evidence import answer_text, input_text, shown
 from mergealgebra.conformance.judgement.judge import discover, judge
 from mergealgebra.conformance.probes.interview import PATIENCE
-from mergealgebra.engine.in_dialect import merge_in_dialect
+from mergealgebra.dialects.merge import merge_in_dialect
+from mergealgebra.dialects.points import DIALECTS, POINTS
 from mergealgebra.targets.errors import TargetError
 from mergealgebra.targets.loading import Here
 from mergealgebra.targets.programs import Program

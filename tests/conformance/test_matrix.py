@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from mergealgebra.algebra.dialects import DIALECTS
 from mergealgebra.conformance.judgement.comparison import Compared
 from mergealgebra.conformance.judgement.random_merges import DTYPES
 from mergealgebra.conformance.probes.interview import PATIENCE
 from mergealgebra.conformance.reports.matrix import NOTHING, Row, markdown, tables
 from mergealgebra.conformance.reports.tables import Table
 from mergealgebra.conformance.verdict import Finding, Property, Standing, Verdict
+from mergealgebra.dialects.points import DIALECTS
 from tests.conformance.test_reports import FLIP, TIES, VERDICT
 
 ROOT = Path(__file__).parents[2]

@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from mergealgebra.algebra.dialects import DIALECTS, POINTS
 from mergealgebra.conformance.inference.equivalents import INSEPARABLE, alike, reason
 from mergealgebra.conformance.inference.options import STAGES, infer
 from mergealgebra.conformance.inference.readings import NEUTRAL, predicted, without
 from mergealgebra.conformance.probes.catalogue import PROBES
+from mergealgebra.dialects.points import DIALECTS, POINTS
 from mergealgebra.targets.questions import Failed, Merged, Refused
 
 SETTLED = [name for name, dialect in DIALECTS.items() if None not in dialect.options.values()]

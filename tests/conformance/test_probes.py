@@ -7,10 +7,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from mergealgebra.algebra.dialects import POINTS
 from mergealgebra.conformance.inference.readings import NEUTRAL, predicted, readings
 from mergealgebra.conformance.judgement.evidence import size
 from mergealgebra.conformance.probes.catalogue import KEYS, LEAST, MEANS, NON_FINITE, NUMBERS, PROBES, TRIM, VOTES
+from mergealgebra.dialects.points import POINTS
 
 IDS = [probe.question.id for probe in (*PROBES, *LEAST)]
 TRIMS = [

@@ -9,7 +9,6 @@ from html.parser import HTMLParser
 
 import pytest
 
-from mergealgebra.algebra.dialects import DIALECTS, POINTS
 from mergealgebra.conformance.judgement.summary import BROKEN
 from mergealgebra.conformance.reports.junit import junit
 from mergealgebra.conformance.reports.page import page
@@ -25,6 +24,7 @@ from mergealgebra.conformance.reports.tables import (
     tables,
 )
 from mergealgebra.conformance.verdict import Failure, Finding, Property, Shown, Standing, Verdict
+from mergealgebra.dialects.points import DIALECTS, POINTS
 from mergealgebra.text import printable
 
 #: Text that a target may choose, and that no reader of a report should act on.

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mergealgebra.algebra.dialects import DIALECTS
 from mergealgebra.conformance.judgement.judge import judge
 from mergealgebra.conformance.reports.tables import shown_by
+from mergealgebra.dialects.points import DIALECTS
 from mergealgebra.targets.loading import Here, open_target
 from tests.conformance import wrong
 

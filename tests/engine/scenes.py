@@ -9,21 +9,21 @@ import mergealgebra as ma
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.one_shot import Model, merge_checkpoints
 from mergealgebra.recipe import Recipe
-from mergealgebra.resolve import How
+from mergealgebra.resolve import Execution
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.models import Tensors, base, fine_tune, write_file, write_folder
 
 TIES = ma.Ties(density="0.5")
 #: Ways to compute a merge; none changes what comes out.
 WAYS = {
-    "one thread": How("numpy", threads=1),
-    "blocks of one": How("numpy", threads=2, block=1),
-    "blocks of seven": How("numpy", threads=3, block=7),
-    "torch": How("torch", threads=1),
-    "torch, blocks of five": How("torch", threads=2, block=5),
-    "numba": How("numba", threads=1),
-    "numba, three threads": How("numba", threads=3),
-    "numba, blocks of eleven": How("numba", threads=2, block=11),
+    "one thread": Execution("numpy", threads=1),
+    "blocks of one": Execution("numpy", threads=2, block=1),
+    "blocks of seven": Execution("numpy", threads=3, block=7),
+    "torch": Execution("torch", threads=1),
+    "torch, blocks of five": Execution("torch", threads=2, block=5),
+    "numba": Execution("numba", threads=1),
+    "numba, three threads": Execution("numba", threads=3),
+    "numba, blocks of eleven": Execution("numba", threads=2, block=11),
 }
 
 
@@ -32,7 +32,7 @@ def merged(
     fine_tunes: Sequence[Mapping[str, object]] | None = None,
     start: Mapping[str, object] | None = None,
     recipe: Recipe = TIES,
-    how: How = WAYS["one thread"],
+    execution: Execution = WAYS["one thread"],
     coefficients: Sequence[str] = (),
     out: str = "out",
 ) -> MergeResult:
@@ -44,7 +44,7 @@ def merged(
     for number, tensors in enumerate(fine_tunes):
         path = write_file(root / f"ft{number}.safetensors", tensors)
         models.append(Model(path, coefficients[number] if coefficients else "1"))
-    return merge_checkpoints(root / "base", models, recipe, root / out, how)
+    return merge_checkpoints(root / "base", models, recipe, root / out, execution)
 
 
 def tensors_of(path: Path) -> Tensors:

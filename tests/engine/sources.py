@@ -10,7 +10,7 @@ import numpy as np
 
 from mergealgebra.algebra.trim import kept_count
 from mergealgebra.engine.backends import backend
-from mergealgebra.engine.pieces import Tally
+from mergealgebra.engine.merged_spans import Totals
 from mergealgebra.engine.plan import Contribution, Plan, make_plan
 from mergealgebra.engine.run import run
 from mergealgebra.progress import quiet
@@ -71,13 +71,13 @@ def plan_of(
     return make_plan(base, contributions, recipe, backend(name), **how)
 
 
-def merged(plan: Plan, kept: MutableMapping[str, bytes] | None = None, progress=quiet) -> tuple[Tensors, Tally]:
+def merged(plan: Plan, kept: MutableMapping[str, bytes] | None = None, progress=quiet) -> tuple[Tensors, Totals]:
     """The merged tensors, flat, and what was counted."""
-    tally = Tally()
+    totals = Totals()
     found = {name: np.empty(record.size, np.float32) for name, record in plan.base.records.items()}
-    for piece in run(plan, tally, progress, base_root="0" * 64, kept=kept):
+    for piece in run(plan, totals, progress, base_root="0" * 64, kept=kept):
         found[piece.span.name][piece.span.start : piece.span.stop] = piece.data
-    return found, tally
+    return found, totals
 
 
 def trimmed_by_sorting(vector: Mapping[str, np.ndarray], recipe: Ties) -> Tensors:

@@ -12,7 +12,7 @@ import torch
 import mergealgebra as ma
 from mergealgebra.engine.backends import backend, torch_on
 from mergealgebra.errors import BackendError
-from mergealgebra.resolve import How
+from mergealgebra.resolve import Execution
 from tests.engine.scenes import merged, tensors_of
 from tests.models import DTYPES, base, fine_tune
 
@@ -56,17 +56,19 @@ class TestEqualBits:
     @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
     @pytest.mark.parametrize("backend", ["torch", "numba"])
     def test_for_numpy_and_others(self, tmp_path, recipe, backend):
-        self._compare(tmp_path, recipe, [How(backend, threads=1), How(backend, threads=3, block=997)])
+        self._compare(tmp_path, recipe, [Execution(backend, threads=1), Execution(backend, threads=3, block=997)])
 
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch-cuda: torch sees no CUDA device here")
     @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
     def test_for_numpy_and_cuda(self, tmp_path, recipe):
-        self._compare(tmp_path, recipe, [How("torch-cuda", threads=1), How("torch-cuda", threads=3, block=997)])
+        self._compare(
+            tmp_path, recipe, [Execution("torch-cuda", threads=1), Execution("torch-cuda", threads=3, block=997)]
+        )
 
     def _compare(self, root, recipe, ways):
         start = scattered(0)
         tuned = [moved(start, seed) for seed in (1, 2, 3)]
-        reference = merged(root, tuned, start, recipe, How("numpy", threads=1), COEFFICIENTS)
+        reference = merged(root, tuned, start, recipe, Execution("numpy", threads=1), COEFFICIENTS)
         assert any(a.tobytes() != start[name].tobytes() for name, a in tensors_of(root / "out").items())
         for number, way in enumerate(ways):
             result = merged(root, tuned, start, recipe, way, COEFFICIENTS, out=f"out{number}")
@@ -94,7 +96,7 @@ GIVEN = {"numpy": "numpy", "numba": "numba", "torch": "torch", "auto": "numba"}
 class TestChoice:
     @pytest.mark.parametrize("asked", GIVEN)
     def test_is_what_was_asked_for(self, tmp_path, asked):
-        result = merged(tmp_path, how=How(asked))
+        result = merged(tmp_path, execution=Execution(asked))
         assert result.backend == result.lock.backend == GIVEN[asked]
         assert ma.merge(ONE, [ONE], ma.Mean(), backend=asked).backend == GIVEN[asked]
 
@@ -116,14 +118,14 @@ class TestChoice:
 
     def test_auto_is_numpy_without_numba(self, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "numba", None)
-        assert merged(tmp_path, how=How("auto")).backend == "numpy"
+        assert merged(tmp_path, execution=Execution("auto")).backend == "numpy"
         assert ma.merge(ONE, [ONE], ma.Mean(), backend="auto").backend == "numpy"
 
     def test_numba_may_be_missing(self, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "numba", None)
         for use in (
             lambda: backend("numba"),
-            lambda: merged(tmp_path, how=How("numba")),
+            lambda: merged(tmp_path, execution=Execution("numba")),
             lambda: ma.merge(ONE, [ONE], ma.Mean(), backend="numba"),
         ):
             with pytest.raises(BackendError, match=r"'numba' is not installed; pip install numba"):
@@ -134,7 +136,7 @@ class TestChoice:
         with pytest.raises(
             BackendError, match=r"backend 'tpu' is unknown; expected one of auto, numba, numpy, torch, torch-cuda"
         ):
-            merged(tmp_path, how=How("tpu"))
+            merged(tmp_path, execution=Execution("tpu"))
         assert not (tmp_path / "out").exists()
 
     def test_torch_may_be_missing(self, monkeypatch):
@@ -151,5 +153,5 @@ class TestChoice:
     @pytest.mark.parametrize("option", ["threads", "block", "memory"])
     def test_of_threads_block_and_memory_is_checked(self, tmp_path, option, value):
         with pytest.raises(BackendError, match="is below 1"):
-            merged(tmp_path, [fine_tune(0)], base(), how=How(**{option: value}))
+            merged(tmp_path, [fine_tune(0)], base(), execution=Execution(**{option: value}))
         assert not (tmp_path / "out").exists()

@@ -12,7 +12,7 @@ import mergealgebra as ma
 from mergealgebra.contribution import make_manifest
 from mergealgebra.errors import NonFinite, Overflow
 from mergealgebra.one_shot import Model, merge_checkpoints
-from mergealgebra.resolve import How
+from mergealgebra.resolve import Execution
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.engine.scenes import WAYS
 from tests.models import write_file
@@ -162,9 +162,9 @@ def write(root, case):
     return write_file(root / "base.safetensors", tensors(0, case.base)), models
 
 
-def refusal(case: Case, base, models, out, how: How) -> NonFinite:
+def refusal(case: Case, base, models, out, execution: Execution) -> NonFinite:
     with pytest.raises(NonFinite) as raised:
-        merge_checkpoints(base, models, case.recipe, out, how)
+        merge_checkpoints(base, models, case.recipe, out, execution)
     assert not out.exists()
     return raised.value
 
@@ -175,9 +175,9 @@ def test_the_same_coordinate_is_named_in_every_way(tmp_path, case):
     """Every block size, number of threads, backend, and order of the configuration: one message."""
     base, models = write(tmp_path, case)
     messages = set()
-    for how, order in [*((way, models) for way in WAYS.values()), (WAYS["blocks of seven"], models[::-1])]:
-        error = refusal(case, base, order, tmp_path / "out", how)
-        assert type(error) is case.error, how
+    for execution, order in [*((way, models) for way in WAYS.values()), (WAYS["blocks of seven"], models[::-1])]:
+        error = refusal(case, base, order, tmp_path / "out", execution)
+        assert type(error) is case.error, execution
         messages.add(str(error))
     (message,) = messages
     assert re.search(case.named, message), message

@@ -12,7 +12,7 @@ from mergealgebra.engine.executors import Workers
 
 
 def nothing():
-    """A desk for work that needs none."""
+    """A buffers for work that needs none."""
 
 
 def slow_when_early(_, number):
@@ -65,20 +65,20 @@ class TestWorkers:
         made, worked = [], []
         together = threading.Barrier(threads)
 
-        def work(desk, number):
-            worked.append((threading.get_ident(), desk))
+        def work(buffers, number):
+            worked.append((threading.get_ident(), buffers))
             if number < threads:
                 together.wait(timeout=30)
 
-        def make_desk():
+        def make_buffers():
             made.append(threading.get_ident())
-            return f"the desk of {made[-1]}"
+            return f"the buffers of {made[-1]}"
 
-        with Workers(threads, make_desk) as workers:
+        with Workers(threads, make_buffers) as workers:
             workers.run(work, range(20))
             workers.run(work, range(threads, 20))
         assert len(made) == len(set(made)) == threads
-        assert set(worked) == {(ident, f"the desk of {ident}") for ident in made}
+        assert set(worked) == {(ident, f"the buffers of {ident}") for ident in made}
 
     def test_may_refuse_to_work(self):
         def refuse():
@@ -89,7 +89,7 @@ class TestWorkers:
                 workers.run(lambda *_: pytest.fail("somebody worked"), range(20))
 
     def test_that_was_refused_is_asked_again(self):
-        """A refusal is not remembered as a desk."""
+        """A refusal is not remembered as a buffers."""
         asked = []
 
         def refuse_at_first():

@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 
 import mergealgebra as ma
-from mergealgebra.algebra.dialects import DIALECTS
-from mergealgebra.engine import dialect_memory, in_dialect
+from mergealgebra.dialects import merge as in_dialect
+from mergealgebra.dialects.merge import merge_in_dialect, merge_models
+from mergealgebra.dialects.points import DIALECTS
+from mergealgebra.engine import dialect_memory
 from mergealgebra.engine.dialect_memory import needed_bytes
-from mergealgebra.engine.in_dialect import merge_in_dialect, merge_models
 from mergealgebra.engine.memory import _Arrays
 from mergealgebra.engine.plan import Contribution
 from mergealgebra.errors import BackendError, NamesError, NonFinite, Overflow, RecipeError
 from mergealgebra.lock import Lock
 from mergealgebra.one_shot import Model, merge_checkpoints
-from mergealgebra.resolve import How
+from mergealgebra.resolve import Execution
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.task_vector import TaskVector
 from tests.cli.commands import call
@@ -63,11 +64,11 @@ def test_files_and_memory_give_what_the_dialect_gives(tmp_path, name, dtype):
     start, models = random_model(0, dtype), [random_model(seed, dtype) for seed in (1, 2, 3)]
     paths = [write_file(tmp_path / f"{i}.safetensors", model) for i, model in enumerate(models)]
     write_file(tmp_path / "base.safetensors", start)
-    how = How(block=16, threads=2)
+    execution = Execution(block=16, threads=2)
     outs = []
     for i, order in enumerate(itertools.permutations(paths)):
         merge_checkpoints(
-            tmp_path / "base.safetensors", list(map(Model, order)), recipe(name), tmp_path / f"out{i}", how
+            tmp_path / "base.safetensors", list(map(Model, order)), recipe(name), tmp_path / f"out{i}", execution
         )
         outs.append(tmp_path / f"out{i}")
     locks = [Lock.read(out) for out in outs]
@@ -124,7 +125,7 @@ def test_what_the_dialect_refuses_is_refused(tmp_path):
     with pytest.raises(RecipeError, match=r"0.safetensors: coefficient|has no coefficients"):
         merge_checkpoints(tmp_path / "base", models, recipe("mergelm"), tmp_path / "out")
     with pytest.raises(BackendError, match="'numba' has no dialect mergelm"):
-        merge_checkpoints(tmp_path / "base", models, recipe("mergelm"), tmp_path / "out", How("numba"))
+        merge_checkpoints(tmp_path / "base", models, recipe("mergelm"), tmp_path / "out", Execution("numba"))
     assert not (tmp_path / "out").exists()
 
 

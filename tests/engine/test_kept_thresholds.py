@@ -84,14 +84,14 @@ def test_whatever_is_kept_changes_nothing(scope, boundary, case, density, name, 
     vector, recipe = vector_of(case), recipe_of(density, scope, boundary)
     plan = plan_of([vector], recipe, name=name, threads=1)
     kept: dict[str, bytes] = {}
-    expected, tally = merged(plan, kept)
+    expected, totals = merged(plan, kept)
     (key,) = kept
     content = data.draw(contents(kept[key]))
     (found, other), _ = merged_at_last(plan, {key: content})
     for tensor in expected:
         assert found[tensor].tobytes() == expected[tensor].tobytes()
         assert np.array_equal(found[tensor], trimmed_by_sorting(vector, recipe)[tensor])
-    assert other.kept_by(0) == tally.kept_by(0)
+    assert other.kept_by(0) == totals.kept_by(0)
 
 
 #: Wrong ones of the same form as the right one: vector, density, scope, boundary, and what is kept.

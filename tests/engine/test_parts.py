@@ -14,10 +14,10 @@ from safetensors.numpy import load_file
 
 import mergealgebra as ma
 from mergealgebra.errors import OutputError
-from mergealgebra.leftovers import unfinished_in
 from mergealgebra.lock import Lock
+from mergealgebra.model_folder.leftovers import unfinished_in
 from mergealgebra.one_shot import Model, merge_checkpoints
-from mergealgebra.resolve import How
+from mergealgebra.resolve import Execution
 from mergealgebra.tensors import safetensors_file
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.cli.commands import tree
@@ -201,7 +201,7 @@ class TestUnfinished:
 
         def merge(root):
             found = [Model(root / name) for name in models]
-            merge_checkpoints(root / "base", found, TIES, root / "out", How("numpy", threads=1))
+            merge_checkpoints(root / "base", found, TIES, root / "out", Execution("numpy", threads=1))
 
         ends = set()
         for moment, folder in kill_points(before, merge, tmp_path / "scratch"):

@@ -107,8 +107,8 @@ def test_more_inputs_than_the_cache_has_bytes(monkeypatch):
 def test_memory_changes_no_bit(name):
     rng = np.random.default_rng(0)
     vectors = [{"w": rng.normal(size=20_000).astype(np.float32)} for _ in range(5)]
-    expected, tally = merged(plan_of(vectors, ma.Ties(density="0.2"), name="numpy", threads=1))
+    expected, totals = merged(plan_of(vectors, ma.Ties(density="0.2"), name="numpy", threads=1))
     for memory in (2 * MIB, 3 * MIB, 1 << 30):
         found, other = merged(plan_of(vectors, ma.Ties(density="0.2"), name=name, threads=3, memory=memory))
         assert found["w"].tobytes() == expected["w"].tobytes()
-        assert other.kept == tally.kept
+        assert other.kept == totals.kept

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np, torch
 import mergealgebra as ma
 from mergealgebra.engine import executors
-from mergealgebra.resolve import How
+from mergealgebra.resolve import Execution
 from tests.engine.scenes import merged
 from tests.models import fine_tune, write_file
 
@@ -37,9 +37,9 @@ def note(name, action):
 def note_all(who, threads):
     for backend in ("numpy", "torch", "numba"):
         for count in threads:
-            how = How(backend, threads=count, block=16)
+            execution = Execution(backend, threads=count, block=16)
             where = f"{who} {backend} {count}".replace(" ", "-")
-            note(f"{who}, {backend}, {count} threads", lambda: merged(root / where, how=how))
+            note(f"{who}, {backend}, {count} threads", lambda: merged(root / where, execution=execution))
 
 base = {"w": np.ones(3, np.float32)}
 workspace = ma.Workspace.init(root / "w", base=write_file(root / "base.safetensors", base), recipe=ma.Mean())

@@ -65,14 +65,14 @@ def test_keep_what_sorting_keeps(name, ways, vector, recipe, threads, span, bloc
             patch.setattr(thresholds, "_LARGE", 1 << 22)
         kept: dict[str, bytes] = {}
         plan = plan_of([vector], recipe, name=name, threads=threads, block=block)
-        found, tally = merged(plan, kept)
+        found, totals = merged(plan, kept)
         again, other = merged(plan, kept)
     expected = trimmed_by_sorting(vector, recipe)
     for tensor, trimmed in expected.items():
         assert np.array_equal(found[tensor], trimmed), tensor
         assert np.array_equal(again[tensor], trimmed), tensor
     count = sum(int(np.count_nonzero(trimmed)) for trimmed in expected.values())
-    assert tally.kept_by(0) == other.kept_by(0) == count
+    assert totals.kept_by(0) == other.kept_by(0) == count
 
 
 @pytest.mark.clause("TI-3")
@@ -94,10 +94,10 @@ def test_of_several_contributions_are_found_in_the_same_passes(monkeypatch, thre
     for nbytes in (1 << 30, 8):
         monkeypatch.setattr(thresholds, "_nbytes", lambda _, nbytes=nbytes: nbytes)
         source = Arrays({name: np.zeros(size, np.float32) for name, size in sizes.items()})
-        _, tally = merged(plan_of(given_, recipe, source, threads=threads, block=100))
+        _, totals = merged(plan_of(given_, recipe, source, threads=threads, block=100))
         for i, trimmed in enumerate(alone):
-            assert tally.kept_by(i) == sum(map(np.count_nonzero, trimmed.values()))
-            assert {n: k for (place, n), k in tally.kept.items() if place == i} == {
+            assert totals.kept_by(i) == sum(map(np.count_nonzero, trimmed.values()))
+            assert {n: k for (place, n), k in totals.kept.items() if place == i} == {
                 n: np.count_nonzero(x) for n, x in trimmed.items()
             }
 

@@ -12,10 +12,10 @@ import mergealgebra as ma
 from mergealgebra.disk import opened_folder
 from mergealgebra.engine import groups
 from mergealgebra.engine.faults import Faulty
-from mergealgebra.engine.kept_folder import Home
-from mergealgebra.engine.kept_header import Header
 from mergealgebra.engine.run import Stale
-from mergealgebra.engine.seals import KEY_BYTES
+from mergealgebra.incremental.folder import Home
+from mergealgebra.incremental.header import Header
+from mergealgebra.incremental.seals import KEY_BYTES
 from tests.engine.sources import merged, plan_of
 from tests.fuzz.outer import SEAL
 

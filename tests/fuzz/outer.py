@@ -11,8 +11,8 @@ import msgpack
 from mergealgebra.crdt.genesis import merge_id
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.encoding import encode, hash_id, model_root
-from mergealgebra.engine.seals import HEADER_BYTES, KEY_BYTES, Seal
 from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.incremental.seals import HEADER_BYTES, KEY_BYTES, Seal
 from mergealgebra.lock import achieved_density
 from tests.crdt.strategies import WORKSPACE
 from tests.fuzz import reference

@@ -15,8 +15,8 @@ from pytest import MonkeyPatch
 from mergealgebra import encoding, lock, lock_file, recipe_file
 from mergealgebra.algebra import trim
 from mergealgebra.crdt import fields, manifest, operations
-from mergealgebra.engine import kept_header
-from mergealgebra.engine.seals import HEADER_BYTES, Seal
+from mergealgebra.incremental.header import Header
+from mergealgebra.incremental.seals import HEADER_BYTES, Seal
 from mergealgebra.store import objects
 from mergealgebra.tensors import choice, folder, header, index, safetensors_file, strict_json
 
@@ -73,7 +73,7 @@ def _shards_asked_of_the_system(path: Path, names: Set[str]) -> Any:
 _READ_SHARDS = index.read_shards
 
 
-def _header_decoded_in_the_open(cls: type[kept_header.Header], data: bytes, seal: Seal) -> Any:
+def _header_decoded_in_the_open(cls: type[Header], data: bytes, seal: Seal) -> Any:
     """What is odd about a header is nobody's to catch."""
     body = data[HEADER_BYTES:]
     return cls._made(encoding.decode(body)) if seal.of_header(body) == data[:HEADER_BYTES] else None
@@ -122,7 +122,7 @@ PLANTS: Final[Mapping[str, tuple[str, Plant]]] = {
     "thresholds that are believed": ("thresholds", _set(trim, "holds", lambda *_: True)),
     "a header decoded in the open": (
         "aggregate",
-        _set(kept_header.Header, "decode", classmethod(_header_decoded_in_the_open)),
+        _set(Header, "decode", classmethod(_header_decoded_in_the_open)),
     ),
 }
 

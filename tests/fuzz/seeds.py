@@ -12,9 +12,9 @@ import numpy as np
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.operations import Add, Attest, Operation, Remove
 from mergealgebra.encoding import decode, encode
-from mergealgebra.engine.kept_header import Entry, Header
-from mergealgebra.engine.kept_pages import RECORD, Bytes, Layout
-from mergealgebra.engine.seals import HEADER_BYTES
+from mergealgebra.incremental.header import Entry, Header
+from mergealgebra.incremental.pages import RECORD, Bytes, Layout
+from mergealgebra.incremental.seals import HEADER_BYTES
 from mergealgebra.tensors.safetensors_file import canonical_header
 from tests.crdt.strategies import BASE, GENESIS, MANIFESTS, OTHER_BASE, WORKSPACE, nonce
 from tests.fuzz import families, outer, reference

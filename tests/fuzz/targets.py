@@ -7,7 +7,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Final
 
-from mergealgebra.engine.seals import HEADER_BYTES
+from mergealgebra.incremental.seals import HEADER_BYTES
 from tests.crdt.strategies import WORKSPACE
 from tests.fuzz import caches, decoders, families, outer, reference, stores
 from tests.fuzz.mutation import mutate_bytes, mutate_json, mutate_value, mutate_yaml

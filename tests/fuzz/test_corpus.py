@@ -12,7 +12,7 @@ from random import Random
 import pytest
 
 from mergealgebra.encoding import decode, encode
-from mergealgebra.engine.seals import HEADER_BYTES, Seal
+from mergealgebra.incremental.seals import HEADER_BYTES, Seal
 from tests.fuzz import campaign, families, outer
 from tests.fuzz.plants import PLANTS
 from tests.fuzz.seeds import CORPUS, SEEDS

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from mergealgebra.algebra.exact import Coefficients
-from mergealgebra.kernels.blocks import KeptSums, Part, Reduction
+from mergealgebra.kernels.blocks import Part, Reduction, StoredSums
 from mergealgebra.kernels.cpu import NumbaKernel
 from mergealgebra.kernels.equations import on_numpy, on_torch
 from tests.algebra.numbers import exact_sum, rn32, rn64
@@ -109,13 +109,13 @@ def test_sums_are_those_of_real_numbers(kernel, case, weights, method):
         "uncertified": [1.0, 2.0**-60, *[0.5] * (len(case) - 2)][: len(case)],
     }[weights]
     values = [np.full(1100, 1, np.float32) for _ in case]
-    places = [0, 500, 1023, 1024, 1099]
+    indices = [0, 500, 1023, 1024, 1099]
     for row, value in zip(values, case, strict=True):
-        row[places] = value
+        row[indices] = value
     expected, other = (getattr(Tau(column, chosen), method) for column in (case, [1.0] * len(case)))
     found = reduced(kernel, np.zeros(1100, np.float32), values, method, chosen)
     merged = np.full(1100, other, np.float32)
-    merged[places] = expected
+    merged[indices] = expected
     assert np.array_equal(found.data, merged)
     alone = reduced(kernel, np.zeros(1, np.float32), [row[:1] for row in values], method, chosen)
     assert alone.data[0] == np.float32(expected)
@@ -295,7 +295,7 @@ def test_what_trim_drops_cannot_overflow(kernel):
 @pytest.mark.parametrize("sign", [1, -1])
 def test_kept_counts_are_not_added_in_the_dtype_that_they_are_kept_in(kernel, count, sign):
     """V and W of equal coefficients are kept as int16, and twice a count may be above what that holds."""
-    kept = KeptSums(
+    kept = StoredSums(
         *(np.array([float(x)]) for x in (sign * count, count)),
         *(np.array([x], np.int16) for x in (sign * count, count)),
         np.array([127], np.uint8),

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mergealgebra.algebra import decimals
-from mergealgebra.engine.faults import Faulty, named
+from mergealgebra.engine.faults import Faulty, diagnose
 from mergealgebra.engine.memory import as_contribution
-from mergealgebra.engine.pieces import Piece, Tally
+from mergealgebra.engine.merged_spans import MergedSpan, Totals
 from mergealgebra.engine.plan import Contribution, Plan, make_plan
 from mergealgebra.engine.run import run
 from mergealgebra.errors import CoefficientError, MergeAlgebraError, NonFinite, NothingVisible, Overflow
@@ -58,19 +58,19 @@ class Case:
         base = as_contribution("the base", self.base, "1").source
         contributions = [entry.contribution(label(i)) for i, entry in enumerate(self.entries)]
         plan = make_plan(base, contributions, self.recipe, kernel, threads=1, block=block)
-        tally = Tally()
+        totals = Totals()
         parts: dict[str, list[np.ndarray]] = {name: [array.reshape(-1)[:0]] for name, array in self.base.items()}
-        for piece in _pieces(plan, tally):
+        for piece in _pieces(plan, totals):
             parts[piece.span.name].append(piece.data)
         tensors = written({name: np.concatenate(pieces) for name, pieces in parts.items()})
-        return {"tensors": tensors, "kept": [tally.kept_by(place) for place in range(len(contributions))]}
+        return {"tensors": tensors, "kept": [totals.kept_by(place) for place in range(len(contributions))]}
 
 
-def _pieces(plan: Plan, tally: Tally) -> Iterator[Piece]:
+def _pieces(plan: Plan, totals: Totals) -> Iterator[MergedSpan]:
     try:
-        yield from run(plan, tally)
+        yield from run(plan, totals)
     except Faulty as fault:
-        raise named(plan, fault, range(len(plan.contributions)), quiet) from None
+        raise diagnose(plan, fault, range(len(plan.contributions)), quiet) from None
 
 
 def check_agrees(oracle: Oracle, case: Case, kernel: Kernel, block: int | None = None) -> Json:
@@ -110,9 +110,9 @@ def check_is_the_refusal(error: MergeAlgebraError, refused: Json, base: Model) -
         assert type(error) is _RULES[refused["rule"]], error
 
 
-def label(place: int) -> str:
+def label(index: int) -> str:
     """How messages call a contribution."""
-    return f"contribution {place}"
+    return f"contribution {index}"
 
 
 def written(tensors: Model) -> Json:

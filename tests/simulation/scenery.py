@@ -17,7 +17,7 @@ from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.merge_result import MergeResult
-from mergealgebra.resolve import How, resolve
+from mergealgebra.resolve import Execution, resolve
 from mergealgebra.wanted import Wanted
 from tests.simulation.blob_files import Tensors, canonical_file
 from tests.simulation.seams import taken_over
@@ -125,7 +125,9 @@ class Scenery:
         if visible not in self._outcomes:
             state = ORSet(self.genesis, frozenset(self._published[name][1] for name in visible))
             out = self.folder / "outcomes" / "-".join(sorted(visible))
-            result = resolve(Wanted.visible(state), self.path("base"), self._calm.blobs(state), out, How("numpy", 1))
+            result = resolve(
+                Wanted.visible(state), self.path("base"), self._calm.blobs(state), out, Execution("numpy", 1)
+            )
             self._outcomes[visible] = outcome_of(result)
         return self._outcomes[visible]
 

@@ -26,7 +26,7 @@ from mergealgebra.engine.run import run_check
 from mergealgebra.lock import Lock, achieved_density
 from mergealgebra.recipe import complete_recipe, recipe_from_map
 from mergealgebra.recipe_file import read_merge_file, read_recipe
-from mergealgebra.resolve import How
+from mergealgebra.resolve import Execution
 from mergealgebra.store.blobs import stream_blob
 from mergealgebra.store.entries import ROOT, Entry
 from mergealgebra.tensors import safetensors_file
@@ -277,7 +277,7 @@ def retract(case: Json, _: Path) -> Json:
 
 
 def lock(case: Json, folder: Path) -> Json:
-    made = merge_of(case, folder, How(case["backend"])).write(folder / "out").lock
+    made = merge_of(case, folder, Execution(case["backend"])).write(folder / "out").lock
     written = json.loads((folder / "out" / LOCK).read_text(encoding="utf-8"))
     assert Lock.read(folder / "out") == made
     return {"lock": written}

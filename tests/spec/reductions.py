@@ -20,8 +20,8 @@ from mergealgebra.algebra.trim import ALL, around, window_counts
 from mergealgebra.contribution import make_manifest, names_of
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.engine.backends import backend as backend_named
-from mergealgebra.engine.faults import Faulty, named
-from mergealgebra.engine.pieces import Tally
+from mergealgebra.engine.faults import Faulty, diagnose
+from mergealgebra.engine.merged_spans import Totals
 from mergealgebra.engine.plan import Contribution, Plan, make_plan
 from mergealgebra.engine.run import run, run_check
 from mergealgebra.errors import MergeAlgebraError
@@ -29,7 +29,7 @@ from mergealgebra.kernels.blocks import Part
 from mergealgebra.kernels.equations import tau
 from mergealgebra.progress import quiet
 from mergealgebra.recipe import Ties, recipe_from_map
-from mergealgebra.resolve import How, Input, Merge
+from mergealgebra.resolve import Execution, Input, Merge
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice
 from mergealgebra.tensors.dtypes import DTYPES
@@ -99,24 +99,24 @@ def trim_with(backend: str, **how: Any) -> Check:
         base = written(folder / "base", tagged(zeros))
         held = Contribution("it", "task_vector", 1.0, source, frozenset(source.records))
         plan = make_plan(base, [held], Ties(**case["recipe"]), backend_named(backend), **how)
-        found, tally = _computed(plan)
+        found, totals = _computed(plan)
         trimmed = {name: found[name].reshape(record.shape) for name, record in base.records.items()}
-        assert tally.kept_by(0) == sum(int(np.count_nonzero(x)) for x in trimmed.values())
-        return {"trimmed": tagged(trimmed), "kept": tally.kept_by(0)}
+        assert totals.kept_by(0) == sum(int(np.count_nonzero(x)) for x in trimmed.values())
+        return {"trimmed": tagged(trimmed), "kept": totals.kept_by(0)}
 
     return trim
 
 
-def _computed(plan: Plan) -> tuple[dict[str, np.ndarray], Tally]:
+def _computed(plan: Plan) -> tuple[dict[str, np.ndarray], Totals]:
     """The merged tensors, flat, and what was counted. Raises the error that a merge names."""
-    tally = Tally()
+    totals = Totals()
     hosts = {name: [np.empty(0, DTYPES[r.dtype].numpy)] for name, r in plan.base.records.items()}
     try:
-        for piece in run(plan, tally):
+        for piece in run(plan, totals):
             hosts[piece.span.name].append(piece.data)
     except Faulty as fault:
-        raise named(plan, fault, range(len(plan.contributions)), quiet) from None
-    return {name: np.concatenate(parts) for name, parts in hosts.items()}, tally
+        raise diagnose(plan, fault, range(len(plan.contributions)), quiet) from None
+    return {name: np.concatenate(parts) for name, parts in hosts.items()}, totals
 
 
 # Merges
@@ -135,15 +135,15 @@ def merge_with(backend: str, **how: Any) -> Check:
             return _in_memory(case, backend, **how)
         base, inputs = _inputs(case, folder)
         recipe = recipe_from_map(case["recipe"])
-        lock = Merge(base, inputs, recipe, How(backend, **how), None).compute()
+        lock = Merge(base, inputs, recipe, Execution(backend, **how), None).compute()
         contributions = [input_.contribution for input_ in inputs]
-        found, tally = _computed(make_plan(base, contributions, recipe, backend_named(backend), **how))
+        found, totals = _computed(make_plan(base, contributions, recipe, backend_named(backend), **how))
         assert lock.backend == backend
-        assert lock.uncertified == tally.uncertified
+        assert lock.uncertified == totals.uncertified
         return {
             "tensors": tagged({name: found[name].reshape(r.shape) for name, r in base.records.items()}),
             "kept": [contribution.kept for contribution in lock.contributions],
-            "uncertified": tally.uncertified,
+            "uncertified": totals.uncertified,
             "model_root": lock.model_root,
             "contributions": [contribution.id for contribution in lock.contributions],
             "merge_id": lock.merge_id,
@@ -152,10 +152,10 @@ def merge_with(backend: str, **how: Any) -> Check:
     return merge
 
 
-def merge_of(case: Json, folder: Path, how: How) -> Merge:
+def merge_of(case: Json, folder: Path, execution: Execution) -> Merge:
     """A merge from files; every contribution is labelled with its place in the case."""
     base, inputs = _inputs(case, folder)
-    return Merge(base, inputs, recipe_from_map(case["recipe"]), how, None)
+    return Merge(base, inputs, recipe_from_map(case["recipe"]), execution, None)
 
 
 def _inputs(case: Json, folder: Path) -> tuple[Checkpoint, list[Input]]:

@@ -16,9 +16,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from mergealgebra.algebra.dialects import DIALECTS, POINTS, Dialect
 from mergealgebra.conformance.probes.catalogue import LEAST, PROBES
-from mergealgebra.engine.in_dialect import merge_in_dialect
+from mergealgebra.dialects.merge import merge_in_dialect
+from mergealgebra.dialects.points import DIALECTS, POINTS, Dialect
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.targets.questions import Question, Tensors
 from tests.spec.vectors import FOLDER, arrays, tagged

@@ -15,8 +15,8 @@ from types import MappingProxyType
 
 import pytest
 
-from mergealgebra.algebra.dialects import DIALECTS, POINTS, Dialect
-from mergealgebra.engine.in_dialect import merge_in_dialect
+from mergealgebra.dialects.merge import merge_in_dialect
+from mergealgebra.dialects.points import DIALECTS, POINTS, Dialect
 from mergealgebra.errors import MergeAlgebraError
 from tests.spec.vectors import FOLDER, Json, array, arrays, tagged
 
@@ -224,8 +224,8 @@ def test_what_is_told_apart_is_so_without_the_random_questions(problems):
 REFUSING = "def merge(*asked):\n    return None\n"
 OURS = """
 import numpy as np
-from mergealgebra.algebra.dialects import DIALECTS
-from mergealgebra.engine.in_dialect import merge_in_dialect
+from mergealgebra.dialects.points import DIALECTS
+from mergealgebra.dialects.merge import merge_in_dialect
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.tensors.dtypes import DTYPES, name_of
 

@@ -84,7 +84,7 @@ class TestWriteAtomically:
 
     def test_takes_nothing_after_it_has_been_placed(self, folder):
         with pytest.raises(OutputError, match="takes no more bytes"), staged(folder) as file:
-            file.place(Entry(folder, ROOT, "named"))
+            file.commit(Entry(folder, ROOT, "named"))
             file.write(b"more")
 
     @pytest.mark.clause("SY-8")

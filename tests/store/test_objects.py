@@ -362,7 +362,7 @@ class TestBlobs:
         with store.blob_writer() as writer:
             for start in range(0, len(data := source.read_bytes()), 10):
                 writer.write(data[start : start + 10])
-            assert writer.place(root) == store.blob_path(root)
+            assert writer.commit(root) == store.blob_path(root)
         store.check_blob(root)
 
     def test_that_are_never_named_leave_nothing(self, store):

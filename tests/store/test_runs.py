@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from mergealgebra.leftovers import STALE_SECONDS
+from mergealgebra.model_folder.leftovers import STALE_SECONDS
 from mergealgebra.store.runs import Runs
 from tests.engine.scenes import names_in
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import mergealgebra as ma
-from mergealgebra.algebra.dialects import DIALECTS
-from mergealgebra.engine.in_dialect import merge_in_dialect
+from mergealgebra.dialects.merge import merge_in_dialect
+from mergealgebra.dialects.points import DIALECTS
 from mergealgebra.targets.adapters import mergealgebra as adapter
 from mergealgebra.targets.errors import TargetError
 from mergealgebra.targets.loading import CHECKOUTS, PACKAGES, Here, open_target

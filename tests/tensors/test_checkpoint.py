@@ -496,14 +496,14 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 from pathlib import Path
 import mergealgebra as ma
 from mergealgebra.one_shot import Model, merge_checkpoints
-from mergealgebra.resolve import How
+from mergealgebra.resolve import Execution
 from mergealgebra.tensors.checkpoint import Checkpoint
 root = Path(sys.argv[1])
 paths = [root / f"{number}.safetensors" for number in range(1, 201)]
 checkpoints = [Checkpoint.open(path) for path in paths]
 assert [int(c.read("w")[0]) for _ in range(2) for c in checkpoints] == [*range(1, 201)] * 2
 models = [Model(path) for path in paths]
-merge_checkpoints(root / "base.safetensors", models, ma.TaskArithmetic(), root / "out", How(sys.argv[2], 2))
+merge_checkpoints(root / "base.safetensors", models, ma.TaskArithmetic(), root / "out", Execution(sys.argv[2], 2))
 print(int(Checkpoint.open(root / "out").read("w")[0]))
 """
 

@@ -25,7 +25,7 @@ _CHILD = """
 import json, os, resource, sys
 from pathlib import Path
 
-from mergealgebra.base_config import base_config
+from mergealgebra.model_folder.base_config import base_config
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.lock import Lock
 from mergealgebra.tensors.folder import read_model

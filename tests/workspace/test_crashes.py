@@ -12,8 +12,8 @@ import shutil
 import pytest
 
 import mergealgebra as ma
-from mergealgebra import leftovers
-from mergealgebra.engine.unfinished import MARK
+from mergealgebra.model_folder import leftovers
+from mergealgebra.model_folder.unfinished import MARK
 from mergealgebra.store import objects
 from mergealgebra.store.garbage import unfinished_models
 from tests.crash import fault_points, kill_points
@@ -21,7 +21,7 @@ from tests.engine.scenes import names_in
 from tests.models import fine_tune, with_value, write_file
 from tests.workspace.replicas import RECIPE, make_workspace, visible_in
 
-#: How many of the calls of a resolve are the cache's, at most; what fails there is no failure.
+#: Execution many of the calls of a resolve are the cache's, at most; what fails there is no failure.
 CACHE_CALLS = 11
 #: The first of them record where it writes; the others keep thresholds.
 RECORD_CALLS = 3

@@ -8,9 +8,9 @@ import pytest
 
 import mergealgebra as ma
 from mergealgebra.encoding import encode
-from mergealgebra.engine.seals import Seal
 from mergealgebra.figures import keep_figures, kept_figures
 from mergealgebra.fsck import inspect
+from mergealgebra.incremental.seals import Seal
 from tests.cli.commands import call, tree
 from tests.workspace.replicas import make_workspace
 

@@ -17,12 +17,12 @@ import pytest
 import mergealgebra as ma
 from mergealgebra.crdt.operations import Attest
 from mergealgebra.encoding import decode, encode
-from mergealgebra.engine import keeping, kept_pages
-from mergealgebra.engine.keeping import Kept
-from mergealgebra.engine.kept_folder import HEADER
-from mergealgebra.engine.kept_pages import RECORD
-from mergealgebra.engine.seals import HEADER_BYTES, KEY_BYTES, Seal
 from mergealgebra.errors import OutputError
+from mergealgebra.incremental import keeper, pages
+from mergealgebra.incremental.folder import HEADER
+from mergealgebra.incremental.keeper import Kept
+from mergealgebra.incremental.pages import RECORD
+from mergealgebra.incremental.seals import HEADER_BYTES, KEY_BYTES, Seal
 from mergealgebra.store.private import KEY
 from tests.cli.commands import tree
 from tests.workspace.replicas import write_models
@@ -33,7 +33,7 @@ THEIRS = Seal(b"x" * KEY_BYTES)
 @pytest.fixture
 def alice(tmp_path, monkeypatch):
     """A workspace with three contributions in its aggregate, and one that came later. Pages have eight elements."""
-    for module in (kept_pages, keeping):
+    for module in (pages, keeper):
         monkeypatch.setattr(module, "PAGE", 8)
     write_models(tmp_path, 6)
     workspace = ma.Workspace.init(tmp_path / "alice", base=tmp_path / "base", recipe=ma.Ties(density="0.5"))
@@ -221,9 +221,9 @@ def test_an_older_aggregate_is_brought_up_to_date(alice, history):
 
 @pytest.mark.clause("SY-9")
 def test_the_pages_of_one_time_do_not_go_with_the_header_of_another(alice, history):
-    for (header, _), (pages, _) in permutations(history, 2):
+    for (header, _), (other, _) in permutations(history, 2):
         restore(folder_of(alice), header)
-        (theirs,) = [data for name, data in pages.items() if name.endswith(".bin")]
+        (theirs,) = [data for name, data in other.items() if name.endswith(".bin")]
         pages_of(alice).write_bytes(theirs)
         assert kept(alice).changes is None
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 
 import mergealgebra as ma
-from mergealgebra.engine.keeping import Kept
-from mergealgebra.engine.kept_folder import HEADER
-from mergealgebra.engine.kept_header import Header
-from mergealgebra.engine.seals import Seal
+from mergealgebra.incremental.folder import HEADER
+from mergealgebra.incremental.header import Header
+from mergealgebra.incremental.keeper import Kept
+from mergealgebra.incremental.seals import Seal
 from mergealgebra.store.private import KEY, private_key
 from tests.workspace.replicas import make_workspace, write_models
 

@@ -5,9 +5,9 @@ Where the dialect leaves the choice among ties to the sort, every choice is righ
 
 from __future__ import annotations
 
-from mergealgebra.algebra.dialects import Dialect
 from mergealgebra.conformance.inference.tie_choices import is_a_choice
-from mergealgebra.engine.in_dialect import merge_in_dialect
+from mergealgebra.dialects.merge import merge_in_dialect
+from mergealgebra.dialects.points import Dialect
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.targets.differences import same_bits
 from mergealgebra.targets.questions import Answer, Merged, Question, Refused

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
-from mergealgebra.algebra.dialects import POINTS
 from mergealgebra.conformance.inference.readings import NEUTRAL, REFUSED, Options, Readings, explains, readings
 from mergealgebra.conformance.probes.catalogue import (
     ALONE,
@@ -24,6 +23,7 @@ from mergealgebra.conformance.probes.catalogue import (
     VOTES,
     Probe,
 )
+from mergealgebra.dialects.points import POINTS
 from mergealgebra.targets.questions import Answer, Merged
 
 

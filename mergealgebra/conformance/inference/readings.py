@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from mergealgebra.algebra.dialects import DIALECTS, Dialect
 from mergealgebra.conformance.inference.dialect_answers import computed
 from mergealgebra.conformance.probes.catalogue import Probe
+from mergealgebra.dialects.points import DIALECTS, Dialect
 from mergealgebra.targets.questions import Answer, Failed, Question, Refused
 
 Array = np.ndarray[Any, Any]

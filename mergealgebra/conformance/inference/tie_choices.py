@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from mergealgebra.algebra.dialects import Dialect
-from mergealgebra.engine.dialect_arithmetic import numbers_of
-from mergealgebra.engine.dialect_trim import kept
-from mergealgebra.engine.in_dialect import merge_in_dialect
+from mergealgebra.dialects.arithmetic import numbers_of
+from mergealgebra.dialects.merge import merge_in_dialect
+from mergealgebra.dialects.points import Dialect
+from mergealgebra.dialects.trim import kept
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.targets.differences import where_same
 from mergealgebra.targets.questions import Question, Tensors

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mergealgebra.algebra.dialects import Dialect
 from mergealgebra.conformance.inference.dialect_answers import agrees, computed
 from mergealgebra.conformance.judgement.evidence import shown, size
 from mergealgebra.conformance.judgement.random_merges import questions
 from mergealgebra.conformance.probes.interview import Interview
 from mergealgebra.conformance.verdict import Shown
+from mergealgebra.dialects.points import Dialect
 from mergealgebra.targets.questions import Target
 
 

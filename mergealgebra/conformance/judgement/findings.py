@@ -7,13 +7,13 @@ from typing import Final
 
 import numpy as np
 
-from mergealgebra.algebra.dialects import POINTS
 from mergealgebra.conformance.inference.equivalents import reason
 from mergealgebra.conformance.inference.options import STAGES, Inferred
 from mergealgebra.conformance.inference.readings import Options, explains, predicted, readings
 from mergealgebra.conformance.judgement.evidence import shown, size
 from mergealgebra.conformance.probes.catalogue import LEAST, PROBES, Probe
 from mergealgebra.conformance.verdict import Finding, Shown
+from mergealgebra.dialects.points import POINTS
 from mergealgebra.targets.differences import where_near
 from mergealgebra.targets.questions import Answer, Merged
 

@@ -9,9 +9,9 @@ from typing import Any, Final, TypeVar
 import ml_dtypes
 import numpy as np
 
-from mergealgebra.algebra.dialects import Dialect
 from mergealgebra.conformance.inference.tie_choices import can_be_told
-from mergealgebra.engine.in_dialect import merge_in_dialect
+from mergealgebra.dialects.merge import merge_in_dialect
+from mergealgebra.dialects.points import Dialect
 from mergealgebra.targets.questions import Question
 
 Array = np.ndarray[Any, Any]

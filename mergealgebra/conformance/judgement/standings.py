@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from mergealgebra.algebra.dialects import DIALECTS, POINTS, Dialect
 from mergealgebra.conformance.inference.dialect_answers import agrees, computed
 from mergealgebra.conformance.inference.options import Inferred
 from mergealgebra.conformance.inference.readings import Options, explains, predicted, readings, without
@@ -19,6 +18,7 @@ from mergealgebra.conformance.judgement.random_merges import questions
 from mergealgebra.conformance.probes.catalogue import LEAST, PROBES, Probe
 from mergealgebra.conformance.probes.interview import Interview
 from mergealgebra.conformance.verdict import Standing
+from mergealgebra.dialects.points import DIALECTS, POINTS, Dialect
 from mergealgebra.targets.differences import where_near
 from mergealgebra.targets.questions import Answer, Failed, Merged, Question
 

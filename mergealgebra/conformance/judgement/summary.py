@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from mergealgebra.algebra.dialects import DIALECTS
 from mergealgebra.conformance.probes.interview import PATIENCE, Interview
 from mergealgebra.conformance.verdict import Finding, Property, Verdict
+from mergealgebra.dialects.points import DIALECTS
 from mergealgebra.text import shown
 
 #: What it is when a property does not hold.

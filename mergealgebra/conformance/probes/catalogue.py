@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 import ml_dtypes
 import numpy as np
 
-from mergealgebra.algebra.dialects import POINTS
+from mergealgebra.dialects.points import POINTS
 from mergealgebra.targets.questions import Question
 
 Array = np.ndarray[Any, Any]

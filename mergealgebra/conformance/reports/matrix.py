@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mergealgebra.algebra.dialects import DIALECTS
 from mergealgebra.conformance.judgement.comparison import Compared
 from mergealgebra.conformance.judgement.random_merges import DTYPES
 from mergealgebra.conformance.probes.interview import PATIENCE
 from mergealgebra.conformance.reports.tables import HOLDS, Table, clauses, noted, seen, standing_of, table
 from mergealgebra.conformance.verdict import Finding, Property, Standing, Verdict
+from mergealgebra.dialects.points import DIALECTS
 from mergealgebra.text import printable
 
 #: What Markdown acts on, but for the underscore between letters, which it leaves alone: `lowest_index`.

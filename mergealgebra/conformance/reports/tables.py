@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mergealgebra.algebra.dialects import DIALECTS, POINTS, Dialect
 from mergealgebra.conformance.judgement.summary import BROKEN, MISTAKEN
 from mergealgebra.conformance.verdict import Failure, Finding, Property, Shown, Standing, Verdict
+from mergealgebra.dialects.points import DIALECTS, POINTS, Dialect
 from mergealgebra.text import printable
 from mergealgebra.text import shown as quoted
 

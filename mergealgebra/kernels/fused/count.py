@@ -26,7 +26,7 @@ def count(size, base, held, low, shift, counts, scratch):
             read(here[0], here[1], old[:n])
         if find_tau((ahead(held[0], held[1], start), held[1], held[2]), here, old[:n], tau[:n]) >= INFINITY:
             return False
-        over, tied = _place(tau[:n], low, shift, bins, inside)
+        over, tied = _bins_of(tau[:n], low, shift, bins, inside)
         above, middle = above + over, middle + tied
         _add(groups, bins, counts)
     counts[bins] += above
@@ -35,7 +35,7 @@ def count(size, base, held, low, shift, counts, scratch):
 
 
 @compiled
-def _place(tau, low, shift, bins, inside):
+def _bins_of(tau, low, shift, bins, inside):
     """The bin of each magnitude of a tile, negative below the window; returns how many lie above it, and in its middle.
 
     The middle is where a threshold is expected. Where differences lie on a grid most of what is in a window ties with

@@ -68,8 +68,8 @@ def reduce(size, method, model, parts, numbers, counts, scratch):
 def update(size, method, model, held, retracted, parts, numbers, counts, scratch):
     """Bring the sums of a block up to date, and reduce it. Returns as `reduce` does.
 
-    held: S and A, V and W once as int16 and once as fp64, grids, as in `KeptSums`. retracted: so many parts, the first,
-    are taken out before the others are put in; so what certifies the final sums certifies all on the way.
+    held: S and A, V and W once as int16 and once as fp64, grids, as in `StoredSums`. retracted: so many parts, the
+    first, are taken out before the others are put in; so what certifies the final sums certifies all on the way.
     """
     missed = 0
     for start in range(0, size, TILE):

@@ -14,7 +14,7 @@ chosen: list[Any] = []
 
 
 def begin(*dialect: str) -> None:
-    from mergealgebra.algebra.dialects import DIALECTS
+    from mergealgebra.dialects.points import DIALECTS
 
     chosen[:] = [DIALECTS[name] for name in dialect]
 
@@ -24,7 +24,7 @@ def version() -> str:
 
 
 def merge(base: Any, models: Any, density: str, lambda_: str, coefficients: list[str]) -> dict[str, Any]:
-    from mergealgebra.engine.in_dialect import merge_in_dialect
+    from mergealgebra.dialects.merge import merge_in_dialect
 
     if not chosen:
         return by_recipe(base, models, density, lambda_, coefficients)

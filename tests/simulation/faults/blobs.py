@@ -11,8 +11,8 @@ from typing import Any
 from unittest import mock
 
 from mergealgebra import resolve
-from mergealgebra.engine import keeping
 from mergealgebra.errors import BlobDamaged, MergeAlgebraError
+from mergealgebra.incremental import keeper
 from mergealgebra.store import blob_store
 from mergealgebra.store.blob_store import BlobWriter
 from mergealgebra.store.blobs import discard
@@ -28,7 +28,7 @@ def blob_is_accepted_unchecked() -> Patches:
     def import_blob(self: Store, source: Entry, root: str, *_: Any) -> None:
         with self.blob_writer() as blob:
             blob.write(source.path.read_bytes())
-            blob.place(root)
+            blob.commit(root)
 
     yield mock.patch.object(Store, "import_blob", import_blob)
 
@@ -87,11 +87,11 @@ def resolve_skips_what_is_missing() -> Patches:
 
 @fault("sums that were kept go on holding what was retracted", "folders", "model")
 def kept_sums_hold_what_was_retracted() -> Patches:
-    real = keeping._Change.between
-    yield mock.patch.object(keeping._Change, "between", lambda *sides: replace(real(*sides), retracted=[]))
+    real = keeper._Change.between
+    yield mock.patch.object(keeper._Change, "between", lambda *sides: replace(real(*sides), retracted=[]))
 
 
 @fault("the model card says when it was made", "folders", "model")
 def card_tells_the_time() -> Patches:
     real = resolve.model_card
-    yield mock.patch.object(resolve, "model_card", lambda *lock: real(*lock) + str(time.time()).encode())
+    yield mock.patch.object(resolve, "model_folder.card", lambda *lock: real(*lock) + str(time.time()).encode())

@@ -27,12 +27,12 @@ def operation_is_written_in_place() -> Patches:
 
 @fault("a file gets its name before its bytes are on the disk", "folders", "between", "durable")
 def renamed_before_flushed() -> Patches:
-    def place(self: atomic.StagedFile, entry: Entry) -> None:
+    def commit(self: atomic.StagedFile, entry: Entry) -> None:
         os.replace(self._path, entry.path)  # noqa: PTH105 - one of the calls that are looked at
         fsync_folder(entry.path.parent)
         self._close()
 
-    yield mock.patch.object(atomic.StagedFile, "place", place)
+    yield mock.patch.object(atomic.StagedFile, "commit", commit)
 
 
 @fault("a file gets its name before it is complete", "folders", "between", "admission", "durable")

@@ -1,0 +1,217 @@
+"""Partial aggregates: a merge as a commutative monoid with removal [EX-4, EX-5, EX-6].
+
+    lift each contribution, combine in any tree, finalize once; retract undoes combine.
+
+Aggregates are not idempotent, so they carry the ids of their contributions and refuse to count one twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mergealgebra.algebra import decimals
+from mergealgebra.algebra.arrays import Array, refuse_flushed_subnormals
+from mergealgebra.algebra.exact import Coefficients, Sums
+from mergealgebra.algebra.methods import REDUCERS
+from mergealgebra.algebra.reducer import prepare
+from mergealgebra.encoding import encode
+from mergealgebra.engine.buffers import Buffers, parts_of
+from mergealgebra.engine.executors import Workers
+from mergealgebra.engine.faults import Faulty, diagnose
+from mergealgebra.engine.groups import Trimming
+from mergealgebra.engine.memory import as_contribution, without_buffers
+from mergealgebra.engine.plan import Block, Plan, make_plan
+from mergealgebra.engine.thresholds import find_thresholds
+from mergealgebra.errors import AggregateError, MergeAlgebraWarning, Overflow, RecipeError, ShapeError
+from mergealgebra.kernels.equations import on_numpy, scaled, tau
+from mergealgebra.progress import quiet
+from mergealgebra.recipe import Recipe, check_recipe
+from mergealgebra.tensors.task_vector import TaskVector, index_in
+from mergealgebra.text import shown
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """What an aggregate remembers of one contribution: its coefficient, and the checksum of its own aggregate."""
+
+    coefficient: float
+    checksum: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Aggregate:
+    """What a set of contributions adds up to, exactly.
+
+    recipe: how they are reduced. contributions: by id. shapes, sums: by tensor name.
+    checksum: over all of that; it is checked before every use.
+    """
+
+    recipe: Recipe
+    contributions: Mapping[str, Lifted]
+    shapes: Mapping[str, tuple[int, ...]]
+    sums: Mapping[str, Sums]
+    checksum: str
+
+    def __repr__(self) -> str:
+        return f"Aggregate({self.recipe!r}, contributions={len(self.contributions)}, tensors={len(self.sums)})"
+
+    @classmethod
+    def lift(cls, recipe: Recipe, id_: str, task_vector: Mapping[str, Array], coefficient: str = "1") -> Aggregate:
+        """One contribution as an aggregate. id_: any name that tells it from others, such as a contribution id.
+
+        task_vector: name -> float array, NumPy or torch; buffers that are not float are left out, and a Python warning
+        says so [CT-10]. Raises NamesError where nothing is left, NonFinite, DecimalError,
+        CoefficientError, RecipeError for a dialect other than `canonical`, AggregateError for an id that is not text.
+        """
+        check_recipe(recipe)
+        if not isinstance(id_, str):
+            raise AggregateError(
+                f"the id is a {type(id_).__name__}, not text; the order is lift(recipe, id, task_vector)"
+            )
+        if recipe.foreign:
+            raise RecipeError(f"dialect {recipe.foreign.name} has no exact sums, so no aggregate; use merge")
+        given = as_contribution(id_, task_vector, coefficient)
+        contribution, remarks = without_buffers(given, given.source)
+        for remark in remarks:
+            warnings.warn(remark, MergeAlgebraWarning, stacklevel=2)
+        records = {name: record for name, record in given.source.records.items() if name in contribution.names}
+        plan = make_plan(contribution.source, [contribution], recipe, on_numpy(), threads=1)
+        try:
+            with Workers(1, lambda: Buffers(plan)) as workers, np.errstate(all="ignore"):
+                trimming = find_thresholds(plan, workers, quiet, "", {})
+                whole = [Block(name, 0, record.size) for name, record in records.items()]
+                sums = {block.name: _lift_tensor(plan, trimming, Buffers(plan), block) for block in whole}
+        except Faulty as fault:
+            raise diagnose(plan, fault, [0], quiet) from None
+        shapes = {name: tuple(record.shape) for name, record in records.items()}
+        number = contribution.coefficient
+        checksum = _checksum(recipe, {id_: Lifted(number, "")}, shapes, sums)
+        return _made(recipe, {id_: Lifted(number, checksum)}, shapes, sums)
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """The contributions in it."""
+        return frozenset(self.contributions)
+
+    def combine(self, other: Aggregate) -> Aggregate:
+        """Both in one: commutative and associative [EX-4].
+
+        Raises AggregateError when they share an id, have other recipes or shapes, or one is damaged.
+        """
+        self._check_with(other)
+        if shared := self.ids & other.ids:
+            raise AggregateError(f"both aggregates count contribution {min(shared)}; each counts once")
+        contributions = {**self.contributions, **other.contributions}
+        coefficients = _coefficients(contributions)
+        ours = {name: prepare(sums, coefficients) for name, sums in self.sums.items()}
+        theirs = {name: prepare(sums, coefficients) for name, sums in other.sums.items()}
+        both = {name: ours[name].combine(theirs[name]) for name in ours.keys() & theirs.keys()}
+        return _made(self.recipe, contributions, {**self.shapes, **other.shapes}, {**ours, **theirs, **both})
+
+    def retract(self, other: Aggregate) -> Aggregate:
+        """Without the contributions of `other`, as if they had never been here [EX-5].
+
+        Raises AggregateError when one of them is not here, or was another one under that id, and as `combine` does.
+        """
+        self._check_with(other)
+        for id_, lifted in other.contributions.items():
+            if self.contributions.get(id_) != lifted:
+                raise AggregateError(
+                    f"contribution {id_} is not in the aggregate as it is here; it cannot be retracted"
+                )
+        contributions = {id_: lifted for id_, lifted in self.contributions.items() if id_ not in other.contributions}
+        without = {name: self.sums[name].retract(sums) for name, sums in other.sums.items()}
+        return _made(self.recipe, contributions, self.shapes, {**self.sums, **without})
+
+    def finalize(self) -> TaskVector:
+        """The merged task vector tau_m, NumPy; its `apply` takes the recipe's lambda [EX-4].
+
+        Raises AggregateError when damaged or empty, Overflow.
+        """
+        self.check()
+        refuse_flushed_subnormals(np)
+        if not self.contributions:
+            raise AggregateError("the aggregate holds no contribution; combine it with one first")
+        coefficients = _coefficients(self.contributions)
+        tensors = {name: self._finalized(name, coefficients) for name in self.sums}
+        return TaskVector(tensors, lambda_=self.recipe.lambda_)
+
+    def check(self) -> None:
+        """Raise AggregateError unless the checksum is that of the content [EX-6]."""
+        if self.checksum != _checksum(self.recipe, self.contributions, self.shapes, self.sums):
+            raise AggregateError("the aggregate is damaged: its checksum does not fit; build it again")
+
+    def _finalized(self, name: str, coefficients: Coefficients) -> Array:
+        with np.errstate(all="ignore"):
+            tau_m = REDUCERS[self.recipe.method].finalize(self.sums[name], coefficients)
+        bad = np.flatnonzero(~np.isfinite(tau_m))
+        if bad.size:
+            index = index_in(self.shapes[name], int(bad[0]))
+            raise Overflow(f"tensor {name!r} at index {index}: the merged task vector is beyond fp32")
+        return tau_m.reshape(self.shapes[name])
+
+    def _check_with(self, other: Aggregate) -> None:
+        if not isinstance(other, Aggregate):
+            raise AggregateError(
+                f"{shown(other)} is a {type(other).__name__}, not an Aggregate: the sums do not remember what a "
+                "contribution added; lift its task vector again, and pass that"
+            )
+        self.check()
+        other.check()
+        if self.recipe != other.recipe:
+            raise AggregateError(f"the aggregates have other recipes: {self.recipe.to_map()}, {other.recipe.to_map()}")
+        for name in self.shapes.keys() & other.shapes.keys():
+            if self.shapes[name] != other.shapes[name]:
+                raise ShapeError(f"tensor {name!r} has shapes {self.shapes[name]} and {other.shapes[name]}")
+
+
+def _lift_tensor(plan: Plan, trimming: Trimming, buffers: Buffers, block: Block) -> Sums:
+    ((_, part),) = parts_of(plan, buffers, block, trimming)
+    found = tau(part.values, part.values, part.form)
+    v = scaled(found, part)
+    if not np.isfinite(v).all() or not np.isfinite(found).all():
+        raise Faulty(block, trimming)
+    return REDUCERS[plan.recipe.method].lift(v, part.coefficient)
+
+
+def _coefficients(contributions: Mapping[str, Lifted]) -> Coefficients:
+    return Coefficients(tuple(lifted.coefficient for lifted in contributions.values()))
+
+
+def _made(
+    recipe: Recipe,
+    contributions: Mapping[str, Lifted],
+    shapes: Mapping[str, tuple[int, ...]],
+    sums: Mapping[str, Sums],
+) -> Aggregate:
+    contributions = dict(sorted(contributions.items()))
+    return Aggregate(recipe, contributions, shapes, sums, _checksum(recipe, contributions, shapes, sums))
+
+
+def _checksum(
+    recipe: Recipe,
+    contributions: Mapping[str, Lifted],
+    shapes: Mapping[str, tuple[int, ...]],
+    sums: Mapping[str, Sums],
+) -> str:
+    checksum = hashlib.sha256()
+    checksum.update(encode(recipe.to_map()))
+    for id_, lifted in sorted(contributions.items()):
+        checksum.update(encode([id_, decimals.to_hex(lifted.coefficient), lifted.checksum]))
+    for name in sorted(sums):
+        checksum.update(encode([name, list(shapes[name])]))
+    for name in sorted(sums):
+        for part in _parts(sums[name]):
+            checksum.update(part)
+    return checksum.hexdigest()
+
+
+def _parts(sums: Sums) -> Iterator[bytes]:
+    for column in (*sums.columns, sums.grid, sums.uncertified):
+        yield column.tobytes()
+    yield repr(sums.integers.tolist()).encode()

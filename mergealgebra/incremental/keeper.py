@@ -1,0 +1,288 @@
+"""Keeping an aggregate from merge to merge: which changes lead from the one that is there to the one that is wanted."""
+
+from __future__ import annotations
+
+import errno
+import math
+from collections.abc import Callable, Generator, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from mergealgebra.algebra import decimals
+from mergealgebra.algebra.exact import LIMITS, grid_exponents
+from mergealgebra.contribution import open_blob
+from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.engine.faults import Faulty
+from mergealgebra.engine.merged_spans import MergedSpan, Totals
+from mergealgebra.engine.plan import Contribution, Plan, make_plan
+from mergealgebra.engine.run import Stale
+from mergealgebra.errors import BackendError, MergeAlgebraError, OutputError
+from mergealgebra.incremental.cost import Cost
+from mergealgebra.incremental.folder import Draft, Folder, Home
+from mergealgebra.incremental.header import Entry, Header
+from mergealgebra.incremental.pages import PAGE, RECORD, Layout, Unfit, votes_of, wider
+from mergealgebra.incremental.update import Update
+from mergealgebra.kernels.blocks import UpdatingKernel
+from mergealgebra.progress import Progress
+from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.text import by_caller
+
+#: Memory of a worker for a page of an aggregate, before and after, at most 33 bytes an element.
+_WORKER_BYTES: Final = 2 * 33 * PAGE
+#: Left free on the disk, beside the aggregate and a model.
+_SPARE_BYTES: Final = 1 << 22
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Whether a merge left an aggregate behind. problem: why not; empty if it did.
+
+    changes: how many contributions were read to bring an earlier one up to date; None for a merge in full. cost: what
+    it takes, once it is kept.
+    """
+
+    problem: str
+    changes: int | None
+    cost: Cost | None = field(default=None, compare=False)
+
+    def in_words(self) -> str:
+        """The same in one line, but for the changes."""
+        if self.problem or self.cost is None:
+            return f"not kept: {self.problem}"
+        return f"kept: {self.cost.in_words()}"
+
+
+class Keeper:
+    """The aggregate of one merge, in a home of its own. kept: what became of it, at the end.
+
+    plan: the merge in full. manifests: of its contributions, in their order. blobs: where tensors are, by root, those
+    of retracted contributions among them. Raises BackendError for a kernel that cannot update sums.
+    """
+
+    def __init__(
+        self, home: Home, base: Checkpoint, plan: Plan, manifests: Sequence[Manifest], blobs: Mapping[str, Path]
+    ) -> None:
+        if not isinstance(plan.kernel, UpdatingKernel):
+            raise BackendError(f"an aggregate can be kept with backend numba or numpy, not {plan.kernel.name!r}")
+        self._home, self._base, self._plan, self._kernel = home, base, plan, plan.kernel
+        self._manifests, self._blobs = tuple(manifests), blobs
+        self._coefficients = tuple(contribution.coefficient for contribution in plan.contributions)
+        self.kept = Kept("the merge was made in full, after a file or a threshold turned out to be another", None)
+
+    def run(
+        self,
+        use: Callable[[Iterator[MergedSpan], Totals], None],
+        progress: Progress,
+        kept: MutableMapping[str, bytes] | None,
+    ) -> bool:
+        """Merge by the aggregate, and keep it. use: takes the pieces. kept: thresholds, as in `engine.run.run`.
+
+        False when that did not do: a merge in full then tells what is wrong, if anything is. Raises OutputError, and
+        what a merge in full raises.
+        """
+        with closing(self._updates()) as updates:
+            for update in updates:
+                totals = Totals(update.known)
+                try:
+                    with closing(update.pieces(totals, progress, kept)) as pieces:
+                        use(pieces, totals)
+                except (Faulty, Stale, Unfit):
+                    continue
+                except MergeAlgebraError as error:
+                    if isinstance(error, OutputError) and _is_full(error):
+                        self._give_up("its disk is full")
+                        return False
+                    if isinstance(error, OutputError) or not update.unread:
+                        raise
+                    continue
+                self._commit(update, totals)
+                return True
+        return False
+
+    def _updates(self) -> Generator[Update, None, None]:
+        """What to try, one after the other: to update the aggregate that is there, if it fits; to make a new one.
+
+        What one needs is open until the next is asked for.
+        """
+        if self._plan.recipe.foreign:
+            self._give_up("its recipe's dialect has no exact sums")
+            return
+        if not self._plan.reduction.coefficients.certified:
+            self._give_up("the coefficients together have no certificate")
+            return
+        if not self._home.always and len(self._manifests) < self._cost.pays_from:
+            self._give_up(
+                f"of {len(self._manifests)} contributions it would save no time, and take {self._cost.in_words()}; it "
+                f"pays from {self._cost.pays_from} on, and --keep-aggregate=always insists"
+            )
+            return
+        with ExitStack() as opened:
+            try:
+                folder = opened.enter_context(self._home.opened(self._header_bytes))
+            except OSError as error:
+                self._give_up(f"{error.filename} in the workspace cannot be used: {error.strerror}; delete it")
+                return
+            except OutputError as error:
+                self._give_up(str(error))
+                return
+            yield from self._updates_in(folder)
+
+    def _updates_in(self, folder: Folder) -> Generator[Update, None, None]:
+        folder.sweep()
+        header = folder.header
+        for make in (self._from_nothing,) if header is None else (partial(self._from, header), self._from_nothing):
+            with ExitStack() as opened:
+                update = make(folder, opened)
+                if update is not None:
+                    yield update
+
+    def _give_up(self, problem: str) -> None:
+        """Nothing is kept, for this reason."""
+        self.kept = Kept(problem, None)
+
+    def _commit(self, update: Update, totals: Totals) -> None:
+        """Keep what an update left, now that everything has been read and checked."""
+        problem = self.kept.problem if update.changes else ""
+        if update.draft is not None:
+            update.draft.commit(self._plan.recipe.id, update.entries(totals), update.least)
+            problem = update.draft.problem
+        cost = None if problem else Cost.of(self._plan, update.layout)
+        self.kept = Kept(problem, update.changes if update.unread else None, cost)
+
+    def _from_nothing(self, folder: Folder, opened: ExitStack) -> Update | None:
+        """The update of an empty aggregate, which adds everything; None when nothing can be kept."""
+        plan = self._by_pages(self._plan.contributions)
+        draft = None if plan is None else self._draft(folder, self._layout, opened)
+        if plan is None or draft is None:
+            return None
+        least = _least_grid(self._coefficients)
+        return Update(self._plan, plan, self._kernel, self._manifests, self._layout, least, folder.seal, draft=draft)
+
+    def _from(self, header: Header, folder: Folder, opened: ExitStack) -> Update | None:
+        """The update that makes this aggregate the one that is wanted; None when it does not fit."""
+        change = _Change.between(header.entries, self._manifests)
+        least = min(header.least, _least_grid([self._coefficients[index] for index in change.added]))
+        if (
+            header.recipe != self._plan.recipe.id
+            or change.size >= len(self._manifests)
+            or not math.fsum(map(abs, self._coefficients)) < LIMITS[least]
+        ):
+            return None
+        pages, retracted = opened.enter_context(folder.pages(header)), self._opened(change, opened)
+        if pages is None or retracted is None:
+            return None
+        visible = (
+            replace(contribution, names=frozenset(), tensors=None) if index in change.unread else contribution
+            for index, contribution in enumerate(self._plan.contributions)
+        )
+        plan = self._by_pages([*visible, *retracted])
+        if plan is None:
+            return None
+        layout = replace(self._layout, votes=wider(self._layout.votes, header.layout.votes))
+        manifests = (*self._manifests, *change.retracted)
+        draft = self._draft(folder, layout, opened) if change.size else None
+        return Update(
+            self._plan, plan, self._kernel, manifests, layout, least, folder.seal, change.unread, pages, draft
+        )
+
+    def _opened(self, change: _Change, opened: ExitStack) -> list[Contribution] | None:
+        """The contributions to take out; None when the tensors of one are not here any more."""
+        found = []
+        for manifest in change.retracted:
+            try:
+                blob = opened.enter_context(open_blob(manifest, self._blobs.get(manifest.tensors), self._base))
+            except MergeAlgebraError:
+                return None
+            coefficient, names = decimals.from_hex(manifest.coefficient), frozenset(blob.records)
+            label = f"contribution {manifest.id[:12]}"
+            found.append(Contribution(label, manifest.form, coefficient, blob, names, manifest.tensors))
+        return found
+
+    # What any update needs
+
+    @cached_property
+    def _cost(self) -> Cost:
+        return Cost.of(self._plan, self._layout)
+
+    @cached_property
+    def _layout(self) -> Layout:
+        records = self._plan.base.records
+        held = tuple((name, records[name].size) for name in self._plan.held_names())
+        return Layout(held, votes_of(self._plan.recipe.method, self._coefficients))
+
+    @cached_property
+    def _header_bytes(self) -> int:
+        """Bytes that no header exceeds from which few enough changes lead here: half of its entries must be visible."""
+        records = self._plan.base.records
+        names = sum(len(name.encode()) + 64 for name in records)  # with a size, or a threshold
+        pages = sum(-(-record.size // PAGE) for record in records.values())
+        return 4096 + names + RECORD * pages + 2 * len(self._manifests) * (1024 + names)
+
+    def _by_pages(self, contributions: Sequence[Contribution]) -> Plan | None:
+        """The plan in blocks of a page; None when there is no memory for that."""
+        full = self._plan
+        memory = full.memory - _WORKER_BYTES * full.threads
+        try:
+            return make_plan(
+                full.base,
+                contributions,
+                full.recipe,
+                full.kernel,
+                threads=full.threads,
+                block=PAGE,
+                memory=memory,
+                hashed=True,
+            )
+        except BackendError:
+            self._give_up(f"there is too little memory; raise {by_caller('--memory', 'memory=')}")
+            return None
+
+    def _draft(self, folder: Folder, layout: Layout, opened: ExitStack) -> Draft | None:
+        """Room for the pages to be written; None when the disk has none."""
+        needed = layout.nbytes + Cost.of(self._plan, layout).model + _SPARE_BYTES
+        try:
+            free = folder.free
+            if free < needed:
+                self._give_up(f"it needs {needed:,} bytes, the new model among them, and its disk has {free:,} free")
+                return None
+            draft = Draft(folder, layout)
+        except OSError as error:
+            self._give_up(f"it cannot be written: {error.strerror}")
+            return None
+        opened.callback(draft.close)
+        return draft
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What leads from one set of contributions to another. unread: those that stay, by index; added: places."""
+
+    unread: Mapping[int, Entry]
+    added: Sequence[int]
+    retracted: Sequence[Manifest]
+
+    @classmethod
+    def between(cls, entries: Sequence[Entry], wanted: Sequence[Manifest]) -> _Change:
+        before = {entry.manifest.id: entry for entry in entries}
+        after = {manifest.id for manifest in wanted}
+        unread = {index: before[m.id] for index, m in enumerate(wanted) if m.id in before}
+        added = [index for index in range(len(wanted)) if index not in unread]
+        return cls(unread, added, [entry.manifest for id_, entry in before.items() if id_ not in after])
+
+    @property
+    def size(self) -> int:
+        """How many contributions come or go."""
+        return len(self.added) + len(self.retracted)
+
+
+def _is_full(error: OutputError) -> bool:
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def _least_grid(coefficients: Sequence[float]) -> int:
+    return int(grid_exponents(np.asarray(coefficients, np.float32)).min(initial=255))

@@ -1,0 +1,203 @@
+"""Bringing an aggregate up to date while merging: one pass over what changed, the aggregate, and the base [EX-4, EX-5].
+
+Where its sums have no certificate, and only there, all contributions are read again: the pages that they hold, whose
+seals the aggregate keeps. So whatever it gives are the bits of a merge in full.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mergealgebra.algebra.exact import Indices
+from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.encoding import model_root
+from mergealgebra.engine.buffers import Buffers, parts_of
+from mergealgebra.engine.groups import Found, Group, Trimming, groups, pack, unpack
+from mergealgebra.engine.merged_spans import MergedSpan, Totals
+from mergealgebra.engine.plan import Block, Plan
+from mergealgebra.engine.run import run
+from mergealgebra.incremental.folder import Draft
+from mergealgebra.incremental.header import Entry
+from mergealgebra.incremental.pages import Bytes, Layout, Pages, Unfit, clear, sums_in
+from mergealgebra.incremental.seals import Seal
+from mergealgebra.kernels.blocks import Part, Reduced, StoredSums, Updated, UpdatingKernel
+from mergealgebra.kernels.equations import Host, settle
+from mergealgebra.progress import Progress
+
+
+@dataclass(eq=False)
+class Update:
+    """One change of an aggregate.
+
+    whole: the merge of all that is visible. plan: the same, by pages, of what is read: contributions that are not
+    hold no tensors, and those to take out come last. manifests: of the plan's contributions. layout: of the sums
+    afterwards. least: as in the header afterwards. seal: that of the workspace. unread: what is known of the
+    contributions that are not read, by index. old: the pages before; None for those of nothing. draft: those
+    afterwards; None if they are not written.
+    """
+
+    whole: Plan
+    plan: Plan
+    kernel: UpdatingKernel
+    manifests: Sequence[Manifest]
+    layout: Layout
+    least: int
+    seal: Seal
+    unread: Mapping[int, Entry] = field(default_factory=dict)
+    old: Pages | None = None
+    draft: Draft | None = None
+
+    def __post_init__(self) -> None:
+        self._own = threading.local()
+        self._ids = [manifest.id for manifest in self.manifests]
+        self._of_all: Trimming | None = None
+
+    @property
+    def changes(self) -> int:
+        """How many contributions are read."""
+        return len(self.plan.contributions) - len(self.unread)
+
+    @property
+    def known(self) -> Mapping[int, int]:
+        """How many elements were kept of the contributions that are not read, by index."""
+        return {index: entry.kept for index, entry in self.unread.items()}
+
+    def pieces(
+        self, totals: Totals, progress: Progress, kept: MutableMapping[str, bytes] | None
+    ) -> Generator[MergedSpan, None, None]:
+        """The merged model, as `run` gives it. Raises Unfit too, when the aggregate is not what it should be."""
+        base_root = self.manifests[0].base
+        yield from run(self.plan, totals, progress, base_root=base_root, kept=kept, reducing=self._reduce)
+        for index in range(len(self.whole.contributions), len(self.plan.contributions)):
+            self._check_retracted(index, totals)
+
+    def entries(self, totals: Totals) -> tuple[Entry, ...]:
+        """What is in the aggregate, once all pieces have come."""
+        thresholds = {
+            index: pack(totals.trimming.found[group] for group in of_index if group in totals.trimming.found)
+            for index, of_index in self._groups().items()
+        }
+        read = {index: Entry(self.manifests[index], totals.kept_by(index), thresholds[index]) for index in thresholds}
+        return tuple((read | dict(self.unread)).values())
+
+    # Reducing a page
+
+    def _reduce(
+        self, trimming: Trimming, buffers: Buffers, page: Block, base: Host, parts: Sequence[tuple[int, Part]]
+    ) -> Reduced | None:
+        """A page of the merged model, from the sums before and the parts that change them."""
+        if not parts and page.name not in self.layout:
+            return Reduced(base, (), (), 0)
+        memory = self._memory("after", page.size * self.layout.element_bytes)
+        sums = sums_in(memory, self.layout.votes)
+        inputs = self._load(page, memory, sums)
+        for index, part in parts:
+            inputs ^= self.seal.of_input(self._ids[index], page, part.values)
+        count = len(self.whole.contributions)
+        added = [part for index, part in parts if index < count]
+        retracted = [part for index, part in parts if index >= count]
+        updated = self.kernel.update(base, sums, retracted, added, self.whole.reduction)
+        uncertified = None if updated is None else self._settle(trimming, buffers, page, base, updated, sums, inputs)
+        if updated is None or uncertified is None:
+            return None
+        if self.draft is not None and page.name in self.layout:
+            self.draft.write(page, memory, inputs)
+        turn = len(retracted)  # the kernel counts them first, their indices are the last
+        kept, above = (counts[turn:] + counts[:turn] for counts in (updated.kept, updated.above))
+        return Reduced(updated.data, kept, above, uncertified)
+
+    def _load(self, page: Block, memory: Bytes, sums: StoredSums) -> int:
+        """The sums of a page as they were before, and the joined seal of its inputs."""
+        if self.old is None or page.name not in self.old.layout:
+            clear(sums)
+            return 0
+        before = self.old.layout
+        if before.votes == self.layout.votes:
+            self.old.read(page, memory)
+        else:
+            other = self._memory("before", page.size * before.element_bytes)
+            self.old.read(page, other)
+            sums.put(slice(None), sums_in(other, before.votes))
+        return self.old.inputs(page)
+
+    def _memory(self, what: str, nbytes: int) -> Bytes:
+        """Memory of the calling thread, that is used again for each page."""
+        memory: Bytes | None = getattr(self._own, what, None)
+        if memory is None or memory.size < nbytes:
+            memory = np.empty(nbytes, np.uint8)
+            setattr(self._own, what, memory)
+        return memory[:nbytes]
+
+    # Where there is no certificate
+
+    def _settle(
+        self,
+        trimming: Trimming,
+        buffers: Buffers,
+        page: Block,
+        base: Host,
+        updated: Updated,
+        sums: StoredSums,
+        inputs: int,
+    ) -> int | None:
+        """Merge what the kernel missed from all contributions; returns how many coordinates are uncertified [EX-3].
+
+        None when some number is not finite.
+        """
+        at = updated.missed
+        if not at.size:
+            return 0
+        base = base[at]  # a copy, before its memory is used again
+        settled = settle(base, self._all_parts(trimming, buffers, page, at, inputs), self.whole.reduction)
+        if settled is None:
+            return None
+        updated.data[at] = settled.data
+        sums.put(at, settled.kept)
+        return settled.uncertified
+
+    def _all_parts(self, trimming: Trimming, buffers: Buffers, page: Block, at: Indices, inputs: int) -> list[Part]:
+        """What every visible contribution holds at some positions of a page. Raises Unfit when one has changed."""
+        parts, joined = [], 0
+        for index, part in parts_of(self.whole, buffers, page, self._trimming_of_all(trimming)):
+            joined ^= self.seal.of_input(self._ids[index], page, part.values)
+            parts.append(part.at(at))
+        if joined != inputs:
+            raise Unfit("a contribution is not what it was when it was added")
+        return parts
+
+    def _trimming_of_all(self, trimming: Trimming) -> Trimming:
+        """The thresholds of what is read, and those of all others as the aggregate has them."""
+        if self._of_all is None:
+            found = dict(trimming.found)
+            for index, of_index in self._groups().items():
+                if index in self.unread:
+                    found |= _thresholds(self.unread[index], of_index)
+            self._of_all = Trimming(found)
+        return self._of_all
+
+    def _groups(self) -> dict[int, list[Group]]:
+        """The groups of each visible contribution that have thresholds, by index."""
+        trim = self.whole.recipe.trim
+        found: dict[int, list[Group]] = {index: [] for index in range(len(self.whole.contributions))}
+        for group in groups(self.whole, trim) if trim and trim.density < 1 else ():
+            found[group.index].append(group)
+        return found
+
+    def _check_retracted(self, index: int, totals: Totals) -> None:
+        """Raise Unfit unless what was taken out is what its manifest names."""
+        contribution = self.plan.contributions[index]
+        records = contribution.source.records
+        leaves = [(name, records[name].dtype, records[name].shape, totals.root(index, name)) for name in records]
+        if model_root(leaves) != self.manifests[index].tensors:
+            raise Unfit(f"{contribution.label}, which is retracted, is damaged")
+
+
+def _thresholds(entry: Entry, of_index: Sequence[Group]) -> dict[Group, Found]:
+    found = unpack(entry.thresholds, of_index)
+    if found is None:
+        raise Unfit("the aggregate lacks thresholds")
+    return dict(zip(of_index, found, strict=True))

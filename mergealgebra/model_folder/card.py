@@ -1,0 +1,214 @@
+"""The card of a merged model: which models were merged, by whom, how, and how to check it [LK-1, LK-8].
+
+It is for people, and no root or lock covers it. What strangers wrote stands in it as text alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Final
+
+from mergealgebra.algebra.decimals import from_hex, shortest
+from mergealgebra.credits import UNKNOWN, Credit, hub_name, titles
+from mergealgebra.lock import Lock
+from mergealgebra.lock_file import LockedContribution
+from mergealgebra.model_folder.base_config import BaseConfig, base_config
+from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.file_names import LOCK
+from mergealgebra.text import printable, printable_lines, shortened
+
+#: So much of what a stranger calls a model is shown.
+_MOST_TITLE: Final = 100
+#: And so much of what was left out of it.
+_MOST_REMARK: Final = 1000
+#: What Markdown, HTML or a table could act on; an underscore inside a word, and most colons, do nothing.
+_ACTIVE: Final = re.compile(r"[&<>|*`\[\]\\~$#!@\"=^{}]|:(?=/)|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+#: What YAML reads as this text, without quotes.
+_PLAIN: Final = re.compile(r"[a-z][a-z_]*|[a-z][a-z_-]*-\d[\d.]*")
+#: Digits of an id that stand for it beside a name.
+_SHORT: Final = 12
+#: The last second of the year 9999: later ones have no date.
+_LAST_DATE: Final = 253_402_300_799
+
+
+_VERIFY: Final = f"    mergealgebra verify .                        # is each tensor here the one that {LOCK} names?"
+_WHAT_IS_CHECKED: Final = (
+    "Whoever merges the same models by the same recipe gets the same bits. This page is not covered by the check: what "
+    "models\nand people are called here is what they or their folders say."
+)
+
+
+@dataclass(frozen=True)
+class Made:
+    """How a model was made, as its card tells it: how to use its recipe, and how to check it."""
+
+    use: str
+    check: str
+
+
+IN_WORKSPACE: Final = Made(
+    "Saved as `recipe.yaml`: `mergealgebra -C WORKSPACE resolve OUT --recipe recipe.yaml`.",
+    f"{_VERIFY}\n"
+    "    mergealgebra verify . --against WORKSPACE    # merges again, from the models themselves, and compares",
+)
+AT_ONCE: Final = Made(
+    "In `merge.yaml`, with `base` and `models`, the paths of these: `mergealgebra merge merge.yaml OUT`.",
+    f"{_VERIFY}\n\n"
+    "To merge again, run `mergealgebra merge` with the same file into another folder: the model root is the same.",
+)
+
+
+def model_card(lock: Lock, base: Checkpoint, credits_: Mapping[str, Credit], made: Made = IN_WORKSPACE) -> bytes:
+    """A README.md. credits_: what is known of the contributions, by their ids; it may lack some."""
+    config = base_config(base.folder) if base.folder else BaseConfig()
+    hub = hub_name(base.path.absolute()) or config.hub_name
+    known = {c.id: credits_.get(c.id, UNKNOWN) for c in lock.contributions}
+    parts = [
+        *(_front_matter(hub, config), "# A merged model", _summary(lock, hub or titles([base.path])[0])),
+        *("## Models", _models(lock.contributions, known), *_remarks(lock.contributions, known)),
+        *("## Recipe", _in_words(lock.recipe), f"```yaml\n{_recipe_file(lock.recipe)}```", made.use),
+        *("## Check it", f"{made.check}\n\n{_WHAT_IS_CHECKED}"),
+        *("## Ids", _ids(lock, known)),
+    ]
+    return (printable_lines("\n\n".join(parts)) + "\n").encode()
+
+
+def _front_matter(hub: str, config: BaseConfig) -> str:
+    """The block of YAML that the Hugging Face hub reads. hub: the base's name there, or empty."""
+    lines = [
+        *([f"base_model: {hub}"] if hub else []),
+        "base_model_relation: merge",
+        *([f"license: {_yaml(config.license)}"] if config.license else []),
+        *(["library_name: transformers"] if config.is_transformers else []),
+        *("tags:", "- merge", "- mergealgebra"),
+    ]
+    return "\n".join(["---", *lines, "---"])
+
+
+def _summary(lock: Lock, base: str) -> str:
+    count = len(lock.contributions)
+    models = "one fine-tuned model" if count == 1 else f"{count} fine-tuned models"
+    return (
+        f"Made with mergealgebra from {models} of the base **{as_markdown(base)}**, by the method "
+        f"{as_markdown(lock.recipe['method'])}. Of all the parameters of the models, "
+        f"{_percent(_share(lock.contributions))} count (achieved density {as_markdown(lock.achieved_density)})."
+    )
+
+
+def _models(contributions: Sequence[LockedContribution], known: Mapping[str, Credit]) -> str:
+    """A row for each: what it is called, who made it when, its coefficient, how much of it was kept."""
+    contributions = sorted(contributions, key=lambda c: (known[c.id].title, c.id))
+    columns = {
+        "model": [_title(c.id, known[c.id]) for c in contributions],
+        "author": [as_markdown(known[c.id].author) for c in contributions],
+        "date": [_date(known[c.id].time) for c in contributions],
+        "coefficient": [shortest(from_hex(c.coefficient)) for c in contributions],
+        "kept": [f"{c.kept:,} of {c.elements:,}" for c in contributions],
+        "density": [_percent(_share([c])) for c in contributions],
+    }
+    return _table({heading: cells for heading, cells in columns.items() if any(cells)})
+
+
+def _remarks(contributions: Sequence[LockedContribution], known: Mapping[str, Credit]) -> list[str]:
+    """A list of what was left out of each model, or taken for another, if there is any."""
+    told = sorted((_title(c.id, known[c.id]), remark) for c in contributions for remark in known[c.id].remarks)
+    lines = [f"- {title}: {as_markdown(remark, _MOST_REMARK)}" for title, remark in told]
+    return ["\n".join(lines)] if lines else []
+
+
+def _ids(lock: Lock, known: Mapping[str, Credit]) -> str:
+    whole = {"base": lock.base, "merge id": lock.merge_id, "model root": lock.model_root}
+    contributions = {
+        "model": [_title(c.id, known[c.id]) for c in lock.contributions],
+        "form": [as_markdown(c.form) for c in lock.contributions],
+        "contribution": [f"`{c.id}`" for c in lock.contributions],
+    }
+    return "\n".join(f"- {what}: `{id_}`" for what, id_ in whole.items()) + "\n\n" + _table(contributions)
+
+
+def _table(columns: Mapping[str, Sequence[str]]) -> str:
+    rows = [columns, ["---"] * len(columns), *zip(*columns.values(), strict=True)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _title(id_: str, credit: Credit) -> str:
+    return as_markdown(credit.title) or f"`{id_[:_SHORT]}`"
+
+
+def _date(time: int | None) -> str:
+    """The day in UTC. It is what the contributor's clock said, if anything."""
+    if time is None or time > _LAST_DATE:
+        return ""
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d")
+
+
+def _share(contributions: Iterable[LockedContribution]) -> Fraction:
+    contributions = list(contributions)
+    elements = sum(c.elements for c in contributions)
+    return Fraction(sum(c.kept for c in contributions), elements) if elements else Fraction(0)
+
+
+def _percent(share: Fraction) -> str:
+    return f"{float(100 * share):.2f}%"
+
+
+def as_markdown(text: str, most: int = _MOST_TITLE) -> str:
+    """A stranger's text as text: nothing in it is Markdown, HTML or the end of a cell, and all is on one line.
+
+    >>> as_markdown("my_model <b>| [x](http://y)")
+    'my_model &#60;b&#62;&#124; &#91;x&#93;(http&#58;//y)'
+    """
+    return _ACTIVE.sub(lambda found: f"&#{ord(found[0])};", shortened(printable(text), most))
+
+
+def _recipe_file(recipe: Mapping[str, str]) -> str:
+    """The recipe as YAML, a line for each key; decimals in quotes, so that all readers take them for text [RC-7]."""
+    return "".join(f"{_yaml(key)}: {_yaml(text)}\n" for key, text in recipe.items())
+
+
+def _yaml(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else json.dumps(text)
+
+
+def _in_words(recipe: Mapping[str, str]) -> str:
+    """What a recipe does, for somebody who never read the paper."""
+    method, words = recipe["method"], _WORDS.get(recipe["method"])
+    if recipe.get("dialect"):
+        return f"TIES, as {as_markdown(recipe['dialect'])} computes it; its settings:"
+    if words is None:
+        return f"The method {as_markdown(method)}, with these settings:"
+    return f"{words.format(trim=_trim(recipe))} {_lambda(recipe['lambda'])}"
+
+
+#: What each method does with the changes that the models make to the base.
+_WORDS: Final = MappingProxyType(
+    {
+        "ties": (
+            "TIES: {trim} Where models pull a parameter in opposite directions, the direction with the larger sum "
+            "wins, and only the changes in that direction are averaged."
+        ),
+        "mean": "The mean: the models' changes to the base are averaged, each weighted by its coefficient.",
+        "task_arithmetic": "Task arithmetic: the models' changes to the base, each times its coefficient, are added.",
+    }
+)
+
+
+def _trim(recipe: Mapping[str, str]) -> str:
+    if "density" not in recipe or recipe["density"] == "1":
+        return "all changes that a model makes to the base count."
+    where = "of each tensor" if recipe.get("scope") == "tensor" else "of each model"
+    return f"{where}, only the largest {_percent_of(recipe['density'])} of its changes to the base are kept."
+
+
+def _percent_of(density: str) -> str:
+    return f"{float(100 * Fraction(density)):.6g}%"
+
+
+def _lambda(lambda_: str) -> str:
+    return f"The result{'' if lambda_ == '1' else f', times {lambda_},'} is added to the base."
