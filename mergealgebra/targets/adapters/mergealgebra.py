@@ -34,7 +34,7 @@ def merge(base: Any, models: Any, density: str, lambda_: str, coefficients: list
 
 def by_recipe(base: Any, models: Any, density: str, lambda_: str, coefficients: list[str]) -> dict[str, Any]:
     from mergealgebra.engine import memory
-    from mergealgebra.recipe import Ties
+    from mergealgebra.methods.ties import Ties
 
     task_vectors = [task_vector(base, model) for model in models]
     recipe = Ties(density=density, lambda_=lambda_)
