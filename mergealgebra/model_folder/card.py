@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
-from types import MappingProxyType
 from typing import Final
 
 from mergealgebra.algebra.decimals import from_hex, shortest
@@ -19,6 +18,7 @@ from mergealgebra.credits import UNKNOWN, Credit, hub_name, titles
 from mergealgebra.lock import Lock
 from mergealgebra.lock_file import LockedContribution
 from mergealgebra.model_folder.base_config import BaseConfig, base_config
+from mergealgebra.recipe import computable_recipe
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.file_names import LOCK
 from mergealgebra.text import printable, printable_lines, shortened
@@ -178,36 +178,13 @@ def _yaml(text: str) -> str:
 
 def _in_words(recipe: Mapping[str, str]) -> str:
     """What a recipe does, for somebody who never read the paper."""
-    method, words = recipe["method"], _WORDS.get(recipe["method"])
+    method = computable_recipe(recipe)
     if recipe.get("dialect"):
         return f"TIES, as {as_markdown(recipe['dialect'])} computes it; its settings:"
-    if words is None:
-        return f"The method {as_markdown(method)}, with these settings:"
-    return f"{words.format(trim=_trim(recipe))} {_lambda(recipe['lambda'])}"
-
-
-#: What each method does with the changes that the models make to the base.
-_WORDS: Final = MappingProxyType(
-    {
-        "ties": (
-            "TIES: {trim} Where models pull a parameter in opposite directions, the direction with the larger sum "
-            "wins, and only the changes in that direction are averaged."
-        ),
-        "mean": "The mean: the models' changes to the base are averaged, each weighted by its coefficient.",
-        "task_arithmetic": "Task arithmetic: the models' changes to the base, each times its coefficient, are added.",
-    }
-)
-
-
-def _trim(recipe: Mapping[str, str]) -> str:
-    if "density" not in recipe or recipe["density"] == "1":
-        return "all changes that a model makes to the base count."
-    where = "of each tensor" if recipe.get("scope") == "tensor" else "of each model"
-    return f"{where}, only the largest {_percent_of(recipe['density'])} of its changes to the base are kept."
-
-
-def _percent_of(density: str) -> str:
-    return f"{float(100 * Fraction(density)):.6g}%"
+    if not method.in_words:
+        return f"The method {as_markdown(method.name)}, with these settings:"
+    added = f" {_lambda(recipe['lambda'])}" if "lambda" in recipe else ""
+    return f"{method.in_words}{added}"
 
 
 def _lambda(lambda_: str) -> str:
