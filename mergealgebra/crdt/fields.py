@@ -26,13 +26,13 @@ def is_id(value: object) -> bool:
 def check_id(value: object, what: str, refusal: Refusal) -> None:
     """Refuse what is not an id [EN-4]."""
     if not is_id(value):
-        raise refusal(f"{what} is {shown(value)}, not 32 bytes in 64 lower-case hexadecimal digits [EN-4]")
+        raise refusal(f"{what} is {shown(value)}, not 32 bytes in 64 lower-case hexadecimal digits")
 
 
 def id_from_bytes(value: object, what: str, refusal: Refusal) -> str:
     """The id that 32 bytes of an encoding stand for [EN-4]."""
     if not isinstance(value, bytes) or len(value) != 32:
-        raise refusal(f"{what} is {shown(value)}, not 32 bytes [EN-4]")
+        raise refusal(f"{what} is {shown(value)}, not 32 bytes")
     return value.hex()
 
 
@@ -43,13 +43,13 @@ def check_integer(value: object, bound: int, what: str, refusal: Refusal) -> Non
 
 
 def check_text(value: object, sizes: range, what: str, refusal: Refusal) -> None:
-    """Refuse what is not a string whose number of UTF-8 bytes lies in `sizes`."""
+    """Refuse what is not a string whose number of UTF-8 bytes lies in `sizes` [EN-1]."""
     if not isinstance(value, str):
         raise refusal(f"{what} is {shown(value)}, not a string")
     try:
         size = len(value.encode())
     except UnicodeEncodeError:
-        raise refusal(f"{what} {shown(value)} has a lone surrogate and is not UTF-8 [EN-1]") from None
+        raise refusal(f"{what} {shown(value)} has a lone surrogate and is not UTF-8") from None
     if size not in sizes:
         raise refusal(f"{what} is {size} bytes long, not {sizes.start} to {sizes.stop - 1}")
 

@@ -42,7 +42,7 @@ class Genesis:
         check_id(self.base, "the genesis' base", WorkspaceError)
         check_name(self.name, _NAME_BYTES, "the workspace's name", WorkspaceError)
         if self.policy not in POLICIES:
-            raise WorkspaceError(f"the genesis' policy is {shown(self.policy)}, not {' or '.join(POLICIES)} [OS-1]")
+            raise WorkspaceError(f"the genesis' policy is {shown(self.policy)}, not {' or '.join(POLICIES)}")
         object.__setattr__(self, "recipe", _read_only_strings(self.recipe))
 
     @cached_property
@@ -75,7 +75,7 @@ class Genesis:
         """
         fields: dict[str, Any] = map_with_keys(decode(data), _KEYS, "the genesis", WorkspaceError)
         if type(fields["spec"]) is not int or fields["spec"] != SPEC:
-            raise WorkspaceError(f"the genesis names spec {shown(fields['spec'])}, this version knows {SPEC} [OS-1]")
+            raise WorkspaceError(f"the genesis names spec {shown(fields['spec'])}, this version knows {SPEC}")
         return cls(
             base=id_from_bytes(fields["base"], "the genesis' base", WorkspaceError),
             name=fields["name"],
@@ -100,8 +100,8 @@ def merge_id(base: str, recipe_id: str, contributions: Iterable[str]) -> str:
 
 def _read_only_strings(recipe: object) -> Mapping[str, str]:
     if not isinstance(recipe, Mapping):
-        raise WorkspaceError(f"the genesis' recipe is {shown(recipe)}, not a map [OS-1]")
+        raise WorkspaceError(f"the genesis' recipe is {shown(recipe)}, not a map")
     for key, value in recipe.items():
         if not isinstance(key, str) or not isinstance(value, str):
-            raise WorkspaceError(f"the recipe's entry {shown(key)}: {shown(value)} is not a string to a string [RC-4]")
+            raise WorkspaceError(f"the recipe's entry {shown(key)}: {shown(value)} is not a string to a string")
     return MappingProxyType(dict(recipe))

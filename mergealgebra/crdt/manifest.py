@@ -45,7 +45,7 @@ class Manifest:
         _check_coefficient(self.coefficient)
         check_integer(self.elements, 1 << 63, "the manifest's number of elements", OperationError)
         if self.form not in FORMS:
-            raise OperationError(f"the manifest's form is {shown(self.form)}, not {' or '.join(FORMS)} [CT-1]")
+            raise OperationError(f"the manifest's form is {shown(self.form)}, not {' or '.join(FORMS)}")
         check_id(self.tensors, "the manifest's tensors root", OperationError)
 
     @cached_property
@@ -72,7 +72,7 @@ class Manifest:
         """
         fields: dict[str, Any] = map_with_keys(value, _KEYS, "the manifest", OperationError)
         if type(fields["format"]) is not int or fields["format"] != FORMAT:
-            raise OperationError(f"the manifest's format is {shown(fields['format'])}, not {FORMAT} [CT-2]")
+            raise OperationError(f"the manifest's format is {shown(fields['format'])}, not {FORMAT}")
         return cls(
             base=id_from_bytes(fields["base"], "the manifest's base", OperationError),
             coefficient=fields["coefficient"],
@@ -90,6 +90,6 @@ def _check_coefficient(digits: object) -> None:
         )
     bits = int(digits, 16)
     if bits & _EXPONENT == _EXPONENT:
-        raise CoefficientError(f"the manifest's coefficient {digits} is not a finite number [CT-4]")
+        raise CoefficientError(f"the manifest's coefficient {digits} is not a finite number")
     if bits & _MAGNITUDE == 0:
-        raise CoefficientError(f"the manifest's coefficient {digits} is zero [CT-4]")
+        raise CoefficientError(f"the manifest's coefficient {digits} is zero")

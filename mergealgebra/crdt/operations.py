@@ -48,7 +48,7 @@ class Add:
 
     def __post_init__(self) -> None:
         if not isinstance(self.nonce, bytes) or len(self.nonce) != NONCE_BYTES:
-            raise OperationError(f"the nonce of an add is {shown(self.nonce)}, not {NONCE_BYTES} bytes [OS-4]")
+            raise OperationError(f"the nonce of an add is {shown(self.nonce)}, not {NONCE_BYTES} bytes")
 
     def to_fields(self) -> dict[str, object]:
         """The canonical value of the fields."""
@@ -75,9 +75,9 @@ class Remove:
         for name in self.operations:
             check_id(name, "an operation named by a remove", OperationError)
         if not self.operations:
-            raise OperationError("a remove names no operation; it must name at least one [OS-4]")
+            raise OperationError("a remove names no operation; it must name at least one")
         if list(self.operations) != sorted(set(self.operations)):
-            raise OperationError("the operations named by a remove are not in ascending order, each once [OS-4]")
+            raise OperationError("the operations named by a remove are not in ascending order, each once")
 
     def to_fields(self) -> dict[str, object]:
         """The canonical value of the fields."""
@@ -88,7 +88,7 @@ class Remove:
         """The remove that decoded fields are. Raises OperationError."""
         names = map_with_keys(fields, {"operations"}, "a remove", OperationError)["operations"]
         if not isinstance(names, list):
-            raise OperationError(f"the operations of a remove are {shown(names)}, not an array [OS-4]")
+            raise OperationError(f"the operations of a remove are {shown(names)}, not an array")
         what = "an operation named by a remove"
         return cls(tuple(id_from_bytes(name, what, OperationError) for name in names))
 
@@ -151,7 +151,7 @@ class Operation:
             check_name(self.name, NAME_BYTES, "the operation's name", OperationError)
         if len(self._encoded) > MAX_OPERATION_BYTES:
             raise OperationError(
-                f"the operation is {len(self._encoded)} bytes long, at most {MAX_OPERATION_BYTES} are allowed [OS-2]"
+                f"the operation is {len(self._encoded)} bytes long, at most {MAX_OPERATION_BYTES} are allowed"
             )
 
     @property
@@ -178,7 +178,7 @@ class Operation:
         body = _body_of(map_with_keys(value, {"body"}, "the operation", OperationError, optional={"signature"}))
         named = id_from_bytes(body["workspace"], "the operation's workspace", OperationError)
         if named != workspace:
-            raise WrongWorkspace(f"the operation belongs to workspace {named}, not to {workspace} [OS-6]")
+            raise WrongWorkspace(f"the operation belongs to workspace {named}, not to {workspace}")
         payload = _payload_class(body["kind"]).from_fields(body["fields"])
         return cls(named, payload, **{key: _present(body, key) for key in _EXTRAS if key in body})
 
@@ -200,25 +200,25 @@ def _body_of(operation: Mapping[str, Any]) -> dict[str, Any]:
     body = map_with_keys(operation["body"], _BODY_KEYS, what, OperationError, optional=_BODY_EXTRAS)
     version = body["version"]
     if type(version) is not int or version not in (NAMELESS, NAMED):
-        raise OperationError(f"the operation's version is {shown(version)}, not {NAMELESS} or {NAMED} [OS-3]")
+        raise OperationError(f"the operation's version is {shown(version)}, not {NAMELESS} or {NAMED}")
     if (version == NAMED) != ("name" in body):
         has = "a" if "name" in body else "no"
         raise OperationError(
-            f"the operation has {has} name and version {version}: {NAMED} is for those with one [OS-3]"
+            f"the operation has {has} name and version {version}: {NAMED} is for those with one"
         )
     if "author" in body or "signature" in operation:
-        raise OperationError("the operation has an author or a signature, which this version does not know [OS-5]")
+        raise OperationError("the operation has an author or a signature, which this version does not know")
     return body
 
 
 def _payload_class(kind: object) -> type[Payload]:
     if not isinstance(kind, str) or kind not in KINDS:
-        raise OperationError(f"the operation's kind is {shown(kind)}, not one of {', '.join(KINDS)} [OS-4]")
+        raise OperationError(f"the operation's kind is {shown(kind)}, not one of {', '.join(KINDS)}")
     return KINDS[kind]
 
 
 def _present(body: Mapping[str, Any], key: str) -> Any:
     """The value of an optional key that stands there: nil is no way of leaving it out [OS-3]."""
     if body[key] is None:
-        raise OperationError(f"the operation's {key} is nil; leave the key out instead [OS-3]")
+        raise OperationError(f"the operation's {key} is nil; leave the key out instead")
     return body[key]

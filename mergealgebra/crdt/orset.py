@@ -35,7 +35,7 @@ class ORSet:
         for operation in self.operations:
             if operation.workspace != workspace:
                 raise WrongWorkspace(
-                    f"operation {operation.id} belongs to workspace {operation.workspace}, not to {workspace} [OS-7]"
+                    f"operation {operation.id} belongs to workspace {operation.workspace}, not to {workspace}"
                 )
 
     # The lattice
@@ -160,5 +160,5 @@ class ORSet:
         if self.genesis != other.genesis:
             raise WrongWorkspace(
                 f"a state of workspace {self.genesis.workspace_id} and one of workspace {other.genesis.workspace_id} "
-                "do not join [OS-7]"
+                "do not join"
             )
