@@ -84,7 +84,10 @@ def reason(error: OutputError) -> str:
 
 
 class NotAFile(OSError):
-    """Something else stands where a file was expected. Its `strerror` names it."""
+    """Something else stands where a file was expected. Its `strerror` names it.
+
+    No user sees it, nor the two below: callers turn an OSError into an error of their own, with its `strerror`.
+    """
 
     def __init__(self, kind: str, path: str) -> None:
         super().__init__(errno.EINVAL, f"it is {kind}, not a file", path)

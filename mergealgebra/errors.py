@@ -176,3 +176,26 @@ class LockError(MergeAlgebraError):
 
 class VerificationFailed(MergeAlgebraError):
     """A model folder is not the model that its lock, or the workspace, says it is."""
+
+
+# Laws and conformance
+
+
+class TargetError(MergeAlgebraError):
+    """A target names no merge function, cannot be imported, or does not take an option."""
+
+
+class UnknownLaw(MergeAlgebraError):
+    """A name is not that of a law."""
+
+
+class NotInstalled(MergeAlgebraError):
+    """A package that a search or a target needs is not installed."""
+
+
+class NothingAnswered(MergeAlgebraError):
+    """A target answered none of the questions of `conformance`."""
+
+
+class NotConformant(MergeAlgebraError):
+    """A target conforms to none of the dialects that it was said to conform to."""

@@ -28,7 +28,10 @@ _SECONDS_TO_END: Final = 10.0
 
 
 class ChildFailed(Exception):
-    """A process cannot be started, took too long, or ended with an exit status that is not 0."""
+    """A process cannot be started, took too long, or ended with an exit status that is not 0.
+
+    No user sees it: whoever started the process says what that means.
+    """
 
 
 def python(*arguments: str) -> tuple[str, ...]:

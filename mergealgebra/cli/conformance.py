@@ -11,19 +11,11 @@ import click
 from mergealgebra.cli.options import PATH, PATH_TEXT, json_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report, report_tables, say
-from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.errors import NotConformant, NothingAnswered, TargetError
 
 if TYPE_CHECKING:
     from mergealgebra.conformance.questions import Target
     from mergealgebra.conformance.verdict import Verdict
-
-
-class NothingAnswered(MergeAlgebraError):
-    """A target answered none of the questions."""
-
-
-class NotConformant(MergeAlgebraError):
-    """A target conforms to none of the dialects that it was said to conform to."""
 
 
 @click.command()
@@ -152,7 +144,6 @@ def _check_place(path: Path) -> None:
 def _judged(target: Target, seconds: int, discover: bool) -> Verdict:
     from mergealgebra.conformance import judging
     from mergealgebra.conformance.targets import PACKAGES
-    from mergealgebra.laws.errors import TargetError
 
     ask = judging.discover if discover else judging.judge
     try:
