@@ -37,7 +37,7 @@ _SHOWN: Final = 4096
 
 
 class RepeatedKey(ValueError):
-    """A key stands in an object twice, judged after unescaping. No user sees it: readers of files name the file, too."""
+    """A key stands in an object twice, judged after unescaping. No user sees it: readers name the file too."""
 
     def __init__(self, key: str) -> None:
         super().__init__("a key stands twice")
