@@ -18,7 +18,7 @@ from mergealgebra.store.objects import Store, has_genesis
 from mergealgebra.store.refusals import refused_as
 from mergealgebra.sync.replica import begin
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.text import location, shown, sync_command
+from mergealgebra.text import location, shown, sync_again
 
 
 def new_genesis(base: PathLike, recipe: Recipe, name: str, progress: Progress) -> Genesis:
@@ -71,7 +71,7 @@ def refuse_missing(peer: PathLike, missing: Sequence[str], visible: int) -> None
 
 def completing(path: PathLike, peer: PathLike) -> str:
     """What stands of a clone that did not come to its end, and the command that completes it [SY-12]."""
-    return f"{location(Path(path))} is a workspace now; `{sync_command(path, peer)}` completes it"
+    return f"{location(Path(path))} is a workspace now; `{sync_again(path, peer)}` completes it"
 
 
 def check_base_path(path: PathLike, genesis: Genesis, progress: Progress) -> None:
@@ -92,7 +92,7 @@ def refuse_existing(path: Path) -> None:
     for peer in read_incomplete(Store.open(path)):
         if peer:
             raise WorkspaceError(
-                f"{here}, and its last sync with {location(Path(peer))} was not complete: `{sync_command(path, peer)}` "
+                f"{here}, and its last sync with {location(Path(peer))} was not complete: `{sync_again(path, peer)}` "
                 "completes it; or choose another folder"
             )
     raise WorkspaceError(f"{here}; choose another folder")

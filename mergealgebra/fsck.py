@@ -27,7 +27,7 @@ from mergealgebra.store.local import began_with, check_genesis, is_replica, read
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Fits, admission
 from mergealgebra.sync.replica import judge
-from mergealgebra.text import location
+from mergealgebra.text import by_caller, location
 
 #: What is smaller is read in no time.
 _LARGE_BYTES: Final = 1 << 24
@@ -205,9 +205,10 @@ class _Check:
             self._take(root, admit)
         except MergeAlgebraError:
             complete = not read_incomplete(self._store)  # or the next sync may bring them
+            retract = by_caller(f"retract {id_[:12]}", f"retract({id_[:12]!r})")
             self._found.missing.append(
                 f"contribution {id_[:12]}: its tensors are not here; sync with a replica that has them"
-                + (f", or take it back for everybody: `retract {id_[:12]}`" if complete else "")
+                + (f", or take it back for everybody: `{retract}`" if complete else "")
             )
         else:
             self._found.blobs += 1

@@ -26,7 +26,7 @@ from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice
 from mergealgebra.tensors.file_names import INDEX, LOCK, MODEL
 from mergealgebra.tensors.task_vector import TaskVector, Tensors
-from mergealgebra.text import location, shown
+from mergealgebra.text import by_caller, location, shown
 
 #: What a message calls arrays of each form.
 _CALLED: Final = {"finetuned": "the fine-tune", "task_vector": "the task vector"}
@@ -141,7 +141,8 @@ def _refuse_merge(offer: Offer, visible: Collection[str]) -> list[str]:
     count = "1 contribution that is" if again == 1 else f"{again} contributions that are"
     said = f"{location(path)}: by its lock it is the merge of {count} visible here, which would count twice"
     if not offer.force:
-        raise Implausible(f"{said}; contribute what was trained from the base, or insist with --force")
+        insist = by_caller("--force", "force=True")
+        raise Implausible(f"{said}; contribute what was trained from the base, or insist with {insist}")
     return [said]
 
 

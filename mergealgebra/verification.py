@@ -62,7 +62,8 @@ def verify(
 def _refuse_merge_file(path: Path) -> None:
     if path.suffix in (".yaml", ".yml") and path.is_file():
         raise WorkspaceError(
-            f"{location(path)} is a merge file; run `merge` again into another folder and compare model roots"
+            f"{location(path)} is a merge file; run `mergealgebra merge` with it into another folder, "
+            "and compare model roots"
         )
 
 

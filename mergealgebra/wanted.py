@@ -14,7 +14,7 @@ from mergealgebra.crdt.orset import ORSet
 from mergealgebra.credits import Credit, credits_of
 from mergealgebra.errors import BaseMismatch, BlobMissing, UnknownContribution
 from mergealgebra.recipe import Recipe, complete_recipe
-from mergealgebra.text import command_in
+from mergealgebra.text import by_caller, command_in
 
 if TYPE_CHECKING:
     from mergealgebra.lock import Lock
@@ -64,9 +64,10 @@ class Wanted:
         """
         for id_ in sorted(self.contributions.keys() - state.visible().keys()):
             if self.contributions[id_].tensors not in found:
+                takes = by_caller(f"{command_in(workspace)} sync PEER --retracted", "sync(PEER, retracted=True)")
                 raise BlobMissing(
                     f"contribution {id_[:12]} was retracted, and its tensors are not here; if a share or a workspace "
-                    f"has them, `{command_in(workspace)} sync PEER --retracted` takes them"
+                    f"has them, `{takes}` takes them"
                 )
 
     @property

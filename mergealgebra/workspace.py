@@ -48,7 +48,7 @@ from mergealgebra.store.local import (
     write_name,
 )
 from mergealgebra.store.objects import Store
-from mergealgebra.text import location, shown, sync_command
+from mergealgebra.text import location, shown, sync_again
 from mergealgebra.wanted import Wanted, known_manifests
 
 if TYPE_CHECKING:
@@ -364,7 +364,7 @@ class Workspace:
         from mergealgebra.sync.replica import sync_replica
 
         what = f"{location(Path(peer))} is a shared folder now" if create else "what was exchanged so far stays"
-        again = sync_command(self.path, peer, "--retracted" if retracted else "")
+        again = sync_again(self.path, peer, retracted=retracted)
         if create:
             Store.create(peer_path(peer), self.store.genesis, group=create == "group")
         with standing(f"{what}; `{again}` completes it"):

@@ -17,6 +17,7 @@ from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import MOST_NAMES, NONCE_BYTES, Add, Attest, Operation, Payload, Remove
 from mergealgebra.crdt.policy import effective
 from mergealgebra.errors import BaseMismatch, UnknownContribution, WrongWorkspace
+from mergealgebra.text import by_caller
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,8 @@ class ORSet:
         visible = {add.manifest.id for add in adds.values()}
         for contribution in contributions:
             if contribution not in visible:
-                raise UnknownContribution(f"contribution {contribution} is not visible; `status` lists those that are")
+                lists = by_caller("status", "visible()")
+                raise UnknownContribution(f"contribution {contribution} is not visible; `{lists}` lists those that are")
         wanted = set(contributions)
         observed = sorted(name for name, add in adds.items() if add.manifest.id in wanted)
         parts = [tuple(observed[at : at + MOST_NAMES]) for at in range(0, len(observed), MOST_NAMES)]

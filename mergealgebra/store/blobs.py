@@ -6,7 +6,6 @@ Who only asks what a store holds reads no tensor, so the code for those is impor
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +24,7 @@ from mergealgebra.errors import (
 from mergealgebra.progress import More, Progress, counter, quiet, untold
 from mergealgebra.store.entries import GENESIS, LOCAL, Entry
 from mergealgebra.store.refusals import advice
-from mergealgebra.text import location
+from mergealgebra.text import fsck_repair, location
 
 if TYPE_CHECKING:
     from mergealgebra.tensors.checkpoint import Checkpoint
@@ -199,6 +198,5 @@ def _mending(path: Path) -> str:
     """What mends a damaged blob: in a share, somebody else's sync does."""
     store = path.parent.parent
     if os.path.lexists(store / GENESIS) and not os.path.lexists(store / LOCAL):
-        command = f"mergealgebra fsck {shlex.quote(location(store))} --repair WORKSPACE"
-        return f"the sync of a member who has it mends it, or `{command}`"
+        return f"the sync of a member who has it mends it, or `{fsck_repair(store, 'WORKSPACE')}`"
     return "delete it, and sync with a replica that has it; if nobody has it, contribute the checkpoint again"

@@ -22,7 +22,7 @@ from mergealgebra.recipe import Recipe, complete_recipe
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.entries import BLOBS, GENESIS, LOCAL, OPERATIONS, ROOT, TMP, Entry
 from mergealgebra.store.objects import Store, has_genesis
-from mergealgebra.text import command_in, location, printable, shown
+from mergealgebra.text import by_caller, command_in, fsck_repair, location, printable, shown
 
 INCOMPLETE: Final = "incomplete.json"
 
@@ -73,8 +73,8 @@ def own_name(store: Store) -> str | None:
     try:
         return check_own_name(name)
     except OperationError as error:
-        advice = f"`{command_in(store.path)} set-name NAME` corrects that"
-        raise WorkspaceError(f"{location(store.path / LOCAL)}: {error}; {advice}") from None
+        corrects = by_caller(f"{command_in(store.path)} set-name NAME", "set_name(NAME)")
+        raise WorkspaceError(f"{location(store.path / LOCAL)}: {error}; `{corrects}` corrects that") from None
 
 
 def check_own_name(name: object) -> str | None:
@@ -107,7 +107,7 @@ def base_path(store: Store) -> Path:
     """Where the base is on this machine. Raises WorkspaceError when nobody wrote it down, or nothing is there."""
     refuse_exchange_folder(store)
     local, base = location(store.path / LOCAL), _read(store.path, LOCAL).get("base")
-    advice = f"`{command_in(store.path)} set-base PATH` corrects that"
+    advice = f"`{_set_base(store)}` corrects that"
     if not isinstance(base, str) or not base or "\0" in base:
         raise WorkspaceError(f"{local} does not say where the base is; {advice}")
     if not os.path.exists(base):  # noqa: PTH110 - of a path that no system could have, too
@@ -121,8 +121,12 @@ def advising_set_base(store: Store) -> Iterator[None]:
     try:
         yield
     except BaseMismatch as error:
-        advice = f"put the base back, or name where it is: `{command_in(store.path)} set-base PATH`"
+        advice = f"put the base back, or name where it is: `{_set_base(store)}`"
         raise BaseMismatch(f"{error}: {advice}") from error
+
+
+def _set_base(store: Store) -> str:
+    return by_caller(f"{command_in(store.path)} set-base PATH", "set_base(PATH)")
 
 
 def refuse_no_workspace(path: Path) -> None:
@@ -140,9 +144,8 @@ def refuse_exchange_folder(store: Store) -> None:
     """Raise WorkspaceError for a store that is not a workspace of somebody's."""
     if not is_replica(store):
         raise WorkspaceError(
-            f"{location(store.path)} is a shared folder: name your workspace instead; if this was your "
-            "workspace, run its "
-            "init or clone again"
+            f"{location(store.path)} is a shared folder: name your workspace instead; if this was your workspace, run "
+            "its init or clone again"
         )
 
 
@@ -162,8 +165,8 @@ def check_genesis(store: Store) -> None:
     if began not in (None, found):
         raise WorkspaceError(
             f"{location(store.path / GENESIS)} is damaged: it is that of workspace {found}, and "
-            f"{location(store.path / LOCAL)} names {shown(began)}; `fsck --repair PEER` copies the genesis of "
-            "a peer there"
+            f"{location(store.path / LOCAL)} names {shown(began)}; `{fsck_repair(store.path)}` copies the genesis of a "
+            "peer there"
         )
 
 

@@ -43,7 +43,7 @@ from mergealgebra.store.entries import (
 )
 from mergealgebra.store.refusals import read_entry, refused_as, refused_in_store
 from mergealgebra.store.rights import for_group
-from mergealgebra.text import location
+from mergealgebra.text import by_caller, fsck_repair, location
 
 _FOLDERS: Final = (TMP, OPERATIONS, BLOBS)
 _CHECK_PATH: Final = "check the path; if a share is mounted there, mount it"
@@ -104,9 +104,10 @@ class Store(BlobStore):
         if not has_genesis(path):
             _check_unused(path)
             found = "is empty" if path.exists() else "is not there"
+            makes = by_caller("sync --create", "sync(PEER, create=True)")
             raise WorkspaceError(
                 f"{location(path)} {found}: if a share is mounted there, mount it; if it is to become one, "
-                "`sync --create` makes it"
+                f"`{makes}` makes it"
             )
         store = cls.open(path)
         if store.genesis != genesis:
@@ -194,7 +195,7 @@ def _read_genesis(path: Path) -> Genesis:
     try:
         return Genesis.decode(data)
     except MergeAlgebraError as error:
-        raise WorkspaceError(f"{location(entry.path)} is damaged: {error}; `fsck --repair PEER` mends it") from error
+        raise WorkspaceError(f"{location(entry.path)} is damaged: {error}; `{fsck_repair(path)}` mends it") from error
 
 
 def has_genesis(path: Path) -> bool:
@@ -222,9 +223,8 @@ def _open_to_group(path: Path) -> None:
         kept = open_to_group(path)
     if not kept:
         raise OutputError(
-            f"{location(path)} cannot be its group's: the system does not keep the set-group-ID bit of who is "
-            "not in the "
-            "group; get into it, or give the folder to a group of yours: `chgrp GROUP FOLDER`"
+            f"{location(path)} cannot be its group's: the system does not keep the set-group-ID bit of who is not in "
+            "the group; get into it, or give the folder to a group of yours: `chgrp GROUP FOLDER`"
         )
 
 
@@ -235,14 +235,13 @@ def _check_unused(path: Path) -> None:
     with refused_as(WorkspaceError, path):
         if any(map(is_id, names_in(path, OPERATIONS))):
             raise WorkspaceError(
-                f"{location(path)} has operations and no genesis: `fsck {location(path)} --repair WORKSPACE`, "
-                "with one of "
+                f"{location(path)} has operations and no genesis: `{fsck_repair(path, 'WORKSPACE')}`, with one of "
                 "yours that they belong to, puts it back; or choose another folder"
             )
         strange = [name for name in names_in(path, ROOT) if name not in (*_FOLDERS, GENESIS)]
         strange += [f"{folder}/{name}" for folder in (OPERATIONS, BLOBS) for name in names_in(path, folder)]
     if strange:
         raise WorkspaceError(
-            f"{location(path)} holds something else than a workspace, {location(path / strange[0])}: choose "
-            "another folder"
+            f"{location(path)} holds something other than a workspace, {location(path / strange[0])}: choose another "
+            "folder"
         )

@@ -12,7 +12,7 @@ from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.errors import BlobDamaged, MergeAlgebraError
 from mergealgebra.store.blobs import Admit, Records
 from mergealgebra.tensors.dtypes import DTYPES
-from mergealgebra.text import location
+from mergealgebra.text import by_caller, location
 
 #: Judges whether tensors can be those of a contribution; it raises a MergeAlgebraError if they cannot.
 Fits = Callable[[Manifest, Path, Records], None]
@@ -33,9 +33,11 @@ def admission(manifests: Sequence[Manifest], fits: Fits) -> Admit:
         elements = sum(record.size for record in records.values())
         _refuse_whole_numbers(path, records)
         if elements not in meant:
+            first, id_ = manifests[0], manifests[0].id[:12]
+            retract = by_caller(f"retract {id_}", f"retract({id_!r})")
             raise BlobDamaged(
-                f"{location(path)} has {elements:,} elements, but contribution {manifests[0].id[:12]} has "
-                f"{manifests[0].elements:,}; `retract {manifests[0].id[:12]}` if nobody has the right file"
+                f"{location(path)} has {elements:,} elements, but contribution {id_} has {first.elements:,}; "
+                f"`{retract}` if nobody has the right file"
             )
         _refuse_unless_any(list(meant[elements].values()), lambda manifest: fits(manifest, path, records))
 

@@ -320,7 +320,7 @@ REFUSALS = {
     "what is not visible": (
         lambda: EMPTY.remove(ROOT_A),
         UnknownContribution,
-        f"contribution {ROOT_A} is not visible; `status` lists those that are",
+        f"contribution {ROOT_A} is not visible; `visible()` lists those that are",
     ),
 }
 

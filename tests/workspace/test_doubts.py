@@ -41,7 +41,7 @@ def said(root: Path, *words: str) -> tuple[str, list[str]]:
 @pytest.mark.clause("SY-4")
 def test_a_newcomer_who_got_less_is_told_again_by_every_verb(root):
     with pytest.raises(
-        SyncIncomplete, match=r"bob is a workspace now; `mergealgebra -C .*/bob sync .*/share` completes it"
+        SyncIncomplete, match=r"bob is a workspace now; `Workspace.open\('.*/bob'\).sync\('.*/share'\)` completes it"
     ):
         ma.Workspace.clone(root / "share", root / "bob", base=root / "base")
     assert len(visible_in(root / "bob")) == 1
