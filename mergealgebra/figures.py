@@ -28,7 +28,7 @@ Figures = Mapping[str, str]
 MOST_BYTES: Final = 1 << 10
 
 
-def keep_figures(store: Path, contribution: str, figures: Figures) -> None:
+def save_figures(store: Path, contribution: str, figures: Figures) -> None:
     """Keep what was measured of a contribution; where that cannot be written, it is not kept."""
     with suppress(OSError, OutputError):
         body = encode({"contribution": contribution, "figures": dict(figures)})
@@ -36,7 +36,7 @@ def keep_figures(store: Path, contribution: str, figures: Figures) -> None:
         write_atomically(Entry(store, FIGURES, contribution), seal + body)
 
 
-def kept_figures(store: Path, contributions: Iterable[str]) -> dict[str, Figures]:
+def saved_figures(store: Path, contributions: Iterable[str]) -> dict[str, Figures]:
     """What was measured here of these contributions, by id; those of which nothing is known are left out."""
     key = known_key(store)
     if key is None:

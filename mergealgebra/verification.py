@@ -13,6 +13,7 @@ from mergealgebra.errors import BaseMismatch, UnknownContribution, WorkspaceErro
 from mergealgebra.lock import Lock, Verification, first_difference, verify_model
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import in_words
+from mergealgebra.resolution import wanted_blobs
 from mergealgebra.resolve import Execution, open_merge
 from mergealgebra.store.local import advising_set_base
 from mergealgebra.text import location, one_line
@@ -52,7 +53,7 @@ def verify(
         wanted = Wanted.locked(lock, state)
     except (BaseMismatch, UnknownContribution) as error:
         return replace(found, problem=one_line(f"{model} cannot come from {named}: {error}"))
-    blobs = workspace.blobs_of(wanted, state)
+    blobs = wanted_blobs(workspace.store, wanted, state)
     with advising_set_base(workspace.store), open_merge(wanted, workspace.base, blobs, execution) as merge:
         problem = _difference(lock, merge.compute(), model, named)
     remarks = tuple(map(one_line, _remarks(lock, state, named)))

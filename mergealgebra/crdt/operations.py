@@ -194,6 +194,12 @@ class Operation:
         return encode({"body": body | {key: value for key, value in extras.items() if value is not None}})
 
 
+def check_note(note: str | None) -> None:
+    """Refuse a note that no operation can carry [OS-3]. Raises OperationError."""
+    if note is not None:
+        check_text(note, NOTE_BYTES, "the note", OperationError)
+
+
 def _body_of(operation: Mapping[str, Any]) -> dict[str, Any]:
     """The body, when it is of a version that is known, and unsigned [OS-3, OS-5]."""
     what = "the operation's body"

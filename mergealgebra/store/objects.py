@@ -157,6 +157,11 @@ class Store(BlobStore):
             write_atomically(entry, operation.encode())
         return operation.id
 
+    def write_delta(self, delta: ORSet) -> str:
+        """Let the operations of a delta appear. Returns the id of the first. Raises as `write_operation` does."""
+        first, *_ = (self.write_operation(operation) for operation in delta.by_id().values())
+        return first
+
     def mend_operation(self, operation: Operation) -> None:
         """Put an operation in place of the damaged file that has its id [SY-4]. Raises OutputError."""
         write_atomically(self._operation(operation.id), operation.encode())
