@@ -28,7 +28,7 @@ FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
 SECONDS = 120
 
-#: Execution many random merges hold each against what spec/dialects.md says of it.
+#: How many random merges hold each against what spec/dialects.md says of it.
 COUNT = 1000
 
 TITLE = "What implementations of TIES compute"
