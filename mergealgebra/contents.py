@@ -14,6 +14,7 @@ from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import Recipe
 from mergealgebra.store import local
 from mergealgebra.store.holdings import blobs_here, missing
+from mergealgebra.store.incomplete import incomplete_lines
 from mergealgebra.store.objects import Store
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Contents:
         >>> alice.doubts
         ()
         """
-        return tuple(local.incomplete_lines(self.store))
+        return tuple(incomplete_lines(self.store))
 
     def missing(self, state: ORSet | None = None) -> list[str]:
         """The visible contributions whose tensors are not here, in canonical order [SY-5]. state: what is here.

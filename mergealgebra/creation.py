@@ -15,11 +15,11 @@ from mergealgebra.interrupts import standing
 from mergealgebra.progress import Progress
 from mergealgebra.recipe import Recipe, check_recipe
 from mergealgebra.store.holdings import missing
+from mergealgebra.store.incomplete import read_incomplete
 from mergealgebra.store.local import (
     check_own_name,
     default_recipe,
     is_replica,
-    read_incomplete,
     unmake,
     write_local,
 )
@@ -136,10 +136,9 @@ def refuse_existing(path: Path) -> None:
         if not (has_genesis(path) and is_replica(path)):
             return
     here = f"{location(path)} is a workspace already"
-    for peer in read_incomplete(Store.open(path)):
-        if peer:
-            raise WorkspaceError(
-                f"{here}, and its last sync with {location(Path(peer))} was not complete: `{sync_again(path, peer)}` "
-                "completes it; or choose another folder"
-            )
+    if peers := list(read_incomplete(Store.open(path)).refusals):
+        raise WorkspaceError(
+            f"{here}, and its last sync with {location(Path(peers[0]))} was not complete: "
+            f"`{sync_again(path, peers[0])}` completes it; or choose another folder"
+        )
     raise WorkspaceError(f"{here}; choose another folder")

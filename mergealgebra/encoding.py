@@ -178,7 +178,7 @@ def _check_depth(data: bytes) -> None:
 
 
 #: By tag: the bytes of the number behind it, or the bits of the tag that are the number; and how many bytes, and how
-#: many values, follow for each unit of that number. Floats and extension types have no place here [EN-1].
+#: many values, follow for each unit of that number. There are no floats and no extension types [EN-1].
 _TAGS: Final = {
     **dict.fromkeys((*range(0x80), *range(0xE0, 0x100), 0xC0, 0xC2, 0xC3), (0, 0, 0, 0)),
     **dict.fromkeys(range(0x80, 0x90), (0, 0x0F, 0, 2)),

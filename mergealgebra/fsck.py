@@ -22,8 +22,9 @@ from mergealgebra.progress import More, Progress, counter, quiet
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.blobs import Admit, anything
 from mergealgebra.store.entries import GENESIS, ROOT, Entry
+from mergealgebra.store.incomplete import read_incomplete
 from mergealgebra.store.inspection import damaged_caches
-from mergealgebra.store.local import began_with, check_genesis, is_replica, read_incomplete
+from mergealgebra.store.local import began_with, check_genesis, is_replica
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Fits, admission
 from mergealgebra.sync.replica import judge
@@ -204,7 +205,7 @@ class _Check:
         try:
             self._take(root, admit)
         except MergeAlgebraError:
-            complete = not read_incomplete(self._store)  # or the next sync may bring them
+            complete = read_incomplete(self._store).nothing  # or the next sync may bring them
             retract = by_caller(f"retract {id_[:12]}", f"retract({id_[:12]!r})")
             self._found.missing.append(
                 f"contribution {id_[:12]}: its tensors are not here; sync with a replica that has them"

@@ -116,12 +116,12 @@ def write_single_file(
         lock, data = finish()
         _write(folder, lock, [data])
         with _told_when_taken(folder.out):
-            folder.place_files(MODEL, lock)
+            folder.commit_files(MODEL, lock)
 
 
 @contextmanager
 def _writing(out: Path, nbytes: int, noted: Noted) -> Iterator[UnfinishedFolder]:
-    """The folder to write in, until the body has placed what OUT gets."""
+    """The folder to write in, until the body has committed what OUT gets."""
     refuse_occupied(out)
     with refused_as_output(out):
         out = out.resolve()  # "." has no name to rename to

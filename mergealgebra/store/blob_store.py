@@ -124,7 +124,7 @@ class BlobStore:
 
     @contextmanager
     def blob_writer(self) -> Iterator[BlobWriter]:
-        """A new blob to stream into, whose root is known only at its end; unless placed, it goes [SY-2].
+        """A new blob to stream into, whose root is known only at its end; it goes unless it is committed [SY-2].
 
         Raises OutputError.
         """
@@ -144,7 +144,7 @@ class BlobStore:
 
 
 class BlobWriter:
-    """A blob being written: the bytes of EN-17 for its tensors, in order, then `place` [SY-2]."""
+    """A blob being written: the bytes of EN-17 for its tensors, in order, then `commit` [SY-2]."""
 
     def __init__(self, store: BlobStore, file: StagedFile) -> None:
         self._store = store

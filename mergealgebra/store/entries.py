@@ -18,6 +18,7 @@ from mergealgebra.disk import fsync_opened, open_file, opened_folder, read_file
 
 GENESIS: Final = "genesis"
 LOCAL: Final = "local.json"
+INCOMPLETE: Final = "incomplete.json"
 OPERATIONS: Final = "operations"
 BLOBS: Final = "blobs"
 TMP: Final = "tmp"

@@ -225,8 +225,8 @@ def _check_there(path: Path) -> None:
 
 def _open_to_group(path: Path) -> None:
     with refused_as_output(path):
-        kept = open_to_group(path)
-    if not kept:
+        is_open = open_to_group(path)
+    if not is_open:
         raise OutputError(
             f"{location(path)} cannot be its group's: the system does not keep the set-group-ID bit of who is not in "
             "the group; get into it, or give the folder to a group of yours: `chgrp GROUP FOLDER`"

@@ -14,7 +14,8 @@ from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.errors import MergeAlgebraError, OutputError, SyncIncomplete
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.store.blobs import Records
-from mergealgebra.store.local import NOT_GIVEN, base_path, read_incomplete, write_incomplete
+from mergealgebra.store.incomplete import NOT_GIVEN, read_incomplete, write_incomplete
+from mergealgebra.store.local import base_path
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Fits
 from mergealgebra.sync.folder import SyncResult, sync
@@ -33,7 +34,7 @@ def sync_replica(
     rest has then been exchanged. Otherwise as `sync`.
     """
     name = _name(peer)
-    before = read_incomplete(store).get(name, [])
+    before = read_incomplete(store).refusals.get(name, [])
     unwritten = _write_down(store, name, [_CUT_SHORT])
     try:
         with judge([store]) as fits:

@@ -30,9 +30,9 @@ class ArrayCheckpoint(Checkpoint):
         hosts = [to_host(arrays[name], f"{what}: tensor {name!r}") for name in names]
         path = Path(what)
         records = {
-            # The offset is the place in the list: a copy under another name has the same.
-            name: TensorRecord(name, name_of(host), host.shape, path, place, host.nbytes, _NOWHERE)
-            for place, (name, host) in enumerate(zip(names, hosts, strict=True))
+            # The offset is the position in the list: a copy under another name has the same.
+            name: TensorRecord(name, name_of(host), host.shape, path, position, host.nbytes, _NOWHERE)
+            for position, (name, host) in enumerate(zip(names, hosts, strict=True))
         }
         super().__init__(path, records)
         self.folder = None

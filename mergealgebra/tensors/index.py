@@ -42,7 +42,7 @@ def read_shards(path: Path, names: Set[str]) -> dict[str, TensorRecord]:
                     f"{_REWRITE}"
                 )
             records[name] = record
-    index.check_places(records)
+    index.check_files(records)
     return {name: records[name] for name in sorted(records)}
 
 
@@ -58,7 +58,7 @@ class Index:
             self._data = read_file(path, MAX_HEADER_BYTES)
 
     def files(self, names: Set[str]) -> list[str]:
-        """The shards that it names, all of them among these names in its folder: some have no place in a path."""
+        """The shards that it names, all of them among these names in its folder: some cannot stand in a path."""
         found: set[str] = set()
         missing = None
         for _, file in self._weight_map():
@@ -76,7 +76,7 @@ class Index:
         """Which of these names, of files in its folder, are shards of it."""
         return {file for _, file in self._weight_map() if file in names}
 
-    def check_places(self, records: Mapping[str, TensorRecord]) -> None:
+    def check_files(self, records: Mapping[str, TensorRecord]) -> None:
         """Every tensor of the shards is in the index, and the other way round, with its file."""
         unnamed = set(records)
         path, held = None, ""  # of the tensor before: the name in a path takes a while to find

@@ -274,8 +274,9 @@ def _repeated(hashes: array[int]) -> Iterator[int]:
         return
     values = np.frombuffer(hashes, np.int64)
     order = np.argsort(values, kind="stable")
-    for place in np.sort(order[1:][values[order[1:]] == values[order[:-1]]]):
-        yield int(values[place])
+    again = values[order[1:]] == values[order[:-1]]
+    for position in np.sort(order[1:][again]):
+        yield int(values[position])
 
 
 def _integer(digits: str) -> int | Number:
