@@ -100,9 +100,8 @@ def source_of(peer: PathLike, workspace_id: str | None) -> Store:
     found = source.genesis.workspace_id
     if workspace_id not in (None, found):
         raise WrongWorkspace(
-            f"{location(Path(peer))} holds workspace {found}, not {shown(workspace_id)}: ask whoever gave you "
-            "the id, all "
-            "64 digits of it, or name another folder"
+            f"{location(Path(peer))} holds workspace {found}, not {shown(workspace_id)}: ask whoever gave you the id, "
+            "all 64 digits of it, or name another folder"
         )
     return source
 

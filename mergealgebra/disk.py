@@ -182,9 +182,8 @@ def opened_folder(path: str | os.PathLike[str], *, within: int | None = None) ->
     """
     if not FOLDERS_CAN_BE_HELD:
         raise SystemLacks(
-            f"{location(Path(path))}: this system cannot hold a folder open, so a link could lead a write "
-            "elsewhere, and "
-            "no merged model or workspace is written. On Windows, use WSL2; in Python, `ma.merge` of tensors, "
+            f"{location(Path(path))}: this system cannot hold a folder open, so a link could lead a write elsewhere, "
+            "and no merged model or workspace is written. On Windows, use WSL2; in Python, `ma.merge` of tensors, "
             "`ma.TaskVector.between` and `ma.verify` work"
         )
     flags = _READ | getattr(os, "O_DIRECTORY", 0) | (0 if within is None else _NO_LINK)

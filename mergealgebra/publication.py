@@ -160,8 +160,13 @@ def _refuse_merge(offer: Offer, visible: Collection[str]) -> list[str]:
 
 def _merged(model: Path) -> set[str]:
     """The contributions that the lock of a model names; none where there is no lock, or one that says nothing."""
-    places = [lock_of(model), *([model.parent / LOCK] if model.name in (MODEL, INDEX) else [])]
-    for lock in places:
-        with suppress(LockError):
-            return {contribution.id for contribution in Lock.read_file(lock).contributions}
+    ids = _locked(lock_of(model))
+    if not ids and model.name in (MODEL, INDEX):
+        return _locked(model.parent / LOCK)
+    return ids
+
+
+def _locked(lock: Path) -> set[str]:
+    with suppress(LockError):
+        return {contribution.id for contribution in Lock.read_file(lock).contributions}
     return set()

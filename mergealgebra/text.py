@@ -64,10 +64,11 @@ def listed(names: Iterable[str]) -> str:
     >>> listed(["unet", "vae"])
     'unet and vae'
     """
-    names = list(names)
-    if len(names) > _MOST_LISTED:
-        names[_MOST_LISTED - 1 :] = [f"{len(names) - _MOST_LISTED + 1} more"]
-    *most, last = names
+    found = list(names)
+    if len(found) > _MOST_LISTED:
+        named = found[: _MOST_LISTED - 1]
+        found = [*named, f"{len(found) - len(named)} more"]
+    *most, last = found
     return f"{', '.join(most)} and {last}" if most else last
 
 

@@ -49,9 +49,8 @@ def _refuse_taken(out: Path) -> None:
     """Raise OutputError if OUT, which is to be a file, or its lock is there: an empty folder too."""
     if out.is_dir():
         raise OutputError(
-            f"{location(out)} is a folder, and a name that ends in .safetensors asks for one file; remove it, "
-            "or choose "
-            "another name"
+            f"{location(out)} is a folder, and a name that ends in .safetensors asks for one file; remove it, or "
+            "choose another name"
         )
     lock = lock_beside(out)
     for path in (out, lock):

@@ -101,23 +101,16 @@ class Index:
     def _weight_map(self) -> Iterator[tuple[str, str]]:
         """Each tensor and the name of its file. The index is known to be sound when it ends."""
         where, has_map = location(self._path), False
-        known: str | None = None
         try:
             reader = Reader(self._data, _MAX_DEPTH)
             if reader.mark != b"{":
                 raise CheckpointError(f"{where} is {shown(reader.value())}, expected an object: {_REWRITE}")
             for key in reader.members():
-                if key != "weight_map":
+                if key == "weight_map":
+                    has_map = True
+                    yield from self._files_by_tensor(reader)
+                else:
                     reader.skip()
-                    continue
-                has_map = True
-                if reader.mark != b"{":
-                    raise _no_map(where, reader.value())
-                for name in reader.members():
-                    file = reader.value()
-                    if known is None or file != known:  # most tensors follow another of their shard
-                        known = _file_name(self._path, name, file)
-                    yield name, known
             reader.finish()
         except RepeatedKey as error:
             raise DuplicateName(f"{where} has the key {shown(error.key)} twice: {_REWRITE}") from None
@@ -125,6 +118,17 @@ class Index:
             raise CheckpointError(f"{where} is not JSON, {error}: {_REWRITE}") from None
         if not has_map:
             raise _no_map(where, None)
+
+    def _files_by_tensor(self, reader: Reader) -> Iterator[tuple[str, str]]:
+        """The same of the map that is next."""
+        if reader.mark != b"{":
+            raise _no_map(location(self._path), reader.value())
+        known: str | None = None
+        for name in reader.members():
+            file = reader.value()
+            if known is None or file != known:  # most tensors follow another of their shard
+                known = _file_name(self._path, name, file)
+            yield name, known
 
 
 def _no_map(where: str, found: object) -> CheckpointError:

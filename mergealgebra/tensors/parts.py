@@ -68,7 +68,7 @@ def part_list(folder: Path, names: Set[str]) -> PartList | None:
 def _components(reader: LaxReader) -> Iterator[str]:
     """The parts of a pipeline of diffusers: those that are of some library and class."""
     if reader.mark != b"{":
-        raise ValueError("it is no object")
+        raise ValueError("it is not an object")
     for key in reader.names():
         if key.startswith("_") or reader.mark != b"[":
             reader.skip()
@@ -87,10 +87,10 @@ def _has_text(reader: LaxReader) -> bool:
 def _modules(reader: LaxReader) -> Iterator[str]:
     """The folders of the modules of sentence-transformers; empty for the one whose files are in the model's own."""
     if reader.mark != b"[":
-        raise ValueError("it is no array")
+        raise ValueError("it is not an array")
     for _ in reader.items():
         if reader.mark != b"{":
-            raise ValueError("it holds what is no object")
+            raise ValueError("it holds something that is not an object")
         for key in reader.names():
             if key == "path" and reader.mark == b'"':
                 yield reader.text()

@@ -136,12 +136,7 @@ class TaskVector(Mapping[str, Array]):
 
     def _unfit_buffers(self, base: Mapping[str, Array]) -> list[str]:
         """The buffers that are not added, as in every merge [CT-10]."""
-        ours, theirs = (
-            Arrays(
-                {name: to_host(of[name], f"tensor {name!r} of {whose}") for name in in_name_order(of) if kind_of(name)}
-            )
-            for of, whose in ((self, "the task vector"), (base, "the base"))
-        )
+        ours, theirs = _buffers(self, "the task vector"), _buffers(base, "the base")
         return unfit_buffers("task_vector", ours, theirs, ours.records)
 
     def _added(self, name: str, base: Array, lambda32: float, names: Container[str]) -> Array:
@@ -177,8 +172,13 @@ class TaskVector(Mapping[str, Array]):
         return f"TaskVector(tensors={len(self)}, elements={sum(int(np.prod(t.shape)) for t in self.values())})"
 
 
+def _buffers(tensors: Mapping[str, Array], whose: str) -> Arrays:
+    names = filter(kind_of, in_name_order(tensors))
+    return Arrays({name: to_host(tensors[name], f"tensor {name!r} of {whose}") for name in names})
+
+
 def in_name_order(tensors: Mapping[str, Array]) -> list[str]:
-    """The names in canonical order. Raises NamesError when one is no text that UTF-8 can write."""
+    """The names in canonical order. Raises NamesError when one is not text that UTF-8 can write."""
     for name in tensors:
         if not isinstance(name, str) or any("\ud800" <= character <= "\udfff" for character in name):
             raise NamesError(f"tensor {name!r}: a name must be text that UTF-8 can write")
