@@ -1,4 +1,4 @@
-"""All that is known of one contribution: what `show` tells. What nobody can know, it says so."""
+"""All that is known of one contribution, as `show` tells it, and what could not be found out."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def _named_by(remove: Operation) -> tuple[str, ...]:
 
 @contextmanager
 def _told(unknown: list[str], what: str) -> Iterator[None]:
-    """Whatever is refused inside becomes a line that says what is not known, and why."""
+    """An error inside becomes a line that says what is not known, and why."""
     try:
         yield
     except (MergeAlgebraError, OSError) as error:

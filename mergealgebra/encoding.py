@@ -157,9 +157,9 @@ def _node(left: bytes, right: bytes) -> bytes:
 
 
 def _check_depth(data: bytes) -> None:
-    """Refuse what nests too deep, and tags that no canonical value has, before memory is taken for values [EN-1, EN-3].
+    """Refuse what nests too deep, and tags that no canonical value has, before any value is built [EN-1, EN-3].
 
-    msgpack nests a thousand levels deep, and at each makes room for all that an array declares.
+    msgpack nests a thousand levels deep, and reserves memory at each level for as many items as an array claims.
     """
     at, open_ = 0, [1]  # where the next tag is, and how many values are still to come at each level
     while open_ and at < len(data):
@@ -193,7 +193,7 @@ _TAGS: Final = {
 }
 
 
-#: Types whose values are their own canonical form; a subclass, such as an id, is not the very type.
+#: Types whose values are their own canonical form; a value of a subclass, such as an id, is converted.
 _PLAIN: Final = frozenset({str, int, bytes, bool, type(None)})
 
 

@@ -21,7 +21,7 @@ class MergeAlgebraError(Exception):
 
 
 class MergeAlgebraWarning(UserWarning):
-    """What Python warns of: something was left out or looks like a mistake, and was done all the same.
+    """A warning: something was left out, or looks like a mistake and was done all the same.
 
     >>> print(MergeAlgebraWarning("no \\x1b[31m\\ntensor"))
     no \\x1b[31m tensor
@@ -32,7 +32,7 @@ class MergeAlgebraWarning(UserWarning):
 
 
 class SystemLacks(MergeAlgebraError):
-    """The operating system lacks what is needed to do something safely, as Windows lacks descriptors of folders."""
+    """The operating system cannot do something safely: Windows, for example, has no descriptors of folders."""
 
 
 # Encodings and recipes

@@ -1,6 +1,6 @@
 """Checking a store to its last byte, and mending it from a peer: `fsck`, for a workspace or an exchange folder [SY-11].
 
-Nothing is taken from the peer that is not what its name promises, so a peer can mend a store and cannot spoil it.
+Every file of the peer is checked before it is taken, so a peer can mend a store and cannot spoil it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _BLOCK_BYTES: Final = 512
 
 @dataclass
 class Inspection:
-    """What was found. operations, blobs: how many are good now. mended: paths of what a peer's copy now stands for.
+    """What was found. operations, blobs: how many are good now. mended: paths of files that a peer's copy has replaced.
 
     damaged: a line for each file that is not what its name promises. missing: a line for each visible contribution
     whose tensors are not here. unnamed: blobs that no add here names, and that claim more bytes than are on the disk:
@@ -215,7 +215,7 @@ class _Check:
             self._found.blobs += 1
 
     def _caches(self) -> None:
-        """What is kept to save time does no harm when it is damaged, and with a peer to mend from it simply goes."""
+        """A damaged cache does no harm. With a peer to mend from, it is removed, and the next merge makes it again."""
         for entry in damaged_caches(self._store.path):
             if self._peer is None:
                 self._found.damaged.append(
@@ -238,7 +238,7 @@ class _Check:
 
     @contextmanager
     def _noted(self, error: MergeAlgebraError) -> Iterator[None]:
-        """What is wrong is noted, unless the body, which mends it, comes to its end."""
+        """Note what is wrong, unless the body mends it."""
         try:
             yield
         except MergeAlgebraError:

@@ -1,4 +1,4 @@
-"""What happened in a workspace, and who says that they did it: its operations in the order of people, by contribution.
+"""What happened in a workspace: its operations by time and by contribution, and who says that they made them.
 
 Names, times and notes are what somebody wrote. Nothing proves them, and nothing that is merged depends on them.
 """

@@ -1,4 +1,4 @@
-"""Publications: a checkpoint becomes a contribution, all of it read and checked before its operation can appear."""
+"""Publication: a checkpoint becomes a contribution. All of it is read and checked before its operation appears."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def _refuse_merge(offer: Offer, visible: Collection[str]) -> list[str]:
 
 
 def _merged(model: Path) -> set[str]:
-    """The contributions that the lock of a model names; none where there is no lock, or one that says nothing."""
+    """The contributions that the lock of a model names; none without a lock that can be read."""
     ids = _locked(lock_of(model))
     if not ids and model.name in (MODEL, INDEX):
         return _locked(model.parent / LOCK)

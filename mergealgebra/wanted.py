@@ -1,4 +1,4 @@
-"""The merge that is wanted: of what is visible, by any recipe, or the one of a lock once more [OS-11, LK-6]."""
+"""The merge that is wanted: of what is visible, by some recipe, or the merge of a lock once more [OS-11, LK-6]."""
 
 from __future__ import annotations
 

@@ -196,7 +196,7 @@ def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
 
 
 def _own_name(workspace: Workspace) -> tuple[str | None, list[str]]:
-    """The owner's name, and a line if what is written down is none."""
+    """The owner's name, and a line if what is written down is not a name."""
     from mergealgebra.errors import WorkspaceError
 
     try:

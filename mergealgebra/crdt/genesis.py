@@ -1,4 +1,4 @@
-"""What a workspace is: base, recipe and name, fixed for ever; and the id of what it merges to.
+"""What a workspace is: its base, recipe and name, which never change; and the id of a merge.
 
 A genesis holds no nonce, time or path: equal arguments give one workspace on every machine [OS-1].
 """
@@ -69,7 +69,7 @@ class Genesis:
 
     @classmethod
     def decode(cls, data: bytes) -> Genesis:
-        """The genesis that these bytes are, and nothing else is [OS-1].
+        """Decode a genesis from its canonical bytes [OS-1].
 
         Raises EncodingError for bytes that are not canonical, WorkspaceError for any other fault.
         """

@@ -1,6 +1,6 @@
 """The manifest: the six facts that a contribution's id names [CT-2 to CT-4].
 
-It lives beside the operations because they carry it; the tensors it speaks of are never seen here.
+It stands beside the operations because they carry it. The tensors are never seen here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MAGNITUDE: Final = 0x7FFFFFFF
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a contribution is; whoever holds an equal one holds the same contribution [CT-2].
+    """What a contribution is: equal manifests mean the same contribution [CT-2].
 
     base: root of the base model. coefficient: the eight hexadecimal digits of its fp32 bits (1 is `3f800000`).
     elements: the number of elements of its tensors. form: one of FORMS. tensors: root of its tensors.
@@ -66,7 +66,7 @@ class Manifest:
 
     @classmethod
     def from_map(cls, value: object) -> Manifest:
-        """The manifest that a decoded value is, and nothing else is [CT-2, CT-4].
+        """The manifest that this decoded value describes [CT-2, CT-4].
 
         Raises OperationError, or CoefficientError for the coefficient.
         """

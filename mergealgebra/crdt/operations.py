@@ -1,6 +1,6 @@
 """Operations: the immutable facts of which a state is a set, each named by the hash of its bytes [OS-2 to OS-6].
 
-What is malformed or of another workspace cannot be built, so it never enters a set.
+An operation that is malformed or of another workspace cannot be built, so it never enters a set.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _BODY_EXTRAS: Final = frozenset({"author", *_EXTRAS})
 
 @dataclass(frozen=True)
 class Add:
-    """Make a contribution visible; the nonce tells this add from every other add of it [OS-4, OS-9]."""
+    """Makes a contribution visible; the nonce tells this add from every other add of it [OS-4, OS-9]."""
 
     kind: ClassVar[str] = "add"
     manifest: Manifest
@@ -56,14 +56,14 @@ class Add:
 
     @classmethod
     def from_fields(cls, fields: object) -> Add:
-        """The add that decoded fields are. Raises OperationError or CoefficientError."""
+        """The add that these decoded fields describe. Raises OperationError or CoefficientError."""
         found = map_with_keys(fields, {"manifest", "nonce"}, "an add", OperationError)
         return cls(Manifest.from_map(found["manifest"]), found["nonce"])
 
 
 @dataclass(frozen=True)
 class Remove:
-    """Take back the adds it names, and no other, whenever they arrive [OS-4, OS-9].
+    """Takes back the adds that it names, and no others, whenever they arrive [OS-4, OS-9].
 
     operations: ids, ascending, each once, at least one.
     """
@@ -85,7 +85,7 @@ class Remove:
 
     @classmethod
     def from_fields(cls, fields: object) -> Remove:
-        """The remove that decoded fields are. Raises OperationError."""
+        """The remove that these decoded fields describe. Raises OperationError."""
         names = map_with_keys(fields, {"operations"}, "a remove", OperationError)["operations"]
         if not isinstance(names, list):
             raise OperationError(f"the operations of a remove are {shown(names)}, not an array")
@@ -95,7 +95,7 @@ class Remove:
 
 @dataclass(frozen=True)
 class Attest:
-    """Say that this replica computed a model root for a merge id; it changes nothing visible [OS-12]."""
+    """Says that a replica computed a model root for a merge id; what is visible stays the same [OS-12]."""
 
     kind: ClassVar[str] = "attest"
     merge_id: str
@@ -111,7 +111,7 @@ class Attest:
 
     @classmethod
     def from_fields(cls, fields: object) -> Attest:
-        """The attest that decoded fields are. Raises OperationError."""
+        """The attest that these decoded fields describe. Raises OperationError."""
         found = map_with_keys(fields, {"merge_id", "model_root"}, "an attest", OperationError)
         return cls(
             id_from_bytes(found["merge_id"], "the merge id of an attest", OperationError),
@@ -121,7 +121,7 @@ class Attest:
 
 Payload = Add | Remove | Attest
 
-#: Every kind of operation in an open workspace; there is no other [OS-4].
+#: All kinds of operations in an open workspace [OS-4].
 KINDS: Final[Mapping[str, type[Payload]]] = MappingProxyType(
     {payload.kind: payload for payload in (Add, Remove, Attest)}
 )
@@ -170,7 +170,7 @@ class Operation:
 
     @classmethod
     def decode(cls, data: bytes, workspace: str) -> Operation:
-        """The operation of `workspace` that these bytes are, and nothing else is [OS-6].
+        """Decode an operation of `workspace` from its canonical bytes [OS-6].
 
         Raises EncodingError (not canonical), WrongWorkspace, CoefficientError, or OperationError for any other fault.
         """
@@ -222,7 +222,7 @@ def _payload_class(kind: object) -> type[Payload]:
 
 
 def _present(body: Mapping[str, Any], key: str) -> Any:
-    """The value of an optional key that stands there: nil is no way of leaving it out [OS-3]."""
+    """The value of an optional key that stands there: a key is left out, never set to nil [OS-3]."""
     if body[key] is None:
         raise OperationError(f"the operation's {key} is nil; leave the key out instead")
     return body[key]

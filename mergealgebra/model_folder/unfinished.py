@@ -2,8 +2,8 @@
 
 A model in one file is written in such a folder too, and then gets a name beside it, as its lock does [LK-9].
 
-OUT may be in a folder that others can write to, who may move ours away or put another in its place, at any moment. So
-it is opened once, and all that is written or removed goes by its descriptor [LK-7].
+OUT may be in a folder that others can write to: at any moment they may move ours away, or put another in its place. So
+it is opened once, and everything is written and removed by its descriptor [LK-7].
 """
 
 from __future__ import annotations

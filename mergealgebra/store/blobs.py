@@ -1,6 +1,6 @@
 """Blobs: the tensors of a contribution as one canonical file, checked to the last byte [CT-6].
 
-Who only asks what a store holds reads no tensor, so the code for those is imported when one is read.
+To list what a store holds, no tensor is read; so the code that reads tensors is imported where it is used.
 """
 
 from __future__ import annotations
@@ -63,11 +63,11 @@ def _copy_tensor(source: Checkpoint, record: TensorRecord, sink: Sink) -> str:
 
 
 def anything(path: Path, records: Records) -> None:
-    """The judge of those who take whatever is sound."""
+    """Accepts every sound header."""
 
 
 def once(admit: Admit) -> Admit:
-    """The same judge, who is not asked again about an equal header: many contributions may name one blob."""
+    """The same judge, asked once for equal headers: many contributions may name one blob."""
     admitted: list[list[tuple[str, str, tuple[int, ...]]]] = []
 
     def judge(path: Path, records: Records) -> None:
@@ -80,7 +80,7 @@ def once(admit: Admit) -> Admit:
 
 
 def discard(_: bytes | memoryview) -> None:
-    """The sink of those who only want to know whether a blob is good."""
+    """Takes bytes and drops them: for checking a blob."""
 
 
 def stream_blob(source: Entry, root: str, sink: Sink, admit: Admit = anything, more: More = untold) -> None:

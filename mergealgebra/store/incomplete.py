@@ -73,7 +73,7 @@ def write_incomplete(store: Store, peer: str, refusals: Sequence[str]) -> None:
 def _alone(store: Path) -> Iterator[None]:
     """While no other sync of the replica writes down what it could not carry, where there are locks.
 
-    Whoever keeps the lock for seconds is none of us, and is not waited for.
+    A sync holds the lock for moments. A process that holds it for seconds is not a sync, and nobody waits for it.
     """
     deadline = time.monotonic() + _LOCK_SECONDS
     with opened_folder(store) as folder:

@@ -65,7 +65,7 @@ def own_name(store: Store) -> str | None:
 
 
 def check_own_name(name: object) -> str | None:
-    """The same name; None is none. Raises OperationError for one that no operation can carry [OS-3], or nobody sees."""
+    """The same name, or None. Raises OperationError for one that no operation can carry [OS-3], or that nobody sees."""
     if name is None:
         return None
     check_name(name, NAME_BYTES, "your name", OperationError)
@@ -145,7 +145,7 @@ def began_with(store: Path) -> str | None:
 def check_genesis(store: Store) -> None:
     """Raise WorkspaceError when the genesis is another than the one that this replica began with.
 
-    Nothing else tells: a genesis with one bit changed is often the sound genesis of another workspace.
+    Nothing else shows it: a genesis with one changed bit is often a sound genesis of another workspace.
     """
     found = store.genesis.workspace_id
     began = began_with(store.path)
@@ -177,7 +177,7 @@ def _read(store: Path, name: str) -> dict[str, object]:
 
 
 def read_json(store: Path, name: str) -> dict[str, object] | None:
-    """What is written down, nothing when there is no file; None for what is not such a file."""
+    """What is written down: an empty map when there is no file, None when the file cannot be read."""
     with suppress(OSError, ValueError, RecursionError):
         try:
             found = json.loads(Entry(store, ROOT, name).read(_MOST_BYTES))

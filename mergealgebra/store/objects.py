@@ -2,8 +2,8 @@
 
     genesis    operations/ID    blobs/ROOT.safetensors    tmp/
 
-Each file is named by a hash of what it holds, so no file is ever changed, and processes need no locks. A file
-that is not what its name promises is never used: it is named, with what to do. No link in it is ever followed.
+Each file is named by a hash of what it holds, so no file is ever changed, and processes need no locks. A file whose
+bytes do not have the hash in its name is never used: an error names it and says what to do. No link is ever followed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What a replica could do without: tensors of retracted contributions, and its cache; freed when asked for [SY-13].
+"""What a replica does not need: tensors of retracted contributions, and its cache; freed when asked for [SY-13].
 
-Another process may be about to make tensors visible again. A sync writes the `add` first and looks for the blob then:
-so a blob is moved aside first, and what is visible is read then. A `contribute` finds the blob first and writes its
-`add` then: so it makes the blob young, and a young one stays.
+Another process may be about to make tensors visible again. A sync writes the `add` and then looks for the blob: so we
+first move a blob aside, and then read what is visible. A `contribute` finds the blob and then writes its `add`: so it
+sets the blob's time to now, and a young blob stays.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Needed:
 
 @dataclass(frozen=True)
 class UnneededBlob:
-    """Tensors that nothing visible needs. kind: whose they were. age: seconds since they were written."""
+    """Tensors that no visible contribution needs. kind: whose they were. age: seconds since they were written."""
 
     needed: Needed
     root: str

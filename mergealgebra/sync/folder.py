@@ -2,7 +2,7 @@
 
 Both sides end with the union of their operations and with the blobs of what is then visible. Everything is checked as
 it is copied. Operations go first, so that one large or damaged blob keeps nothing else back, and whatever goes wrong
-with one entry is one refusal: the rest goes on. What only one side holds in good order mends the other side.
+with one entry is one refusal: the rest goes on. Where only one side has a good file, it mends the other side's.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _by_root(manifests: Iterable[Manifest]) -> dict[str, list[Manifest]]:
 
 
 def _half_there(store: Store) -> list[MergeAlgebraError]:
-    """What is wrong with a store without operations, if it has blobs: who wrote them wrote an operation too [SY-2]."""
+    """What is wrong with a store of blobs without operations: whoever wrote a blob wrote an operation too [SY-2]."""
     with suppress(MergeAlgebraError):  # refused already
         if blobs := len(store.blob_roots()):
             return [

@@ -50,7 +50,7 @@ def sync_replica(
 
 
 def begin(store: Store, peer: str | os.PathLike[str]) -> None:
-    """Write down, before the first sync of a new replica, that it has not come to its end. Raises OutputError."""
+    """Write down, before the first sync of a new replica, that it is not complete. Raises OutputError."""
     write_incomplete(store, _name(peer), [_CUT_SHORT])
 
 
@@ -69,7 +69,7 @@ def _write_down(store: Store, peer: str, refusals: Sequence[str]) -> OutputError
 
 @contextmanager
 def judge(stores: Sequence[Store]) -> Iterator[Fits]:
-    """Judges blobs by the base of the first that has one, which is opened when a blob comes; all fit without any."""
+    """Judges blobs by the base of the first store that has one, opened at the first blob; without a base all fit."""
     with ExitStack() as opened:
 
         @cache

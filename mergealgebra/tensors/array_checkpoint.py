@@ -22,7 +22,7 @@ _NOWHERE: Final = ()
 class ArrayCheckpoint(Checkpoint):
     """Named arrays, NumPy or torch, as a checkpoint. what: how messages name them, in place of a path.
 
-    Raises NamesError, DtypeError for what is no array of numbers, and CheckpointError for a quantised model.
+    Raises NamesError, DtypeError for what is not an array of numbers, and CheckpointError for a quantised model.
     """
 
     def __init__(self, arrays: Mapping[str, Array], what: str) -> None:

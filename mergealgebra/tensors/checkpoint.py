@@ -96,7 +96,7 @@ class Checkpoint:
         return view
 
     def close(self) -> None:
-        """Close the files; reading afterwards raises CheckpointError. Closing twice is no error."""
+        """Close the files; reading afterwards raises CheckpointError. Closing twice does no harm."""
         self._finalizer()
 
     def __enter__(self) -> Self:
@@ -121,7 +121,7 @@ class Checkpoint:
         stop = record.size if stop is None else stop
         if not 0 <= start <= stop <= record.size:
             raise ShapeError(
-                f"{location(record.path, name)} has {record.size} elements, and [{start}, {stop}) is no range of them"
+                f"{location(record.path, name)} has {record.size} elements, and [{start}, {stop}) is not a range in it"
             )
         dtype = DTYPES[record.dtype]
         nbytes = (stop - start) * dtype.itemsize

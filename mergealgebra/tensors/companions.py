@@ -1,9 +1,9 @@
-"""What goes along with a merged model: the small files beside the base's tensors, none from elsewhere [LK-1].
+"""What goes along with a merged model: the small files beside the base's tensors, and none from elsewhere [LK-1].
 
-They are all that is not weights: a model's own code imports files of any name, and processors read theirs.
+All files go along that are not weights: a model's own code imports files of any name, and processors read theirs.
 
-A model's folder comes from strangers, and a merged model is published. So a link in it is followed to a file of the
-same folder alone, or of the same cached model; and what is read is reached from there step by step, without links.
+A model's folder comes from strangers, and a merged model is published. So a link in the folder is followed only to a
+file of the same folder, or of the same cached model. From there, files are opened step by step, without links.
 """
 
 from __future__ import annotations

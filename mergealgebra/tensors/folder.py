@@ -144,8 +144,8 @@ def _names_in(folder: Path) -> set[str]:
 def _models_among(folder: Path, names: Set[str]) -> list[str]:
     """The files that are a model each, by name: model files, indexes, and a shard where no index names it.
 
-    An index none of whose shards is here is a model only where nothing else is one; a file that an index names is none
-    beside it.
+    An index without any of its shards here counts only where there is no other model. A file that an index names does
+    not count by itself.
     """
     files = [name for name in _MODELS if name in names]
     indexes = sorted(filter(is_index, names))

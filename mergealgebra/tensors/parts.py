@@ -1,4 +1,4 @@
-"""Models whose parts are folders in the model's own: a list in it says which folders, and nothing else does [EN-20].
+"""Models of parts: each part is a folder in the model's own, and a list there says which folders are parts [EN-20].
 
 Beside them may be folders of any kind: other formats, earlier checkpoints, the weights under their original names.
 """
@@ -47,7 +47,7 @@ def part_of(name: str, parts: Container[str]) -> str:
 def part_list(folder: Path, names: Set[str]) -> PartList | None:
     """The parts of the model in a folder; None where no list names any. names: in the folder.
 
-    Raises CheckpointError for a list that cannot be read, names what is no folder in this one, or is not the only one.
+    Raises CheckpointError for a list that cannot be read or is not the only one, and for a part that is not a folder here.
     """
     files = [file for file in _LISTS if file in names]
     if not files:

@@ -1,6 +1,6 @@
-"""JSON from strangers, read from its bytes one value after another: in memory stands only what the caller keeps.
+"""JSON from strangers, read from its bytes one value after another: in memory is only what the caller keeps.
 
-Depth is bounded, keys that stand twice are found, and integers are kept apart from all other numbers. Time is linear.
+Depth is bounded, repeated keys are found, and integers are told from all other numbers. Time is linear.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class RepeatedKey(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number that is not written as an integer of at most 20 characters: kept as text, fit for no field."""
+    """A number that is not written as an integer of at most 20 characters; it stays text, as no field can hold it."""
 
     text: str
 
@@ -56,7 +56,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """An object or array that nobody wants, for a message."""
+    """An object or array in place of another value, for a message."""
 
     text: str
 

@@ -1,6 +1,6 @@
 """Tied tensors: a head that is the embedding. Some programs save it once, some twice, some under the other's name.
 
-A merge moves both or neither: a model in which they have drifted apart loads as another than was merged [TV-11].
+A merge changes both or neither: a model in which they differ would load as another model than was merged [TV-11].
 """
 
 from __future__ import annotations
