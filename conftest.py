@@ -1,4 +1,4 @@
-"""Examples of a workspace's methods run where the example of the class has run, in a folder of their own."""
+"""Some examples of docstrings go on from that of `Workspace`: it runs before each of them, in a folder of its own."""
 
 from __future__ import annotations
 
@@ -6,8 +6,19 @@ from doctest import DocTestParser
 
 import pytest
 
-#: The modules whose examples go on from that of `Workspace`.
-MODULES = ("mergealgebra.contents", "mergealgebra.workspace")
+#: The modules whose examples do so.
+MODULES = frozenset(
+    f"mergealgebra.{name}"
+    for name in (
+        "contents",
+        "merge_result",
+        "publication",
+        "tensors.checkpoint",
+        "tensors.safetensors_file",
+        "verification",
+        "workspace",
+    )
+)
 
 
 @pytest.fixture(autouse=True)

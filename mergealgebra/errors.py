@@ -10,7 +10,7 @@ from mergealgebra.text import one_line
 
 
 class MergeAlgebraError(Exception):
-    """The root of every error that mergealgebra raises on purpose.
+    """The root of every error that mergealgebra raises on purpose. Its text is one printable line.
 
     >>> print(MergeAlgebraError("no \\x1b[31m\\ntensor"))
     no \\x1b[31m tensor
@@ -21,7 +21,7 @@ class MergeAlgebraError(Exception):
 
 
 class MergeAlgebraWarning(UserWarning):
-    """A warning: something was left out, or looks like a mistake and was done all the same.
+    """A warning: something was left out, or looks like a mistake and was done all the same. It is one printable line.
 
     >>> print(MergeAlgebraWarning("no \\x1b[31m\\ntensor"))
     no \\x1b[31m tensor

@@ -39,6 +39,10 @@ class ContributionId(str):
     """A contribution's id, 64 hexadecimal digits. operation: the id of the `add` that published it.
 
     measure: what it changes. warnings: lines about what was left out of it, and what looks like a mistake.
+
+    >>> code = alice.contribute("code.safetensors")  # the workspace of the example of `Workspace`
+    >>> code, len(code), code in alice.visible(), code.measure.to_map()["changed"]
+    (ContributionId('0857e5ae5c26...'), 64, True, '0.25')
     """
 
     __slots__ = ("measure", "operation", "warnings")

@@ -38,6 +38,10 @@ def verify(
     there now, and its default recipe, may differ from the lock's, which is a remark. Returns what was found;
     `raise_if_failed` turns a difference into an error.
     Raises LockError when the lock is missing or contradicts itself, and as `open_merge` does.
+
+    >>> result = alice.resolve("merged.safetensors")  # the workspace of the example of `Workspace`
+    >>> verify("merged.safetensors", against=alice).ok
+    True
     """
     execution = Execution(backend, threads, None, progress or quiet)
     lock, found = verify_model(model, thread_count(threads), execution.progress)

@@ -31,6 +31,10 @@ class Genesis:
     base: root of the base model. name: at most 256 bytes, no control characters. recipe: the map of RC-4, kept
     read-only; here it is only strings, recipe.py knows what they mean. policy: one of POLICIES.
     Raises WorkspaceError.
+
+    >>> genesis = Genesis("ab" * 32, "team", {"method": "mean", "lambda": "1"})
+    >>> genesis.workspace_id[:12], Genesis.decode(genesis.encode()) == genesis
+    ('3f458ccd1462', True)
     """
 
     base: str

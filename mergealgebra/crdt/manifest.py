@@ -32,6 +32,10 @@ class Manifest:
     base: root of the base model. coefficient: the eight hexadecimal digits of its fp32 bits (1 is `3f800000`).
     elements: the number of elements of its tensors. form: one of FORMS. tensors: root of its tensors.
     Raises CoefficientError for the coefficient, OperationError for any other field [CT-4].
+
+    >>> manifest = Manifest("ab" * 32, coefficient="3f800000", elements=4, form="finetuned", tensors="cd" * 32)
+    >>> manifest.id[:12], Manifest.from_map(manifest.to_map()) == manifest
+    ('ec2eebc7a4ab', True)
     """
 
     base: str

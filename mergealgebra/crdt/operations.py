@@ -133,6 +133,11 @@ class Operation:
 
     workspace: the workspace's id. time: seconds since 1970, in [0, 2^53). note: 1 to 4,096 bytes of text. name: who
     made it, as they say, which nothing proves: 1 to 256 bytes without control characters. Raises OperationError.
+
+    >>> workspace = "ab" * 32
+    >>> operation = Operation(workspace, Attest(merge_id="cd" * 32, model_root="ef" * 32), time=0, note="on a laptop")
+    >>> operation.kind, Operation.decode(operation.encode(), workspace) == operation
+    ('attest', True)
     """
 
     workspace: str

@@ -26,6 +26,19 @@ class ORSet:
 
     Mutators return the delta and leave the state as it is: `state = state.join(state.add(manifest))`.
     Raises WrongWorkspace when an operation is of another workspace.
+
+    >>> base = "ab" * 32
+    >>> empty = ORSet(Genesis(base, "team", {"method": "mean", "lambda": "1"}))
+    >>> manifest = Manifest(base, "3f800000", 4, "finetuned", "cd" * 32)
+    >>> state = empty.join(empty.add(manifest))
+    >>> list(state.visible()) == [manifest.id]
+    True
+    >>> state = state | state.remove(manifest.id)
+    >>> state.visible(), len(state.operations)
+    ({}, 2)
+    >>> state = state | state.add(manifest)  # a removed contribution can be added again
+    >>> list(state.visible()) == [manifest.id]
+    True
     """
 
     genesis: Genesis

@@ -38,6 +38,10 @@ class Checkpoint:
     parts: the folders in it that are parts of the model, with tensors called PART/NAME or without [EN-20].
     Threads may read at the same time. Files are opened as they are read, few at a time; `close`, leaving the
     context or losing the last reference closes them.
+
+    >>> with Checkpoint.open("base.safetensors") as base:
+    ...     print(base.records["w"].shape, base.read("w", 1, 3), base.root()[:12])
+    (4,) [2. 3.] 5610f7cf9743
     """
 
     def __init__(self, path: Path, records: dict[str, TensorRecord], parts: tuple[str, ...] = ()) -> None:

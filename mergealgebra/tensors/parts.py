@@ -47,7 +47,7 @@ def part_of(name: str, parts: Container[str]) -> str:
 def part_list(folder: Path, names: Set[str]) -> PartList | None:
     """The parts of the model in a folder; None where no list names any. names: in the folder.
 
-    Raises CheckpointError for a list that cannot be read or is not the only one, and for a part that is not a folder here.
+    Raises CheckpointError for a list that cannot be read or is not the only one, and for what cannot be a part.
     """
     files = [file for file in _LISTS if file in names]
     if not files:
