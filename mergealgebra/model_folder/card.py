@@ -69,26 +69,23 @@ def model_card(lock: Lock, base: Checkpoint, credits_: Mapping[str, Credit], mad
     config = base_config(base.folder) if base.folder else BaseConfig()
     hub = hub_name(base.path.absolute()) or config.hub_name
     known = {c.id: credits_.get(c.id, UNKNOWN) for c in lock.contributions}
-    parts = [
-        *(_front_matter(hub, config), "# A merged model", _summary(lock, hub or titles([base.path])[0])),
-        *("## Models", _models(lock.contributions, known), *_remarks(lock.contributions, known)),
-        *("## Recipe", _in_words(lock.recipe), f"```yaml\n{_recipe_file(lock.recipe)}```", made.use),
-        *("## Check it", f"{made.check}\n\n{_WHAT_IS_CHECKED}"),
-        *("## Ids", _ids(lock, known)),
-    ]
+    parts = [_front_matter(hub, config), "# A merged model", _summary(lock, hub or titles([base.path])[0])]
+    parts += ["## Models", _models(lock.contributions, known), *_remarks(lock.contributions, known)]
+    parts += ["## Recipe", _in_words(lock.recipe), f"```yaml\n{_recipe_file(lock.recipe)}```", made.use]
+    parts += ["## Check it", made.check, _WHAT_IS_CHECKED]
+    parts += ["## Ids", _ids(lock, known)]
     return (printable_lines("\n\n".join(parts)) + "\n").encode()
 
 
 def _front_matter(hub: str, config: BaseConfig) -> str:
     """The block of YAML that the Hugging Face hub reads. hub: the base's name there, or empty."""
-    lines = [
-        *([f"base_model: {hub}"] if hub else []),
-        "base_model_relation: merge",
-        *([f"license: {_yaml(config.license)}"] if config.license else []),
-        *(["library_name: transformers"] if config.is_transformers else []),
-        *("tags:", "- merge", "- mergealgebra"),
-    ]
-    return "\n".join(["---", *lines, "---"])
+    lines = [f"base_model: {hub}"] if hub else []
+    lines.append("base_model_relation: merge")
+    if config.license:
+        lines.append(f"license: {_yaml(config.license)}")
+    if config.is_transformers:
+        lines.append("library_name: transformers")
+    return "\n".join(["---", *lines, "tags:", "- merge", "- mergealgebra", "---"])
 
 
 def _summary(lock: Lock, base: str) -> str:
