@@ -120,7 +120,7 @@ def _report(found: Sequence[_Row], removed: Sequence[_Row], as_json: bool) -> No
     left = sum(row.entry.nbytes for row in found if row.options) - freed  # what is too new is not freed now
     if as_json:
         entries = [_told(row) | {"removed": row in removed} for row in found]
-        report({"removed_bytes": freed, "left_bytes": left, "model_folder.leftovers": entries})
+        report({"removed_bytes": freed, "left_bytes": left, "leftovers": entries})
         return
     tell({"removed": f"{freed:,} bytes", "could be freed": f"{left:,} bytes"})
     for row in found:
