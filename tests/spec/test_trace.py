@@ -48,11 +48,18 @@ OUT_OF_STEP = {
 }
 
 
+@pytest.fixture(scope="module")
+def found():
+    """What is read off the repository, by the function that reads it."""
+    return {read: getattr(trace, read)() for read in ("in_code", "in_vectors", "in_tests", "in_claims")}
+
+
 @pytest.mark.parametrize(("read", "change", "problem"), OUT_OF_STEP.values(), ids=OUT_OF_STEP)
-def test_what_is_out_of_step_is_noticed(read, change, problem, monkeypatch, capsys):
-    found = getattr(trace, read)()
-    change(found)
-    monkeypatch.setattr(trace, read, lambda: found)
+def test_what_is_out_of_step_is_noticed(read, change, problem, found, monkeypatch, capsys):
+    for name, places in (found | {read: dict(found[read])}).items():
+        if name == read:
+            change(places)
+        monkeypatch.setattr(trace, name, lambda places=places: places)
     assert trace.main(["--check"]) == 1
     assert capsys.readouterr().out == f"{problem}\n"
 
