@@ -118,7 +118,7 @@ def magnitude_bits(value):
 
 
 def check(kernel, base, parts, how):
-    """The kernel's answer, which must be the reference's: bits, counts, or None. Nothing is trimmed where nothing is."""
+    """The kernel's answer, which must be the reference's: bits, counts, or None. Without a trim, nothing is."""
     parts = [part if how.rounds[0].stages else replace(part, found=()) for part in parts]
     with np.errstate(all="ignore"):
         expected = on_numpy().reduce(base, parts, how)
