@@ -113,7 +113,7 @@ class _Search:
 
     def _rounds(self, wanted: Sequence[Group], workers: Workers) -> Iterator[dict[Group, Any]]:
         """The first looks at large groups, as many at once as half of the memory holds what is seen, at least one."""
-        most = self.plan.memory // 2 // self.plan.threads
+        most = self.plan.memory // 2 // (self.plan.threads + 2)  # what workers have, what waits, and the sum
         now: dict[Group, Any] = {}
         for group, look in zip(wanted, workers.map(partial(_first_look, self._task()), wanted), strict=True):
             if now and sum(map(self.statistic.nbytes, (*now.values(), look))) > most:
