@@ -185,7 +185,7 @@ def split_by_sign(v: Array) -> tuple[Array, Array]:
 
 
 def _failing(columns: tuple[Array, ...], grids: tuple[Array, ...]) -> Indices:
-    """Where the certificate of some sum fails: each has one of its own."""
+    """Where the certificate of some sum fails: each has one of its own [EX-7]."""
     failing = [_failing_of(columns[2 * i] - columns[2 * i + 1], grid) for i, grid in enumerate(grids)]
     return failing[0] if len(failing) == 1 else np.unique(np.concatenate(failing))
 
