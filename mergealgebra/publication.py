@@ -18,6 +18,7 @@ from mergealgebra.errors import Implausible, LockError, OperationError
 from mergealgebra.figures import differences, kept_figures
 from mergealgebra.lock import Lock, lock_of
 from mergealgebra.methods.method import Method
+from mergealgebra.methods.task_arithmetic import TaskArithmetic
 from mergealgebra.progress import Progress
 from mergealgebra.store.blobs import write_blob
 from mergealgebra.store.objects import Store
@@ -119,7 +120,9 @@ def publish(
         chosen = choose(form, given, base, Choice.among({*base.records, *given.records}, offer.take, offer.leave))
         source, names = chosen.checkpoint, chosen.names
         contribution = Contribution(str(source.path), form, number, source, frozenset(names))
-        plan = make_plan(base, [contribution], recipe, backend_named("auto", progress), threads=threads)
+        recipe.check_coefficient(number, str(source.path))
+        # One contribution is read and measured, not merged: what the recipe needs for that is not here yet.
+        plan = make_plan(base, [contribution], TaskArithmetic(), backend_named("auto", progress), threads=threads)
         measured = measure(plan, progress)
         warnings = (*merge, *chosen.remarks, *measured.judge(str(source.path), force=offer.force, others=others))
         with store.blob_writer() as blob:
