@@ -181,6 +181,9 @@ class _Arrays:
         refuse_quantised({name: record.dtype for name, record in records.items()}, what)
         self.records: Mapping[str, Any] = MappingProxyType(records)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise BackendError("arrays in memory are merged in this process: leave executor out, or merge files by path")
+
     def read(self, name: str, start: int = 0, stop: int | None = None, into: memoryview | None = None) -> Host:
         return self._flat[name][start:stop]
 

@@ -53,6 +53,10 @@ class NumbaKernel:
         self._progress = progress
         self._load("reduce_block", "count_block")
 
+    def __reduce__(self) -> tuple[type[Self], tuple[()]]:
+        """Another process loads the machine code that this one kept."""
+        return type(self), ()
+
     def computes(self, method: Method) -> bool:
         """As `Kernel.computes`."""
         return is_fused(method)

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -68,6 +68,9 @@ class TritonKernel:
         if not interpreted and not torch.cuda.is_available():
             raise BackendError("backend 'triton' needs a CUDA device that torch can see; use 'numba' or 'numpy'")
         self._of_thread = threading.local()
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str]]:
+        return type(self), (str(self._device),)
 
     def computes(self, method: Method) -> bool:
         """As `Kernel.computes`."""

@@ -42,12 +42,19 @@ class Staged:
 
 @dataclass(frozen=True)
 class Reference:
-    """A kernel that is nothing but the equations. `load` brings a host array there, `unload` brings it back."""
+    """A kernel that is nothing but the equations. `load` brings a host array there, `unload` brings it back.
+
+    made: by what it is made again in another process.
+    """
 
     name: str
     load: Callable[[Host], Array]
     unload: Callable[[Array], Host]
     check_worker: Callable[[], None]
+    made: tuple[Callable[..., Reference], tuple[Any, ...]]
+
+    def __reduce__(self) -> tuple[Callable[..., Reference], tuple[Any, ...]]:
+        return self.made
 
     def computes(self, method: Method) -> bool:
         """As `Kernel.computes`: every method, but for those over whole tensors."""
@@ -281,7 +288,16 @@ def _stored(sums: Sums) -> StoredSums:
 
 def on_numpy() -> NumPyReference:
     """The equations on NumPy."""
-    return NumPyReference("numpy", lambda host: host, lambda array: array, lambda: refuse_flushed_subnormals(np))
+    return NumPyReference(
+        "numpy", lambda host: host, lambda array: array, lambda: refuse_flushed_subnormals(np), (on_numpy, ())
+    )
+
+
+def _on_torch_there(device: str) -> Reference:
+    """The same in a process that has not imported torch yet."""
+    import torch  # noqa: F401 - whoever sent this has it
+
+    return on_torch(device)
 
 
 def on_torch(device: Any) -> Reference:
@@ -295,4 +311,5 @@ def on_torch(device: Any) -> Reference:
 
     kind = str(device).partition(":")[0]
     name = "torch" if kind == "cpu" else f"torch-{kind}"
-    return Reference(name, lambda host: to_torch(host, device), to_host, check_worker)
+    made = (_on_torch_there, (str(device),))
+    return Reference(name, lambda host: to_torch(host, device), to_host, check_worker, made)
