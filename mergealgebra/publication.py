@@ -20,6 +20,7 @@ from mergealgebra.figures import differences, save_figures, saved_figures
 from mergealgebra.history import now, seen_before
 from mergealgebra.likeness import likeness
 from mergealgebra.lock import Lock, lock_of
+from mergealgebra.methods.task_arithmetic import TaskArithmetic
 from mergealgebra.progress import Progress
 from mergealgebra.store.blobs import write_blob
 from mergealgebra.store.local import advising_set_base, base_path, default_recipe, own_name
@@ -135,7 +136,9 @@ def _store_blob(
         chosen = choose(form, given, base, Choice.among({*base.records, *given.records}, offer.take, offer.leave))
         source, names = chosen.checkpoint, chosen.names
         contribution = Contribution(str(source.path), form, number, source, frozenset(names))
-        plan = make_plan(base, [contribution], default_recipe(store), backend_named("auto", progress), threads=threads)
+        default_recipe(store).check_coefficient(number, str(source.path))
+        # One contribution is read and measured, not merged: what the recipe needs for that is not here yet.
+        plan = make_plan(base, [contribution], TaskArithmetic(), backend_named("auto", progress), threads=threads)
         measured = measure(plan, progress)
         warnings = (*merge, *chosen.remarks, *measured.judge(str(source.path), force=offer.force, others=others))
         with store.blob_writer() as blob:

@@ -5,7 +5,7 @@ Kernels only tell that a block is faulty. Then the equations look at it again, w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -59,12 +59,22 @@ def _check(order: Sequence[int], seen: Seen, buffers: Buffers, span: Span) -> No
     for block in plan.blocks(span):
         base = buffers.read(BASE, block)
         views = _views(plan, buffers, block, base)
-        if fault := _first({index: view.tau for index, view in views.items()}, order):
-            raise _not_finite(plan, plan.contributions[fault[1]], block, fault[0])
-        for kind in sorted(plan.recipe.needs.auxiliary):
-            if fault := _first({index: _usable(view.auxiliary[kind]) for index, view in views.items()}, order):
-                raise _bad_auxiliary(plan, Auxiliary(fault[1], kind), block, fault[0])
+        _refuse_first(plan, views, block, order)
         seen(base, {index: view.tau for index, view in views.items()})
+
+
+def _refuse_first(plan: Plan, views: Mapping[int, View], block: Block, order: Sequence[int]) -> None:
+    """Raise NonFinite for the first element of which some number is no such: task vectors come first there [FM-1]."""
+    what: dict[str | None, dict[int, Array]] = {None: {index: view.tau for index, view in views.items()}}
+    for kind in sorted(plan.recipe.needs.auxiliary):
+        what[kind] = {index: _usable(view.auxiliary[kind]) for index, view in views.items()}
+    faults = [(fault, of) for of, arrays in what.items() if (fault := _first(arrays, order))]
+    if not faults:
+        return
+    (position, index), found = min(faults, key=lambda one: one[0][0])
+    if found is None:
+        raise _not_finite(plan, plan.contributions[index], block, position)
+    raise _bad_auxiliary(plan, Auxiliary(index, found), block, position)
 
 
 def _views(plan: Plan, buffers: Buffers, block: Block, base: Array) -> dict[int, View]:
