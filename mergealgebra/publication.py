@@ -13,12 +13,14 @@ from mergealgebra.contribution import check_base, choose, make_manifest
 from mergealgebra.crdt.manifest import FORMS, Manifest
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.measure import Measure, measure
-from mergealgebra.engine.plan import Contribution, make_plan, thread_count
+from mergealgebra.engine.plan import Contribution, check_usable, make_plan, thread_count
 from mergealgebra.errors import Implausible, LockError, OperationError
 from mergealgebra.figures import differences, kept_figures
 from mergealgebra.lock import Lock, lock_of
 from mergealgebra.methods.method import Method
+from mergealgebra.methods.task_arithmetic import TaskArithmetic
 from mergealgebra.progress import Progress
+from mergealgebra.recipe import if_here
 from mergealgebra.store.blobs import write_blob
 from mergealgebra.store.objects import Store
 from mergealgebra.tensors.array_checkpoint import ArrayCheckpoint
@@ -119,7 +121,8 @@ def publish(
         chosen = choose(form, given, base, Choice.among({*base.records, *given.records}, offer.take, offer.leave))
         source, names = chosen.checkpoint, chosen.names
         contribution = Contribution(str(source.path), form, number, source, frozenset(names))
-        plan = make_plan(base, [contribution], recipe, backend_named("auto", progress), threads=threads)
+        check_usable(contribution, if_here(recipe))
+        plan = make_plan(base, [contribution], TaskArithmetic(), backend_named("auto", progress), threads=threads)
         measured = measure(plan, progress)
         warnings = (*merge, *chosen.remarks, *measured.judge(str(source.path), force=offer.force, others=others))
         with store.blob_writer() as blob:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from mergealgebra.errors import RecipeError
+from mergealgebra.errors import DecimalError, RecipeError
 from mergealgebra.mergekit_file import method_here
 from mergealgebra.methods.method import Method
 from mergealgebra.methods.registry import METHODS, find_method, known_names
@@ -120,6 +121,15 @@ def computable_recipe(entries: Mapping[str, str]) -> Method:
     if find_method(entries["method"]) is None:
         raise recipe.refusal()
     return _complete(recipe_from_map(entries), entries)
+
+
+def if_here(recipe: Method) -> Method:
+    """The same recipe by its method, if that is here as the recipe names it; else the `UnknownRecipe` that it was."""
+    if not isinstance(recipe, UnknownRecipe):
+        return recipe
+    with suppress(RecipeError, DecimalError):
+        return computable_recipe(recipe.to_map())
+    return recipe
 
 
 def _complete(recipe: Method, entries: Mapping[str, str]) -> Method:

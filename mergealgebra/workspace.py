@@ -32,7 +32,7 @@ from mergealgebra.history import Retraction, by_time, now, seen_before, to_take_
 from mergealgebra.interrupts import standing
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress, quiet
-from mergealgebra.recipe import check_recipe
+from mergealgebra.recipe import check_recipe, if_here
 from mergealgebra.sizes import byte_count
 from mergealgebra.store.cache import AGGREGATE, THRESHOLDS, Cache
 from mergealgebra.store.local import (
@@ -178,7 +178,7 @@ class Workspace:
     @property
     def recipe(self) -> Method:
         """How this workspace merges when nothing else is said."""
-        return default_recipe(self.store)
+        return if_here(default_recipe(self.store))
 
     @property
     def merge_id(self) -> str:

@@ -306,10 +306,8 @@ def _check_positive(number: int, what: str) -> int:
 
 
 def _check(contribution: Contribution, base: Source, recipe: Method) -> None:
-    """Names, shapes and dtypes fit the base, and coefficient and auxiliary tensors the method [CT-5, RC-6]."""
-    recipe.check_coefficient(contribution.coefficient, contribution.label)
-    for kind in sorted(recipe.needs.auxiliary):
-        _check_auxiliary(contribution, kind, recipe)
+    """Names, shapes and dtypes fit the base, and the contribution the method [CT-5]."""
+    check_usable(contribution, recipe)
     if recipe.needs.roots and contribution.tensors is None:
         raise RecipeError(
             f"{contribution.label}: {recipe.name} makes masks from the root of its tensors; hash it first"
@@ -325,6 +323,13 @@ def _check(contribution: Contribution, base: Source, recipe: Method) -> None:
                 f"{contribution.label}: tensor {name!r} is {ours.dtype}, the base's {theirs.dtype}; "
                 "only float tensors have a task vector; leave it out"
             )
+
+
+def check_usable(contribution: Contribution, recipe: Method) -> None:
+    """Coefficient and auxiliary tensors fit the method [RC-6]. Raises CoefficientError, RecipeError and the like."""
+    recipe.check_coefficient(contribution.coefficient, contribution.label)
+    for kind in sorted(recipe.needs.auxiliary):
+        _check_auxiliary(contribution, kind, recipe)
 
 
 def _check_auxiliary(contribution: Contribution, kind: str, recipe: Method) -> None:
