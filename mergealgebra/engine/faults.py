@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 
 from mergealgebra.algebra.arrays import Array, first_true
+from mergealgebra.algebra.contract import finalized, lifted
 from mergealgebra.algebra.method import Terms, View
 from mergealgebra.engine.answers import Answers
 from mergealgebra.engine.buffers import BASE, Auxiliary, Buffers, parts_of
@@ -113,7 +114,7 @@ def _terms(plan: Plan, number: int, part: Part, base: Array, shared: Sequence[Ar
     round_ = plan.reduction.rounds[number]
     first = sum(len(earlier.stages) for earlier in plan.reduction.rounds[:number])
     view = replace(view_of(part, part.values, base, plan.recipe.needs.on), shared=shared)
-    return round_.lift(after(view, round_.stages, part.found[first : first + len(round_.stages)]).view)
+    return lifted(round_, after(view, round_.stages, part.found[first : first + len(round_.stages)]).view)
 
 
 def _worst(*arrays: Sequence[Array]) -> Array:
@@ -126,7 +127,7 @@ def _overflow_of_round(
 ) -> tuple[NonFinite | None, Array]:
     round_, reduction = plan.reduction.rounds[number], plan.reduction
     terms = [_terms(plan, number, part, base, shared) for part in parts.values()]
-    tau_m = round_.finalize(summed(terms, round_, reduction), reduction.coefficients)
+    tau_m = finalized(round_, summed(terms, round_, reduction), reduction.coefficients)
     if number < len(reduction.rounds) - 1:
         return None, tau_m
     return _overflow_of_result(plan, block, base, tau_m), tau_m
