@@ -79,7 +79,7 @@ class Lock:
             advice = reading_advice(error, path, "name a model that a merge wrote")
             raise LockError(f"{location(path)} cannot be read: {error.strerror}; {advice}") from None
         except MethodMissing as error:
-            raise MethodMissing(f"{location(path)}: {error}") from None
+            raise LockError(f"{location(path)}: {error}") from None
         except (ValueError, MergeAlgebraError) as error:
             raise LockError(f"{location(path)}: {error}; merge again") from None
 
