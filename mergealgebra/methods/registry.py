@@ -53,9 +53,9 @@ def register(method: type[Method]) -> type[Method]:
     """Add a method from outside; returns it, so that this decorates a class.
 
     It needs `rounds`, a `name`, and `distribution` and `version`, which are in every id of its recipes: they say what
-    to install. A class may be registered again, and replaced by one of the same
-    module and name, as notebooks do. Raises RecipeError for a name that is taken, and for what is not
-    a method.
+    to install. Where an installed package brings the class by an entry point, they are that package's. A class may be
+    registered again, and replaced by one of the same module and name, as notebooks do. Raises RecipeError for a name
+    that is taken, and for what is not a method.
 
     >>> from typing import ClassVar
     >>> from mergealgebra import algebra
@@ -73,6 +73,8 @@ def register(method: type[Method]) -> type[Method]:
     {'method': 'plus', 'distribution': 'my-methods', 'version': '1.0'}
     >>> unregister("plus")
     """
+    if isinstance(method, type):
+        _name_package(method)
     _check(method)
     other = METHODS.get(method.name) or _registered.get(method.name)
     if other is not None and (method.name in METHODS or _home(other) != _home(method)):
@@ -98,6 +100,13 @@ def find_method(name: str) -> type[Method] | None:
 def known_names() -> list[str]:
     """The names of all methods that are here."""
     return [*METHODS, *_registered, *(name for name in _entry_points() if name not in _registered)]
+
+
+def _name_package(method: type[Method]) -> None:
+    """Let a method that an installed package brings have the package's name and version, whatever it says itself."""
+    for entry in _entry_points().get(str(getattr(method, "name", "")), []):
+        if entry.value.replace(" ", "") == ":".join(_home(method)) and entry.dist is not None:
+            method.distribution, method.version = entry.dist.name, entry.dist.version
 
 
 def _check(method: object) -> None:
@@ -165,10 +174,7 @@ def _installed(name: str) -> type[Method] | None:
             f"method {shown(name)} of {_package(entry)} cannot be loaded: {entry.value} raised {type(error).__name__}: "
             f"{error}; mend that package, or uninstall it"
         ) from error
-    if isinstance(method, type) and issubclass(method, Method) and entry.dist is not None:
-        method.distribution, method.version = entry.dist.name, entry.dist.version
-    _check(method)
-    if method.name != name:
+    if getattr(method, "name", name) != name:
         raise RecipeError(f"{entry.value} is called {method.name!r}, and its entry point {name!r}; they must agree")
     return register(method)
 
