@@ -17,7 +17,7 @@ from mergealgebra.algebra.method import Terms, View
 from mergealgebra.engine.answers import Answers
 from mergealgebra.engine.buffers import BASE, Auxiliary, Buffers, parts_of
 from mergealgebra.engine.executors import Workers
-from mergealgebra.engine.plan import Block, Contribution, Plan, Span
+from mergealgebra.engine.plan import Block, Contribution, Plan, Span, unit_elements
 from mergealgebra.errors import NonFinite, Overflow
 from mergealgebra.kernels.blocks import Part
 from mergealgebra.kernels.reference import after, merged_models, summed, view_of
@@ -96,10 +96,13 @@ def _overflow(answers: Answers, order: Sequence[int], buffers: Buffers, block: B
     plan = buffers.plan
     base, parts = buffers.read(BASE, block), dict(parts_of(plan, buffers, block, answers))
     shared: tuple[Array, ...] = ()
+    unit = unit_elements(plan.recipe, plan.base.records[block.name])  # a part of a row is not what a stage can look at
     for number in range(len(plan.reduction.rounds)):
         terms = {index: _terms(plan, number, part, base, shared) for index, part in parts.items()}
         fault = _first({index: _worst(found.sums, found.maxima) for index, found in terms.items()}, order)
-        end = fault[0] if fault else block.size
+        end = fault[0] // unit * unit if fault else block.size
+        if fault and not end:
+            return overflow_of_v(plan, block, *fault)
         there = np.arange(end)
         before = {index: part.only(there) for index, part in parts.items()}
         error, tau_m = _overflow_of_round(plan, number, block, base[:end], before, tuple(x[:end] for x in shared))
