@@ -70,4 +70,7 @@ def parts_of(
     trimming = trimming if plan.recipe.trim else None
     for index, contribution in plan.holders(block.name):
         bits, ties = trimming.of(index, block.name).within(block.start, block.stop) if trimming else (0, block.size)
-        yield index, Part(buffers.read(index, block), contribution.form, contribution.coefficient, bits, ties)
+        yield (
+            index,
+            Part(buffers.read(index, block), contribution.form_of(block.name), contribution.coefficient, bits, ties),
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Protocol
 
@@ -78,6 +78,8 @@ class Contribution:
     form: `finetuned` (its tensors are a fine-tune's) or `task_vector` (they are the difference) [CT-1].
     names: the tensors that it holds; a name that it lacks is absent, not zero [CT-7].
     tensors: the root of its tensors, if that is known, under which its thresholds may be kept.
+    forms: of tensors that have another form. computed: tensors whose values the source computes, and vouches for: they
+    are not hashed. auxiliary: by kind, what some methods need beside the tensors [CT-15].
     """
 
     label: str
@@ -86,6 +88,13 @@ class Contribution:
     source: Source
     names: frozenset[str]
     tensors: str | None = None
+    forms: Mapping[str, str] = field(default_factory=dict)
+    computed: frozenset[str] = frozenset()
+    auxiliary: Mapping[str, Source] = field(default_factory=dict)
+
+    def form_of(self, name: str) -> str:
+        """The form of one tensor."""
+        return self.forms.get(name, self.form)
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,8 @@ def _by_kernel(plan: Plan) -> Reducing:
 
 def _merge(plan: Plan, reduce: Reducing, trimming: Trimming, buffers: Buffers, span: Block) -> MergedSpan:
     indices = [index for index, _ in plan.holders(span.name)]
-    hashers = Hashers([BASE, RESULT, *indices] if plan.hashed else [])
+    stored = [index for index in indices if span.name not in plan.contributions[index].computed]
+    hashers = Hashers([BASE, RESULT, *stored] if plan.hashed else [])
     merged = np.empty(span.size, DTYPES[plan.base.records[span.name].dtype].numpy)
     kept, above, uncertified = dict.fromkeys(indices, 0), dict.fromkeys(indices, 0), 0
     for block in span.cut(plan.block):

@@ -161,7 +161,9 @@ class _Search:
 
     def _part(self, buffers: Buffers, index: int, block: Block) -> Part:
         contribution = self._plan.contributions[index]
-        return Part(buffers.peek(index, block), contribution.form, contribution.coefficient, 0, block.size)
+        return Part(
+            buffers.peek(index, block), contribution.form_of(block.name), contribution.coefficient, 0, block.size
+        )
 
     def _blocks(self, names: Sequence[str]) -> Iterator[Block]:
         for name in names:
