@@ -31,6 +31,13 @@ class Trim:
     boundary: Boundary
 
 
+@dataclass(frozen=True)
+class Needs:
+    """What a method needs beside the tensors: kinds of auxiliary ones [CT-16]."""
+
+    auxiliary: frozenset[str] = frozenset()
+
+
 _CANONICAL: Final = "canonical"
 _FIXED_BY_DIALECTS: Final = ("scope", "boundary")
 _ORDER: Final = ("method", "dialect", "density", "lambda", "scope", "boundary")
@@ -89,6 +96,11 @@ class Recipe:
     def keeps_all(self) -> bool:
         """Whether every element of a task vector counts."""
         return self.trim is None and self.foreign is None
+
+    @property
+    def needs(self) -> Needs:
+        """What the method needs."""
+        return Needs()
 
     @property
     def negative_coefficients(self) -> bool:
