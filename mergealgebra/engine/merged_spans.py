@@ -43,7 +43,7 @@ class Totals:
     kept: dict[tuple[int, str], int] = field(default_factory=lambda: defaultdict(int))
     above: dict[tuple[int, str], int] = field(default_factory=lambda: defaultdict(int))
     uncertified: int = 0
-    _trees: dict[tuple[int, str], TensorTree] = field(default_factory=lambda: defaultdict(TensorTree))
+    _trees: dict[tuple[int | tuple[int, str], str], TensorTree] = field(default_factory=lambda: defaultdict(TensorTree))
 
     def take(self, piece: MergedSpan) -> None:
         """Count one piece; pieces come in order."""
@@ -60,6 +60,6 @@ class Totals:
             return self.known[index]
         return sum(kept for (whose, _), kept in self.kept.items() if whose == index)
 
-    def root(self, index: int, name: str) -> str:
-        """The root of one tensor of an input, or of the result."""
+    def root(self, index: int | tuple[int, str], name: str) -> str:
+        """The root of one tensor of an input, or of the result; or of auxiliary tensors, by index and kind."""
         return self._trees[index, name].root()
