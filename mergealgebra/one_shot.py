@@ -24,10 +24,11 @@ from mergealgebra.errors import (
     NothingVisible,
     RecipeError,
 )
+from mergealgebra.merge_input import Input
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.model_folder.output import refuse_occupied
 from mergealgebra.recipe import Recipe
-from mergealgebra.resolve import Execution, Input, Merge
+from mergealgebra.resolve import Execution, Merge
 from mergealgebra.sizes import byte_count
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice, Patterns, as_patterns, leave_out_in_file, leave_out_in_python
@@ -290,6 +291,4 @@ def _told(remark: str, models: Sequence[str]) -> str:
 def _in_canonical_order(base: Checkpoint, inputs: Sequence[Input], threads: int) -> list[Input]:
     """The inputs by their ids, for a recipe whose sums have an order; they are read once more for it [TI-1, DI-19]."""
     base_root = base.root(threads)
-    return sorted(
-        inputs, key=lambda input_: input_.manifest_for(base_root, input_.checkpoint.roots(threads, input_.names)).id
-    )
+    return sorted(inputs, key=lambda input_: input_.manifest_for(base_root, input_.read_now(threads)).id)

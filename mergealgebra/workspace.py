@@ -8,10 +8,11 @@ needed: to look at a workspace, or to take something back, is quick.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from mergealgebra.addresses import PathLike, local_path, peer_path
@@ -209,8 +210,8 @@ class Workspace:
 
     def missing(self, state: ORSet | None = None) -> list[str]:
         """The visible contributions whose tensors are not here, in canonical order [SY-5]. state: what is here."""
-        visible = (state or self.state).visible()
-        return [id_ for id_, manifest in visible.items() if not self.store.has_blob(manifest.tensors)]
+        visible, kinds = (state or self.state).visible(), self.recipe.needs.auxiliary
+        return [id_ for id_, manifest in visible.items() if not all(map(self.store.has_blob, manifest.roots(kinds)))]
 
     @property
     def _thresholds(self) -> Cache:
@@ -245,7 +246,7 @@ class Workspace:
         return found
 
     def _found(self, manifests: Iterable[Manifest]) -> dict[str, Path]:
-        roots = {manifest.tensors for manifest in manifests}
+        roots = {root for manifest in manifests for root in manifest.roots()}
         return {root: self.store.blob_path(root) for root in roots if self.store.blob_bytes(root) is not None}
 
     # What its owner does
@@ -260,13 +261,17 @@ class Workspace:
         leave: Sequence[str] = (),
         force: bool = False,
         note: str | None = None,
+        auxiliary: Mapping[str, Tensors] = MappingProxyType({}),
         threads: int | None = None,
         progress: Progress | None = None,
     ) -> ContributionId:
         """Publish a fine-tuned checkpoint, or with form "task_vector" a difference, for everyone to merge.
 
+        With form "low_rank" its tensors' names say how each is stored, as factors or whole [CT-13].
+
         checkpoint: a path, or name -> array, NumPy or torch; a TaskVector is a difference.
-        coefficient: a decimal. take, leave: patterns of tensor names [CT-8]. All of it is read and checked first:
+        coefficient: a decimal. take, leave: patterns of tensor names [CT-8]. auxiliary: what some methods need beside
+        it, "fisher" or "gram", each a path or name -> array [CT-15]. All of it is read and checked first:
         raises NamesError, ShapeError, DtypeError, NonFinite and the like, naming file, tensor and index, and
         Implausible for what can only be a mistake, unless `force` insists [CT-11, CT-12]. Warns, also of a visible
         contribution that is nearly the same [OS-15], and of what was here before [OS-16]; what comes back has the same
@@ -278,7 +283,7 @@ class Workspace:
 
         _check_note(note)
         state, name = self.state, self.as_name
-        offer = Offer(checkpoint, form, coefficient, take, leave, force)
+        offer = Offer(checkpoint, form, coefficient, take, leave, force, auxiliary)
         visible = state.visible()
         with advising_set_base(self.store):
             made = publish(offer, self.store, self.base, self.recipe, visible, threads, progress or quiet)
@@ -351,24 +356,27 @@ class Workspace:
         *,
         create: bool | Literal["group"] = False,
         retracted: bool = False,
+        auxiliary: bool = False,
         progress: Progress | None = None,
     ) -> SyncResult:
         """Exchange operations and blobs with another workspace or a share, both ways [SY-4].
 
         create: make a share there first, if nothing is there, with "group" one in which all members of the folder's
         group may write [SY-16]; otherwise it must be there [SY-7]. retracted: also take the tensors of contributions
-        that were taken back, for old merges. Raises AddressError for what is not a folder of this machine, and
+        that were taken back, for old merges. auxiliary: also take auxiliary tensors that the workspace's recipe does
+        not need. Raises AddressError for what is not a folder of this machine, and
         SyncIncomplete when something was refused; the good rest has then been exchanged. That it was incomplete is
         written down here, until a sync with that peer is complete. progress: called as blobs are copied and checked.
         """
         from mergealgebra.sync.replica import sync_replica
 
         what = f"{location(Path(peer))} is a shared folder now" if create else "what was exchanged so far stays"
-        again = sync_command(self.path, peer, "--retracted" if retracted else "")
+        options = ["--retracted" if retracted else "", "--auxiliary" if auxiliary else ""]
+        again = sync_command(self.path, peer, *options)
         if create:
             Store.create(peer_path(peer), self.store.genesis, group=create == "group")
         with standing(f"{what}; `{again}` completes it"):
-            return sync_replica(self.store, peer, progress or quiet, retracted=retracted)
+            return sync_replica(self.store, peer, progress or quiet, retracted=retracted, auxiliary=auxiliary)
 
     def resolve(
         self,

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from mergealgebra.crdt.fields import check_name
+from mergealgebra.crdt.manifest import KINDS
 from mergealgebra.crdt.operations import NAME_BYTES
 from mergealgebra.disk import lock, opened_folder, refused_as_output
 from mergealgebra.errors import BaseMismatch, MergeAlgebraError, OperationError, WorkspaceError
@@ -173,6 +174,14 @@ def default_recipe(store: Store) -> Recipe:
         return complete_recipe(store.genesis.recipe)
     except MergeAlgebraError as error:
         raise type(error)(f"{store.path}: the genesis has a recipe that this version does not know: {error}") from None
+
+
+def needed_kinds(store: Store) -> Collection[str]:
+    """The kinds of auxiliary tensors that the default recipe needs [CT-16]; all, if this version does not know it."""
+    try:
+        return default_recipe(store).needs.auxiliary
+    except MergeAlgebraError:
+        return KINDS
 
 
 # Syncs that were incomplete

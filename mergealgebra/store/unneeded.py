@@ -99,7 +99,8 @@ def _retracted(state: ORSet) -> Mapping[str, str]:
     """Whose tensors those of each root were."""
     ids: dict[str, list[str]] = {}
     for id_, manifest in sorted(known_manifests(state).items()):
-        ids.setdefault(manifest.tensors, []).append(id_[:12])
+        for root in manifest.roots():
+            ids.setdefault(root, []).append(id_[:12])
     return {
         root: f"tensors of {first}, retracted" if not more else f"tensors of {first} and {len(more)} more, retracted"
         for root, (first, *more) in ids.items()

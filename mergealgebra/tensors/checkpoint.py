@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import replace
@@ -92,6 +92,13 @@ class Checkpoint:
         more = {name: replace(self._record(of), name=name) for name, of in copies.items()}
         view = copy(self)
         view.records = MappingProxyType(dict(sorted({**self.records, **more}.items())))
+        view._original = self  # whose files they are
+        return view
+
+    def only(self, names: Collection[str]) -> Self:
+        """This with these of its tensors alone, in name order; both have their files open and closed as one."""
+        view = copy(self)
+        view.records = MappingProxyType({name: self._record(name) for name in sorted(names)})
         view._original = self  # whose files they are
         return view
 

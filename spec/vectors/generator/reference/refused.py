@@ -17,6 +17,7 @@ RULES = {
     "IntegerTensorChanged": "a tensor that is not float and differs from the base's",
     "NonFinite": "a task vector, v, tau_m or result that is not finite",
     "ContributionError": "a manifest that breaks CT-4, or a contribution that holds no float tensor",
+    "AuxiliaryError": "a Fisher number below zero, a Gram matrix that is not symmetric or has no rows",
     "BlobError": "a blob that is not the canonical file, or not of the promised root",
     "GenesisError": "a genesis that breaks OS-1",
     "OperationError": "an operation that breaks OS-2 to OS-5",
