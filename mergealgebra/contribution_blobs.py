@@ -82,8 +82,9 @@ def as_contribution(
     names = frozenset(names)
     if not isinstance(held, Formed):
         return Contribution(label, form, coefficient, held, names, tensors, auxiliary=kinds)
-    forms = {name: TASK_VECTOR for name in names if held.forms[name] != FINETUNED}
-    return Contribution(label, FINETUNED, coefficient, held, names, tensors, forms, held.computed & names, kinds)
+    differences = {name: TASK_VECTOR for name in names if held.forms[name] != FINETUNED}
+    one, others = (TASK_VECTOR, {}) if len(differences) == len(names) else (FINETUNED, differences)
+    return Contribution(label, one, coefficient, held, names, tensors, others, held.computed & names, kinds)
 
 
 def open_blob(manifest: Manifest, path: Path | None, base: Checkpoint) -> Held:

@@ -11,8 +11,9 @@ from mergealgebra.contribution import check_base, read_root
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.engine.plan import available_cores
 from mergealgebra.errors import SyncIncomplete, WorkspaceError, WrongWorkspace
+from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress
-from mergealgebra.recipe import Recipe, check_recipe
+from mergealgebra.recipe import check_recipe
 from mergealgebra.store.local import is_replica, read_incomplete, unmake, write_local
 from mergealgebra.store.objects import Store, has_genesis
 from mergealgebra.store.refusals import refused_as
@@ -21,7 +22,7 @@ from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.text import location, shown, sync_command
 
 
-def new_genesis(base: PathLike, recipe: Recipe, name: str, progress: Progress) -> Genesis:
+def new_genesis(base: PathLike, recipe: Method, name: str, progress: Progress) -> Genesis:
     """The genesis of a workspace for improving `base` [OS-1]. Raises RecipeError, and as `Checkpoint.open` does."""
     check_recipe(recipe)
     with Checkpoint.open(base) as checkpoint:

@@ -20,8 +20,8 @@ from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.figures import Figures, keep_figures, kept_figures
 from mergealgebra.history import attests, stories
 from mergealgebra.ids import SHORT, contribution_named
+from mergealgebra.methods.mean import Mean
 from mergealgebra.progress import Progress
-from mergealgebra.recipe import Mean
 from mergealgebra.store.objects import Store
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.safetensors_file import read_header

@@ -17,7 +17,7 @@ from typing import Final
 
 _NAMES: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 
-#: Execution soon is looked again whether the module has been imported.
+#: How soon is looked again whether the module has been imported.
 _SECONDS: Final = 0.01
 
 _raising: Final[list[int]] = []  # the signals

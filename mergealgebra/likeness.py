@@ -19,7 +19,7 @@ from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.engine.plan import Block, Contribution, Record
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.ids import short_ids
-from mergealgebra.kernels.equations import Host
+from mergealgebra.kernels.reference import Host
 from mergealgebra.store.objects import Store
 from mergealgebra.tensors.checkpoint import Checkpoint
 

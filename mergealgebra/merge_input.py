@@ -9,8 +9,10 @@ from mergealgebra.contribution import auxiliary_entry, make_manifest
 from mergealgebra.contribution_blobs import check_blob_root
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.credits import UNKNOWN, Credit
+from mergealgebra.engine.buffers import Auxiliary
 from mergealgebra.engine.merged_spans import Totals
 from mergealgebra.engine.plan import Contribution
+from mergealgebra.errors import CheckpointError
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.forms import Formed, Held
 
@@ -57,7 +59,7 @@ class Input:
         kinds = {
             kind: {
                 # The engine reads what is there for a tensor; beside it there are single numbers.
-                name: totals.root((index, kind), name) if name in names else given.tensor_root(name)
+                name: totals.root(Auxiliary(index, kind), name) if name in names else given.tensor_root(name)
                 for name in given.records
             }
             for kind, given in self.kinds.items()
@@ -80,7 +82,15 @@ class Input:
         )
 
     def check(self, found: Manifest, roots: Roots) -> None:
-        """Raise BlobDamaged unless the blobs that were read are those of the manifest that is known, if one is."""
+        """Raise BlobDamaged unless the blobs that were read are those of the manifest that is known.
+
+        Where none is, raise CheckpointError unless the tensors are those whose root was known before they were merged.
+        """
+        if self.manifest is None and self.contribution.tensors not in (None, found.tensors):
+            raise CheckpointError(
+                f"{self.contribution.label} changed between the pass that hashed it and the one that merged it; "
+                "run it again"
+            )
         if self.manifest is not None:
             check_blob_root(self.manifest, self.checkpoint, found.tensors)
             for kind in roots.kinds:

@@ -26,8 +26,8 @@ from mergealgebra.engine.plan import make_plan, thread_count
 from mergealgebra.errors import Implausible, LockError, NamesError, OperationError
 from mergealgebra.figures import differences, kept_figures
 from mergealgebra.lock import Lock, lock_of
+from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress
-from mergealgebra.recipe import Recipe
 from mergealgebra.store.blobs import write_blob
 from mergealgebra.store.objects import Store
 from mergealgebra.tensors.array_checkpoint import as_checkpoint
@@ -112,7 +112,7 @@ def publish(
     offer: Offer,
     store: Store,
     base_path: Path,
-    recipe: Recipe,
+    recipe: Method,
     visible: Collection[str],
     threads: int | None,
     progress: Progress,

@@ -31,8 +31,9 @@ from mergealgebra.errors import (
 )
 from mergealgebra.history import Retraction, by_time, now, seen_before, to_take_back
 from mergealgebra.interrupts import standing
+from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress, quiet
-from mergealgebra.recipe import Recipe, check_recipe
+from mergealgebra.recipe import check_recipe
 from mergealgebra.sizes import byte_count
 from mergealgebra.store.cache import AGGREGATE, THRESHOLDS, Cache
 from mergealgebra.store.local import (
@@ -81,7 +82,7 @@ class Workspace:
         path: PathLike,
         *,
         base: PathLike,
-        recipe: Recipe,
+        recipe: Method,
         name: str = "",
         as_name: str | None = None,
         progress: Progress | None = None,
@@ -103,7 +104,7 @@ class Workspace:
         path: PathLike,
         *,
         base: PathLike,
-        recipe: Recipe,
+        recipe: Method,
         name: str = "",
         group: bool = False,
         progress: Progress | None = None,
@@ -176,7 +177,7 @@ class Workspace:
         return self.store.state()
 
     @property
-    def recipe(self) -> Recipe:
+    def recipe(self) -> Method:
         """How this workspace merges when nothing else is said."""
         return default_recipe(self.store)
 
@@ -382,7 +383,7 @@ class Workspace:
         self,
         out: PathLike,
         *,
-        recipe: Recipe | None = None,
+        recipe: Method | None = None,
         lock: PathLike | None = None,
         backend: str = "auto",
         threads: int | None = None,
@@ -417,7 +418,14 @@ class Workspace:
         aggregate = self._aggregate(always=keep_aggregate == "always") if keep_aggregate else None
         limit = byte_count(memory) if isinstance(memory, str) else memory
         execution = Execution(
-            backend, threads, block, progress or quiet, limit, self._thresholds, aggregate, Runs(self.store.path).noted
+            backend,
+            threads,
+            block,
+            progress or quiet,
+            limit,
+            answers=self._thresholds,
+            aggregate=aggregate,
+            noted=Runs(self.store.path).noted,
         )
         blobs = self._found(known_manifests(state).values()) if keep_aggregate else self.blobs_of(wanted, state)
         with advising_set_base(self.store):
@@ -435,7 +443,7 @@ class Workspace:
             warnings.warn(line, MergeAlgebraWarning, stacklevel=2)
         return result
 
-    def _wanted(self, state: ORSet, recipe: Recipe | None, lock: Lock | None) -> Wanted:
+    def _wanted(self, state: ORSet, recipe: Method | None, lock: Lock | None) -> Wanted:
         if recipe is not None:
             check_recipe(recipe)
         if lock is None:

@@ -11,7 +11,7 @@ import mergealgebra as ma
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import Add, Operation, Remove
 from mergealgebra.credits import Credit, credits_of, hub_name, titles
-from tests.test_model_card import rows, section
+from tests.model_folder.test_card import rows, section
 from tests.workspace.replicas import make_workspace, write_models
 
 WORKSPACE = "ab" * 32

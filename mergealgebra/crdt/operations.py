@@ -24,9 +24,9 @@ MAX_OPERATION_BYTES: Final = 1 << 20
 NONCE_BYTES: Final = 16
 #: So many adds one remove may name, within MAX_OPERATION_BYTES [OS-10].
 MOST_NAMES: Final = 1 << 14
-#: Execution long a note may be [OS-3].
+#: How long a note may be [OS-3].
 NOTE_BYTES: Final = range(1, 4097)
-#: Execution long the name of whoever made an operation may be [OS-3].
+#: How long the name of whoever made an operation may be [OS-3].
 NAME_BYTES: Final = range(1, 257)
 
 #: Seconds since 1970 that an operation may carry [OS-3].

@@ -25,7 +25,7 @@ from mergealgebra.text import location
 
 #: Kept free beside the tensors, for the small files.
 _SPARE_BYTES: Final = 1 << 22
-#: Execution systems refuse to put a folder in the place of something that is not an empty one.
+#: How systems refuse to put a folder in the place of something that is not an empty one.
 _OCCUPIED: Final = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
 

@@ -32,7 +32,7 @@ _NAME: Final = re.compile(r"\..+\.([0-9a-f]{16})\.unfinished", re.DOTALL)
 _NAME_BYTES: Final = 200
 #: Names for a hundred thousand files; a model that copies more is not known by its mark.
 _MARK_BYTES: Final = 1 << 24
-#: Execution systems say that a file can have one name only.
+#: How systems say that a file can have one name only.
 _NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 

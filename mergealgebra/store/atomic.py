@@ -21,7 +21,7 @@ from mergealgebra.store.entries import FILE_OF_GROUP, TMP, Entry, is_of_group, m
 from mergealgebra.store.refusals import refused_in_store
 from mergealgebra.text import location
 
-#: Execution long an empty file may stand for one that somebody is about to put in its place.
+#: How long an empty file may stand for one that somebody is about to put in its place.
 CLAIM_SECONDS: Final = 2.0
 
 #: The mode of a file: an exchange folder may be shared by several users.

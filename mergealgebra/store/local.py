@@ -19,7 +19,8 @@ from mergealgebra.crdt.manifest import KINDS
 from mergealgebra.crdt.operations import NAME_BYTES
 from mergealgebra.disk import lock, opened_folder, refused_as_output
 from mergealgebra.errors import BaseMismatch, MergeAlgebraError, OperationError, WorkspaceError
-from mergealgebra.recipe import Recipe, complete_recipe
+from mergealgebra.methods.method import Method
+from mergealgebra.recipe import complete_recipe
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.entries import BLOBS, GENESIS, LOCAL, OPERATIONS, ROOT, TMP, Entry
 from mergealgebra.store.objects import Store, has_genesis
@@ -168,7 +169,7 @@ def check_genesis(store: Store) -> None:
         )
 
 
-def default_recipe(store: Store) -> Recipe:
+def default_recipe(store: Store) -> Method:
     """The recipe of a workspace, which its genesis has in full [OS-1]. Raises RecipeError or DecimalError."""
     try:
         return complete_recipe(store.genesis.recipe)

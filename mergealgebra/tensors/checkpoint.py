@@ -106,6 +106,10 @@ class Checkpoint:
         """Close the files; reading afterwards raises CheckpointError. Closing twice is no error."""
         self._finalizer()
 
+    def __reduce__(self) -> tuple[type[Self], tuple[Path, dict[str, TensorRecord], tuple[str, ...]]]:
+        """Another process opens the same files: where they lie travels, with what tells whether they changed."""
+        return type(self), (self.path, dict(self.records), self.parts)
+
     def __enter__(self) -> Self:
         return self
 

@@ -72,7 +72,7 @@ UNMERGED: Final = frozenset(name for name in DTYPES if name.startswith(("F8_", "
 #: NumPy and torch call their dtypes alike: "float32", "bfloat16", "bool".
 _BY_ARRAY_NAME: Final = {dtype.numpy.name: dtype.name for dtype in DTYPES.values()}
 
-#: Execution torch makes a tensor dense, for one that is nested and one that is not.
+#: How torch makes a tensor dense, for one that is nested and one that is not.
 _DENSE: Final = {True: "torch.nested.to_padded_tensor", False: "tensor.to_dense()"}
 
 #: Each step down rounds once; fp64 never steps past fp32, as both libraries round such casts twice [MG-3].

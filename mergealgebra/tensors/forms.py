@@ -64,23 +64,28 @@ class _Factors:
 class Formed:
     """The tensors that a checkpoint stores in several forms, or as factors, under their own names [CT-13].
 
-    stored: what is stored. records: of what is reduced, in name order: tau in fp32 for a low-rank one, else the tensor
-    itself. forms: of each. Threads may read at the same time; each keeps the factors of one tensor. Whenever those are
-    loaded they are hashed, and must be what they were when they were loaded first: so the roots are those of the bytes
-    that were reduced.
+    stored: what is stored. roots: of factors that were loaded before. records: of what is reduced, in name order: tau in
+    fp32 for a low-rank one, else the tensor itself. forms: of each. Threads may read at the same time; each keeps the
+    factors of one tensor. Whenever those are loaded they are hashed, and must be what they were when they were loaded
+    first: so the roots are those of the bytes that were reduced.
     Raises NamesError, DuplicateName, DtypeError or ShapeError, naming file and tensor, for what is none [CT-13, CT-14].
     """
 
-    def __init__(self, stored: Checkpoint) -> None:
+    def __init__(self, stored: Checkpoint, roots: Mapping[str, str] = MappingProxyType({})) -> None:
         self.stored = stored
         self.path = stored.path
         self.forms: Mapping[str, str] = MappingProxyType(_forms(stored))
         self.records: Mapping[str, TensorRecord] = MappingProxyType(
             {name: self._record(name) for name in sorted(self.forms)}
         )
-        self._roots: dict[str, str] = {}
+        self._roots = dict(roots)
         self._lock = threading.Lock()
         self._own = threading.local()
+
+    def __reduce__(self) -> tuple[type[Formed], tuple[Checkpoint, dict[str, str]]]:
+        """Another process reads the same files, and knows what was loaded of them here."""
+        with self._lock:
+            return Formed, (self.stored, dict(self._roots))
 
     def close(self) -> None:
         """Close the files."""

@@ -29,7 +29,7 @@ def joined(*tokens: bytes) -> re.Pattern[bytes]:
     return re.compile(_WS.join(tokens))
 
 
-#: Execution deep a value may nest that one pattern steps over; deeper ones are entered. Each level doubles the pattern.
+#: How deep a value may nest that one pattern steps over; deeper ones are entered. Each level doubles the pattern.
 LEVELS: Final = 3
 
 

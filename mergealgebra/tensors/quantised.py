@@ -62,7 +62,7 @@ _SCHEMES: Final = (
     _Scheme("HQQ", ".W_q", _ANY, (".scale",)),
 )
 _BY_DTYPE: Final = {dtype: [scheme for scheme in _SCHEMES if dtype in scheme.dtypes] for dtype in DTYPES}
-#: Execution those are written whose names a configuration has in small letters.
+#: How those are written whose names a configuration has in small letters.
 _WRITTEN: Final = {"gptq": "GPTQ", "awq": "AWQ", "fp8": "FP8", "mxfp4": "MXFP4", "hqq": "HQQ", "eetq": "EETQ"}
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _SUFFIX: Final = ".safetensors"
 _LOCK_SUFFIX: Final = ".lock"
-#: Execution files of weights end that are not written here.
+#: How files of weights end that are not written here.
 _OTHERS: Final = frozenset(
     (".bin", ".ckpt", ".gguf", ".h5", ".npz", ".onnx", ".pkl", ".pt", ".pth", ".safetensor", ".sft", _SUFFIX)
 )

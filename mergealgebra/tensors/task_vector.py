@@ -50,6 +50,28 @@ def read_stored(values: Array) -> Array:
     return xp.where(xp.isfinite(tau), tau, xp.nan)
 
 
+def tau(values: Array, base: Array, form: str) -> Array:
+    """The task vector of a block, in either form [TV-2, TV-5]. Both (n,), storage dtypes.
+
+    Returns (n,) fp32, perhaps not finite.
+    """
+    return subtract(values, base) if form == "finetuned" else read_stored(values)
+
+
+def theta(values: Array, base: Array, form: str) -> Array:
+    """The model of a block, in either form [TV-13]: RN32 of it; of a task vector RN32(RN64(base + tau)).
+
+    Both (n,), storage dtypes. Returns (n,) fp32, perhaps not finite.
+    """
+    if form == "finetuned":
+        wide = widen(values)
+    else:
+        old, xp = widen(base), array_namespace(widen(base))
+        wide = xp.astype(old, xp.float64) + xp.astype(read_stored(values), xp.float64)
+    xp = array_namespace(wide)
+    return xp.astype(wide, xp.float32, copy=False)
+
+
 def add(base: Array, tau_m: Array, lambda32: float) -> tuple[Array, Array]:
     """The merged block and a mask of where it is not finite [MG-2 to MG-5].
 

@@ -19,7 +19,7 @@ from mergealgebra.tensors.models import Model
 from mergealgebra.tensors.parts import part_of
 from mergealgebra.text import shown
 
-#: Execution the names of heads and of embeddings end, in the libraries that tie them.
+#: How the names of heads and of embeddings end, in the libraries that tie them.
 HEADS: Final = ("lm_head.weight", "embed_out.weight", "cls.predictions.decoder.weight")
 EMBEDDINGS: Final = (
     *("embed_tokens.weight", "wte.weight", "word_embeddings.weight", "embed_in.weight", "shared.weight"),

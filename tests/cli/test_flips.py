@@ -18,7 +18,7 @@ from tests.cli.commands import tree
 from tests.cli.scene import flip
 from tests.models import write_file
 
-#: Execution many bytes of the tensors' data are tried, spread evenly; of everything else, all are.
+#: How many bytes of the tensors' data are tried, spread evenly; of everything else, all are.
 DATA_BYTES = 12
 
 

@@ -13,8 +13,9 @@ from mergealgebra.engine.backends import backend
 from mergealgebra.engine.merged_spans import Totals
 from mergealgebra.engine.plan import Contribution, Plan, make_plan
 from mergealgebra.engine.run import run
+from mergealgebra.methods.method import Method
+from mergealgebra.methods.ties import Ties
 from mergealgebra.progress import quiet
-from mergealgebra.recipe import Recipe, Ties
 from mergealgebra.tensors.dtypes import name_of
 
 Tensors = dict[str, np.ndarray]
@@ -56,7 +57,7 @@ class Arrays:
 
 
 def plan_of(
-    vectors: Sequence[Arrays | Mapping[str, np.ndarray]], recipe: Recipe, base: Arrays | None = None, **how
+    vectors: Sequence[Arrays | Mapping[str, np.ndarray]], recipe: Method, base: Arrays | None = None, **how
 ) -> Plan:
     """The merge of task vectors into a base of zeros, on NumPy, if nothing else is said. Each has a root of its own."""
     sources = [vector if isinstance(vector, Arrays) else Arrays(vector) for vector in vectors]

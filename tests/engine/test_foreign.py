@@ -9,13 +9,13 @@ from dataclasses import replace
 import ml_dtypes
 import numpy as np
 import pytest
+from mergealgebra.engine.dialect_memory import needed_bytes
 
 import mergealgebra as ma
 from mergealgebra.dialects import merge as in_dialect
 from mergealgebra.dialects.merge import merge_in_dialect, merge_models
 from mergealgebra.dialects.points import DIALECTS
 from mergealgebra.engine import dialect_memory
-from mergealgebra.engine.dialect_memory import needed_bytes
 from mergealgebra.engine.memory import _Arrays
 from mergealgebra.engine.plan import Contribution
 from mergealgebra.errors import BackendError, NamesError, NonFinite, Overflow, RecipeError

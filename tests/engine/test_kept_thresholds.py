@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mergealgebra.engine.groups import Found, Group, pack, unpack
 
 import mergealgebra as ma
 from mergealgebra.encoding import decode, encode
 from mergealgebra.engine import groups
 from mergealgebra.engine.faults import Faulty
-from mergealgebra.engine.groups import Found, Group, pack, unpack
 from mergealgebra.engine.run import Stale
 from tests.engine.sources import merged, plan_of, trimmed_by_sorting
 

@@ -20,7 +20,7 @@ from mergealgebra.incremental.header import Entry, Header
 from mergealgebra.incremental.pages import PAGE, Layout, Pages, Unfit, clear, sums_in, votes_of, wider
 from mergealgebra.incremental.seals import KEY_BYTES, Seal
 from mergealgebra.kernels.blocks import UNKNOWN, Part, Reduction, UpdatingKernel
-from mergealgebra.kernels.equations import settle
+from mergealgebra.kernels.reference import settle
 
 SIZE = 2500  # two tiles of the fused kernel, and a piece of one
 DTYPES = {"F64": np.float64, "F32": np.float32, "BF16": ml_dtypes.bfloat16, "F16": np.float16}

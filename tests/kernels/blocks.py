@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mergealgebra.algebra.exact import Coefficients
 from mergealgebra.algebra.trim import magnitude_bits
 from mergealgebra.kernels.blocks import Kernel, Part, Reduced, Reduction
-from mergealgebra.kernels.equations import on_numpy, tau
+from mergealgebra.kernels.reference import on_numpy, tau
 from mergealgebra.tensors.dtypes import DTYPES
 
 FLOATS = ("F64", "F32", "BF16", "F16")

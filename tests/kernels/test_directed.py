@@ -17,7 +17,7 @@ import torch
 from mergealgebra.algebra.exact import Coefficients
 from mergealgebra.kernels.blocks import Part, Reduction, StoredSums
 from mergealgebra.kernels.cpu import NumbaKernel
-from mergealgebra.kernels.equations import on_numpy, on_torch
+from mergealgebra.kernels.reference import on_numpy, on_torch
 from tests.algebra.numbers import exact_sum, rn32, rn64
 from tests.kernels.blocks import Case, same_as_reference
 

@@ -14,7 +14,7 @@ from mergealgebra.algebra.exact import Coefficients
 from mergealgebra.algebra.trim import ALL, Window, around, magnitude_bits, window_counts
 from mergealgebra.kernels.blocks import Part, Reduction
 from mergealgebra.kernels.cpu import NumbaKernel
-from mergealgebra.kernels.equations import on_torch, tau
+from mergealgebra.kernels.reference import on_torch, tau
 from tests.kernels.blocks import FLOATS, KINDS, METHODS, SIZES, Case, cases, numbers, same_as_reference
 
 KERNELS = {"numba": NumbaKernel(), "torch": on_torch(torch.device("cpu"))}

@@ -21,7 +21,7 @@ from mergealgebra.algebra.exact import Coefficients
 from mergealgebra.algebra.trim import ALL, Window
 from mergealgebra.errors import BackendError, SubnormalsFlushed
 from mergealgebra.kernels.blocks import Part, Reduction
-from mergealgebra.kernels.equations import on_numpy
+from mergealgebra.kernels.reference import on_numpy
 from mergealgebra.tensors.dtypes import DTYPES, to_torch
 
 ON_CUDA = torch.cuda.is_available()

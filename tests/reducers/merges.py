@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 import mergealgebra as ma
-from mergealgebra.recipe import Recipe
+from mergealgebra.methods.method import Method
 from tests.algebra.numbers import finite_fp32
 
 DTYPES = {"F32": np.float32, "F64": np.float64, "F16": np.float16, "BF16": ml_dtypes.bfloat16}
@@ -23,7 +23,7 @@ class Case:
     base: Model
     task_vectors: list[Model]
     coefficients: list[str]
-    recipe: Recipe
+    recipe: Method
 
     def merged(self, order: list[int] | None = None, **how: object) -> ma.Merged:
         """The merged model, the contributions in a given order."""
@@ -37,7 +37,7 @@ def bits(model: Model) -> dict[str, bytes]:
     return {name: np.asarray(array).tobytes() for name, array in model.items()}
 
 
-def recipes() -> st.SearchStrategy[Recipe]:
+def recipes() -> st.SearchStrategy[Method]:
     """Recipes of every method, every option."""
     lambdas = st.sampled_from(["1", "0.3", "-2", "0", "0.000001"])
     ties = st.builds(
@@ -58,7 +58,7 @@ def values(size: int) -> st.SearchStrategy[np.ndarray]:
 
 
 @st.composite
-def cases(draw: st.DrawFn, recipe: st.SearchStrategy[Recipe] | None = None) -> Case:
+def cases(draw: st.DrawFn, recipe: st.SearchStrategy[Method] | None = None) -> Case:
     """Merges of one to six partial task vectors over three tensors, in every dtype."""
     shapes = {"a": (5,), "b.weight": (2, 3), "c": ()}
     names = sorted(shapes)

@@ -24,7 +24,7 @@ from mergealgebra.crdt.orset import ORSet
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.plan import make_plan
 from mergealgebra.engine.run import run_check
-from mergealgebra.kernels.equations import tau
+from mergealgebra.kernels.reference import tau
 from mergealgebra.lock import Lock, achieved_density
 from mergealgebra.recipe import complete_recipe, recipe_from_map
 from mergealgebra.recipe_file import read_merge_file, read_recipe

@@ -26,10 +26,11 @@ from mergealgebra.engine.plan import Contribution, Plan, make_plan
 from mergealgebra.engine.run import run, run_check
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.kernels.blocks import Part
-from mergealgebra.kernels.equations import tau
+from mergealgebra.kernels.reference import tau
 from mergealgebra.merge_input import Input
+from mergealgebra.methods.ties import Ties
 from mergealgebra.progress import quiet
-from mergealgebra.recipe import Ties, recipe_from_map
+from mergealgebra.recipe import recipe_from_map
 from mergealgebra.resolve import Execution, Merge
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice

@@ -94,4 +94,4 @@ def kept_sums_hold_what_was_retracted() -> Patches:
 @fault("the model card says when it was made", "folders", "model")
 def card_tells_the_time() -> Patches:
     real = resolve.model_card
-    yield mock.patch.object(resolve, "model_folder.card", lambda *lock: real(*lock) + str(time.time()).encode())
+    yield mock.patch.object(resolve, "model_card", lambda *lock: real(*lock) + str(time.time()).encode())

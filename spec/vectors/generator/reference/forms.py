@@ -73,12 +73,13 @@ def factored(own: str, up: Tensor, down: Tensor, scale: Tensor) -> Tensor:
 
 
 def element(row: list[Fraction | None], column: list[Fraction | None], scale: Fraction | None) -> int | None:
-    if scale is None or None in row or None in column:
-        return None
     total = Fraction(0)
     for x, y in zip(row, column, strict=True):
-        assert x is not None and y is not None
+        if x is None or y is None:
+            return None
         total = value(F64, rn(F64, total + x * y))
+    if scale is None:
+        return None
     return finite_or_none(rounded(scale * total, F64, F32))
 
 
