@@ -8,6 +8,7 @@
 #   make mutants changes the equations and the operation set, and sees that a test notices (mutants/README.md)
 #   make conformance  asks the known implementations of TIES what they compute (spec/conformance/README.md)
 #   make bench   measures against mergekit, peft and the floor; half an hour on a quiet machine (benchmarks/README.md)
+#   make trace   writes spec/TRACE.md: the code, vectors, tests and theorems of each clause
 #   make docs    the documentation as a site, in .venvs/docs/site/docs/index.html; a broken link is an error
 #   make check   what CI runs: format, lint, types, imports, vectors, trace, the documentation, then `make test`
 # Everything is installed into .venv. What is there already is not done again.
@@ -22,7 +23,7 @@ FUZZED := header index value manifest genesis operation store lock recipe patter
 
 PEERS := mergekit-0.1.5 mergekit-0.1.4 peft-0.21 fusion-bench-0.2 crdt-merge-0.11 sd-mecha-1.1 checkouts
 
-.PHONY: demo test proofs simulate fuzz mutants conformance bench docs check lint clean
+.PHONY: demo test proofs simulate fuzz mutants conformance bench trace docs check lint clean
 
 demo: .venv/demo
 	@echo "make demo: three people train one small network further, and merge what they trained; all it writes is under demo/"
@@ -31,7 +32,7 @@ demo: .venv/demo
 
 test: .venv/dev
 	@echo "make test: the tests, and the trace from the clauses of spec/ to tests and code"
-	$(BIN)/pytest --trace-spec --numprocesses auto --dist worksteal
+	$(BIN)/pytest --trace-spec --numprocesses auto --dist worksteal --durations 10
 
 proofs:
 	@echo "make proofs: Coq's packages, then the proofs and what they rest on"
@@ -52,6 +53,9 @@ conformance: .venv/dev $(PEERS:%=.venvs/%/made)
 
 bench: .venv/bench
 	$(BIN)/python benchmarks/bench.py
+
+trace:
+	$(PYTHON) spec/trace.py
 
 docs: .venvs/docs/made
 	.venvs/docs/bin/sphinx-build --quiet --fresh-env --write-all --fail-on-warning --keep-going \

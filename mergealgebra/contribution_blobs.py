@@ -30,7 +30,7 @@ from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.files import opened
 from mergealgebra.tensors.forms import FINETUNED, TASK_VECTOR, Formed, Held, forms_of, of_form
 from mergealgebra.tensors.safetensors_file import canonical_header, read_header
-from mergealgebra.text import location
+from mergealgebra.text import by_caller, location
 
 _GET_AGAIN: Final = "delete the file and sync again, or retract it"
 
@@ -109,11 +109,14 @@ def open_auxiliary(manifest: Manifest, kind: str, path: Path | None, held: Held)
     short, entry = f"contribution {manifest.id[:12]}", manifest.auxiliary_of(kind)
     if entry is None:
         raise AuxiliaryError(
-            f"{short} has no {kind}, which the method needs: `retract` it and contribute it with --{kind}, or merge by "
-            "a recipe that needs none"
+            f"{short} has no {kind}, which the method needs: `retract` it and contribute it with "
+            f"{by_caller(f'--{kind}', f'auxiliary={{{kind!r}: ...}}')}, or merge by a recipe that needs none"
         )
     if path is None or not path.exists():
-        raise BlobMissing(f"{short}: its {kind} {entry.root} is not here; `sync PEER --auxiliary` takes it from a peer")
+        raise BlobMissing(
+            f"{short}: its {kind} {entry.root} is not here; "
+            f"`{by_caller('sync PEER --auxiliary', 'sync(PEER, auxiliary=True)')}` takes it from a peer"
+        )
     blob = _opened(short, path)
     shapes = {name: record.shape for name, record in held.records.items()}
     check_auxiliary_fit(manifest, kind, blob, shapes, whole=True)

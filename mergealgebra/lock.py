@@ -136,6 +136,10 @@ class Verification:
     """What `verify` found. problem: the first thing that differs, in one line; empty when all is well.
 
     remarks: what is true and may surprise, a line each; no failure.
+
+    >>> found = Verification(model_root="ab" * 32, merge_id="cd" * 32)
+    >>> found, found.ok, found.raise_if_failed()
+    (Verification(ok, model_root=abababababab...), True, None)
     """
 
     model_root: str

@@ -1,4 +1,4 @@
-"""The merge that is wanted: of what is visible, by any recipe, or the one of a lock once more [OS-11, LK-6]."""
+"""The merge that is wanted: of what is visible, by some recipe, or the merge of a lock once more [OS-11, LK-6]."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mergealgebra.credits import Credit, credits_of
 from mergealgebra.errors import BaseMismatch, BlobMissing, UnknownContribution
 from mergealgebra.methods.method import Method
 from mergealgebra.recipe import computable_recipe
-from mergealgebra.text import command_in
+from mergealgebra.text import by_caller, command_in
 
 if TYPE_CHECKING:
     from mergealgebra.lock import Lock
@@ -65,9 +65,10 @@ class Wanted:
         """
         for id_ in sorted(self.contributions.keys() - state.visible().keys()):
             if self.contributions[id_].tensors not in found:
+                takes = by_caller(f"{command_in(workspace)} sync PEER --retracted", "sync(PEER, retracted=True)")
                 raise BlobMissing(
                     f"contribution {id_[:12]} was retracted, and its tensors are not here; if a share or a workspace "
-                    f"has them, `{command_in(workspace)} sync PEER --retracted` takes them"
+                    f"has them, `{takes}` takes them"
                 )
 
     @property

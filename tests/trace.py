@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
-
 import pytest
 
-from spec.trace import clauses, in_code, untestable
+from spec.trace import clauses, gaps, in_code, strangers
 
 #: The property of a test's report that names a clause; reports reach us from other processes too.
 CLAUSE = "clause"
-
-
-def orphans(defined: Mapping[str, str], tested: Set[str], cited: Set[str]) -> list[str]:
-    """What breaks the thread, a line each."""
-    without = untestable(defined).keys()
-    return [
-        *(f"{clause} has no test that ran" for clause in _ordered(defined.keys() - tested - without)),
-        *(f"{clause} has a test, and says that it is untestable" for clause in _ordered(without & tested)),
-        *(f"{clause} is cited nowhere in mergealgebra/" for clause in _ordered(defined.keys() - cited)),
-        *(f"a test names {clause}, which spec/ does not have" for clause in _ordered(tested - defined.keys())),
-        *(f"the code cites {clause}, which spec/ does not have" for clause in _ordered(cited - defined.keys())),
-    ]
 
 
 class Trace:
@@ -45,7 +31,9 @@ class Trace:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self._judge and session.exitstatus == pytest.ExitCode.OK:
-            self._judged, self._problems = True, orphans(clauses(), self._tested, in_code().keys())
+            self._judged, code = True, in_code()
+            ran = {clause: ["a test that ran"] for clause in self._tested}
+            self._problems = [*gaps(clauses(), ran.keys(), code.keys()), *strangers(clauses(), ran, code)]
             if self._problems:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -54,7 +42,3 @@ class Trace:
             terminalreporter.write_line(f"spec trace: {problem}", red=True)
         if self._judged and not self._problems:
             terminalreporter.write_line(f"spec trace: {len(clauses())} clauses, each tested and cited")
-
-
-def _ordered(found: Iterable[str]) -> list[str]:
-    return sorted(found, key=lambda clause: (clause[:2], int(clause[3:])))

@@ -12,19 +12,11 @@ from mergealgebra.cli.options import PATH, PATH_TEXT, json_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report, report_tables, say
 from mergealgebra.cli.targets import FUNCTION, seconds_option
-from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.errors import NotConformant, NothingAnswered, TargetError
 
 if TYPE_CHECKING:
     from mergealgebra.conformance.verdict import Verdict
     from mergealgebra.targets.questions import Target
-
-
-class NothingAnswered(MergeAlgebraError):
-    """A target answered none of the questions."""
-
-
-class NotConformant(MergeAlgebraError):
-    """A target conforms to none of the dialects that it was said to conform to."""
 
 
 _HELP = f"""\
@@ -143,7 +135,6 @@ def _check_place(path: Path) -> None:
 
 def _judged(target: Target, seconds: int, discover: bool) -> Verdict:
     from mergealgebra.conformance.judgement import judge as judging
-    from mergealgebra.targets.errors import TargetError
     from mergealgebra.targets.loading import PACKAGES
 
     ask = judging.discover if discover else judging.judge

@@ -87,8 +87,8 @@ def _of_workspace(workspace: str, retracted: bool) -> list[_Row]:
     store = Workspace.open(workspace).store
     refuse_exchange_folder(store)  # that is its members' together, who may be writing
     left = [_Row(leftover, (_DELETE,)) for leftover in leftovers(store.path)]
-    kept = [_Row(cache, (_DELETE, "--cache")) for cache in caches(store.path)]
-    return [*left, *_unneeded(store, retracted), *kept]
+    cached = [_Row(cache, (_DELETE, "--cache")) for cache in caches(store.path)]
+    return [*left, *_unneeded(store, retracted), *cached]
 
 
 def _unneeded(store: Store, asked: bool) -> list[_Row]:
@@ -120,7 +120,7 @@ def _report(found: Sequence[_Row], removed: Sequence[_Row], as_json: bool) -> No
     left = sum(row.entry.nbytes for row in found if row.options) - freed  # what is too new is not freed now
     if as_json:
         entries = [_told(row) | {"removed": row in removed} for row in found]
-        report({"removed_bytes": freed, "left_bytes": left, "model_folder.leftovers": entries})
+        report({"removed_bytes": freed, "left_bytes": left, "leftovers": entries})
         return
     tell({"removed": f"{freed:,} bytes", "could be freed": f"{left:,} bytes"})
     for row in found:

@@ -1,6 +1,6 @@
 """The manifest: the facts that a contribution's id names [CT-2 to CT-4].
 
-It lives beside the operations because they carry it; the tensors it speaks of are never seen here.
+It stands beside the operations because they carry it. The tensors are never seen here.
 """
 
 from __future__ import annotations
@@ -54,12 +54,16 @@ class Auxiliary:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a contribution is; whoever holds an equal one holds the same contribution [CT-2].
+    """What a contribution is: equal manifests mean the same contribution [CT-2].
 
     base: root of the base model. coefficient: the eight hexadecimal digits of its fp32 bits (1 is `3f800000`).
     elements: the number of elements of its task vector. form: one of FORMS, or several, ascending, with AND between
     them. tensors: root of its tensors. auxiliary: what stands beside them, by kind, ascending.
     Raises CoefficientError for the coefficient, OperationError for any other field [CT-4].
+
+    >>> manifest = Manifest("ab" * 32, coefficient="3f800000", elements=4, form="finetuned", tensors="cd" * 32)
+    >>> manifest.id[:12], Manifest.from_map(manifest.to_map()) == manifest
+    ('ec2eebc7a4ab', True)
     """
 
     base: str
@@ -122,7 +126,7 @@ class Manifest:
 
     @classmethod
     def from_map(cls, value: object) -> Manifest:
-        """The manifest that a decoded value is, and nothing else is [CT-2, CT-4].
+        """The manifest that this decoded value describes [CT-2, CT-4].
 
         Raises OperationError, or CoefficientError for the coefficient.
         """
@@ -203,6 +207,6 @@ def _check_coefficient(digits: object) -> None:
         )
     bits = int(digits, 16)
     if bits & _EXPONENT == _EXPONENT:
-        raise CoefficientError(f"the manifest's coefficient {digits} is not a finite number [CT-4]")
+        raise CoefficientError(f"the manifest's coefficient {digits} is not a finite number")
     if bits & _MAGNITUDE == 0:
-        raise CoefficientError(f"the manifest's coefficient {digits} is zero [CT-4]")
+        raise CoefficientError(f"the manifest's coefficient {digits} is zero")

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from mergealgebra.errors import MergeAlgebraError
-from mergealgebra.targets.errors import NotInstalled, TargetError
+from mergealgebra.errors import NotInstalled, TargetError, UnknownLaw
 
 __all__ = ["NotInstalled", "TargetError", "UnknownLaw"]
-
-
-class UnknownLaw(MergeAlgebraError):
-    """A name is not that of a law."""

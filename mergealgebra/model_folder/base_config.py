@@ -24,7 +24,7 @@ _LOCAL: Final = re.compile(
 
 #: A README whose front matter is to be read may be so long.
 _MAX_README_BYTES: Final = 1 << 20
-#: A line that names a license, as one word; what YAML would not read as text is none.
+#: A line that names a license, as one word; not what YAML reads as something other than text.
 _LICENSE: Final = re.compile(
     r"""license:[ ]+(["']?)(?!(?:yes|no|on|off|true|false|null)\b)([A-Za-z][\w.+-]{0,63})\1[ ]*""",
     re.ASCII | re.IGNORECASE,

@@ -1,6 +1,7 @@
-"""What a blob's header must be before a byte of the blob is taken: small lies cost little [SY-4].
+"""What a blob's header must be before a byte of the blob is copied [SY-4].
 
-A header may claim more than its contribution has, and a sparse file backs the claim at no cost to whoever made it.
+A header may claim far more bytes than its contribution has. A sparse file makes such a claim cost nothing, and copying
+it would cost hours.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from mergealgebra.store.blobs import Admit, Records
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.forms import of_form
-from mergealgebra.text import location
+from mergealgebra.text import by_caller, location
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ Fits = Callable[[Claim, Path, Records], None]
 
 
 def anything_fits(claim: Claim, path: Path, records: Records) -> None:
-    """The judge of those who do not have the base at hand."""
+    """Accepts everything: for those who do not have the base."""
 
 
 def claims_of(manifests: Iterable[Manifest], kinds: Container[str] = KINDS) -> dict[str, list[Claim]]:
@@ -98,13 +99,13 @@ def _of_other_size(claim: Claim, path: Path, found: int) -> BlobDamaged:
     short = claim.manifest.id[:12]
     has = f"contribution {short} has" if claim.kind is None else f"the {claim.kind} of contribution {short} has"
     return BlobDamaged(
-        f"{location(path)} has {found:,} elements, but {has} {claim.elements:,}; `retract {short}` if nobody has the "
-        "right file"
+        f"{location(path)} has {found:,} elements, but {has} {claim.elements:,}; "
+        f"`{by_caller(f'retract {short}', f'retract({short!r})')}` if nobody has the right file"
     )
 
 
 def _refuse_whole_numbers(path: Path, records: Records) -> None:
-    """A contribution has none [CT-5]; to compare them with the base's, a stranger's file would be read again."""
+    """A contribution has no integers [CT-5]; to compare them with the base's, a stranger's file would be read again."""
     for name, record in records.items():
         if not DTYPES[record.dtype].is_float:
             raise BlobDamaged(

@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.errors import NotInstalled, TargetError
 from mergealgebra.text import printable, shown
+
+__all__ = ["NotInstalled", "TargetError", "raised"]
 
 #: Characters of the name of a class that are shown.
 _LONGEST: Final = 200
-
-
-class TargetError(MergeAlgebraError):
-    """A target names no merge function, cannot be imported, or does not take an option."""
-
-
-class NotInstalled(MergeAlgebraError):
-    """A package that a target, or a search, needs is not installed."""
 
 
 def raised(error: BaseException) -> str:

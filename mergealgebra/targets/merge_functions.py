@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.methods.registry import find_method, known_names
 from mergealgebra.targets.errors import TargetError, raised
 from mergealgebra.targets.functions import PATTERN, NotAMergeFunction, call_of, find
-from mergealgebra.targets.methods import METHODS, method_code, method_parts
+from mergealgebra.targets.methods import method_code, method_parts
 from mergealgebra.targets.source import PEERS, SAME_PARTS, call_code, function_code, peer_code
 from mergealgebra.text import did_you_mean, printable
 
@@ -36,9 +37,9 @@ class Target:
 
 
 def target(name: str, **options: str) -> Target:
-    """The target of a name: ties, mean, task_arithmetic, mergekit, peft or module:function.
+    """The target of a name: a method of ours or of a plug-in, mergekit, peft or module:function.
 
-    options: keys of the recipe for the first three; keyword arguments for the others, read as Python literals where
+    options: keys of the recipe for a method; keyword arguments for the others, read as Python literals where
     they are any, but for a function's density and lambda, which are text. Modules are found as `import` finds them.
     Raises TargetError, NotInstalled, RecipeError, DecimalError.
 
@@ -47,8 +48,8 @@ def target(name: str, **options: str) -> Target:
     """
     _check_names(name, options)
     title = " ".join([name, *(f"{key}={text}" for key, text in options.items())])
-    if name in METHODS:
-        code, parts = method_code(name, options), method_parts(options)
+    if find_method(name):
+        code, parts = method_code(name, options), method_parts(name, options)
         return Target(title, _run(title, code + parts), code, parts)
     if name in PEERS:
         code = peer_code(name, options)
@@ -93,8 +94,8 @@ def _run(title: str, code: str, **names: object) -> Any:
 
 
 def _check_names(name: str, options: Mapping[str, str]) -> None:
-    if name not in METHODS and name not in PEERS and not PATTERN.fullmatch(name):
-        known = ", ".join([*METHODS, *PEERS])
+    if not find_method(name) and name not in PEERS and not PATTERN.fullmatch(name):
+        known = ", ".join([*known_names(), *PEERS])
         raise TargetError(f"{name!r} is not a target; expected one of {known}, or module:function")
     for key in options:
         if not key.isidentifier():

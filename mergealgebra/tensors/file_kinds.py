@@ -91,4 +91,5 @@ def _texts(first: bytes) -> list[tuple[bytes, str, str]]:
     if not all(character.isprintable() or character in "\t\n\r\f" for character in text):
         return []
     start = text.lstrip().lower()
-    return [(first, what, advice) for beginning, what, advice in _TEXTS if start.startswith(beginning)][:1]
+    what, advice = next((what, advice) for beginning, what, advice in _TEXTS if start.startswith(beginning))
+    return [(first, what, advice)]

@@ -64,10 +64,10 @@ class _Factors:
 class Formed:
     """The tensors that a checkpoint stores in several forms, or as factors, under their own names [CT-13].
 
-    stored: what is stored. roots: of factors that were loaded before. records: of what is reduced, in name order: tau in
-    fp32 for a low-rank one, else the tensor itself. forms: of each. Threads may read at the same time; each keeps the
-    factors of one tensor. Whenever those are loaded they are hashed, and must be what they were when they were loaded
-    first: so the roots are those of the bytes that were reduced.
+    stored: what is stored. roots: of factors that were loaded before. records: of what is reduced, in name order, tau
+    in fp32 for a low-rank one, else the tensor itself. forms: of each. Threads may read at the same time; each holds
+    the factors of one tensor. Whenever those are loaded they are hashed, and must be what they were when they were
+    loaded first: so the roots are those of the bytes that were reduced.
     Raises NamesError, DuplicateName, DtypeError or ShapeError, naming file and tensor, for what is none [CT-13, CT-14].
     """
 

@@ -1,7 +1,7 @@
-"""Quantised models: codes that mean nothing without the scales beside them, so no difference of two is a task vector.
+"""Quantised models: codes that mean nothing without the scales beside them, so their difference is not a task vector.
 
-They are told by how the tensors are called and stored, and by what the configuration says. Integers that are mere
-buffers have no scales beside them.
+Names and dtypes of the tensors show them, and the configuration. Integers that are only buffers have no scales beside
+them.
 """
 
 from __future__ import annotations

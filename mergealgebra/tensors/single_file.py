@@ -50,7 +50,6 @@ def refuse_parts(out: Path, base: Checkpoint) -> None:
     """Raise OutputError for a base that is a model of parts: no program would find them in one file."""
     if base.parts:
         raise OutputError(
-            f"{location(out)} asks for one file, and {location(base.path)} is a model of parts, each in a "
-            "folder of its own: "
-            "choose a name that does not end in .safetensors"
+            f"{location(out)} asks for one file, and {location(base.path)} is a model of parts, each in a folder of "
+            "its own: choose a name that does not end in .safetensors"
         )

@@ -50,7 +50,7 @@ def stopped_clock(scene, monkeypatch):
 
 
 def listed(scene, *args):
-    entries = call(scene, *args, "--json").printed()["model_folder.leftovers"]
+    entries = call(scene, *args, "--json").printed()["leftovers"]
     return [entry["path"] for entry in entries if entry["options"] == ["--delete"]]
 
 
@@ -93,7 +93,7 @@ def test_a_killed_resolve_is_named_by_the_next_and_by_status_and_removed_by_gc(s
     assert left.exists()
     removed = call(scene, "-C", "alice", "gc", "--delete", "--json").printed()
     assert (removed["removed_bytes"], removed["left_bytes"]) == (nbytes, KEPT)
-    assert removed["model_folder.leftovers"][0] == {
+    assert removed["leftovers"][0] == {
         "path": str(left),
         "kind": "unfinished model",
         "bytes": nbytes,
@@ -248,7 +248,7 @@ class TestWhatAWorkspaceCouldDoWithout:
         call(scene, "-C", "alice", "gc", "--delete").lines()
         assert len(list(cache.rglob("*.bin"))) == blob.exists() == 1
         found = call(scene, "-C", "alice", "gc", "--delete", "--retracted", "--json").printed()
-        assert [entry["path"] for entry in found["model_folder.leftovers"] if entry["removed"]] == [str(blob)]
+        assert [entry["path"] for entry in found["leftovers"] if entry["removed"]] == [str(blob)]
         assert len(list(cache.rglob("*.bin"))) == 1
         assert not blob.exists()
         call(scene, "-C", "alice", "gc", "--delete", "--cache").lines()
@@ -305,4 +305,4 @@ def test_what_is_too_new_does_not_count_as_what_could_be_freed(scene):
     visible = call(scene, "-C", "bob", "status", "--json").printed()["visible"]
     call(scene, "-C", "bob", "retract", visible[0]["contribution"]).lines()
     found = call(scene, "-C", "bob", "gc", "--json").printed()
-    assert (found["left_bytes"], [entry["options"] for entry in found["model_folder.leftovers"]]) == (0, [[]])
+    assert (found["left_bytes"], [entry["options"] for entry in found["leftovers"]]) == (0, [[]])

@@ -90,7 +90,7 @@ KEYS = {
     "verify": ["ok", "merge_id", "model_root", "warnings"],
     "set-base": ["base", "path"],
     "set-name": ["name", "path"],
-    "gc": ["removed", "bytes", "model_folder.leftovers"],
+    "gc": ["removed", "bytes", "leftovers"],
     "laws": ["target", "options", "seed", "tries", "verdicts"],
     "conformance": [
         "conformant_to",

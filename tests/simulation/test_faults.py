@@ -11,9 +11,13 @@ from tests.simulation.test_histories import HISTORIES
 
 #: Seeds that show what the very first ones do not: tried first, to save time. All are among the histories of the suite.
 SHOWN_BY = {
+    "blob-may-go-on": 60,
     "blob-need-not-be-canonical": 77,
+    "damage-is-not-mended": 61,
     "kept-sums-hold-what-was-retracted": 43,
+    "operation-is-written-in-place": 7,
     "refusal-stops-the-sync": 24,
+    "removes-are-carried-last": 7,
     "resolve-trusts-blobs": 10,
 }
 

@@ -161,8 +161,8 @@ def density(case: Json, _: Path) -> Json:
 
 def coefficient(case: Json, _: Path) -> Json:
     number = decimals.fp32(case["text"], "coefficient")
-    negative = case["method"] is None or recipe_from_map({"method": case["method"]}).negative_coefficients
-    decimals.check_coefficient(number, "x", negative=negative)
+    negative = case["method"] is None or recipe_from_map({"method": case["method"]}).needs.negative
+    decimals.check_coefficient(number, "x", negative=negative, method=str(case["method"]))
     return {"canonical": decimals.canonical_decimal(case["text"], "x"), "fp32": decimals.to_hex(number)}
 
 
@@ -194,7 +194,9 @@ def contribution(case: Json, folder: Path) -> Json:
     base, source = written(folder / "base", case["base"]), written(folder / "tuned", case["tensors"])
     held = of_form(case["form"], source)
     names = names_of(case["form"], held, base, Choice(tuple(case.get("take", ())), tuple(case.get("leave", ()))))
-    number = decimals.check_coefficient(decimals.fp32(case["coefficient"], "coefficient"), "it", negative=True)
+    number = decimals.check_coefficient(
+        decimals.fp32(case["coefficient"], "coefficient"), "it", negative=True, method="it"
+    )
     one = as_contribution("it", case["form"], number, held, names)
     run_check(make_plan(base, [one], ma.TaskArithmetic(), backend_named("numpy"), threads=1))
     chosen, beside, more = Chosen(held, names, (), {}), [], {}

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.kernels import reference
 from tests.spec.checks import CHECKS
 from tests.spec.reductions import label, merge_in_workspace, merge_with, task_vector_with, trim_with
 from tests.spec.vectors import Json, Vector, is_the_error, vectors
@@ -33,6 +34,12 @@ OTHERS = {
     "trim, numba in blocks of 3": trim_with("numba", threads=2, block=3),
     "trim, torch": trim_with("torch", threads=1),
 }
+
+
+@pytest.fixture(autouse=True)
+def _no_subnormals_flushed(monkeypatch):
+    """Each worker looks first whether subnormals are flushed, which takes longer on torch than the merge of a case."""
+    monkeypatch.setattr(reference, "refuse_flushed_subnormals", lambda *_: None)
 
 
 def parameters(cases: list[Vector]) -> list[object]:

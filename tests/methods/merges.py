@@ -38,16 +38,25 @@ def bits(model: Model) -> dict[str, bytes]:
 
 
 def recipes() -> st.SearchStrategy[Method]:
-    """Recipes of every method, every option."""
+    """Recipes of every method that needs no auxiliary tensors, every option."""
     lambdas = st.sampled_from(["1", "0.3", "-2", "0", "0.000001"])
-    ties = st.builds(
-        ma.Ties,
-        density=st.sampled_from(["1", "0.2", "0.5", "0.29", "0.001"]),
+    densities = st.sampled_from(["1", "0.2", "0.5", "0.29", "0.001"])
+    scopes, boundaries = st.sampled_from(["model", "tensor"]), st.sampled_from(["keep_all", "lowest_index"])
+    ties = st.builds(ma.Ties, density=densities, lambda_=lambdas, scope=scopes, boundary=boundaries)
+    drop = {
+        "density": st.sampled_from(["1", "0.5", "0.29"]),
+        "seed": st.sampled_from(["0", "1", "18446744073709551615"]),
+    }
+    dare_ties = st.builds(
+        ma.DareTies,
+        **drop,
+        trim_density=densities,
         lambda_=lambdas,
-        scope=st.sampled_from(["model", "tensor"]),
-        boundary=st.sampled_from(["keep_all", "lowest_index"]),
+        scope=scopes,
+        boundary=boundaries,
     )
-    return st.one_of(ties, ties, st.builds(ma.Mean, lambda_=lambdas), st.builds(ma.TaskArithmetic, lambda_=lambdas))
+    linear = [st.builds(method, lambda_=lambdas) for method in (ma.Mean, ma.TaskArithmetic)]
+    return st.one_of(ties, ties, *linear, st.builds(ma.DareLinear, **drop, lambda_=lambdas), dare_ties)
 
 
 def values(size: int) -> st.SearchStrategy[np.ndarray]:

@@ -10,8 +10,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mergealgebra.algebra import mean, reducer
-from mergealgebra.algebra.exact import Coefficients
+import mergealgebra as ma
+from mergealgebra.algebra.exact import Coefficients, Sums, combine
+from mergealgebra.algebra.method import View
+from mergealgebra.methods import mean
+from tests.algebra.lifts import sums_of
 from tests.algebra.numbers import exact_sum, finite_fp32, rn32, rn64, task_vectors
 
 ARRAYS = {"numpy": np.asarray, "torch": torch.from_numpy}
@@ -24,9 +27,8 @@ ARRAYS = {"numpy": np.asarray, "torch": torch.from_numpy}
 )
 def test_it_is_what_the_clause_says(array, v, coefficients):
     known = Coefficients(tuple(min(c, 2.0**60) for c in coefficients))
-    lifts = [reducer.lift(mean, array(row.copy()), c, known) for row, c in zip(v, known.values, strict=True)]
     with np.errstate(over="ignore"):
-        tau_m = mean.finalize(reducer.combine(lifts), known)
+        tau_m = mean.average(combine(sums_of(array(row.copy())) for row in v), known)
     w = Fraction(rn64(exact_sum(known.values)))
     expected = [rn32(Fraction(rn64(Fraction(rn64(exact_sum(column))) / w))) for column in v.T.tolist()]
     assert tau_m.tolist() == expected
@@ -38,18 +40,18 @@ def test_a_mean_is_rounded_by_way_of_fp64():
     """S / W is just below the middle of two fp32 numbers; RN64 puts it there, and the tie goes to the even one."""
     v, coefficients = [1 + 2.0**-23, 2.0**-24 + 2.0**-40], Coefficients((1.0, 2.0**-40))
     assert rn32(exact_sum(v) / exact_sum(coefficients.values)) == 1 + 2.0**-23
-    sums = reducer.combine(mean.lift(np.float32([x]), 1.0) for x in v)
-    assert mean.finalize(sums, coefficients).tolist() == [1 + 2.0**-22]
+    sums = combine(sums_of(np.float32([x])) for x in v)
+    assert mean.average(sums, coefficients).tolist() == [1 + 2.0**-22]
 
 
 @pytest.mark.clause("ME-1")
 def test_w_counts_all_contributions_held_or_not():
-    sums = mean.lift(np.float32([6]), 1.0)
-    assert mean.finalize(sums, Coefficients((1.0, 2.0))).tolist() == [2]
+    sums = sums_of(np.float32([6]))
+    assert mean.average(sums, Coefficients((1.0, 2.0))).tolist() == [2]
 
 
 def test_lift_has_no_sums_of_coefficients():
-    sums = mean.lift(np.float32([2, -3, 0]), 7.0)
-    assert [column.tolist() for column in sums.columns] == [[2, 0, 0], [0, -3, 0]]
-    assert sums.grid.tolist() == [128, 128, 255]
+    sums = Sums.of(mean.lift(View(np.float32([2, -3, 0]), 7.0)), ma.Mean().rounds[0].columns.votes)
+    assert [column.tolist() for column in sums.columns] == [[14, 0, 0], [0, -21, 0]]
+    assert sums.grids[0].tolist() == [130, 131, 255]
     assert not sums.weighs

@@ -1,4 +1,4 @@
-"""The laws of the reducers: how a merge is computed never changes a bit of it, and what its numbers must be."""
+"""The laws of the methods: how a merge is computed never changes a bit of it, and what its numbers must be."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import mergealgebra as ma
 from mergealgebra.errors import AggregateError, ShapeError
 from tests.algebra.numbers import finite_fp32
-from tests.reducers.merges import Case, bits, cases
+from tests.methods.merges import Case, bits, cases
 
 
 @pytest.mark.clause("MG-8", "TI-1")

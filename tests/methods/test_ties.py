@@ -10,8 +10,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mergealgebra.algebra import reducer, ties
-from mergealgebra.algebra.exact import Coefficients
+import mergealgebra as ma
+from mergealgebra.algebra.exact import Coefficients, Sums, combine, prepared
+from mergealgebra.algebra.method import View
+from mergealgebra.methods import ties
+from tests.algebra.lifts import sums_of
 from tests.algebra.numbers import exact_sum, finite_fp32, rn32, rn64, task_vectors
 
 ARRAYS = {"numpy": np.asarray, "torch": torch.from_numpy}
@@ -35,8 +38,8 @@ CASES = {
 def merged(array, v: np.ndarray, coefficients: list[float]):
     """v: (n, d) fp32, already scaled."""
     known = Coefficients(tuple(coefficients))
-    lifts = [reducer.lift(ties, array(row.copy()), c, known) for row, c in zip(v, coefficients, strict=True)]
-    return ties.finalize(reducer.combine(lifts), known)
+    lifts = [prepared(sums_of(array(row.copy()), c), known) for row, c in zip(v, coefficients, strict=True)]
+    return ties.merge(combine(lifts), known)
 
 
 def by_the_clauses(v: list[float], coefficients: list[float]) -> float:
@@ -84,7 +87,8 @@ def test_a_mean_is_rounded_by_way_of_fp64():
 
 @pytest.mark.clause("TI-6")
 def test_lift_has_one_column_for_each_side_and_its_votes():
-    sums = ties.lift(np.float32([2, -3, 0, 2.0**-149]), 0.5)
+    terms = ties.lift(View(np.float32([4, -6, 0, 2.0**-148]), 0.5))
+    sums = Sums.of(terms, ma.Ties().rounds[0].columns.votes)
     assert [column.tolist() for column in sums.columns] == [
         [2, 0, 0, 2.0**-149],
         [0, -3, 0, 0],
@@ -92,14 +96,14 @@ def test_lift_has_one_column_for_each_side_and_its_votes():
         [0, -0.5, 0, 0],
     ]
     assert all(column.dtype == np.float64 for column in sums.columns)
-    assert sums.grid.tolist() == [128, 128, 255, 1]
+    assert sums.grids[0].tolist() == [128, 128, 255, 1]
     assert sums.weighs
 
 
 @pytest.mark.clause("TI-7")
 @pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
 def test_elect_gives_signs(array):
-    sums = reducer.combine(ties.lift(array(np.float32(row)), 1.0) for row in ([1, -1, 1, 0], [1, -1, -1, 0]))
+    sums = combine(sums_of(array(np.float32(row)), 1.0) for row in ([1, -1, 1, 0], [1, -1, -1, 0]))
     gamma = ties.elect(sums)
     assert gamma.tolist() == [1, -1, 0, 0]
     assert gamma.dtype == array(np.empty(0, np.int8)).dtype
@@ -107,7 +111,7 @@ def test_elect_gives_signs(array):
 
 @pytest.mark.clause("TI-8")
 def test_disjoint_mean_follows_the_signs_it_is_given():
-    sums = reducer.combine(ties.lift(np.float32(row), c) for row, c in (([6, 6, 6], 3.0), ([-1, -1, -1], 4.0)))
+    sums = combine(sums_of(np.float32(row), c) for row, c in (([6, 6, 6], 3.0), ([-1, -1, -1], 4.0)))
     assert ties.disjoint_mean(sums, np.int8([1, -1, 0])).tolist() == [2, -0.25, 0]
 
 
