@@ -153,11 +153,6 @@ class _Pair:
     reported: bool
 
     @property
-    def is_ours(self) -> bool:
-        """Whether it is here."""
-        return self.ours is not None
-
-    @property
     def is_doubtful(self) -> bool:
         """Whether there is a sign that one of the two is damaged [SY-3]."""
         both = self.ours.is_there and self.theirs.is_there
@@ -176,7 +171,7 @@ def _exchange_blobs(
     """Carry each blob to the side that lacks it, or mend the one that is damaged. kinds: of auxiliary ones to take."""
     all_pairs = {root: _pair(root, taken, given) for root in wanted}
     # What nobody gave away is with its maker alone, so all is given; to take it there is always another time.
-    pairs = {root: pair for root, pair in all_pairs.items() if pair.is_ours or _takes(wanted[root], kinds)}
+    pairs = {root: pair for root, pair in all_pairs.items() if pair.ours.is_there or _takes(wanted[root], kinds)}
     done, total = 0, sum(pair.nbytes for pair in pairs.values())
     for root, pair in pairs.items():
         more = counter(progress, "copying blobs", total, done)
