@@ -93,6 +93,10 @@ class IntegerTensorChanged(MergeAlgebraError):
     """An integer or bool tensor differs from the base's."""
 
 
+class AuxiliaryError(MergeAlgebraError):
+    """Auxiliary tensors are not what their kind must be, or a method needs a kind that a contribution lacks [CT-15]."""
+
+
 class Implausible(MergeAlgebraError):
     """What would be contributed can only be a mistake: it changes nothing, or is not what it is called [CT-11]."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from mergealgebra.text import location, one_line, shortened
+from mergealgebra.text import listed, location, one_line, shortened
 
 if TYPE_CHECKING:
     from mergealgebra.crdt.operations import Operation
@@ -66,9 +66,12 @@ def form_in_words(form: str, coefficient: str) -> str:
 
     >>> form_in_words("finetuned", "1"), form_in_words("task_vector", "0.5")
     ('fine-tune', 'task vector, times 0.5')
+    >>> form_in_words("finetuned+low_rank", "1")
+    'fine-tune and factors'
     """
     scaled = "" if coefficient == "1" else f", times {coefficient}"
-    return {"finetuned": "fine-tune", "task_vector": "task vector"}[form] + scaled
+    words = {"finetuned": "fine-tune", "low_rank": "factors", "task_vector": "task vector"}
+    return listed(words[one] for one in form.split("+")) + scaled
 
 
 def percent(share: str) -> str:

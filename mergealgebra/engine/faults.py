@@ -204,7 +204,7 @@ def _not_finite(plan: Plan, contribution: Contribution, block: Block, position: 
     at = block.start + position
     value = float(contribution.source.read(block.name, at, at + 1)[0])
     index = f"{contribution.label}: {where(plan, block, position)}"
-    if contribution.form == "task_vector":
+    if contribution.form_of(block.name) == "task_vector":
         return NonFinite(f"{index} is {value}; a task vector must be finite: repair it, or leave the tensor out")
     base = float(plan.base.read(block.name, at, at + 1)[0])
     return NonFinite(

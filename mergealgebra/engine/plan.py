@@ -323,6 +323,11 @@ def _check(contribution: Contribution, base: Source, recipe: Method) -> None:
         raise RecipeError(
             f"{contribution.label}: {recipe.name} makes masks from the root of its tensors; hash it first"
         )
+    if contribution.forms and (whole := whole_round(recipe)):
+        raise RecipeError(
+            f"{contribution.label} holds tensors in several forms, and {whole.name} takes contributions of one: merge "
+            "by a recipe without a dialect, or retract it"
+        )
     for name in sorted(contribution.names, key=str.encode):
         if name not in base.records:
             todo = name_advice([name]) or "it belongs to another model"

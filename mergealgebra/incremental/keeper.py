@@ -13,10 +13,9 @@ from typing import Final
 
 import numpy as np
 
-from mergealgebra.algebra import decimals
 from mergealgebra.algebra.exact import LIMITS, grid_exponents
 from mergealgebra.algebra.method import Round
-from mergealgebra.contribution import open_blob
+from mergealgebra.contribution_blobs import open_contribution
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.engine.faults import Faulty
 from mergealgebra.engine.merged_spans import MergedSpan, Stale, Totals
@@ -196,12 +195,9 @@ class Keeper:
         found = []
         for manifest in change.retracted:
             try:
-                blob = opened.enter_context(open_blob(manifest, self._blobs.get(manifest.tensors), self._base))
+                found.append(open_contribution(manifest, self._blobs, self._base, opened).contribution)
             except MergeAlgebraError:
                 return None
-            coefficient, names = decimals.from_hex(manifest.coefficient), frozenset(blob.records)
-            label = f"contribution {manifest.id[:12]}"
-            found.append(Contribution(label, manifest.form, coefficient, blob, names, manifest.tensors))
         return found
 
     # What any update needs

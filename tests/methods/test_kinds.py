@@ -104,7 +104,7 @@ def test_an_overflow_is_named_where_rows_are_looked_at_together(block):
 
 @pytest.fixture
 def changing(monkeypatch):
-    """A function: from which time on that a tensor is read of a file, one of its elements is another, though as small."""
+    """A function: from the time that a tensor is read on, one of its elements is another, though as small."""
     read = Checkpoint.read
 
     def change(at):
