@@ -9,7 +9,6 @@ import os
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -94,7 +93,8 @@ class Checkpoint:
         if not copies:
             return self
         more = {name: replace(self._record(of), name=name) for name, of in copies.items()}
-        view = copy(self)
+        view = object.__new__(type(self))  # not `copy`: that makes one with files of its own, as for another process
+        view.__dict__.update(self.__dict__)
         view.records = MappingProxyType(dict(sorted({**self.records, **more}.items())))
         view._original = self  # whose files they are
         return view
