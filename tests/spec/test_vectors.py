@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mergealgebra.errors import MergeAlgebraError
-from mergealgebra.kernels import equations
+from mergealgebra.kernels import reference
 from tests.spec.checks import CHECKS
 from tests.spec.reductions import label, merge_in_workspace, merge_with, task_vector_with, trim_with
 from tests.spec.vectors import Json, Vector, is_the_error, vectors
@@ -26,6 +26,8 @@ WAYS = {
     "numba in blocks of 1": merge_with("numba", block=1, threads=1),
     "numba in blocks of 3, 3 threads": merge_with("numba", block=3, threads=3),
 }
+#: Methods that no kernel computes but the equations, on NumPy or torch.
+EQUATIONS_ALONE = ("fisher", "dare_linear", "dare_ties")
 #: Task vectors and trim on the other backends; `CHECKS` has NumPy's.
 OTHERS = {
     **{f"task-vector, {backend}": task_vector_with(backend) for backend in ("numba", "torch")},
@@ -39,7 +41,7 @@ OTHERS = {
 @pytest.fixture(autouse=True)
 def _no_subnormals_flushed(monkeypatch):
     """Each worker looks first whether subnormals are flushed, which takes longer on torch than the merge of a case."""
-    monkeypatch.setattr(equations, "refuse_flushed_subnormals", lambda *_: None)
+    monkeypatch.setattr(reference, "refuse_flushed_subnormals", lambda *_: None)
 
 
 def parameters(cases: list[Vector]) -> list[object]:
@@ -67,9 +69,21 @@ def test_vector(vector: Vector, tmp_path: Path, count_fallbacks):
         count_fallbacks(answer["uncertified"])
 
 
+def takes(way: str, vector: Vector) -> bool:
+    """Whether a backend has the method; that others refuse it is what kernels/test_methods_apart.py checks."""
+    return way.startswith(("numpy", "torch")) or vector.input["recipe"]["method"] not in EQUATIONS_ALONE
+
+
 @pytest.mark.clause("MG-8")
-@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-@pytest.mark.parametrize("vector", parameters(MERGES))
+@pytest.mark.parametrize(
+    ("vector", "way"),
+    [
+        pytest.param(v, way, id=f"{v.id}-{name}", marks=pytest.mark.clause(*v.clauses))
+        for v in MERGES
+        for name, way in WAYS.items()
+        if takes(name, v)
+    ],
+)
 def test_merge(vector: Vector, way, tmp_path: Path):
     hold(vector, way, tmp_path)
 
