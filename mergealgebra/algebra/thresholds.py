@@ -208,17 +208,19 @@ class Trim:
     boundary: Boundary = "keep_all"
 
     @cached_property
-    def statistic(self) -> Thresholds:
+    def statistic(self) -> Thresholds | None:
         """The threshold of each group. With density 1 there is nothing to find: all that is not zero is kept."""
-        return Thresholds(self.density, self.scope, self.boundary)
+        return None if self.density == 1 else Thresholds(self.density, self.scope, self.boundary)
 
     @property
     def key(self) -> Sequence[str]:
         """As `Stage.key`."""
-        return self.statistic.key
+        return str(self.density), self.scope, self.boundary
 
-    def __call__(self, view: View, found: tuple[int, int]) -> Array:
+    def __call__(self, view: View, found: tuple[int, int] | None) -> Array:
         """tau where it is kept, +0 elsewhere."""
+        if found is None:
+            return view.tau
         bits, ties = found
         if view.at is not None:
             ties = int(np.searchsorted(view.at, ties))
