@@ -175,7 +175,7 @@ class TestPasses:
         assert passes(NORMAL, ma.Ties(density="0.2", boundary="lowest_index")) == 2
 
     def test_one_more_counts_ties_and_then_one_span_is_read(self, sampled):
-        """A quarter is kept, of a half that is equal: where the last one lies, of eight spans, and where in that one."""
+        """A quarter is kept, of a half that is equal: in which of eight spans the last one lies, and where in that."""
         assert passes(TIED, ma.Ties(density="0.25", boundary="lowest_index")) == 3 + 1 / 8
 
     def test_base_and_every_vector_are_read_in_the_same_pass(self, sampled):
