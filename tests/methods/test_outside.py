@@ -53,9 +53,13 @@ class Machine:
 
     def run(self, *args: str) -> subprocess.CompletedProcess[str]:
         """Run `mergealgebra ARGS` in a process of its own."""
+        return self.python("-P", "-m", "mergealgebra", *args)
+
+    def python(self, *args: str) -> subprocess.CompletedProcess[str]:
+        """Run `python ARGS`."""
         path = os.pathsep.join(map(str, (ROOT, *self.sites)))
         return subprocess.run(
-            [sys.executable, "-P", "-m", "mergealgebra", *args],
+            [sys.executable, *args],
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": path},
             capture_output=True,
@@ -117,12 +121,8 @@ class TestInstalled:
     def test_has_the_name_and_version_of_its_package(self, folder, tmp_path):
         """The source says 1.0, also where a program imports it by itself."""
         site = install(tmp_path / "site", "1.1")
-        program = "import elect_sum, mergealgebra; print(elect_sum.ElectSum().to_map()['version'])"
-        path = os.pathsep.join(map(str, (ROOT, site)))
-        done = subprocess.run(
-            [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
-        )
-        assert done.stdout == "1.1\n", done.stderr
+        program = "import elect_sum; print(elect_sum.ElectSum().to_map()['version'])"
+        assert Machine(tmp_path, (site,)).python("-c", program).stdout == "1.1\n"
 
 
 @pytest.mark.clause("RC-12")
@@ -134,13 +134,13 @@ class TestMissing:
         assert without.printed("-C", "alice", "contribute", "ft1.safetensors", "--coefficient", "-1")
         assert without.printed("-C", "alice", "sync", "share", "--create")
         assert without.run("clone", "share", "bob", "--base", "base").returncode == 0
-        assert (
-            without.printed("-C", "bob", "status")["merge_id"] == without.printed("-C", "alice", "status")["merge_id"]
-        )
+        ours, theirs = (without.printed("-C", who, "status")["merge_id"] for who in ("alice", "bob"))
+        assert ours == theirs
 
     def test_what_computes_says_what_to_install(self, folder, without):
         (folder / "merge.yaml").write_text(
-            "method: elect_sum\ndistribution: elect-sum\nversion: '1.0'\nbase: base\nmodels: [{path: ft0.safetensors}]\n"
+            "method: elect_sum\ndistribution: elect-sum\nversion: '1.0'\n"
+            "base: base\nmodels: [{path: ft0.safetensors}]\n"
         )
         commands = ("-C alice resolve new", "merge merge.yaml new", "verify out --against alice", "verify out")
         for command in commands:
