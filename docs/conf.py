@@ -11,7 +11,7 @@ from typing import Any
 from sphinx.application import Sphinx
 
 from mergealgebra import TaskVector, __version__, errors
-from mergealgebra.recipe import Recipe
+from mergealgebra.methods.method import Method
 
 _ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(_ROOT / "docs"))
@@ -75,7 +75,7 @@ def _signature(app: Sphinx, what: str, name: str, found: object, *_: Any) -> tup
     """Recipes are made of their fields; most other classes are made by functions, not by whoever reads this."""
     if not isinstance(found, type) or issubclass(found, (TaskVector, dict)):
         return None
-    if not issubclass(found, Recipe):
+    if not issubclass(found, Method):
         return "", ""
     return "(*, " + ", ".join(f"{field.name}={field.default!r}" for field in fields(found)) + ")", ""
 

@@ -8,14 +8,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from mergealgebra import errors, laws
+    from mergealgebra import algebra, errors, laws
     from mergealgebra.errors import MergeAlgebraError
     from mergealgebra.incremental.aggregate import Aggregate
     from mergealgebra.lock import Verification
     from mergealgebra.merge_result import MergeResult
+    from mergealgebra.methods.dare import DareLinear, DareTies
+    from mergealgebra.methods.fisher import Fisher
+    from mergealgebra.methods.mean import Mean
+    from mergealgebra.methods.method import Method
+    from mergealgebra.methods.registry import register
+    from mergealgebra.methods.task_arithmetic import TaskArithmetic
+    from mergealgebra.methods.ties import Ties
     from mergealgebra.one_shot import merge
     from mergealgebra.publication import ContributionId
-    from mergealgebra.recipe import Mean, TaskArithmetic, Ties
     from mergealgebra.tensors.task_vector import TaskVector
     from mergealgebra.verification import verify
     from mergealgebra.workspace import Workspace
@@ -25,33 +31,44 @@ __version__ = "0.1.0"
 _HOMES = {
     "Aggregate": "incremental.aggregate",
     "ContributionId": "publication",
-    "Mean": "recipe",
+    "DareLinear": "methods.dare",
+    "DareTies": "methods.dare",
+    "Fisher": "methods.fisher",
+    "Mean": "methods.mean",
     "MergeAlgebraError": "errors",
     "MergeResult": "merge_result",
-    "TaskArithmetic": "recipe",
+    "Method": "methods.method",
+    "TaskArithmetic": "methods.task_arithmetic",
     "TaskVector": "tensors.task_vector",
-    "Ties": "recipe",
+    "Ties": "methods.ties",
     "Verification": "lock",
     "Workspace": "workspace",
     "merge": "one_shot",
+    "register": "methods.registry",
     "verify": "verification",
 }
-_MODULES = ("errors", "laws")
+_MODULES = ("algebra", "errors", "laws")
 
 __all__ = [
     "Aggregate",
     "ContributionId",
+    "DareLinear",
+    "DareTies",
+    "Fisher",
     "Mean",
     "MergeAlgebraError",
     "MergeResult",
+    "Method",
     "TaskArithmetic",
     "TaskVector",
     "Ties",
     "Verification",
     "Workspace",
+    "algebra",
     "errors",
     "laws",
     "merge",
+    "register",
     "verify",
 ]
 

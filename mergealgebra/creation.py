@@ -11,17 +11,42 @@ from mergealgebra.contribution import check_base, read_root
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.engine.plan import available_cores
 from mergealgebra.errors import SyncIncomplete, WorkspaceError, WrongWorkspace
+from mergealgebra.interrupts import standing
+from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress
-from mergealgebra.recipe import Recipe, check_recipe
-from mergealgebra.store.local import is_replica, read_incomplete, unmake, write_local
+from mergealgebra.recipe import check_recipe
+from mergealgebra.store.holdings import missing
+from mergealgebra.store.incomplete import read_incomplete
+from mergealgebra.store.local import (
+    check_own_name,
+    default_recipe,
+    is_replica,
+    unmake,
+    write_local,
+)
 from mergealgebra.store.objects import Store, has_genesis
 from mergealgebra.store.refusals import refused_as
-from mergealgebra.sync.replica import begin
+from mergealgebra.sync.replica import begin, sync_replica
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.text import location, shown, sync_command
+from mergealgebra.text import location, shown, sync_again
 
 
-def new_genesis(base: PathLike, recipe: Recipe, name: str, progress: Progress) -> Genesis:
+def new_workspace(
+    path: PathLike, base: PathLike, recipe: Method, name: str, owner: str | None, progress: Progress
+) -> Store:
+    """The store of a new workspace for improving `base`. Raises as `Workspace.init` does."""
+    check_own_name(owner)
+    refuse_existing(local_path(path))
+    return new_replica(path, new_genesis(base, recipe, name, progress), base, owner)
+
+
+def new_share(path: PathLike, base: PathLike, recipe: Method, name: str, group: bool, progress: Progress) -> Store:
+    """The store of a new share of that workspace. Raises as `Workspace.init_share` does."""
+    refuse_existing(local_path(path))
+    return Store.create(path, new_genesis(base, recipe, name, progress), group=group)
+
+
+def new_genesis(base: PathLike, recipe: Method, name: str, progress: Progress) -> Genesis:
     """The genesis of a workspace for improving `base` [OS-1]. Raises RecipeError, and as `Checkpoint.open` does."""
     check_recipe(recipe)
     with Checkpoint.open(base) as checkpoint:
@@ -47,31 +72,53 @@ def new_replica(
     return store
 
 
+def clone(
+    peer: PathLike, path: PathLike, base: PathLike, workspace_id: str | None, owner: str | None, progress: Progress
+) -> Store:
+    """The store of a new replica of the workspace that a peer holds, synced with it [SY-12].
+
+    Raises as `Workspace.clone` does.
+    """
+    check_own_name(owner)
+    source = source_of(peer, workspace_id)
+    default_recipe(source)
+    refuse_existing(local_path(path))
+    check_base_path(base, source.genesis, progress)
+    store, made = new_replica(path, source.genesis, base, owner, peer), completing(path, peer)
+    try:
+        with standing(made):
+            sync_replica(store, peer, progress)
+        state = store.state()
+        refuse_missing(peer, missing(store, state), len(state.visible()))
+    except SyncIncomplete as error:
+        raise SyncIncomplete(f"{error}; {made}") from None
+    return store
+
+
 def source_of(peer: PathLike, workspace_id: str | None) -> Store:
     """The store of a peer to clone. Raises WrongWorkspace unless it is of this workspace, if one is named [SY-12]."""
     source = Store.open(peer_path(peer))
     found = source.genesis.workspace_id
     if workspace_id not in (None, found):
         raise WrongWorkspace(
-            f"{location(Path(peer))} holds workspace {found}, not {shown(workspace_id)}: ask whoever gave you "
-            "the id, all "
-            "64 digits of it, or name another folder"
+            f"{location(Path(peer))} holds workspace {found}, not {shown(workspace_id)}: ask whoever gave you the id, "
+            "all 64 digits of it, or name another folder"
         )
     return source
 
 
-def refuse_missing(peer: PathLike, missing: Sequence[str], visible: int) -> None:
+def refuse_missing(peer: PathLike, lacking: Sequence[str], visible: int) -> None:
     """Raise SyncIncomplete for contributions whose tensors a peer did not have, of so many that are visible [SY-12]."""
-    if missing:
+    if lacking:
         raise SyncIncomplete(
-            f"{location(Path(peer))} lacks the tensors of {len(missing)} of its {visible} contributions, "
-            f"{missing[0][:12]} first"
+            f"{location(Path(peer))} lacks the tensors of {len(lacking)} of its {visible} contributions, "
+            f"{lacking[0][:12]} first"
         )
 
 
 def completing(path: PathLike, peer: PathLike) -> str:
     """What stands of a clone that did not come to its end, and the command that completes it [SY-12]."""
-    return f"{location(Path(path))} is a workspace now; `{sync_command(path, peer)}` completes it"
+    return f"{location(Path(path))} is a workspace now; `{sync_again(path, peer)}` completes it"
 
 
 def check_base_path(path: PathLike, genesis: Genesis, progress: Progress) -> None:
@@ -89,10 +136,9 @@ def refuse_existing(path: Path) -> None:
         if not (has_genesis(path) and is_replica(path)):
             return
     here = f"{location(path)} is a workspace already"
-    for peer in read_incomplete(Store.open(path)):
-        if peer:
-            raise WorkspaceError(
-                f"{here}, and its last sync with {location(Path(peer))} was not complete: `{sync_command(path, peer)}` "
-                "completes it; or choose another folder"
-            )
+    if peers := list(read_incomplete(Store.open(path)).refusals):
+        raise WorkspaceError(
+            f"{here}, and its last sync with {location(Path(peers[0]))} was not complete: "
+            f"`{sync_again(path, peers[0])}` completes it; or choose another folder"
+        )
     raise WorkspaceError(f"{here}; choose another folder")

@@ -1,4 +1,4 @@
-"""All that is known of one contribution: what `show` tells. What nobody can know, it says so."""
+"""All that is known of one contribution, as `show` tells it, and what could not be found out."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.measure import measure
 from mergealgebra.engine.plan import Contribution, make_plan, thread_count
 from mergealgebra.errors import MergeAlgebraError
-from mergealgebra.figures import Figures, keep_figures, kept_figures
+from mergealgebra.figures import Figures, save_figures, saved_figures
 from mergealgebra.history import attests, stories
 from mergealgebra.ids import SHORT, contribution_named
+from mergealgebra.methods.mean import Mean
 from mergealgebra.progress import Progress
-from mergealgebra.recipe import Mean
 from mergealgebra.store.objects import Store
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.safetensors_file import read_header
@@ -86,7 +86,7 @@ def details(prefix: str, store: Store, base: Callable[[], Path], threads: int | 
     unknown: list[str] = []
     nbytes = store.blob_bytes(manifest.tensors) if store.has_blob(manifest.tensors) else None
     tensors: tuple[Tensor, ...] = ()
-    figures: Figures = kept_figures(store.path, [id_]).get(id_, {})
+    figures: Figures = saved_figures(store.path, [id_]).get(id_, {})
     if nbytes is None:
         unknown.append("its tensors are not here, so they cannot be listed; sync with somebody who has them")
     else:
@@ -95,7 +95,7 @@ def details(prefix: str, store: Store, base: Callable[[], Path], threads: int | 
         if not figures:
             with _told(unknown, "how much it changes cannot be measured"):
                 figures = _measured(manifest, store, base(), threads, progress)
-                keep_figures(store.path, id_, figures)
+                save_figures(store.path, id_, figures)
     return Details(
         id_,
         manifest,
@@ -116,11 +116,11 @@ def measure_visible(store: Store, base: Path, threads: int | None, progress: Pro
     Each is measured as it is shown, and what was measured stays if this is interrupted.
     """
     visible, failed = store.state().visible(), list[str]()
-    known = kept_figures(store.path, visible)
+    known = saved_figures(store.path, visible)
     for id_ in visible:
         if id_ not in known and store.has_blob(visible[id_].tensors):
             with _told(failed, f"contribution {id_[:SHORT]} cannot be measured"):
-                keep_figures(store.path, id_, _measured(visible[id_], store, base, threads, progress))
+                save_figures(store.path, id_, _measured(visible[id_], store, base, threads, progress))
     return tuple(failed)
 
 
@@ -139,7 +139,7 @@ def _named_by(remove: Operation) -> tuple[str, ...]:
 
 @contextmanager
 def _told(unknown: list[str], what: str) -> Iterator[None]:
-    """Whatever is refused inside becomes a line that says what is not known, and why."""
+    """An error inside becomes a line that says what is not known, and why."""
     try:
         yield
     except (MergeAlgebraError, OSError) as error:

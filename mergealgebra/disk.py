@@ -1,10 +1,10 @@
-"""The calls by which bytes reach a disk and come from it, and how its refusals are told: one line with what to do.
+"""Reading and writing: the calls of the system, and its refusals as one line with what to do.
 
-What only some systems have is asked for here. Where folders cannot be held open, as on Windows, nothing keeps a link
-from leading a write elsewhere: files that the user names are read, and nothing that needs a folder is done.
+Systems differ, and this module knows how. Where folders cannot be held open, as on Windows, a link could lead a write
+elsewhere. There, files that the user names are read, and nothing that needs an open folder is done.
 
-Whatever a stranger put in place of a file, reading it ends: a file is opened without waiting, then looked at, and
-only a regular file is read, up to the bytes that it may have. Writes are a few calls of `os`, so that tests can count
+Reading always ends, whatever a stranger put in place of a file: it is opened without waiting, then looked at, and only
+a regular file is read, up to the bytes that it may have. Writes are a few calls of `os`, so that tests can count
 them and kill the process at each.
 """
 
@@ -45,8 +45,8 @@ _KINDS: Final = {
 _READ: Final = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_BINARY"))
 _NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)
 
-#: Whether a folder can be opened, and files be named relative to it, whatever becomes of its path. Asked once, of the
-#: system's own calls: whoever stands in for one later is not in that set.
+#: Whether a folder can be opened, and files be named relative to it, whatever becomes of its path. Asked once, while
+#: these are the system's own calls: a stand-in of a test is not in that set.
 FOLDERS_CAN_BE_HELD: Final = {os.open, os.stat, os.unlink}.issubset(os.supports_dir_fd)
 
 _NO_FOLDER_FSYNC: Final = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
@@ -84,7 +84,10 @@ def reason(error: OutputError) -> str:
 
 
 class NotAFile(OSError):
-    """Something else stands where a file was expected. Its `strerror` names it."""
+    """Something else stands where a file was expected. Its `strerror` names it.
+
+    No user sees it, nor the two below: callers turn an OSError into an error of their own, with its `strerror`.
+    """
 
     def __init__(self, kind: str, path: str) -> None:
         super().__init__(errno.EINVAL, f"it is {kind}, not a file", path)
@@ -179,9 +182,8 @@ def opened_folder(path: str | os.PathLike[str], *, within: int | None = None) ->
     """
     if not FOLDERS_CAN_BE_HELD:
         raise SystemLacks(
-            f"{location(Path(path))}: this system cannot hold a folder open, so a link could lead a write "
-            "elsewhere, and "
-            "no merged model or workspace is written. On Windows, use WSL2; in Python, `ma.merge` of tensors, "
+            f"{location(Path(path))}: this system cannot hold a folder open, so a link could lead a write elsewhere, "
+            "and no merged model or workspace is written. On Windows, use WSL2; in Python, `ma.merge` of tensors, "
             "`ma.TaskVector.between` and `ma.verify` work"
         )
     flags = _READ | getattr(os, "O_DIRECTORY", 0) | (0 if within is None else _NO_LINK)

@@ -24,6 +24,9 @@ def encode(value: object) -> bytes:
 
     value: None, bool, int in [-2^63, 2^64), str, bytes, list or tuple, or a mapping with str keys.
     Raises EncodingError for anything else, floats included.
+
+    >>> encode({"b": 1, "a": [True, None]})  # keys in the order of their bytes
+    b'\\x82\\xa1a\\x92\\xc3\\xc0\\xa1b\\x01'
     """
     try:
         return bytes(msgpack.packb(_canonical(value, 0), use_bin_type=True, strict_types=True))
@@ -35,6 +38,9 @@ def decode(data: bytes, *, max_bytes: int = MAX_BYTES) -> Any:
     """Decode canonical bytes, and nothing else: what is decoded must encode back to `data` [EN-3].
 
     Raises EncodingError when the bytes are too many, too deep, malformed or not canonical.
+
+    >>> decode(encode(["w", 2, b"\\x00"]))
+    ['w', 2, b'\\x00']
     """
     if len(data) > max_bytes:
         raise EncodingError(f"{len(data)} bytes where at most {max_bytes} are allowed")
@@ -52,12 +58,19 @@ def hash_id(domain: str, data: bytes) -> str:
     """The id of `data` in a domain: SHA-256 of the domain string, a zero byte, and the data [EN-4].
 
     Returns 64 lower-case hexadecimal digits. The order of ids as bytes is the order of these strings.
+
+    >>> hash_id("genesis", b"")[:16]
+    '3caa579a44a077fe'
     """
     return hashlib.sha256(b"mergealgebra/1/" + domain.encode() + b"\x00" + data).hexdigest()
 
 
 def merkle_root(leaves: Iterable[bytes]) -> bytes:
-    """The tree hash of RFC 6962, section 2.1, over the leaves [EN-5]. Returns 32 bytes."""
+    """The tree hash of RFC 6962, section 2.1, over the leaves [EN-5]. Returns 32 bytes.
+
+    >>> merkle_root([b"a", b"b"]).hex()[:16]
+    'b137985ff484fb60'
+    """
     tree = _Tree()
     for leaf in leaves:
         tree.append(hashlib.sha256(b"\x00" + leaf).digest())
@@ -112,7 +125,11 @@ class TensorTree:
 
 
 def tensor_root(pieces: Iterable[bytes | memoryview]) -> str:
-    """The root of a tensor from its bytes, in pieces of any size [EN-6]."""
+    """The root of a tensor from its bytes, in pieces of any size [EN-6]: 64 lower-case hexadecimal digits.
+
+    >>> tensor_root([bytes(4)]) == tensor_root([bytes(3), bytes(1)])
+    True
+    """
     hasher, tree = LeafHasher(), TensorTree()
     for piece in pieces:
         hasher.update(piece)
@@ -123,7 +140,11 @@ def tensor_root(pieces: Iterable[bytes | memoryview]) -> str:
 def model_root(records: Iterable[tuple[str, str, tuple[int, ...], str]]) -> str:
     """The root of a set of tensors, in any files and any order [EN-7].
 
-    records: (name, dtype as safetensors writes it, shape, tensor root) of each tensor; names are unique.
+    records: (name, dtype as safetensors writes it, shape, tensor root) of each tensor; names are unique. Returns 64
+    lower-case hexadecimal digits.
+
+    >>> model_root([("w", "F32", (1,), tensor_root([bytes(4)]))])[:16]
+    '67ba24863ba10b52'
     """
     ordered = sorted(records, key=lambda record: record[0].encode())
     leaves = (encode([name, dtype, list(shape), bytes.fromhex(root)]) for name, dtype, shape, root in ordered)
@@ -157,9 +178,9 @@ def _node(left: bytes, right: bytes) -> bytes:
 
 
 def _check_depth(data: bytes) -> None:
-    """Refuse what nests too deep, and tags that no canonical value has, before memory is taken for values [EN-1, EN-3].
+    """Refuse what nests too deep, and tags that no canonical value has, before any value is built [EN-1, EN-3].
 
-    msgpack nests a thousand levels deep, and at each makes room for all that an array declares.
+    msgpack nests a thousand levels deep, and reserves memory at each level for as many items as an array claims.
     """
     at, open_ = 0, [1]  # where the next tag is, and how many values are still to come at each level
     while open_ and at < len(data):
@@ -178,7 +199,7 @@ def _check_depth(data: bytes) -> None:
 
 
 #: By tag: the bytes of the number behind it, or the bits of the tag that are the number; and how many bytes, and how
-#: many values, follow for each unit of that number. Floats and extension types have no place here [EN-1].
+#: many values, follow for each unit of that number. There are no floats and no extension types [EN-1].
 _TAGS: Final = {
     **dict.fromkeys((*range(0x80), *range(0xE0, 0x100), 0xC0, 0xC2, 0xC3), (0, 0, 0, 0)),
     **dict.fromkeys(range(0x80, 0x90), (0, 0x0F, 0, 2)),
@@ -193,7 +214,7 @@ _TAGS: Final = {
 }
 
 
-#: Types whose values are their own canonical form; a subclass, such as an id, is not the very type.
+#: Types whose values are their own canonical form; a value of a subclass, such as an id, is converted.
 _PLAIN: Final = frozenset({str, int, bytes, bool, type(None)})
 
 

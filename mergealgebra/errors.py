@@ -10,7 +10,7 @@ from mergealgebra.text import one_line
 
 
 class MergeAlgebraError(Exception):
-    """The root of every error that mergealgebra raises on purpose.
+    """The root of every error that mergealgebra raises on purpose. Its text is one printable line.
 
     >>> print(MergeAlgebraError("no \\x1b[31m\\ntensor"))
     no \\x1b[31m tensor
@@ -21,7 +21,7 @@ class MergeAlgebraError(Exception):
 
 
 class MergeAlgebraWarning(UserWarning):
-    """What Python warns of: something was left out or looks like a mistake, and was done all the same.
+    """A warning: something was left out, or looks like a mistake and was done all the same. It is one printable line.
 
     >>> print(MergeAlgebraWarning("no \\x1b[31m\\ntensor"))
     no \\x1b[31m tensor
@@ -32,7 +32,7 @@ class MergeAlgebraWarning(UserWarning):
 
 
 class SystemLacks(MergeAlgebraError):
-    """The operating system lacks what is needed to do something safely, as Windows lacks descriptors of folders."""
+    """The operating system cannot do something safely: Windows, for example, has no descriptors of folders."""
 
 
 # Encodings and recipes
@@ -176,3 +176,26 @@ class LockError(MergeAlgebraError):
 
 class VerificationFailed(MergeAlgebraError):
     """A model folder is not the model that its lock, or the workspace, says it is."""
+
+
+# Laws and conformance
+
+
+class TargetError(MergeAlgebraError):
+    """A target names no merge function, cannot be imported, or does not take an option."""
+
+
+class UnknownLaw(MergeAlgebraError):
+    """A name is not that of a law."""
+
+
+class NotInstalled(MergeAlgebraError):
+    """A package that a search or a target needs is not installed."""
+
+
+class NothingAnswered(MergeAlgebraError):
+    """A target answered none of the questions of `conformance`."""
+
+
+class NotConformant(MergeAlgebraError):
+    """A target conforms to none of the dialects that it was said to conform to."""

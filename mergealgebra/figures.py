@@ -1,7 +1,7 @@
-"""What was measured of contributions here, kept so that `status` tells it and reads no tensor [CT-11, SY-9].
+"""What was measured of contributions, saved so that `status` can show it without reading a tensor [CT-11, SY-9].
 
-It lies in the cache, where others may be able to write, so each entry is sealed with the workspace's private key. What
-has no seal of ours is not there.
+It is in the cache, where others may be able to write, so each entry is sealed with the workspace's private key. An
+entry without our seal counts as missing.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ Figures = Mapping[str, str]
 MOST_BYTES: Final = 1 << 10
 
 
-def keep_figures(store: Path, contribution: str, figures: Figures) -> None:
-    """Keep what was measured of a contribution; where that cannot be written, it is not kept."""
+def save_figures(store: Path, contribution: str, figures: Figures) -> None:
+    """Save what was measured of a contribution, if it can be written."""
     with suppress(OSError, OutputError):
         body = encode({"contribution": contribution, "figures": dict(figures)})
         seal = Seal(private_key(store)).of_figures(body)
         write_atomically(Entry(store, FIGURES, contribution), seal + body)
 
 
-def kept_figures(store: Path, contributions: Iterable[str]) -> dict[str, Figures]:
+def saved_figures(store: Path, contributions: Iterable[str]) -> dict[str, Figures]:
     """What was measured here of these contributions, by id; those of which nothing is known are left out."""
     key = known_key(store)
     if key is None:
@@ -46,7 +46,7 @@ def kept_figures(store: Path, contributions: Iterable[str]) -> dict[str, Figures
 
 
 def differences(figures: Mapping[str, Figures]) -> dict[str, float]:
-    """The differences from the base in norms of it, by contribution; without those of which there is none."""
+    """The differences from the base, in norms of the base, by contribution; those without one are left out."""
     return {id_: float(of["difference"]) for id_, of in figures.items() if of["difference"] != "-"}
 
 
@@ -58,7 +58,7 @@ def doubts(figures: Mapping[str, Figures]) -> dict[str, str]:
 
 
 def _read(seal: Seal, entry: Entry) -> Figures | None:
-    """What one entry says, if we wrote it, and of this contribution."""
+    """What an entry says, if this workspace wrote it of this contribution."""
     try:
         data = entry.read(MOST_BYTES)
     except OSError:

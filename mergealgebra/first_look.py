@@ -13,7 +13,8 @@ import numpy as np
 
 from mergealgebra.errors import RecipeError
 from mergealgebra.likeness import sample
-from mergealgebra.recipe import Mean, Recipe
+from mergealgebra.methods.mean import Mean
+from mergealgebra.methods.method import Method
 from mergealgebra.resolve import Input
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice
@@ -69,14 +70,14 @@ def look(model: Checkpoint, base: Checkpoint, names: Sequence[str]) -> Look:
     return Look(changed, *(math.sqrt(square) for square in squares))
 
 
-def refuse_base(base: Path, models: Sequence[Path], recipe: Recipe) -> None:
+def refuse_base(base: Path, models: Sequence[Path], recipe: Method) -> None:
     """Raise RecipeError for a model that is the base by its path."""
     for number, path in enumerate(models):
         if os.path.realpath(path) == os.path.realpath(base):  # of a loop of links too
             raise _the_base_itself(number, location(path), recipe)
 
 
-def doubts(inputs: Sequence[Input], base: Checkpoint, recipe: Recipe, remove: str) -> list[str]:
+def doubts(inputs: Sequence[Input], base: Checkpoint, recipe: Method, remove: str) -> list[str]:
     """A line for each model that looks like a mistake. remove: as of `Look.doubt`.
 
     Raises RecipeError where all that is chosen of a model is as in the base.
@@ -96,7 +97,7 @@ def doubts(inputs: Sequence[Input], base: Checkpoint, recipe: Recipe, remove: st
     return found
 
 
-def _the_base_itself(number: int, label: str, recipe: Recipe) -> RecipeError:
+def _the_base_itself(number: int, label: str, recipe: Method) -> RecipeError:
     dilutes = " and only dilutes" if isinstance(recipe, Mean) else ""
     return RecipeError(f"models[{number}] ({label}) is the base itself, which changes nothing{dilutes}: remove it")
 

@@ -1,6 +1,6 @@
 """Checking a store to its last byte, and mending it from a peer: `fsck`, for a workspace or an exchange folder [SY-11].
 
-Nothing is taken from the peer that is not what its name promises, so a peer can mend a store and cannot spoil it.
+Every file of the peer is checked before it is taken, so a peer can mend a store and cannot spoil it.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from mergealgebra.progress import More, Progress, counter, quiet
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.blobs import Admit, anything
 from mergealgebra.store.entries import GENESIS, ROOT, Entry
+from mergealgebra.store.incomplete import read_incomplete
 from mergealgebra.store.inspection import damaged_caches
-from mergealgebra.store.local import began_with, check_genesis, is_replica, read_incomplete
+from mergealgebra.store.local import began_with, check_genesis, is_replica
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Fits, admission
 from mergealgebra.sync.replica import judge
-from mergealgebra.text import location
+from mergealgebra.text import by_caller, location
 
 #: What is smaller is read in no time.
 _LARGE_BYTES: Final = 1 << 24
@@ -37,7 +38,7 @@ _BLOCK_BYTES: Final = 512
 
 @dataclass
 class Inspection:
-    """What was found. operations, blobs: how many are good now. mended: paths of what a peer's copy now stands for.
+    """What was found. operations, blobs: how many are good now. mended: paths of files that a peer's copy has replaced.
 
     damaged: a line for each file that is not what its name promises. missing: a line for each visible contribution
     whose tensors are not here. unnamed: blobs that no add here names, and that claim more bytes than are on the disk:
@@ -204,16 +205,17 @@ class _Check:
         try:
             self._take(root, admit)
         except MergeAlgebraError:
-            complete = not read_incomplete(self._store)  # or the next sync may bring them
+            complete = read_incomplete(self._store).nothing  # or the next sync may bring them
+            retract = by_caller(f"retract {id_[:12]}", f"retract({id_[:12]!r})")
             self._found.missing.append(
                 f"contribution {id_[:12]}: its tensors are not here; sync with a replica that has them"
-                + (f", or take it back for everybody: `retract {id_[:12]}`" if complete else "")
+                + (f", or take it back for everybody: `{retract}`" if complete else "")
             )
         else:
             self._found.blobs += 1
 
     def _caches(self) -> None:
-        """What is kept to save time does no harm when it is damaged, and with a peer to mend from it simply goes."""
+        """A damaged cache does no harm. With a peer to mend from, it is removed, and the next merge makes it again."""
         for entry in damaged_caches(self._store.path):
             if self._peer is None:
                 self._found.damaged.append(
@@ -236,7 +238,7 @@ class _Check:
 
     @contextmanager
     def _noted(self, error: MergeAlgebraError) -> Iterator[None]:
-        """What is wrong is noted, unless the body, which mends it, comes to its end."""
+        """Note what is wrong, unless the body mends it."""
         try:
             yield
         except MergeAlgebraError:

@@ -1,4 +1,4 @@
-"""What happened in a workspace, and who says that they did it: its operations in the order of people, by contribution.
+"""What happened in a workspace: its operations by time and by contribution, and who says that they made them.
 
 Names, times and notes are what somebody wrote. Nothing proves them, and nothing that is merged depends on them.
 """
@@ -16,7 +16,7 @@ from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import OPERATION_TIMES, Add, Attest, Operation, Remove
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.crdt.policy import effective
-from mergealgebra.ids import contribution_named, short_ids
+from mergealgebra.ids import short_ids
 from mergealgebra.text import listed, shown
 
 
@@ -49,19 +49,6 @@ class Story:
         return by_time({remove for removes in self.removes.values() for remove in removes})
 
 
-@dataclass(frozen=True)
-class Retraction:
-    """Contributions taken back at once, their ids ascending; the operations known just before, and with it.
-
-    gone: those that were to be taken back and had been already.
-    """
-
-    contributions: tuple[str, ...]
-    gone: tuple[str, ...]
-    before: ORSet
-    after: ORSet
-
-
 def now() -> int | None:
     """The time for an operation; None where the clock shows one that an operation cannot have, such as 1969."""
     seconds = int(time.time())
@@ -90,23 +77,6 @@ def stories(state: ORSet) -> dict[str, Story]:
         id_: Story(manifests[id_], tuple(own), {add.id: tuple(removes[add.id]) for add in own if add.id in removes})
         for id_, own in sorted(adds.items())
     }
-
-
-def to_take_back(prefixes: Iterable[str], state: ORSet) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The contributions whose ids begin so, ascending, each once: the visible ones, and those taken back before.
-
-    A prefix means a visible one if it can. Raises UnknownContribution.
-    """
-    told = stories(state)
-    visible = {id_ for id_, story in told.items() if story.visible}
-    named = set()
-    for prefix in prefixes:
-        begun = {id_ for id_ in told if id_.startswith(prefix.lower())}
-        if begun and not begun & visible:
-            named.add(contribution_named(prefix, begun))
-        else:
-            named.add(contribution_named(prefix, visible, "visible contribution"))
-    return tuple(sorted(named & visible)), tuple(sorted(named - visible))
 
 
 def seen_before(contribution: str, state: ORSet) -> list[str]:

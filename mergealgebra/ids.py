@@ -10,7 +10,7 @@ from itertools import pairwise, takewhile
 from typing import Final
 
 from mergealgebra.errors import UnknownContribution
-from mergealgebra.text import listed, shown
+from mergealgebra.text import by_caller, listed, shown
 
 #: Digits that show an id, and that name one that is typed, if no other id begins with them.
 SHORT: Final = 12
@@ -52,4 +52,5 @@ def contribution_named(
         raise UnknownContribution(f"{len(matching)} {what}s begin with {shown(prefix)}: {candidates}; give more digits")
     if excluded := sorted(id_ for id_ in others if id_.startswith(prefix.lower())):
         raise UnknownContribution(f"contribution {short[excluded[0]]} {others[excluded[0]]}")
-    raise UnknownContribution(f"no {what} begins with {shown(prefix)}; `status` and `log` list them")
+    list_them = by_caller("`status` and `log`", "`visible()` and `log()`")
+    raise UnknownContribution(f"no {what} begins with {shown(prefix)}; {list_them} list them")

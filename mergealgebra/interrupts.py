@@ -17,7 +17,7 @@ from typing import Final
 
 _NAMES: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 
-#: Execution soon is looked again whether the module has been imported.
+#: Seconds until the next look whether the module has been imported.
 _SECONDS: Final = 0.01
 
 _raising: Final[list[int]] = []  # the signals
@@ -26,7 +26,10 @@ _standing: Final[list[str]] = []  # what an interrupt now would leave
 
 
 class Interrupted(BaseException):
-    """Somebody wants this process to end. Not a KeyboardInterrupt, of which click makes an empty line."""
+    """Somebody wants this process to end. Not a KeyboardInterrupt: click prints an empty line for that.
+
+    No user sees it: the command line ends with a message in its place.
+    """
 
 
 def raise_interrupts() -> None:

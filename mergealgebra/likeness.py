@@ -1,7 +1,7 @@
 """Whether a new contribution is nearly one that is visible already, and so would count twice [OS-15].
 
-The same fine-tune in another dtype, with another coefficient, or as a stored difference has other ids, and only its
-values tell. They are compared over a sample, so that it costs little for each contribution that is visible.
+The same fine-tune in another dtype, with another coefficient, or as a stored difference has another id: only its values
+show it. They are compared over a sample, so it costs little for each visible contribution.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.engine.plan import Block, Record
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.ids import short_ids
-from mergealgebra.kernels.equations import Host
+from mergealgebra.kernels.reference import Host
 from mergealgebra.store.objects import Store
 from mergealgebra.tensors.checkpoint import Checkpoint
 

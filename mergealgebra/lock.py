@@ -20,9 +20,10 @@ from mergealgebra.disk import read_file
 from mergealgebra.encoding import model_root
 from mergealgebra.errors import LockError, MergeAlgebraError, OutputError, VerificationFailed
 from mergealgebra.lock_file import LockedContribution, LockedTensor, read_fields, size_of_lock
+from mergealgebra.methods.method import Method
 from mergealgebra.permissions import reading_advice
 from mergealgebra.progress import Progress, counter, quiet
-from mergealgebra.recipe import Recipe, complete_recipe
+from mergealgebra.recipe import computable_recipe
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.file_names import LOCK
 from mergealgebra.tensors.header import TensorRecord
@@ -82,7 +83,7 @@ class Lock:
 
     def check(self) -> None:
         """Raise LockError unless what follows from other parts of the lock does [LK-4]."""
-        recipe = complete_recipe(self.recipe)
+        recipe = computable_recipe(self.recipe)
         for contribution in self.contributions:
             self._check_contribution(contribution, recipe)
         ids = [contribution.id for contribution in self.contributions]
@@ -98,14 +99,14 @@ class Lock:
         if self.model_root != tensors_root(self.tensors):
             raise LockError("the model root does not follow from the tensors")
 
-    def _check_contribution(self, contribution: LockedContribution, recipe: Recipe) -> None:
+    def _check_contribution(self, contribution: LockedContribution, recipe: Method) -> None:
         id_, kept, elements = contribution.id, contribution.kept, contribution.elements
         if id_ != self.manifest(contribution).id:
             raise LockError(f"contribution {id_} does not follow from its manifest")
-        if kept > elements or (kept < elements and recipe.keeps_all):
+        if kept > elements or (kept < elements and not recipe.drops):
             raise LockError(f"contribution {id_} cannot have kept {kept} of {elements} elements")
         coefficient = decimals.from_hex(contribution.coefficient)
-        decimals.check_coefficient(coefficient, f"contribution {id_}", negative=recipe.negative_coefficients)
+        recipe.check_coefficient(coefficient, f"contribution {id_}")
 
     def refuse_other_model(self, computed: Lock) -> None:
         """Raise VerificationFailed when a model that was computed anew is not the one of this lock [LK-6]."""
@@ -125,6 +126,10 @@ class Verification:
     """What `verify` found. problem: the first thing that differs, in one line; empty when all is well.
 
     remarks: what is true and may surprise, a line each; no failure.
+
+    >>> found = Verification(model_root="ab" * 32, merge_id="cd" * 32)
+    >>> found, found.ok, found.raise_if_failed()
+    (Verification(ok, model_root=abababababab...), True, None)
     """
 
     model_root: str

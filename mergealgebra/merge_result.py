@@ -20,6 +20,10 @@ class MergeResult:
     warnings: lines about what killed merges left in the folder that it is in [LK-7], what of the base is not in it, and
     other models that replicas of a workspace computed for the same merge [OS-12], and why its attest could not be
     written.
+
+    >>> result = alice.resolve("merged.safetensors", backend="numpy")  # the workspace of the example of `Workspace`
+    >>> result.out.name, result.backend, result.kept_aggregate, result.merge_id == alice.merge_id
+    ('merged.safetensors', 'numpy', False, True)
     """
 
     out: Path

@@ -14,7 +14,7 @@ from mergealgebra.addresses import PathLike, local_path
 from mergealgebra.algebra import decimals
 from mergealgebra.contribution import Chosen, choose
 from mergealgebra.credits import Credit, titles
-from mergealgebra.engine.plan import Contribution, refuse_text, thread_count
+from mergealgebra.engine.plan import Contribution, refuse_text, thread_count, whole_round
 from mergealgebra.errors import (
     BackendError,
     CheckpointError,
@@ -25,8 +25,8 @@ from mergealgebra.errors import (
     RecipeError,
 )
 from mergealgebra.merge_result import MergeResult
+from mergealgebra.methods.method import Method
 from mergealgebra.model_folder.output import refuse_occupied
-from mergealgebra.recipe import Recipe
 from mergealgebra.resolve import Execution, Input, Merge
 from mergealgebra.sizes import byte_count
 from mergealgebra.tensors.checkpoint import Checkpoint
@@ -57,7 +57,7 @@ class Model:
 def merge(
     base: Tensors,
     models: Sequence[Given],
-    recipe: Recipe,
+    recipe: Method,
     coefficients: Sequence[str] | None = None,
     backend: str | None = None,
     *,
@@ -74,7 +74,7 @@ def merge(
 def merge(
     base: Tensors,
     models: Sequence[Given],
-    recipe: Recipe,
+    recipe: Method,
     coefficients: Sequence[str] | None = None,
     backend: str | None = None,
     *,
@@ -90,7 +90,7 @@ def merge(
 def merge(
     base: Tensors,
     models: Sequence[Given],
-    recipe: Recipe,
+    recipe: Method,
     coefficients: Sequence[str] | None = None,
     backend: str | None = None,
     *,
@@ -129,7 +129,7 @@ def merge(
     >>> load_file(out)["w"].tolist()
     [0.5, -1.0, 1.0, 0.5, 1.5]
     """
-    if not isinstance(recipe, Recipe):
+    if not isinstance(recipe, Method):
         raise RecipeError(f"{recipe!r} is not a recipe; pass one, such as ma.Ties(density='0.2')")
     pairs = _pairs(models, coefficients)
     if out is None:
@@ -172,7 +172,7 @@ def _pairs(models: Sequence[Given], coefficients: Sequence[str] | None) -> list[
 def _merge_arrays(
     base: Tensors,
     pairs: Sequence[tuple[Tensors, str]],
-    recipe: Recipe,
+    recipe: Method,
     take: Patterns,
     leave: Patterns,
     *,
@@ -205,7 +205,7 @@ def _path(given: Tensors, what: str) -> Path:
 def merge_checkpoints(
     base: Path,
     models: Sequence[Model],
-    recipe: Recipe,
+    recipe: Method,
     out: Path,
     execution: Execution = Execution(),
     *,
@@ -240,13 +240,13 @@ def merge_checkpoints(
             inputs.append(replace(_input(model, chosen), credit=Credit(title, remarks=told)))
             for remark in chosen.remarks:
                 remarks.setdefault(remark, []).append(location(model.path))
-        if recipe.foreign:
-            from mergealgebra.engine.dialect_memory import refuse_little_memory  # before everything is hashed
+        if whole := whole_round(recipe):
+            from mergealgebra.engine.whole import refuse_little_memory  # before everything is hashed
 
-            refuse_little_memory(original, [input_.contribution for input_ in inputs], recipe.foreign, execution.memory)
+            refuse_little_memory(original, [input_.contribution for input_ in inputs], whole, execution.memory)
         warnings = first_look.left_by_all(original, checkpoints, Choice(leave=as_patterns(leave)))
         warnings += first_look.doubts(inputs, original, recipe, _remove(listed_in))
-        if recipe.foreign:
+        if whole or recipe.needs.roots:
             inputs = _in_canonical_order(original, inputs, thread_count(execution.threads))
         result = Merge(original, inputs, recipe, execution, None).write(out)
         return replace(result, warnings=[*map(_told, remarks, remarks.values()), *warnings, *result.warnings])
@@ -288,8 +288,14 @@ def _told(remark: str, models: Sequence[str]) -> str:
 
 
 def _in_canonical_order(base: Checkpoint, inputs: Sequence[Input], threads: int) -> list[Input]:
-    """The inputs by their ids, for a recipe whose sums have an order; they are read once more for it [TI-1, DI-19]."""
+    """The inputs by their ids, with the roots of their tensors [TI-1, DI-19, RM-1].
+
+    They are read once more for it, for a method whose sums have an order, or whose masks follow from the roots.
+    """
     base_root = base.root(threads)
-    return sorted(
-        inputs, key=lambda input_: input_.manifest_for(base_root, input_.checkpoint.roots(threads, input_.names)).id
-    )
+    found = []
+    for input_ in inputs:
+        manifest = input_.manifest_for(base_root, input_.checkpoint.roots(threads, input_.names))
+        known = replace(input_.contribution, tensors=manifest.tensors)
+        found.append((manifest.id, replace(input_, contribution=known)))
+    return [input_ for _, input_ in sorted(found, key=lambda entry: entry[0])]

@@ -1,4 +1,4 @@
-"""Publications: a checkpoint becomes a contribution, all of it read and checked before its operation can appear."""
+"""Publication: a checkpoint becomes a contribution. All of it is read and checked before its operation appears."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ from typing import Final, Self
 from mergealgebra.algebra import decimals
 from mergealgebra.contribution import check_base, choose, make_manifest
 from mergealgebra.crdt.manifest import FORMS, Manifest
+from mergealgebra.crdt.operations import check_note
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.measure import Measure, measure
 from mergealgebra.engine.plan import Contribution, make_plan, thread_count
 from mergealgebra.errors import Implausible, LockError, OperationError
-from mergealgebra.figures import differences, kept_figures
+from mergealgebra.figures import differences, save_figures, saved_figures
+from mergealgebra.history import now, seen_before
+from mergealgebra.likeness import likeness
 from mergealgebra.lock import Lock, lock_of
 from mergealgebra.progress import Progress
-from mergealgebra.recipe import Recipe
 from mergealgebra.store.blobs import write_blob
+from mergealgebra.store.local import advising_set_base, base_path, default_recipe, own_name
 from mergealgebra.store.objects import Store
 from mergealgebra.tensors.array_checkpoint import ArrayCheckpoint
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice
 from mergealgebra.tensors.file_names import INDEX, LOCK, MODEL
 from mergealgebra.tensors.task_vector import TaskVector, Tensors
-from mergealgebra.text import location, shown
+from mergealgebra.text import by_caller, location, shown
 
 #: What a message calls arrays of each form.
 _CALLED: Final = {"finetuned": "the fine-tune", "task_vector": "the task vector"}
@@ -36,6 +39,10 @@ class ContributionId(str):
     """A contribution's id, 64 hexadecimal digits. operation: the id of the `add` that published it.
 
     measure: what it changes. warnings: lines about what was left out of it, and what looks like a mistake.
+
+    >>> code = alice.contribute("code.safetensors")  # the workspace of the example of `Workspace`
+    >>> code, len(code), code in alice.visible(), code.measure.to_map()["changed"]
+    (ContributionId('0857e5ae5c26...'), 64, True, '0.25')
     """
 
     __slots__ = ("measure", "operation", "warnings")
@@ -89,7 +96,7 @@ class Offer:
 
 
 @dataclass(frozen=True)
-class Published:
+class _Stored:
     """A contribution whose blob is in the store and whose operation is still to come."""
 
     manifest: Manifest
@@ -97,21 +104,30 @@ class Published:
     warnings: tuple[str, ...]
 
 
-def publish(
-    offer: Offer,
-    store: Store,
-    base_path: Path,
-    recipe: Recipe,
-    visible: Collection[str],
-    threads: int | None,
-    progress: Progress,
-) -> Published:
-    """Check and measure what is offered, and write its blob [SY-2]; its operation is the caller's.
+def publish(store: Store, offer: Offer, note: str | None, threads: int | None, progress: Progress) -> ContributionId:
+    """Check and measure what is offered, and write its blob, then its operation [SY-2].
 
-    recipe: of the workspace. visible: the contributions beside which it will stand. Raises NamesError, ShapeError,
-    DtypeError, NonFinite and the like, naming file, tensor and index, and Implausible [CT-11, CT-12].
+    Raises OperationError for the note, NamesError, ShapeError, DtypeError, NonFinite and the like, naming file, tensor
+    and index, and Implausible [CT-11, CT-12].
     """
-    others = differences(kept_figures(store.path, visible)).values()
+    check_note(note)
+    state, name, base = store.state(), own_name(store), base_path(store)
+    visible = state.visible()
+    with advising_set_base(store):
+        made = _store_blob(offer, store, base, visible, threads, progress)
+    id_ = made.manifest.id
+    alike = likeness(made.manifest, visible, store, base)
+    before = seen_before(id_, state)
+    save_figures(store.path, id_, made.measure.to_map())
+    operation = store.write_delta(state.add(made.manifest, time=now(), note=note, name=name))
+    return ContributionId(id_, operation, made.measure, (*made.warnings, *before, *alike))
+
+
+def _store_blob(
+    offer: Offer, store: Store, base_path: Path, visible: Collection[str], threads: int | None, progress: Progress
+) -> _Stored:
+    """Check and measure what is offered, and write its blob. visible: the contributions beside which it will stand."""
+    others = differences(saved_figures(store.path, visible)).values()
     form, number = offer.form_taken, decimals.fp32(offer.coefficient, "coefficient")
     with Checkpoint.open(base_path) as base, offer.as_checkpoint() as given:
         merge = _refuse_merge(offer, visible)
@@ -119,7 +135,7 @@ def publish(
         chosen = choose(form, given, base, Choice.among({*base.records, *given.records}, offer.take, offer.leave))
         source, names = chosen.checkpoint, chosen.names
         contribution = Contribution(str(source.path), form, number, source, frozenset(names))
-        plan = make_plan(base, [contribution], recipe, backend_named("auto", progress), threads=threads)
+        plan = make_plan(base, [contribution], default_recipe(store), backend_named("auto", progress), threads=threads)
         measured = measure(plan, progress)
         warnings = (*merge, *chosen.remarks, *measured.judge(str(source.path), force=offer.force, others=others))
         with store.blob_writer() as blob:
@@ -127,7 +143,7 @@ def publish(
             base.refuse_changed()
             manifest = make_manifest(form, store.genesis.base, source, roots, number)
             blob.commit(manifest.tensors)
-    return Published(manifest, measured, warnings)
+    return _Stored(manifest, measured, warnings)
 
 
 def _refuse_merge(offer: Offer, visible: Collection[str]) -> list[str]:
@@ -141,14 +157,20 @@ def _refuse_merge(offer: Offer, visible: Collection[str]) -> list[str]:
     count = "1 contribution that is" if again == 1 else f"{again} contributions that are"
     said = f"{location(path)}: by its lock it is the merge of {count} visible here, which would count twice"
     if not offer.force:
-        raise Implausible(f"{said}; contribute what was trained from the base, or insist with --force")
+        insist = by_caller("--force", "force=True")
+        raise Implausible(f"{said}; contribute what was trained from the base, or insist with {insist}")
     return [said]
 
 
 def _merged(model: Path) -> set[str]:
-    """The contributions that the lock of a model names; none where there is no lock, or one that says nothing."""
-    places = [lock_of(model), *([model.parent / LOCK] if model.name in (MODEL, INDEX) else [])]
-    for lock in places:
-        with suppress(LockError):
-            return {contribution.id for contribution in Lock.read_file(lock).contributions}
+    """The contributions that the lock of a model names; none without a lock that can be read."""
+    ids = _locked(lock_of(model))
+    if not ids and model.name in (MODEL, INDEX):
+        return _locked(model.parent / LOCK)
+    return ids
+
+
+def _locked(lock: Path) -> set[str]:
+    with suppress(LockError):
+        return {contribution.id for contribution in Lock.read_file(lock).contributions}
     return set()

@@ -17,8 +17,9 @@ from mergealgebra.algebra import decimals
 from mergealgebra.disk import TooLarge, read_file
 from mergealgebra.errors import MergeAlgebraError, RecipeError
 from mergealgebra.mergekit_file import refuse_mergekit
+from mergealgebra.methods.method import Method
 from mergealgebra.permissions import reading_advice
-from mergealgebra.recipe import Recipe, recipe_from_map
+from mergealgebra.recipe import recipe_from_map
 from mergealgebra.text import did_you_mean, listed, location, nearest, shown
 
 #: A thousand models have room in it. PyYAML takes 13 s for the worst MiB, and some hundred times its memory; libyaml is
@@ -49,7 +50,7 @@ class MergeFile:
     take, leave: patterns of tensor names, for all models [CT-8].
     """
 
-    recipe: Recipe
+    recipe: Method
     base: Path
     models: tuple[ModelEntry, ...]
     take: tuple[str, ...] = ()
@@ -98,7 +99,7 @@ _EXPECTED: Final = MappingProxyType(
 )
 
 
-def read_recipe(path: Path) -> Recipe:
+def read_recipe(path: Path) -> Method:
     """The recipe in a YAML file. Raises RecipeError or DecimalError, naming the file."""
     entries = _read_mapping(path)
     if more := entries.keys() & _OF_MERGES:
@@ -149,17 +150,17 @@ def _told(error: ValidationError, entries: Mapping[str, Any]) -> str:
     return ": ".join([*where, *([key] if key else []), f"expected {_EXPECTED[key]}{misspelt}"])
 
 
-def _recipe(entries: Mapping[str, Any], path: Path) -> Recipe:
+def _recipe(entries: Mapping[str, Any], path: Path) -> Method:
     try:
         return recipe_from_map(entries)
     except MergeAlgebraError as error:
         raise type(error)(f"{location(path)}: {error}") from None
 
 
-def _model(path: Path, number: int, keys: _ModelKeys, recipe: Recipe) -> ModelEntry:
+def _model(path: Path, number: int, keys: _ModelKeys, recipe: Method) -> ModelEntry:
     where = f"{location(path)}: models[{number}]"
     text, what = keys.coefficient, f"{where}: coefficient"
-    decimals.check_coefficient(decimals.fp32(text, what), where, negative=recipe.negative_coefficients)
+    recipe.check_coefficient(decimals.fp32(text, what), where)
     at = _beside(path, keys.path, f"models[{number}]: path")
     return ModelEntry(at, decimals.canonical_decimal(text, what), tuple(keys.take), tuple(keys.leave))
 

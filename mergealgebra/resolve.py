@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from concurrent.futures import Executor
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,21 +21,21 @@ from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.credits import UNKNOWN, Credit
 from mergealgebra.encoding import model_root
 from mergealgebra.engine.backends import backend_for
-from mergealgebra.engine.buffers import BASE
+from mergealgebra.engine.buffers import BASE, RESULT
 from mergealgebra.engine.faults import Faulty, diagnose
-from mergealgebra.engine.merged_spans import RESULT, MergedSpan, Totals
+from mergealgebra.engine.merged_spans import MergedSpan, Stale, Totals
 from mergealgebra.engine.plan import Contribution, make_plan
-from mergealgebra.engine.run import Stale, run
+from mergealgebra.engine.run import run
 from mergealgebra.errors import CheckpointError, RecipeError
 from mergealgebra.lock import Lock, achieved_density, refuse_large, tensors_root
 from mergealgebra.lock_file import FORMAT, LockedContribution, LockedTensor
 from mergealgebra.merge_result import MergeResult
+from mergealgebra.methods.method import Method
 from mergealgebra.model_folder.card import AT_ONCE, IN_WORKSPACE, model_card
 from mergealgebra.model_folder.leftovers import warnings_beside
 from mergealgebra.model_folder.output import Contents, refuse_occupied, write_model, write_single_file
 from mergealgebra.model_folder.unfinished import Noted
 from mergealgebra.progress import Progress, quiet
-from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.companions import Companion, companions, left_out, not_beside
 from mergealgebra.tensors.file_names import LOCK
@@ -51,9 +52,10 @@ if TYPE_CHECKING:
 class Execution:
     """How a merge is computed; never what it gives [MG-8]. Left out: all cores, a fitting block, 256 MiB, silence.
 
-    memory: bytes beyond the imports; no limit for other dialects of TIES. kept: where thresholds are kept from merge to
-    merge. aggregate: the home in which the sums of a state's contributions are, so that a change costs one pass over it
-    and them [EX-4, EX-5]. noted: told where the model is written until it is whole [LK-7].
+    memory: bytes beyond the imports; no limit for other dialects of TIES. answers: where what statistics found is kept
+    from merge to merge. executor: where work is done, any of `concurrent.futures`; threads if left out. aggregate: the
+    home in which the sums of a state's contributions are, so that a change costs one pass over it and them [EX-4,
+    EX-5]. noted: told where the model is written until it is whole [LK-7].
     """
 
     backend: str = "auto"
@@ -61,7 +63,8 @@ class Execution:
     block: int | None = None
     progress: Progress = quiet
     memory: int | None = None
-    kept: MutableMapping[str, bytes] | None = None
+    answers: MutableMapping[str, bytes] | None = None
+    executor: Executor | None = None
     aggregate: Home | None = None
     noted: Noted = nullcontext
 
@@ -100,7 +103,7 @@ class Merge:
         self,
         base: Checkpoint,
         inputs: Sequence[Input],
-        recipe: Recipe,
+        recipe: Method,
         execution: Execution,
         base_root: str | None,
         blobs: Mapping[str, Path] = MappingProxyType({}),
@@ -139,7 +142,7 @@ class Merge:
         warnings = [*warnings_beside(out), *(not_beside(self._base) if single else left_out(self._base))]
         contents = self._contents([] if single else companions(self._base))
 
-        def run_once(pieces: Iterator[MergedSpan], totals: Totals) -> None:
+        def run_once(spans: Iterator[MergedSpan], totals: Totals) -> None:
             def lock() -> tuple[str, bytes]:
                 read.append(self._read(totals))
                 made.append(self._lock(totals, read[0]))
@@ -154,9 +157,9 @@ class Merge:
                 return dict([locked, ("README.md", model_card(made[0], self._base, credits_, kind))])
 
             if single:
-                write_single_file(out, contents, pieces, lock, self._execution.noted)
+                write_single_file(out, contents, spans, lock, self._execution.noted)
             else:
-                write_model(out, contents, pieces, lock_and_card, self._execution.noted)
+                write_model(out, contents, spans, lock_and_card, self._execution.noted)
 
         self._run(run_once)
         return MergeResult(out, made[0], self._keeper.kept if self._keeper else None, warnings)
@@ -170,8 +173,8 @@ class Merge:
         """Merge and write nothing: the lock that `write` would write."""
         made: list[Lock] = []
 
-        def run_once(pieces: Iterator[MergedSpan], totals: Totals) -> None:
-            for _ in pieces:
+        def run_once(spans: Iterator[MergedSpan], totals: Totals) -> None:
+            for _ in spans:
                 pass
             made.append(self._lock(totals, self._read(totals)))
 
@@ -179,33 +182,55 @@ class Merge:
         return made[0]
 
     def _run(self, use: Callable[[Iterator[MergedSpan], Totals], None]) -> None:
-        """Hand the pieces of the merge to `use`; once more without the thresholds kept, should one have been wrong.
+        """Hand the spans of the merge to `use`: by the sums that are kept, or by known answers, or from nothing.
 
-        New thresholds are kept when all went well, and not before: an error leaves everything as it was.
+        Each way may turn out not to do, which the next one mends. New answers are kept when all went well, and not
+        before: an error leaves everything as it was.
         """
-        kept: MutableMapping[str, bytes] = {} if self._execution.kept is None else self._execution.kept
+        cache = self._execution.answers
+        if self._keeper is not None:
+            found: dict[str, bytes] = {}
+            if self._keeper.run(use, self._execution.progress, ChainMap(found, {} if cache is None else cache)):
+                if cache is not None:
+                    cache.update(found)
+                return
+        if cache is not None and self._merged_with(cache, use):
+            return
+        try:
+            found = self._merged(use, {})
+        except Stale:
+            self._refuse_changed()
+            raise CheckpointError(
+                f"{location(self._base.path)}: the base or a fine-tune changed while it was read; run it again"
+            ) from None
+        except Faulty as fault:
+            raise self._named(fault) from None
+        if cache is not None:
+            cache.update(found)
+
+    def _merged_with(self, cache: MutableMapping[str, bytes], use: Callable[..., None]) -> bool:
+        """Merge by the answers in a cache; False when one of them was wrong, or may have let in what overflows."""
+        try:
+            cache.update(self._merged(use, cache))
+        except (Stale, Faulty):
+            return False
+        return True
+
+    def _merged(self, use: Callable[..., None], known: MutableMapping[str, bytes]) -> dict[str, bytes]:
+        """Merge, and return the answers that were not known. Raises Stale and Faulty."""
         found: dict[str, bytes] = {}
-        if self._keeper and self._keeper.run(use, self._execution.progress, ChainMap(found, kept)):
-            return kept.update(found)
-        for known in [{}] if self._execution.kept is None else [kept, {}]:
-            found, totals = {}, Totals()
-            thresholds = ChainMap(found, known)
-            pieces = run(self._plan, totals, self._execution.progress, base_root=self._base_root or "", kept=thresholds)
-            try:
-                with closing(pieces):  # its threads end with it
-                    use(pieces, totals)
-                return kept.update(found)
-            except Stale:
-                pass
-            except Faulty as fault:
-                if (
-                    known is not self._execution.kept
-                ):  # else a wrong threshold may have kept what the right one does not
-                    raise self._named(fault) from None
-        self._refuse_changed()
-        raise CheckpointError(
-            f"{location(self._base.path)}: the base or a fine-tune changed while it was read; run it again"
+        totals = Totals()
+        spans = run(
+            self._plan,
+            totals,
+            self._execution.progress,
+            base_root=self._base_root or "",
+            cache=ChainMap(found, known),
+            executor=self._execution.executor,
         )
+        with closing(spans):  # its threads end with it
+            use(spans, totals)
+        return found
 
     def _named(self, fault: Faulty) -> Exception:
         """The error of a number that is not finite, if all inputs are what they should be."""
@@ -229,6 +254,11 @@ class Merge:
             manifest = input_.manifest
             if manifest is None or tensors is not None:
                 manifest = input_.manifest_for(base_root, tensors or {})
+            if input_.manifest is None and input_.contribution.tensors not in (None, manifest.tensors):
+                raise CheckpointError(
+                    f"{input_.contribution.label} changed between the pass that hashed it and the one that merged it; "
+                    "run it again"
+                )
             if input_.manifest is not None:
                 check_blob_root(input_.manifest, input_.checkpoint, manifest.tensors)
             if manifest.id in found:

@@ -20,5 +20,5 @@ def byte_count(size: str) -> int:
     """
     match = _SIZE.fullmatch(size)
     if match is None:
-        raise BackendError(f"{shown(size)} is no size; write a whole number of bytes, or one with K, M or G")
+        raise BackendError(f"{shown(size)} is not a size; write a whole number of bytes, or one with K, M or G")
     return int(match[1]) << _SHIFT[match[2]]

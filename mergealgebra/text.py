@@ -64,10 +64,11 @@ def listed(names: Iterable[str]) -> str:
     >>> listed(["unet", "vae"])
     'unet and vae'
     """
-    names = list(names)
-    if len(names) > _MOST_LISTED:
-        names[_MOST_LISTED - 1 :] = [f"{len(names) - _MOST_LISTED + 1} more"]
-    *most, last = names
+    found = list(names)
+    if len(found) > _MOST_LISTED:
+        named = found[: _MOST_LISTED - 1]
+        found = [*named, f"{len(found) - len(named)} more"]
+    *most, last = found
     return f"{', '.join(most)} and {last}" if most else last
 
 
@@ -137,14 +138,33 @@ def command_in(workspace: Path) -> str:
     return f"mergealgebra -C {shlex.quote(location(workspace))}"
 
 
-def sync_command(workspace: str | os.PathLike[str], peer: str | os.PathLike[str], *options: str) -> str:
-    """The command by which a workspace syncs with a peer.
+def sync_again(workspace: str | os.PathLike[str], peer: str | os.PathLike[str], *, retracted: bool = False) -> str:
+    """The command, or in Python the call, by which a workspace syncs with a peer.
 
-    >>> sync_command("mine", "/mnt/our share")
-    "mergealgebra -C mine sync '/mnt/our share'"
+    >>> sync_again("mine", "/mnt/share", retracted=True)
+    "Workspace.open('mine').sync('/mnt/share', retracted=True)"
+    >>> with at_command_line():
+    ...     sync_again("mine", "/mnt/our share", retracted=True)
+    "mergealgebra -C mine sync '/mnt/our share' --retracted"
     """
-    words = [command_in(Path(workspace)), "sync", shlex.quote(location(Path(peer))), *filter(None, options)]
-    return " ".join(words)
+    own, other = location(Path(workspace)), location(Path(peer))
+    command = f"{command_in(Path(workspace))} sync {shlex.quote(other)}{' --retracted' if retracted else ''}"
+    call = f"Workspace.open({own!r}).sync({other!r}{', retracted=True' if retracted else ''})"
+    return by_caller(command, call)
+
+
+def fsck_repair(folder: str | os.PathLike[str], peer: str = "PEER") -> str:
+    """The command, or in Python the call, that mends a store from a peer.
+
+    >>> fsck_repair("share")
+    "mergealgebra.fsck.inspect('share', repair=PEER)"
+    >>> with at_command_line():
+    ...     fsck_repair("our share", "WORKSPACE")
+    "mergealgebra fsck 'our share' --repair WORKSPACE"
+    """
+    text = location(Path(folder))
+    command = f"mergealgebra fsck {shlex.quote(text)} --repair {peer}"
+    return by_caller(command, f"mergealgebra.fsck.inspect({text!r}, repair={peer})")
 
 
 class Where(NamedTuple):

@@ -13,6 +13,7 @@ from mergealgebra.errors import BaseMismatch, UnknownContribution, WorkspaceErro
 from mergealgebra.lock import Lock, Verification, first_difference, verify_model
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import in_words
+from mergealgebra.resolution import wanted_blobs
 from mergealgebra.resolve import Execution, open_merge
 from mergealgebra.store.local import advising_set_base
 from mergealgebra.text import location, one_line
@@ -37,6 +38,10 @@ def verify(
     there now, and its default recipe, may differ from the lock's, which is a remark. Returns what was found;
     `raise_if_failed` turns a difference into an error.
     Raises LockError when the lock is missing or contradicts itself, and as `open_merge` does.
+
+    >>> result = alice.resolve("merged.safetensors")  # the workspace of the example of `Workspace`
+    >>> verify("merged.safetensors", against=alice).ok
+    True
     """
     execution = Execution(backend, threads, None, progress or quiet)
     lock, found = verify_model(model, thread_count(threads), execution.progress)
@@ -52,7 +57,7 @@ def verify(
         wanted = Wanted.locked(lock, state)
     except (BaseMismatch, UnknownContribution) as error:
         return replace(found, problem=one_line(f"{model} cannot come from {named}: {error}"))
-    blobs = workspace.blobs_of(wanted, state)
+    blobs = wanted_blobs(workspace.store, wanted, state)
     with advising_set_base(workspace.store), open_merge(wanted, workspace.base, blobs, execution) as merge:
         problem = _difference(lock, merge.compute(), model, named)
     remarks = tuple(map(one_line, _remarks(lock, state, named)))
@@ -62,7 +67,8 @@ def verify(
 def _refuse_merge_file(path: Path) -> None:
     if path.suffix in (".yaml", ".yml") and path.is_file():
         raise WorkspaceError(
-            f"{location(path)} is a merge file; run `merge` again into another folder and compare model roots"
+            f"{location(path)} is a merge file; run `mergealgebra merge` with it into another folder, "
+            "and compare model roots"
         )
 
 

@@ -1,4 +1,4 @@
-"""The merge that is wanted: of what is visible, by any recipe, or the one of a lock once more [OS-11, LK-6]."""
+"""The merge that is wanted: of what is visible, by some recipe, or the merge of a lock once more [OS-11, LK-6]."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from mergealgebra.crdt.operations import Add
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.credits import Credit, credits_of
 from mergealgebra.errors import BaseMismatch, BlobMissing, UnknownContribution
-from mergealgebra.recipe import Recipe, complete_recipe
-from mergealgebra.text import command_in
+from mergealgebra.methods.method import Method
+from mergealgebra.recipe import computable_recipe
+from mergealgebra.text import by_caller, command_in
 
 if TYPE_CHECKING:
     from mergealgebra.lock import Lock
@@ -28,14 +29,14 @@ class Wanted:
     """
 
     base: str
-    recipe: Recipe
+    recipe: Method
     contributions: Mapping[str, Manifest]
     credits: Mapping[str, Credit] = field(default_factory=dict, compare=False)
 
     @classmethod
-    def visible(cls, state: ORSet, recipe: Recipe | None = None) -> Self:
+    def visible(cls, state: ORSet, recipe: Method | None = None) -> Self:
         """What is visible in a state, by its workspace's default recipe, or by another [OS-11]."""
-        recipe = recipe or complete_recipe(state.genesis.recipe)
+        recipe = recipe or computable_recipe(state.genesis.recipe)
         return cls(state.genesis.base, recipe, state.visible(), credits_of(state.operations))
 
     @classmethod
@@ -55,7 +56,7 @@ class Wanted:
                     f"contribution {contribution.id} is unknown to the workspace; sync with a replica that has it"
                 )
         contributions = {contribution.id: known[contribution.id] for contribution in lock.contributions}
-        return cls(lock.base, complete_recipe(lock.recipe), contributions, credits_of(state.operations))
+        return cls(lock.base, computable_recipe(lock.recipe), contributions, credits_of(state.operations))
 
     def refuse_lost(self, found: Container[str], state: ORSet, workspace: Path) -> None:
         """Raise BlobMissing for a retracted contribution whose tensors are not among the roots that were found.
@@ -64,9 +65,10 @@ class Wanted:
         """
         for id_ in sorted(self.contributions.keys() - state.visible().keys()):
             if self.contributions[id_].tensors not in found:
+                takes = by_caller(f"{command_in(workspace)} sync PEER --retracted", "sync(PEER, retracted=True)")
                 raise BlobMissing(
                     f"contribution {id_[:12]} was retracted, and its tensors are not here; if a share or a workspace "
-                    f"has them, `{command_in(workspace)} sync PEER --retracted` takes them"
+                    f"has them, `{takes}` takes them"
                 )
 
     @property

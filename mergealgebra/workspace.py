@@ -1,60 +1,32 @@
 """A workspace: one replica's folder, with everything its owner does to it.
 
-The operation set decides what is visible, the store holds it, `resolve` turns it into a model. This module only
-joins them, and writes nothing before all it depends on has been checked. What reads tensors is imported when it is
-needed: to look at a workspace, or to take something back, is quick.
+The operation set decides what is visible, the store holds it, `resolve` turns it into a model. Other modules do the
+work of each verb. What reads tensors is imported when it is needed, so that looking at a workspace, or taking something
+back, is quick.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mergealgebra.addresses import PathLike, local_path, peer_path
-from mergealgebra.crdt.fields import check_text
-from mergealgebra.crdt.manifest import Manifest
-from mergealgebra.crdt.operations import NOTE_BYTES, Operation
+from mergealgebra.contents import Contents
 from mergealgebra.crdt.orset import ORSet
-from mergealgebra.disk import reason
-from mergealgebra.errors import (
-    MergeAlgebraWarning,
-    OperationError,
-    OutputError,
-    RecipeError,
-    SyncIncomplete,
-    UnknownContribution,
-)
-from mergealgebra.history import Retraction, by_time, now, seen_before, to_take_back
+from mergealgebra.errors import MergeAlgebraWarning, UnknownContribution
 from mergealgebra.interrupts import standing
+from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress, quiet
-from mergealgebra.recipe import Recipe, check_recipe
+from mergealgebra.retraction import Retraction, retract
 from mergealgebra.sizes import byte_count
-from mergealgebra.store.cache import AGGREGATE, THRESHOLDS, Cache
-from mergealgebra.store.local import (
-    advising_set_base,
-    base_path,
-    check_genesis,
-    check_own_name,
-    default_recipe,
-    incomplete_lines,
-    own_name,
-    refuse_exchange_folder,
-    refuse_no_workspace,
-    write_local,
-    write_name,
-)
+from mergealgebra.store import local
 from mergealgebra.store.objects import Store
-from mergealgebra.text import location, shown, sync_command
-from mergealgebra.wanted import Wanted, known_manifests
+from mergealgebra.text import location, shown, sync_again
 
 if TYPE_CHECKING:
-    from mergealgebra.details import Details
-    from mergealgebra.incremental.folder import Home
-    from mergealgebra.lock import Lock
     from mergealgebra.merge_result import MergeResult
     from mergealgebra.publication import ContributionId
     from mergealgebra.sync.folder import SyncResult
@@ -62,15 +34,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class Workspace:
-    """One replica. Nothing is kept in memory, so several processes may use one workspace at once."""
+class Workspace(Contents):
+    """One replica. Nothing is kept in memory, so several processes may use one workspace at once.
 
-    path: Path
-    store: Store
+    The examples of its methods go on from here:
 
-    def __repr__(self) -> str:
-        genesis = self.store.genesis
-        return f"Workspace({str(self.path)!r}, name={genesis.name!r}, id={genesis.workspace_id[:12]}...)"
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from safetensors.numpy import save_file
+    >>> from mergealgebra import Mean, Ties, Workspace
+    >>> save_file({"w": np.array([1, 2, 3, 4], np.float32)}, "base.safetensors")
+    >>> save_file({"w": np.array([1, 2, 3, 5], np.float32)}, "math.safetensors")
+    >>> save_file({"w": np.array([0.5, 2, 3, 4], np.float32)}, "code.safetensors")
+    >>> alice = Workspace.init("alice", base="base.safetensors", recipe=Mean(), name="team")
+    >>> math = alice.contribute("math.safetensors", note="three epochs")
+    """
 
     # Making and opening
 
@@ -80,7 +58,7 @@ class Workspace:
         path: PathLike,
         *,
         base: PathLike,
-        recipe: Recipe,
+        recipe: Method,
         name: str = "",
         as_name: str | None = None,
         progress: Progress | None = None,
@@ -89,12 +67,13 @@ class Workspace:
 
         as_name: as in `set_name`; no part of the id. progress: called as the base is read. Raises WorkspaceError when
         something is there already, OperationError for `as_name`, and as `Checkpoint.open` does.
-        """
-        from mergealgebra.creation import new_genesis, new_replica, refuse_existing
 
-        check_own_name(as_name)
-        refuse_existing(local_path(path))
-        store = new_replica(path, new_genesis(base, recipe, name, progress or quiet), base, as_name)
+        >>> Workspace.init("trim", base="base.safetensors", recipe=Ties(density="0.2"), name="team").recipe
+        Ties(density='0.2')
+        """
+        from mergealgebra.creation import new_workspace
+
+        store = new_workspace(path, base, recipe, name, as_name, progress or quiet)
         return cls(store.path, store)
 
     @staticmethod
@@ -102,7 +81,7 @@ class Workspace:
         path: PathLike,
         *,
         base: PathLike,
-        recipe: Recipe,
+        recipe: Method,
         name: str = "",
         group: bool = False,
         progress: Progress | None = None,
@@ -110,11 +89,14 @@ class Workspace:
         """A share of the workspace that `init` makes of the same arguments: a folder to sync with, nobody's workspace.
 
         group: all members of the folder's group may write there [SY-16]. Raises as `init` does.
-        """
-        from mergealgebra.creation import new_genesis, refuse_existing
 
-        refuse_existing(local_path(path))
-        return Store.create(path, new_genesis(base, recipe, name, progress or quiet), group=group)
+        >>> share = Workspace.init_share("share", base="base.safetensors", recipe=Mean(), name="team")
+        >>> share.genesis.workspace_id == alice.store.genesis.workspace_id
+        True
+        """
+        from mergealgebra.creation import new_share
+
+        return new_share(path, base, recipe, name, group, progress or quiet)
 
     @classmethod
     def clone(
@@ -132,121 +114,28 @@ class Workspace:
         workspace_id: what the peer must hold, the whole id from somebody you trust; whatever it holds if None.
         as_name: as in `set_name`. Raises WrongWorkspace for another workspace, BaseMismatch when it is not the peer's
         base, and as `init` and `sync` do.
-        """
-        from mergealgebra.creation import (
-            check_base_path,
-            completing,
-            new_replica,
-            refuse_existing,
-            refuse_missing,
-            source_of,
-        )
-        from mergealgebra.sync.replica import sync_replica
 
-        check_own_name(as_name)
-        source = source_of(peer, workspace_id)
-        default_recipe(source)
-        refuse_existing(local_path(path))
-        check_base_path(base, source.genesis, progress or quiet)
-        store = new_replica(path, source.genesis, base, as_name, peer)
-        workspace, made = cls(store.path, store), completing(path, peer)
-        try:
-            with standing(made):
-                sync_replica(store, peer, progress or quiet)
-            refuse_missing(peer, workspace.missing(), len(workspace.visible()))
-        except SyncIncomplete as error:
-            raise SyncIncomplete(f"{error}; {made}") from None
-        return workspace
+        >>> bob = Workspace.clone("alice", "bob", base="base.safetensors", as_name="Bob")
+        >>> bob.merge_id == alice.merge_id
+        True
+        """
+        from mergealgebra.creation import clone
+
+        store = clone(peer, path, base, workspace_id, as_name, progress or quiet)
+        return cls(store.path, store)
 
     @classmethod
     def open(cls, path: PathLike) -> Workspace:
-        """The workspace in a folder. Raises WorkspaceError when there is none, or its genesis is damaged."""
-        refuse_no_workspace(local_path(path))
-        store = Store.open(path)
-        check_genesis(store)
-        default_recipe(store)
-        return cls(store.path, store)
+        """The workspace in a folder. Raises WorkspaceError when there is none, or its genesis is damaged.
 
-    # What it holds
-
-    @property
-    def state(self) -> ORSet:
-        """The operations here. Raises OperationError, naming the file, when one is damaged [SY-3]."""
-        return self.store.state()
-
-    @property
-    def recipe(self) -> Recipe:
-        """How this workspace merges when nothing else is said."""
-        return default_recipe(self.store)
-
-    @property
-    def merge_id(self) -> str:
-        """What the visible contributions merge to by its own recipe; replicas compare it before they move a tensor."""
-        return self.state.merge_id
-
-    def visible(self) -> dict[str, Manifest]:
-        """The visible contributions by id, in canonical order [OS-9]."""
-        return self.state.visible()
-
-    def log(self) -> list[Operation]:
-        """All operations by their time, an add before the remove of that second; those without a time last."""
-        return list(by_time(self.state.operations))
-
-    @property
-    def as_name(self) -> str | None:
-        """Under which name its owner contributes, retracts and attests; None if unset. Raises WorkspaceError."""
-        return own_name(self.store)
-
-    @property
-    def base(self) -> Path:
-        """Where the base is on this machine. Raises WorkspaceError when it is not there any more; see `set_base`."""
-        return base_path(self.store)
-
-    @property
-    def doubts(self) -> tuple[str, ...]:
-        """Why contributions may be lacking here: a line for each peer with whom the last sync was incomplete [SY-4]."""
-        return tuple(incomplete_lines(self.store))
-
-    def missing(self, state: ORSet | None = None) -> list[str]:
-        """The visible contributions whose tensors are not here, in canonical order [SY-5]. state: what is here."""
-        visible = (state or self.state).visible()
-        return [id_ for id_, manifest in visible.items() if not self.store.has_blob(manifest.tensors)]
-
-    @property
-    def _thresholds(self) -> Cache:
-        return Cache(self.store.path, THRESHOLDS)
-
-    def _aggregate(self, *, always: bool = False) -> Home:
-        from mergealgebra.incremental.folder import Home  # most merges keep nothing, and start without it
-        from mergealgebra.store.entries import made_part
-        from mergealgebra.store.private import private_key
-
-        store = self.store.path
-        return Home(partial(made_part, store, AGGREGATE), partial(private_key, store), always)
-
-    def show(self, contribution: str, *, threads: int | None = None, progress: Progress | None = None) -> Details:
-        """What is known of a contribution, visible or not: who, when, how large, what it changes, in which merges.
-
-        contribution: the id or a unique prefix of it. Raises UnknownContribution.
+        >>> Workspace.open("alice") == alice
+        True
         """
-        from mergealgebra.details import details
-
-        with advising_set_base(self.store):
-            return details(contribution, self.store, lambda: self.base, threads, progress or quiet)
-
-    def blobs(self, state: ORSet) -> dict[str, Path]:
-        """Where the blobs of a state's visible contributions are, by tensors root; those not here are left out."""
-        return self._found(state.visible().values())
-
-    def blobs_of(self, wanted: Wanted, state: ORSet) -> dict[str, Path]:
-        """The same of what is wanted. Raises BlobMissing for a retracted one, which `sync` brings only if asked."""
-        found = self._found(wanted.contributions.values())
-        wanted.refuse_lost(found, state, self.path)
-        return found
-
-    def _found(self, manifests: Iterable[Manifest]) -> dict[str, Path]:
-        roots = {manifest.tensors for manifest in manifests}
-        return {root: self.store.blob_path(root) for root in roots if self.store.blob_bytes(root) is not None}
+        local.refuse_no_workspace(local_path(path))
+        store = Store.open(path)
+        local.check_genesis(store)
+        local.default_recipe(store)
+        return cls(store.path, store)
 
     # What its owner does
 
@@ -271,55 +160,54 @@ class Workspace:
         Implausible for what can only be a mistake, unless `force` insists [CT-11, CT-12]. Warns, also of a visible
         contribution that is nearly the same [OS-15], and of what was here before [OS-16]; what comes back has the same
         lines in `warnings`.
-        """
-        from mergealgebra.figures import keep_figures
-        from mergealgebra.likeness import likeness
-        from mergealgebra.publication import ContributionId, Offer, publish
 
-        _check_note(note)
-        state, name = self.state, self.as_name
+        >>> code = alice.contribute("code.safetensors", "0.5")
+        >>> code, code.measure.changed, code.warnings
+        (ContributionId('fb3d0ff62917...'), 1, ())
+        """
+        from mergealgebra.publication import Offer, publish
+
         offer = Offer(checkpoint, form, coefficient, take, leave, force)
-        visible = state.visible()
-        with advising_set_base(self.store):
-            made = publish(offer, self.store, self.base, self.recipe, visible, threads, progress or quiet)
-        alike = likeness(made.manifest, visible, self.store, self.base)
-        before = seen_before(made.manifest.id, state)
-        keep_figures(self.store.path, made.manifest.id, made.measure.to_map())
-        operation = self._publish(state.add(made.manifest, time=now(), note=note, name=name))
-        contribution = ContributionId(made.manifest.id, operation, made.measure, (*made.warnings, *before, *alike))
+        contribution = publish(self.store, offer, note, threads, progress or quiet)
         for line in contribution.warnings:
             warnings.warn(line, MergeAlgebraWarning, stacklevel=2)
         return contribution
 
-    def measure(self, *, threads: int | None = None, progress: Progress | None = None) -> tuple[str, ...]:
-        """Measure what visible contributions change, where that is not known here yet [CT-11]; `show` does it for one.
-
-        Returns a line for each that cannot be measured. Raises WorkspaceError when the base is not there.
-        """
-        from mergealgebra.details import measure_visible
-
-        return measure_visible(self.store, self.base, threads, progress or quiet)
-
     def set_base(self, base: PathLike, *, progress: Progress | None = None) -> None:
-        """Say where the base is on this machine now. Raises BaseMismatch for another model, and as `contribute`."""
+        """Say where the base is on this machine now. Raises BaseMismatch for another model, and as `contribute`.
+
+        >>> _ = Path("base.safetensors").rename("moved.safetensors")
+        >>> alice.set_base("moved.safetensors")
+        >>> alice.base.name
+        'moved.safetensors'
+        """
         from mergealgebra.creation import check_base_path
 
-        refuse_exchange_folder(self.store)
+        local.refuse_exchange_folder(self.store)
         check_base_path(base, self.store.genesis, progress or quiet)
-        write_local(self.store, base)
+        local.write_local(self.store, base)
 
     def set_name(self, name: str | None) -> None:
         """Say under which name you contribute, retract and attest from now on; None for no name any more.
 
         Everybody who syncs can read it, and nothing proves it. Raises OperationError for what is not 1 to 256 bytes of
         text without control characters [OS-3].
+
+        >>> alice.set_name("Alice")
+        >>> alice.as_name
+        'Alice'
         """
-        write_name(self.store, name)
+        local.write_name(self.store, name)
 
     def retract(self, contribution: str, *, note: str | None = None) -> str:
         """Take a visible contribution back; returns its id. contribution: the id or a unique prefix of it.
 
         Raises UnknownContribution, also when it was taken back already.
+
+        >>> alice.retract(math[:12]) == math
+        True
+        >>> alice.visible()
+        {}
         """
         if retracted := self.retract_all([contribution], note=note).contributions:
             return retracted[0]
@@ -332,18 +220,13 @@ class Workspace:
 
         contributions: their ids or unique prefixes of them; those taken back already are passed over [OS-10]. state:
         what was read here a moment ago; read now if None. Raises UnknownContribution for one that is not known here.
+
+        >>> alice.retract_all([math], note="a mistake").contributions == (math,)
+        True
+        >>> alice.retract_all([math]).gone == (math,)
+        True
         """
-        _check_note(note)
-        state, name = state or self.state, self.as_name
-        try:
-            ids, gone = to_take_back(contributions, state)
-        except UnknownContribution as error:
-            raise UnknownContribution(f"{error}; nothing was taken back") from None
-        if not ids:
-            return Retraction((), gone, state, state)
-        delta = state.remove(*ids, time=now(), note=note, name=name)
-        self._publish(delta)
-        return Retraction(ids, gone, state, state | delta)
+        return retract(self.store, contributions, note, state)
 
     def sync(
         self,
@@ -360,21 +243,24 @@ class Workspace:
         that were taken back, for old merges. Raises AddressError for what is not a folder of this machine, and
         SyncIncomplete when something was refused; the good rest has then been exchanged. That it was incomplete is
         written down here, until a sync with that peer is complete. progress: called as blobs are copied and checked.
+
+        >>> result = alice.sync("share", create=True)
+        >>> len(result.given_operations), len(result.given_blobs), len(result.taken_operations)
+        (1, 1, 0)
         """
         from mergealgebra.sync.replica import sync_replica
 
         what = f"{location(Path(peer))} is a shared folder now" if create else "what was exchanged so far stays"
-        again = sync_command(self.path, peer, "--retracted" if retracted else "")
         if create:
             Store.create(peer_path(peer), self.store.genesis, group=create == "group")
-        with standing(f"{what}; `{again}` completes it"):
+        with standing(f"{what}; `{sync_again(self.path, peer, retracted=retracted)}` completes it"):
             return sync_replica(self.store, peer, progress or quiet, retracted=retracted)
 
     def resolve(
         self,
         out: PathLike,
         *,
-        recipe: Recipe | None = None,
+        recipe: Method | None = None,
         lock: PathLike | None = None,
         backend: str = "auto",
         threads: int | None = None,
@@ -389,59 +275,21 @@ class Workspace:
         recipe: another one than the workspace's. lock: a `merge.lock`, to make the model that it describes once more.
         backend, threads, block, memory: how it is computed, never what [MG-8]. keep_aggregate: keep the sums in the
         cache, so that the next merge reads little but what changed [SY-9]; where that saves no time they are not kept,
-        unless it is "always" [SY-15]. progress: called as the work goes on. state: what was read
-        here a moment ago; read now if None. Warns of the result's `warnings`.
+        unless it is "always" [SY-15]. progress: called as the work goes on. state: what was read here a moment ago; it
+        is read now if None. Warns of the result's `warnings`, such as an attest that cannot be written.
         Raises NothingVisible, BaseMismatch, BlobMissing, BlobDamaged, NonFinite, OutputError, UnknownContribution or
-        VerificationFailed for a lock; then nothing is written. An attest that cannot be written is a warning.
-        """
-        from mergealgebra.attestations import disagreements
-        from mergealgebra.lock import Lock
-        from mergealgebra.resolve import Execution, resolve
-        from mergealgebra.store.runs import Runs
+        VerificationFailed for a lock; then nothing is written.
 
-        if keep_aggregate not in (True, False, "always"):
-            raise RecipeError(f"keep_aggregate is {keep_aggregate!r}; expected True, False or 'always'")
-        state, name = state or self.state, self.as_name
-        expected = None if lock is None else Lock.read_named(local_path(lock))
-        wanted = self._wanted(state, recipe, expected)
-        if keep_aggregate and wanted.merge_id != state.merge_id:
-            raise RecipeError("the sums are kept of what is visible by the default recipe alone; do not keep them here")
-        aggregate = self._aggregate(always=keep_aggregate == "always") if keep_aggregate else None
+        >>> alice.resolve("merged.safetensors", backend="numpy")
+        MergeResult('merged.safetensors', contributions=1, model_root=43413a05ac19...)
+        """
+        from mergealgebra.resolution import Request, resolve_and_attest
+        from mergealgebra.resolve import Execution
+
+        request = Request(out, recipe, lock, keep_aggregate)
         limit = byte_count(memory) if isinstance(memory, str) else memory
-        execution = Execution(
-            backend, threads, block, progress or quiet, limit, self._thresholds, aggregate, Runs(self.store.path).noted
-        )
-        blobs = self._found(known_manifests(state).values()) if keep_aggregate else self.blobs_of(wanted, state)
-        with advising_set_base(self.store):
-            result = resolve(wanted, self.base, blobs, local_path(out), execution, expected)
-        attested = state.attest(result.merge_id, result.model_root, name=name)
-        unwritten: list[str] = []
-        if not attested <= state:
-            try:
-                self._publish(attested)
-            except OutputError as error:
-                unwritten.append(f"the model is whole; that you made it could not be written down: {reason(error)}")
-        differing = [line for merge_id, line in disagreements(state | attested) if merge_id == result.merge_id]
-        result = replace(result, warnings=(*result.warnings, *unwritten, *differing))
+        execution = Execution(backend, threads, block, progress or quiet, limit)
+        result = resolve_and_attest(self.store, request, execution, state)
         for line in result.warnings:
             warnings.warn(line, MergeAlgebraWarning, stacklevel=2)
         return result
-
-    def _wanted(self, state: ORSet, recipe: Recipe | None, lock: Lock | None) -> Wanted:
-        if recipe is not None:
-            check_recipe(recipe)
-        if lock is None:
-            return Wanted.visible(state, recipe)
-        if recipe is not None:
-            raise RecipeError("a lock has a recipe of its own; give one of the two")
-        return Wanted.locked(lock, state)
-
-    def _publish(self, delta: ORSet) -> str:
-        """Let the operations of a delta appear; returns the id of the first."""
-        first, *_ = (self.store.write_operation(operation) for operation in delta.by_id().values())
-        return first
-
-
-def _check_note(note: str | None) -> None:
-    if note is not None:
-        check_text(note, NOTE_BYTES, "the note", OperationError)

@@ -7,8 +7,8 @@ import pickle
 import pytest
 
 from mergealgebra import errors
-from mergealgebra.conformance import protocol
 from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.targets import protocol
 
 HOSTILE = "a\x1b[2K\n  b\r\nc\u202e\u2028d\x85e\udc80\u2069"
 

@@ -67,7 +67,7 @@ def test_damage_is_found_and_mended(root, store, part, spoil, found, mended):
 def test_a_damaged_genesis_is_mended_by_that_of_the_same_workspace(root):
     good = files_of(root / "alice")
     flip(root / "alice" / "genesis", 3)
-    with pytest.raises(WorkspaceError, match="fsck --repair PEER"):
+    with pytest.raises(WorkspaceError, match=r"fsck\.inspect\(.*, repair=PEER\)"):
         inspect(root / "alice")
     other = ma.Workspace.init(root / "other", base=root / "base", recipe=ma.Mean())
     with pytest.raises(WorkspaceError):

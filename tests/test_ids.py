@@ -35,9 +35,9 @@ UNNAMED = {
         "aaaa",
         "2 merged contributions begin with 'aaaa': aaaaaaaaaaaaaa and aaaaaaaaaaaaab; give more digits",
     ),
-    "of none": ("0000", "no merged contribution begins with '0000'; `status` and `log` list them"),
+    "of none": ("0000", "no merged contribution begins with '0000'; `visible()` and `log()` list them"),
     "of one that does not count": ("dddd", "contribution dddddddddddd was lost"),
-    "longer than an id": (C + "c", f"no merged contribution begins with '{C}c'; `status` and `log` list them"),
+    "longer than an id": (C + "c", f"no merged contribution begins with '{C}c'; `visible()` and `log()` list them"),
 }
 
 

@@ -477,7 +477,7 @@ class TestVerifyAgainst:
 
     def test_a_merge_file_is_told_from_a_workspace(self, out, tmp_path):
         (tmp_path / "g.yml").write_text("method: ties")
-        with pytest.raises(MergeAlgebraError, match=r"g\.yml is a merge file; run `merge` again into"):
+        with pytest.raises(MergeAlgebraError, match=r"g\.yml is a merge file; run `mergealgebra merge` with it into"):
             ma.verify(out, tmp_path / "g.yml")
 
     def test_a_folder_that_is_no_workspace_is_refused(self, out, tmp_path):

@@ -26,12 +26,11 @@ EXCEPTIONS = {
     "store/runs.py": {"os.open"},  # the same
     "model_folder/unfinished.py": {"os.open"},  # the same
     "incremental/folder.py": {"os.open"},  # the same
-    "laws/targets.py": {".read_text"},  # of a file of this package
     "children/supervisor.py": {"open", "os.open"},  # files of /proc, and /dev/null
 }
 
 #: Modules for other interpreters, which do not import this package.
-ELSEWHERE = "conformance/adapters/"
+ELSEWHERE = "targets/adapters/"
 
 
 def readers_in(tree: ast.AST) -> set[str]:

@@ -259,7 +259,7 @@ class TestOneShot:
                 assert path.read_bytes() == (root / "once" / path.name).read_bytes(), path.name
 
     @pytest.mark.clause("MG-8", "TI-1")
-    @pytest.mark.parametrize("recipe", [TIES, ma.Mean(), ma.TaskArithmetic()], ids=lambda recipe: recipe.method)
+    @pytest.mark.parametrize("recipe", [TIES, ma.Mean(), ma.TaskArithmetic()], ids=lambda recipe: recipe.name)
     def test_does_not_depend_on_the_order(self, root, recipe):
         models = [Model(root / f"ft{n}.safetensors", text) for n, text in enumerate(("1", "0.3", "7"))]
         locks = [

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
-
 from mergealgebra.algebra.reducer import combine
 from mergealgebra.algebra.ties import lift
+from numpy.typing import NDArray
+
 from mergealgebra.algebra.trim import kept_count, magnitude_bits, trim
 
 TaskVector = Mapping[str, NDArray[np.float32]]

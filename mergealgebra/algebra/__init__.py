@@ -1,1 +1,74 @@
-"""Pure equations on fp32 and fp64 arrays, NumPy or torch, exact wherever they sum."""
+"""Pure equations on fp32 and fp64 arrays, NumPy or torch, exact wherever they sum.
+
+One namespace for whoever writes a method: a name is looked up when it is first used (PEP 562), so that a method's file
+can be read, and a recipe checked, before an array library is loaded.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from mergealgebra.algebra.arrays import Array, array_namespace
+    from mergealgebra.algebra.decimals import exact_density
+    from mergealgebra.algebra.exact import Coefficients, Sums
+    from mergealgebra.algebra.masks import keep_below, mask_key, words, words_from
+    from mergealgebra.algebra.method import Columns, Needs, Round, Stage, Statistic, Terms, View, WholeRound
+    from mergealgebra.algebra.rounded import product, quotient, scaled
+    from mergealgebra.algebra.thresholds import Trim
+
+_HOMES = {
+    "Array": "arrays",
+    "Coefficients": "exact",
+    "Columns": "method",
+    "Needs": "method",
+    "Round": "method",
+    "Stage": "method",
+    "Statistic": "method",
+    "Sums": "exact",
+    "Terms": "method",
+    "Trim": "thresholds",
+    "View": "method",
+    "WholeRound": "method",
+    "array_namespace": "arrays",
+    "exact_density": "decimals",
+    "keep_below": "masks",
+    "mask_key": "masks",
+    "product": "rounded",
+    "quotient": "rounded",
+    "scaled": "rounded",
+    "words": "masks",
+    "words_from": "masks",
+}
+
+__all__ = [
+    "Array",
+    "Coefficients",
+    "Columns",
+    "Needs",
+    "Round",
+    "Stage",
+    "Statistic",
+    "Sums",
+    "Terms",
+    "Trim",
+    "View",
+    "WholeRound",
+    "array_namespace",
+    "exact_density",
+    "keep_below",
+    "mask_key",
+    "product",
+    "quotient",
+    "scaled",
+    "words",
+    "words_from",
+]
+
+
+def __getattr__(name: str) -> "Any":
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'mergealgebra.algebra' has no attribute {name!r}")
+    return getattr(import_module(f"mergealgebra.algebra.{home}"), name)

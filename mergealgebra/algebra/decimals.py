@@ -85,15 +85,19 @@ def shortest(value: float) -> str:
     raise ValueError(f"{value!r} is not an fp32 number")
 
 
-def check_coefficient(value: float, what: str, *, negative: bool) -> float:
-    """The coefficient itself, if a method can use it [RC-6]. Raises CoefficientError."""
+def check_coefficient(value: float, what: str, *, negative: bool, method: str) -> float:
+    """The coefficient itself, if a method can use it [RC-6]. Raises CoefficientError.
+
+    negative: whether the method takes negative ones.
+    """
     if not math.isfinite(value) or value == 0:
         raise CoefficientError(
             f"{what}: the coefficient is {value!r} as an fp32 number; it must be finite and not zero"
         )
     if value < 0 and not negative:
         raise CoefficientError(
-            f"{what}: coefficient {value!r} is negative; only task_arithmetic takes negative coefficients"
+            f"{what}: coefficient {value!r} is negative, and {method} takes no negative coefficients; task_arithmetic "
+            "takes them"
         )
     return value
 

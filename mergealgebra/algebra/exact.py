@@ -9,14 +9,18 @@ fp32 number is a multiple. So each sum is exact at every moment, whatever the or
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from functools import reduce as fold
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mergealgebra.algebra.arrays import Array, array_namespace, int_bits, to_numpy, with_values
+
+if TYPE_CHECKING:
+    from mergealgebra.algebra.method import Columns, Terms
 
 #: Every fp32 number is a whole number of these.
 UNIT = 2.0**-149
@@ -37,62 +41,84 @@ def _no_indices() -> Indices:
 class Sums:
     """Sums at n coordinates, exact at every moment: a commutative monoid under `combine`.
 
-    columns: fp64 arrays of shape (n,). Each holds terms of one sign: first the sum of the positive v, then
-        that of the negative v, then whatever the method sums along with them.
-    grid: (n,) uint8, the biased exponent of the least grid of the v so far; 255 where there is none.
-    uncertified: (u,) ascending indices at which the columns are not exact and `integers` counts.
+    columns: fp64 arrays of shape (n,), two for each sum: of its positive and of its negative terms. The sums of terms
+        come first; where a method has votes, those of the coefficients are the last two.
+    grids: (n,) uint8 for each sum of terms: the biased exponent of the least grid so far; 255 where there is none.
+    maxima: (n,) fp32 each, the greatest terms. They cannot be taken back.
+    uncertified: (u,) ascending indices at which some column is not exact and `integers` counts.
     integers: (columns, u) Python integers, the exact sums there in units of 2^-149.
     """
 
     columns: tuple[Array, ...]
-    grid: Array
+    grids: tuple[Array, ...]
+    maxima: tuple[Array, ...] = ()
     uncertified: Indices = field(default_factory=_no_indices)
     integers: Integers = field(default_factory=lambda: np.empty((0, 0), object))
 
+    @classmethod
+    def of(cls, terms: Terms, votes: bool = False) -> Sums:
+        """What one contribution adds. votes: whether its coefficient is summed too, with the sign of its first term."""
+        columns = [column for term in terms.sums for column in split_by_sign(term)]
+        if votes:
+            xp, first = array_namespace(terms.sums[0]), terms.sums[0]
+            columns += [
+                xp.astype(first > 0, xp.float64) * terms.votes,
+                -(xp.astype(first < 0, xp.float64) * terms.votes),
+            ]
+        return cls(tuple(columns), tuple(map(grid_exponents, terms.sums)), terms.maxima)
+
+    @classmethod
+    def zeros(cls, n: int, columns: Columns) -> Sums:
+        """The sums of nothing, NumPy, for a method without maxima: of those there is no neutral one."""
+        count = 2 * (columns.sums + columns.votes)
+        return cls((np.zeros(n),) * count, (np.full(n, _NO_GRID, np.uint8),) * columns.sums)
+
     @property
     def weighs(self) -> bool:
-        """Whether sums of coefficients are among the columns, which the certificate of v does not cover."""
-        return len(self.columns) > 2
+        """Whether sums of coefficients are among the columns, which no certificate of terms covers."""
+        return len(self.columns) > 2 * len(self.grids)
 
     def combine(self, other: Sums) -> Sums:
         """Both sums in one: commutative, associative, exact [EX-4]."""
-        xp = array_namespace(self.grid)
+        xp = array_namespace(self.columns[0])
         columns = tuple(x + y for x, y in zip(self.columns, other.columns, strict=True))
-        grid = xp.minimum(self.grid, other.grid)
-        return self._with(other, np.add, columns, grid, _failing(columns, grid))
+        grids = tuple(xp.minimum(x, y) for x, y in zip(self.grids, other.grids, strict=True))
+        maxima = tuple(xp.maximum(x, y) for x, y in zip(self.maxima, other.maxima, strict=True))
+        return self._with(other, np.add, Sums(columns, grids, maxima), _failing(columns, grids))
 
     def retract(self, other: Sums) -> Sums:
-        """The sums without `other`, which must be among them: undoes `combine` exactly [EX-5]."""
+        """The sums without `other`, which must be among them: undoes `combine` exactly [EX-5]. There are no maxima."""
         columns = tuple(x - y for x, y in zip(self.columns, other.columns, strict=True))
-        return self._with(other, np.subtract, columns, self.grid, _no_indices())
+        return self._with(other, np.subtract, Sums(columns, self.grids), _no_indices())
 
     def as_integers(self) -> Sums:
         """The same sums with no use made of the certificate."""
-        everywhere = np.arange(self.grid.shape[0])
-        return Sums(self.columns, self.grid, everywhere, self._integers_at(everywhere))
+        everywhere = np.arange(self.columns[0].shape[0])
+        return Sums(self.columns, self.grids, self.maxima, everywhere, self._integers_at(everywhere))
 
-    def sign(self) -> Array:
-        """The sign of S+ + S-, exactly: they are compared, never added. Returns (n,) int8 [TI-7]."""
-        xp = array_namespace(self.grid)
-        positive, negative = self.columns[0], -self.columns[1]
+    def sign(self, sum_: int = 0) -> Array:
+        """The sign of a sum, exactly: its two columns are compared, never added. Returns (n,) int8 [TI-7]."""
+        positive, negative = self.columns[2 * sum_], -self.columns[2 * sum_ + 1]
+        xp = array_namespace(positive)
         sign = xp.astype(positive > negative, xp.int8) - xp.astype(positive < negative, xp.int8)
-        return self._corrected(sign, lambda of: _signs(of[0] + of[1]))
+        return self._corrected(sign, lambda of: _signs(of[2 * sum_] + of[2 * sum_ + 1]))
 
     def rounded(self, column: int) -> Array:
         """RN64 of one column. Returns (n,) fp64."""
         return self._corrected(self.columns[column], lambda of: _rn64(of[column]))
 
-    def total(self) -> Array:
-        """RN64(S+ + S-), the sum of all v. Returns (n,) fp64."""
-        return self._corrected(self.columns[0] + self.columns[1], lambda of: _rn64(of[0] + of[1]))
+    def total(self, sum_: int = 0) -> Array:
+        """RN64 of a sum, of all its terms. Returns (n,) fp64."""
+        whole = self.columns[2 * sum_] + self.columns[2 * sum_ + 1]
+        return self._corrected(whole, lambda of: _rn64(of[2 * sum_] + of[2 * sum_ + 1]))
 
-    def _with(self, other: Sums, join: np.ufunc, columns: tuple[Array, ...], grid: Array, failing: Indices) -> Sums:
+    def _with(self, other: Sums, join: np.ufunc, joined: Sums, failing: Indices) -> Sums:
         """The joined sums: what failed once stays uncertified, and is joined as integers."""
         uncertified = np.union1d(np.union1d(self.uncertified, other.uncertified), failing)
         if not uncertified.size:
-            return Sums(columns, grid)
+            return joined
         integers = join(self._integers_at(uncertified), other._integers_at(uncertified))
-        return Sums(columns, grid, uncertified, integers)
+        return Sums(joined.columns, joined.grids, joined.maxima, uncertified, integers)
 
     def _integers_at(self, indices: Indices) -> Integers:
         """The exact sums at ascending indices that include all uncertified ones. Returns (columns, n) integers."""
@@ -106,6 +132,16 @@ class Sums:
         if not self.uncertified.size:
             return certified
         return with_values(certified, self.uncertified, exact(self.integers))
+
+
+def prepared(sums: Sums, coefficients: Coefficients) -> Sums:
+    """The same sums, as integers if they hold sums of coefficients that fp64 cannot hold [EX-3]."""
+    return sums if coefficients.certified or not sums.weighs else sums.as_integers()
+
+
+def combine(sums: Iterable[Sums]) -> Sums:
+    """All sums in one, in the order given; any other order gives the same. At least one is needed [EX-4]."""
+    return fold(Sums.combine, sums)
 
 
 @dataclass(frozen=True)
@@ -148,13 +184,16 @@ def split_by_sign(v: Array) -> tuple[Array, Array]:
     return xp.clip(wide, 0.0, None), xp.clip(wide, None, 0.0)
 
 
-def _failing(columns: tuple[Array, ...], grid: Array) -> Indices:
-    """Where the certificate fails: first the cheap test of the block as a whole, then each coordinate."""
+def _failing(columns: tuple[Array, ...], grids: tuple[Array, ...]) -> Indices:
+    """Where the certificate of some sum fails: each has one of its own."""
+    failing = [_failing_of(columns[2 * i] - columns[2 * i + 1], grid) for i, grid in enumerate(grids)]
+    return failing[0] if len(failing) == 1 else np.unique(np.concatenate(failing))
+
+
+def _failing_of(magnitudes: Array, grid: Array) -> Indices:
+    """Where these magnitudes are too large: first the cheap test of the block as a whole, then each coordinate."""
     xp = array_namespace(grid)
-    if not grid.shape[0]:
-        return _no_indices()
-    magnitudes = columns[0] - columns[1]
-    if float(xp.max(magnitudes)) < LIMITS[int(xp.min(grid))]:
+    if not grid.shape[0] or float(xp.max(magnitudes)) < LIMITS[int(xp.min(grid))]:
         return _no_indices()
     return np.flatnonzero(to_numpy(magnitudes) >= LIMITS[to_numpy(grid)])
 

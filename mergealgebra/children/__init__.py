@@ -1,1 +1,1 @@
-"""Every process that this package starts, starts here: what it imports, sees of the environment, and leaves behind."""
+"""The processes that this package starts: what they import, what they see of the environment, what they leave."""

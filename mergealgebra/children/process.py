@@ -1,7 +1,7 @@
 """Child processes: our own Python, and programs that strangers wrote. No other module starts any.
 
-Our own is started with -P and finds what we find, but for the current folder; it runs in an empty folder of its own,
-where it finds neither modules nor settings.
+Our own Python is started with -P and imports what we can import, except from the current folder. It runs in an empty
+folder, without any modules or settings.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ _SECONDS_TO_END: Final = 10.0
 
 
 class ChildFailed(Exception):
-    """A process cannot be started, took too long, or ended with an exit status that is not 0."""
+    """A process cannot be started, took too long, or ended with an exit status that is not 0.
+
+    No user sees it: whoever started the process says what that means.
+    """
 
 
 def python(*arguments: str) -> tuple[str, ...]:

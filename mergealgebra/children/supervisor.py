@@ -32,10 +32,10 @@ _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_SLAVE = 2, 4, 8, 0x4000, 0x80000
 #: Bytes that the keeper writes, at most: two numbers.
 _WORDS = 40
 
-#: How often is looked whether who started this is alive, in milliseconds: its death closes the lifeline, too.
+#: Milliseconds between two looks whether the process that started this is alive; its death closes the lifeline, too.
 _LOOK = 1000
 
-#: How long what cannot be killed is tried again: processes of another user, or stuck in the kernel.
+#: Seconds for which killing is tried again: of processes of another user, or stuck in the kernel.
 _SECONDS = 5.0
 
 

@@ -11,34 +11,37 @@ import click
 from mergealgebra.cli.options import PATH, PATH_TEXT, json_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report, report_tables, say
-from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.cli.targets import FUNCTION, seconds_option
+from mergealgebra.errors import NotConformant, NothingAnswered, TargetError
 
 if TYPE_CHECKING:
-    from mergealgebra.conformance.questions import Target
     from mergealgebra.conformance.verdict import Verdict
+    from mergealgebra.targets.questions import Target
 
 
-class NothingAnswered(MergeAlgebraError):
-    """A target answered none of the questions."""
+_HELP = f"""\
+Find out what the implementation of TIES that TARGET names computes.
+
+TARGET is mergekit, peft, crdt-merge, sd-mecha or fusion-bench, installed for the interpreter --python; authors or
+mergelm, with --checkout; mergealgebra or mergealgebra:DIALECT; a program and its arguments in one word, which
+speaks the lines of JSON that --protocol describes; or module:function, found from the current folder. Such a
+function is written
+
+{FUNCTION}; without density little can be told. What it raises is a refusal,
+which is an answer. `mergealgebra laws` calls it in the same way.
+
+What TARGET does is a result: the exit status is 0, or 1 when it answers none of the questions, or conforms to no
+--dialect that is named.
+"""
 
 
-class NotConformant(MergeAlgebraError):
-    """A target conforms to none of the dialects that it was said to conform to."""
-
-
-@click.command()
+@click.command(help=_HELP)
 @click.argument("target", required=False)
 @click.option("--dialect", "dialects", multiple=True, metavar="NAME", help="Fail unless TARGET conforms to it.")
 @click.option("--discover", is_flag=True, help="Only find out which option TARGET takes at each point: quicker.")
 @click.option("--python", type=PATH_TEXT, metavar="P", help="The Python that has the package or module; else ours.")
 @click.option("--checkout", type=PATH_TEXT, metavar="PATH", help="A checkout: for the targets authors and mergelm.")
-@click.option(
-    "--seconds",
-    type=click.IntRange(1, 10**6),
-    default=30,
-    show_default=True,
-    help="How long one answer may take. After six that took longer it stops.",
-)
+@seconds_option(30, "How long one answer may take. After six that took longer it stops.")
 @click.option("--junit", type=PATH, metavar="F", help="Write the verdict to F as JUnit XML.")
 @click.option("--html", type=PATH, metavar="F", help="Write the verdict to F as one HTML page.")
 @click.option("--protocol", is_flag=True, help="Print the protocol for programs in any language, and stop.")
@@ -57,25 +60,6 @@ def command(
     points: bool,
     as_json: bool,
 ) -> None:
-    """Find out what the implementation of TIES that TARGET names computes.
-
-    TARGET is mergekit, peft, crdt-merge, sd-mecha or fusion-bench, installed for the interpreter --python; authors or
-    mergelm, with --checkout; mergealgebra or mergealgebra:DIALECT; a program and its arguments in one word, which
-    speaks the lines of JSON that --protocol describes; or module:function, found from the current folder. Such a
-    function is written
-
-    \b
-      def merge(base, task_vectors, *, density="1", lambda_="1", coefficients=None):
-          return {name: array, ...}
-
-    base is a dict of NumPy arrays by name, task_vectors a list of such dicts, fine-tuned minus base in fp32. Call that
-    parameter models to be given fine-tuned models instead. The last three may be left out: density and lambda_ are
-    decimals as text, coefficients a list of them; without density little can be told. What it raises is a refusal,
-    which is an answer. `mergealgebra laws` calls it in the same way.
-
-    What TARGET does is a result: the exit status is 0, or 1 when it answers none of the questions, or conforms to no
-    --dialect that is named.
-    """
     if protocol or points:
         _explain(protocol, points)
         return
@@ -85,8 +69,8 @@ def command(
 
 
 def _explain(protocol: bool, points: bool) -> None:
-    from mergealgebra.conformance.protocol import text
-    from mergealgebra.conformance.report import every_point
+    from mergealgebra.conformance.reports.tables import every_point
+    from mergealgebra.targets.protocol import text
 
     if protocol:
         for line in text().rstrip("\n").split("\n"):
@@ -106,8 +90,8 @@ def _judge(
     html: Path | None,
     as_json: bool,
 ) -> None:
-    from mergealgebra.conformance.report import told
-    from mergealgebra.conformance.targets import open_target
+    from mergealgebra.conformance.reports.tables import told
+    from mergealgebra.targets.loading import open_target
 
     _check_dialects(dialects, discover)
     for path in filter(None, (junit, html)):
@@ -139,7 +123,7 @@ def _check_dialects(dialects: tuple[str, ...], discover: bool) -> None:
         raise click.UsageError("--discover gives no verdict: leave it out, or leave out --dialect")
     for name in dialects:
         if name not in DIALECTS:
-            raise click.BadParameter(f"{name!r} is no dialect; expected one of {', '.join(DIALECTS)}")
+            raise click.BadParameter(f"{name!r} is not a dialect; expected one of {', '.join(DIALECTS)}")
 
 
 def _check_place(path: Path) -> None:
@@ -150,9 +134,8 @@ def _check_place(path: Path) -> None:
 
 
 def _judged(target: Target, seconds: int, discover: bool) -> Verdict:
-    from mergealgebra.conformance import judging
-    from mergealgebra.conformance.targets import PACKAGES
-    from mergealgebra.laws.errors import TargetError
+    from mergealgebra.conformance.judgement import judge as judging
+    from mergealgebra.targets.loading import PACKAGES
 
     ask = judging.discover if discover else judging.judge
     try:
@@ -165,14 +148,14 @@ def _judged(target: Target, seconds: int, discover: bool) -> Verdict:
 
 
 def _write_junit(path: Path, verdict: Verdict, dialects: tuple[str, ...]) -> None:
-    from mergealgebra.conformance.junit import junit
+    from mergealgebra.conformance.reports.junit import junit
 
     _write(path, junit(verdict, dialects))
 
 
 def _write_page(path: Path, verdict: Verdict) -> None:
-    from mergealgebra.conformance.page import page
-    from mergealgebra.conformance.report import LEGEND, name_of, ruled_out, telling, told
+    from mergealgebra.conformance.reports.page import page
+    from mergealgebra.conformance.reports.tables import LEGEND, name_of, ruled_out, telling, told
 
     shown = [*telling(verdict), *([ruled_out(verdict)] if told(verdict) else [])]
     paragraphs = [verdict.summary, " ".join(LEGEND)] if told(verdict) else [verdict.summary]
@@ -186,7 +169,16 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _print(verdict: Verdict, discover: bool, as_json: bool) -> None:
-    from mergealgebra.conformance.report import LEGEND, as_discovery, as_map, clauses, name_of, nearest, telling, told
+    from mergealgebra.conformance.reports.tables import (
+        LEGEND,
+        as_discovery,
+        as_map,
+        clauses,
+        name_of,
+        nearest,
+        telling,
+        told,
+    )
 
     if as_json:
         report(as_discovery(verdict) if discover else as_map(verdict))

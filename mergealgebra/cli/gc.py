@@ -87,8 +87,8 @@ def _of_workspace(workspace: str, retracted: bool) -> list[_Row]:
     store = Workspace.open(workspace).store
     refuse_exchange_folder(store)  # that is its members' together, who may be writing
     left = [_Row(leftover, (_DELETE,)) for leftover in leftovers(store.path)]
-    kept = [_Row(cache, (_DELETE, "--cache")) for cache in caches(store.path)]
-    return [*left, *_unneeded(store, retracted), *kept]
+    cached = [_Row(cache, (_DELETE, "--cache")) for cache in caches(store.path)]
+    return [*left, *_unneeded(store, retracted), *cached]
 
 
 def _unneeded(store: Store, asked: bool) -> list[_Row]:

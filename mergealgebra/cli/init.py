@@ -33,7 +33,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Make a workspace for improving a base model together. Equal arguments make the same one everywhere."""
-    from mergealgebra.recipe import Ties
+    from mergealgebra.methods.ties import Ties
     from mergealgebra.recipe_file import read_recipe
     from mergealgebra.workspace import Workspace
 

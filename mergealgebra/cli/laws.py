@@ -9,6 +9,7 @@ import click
 
 from mergealgebra.cli.options import json_option
 from mergealgebra.cli.report import report, say
+from mergealgebra.cli.targets import FUNCTION, seconds_option
 
 if TYPE_CHECKING:
     from mergealgebra.laws.verdict import Verdict
@@ -26,19 +27,27 @@ class _Option(click.ParamType[tuple[str, str]]):
         return key, text
 
 
-@click.command()
+_HELP = f"""\
+Search for counterexamples to laws of the merge function TARGET.
+
+TARGET is ties, mean or task_arithmetic, with the keys of a recipe as options; mergekit or peft, where installed,
+with method=... and its parameters; or module:function, found from the current folder. Such a function is written
+
+{FUNCTION}. `mergealgebra conformance` calls it in the same way.
+
+A broken law is a result: the exit status is 0, and the counterexample is printed as a program that runs by itself.
+Where the two sides of a law never differ by more than the last digits of numbers, it holds but for rounding, which
+is not a mistake.
+"""
+
+
+@click.command(help=_HELP)
 @click.argument("target")
 @click.option("-o", "--option", "options", type=_Option(), multiple=True, help="An option of TARGET, KEY=VALUE.")
 @click.option("--law", "laws", multiple=True, help="Check this law; all of them if left out.")
 @click.option("--tries", type=click.IntRange(min=1), help="Random cases for each law; 100 if left out.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Chooses the random cases.")
-@click.option(
-    "--seconds",
-    type=click.IntRange(1, 10**6),
-    default=120,
-    show_default=True,
-    help="How long loading TARGET, and each law, may take. After two laws that took longer it stops.",
-)
+@seconds_option(120, "How long loading TARGET, and each law, may take. After two laws that took longer it stops.")
 @json_option
 def command(
     target: str,
@@ -49,25 +58,8 @@ def command(
     seconds: int,
     as_json: bool,
 ) -> None:
-    """Search for counterexamples to laws of the merge function TARGET.
-
-    TARGET is ties, mean or task_arithmetic, with the keys of a recipe as options; mergekit or peft, where installed,
-    with method=... and its parameters; or module:function, found from the current folder. Such a function is written
-
-    \b
-      def merge(base, task_vectors, *, density="1", lambda_="1", coefficients=None):
-          return {name: array, ...}
-
-    base is a dict of NumPy arrays by name, task_vectors a list of such dicts, fine-tuned minus base in fp32. Call that
-    parameter models to be given fine-tuned models instead. The last three may be left out: density and lambda_ are
-    decimals as text, coefficients a list of them. `mergealgebra conformance` calls it in the same way.
-
-    A broken law is a result: the exit status is 0, and the counterexample is printed as a program that runs by itself.
-    Where the two sides of a law never differ by more than the last digits of numbers, it holds but for rounding, which
-    is not a mistake.
-    """
-    from mergealgebra.laws.apart import Question, check_apart
-    from mergealgebra.laws.checking import TRIES, names_of, require_hypothesis
+    from mergealgebra.laws.checker import TRIES, names_of, require_hypothesis
+    from mergealgebra.laws.isolation import Question, check_apart
     from mergealgebra.laws.table import LAWS
 
     names = names_of(laws or None)
@@ -113,6 +105,7 @@ def _programs(verdicts: Iterable[Verdict]) -> Iterator[str]:
         if len(laws) > 1:
             yield from ("", f"{len(laws)} laws met one error: {cause}")
     repeated = {law for laws in causes.values() for law in laws[1:]}
-    for verdict in verdicts:
-        if verdict.counterexample and verdict.outcome in ("broken", "error") and verdict.law not in repeated:
-            yield from ("", *verdict.counterexample.removesuffix("\n").split("\n"))
+    shown = [v for v in verdicts if v.counterexample and v.outcome in ("broken", "error") and v.law not in repeated]
+    for number, verdict in enumerate(shown, 1):
+        separator = [f"# ---- program {number} of {len(shown)} ----"] if len(shown) > 1 else []
+        yield from ("", *separator, *verdict.counterexample.removesuffix("\n").split("\n"))

@@ -13,7 +13,7 @@ import click
 from mergealgebra.text import one_line, printable, shortened
 
 if TYPE_CHECKING:
-    from mergealgebra.conformance.report import Table
+    from mergealgebra.conformance.reports.tables import Table
 
 #: Characters of a line on standard error: what it quotes may be as long as a file.
 _LONGEST: Final = 4000

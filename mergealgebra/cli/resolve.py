@@ -104,9 +104,9 @@ def _for_json(result: MergeResult) -> dict[str, object]:
         "achieved_density": lock.achieved_density,
         "uncertified": lock.uncertified,
     }
-    if kept := result.aggregate:
-        nbytes = kept.cost.nbytes if kept.cost else 0
-        found |= {"aggregate": kept.in_words(), "changes": kept.changes, "aggregate_bytes": nbytes}
+    if aggregate := result.aggregate:
+        nbytes = aggregate.cost.nbytes if aggregate.cost else 0
+        found |= {"aggregate": aggregate.in_words(), "changes": aggregate.changes, "aggregate_bytes": nbytes}
     return found
 
 
@@ -126,8 +126,8 @@ def _for_people(result: MergeResult) -> dict[str, str]:
     }
     if lock.uncertified:
         lines["slow sums"] = f"{lock.uncertified:,}, added as whole numbers to be exact"
-    if kept := result.aggregate:
-        lines["kept sums"] = kept.in_words()
-        if kept.changes is not None:
-            lines["read anew"] = f"{count(kept.changes, 'contribution')}; the kept sums had the others"
+    if aggregate := result.aggregate:
+        lines["kept sums"] = aggregate.in_words()
+        if aggregate.changes is not None:
+            lines["read anew"] = f"{count(aggregate.changes, 'contribution')}; the kept sums had the others"
     return lines

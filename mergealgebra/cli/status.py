@@ -167,11 +167,11 @@ def _rows(visible: Sequence[_Entry]) -> Iterator[tuple[str, ...]]:
 
 def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
     from mergealgebra.algebra.decimals import from_hex, shortest
-    from mergealgebra.figures import kept_figures
+    from mergealgebra.figures import saved_figures
     from mergealgebra.history import stories
 
     told = stories(state)
-    measured = kept_figures(store.path, state.visible())
+    measured = saved_figures(store.path, state.visible())
     entries: list[dict[str, object]] = []
     for id_, manifest in state.visible().items():
         figures, add = measured.get(id_, {}), told[id_].told_by
@@ -196,7 +196,7 @@ def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
 
 
 def _own_name(workspace: Workspace) -> tuple[str | None, list[str]]:
-    """The owner's name, and a line if what is written down is none."""
+    """The owner's name, and a line if what is written down is not a name."""
     from mergealgebra.errors import WorkspaceError
 
     try:

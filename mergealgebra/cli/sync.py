@@ -71,7 +71,7 @@ def command(workspace: str, peer: str, create: str | None, retracted: bool, as_j
 
 
 def _is_new(peer: str) -> bool:
-    """Whether there is no shared folder yet where one may be made."""
+    """Whether a shared folder can be made there: there is none yet."""
     from mergealgebra.addresses import peer_path
     from mergealgebra.store.objects import has_genesis
 

@@ -1,9 +1,12 @@
 """Conformance: what any implementation of TIES computes, found out by asking it.
 
-`questions` is what goes out and comes back, `targets` whom to ask, `programs` and `processes` how a program is asked
-whatever it does, `protocol` the lines it speaks, `adapters` known implementations that speak them.
+A part uses the parts above it and `targets`, which knows how an implementation is asked.
 
-`judging` asks and decides: `probes` and `inference` read the options off the answers, `standings` compares with the
-named dialects, `stability` looks for what no dialect may depend on, `breadth` asks at random. A `verdict` is shown by
-`report`, `junit` and `page`, many of them by `matrix`.
+| part | what it does |
+|---|---|
+| `verdict` | what can be found out, as plain data |
+| `probes/` | what is asked: small merges for each point of variation, and the interview that asks them |
+| `inference/` | which options, and which choices among ties, explain the answers |
+| `judgement/` | what follows: findings, standings to the dialects, properties; `judge` does it all in order |
+| `reports/` | how it is shown: tables, JUnit XML, an HTML page, the matrix of many implementations |
 """

@@ -26,36 +26,36 @@ def is_id(value: object) -> bool:
 def check_id(value: object, what: str, refusal: Refusal) -> None:
     """Refuse what is not an id [EN-4]."""
     if not is_id(value):
-        raise refusal(f"{what} is {shown(value)}, not 32 bytes in 64 lower-case hexadecimal digits [EN-4]")
+        raise refusal(f"{what} is {shown(value)}, not 32 bytes in 64 lower-case hexadecimal digits")
 
 
 def id_from_bytes(value: object, what: str, refusal: Refusal) -> str:
-    """The id that 32 bytes of an encoding stand for [EN-4]."""
+    """The id whose 32 bytes stand in an encoding [EN-4]."""
     if not isinstance(value, bytes) or len(value) != 32:
-        raise refusal(f"{what} is {shown(value)}, not 32 bytes [EN-4]")
+        raise refusal(f"{what} is {shown(value)}, not 32 bytes")
     return value.hex()
 
 
 def check_integer(value: object, bound: int, what: str, refusal: Refusal) -> None:
-    """Refuse what is not an integer in [0, bound). A boolean is no integer."""
+    """Refuse what is not an integer in [0, bound). A boolean is not an integer."""
     if type(value) is not int or not 0 <= value < bound:
         raise refusal(f"{what} is {shown(value)}, not an integer in [0, 2^{bound.bit_length() - 1})")
 
 
 def check_text(value: object, sizes: range, what: str, refusal: Refusal) -> None:
-    """Refuse what is not a string whose number of UTF-8 bytes lies in `sizes`."""
+    """Refuse what is not a string whose number of UTF-8 bytes lies in `sizes` [EN-1]."""
     if not isinstance(value, str):
         raise refusal(f"{what} is {shown(value)}, not a string")
     try:
         size = len(value.encode())
     except UnicodeEncodeError:
-        raise refusal(f"{what} {shown(value)} has a lone surrogate and is not UTF-8 [EN-1]") from None
+        raise refusal(f"{what} {shown(value)} has a lone surrogate and is not UTF-8") from None
     if size not in sizes:
         raise refusal(f"{what} is {size} bytes long, not {sizes.start} to {sizes.stop - 1}")
 
 
 def check_name(value: object, sizes: range, what: str, refusal: Refusal) -> None:
-    """Refuse what is not such a string, or has a control character (Unicode category Cc)."""
+    """Refuse such a string that has a control character (Unicode category Cc), and what `check_text` refuses."""
     check_text(value, sizes, what, refusal)
     if any(unicodedata.category(character) == "Cc" for character in str(value)):
         raise refusal(f"{what} {shown(value)} has a control character")
@@ -64,7 +64,7 @@ def check_name(value: object, sizes: range, what: str, refusal: Refusal) -> None
 def map_with_keys(
     value: object, required: Set[str], what: str, refusal: Refusal, *, optional: Set[str] = frozenset()
 ) -> dict[str, Any]:
-    """The map, when it has every required key and no key that is neither required nor optional."""
+    """The map, if it has all required keys, and no others but optional ones."""
     if not isinstance(value, dict):
         raise refusal(f"{what} is {shown(value)}, not a map")
     if missing := sorted(required - value.keys()):

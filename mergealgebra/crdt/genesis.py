@@ -1,4 +1,4 @@
-"""What a workspace is: base, recipe and name, fixed for ever; and the id of what it merges to.
+"""What a workspace is: its base, recipe and name, which never change; and the id of a merge.
 
 A genesis holds no nonce, time or path: equal arguments give one workspace on every machine [OS-1].
 """
@@ -31,6 +31,10 @@ class Genesis:
     base: root of the base model. name: at most 256 bytes, no control characters. recipe: the map of RC-4, kept
     read-only; here it is only strings, recipe.py knows what they mean. policy: one of POLICIES.
     Raises WorkspaceError.
+
+    >>> genesis = Genesis("ab" * 32, "team", {"method": "mean", "lambda": "1"})
+    >>> genesis.workspace_id[:12], Genesis.decode(genesis.encode()) == genesis
+    ('3f458ccd1462', True)
     """
 
     base: str
@@ -42,7 +46,7 @@ class Genesis:
         check_id(self.base, "the genesis' base", WorkspaceError)
         check_name(self.name, _NAME_BYTES, "the workspace's name", WorkspaceError)
         if self.policy not in POLICIES:
-            raise WorkspaceError(f"the genesis' policy is {shown(self.policy)}, not {' or '.join(POLICIES)} [OS-1]")
+            raise WorkspaceError(f"the genesis' policy is {shown(self.policy)}, not {' or '.join(POLICIES)}")
         object.__setattr__(self, "recipe", _read_only_strings(self.recipe))
 
     @cached_property
@@ -69,13 +73,13 @@ class Genesis:
 
     @classmethod
     def decode(cls, data: bytes) -> Genesis:
-        """The genesis that these bytes are, and nothing else is [OS-1].
+        """Decode a genesis from its canonical bytes [OS-1].
 
         Raises EncodingError for bytes that are not canonical, WorkspaceError for any other fault.
         """
         fields: dict[str, Any] = map_with_keys(decode(data), _KEYS, "the genesis", WorkspaceError)
         if type(fields["spec"]) is not int or fields["spec"] != SPEC:
-            raise WorkspaceError(f"the genesis names spec {shown(fields['spec'])}, this version knows {SPEC} [OS-1]")
+            raise WorkspaceError(f"the genesis names spec {shown(fields['spec'])}, this version knows {SPEC}")
         return cls(
             base=id_from_bytes(fields["base"], "the genesis' base", WorkspaceError),
             name=fields["name"],
@@ -100,8 +104,8 @@ def merge_id(base: str, recipe_id: str, contributions: Iterable[str]) -> str:
 
 def _read_only_strings(recipe: object) -> Mapping[str, str]:
     if not isinstance(recipe, Mapping):
-        raise WorkspaceError(f"the genesis' recipe is {shown(recipe)}, not a map [OS-1]")
+        raise WorkspaceError(f"the genesis' recipe is {shown(recipe)}, not a map")
     for key, value in recipe.items():
         if not isinstance(key, str) or not isinstance(value, str):
-            raise WorkspaceError(f"the recipe's entry {shown(key)}: {shown(value)} is not a string to a string [RC-4]")
+            raise WorkspaceError(f"the recipe's entry {shown(key)}: {shown(value)} is not a string to a string")
     return MappingProxyType(dict(recipe))

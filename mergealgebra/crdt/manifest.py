@@ -1,6 +1,6 @@
 """The manifest: the six facts that a contribution's id names [CT-2 to CT-4].
 
-It lives beside the operations because they carry it; the tensors it speaks of are never seen here.
+It stands beside the operations because they carry it. The tensors are never seen here.
 """
 
 from __future__ import annotations
@@ -27,11 +27,15 @@ _MAGNITUDE: Final = 0x7FFFFFFF
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a contribution is; whoever holds an equal one holds the same contribution [CT-2].
+    """What a contribution is: equal manifests mean the same contribution [CT-2].
 
     base: root of the base model. coefficient: the eight hexadecimal digits of its fp32 bits (1 is `3f800000`).
     elements: the number of elements of its tensors. form: one of FORMS. tensors: root of its tensors.
     Raises CoefficientError for the coefficient, OperationError for any other field [CT-4].
+
+    >>> manifest = Manifest("ab" * 32, coefficient="3f800000", elements=4, form="finetuned", tensors="cd" * 32)
+    >>> manifest.id[:12], Manifest.from_map(manifest.to_map()) == manifest
+    ('ec2eebc7a4ab', True)
     """
 
     base: str
@@ -45,7 +49,7 @@ class Manifest:
         _check_coefficient(self.coefficient)
         check_integer(self.elements, 1 << 63, "the manifest's number of elements", OperationError)
         if self.form not in FORMS:
-            raise OperationError(f"the manifest's form is {shown(self.form)}, not {' or '.join(FORMS)} [CT-1]")
+            raise OperationError(f"the manifest's form is {shown(self.form)}, not {' or '.join(FORMS)}")
         check_id(self.tensors, "the manifest's tensors root", OperationError)
 
     @cached_property
@@ -66,13 +70,13 @@ class Manifest:
 
     @classmethod
     def from_map(cls, value: object) -> Manifest:
-        """The manifest that a decoded value is, and nothing else is [CT-2, CT-4].
+        """The manifest that this decoded value describes [CT-2, CT-4].
 
         Raises OperationError, or CoefficientError for the coefficient.
         """
         fields: dict[str, Any] = map_with_keys(value, _KEYS, "the manifest", OperationError)
         if type(fields["format"]) is not int or fields["format"] != FORMAT:
-            raise OperationError(f"the manifest's format is {shown(fields['format'])}, not {FORMAT} [CT-2]")
+            raise OperationError(f"the manifest's format is {shown(fields['format'])}, not {FORMAT}")
         return cls(
             base=id_from_bytes(fields["base"], "the manifest's base", OperationError),
             coefficient=fields["coefficient"],
@@ -90,6 +94,6 @@ def _check_coefficient(digits: object) -> None:
         )
     bits = int(digits, 16)
     if bits & _EXPONENT == _EXPONENT:
-        raise CoefficientError(f"the manifest's coefficient {digits} is not a finite number [CT-4]")
+        raise CoefficientError(f"the manifest's coefficient {digits} is not a finite number")
     if bits & _MAGNITUDE == 0:
-        raise CoefficientError(f"the manifest's coefficient {digits} is zero [CT-4]")
+        raise CoefficientError(f"the manifest's coefficient {digits} is zero")

@@ -17,6 +17,7 @@ from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import MOST_NAMES, NONCE_BYTES, Add, Attest, Operation, Payload, Remove
 from mergealgebra.crdt.policy import effective
 from mergealgebra.errors import BaseMismatch, UnknownContribution, WrongWorkspace
+from mergealgebra.text import by_caller
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,19 @@ class ORSet:
 
     Mutators return the delta and leave the state as it is: `state = state.join(state.add(manifest))`.
     Raises WrongWorkspace when an operation is of another workspace.
+
+    >>> base = "ab" * 32
+    >>> empty = ORSet(Genesis(base, "team", {"method": "mean", "lambda": "1"}))
+    >>> manifest = Manifest(base, "3f800000", 4, "finetuned", "cd" * 32)
+    >>> state = empty.join(empty.add(manifest))
+    >>> list(state.visible()) == [manifest.id]
+    True
+    >>> state = state | state.remove(manifest.id)
+    >>> state.visible(), len(state.operations)
+    ({}, 2)
+    >>> state = state | state.add(manifest)  # a removed contribution can be added again
+    >>> list(state.visible()) == [manifest.id]
+    True
     """
 
     genesis: Genesis
@@ -35,7 +49,7 @@ class ORSet:
         for operation in self.operations:
             if operation.workspace != workspace:
                 raise WrongWorkspace(
-                    f"operation {operation.id} belongs to workspace {operation.workspace}, not to {workspace} [OS-7]"
+                    f"operation {operation.id} belongs to workspace {operation.workspace}, not to {workspace}"
                 )
 
     # The lattice
@@ -127,7 +141,8 @@ class ORSet:
         visible = {add.manifest.id for add in adds.values()}
         for contribution in contributions:
             if contribution not in visible:
-                raise UnknownContribution(f"contribution {contribution} is not visible; `status` lists those that are")
+                lists = by_caller("status", "visible()")
+                raise UnknownContribution(f"contribution {contribution} is not visible; `{lists}` lists those that are")
         wanted = set(contributions)
         observed = sorted(name for name, add in adds.items() if add.manifest.id in wanted)
         parts = [tuple(observed[at : at + MOST_NAMES]) for at in range(0, len(observed), MOST_NAMES)]
@@ -160,5 +175,5 @@ class ORSet:
         if self.genesis != other.genesis:
             raise WrongWorkspace(
                 f"a state of workspace {self.genesis.workspace_id} and one of workspace {other.genesis.workspace_id} "
-                "do not join [OS-7]"
+                "do not join"
             )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
 from mergealgebra.algebra import decimals
+from mergealgebra.algebra.method import WholeModel
 from mergealgebra.dialects.arithmetic import STEPS, fp32_of, promoted
 from mergealgebra.dialects.points import Dialect
 from mergealgebra.errors import DtypeError, IntegerTensorChanged, NamesError, NothingVisible, RecipeError
@@ -21,21 +22,7 @@ Tensors = Mapping[str, Array]
 _KINDS: Final = {dtype.numpy: dtype for dtype in DTYPES.values()}
 
 
-@dataclass(frozen=True)
-class Model:
-    """One of the models to merge.
-
-    label: what messages call it. tensors: name -> NumPy array, ml_dtypes for bfloat16. coefficient: a decimal.
-    form: "finetuned", or "task_vector" if the tensors are differences.
-    """
-
-    label: str
-    tensors: Tensors
-    coefficient: str = "1"
-    form: str = "finetuned"
-
-
-def check_parameters(dialect: Dialect, models: Sequence[Model], density: str, lambda_: str) -> None:
+def check_parameters(dialect: Dialect, models: Sequence[WholeModel], density: str, lambda_: str) -> None:
     """Raise RecipeError, NothingVisible, DecimalError or CoefficientError, unless the dialect takes these."""
     missing = [point for point, option in dialect.options.items() if option is None]
     if missing:
@@ -51,13 +38,13 @@ def check_parameters(dialect: Dialect, models: Sequence[Model], density: str, la
         _check_coefficient(dialect, model)
 
 
-def _check_coefficient(dialect: Dialect, model: Model) -> None:
+def _check_coefficient(dialect: Dialect, model: WholeModel) -> None:
     what = f"{model.label}: coefficient"
     if decimals.canonical_decimal(model.coefficient, what) == "1":
         return
     if dialect["coefficients"] == "none":
         raise RecipeError(f"dialect {dialect.name} has no coefficients: leave them out, or give 1")
-    decimals.check_coefficient(fp32_of(model.coefficient, what), what, negative=False)
+    decimals.check_coefficient(fp32_of(model.coefficient, what), what, negative=False, method="ties")
 
 
 def hosts(tensors: Tensors) -> dict[str, Array]:
@@ -69,7 +56,7 @@ def hosts(tensors: Tensors) -> dict[str, Array]:
     }
 
 
-def only_floats(dialect: Dialect, base: Tensors, model: Model) -> Model:
+def only_floats(dialect: Dialect, base: Tensors, model: WholeModel) -> WholeModel:
     """The model with its float tensors. Raises NamesError, ShapeError, DtypeError or IntegerTensorChanged.
 
     base: as `hosts` has it.
@@ -91,7 +78,7 @@ def only_floats(dialect: Dialect, base: Tensors, model: Model) -> Model:
     )
 
 
-def _is_float(dialect: Dialect, base: Tensors, model: Model, name: str, array: Array) -> bool:
+def _is_float(dialect: Dialect, base: Tensors, model: WholeModel, name: str, array: Array) -> bool:
     """Whether a tensor is float. One that is not must be the base's [MG-2]."""
     old, new = _KINDS[base[name].dtype], _KINDS[array.dtype]
     what = f"{model.label}: tensor {name!r} is {new.name}"

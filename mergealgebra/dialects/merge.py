@@ -13,8 +13,9 @@ from operator import add
 
 import numpy as np
 
+from mergealgebra.algebra.method import WholeModel
 from mergealgebra.dialects.arithmetic import Array, Numbers, numbers_of, rounded_to
-from mergealgebra.dialects.inputs import Model, Tensors, check_parameters, hosts, only_floats
+from mergealgebra.dialects.inputs import Tensors, check_parameters, hosts, only_floats
 from mergealgebra.dialects.points import Dialect
 from mergealgebra.dialects.trim import kept
 from mergealgebra.errors import CoefficientError, NonFinite, Overflow
@@ -41,12 +42,12 @@ def merge_in_dialect(
     texts = ["1"] * len(models) if coefficients is None else list(coefficients)
     if len(texts) != len(models):
         raise CoefficientError(f"{len(texts)} coefficients for {len(models)} models; give one for each")
-    named = [Model(f"model {i}", tensors, texts[i]) for i, tensors in enumerate(models)]
+    named = [WholeModel(f"model {i}", tensors, texts[i]) for i, tensors in enumerate(models)]
     return merge_models(dialect, base, named, density, lambda_)[0]
 
 
 def merge_models(
-    dialect: Dialect, base: Tensors, models: Sequence[Model], density: str = "1", lambda_: str = "1"
+    dialect: Dialect, base: Tensors, models: Sequence[WholeModel], density: str = "1", lambda_: str = "1"
 ) -> Merges:
     """The same for models that have labels and forms, with how many elements trim kept; zeros are not kept."""
     check_parameters(dialect, models, density, lambda_)
@@ -66,7 +67,7 @@ def merge_models(
     return tensors, counts
 
 
-def _groups(dialect: Dialect, base: Tensors, models: Sequence[Model]) -> list[list[str]]:
+def _groups(dialect: Dialect, base: Tensors, models: Sequence[WholeModel]) -> list[list[str]]:
     """The names of the tensors that are trimmed and merged together [DI-4, DI-17]."""
     wanted = all if dialect["keys"] == "common" else any
     names = [name for name in base if wanted(name in model.tensors for model in models)]
@@ -83,7 +84,7 @@ class _Group:
     dialect: Dialect
     numbers: Numbers
     base: Tensors
-    models: Sequence[Model]
+    models: Sequence[WholeModel]
     density: str
     lambda_: str
 
@@ -104,12 +105,12 @@ class _Group:
         taus = [self._difference(model, name).reshape(-1) for name in self.base]
         return tensors, [self._kept(model, np.concatenate(taus))]
 
-    def _finetuned(self, model: Model, name: str) -> Array:
+    def _finetuned(self, model: WholeModel, name: str) -> Array:
         if model.form == "finetuned":
-            return model.tensors[name]
+            return np.asarray(model.tensors[name])
         return self.numbers.applied(self.base[name], self._difference(model, name), 1.0, False)
 
-    def _difference(self, model: Model, name: str) -> Array:
+    def _difference(self, model: WholeModel, name: str) -> Array:
         """The task vector of a tensor, of no elements if the model lacks it. Raises NonFinite [DI-16]."""
         if name not in model.tensors:
             return self.numbers.stored(self.base[name].reshape(-1)[:0])
@@ -123,7 +124,7 @@ class _Group:
             self._refuse(NonFinite, f"{model.label}: tensor {name!r}: element", ~np.isfinite(tau), "the task vector")
         return tau
 
-    def _trimmed(self, model: Model) -> Array:
+    def _trimmed(self, model: WholeModel) -> Array:
         """The trimmed task vector. A tensor that the model lacks is no part of its trim, and has no votes [DI-17]."""
         taus = [self._difference(model, name).reshape(-1) for name in self.base]
         flat = np.concatenate(taus)
@@ -133,7 +134,7 @@ class _Group:
         pieces = zip(np.split(flat, np.cumsum([tau.size for tau in taus])[:-1]), self.base.values(), strict=True)
         return np.concatenate([piece if piece.size else np.zeros(a.size, flat.dtype) for piece, a in pieces])
 
-    def _kept(self, model: Model, trimmed: Array) -> dict[str, int]:
+    def _kept(self, model: WholeModel, trimmed: Array) -> dict[str, int]:
         return {n: int(np.count_nonzero(tau)) for n, tau in self._split(trimmed) if n in model.tensors}
 
     def _applied(self, merged: Array) -> dict[str, Array]:

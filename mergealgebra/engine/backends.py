@@ -11,10 +11,12 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from mergealgebra.disk import FOLDERS_CAN_BE_HELD
+from mergealgebra.engine.plan import whole_round
 from mergealgebra.errors import BackendError
 from mergealgebra.kernels.blocks import Kernel
+from mergealgebra.kernels.fused_methods import is_fused
+from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress, quiet
-from mergealgebra.recipe import Recipe
 
 
 def backend(name: str, progress: Progress = quiet) -> Kernel:
@@ -27,13 +29,22 @@ def backend(name: str, progress: Progress = quiet) -> Kernel:
     return BACKENDS[name](progress)
 
 
-def backend_for(recipe: Recipe, name: str, progress: Progress = quiet) -> Kernel:
-    """The backend of this name, if it computes the recipe: other dialects of TIES are NumPy's alone [RC-9]."""
-    if recipe.foreign is None:
-        return backend(name, progress)
-    if name not in ("auto", "numpy"):
-        raise BackendError(f"backend {name!r} has no dialect {recipe.foreign.name}; leave it out, NumPy computes it")
-    return _numpy(progress)
+def backend_for(recipe: Method, name: str, progress: Progress = quiet) -> Kernel:
+    """The backend of this name, if it computes the method; "auto" is NumPy where the fastest one does not [MG-8].
+
+    Raises BackendError for a backend that does not compute it, and as `backend` does. Methods over whole tensors are
+    NumPy's alone [RC-9].
+    """
+    if whole := whole_round(recipe):
+        if name not in ("auto", "numpy"):
+            raise BackendError(f"backend {name!r} has no {whole.name}; leave it out, NumPy computes it")
+        return _numpy(progress)
+    if name == "auto" and not is_fused(recipe):
+        return _numpy(progress)
+    found = backend(name, progress)
+    if not found.computes(recipe):
+        raise BackendError(f"backend {name!r} does not compute {recipe.name}; leave it out, NumPy computes it")
+    return found
 
 
 def warm_up(progress: Progress = quiet) -> tuple[Path, list[str]]:
@@ -52,13 +63,13 @@ def warm_up(progress: Progress = quiet) -> tuple[Path, list[str]]:
 def torch_on(device: Any) -> Kernel:
     """The equations on torch, on one device."""
     _import_torch()
-    from mergealgebra.kernels.equations import on_torch
+    from mergealgebra.kernels.reference import on_torch
 
     return on_torch(device)
 
 
 def _numpy(_: Progress) -> Kernel:
-    from mergealgebra.kernels.equations import on_numpy
+    from mergealgebra.kernels.reference import on_numpy
 
     return on_numpy()
 

@@ -2,46 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from mergealgebra.encoding import LeafHasher
-from mergealgebra.engine.groups import Trimming
-from mergealgebra.engine.plan import Block, Plan, Source
-from mergealgebra.kernels.blocks import Part
-from mergealgebra.kernels.equations import Host
+from mergealgebra.engine.answers import Answers
+from mergealgebra.engine.plan import Block, Contribution, Plan, Source
+from mergealgebra.kernels.blocks import Part, Where
+from mergealgebra.kernels.reference import Host
 from mergealgebra.tensors.dtypes import DTYPES
 
-#: The place of the base among the inputs; contributions have theirs in the plan's order, from 0.
-BASE: Final = -1
-#: The slot of a worker's memory for whatever is looked at once.
-_PEEK: Final = -3
+
+@dataclass(frozen=True)
+class Auxiliary:
+    """Which input auxiliary tensors are: of which contribution, and of what kind."""
+
+    index: int
+    kind: str
+
+
+@dataclass(frozen=True)
+class _Named:
+    name: str
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+#: The base among the inputs; contributions have their indices in the plan's order.
+BASE: Final = _Named("BASE")
+#: The result among what is hashed.
+RESULT: Final = _Named("RESULT")
+
+#: What is read or written by a merge.
+Input = int | Auxiliary | _Named
 
 
 class Buffers:
-    """What one worker keeps between blocks: memory for each input. Made in the worker, and checked there [MG-9]."""
+    """What one worker keeps between blocks: memory for each input. Made in the worker, and checked there [MG-9].
+
+    sampled: the sample of the base that was taken last, and of which tensors.
+    """
 
     def __init__(self, plan: Plan) -> None:
         plan.kernel.check_worker()
-        self._plan = plan
-        self._memory: dict[int, np.ndarray[Any, np.dtype[np.uint8]]] = {}
+        self.plan = plan
+        self.sampled: tuple[tuple[str, ...], Host] = ((), np.empty(0, np.float32))
+        self._memory: dict[Input | str, np.ndarray[Any, np.dtype[np.uint8]]] = {}
 
-    def read(self, index: int, block: Block) -> Host:
+    def read(self, what: Input, block: Block) -> Host:
         """A block of an input, in its storage dtype, good until the next block of that input is read."""
-        return self._read(index, block, index)
+        return self._read(what, block, what)
 
-    def peek(self, index: int, block: Block) -> Host:
-        """The same, good until the next glance at any input: in one memory for all, which stays in the cache."""
-        return self._read(index, block, _PEEK)
+    def peek(self, what: Input, block: Block) -> Host:
+        """The same, good until the next peek at any input: in one memory for all, which stays in the cache."""
+        return self._read(what, block, "peek")
 
-    def _read(self, index: int, block: Block, slot: int) -> Host:
-        source: Source = self._plan.base if index == BASE else self._plan.contributions[index].source
+    def _read(self, what: Input, block: Block, slot: Input | str) -> Host:
+        source = self._source(what)
         nbytes = block.size * DTYPES[source.records[block.name].dtype].itemsize
         return np.asarray(source.read(block.name, block.start, block.stop, self._for(slot, nbytes)))
 
-    def _for(self, slot: int, nbytes: int) -> memoryview:
+    def _source(self, what: Input) -> Source:
+        if isinstance(what, int):
+            return self.plan.contributions[what].source
+        if isinstance(what, Auxiliary):
+            return self.plan.contributions[what.index].auxiliary[what.kind]
+        if what == BASE:
+            return self.plan.base
+        raise LookupError(f"{what!r} is not an input")
+
+    def _for(self, slot: Input | str, nbytes: int) -> memoryview:
         if slot not in self._memory or self._memory[slot].size < nbytes:
             self._memory[slot] = np.empty(nbytes, np.uint8)
         return self._memory[slot].data
@@ -50,24 +84,63 @@ class Buffers:
 class Hashers:
     """The leaves of a span, of each input and of the result, as the span is read and written block by block."""
 
-    def __init__(self, indices: Sequence[int]) -> None:
-        self._hashers = {index: LeafHasher() for index in indices}
+    def __init__(self, inputs: Iterable[Input]) -> None:
+        self._hashers = {what: LeafHasher() for what in inputs}
 
-    def take(self, index: int, array: Host) -> None:
+    def take(self, what: Input, array: Host) -> None:
         """Take the next block of an input, if that is hashed."""
-        if index in self._hashers:
-            self._hashers[index].update(array.view(np.uint8).data)
+        if what in self._hashers:
+            self._hashers[what].update(array.view(np.uint8).data)
 
-    def digests(self) -> Mapping[int, list[bytes]]:
-        """The digests of the leaves, by index; call once, at the end of the span."""
-        return {index: hasher.digests() for index, hasher in self._hashers.items()}
+    def take_part(self, index: int, part: Part) -> None:
+        """Take the next block of a contribution, its auxiliary tensors included."""
+        self.take(index, part.values)
+        for kind, array in part.auxiliary.items():
+            self.take(Auxiliary(index, kind), array)
+
+    def digests(self) -> Mapping[Input, list[bytes]]:
+        """The digests of the leaves, by input; call once, at the end of the span."""
+        return {what: hasher.digests() for what, hasher in self._hashers.items()}
 
 
-def parts_of(
-    plan: Plan, buffers: Buffers, block: Block, trimming: Trimming | None = None
-) -> Iterator[tuple[int, Part]]:
-    """What each contribution holds of a block, with its place; not trimmed if nothing says how."""
-    trimming = trimming if plan.recipe.trim else None
+def hashed_inputs(plan: Plan, name: str) -> list[Input]:
+    """What is read of a tensor and hashed: the base, contributions that store it, and their auxiliary tensors."""
+    if not plan.hashed:
+        return []
+    found: list[Input] = [BASE]
+    for index, contribution in plan.holders(name):
+        if name not in contribution.computed:
+            found.append(index)
+        found += [Auxiliary(index, kind) for kind in sorted(plan.recipe.needs.auxiliary)]
+    return found
+
+
+def parts_of(plan: Plan, buffers: Buffers, block: Block, answers: Answers) -> Iterator[tuple[int, Part]]:
+    """What each contribution holds of a block, with its index."""
     for index, contribution in plan.holders(block.name):
-        bits, ties = trimming.of(index, block.name).within(block.start, block.stop) if trimming else (0, block.size)
-        yield index, Part(buffers.read(index, block), contribution.form, contribution.coefficient, bits, ties)
+        yield index, part_of(buffers, index, contribution, block, answers, len(plan.stages))
+
+
+def part_of(
+    buffers: Buffers, index: int, contribution: Contribution, block: Block, answers: Answers, stages: int
+) -> Part:
+    """What one contribution holds of a block, and what was found for so many stages."""
+    plan = buffers.plan
+    found = tuple(_found(plan, answers, stage, index, block) for stage in range(stages))
+    auxiliary = {kind: buffers.read(Auxiliary(index, kind), block) for kind in plan.recipe.needs.auxiliary}
+    values = buffers.read(index, block)
+    where = where_of(plan, contribution, block)
+    return Part(values, contribution.form_of(block.name), contribution.coefficient, found, where, auxiliary)
+
+
+def where_of(plan: Plan, contribution: Contribution, block: Block) -> Where:
+    """Where a block of a contribution lies."""
+    root = contribution.tensors if plan.recipe.needs.roots and contribution.tensors else ""
+    return Where(block.name, tuple(plan.base.records[block.name].shape), block.start, root)
+
+
+def _found(plan: Plan, answers: Answers, stage: int, index: int, block: Block) -> Any:
+    statistic = plan.stages[stage].statistic
+    if statistic is None:
+        return None
+    return statistic.within(answers.of(stage, index, block.name), block.name, block.start, block.stop)

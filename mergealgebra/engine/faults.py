@@ -6,28 +6,30 @@ Kernels only tell that a block is faulty. Then the equations look at it again, w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from mergealgebra.algebra.arrays import Array, first_true
-from mergealgebra.algebra.methods import REDUCERS
-from mergealgebra.engine.buffers import BASE, Buffers, parts_of
+from mergealgebra.algebra.method import Terms, View
+from mergealgebra.engine.answers import Answers
+from mergealgebra.engine.buffers import BASE, Auxiliary, Buffers, parts_of
 from mergealgebra.engine.executors import Workers
-from mergealgebra.engine.groups import Trimming
-from mergealgebra.engine.plan import Block, Contribution, Plan
+from mergealgebra.engine.plan import Block, Contribution, Plan, Span
 from mergealgebra.errors import NonFinite, Overflow
 from mergealgebra.kernels.blocks import Part
-from mergealgebra.kernels.equations import scaled, summed, tau
+from mergealgebra.kernels.reference import after, merged_models, summed, view_of
 from mergealgebra.progress import Progress
 from mergealgebra.tensors.task_vector import add, index_in
 
 
 class Faulty(Exception):
-    """Some number of a block is not finite. trimming: the thresholds, once they are known."""
+    """Some number of a block is not finite. answers: of the statistics, once they are known."""
 
-    def __init__(self, block: Block, trimming: Trimming | None = None) -> None:
-        super().__init__(block)
-        self.block, self.trimming = block, trimming
+    def __init__(self, block: Block, answers: Answers | None = None) -> None:
+        super().__init__(block, answers)
+        self.block, self.answers = block, answers
 
 
 #: Told of every block whose task vectors are finite: the base's elements, and theirs by index. Threads call it.
@@ -39,69 +41,120 @@ def unseen(base: Array, taus: dict[int, Array]) -> None:
 
 
 def check_task_vectors(
-    plan: Plan, order: Sequence[int], workers: Workers[Buffers], progress: Progress, seen: Seen = unseen
+    plan: Plan, order: Sequence[int], workers: Workers, progress: Progress, seen: Seen = unseen
 ) -> None:
-    """Read every task vector. order: the indices in canonical order.
+    """Read every task vector, and what auxiliary tensors the method needs. order: the indices in canonical order.
 
     Raises NonFinite for the first element that is not finite, of the first contribution in order [TV-4, MG-6].
     """
     spans = [span for name in plan.held_names() for span in plan.spans(name)]
     total, done = sum(span.size for span in spans), 0
-
-    def check(buffers: Buffers, span: Block) -> None:
-        for block in span.cut(plan.block):
-            base = buffers.read(BASE, block)
-            taus = {index: tau(part.values, base, part.form) for index, part in parts_of(plan, buffers, block)}
-            if fault := _first(taus, order):
-                raise _not_finite(plan, plan.contributions[fault[1]], block, fault[0])
-            seen(base, taus)
-
-    for span, _ in zip(spans, workers.map(check, spans), strict=True):
+    for span, _ in zip(spans, workers.map(partial(_check, order, seen), spans), strict=True):
         done += span.size
         progress("check", done, total)
 
 
+def _check(order: Sequence[int], seen: Seen, buffers: Buffers, span: Span) -> None:
+    plan = buffers.plan
+    for block in plan.blocks(span):
+        base = buffers.read(BASE, block)
+        views = _views(plan, buffers, block, base)
+        if fault := _first({index: view.tau for index, view in views.items()}, order):
+            raise _not_finite(plan, plan.contributions[fault[1]], block, fault[0])
+        for kind in sorted(plan.recipe.needs.auxiliary):
+            if fault := _first({index: _usable(view.auxiliary[kind]) for index, view in views.items()}, order):
+                raise _bad_auxiliary(plan, Auxiliary(fault[1], kind), block, fault[0])
+        seen(base, {index: view.tau for index, view in views.items()})
+
+
+def _views(plan: Plan, buffers: Buffers, block: Block, base: Array) -> dict[int, View]:
+    """What each contribution holds of a block, before any stage."""
+    parts = parts_of(plan, buffers, block, Answers())
+    return {index: view_of(part, part.values, base, plan.recipe.needs.on) for index, part in parts}
+
+
+def _usable(auxiliary: Array) -> Array:
+    """The same, with NaN in place of negative numbers, which are no auxiliary numbers either."""
+    return np.where(auxiliary < 0, np.float32(np.nan), auxiliary)
+
+
 def diagnose(plan: Plan, fault: Faulty, order: Sequence[int], progress: Progress) -> Exception:
     """The error to raise for a faulty block. order: the indices of the contributions in canonical order."""
-    with Workers(plan.threads, lambda: Buffers(plan)) as workers:
+    with Workers(plan, Buffers, plan.threads) as workers:
         try:
             check_task_vectors(plan, order, workers, progress)  # errors in task vectors come first
         except NonFinite as error:
             return error
-        trimming = fault.trimming or Trimming({})
-        (overflow,) = workers.map(
-            lambda buffers, block: _overflow(plan, buffers, block, trimming, order), [fault.block]
-        )
+        find = partial(_overflow, fault.answers or Answers(), order)
+        (overflow,) = workers.map(find, [fault.block])
     return overflow or fault
 
 
-def _overflow(plan: Plan, buffers: Buffers, block: Block, trimming: Trimming, order: Sequence[int]) -> NonFinite | None:
-    """The first v, tau_m or result of a block that is not finite; the task vectors are."""
-    base, parts = buffers.read(BASE, block), dict(parts_of(plan, buffers, block, trimming))
-    vs = {index: scaled(tau(part.values, base, part.form), part) for index, part in parts.items()}
-    of_v = _first(vs, order)
-    end = of_v[0] if of_v else block.size
-    before = {index: v[:end] for index, v in vs.items()}
-    return _overflow_of_result(plan, block, base[:end], before, parts) or (of_v and overflow_of_v(plan, block, *of_v))
+def _overflow(answers: Answers, order: Sequence[int], buffers: Buffers, block: Block) -> NonFinite | None:
+    """The first term, tau_m or result of a block that is not finite; the task vectors are."""
+    plan = buffers.plan
+    base, parts = buffers.read(BASE, block), dict(parts_of(plan, buffers, block, answers))
+    shared: tuple[Array, ...] = ()
+    for number in range(len(plan.reduction.rounds)):
+        terms = {index: _terms(plan, number, part, base, shared) for index, part in parts.items()}
+        fault = _first({index: _worst(found.sums, found.maxima) for index, found in terms.items()}, order)
+        end = fault[0] if fault else block.size
+        there = np.arange(end)
+        before = {index: part.only(there) for index, part in parts.items()}
+        error, tau_m = _overflow_of_round(plan, number, block, base[:end], before, tuple(x[:end] for x in shared))
+        if error or fault:
+            return error or (overflow_of_v(plan, block, *fault) if fault else None)
+        shared = (*shared, tau_m)
+    return None
 
 
-def _overflow_of_result(
-    plan: Plan, block: Block, base: Array, vs: dict[int, Array], parts: dict[int, Part]
-) -> NonFinite | None:
-    sums = summed(list(vs.values()), list(parts.values()), plan.reduction)
-    tau_m = REDUCERS[plan.reduction.method].finalize(sums, plan.reduction.coefficients)
-    finite, (_, overflowed) = np.isfinite(tau_m), add(base, tau_m, plan.reduction.lambda32)
+def _terms(plan: Plan, number: int, part: Part, base: Array, shared: Sequence[Array]) -> Terms:
+    """What a part adds to the sums of a round."""
+    round_ = plan.reduction.rounds[number]
+    first = sum(len(earlier.stages) for earlier in plan.reduction.rounds[:number])
+    view = replace(view_of(part, part.values, base, plan.recipe.needs.on), shared=shared)
+    return round_.lift(after(view, round_.stages, part.found[first : first + len(round_.stages)]).view)
+
+
+def _worst(*arrays: Sequence[Array]) -> Array:
+    """Not finite where one of these is not."""
+    return np.sum([array * np.float32(0) for some in arrays for array in some], axis=0)
+
+
+def _overflow_of_round(
+    plan: Plan, number: int, block: Block, base: Array, parts: dict[int, Part], shared: Sequence[Array]
+) -> tuple[NonFinite | None, Array]:
+    round_, reduction = plan.reduction.rounds[number], plan.reduction
+    terms = [_terms(plan, number, part, base, shared) for part in parts.values()]
+    tau_m = round_.finalize(summed(terms, round_, reduction), reduction.coefficients)
+    if number < len(reduction.rounds) - 1:
+        return None, tau_m
+    return _overflow_of_result(plan, block, base, tau_m), tau_m
+
+
+def _overflow_of_result(plan: Plan, block: Block, base: Array, tau_m: Array) -> NonFinite | None:
+    finite = np.isfinite(tau_m)
+    if plan.recipe.needs.on == "theta":
+        overflowed = ~np.isfinite(_each_merged(base, tau_m))
+    else:
+        _, overflowed = add(base, tau_m, plan.reduction.lambda32)
     position = first_true(~finite | overflowed)
     if position is None:
         return None
     value = float(base[position])
-    if finite[position] and not np.isfinite(value):
+    if finite[position] and not np.isfinite(value) and plan.recipe.needs.on == "tau":
         return not_finite_base(where(plan, block, position), value)
     what = "the result" if finite[position] else "the merged task vector"
     return Overflow(
         f"{where(plan, block, position)}: {what} is beyond the range of its dtype; "
         "use smaller coefficients or a smaller lambda"
     )
+
+
+def _each_merged(base: Array, theta_m: Array) -> Array:
+    """The merged model of each element, NaN where there is none."""
+    found = [merged_models(base[i : i + 1], theta_m[i : i + 1]) for i in range(theta_m.size)]
+    return np.array([np.nan if one is None else float(one[0]) for one in found])
 
 
 def not_finite_base(where: str, value: float) -> NonFinite:
@@ -143,4 +196,14 @@ def _not_finite(plan: Plan, contribution: Contribution, block: Block, position: 
     return NonFinite(
         f"{index} is {value}, the base's {base}: the difference is not a finite fp32 number; "
         "repair the checkpoint, or leave the tensor out"
+    )
+
+
+def _bad_auxiliary(plan: Plan, what: Auxiliary, block: Block, position: int) -> NonFinite:
+    contribution = plan.contributions[what.index]
+    at = block.start + position
+    value = float(contribution.auxiliary[what.kind].read(block.name, at, at + 1)[0])
+    return NonFinite(
+        f"{contribution.label}: {what.kind} of {where(plan, block, position)} is {value}, expected a finite number "
+        "from 0 on; compute it again, and contribute the model with it"
     )

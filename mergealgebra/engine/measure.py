@@ -18,7 +18,7 @@ from mergealgebra.engine.plan import Plan
 from mergealgebra.engine.plausibility import doubt
 from mergealgebra.engine.run import run_check
 from mergealgebra.errors import Implausible
-from mergealgebra.kernels.equations import Host
+from mergealgebra.kernels.reference import Host
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.text import by_caller
 

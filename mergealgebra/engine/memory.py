@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
@@ -11,16 +12,17 @@ import numpy as np
 
 from mergealgebra.algebra import decimals
 from mergealgebra.algebra.arrays import Array
+from mergealgebra.encoding import LEAF_BYTES, model_root, tensor_root
 from mergealgebra.engine.backends import BACKENDS, backend_for, torch_on
 from mergealgebra.engine.faults import Faulty, diagnose
 from mergealgebra.engine.merged_spans import Totals
-from mergealgebra.engine.plan import Contribution, Source, make_plan, refuse_text
+from mergealgebra.engine.plan import Contribution, Source, make_plan, refuse_text, whole_round
 from mergealgebra.engine.run import run
 from mergealgebra.errors import BackendError, CoefficientError, NamesError, NothingVisible, RecipeError
 from mergealgebra.kernels.blocks import Kernel
-from mergealgebra.kernels.equations import Host
+from mergealgebra.kernels.reference import Host
+from mergealgebra.methods.method import Method
 from mergealgebra.progress import quiet
-from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.buffers import buffer_remarks, unfit_buffers
 from mergealgebra.tensors.dtypes import DTYPES, is_torch, like, name_of, to_host
 from mergealgebra.tensors.models import Record
@@ -51,20 +53,23 @@ class Merged(dict[str, Array]):
 def merge(
     base: Mapping[str, Array],
     task_vectors: Sequence[Mapping[str, Array]],
-    recipe: Recipe,
+    recipe: Method,
     coefficients: Sequence[str] | None = None,
     backend: str = "numpy",
     *,
     threads: int | None = None,
     block: int | None = None,
+    auxiliary: Sequence[Mapping[str, Mapping[str, Array]]] | None = None,
+    executor: Executor | None = None,
 ) -> Merged:
     """Merge task vectors into a base [MG-8, MG-12]. Other dialects add in the order of the list [RC-9, DI-19].
 
     base: name -> array. task_vectors: mappings from some of the names to float arrays of the same shapes.
-    coefficients: a decimal for each, all "1" when left out. Raises MergeAlgebraError; NonFinite names task vector,
-    tensor and index.
+    coefficients: a decimal for each, all "1" when left out. auxiliary: for each, arrays by kind and name.
+    executor: where work is done, in this process. Raises MergeAlgebraError; NonFinite names task vector, tensor and
+    index.
     """
-    if not isinstance(recipe, Recipe):
+    if not isinstance(recipe, Method):
         raise RecipeError(f"{recipe!r} is not a recipe; pass one, such as ma.Ties(density='0.2')")
     source = _Arrays(base, _BASE)
     chosen = _choose(backend, source, recipe)
@@ -77,13 +82,15 @@ def merge(
         raise NothingVisible("there is nothing to merge; pass at least one task vector")
     entries = enumerate(zip(task_vectors, texts, strict=True))
     given = [as_contribution(f"task vector {i}", vector, text) for i, (vector, text) in entries]
-    contributions, remarks = zip(*(without_buffers(contribution, source) for contribution in given), strict=True)
+    fitting, remarks = zip(*(without_buffers(contribution, source) for contribution in given), strict=True)
+    contributions = completed(fitting, recipe, auxiliary)
     plan = make_plan(source, contributions, recipe, chosen, threads=threads, block=block)
     hosts = {name: np.empty(r.size, DTYPES[r.dtype].numpy) for name, r in source.records.items()}
     totals = Totals()
     try:
-        for piece in run(plan, totals):
-            hosts[piece.span.name][piece.span.start : piece.span.stop] = piece.data
+        for merged_span in run(plan, totals, executor=executor):
+            span = merged_span.span
+            hosts[span.name][span.start : span.stop] = merged_span.data
     except Faulty as fault:
         raise diagnose(plan, fault, range(len(contributions)), quiet) from None
     merged = Merged({name: like(host.reshape(base[name].shape), base[name]) for name, host in hosts.items()})
@@ -112,6 +119,43 @@ def without_buffers(contribution: Contribution, base: Source) -> tuple[Contribut
     return replace(contribution, names=names), buffer_remarks(unfit)
 
 
+def completed(
+    contributions: Sequence[Contribution],
+    recipe: Method,
+    auxiliary: Sequence[Mapping[str, Mapping[str, Array]]] | None,
+) -> list[Contribution]:
+    """The contributions with what the method needs beside their task vectors: auxiliary arrays, and their roots.
+
+    Raises RecipeError for another number of auxiliary mappings than of contributions.
+    """
+    found = list(contributions)
+    if auxiliary is not None:
+        if len(auxiliary) != len(found):
+            raise RecipeError(
+                f"auxiliary has {len(auxiliary)} entries for {len(found)} task vectors; give one for each"
+            )
+        for i, kinds in enumerate(auxiliary):
+            of_kind = {kind: _Arrays(arrays, f"{kind} of {found[i].label}") for kind, arrays in kinds.items()}
+            found[i] = replace(found[i], auxiliary=of_kind)
+    if recipe.needs.roots:
+        found = [replace(contribution, tensors=root_of(contribution)) for contribution in found]
+    return found
+
+
+def root_of(contribution: Contribution) -> str:
+    """The root of the tensors that are contributed, from arrays in memory [EN-7]."""
+    source, records = contribution.source, contribution.source.records
+    names = [name for name in records if name in contribution.names]
+    return model_root(
+        (name, records[name].dtype, tuple(records[name].shape), _root_of_array(source.read(name))) for name in names
+    )
+
+
+def _root_of_array(array: Host) -> str:
+    data = np.ascontiguousarray(array).view(np.uint8).data
+    return tensor_root(data[start : start + LEAF_BYTES] for start in range(0, len(data), LEAF_BYTES))
+
+
 class _Arrays:
     """Arrays in memory as a source of tensors."""
 
@@ -137,15 +181,18 @@ class _Arrays:
         refuse_quantised({name: record.dtype for name, record in records.items()}, what)
         self.records: Mapping[str, Any] = MappingProxyType(records)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise BackendError("arrays in memory are merged in this process: leave executor out, or merge files by path")
+
     def read(self, name: str, start: int = 0, stop: int | None = None, into: memoryview | None = None) -> Host:
         return self._flat[name][start:stop]
 
 
-def _choose(name: str, base: _Arrays, recipe: Recipe) -> Kernel:
+def _choose(name: str, base: _Arrays, recipe: Method) -> Kernel:
     """The backend asked for; "auto" and "torch" compute where the base's torch tensors are."""
     devices = base.devices - {"numpy"}
     if len(base.devices) > 1:
         raise BackendError(f"the base mixes arrays of {', '.join(sorted(base.devices))}; move them to one place")
-    if name in ("auto", "torch") and name in BACKENDS and devices and recipe.foreign is None:
+    if name in ("auto", "torch") and name in BACKENDS and devices and not whole_round(recipe):
         return torch_on(devices.pop())
     return backend_for(recipe, name)

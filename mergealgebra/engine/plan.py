@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from math import lcm
 from typing import Any, Final, Protocol
 
-from mergealgebra.algebra import decimals
 from mergealgebra.algebra.exact import Coefficients
+from mergealgebra.algebra.method import Stage, WholeRound
 from mergealgebra.encoding import LEAF_BYTES
-from mergealgebra.errors import BackendError, CoefficientError, DtypeError, NamesError, NothingVisible
+from mergealgebra.errors import (
+    BackendError,
+    CoefficientError,
+    DtypeError,
+    NamesError,
+    NothingVisible,
+    RecipeError,
+)
 from mergealgebra.kernels.blocks import Kernel, Reduction
-from mergealgebra.recipe import Recipe
+from mergealgebra.methods.method import Method
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.strange_names import name_advice
 from mergealgebra.tensors.task_vector import check_shapes
@@ -54,7 +63,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Block:
-    """Elements [start, stop) of one tensor."""
+    """Elements [start, stop) of one tensor, which are reduced at a time."""
 
     name: str
     start: int
@@ -65,7 +74,12 @@ class Block:
         """How many elements they are."""
         return self.stop - self.start
 
-    def cut(self, size: int) -> Iterator[Block]:
+
+@dataclass(frozen=True)
+class Span(Block):
+    """Elements of one tensor that one worker takes at a time: some blocks, and whole leaves [EN-6]."""
+
+    def blocks(self, size: int) -> Iterator[Block]:
         """The same in blocks of this size, the last perhaps smaller."""
         for start in range(self.start, self.stop, size):
             yield Block(self.name, start, min(start + size, self.stop))
@@ -75,9 +89,11 @@ class Block:
 class Contribution:
     """A task vector to merge, where its tensors are, and how it is called in messages.
 
-    form: `finetuned` (its tensors are a fine-tune's) or `task_vector` (they are the difference) [CT-1].
-    names: the tensors that it holds; a name that it lacks is absent, not zero [CT-7].
-    tensors: the root of its tensors, if that is known, under which its thresholds may be kept.
+    form: `finetuned` (its tensors are a fine-tune's) or `task_vector` (they are the difference) [CT-1]. names: the
+    tensors that it holds; a name that it lacks is absent, not zero [CT-7]. tensors: the root of its tensors, if that is
+    known, under which what is found of it may be kept, and from which masks are made. forms: of tensors that have
+    another form than the rest. computed: tensors that the source computes from what is stored, and vouches for itself.
+    auxiliary: by kind, tensors of the same names.
     """
 
     label: str
@@ -86,29 +102,45 @@ class Contribution:
     source: Source
     names: frozenset[str]
     tensors: str | None = None
+    forms: Mapping[str, str] = field(default_factory=dict)
+    computed: frozenset[str] = frozenset()
+    auxiliary: Mapping[str, Source] = field(default_factory=dict)
+
+    def form_of(self, name: str) -> str:
+        """The form of one of its tensors."""
+        return self.forms.get(name, self.form)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A merge, checked and ready to run. What it gives depends on the first three alone [MG-8].
+    """A merge, checked and ready to run: a job that can travel, for it holds addresses and no memory.
 
-    hashed: whether the inputs and the result are hashed on the way. block: elements that are reduced at a time.
+    What it gives depends on the first three alone [MG-8]. hashed: whether the inputs and the result are hashed on the
+    way. block: elements that are reduced at a time, in whole units of the method. token: tells jobs apart.
     """
 
     base: Source
     contributions: Sequence[Contribution]
-    recipe: Recipe
+    recipe: Method
     kernel: Kernel
     threads: int
     block: int
     memory: int
     hashed: bool
+    token: str = field(default_factory=lambda: secrets.token_hex(8), compare=False)
 
     @cached_property
     def reduction(self) -> Reduction:
         """How blocks are reduced."""
         coefficients = Coefficients(tuple(contribution.coefficient for contribution in self.contributions))
-        return Reduction(self.recipe.method, coefficients, self.recipe.lambda32)
+        return Reduction(self.recipe, coefficients)
+
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of all rounds, in order; none where whole tensors are seen."""
+        if whole_round(self.recipe):
+            return ()
+        return tuple(stage for round_ in self.reduction.rounds for stage in round_.stages)
 
     @cached_property
     def _holders(self) -> Mapping[str, list[tuple[int, Contribution]]]:
@@ -126,15 +158,38 @@ class Plan:
         """The tensors that some contribution holds, in name order."""
         return [name for name, holders in self._holders.items() if holders]
 
-    def spans(self, name: str) -> Iterator[Block]:
+    def spans(self, name: str) -> Iterator[Span]:
         """One tensor, in order, as workers take it."""
-        return Block(name, 0, self.base.records[name].size).cut(SPAN)
+        record = self.base.records[name]
+        size = max(1, lcm(SPAN, unit_elements(self.recipe, record)))
+        for start in range(0, record.size, size):
+            yield Span(name, start, min(start + size, record.size))
+
+    def blocks(self, span: Span) -> Iterator[Block]:
+        """A span in blocks of whole units."""
+        unit = unit_elements(self.recipe, self.base.records[span.name])
+        return span.blocks(max(unit, self.block // unit * unit))
+
+
+def unit_elements(recipe: Method, record: Record) -> int:
+    """How many elements of a tensor belong together: one, a row, or all of them."""
+    found = 1
+    for round_ in recipe.rounds:
+        if isinstance(round_, WholeRound):
+            continue
+        if round_.unit == "row":
+            found = max(found, record.shape[-1] if record.shape else 1)
+        elif round_.unit == "tensor":
+            found = max(found, record.size)
+        elif round_.unit != "element":
+            raise RecipeError(f"{recipe.name}: {shown(round_.unit)} is not a unit; expected element, row or tensor")
+    return found
 
 
 def make_plan(
     base: Source,
     contributions: Sequence[Contribution],
-    recipe: Recipe,
+    recipe: Method,
     kernel: Kernel,
     *,
     threads: int | None = None,
@@ -145,20 +200,37 @@ def make_plan(
     """A plan, everything checked that headers can tell. The order of the contributions is for messages alone.
 
     threads: all cores when left out. block: what suits the cache. memory: bytes beyond the imports, 256 MiB, and for
-    other dialects of TIES no limit.
-    Raises NothingVisible [MG-11], NamesError, ShapeError, DtypeError, CoefficientError or BackendError.
+    a method over whole tensors no limit.
+    Raises NothingVisible [MG-11], NamesError, ShapeError, DtypeError, CoefficientError, RecipeError or BackendError.
     """
     if not contributions:
         raise NothingVisible("there is nothing to merge: no contribution is visible; contribute one, or sync")
+    check_arity(recipe, len(contributions))
     for contribution in contributions:
         _check(contribution, base, recipe)
-    if recipe.foreign:
-        from mergealgebra.engine.dialect_memory import refuse_little_memory  # few merges need it
+    if whole := whole_round(recipe):
+        from mergealgebra.engine.whole import refuse_little_memory  # few merges need it
 
-        refuse_little_memory(base, contributions, recipe.foreign, memory)
+        refuse_little_memory(base, contributions, whole, memory)
     memory = MEMORY if memory is None else _check_positive(memory, "memory")
-    threads, block = _fit(_Sizes.of(base, contributions), thread_count(threads), block, memory)
+    unit = 1 if whole else max((unit_elements(recipe, r) for r in base.records.values()), default=1)
+    threads, block = _fit(_Sizes.of(base, contributions), thread_count(threads), block, memory, unit)
     return Plan(base, tuple(contributions), recipe, kernel, threads, block, memory, hashed)
+
+
+def whole_round(recipe: Method) -> WholeRound | None:
+    """The only round of a method over whole tensors; None for one that is computed block by block."""
+    found = [round_ for round_ in recipe.rounds if isinstance(round_, WholeRound)]
+    if found and len(recipe.rounds) > 1:
+        raise RecipeError(f"{recipe.name}: a round over whole tensors must be the only one")
+    return found[0] if found else None
+
+
+def check_arity(recipe: Method, contributions: int) -> None:
+    """Raise RecipeError for more or fewer contributions than the method takes."""
+    arity = recipe.needs.arity
+    if arity is not None and contributions != arity:
+        raise RecipeError(f"{recipe.name} merges exactly {arity} contributions, and there are {contributions}")
 
 
 @dataclass(frozen=True)
@@ -170,7 +242,9 @@ class _Sizes:
 
     @classmethod
     def of(cls, base: Source, contributions: Sequence[Contribution]) -> _Sizes:
-        row = sum(_widest(source) for source in (base, *(contribution.source for contribution in contributions)))
+        sources = [contribution.source for contribution in contributions]
+        auxiliary = [source for contribution in contributions for source in contribution.auxiliary.values()]
+        row = sum(map(_widest, (base, *sources, *auxiliary)))
         return cls(row, max((min(r.size, SPAN) * DTYPES[r.dtype].itemsize for r in base.records.values()), default=0))
 
     def needed(self, threads: int, block: int) -> int:
@@ -182,13 +256,17 @@ def _widest(source: Source) -> int:
     return max((DTYPES[record.dtype].itemsize for record in source.records.values()), default=0)
 
 
-def _fit(sizes: _Sizes, threads: int, block: int | None, memory: int) -> tuple[int, int]:
-    """Threads and block that stay within the memory: smaller blocks first, then fewer threads."""
-    least = LEAST_BLOCK if block is None else _check_positive(block, "block")
+def _fit(sizes: _Sizes, threads: int, block: int | None, memory: int, unit: int) -> tuple[int, int]:
+    """Threads and block that stay within the memory: smaller blocks first, then fewer threads.
+
+    unit: the most elements that must be in one block.
+    """
+    least = max(unit, LEAST_BLOCK if block is None else _check_positive(block, "block"))
     block = min(SPAN, block or max(LEAST_BLOCK, 1 << max(1, CACHE_BYTES // max(1, sizes.row)).bit_length() - 1))
+    block = max(block, unit)
     while sizes.needed(threads, block) > memory:
         if block > least:
-            block //= 2
+            block = max(least, block // 2)
         elif threads > 1:
             threads -= 1
         else:
@@ -227,9 +305,15 @@ def _check_positive(number: int, what: str) -> int:
     return number
 
 
-def _check(contribution: Contribution, base: Source, recipe: Recipe) -> None:
-    """Names, shapes and dtypes fit the base, and the coefficient the method [CT-5, RC-6]."""
-    decimals.check_coefficient(contribution.coefficient, contribution.label, negative=recipe.negative_coefficients)
+def _check(contribution: Contribution, base: Source, recipe: Method) -> None:
+    """Names, shapes and dtypes fit the base, and coefficient and auxiliary tensors the method [CT-5, RC-6]."""
+    recipe.check_coefficient(contribution.coefficient, contribution.label)
+    for kind in sorted(recipe.needs.auxiliary):
+        _check_auxiliary(contribution, kind, recipe)
+    if recipe.needs.roots and contribution.tensors is None:
+        raise RecipeError(
+            f"{contribution.label}: {recipe.name} makes masks from the root of its tensors; hash it first"
+        )
     for name in sorted(contribution.names, key=str.encode):
         if name not in base.records:
             todo = name_advice([name]) or "it belongs to another model"
@@ -241,3 +325,20 @@ def _check(contribution: Contribution, base: Source, recipe: Recipe) -> None:
                 f"{contribution.label}: tensor {name!r} is {ours.dtype}, the base's {theirs.dtype}; "
                 "only float tensors have a task vector; leave it out"
             )
+
+
+def _check_auxiliary(contribution: Contribution, kind: str, recipe: Method) -> None:
+    """A number for each element of each tensor."""
+    source = contribution.auxiliary.get(kind)
+    if source is None:
+        raise RecipeError(
+            f"{contribution.label} has no {kind} tensors, which {recipe.name} needs: contribute it again with them, or "
+            "merge by another method"
+        )
+    for name in sorted(contribution.names, key=str.encode):
+        if name not in source.records:
+            raise NamesError(f"{contribution.label}: its {kind} tensors lack {name!r}; {recipe.name} needs all of them")
+        ours, theirs = source.records[name], contribution.source.records[name]
+        check_shapes(f"{contribution.label}: {kind} of {name!r}", name, tuple(ours.shape), tuple(theirs.shape))
+        if not DTYPES[ours.dtype].is_float:
+            raise DtypeError(f"{contribution.label}: {kind} of {name!r} is {ours.dtype}; it must be a float tensor")

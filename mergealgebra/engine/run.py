@@ -1,31 +1,29 @@
-"""Running a plan: the merged model as a stream of pieces in canonical order [MG-1 to MG-9]."""
+"""Running a plan: the merged model as a stream of spans in canonical order [MG-1 to MG-9]."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, MutableMapping, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from mergealgebra.algebra import trim as rule
-from mergealgebra.engine.buffers import BASE, Buffers, Hashers, parts_of
+from mergealgebra.engine.answers import Answers
+from mergealgebra.engine.buffers import BASE, RESULT, Buffers, Hashers, hashed_inputs, parts_of
 from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.faults import Faulty, Seen, check_task_vectors, unseen
-from mergealgebra.engine.groups import Trimming
-from mergealgebra.engine.merged_spans import RESULT, MergedSpan, Totals
-from mergealgebra.engine.plan import Block, Plan
-from mergealgebra.engine.thresholds import find_thresholds
-from mergealgebra.kernels.blocks import Part, Reduced
-from mergealgebra.kernels.equations import Host
+from mergealgebra.engine.merged_spans import MergedSpan, Stale, Totals, added
+from mergealgebra.engine.plan import Block, Plan, Span, whole_round
+from mergealgebra.engine.statistics import find_answers
+from mergealgebra.kernels.blocks import Part, Reduced, Witnesses
+from mergealgebra.kernels.reference import Host
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.tensors.dtypes import DTYPES
 
-#: How a block is reduced: from thresholds, buffers, block, base, and parts with their indices, ascending.
+#: How a block is reduced: from answers, buffers, block, base, and parts with their indices, ascending.
 #: None when some number is not finite.
-Reducing = Callable[[Trimming, Buffers, Block, Host, Sequence[tuple[int, Part]]], Reduced | None]
-
-
-class Stale(Exception):
-    """A threshold was not the right one: it was kept from other data, or a file changed after it was found."""
+Reducing = Callable[[Answers, Buffers, Block, Host, Sequence[tuple[int, Part]]], Reduced | None]
 
 
 def run(
@@ -34,87 +32,94 @@ def run(
     progress: Progress = quiet,
     *,
     base_root: str = "",
-    kept: MutableMapping[str, bytes] | None = None,
+    cache: MutableMapping[str, bytes] | None = None,
     reducing: Reducing | None = None,
+    executor: Executor | None = None,
 ) -> Generator[MergedSpan, None, None]:
-    """The merged model, piece by piece in canonical order, the same bits for every plan of the same merge [MG-8].
+    """The merged model, span by span in canonical order, the same bits for every plan of the same merge [MG-8].
 
-    Every tensor of the base is there, but for those without elements. kept: thresholds found before, under names
-    that begin with the base's root. reducing: how blocks are reduced, if not by the kernel alone. Raises Faulty when
-    some number is not finite, Stale at the end, SubnormalsFlushed, and as the sources do when they cannot be read.
+    Every tensor of the base is there, but for those without elements. cache: answers of statistics found before, under
+    names that begin with the base's root. reducing: how blocks are reduced, if not by the kernel alone. executor: where
+    work is done; threads if left out. Raises Faulty when some number is not finite, Stale at the end,
+    SubnormalsFlushed, and as the sources do when they cannot be read.
     """
     total = sum(record.size for record in plan.base.records.values())
-    if plan.recipe.foreign:
-        from mergealgebra.engine.foreign import run_in_dialect  # few merges need it
+    if whole := whole_round(plan.recipe):
+        from mergealgebra.engine.whole import run_whole  # few merges need it
 
-        yield from _counted(run_in_dialect(plan, plan.recipe.foreign), totals, progress, total)
+        yield from _counted(run_whole(plan, whole), totals, progress, total)
         return
-    reduce = reducing or _by_kernel(plan)
-    with Workers(plan.threads, lambda: Buffers(plan)) as workers:
-        trimming = find_thresholds(plan, workers, progress, base_root, {} if kept is None else kept)
-        totals.trimming = trimming
+    with Workers(plan, Buffers, plan.threads, executor) as workers:
+        answers = find_answers(plan, workers, progress, base_root, {} if cache is None else cache)
+        totals.answers = answers
         spans = [span for name in plan.base.records for span in plan.spans(name)]
-        pieces = workers.map(lambda buffers, span: _merge(plan, reduce, trimming, buffers, span), spans)
-        yield from _counted(pieces, totals, progress, total)
-    _prove(plan, trimming, totals)
+        merged = workers.map(partial(_merge, reducing or by_kernel, answers), spans)
+        yield from _counted(merged, totals, progress, total)
+    _prove(plan, answers, totals)
 
 
 def _counted(
-    pieces: Iterable[MergedSpan], totals: Totals, progress: Progress, total: int
+    merged: Iterable[MergedSpan], totals: Totals, progress: Progress, total: int
 ) -> Generator[MergedSpan, None, None]:
     done = 0
-    for piece in pieces:
-        totals.take(piece)
-        done += piece.span.size
+    for one in merged:
+        totals.take(one)
+        done += one.span.size
         progress("merge", done, total)
-        yield piece
+        yield one
 
 
 def run_check(plan: Plan, progress: Progress = quiet, seen: Seen = unseen) -> None:
     """Read every task vector of a plan and merge nothing. seen: told of each block. Raises NonFinite."""
-    with Workers(plan.threads, lambda: Buffers(plan)) as workers:
+    with Workers(plan, Buffers, plan.threads) as workers:
         check_task_vectors(plan, range(len(plan.contributions)), workers, progress, seen)
 
 
-def _by_kernel(plan: Plan) -> Reducing:
-    def reduce(_: Trimming, __: Buffers, ___: Block, base: Host, parts: Sequence[tuple[int, Part]]) -> Reduced | None:
-        if not parts:
-            return Reduced(base, (), (), 0)
-        return plan.kernel.reduce(base, [part for _, part in parts], plan.reduction)
-
-    return reduce
+def by_kernel(_: Answers, buffers: Buffers, __: Block, base: Host, parts: Sequence[tuple[int, Part]]) -> Reduced | None:
+    """`Reducing` by the plan's kernel."""
+    if not parts:
+        return Reduced(base, (), (), 0)
+    return buffers.plan.kernel.reduce(base, [part for _, part in parts], buffers.plan.reduction)
 
 
-def _merge(plan: Plan, reduce: Reducing, trimming: Trimming, buffers: Buffers, span: Block) -> MergedSpan:
+def _merge(reduce: Reducing, answers: Answers, buffers: Buffers, span: Span) -> MergedSpan:
+    plan = buffers.plan
     indices = [index for index, _ in plan.holders(span.name)]
-    hashers = Hashers([BASE, RESULT, *indices] if plan.hashed else [])
+    hashers = Hashers([*hashed_inputs(plan, span.name), RESULT] if plan.hashed else [])
     merged = np.empty(span.size, DTYPES[plan.base.records[span.name].dtype].numpy)
-    kept, above, uncertified = dict.fromkeys(indices, 0), dict.fromkeys(indices, 0), 0
-    for block in span.cut(plan.block):
+    kept, witnesses, uncertified = dict.fromkeys(indices, 0), dict[int, Witnesses](), 0
+    for block in plan.blocks(span):
         base = buffers.read(BASE, block)
         hashers.take(BASE, base)
         parts = []
-        for index, part in parts_of(plan, buffers, block, trimming):
-            hashers.take(index, part.values)
+        for index, part in parts_of(plan, buffers, block, answers):
+            hashers.take_part(index, part)
             parts.append((index, part))
-        reduced = reduce(trimming, buffers, block, base, parts)
+        reduced = reduce(answers, buffers, block, base, parts)
         if reduced is None:
-            raise Faulty(block, trimming)
+            raise Faulty(block, answers)
         merged[block.start - span.start : block.stop - span.start] = reduced.data
         uncertified += reduced.uncertified
         for i, index in enumerate(indices):
             kept[index] += reduced.kept[i]
-            above[index] += reduced.above[i]
+            counts = reduced.witnesses[i]
+            witnesses[index] = added(witnesses[index], counts) if index in witnesses else counts
     hashers.take(RESULT, merged)
-    return MergedSpan(span, merged, kept, above, uncertified, hashers.digests())
+    return MergedSpan(span, merged, kept, witnesses, uncertified, hashers.digests())
 
 
-def _prove(plan: Plan, trimming: Trimming, totals: Totals) -> None:
-    """Raise Stale unless every threshold was the right one for what was read [TI-3]."""
-    trim = plan.recipe.trim
-    if trim is None:
-        return
-    for group, found in trimming.found.items():
-        kept, above = (sum(counts[group.index, name] for name in group.names) for counts in (totals.kept, totals.above))
-        if not rule.holds(found.bits, found.cut is not None, trim.boundary, group.m, kept, above):
-            raise Stale(group)
+def _prove(plan: Plan, answers: Answers, totals: Totals) -> None:
+    """Raise Stale unless every answer that has a proof was the right one for what was read [TI-3]."""
+    for at, (number, found) in enumerate(answers.found.items()):
+        statistic: Any = plan.stages[number].statistic
+        for group, answer in found.items() if statistic.proved else ():
+            if not statistic.proves(answer, group, _witness(totals, group.index, group.names, at)):
+                raise Stale(group)
+
+
+def _witness(totals: Totals, index: int, names: Iterable[str], at: int) -> tuple[int, ...]:
+    """What the proof of a statistic counted in a group. at: its number among all statistics."""
+    counts: Iterator[tuple[int, ...]] = (
+        totals.witnesses[index, name][at] for name in names if totals.witnesses.get((index, name))
+    )
+    return tuple(map(sum, zip(*counts, strict=True)))

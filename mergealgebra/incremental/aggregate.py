@@ -16,21 +16,22 @@ import numpy as np
 
 from mergealgebra.algebra import decimals
 from mergealgebra.algebra.arrays import Array, refuse_flushed_subnormals
-from mergealgebra.algebra.exact import Coefficients, Sums
-from mergealgebra.algebra.methods import REDUCERS
-from mergealgebra.algebra.reducer import prepare
+from mergealgebra.algebra.exact import Coefficients, Sums, prepared
+from mergealgebra.algebra.method import Round
 from mergealgebra.encoding import encode
+from mergealgebra.engine.answers import Answers
 from mergealgebra.engine.buffers import Buffers, parts_of
 from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.faults import Faulty, diagnose
-from mergealgebra.engine.groups import Trimming
-from mergealgebra.engine.memory import as_contribution, without_buffers
-from mergealgebra.engine.plan import Block, Plan, make_plan
-from mergealgebra.engine.thresholds import find_thresholds
+from mergealgebra.engine.memory import as_contribution, completed, without_buffers
+from mergealgebra.engine.plan import Block, Plan, make_plan, whole_round
+from mergealgebra.engine.statistics import find_answers
 from mergealgebra.errors import AggregateError, MergeAlgebraWarning, Overflow, RecipeError, ShapeError
-from mergealgebra.kernels.equations import on_numpy, scaled, tau
+from mergealgebra.kernels.blocks import block_rounds
+from mergealgebra.kernels.reference import after, finite_terms, on_numpy, usable, view_of
+from mergealgebra.methods.method import Method
 from mergealgebra.progress import quiet
-from mergealgebra.recipe import Recipe, check_recipe
+from mergealgebra.recipe import check_recipe
 from mergealgebra.tensors.task_vector import TaskVector, index_in
 from mergealgebra.text import shown
 
@@ -51,7 +52,7 @@ class Aggregate:
     checksum: over all of that; it is checked before every use.
     """
 
-    recipe: Recipe
+    recipe: Method
     contributions: Mapping[str, Lifted]
     shapes: Mapping[str, tuple[int, ...]]
     sums: Mapping[str, Sums]
@@ -61,31 +62,50 @@ class Aggregate:
         return f"Aggregate({self.recipe!r}, contributions={len(self.contributions)}, tensors={len(self.sums)})"
 
     @classmethod
-    def lift(cls, recipe: Recipe, id_: str, task_vector: Mapping[str, Array], coefficient: str = "1") -> Aggregate:
+    def lift(
+        cls,
+        recipe: Method,
+        id_: str,
+        task_vector: Mapping[str, Array],
+        coefficient: str = "1",
+        auxiliary: Mapping[str, Mapping[str, Array]] | None = None,
+    ) -> Aggregate:
         """One contribution as an aggregate. id_: any name that tells it from others, such as a contribution id.
 
         task_vector: name -> float array, NumPy or torch; buffers that are not float are left out, and a Python warning
-        says so [CT-10]. Raises NamesError where nothing is left, NonFinite, DecimalError,
-        CoefficientError, RecipeError for a dialect other than `canonical`, AggregateError for an id that is not text.
+        says so [CT-10]. auxiliary: arrays by kind and name, for a method that needs them. Raises NamesError where
+        nothing is left, NonFinite, DecimalError, CoefficientError, RecipeError for a method without one round of exact
+        sums, AggregateError for an id that is not text.
+
+        >>> from mergealgebra import Mean
+        >>> one, other = ({"w": np.float32([1, x])} for x in (2, -4))
+        >>> both = Aggregate.lift(Mean(), "one", one).combine(Aggregate.lift(Mean(), "other", other))
+        >>> both.finalize()["w"].tolist()
+        [1.0, -1.0]
         """
         check_recipe(recipe)
         if not isinstance(id_, str):
             raise AggregateError(
                 f"the id is a {type(id_).__name__}, not text; the order is lift(recipe, id, task_vector)"
             )
-        if recipe.foreign:
-            raise RecipeError(f"dialect {recipe.foreign.name} has no exact sums, so no aggregate; use merge")
+        if whole := whole_round(recipe):
+            raise RecipeError(f"{whole.name} has no exact sums, so no aggregate; use merge")
+        if len(recipe.rounds) > 1 or recipe.needs.on == "theta":
+            raise RecipeError(
+                f"{recipe.name} needs all contributions, or the base, at once, so no aggregate; use merge"
+            )
         given = as_contribution(id_, task_vector, coefficient)
-        contribution, remarks = without_buffers(given, given.source)
+        fitting, remarks = without_buffers(given, given.source)
+        (contribution,) = completed([fitting], recipe, None if auxiliary is None else [auxiliary])
         for remark in remarks:
             warnings.warn(remark, MergeAlgebraWarning, stacklevel=2)
         records = {name: record for name, record in given.source.records.items() if name in contribution.names}
         plan = make_plan(contribution.source, [contribution], recipe, on_numpy(), threads=1)
         try:
-            with Workers(1, lambda: Buffers(plan)) as workers, np.errstate(all="ignore"):
-                trimming = find_thresholds(plan, workers, quiet, "", {})
-                whole = [Block(name, 0, record.size) for name, record in records.items()]
-                sums = {block.name: _lift_tensor(plan, trimming, Buffers(plan), block) for block in whole}
+            with Workers(plan, Buffers, 1) as workers, np.errstate(all="ignore"):
+                answers = find_answers(plan, workers, quiet, "", {})
+                whole_tensors = [Block(name, 0, record.size) for name, record in records.items()]
+                sums = {block.name: _lift_tensor(plan, answers, Buffers(plan), block) for block in whole_tensors}
         except Faulty as fault:
             raise diagnose(plan, fault, [0], quiet) from None
         shapes = {name: tuple(record.shape) for name, record in records.items()}
@@ -108,8 +128,8 @@ class Aggregate:
             raise AggregateError(f"both aggregates count contribution {min(shared)}; each counts once")
         contributions = {**self.contributions, **other.contributions}
         coefficients = _coefficients(contributions)
-        ours = {name: prepare(sums, coefficients) for name, sums in self.sums.items()}
-        theirs = {name: prepare(sums, coefficients) for name, sums in other.sums.items()}
+        ours = {name: prepared(sums, coefficients) for name, sums in self.sums.items()}
+        theirs = {name: prepared(sums, coefficients) for name, sums in other.sums.items()}
         both = {name: ours[name].combine(theirs[name]) for name in ours.keys() & theirs.keys()}
         return _made(self.recipe, contributions, {**self.shapes, **other.shapes}, {**ours, **theirs, **both})
 
@@ -119,6 +139,8 @@ class Aggregate:
         Raises AggregateError when one of them is not here, or was another one under that id, and as `combine` does.
         """
         self._check_with(other)
+        if _round(self.recipe).columns.maxima:
+            raise AggregateError(f"{self.recipe.name} takes maxima, and no contribution can be taken out of those")
         for id_, lifted in other.contributions.items():
             if self.contributions.get(id_) != lifted:
                 raise AggregateError(
@@ -139,7 +161,7 @@ class Aggregate:
             raise AggregateError("the aggregate holds no contribution; combine it with one first")
         coefficients = _coefficients(self.contributions)
         tensors = {name: self._finalized(name, coefficients) for name in self.sums}
-        return TaskVector(tensors, lambda_=self.recipe.lambda_)
+        return TaskVector(tensors, lambda_=self.recipe.lambda_text)
 
     def check(self) -> None:
         """Raise AggregateError unless the checksum is that of the content [EX-6]."""
@@ -148,7 +170,7 @@ class Aggregate:
 
     def _finalized(self, name: str, coefficients: Coefficients) -> Array:
         with np.errstate(all="ignore"):
-            tau_m = REDUCERS[self.recipe.method].finalize(self.sums[name], coefficients)
+            tau_m = _round(self.recipe).finalize(self.sums[name], coefficients)
         bad = np.flatnonzero(~np.isfinite(tau_m))
         if bad.size:
             index = index_in(self.shapes[name], int(bad[0]))
@@ -170,13 +192,20 @@ class Aggregate:
                 raise ShapeError(f"tensor {name!r} has shapes {self.shapes[name]} and {other.shapes[name]}")
 
 
-def _lift_tensor(plan: Plan, trimming: Trimming, buffers: Buffers, block: Block) -> Sums:
-    ((_, part),) = parts_of(plan, buffers, block, trimming)
-    found = tau(part.values, part.values, part.form)
-    v = scaled(found, part)
-    if not np.isfinite(v).all() or not np.isfinite(found).all():
-        raise Faulty(block, trimming)
-    return REDUCERS[plan.recipe.method].lift(v, part.coefficient)
+def _lift_tensor(plan: Plan, answers: Answers, buffers: Buffers, block: Block) -> Sums:
+    ((_, part),) = parts_of(plan, buffers, block, answers)
+    round_, view = _round(plan.recipe), view_of(part, part.values, part.values)
+    if not usable(view):
+        raise Faulty(block, answers)
+    terms = round_.lift(after(view, round_.stages, part.found).view)
+    if not finite_terms(terms):
+        raise Faulty(block, answers)
+    return Sums.of(terms, round_.columns.votes)
+
+
+def _round(recipe: Method) -> Round:
+    (round_,) = block_rounds(recipe)
+    return round_
 
 
 def _coefficients(contributions: Mapping[str, Lifted]) -> Coefficients:
@@ -184,7 +213,7 @@ def _coefficients(contributions: Mapping[str, Lifted]) -> Coefficients:
 
 
 def _made(
-    recipe: Recipe,
+    recipe: Method,
     contributions: Mapping[str, Lifted],
     shapes: Mapping[str, tuple[int, ...]],
     sums: Mapping[str, Sums],
@@ -194,7 +223,7 @@ def _made(
 
 
 def _checksum(
-    recipe: Recipe,
+    recipe: Method,
     contributions: Mapping[str, Lifted],
     shapes: Mapping[str, tuple[int, ...]],
     sums: Mapping[str, Sums],
@@ -212,6 +241,6 @@ def _checksum(
 
 
 def _parts(sums: Sums) -> Iterator[bytes]:
-    for column in (*sums.columns, sums.grid, sums.uncertified):
+    for column in (*sums.columns, *sums.grids, *sums.maxima, sums.uncertified):
         yield column.tobytes()
     yield repr(sums.integers.tolist()).encode()

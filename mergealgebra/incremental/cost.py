@@ -10,7 +10,7 @@ from mergealgebra.engine.plan import Plan, Record
 from mergealgebra.incremental.pages import Layout
 from mergealgebra.tensors.dtypes import DTYPES
 
-#: Execution often an update moves the bytes of the sums: it reads them, and writes them anew.
+#: How often an update moves the bytes of the sums: it reads them, and writes them anew.
 _READ_AND_WRITTEN: Final = 2
 
 

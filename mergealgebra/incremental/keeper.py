@@ -18,16 +18,16 @@ from mergealgebra.algebra.exact import LIMITS, grid_exponents
 from mergealgebra.contribution import open_blob
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.engine.faults import Faulty
-from mergealgebra.engine.merged_spans import MergedSpan, Totals
-from mergealgebra.engine.plan import Contribution, Plan, make_plan
-from mergealgebra.engine.run import Stale
+from mergealgebra.engine.merged_spans import MergedSpan, Stale, Totals
+from mergealgebra.engine.plan import Contribution, Plan, make_plan, whole_round
 from mergealgebra.errors import BackendError, MergeAlgebraError, OutputError
 from mergealgebra.incremental.cost import Cost
 from mergealgebra.incremental.folder import Draft, Folder, Home
 from mergealgebra.incremental.header import Entry, Header
 from mergealgebra.incremental.pages import PAGE, RECORD, Layout, Unfit, votes_of, wider
 from mergealgebra.incremental.update import Update
-from mergealgebra.kernels.blocks import UpdatingKernel
+from mergealgebra.kernels.blocks import UpdatingKernel, block_rounds
+from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.text import by_caller
@@ -89,8 +89,8 @@ class Keeper:
             for update in updates:
                 totals = Totals(update.known)
                 try:
-                    with closing(update.pieces(totals, progress, kept)) as pieces:
-                        use(pieces, totals)
+                    with closing(update.spans(totals, progress, kept)) as spans:
+                        use(spans, totals)
                 except (Faulty, Stale, Unfit):
                     continue
                 except MergeAlgebraError as error:
@@ -109,8 +109,8 @@ class Keeper:
 
         What one needs is open until the next is asked for.
         """
-        if self._plan.recipe.foreign:
-            self._give_up("its recipe's dialect has no exact sums")
+        if reason := why_not_kept(self._plan.recipe):
+            self._give_up(reason)
             return
         if not self._plan.reduction.coefficients.certified:
             self._give_up("the coefficients together have no certificate")
@@ -213,7 +213,8 @@ class Keeper:
     def _layout(self) -> Layout:
         records = self._plan.base.records
         held = tuple((name, records[name].size) for name in self._plan.held_names())
-        return Layout(held, votes_of(self._plan.recipe.method, self._coefficients))
+        (round_,) = self._plan.reduction.rounds
+        return Layout(held, votes_of(round_.columns, self._coefficients))
 
     @cached_property
     def _header_bytes(self) -> int:
@@ -256,6 +257,22 @@ class Keeper:
             return None
         opened.callback(draft.close)
         return draft
+
+
+def why_not_kept(recipe: Method) -> str:
+    """Why the sums of a method cannot be kept on the disk, as the end of a sentence; empty if they can [EX-4, EX-5]."""
+    if whole := whole_round(recipe):
+        return f"its recipe's {whole.name} has no exact sums"
+    if len(recipe.rounds) > 1:
+        return f"{recipe.name} has {len(recipe.rounds)} rounds, and each needs all contributions"
+    (round_,) = block_rounds(recipe)
+    if round_.columns.maxima:
+        return f"{recipe.name} takes maxima, and no contribution can be taken out of those"
+    if round_.columns.sums > 1 or recipe.needs.auxiliary or recipe.needs.on == "theta" or round_.unit != "element":
+        return f"{recipe.name} sums more than one number of each element, and kept sums hold one"
+    if sum(stage.statistic is not None for stage in round_.stages) > 1:
+        return f"{recipe.name} has several statistics, and kept sums remember one"
+    return ""
 
 
 @dataclass(frozen=True)

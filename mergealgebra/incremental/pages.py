@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from mergealgebra.algebra.method import Columns
 from mergealgebra.engine.plan import Block
 from mergealgebra.incremental.seals import PAGE_BYTES, Seal
 from mergealgebra.kernels.blocks import StoredSums
@@ -35,9 +36,9 @@ class Unfit(Exception):
     """A kept aggregate turned out to be damaged, or not the one that is needed. Nobody sees it: merge in full."""
 
 
-def votes_of(method: str, coefficients: Sequence[float]) -> str:
-    """How the sums of these coefficients are kept: a key of `VOTES`."""
-    if method != "ties":
+def votes_of(columns: Columns, coefficients: Sequence[float]) -> str:
+    """How the sums of these coefficients are kept, for a round with these columns: a key of `VOTES`."""
+    if not columns.votes:
         return ""
     whole = len(coefficients) <= _LARGEST_COUNT and all(coefficient == 1 for coefficient in coefficients)
     return "int16" if whole else "float64"
@@ -96,9 +97,9 @@ def sums_in(memory: Bytes, votes: str) -> StoredSums:
     """The sums of a page in its bytes: S, A, V, W and grids, one after the other; nothing is copied."""
     n = memory.size // Layout((), votes).element_bytes
     dtype, none = VOTES[votes], np.empty(0)
-    sums, magnitudes = memory[: 16 * n].view(np.float64).reshape(2, n)
+    sums, magnitudes = memory[: 16 * n].view(np.float64).reshape(2, 1, n)
     signs, weights = (none, none) if dtype is None else memory[16 * n : -n].view(dtype).reshape(2, n)
-    return StoredSums(sums, magnitudes, signs, weights, memory[-n:])
+    return StoredSums(sums, magnitudes, signs, weights, memory[memory.size - n :].reshape(1, n))
 
 
 def clear(sums: StoredSums) -> None:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from mergealgebra.algebra.exact import Indices
+from mergealgebra.algebra.method import Group, Stage, Statistic
 from mergealgebra.crdt.manifest import Manifest
-from mergealgebra.encoding import model_root
+from mergealgebra.encoding import encode, model_root
+from mergealgebra.engine.answers import Answers, groups, pack, unpack
 from mergealgebra.engine.buffers import Buffers, parts_of
-from mergealgebra.engine.groups import Found, Group, Trimming, groups, pack, unpack
 from mergealgebra.engine.merged_spans import MergedSpan, Totals
 from mergealgebra.engine.plan import Block, Plan
 from mergealgebra.engine.run import run
@@ -25,7 +27,7 @@ from mergealgebra.incremental.header import Entry
 from mergealgebra.incremental.pages import Bytes, Layout, Pages, Unfit, clear, sums_in
 from mergealgebra.incremental.seals import Seal
 from mergealgebra.kernels.blocks import Part, Reduced, StoredSums, Updated, UpdatingKernel
-from mergealgebra.kernels.equations import Host, settle
+from mergealgebra.kernels.reference import Host, settle
 from mergealgebra.progress import Progress
 
 
@@ -54,7 +56,7 @@ class Update:
     def __post_init__(self) -> None:
         self._own = threading.local()
         self._ids = [manifest.id for manifest in self.manifests]
-        self._of_all: Trimming | None = None
+        self._of_all: Answers | None = None
 
     @property
     def changes(self) -> int:
@@ -66,28 +68,25 @@ class Update:
         """How many elements were kept of the contributions that are not read, by index."""
         return {index: entry.kept for index, entry in self.unread.items()}
 
-    def pieces(
-        self, totals: Totals, progress: Progress, kept: MutableMapping[str, bytes] | None
+    def spans(
+        self, totals: Totals, progress: Progress, cache: MutableMapping[str, bytes] | None
     ) -> Generator[MergedSpan, None, None]:
         """The merged model, as `run` gives it. Raises Unfit too, when the aggregate is not what it should be."""
         base_root = self.manifests[0].base
-        yield from run(self.plan, totals, progress, base_root=base_root, kept=kept, reducing=self._reduce)
+        yield from run(self.plan, totals, progress, base_root=base_root, cache=cache, reducing=self._reduce)
         for index in range(len(self.whole.contributions), len(self.plan.contributions)):
             self._check_retracted(index, totals)
 
     def entries(self, totals: Totals) -> tuple[Entry, ...]:
         """What is in the aggregate, once all pieces have come."""
-        thresholds = {
-            index: pack(totals.trimming.found[group] for group in of_index if group in totals.trimming.found)
-            for index, of_index in self._groups().items()
-        }
-        read = {index: Entry(self.manifests[index], totals.kept_by(index), thresholds[index]) for index in thresholds}
+        packed = {index: self._packed(totals.answers, of_index) for index, of_index in self._groups().items()}
+        read = {index: Entry(self.manifests[index], totals.kept_by(index), packed[index]) for index in packed}
         return tuple((read | dict(self.unread)).values())
 
     # Reducing a page
 
     def _reduce(
-        self, trimming: Trimming, buffers: Buffers, page: Block, base: Host, parts: Sequence[tuple[int, Part]]
+        self, answers: Answers, buffers: Buffers, page: Block, base: Host, parts: Sequence[tuple[int, Part]]
     ) -> Reduced | None:
         """A page of the merged model, from the sums before and the parts that change them."""
         if not parts and page.name not in self.layout:
@@ -101,14 +100,15 @@ class Update:
         added = [part for index, part in parts if index < count]
         retracted = [part for index, part in parts if index >= count]
         updated = self.kernel.update(base, sums, retracted, added, self.whole.reduction)
-        uncertified = None if updated is None else self._settle(trimming, buffers, page, base, updated, sums, inputs)
+        uncertified = None if updated is None else self._settle(answers, buffers, page, base, updated, sums, inputs)
         if updated is None or uncertified is None:
             return None
         if self.draft is not None and page.name in self.layout:
             self.draft.write(page, memory, inputs)
         turn = len(retracted)  # the kernel counts them first, their indices are the last
-        kept, above = (counts[turn:] + counts[:turn] for counts in (updated.kept, updated.above))
-        return Reduced(updated.data, kept, above, uncertified)
+        kept = updated.kept[turn:] + updated.kept[:turn]
+        witnesses = updated.witnesses[turn:] + updated.witnesses[:turn]
+        return Reduced(updated.data, kept, witnesses, uncertified)
 
     def _load(self, page: Block, memory: Bytes, sums: StoredSums) -> int:
         """The sums of a page as they were before, and the joined seal of its inputs."""
@@ -136,7 +136,7 @@ class Update:
 
     def _settle(
         self,
-        trimming: Trimming,
+        answers: Answers,
         buffers: Buffers,
         page: Block,
         base: Host,
@@ -152,40 +152,54 @@ class Update:
         if not at.size:
             return 0
         base = base[at]  # a copy, before its memory is used again
-        settled = settle(base, self._all_parts(trimming, buffers, page, at, inputs), self.whole.reduction)
+        settled = settle(base, self._all_parts(answers, buffers, page, at, inputs), self.whole.reduction)
         if settled is None:
             return None
         updated.data[at] = settled.data
         sums.put(at, settled.kept)
         return settled.uncertified
 
-    def _all_parts(self, trimming: Trimming, buffers: Buffers, page: Block, at: Indices, inputs: int) -> list[Part]:
+    def _all_parts(self, answers: Answers, buffers: Buffers, page: Block, at: Indices, inputs: int) -> list[Part]:
         """What every visible contribution holds at some positions of a page. Raises Unfit when one has changed."""
         parts, joined = [], 0
-        for index, part in parts_of(self.whole, buffers, page, self._trimming_of_all(trimming)):
+        for index, part in parts_of(self.whole, buffers, page, self._answers_of_all(answers)):
             joined ^= self.seal.of_input(self._ids[index], page, part.values)
-            parts.append(part.at(at))
+            parts.append(part.only(at))
         if joined != inputs:
             raise Unfit("a contribution is not what it was when it was added")
         return parts
 
-    def _trimming_of_all(self, trimming: Trimming) -> Trimming:
+    def _answers_of_all(self, answers: Answers) -> Answers:
         """The thresholds of what is read, and those of all others as the aggregate has them."""
-        if self._of_all is None:
-            found = dict(trimming.found)
+        if self._of_all is None and self._statistic is not None:
+            number, statistic = self._statistic
+            found = dict(answers.found.get(number, {}))
             for index, of_index in self._groups().items():
                 if index in self.unread:
-                    found |= _thresholds(self.unread[index], of_index)
-            self._of_all = Trimming(found)
-        return self._of_all
+                    found |= _answers(statistic, self.unread[index], of_index)
+            self._of_all = Answers({number: found})
+        return self._of_all or answers
+
+    @property
+    def _statistic(self) -> tuple[int, Statistic] | None:
+        """The only statistic of the method, and the number of its stage, if there is one."""
+        return statistic_of(self.whole.stages)
 
     def _groups(self) -> dict[int, list[Group]]:
-        """The groups of each visible contribution that have thresholds, by index."""
-        trim = self.whole.recipe.trim
+        """The groups of each visible contribution of which something is found, by index."""
         found: dict[int, list[Group]] = {index: [] for index in range(len(self.whole.contributions))}
-        for group in groups(self.whole, trim) if trim and trim.density < 1 else ():
-            found[group.index].append(group)
+        if self._statistic is not None:
+            for group in groups(self.whole, self._statistic[1]):
+                found[group.index].append(group)
         return found
+
+    def _packed(self, answers: Answers, of_index: Sequence[Group]) -> bytes:
+        """What was found of a contribution; that of nothing where there is nothing to find."""
+        if self._statistic is None:
+            return encode([])
+        number, statistic = self._statistic
+        known = answers.found.get(number, {})
+        return pack(statistic, [known[group] for group in of_index if group in known])
 
     def _check_retracted(self, index: int, totals: Totals) -> None:
         """Raise Unfit unless what was taken out is what its manifest names."""
@@ -196,8 +210,14 @@ class Update:
             raise Unfit(f"{contribution.label}, which is retracted, is damaged")
 
 
-def _thresholds(entry: Entry, of_index: Sequence[Group]) -> dict[Group, Found]:
-    found = unpack(entry.thresholds, of_index)
+def statistic_of(stages: Sequence[Stage]) -> tuple[int, Statistic] | None:
+    """The only statistic of these stages, and the number of its stage; None where there is none."""
+    found = [(number, stage.statistic) for number, stage in enumerate(stages) if stage.statistic is not None]
+    return found[0] if found else None
+
+
+def _answers(statistic: Statistic, entry: Entry, of_index: Sequence[Group]) -> dict[Group, Any]:
+    found = unpack(statistic, entry.thresholds, of_index)
     if found is None:
         raise Unfit("the aggregate lacks thresholds")
     return dict(zip(of_index, found, strict=True))

@@ -3,67 +3,116 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Protocol, runtime_checkable
-
-import numpy as np
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 from mergealgebra.algebra.arrays import Array
 from mergealgebra.algebra.exact import Coefficients, Indices
-from mergealgebra.algebra.trim import Counts, Window
+from mergealgebra.algebra.method import Needs, Round, Stage, Statistic
+from mergealgebra.errors import BackendError
+from mergealgebra.methods.method import Method
+
+#: What the proofs of a part's statistics count, in the order of the stages.
+Witnesses = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where the elements of a part lie: the tensor, its shape, the first of them in C order, and the whole's root.
+
+    root: of the contribution's tensors; empty where the method needs no roots.
+    """
+
+    tensor: str = ""
+    shape: tuple[int, ...] = ()
+    start: int = 0
+    root: str = ""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one contribution holds of a block, and what trim keeps of it.
+    """What one contribution holds of a block, and what is known of it.
 
     values: (n,) in the storage dtype. form: `finetuned` or `task_vector` [CT-1]. coefficient: an fp32 number.
-    threshold: the fp32 bits of the least magnitude kept; 0 keeps zeros too, for a method without trim.
-    ties: of the elements equal to the threshold, only those before this position are kept [TI-5].
+    found: for each stage of the round what its statistic found of this block; None for a stage without.
+    auxiliary: (n,) by kind, in storage dtypes. at: ascending positions, when only those are of interest.
     """
 
     values: Array
     form: str
     coefficient: float
-    threshold: int
-    ties: int
+    found: tuple[Any, ...] = ()
+    where: Where = Where()
+    auxiliary: Mapping[str, Array] = field(default_factory=dict)
+    at: Indices | None = None
 
-    def at(self, positions: Indices) -> Part:
-        """The part at some ascending positions; those before `ties` are still the first."""
-        ties = int(np.searchsorted(positions, self.ties))
-        return Part(self.values[positions], self.form, self.coefficient, self.threshold, ties)
+    def only(self, positions: Indices) -> Part:
+        """The part at some ascending positions of the block."""
+        auxiliary = {kind: array[positions] for kind, array in self.auxiliary.items()}
+        at = positions if self.at is None else self.at[positions]
+        return replace(self, values=self.values[positions], auxiliary=auxiliary, at=at)
 
 
 @dataclass(frozen=True)
 class Reduction:
-    """How a merge reduces its blocks: the same for all of them. method: a key of `algebra.methods.REDUCERS`."""
+    """How a merge reduces its blocks: the same for all of them."""
 
-    method: str
+    method: Method
     coefficients: Coefficients
-    lambda32: float
+
+    @cached_property
+    def rounds(self) -> tuple[Round, ...]:
+        """The rounds of the method, all of which are block by block."""
+        return block_rounds(self.method)
+
+    @cached_property
+    def needs(self) -> Needs:
+        """What the method needs."""
+        return self.method.needs
+
+    @cached_property
+    def lambda32(self) -> float:
+        """lambda as an fp32 number [MG-1]."""
+        return self.method.lambda32
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What is looked for in a part: a statistic's look at what earlier stages leave. on: as in `Needs`."""
+
+    statistic: Statistic
+    look: Any
+    stages: tuple[Stage, ...] = ()
+    on: Literal["tau", "theta"] = "tau"
 
 
 @dataclass(frozen=True)
 class Reduced:
     """A block of the merged model, and what was counted on the way.
 
-    data: (n,) in the base's dtype. kept, above: for each part, how many elements trim kept, and how many of them
-    lie above the threshold. uncertified: how many coordinates needed integers to sum them exactly [EX-3].
+    data: (n,) in the base's dtype. kept: for each part, how many of its elements the stages left. witnesses: for each
+    part and each stage with a statistic, what the proof of that counts. uncertified: how many coordinates needed
+    integers to sum them exactly [EX-3].
     """
 
     data: Array
     kept: tuple[int, ...]
-    above: tuple[int, ...]
+    witnesses: tuple[Witnesses, ...]
     uncertified: int
 
 
 class Kernel(Protocol):
-    """Reduces blocks and counts magnitudes, to the bits of the equations. Arrays are on the host, 1-D."""
+    """Reduces blocks and looks for statistics, to the bits of the equations. Arrays are on the host, 1-D."""
 
     @property
     def name(self) -> str:
         """What the backend is called in a lock."""
+        ...
+
+    def computes(self, method: Method) -> bool:
+        """Whether `reduce` has this method. Other methods are the reference's."""
         ...
 
     def check_worker(self) -> None:
@@ -71,41 +120,39 @@ class Kernel(Protocol):
         ...
 
     def reduce(self, base: Any, parts: Sequence[Part], reduction: Reduction) -> Reduced | None:
-        """The merged block. base: (n,) in its storage dtype. None when some number is not finite, to be named."""
+        """The merged block. base: (n,) in its storage dtype. None when some number is not finite, to be named.
+
+        Raises BackendError for a method that it does not compute.
+        """
         ...
 
-    def count(self, base: Any, part: Part, window: Window, counts: Counts) -> bool:
-        """Add to `counts` how many magnitudes of tau lie in each bin of a window, and last, above it.
+    def observe(self, base: Any, part: Part, watch: Watch, seen: Any) -> Any | None:
+        """What was seen of a statistic's group, this part of it included; `seen` may be changed and returned.
 
-        base: (n,) in its storage dtype. counts: (bins + 1,) int64. False when some tau is not finite, to be named.
+        base: (n,) in its storage dtype. None when some number is not finite, to be named.
         """
         ...
 
 
 @dataclass(frozen=True)
 class StoredSums:
-    """The sums of a block, as an aggregate keeps them from merge to merge; kernels change them in index.
+    """The sums of a block, as an aggregate keeps them from merge to merge; kernels change them in place.
 
-    sums, magnitudes: (n,) fp64, S = sum of v and A = sum of |v|; where A is infinite, nothing here means anything.
-    signs, weights: V and W, likewise of the coefficients with the signs of the v: (n,) int16, fp64 where those are
-    not all 1, and (0,) for a method without votes. grid: (n,) uint8, the biased exponent of the least grid of any v
-    that ever was among them, 255 where there was none [EX-2].
+    sums, magnitudes: (q, n) fp64, S = sum of the terms and A = sum of their magnitudes, for each of q sums; where A is
+    infinite, nothing here means anything. signs, weights: V and W, likewise of the coefficients with the signs of the
+    first terms: (n,) int16, fp64 where those are not all 1, and (0,) for a method without votes. grids: (q, n) uint8,
+    the biased exponent of the least grid of any term that ever was among them, 255 where there was none [EX-2].
     """
 
     sums: Array
     magnitudes: Array
     signs: Array
     weights: Array
-    grid: Array
-
-    def pairs(self) -> list[tuple[Array, Array]]:
-        """S and A, and V and W where there are votes."""
-        votes = [(self.signs, self.weights)] if self.weights.size else []
-        return [(self.sums, self.magnitudes), *votes]
+    grids: Array
 
     def put(self, at: Any, other: StoredSums) -> None:
         """Set these at some positions. other: as many sums as positions, or the same for all."""
-        self.sums[at], self.magnitudes[at], self.grid[at] = other.sums, other.magnitudes, other.grid
+        self.sums[:, at], self.magnitudes[:, at], self.grids[:, at] = other.sums, other.magnitudes, other.grids
         if self.weights.size:
             self.signs[at], self.weights[at] = other.signs, other.weights
 
@@ -118,13 +165,13 @@ UNKNOWN: Final = StoredSums(0.0, math.inf, 0, 0, 255)
 class Updated:
     """A block of the merged model after an update of its sums, but for the positions in `missed`.
 
-    data: (n,) in the base's dtype, at the missed positions the base's. kept, above: as in `Reduced`, for each part,
+    data: (n,) in the base's dtype, at the missed positions the base's. kept, witnesses: as in `Reduced`, for each part,
     the retracted ones first. missed: the ascending positions whose sums have no certificate, and now mean nothing.
     """
 
     data: Array
     kept: tuple[int, ...]
-    above: tuple[int, ...]
+    witnesses: tuple[Witnesses, ...]
     missed: Indices
 
 
@@ -141,3 +188,11 @@ class UpdatingKernel(Kernel, Protocol):
         coefficients are certified. None when some number is not finite; then the sums are spoilt.
         """
         ...
+
+
+def block_rounds(method: Method) -> tuple[Round, ...]:
+    """The rounds of a method that is computed block by block. Raises BackendError for one over whole tensors."""
+    rounds = tuple(round_ for round_ in method.rounds if isinstance(round_, Round))
+    if len(rounds) != len(method.rounds):
+        raise BackendError(f"{method.name} is computed over whole tensors, which no kernel does")
+    return rounds

@@ -17,10 +17,13 @@ import numpy as np
 
 from mergealgebra.algebra.arrays import refuse_flushed_subnormals
 from mergealgebra.algebra.trim import Counts, Window
-from mergealgebra.kernels.blocks import Part, Reduced, Reduction, StoredSums, Updated
-from mergealgebra.kernels.equations import Equations, Host, on_numpy
+from mergealgebra.errors import BackendError
+from mergealgebra.kernels.blocks import Part, Reduced, Reduction, StoredSums, Updated, Watch, Witnesses
 from mergealgebra.kernels.fused import table as word
+from mergealgebra.kernels.fused_methods import code_of, cut_of, is_fused, witnesses
 from mergealgebra.kernels.machine_code import entry, load
+from mergealgebra.kernels.reference import Host, Reference, on_numpy
+from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.tensors.dtypes import DTYPES
 
@@ -28,7 +31,6 @@ _DTYPES: Final = {
     DTYPES[name].numpy: code
     for name, code in {"F64": word.F64, "F32": word.F32, "BF16": word.BF16, "F16": word.F16}.items()
 }
-_METHODS: Final = {"ties": word.TIES_MERGING, "mean": word.MEAN, "task_arithmetic": word.TASK_ARITHMETIC}
 _VOTES: Final = {np.dtype(np.int16): word.WHOLE, np.dtype(np.float64): word.FP64}
 
 #: The step of progress in which kernels are compiled.
@@ -46,10 +48,18 @@ class NumbaKernel:
     name = "numba"
 
     def __init__(self, progress: Progress = quiet) -> None:
-        self._equations: Equations = on_numpy()
+        self._reference: Reference = on_numpy()
         self._own = threading.local()
         self._progress = progress
         self._load("reduce_block", "count_block")
+
+    def __reduce__(self) -> tuple[type[Self], tuple[()]]:
+        """Another process loads the machine code that this one kept."""
+        return type(self), ()
+
+    def computes(self, method: Method) -> bool:
+        """As `Kernel.computes`."""
+        return is_fused(method)
 
     def check_worker(self) -> None:
         """As `Kernel.check_worker`, with compiled code too: NumPy and it run in one thread, under its one mode."""
@@ -57,14 +67,14 @@ class NumbaKernel:
 
     def reduce(self, base: Host, parts: Sequence[Part], reduction: Reduction) -> Reduced | None:
         """As `Kernel.reduce`."""
-        certified = reduction.coefficients.certified
-        if not certified and reduction.method == "ties":
-            return self._equations.reduce(base, parts, reduction)
+        code, certified = code_of(reduction.method, self.name), reduction.coefficients.certified
+        if not certified and code == word.TIES_MERGING:
+            return self._reference.reduce(base, parts, reduction)
         results = _Results.of(base, len(parts))
-        missed = self._call("reduce_block", base, parts, results.words(reduction) | _votes(reduction))
+        missed = self._call("reduce_block", base, parts, results.words(code, reduction) | _votes(code, reduction))
         if missed < 0 or not self._repair(results.out, results.positions[:missed], base, parts, reduction):
             return None
-        return Reduced(results.out, *results.counts(), missed if certified else base.size)
+        return Reduced(results.out, *results.counts(parts), missed if certified else base.size)
 
     def update(
         self, base: Host, kept: StoredSums, retracted: Sequence[Part], added: Sequence[Part], reduction: Reduction
@@ -78,16 +88,26 @@ class NumbaKernel:
             word.MAGNITUDES: _address(kept.magnitudes),
             word.SIGNS: _address(kept.signs),
             word.WEIGHTS: _address(kept.weights),
-            word.GRID: _address(kept.grid),
+            word.GRID: _address(kept.grids),
             word.VOTES: _VOTES[kept.signs.dtype] if kept.signs.size else word.NO_VOTES,
             word.UNIT: _bits(1.0),
         }
         self._load("update_block")
-        missed = self._call("update_block", base, parts, results.words(reduction) | held)
-        return None if missed < 0 else Updated(results.out, *results.counts(), results.positions[:missed].copy())
+        words = results.words(code_of(reduction.method, self.name), reduction)
+        missed = self._call("update_block", base, parts, words | held)
+        return None if missed < 0 else Updated(results.out, *results.counts(parts), results.positions[:missed].copy())
+
+    def observe(self, base: Host, part: Part, watch: Watch, seen: Any) -> Any | None:
+        """As `Kernel.observe`: windows of magnitudes before any stage by compiled code, all else by the reference."""
+        if watch.stages or watch.on == "theta" or not isinstance(watch.look, Window):
+            return self._reference.observe(base, part, watch, seen)
+        return seen if self.count(base, part, watch.look, seen) else None
 
     def count(self, base: Host, part: Part, window: Window, counts: Counts) -> bool:
-        """As `Kernel.count`."""
+        """Add to `counts` how many magnitudes of tau lie in each bin of a window, and last, above it.
+
+        False when some tau is not finite, to be named.
+        """
         asked = {
             word.LOW: window.low,
             word.SHIFT: window.shift,
@@ -106,7 +126,10 @@ class NumbaKernel:
         for at, number in words.items():
             header[at] = number
         table = np.array(header + [number for part in parts for number in _row(part)], np.int64)
-        return entry(name)(_address(table))
+        found = entry(name)(_address(table))
+        if found == word.UNKNOWN_METHOD:
+            raise BackendError(f"the compiled kernels have no method of code {header[word.METHOD]}")
+        return found
 
     def _scratch(self) -> int:
         """The address of memory for the tiles of this thread."""
@@ -121,8 +144,8 @@ class NumbaKernel:
         """Compute the coordinates without certificate by the equations; False when one is not finite."""
         if not at.size:
             return True
-        there = [part.at(at) for part in parts]
-        exact = self._equations.reduce(base[at], there, reduction)
+        there = [part.only(at) for part in parts]
+        exact = self._reference.reduce(base[at], there, reduction)
         if exact is not None:
             out[at] = exact.data
         return exact is not None
@@ -142,9 +165,9 @@ class _Results:
         kept, above = np.zeros((2, parts), np.int64)
         return cls(np.empty_like(base), kept, above, np.empty(base.size, np.int64))
 
-    def words(self, reduction: Reduction) -> dict[int, int]:
+    def words(self, code: int, reduction: Reduction) -> dict[int, int]:
         return {
-            word.METHOD: _METHODS[reduction.method],
+            word.METHOD: code,
             word.OUT: _address(self.out),
             word.TOTAL: _bits(reduction.coefficients.total),
             word.LAMBDA: _bits(reduction.lambda32),
@@ -153,29 +176,23 @@ class _Results:
             word.POSITIONS: _address(self.positions),
         }
 
-    def counts(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        return tuple(self.kept.tolist()), tuple(self.above.tolist())
+    def counts(self, parts: Sequence[Part]) -> tuple[tuple[int, ...], tuple[Witnesses, ...]]:
+        kept = self.kept.tolist()
+        return tuple(kept), witnesses(parts, kept, self.above.tolist())
 
 
-def _votes(reduction: Reduction) -> dict[int, int]:
+def _votes(code: int, reduction: Reduction) -> dict[int, int]:
     """How V and W are summed: coefficients that are all the same are counted, in fp32."""
     same = set(reduction.coefficients.values)
     whole = len(same) == 1 and 0 not in same and len(reduction.coefficients.values) < 1 << 24
-    votes = word.NO_VOTES if reduction.method != "ties" else word.WHOLE if whole else word.FP64
+    votes = word.NO_VOTES if code != word.TIES_MERGING else word.WHOLE if whole else word.FP64
     return {word.VOTES: votes, word.UNIT: _bits(same.pop() if whole else 1.0)}
 
 
 def _row(part: Part) -> tuple[int, ...]:
     coefficient = int(np.float32(part.coefficient).view(np.int32))
     values = part.values
-    return (
-        _address(values),
-        _DTYPES[values.dtype],
-        part.form == "finetuned",
-        part.threshold,
-        part.ties,
-        coefficient,
-    )
+    return (_address(values), _DTYPES[values.dtype], part.form == "finetuned", *cut_of(part), coefficient)
 
 
 def _bits(number: float) -> int:

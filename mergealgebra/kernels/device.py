@@ -12,8 +12,9 @@ from typing import Any, Final
 import triton
 import triton.language as tl
 
+from mergealgebra.kernels.fused.table import MEAN, TASK_ARITHMETIC, TIES_MERGING
+
 CODES: Final = {"F64": 0, "F32": 1, "BF16": 2, "F16": 3}
-METHODS: Final = {"ties": 0, "mean": 1, "task_arithmetic": 2}
 FORMS: Final = {"task_vector": 0, "finetuned": 1}
 HEADER, ROW = 12, 4  # int64 words of the table: before the rows, and in each
 VECTOR: Final = 16  # bytes: what a thread reads at once
@@ -23,8 +24,9 @@ _F32 = tl.constexpr(CODES["F32"])
 _BF16 = tl.constexpr(CODES["BF16"])
 _F16 = tl.constexpr(CODES["F16"])
 _FINETUNED = tl.constexpr(FORMS["finetuned"])
-_TIES = tl.constexpr(METHODS["ties"])
-_MEAN = tl.constexpr(METHODS["mean"])
+_TIES = tl.constexpr(TIES_MERGING)
+_MEAN = tl.constexpr(MEAN)
+_TASK_ARITHMETIC = tl.constexpr(TASK_ARITHMETIC)
 _ROWS = tl.constexpr(HEADER)
 _WIDTH = tl.constexpr(ROW)
 _ALIGNED = tl.constexpr(VECTOR)
@@ -193,6 +195,7 @@ def _finalized(
     elif METHOD == _MEAN:
         mean = s / total
     else:
+        tl.static_assert(METHOD == _TASK_ARITHMETIC, "this method has no code here")
         mean = s
     return mean.to(tl.float32)
 

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -21,8 +21,11 @@ from mergealgebra.algebra.arrays import refuse_flushed_subnormals
 from mergealgebra.algebra.exact import Coefficients
 from mergealgebra.algebra.trim import Counts, Window
 from mergealgebra.errors import BackendError, SubnormalsFlushed
-from mergealgebra.kernels.blocks import Part, Reduced, Reduction
-from mergealgebra.kernels.equations import Host, on_numpy
+from mergealgebra.kernels.blocks import Part, Reduced, Reduction, Watch
+from mergealgebra.kernels.fused_methods import code_of, cut_of, is_fused, witnesses
+from mergealgebra.kernels.reference import Host, on_numpy
+from mergealgebra.methods.method import Method
+from mergealgebra.methods.ties import Ties
 from mergealgebra.tensors.dtypes import DTYPES, bits, name_of, to_host
 
 try:
@@ -30,7 +33,7 @@ try:
     import triton
     from array_api_compat import torch as xp_torch
 
-    from mergealgebra.kernels.device import CODES, FORMS, HEADER, METHODS, ROW, VECTOR, count_tile, reduce_tile
+    from mergealgebra.kernels.device import CODES, FORMS, HEADER, ROW, VECTOR, count_tile, reduce_tile
 except ImportError as missing:
     raise BackendError(
         f"backend 'triton' needs {missing.name}, which is not installed; pip install torch triton"
@@ -66,12 +69,19 @@ class TritonKernel:
             raise BackendError("backend 'triton' needs a CUDA device that torch can see; use 'numba' or 'numpy'")
         self._of_thread = threading.local()
 
+    def __reduce__(self) -> tuple[type[Self], tuple[str]]:
+        return type(self), (str(self._device),)
+
+    def computes(self, method: Method) -> bool:
+        """As `Kernel.computes`."""
+        return is_fused(method)
+
     def check_worker(self) -> None:
         """As `Kernel.check_worker`: of NumPy, of torch on the device, and of the kernel itself."""
         refuse_flushed_subnormals(np)
         refuse_flushed_subnormals(xp_torch, self._device)
         for base, parts in _subnormals():
-            reduction = Reduction("ties", Coefficients(tuple(part.coefficient for part in parts)), 1.0)
+            reduction = Reduction(Ties(), Coefficients(tuple(part.coefficient for part in parts)))
             found, expected = self.reduce(base, parts, reduction), on_numpy().reduce(base, parts, reduction)
             if found is None or expected is None or found.data.tobytes() != expected.data.tobytes():
                 raise SubnormalsFlushed(
@@ -87,8 +97,17 @@ class TritonKernel:
             reduced = reduce_on_device(there, held, reduction)
             return reduced and replace(reduced, data=_from_device(reduced.data))
 
+    def observe(self, base: Host, part: Part, watch: Watch, seen: Any) -> Any | None:
+        """As `Kernel.observe`: windows of magnitudes before any stage on the device, all else by the reference."""
+        if watch.stages or watch.on == "theta" or not isinstance(watch.look, Window):
+            return on_numpy().observe(base, part, watch, seen)
+        return seen if self.count(base, part, watch.look, seen) else None
+
     def count(self, base: Host, part: Part, window: Window, counts: Counts) -> bool:
-        """As `Kernel.count`. Raises BackendError when the block does not fit the device's memory."""
+        """Add to `counts` how many magnitudes lie in each bin; False when some tau is not finite.
+
+        Raises BackendError when the block does not fit the device's memory.
+        """
         with self._stream(), _clear_memory_errors(), np.errstate(all="ignore"):
             there, values = _to_device([base, part.values], self._device)
             *found, bad = count_on_device(there, replace(part, values=values), window).tolist()
@@ -117,7 +136,8 @@ def reduce_on_device(base: Tensor, parts: Sequence[Part], reduction: Reduction) 
     if bad or (missed and not launch.repair(merged)):
         return None
     kept, above = zip(*(_unpacked(counts[row]) for row in launch.rows), strict=True)
-    return Reduced(merged, kept, above, missed if reduction.coefficients.certified else base.numel())
+    uncertified = missed if reduction.coefficients.certified else base.numel()
+    return Reduced(merged, kept, witnesses(parts, kept, above), uncertified)
 
 
 def count_on_device(base: Tensor, part: Part, window: Window) -> Tensor:
@@ -162,7 +182,7 @@ class Launch:
         with _launching:
             reduce_tile[(programs,)](
                 bits(self.base), bits(out), counts, self.table, n, BASE=_code(self.base), TILE=TILE, MARK=mark,
-                KINDS=_kinds(self.parts), METHOD=METHODS[self.reduction.method], **OPTIONS,
+                KINDS=_kinds(self.parts), METHOD=code_of(self.reduction.method, TritonKernel.name), **OPTIONS,
             )  # fmt: skip
         return out, counts.sum(dim=1)
 
@@ -171,10 +191,7 @@ class Launch:
         marked, _ = self.run(mark=True)
         at = marked.nonzero().reshape(-1)
         where = to_host(at)
-        parts = [
-            replace(part, values=to_host(part.values[at]), ties=int(np.searchsorted(where, part.ties)))
-            for part in self.parts
-        ]
+        parts = [replace(part, values=to_host(part.values[at]), at=where) for part in self.parts]
         exact = on_numpy().reduce(to_host(self.base[at]), parts, self.reduction)
         if exact is not None:
             merged[at] = _to_device([exact.data], merged.device)[0]
@@ -188,15 +205,16 @@ def _table(parts: Sequence[Part], reduction: Reduction, n: int) -> Host:
     then nothing is certified; their total; lambda. A row: address, threshold, ties, coefficient. One row more is read
     ahead, of nothing.
     """
-    exact = reduction.coefficients.certified or reduction.method != "ties"  # only TIES sums coefficients [TI-8]
+    (round_,) = reduction.rounds
+    exact = reduction.coefficients.certified or not round_.columns.votes
     table = np.zeros(HEADER + ROW * (len(parts) + 1), np.int64)
     numbers = table.view(np.float64)
     table[:9] = np.searchsorted([_kind(part) for part in parts], range(9))
     numbers[9:HEADER] = exact, reduction.coefficients.total, reduction.lambda32
     for i, part in enumerate(parts):
         row = HEADER + ROW * i
-        ties = max(0, min(part.ties, n)) if part.threshold else n
-        table[row : row + 3] = part.values.data_ptr(), part.threshold, ties
+        threshold, ties = cut_of(part)
+        table[row : row + 3] = part.values.data_ptr(), threshold, max(0, min(ties, n)) if threshold else n
         numbers[row + 3] = part.coefficient
     return table
 
@@ -248,9 +266,9 @@ def _subnormals() -> Iterator[tuple[Host, list[Part]]]:
     steps = np.arange(1, 65)
     for name in ("F32", "F16"):
         base = (steps * np.finfo(DTYPES[name].numpy).smallest_subnormal).astype(DTYPES[name].numpy)
-        tuned = Part(base * 3, "finetuned", 0.75, 1, base.size)
+        tuned = Part(base * 3, "finetuned", 0.75, ((1, base.size),))
         vectors = [(steps * tiny).astype(DTYPES[d].numpy) for d, tiny in _TINY.items()]
-        yield base, [tuned, *(Part(vector, "task_vector", 0.375, 1, base.size) for vector in vectors)]
+        yield base, [tuned, *(Part(vector, "task_vector", 0.375, ((1, base.size),)) for vector in vectors)]
 
 
 @contextmanager

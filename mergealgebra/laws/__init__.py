@@ -10,9 +10,9 @@ and then, with idempotence and identity of zero, (x . x) . -x = 0, but x . (x . 
 no two of the three are exact opposites; then all laws can hold together.
 """
 
-from mergealgebra.laws.checking import check
+from mergealgebra.laws.checker import check
 from mergealgebra.laws.table import LAWS, Law
-from mergealgebra.laws.targets import Target, target
 from mergealgebra.laws.verdict import Verdict
+from mergealgebra.targets.merge_functions import Target, target
 
 __all__ = ["LAWS", "Law", "Target", "Verdict", "check", "target"]

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import numpy as np
 
 from mergealgebra.laws.arrangements import Arguments
-from mergealgebra.laws.calling import on_copies
+from mergealgebra.laws.calls import as_given, by_parts, on_copies
 from mergealgebra.laws.table import Law, to_parts
-from mergealgebra.laws.targets import Target
+from mergealgebra.targets.merge_functions import Target
+
+#: The functions that a way of calling the merge function consists of.
+_CALLS: Final[Mapping[Callable[..., Any], tuple[Callable[..., Any], ...]]] = {
+    on_copies: (as_given, on_copies),
+    as_given: (as_given,),
+    by_parts: (),
+}
 
 _FUTURE = "from __future__ import annotations\n"
 
@@ -21,15 +28,15 @@ def program(target: Target, name: str, law: Law, arguments: Arguments) -> str:
     """A program that computes both sides of a law for these arguments, prints them and asserts that they agree."""
     call = "".join(f"    {key}={_literal(value, 4)},\n" for key, value in arguments.items())
     imports = ["import ml_dtypes", "import numpy as np"] if "ml_dtypes." in call else ["import numpy as np"]
-    copies = law.called is on_copies
-    functions: list[Callable[..., Any]] = [law.relation, law.equation, *([on_copies] if copies else [])]
+    functions: list[Callable[..., Any]] = [law.relation, law.equation, *_CALLS[law.called]]
+    merge = "merge" if law.called is by_parts else f"{law.called.__name__}(merge)"
     return "\n".join(
         [
             *textwrap.wrap(f"{name}: {law.sentence}", 118, initial_indent="# ", subsequent_indent="# "),
             f"{_FUTURE}\n" + "\n".join(imports),
             f"{_code(target, law)}\n\n",
             "\n\n".join(inspect.getsource(function) for function in functions),
-            f"\nleft, right = {law.equation.__name__}(\n    {'on_copies(merge)' if copies else 'merge'},\n{call})",
+            f"\nleft, right = {law.equation.__name__}(\n    {merge},\n{call})",
             f'print(left)\nprint(right)\nassert {law.relation.__name__}(left, right), "{name} is broken"\n',
         ]
     )

@@ -6,6 +6,7 @@ This file needs Hypothesis, so nothing imports it before a search begins.
 from __future__ import annotations
 
 import copy
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,19 +18,22 @@ from hypothesis import Phase, find, settings
 from hypothesis.errors import Flaky, NoSuchExample, Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 
-from mergealgebra.laws import strategies
+from mergealgebra.laws import equations, strategies
 from mergealgebra.laws.arrangements import Arguments, systematic
 from mergealgebra.laws.cases import DIRECTED, Case
 from mergealgebra.laws.counterexample import program
 from mergealgebra.laws.equations import Sides
-from mergealgebra.laws.errors import raised
+from mergealgebra.laws.relations import equal, same_bits
 from mergealgebra.laws.sides import rounded_apart, told
 from mergealgebra.laws.table import LAWS, Law
-from mergealgebra.laws.targets import Target
 from mergealgebra.laws.verdict import Outcome, Verdict
+from mergealgebra.targets.errors import raised
+from mergealgebra.targets.merge_functions import Target
 
 #: How many arguments of each directed case are tried, where a law leaves something to choose.
 TURNS: Final = 8
+#: How often a question is asked again, to see whether the answer is the same.
+AGAIN: Final = 3
 #: How many parts of a directed case are looked at to find a smaller one.
 PARTS: Final = 400
 
@@ -60,10 +64,23 @@ class Search:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             if found := self._first(self._breaks, tries):
-                return self._broken(found, tries)
+                return self._not_deterministic(found.arguments) or self._broken(found, tries)
             if self._raised and (found := self._first(self._raises, tries)):
                 return self._failed(found.arguments)
         return Verdict(self._name, "holds", self._tries)
+
+    def _not_deterministic(self, arguments: Arguments) -> Verdict | None:
+        """That the sides differ each time that they are computed, if it is so. Purity is the law that says it."""
+        if self._law.equation is equations.purity:
+            return None
+        same = equal if self._law.relation is equal else same_bits
+        first = self._sides(arguments)
+        for _ in range(AGAIN):
+            for one, other in zip(first, self._sides(arguments), strict=True):
+                if not same(one, other):
+                    both = told(one, other, ("the first answer is", "the next"))
+                    return Verdict(self._name, "not deterministic", self._tries, f"asked again with one input, {both}")
+        return None
 
     def _broken(self, found: _Found, tries: int) -> Verdict:
         """Broken, unless in every case it is by rounding alone."""
@@ -80,7 +97,8 @@ class Search:
         """The first arguments that meet a condition, of the directed cases and then of random ones, made small."""
         law = self._law
         for title, case in DIRECTED.items():
-            if case.within(law.span) and (whole := next(filter(condition, _chosen(law, case)), None)):
+            whole = next(filter(condition, _chosen(law, case)), None) if case.within(law.span) else None
+            if whole is not None:
                 parts = strategies.arguments(law.arrangement, strategies.parts(case))
                 return _Found(_found(parts, condition, PARTS, self._seed) or whole, f"the built-in case {title!r}")
         random = strategies.arguments(law.arrangement, strategies.cases(law.span))
@@ -92,10 +110,13 @@ class Search:
         try:
             broken = not self._agrees(arguments)
         except (Exception, SystemExit):
-            self._raised += not self._stopped
+            if not self._stopped:
+                self._raised += 1
             return False
-        self._tries += not self._stopped
-        self._stopped = self._stopped or broken
+        if not self._stopped:
+            self._tries += 1
+        if broken:
+            self._stopped = True
         return broken
 
     def _raises(self, arguments: Arguments) -> bool:
@@ -125,7 +146,7 @@ class Search:
     def _failed(self, arguments: Arguments) -> Verdict:
         error = self._raised_by(arguments)
         others = f"; the law held in the other {self._tries}" if self._tries else ""
-        cause = raised(error) if error else "nothing when asked again"
+        cause = f"{raised(error)}{_hint(error)}" if error else "nothing when asked again"
         reason = f"{cause} (in {self._raised} of {self._raised + self._tries} tries{others})"
         return self._shown("error", reason, arguments, cause)
 
@@ -134,18 +155,27 @@ class Search:
         return Verdict(self._name, outcome, self._tries, reason, code, cause)
 
 
+def _hint(error: BaseException) -> str:
+    """What to do about an error of torch that is given NumPy arrays."""
+    if isinstance(error, (TypeError, AttributeError)) and "torch" in sys.modules and "ndarray" in raised(error):
+        return "; it is given NumPy arrays, of which torch.from_numpy makes tensors"
+    return ""
+
+
 def _chosen(law: Law, case: Case) -> list[Arguments]:
     return list(systematic(law.arrangement, case, TURNS))
 
 
 def _found(strategy: SearchStrategy[Arguments], condition: Condition, tries: int, seed: int) -> Arguments | None:
     """The smallest arguments of a strategy that meet a condition, as far as Hypothesis finds any."""
-    met: list[Arguments] = []
+    last: Arguments | None = None
 
     def meets(arguments: Arguments) -> bool:
-        if condition(arguments):
-            met.append(arguments)
-        return bool(met) and met[-1] is arguments
+        nonlocal last
+        is_met = condition(arguments)
+        if is_met:
+            last = arguments
+        return is_met
 
     how = settings(
         max_examples=tries, database=None, deadline=None, derandomize=False, phases=[Phase.generate, Phase.shrink]
@@ -155,4 +185,4 @@ def _found(strategy: SearchStrategy[Arguments], condition: Condition, tries: int
     except (NoSuchExample, Unsatisfiable):
         return None
     except Flaky:  # a function that answers otherwise each time; what it once broke it on is all there is
-        return met[-1]
+        return last

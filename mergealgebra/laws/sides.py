@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
-import ml_dtypes
 import numpy as np
 
 from mergealgebra.laws.relations import equal, within
+from mergealgebra.targets.differences import near, slack
 from mergealgebra.text import printable, shortened
-
-#: Units in the last place that the sum of a few numbers, rounded each time, may be off.
-UNITS: Final = 4
 
 #: Characters of one side that are told.
 _LONGEST: Final = 120
@@ -38,34 +35,9 @@ def rounded_apart(left: Any, right: Any, relation: Callable[[Any, Any], bool]) -
     return near(left, right)
 
 
-def near(left: Any, right: Any) -> bool:
-    """Whether arrays, or all in dicts and lists of them, are the same but for last digits, or the sign of a zero."""
-    if isinstance(right, Mapping):
-        return left.keys() == right.keys() and all(near(left[name], right[name]) for name in right)
-    if isinstance(right, list):
-        return len(left) == len(right) and all(map(near, left, right))
-    if left.dtype != right.dtype or left.shape != right.shape:
-        return False
-    return bool(where_near(left, right).all())
-
-
-def where_near(left: Any, right: Any, *others: Any) -> Any:
-    """Where arrays of one shape and dtype are `near`. others: what they are sums of, whose last digits count too."""
-    with np.errstate(invalid="ignore"):
-        a, b = (np.asarray(side, np.float64) for side in (left, right))
-        return (np.abs(a - b) <= _slack(left, right, *others)) | (a == b) | (np.isnan(a) & np.isnan(b))
-
-
 def _within(side: Any, low: Any, high: Any) -> bool:
-    slack, x = _slack(low, high), np.asarray(side, np.float64)
-    return bool(((low - slack <= x) & (x <= high + slack)).all())
-
-
-def _slack(one: Any, *others: Any) -> Any:
-    """How far apart two numbers may be by rounding alone; nothing where one is infinite."""
-    about = ml_dtypes.finfo(np.float32 if one.dtype == np.float64 else one.dtype)  # F64 is often computed in fp32
-    largest = np.max([np.abs(np.asarray(side, np.float64)) for side in (one, *others)], axis=0)
-    return np.where(np.isinf(largest), 0, UNITS * (float(about.eps) * largest + float(about.smallest_subnormal)))
+    off, x = slack(low, high), np.asarray(side, np.float64)
+    return bool(((low - off <= x) & (x <= high + off)).all())
 
 
 def _text(side: Any) -> str:

@@ -9,14 +9,9 @@ from typing import Any, Final
 
 from mergealgebra.laws import arrangements, equations
 from mergealgebra.laws.arrangements import Arrangement
-from mergealgebra.laws.calling import on_copies
+from mergealgebra.laws.calls import as_given, by_parts, on_copies
 from mergealgebra.laws.equations import Sides
 from mergealgebra.laws.relations import equal, same_bits, same_values, within
-
-
-def as_it_is(merge: Any) -> Any:
-    """The merge function itself."""
-    return merge
 
 
 def to_all(merge: Any) -> str:
@@ -142,7 +137,7 @@ LAWS: Final[Mapping[str, Law]] = MappingProxyType(
             ("afterwards, or the second time, it is", "before, or the first time, it was"),
             equations.purity,
             arrangements.all_of_it,
-            called=as_it_is,
+            called=as_given,
         ),
         "homomorphism": Law(
             "Lifted task vectors, combined in any tree and finalized, give the merge of all; for functions that "
@@ -150,7 +145,7 @@ LAWS: Final[Mapping[str, Law]] = MappingProxyType(
             ("merged in parts it is", "merged at once"),
             equations.homomorphism,
             arrangements.a_tree,
-            called=as_it_is,
+            called=by_parts,
             applies=to_parts,
         ),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Final, Literal, Self, get_args
 
-Outcome = Literal["holds", "holds but for rounding", "broken", "does not apply", "error"]
+Outcome = Literal["holds", "holds but for rounding", "broken", "not deterministic", "does not apply", "error"]
 
 #: Characters of a reason: all that it quotes is shortened.
 _LONGEST: Final = 4000
@@ -18,7 +18,8 @@ class Verdict:
     tries: how many arguments both sides of the law were computed for. reason: why it does not apply, what was raised,
     or both sides and which case showed the breach. counterexample: a Python program that shows it when run, or "".
     cause: of an error, what is the same for all laws that fail by it; or "". A law holds but for rounding where its
-    sides never differ by more than the last digits of numbers.
+    sides never differ by more than the last digits of numbers. The function is not deterministic where the sides of a
+    law differ, and so do the answers to one question that is asked again.
     """
 
     law: str

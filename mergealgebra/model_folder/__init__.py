@@ -1,1 +1,1 @@
-"""The folder, or the file, that a merge leaves: tensors, companions, model card; and what is left of half-made ones."""
+"""The folder or file that a merge writes: tensors, companions, model card; and what killed merges leave."""

@@ -14,7 +14,7 @@ from mergealgebra.tensors.strict_json import LaxReader
 #: The longest that are known have some hundred thousand bytes, and nest ten deep.
 _MAX_BYTES: Final = 16 << 20
 _MAX_DEPTH: Final = 100
-#: Execution a relative path of two parts begins or ends where it is not a model's name on the hub.
+#: How a relative path of two parts begins or ends where it is not a model's name on the hub.
 _LOCAL: Final = re.compile(
     r"(out|output|outputs|result|results|run|runs|ckpt|ckpts|checkpoint|checkpoints|model|models|data|tmp|work|home)/.*"
     r"|.*/(checkpoint-?\d*|final|best|latest|last)",
@@ -24,7 +24,7 @@ _LOCAL: Final = re.compile(
 
 #: A README whose front matter is to be read may be so long.
 _MAX_README_BYTES: Final = 1 << 20
-#: A line that names a license, as one word; what YAML would not read as text is none.
+#: A line that names a license, as one word; not what YAML reads as something other than text.
 _LICENSE: Final = re.compile(
     r"""license:[ ]+(["']?)(?!(?:yes|no|on|off|true|false|null)\b)([A-Za-z][\w.+-]{0,63})\1[ ]*""",
     re.ASCII | re.IGNORECASE,

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
-from types import MappingProxyType
 from typing import Final
 
 from mergealgebra.algebra.decimals import from_hex, shortest
@@ -19,6 +18,7 @@ from mergealgebra.credits import UNKNOWN, Credit, hub_name, titles
 from mergealgebra.lock import Lock
 from mergealgebra.lock_file import LockedContribution
 from mergealgebra.model_folder.base_config import BaseConfig, base_config
+from mergealgebra.recipe import computable_recipe
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.file_names import LOCK
 from mergealgebra.text import printable, printable_lines, shortened
@@ -69,26 +69,23 @@ def model_card(lock: Lock, base: Checkpoint, credits_: Mapping[str, Credit], mad
     config = base_config(base.folder) if base.folder else BaseConfig()
     hub = hub_name(base.path.absolute()) or config.hub_name
     known = {c.id: credits_.get(c.id, UNKNOWN) for c in lock.contributions}
-    parts = [
-        *(_front_matter(hub, config), "# A merged model", _summary(lock, hub or titles([base.path])[0])),
-        *("## Models", _models(lock.contributions, known), *_remarks(lock.contributions, known)),
-        *("## Recipe", _in_words(lock.recipe), f"```yaml\n{_recipe_file(lock.recipe)}```", made.use),
-        *("## Check it", f"{made.check}\n\n{_WHAT_IS_CHECKED}"),
-        *("## Ids", _ids(lock, known)),
-    ]
+    parts = [_front_matter(hub, config), "# A merged model", _summary(lock, hub or titles([base.path])[0])]
+    parts += ["## Models", _models(lock.contributions, known), *_remarks(lock.contributions, known)]
+    parts += ["## Recipe", _in_words(lock.recipe), f"```yaml\n{_recipe_file(lock.recipe)}```", made.use]
+    parts += ["## Check it", made.check, _WHAT_IS_CHECKED]
+    parts += ["## Ids", _ids(lock, known)]
     return (printable_lines("\n\n".join(parts)) + "\n").encode()
 
 
 def _front_matter(hub: str, config: BaseConfig) -> str:
     """The block of YAML that the Hugging Face hub reads. hub: the base's name there, or empty."""
-    lines = [
-        *([f"base_model: {hub}"] if hub else []),
-        "base_model_relation: merge",
-        *([f"license: {_yaml(config.license)}"] if config.license else []),
-        *(["library_name: transformers"] if config.is_transformers else []),
-        *("tags:", "- merge", "- mergealgebra"),
-    ]
-    return "\n".join(["---", *lines, "---"])
+    lines = [f"base_model: {hub}"] if hub else []
+    lines.append("base_model_relation: merge")
+    if config.license:
+        lines.append(f"license: {_yaml(config.license)}")
+    if config.is_transformers:
+        lines.append("library_name: transformers")
+    return "\n".join(["---", *lines, "tags:", "- merge", "- mergealgebra", "---"])
 
 
 def _summary(lock: Lock, base: str) -> str:
@@ -178,36 +175,13 @@ def _yaml(text: str) -> str:
 
 def _in_words(recipe: Mapping[str, str]) -> str:
     """What a recipe does, for somebody who never read the paper."""
-    method, words = recipe["method"], _WORDS.get(recipe["method"])
+    method = computable_recipe(recipe)
     if recipe.get("dialect"):
         return f"TIES, as {as_markdown(recipe['dialect'])} computes it; its settings:"
-    if words is None:
-        return f"The method {as_markdown(method)}, with these settings:"
-    return f"{words.format(trim=_trim(recipe))} {_lambda(recipe['lambda'])}"
-
-
-#: What each method does with the changes that the models make to the base.
-_WORDS: Final = MappingProxyType(
-    {
-        "ties": (
-            "TIES: {trim} Where models pull a parameter in opposite directions, the direction with the larger sum "
-            "wins, and only the changes in that direction are averaged."
-        ),
-        "mean": "The mean: the models' changes to the base are averaged, each weighted by its coefficient.",
-        "task_arithmetic": "Task arithmetic: the models' changes to the base, each times its coefficient, are added.",
-    }
-)
-
-
-def _trim(recipe: Mapping[str, str]) -> str:
-    if "density" not in recipe or recipe["density"] == "1":
-        return "all changes that a model makes to the base count."
-    where = "of each tensor" if recipe.get("scope") == "tensor" else "of each model"
-    return f"{where}, only the largest {_percent_of(recipe['density'])} of its changes to the base are kept."
-
-
-def _percent_of(density: str) -> str:
-    return f"{float(100 * Fraction(density)):.6g}%"
+    if not method.in_words:
+        return f"The method {as_markdown(method.name)}, with these settings:"
+    added = f" {_lambda(recipe['lambda'])}" if "lambda" in recipe else ""
+    return f"{method.in_words}{added}"
 
 
 def _lambda(lambda_: str) -> str:

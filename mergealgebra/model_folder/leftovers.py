@@ -1,8 +1,8 @@
-"""What killed merges left beside their OUT: found, told of, and removed when somebody asks for it [LK-7].
+"""What killed merges left beside their OUT: found, reported, and removed when somebody asks for it [LK-7].
 
-Anybody may put anything under the name of such a folder, our finished models too, where others can rename them. So one
-counts only if it is a folder of this user's with the mark in it, whose writer is dead and which holds what a merge
-writes and nothing else; and it is removed through its descriptor.
+Anybody may put anything under the name of such a folder, even a finished model, where others can rename it. So a folder
+counts only if it belongs to this user, has the mark in it, has no living writer, and holds only what a merge writes. It
+is removed through its descriptor.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mergealgebra.tensors.file_names import DIFFUSERS_STEM, LOCK, MODEL, STEM
 from mergealgebra.tensors.single_file import is_single_file, lock_beside
 from mergealgebra.text import location
 
-#: Where there are no locks, what nobody has written to for so long has no writer.
+#: Where there are no locks, a folder that has not changed for so long has no writer.
 STALE_SECONDS: Final = 24 * 60 * 60
 #: An empty folder that is younger may be one that a merge has just made and not locked yet.
 STARTING_SECONDS: Final = 60

@@ -25,7 +25,7 @@ from mergealgebra.text import location
 
 #: Kept free beside the tensors, for the small files.
 _SPARE_BYTES: Final = 1 << 22
-#: Execution systems refuse to put a folder in the place of something that is not an empty one.
+#: How systems refuse to put a folder in the place of something that is not an empty one.
 _OCCUPIED: Final = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
 
@@ -49,9 +49,8 @@ def _refuse_taken(out: Path) -> None:
     """Raise OutputError if OUT, which is to be a file, or its lock is there: an empty folder too."""
     if out.is_dir():
         raise OutputError(
-            f"{location(out)} is a folder, and a name that ends in .safetensors asks for one file; remove it, "
-            "or choose "
-            "another name"
+            f"{location(out)} is a folder, and a name that ends in .safetensors asks for one file; remove it, or "
+            "choose another name"
         )
     lock = lock_beside(out)
     for path in (out, lock):
@@ -116,12 +115,12 @@ def write_single_file(
         lock, data = finish()
         _write(folder, lock, [data])
         with _told_when_taken(folder.out):
-            folder.place_files(MODEL, lock)
+            folder.commit_files(MODEL, lock)
 
 
 @contextmanager
 def _writing(out: Path, nbytes: int, noted: Noted) -> Iterator[UnfinishedFolder]:
-    """The folder to write in, until the body has placed what OUT gets."""
+    """The folder to write in, until the body has committed what OUT gets."""
     refuse_occupied(out)
     with refused_as_output(out):
         out = out.resolve()  # "." has no name to rename to

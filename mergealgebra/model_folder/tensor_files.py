@@ -121,7 +121,7 @@ class NewFile:
             self.close()
 
     def close(self) -> None:
-        """Close it as it is. Closing twice is no error."""
+        """Close it as it is. Closing twice does no harm."""
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             os.close(descriptor)

@@ -2,8 +2,8 @@
 
 A model in one file is written in such a folder too, and then gets a name beside it, as its lock does [LK-9].
 
-OUT may be in a folder that others can write to, who may move ours away or put another in its place, at any moment. So
-it is opened once, and all that is written or removed goes by its descriptor [LK-7].
+OUT may be in a folder that others can write to: at any moment they may move ours away, or put another in its place. So
+it is opened once, and everything is written and removed by its descriptor [LK-7].
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NAME: Final = re.compile(r"\..+\.([0-9a-f]{16})\.unfinished", re.DOTALL)
 _NAME_BYTES: Final = 200
 #: Names for a hundred thousand files; a model that copies more is not known by its mark.
 _MARK_BYTES: Final = 1 << 24
-#: Execution systems say that a file can have one name only.
+#: How systems say that a file can have one name only.
 _NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
@@ -54,7 +54,7 @@ class UnfinishedFolder:
     out: Path
     parent: int
     descriptor: int
-    placed: bool = False
+    committed: bool = False
 
     def __post_init__(self) -> None:
         self._made: dict[str, os.stat_result] = {}
@@ -93,7 +93,7 @@ class UnfinishedFolder:
         for descriptor in (*self._parts.values(), self.descriptor):
             fsync_opened(descriptor)
         os.replace(self.path.name, self.out.name, src_dir_fd=self.parent, dst_dir_fd=self.parent)
-        self.placed = True
+        self.committed = True
         with suppress(OSError):  # only now: whoever dies before leaves what `gc` knows
             os.unlink(MARK, dir_fd=self.descriptor)
         if not self._is_at(self.out):
@@ -101,7 +101,7 @@ class UnfinishedFolder:
                 f"{location(self.out)} is not the model that was written: somebody moves folders there; write elsewhere"
             )
 
-    def place_files(self, model: str, lock: str) -> None:
+    def commit_files(self, model: str, lock: str) -> None:
         """Give two of its files, now whole, the names of OUT and of OUT's lock [LK-9].
 
         The lock comes first, so that a model without one is never ours. Raises OSError when one of the names is taken;
@@ -139,7 +139,7 @@ class UnfinishedFolder:
 
     def remove(self) -> None:
         """Remove it and its files, unless it is OUT by now; what has its name instead stays."""
-        if self.placed or self._is_at(self.out):  # an interrupt may come right after the rename
+        if self.committed or self._is_at(self.out):  # an interrupt may come right after the rename
             return
         with suppress(OSError):
             for part, descriptor in self._parts.items():
@@ -159,7 +159,7 @@ class UnfinishedFolder:
 
 @contextmanager
 def unfinished_folder(out: Path, noted: Noted) -> Iterator[UnfinishedFolder]:
-    """A new folder beside `out`, locked while the body runs and gone at the end, unless it was placed.
+    """A new folder beside `out`, locked while the body runs and gone at the end, unless it was committed.
 
     Raises OSError, and OutputError when somebody puts something else in its place.
     """

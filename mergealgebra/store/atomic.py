@@ -21,7 +21,7 @@ from mergealgebra.store.entries import FILE_OF_GROUP, TMP, Entry, is_of_group, m
 from mergealgebra.store.refusals import refused_in_store
 from mergealgebra.text import location
 
-#: Execution long an empty file may stand for one that somebody is about to put in its place.
+#: How long an empty file may stand for one that somebody is about to put in its place.
 CLAIM_SECONDS: Final = 2.0
 
 #: The mode of a file: an exchange folder may be shared by several users.
@@ -48,7 +48,7 @@ def create_atomically(entry: Entry, data: bytes) -> None:
     """
     with staged(entry.store) as file:
         file.write(data)
-        file.place_first(entry)
+        file.commit_first(entry)
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -61,7 +61,7 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 class StagedFile:
-    """A file that is being written under a temporary name; `place` gives it its own."""
+    """A file that is being written under a temporary name; `commit` gives it its own."""
 
     def __init__(self, folder: int, path: Path, mode: int) -> None:
         self._folder, self._path = folder, path
@@ -74,14 +74,14 @@ class StagedFile:
         os.fchmod(descriptor, os.fstat(descriptor).st_mode | FILE_OF_GROUP)
 
     def write(self, data: bytes | memoryview) -> None:
-        """Append bytes. Raises OutputError when the disk is full, or the file has been placed."""
+        """Append bytes. Raises OutputError when the disk is full, or the file has its own name already."""
         with refused_as_output(self._path):
             write_all(self._open(), data)
 
     def clone(self, source: int) -> int | None:
         """Have the bytes of an open file without a copy; a descriptor of the result, None where that cannot be done.
 
-        Raises OutputError when the file has been placed.
+        Raises OutputError when the file has its own name already.
         """
         descriptor = self._open()
         return descriptor if clone(source, descriptor) else None
@@ -91,8 +91,8 @@ class StagedFile:
         with refused_in_store(entry.path), made_part(entry.store, entry.part) as folder:
             self.move(folder, entry.name)
 
-    def place_first(self, entry: Entry) -> None:
-        """Flush the file to the disk, then let it appear as an entry, unless a file is there: that one stays.
+    def commit_first(self, entry: Entry) -> None:
+        """Flush the file to the disk, then let it appear as an entry, unless one is there: that one stays.
 
         Raises OutputError.
         """
@@ -110,7 +110,7 @@ class StagedFile:
         fsync_opened(folder)
 
     def discard(self) -> None:
-        """Leave nothing behind but what was placed."""
+        """Leave nothing under the temporary name."""
         self._close()
         with suppress(OSError):
             os.unlink(self._path.name, dir_fd=self._folder)
@@ -145,7 +145,7 @@ class StagedFile:
 
     def _open(self) -> int:
         if self._descriptor is None:
-            raise OutputError(f"{location(self._path)} has been placed and takes no more bytes; start another file")
+            raise OutputError(f"{location(self._path)} has its own name and takes no more bytes; start another file")
         return self._descriptor
 
     def _close(self) -> None:
@@ -166,7 +166,7 @@ def _is_abandoned(folder: int, name: str) -> bool:
 
 @contextmanager
 def staged(store: Path, mode: int = SHARED) -> Iterator[StagedFile]:
-    """A new file under a store's `tmp`, removed at the end unless it was placed, also when the body raises [SY-2].
+    """A new file under a store's `tmp`, removed at the end unless it was committed, also when the body raises [SY-2].
 
     mode: that of the file, less the umask; where a group shares the store, it may read and write the file, whatever the
     umask is [SY-16]. Raises OutputError when none can be made.

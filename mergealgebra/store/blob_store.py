@@ -29,7 +29,7 @@ from mergealgebra.store.entries import BLOB_SUFFIX, BLOBS, Entry, names_in
 from mergealgebra.store.refusals import refused_as
 from mergealgebra.text import location
 
-#: What the name of a file ends with that says of the blob beside it: somebody found this one to be damaged.
+#: Ends the name of a report: a file that says that the blob beside it was found to be damaged.
 REPORT_SUFFIX: Final = f"{BLOB_SUFFIX}.damaged"
 
 #: Left free on a disk beside a blob, for operations.
@@ -58,7 +58,7 @@ class BlobStore:
         return False
 
     def blob_bytes(self, root: str) -> int | None:
-        """The size of the file under this root, None when there is none. Raises WorkspaceError for what is no file."""
+        """The size of the file under this root, None when there is none. Raises WorkspaceError for anything else."""
         entry = self.blob(root)
         with refused_as(WorkspaceError, entry.path):
             return entry.size()
@@ -101,21 +101,21 @@ class BlobStore:
             )
 
     def report_damage(self, root: str) -> None:
-        """Leave word beside a blob that it is damaged, for whoever holds a good one [SY-4]. Raises OutputError."""
+        """Write down beside a blob that it is damaged, so that others mend it [SY-4]. Raises OutputError."""
         if not self.is_reported(root):
             write_atomically(self._report(root), b"damaged\n")
 
     def is_reported(self, root: str) -> bool:
-        """Whether somebody found this store's blob to be damaged; it may be good again, or ever.
+        """Whether somebody reported this store's blob as damaged; it may be good all the same.
 
-        What is not a file does not count: it could not be taken back.
+        A report that is not a file does not count: nobody could remove it.
         """
         with suppress(OSError):
             return self._report(root).size() is not None
         return False
 
     def forget_report(self, root: str) -> None:
-        """Take that word back."""
+        """Remove that report."""
         with suppress(OSError):
             self._report(root).remove()
 
@@ -124,7 +124,7 @@ class BlobStore:
 
     @contextmanager
     def blob_writer(self) -> Iterator[BlobWriter]:
-        """A new blob to stream into, whose root is known only at its end; unless placed, it goes [SY-2].
+        """A new blob to stream into, whose root is known only at its end; it goes unless it is committed [SY-2].
 
         Raises OutputError.
         """
@@ -144,7 +144,7 @@ class BlobStore:
 
 
 class BlobWriter:
-    """A blob being written: the bytes of EN-17 for its tensors, in order, then `place` [SY-2]."""
+    """A blob being written: the bytes of EN-17 for its tensors, in order, then `commit` [SY-2]."""
 
     def __init__(self, store: BlobStore, file: StagedFile) -> None:
         self._store = store

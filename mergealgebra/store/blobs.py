@@ -1,12 +1,11 @@
 """Blobs: the tensors of a contribution as one canonical file, checked to the last byte [CT-6].
 
-Who only asks what a store holds reads no tensor, so the code for those is imported when one is read.
+To list what a store holds, no tensor is read; so the code that reads tensors is imported where it is used.
 """
 
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +24,7 @@ from mergealgebra.errors import (
 from mergealgebra.progress import More, Progress, counter, quiet, untold
 from mergealgebra.store.entries import GENESIS, LOCAL, Entry
 from mergealgebra.store.refusals import advice
-from mergealgebra.text import location
+from mergealgebra.text import fsck_repair, location
 
 if TYPE_CHECKING:
     from mergealgebra.tensors.checkpoint import Checkpoint
@@ -64,11 +63,11 @@ def _copy_tensor(source: Checkpoint, record: TensorRecord, sink: Sink) -> str:
 
 
 def anything(path: Path, records: Records) -> None:
-    """The judge of those who take whatever is sound."""
+    """Accepts every sound header."""
 
 
 def once(admit: Admit) -> Admit:
-    """The same judge, who is not asked again about an equal header: many contributions may name one blob."""
+    """The same judge, asked once for equal headers: many contributions may name one blob."""
     admitted: list[list[tuple[str, str, tuple[int, ...]]]] = []
 
     def judge(path: Path, records: Records) -> None:
@@ -81,7 +80,7 @@ def once(admit: Admit) -> Admit:
 
 
 def discard(_: bytes | memoryview) -> None:
-    """The sink of those who only want to know whether a blob is good."""
+    """Takes bytes and drops them: for checking a blob."""
 
 
 def stream_blob(source: Entry, root: str, sink: Sink, admit: Admit = anything, more: More = untold) -> None:
@@ -199,6 +198,5 @@ def _mending(path: Path) -> str:
     """What mends a damaged blob: in a share, somebody else's sync does."""
     store = path.parent.parent
     if os.path.lexists(store / GENESIS) and not os.path.lexists(store / LOCAL):
-        command = f"mergealgebra fsck {shlex.quote(location(store))} --repair WORKSPACE"
-        return f"the sync of a member who has it mends it, or `{command}`"
+        return f"the sync of a member who has it mends it, or `{fsck_repair(store, 'WORKSPACE')}`"
     return "delete it, and sync with a replica that has it; if nobody has it, contribute the checkpoint again"

@@ -1,7 +1,7 @@
 """The cache of a replica: what can always be computed again, kept to save time [SY-9]. It may be deleted at any moment.
 
-Nothing here is trusted: thresholds are proved by the merge that uses them, and what cannot be read is not there. Nor is
-anything reached through a link: in place of a folder it means that nothing is kept.
+Nothing here is trusted: a merge proves the thresholds that it uses, and what cannot be read counts as missing. No link
+is followed: where a link stands in place of a folder, nothing is cached.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CACHE: Final = "cache"
 THRESHOLDS: Final = f"{CACHE}/thresholds"
 AGGREGATE: Final = f"{CACHE}/aggregate"
 FIGURES: Final = f"{CACHE}/figures"
-#: No entry is larger; a larger file is none of ours.
+#: No entry is larger; a larger file is not ours.
 MOST_BYTES: Final = 1 << 24
 
 

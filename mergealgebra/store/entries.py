@@ -1,7 +1,7 @@
 """Where the files of a store lie, and how they are reached: through open folders, and never through a link [SY-10].
 
-Others may write to a store that is shared. A folder of it that is a link would lead our reads and writes to wherever
-they chose, so each folder is opened as what it is, and its files are named relative to that.
+Others may write to a store that is shared. If they put a link in place of one of its folders, our reads and writes
+would go where the link leads. So each folder is opened without following links, and files are named relative to it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from mergealgebra.disk import fsync_opened, open_file, opened_folder, read_file
 
 GENESIS: Final = "genesis"
 LOCAL: Final = "local.json"
+INCOMPLETE: Final = "incomplete.json"
 OPERATIONS: Final = "operations"
 BLOBS: Final = "blobs"
 TMP: Final = "tmp"
@@ -45,7 +46,7 @@ class Entry:
 
     @property
     def path(self) -> Path:
-        """Where it lies, for messages and for whoever reads the store's owner's own files."""
+        """Where it is: for messages, and for reading files that the store's owner wrote."""
         return self.store / self.part / self.name
 
     def is_there(self) -> bool:
@@ -77,12 +78,12 @@ class Entry:
             os.close(descriptor)
 
     def make_young(self) -> None:
-        """Make the file young, whoever reads its time."""
+        """Set the file's time to now."""
         with opened_part(self.store, self.part) as folder:
             os.utime(self.name, dir_fd=folder, follow_symlinks=False)
 
     def remove(self) -> None:
-        """Take the name away, if something has it; a link goes, and not what it names."""
+        """Remove what has this name, if anything has; of a link, the link alone."""
         with suppress(FileNotFoundError), opened_part(self.store, self.part) as folder:
             os.unlink(self.name, dir_fd=folder)
 

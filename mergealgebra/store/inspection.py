@@ -50,7 +50,7 @@ def _damaged_aggregate(store: Path) -> Iterator[Entry]:
     home = Home(partial(opened_part, store, AGGREGATE), partial(private_key, store))
     with suppress(OSError, OutputError):
         if entry.is_there():
-            with home.opened(HEADER_BYTES) as kept:
-                whole = is_whole(kept)
+            with home.opened(HEADER_BYTES) as folder:
+                whole = is_whole(folder)
             if not whole:
                 yield entry

@@ -2,8 +2,8 @@
 
     genesis    operations/ID    blobs/ROOT.safetensors    tmp/
 
-Each file is named by a hash of what it holds, so no file is ever changed, and processes need no locks. A file
-that is not what its name promises is never used: it is named, with what to do. No link in it is ever followed.
+Each file is named by a hash of what it holds, so no file is ever changed, and processes need no locks. A file whose
+bytes do not have the hash in its name is never used: an error names it and says what to do. No link is ever followed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from mergealgebra.store.entries import (
 )
 from mergealgebra.store.refusals import read_entry, refused_as, refused_in_store
 from mergealgebra.store.rights import for_group
-from mergealgebra.text import location
+from mergealgebra.text import by_caller, fsck_repair, location
 
 _FOLDERS: Final = (TMP, OPERATIONS, BLOBS)
 _CHECK_PATH: Final = "check the path; if a share is mounted there, mount it"
@@ -104,9 +104,10 @@ class Store(BlobStore):
         if not has_genesis(path):
             _check_unused(path)
             found = "is empty" if path.exists() else "is not there"
+            makes = by_caller("sync --create", "sync(PEER, create=True)")
             raise WorkspaceError(
                 f"{location(path)} {found}: if a share is mounted there, mount it; if it is to become one, "
-                "`sync --create` makes it"
+                f"`{makes}` makes it"
             )
         store = cls.open(path)
         if store.genesis != genesis:
@@ -156,6 +157,11 @@ class Store(BlobStore):
             write_atomically(entry, operation.encode())
         return operation.id
 
+    def write_delta(self, delta: ORSet) -> str:
+        """Let the operations of a delta appear. Returns the id of the first. Raises as `write_operation` does."""
+        first, *_ = (self.write_operation(operation) for operation in delta.by_id().values())
+        return first
+
     def mend_operation(self, operation: Operation) -> None:
         """Put an operation in place of the damaged file that has its id [SY-4]. Raises OutputError."""
         write_atomically(self._operation(operation.id), operation.encode())
@@ -194,7 +200,7 @@ def _read_genesis(path: Path) -> Genesis:
     try:
         return Genesis.decode(data)
     except MergeAlgebraError as error:
-        raise WorkspaceError(f"{location(entry.path)} is damaged: {error}; `fsck --repair PEER` mends it") from error
+        raise WorkspaceError(f"{location(entry.path)} is damaged: {error}; `{fsck_repair(path)}` mends it") from error
 
 
 def has_genesis(path: Path) -> bool:
@@ -219,12 +225,11 @@ def _check_there(path: Path) -> None:
 
 def _open_to_group(path: Path) -> None:
     with refused_as_output(path):
-        kept = open_to_group(path)
-    if not kept:
+        is_open = open_to_group(path)
+    if not is_open:
         raise OutputError(
-            f"{location(path)} cannot be its group's: the system does not keep the set-group-ID bit of who is "
-            "not in the "
-            "group; get into it, or give the folder to a group of yours: `chgrp GROUP FOLDER`"
+            f"{location(path)} cannot be its group's: the system does not keep the set-group-ID bit of who is not in "
+            "the group; get into it, or give the folder to a group of yours: `chgrp GROUP FOLDER`"
         )
 
 
@@ -235,14 +240,13 @@ def _check_unused(path: Path) -> None:
     with refused_as(WorkspaceError, path):
         if any(map(is_id, names_in(path, OPERATIONS))):
             raise WorkspaceError(
-                f"{location(path)} has operations and no genesis: `fsck {location(path)} --repair WORKSPACE`, "
-                "with one of "
+                f"{location(path)} has operations and no genesis: `{fsck_repair(path, 'WORKSPACE')}`, with one of "
                 "yours that they belong to, puts it back; or choose another folder"
             )
         strange = [name for name in names_in(path, ROOT) if name not in (*_FOLDERS, GENESIS)]
         strange += [f"{folder}/{name}" for folder in (OPERATIONS, BLOBS) for name in names_in(path, folder)]
     if strange:
         raise WorkspaceError(
-            f"{location(path)} holds something else than a workspace, {location(path / strange[0])}: choose "
-            "another folder"
+            f"{location(path)} holds something other than a workspace, {location(path / strange[0])}: choose another "
+            "folder"
         )

@@ -1,11 +1,12 @@
 """The private key of a workspace, by which it knows its own cache again [SY-9].
 
-It is a file that only its owner can read, and no part of the cache, so that who may write there does not choose it. It
-comes from the operating system's random source alone. Without it, or where somebody else can read it, there is a new
-one: what was kept is then made again. So nothing needs to be the first or the last of several that are made at once.
+It is in a file that only its owner can read. It is not in the cache: those who may write to the cache must not choose
+it. Its bytes come from the operating system's random source. When the file is missing, or somebody else can read it, a
+new key is made, and what was cached is computed again. So it does not matter which of several keys, made at the same
+moment, stays.
 
-A workspace may come from a stranger as an archive, with the file of a key that he knows. So what the file holds is not
-yet the key: it goes with what the system tells of the file, which nobody chooses who unpacks or copies it.
+A workspace may come from a stranger as an archive, with a key file whose bytes the stranger knows. So the key is made
+from the bytes of the file, and from its number and time in the file system, which its maker cannot choose.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ KEY: Final = "cache.key"
 
 
 def private_key(store: Path) -> bytes:
-    """The key of the workspace in a folder, made if there is none that is private.
+    """The key of the workspace in a folder; it is made unless a private one is there.
 
     Raises OutputError when none can be made, or its disk keeps no file private.
     """
@@ -45,7 +46,7 @@ def private_key(store: Path) -> bytes:
 
 
 def known_key(store: Path) -> bytes | None:
-    """The same key, or None where there is none that is private; nothing is made."""
+    """The same key, or None unless a private one is there; nothing is made."""
     return _read(Entry(store, ROOT, KEY))
 
 

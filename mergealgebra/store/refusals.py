@@ -14,7 +14,7 @@ from mergealgebra.text import location
 
 
 def read_entry(entry: Entry, most: int, refusal: type[MergeAlgebraError]) -> bytes:
-    """All bytes of an entry, in one line if there are none to have."""
+    """All bytes of an entry; where they cannot be read, the refusal is one line."""
     try:
         return entry.read(most)
     except FileNotFoundError:

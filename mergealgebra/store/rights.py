@@ -13,7 +13,7 @@ from mergealgebra.text import location
 
 
 def missing_right(path: Path) -> str | None:
-    """What keeps this process from a path in a store, and what to type; None if the modes do not tell.
+    """What keeps this process from a path in a store, and the command that gives access; None if the modes do not tell.
 
     Each folder of the store must be open to reading and writing, and a file to reading.
     """

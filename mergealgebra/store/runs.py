@@ -2,8 +2,8 @@
 
     runs/TOKEN        the path of the folder `.OUT.TOKEN.unfinished`
 
-A record is written before its folder is made, and nothing in one is trusted: it only says where to look. Nothing is
-flushed: what a power cut takes from here, `gc` finds when it is told the folder.
+A record is written before its folder is made. It is not trusted: it only says where to look. It is not flushed: after a
+power cut, `gc` finds the folder when somebody names it.
 """
 
 from __future__ import annotations

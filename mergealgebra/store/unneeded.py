@@ -1,15 +1,15 @@
-"""What a replica could do without: tensors of retracted contributions, and its cache; freed when asked for [SY-13].
+"""What a replica does not need: tensors of retracted contributions, and its cache; freed when asked for [SY-13].
 
-Another process may be about to make tensors visible again. A sync writes the `add` first and looks for the blob then:
-so a blob is moved aside first, and what is visible is read then. A `contribute` finds the blob first and writes its
-`add` then: so it makes the blob young, and a young one stays.
+Another process may be about to make tensors visible again. A sync writes the `add` and then looks for the blob: so we
+first move a blob aside, and then read what is visible. A `contribute` finds the blob and then writes its `add`: so it
+sets the blob's time to now, and a young blob stays.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -50,7 +50,7 @@ class Needed:
 
 @dataclass(frozen=True)
 class UnneededBlob:
-    """Tensors that nothing visible needs. kind: whose they were. age: seconds since they were written."""
+    """Tensors that no visible contribution needs. kind: whose they were. age: seconds since they were written."""
 
     needed: Needed
     root: str
@@ -100,14 +100,15 @@ def _retracted(state: ORSet) -> Mapping[str, str]:
     ids: dict[str, list[str]] = {}
     for id_, manifest in sorted(known_manifests(state).items()):
         ids.setdefault(manifest.tensors, []).append(id_[:12])
-    return {
-        root: f"tensors of {first}, retracted" if not more else f"tensors of {first} and {len(more)} more, retracted"
-        for root, (first, *more) in ids.items()
-    }
+    return {root: f"tensors of {_first_of(own)}, retracted" for root, own in ids.items()}
+
+
+def _first_of(ids: Sequence[str]) -> str:
+    return ids[0] if len(ids) == 1 else f"{ids[0]} and {len(ids) - 1} more"
 
 
 @dataclass(frozen=True)
-class KeptThresholds:
+class CachedThresholds:
     """The thresholds that merges found. age: seconds since the last was written."""
 
     store: Path
@@ -132,7 +133,7 @@ class KeptThresholds:
 
 
 @dataclass(frozen=True)
-class KeptAggregate:
+class CachedAggregate:
     """The sums that `resolve --keep-aggregate` left. age: seconds since they were written."""
 
     store: Path
@@ -159,16 +160,16 @@ class KeptAggregate:
             raise not_removed(self.path, error) from error
 
 
-Unneeded = UnneededBlob | KeptThresholds | KeptAggregate
+Unneeded = UnneededBlob | CachedThresholds | CachedAggregate
 
 
-def caches(store: Path) -> list[KeptThresholds | KeptAggregate]:
+def caches(store: Path) -> list[CachedThresholds | CachedAggregate]:
     """What a replica keeps to save time. Raises WorkspaceError."""
-    found: list[KeptThresholds | KeptAggregate] = []
+    found: list[CachedThresholds | CachedAggregate] = []
     if told := _told(store, THRESHOLDS):
-        found.append(KeptThresholds(store, *told))
+        found.append(CachedThresholds(store, *told))
     if told := _told(store, AGGREGATE):
-        found.append(KeptAggregate(store, *told))
+        found.append(CachedAggregate(store, *told))
     return found
 
 

@@ -1,6 +1,7 @@
-"""What a blob's header must be before a byte of the blob is taken: small lies cost little [SY-4].
+"""What a blob's header must be before a byte of the blob is copied [SY-4].
 
-A header may claim more than its contribution has, and a sparse file backs the claim at no cost to whoever made it.
+A header may claim far more bytes than its contribution has. A sparse file makes such a claim cost nothing, and copying
+it would cost hours.
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.errors import BlobDamaged, MergeAlgebraError
 from mergealgebra.store.blobs import Admit, Records
 from mergealgebra.tensors.dtypes import DTYPES
-from mergealgebra.text import location
+from mergealgebra.text import by_caller, location
 
 #: Judges whether tensors can be those of a contribution; it raises a MergeAlgebraError if they cannot.
 Fits = Callable[[Manifest, Path, Records], None]
 
 
 def anything_fits(manifest: Manifest, path: Path, records: Records) -> None:
-    """The judge of those who do not have the base at hand."""
+    """Accepts everything: for those who do not have the base."""
 
 
 def admission(manifests: Sequence[Manifest], fits: Fits) -> Admit:
-    """Admits a header that is that of one of these contributions, which name one root."""
+    """Admits the header of any of these contributions, which have one root."""
     # Anybody may name it ten thousand times, with other coefficients, which no header shows.
     meant: dict[int, dict[str, Manifest]] = {}
     for manifest in manifests:
@@ -33,9 +34,11 @@ def admission(manifests: Sequence[Manifest], fits: Fits) -> Admit:
         elements = sum(record.size for record in records.values())
         _refuse_whole_numbers(path, records)
         if elements not in meant:
+            first, id_ = manifests[0], manifests[0].id[:12]
+            retract = by_caller(f"retract {id_}", f"retract({id_!r})")
             raise BlobDamaged(
-                f"{location(path)} has {elements:,} elements, but contribution {manifests[0].id[:12]} has "
-                f"{manifests[0].elements:,}; `retract {manifests[0].id[:12]}` if nobody has the right file"
+                f"{location(path)} has {elements:,} elements, but contribution {id_} has {first.elements:,}; "
+                f"`{retract}` if nobody has the right file"
             )
         _refuse_unless_any(list(meant[elements].values()), lambda manifest: fits(manifest, path, records))
 
@@ -43,7 +46,7 @@ def admission(manifests: Sequence[Manifest], fits: Fits) -> Admit:
 
 
 def _refuse_whole_numbers(path: Path, records: Records) -> None:
-    """A contribution has none [CT-5]; to compare them with the base's, a stranger's file would be read again."""
+    """A contribution has no integers [CT-5]; to compare them with the base's, a stranger's file would be read again."""
     for name, record in records.items():
         if not DTYPES[record.dtype].is_float:
             raise BlobDamaged(

@@ -2,7 +2,7 @@
 
 Both sides end with the union of their operations and with the blobs of what is then visible. Everything is checked as
 it is copied. Operations go first, so that one large or damaged blob keeps nothing else back, and whatever goes wrong
-with one entry is one refusal: the rest goes on. What only one side holds in good order mends the other side.
+with one entry is one refusal: the rest goes on. Where only one side has a good file, it mends the other side's.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
 
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import Operation
@@ -24,9 +23,6 @@ from mergealgebra.sync.admission import Fits, admission, anything_fits
 from mergealgebra.sync.way import Side, Way
 from mergealgebra.text import location
 from mergealgebra.wanted import known_manifests
-
-#: In place of the size of a blob that cannot be read.
-_NO_FILE: Final = -1
 
 
 @dataclass(frozen=True)
@@ -103,14 +99,13 @@ def _by_root(manifests: Iterable[Manifest]) -> dict[str, list[Manifest]]:
 
 
 def _half_there(store: Store) -> list[MergeAlgebraError]:
-    """What is wrong with a store without operations, if it has blobs: who wrote them wrote an operation too [SY-2]."""
+    """What is wrong with a store of blobs without operations: whoever wrote a blob wrote an operation too [SY-2]."""
     with suppress(MergeAlgebraError):  # refused already
         if blobs := len(store.blob_roots()):
             return [
                 OperationError(
-                    f"{location(store.path)} holds {blobs} files of tensors, and no operation that names them: "
-                    "it is half "
-                    "there; copy or mount all of it, and sync again"
+                    f"{location(store.path)} holds {blobs} files of tensors, and no operation that names them: it is "
+                    "half there; copy or mount all of it, and sync again"
                 )
             ]
     return []
@@ -145,24 +140,33 @@ def _read(store: Store, refused: list[MergeAlgebraError]) -> Side:
 
 
 @dataclass(frozen=True)
-class _Pair:
-    """A blob here and there: the size of each, None where there is none, and whether somebody found one damaged."""
+class _Copy:
+    """A blob on one side: whether anything is there, whether that is a file, and the bytes of the file."""
 
-    ours: int | None
-    theirs: int | None
+    is_there: bool
+    is_file: bool = False
+    nbytes: int = 0
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A blob on both sides, and whether somebody found one of the two damaged."""
+
+    ours: _Copy
+    theirs: _Copy
     reported: bool
 
     @property
     def is_doubtful(self) -> bool:
         """Whether there is a sign that one of the two is damaged [SY-3]."""
-        both = self.ours is not None and self.theirs is not None
-        return both and (self.ours != self.theirs or self.ours == _NO_FILE or self.reported)
+        both = self.ours.is_there and self.theirs.is_there
+        return both and (self.ours != self.theirs or not self.ours.is_file or self.reported)
 
     @property
     def nbytes(self) -> int:
         """The bytes that are read of it: of the one that is there, or of both, to see which is damaged."""
-        sizes = [max(size, 0) for size in (self.ours, self.theirs) if size is not None]
-        return sum(sizes) if len(sizes) == 1 or self.is_doubtful else 0
+        only_one = self.ours.is_there != self.theirs.is_there
+        return self.ours.nbytes + self.theirs.nbytes if only_one or self.is_doubtful else 0
 
 
 def _exchange_blobs(
@@ -181,36 +185,38 @@ def _exchange_blobs(
 
 def _take_blobs(wanted: Mapping[str, list[Manifest]], taken: Way, fits: Fits, progress: Progress) -> tuple[str, ...]:
     """Take what the target lacks; the roots of what the source lacks too."""
-    sizes = {root: _bytes(taken.source, root) for root in sorted(wanted) if _bytes(taken.target, root) is None}
-    there = {root: max(size, 0) for root, size in sizes.items() if size is not None}
+    lacking = [root for root in sorted(wanted) if not _copy_in(taken.target, root).is_there]
+    copies = {root: _copy_in(taken.source, root) for root in lacking}
+    there = {root: copy.nbytes for root, copy in copies.items() if copy.is_there}
     done, total = 0, sum(there.values())
     for root, nbytes in there.items():
         more = counter(progress, "copying retracted blobs", total, done)
         taken.carry_blob(root, admission(wanted[root], fits), more, mends=False)
         done += nbytes
-    return tuple(root for root, size in sizes.items() if size is None)
+    return tuple(root for root, copy in copies.items() if not copy.is_there)
 
 
 def _pair(root: str, taken: Way, given: Way) -> _Pair:
     reported = any(side.source.is_reported(root) for side in (taken, given))
-    return _Pair(_bytes(given.source, root), _bytes(taken.source, root), reported)
+    return _Pair(_copy_in(given.source, root), _copy_in(taken.source, root), reported)
 
 
 def _exchange_blob(root: str, pair: _Pair, taken: Way, given: Way, admit: Admit, more: More) -> None:
-    if pair.ours is None and pair.theirs is not None:
+    if pair.theirs.is_there and not pair.ours.is_there:
         taken.carry_blob(root, admit, more, mends=False)
-    elif pair.ours is not None and pair.theirs is None:
+    elif pair.ours.is_there and not pair.theirs.is_there:
         given.carry_blob(root, anything, more, mends=False)
     elif pair.is_doubtful:
         _mend_blob(root, taken, given, admit, more)
 
 
-def _bytes(store: Store, root: str) -> int | None:
-    """The size of a blob, None where there is none; _NO_FILE for what cannot be one, such as a link."""
+def _copy_in(store: Store, root: str) -> _Copy:
+    """What a store has of a blob; something else may stand in its place, such as a link."""
     try:
-        return store.blob_bytes(root)
+        nbytes = store.blob_bytes(root)
     except MergeAlgebraError:
-        return _NO_FILE
+        return _Copy(is_there=True)
+    return _Copy(is_there=False) if nbytes is None else _Copy(True, True, nbytes)
 
 
 def _mend_blob(root: str, taken: Way, given: Way, admit: Admit, more: More) -> None:

@@ -14,7 +14,8 @@ from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.errors import MergeAlgebraError, OutputError, SyncIncomplete
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.store.blobs import Records
-from mergealgebra.store.local import NOT_GIVEN, base_path, read_incomplete, write_incomplete
+from mergealgebra.store.incomplete import NOT_GIVEN, read_incomplete, write_incomplete
+from mergealgebra.store.local import base_path
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Fits
 from mergealgebra.sync.folder import SyncResult, sync
@@ -33,7 +34,7 @@ def sync_replica(
     rest has then been exchanged. Otherwise as `sync`.
     """
     name = _name(peer)
-    before = read_incomplete(store).get(name, [])
+    before = read_incomplete(store).refusals.get(name, [])
     unwritten = _write_down(store, name, [_CUT_SHORT])
     try:
         with judge([store]) as fits:
@@ -49,7 +50,7 @@ def sync_replica(
 
 
 def begin(store: Store, peer: str | os.PathLike[str]) -> None:
-    """Write down, before the first sync of a new replica, that it has not come to its end. Raises OutputError."""
+    """Write down, before the first sync of a new replica, that it is not complete. Raises OutputError."""
     write_incomplete(store, _name(peer), [_CUT_SHORT])
 
 
@@ -68,7 +69,7 @@ def _write_down(store: Store, peer: str, refusals: Sequence[str]) -> OutputError
 
 @contextmanager
 def judge(stores: Sequence[Store]) -> Iterator[Fits]:
-    """Judges blobs by the base of the first that has one, which is opened when a blob comes; all fit without any."""
+    """Judges blobs by the base of the first store that has one, opened at the first blob; without a base all fit."""
     with ExitStack() as opened:
 
         @cache

@@ -31,8 +31,8 @@ class Side:
 class Way:
     """One direction of a sync, and what has been carried so far.
 
-    why_closed: why nothing may be written there. closed: nothing can be, and that has been said. unwritten: those of
-    the refusals that the target is the reason of.
+    why_closed: why nothing may be written there. closed: whether nothing can be written, and that has been
+    reported. unwritten: the refusals whose reason is the target.
     """
 
     source: Store
@@ -62,7 +62,7 @@ class Way:
         self.mended.append(str(self.target.operation_path(operation.id)))
 
     def carry_blob(self, root: str, admit: Admit, more: More, *, mends: bool) -> None:
-        """Copy a blob; a damaged source is refused, and word of that is left beside it for others to mend it."""
+        """Copy a blob; a damaged source is refused, and reported beside it so that others mend it."""
         self._try(partial(self._copy, root, admit, more, mends))
 
     def _copy(self, root: str, admit: Admit, more: More, mends: bool) -> None:

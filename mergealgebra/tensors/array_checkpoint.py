@@ -22,7 +22,7 @@ _NOWHERE: Final = ()
 class ArrayCheckpoint(Checkpoint):
     """Named arrays, NumPy or torch, as a checkpoint. what: how messages name them, in place of a path.
 
-    Raises NamesError, DtypeError for what is no array of numbers, and CheckpointError for a quantised model.
+    Raises NamesError, DtypeError for what is not an array of numbers, and CheckpointError for a quantised model.
     """
 
     def __init__(self, arrays: Mapping[str, Array], what: str) -> None:
@@ -30,9 +30,9 @@ class ArrayCheckpoint(Checkpoint):
         hosts = [to_host(arrays[name], f"{what}: tensor {name!r}") for name in names]
         path = Path(what)
         records = {
-            # The offset is the place in the list: a copy under another name has the same.
-            name: TensorRecord(name, name_of(host), host.shape, path, place, host.nbytes, _NOWHERE)
-            for place, (name, host) in enumerate(zip(names, hosts, strict=True))
+            # The offset is the position in the list: a copy under another name has the same.
+            name: TensorRecord(name, name_of(host), host.shape, path, position, host.nbytes, _NOWHERE)
+            for position, (name, host) in enumerate(zip(names, hosts, strict=True))
         }
         super().__init__(path, records)
         self.folder = None

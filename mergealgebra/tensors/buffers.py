@@ -1,7 +1,7 @@
-"""Buffers: tensors that no training moves, and that programs save or drop as they please [CT-10].
+"""Buffers: tensors that training does not change, and that some programs save and others do not [CT-10].
 
-Where one of them does not fit the base's it is left out, and the base's value stays. Nothing that is trained has such
-a name: a missing or foreign weight is never passed over.
+A buffer that does not fit the base's is left out, and the base's value stays. Nothing that is trained has such a name,
+so a weight that is missing or of another model is never ignored.
 """
 
 from __future__ import annotations

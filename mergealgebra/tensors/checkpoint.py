@@ -38,6 +38,10 @@ class Checkpoint:
     parts: the folders in it that are parts of the model, with tensors called PART/NAME or without [EN-20].
     Threads may read at the same time. Files are opened as they are read, few at a time; `close`, leaving the
     context or losing the last reference closes them.
+
+    >>> with Checkpoint.open("base.safetensors") as base:
+    ...     print(base.records["w"].shape, base.read("w", 1, 3), base.root()[:12])
+    (4,) [2. 3.] 5610f7cf9743
     """
 
     def __init__(self, path: Path, records: dict[str, TensorRecord], parts: tuple[str, ...] = ()) -> None:
@@ -96,8 +100,12 @@ class Checkpoint:
         return view
 
     def close(self) -> None:
-        """Close the files; reading afterwards raises CheckpointError. Closing twice is no error."""
+        """Close the files; reading afterwards raises CheckpointError. Closing twice does no harm."""
         self._finalizer()
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Path, dict[str, TensorRecord], tuple[str, ...]]]:
+        """Another process opens the same files: where they lie travels, with what tells whether they changed."""
+        return type(self), (self.path, dict(self.records), self.parts)
 
     def __enter__(self) -> Self:
         return self
@@ -121,7 +129,7 @@ class Checkpoint:
         stop = record.size if stop is None else stop
         if not 0 <= start <= stop <= record.size:
             raise ShapeError(
-                f"{location(record.path, name)} has {record.size} elements, and [{start}, {stop}) is no range of them"
+                f"{location(record.path, name)} has {record.size} elements, and [{start}, {stop}) is not a range in it"
             )
         dtype = DTYPES[record.dtype]
         nbytes = (stop - start) * dtype.itemsize

@@ -1,9 +1,9 @@
-"""What goes along with a merged model: the small files beside the base's tensors, none from elsewhere [LK-1].
+"""What goes along with a merged model: the small files beside the base's tensors, and none from elsewhere [LK-1].
 
-They are all that is not weights: a model's own code imports files of any name, and processors read theirs.
+All files go along that are not weights: a model's own code imports files of any name, and processors read theirs.
 
-A model's folder comes from strangers, and a merged model is published. So a link in it is followed to a file of the
-same folder alone, or of the same cached model; and what is read is reached from there step by step, without links.
+A model's folder comes from strangers, and a merged model is published. So a link in the folder is followed only to a
+file of the same folder, or of the same cached model. From there, files are opened step by step, without links.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from mergealgebra.text import listed, location, printable
 MOST_BYTES: Final = 64 << 20
 
 #: Weights and pickles, by the ends of their names in small letters.
-_WEIGHTS: Final = (
-    *(".safetensors", *FORMATS, ".joblib", ".npy", ".npz", ".onnx_data", ".ot", ".pb", ".tflite", ".mlmodel"),
-    *(".ggml", ".llamafile", ".nemo"),
+_OTHER_WEIGHTS: Final = frozenset(
+    (".joblib", ".npy", ".npz", ".onnx_data", ".ot", ".pb", ".tflite", ".mlmodel", ".ggml", ".llamafile", ".nemo")
 )
+_WEIGHTS: Final = (".safetensors", *FORMATS, *_OTHER_WEIGHTS)
 #: What tells of weights, or of the base itself; in small letters.
 _OF_THE_BASE: Final = ("*.index.json", "*.index.*.json", "readme*", "modelcard*", "model_card*", "merge.lock")
 #: What training leaves beside a model, and no model needs.
@@ -173,9 +173,8 @@ def _found(path: Path, folder: Path, home: Path) -> Companion | None:
     if cache is not None and real.parent == cache / "blobs":
         return Companion(name, path, cache, ("blobs", real.name))
     raise CheckpointError(
-        f"{location(path)} is a link to {location(real)}, outside the model's folder, and would be copied into "
-        "the merged "
-        "model: put a copy of that file in its place, or remove the link"
+        f"{location(path)} is a link to {location(real)}, outside the model's folder, and would be copied into the "
+        "merged model: put a copy of that file in its place, or remove the link"
     )
 
 

@@ -1,4 +1,4 @@
-"""Descriptors: many files can be read while few are open, and each stays the file whose header was read.
+"""Descriptors: many files can be read while few are open, and each is checked to be the file whose header was read.
 
 A merge reads from all its contributions at once, and a process may often have only 1024 files open.
 """
@@ -57,7 +57,7 @@ class File:
                 self._readers -= 1
 
     def close(self) -> None:
-        """Keep the file open no longer. Closing twice is no error."""
+        """Close the file. Closing twice does no harm."""
         with _LOCK:
             if self in _OPEN:
                 os.close(_OPEN.pop(self))

@@ -72,9 +72,6 @@ UNMERGED: Final = frozenset(name for name in DTYPES if name.startswith(("F8_", "
 #: NumPy and torch call their dtypes alike: "float32", "bfloat16", "bool".
 _BY_ARRAY_NAME: Final = {dtype.numpy.name: dtype.name for dtype in DTYPES.values()}
 
-#: Execution torch makes a tensor dense, for one that is nested and one that is not.
-_DENSE: Final = {True: "torch.nested.to_padded_tensor", False: "tensor.to_dense()"}
-
 #: Each step down rounds once; fp64 never steps past fp32, as both libraries round such casts twice [MG-3].
 _STEPS_DOWN: Final = {("F64", "F64"), ("F32", "F32"), ("F32", "BF16"), ("F32", "F16")}
 
@@ -175,8 +172,11 @@ def _refuse_incomplete(tensor: Any, where: str) -> None:
     if tensor.is_meta:
         raise DtypeError(f"{where} is on torch's meta device, without data; load the weights, with device_map='cpu'")
     if tensor.is_nested or tensor.layout is not sys.modules["torch"].strided:
-        kind = "nested" if tensor.is_nested else f"sparse ({str(tensor.layout).removeprefix('torch.')})"
-        raise DtypeError(f"{where} is a {kind} tensor; pass it dense, with {_DENSE[tensor.is_nested]}")
+        if tensor.is_nested:
+            kind, dense = "nested", "torch.nested.to_padded_tensor"
+        else:
+            kind, dense = f"sparse ({str(tensor.layout).removeprefix('torch.')})", "tensor.to_dense()"
+        raise DtypeError(f"{where} is a {kind} tensor; pass it dense, with {dense}")
 
 
 def to_torch(host: np.ndarray[Any, Any], device: Any = "cpu") -> Any:

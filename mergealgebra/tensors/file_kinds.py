@@ -17,7 +17,7 @@ _GET_FILE: Final = "get the file itself, not the page about it"
 _NAME_MODEL: Final = "name the model's folder, or its safetensors file"
 _CONVERT: Final = "save its arrays with safetensors.numpy.save_file"
 
-#: Execution a file begins, what it is then, and what to do.
+#: How a file begins, what it is then, and what to do.
 _BEGINNINGS: Final = (
     (b"version https://git-lfs.github.com/", "a Git LFS pointer", "not the file itself: run `git lfs pull`"),
     (b"PK\x03\x04", "a zip archive", f"if torch.save wrote it, it holds {PICKLED}; otherwise {_UNPACK}"),
@@ -91,4 +91,5 @@ def _texts(first: bytes) -> list[tuple[bytes, str, str]]:
     if not all(character.isprintable() or character in "\t\n\r\f" for character in text):
         return []
     start = text.lstrip().lower()
-    return [(first, what, advice) for beginning, what, advice in _TEXTS if start.startswith(beginning)][:1]
+    what, advice = next((what, advice) for beginning, what, advice in _TEXTS if start.startswith(beginning))
+    return [(first, what, advice)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Set
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -100,9 +101,8 @@ def _read_parts(folder: Path, names: Set[str], listed_in: PartList) -> ModelFile
     for name in own:
         if part := part_of(name, parts):
             raise CheckpointError(
-                f"{location(own[name].path, name)} is named as if it were in the part {shown(part)}: rename "
-                "the tensor, "
-                "or merge each part by itself"
+                f"{location(own[name].path, name)} is named as if it were in the part {shown(part)}: rename the "
+                "tensor, or merge each part by itself"
             )
     return ModelFiles({name: records[name] for name in sorted(records)}, parts)
 
@@ -144,8 +144,8 @@ def _names_in(folder: Path) -> set[str]:
 def _models_among(folder: Path, names: Set[str]) -> list[str]:
     """The files that are a model each, by name: model files, indexes, and a shard where no index names it.
 
-    An index none of whose shards is here is a model only where nothing else is one; a file that an index names is none
-    beside it.
+    An index without any of its shards here counts only where there is no other model. A file that an index names does
+    not count by itself.
     """
     files = [name for name in _MODELS if name in names]
     indexes = sorted(filter(is_index, names))
@@ -153,18 +153,18 @@ def _models_among(folder: Path, names: Set[str]) -> list[str]:
     if not files or not (indexes or shards):
         return files or indexes
     here = {index: Index(folder / index).here(names) for index in indexes}
-    named = set[str]().union(*here.values())
-    strays = [name for name in shards if name not in named][:1]
-    return [name for name in files if name not in named] + [index for index in indexes if here[index]] + strays
+    named = {shard for shards_here in here.values() for shard in shards_here}
+    found = [name for name in files if name not in named] + [index for index in indexes if here[index]]
+    stray = next((name for name in shards if name not in named), None)
+    return found if stray is None else [*found, stray]
 
 
 def _folders_with_weights(folder: Path, names: Set[str]) -> list[str]:
     found = []
     for name in sorted(name for name in names if not name.startswith(".")):
-        try:
+        inner: list[str] = []
+        with suppress(OSError):  # most are files
             inner = os.listdir(folder / name)  # noqa: PTH208 - names, not paths
-        except OSError:  # most are files
-            continue
         if any(fnmatchcase(file, pattern) for file in inner for pattern in _PART_WEIGHTS):
             found.append(name)
     return found
@@ -174,9 +174,8 @@ def _refuse_adapter(folder: Path, names: Set[str], model: str) -> None:
     adapter = next((name for name in _ADAPTERS if name in names), None)
     if adapter is not None:
         raise CheckpointError(
-            f"{location(folder)} holds a model, {shown(model)}, and a LoRA adapter, {shown(adapter)}: {UNLOAD} "
-            "and name "
-            f"the result, or name {location(folder / model)} to leave the adapter out"
+            f"{location(folder)} holds a model, {shown(model)}, and a LoRA adapter, {shown(adapter)}: {UNLOAD} and "
+            f"name the result, or name {location(folder / model)} to leave the adapter out"
         )
 
 
@@ -202,8 +201,10 @@ def _why_no_model(folder: Path, names: Set[str]) -> str:
 
 def _what_weights(names: Set[str]) -> str | None:
     """What a folder holds that are weights, and not safetensors."""
-    found = (advice for suffix, advice in FORMATS.items() if any(name.endswith(suffix) for name in names))
-    return next((f"holds {advice}" for advice in found), None)
+    for suffix, advice in FORMATS.items():
+        if any(name.endswith(suffix) for name in names):
+            return f"holds {advice}"
+    return None
 
 
 def _what_of_a_shard(path: Path) -> str:

@@ -151,7 +151,7 @@ def kind_of(dtype: object, shape: tuple[int, ...], where: Where) -> Kind:
 
 @contextmanager
 def _named(where: Where) -> Iterator[None]:
-    """A shape that is none is told with its tensor."""
+    """A BadShape becomes a ShapeError that names the tensor."""
     try:
         yield
     except BadShape as error:
@@ -159,7 +159,7 @@ def _named(where: Where) -> Iterator[None]:
 
 
 def _read_entry(reader: Reader, where: Where) -> tuple[Kind, int, int]:
-    """An entry that is not written as most are, member by member."""
+    """Read an entry member by member, where it is not written as most are."""
     if reader.mark != b"{":
         raise HeaderError(f"{where} is {shown(reader.value())}, expected an object with {', '.join(_FIELDS)}: {AGAIN}")
     found: dict[str, Any] = {}

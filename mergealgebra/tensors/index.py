@@ -42,7 +42,7 @@ def read_shards(path: Path, names: Set[str]) -> dict[str, TensorRecord]:
                     f"{_REWRITE}"
                 )
             records[name] = record
-    index.check_places(records)
+    index.check_files(records)
     return {name: records[name] for name in sorted(records)}
 
 
@@ -58,7 +58,7 @@ class Index:
             self._data = read_file(path, MAX_HEADER_BYTES)
 
     def files(self, names: Set[str]) -> list[str]:
-        """The shards that it names, all of them among these names in its folder: some have no place in a path."""
+        """The shards that it names, all of them among these names in its folder: some cannot stand in a path."""
         found: set[str] = set()
         missing = None
         for _, file in self._weight_map():
@@ -76,7 +76,7 @@ class Index:
         """Which of these names, of files in its folder, are shards of it."""
         return {file for _, file in self._weight_map() if file in names}
 
-    def check_places(self, records: Mapping[str, TensorRecord]) -> None:
+    def check_files(self, records: Mapping[str, TensorRecord]) -> None:
         """Every tensor of the shards is in the index, and the other way round, with its file."""
         unnamed = set(records)
         path, held = None, ""  # of the tensor before: the name in a path takes a while to find
@@ -101,23 +101,16 @@ class Index:
     def _weight_map(self) -> Iterator[tuple[str, str]]:
         """Each tensor and the name of its file. The index is known to be sound when it ends."""
         where, has_map = location(self._path), False
-        known: str | None = None
         try:
             reader = Reader(self._data, _MAX_DEPTH)
             if reader.mark != b"{":
                 raise CheckpointError(f"{where} is {shown(reader.value())}, expected an object: {_REWRITE}")
             for key in reader.members():
-                if key != "weight_map":
+                if key == "weight_map":
+                    has_map = True
+                    yield from self._files_by_tensor(reader)
+                else:
                     reader.skip()
-                    continue
-                has_map = True
-                if reader.mark != b"{":
-                    raise _no_map(where, reader.value())
-                for name in reader.members():
-                    file = reader.value()
-                    if known is None or file != known:  # most tensors follow another of their shard
-                        known = _file_name(self._path, name, file)
-                    yield name, known
             reader.finish()
         except RepeatedKey as error:
             raise DuplicateName(f"{where} has the key {shown(error.key)} twice: {_REWRITE}") from None
@@ -125,6 +118,17 @@ class Index:
             raise CheckpointError(f"{where} is not JSON, {error}: {_REWRITE}") from None
         if not has_map:
             raise _no_map(where, None)
+
+    def _files_by_tensor(self, reader: Reader) -> Iterator[tuple[str, str]]:
+        """The same of the map that is next."""
+        if reader.mark != b"{":
+            raise _no_map(location(self._path), reader.value())
+        known: str | None = None
+        for name in reader.members():
+            file = reader.value()
+            if known is None or file != known:  # most tensors follow another of their shard
+                known = _file_name(self._path, name, file)
+            yield name, known
 
 
 def _no_map(where: str, found: object) -> CheckpointError:

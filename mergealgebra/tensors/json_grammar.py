@@ -1,6 +1,6 @@
 """The grammar of JSON as regular expressions over bytes [EN-9].
 
-All is possessive: an expression that goes back takes time that is not linear.
+All expressions are possessive: with backtracking, time would not be linear.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _WS: Final = rb"[ \t\r\n]*+"
 _HEX: Final = rb"[0-9a-fA-F]"
 _STRING: Final = rb'"(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u%b{4})*+"' % _HEX
 _PAIR: Final = rb"\\u[dD][89abAB]%b{2}\\u[dD][c-fC-F]%b{2}" % (_HEX, _HEX)
-#: Without lone surrogates. A pair goes first; what is left of \u is no surrogate.
+#: Without lone surrogates. A pair goes first; what is left of \u is not a surrogate.
 _SOUND: Final = rb'"(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|%b|\\u(?![dD][89a-fA-F])%b{4})*+"' % (_PAIR, _HEX)
 _NUMBER: Final = rb"-?+(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?+[0-9]++)?+"
 SCALAR: Final = rb"(?:%b|%b|true|false|null)" % (_STRING, _NUMBER)
@@ -29,7 +29,7 @@ def joined(*tokens: bytes) -> re.Pattern[bytes]:
     return re.compile(_WS.join(tokens))
 
 
-#: Execution deep a value may nest that one pattern steps over; deeper ones are entered. Each level doubles the pattern.
+#: How deep a value may nest that one pattern steps over; deeper ones are entered. Each level doubles the pattern.
 LEVELS: Final = 3
 
 

@@ -1,4 +1,4 @@
-"""Models as those see them who look at tensors one by one: checkpoints on disk, and arrays in memory."""
+"""What checkpoints on disk and arrays in memory have in common: named tensors that can be read one by one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models whose parts are folders in the model's own: a list in it says which folders, and nothing else does [EN-20].
+"""Models of parts: each part is a folder in the model's own, and a list there says which folders are parts [EN-20].
 
 Beside them may be folders of any kind: other formats, earlier checkpoints, the weights under their original names.
 """
@@ -47,7 +47,7 @@ def part_of(name: str, parts: Container[str]) -> str:
 def part_list(folder: Path, names: Set[str]) -> PartList | None:
     """The parts of the model in a folder; None where no list names any. names: in the folder.
 
-    Raises CheckpointError for a list that cannot be read, names what is no folder in this one, or is not the only one.
+    Raises CheckpointError for a list that cannot be read or is not the only one, and for what cannot be a part.
     """
     files = [file for file in _LISTS if file in names]
     if not files:
@@ -68,7 +68,7 @@ def part_list(folder: Path, names: Set[str]) -> PartList | None:
 def _components(reader: LaxReader) -> Iterator[str]:
     """The parts of a pipeline of diffusers: those that are of some library and class."""
     if reader.mark != b"{":
-        raise ValueError("it is no object")
+        raise ValueError("it is not an object")
     for key in reader.names():
         if key.startswith("_") or reader.mark != b"[":
             reader.skip()
@@ -87,10 +87,10 @@ def _has_text(reader: LaxReader) -> bool:
 def _modules(reader: LaxReader) -> Iterator[str]:
     """The folders of the modules of sentence-transformers; empty for the one whose files are in the model's own."""
     if reader.mark != b"[":
-        raise ValueError("it is no array")
+        raise ValueError("it is not an array")
     for _ in reader.items():
         if reader.mark != b"{":
-            raise ValueError("it holds what is no object")
+            raise ValueError("it holds something that is not an object")
         for key in reader.names():
             if key == "path" and reader.mark == b'"':
                 yield reader.text()

@@ -47,7 +47,7 @@ def _prefix(longer: set[str], shorter: set[str]) -> str | None:
 
 
 def _beginnings(name: str) -> Iterator[str]:
-    """Whatever ends with a point in front of some part of a name."""
+    """The beginnings of a name that end with a point."""
     at = name.find(".")
     while 0 <= at < len(name) - 1:
         yield name[: at + 1]

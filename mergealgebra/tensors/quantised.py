@@ -1,7 +1,7 @@
-"""Quantised models: codes that mean nothing without the scales beside them, so no difference of two is a task vector.
+"""Quantised models: codes that mean nothing without the scales beside them, so their difference is not a task vector.
 
-They are told by how the tensors are called and stored, and by what the configuration says. Integers that are mere
-buffers have no scales beside them.
+Names and dtypes of the tensors show them, and the configuration. Integers that are only buffers have no scales beside
+them.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _SCHEMES: Final = (
     _Scheme("HQQ", ".W_q", _ANY, (".scale",)),
 )
 _BY_DTYPE: Final = {dtype: [scheme for scheme in _SCHEMES if dtype in scheme.dtypes] for dtype in DTYPES}
-#: Execution those are written whose names a configuration has in small letters.
+#: How those are written whose names a configuration has in small letters.
 _WRITTEN: Final = {"gptq": "GPTQ", "awq": "AWQ", "fp8": "FP8", "mxfp4": "MXFP4", "hqq": "HQQ", "eetq": "EETQ"}
 
 

@@ -35,6 +35,9 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, TensorRecord]:
 
     Raises CheckpointError when the file cannot be read; HeaderError, DuplicateName, DtypeError, ShapeError
     or LayoutError when it breaks a rule.
+
+    >>> [(record.name, record.dtype, record.shape) for record in read_header("base.safetensors").values()]
+    [('w', 'F32', (4,))]
     """
     path = as_path(path)
     with opened(path) as file:
@@ -101,6 +104,9 @@ def canonical_header(entries: Iterable[Entry]) -> bytes:
 
     Their data must follow in name order, without gaps. Raises as `in_name_order` does, and HeaderError when
     the header would be larger than any reader allows.
+
+    >>> canonical_header([("w", "F32", (2,), 8)])[8:]
+    b'{"__metadata__":{"format":"pt"},"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}   '
     """
     header: dict[str, object] = {METADATA: {"format": "pt"}}
     end = 0
@@ -135,7 +141,11 @@ def shards(entries: Iterable[Entry]) -> list[list[Entry]]:
 
 
 def shard_names(count: int, stem: str = STEM) -> list[str]:
-    """The file names of a model of so many shards [EN-18]. stem: how they begin."""
+    """The file names of a model of so many shards [EN-18]. stem: how they begin.
+
+    >>> shard_names(1), shard_names(2)
+    (['model.safetensors'], ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors'])
+    """
     if count == 1:
         return [f"{stem}.safetensors"]
     return [f"{stem}-{number:05}-of-{count:05}.safetensors" for number in range(1, count + 1)]

@@ -20,7 +20,7 @@ SIZES: Final = rb"((?:%b(?:%b%b){0,%d}+)?+)" % (_INTEGER, _BETWEEN, _INTEGER, MA
 
 
 class BadShape(ValueError):
-    """What is not a shape: the message goes on after the name of the tensor."""
+    """What is not a shape. No user sees it: a ShapeError has its message, after the name of the tensor."""
 
 
 def shape_of(sizes: bytes) -> tuple[int, ...]:

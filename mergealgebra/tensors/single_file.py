@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _SUFFIX: Final = ".safetensors"
 _LOCK_SUFFIX: Final = ".lock"
-#: Execution files of weights end that are not written here.
+#: How files of weights end that are not written here.
 _OTHERS: Final = frozenset(
     (".bin", ".ckpt", ".gguf", ".h5", ".npz", ".onnx", ".pkl", ".pt", ".pth", ".safetensor", ".sft", _SUFFIX)
 )
@@ -50,7 +50,6 @@ def refuse_parts(out: Path, base: Checkpoint) -> None:
     """Raise OutputError for a base that is a model of parts: no program would find them in one file."""
     if base.parts:
         raise OutputError(
-            f"{location(out)} asks for one file, and {location(base.path)} is a model of parts, each in a "
-            "folder of its own: "
-            "choose a name that does not end in .safetensors"
+            f"{location(out)} asks for one file, and {location(base.path)} is a model of parts, each in a folder of "
+            "its own: choose a name that does not end in .safetensors"
         )

@@ -1,4 +1,4 @@
-"""What the names that a base lacks say of a model: that it is an adapter, or holds codes instead of numbers."""
+"""What names that the base lacks say about a model: that it is an adapter, or holds codes instead of numbers."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""JSON from strangers, read from its bytes one value after another: in memory stands only what the caller keeps.
+"""JSON from strangers, read from its bytes one value after another: in memory is only what the caller keeps.
 
-Depth is bounded, keys that stand twice are found, and integers are kept apart from all other numbers. Time is linear.
+Depth is bounded, repeated keys are found, and integers are told from all other numbers. Time is linear.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _SHOWN: Final = 4096
 
 
 class RepeatedKey(ValueError):
-    """A key stands in an object twice, judged after unescaping."""
+    """A key stands in an object twice, judged after unescaping. No user sees it: readers name the file too."""
 
     def __init__(self, key: str) -> None:
         super().__init__("a key stands twice")
@@ -46,7 +46,7 @@ class RepeatedKey(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number that is not written as an integer of at most 20 characters: kept as text, fit for no field."""
+    """A number that is not written as an integer of at most 20 characters; it stays text, as no field can hold it."""
 
     text: str
 
@@ -56,7 +56,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """An object or array that nobody wants, for a message."""
+    """An object or array in place of another value, for a message."""
 
     text: str
 
@@ -274,8 +274,9 @@ def _repeated(hashes: array[int]) -> Iterator[int]:
         return
     values = np.frombuffer(hashes, np.int64)
     order = np.argsort(values, kind="stable")
-    for place in np.sort(order[1:][values[order[1:]] == values[order[:-1]]]):
-        yield int(values[place])
+    again = values[order[1:]] == values[order[:-1]]
+    for position in np.sort(order[1:][again]):
+        yield int(values[position])
 
 
 def _integer(digits: str) -> int | Number:

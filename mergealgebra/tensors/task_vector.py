@@ -36,24 +36,57 @@ Tensors = Mapping[str, Array] | str | os.PathLike[str]
 
 
 def subtract(finetuned: Array, base: Array) -> Array:
-    """tau of a block of a fine-tune [TV-2, TV-3]. Both (n,), float dtypes. Returns (n,) fp32, perhaps not finite."""
+    """tau of a block of a fine-tune [TV-2, TV-3]. Both (n,), float dtypes. Returns (n,) fp32, perhaps not finite.
+
+    >>> subtract(np.array([1, 2], np.float16), np.array([1, 1.5], np.float16))
+    array([0. , 0.5], dtype=float32)
+    """
     xp = array_namespace(finetuned, base)
     same = bits(finetuned) == bits(base) if finetuned.dtype == base.dtype else xp.zeros_like(base, dtype=xp.bool)
     return difference(widen(finetuned), widen(base), same)
 
 
 def read_stored(values: Array) -> Array:
-    """tau of a block of a stored task vector [TV-5]. (n,) of a float dtype. Returns (n,) fp32, perhaps not finite."""
+    """tau of a block of a stored task vector [TV-5]. (n,) of a float dtype. Returns (n,) fp32, perhaps not finite.
+
+    >>> read_stored(np.array([0.5, -1], np.float64))
+    array([ 0.5, -1. ], dtype=float32)
+    """
     xp = array_namespace(widen(values))
     tau = stored(widen(values))
     # RN32 of a finite number may be infinite, never the other way round, so tau alone tells what is not finite.
     return xp.where(xp.isfinite(tau), tau, xp.nan)
 
 
+def tau(values: Array, base: Array, form: str) -> Array:
+    """The task vector of a block, in either form [TV-2, TV-5]. Both (n,), storage dtypes.
+
+    Returns (n,) fp32, perhaps not finite.
+    """
+    return subtract(values, base) if form == "finetuned" else read_stored(values)
+
+
+def theta(values: Array, base: Array, form: str) -> Array:
+    """The model of a block, in either form [TV-13]: RN32 of it; of a task vector RN32(RN64(base + tau)).
+
+    Both (n,), storage dtypes. Returns (n,) fp32, perhaps not finite.
+    """
+    if form == "finetuned":
+        wide = widen(values)
+    else:
+        old, xp = widen(base), array_namespace(widen(base))
+        wide = xp.astype(old, xp.float64) + xp.astype(read_stored(values), xp.float64)
+    xp = array_namespace(wide)
+    return xp.astype(wide, xp.float32, copy=False)
+
+
 def add(base: Array, tau_m: Array, lambda32: float) -> tuple[Array, Array]:
     """The merged block and a mask of where it is not finite [MG-2 to MG-5].
 
     base: (n,) of a float dtype. tau_m: (n,) fp32. Returns (n,) of the base's dtype, and (n,) bool.
+
+    >>> add(np.ones(2, np.float16), np.array([1, 1e9], np.float32), 1.0)
+    (array([ 2., inf], dtype=float16), array([False,  True]))
     """
     xp = array_namespace(widen(base), tau_m)
     merged = narrow(apply(widen(base), tau_m, lambda32), name_of(base))
@@ -62,7 +95,11 @@ def add(base: Array, tau_m: Array, lambda32: float) -> tuple[Array, Array]:
 
 
 def index_in(shape: tuple[int, ...], position: int) -> list[int]:
-    """The coordinates of an element from its position in C order [TV-9]."""
+    """The coordinates of an element from its position in C order [TV-9].
+
+    >>> index_in((2, 3), 4)
+    [1, 1]
+    """
     return [int(i) for i in np.unravel_index(position, shape)] if shape else []
 
 
@@ -72,6 +109,10 @@ class TaskVector(Mapping[str, Array]):
     lambda_: with which `apply` adds it where nothing else is said, a decimal string; the recipe's for what an Aggregate
     finalized. What is computed here is fp32; arrays of other float dtypes are rounded when they are used [TV-5].
     Raises NamesError, and DtypeError for what is not an array.
+
+    >>> vector = TaskVector({"w": np.array([0.5, -1], np.float32)})
+    >>> vector, vector["w"].shape
+    (TaskVector(tensors=1, elements=2), (2,))
     """
 
     def __init__(self, tensors: Mapping[str, Array], *, lambda_: str = "1") -> None:
@@ -121,6 +162,9 @@ class TaskVector(Mapping[str, Array]):
 
         lambda_: a decimal string; left out, that of the recipe by which an Aggregate finalized this, and else "1".
         Raises NamesError, ShapeError, DecimalError or NonFinite.
+
+        >>> TaskVector({"w": np.array([0.5, -1], np.float32)}).apply({"w": np.ones(2, np.float16)}, "2")
+        {'w': array([ 2., -1.], dtype=float16)}
         """
         refuse_flushed_subnormals(np)
         lambda32 = decimals.fp32(self.lambda_ if lambda_ is None else lambda_, "lambda")
@@ -136,12 +180,7 @@ class TaskVector(Mapping[str, Array]):
 
     def _unfit_buffers(self, base: Mapping[str, Array]) -> list[str]:
         """The buffers that are not added, as in every merge [CT-10]."""
-        ours, theirs = (
-            Arrays(
-                {name: to_host(of[name], f"tensor {name!r} of {whose}") for name in in_name_order(of) if kind_of(name)}
-            )
-            for of, whose in ((self, "the task vector"), (base, "the base"))
-        )
+        ours, theirs = _buffers(self, "the task vector"), _buffers(base, "the base")
         return unfit_buffers("task_vector", ours, theirs, ours.records)
 
     def _added(self, name: str, base: Array, lambda32: float, names: Container[str]) -> Array:
@@ -177,8 +216,13 @@ class TaskVector(Mapping[str, Array]):
         return f"TaskVector(tensors={len(self)}, elements={sum(int(np.prod(t.shape)) for t in self.values())})"
 
 
+def _buffers(tensors: Mapping[str, Array], whose: str) -> Arrays:
+    names = filter(kind_of, in_name_order(tensors))
+    return Arrays({name: to_host(tensors[name], f"tensor {name!r} of {whose}") for name in names})
+
+
 def in_name_order(tensors: Mapping[str, Array]) -> list[str]:
-    """The names in canonical order. Raises NamesError when one is no text that UTF-8 can write."""
+    """The names in canonical order. Raises NamesError when one is not text that UTF-8 can write."""
     for name in tensors:
         if not isinstance(name, str) or any("\ud800" <= character <= "\udfff" for character in name):
             raise NamesError(f"tensor {name!r}: a name must be text that UTF-8 can write")

@@ -1,6 +1,6 @@
 """Tied tensors: a head that is the embedding. Some programs save it once, some twice, some under the other's name.
 
-A merge moves both or neither: a model in which they have drifted apart loads as another than was merged [TV-11].
+A merge changes both or neither: a model in which they differ would load as another model than was merged [TV-11].
 """
 
 from __future__ import annotations
@@ -19,10 +19,14 @@ from mergealgebra.tensors.models import Model
 from mergealgebra.tensors.parts import part_of
 from mergealgebra.text import shown
 
-#: Execution the names of heads and of embeddings end, in the libraries that tie them.
+#: How the names of heads and of embeddings end, in the libraries that tie them.
 HEADS: Final = ("lm_head.weight", "embed_out.weight", "cls.predictions.decoder.weight")
 EMBEDDINGS: Final = (
-    *("embed_tokens.weight", "wte.weight", "word_embeddings.weight", "embed_in.weight", "shared.weight"),
+    "embed_tokens.weight",
+    "wte.weight",
+    "word_embeddings.weight",
+    "embed_in.weight",
+    "shared.weight",
     "tok_embeddings.weight",
 )
 
@@ -127,11 +131,12 @@ def _ends(name: str, ends: tuple[str, ...]) -> bool:
 
 def _ties(base: Model, names: list[str], says: bool | None) -> Iterator[tuple[str, str]]:
     """The pairs of the base's tensors that are one, the head of a pair first."""
+    if says is False:
+        names = [name for name in names if not _ends(name, HEADS)]
     for one, other in combinations(names, 2):
-        heads = _ends(one, HEADS), _ends(other, HEADS)
-        if (says is False and any(heads)) or not _equal(base, one, other):
-            continue
-        yield (other, one) if heads == (False, True) else (one, other)
+        if _equal(base, one, other):
+            head_is_second = _ends(other, HEADS) and not _ends(one, HEADS)
+            yield (other, one) if head_is_second else (one, other)
 
 
 def _doubled(model: Model, base: Model, names: list[str]) -> Iterator[tuple[str, str]]:

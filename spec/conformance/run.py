@@ -15,20 +15,20 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from mergealgebra.conformance.breadth import compare
-from mergealgebra.conformance.judging import judge
-from mergealgebra.conformance.matrix import Row, markdown, tables
-from mergealgebra.conformance.page import page
-from mergealgebra.conformance.targets import open_target
+from mergealgebra.conformance.judgement.comparison import compare
+from mergealgebra.conformance.judgement.judge import judge
+from mergealgebra.conformance.reports.matrix import Row, markdown, tables
+from mergealgebra.conformance.reports.page import page
 from mergealgebra.dialects.points import DIALECTS
-from mergealgebra.laws.errors import TargetError
 from mergealgebra.store.atomic import replace_file
+from mergealgebra.targets.errors import TargetError
+from mergealgebra.targets.loading import open_target
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
 SECONDS = 120
 
-#: Execution many random merges hold each against what spec/dialects.md says of it.
+#: How many random merges hold each against what spec/dialects.md says of it.
 COUNT = 1000
 
 TITLE = "What implementations of TIES compute"

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from mergealgebra.algebra import arrays, exact, mean, reducer, task_arithmetic, ties, trim
+from mergealgebra.algebra import arrays, exact, trim
 from mergealgebra.algebra.apply import apply
 from mergealgebra.algebra.difference import difference
+from mergealgebra.algebra.method import View
 from mergealgebra.errors import SubnormalsFlushed
+from mergealgebra.methods.registry import METHODS
 
 ARRAYS = {"numpy": np.asarray, "torch": torch.from_numpy}
 LEAST = 2.0**-149
@@ -25,9 +27,13 @@ def test_numpy_arrays_meet_numpy_itself(monkeypatch):
     assert arrays.array_namespace(v, v) is np
     apply(v, v, 2.0)
     trim.window_counts(difference(v, v, v == 0), trim.around(1))
-    for method in (ties, mean, task_arithmetic):
-        sums = reducer.combine([method.lift(v, 1.0), method.lift(v, 1.0)])
-        method.finalize(sums.retract(method.lift(v, 1.0)), exact.Coefficients((1.0,)))
+    for method in METHODS.values():
+        (round_,) = method().rounds
+        view = View(v, 1.0, "w", (3,), root="00" * 32, auxiliary={"fisher": abs(v)})
+        for stage in round_.stages:
+            view = view.with_tau(stage(view, None if stage.statistic is None else (1, 3)))
+        sums = exact.Sums.of(round_.lift(view), round_.columns.votes)
+        round_.finalize(sums.combine(sums).retract(sums), exact.Coefficients((1.0,)))
     arrays.with_values(trim.trim(v, 1, 3), np.array([0]), np.array([1.0]))
     assert arrays.first_true(v > 0) == 0
 

@@ -181,13 +181,15 @@ def test_the_message_begins_with_what_it_is_and_ends_with_what_to_do(read, what,
 
 @pytest.mark.clause("RC-6")
 def test_coefficients():
-    assert decimals.check_coefficient(-1.0, "x", negative=True) == -1.0
-    assert decimals.check_coefficient(2.0**-149, "x", negative=False) == 2.0**-149
+    assert decimals.check_coefficient(-1.0, "x", negative=True, method="m") == -1.0
+    assert decimals.check_coefficient(2.0**-149, "x", negative=False, method="m") == 2.0**-149
     for bad in (0.0, float("inf"), float("nan")):
         with pytest.raises(CoefficientError) as caught:
-            decimals.check_coefficient(bad, "x", negative=True)
+            decimals.check_coefficient(bad, "x", negative=True, method="m")
         message = f"x: the coefficient is {bad!r} as an fp32 number; it must be finite and not zero"
         assert str(caught.value) == message
     with pytest.raises(CoefficientError) as caught:
-        decimals.check_coefficient(-1.0, "x", negative=False)
-    assert str(caught.value) == "x: coefficient -1.0 is negative; only task_arithmetic takes negative coefficients"
+        decimals.check_coefficient(-1.0, "x", negative=False, method="ties")
+    assert str(caught.value) == (
+        "x: coefficient -1.0 is negative, and ties takes no negative coefficients; task_arithmetic takes them"
+    )

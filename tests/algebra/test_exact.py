@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import FrozenInstanceError
 from fractions import Fraction
 from functools import reduce
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mergealgebra.algebra import exact, mean, ties
+from mergealgebra.algebra import exact
 from mergealgebra.algebra.exact import Coefficients, Sums, grid_exponents
+from mergealgebra.algebra.method import Terms
+from tests.algebra.lifts import sums_of
 from tests.algebra.numbers import exact_sum, finite_fp32, rn64, task_vectors
 
 ARRAYS = {"numpy": np.asarray, "torch": torch.from_numpy}
@@ -31,7 +34,7 @@ CANCELLATIONS = {
 
 
 def lifted(v: list[float]) -> Sums:
-    return ties.lift(np.array(v, np.float32), 1.0)
+    return sums_of(np.array(v, np.float32), 1.0)
 
 
 def folded(parts: list[Sums]) -> Sums:
@@ -71,7 +74,7 @@ def wrong_sum(dtype: type) -> object:
     def combine(self: Sums, other: Sums) -> Sums:
         pairs = zip(self.columns, other.columns, strict=True)
         columns = tuple((x.astype(dtype) + y.astype(dtype)).astype(np.float64) for x, y in pairs)
-        return Sums(columns, np.minimum(self.grid, other.grid))
+        return Sums(columns, tuple(map(np.minimum, self.grids, other.grids)))
 
     return combine
 
@@ -153,7 +156,7 @@ def test_retracting_the_large_ones_leaves_the_small_one(count_fallbacks):
 @pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
 def test_as_integers_changes_no_value(array):
     v = np.array([1.5, -(2.0**100), 2.0**-149, 0.0], np.float32)
-    sums = ties.lift(array(v), 3.0).as_integers()
+    sums = sums_of(array(v), 3.0).as_integers()
     assert sums.uncertified.tolist() == [0, 1, 2, 3]
     assert sums.integers.shape == (4, 4)
     assert sums.sign().tolist() == [1, -1, 1, 0]
@@ -208,25 +211,25 @@ def test_the_grid_is_the_biased_exponent_and_no_less(array, values):
 @pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
 def test_only_the_coordinates_that_fail_are_uncertified(array):
     """And they stay so: exactness belongs to the history of a sum."""
-    large, small = (mean.lift(array(np.float32(row)), 1.0) for row in ([2.0**30, 1, 2.0**30, 0], [1, 1, 2.0**30, 0]))
+    large, small = (sums_of(array(np.float32(row))) for row in ([2.0**30, 1, 2.0**30, 0], [1, 1, 2.0**30, 0]))
     sums = large.combine(small)
     assert sums.uncertified.tolist() == [0]
     assert sums.integers.tolist() == [[(2**30 + 1) << 149], [0]]
-    assert sums.grid.tolist() == [127, 127, 157, 255]
-    assert sums.combine(mean.lift(array(np.float32([0, 2.0**30, 0, 0])), 1.0)).uncertified.tolist() == [0, 1]
-    assert mean.lift(array(np.float32([0, 2.0**30, 0, 0])), 1.0).combine(sums).uncertified.tolist() == [0, 1]
+    assert sums.grids[0].tolist() == [127, 127, 157, 255]
+    assert sums.combine(sums_of(array(np.float32([0, 2.0**30, 0, 0])))).uncertified.tolist() == [0, 1]
+    assert sums_of(array(np.float32([0, 2.0**30, 0, 0]))).combine(sums).uncertified.tolist() == [0, 1]
     without = sums.retract(large)
     assert without.uncertified.tolist() == [0]
-    assert without.grid.tolist() == sums.grid.tolist()
+    assert without.grids[0].tolist() == sums.grids[0].tolist()
     assert without.total().tolist() == [1, 1, 2.0**30, 0]
 
 
 @pytest.mark.clause("EX-2")
 def test_one_failing_coordinate_of_a_block_is_enough_and_the_least_grid_judges():
     """The block as a whole is judged by its largest magnitude and its least grid, which here are of two coordinates."""
-    a, b = mean.lift(np.float32([2.0**30, 1]), 1.0), mean.lift(np.float32([2.0**30, 1]), 1.0)
+    a, b = sums_of(np.float32([2.0**30, 1])), sums_of(np.float32([2.0**30, 1]))
     assert a.combine(b).uncertified.size == 0
-    c = mean.lift(np.float32([2.0**30, 2.0**30]), 1.0)
+    c = sums_of(np.float32([2.0**30, 2.0**30]))
     assert a.combine(c).uncertified.tolist() == [1]
 
 
@@ -234,7 +237,7 @@ def test_one_failing_coordinate_of_a_block_is_enough_and_the_least_grid_judges()
 def test_sums_of_unlike_methods_do_not_meet(meet):
     v = np.float32([1])
     with pytest.raises(ValueError, match=r"longer|shorter"):
-        meet(mean.lift(v, 1.0), ties.lift(v, 1.0))
+        meet(sums_of(v), sums_of(v, 1.0))
 
 
 @pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
@@ -247,12 +250,12 @@ def test_split_by_sign(array):
 
 def test_sums_weigh_when_they_hold_sums_of_coefficients():
     v = np.float32([1])
-    assert ties.lift(v, 1.0).weighs is True
-    assert mean.lift(v, 1.0).weighs is False
+    assert sums_of(v, 1.0).weighs is True
+    assert sums_of(v).weighs is False
 
 
 @pytest.mark.parametrize(
-    ("value", "field"), [(lifted([1]), "grid"), (Coefficients((1.0,)), "values")], ids=["sums", "coefficients"]
+    ("value", "field"), [(lifted([1]), "grids"), (Coefficients((1.0,)), "values")], ids=["sums", "coefficients"]
 )
 def test_values_are_frozen(value, field):
     with pytest.raises(FrozenInstanceError):
@@ -263,7 +266,7 @@ def test_values_are_frozen(value, field):
 @pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
 def test_uncertified_sums_are_corrected_where_they_are_and_nowhere_else(array):
     rows = [[2.0**60, 1, -5], [1, 1, 2], [-(2.0**60), 1, 1]]
-    sums = folded([ties.lift(array(np.float32(row)), 3.0) for row in rows])
+    sums = folded([sums_of(array(np.float32(row)), 3.0) for row in rows])
     assert sums.uncertified.tolist() == [0]
     assert sums.total().tolist() == [1, 3, -2]
     assert sums.sign().tolist() == [1, 1, -1]
@@ -281,7 +284,44 @@ def test_coefficients_far_apart_are_not_certified():
     assert Coefficients(()).certified
 
 
+@pytest.mark.clause("EX-3")
+def test_sums_of_coefficients_that_fp64_cannot_hold_are_integers_from_the_start():
+    certified, uncertified = Coefficients((1.0, 3.0)), Coefficients((1.0, 2.0**40))
+    weighing, plain = sums_of(np.float32([1, -2, 0]), 3.0), sums_of(np.float32([1, -2, 0]))
+    assert exact.prepared(weighing, certified) is weighing
+    assert exact.prepared(weighing, uncertified).uncertified.tolist() == [0, 1, 2]
+    assert exact.prepared(plain, uncertified) is exact.prepared(plain, certified) is plain
+
+
+@pytest.mark.clause("EX-3", "TI-8")
+def test_weights_far_apart_add_up_exactly():
+    """fp64 would lose each 1 that meets 2^53 alone."""
+    coefficients = Coefficients((2.0**53, 1.0, 1.0))
+    lifts = [exact.prepared(sums_of(np.float32([1]), c), coefficients) for c in coefficients.values]
+    for order in permutations(lifts):
+        assert exact.combine(order).rounded(2).tolist() == [2.0**53 + 2]
+
+
+@pytest.mark.clause("EX-4")
+def test_combine_takes_sums_in_the_order_given_one_or_many():
+    a, b, c = (sums_of(np.float32([x])) for x in (1, 2, -4))
+    assert exact.combine(iter([a])) is a
+    assert exact.combine([a, b, c]).total().tolist() == [-1]
+    with pytest.raises(TypeError):
+        exact.combine([])
+
+
+@pytest.mark.clause("EX-1", "EX-3")
+def test_each_sum_has_a_certificate_of_its_own():
+    """The second sum loses its certificate at one coordinate, the first nowhere; both stay exact."""
+    rows = [([1, 2, 3], [2.0**60, 1, 1]), ([4, -5, 6], [1, 1, 1]), ([7, 8, -9], [-(2.0**60), 1, 1])]
+    sums = folded([Sums.of(Terms(tuple(np.float32(term) for term in row))) for row in rows])
+    assert sums.uncertified.tolist() == [0]
+    assert [sums.total(0).tolist(), sums.total(1).tolist()] == [[12, 5, 0], [1, 3, 3]]
+    assert [sums.sign(0).tolist(), sums.sign(1).tolist()] == [[1, 1, 0], [1, 1, 1]]
+
+
 def test_empty_blocks_add_up():
-    empty = ties.lift(np.empty(0, np.float32), 1.0)
+    empty = sums_of(np.empty(0, np.float32), 1.0)
     assert empty.combine(empty).sign().shape == (0,)
     assert float(np.uint32(1).view(np.float32)) == exact.UNIT

@@ -1,4 +1,4 @@
-"""`mergealgebra conformance TARGET`: what is printed and written of a verdict, the exit status, and what is no target.
+"""`mergealgebra conformance TARGET`: what is printed and written of a verdict, the exit status, and what is refused.
 
 The verdict is one made by hand, but for the last tests, which ask programs that never answer.
 """
@@ -16,13 +16,14 @@ from dataclasses import replace
 
 import pytest
 
-from mergealgebra.conformance import judging, protocol
-from mergealgebra.conformance.report import as_discovery, as_map, tables
+from mergealgebra.conformance.judgement import judge as judging
+from mergealgebra.conformance.reports.tables import as_discovery, as_map, tables
 from mergealgebra.conformance.verdict import Failure, Standing, Verdict
 from mergealgebra.dialects.points import DIALECTS, POINTS
+from mergealgebra.targets import protocol
 from mergealgebra.text import printable
 from tests.cli.commands import call, tree
-from tests.conformance.test_report import NASTY, VERDICT
+from tests.conformance.test_reports import NASTY, VERDICT
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ def test_the_status_is_1_when_no_dialect_that_is_named_is_followed(asked, tmp_pa
 #: Command lines that are none, with words of what is said.
 WRONG_USAGE = {
     "no TARGET": (["conformance"], "Missing argument 'TARGET'"),
-    "no dialect": (["conformance", "peft", "--dialect", "peft"], "'peft' is no dialect; expected one of canonical"),
+    "no dialect": (["conformance", "peft", "--dialect", "peft"], "'peft' is not a dialect; expected one of canonical"),
     "no seconds": (["conformance", "peft", "--seconds", "0"], "'--seconds': 0 is not in the range"),
     "a dialect of a discovery": (["conformance", "peft", "--discover", "--dialect", "paper"], "--discover gives no"),
     "a file in a file": (["conformance", "peft", "--html", "file/page"], "is not where a file can be written"),
@@ -186,9 +187,7 @@ def test_an_interrupt_ends_the_target_too(number, tmp_path):
 
 #: Targets that cannot be asked, and words of the one line that says so.
 REFUSED = {
-    "no target": (["mergekitt"], "'mergekitt' is no target; expected one of mergekit, peft"),
-    "no interpreter": (["peft", "--python", "./no"], "--python: './no' is no program that can be run"),
-    "no checkout": (["authors", "--checkout", "no"], "is no checkout of authors"),
+    "no target": (["mergekitt"], "'mergekitt' is not a target; expected one of mergekit, peft"),
     "no package": (["sd-mecha"], "'sd_mecha'; name a Python that has sd-mecha as --python"),
 }
 
@@ -203,8 +202,8 @@ def test_what_cannot_be_asked_is_one_line(words, said, tmp_path):
 #: Functions that neither verb can ask, and words of the one line that says so.
 UNFIT = {
     "no module": ("no_such_module:merge", "importing no_such_module raised ModuleNotFoundError"),
-    "no function": ("json:no_such_function", "json was imported, but 'no_such_function' has no such name"),
-    "not callable": ("json:__name__", "json was imported, but '__name__' is no function"),
+    "no function": ("json:no_such_function", "json has no 'no_such_function'; it has "),
+    "not callable": ("json:__name__", "json.__name__ is not a function; json has "),
     "no such parameters": ("json:loads", "its parameters are (s, cls, object_hook, parse_float, parse_int, "),
 }
 

@@ -105,7 +105,7 @@ KEYS = {
     ],
 }
 
-#: Execution a model is computed, which must never change what it is.
+#: How a model is computed, which must never change what it is.
 WAYS = {
     "one thread": "--threads 1",
     "many threads": "--threads 7",

@@ -15,7 +15,7 @@ import pytest
 import mergealgebra
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report_tables
-from mergealgebra.conformance.report import Table
+from mergealgebra.conformance.reports.tables import Table
 from tests.cli.commands import call
 from tests.cli.strangers import FIELDS, FORGED, HOSTILE
 

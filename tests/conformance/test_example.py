@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 import mergealgebra as ma
-from mergealgebra.conformance import protocol
-from mergealgebra.conformance.breadth import compare
-from mergealgebra.conformance.judging import judge
-from mergealgebra.conformance.protocol import FLOATS
-from mergealgebra.conformance.questions import KINDS, Hello, Merged, Question, Refused, introduction
-from mergealgebra.conformance.targets import open_target
+from mergealgebra.conformance.judgement.comparison import compare
+from mergealgebra.conformance.judgement.judge import judge
 from mergealgebra.dialects.points import DIALECTS
-from tests.conformance.conversations import ask
+from mergealgebra.targets import protocol
+from mergealgebra.targets.loading import open_target
+from mergealgebra.targets.protocol import FLOATS
+from mergealgebra.targets.questions import KINDS, Hello, Merged, Question, Refused, introduction
+from tests.targets.conversations import ask
 
 FOLDER = Path(__file__).parents[2] / "examples" / "conformance"
 

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from mergealgebra.conformance.asking import PATIENCE
-from mergealgebra.conformance.breadth import DTYPES, Compared
-from mergealgebra.conformance.matrix import NOTHING, Row, markdown, tables
-from mergealgebra.conformance.report import Table
+from mergealgebra.conformance.judgement.comparison import Compared
+from mergealgebra.conformance.judgement.random_merges import DTYPES
+from mergealgebra.conformance.probes.interview import PATIENCE
+from mergealgebra.conformance.reports.matrix import NOTHING, Row, markdown, tables
+from mergealgebra.conformance.reports.tables import Table
 from mergealgebra.conformance.verdict import Finding, Property, Standing, Verdict
 from mergealgebra.dialects.points import DIALECTS
-from tests.conformance.test_report import FLIP, TIES, VERDICT
+from tests.conformance.test_reports import FLIP, TIES, VERDICT
 
 ROOT = Path(__file__).parents[2]
 OTHER = Verdict(

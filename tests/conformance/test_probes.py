@@ -7,9 +7,9 @@ from itertools import product
 import numpy as np
 import pytest
 
-from mergealgebra.conformance.probes import KEYS, LEAST, MEANS, NON_FINITE, NUMBERS, PROBES, TRIM, VOTES
-from mergealgebra.conformance.readings import NEUTRAL, predicted, readings
-from mergealgebra.conformance.showing import size
+from mergealgebra.conformance.inference.readings import NEUTRAL, predicted, readings
+from mergealgebra.conformance.judgement.evidence import size
+from mergealgebra.conformance.probes.catalogue import KEYS, LEAST, MEANS, NON_FINITE, NUMBERS, PROBES, TRIM, VOTES
 from mergealgebra.dialects.points import POINTS
 
 IDS = [probe.question.id for probe in (*PROBES, *LEAST)]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mergealgebra.conformance.judging import judge
-from mergealgebra.conformance.report import shown_by
-from mergealgebra.conformance.targets import Here, open_target
+from mergealgebra.conformance.judgement.judge import judge
+from mergealgebra.conformance.reports.tables import shown_by
 from mergealgebra.dialects.points import DIALECTS
+from mergealgebra.targets.loading import Here, open_target
 from tests.conformance import wrong
 
 #: What the verdict finds: at a point, the option that `canonical` does not take.

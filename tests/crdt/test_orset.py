@@ -304,12 +304,12 @@ REFUSALS = {
     "an operation of another workspace": (
         lambda: ORSet(GENESIS, frozenset({FOREIGN})),
         WrongWorkspace,
-        f"operation {FOREIGN.id} belongs to workspace {FOREIGN.workspace}, not to {WORKSPACE} [OS-7]",
+        f"operation {FOREIGN.id} belongs to workspace {FOREIGN.workspace}, not to {WORKSPACE}",
     ),
     "a state of another workspace": (
         lambda: EMPTY.join(ORSet(OTHER_GENESIS)),
         WrongWorkspace,
-        f"a state of workspace {WORKSPACE} and one of workspace {OTHER_GENESIS.workspace_id} do not join [OS-7]",
+        f"a state of workspace {WORKSPACE} and one of workspace {OTHER_GENESIS.workspace_id} do not join",
     ),
     "a manifest of another base": (
         lambda: EMPTY.add(TestEffective.FOREIGN.payload.manifest),
@@ -320,7 +320,7 @@ REFUSALS = {
     "what is not visible": (
         lambda: EMPTY.remove(ROOT_A),
         UnknownContribution,
-        f"contribution {ROOT_A} is not visible; `status` lists those that are",
+        f"contribution {ROOT_A} is not visible; `visible()` lists those that are",
     ),
 }
 

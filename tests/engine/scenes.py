@@ -7,8 +7,8 @@ from pathlib import Path
 
 import mergealgebra as ma
 from mergealgebra.merge_result import MergeResult
+from mergealgebra.methods.method import Method
 from mergealgebra.one_shot import Model, merge_checkpoints
-from mergealgebra.recipe import Recipe
 from mergealgebra.resolve import Execution
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.models import Tensors, base, fine_tune, write_file, write_folder
@@ -31,7 +31,7 @@ def merged(
     root: Path,
     fine_tunes: Sequence[Mapping[str, object]] | None = None,
     start: Mapping[str, object] | None = None,
-    recipe: Recipe = TIES,
+    recipe: Method = TIES,
     execution: Execution = WAYS["one thread"],
     coefficients: Sequence[str] = (),
     out: str = "out",

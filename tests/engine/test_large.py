@@ -23,7 +23,7 @@ def write_config(path, contributions, scope="model"):
 
 #: What may be taken beyond the program itself, if nobody says otherwise.
 BEYOND = 400_000_000
-#: Execution much more memory a model of four times the size may need.
+#: How much more memory a model of four times the size may need.
 GROWTH = 30_000_000
 #: What is given on the command line, and what Python and the system may round that up by.
 MEMORY, ROUNDING = 64 << 20, 24_000_000

@@ -100,7 +100,7 @@ PLANTS: Final[Mapping[str, tuple[str, Plant]]] = {
     "a quadratic search for duplicates": ("index", _set(strict_json, "_repeated", _repeated_by_counting)),
     "shards outside the folder": ("index", _set(index, "_file_name", lambda index, name, file: file)),
     "shards looked for by the system": ("index", _set(folder, "read_shards", _shards_asked_of_the_system)),
-    "tensors in other shards": ("index", _set(index.Index, "check_places", _unchecked)),
+    "tensors in other shards": ("index", _set(index.Index, "check_files", _unchecked)),
     "coefficients of zero": ("manifest", _set(manifest, "_check_coefficient", _unchecked)),
     "elements without a bound": ("manifest", _set(manifest, "check_integer", _unchecked)),
     "control characters": ("genesis", _set(fields.unicodedata, "category", lambda _: "Lu")),

@@ -26,7 +26,7 @@ from generator.reference import (
 )
 from generator.reference.refused import Refused
 
-#: Execution often a `*` may stand in a pattern that is asked about: the second implementation tries all ways.
+#: How often a `*` may stand in a pattern that is asked about: the second implementation tries all ways.
 _STARS = 3
 
 

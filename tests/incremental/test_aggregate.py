@@ -1,4 +1,4 @@
-"""Partial aggregates: what the laws of tests/reducers do not reach."""
+"""Partial aggregates: what the laws of tests/methods do not reach."""
 
 from __future__ import annotations
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 import mergealgebra as ma
-from mergealgebra.laws.targets import function
+from mergealgebra.targets.merge_functions import function
 from tests.laws.planted import PLANTED, lawful
-from tests.laws.programs import run
+from tests.targets.counterexamples import run
 
 TRIES = 10
 
@@ -44,7 +44,7 @@ def test_its_counterexample_runs_and_is_one_no_more_for_a_lawful_function(law):
 
 def test_without_its_condition_associativity_could_not_hold_with_the_others():
     """x . -x = 0 by order independence and sign symmetry; then (x . x) . -x and x . (x . -x) differ."""
-    from mergealgebra.laws.calling import on_copies
+    from mergealgebra.laws.calls import on_copies
     from mergealgebra.laws.cases import case
     from mergealgebra.laws.equations import associativity
 

@@ -12,7 +12,7 @@ from mergealgebra.laws.search import TURNS
 from mergealgebra.laws.verdict import Verdict
 from tests.laws import merges
 from tests.laws.planted import lawful
-from tests.laws.programs import run
+from tests.targets.counterexamples import run
 
 
 def verdict_on(merge, law, tries=20, **how):
@@ -171,15 +171,21 @@ def test_a_breach_counts_for_more_than_what_is_raised():
 #: Functions that answer nothing one can compare, and what is said of them.
 UNFIT = {
     "exits": (merges.exits, "SystemExit: '7'"),
-    "gives nothing": (merges.gives_nothing, "TypeError: 'it returned NoneType, not a dict of arrays by name'"),
+    "gives nothing": (merges.gives_nothing, "TypeError: 'it returned NoneType, expected a dict of arrays by name'"),
+    "gives a list": (lambda base, task_vectors: [base], "TypeError: 'it returned list, expected a dict of arrays"),
+    "gives a dict of lists": (
+        lambda base, task_vectors: {name: array.tolist() for name, array in base.items()},
+        "TypeError: 'it returned list as ",
+    ),
 }
 
 
 @pytest.mark.parametrize(("merge", "words"), UNFIT.values(), ids=UNFIT)
 def test_a_function_that_answers_nothing_is_an_error(merge, words):
-    verdict = verdict_on(merge, "order_independence")
-    assert (verdict.outcome, verdict.tries) == ("error", 0)
-    assert verdict.reason.startswith(words)
+    for law in ("order_independence", "purity"):
+        verdict = verdict_on(merge, law)
+        assert (verdict.outcome, verdict.tries) == ("error", 0)
+        assert verdict.reason.startswith(words)
 
 
 def test_a_tensor_that_is_lost_breaks_what_names_it():
@@ -192,9 +198,22 @@ def test_nan_equals_nan_and_lies_within_no_bounds():
     assert verdict_on(merges.gives_nan, "bounds").outcome == "broken"
 
 
-def test_a_function_that_never_answers_the_same_is_judged():
-    for law in ("order_independence", "purity"):
-        assert verdict_on(merges.Moody(), law).outcome == "broken"
+def test_a_function_that_never_answers_the_same_is_not_deterministic():
+    """It is not called dependent on the order, which does not matter; that it is not pure is true."""
+    verdict = verdict_on(merges.Moody(), "order_independence")
+    assert verdict.outcome == "not deterministic"
+    assert verdict.reason.startswith("asked again with one input, the first answer is [")
+    assert verdict_on(merges.Moody(), "purity").outcome == "broken"
+
+
+def test_numpy_arrays_that_torch_refuses_are_told_with_what_to_do():
+    torch = pytest.importorskip("torch")
+
+    def stacked(base, task_vectors):
+        return {name: array + torch.stack([v[name] for v in task_vectors]).sum(0) for name, array in base.items()}
+
+    verdict = verdict_on(stacked, "bounds")
+    assert "; it is given NumPy arrays, of which torch.from_numpy makes tensors (in " in verdict.reason
 
 
 def test_arguments_are_the_functions_own():

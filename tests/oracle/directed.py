@@ -9,11 +9,11 @@ import ml_dtypes
 import numpy as np
 
 import mergealgebra as ma
-from mergealgebra.recipe import Recipe
+from mergealgebra.methods.method import Method
 from tests.kernels.test_directed import SUMS
 from tests.oracle.merges import Case, Entry
 
-METHODS: dict[str, Recipe] = {
+METHODS: dict[str, Method] = {
     "ties": ma.Ties(),
     "ties at half density": ma.Ties(density="0.5"),
     "ties, the first of equals": ma.Ties(density="0.5", boundary="lowest_index", scope="tensor"),

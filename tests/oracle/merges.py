@@ -15,8 +15,8 @@ from mergealgebra.engine.plan import Contribution, Plan, make_plan
 from mergealgebra.engine.run import run
 from mergealgebra.errors import CoefficientError, MergeAlgebraError, NonFinite, NothingVisible, Overflow
 from mergealgebra.kernels.blocks import Kernel
+from mergealgebra.methods.method import Method
 from mergealgebra.progress import quiet
-from mergealgebra.recipe import Recipe
 from mergealgebra.tensors.dtypes import DTYPES, name_of
 from mergealgebra.tensors.task_vector import index_in
 from tests.oracle.program import Json, Oracle
@@ -46,7 +46,7 @@ class Case:
 
     base: Model
     entries: tuple[Entry, ...]
-    recipe: Recipe
+    recipe: Method
 
     def request(self) -> Json:
         recipe = {**self.recipe.to_map(), "lambda": decimals.to_hex(self.recipe.lambda32)}

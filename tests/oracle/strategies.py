@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 import mergealgebra as ma
-from mergealgebra.recipe import Recipe
+from mergealgebra.methods.method import Method
 from mergealgebra.tensors.dtypes import DTYPES
 from tests.kernels.blocks import FLOATS, numbers
 from tests.oracle.merges import Case, Entry
@@ -25,7 +25,7 @@ NEGATIVE = tuple(float(np.float32(c)) for c in (-1, -0.3, -(2.0**-149)))
 LAMBDAS = ("1", "1", "1", "0.7", "-2", "0", "0.000001", "1.0000001788139343", "340282350000000000000000000000000000000")
 
 
-def recipes() -> st.SearchStrategy[Recipe]:
+def recipes() -> st.SearchStrategy[Method]:
     """Recipes of every method and option, TIES half of the time."""
     lambdas = st.sampled_from(LAMBDAS)
     ties = st.builds(
@@ -55,7 +55,7 @@ def merges(draw: st.DrawFn) -> Case:
     shapes = {name: (draw(st.sampled_from(SIZES)),) for name in names}
     base = {name: _values(rng, *shapes[name], draw(st.sampled_from(FLOATS)), kind) for name in names}
     recipe = draw(recipes())
-    chosen = COEFFICIENTS + (NEGATIVE * 2 if recipe.negative_coefficients else ())
+    chosen = COEFFICIENTS + (NEGATIVE * 2 if recipe.needs.negative else ())
     if draw(st.booleans()):
         chosen = (1.0,)
     entries = []

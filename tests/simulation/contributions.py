@@ -48,5 +48,5 @@ class Contributions:
         return replace(self.manifests["c0"], base=OTHER_BASE)
 
 
-#: Execution many there are.
+#: How many there are.
 COUNT = len(TENSORS) + 2

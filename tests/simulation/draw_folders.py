@@ -11,7 +11,7 @@ from tests.simulation.damage import DAMAGES
 from tests.simulation.draws import Draws
 from tests.simulation.scenery import PUBLICATIONS
 
-#: Execution often what is always there happens, and what goes wrong where a history has it.
+#: How often what is always there happens, and what goes wrong where a history has it.
 SCENES = {"publish": 5, "contribute": 2, "take-back": 2, "regret": 1, "sync": 6, "resolve": 2}
 ADVERSITIES = {
     "spoil": 4,

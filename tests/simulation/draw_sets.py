@@ -6,7 +6,7 @@ from tests.simulation.contributions import COUNT
 from tests.simulation.damage import DAMAGES
 from tests.simulation.draws import Draws
 
-#: Execution often what is always there happens, and what goes wrong where a history has it.
+#: How often what is always there happens, and what goes wrong where a history has it.
 DOINGS = {"add": 5, "retract": 5, "hear": 14, "send": 3}
 ADVERSITIES = {"damaged": 4, "attest": 3, "forge": 2, "flush": 3, "crash": 3, "back-up": 2, "restore": 2, "cut": 2}
 

@@ -16,7 +16,7 @@ from tests.simulation.sets import Sets
 
 CASES = Path(__file__).parent / "cases"
 
-#: Execution many histories of each level are played here, and by the tests of planted faults at most.
+#: How many histories of each level are played here, and by the tests of planted faults at most.
 HISTORIES = {"sets": 2_400, "folders": 80}
 
 CLAUSES = {

@@ -158,8 +158,8 @@ def density(case: Json, _: Path) -> Json:
 
 def coefficient(case: Json, _: Path) -> Json:
     number = decimals.fp32(case["text"], "coefficient")
-    negative = case["method"] is None or recipe_from_map({"method": case["method"]}).negative_coefficients
-    decimals.check_coefficient(number, "x", negative=negative)
+    negative = case["method"] is None or recipe_from_map({"method": case["method"]}).needs.negative
+    decimals.check_coefficient(number, "x", negative=negative, method=str(case["method"]))
     return {"canonical": decimals.canonical_decimal(case["text"], "x"), "fp32": decimals.to_hex(number)}
 
 
@@ -203,7 +203,9 @@ def contribution(case: Json, folder: Path) -> Json:
 def _manifest(case: Json, base: Checkpoint, source: Checkpoint) -> tuple[Manifest, list[str]]:
     choice = Choice(tuple(case.get("take", ())), tuple(case.get("leave", ())))
     names = names_of(case["form"], source, base, choice)
-    number = decimals.check_coefficient(decimals.fp32(case["coefficient"], "coefficient"), "it", negative=True)
+    number = decimals.check_coefficient(
+        decimals.fp32(case["coefficient"], "coefficient"), "it", negative=True, method="it"
+    )
     held = Contribution("it", case["form"], number, source, frozenset(names))
     run_check(make_plan(base, [held], ma.TaskArithmetic(), backend_named("numpy"), threads=1))
     roots = {name: source.tensor_root(name) for name in names}

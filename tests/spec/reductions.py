@@ -15,7 +15,8 @@ import numpy as np
 
 import mergealgebra as ma
 from mergealgebra import encoding
-from mergealgebra.algebra import decimals, exact, task_arithmetic
+from mergealgebra.algebra import decimals, exact
+from mergealgebra.algebra.method import View
 from mergealgebra.algebra.trim import ALL, around, window_counts
 from mergealgebra.contribution import make_manifest, names_of
 from mergealgebra.crdt.manifest import Manifest
@@ -26,14 +27,15 @@ from mergealgebra.engine.plan import Contribution, Plan, make_plan
 from mergealgebra.engine.run import run, run_check
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.kernels.blocks import Part
-from mergealgebra.kernels.equations import tau
+from mergealgebra.methods import task_arithmetic
 from mergealgebra.progress import quiet
-from mergealgebra.recipe import Ties, recipe_from_map
+from mergealgebra.recipe import recipe_from_map
 from mergealgebra.resolve import Execution, Input, Merge
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.safetensors_file import canonical_header, in_name_order
+from mergealgebra.tensors.task_vector import tau
 from tests.spec.vectors import Json, arrays, data, tagged
 
 Check = Callable[[Json, Path], Json]
@@ -65,7 +67,7 @@ def task_vector_with(backend: str, stored: bool = False) -> Check:
         with np.errstate(invalid="ignore"):  # as workers do
             found = {name: tau(source.read(name), base.read(name), form) for name in names}
         for name in names:
-            _is_counted(plan, Part(source.read(name), form, 1.0, 0, 0), base.read(name), found[name])
+            _is_counted(plan, Part(source.read(name), form, 1.0), base.read(name), found[name])
         return {"tau": tagged({name: found[name].reshape(source.records[name].shape) for name in names})}
 
     return task_vector
@@ -85,7 +87,7 @@ def _is_counted(plan: Plan, part: Part, base: np.ndarray, expected: np.ndarray) 
 def certificate(case: Json, _: Path) -> Json:
     numbers = [decimals.from_hex(digits) for digits in case["numbers"]]
     certified = exact.Coefficients(tuple(numbers)).certified
-    parts = [task_arithmetic.lift(np.array([number], np.float32), 1.0) for number in numbers]
+    parts = [exact.Sums.of(task_arithmetic.lift(View(np.array([number], np.float32), 1.0))) for number in numbers]
     assert not parts or (reduce(exact.Sums.combine, parts).uncertified.size == 0) == certified
     return {"certified": certified}
 
@@ -98,7 +100,7 @@ def trim_with(backend: str, **how: Any) -> Check:
         zeros = {name: np.zeros(record.shape, np.float32) for name, record in source.records.items()}
         base = written(folder / "base", tagged(zeros))
         held = Contribution("it", "task_vector", 1.0, source, frozenset(source.records))
-        plan = make_plan(base, [held], Ties(**case["recipe"]), backend_named(backend), **how)
+        plan = make_plan(base, [held], ma.Ties(**case["recipe"]), backend_named(backend), **how)
         found, totals = _computed(plan)
         trimmed = {name: found[name].reshape(record.shape) for name, record in base.records.items()}
         assert totals.kept_by(0) == sum(int(np.count_nonzero(x)) for x in trimmed.values())

@@ -16,11 +16,11 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from mergealgebra.conformance.probes import LEAST, PROBES
-from mergealgebra.conformance.questions import Question, Tensors
+from mergealgebra.conformance.probes.catalogue import LEAST, PROBES
 from mergealgebra.dialects.merge import merge_in_dialect
 from mergealgebra.dialects.points import DIALECTS, POINTS, Dialect
 from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.targets.questions import Question, Tensors
 from tests.spec.vectors import FOLDER, arrays, tagged
 
 SETTLED = [dialect for dialect in DIALECTS.values() if None not in dialect.options.values()]

@@ -75,7 +75,7 @@ class TestCreate:
         (tmp_path / strange).parent.mkdir(exist_ok=True)
         (tmp_path / strange).write_bytes(b"")
         before = files_of(tmp_path)
-        with pytest.raises(WorkspaceError, match=f"something else than a workspace.*{strange}"):
+        with pytest.raises(WorkspaceError, match=f"something other than a workspace.*{strange}"):
             Store.create(tmp_path, GENESIS)
         assert files_of(tmp_path) == before
 
@@ -142,7 +142,7 @@ class TestOpen:
     def test_refuses_a_damaged_genesis(self, store, damage):
         path = store.path / "genesis"
         path.write_bytes(damage(path.read_bytes()))
-        with pytest.raises(WorkspaceError, match=f"{path} is damaged: .*`fsck --repair PEER` mends it"):
+        with pytest.raises(WorkspaceError, match=f"{path} is damaged: .*inspect.*, repair=PEER.` mends it"):
             Store.open(store.path)
 
     def test_refuses_a_genesis_that_is_too_long(self, store):

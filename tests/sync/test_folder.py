@@ -130,7 +130,7 @@ class TestPeer:
         """An unmounted share looks like either."""
         (tmp_path / "empty").mkdir()
         for name, found in {"missing": "is not there", "empty": "is empty"}.items():
-            with pytest.raises(WorkspaceError, match=f"/{name} {found}: if a share is mounted there, .*sync --create"):
+            with pytest.raises(WorkspaceError, match=f"/{name} {found}: if a share is mounted there, .*create=True"):
                 sync(alice, tmp_path / name)
         assert not (tmp_path / "missing").exists()
         assert names_in(tmp_path / "empty") == set()
@@ -138,7 +138,7 @@ class TestPeer:
     def test_that_holds_something_else_is_refused_untouched(self, alice, tmp_path):
         (tmp_path / "photos").mkdir()
         (tmp_path / "photos" / "photo.jpg").write_bytes(b"")
-        with pytest.raises(WorkspaceError, match="something else"):
+        with pytest.raises(WorkspaceError, match="something other"):
             sync(alice, tmp_path / "photos")
         assert names_in(tmp_path / "photos") == {"photo.jpg"}
 

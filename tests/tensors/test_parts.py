@@ -130,11 +130,11 @@ ENCODERS = {
     "more than JSON": (lambda x: (x / "modules.json").write_text("[]]"), r"modules\.json is not a list of parts, some"),
     "another JSON": (
         lambda x: (x / "modules.json").write_text("{}"),
-        r"modules\.json is not a list of parts, it is no a",
+        r"modules\.json is not a list of parts, it is not a",
     ),
     "other items": (
         lambda x: (x / "modules.json").write_text("[1]"),
-        r"is not a list of parts, it holds what is no obj",
+        r"is not a list of parts, it holds something that is not an obj",
     ),
     "deep JSON": (lambda x: (x / "modules.json").write_text("[" * 200), r"is not a list of parts, "),
     "a pipe": (
@@ -171,7 +171,7 @@ PIPELINES = {
         lambda x: (x / "unet" / "diffusion_pytorch_model-00002-of-00002.safetensors").unlink(),
         r"index\.json names the shard 'diffusion_pytorch_model-00002-of-00002\.safetensors', which is missing",
     ),
-    "a list of another kind": (lambda x: (x / "model_index.json").write_text("[]"), r"it is no object"),
+    "a list of another kind": (lambda x: (x / "model_index.json").write_text("[]"), r"it is not an object"),
 }
 
 

@@ -23,7 +23,7 @@ U8, I8, I32, U32 = (np.zeros(2, dtype) for dtype in (np.uint8, np.int8, np.int32
 F8 = np.zeros(2, DTYPES["F8_E4M3"].numpy)
 BF16 = np.zeros(2, ml_dtypes.bfloat16)
 
-#: Execution it is called, the tensor that is named, and the tensors of one layer, as such models hold them.
+#: How it is called, the tensor that is named, and the tensors of one layer, as such models hold them.
 QUANTISED = {
     "GPTQ": ("GPTQ", "a.qweight", {"a.qweight": I32, "a.qzeros": I32, "a.scales": F16, "a.g_idx": I32}),
     "AWQ": ("AWQ or GPTQ", "a.qweight", {"a.qweight": I32, "a.qzeros": I32, "a.scales": F16}),

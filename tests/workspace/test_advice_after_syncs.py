@@ -11,7 +11,7 @@ import pytest
 import mergealgebra as ma
 from mergealgebra.errors import SyncIncomplete
 from mergealgebra.fsck import inspect
-from mergealgebra.store.local import incomplete_lines, write_incomplete
+from mergealgebra.store.incomplete import incomplete_lines, write_incomplete
 from mergealgebra.store.objects import Store
 from tests.cli.commands import call
 from tests.cli.scene import blobs, flip
@@ -47,7 +47,7 @@ def test_nobody_is_told_to_retract_what_the_next_sync_may_bring(root, alice):
 @pytest.mark.clause("CT-6", "SY-11")
 def test_damaged_tensors_in_a_share_are_mended_as_advised(root, alice):
     flip(blobs(root, "share")[0], -1)
-    (damaged,) = inspect(root / "share").damaged
+    (damaged,) = json.loads(call(root, "fsck", "share", "--json").stdout.splitlines()[0])["damaged"]
     assert "delete" not in damaged
     command = re.search("`mergealgebra (.*) WORKSPACE`", damaged)[1]
     assert call(root, *shlex.split(command), "alice").code == 0

@@ -21,7 +21,7 @@ from tests.engine.scenes import names_in
 from tests.models import fine_tune, with_value, write_file
 from tests.workspace.replicas import RECIPE, make_workspace, visible_in
 
-#: Execution many of the calls of a resolve are the cache's, at most; what fails there is no failure.
+#: How many of the calls of a resolve are the cache's, at most; what fails there is no failure.
 CACHE_CALLS = 11
 #: The first of them record where it writes; the others keep thresholds.
 RECORD_CALLS = 3

@@ -15,7 +15,7 @@ import pytest
 import mergealgebra as ma
 from mergealgebra.errors import OutputError, SyncIncomplete, WrongWorkspace
 from mergealgebra.store import local
-from mergealgebra.store.local import read_incomplete, write_incomplete
+from mergealgebra.store.incomplete import read_incomplete, write_incomplete
 from mergealgebra.store.objects import Store
 from tests.cli.commands import call
 from tests.cli.scene import flip
@@ -41,7 +41,7 @@ def said(root: Path, *words: str) -> tuple[str, list[str]]:
 @pytest.mark.clause("SY-4")
 def test_a_newcomer_who_got_less_is_told_again_by_every_verb(root):
     with pytest.raises(
-        SyncIncomplete, match=r"bob is a workspace now; `mergealgebra -C .*/bob sync .*/share` completes it"
+        SyncIncomplete, match=r"bob is a workspace now; `Workspace.open\('.*/bob'\).sync\('.*/share'\)` completes it"
     ):
         ma.Workspace.clone(root / "share", root / "bob", base=root / "base")
     assert len(visible_in(root / "bob")) == 1
@@ -142,7 +142,7 @@ def test_syncs_at_once_with_several_peers_are_all_written_down(root):
             child.start()
         for child in children:
             child.join(60)
-        assert set(read_incomplete(store)) == (peers if refusals else set())
+        assert set(read_incomplete(store).refusals) == (peers if refusals else set())
 
 
 class TestClone:

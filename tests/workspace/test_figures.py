@@ -8,7 +8,7 @@ import pytest
 
 import mergealgebra as ma
 from mergealgebra.encoding import encode
-from mergealgebra.figures import keep_figures, kept_figures
+from mergealgebra.figures import save_figures, saved_figures
 from mergealgebra.fsck import inspect
 from mergealgebra.incremental.seals import Seal
 from tests.cli.commands import call, tree
@@ -99,5 +99,5 @@ class TestFigures:
     def test_that_cannot_be_kept_are_not(self, root, alice):
         shutil.rmtree(alice.path / "cache")
         (alice.path / "cache").write_bytes(b"")
-        keep_figures(alice.path, min(alice.visible()), {"difference": "1", "changed": "1"})
-        assert kept_figures(alice.path, alice.visible()) == {}
+        save_figures(alice.path, min(alice.visible()), {"difference": "1", "changed": "1"})
+        assert saved_figures(alice.path, alice.visible()) == {}

@@ -23,6 +23,7 @@ from mergealgebra.incremental.folder import HEADER
 from mergealgebra.incremental.keeper import Kept
 from mergealgebra.incremental.pages import RECORD
 from mergealgebra.incremental.seals import HEADER_BYTES, KEY_BYTES, Seal
+from mergealgebra.resolution import aggregate_home, threshold_cache
 from mergealgebra.store.private import KEY
 from tests.cli.commands import tree
 from tests.workspace.replicas import write_models
@@ -316,7 +317,7 @@ def test_a_key_is_private_from_its_creation(alice, monkeypatch, umask):
     before = os.umask(umask)
     try:
         with suppress(OutputError):
-            alice._aggregate().key()
+            aggregate_home(alice.store).key()
     finally:
         os.umask(before)
     assert modes == [0o600 & ~umask]
@@ -403,18 +404,18 @@ def test_no_link_leads_out_of_the_workspace(alice, outside, name):
     path.symlink_to(outside, target_is_directory=True)
     if name == "tmp":
         with pytest.raises(OutputError, match="it is a link, not a folder"):
-            alice._aggregate().key()
-        for entry in list(alice._thresholds):
-            del alice._thresholds[entry]
-        alice._thresholds["x"] = b"y"
-        assert "x" not in alice._thresholds
+            aggregate_home(alice.store).key()
+        for entry in list(threshold_cache(alice.store)):
+            del threshold_cache(alice.store)[entry]
+        threshold_cache(alice.store)["x"] = b"y"
+        assert "x" not in threshold_cache(alice.store)
     else:
         result = alice.resolve(alice.path.parent / "kept", keep_aggregate="always")
         refused = name != "cache/thresholds"
         assert (
             "in the workspace cannot be used: it is a link, not a folder; delete it" in result.aggregate.problem
         ) == refused
-        del alice._thresholds[HEADER]
-        assert refused or list(alice._thresholds) == []
+        del threshold_cache(alice.store)[HEADER]
+        assert refused or list(threshold_cache(alice.store)) == []
     assert tree(outside) == before
     assert path.is_symlink()

@@ -19,6 +19,7 @@ from mergealgebra.errors import BackendError, BlobDamaged, BlobMissing, MergeAlg
 from mergealgebra.incremental import keeper, pages
 from mergealgebra.incremental.folder import HEADER
 from mergealgebra.model_folder import output, tensor_files
+from mergealgebra.resolution import aggregate_home
 from mergealgebra.store import private
 from mergealgebra.tensors.descriptors import File
 from tests.cli.commands import call, tree
@@ -37,7 +38,7 @@ def folder_of(workspace):
 
 def header_of(workspace):
     """The header of the aggregate that a workspace keeps."""
-    with workspace._aggregate().opened(1 << 20) as folder:
+    with aggregate_home(workspace.store).opened(1 << 20) as folder:
         return folder.header
 
 

@@ -7,11 +7,11 @@ import shutil
 
 import numpy as np
 import pytest
+from mergealgebra.engine.groups import kept_key
 
 import mergealgebra as ma
 from mergealgebra.encoding import decode, encode
 from mergealgebra.engine import run as running
-from mergealgebra.engine.groups import kept_key
 from mergealgebra.engine.plan import Contribution
 from mergealgebra.errors import BlobDamaged, CheckpointError, Overflow
 from mergealgebra.tensors.checkpoint import Checkpoint

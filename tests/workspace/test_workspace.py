@@ -160,7 +160,7 @@ class TestApi:
             ma.Workspace.init(alice.path, base=root / "base", recipe=RECIPE)
         with pytest.raises(WorkspaceError, match="is a workspace already"):
             ma.Workspace.clone(alice.path, alice.path, base=root / "base")
-        with pytest.raises(WorkspaceError, match="something else than a workspace"):
+        with pytest.raises(WorkspaceError, match="something other than a workspace"):
             ma.Workspace.init(root, base=root / "base", recipe=RECIPE)
         assert ma.Workspace.open(alice.path).state == before
 

@@ -10,7 +10,7 @@ from numba.extending import intrinsic
 
 from mergealgebra.kernels.fused.table import BF16, F32, F64
 
-#: Execution functions here are compiled: each IEEE operation as it stands, and nothing made for calls from Python.
+#: How functions here are compiled: each IEEE operation as it stands, and nothing made for calls from Python.
 compiled: Final = njit(error_model="numpy", fastmath=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 INFINITY: Final = np.int32(0x7F800000)

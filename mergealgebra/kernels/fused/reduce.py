@@ -28,10 +28,12 @@ from mergealgebra.kernels.fused.table import (
     F64,
     FINETUNED,
     MEAN,
+    TASK_ARITHMETIC,
     THRESHOLD,
     TIES,
     TIES_MERGING,
     TILE,
+    UNKNOWN_METHOD,
 )
 from mergealgebra.kernels.fused.tau import find_tau
 
@@ -59,7 +61,7 @@ def reduce(size, method, model, parts, numbers, counts, scratch):
             return -1
         found = _finish(start, method, numbers, sums, base, out, old[:n], tau[:n], counts[2][missed:])
         if found < 0:
-            return -1
+            return found
         missed += found
     return missed
 
@@ -92,7 +94,7 @@ def update(size, method, model, held, retracted, parts, numbers, counts, scratch
         _store(narrow, sums)
         found = _finish(start, method, numbers, sums, base, out, old[:n], tau[:n], counts[2][missed:])
         if found < 0:
-            return -1
+            return found
         missed += found
     return missed
 
@@ -120,7 +122,8 @@ def _take_all(parts, first, last, start, base, old, tau, unit, sums, counts):
 def _finish(start, method, numbers, sums, base, out, old, tau_m, uncertified):
     """The result of a tile from its sums, the base's where those have no certificate. Returns as `reduce` does."""
     found = _without_certificate(sums, uncertified)
-    _finalize(method, sums, numbers, tau_m)
+    if not _finalize(method, sums, numbers, tau_m):
+        return UNKNOWN_METHOD
     for i in range(found):
         tau_m[uncertified[i]] = 0.0
         uncertified[i] += start
@@ -274,7 +277,7 @@ def _limit(bits):
 
 @compiled
 def _finalize(method, sums, numbers, tau_m):
-    """The merged task vector of a tile whose sums are exact [TI-7, TI-8, ME-1, TA-1]."""
+    """The merged task vector of a tile whose sums are exact [TI-7, TI-8, ME-1, TA-1]; False for another method."""
     s, a, whole, wide, _ = sums
     total, _, unit = numbers
     if method == TIES_MERGING:
@@ -283,9 +286,12 @@ def _finalize(method, sums, numbers, tau_m):
     elif method == MEAN:
         for i in range(s.size):
             tau_m[i] = np.float32(s[i] / total)
-    else:
+    elif method == TASK_ARITHMETIC:
         for i in range(s.size):
             tau_m[i] = np.float32(s[i])
+    else:
+        return False
+    return True
 
 
 @compiled

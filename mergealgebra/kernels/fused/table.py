@@ -26,3 +26,6 @@ ROW: Final = 6
 F64, F32, BF16, F16 = range(4)
 TIES_MERGING, MEAN, TASK_ARITHMETIC = range(3)
 NO_VOTES, WHOLE, FP64 = range(3)
+
+#: What an entry returns for a method that has no code here; -1 is for a number that is not finite.
+UNKNOWN_METHOD: Final = -2

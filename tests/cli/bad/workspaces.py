@@ -260,7 +260,7 @@ OWN_STORE = {
     **{
         f"a damaged genesis, {verb.split()[0]}": Case(
             f"-C alice {verb}",
-            ("alice/genesis", "damaged", "fsck --repair PEER"),
+            ("alice/genesis", "damaged", "--repair PEER"),
             lambda scene: flip(scene / "alice" / "genesis", 3),
             ("SY-3",),
         )
@@ -268,7 +268,7 @@ OWN_STORE = {
     },
     "the genesis of another workspace": Case(
         "-C alice status",
-        ("alice/genesis", "damaged", "alice/local.json", "fsck --repair PEER"),
+        ("alice/genesis", "damaged", "alice/local.json", "--repair PEER"),
         lambda scene: shutil.copy(scene / "other" / "genesis", scene / "alice"),
         ("SY-3",),
     ),
@@ -342,7 +342,7 @@ MAKING = {
     "init over a workspace": Case("-C alice init --base base", ("alice", "workspace already", "another folder")),
     "init over an exchange folder": Case("-C shared init --base base", ("shared", "holds workspace")),
     "init in a folder of something else": Case(
-        "-C base init --base base", ("base", "something else", "another folder")
+        "-C base init --base base", ("base", "something other", "another folder")
     ),
     "init where a file is": Case("-C merge.yaml init --base base", ("merge.yaml",)),
     "init without a base": Case("-C new init --base nowhere", ("nowhere", "No such file")),
@@ -362,7 +362,7 @@ MAKING = {
         "clone shared new --base ft0.safetensors", ("ft0.safetensors", "is not the base", "expected"), clauses=("SY-6",)
     ),
     "clone over a workspace": Case("clone shared bob --base base", ("bob", "workspace already")),
-    "clone into a folder of something else": Case("clone shared merged --base base", ("merged", "something else")),
+    "clone into a folder of something else": Case("clone shared merged --base base", ("merged", "something other")),
     "clone from nowhere": Case(
         "clone nowhere new --base base", ("nowhere is not there", "if a share is mounted there")
     ),
@@ -456,7 +456,7 @@ SYNCING = {
     "sync with a file": Case("-C alice sync merge.yaml", ("merge.yaml", "not a folder"), clauses=("SY-7",)),
     "sync with something below a file": Case("-C alice sync merge.yaml/x", ("merge.yaml",), clauses=("SY-7",)),
     "sync with a model folder": Case(
-        "-C alice sync base", ("base", "something else", "another folder"), clauses=("SY-7",)
+        "-C alice sync base", ("base", "something other", "another folder"), clauses=("SY-7",)
     ),
     "sync with another workspace": Case("-C alice sync other", ("other", "holds workspace"), clauses=("OS-7",)),
     "sync with another's exchange folder": Case(

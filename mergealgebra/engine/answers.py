@@ -1,0 +1,90 @@
+"""What the statistics of a merge found, of every group of tensors; and how it is kept from merge to merge [TI-2]."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+from mergealgebra.algebra.method import Group, Statistic
+from mergealgebra.encoding import decode, encode, hash_id
+from mergealgebra.engine.plan import Contribution, Plan
+from mergealgebra.errors import EncodingError
+
+#: Answers of a stage's statistic, by group.
+Found = Mapping[Group, Any]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What was found, by the stage's number among all stages of the method.
+
+    read: the digests of the leaves of what a statistic without a proof read, by input, tensor and first element: the
+    pass that merges must read the same.
+    """
+
+    found: Mapping[int, Found] = field(default_factory=dict)
+    read: Mapping[tuple[Any, str, int], Sequence[bytes]] = field(default_factory=dict)
+
+    @cached_property
+    def _by_tensor(self) -> Mapping[tuple[int, int, str], Any]:
+        return {
+            (stage, group.index, name): answer
+            for stage, answers in self.found.items()
+            for group, answer in answers.items()
+            for name in group.names
+        }
+
+    def of(self, stage: int, index: int, name: str) -> Any:
+        """The answer for one tensor of one contribution; None where there was nothing to find."""
+        return self._by_tensor.get((stage, index, name))
+
+
+def groups(plan: Plan, statistic: Statistic) -> Iterator[Group]:
+    """All groups with elements: all tensors of a contribution, or each by itself."""
+    for index, contribution in enumerate(plan.contributions):
+        names = [name for name in plan.held_names() if name in contribution.names]
+        for together in [names] if statistic.scope == "model" else ([name] for name in names):
+            if size := sum(plan.base.records[name].size for name in together):
+                yield Group(index, tuple(together), size)
+
+
+# Keeping them
+
+#: A list of entries, and an entry without its name, take fewer bytes.
+_ENTRY_BYTES: Final = 24
+
+
+def cache_key(base_root: str, contribution: Contribution, key: Sequence[str]) -> str | None:
+    """Under which name answers of a contribution are kept; None when its tensors are not known yet.
+
+    key: of the statistic and of all stages before it.
+    """
+    if contribution.tensors is None:
+        return None
+    return hash_id("thresholds", encode([base_root, contribution.tensors, contribution.form, *key]))
+
+
+def pack(statistic: Statistic, answers: Iterable[Any]) -> bytes:
+    """The answers for a contribution's groups, in order."""
+    return encode([statistic.packed(answer) for answer in answers])
+
+
+def unpack(statistic: Statistic, data: bytes, wanted: Sequence[Group]) -> list[Any] | None:
+    """The inverse; None unless the bytes are answers for so many groups. They may still be the wrong ones.
+
+    More bytes than such answers take are not looked at: a hundred times their size would be in memory.
+    """
+    if len(data) > _ENTRY_BYTES + sum(_ENTRY_BYTES + max(map(_size, group.names)) for group in wanted):
+        return None
+    try:
+        entries = decode(data, max_bytes=len(data))
+    except EncodingError:
+        return None
+    found = [statistic.unpacked(entry) for entry in entries] if isinstance(entries, list) else []
+    return found if len(found) == len(wanted) and None not in found else None
+
+
+def _size(name: str) -> int:
+    return len(name.encode(errors="surrogatepass"))

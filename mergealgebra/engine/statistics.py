@@ -1,0 +1,289 @@
+"""Finding what a method must know of whole groups before it merges, by reading while streaming [TI-2 to TI-5].
+
+A statistic says where to look, what it sees in a block, and what follows. A task is several spans; it returns what was
+seen in them, and that is combined as it comes. Small groups are looked at by one worker each.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import accumulate
+from typing import Any, Final
+
+import numpy as np
+
+from mergealgebra.algebra.arrays import Array
+from mergealgebra.algebra.method import Group, Statistic
+from mergealgebra.engine.answers import Answers, cache_key, groups, pack, unpack
+from mergealgebra.engine.buffers import BASE, Auxiliary, Buffers, Hashers, Input, part_of, where_of
+from mergealgebra.engine.executors import Workers
+from mergealgebra.engine.faults import Faulty
+from mergealgebra.engine.merged_spans import Stale
+from mergealgebra.engine.plan import Block, Plan, Span
+from mergealgebra.kernels.blocks import Part, Watch
+from mergealgebra.kernels.reference import after, view_of
+from mergealgebra.progress import Progress
+
+#: From so many elements on, a group is guessed from a sample, of so many pieces of so many elements.
+_LARGE: Final = 1 << 22
+_PIECES: Final = 256
+_PIECE: Final = 1 << 10
+#: So many tasks for each worker, few, as each returns counts of its own; and so many spans in one at most.
+_TASKS: Final = 4
+_SPANS: Final = 64
+
+#: The digests of the leaves that were read, by input, tensor and first element.
+Read = dict[tuple[Input, str, int], Sequence[bytes]]
+
+
+def find_answers(
+    plan: Plan, workers: Workers, progress: Progress, base_root: str, cache: MutableMapping[str, bytes]
+) -> Answers:
+    """All that the stages of a method must know. cache: what was found before, to which new answers are added.
+
+    Raises Faulty when some number is not finite, and Stale when a file changed meanwhile.
+    """
+    answers = Answers()
+    for number, stage in enumerate(plan.stages):
+        if stage.statistic is not None:
+            search = _Search(plan, number, stage.statistic, answers)
+            found = _cached(search, workers, progress, base_root, cache)
+            answers = Answers({**answers.found, number: found}, {**answers.read, **search.read})
+    return answers
+
+
+def _cached(
+    search: _Search, workers: Workers, progress: Progress, base_root: str, cache: MutableMapping[str, bytes]
+) -> dict[Group, Any]:
+    """The answers of one statistic, those that are known from the cache, if it has a proof, and all others."""
+    plan, statistic = search.plan, search.statistic
+    wanted: dict[int, list[Group]] = {index: [] for index in range(len(plan.contributions))}
+    for group in groups(plan, statistic):
+        wanted[group.index].append(group)
+    key = [part for stage in plan.stages[: search.number] for part in stage.key] + list(statistic.key)
+    keys = [
+        cache_key(base_root, contribution, key) if statistic.proved else None for contribution in plan.contributions
+    ]
+    known = {index: _known(statistic, cache, key_, wanted[index]) for index, key_ in enumerate(keys)}
+    missing = [group for index, of_index in wanted.items() if known[index] is None for group in of_index]
+    found = search.find(missing, workers, progress)
+    for index, key_ in enumerate(keys):
+        earlier = known[index]
+        if earlier is not None:
+            found.update(zip(wanted[index], earlier, strict=True))
+        elif key_ is not None:
+            cache[key_] = pack(statistic, [found[group] for group in wanted[index]])
+    return found
+
+
+def _known(
+    statistic: Statistic, cache: Mapping[str, bytes], key: str | None, wanted: Sequence[Group]
+) -> list[Any] | None:
+    data = None if key is None else cache.get(key)
+    return None if data is None else unpack(statistic, data, wanted)
+
+
+@dataclass
+class _Search:
+    """The search for the answers of one statistic. answers: of earlier stages. read: what was hashed on the way."""
+
+    plan: Plan
+    number: int
+    statistic: Statistic
+    answers: Answers
+    read: Read = field(default_factory=dict)
+
+    def find(self, wanted: Sequence[Group], workers: Workers, progress: Progress) -> dict[Group, Any]:
+        """The answer for each group: of small ones by one worker each, of large ones by all workers together."""
+        small = [group for group in wanted if group.size < _LARGE]
+        large = [group for group in wanted if group.size >= _LARGE]
+        found = {}
+        for group, (answer, read) in zip(small, workers.map(partial(_find_alone, self._task()), small), strict=True):
+            found[group] = answer
+            self.read.update(read)
+        for looks in self._rounds(large, workers):
+            found |= self._find_together(looks, workers, progress)
+        return found
+
+    def _task(self) -> _Task:
+        return _Task(self.number, self.statistic, self.answers, self.plan.hashed and not self.statistic.proved)
+
+    def _rounds(self, wanted: Sequence[Group], workers: Workers) -> Iterator[dict[Group, Any]]:
+        """The first looks at large groups, as many at once as half of the memory holds what is seen, at least one."""
+        most = self.plan.memory // 2 // self.plan.threads
+        now: dict[Group, Any] = {}
+        for group, look in zip(wanted, workers.map(partial(_first_look, self._task()), wanted), strict=True):
+            if now and sum(map(self.statistic.nbytes, (*now.values(), look))) > most:
+                yield now
+                now = {}
+            now[group] = look
+        if now:
+            yield now
+
+    def _find_together(self, looks: Mapping[Group, Any], workers: Workers, progress: Progress) -> dict[Group, Any]:
+        found: dict[Group, Any] = {}
+        while looks:
+            seen = self._look_together(looks, workers, progress)
+            settled = {group: _settled(self.statistic, look, group, seen[group]) for group, look in looks.items()}
+            found |= {group: answer for group, (done, answer) in settled.items() if done}
+            looks = {group: look for group, (done, look) in settled.items() if not done}
+        return found
+
+    def _look_together(self, looks: Mapping[Group, Any], workers: Workers, progress: Progress) -> dict[Group, Any]:
+        """What was seen of several groups, in one pass."""
+        by_name = _by_name(looks)
+        spans = [
+            span
+            for name in self.plan.held_names()
+            for span in self.plan.spans(name)
+            if any(self.statistic.reads(look, name, span.start, span.stop) for _, look in by_name.get(name, ()))
+        ]
+        total, done = sum(span.size for span in spans), 0
+        seen = {group: self.statistic.nothing(look) for group, look in looks.items()}
+        tasks = list(_shares(spans, self.plan.threads))
+        look_at = partial(_look_at, self._task(), dict(looks))
+        for task, (found, read) in zip(tasks, workers.map(look_at, tasks, self.plan.threads), strict=True):
+            for group, part in found.items():
+                seen[group] = self.statistic.combine(looks[group], seen[group], part)
+            self.read.update(read)
+            done += sum(span.size for span in task)
+            progress("thresholds", done, total)
+        return seen
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What workers must know to look for a statistic. hashed: whether what is read is hashed."""
+
+    number: int
+    statistic: Statistic
+    answers: Answers
+    hashed: bool
+
+
+def _find_alone(task: _Task, buffers: Buffers, group: Group) -> tuple[Any, Read]:
+    """The answer for one group, and what was read. Raises Faulty and Stale."""
+    look, read = task.statistic.first(group, None), Read()
+    spans = [span for name in group.names for span in buffers.plan.spans(name)]
+    while True:
+        found, hashed = _look_at(task, {group: look}, buffers, spans)
+        read |= hashed
+        done, after_ = _settled(task.statistic, look, group, found[group])
+        if done:
+            return after_, read
+        look = after_
+
+
+def _settled(statistic: Statistic, look: Any, group: Group, seen: Any) -> tuple[bool, Any]:
+    try:
+        return statistic.settle(look, group, seen)
+    except LookupError as error:
+        raise Stale(str(error)) from None
+
+
+def _look_at(
+    task: _Task, looks: Mapping[Group, Any], buffers: Buffers, spans: Sequence[Span]
+) -> tuple[dict[Group, Any], Read]:
+    """What is seen of groups in some spans, and the digests of what was read. Raises Faulty."""
+    plan, statistic, by_name = buffers.plan, task.statistic, _by_name(looks)
+    seen, read = {group: statistic.nothing(look) for group, look in looks.items()}, Read()
+    stages, on = plan.stages[: task.number], plan.recipe.needs.on
+    watches = {group: Watch(statistic, look, stages, on) for group, look in looks.items()}
+    for span in spans:
+        here = [group for group, look in by_name[span.name] if statistic.reads(look, span.name, span.start, span.stop)]
+        hashers = Hashers(_inputs_of(plan, here) if task.hashed else ())
+        for block in plan.blocks(span):
+            base = buffers.read(BASE, block)
+            hashers.take(BASE, base)
+            for group in here:
+                part = _part(task, buffers, group.index, block)
+                hashers.take_part(group.index, part)
+                found = plan.kernel.observe(base, part, watches[group], seen[group])
+                if found is None:
+                    raise Faulty(block)
+                seen[group] = found
+        read |= {(what, span.name, span.start): leaves for what, leaves in hashers.digests().items()}
+    return seen, read
+
+
+def _by_name(looks: Mapping[Group, Any]) -> dict[str, list[tuple[Group, Any]]]:
+    found: dict[str, list[tuple[Group, Any]]] = {}
+    for group, look in looks.items():
+        for name in group.names:
+            found.setdefault(name, []).append((group, look))
+    return found
+
+
+def _inputs_of(plan: Plan, looks: Iterable[Group]) -> list[Input]:
+    found: list[Input] = [BASE]
+    for group in looks:
+        found += [group.index, *(Auxiliary(group.index, kind) for kind in sorted(plan.recipe.needs.auxiliary))]
+    return found
+
+
+def _part(task: _Task, buffers: Buffers, index: int, block: Block) -> Part:
+    """What a contribution holds of a block; where nothing else is needed of it, in memory that stays in the cache."""
+    plan, contribution = buffers.plan, buffers.plan.contributions[index]
+    if task.number or plan.recipe.needs.auxiliary:
+        return part_of(buffers, index, contribution, block, task.answers, task.number)
+    values = buffers.peek(index, block)
+    return Part(
+        values, contribution.form_of(block.name), contribution.coefficient, (), where_of(plan, contribution, block)
+    )
+
+
+def _shares(spans: Sequence[Span], workers: int) -> Iterator[list[Span]]:
+    """Spans in tasks of equal length: some for each worker, and none too long."""
+    size = max(1, min(_SPANS, -(-len(spans) // (_TASKS * workers))))
+    for start in range(0, len(spans), size):
+        yield list(spans[start : start + size])
+
+
+# Guessing where to look first
+
+
+def _first_look(task: _Task, buffers: Buffers, group: Group) -> Any:
+    """Where to look first in a large group, by a sample that is taken evenly from all of it."""
+    blocks = list(_pieces(buffers.plan, group))
+    if task.number == 0 and buffers.plan.recipe.needs.on == "tau":
+        return task.statistic.first(group, _changes(buffers, group, blocks))
+    pieces = [_staged(task, buffers, group.index, block) for block in blocks]
+    return task.statistic.first(group, np.concatenate(pieces))
+
+
+def _changes(buffers: Buffers, group: Group, blocks: Sequence[Block]) -> Array:
+    """The task vector at these blocks, together: it is only a guess that is made from it, and made fast."""
+
+    contribution = buffers.plan.contributions[group.index]
+    values = _sampled(buffers, group.index, blocks)
+    if buffers.sampled[0] != group.names:  # the base's, of the last group: it takes a megabyte
+        buffers.sampled = group.names, _sampled(buffers, BASE, blocks)
+    if not contribution.forms:
+        return values - buffers.sampled[1] if contribution.form == "finetuned" else values
+    finetuned = np.repeat([contribution.form_of(b.name) == "finetuned" for b in blocks], [b.size for b in blocks])
+    return np.where(finetuned, values - buffers.sampled[1], values)
+
+
+def _sampled(buffers: Buffers, what: Input, blocks: Sequence[Block]) -> Array:
+    return np.concatenate([buffers.peek(what, block).astype(np.float32) for block in blocks])
+
+
+def _staged(task: _Task, buffers: Buffers, index: int, block: Block) -> Array:
+    """A block of a contribution as the stages before leave it."""
+    plan = buffers.plan
+    part = part_of(buffers, index, plan.contributions[index], block, task.answers, task.number)
+    view = view_of(part, part.values, buffers.read(BASE, block), plan.recipe.needs.on)
+    return np.asarray(after(view, plan.stages[: task.number], part.found).view.tau)
+
+
+def _pieces(plan: Plan, group: Group) -> Iterator[Block]:
+    ends = list(accumulate(plan.base.records[name].size for name in group.names))
+    for i in range(_PIECES):
+        at = i * group.size // _PIECES
+        tensor = bisect_right(ends, at)
+        start = at - (ends[tensor - 1] if tensor else 0)
+        name = group.names[tensor]
+        yield Block(name, start, min(start + _PIECE, plan.base.records[name].size))

@@ -1,0 +1,315 @@
+"""The reference: a method's own equations on one block, with NumPy or torch, on whatever device torch has.
+
+It computes every method. What other kernels compute, they compute to its bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mergealgebra.algebra.arrays import Array, array_namespace, refuse_flushed_subnormals, to_numpy
+from mergealgebra.algebra.exact import LIMITS, Sums, combine, grid_exponents, prepared
+from mergealgebra.algebra.method import Round, Stage, Terms, View, WholeRound
+from mergealgebra.algebra.trim import Counts, Window, window_counts
+from mergealgebra.kernels.blocks import (
+    UNKNOWN,
+    Part,
+    Reduced,
+    Reduction,
+    StoredSums,
+    Updated,
+    Watch,
+    Witnesses,
+)
+from mergealgebra.methods.method import Method
+from mergealgebra.tensors.dtypes import name_of, narrow, to_host, to_torch, widen
+from mergealgebra.tensors.task_vector import add, tau, theta
+
+Host = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A part on its way to the sums: what the stages of a round left of it, and what they counted."""
+
+    view: View
+    witnesses: Witnesses = ()
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A kernel that is nothing but the equations. `load` brings a host array there, `unload` brings it back.
+
+    made: by what it is made again in another process.
+    """
+
+    name: str
+    load: Callable[[Host], Array]
+    unload: Callable[[Array], Host]
+    check_worker: Callable[[], None]
+    made: tuple[Callable[..., Reference], tuple[Any, ...]]
+
+    def __reduce__(self) -> tuple[Callable[..., Reference], tuple[Any, ...]]:
+        return self.made
+
+    def computes(self, method: Method) -> bool:
+        """As `Kernel.computes`: every method, but for those over whole tensors."""
+        return not any(isinstance(round_, WholeRound) for round_ in method.rounds)
+
+    def reduce(self, base: Host, parts: Sequence[Part], reduction: Reduction) -> Reduced | None:
+        """As `Kernel.reduce`."""
+        there = self.load(base)
+        views = [self._view(part, there, reduction.needs.on) for part in parts]
+        if not all(map(usable, views)):
+            return None
+        staged, shared = [Staged(view) for view in views], list[Array]()
+        uncertified = np.empty(0, np.int64)
+        first = 0
+        for round_ in reduction.rounds:
+            staged = [self._staged(view, part, round_, first, shared) for view, part in zip(views, parts, strict=True)]
+            first += len(round_.stages)
+            terms = [round_.lift(one.view) for one in staged]
+            if not all(map(finite_terms, terms)):
+                return None
+            sums = summed(terms, round_, reduction)
+            uncertified = np.union1d(uncertified, sums.uncertified)
+            shared.append(round_.finalize(sums, reduction.coefficients))
+        merged = merged_block(there, shared[-1], reduction)
+        if merged is None:
+            return None
+        kept = tuple(left(one.view, reduction.rounds) for one in staged)
+        count = uncertified.size if reduction.coefficients.certified else base.size
+        return Reduced(self.unload(merged), kept, tuple(one.witnesses for one in staged), int(count))
+
+    def observe(self, base: Host, part: Part, watch: Watch, seen: Any) -> Any | None:
+        """As `Kernel.observe`."""
+        view = self._view(part, self.load(base), watch.on)
+        if not usable(view):
+            return None
+        for stage, found in zip(watch.stages, part.found, strict=False):
+            view = view.with_tau(stage(view, found))
+        return watch.statistic.observe(watch.look, view, seen)
+
+    def count(self, base: Host, part: Part, window: Window, counts: Counts) -> bool:
+        """Add to `counts` how many magnitudes of tau lie in each bin of a window, and last, above it.
+
+        False when some tau is not finite, to be named.
+        """
+        view = self._view(part, self.load(base))
+        if not usable(view):
+            return False
+        counts += to_numpy(window_counts(view.tau, window))
+        return True
+
+    def _view(self, part: Part, base: Array, on: str = "tau") -> View:
+        return view_of(part, self.load(part.values), base, on, self.load)
+
+    def _staged(self, view: View, part: Part, round_: Round, first: int, shared: Sequence[Array]) -> Staged:
+        found = part.found[first : first + len(round_.stages)]
+        if shared:
+            view = replace(view, shared=tuple(shared))
+        return after(view, round_.stages, found)
+
+
+class NumPyReference(Reference):
+    """The equations on NumPy, which bring the sums of an aggregate up to date too."""
+
+    def update(
+        self, base: Host, kept: StoredSums, retracted: Sequence[Part], added: Sequence[Part], reduction: Reduction
+    ) -> Updated | None:
+        """As `UpdatingKernel.update`."""
+        parts, (round_,) = (*retracted, *added), reduction.rounds
+        views = [self._view(part, base, reduction.needs.on) for part in parts]
+        if not all(map(usable, views)):
+            return None
+        staged = [after(view, round_.stages, part.found) for view, part in zip(views, parts, strict=True)]
+        terms = [round_.lift(one.view) for one in staged]
+        if not all(map(finite_terms, terms)):
+            return None
+        for i, term in enumerate(terms):
+            _change(kept, np.subtract if i < len(retracted) else np.add, term)
+        missed = np.flatnonzero((kept.magnitudes >= LIMITS[kept.grids]).any(axis=0))
+        tau_m = round_.finalize(_by_sign(kept, missed), reduction.coefficients)
+        merged = merged_block(base, tau_m, reduction)
+        if merged is None:
+            return None
+        counts = tuple(left(one.view, reduction.rounds) for one in staged)
+        return Updated(merged, counts, tuple(one.witnesses for one in staged), missed)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Some coordinates merged from all their parts. data: (n,) in the base's dtype. kept: their sums, which mean
+    nothing where they have no certificate. uncertified: how many those are [EX-3]."""
+
+    data: Host
+    kept: StoredSums
+    uncertified: int
+
+
+def settle(base: Host, parts: Sequence[Part], reduction: Reduction) -> Settled | None:
+    """Merge coordinates from all parts that there are, if any. None when some number is not finite."""
+    (round_,) = reduction.rounds
+    views = [view_of(part, part.values, base, reduction.needs.on) for part in parts]
+    terms = [round_.lift(after(view, round_.stages, part.found).view) for view, part in zip(views, parts, strict=True)]
+    if not all(map(finite_terms, terms)):
+        return None
+    sums = summed(terms, round_, reduction) if parts else Sums.zeros(base.size, round_.columns)
+    merged = merged_block(base, round_.finalize(sums, reduction.coefficients), reduction)
+    return None if merged is None else Settled(merged, _stored(sums), sums.uncertified.size)
+
+
+# One part
+
+
+def view_of(
+    part: Part, values: Array, base: Array, on: str = "tau", load: Callable[[Host], Array] = lambda host: host
+) -> View:
+    """A part before any stage. values, base: (n,) where it is computed. load: brings auxiliary tensors there."""
+    vector = theta(values, base, part.form) if on == "theta" else tau(values, base, part.form)
+    auxiliary = {kind: _fp32(load(array)) for kind, array in part.auxiliary.items()}
+    where = part.where
+    return View(vector, part.coefficient, where.tensor, where.shape, where.start, part.at, where.root, auxiliary)
+
+
+def after(view: View, stages: Sequence[Stage], found: Sequence[Any]) -> Staged:
+    """What stages leave of a view, and what they count. found: what each one's statistic found of the block."""
+    witnesses = []
+    for stage, known in zip(stages, found, strict=True):
+        staged = view.with_tau(stage(view, known))
+        if stage.statistic is not None:
+            witnesses.append(stage.statistic.witness(view, staged, known))
+        view = staged
+    return Staged(view, tuple(witnesses))
+
+
+def left(view: View, rounds: Sequence[Round]) -> int:
+    """How many elements the stages left: those that are not zero; all where there is no stage [LK-2]."""
+    if not any(round_.stages for round_ in rounds):
+        return int(view.tau.shape[0])
+    return int(array_namespace(view.tau).count_nonzero(view.tau))
+
+
+def usable(view: View) -> bool:
+    """Whether the vector is finite, and auxiliary numbers are finite and not negative [FM-1]."""
+    return finite(view.tau) and all(finite(array) and not bool((array < 0).any()) for array in view.auxiliary.values())
+
+
+def finite_terms(terms: Terms) -> bool:
+    """Whether all terms are finite [TI-6]."""
+    return all(map(finite, (*terms.sums, *terms.maxima)))
+
+
+def finite(array: Array) -> bool:
+    """Whether all numbers of an array are."""
+    return bool(array_namespace(array).isfinite(array).all())
+
+
+def _fp32(array: Array) -> Array:
+    xp = array_namespace(widen(array))
+    return xp.astype(widen(array), xp.float32, copy=False)
+
+
+# All parts
+
+
+def summed(terms: Sequence[Terms], round_: Round, reduction: Reduction) -> Sums:
+    """The exact sums of a block [EX-1]. terms: finite; at least one."""
+    return combine(prepared(Sums.of(term, round_.columns.votes), reduction.coefficients) for term in terms)
+
+
+def merged_block(base: Array, tau_m: Array, reduction: Reduction) -> Array | None:
+    """The merged block [MG-2 to MG-5]; None when a number is not finite."""
+    if reduction.needs.on == "theta":
+        return merged_models(base, tau_m)
+    merged, overflowed = add(base, tau_m, reduction.lambda32)
+    return merged if finite(tau_m) and not bool(overflowed.any()) else None
+
+
+def merged_models(base: Array, theta_m: Array) -> Array | None:
+    """A merged model that is no base plus something, in the base's dtype [MG-13]; None when it is not finite."""
+    name = name_of(base)
+    xp = array_namespace(theta_m)
+    merged = narrow(xp.astype(theta_m, xp.float64) if name == "F64" else theta_m, name)
+    return merged if finite(widen(merged)) else None
+
+
+# Sums that are kept
+
+
+def _change(kept: StoredSums, join: np.ufunc, terms: Terms) -> None:
+    """Add the terms of one contribution to stored sums, or subtract them."""
+    for i, term in enumerate(terms.sums):
+        wide = term.astype(np.float64)
+        kept.sums[i] = join(kept.sums[i], wide)
+        kept.magnitudes[i] = join(kept.magnitudes[i], abs(wide))
+        np.minimum(kept.grids[i], grid_exponents(term), out=kept.grids[i])
+    if kept.weights.size:
+        votes = np.sign(terms.sums[0]).astype(np.float64) * terms.votes
+        kept.signs[:] = join(kept.signs, votes)
+        kept.weights[:] = join(kept.weights, abs(votes))
+
+
+def _pairs(kept: StoredSums) -> Iterator[tuple[Host, Host]]:
+    """S and A of each sum, and V and W where there are votes."""
+    yield from zip(kept.sums, kept.magnitudes, strict=True)
+    if kept.weights.size:
+        yield kept.signs, kept.weights
+
+
+def _by_sign(kept: StoredSums, missed: Host) -> Sums:
+    """Stored sums as S+, S-, W+ and W-, exactly [EX-2]; zero where they are missed."""
+    columns: list[Host] = []
+    for total, magnitude in _pairs(kept):
+        wide = magnitude.astype(np.float64)  # V and W may be int16, which need not hold twice a count
+        columns += [(wide + total) * 0.5, (total - wide) * 0.5]
+    for column in columns:
+        column[missed] = 0.0
+    return Sums(tuple(columns), tuple(kept.grids))
+
+
+def _stored(sums: Sums) -> StoredSums:
+    """The inverse, marked where there is no certificate."""
+    pairs = [(sums.columns[i], sums.columns[i + 1]) for i in range(0, len(sums.columns), 2)]
+    totals, magnitudes = [x + y for x, y in pairs], [x - y for x, y in pairs]
+    q = len(sums.grids)
+    votes, weights = (totals[q], magnitudes[q]) if sums.weighs else (np.empty(0), np.empty(0))
+    kept = StoredSums(np.stack(totals[:q]), np.stack(magnitudes[:q]), votes, weights, np.stack(sums.grids))
+    kept.put(sums.uncertified, UNKNOWN)
+    return kept
+
+
+# The two libraries
+
+
+def on_numpy() -> NumPyReference:
+    """The equations on NumPy."""
+    return NumPyReference(
+        "numpy", lambda host: host, lambda array: array, lambda: refuse_flushed_subnormals(np), (on_numpy, ())
+    )
+
+
+def _on_torch_there(device: str) -> Reference:
+    """The same in a process that has not imported torch yet."""
+    import torch  # noqa: F401 - whoever sent this has it
+
+    return on_torch(device)
+
+
+def on_torch(device: Any) -> Reference:
+    """The equations on torch, which must have been imported, on one of its devices."""
+
+    def check_worker() -> None:
+        from array_api_compat import torch as xp_torch
+
+        refuse_flushed_subnormals(np)
+        refuse_flushed_subnormals(xp_torch, device)
+
+    kind = str(device).partition(":")[0]
+    name = "torch" if kind == "cpu" else f"torch-{kind}"
+    made = (_on_torch_there, (str(device),))
+    return Reference(name, lambda host: to_torch(host, device), to_host, check_worker, made)

@@ -1,0 +1,159 @@
+"""DARE: drop task vectors at random, rescale what is left; alone, or before TIES [DA-1 to DA-3].
+
+    tau'  = tau / density where the mask keeps, else 0
+    tau_m = sum of c tau'                               `dare_linear`
+    tau_m = TIES of the tau'                            `dare_ties`
+
+A mask follows from the seed, the contribution's tensors and the position alone [RM-1], so it is the same for everybody
+and in any order. Whatever is dropped counts among the elements of which TIES keeps a share.
+
+Source: Yu et al., 2024, "Language models are super Mario", arXiv 2311.03099. Law: with masks that are functions of the
+contribution, one exact sum is free of order [EX-4]. Unlike mergekit, DARE-TIES divides by the coefficients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from mergealgebra import algebra
+from mergealgebra.methods import ties
+from mergealgebra.methods.method import Method, check_density, check_lambda, check_seed, key, one_of
+from mergealgebra.methods.task_arithmetic import lift, total
+
+if TYPE_CHECKING:
+    from mergealgebra.algebra import Array, Needs, Round, View
+
+Scope = Literal["model", "tensor"]
+Boundary = Literal["keep_all", "lowest_index"]
+
+
+@dataclass(frozen=True)
+class Drop:
+    """The stage: keep each element with probability `density`, and divide what is kept by it [DA-1]."""
+
+    density: Fraction
+    seed: str
+
+    @property
+    def statistic(self) -> None:
+        """Nothing has to be found first."""
+
+    @property
+    def key(self) -> Sequence[str]:
+        """As `Stage.key`."""
+        return "drop", str(self.density), self.seed
+
+    def __call__(self, view: View, found: None) -> Array:
+        """tau' = RN32(RN64(tau / RN64(density))) where the mask keeps, +0 elsewhere."""
+        xp = algebra.array_namespace(view.tau)
+        rescaled = algebra.quotient(view.tau, float(self.density))
+        return xp.where(self._keeps(view), rescaled, 0.0) + 0.0
+
+    def _keeps(self, view: View) -> Array:
+        xp = algebra.array_namespace(view.tau)
+        mask = algebra.mask_key(self.seed, view.root, view.tensor)
+        if view.at is None:
+            words = algebra.words_from(mask, view.start, view.tau.shape[0], xp, view.tau.device)
+        else:
+            words = algebra.words(mask, xp.asarray(view.at + view.start, device=view.tau.device))
+        return words < algebra.keep_below(self.density)
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class DareLinear(Method):
+    """DARE alone: drop at random, rescale, add (Yu et al., 2024) [DA-1, DA-2].
+
+    density: the probability with which an element is kept, above 0 and at most 1. seed: a whole number below 2^64.
+
+    >>> DareLinear(density="0.5", seed="42").to_map()
+    {'method': 'dare_linear', 'density': '0.5', 'seed': '42', 'lambda': '1'}
+    """
+
+    name: ClassVar[str] = "dare_linear"
+    density: str = key("1", check_density)
+    seed: str = key("0", check_seed)
+    lambda_: str = key("1", check_lambda)
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *, density: str = "1", seed: str = "0", lambda_: str = "1") -> None: ...
+
+    @property
+    def rounds(self) -> tuple[Round, ...]:
+        """Drop, then one exact sum."""
+        return (algebra.Round(lift, total, stages=(Drop(Fraction(self.density), self.seed),)),)
+
+    @property
+    def needs(self) -> Needs:
+        """The roots of what is contributed, from which masks are made; negative coefficients are fine."""
+        return algebra.Needs(roots=True, negative=True)
+
+    @property
+    def in_words(self) -> str:
+        """As `Method.in_words`."""
+        return f"DARE: {_dropped_in_words(self.density)} The changes, each times its model's coefficient, are added."
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class DareTies(Method):
+    """DARE before TIES: drop at random, rescale, then trim, elect and average what agrees (Yu et al., 2024) [DA-3].
+
+    density: the probability with which an element is kept, above 0 and at most 1. trim_density: the share of all
+    elements, dropped ones included, that trim keeps of what is left. seed: a whole number below 2^64. scope, boundary:
+    as for TIES.
+
+    >>> DareTies(density="0.5").to_map()["trim_density"]
+    '1'
+    """
+
+    name: ClassVar[str] = "dare_ties"
+    density: str = key("1", check_density)
+    seed: str = key("0", check_seed)
+    trim_density: str = key("1", check_density)
+    lambda_: str = key("1", check_lambda)
+    scope: str = key("model", one_of("model", "tensor"))
+    boundary: str = key("keep_all", one_of("keep_all", "lowest_index"))
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            density: str = "1",
+            seed: str = "0",
+            trim_density: str = "1",
+            lambda_: str = "1",
+            scope: Scope = "model",
+            boundary: Boundary = "keep_all",
+        ) -> None: ...
+
+    @property
+    def rounds(self) -> tuple[Round, ...]:
+        """Drop, trim what is left, elect and average."""
+        drop = Drop(Fraction(self.density), self.seed)
+        trim = algebra.Trim(Fraction(self.trim_density), self.scope, self.boundary)  # type: ignore[arg-type]
+        return (algebra.Round(ties.lift, ties.merge, algebra.Columns(votes=True), stages=(drop, trim)),)
+
+    @property
+    def needs(self) -> Needs:
+        """The roots of what is contributed, from which masks are made."""
+        return algebra.Needs(roots=True)
+
+    @property
+    def in_words(self) -> str:
+        """As `Method.in_words`."""
+        trimmed = f" Then, {ties.trimmed_in_words(self.trim_density, self.scope)}" if self.trim_density != "1" else ""
+        return (
+            f"DARE, then TIES: {_dropped_in_words(self.density)}{trimmed} Where models pull a parameter in opposite "
+            "directions, the direction with the larger sum wins, and only the changes in that direction are averaged."
+        )
+
+
+def _dropped_in_words(density: str) -> str:
+    return (
+        f"of each model, {float(100 * Fraction(density)):.6g}% of its changes to the base are kept, chosen at random "
+        "in a way that anybody can repeat, and made larger to make up for the others."
+    )

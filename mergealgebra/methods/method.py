@@ -1,0 +1,167 @@
+"""A method with its settings: the recipe of a merge [RC-4, RC-5].
+
+A method is a class, its recipe an object of it. Both are read wherever a workspace is opened, so nothing that computes
+is loaded here: `rounds` says how the method computes, when that is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Set
+from dataclasses import Field, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from mergealgebra.algebra import decimals
+from mergealgebra.algebra.method import Needs
+from mergealgebra.encoding import encode, hash_id
+from mergealgebra.errors import RecipeError
+from mergealgebra.text import did_you_mean, shown
+
+if TYPE_CHECKING:
+    from mergealgebra.algebra.method import Round, WholeRound
+
+#: A value, and how a message about it begins, to the text that is kept. Raises RecipeError or DecimalError.
+Check = Callable[[object, str], str]
+
+
+def key(default: str, check: Check) -> str:
+    """A key of a recipe, for the body of a method's class. check: makes the value canonical, or refuses it."""
+    return field(default=default, metadata={"check": check})
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Method:
+    """What all methods share. Equal recipes have equal ids. Raises RecipeError or DecimalError.
+
+    name: what recipes call the method. distribution, version: the package that brings it, and which one; empty for the
+    methods of this package. A subclass declares its keys, each with `key`, in the order in which they are shown.
+    """
+
+    name: ClassVar[str] = ""
+    distribution: ClassVar[str] = ""
+    version: ClassVar[str] = ""
+
+    if TYPE_CHECKING:  # what editors and mypy see; whatever else is written is refused by name below
+
+        def __init__(self) -> None: ...
+
+    else:
+
+        def __init__(self, /, **entries: object) -> None:
+            known: dict[str, Field[str]] = {field_.name: field_ for field_ in fields(self)}
+            given = {field_of(key): value for key, value in entries.items()}
+            for key in given:
+                if key not in known:
+                    keys = list(map(key_of, known)) or ["none"]
+                    near = did_you_mean(key, keys) or ";"
+                    raise RecipeError(f"{self.name}: unknown key {shown(key)}{near} its keys are {', '.join(keys)}")
+            for key, field_ in known.items():
+                check = field_.metadata["check"]
+                object.__setattr__(self, key, check(given.get(key, field_.default), f"{self.name}: {key_of(key)}"))
+            self._check(given.keys())
+
+    def _check(self, given: Set[str]) -> None:
+        """Refuse what does not go together. given: the keys that were written."""
+
+    def __repr__(self) -> str:
+        """What is not as it is when left out."""
+        own = (field_.name for field_ in fields(self) if getattr(self, field_.name) != field_.default)
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in own)})"
+
+    @property
+    def rounds(self) -> tuple[Round | WholeRound, ...]:
+        """How the method computes."""
+        raise NotImplementedError(f"{type(self).__name__} has no rounds")
+
+    @property
+    def needs(self) -> Needs:
+        """What it needs beside base and task vectors."""
+        return Needs()
+
+    @property
+    def in_words(self) -> str:
+        """What it does, for somebody who never read the paper; a sentence or two, for the model card."""
+        return ""
+
+    @property
+    def lambda_text(self) -> str:
+        """lambda as a decimal; 1 for a method without."""
+        return str(getattr(self, "lambda_", "1"))
+
+    @property
+    def lambda32(self) -> float:
+        """lambda as an fp32 number [MG-1]."""
+        return decimals.fp32(self.lambda_text, "lambda")
+
+    @property
+    def drops(self) -> bool:
+        """Whether some elements of a task vector may not count: those that a stage or a dialect leaves out [LK-4]."""
+        return any(getattr(round_, "stages", True) for round_ in self.rounds)
+
+    def check_coefficient(self, coefficient: float, what: str) -> float:
+        """The coefficient itself, if the method can use it [RC-6]. Raises CoefficientError."""
+        return decimals.check_coefficient(coefficient, what, negative=self.needs.negative, method=self.name)
+
+    def to_map(self) -> dict[str, str]:
+        """The recipe as a map with every default filled in [RC-4]; a method from outside names its package [RC-11]."""
+        entries = {"method": self.name} | {key_of(key): value for key, value in vars(self).items()}
+        if self.distribution:
+            entries |= {"distribution": self.distribution, "version": self.version}
+        return entries
+
+    @property
+    def id(self) -> str:
+        """The recipe's id [RC-5]."""
+        return hash_id("recipe", encode(self.to_map()))
+
+
+def keys_of(method: type[Method]) -> list[str]:
+    """The keys of a method's recipes, as files have them."""
+    return [key_of(field_.name) for field_ in fields(method)]
+
+
+def field_of(key: str) -> str:
+    """The field of a key; `lambda` is a word of Python."""
+    return "lambda_" if key == "lambda" else key
+
+
+def key_of(field_name: str) -> str:
+    """The key of a field, as files and maps have it."""
+    return field_name.removesuffix("_")
+
+
+# What keys take
+
+
+def check_lambda(value: object, what: str) -> str:
+    """A decimal whose fp32 number is finite [MG-1]."""
+    decimals.fp32(value, "lambda")
+    return decimals.canonical_decimal(value, "lambda")
+
+
+def check_density(value: object, what: str) -> str:
+    """A decimal above 0 and at most 1 [RC-3]."""
+    decimals.exact_density(value)
+    return decimals.canonical_decimal(value, "density")
+
+
+def check_seed(value: object, what: str) -> str:
+    """A whole number below 2^64 in decimal digits [RM-1]."""
+    if not isinstance(value, str) or not (value.isascii() and value.isdigit()) or str(int(value)) != value:
+        raise RecipeError(f"{what}: {shown(value)} is not a whole number in decimal digits; write it like '42'")
+    if int(value) >= 1 << 64:
+        raise RecipeError(f"{what}: {value} is 2^64 or more; choose a smaller one")
+    return value
+
+
+def one_of(*known: str) -> Check:
+    """One of some words."""
+
+    def check(value: object, what: str) -> str:
+        if not isinstance(value, str) or value not in known:
+            raise RecipeError(f"{what}: {shown(value)} is unknown; expected one of {', '.join(known)}")
+        return str(value)
+
+    return check
+
+
+Entries = Mapping[str, Any]

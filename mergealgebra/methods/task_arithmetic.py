@@ -1,0 +1,58 @@
+"""Task arithmetic: the weighted sum of the task vectors; negative coefficients forget [TA-1].
+
+    tau_m = sum of c tau
+
+Source: Ilharco et al., 2023, "Editing models with task arithmetic", arXiv 2212.04089. Law: an exact sum is free of
+order [EX-4].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from mergealgebra import algebra
+from mergealgebra.methods.mean import lift
+from mergealgebra.methods.method import Method, check_lambda, key
+
+if TYPE_CHECKING:
+    from mergealgebra.algebra import Array, Coefficients, Needs, Round, Sums
+
+__all__ = ["TaskArithmetic", "lift", "total"]
+
+
+def total(sums: Sums, _: Coefficients) -> Array:
+    """tau_m = S. Returns (n,) fp32."""
+    xp = algebra.array_namespace(sums.columns[0])
+    return xp.astype(sums.total(), xp.float32)
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class TaskArithmetic(Method):
+    """The weighted sum of the task vectors; negative coefficients forget (Ilharco et al., 2023) [TA-1].
+
+    >>> TaskArithmetic(lambda_="0.50").to_map()
+    {'method': 'task_arithmetic', 'lambda': '0.5'}
+    """
+
+    name: ClassVar[str] = "task_arithmetic"
+    lambda_: str = key("1", check_lambda)
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *, lambda_: str = "1") -> None: ...
+
+    @property
+    def rounds(self) -> tuple[Round, ...]:
+        """One exact sum."""
+        return (algebra.Round(lift, total),)
+
+    @property
+    def needs(self) -> Needs:
+        """Negative coefficients are fine."""
+        return algebra.Needs(negative=True)
+
+    @property
+    def in_words(self) -> str:
+        """As `Method.in_words`."""
+        return "Task arithmetic: the models' changes to the base, each times its coefficient, are added."

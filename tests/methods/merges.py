@@ -1,0 +1,87 @@
+"""Merges for the laws: strategies over bases, task vectors, coefficients and recipes, and the bits of a result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import ml_dtypes
+import numpy as np
+from hypothesis import strategies as st
+
+import mergealgebra as ma
+from mergealgebra.methods.method import Method
+from tests.algebra.numbers import finite_fp32
+
+DTYPES = {"F32": np.float32, "F64": np.float64, "F16": np.float16, "BF16": ml_dtypes.bfloat16}
+Model = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Everything that a merge depends on, and nothing else [MG-8]."""
+
+    base: Model
+    task_vectors: list[Model]
+    coefficients: list[str]
+    recipe: Method
+
+    def merged(self, order: list[int] | None = None, **how: object) -> ma.Merged:
+        """The merged model, the contributions in a given order."""
+        order = list(range(len(self.task_vectors))) if order is None else order
+        vectors = [self.task_vectors[i] for i in order]
+        return ma.merge(self.base, vectors, self.recipe, [self.coefficients[i] for i in order], **how)
+
+
+def bits(model: Model) -> dict[str, bytes]:
+    """What equality means here."""
+    return {name: np.asarray(array).tobytes() for name, array in model.items()}
+
+
+def recipes() -> st.SearchStrategy[Method]:
+    """Recipes of every method that needs no auxiliary tensors, every option."""
+    lambdas = st.sampled_from(["1", "0.3", "-2", "0", "0.000001"])
+    densities = st.sampled_from(["1", "0.2", "0.5", "0.29", "0.001"])
+    scopes, boundaries = st.sampled_from(["model", "tensor"]), st.sampled_from(["keep_all", "lowest_index"])
+    ties = st.builds(ma.Ties, density=densities, lambda_=lambdas, scope=scopes, boundary=boundaries)
+    drop = {
+        "density": st.sampled_from(["1", "0.5", "0.29"]),
+        "seed": st.sampled_from(["0", "1", "18446744073709551615"]),
+    }
+    dare_ties = st.builds(
+        ma.DareTies,
+        **drop,
+        trim_density=densities,
+        lambda_=lambdas,
+        scope=scopes,
+        boundary=boundaries,
+    )
+    linear = [st.builds(method, lambda_=lambdas) for method in (ma.Mean, ma.TaskArithmetic)]
+    return st.one_of(ties, ties, *linear, st.builds(ma.DareLinear, **drop, lambda_=lambdas), dare_ties)
+
+
+def values(size: int) -> st.SearchStrategy[np.ndarray]:
+    """Elements with ties, cancellation, zeros of both signs and all magnitudes that fp16 and fp32 share."""
+    small = finite_fp32().map(lambda x: float(np.float32(np.sign(x) * min(abs(x), 2.0**12))))
+    few = st.sampled_from([0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 2.0**12, -(2.0**12), 2.0**-140])
+    return st.lists(st.one_of(few, small), min_size=size, max_size=size).map(lambda x: np.array(x, np.float32))
+
+
+@st.composite
+def cases(draw: st.DrawFn, recipe: st.SearchStrategy[Method] | None = None) -> Case:
+    """Merges of one to six partial task vectors over three tensors, in every dtype."""
+    shapes = {"a": (5,), "b.weight": (2, 3), "c": ()}
+    names = sorted(shapes)
+    dtypes = {name: DTYPES[draw(st.sampled_from(sorted(DTYPES)))] for name in names}
+
+    def tensor(name: str, dtype: type) -> np.ndarray:
+        size = int(np.prod(shapes[name]))
+        return draw(values(size)).astype(dtype).reshape(shapes[name])
+
+    base = {name: tensor(name, dtypes[name]) for name in names}
+    vectors = []
+    for _ in range(draw(st.integers(1, 6))):
+        held = draw(st.lists(st.sampled_from(names), unique=True, min_size=1))
+        vectors.append({name: tensor(name, DTYPES[draw(st.sampled_from(sorted(DTYPES)))]) for name in held})
+    chosen = draw(recipe if recipe is not None else recipes())
+    coefficient = st.sampled_from(["1", "1", "0.5", "0.1", "3", "0.0001"])
+    return Case(base, vectors, [draw(coefficient) for _ in vectors], chosen)

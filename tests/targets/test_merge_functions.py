@@ -1,0 +1,133 @@
+"""Targets: what names a merge function, and the one clear error where nothing does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import mergealgebra as ma
+from mergealgebra.laws.errors import UnknownLaw
+from mergealgebra.targets.errors import NotInstalled, TargetError
+from mergealgebra.targets.merge_functions import function
+from tests.laws import merges
+from tests.targets.counterexamples import run
+
+ROOT = Path(__file__).parents[2]
+HERE = "tests.laws.merges"
+
+
+def test_a_counterexample_to_an_importable_function_runs_by_itself():
+    (verdict,) = ma.laws.check(ma.laws.target(f"{HERE}:fp32_sum"), ["order_independence"], tries=1)
+    assert f"from {HERE} import fp32_sum as merge" in verdict.counterexample
+    done = subprocess.run(
+        [sys.executable, "-"], input=verdict.counterexample, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert "AssertionError: order_independence is broken" in done.stderr
+    assert done.stdout.count("'w': array(") == 2
+
+
+def test_a_function_at_hand_is_imported_where_that_finds_it():
+    assert function(merges.fp32_sum).code == f"from {HERE} import fp32_sum as merge\n"
+    for lost in (lambda base, task_vectors: base, merges.Moody()):
+        assert function(lost).code.startswith("# `merge` is ")
+
+
+def test_options_are_arguments():
+    first = ma.laws.target(f"{HERE}:pays_attention", to="first", times="2")
+    (verdict,) = ma.laws.check(first, ["order_independence"], tries=1)
+    assert verdict.outcome == "broken"
+    assert "merge = partial(merge, to='first', times=2)" in verdict.counterexample
+    assert isinstance(run(verdict.counterexample)[1], AssertionError)
+
+
+@pytest.mark.clause("RC-9", "DI-19")
+def test_a_dialect_is_a_target_whose_order_counts_and_which_has_no_parts():
+    laws = ["order_independence", "homomorphism", "purity"]
+    verdicts = ma.laws.check(ma.laws.target("ties", dialect="mergekit-0.1.5"), laws, tries=5)
+    assert [verdict.outcome for verdict in verdicts] == ["broken", "does not apply", "holds"]
+
+
+#: What is not a target, its options, and what is said of it.
+NO_TARGETS = {
+    "unknown": (
+        "tie",
+        {},
+        "'tie' is not a target; expected one of ties, mean, task_arithmetic, mergekit, peft, or module",
+    ),
+    "no module": ("no_such_module:merge", {}, "importing no_such_module raised ModuleNotFoundError"),
+    "no function in it": (
+        f"{HERE}:nothing",
+        {},
+        "tests.laws.merges has no 'nothing'; it has gives_nothing, ",
+    ),
+    "not callable": (
+        f"{HERE}:__name__",
+        {},
+        "tests.laws.merges.__name__ is not a function; tests.laws.merges has ",
+    ),
+    "two colons": ("a:b:c", {}, "'a:b:c' is not a target"),
+    "a name that no program can import": ("a b:merge", {}, "'a b:merge' is not a target"),
+    "an option that is no name": (f"{HERE}:average", {"a-b": "1"}, "'a-b' is not the name of an option"),
+    "an option that is misspelt": (
+        f"{HERE}:pays_attention",
+        {"tims": "2"},
+        "has no parameter 'tims'; did you mean 'times'? its parameters are base, task_vectors, to, times",
+    ),
+    "a density that is none": ("ties", {"density": "2"}, "density"),
+    "an option that a recipe lacks": ("mean", {"density": "0.5"}, "unknown key 'density'"),
+}
+
+
+@pytest.mark.parametrize(("name", "options", "words"), NO_TARGETS.values(), ids=NO_TARGETS)
+def test_what_is_no_target_is_one_clear_error(name, options, words):
+    with pytest.raises(ma.MergeAlgebraError) as caught:
+        ma.laws.target(name, **options)
+    assert words in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_module_that_raises_is_told(tmp_path, monkeypatch):
+    (tmp_path / "broken_module_of_a_user.py").write_text("1 / 0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(TargetError, match="importing broken_module_of_a_user raised ZeroDivisionError"):
+        ma.laws.target("broken_module_of_a_user:merge")
+
+
+def test_an_unknown_law_is_told():
+    with pytest.raises(UnknownLaw, match="'gravity' is not a law; the laws are order_independence, "):
+        ma.laws.check(merges.average, ["gravity"])
+
+
+def test_without_hypothesis_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    with pytest.raises(NotInstalled, match=r"pip install hypothesis"):
+        ma.laws.check(merges.average)
+
+
+@pytest.mark.parametrize("peer", ["mergekit", "peft"])
+def test_a_peer_that_is_not_installed_is_told_with_the_command_that_installs_it(peer, monkeypatch):
+    monkeypatch.setitem(sys.modules, peer, None)
+    with pytest.raises(NotInstalled, match=rf"{peer} is not installed; pip install torch==\S+ {peer}=="):
+        ma.laws.target(peer)
+
+
+#: Laws that TIES of other projects breaks, and some that it keeps. Tensors are trimmed one by one there.
+PEERS = {
+    "mergekit": {"associativity": "broken", "sign_symmetry": "broken", "purity": "holds", "bounds": "holds"},
+    "peft": {"associativity": "broken", "sign_symmetry": "broken", "purity": "holds", "bounds": "holds"},
+}
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_ties_of_other_projects_is_judged(peer):
+    if find_spec(peer) is None:
+        pytest.skip(f"{peer} is not installed")
+    verdicts = ma.laws.check(ma.laws.target(peer), PEERS[peer], tries=10)
+    assert {verdict.law: verdict.outcome for verdict in verdicts} == PEERS[peer]
+    for verdict in verdicts:
+        if verdict.counterexample:
+            assert isinstance(run(verdict.counterexample)[1], AssertionError)
