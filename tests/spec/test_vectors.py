@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mergealgebra.errors import MergeAlgebraError
-from mergealgebra.kernels import equations
+from mergealgebra.kernels import reference
 from tests.spec.checks import CHECKS
 from tests.spec.reductions import label, merge_in_workspace, merge_with, task_vector_with, trim_with
 from tests.spec.vectors import Json, Vector, is_the_error, vectors
@@ -39,7 +39,7 @@ OTHERS = {
 @pytest.fixture(autouse=True)
 def _no_subnormals_flushed(monkeypatch):
     """Each worker looks first whether subnormals are flushed, which takes longer on torch than the merge of a case."""
-    monkeypatch.setattr(equations, "refuse_flushed_subnormals", lambda *_: None)
+    monkeypatch.setattr(reference, "refuse_flushed_subnormals", lambda *_: None)
 
 
 def parameters(cases: list[Vector]) -> list[object]:
