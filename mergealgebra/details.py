@@ -19,7 +19,7 @@ from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.figures import Figures, save_figures, saved_figures
 from mergealgebra.history import attests, stories
 from mergealgebra.ids import SHORT, contribution_named
-from mergealgebra.methods.mean import Mean
+from mergealgebra.methods.task_arithmetic import TaskArithmetic
 from mergealgebra.progress import Progress
 from mergealgebra.store.objects import Store
 from mergealgebra.tensors.checkpoint import Checkpoint
@@ -163,5 +163,5 @@ def _measured(
         one = Contribution(
             f"contribution {manifest.id[:12]}", manifest.form, coefficient, blob, frozenset(blob.records)
         )
-        plan = make_plan(base, [one], Mean(), backend_named("auto"), threads=threads)
+        plan = make_plan(base, [one], TaskArithmetic(), backend_named("auto"), threads=threads)
         return measure(plan, progress).to_map()

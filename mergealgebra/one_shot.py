@@ -22,11 +22,11 @@ from mergealgebra.errors import (
     MergeAlgebraWarning,
     NamesError,
     NothingVisible,
-    RecipeError,
 )
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
 from mergealgebra.model_folder.output import refuse_occupied
+from mergealgebra.recipe import check_recipe
 from mergealgebra.resolve import Execution, Input, Merge
 from mergealgebra.sizes import byte_count
 from mergealgebra.tensors.checkpoint import Checkpoint
@@ -129,8 +129,7 @@ def merge(
     >>> load_file(out)["w"].tolist()
     [0.5, -1.0, 1.0, 0.5, 1.5]
     """
-    if not isinstance(recipe, Method):
-        raise RecipeError(f"{recipe!r} is not a recipe; pass one, such as ma.Ties(density='0.2')")
+    check_recipe(recipe)
     pairs = _pairs(models, coefficients)
     if out is None:
         if memory is not None:

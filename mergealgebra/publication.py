@@ -14,13 +14,15 @@ from mergealgebra.crdt.manifest import FORMS, Manifest
 from mergealgebra.crdt.operations import check_note
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.measure import Measure, measure
-from mergealgebra.engine.plan import Contribution, make_plan, thread_count
+from mergealgebra.engine.plan import Contribution, check_usable, make_plan, thread_count
 from mergealgebra.errors import Implausible, LockError, OperationError
 from mergealgebra.figures import differences, save_figures, saved_figures
 from mergealgebra.history import now, seen_before
 from mergealgebra.likeness import likeness
 from mergealgebra.lock import Lock, lock_of
+from mergealgebra.methods.task_arithmetic import TaskArithmetic
 from mergealgebra.progress import Progress
+from mergealgebra.recipe import if_here
 from mergealgebra.store.blobs import write_blob
 from mergealgebra.store.local import advising_set_base, base_path, default_recipe, own_name
 from mergealgebra.store.objects import Store
@@ -135,7 +137,9 @@ def _store_blob(
         chosen = choose(form, given, base, Choice.among({*base.records, *given.records}, offer.take, offer.leave))
         source, names = chosen.checkpoint, chosen.names
         contribution = Contribution(str(source.path), form, number, source, frozenset(names))
-        plan = make_plan(base, [contribution], default_recipe(store), backend_named("auto", progress), threads=threads)
+        check_usable(contribution, if_here(default_recipe(store)))
+        # One contribution is read and measured, not merged: what the recipe needs for that is not here yet.
+        plan = make_plan(base, [contribution], TaskArithmetic(), backend_named("auto", progress), threads=threads)
         measured = measure(plan, progress)
         warnings = (*merge, *chosen.remarks, *measured.judge(str(source.path), force=offer.force, others=others))
         with store.blob_writer() as blob:
