@@ -36,12 +36,6 @@ OTHERS = {
 }
 
 
-@pytest.fixture
-def alice(root):
-    """A workspace with two contributions."""
-    return make_workspace(root, "alice", 0, 1)
-
-
 @pytest.mark.clause("OS-11", "OS-12", "LK-6")
 class TestAnotherRecipe:
     @pytest.mark.parametrize("recipe", OTHERS.values(), ids=OTHERS)
