@@ -40,9 +40,7 @@ class Minded:
 def minded(draw: st.DrawFn) -> Minded:
     """Merges with weights of few sizes and of all, many of them 0."""
     case = draw(cases(recipe=st.builds(ma.Fisher, lambda_=st.sampled_from(["1", "0.3", "-2"]))))
-    weight = st.one_of(
-        st.sampled_from([0.0, -0.0, 1.0, 3.0, 2.0**-149, 2.0**54]), st.floats(0, 2.0**60, width=32)
-    )
+    weight = st.one_of(st.sampled_from([0.0, -0.0, 1.0, 3.0, 2.0**-149, 2.0**54]), st.floats(0, 2.0**60, width=32))
 
     def fisher(array: np.ndarray) -> np.ndarray:
         numbers = draw(st.lists(weight, min_size=array.size, max_size=array.size))
@@ -71,9 +69,7 @@ def test_any_tree_of_aggregates_gives_the_bits_of_the_merge(drawn: Minded, rando
         ma.Aggregate.lift(case.recipe, str(i), vector, coefficient, auxiliary={"fisher": fisher})
         for i, (vector, coefficient, fisher) in enumerate(given_)
     ]
-    gone = ma.Aggregate.lift(
-        case.recipe, "gone", case.task_vectors[0], "1000", auxiliary={"fisher": drawn.fishers[0]}
-    )
+    gone = ma.Aggregate.lift(case.recipe, "gone", case.task_vectors[0], "1000", auxiliary={"fisher": drawn.fishers[0]})
     parts = [*lifts, gone]
     while len(parts) > 1:
         first, second = (parts.pop(random.randrange(len(parts))) for _ in range(2))
