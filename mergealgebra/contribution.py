@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
 
 from mergealgebra.algebra import decimals
-from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.crdt.manifest import KINDS, Auxiliary, Manifest, joined_form
 from mergealgebra.encoding import model_root
 from mergealgebra.errors import (
+    AuxiliaryError,
     BaseMismatch,
-    BlobDamaged,
-    BlobMissing,
-    CheckpointError,
     DtypeError,
-    HeaderError,
     IntegerTensorChanged,
-    MergeAlgebraError,
     NamesError,
 )
 from mergealgebra.progress import Progress, counter, quiet
+from mergealgebra.tensors import auxiliary
 from mergealgebra.tensors.agreement import agreement
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Advice, count_of, leave_out
 from mergealgebra.tensors.configuration import ties_by_part
 from mergealgebra.tensors.dtypes import DTYPES, UNMERGED, unmerged
-from mergealgebra.tensors.files import opened
+from mergealgebra.tensors.forms import FINETUNED, TASK_VECTOR, Formed, Held, forms_of
 from mergealgebra.tensors.prefixes import prefix_advice
-from mergealgebra.tensors.safetensors_file import canonical_header, read_header
 from mergealgebra.tensors.strange_names import name_advice
 from mergealgebra.tensors.task_vector import check_shapes, fitting
 from mergealgebra.tensors.tied import untied_head
-from mergealgebra.text import location, shown
+from mergealgebra.text import did_you_mean, listed, location, shown
 
 
 @dataclass(frozen=True)
@@ -41,16 +35,18 @@ class Chosen:
     """What is merged of a checkpoint: the tensors of these names, in name order; and a line for what was decided.
 
     checkpoint: the one that was given, or it with a head that it lacked because that is its embedding [TV-11].
+    stands_for: such heads, with the names of their embeddings.
     """
 
-    checkpoint: Checkpoint
+    checkpoint: Held
     names: list[str]
     remarks: tuple[str, ...]
+    stands_for: Mapping[str, str]
 
 
 def choose(
     form: str,
-    checkpoint: Checkpoint,
+    checkpoint: Held,
     base: Checkpoint,
     choice: Container[str],
     advice: Advice = leave_out,
@@ -62,14 +58,47 @@ def choose(
     """
     _refuse_other_kind(checkpoint, base, instead)
     says, own = (ties_by_part(side.part_folders()) for side in (base, checkpoint))
-    both = agreement(form, checkpoint, base, choice, says, own, advice)
+    both = agreement(_as_whole(form), checkpoint, base, choice, says, own, advice)
     whole = checkpoint.with_copies(both.stands_for)
     names = names_of(form, whole, base, both.names, advice)
     _refuse_none(checkpoint, names)
-    return Chosen(whole, names, both.remarks)
+    return Chosen(whole, names, both.remarks, both.stands_for)
 
 
-def _refuse_other_kind(checkpoint: Checkpoint, base: Checkpoint, instead: str) -> None:
+def refuse_unknown_kinds(kinds: Collection[str]) -> None:
+    """Raise AuxiliaryError for a kind of auxiliary tensors that there is not [CT-15]."""
+    for kind in kinds:
+        if kind not in KINDS:
+            raise AuxiliaryError(
+                f"{shown(kind)} is not a kind of auxiliary tensors{did_you_mean(str(kind), KINDS) or ';'} they are "
+                f"{listed(KINDS)}"
+            )
+
+
+def choose_auxiliary(kind: str, given: Checkpoint, chosen: Chosen) -> Checkpoint:
+    """The auxiliary tensors of a contribution of what is chosen, read and checked [CT-15].
+
+    Those of tensors that were left out are left out; those of a head that is the embedding are the embedding's.
+
+    Raises NamesError, DtypeError, ShapeError, NonFinite or AuxiliaryError, naming file and tensor, and what reading
+    raises.
+    """
+    records, names = chosen.checkpoint.records, set(chosen.names)
+    copies = {new: of for new, of in chosen.stands_for.items() if new not in given.records and of in given.records}
+    whole = given.with_copies(copies if kind == auxiliary.FISHER else {})
+    left = auxiliary.names_for(kind, records.keys() - names)
+    view = whole.only([name for name in whole.records if name not in left])
+    auxiliary.check_headers(kind, view, {name: records[name].shape for name in names})
+    auxiliary.check_values(kind, view)
+    return view
+
+
+def _as_whole(form: str) -> str:
+    """A contribution of several forms, or of factors, may lack tensors, as a stored task vector may [TV-8, CT-13]."""
+    return FINETUNED if form == FINETUNED else TASK_VECTOR
+
+
+def _refuse_other_kind(checkpoint: Held, base: Checkpoint, instead: str) -> None:
     """Raise NamesError for a model of which no tensor is called as one of the base, with no prefix either [TV-8]."""
     ours, theirs = checkpoint.records.keys(), base.records.keys()
     if ours.isdisjoint(theirs) and not prefix_advice(ours, theirs):
@@ -80,7 +109,7 @@ def _refuse_other_kind(checkpoint: Checkpoint, base: Checkpoint, instead: str) -
 
 
 def names_of(
-    form: str, checkpoint: Checkpoint, base: Checkpoint, choice: Container[str], advice: Advice = leave_out
+    form: str, checkpoint: Held, base: Checkpoint, choice: Container[str], advice: Advice = leave_out
 ) -> list[str]:
     """The tensors that a contribution made of this checkpoint holds, in name order [CT-1, CT-5, TV-8].
 
@@ -94,15 +123,15 @@ def names_of(
         todo = name_advice(extra) or prefix_advice(ours, theirs) or advice(extra, others)
         what = f"is not in the base{untied_head(extra[0], checkpoint, base)}{count_of(extra, 'nor is', 'nor are')}"
         raise NamesError(f"{location(checkpoint.path, extra[0])} {what}; {todo}")
-    if form == "finetuned" and (missing := [name for name in theirs if name not in checkpoint.records]):
+    if form == FINETUNED and (missing := [name for name in theirs if name not in checkpoint.records]):
         todo = advice(missing, {*ours, *theirs}.difference(missing))
         what = f"of the base is missing{count_of(missing, 'and so is', 'and so are')}"
         raise NamesError(f"{location(checkpoint.path, missing[0])} {what}; {todo}")
     _refuse_unmerged(ours, checkpoint, base)
-    return [name for name in ours if _is_held(form, name, checkpoint, base, advice)]
+    return [name for name in ours if _is_held(_as_whole(form), name, checkpoint, base, advice)]
 
 
-def _refuse_unmerged(names: Sequence[str], checkpoint: Checkpoint, base: Checkpoint) -> None:
+def _refuse_unmerged(names: Sequence[str], checkpoint: Held, base: Checkpoint) -> None:
     """Raise DtypeError for a side with several tensors of dtypes that are never computed with, where the other has not.
 
     One alone is told with what to do about it [TV-7].
@@ -123,24 +152,39 @@ def _refuse_unmerged(names: Sequence[str], checkpoint: Checkpoint, base: Checkpo
 
 
 def make_manifest(
-    form: str, base_root: str, checkpoint: Checkpoint, roots: Mapping[str, str], coefficient: float
+    form: str,
+    base_root: str,
+    held: Held,
+    roots: Mapping[str, str],
+    coefficient: float,
+    beside: Iterable[Auxiliary] = (),
 ) -> Manifest:
-    """The manifest of a contribution [CT-2]. roots: name -> tensor root of each tensor that it holds.
+    """The manifest of a contribution [CT-2]. roots: the root of each tensor that it stores, by the name there [CT-13].
 
-    Raises NamesError when it holds none [CT-5].
+    form: of those that are stored as they are reduced. beside: its auxiliary tensors. Raises NamesError when it holds
+    none [CT-5].
     """
-    _refuse_none(checkpoint, roots)
-    records = [checkpoint.records[name] for name in roots]
+    _refuse_none(held, roots)
+    stored = (held.stored if isinstance(held, Formed) else held).records
+    names = held.names_of(roots) if isinstance(held, Formed) else list(roots)
     return Manifest(
         base=base_root,
         coefficient=decimals.to_hex(coefficient),
-        elements=sum(record.size for record in records),
-        form=form,
-        tensors=model_root((record.name, record.dtype, record.shape, roots[record.name]) for record in records),
+        elements=sum(held.records[name].size for name in names),
+        form=joined_form(forms_of(form, held, names).values()),
+        tensors=model_root((r.name, r.dtype, r.shape, roots[r.name]) for r in map(stored.__getitem__, roots)),
+        auxiliary=tuple(sorted(beside)),
     )
 
 
-def _refuse_none(checkpoint: Checkpoint, names: Collection[str]) -> None:
+def auxiliary_entry(kind: str, given: Checkpoint, roots: Mapping[str, str]) -> Auxiliary:
+    """What a manifest says of auxiliary tensors [CT-2]. roots: of each of them."""
+    records = given.records.values()
+    root = model_root((record.name, record.dtype, record.shape, roots[record.name]) for record in records)
+    return Auxiliary(kind, sum(record.size for record in records), root)
+
+
+def _refuse_none(checkpoint: Held, names: Collection[str]) -> None:
     """Raise NamesError where no tensor is held [CT-5]."""
     if not names:
         raise NamesError(
@@ -167,70 +211,7 @@ def check_base_root(base: Checkpoint, found: str, root: str) -> None:
         )
 
 
-def open_blob(manifest: Manifest, path: Path | None, base: Checkpoint) -> Checkpoint:
-    """A contribution's tensors, their headers checked; what they hold is for `check_blob_root` to check [SY-6].
-
-    path: where the blob is; None if it is not here. Raises BlobMissing or BlobDamaged [CT-6], and CheckpointError
-    when a file, which may be good, could not be read.
-    """
-    short = f"contribution {manifest.id[:12]}"
-    if path is None or not path.exists():
-        raise BlobMissing(f"{short}: its tensors {manifest.tensors} are not here; sync with a peer that has them")
-    try:
-        blob = Checkpoint(path, read_header(path))
-        _check_canonical(blob)
-    except CheckpointError:
-        raise
-    except MergeAlgebraError as error:
-        raise BlobDamaged(f"{short}: {location(path)}: {error}; {_GET_AGAIN}") from None
-    check_fit(manifest, blob, base)
-    return blob
-
-
-def check_fit(manifest: Manifest, blob: Checkpoint, base: Checkpoint) -> None:
-    """Refuse tensors that cannot be those of a contribution to this base, by their headers alone [CT-5].
-
-    Raises BlobDamaged, and CheckpointError when a file, which may be good, could not be read.
-    """
-    short = f"contribution {manifest.id[:12]}"
-    try:
-        if not blob.records:
-            raise NamesError(f"it holds no tensor; {_GET_AGAIN}")
-        names = names_of(manifest.form, blob, base, blob.records, lambda *_: _GET_AGAIN)
-    except CheckpointError:
-        raise
-    except MergeAlgebraError as error:
-        raise BlobDamaged(f"{short}: {location(blob.path)}: {error}") from None
-    elements = sum(record.size for record in blob.records.values())
-    if (len(names), elements) != (len(blob.records), manifest.elements):
-        raise BlobDamaged(
-            f"{short}: {location(blob.path)} holds {elements} elements, expected {manifest.elements}; `fsck` "
-            "says whether "
-            f"the file is damaged: if it is not, the contribution is false, `retract {manifest.id[:12]}`"
-        )
-
-
-def check_blob_root(manifest: Manifest, blob: Checkpoint, found: str) -> None:
-    """Raise BlobDamaged unless the root that a blob was found to have is that of the manifest [SY-6]."""
-    if found != manifest.tensors:
-        raise BlobDamaged(
-            f"contribution {manifest.id[:12]}: {location(blob.path)} holds tensors with root {found}, expected "
-            f"{manifest.tensors}; delete the file and sync again; if nobody has it, contribute the checkpoint again"
-        )
-
-
-_GET_AGAIN: Final = "delete the file and sync again, or retract it"
-
-
-def _check_canonical(blob: Checkpoint) -> None:
-    """Refuse a file that is not the one in which its tensors are written: there is one blob under a root [CT-6]."""
-    header = canonical_header((r.name, r.dtype, r.shape, r.nbytes) for r in blob.records.values())
-    with opened(blob.path) as file:
-        if file.read(len(header)) != header:
-            raise HeaderError("its header is not the canonical one for its tensors")
-
-
-def _is_held(form: str, name: str, checkpoint: Checkpoint, base: Checkpoint, advice: Advice) -> bool:
+def _is_held(form: str, name: str, checkpoint: Held, base: Checkpoint, advice: Advice) -> bool:
     """Whether a tensor is part of the contribution; one that is not must equal the base's [TV-1, TV-7]."""
     ours, theirs = checkpoint.records[name], base.records[name]
     where = location(ours.path, name)
@@ -241,7 +222,7 @@ def _is_held(form: str, name: str, checkpoint: Checkpoint, base: Checkpoint, adv
     if floats == (True, True):
         return True
     why = unmerged(ours.dtype, theirs.dtype)
-    if form == "task_vector" or floats[0] != floats[1]:
+    if form == TASK_VECTOR or floats[0] != floats[1] or isinstance(checkpoint, Formed):
         raise DtypeError(
             f"{where} is {ours.dtype}, the base's {theirs.dtype}: only float tensors differ{why}; {advice([name], ())}"
         )

@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mergealgebra.algebra.decimals import from_hex
-from mergealgebra.contribution import check_base, check_blob_root, open_blob
+from mergealgebra.contribution import check_base
+from mergealgebra.contribution_blobs import as_contribution, check_blob_root, open_blob
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import Attest, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.measure import measure
-from mergealgebra.engine.plan import Contribution, make_plan, thread_count
+from mergealgebra.engine.plan import make_plan, thread_count
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.figures import Figures, save_figures, saved_figures
 from mergealgebra.history import attests, stories
 from mergealgebra.ids import SHORT, contribution_named
-from mergealgebra.methods.mean import Mean
+from mergealgebra.methods.task_arithmetic import TaskArithmetic
 from mergealgebra.progress import Progress
 from mergealgebra.store.objects import Store
 from mergealgebra.tensors.checkpoint import Checkpoint
@@ -159,9 +160,7 @@ def _measured(
     with Checkpoint.open(base_path) as base, open_blob(manifest, path, base) as blob:
         check_base(base, manifest.base, workers)
         check_blob_root(manifest, blob, blob.root(workers))
-        coefficient = from_hex(manifest.coefficient)
-        one = Contribution(
-            f"contribution {manifest.id[:12]}", manifest.form, coefficient, blob, frozenset(blob.records)
-        )
-        plan = make_plan(base, [one], Mean(), backend_named("auto"), threads=threads)
+        coefficient, label = from_hex(manifest.coefficient), f"contribution {manifest.id[:12]}"
+        one = as_contribution(label, manifest.form, coefficient, blob, blob.records)
+        plan = make_plan(base, [one], TaskArithmetic(), backend_named("auto"), threads=threads)
         return measure(plan, progress).to_map()

@@ -13,12 +13,13 @@ import numpy as np
 
 from mergealgebra.errors import RecipeError
 from mergealgebra.likeness import sample
+from mergealgebra.merge_input import Input
 from mergealgebra.methods.mean import Mean
 from mergealgebra.methods.method import Method
-from mergealgebra.resolve import Input
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice
 from mergealgebra.tensors.dtypes import DTYPES
+from mergealgebra.tensors.forms import Held
 from mergealgebra.tensors.task_vector import subtract
 from mergealgebra.text import listed, location, shown
 
@@ -57,7 +58,7 @@ class Look:
         return f"{norm / self.base:.2g} times"
 
 
-def look(model: Checkpoint, base: Checkpoint, names: Sequence[str]) -> Look:
+def look(model: Held, base: Checkpoint, names: Sequence[str]) -> Look:
     """Sample these tensors, which both have as floats of one shape. Raises CheckpointError."""
     squares, changed = np.zeros(3), False
     for block in sample([model.records[name] for name in names], names):
@@ -115,19 +116,19 @@ def left_by_all(base: Checkpoint, models: Sequence[Checkpoint], left: Choice) ->
     return [f"{listed(map(shown, lost))} {are} left out of all models, so the base's {stays}, though some change {it}"]
 
 
-def _fits(model: Checkpoint, base: Checkpoint, name: str) -> bool:
+def _fits(model: Held, base: Checkpoint, name: str) -> bool:
     ours, theirs = model.records.get(name), base.records[name]
     if ours is None or ours.shape != theirs.shape:
         return False
     return DTYPES[ours.dtype].is_float and DTYPES[theirs.dtype].is_float
 
 
-def _is_base(model: Checkpoint, base: Checkpoint, names: Sequence[str]) -> bool:
+def _is_base(model: Held, base: Checkpoint, names: Sequence[str]) -> bool:
     """Whether these tensors have elements, and the base's values. It reads up to the first that differs."""
     return any(model.records[name].size for name in names) and not any(_differs(model, base, name) for name in names)
 
 
-def _differs(model: Checkpoint, base: Checkpoint, name: str) -> bool:
+def _differs(model: Held, base: Checkpoint, name: str) -> bool:
     size = model.records[name].size
     for start in range(0, size, _STEP):
         stop = min(start + _STEP, size)

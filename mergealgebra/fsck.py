@@ -6,14 +6,13 @@ Every file of the peer is checked before it is taken, so a peer can mend a store
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
 from mergealgebra.addresses import peer_path
-from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import Add, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.disk import refused_as_output
@@ -22,15 +21,16 @@ from mergealgebra.progress import More, Progress, counter, quiet
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.blobs import Admit, anything
 from mergealgebra.store.entries import GENESIS, ROOT, Entry
+from mergealgebra.store.holdings import needed_kinds
 from mergealgebra.store.incomplete import read_incomplete
 from mergealgebra.store.inspection import damaged_caches
 from mergealgebra.store.local import began_with, check_genesis, is_replica
 from mergealgebra.store.objects import Store
-from mergealgebra.sync.admission import Fits, admission
+from mergealgebra.sync.admission import Claim, Fits, admission, claims_of
 from mergealgebra.sync.replica import judge
 from mergealgebra.text import by_caller, location
 
-#: What is smaller is read in no time.
+#: A smaller file is read at once.
 _LARGE_BYTES: Final = 1 << 24
 #: The unit in which systems count what a file takes.
 _BLOCK_BYTES: Final = 512
@@ -143,17 +143,15 @@ class _Check:
         self._found.unnamed += (str(self._store.blob_path(root)) for root in sorted(unread))
         self._blobs({root: admits.get(root, anything) for root in sorted(here - unread)})
         for id_, manifest in visible.items():
-            if manifest.tensors not in here:
-                self._missing(id_, manifest.tensors, admits[manifest.tensors])
+            for root, claims in claims_of([manifest], needed_kinds(self._store.genesis)).items():
+                if root not in here:
+                    self._missing(id_, root, claims, admits[root])
         self._caches()
 
     def _admits(self, operations: Iterable[Operation]) -> dict[str, Admit]:
         """What judges the header of a blob, by root, of all contributions that were ever added."""
-        manifests: dict[str, list[Manifest]] = {}
-        for operation in operations:
-            if isinstance(operation.payload, Add):
-                manifests.setdefault(operation.payload.manifest.tensors, []).append(operation.payload.manifest)
-        return {root: admission(named, self._fits) for root, named in manifests.items()}
+        manifests = [item.payload.manifest for item in operations if isinstance(item.payload, Add)]
+        return {root: admission(claims, self._fits) for root, claims in claims_of(manifests).items()}
 
     def _operations(self) -> Iterator[Operation]:
         for name in self._store.operation_ids():
@@ -201,14 +199,14 @@ class _Check:
             return told.st_size > _LARGE_BYTES and told.st_blocks * _BLOCK_BYTES < told.st_size // 2
         return False
 
-    def _missing(self, id_: str, root: str, admit: Admit) -> None:
+    def _missing(self, id_: str, root: str, claims: Sequence[Claim], admit: Admit) -> None:
         try:
             self._take(root, admit)
         except MergeAlgebraError:
             complete = read_incomplete(self._store).nothing  # or the next sync may bring them
             retract = by_caller(f"retract {id_[:12]}", f"retract({id_[:12]!r})")
             self._found.missing.append(
-                f"contribution {id_[:12]}: its tensors are not here; sync with a replica that has them"
+                f"contribution {id_[:12]}: its {claims[0].what} are not here; sync with a replica that has them"
                 + (f", or take it back for everybody: `{retract}`" if complete else "")
             )
         else:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from mergealgebra.contribution import open_blob
+from mergealgebra.contribution_blobs import open_contribution
 from mergealgebra.crdt.manifest import Manifest
-from mergealgebra.engine.plan import Block, Record
+from mergealgebra.engine.plan import Block, Contribution, Record
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.ids import short_ids
 from mergealgebra.kernels.reference import Host
@@ -86,19 +87,19 @@ def _cosine(mine: Sampled, made: Manifest, other: Manifest, store: Store, base: 
 
 def _sampled(manifest: Manifest, store: Store, base: Checkpoint, blocks: Sampled | None) -> Sampled:
     """The sample of a contribution; of these blocks, or of its own."""
-    with open_blob(manifest, store.blob_path(manifest.tensors), base) as blob:
-        wanted = sample(list(blob.records.values()), list(blob.records)) if blocks is None else blocks
-        held = (block for block in wanted if block.name in blob.records)
-        return dict(_task_vector(manifest.form, blob, base, held))
+    blobs = {manifest.tensors: store.blob_path(manifest.tensors)}
+    with ExitStack() as opened:
+        one = open_contribution(manifest, blobs, base, opened).contribution
+        records = one.source.records
+        wanted = sample(list(records.values()), list(records)) if blocks is None else blocks
+        return dict(_task_vector(one, base, (block for block in wanted if block.name in records)))
 
 
-def _task_vector(
-    form: str, blob: Checkpoint, base: Checkpoint, blocks: Iterator[Block]
-) -> Iterator[tuple[Block, Host]]:
+def _task_vector(one: Contribution, base: Checkpoint, blocks: Iterator[Block]) -> Iterator[tuple[Block, Host]]:
     """What a contribution moves in each block; where that is not finite it moves nothing [TV-3]."""
     for block in blocks:
-        values = blob.read(block.name, block.start, block.stop).astype(np.float64)
+        values = one.source.read(block.name, block.start, block.stop).astype(np.float64)
         with np.errstate(all="ignore"):
-            if form == "finetuned":
+            if one.form_of(block.name) == "finetuned":
                 values -= base.read(block.name, block.start, block.stop).astype(np.float64)
         yield block, np.where(np.isfinite(values), values, 0.0)

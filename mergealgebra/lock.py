@@ -18,7 +18,7 @@ from mergealgebra.crdt.genesis import merge_id
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.disk import read_file
 from mergealgebra.encoding import model_root
-from mergealgebra.errors import LockError, MergeAlgebraError, OutputError, VerificationFailed
+from mergealgebra.errors import LockError, MergeAlgebraError, MethodMissing, OutputError, VerificationFailed
 from mergealgebra.lock_file import LockedContribution, LockedTensor, read_fields, size_of_lock
 from mergealgebra.methods.method import Method
 from mergealgebra.permissions import reading_advice
@@ -53,7 +53,9 @@ class Lock:
 
     def to_bytes(self) -> bytes:
         """The file: JSON, two spaces of indentation, a final line feed."""
-        return json.dumps(vars(self), ensure_ascii=False, indent=2, default=asdict).encode() + b"\n"
+        contributions = [contribution.to_map(self.format) for contribution in self.contributions]
+        written = vars(self) | {"contributions": contributions}
+        return json.dumps(written, ensure_ascii=False, indent=2, default=asdict).encode() + b"\n"
 
     @classmethod
     def read(cls, model: Path) -> Self:
@@ -78,6 +80,8 @@ class Lock:
         except OSError as error:
             advice = reading_advice(error, path, "name a model that a merge wrote")
             raise LockError(f"{location(path)} cannot be read: {error.strerror}; {advice}") from None
+        except MethodMissing as error:
+            raise LockError(f"{location(path)}: {error}") from None
         except (ValueError, MergeAlgebraError) as error:
             raise LockError(f"{location(path)}: {error}; merge again") from None
 
@@ -89,6 +93,8 @@ class Lock:
         ids = [contribution.id for contribution in self.contributions]
         if not ids:
             raise LockError("it has no contributions, but nothing merges to nothing")
+        if self.format != (needed := lock_format(map(self.manifest, self.contributions))):
+            raise LockError(f"its format is {self.format}, and its contributions need {needed}")
         if ids != sorted(set(ids)):
             raise LockError("contributions are not in the order of their ids, each once")
         density = achieved_density([c.kept for c in self.contributions], [c.elements for c in self.contributions])
@@ -117,8 +123,14 @@ class Lock:
 
     def manifest(self, contribution: LockedContribution) -> Manifest:
         """The manifest of one of the contributions [CT-2]."""
-        coefficient, elements = contribution.coefficient, contribution.elements
-        return Manifest(self.base, coefficient, elements, contribution.form, contribution.tensors)
+        return Manifest(
+            self.base,
+            contribution.coefficient,
+            contribution.elements,
+            contribution.form,
+            contribution.tensors,
+            contribution.auxiliary,
+        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -155,6 +167,11 @@ class Verification:
 def tensors_root(tensors: Mapping[str, LockedTensor]) -> str:
     """The model root of locked tensors [EN-7]."""
     return model_root((name, t.dtype, t.shape, t.root) for name, t in tensors.items())
+
+
+def lock_format(manifests: Iterable[Manifest]) -> int:
+    """The format of the lock of these contributions: the first that can say what they are [LK-2]."""
+    return max((manifest.format for manifest in manifests), default=1)
 
 
 def achieved_density(kept: Sequence[int], elements: Sequence[int]) -> str:
@@ -227,9 +244,9 @@ def _difference(ours: LockedTensor, theirs: LockedTensor) -> str:
     return f"root {shown(ours.root)}, not the {shown(theirs.root)}"
 
 
-def refuse_large(records: Iterable[TensorRecord], contributions: int) -> None:
+def refuse_large(records: Iterable[TensorRecord], contributions: int, format_: int = 1) -> None:
     """Raise OutputError where the lock of a merge would be larger than any that is read, before there is work."""
-    nbytes = size_of_lock(records, contributions)
+    nbytes = size_of_lock(records, contributions, format_)
     if nbytes > lock_file.MAX_BYTES:
         raise OutputError(
             f"{LOCK} would have about {nbytes:,} bytes, and at most {lock_file.MAX_BYTES:,} are read: "

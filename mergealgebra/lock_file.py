@@ -5,13 +5,14 @@ What cannot be right is refused where it is met.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from json.encoder import encode_basestring
 from typing import Any, Final
 
 from mergealgebra.crdt.fields import is_id
 from mergealgebra.crdt.genesis import SPEC
+from mergealgebra.crdt.manifest import AND, KINDS, Auxiliary
 from mergealgebra.errors import LockError
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.header import LONE_SURROGATE, TensorRecord
@@ -20,19 +21,21 @@ from mergealgebra.tensors.shapes import LIMIT, SIZES, BadShape, read_shape, shap
 from mergealgebra.tensors.strict_json import Reader
 from mergealgebra.text import shown
 
-#: The version of the lock's format.
-FORMAT: Final = 1
+#: The versions of the lock's format: 2 is for contributions whose manifests have format 2 [LK-2].
+FORMATS: Final = (1, 2)
 #: No lock is larger, whoever writes it.
 MAX_BYTES = 100_000_000
 
 _MAX_DEPTH: Final = 8
 #: A recipe has fewer keys, whatever its method.
 _MAX_RECIPE: Final = 64
+#: There are fewer forms.
+_MOST_FORMS: Final = 16
 #: So many shapes are remembered while a lock is read: most tensors share theirs with others.
 _MOST_SHAPES: Final = 1024
 #: The bytes of a lock but for its tensors and contributions, and of a contribution, at the most.
 _MOST_AROUND: Final = 1 << 12
-_MOST_CONTRIBUTION: Final = 320
+_MOST_CONTRIBUTION: Final = {1: 320, 2: 1 << 10}
 
 #: A tensor as locks are written: dtype, sizes of the shape, root.
 _TENSOR: Final = joined(
@@ -55,6 +58,16 @@ class LockedContribution:
     elements: int
     tensors: str
     kept: int
+    auxiliary: tuple[Auxiliary, ...] = ()
+
+    def to_map(self, format_: int) -> dict[str, object]:
+        """As a lock of this format has it, in the order in which it is written."""
+        manifest = {"coefficient": self.coefficient, "elements": self.elements, "tensors": self.tensors}
+        if format_ == 1:
+            return {"id": self.id, "form": self.form, **manifest, "kept": self.kept}
+        auxiliary = {a.kind: {"elements": a.elements, "root": a.root} for a in self.auxiliary}
+        forms = self.form.split(AND)
+        return {"id": self.id, "forms": forms, **manifest, "auxiliary": auxiliary, "kept": self.kept}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +84,15 @@ def read_fields(data: bytes) -> dict[str, Any]:
     reader = Reader(data, _MAX_DEPTH)
     fields = _members(reader, (), _LOCK)
     reader.finish()
-    return fields
+    for number, (format_, _) in enumerate(fields["contributions"]):
+        if format_ != fields["format"]:
+            raise _wrong(("contributions", number), f"is written as in format {format_}, not {fields['format']}")
+    return {**fields, "contributions": [contribution for _, contribution in fields["contributions"]]}
 
 
-def size_of_lock(records: Iterable[TensorRecord], contributions: int) -> int:
+def size_of_lock(records: Iterable[TensorRecord], contributions: int, format_: int = 1) -> int:
     """The bytes of the lock of a merge, or a few more: what stands beside tensors is taken to be long."""
-    return _MOST_AROUND + contributions * _MOST_CONTRIBUTION + sum(map(_size_of_tensor, records))
+    return _MOST_AROUND + contributions * _MOST_CONTRIBUTION[format_] + sum(map(_size_of_tensor, records))
 
 
 def _size_of_tensor(record: TensorRecord) -> int:
@@ -96,15 +112,20 @@ def _size_of_tensor(record: TensorRecord) -> int:
 # One value each
 
 
-def _members(reader: Reader, where: Where, forms: Mapping[str, Callable[[Reader, Where], Any]]) -> dict[str, Any]:
-    """An object of exactly these keys."""
+def _members(
+    reader: Reader,
+    where: Where,
+    forms: Mapping[str, Callable[[Reader, Where], Any]],
+    optional: Container[str] = (),
+) -> dict[str, Any]:
+    """An object of exactly these keys, but for the optional ones."""
     found: dict[str, Any] = {}
     for key in _names(reader, where, found):
         if key not in forms:
             raise _wrong((*where, key), "is not a key that stands there")
         found[key] = forms[key](reader, (*where, key))
     for key in forms:
-        if key not in found:
+        if key not in found and key not in optional:
             raise _wrong((*where, key), "field required")
     return found
 
@@ -142,13 +163,52 @@ def _tensors(reader: Reader, where: Where) -> dict[str, LockedTensor]:
 _NAMES: Final = {name: name for name in DTYPES}
 
 
-def _contributions(reader: Reader, where: Where) -> list[LockedContribution]:
+def _contributions(reader: Reader, where: Where) -> list[tuple[int, LockedContribution]]:
+    """The contributions, each with the format in which it is written."""
     if reader.mark != b"[":
         raise _expected(reader, where, "an array")
-    found: list[LockedContribution] = []
+    found: list[tuple[int, LockedContribution]] = []
     for _ in reader.items():
-        found.append(LockedContribution(**_members(reader, (*where, len(found)), _CONTRIBUTION_FIELDS)))
+        found.append(_contribution(reader, (*where, len(found))))
     return found
+
+
+def _contribution(reader: Reader, where: Where) -> tuple[int, LockedContribution]:
+    fields = _members(reader, where, _CONTRIBUTION_FIELDS, _OF_ONE_FORMAT)
+    if "form" in fields:
+        if more := sorted(fields.keys() & {"forms", "auxiliary"}):
+            raise _wrong((*where, more[0]), "is not a key that stands beside form")
+        return 1, LockedContribution(**fields)
+    if "forms" not in fields and "auxiliary" not in fields:
+        raise _wrong((*where, "form"), "field required")
+    for key in ("forms", "auxiliary"):
+        if key not in fields:
+            raise _wrong((*where, key), "field required")
+    return 2, LockedContribution(form=AND.join(fields.pop("forms")), **fields)
+
+
+def _forms(reader: Reader, where: Where) -> list[str]:
+    """Names of forms, which the manifest judges; few enough to be some."""
+    if reader.mark != b"[":
+        raise _expected(reader, where, "an array")
+    found: list[str] = []
+    for _ in reader.items():
+        form = _text(reader, (*where, len(found)))
+        if AND in form or len(found) == _MOST_FORMS:
+            raise _wrong(where, f"expected a few names of forms, not {shown(form)}")
+        found.append(form)
+    if not found:
+        raise _wrong(where, "expected the name of a form")
+    return found
+
+
+def _auxiliary(reader: Reader, where: Where) -> tuple[Auxiliary, ...]:
+    found: dict[str, Auxiliary] = {}
+    for kind in _names(reader, where, found):
+        if kind not in KINDS:
+            raise _wrong((*where, kind), "is not a key that stands there")
+        found[kind] = Auxiliary(kind, **_members(reader, (*where, kind), _AUXILIARY_FIELDS))
+    return tuple(sorted(found.values()))
 
 
 def _recipe(reader: Reader, where: Where) -> dict[str, str]:
@@ -182,11 +242,12 @@ def _count(reader: Reader, where: Where) -> int:
     return count
 
 
-def _version(expected: int) -> Callable[[Reader, Where], int]:
+def _version(*expected: int) -> Callable[[Reader, Where], int]:
     def read(reader: Reader, where: Where) -> int:
         version = reader.value()
-        if type(version) is not int or version != expected:
-            raise _wrong(where, f"expected {expected}, not {shown(version)}; read it with the program that wrote it")
+        if type(version) is not int or version not in expected:
+            known = " or ".join(map(str, expected))
+            raise _wrong(where, f"expected {known}, not {shown(version)}; read it with the program that wrote it")
         return version
 
     return read
@@ -222,14 +283,19 @@ def _wrong(where: Where, what: str) -> LockError:
 _CONTRIBUTION_FIELDS: Final = {
     "id": _root,
     "form": _text,
+    "forms": _forms,
     "coefficient": _text,
     "elements": _count,
     "tensors": _root,
+    "auxiliary": _auxiliary,
     "kept": _count,
 }
+#: Those of them that stand in one format alone.
+_OF_ONE_FORMAT: Final = frozenset({"form", "forms", "auxiliary"})
+_AUXILIARY_FIELDS: Final = {"elements": _count, "root": _root}
 _TENSOR_FIELDS: Final = {"dtype": _text, "shape": _shape, "root": _root}
 _LOCK: Final = {
-    "format": _version(FORMAT),
+    "format": _version(*FORMATS),
     "spec": _version(SPEC),
     "base": _root,
     "recipe": _recipe,

@@ -6,29 +6,33 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from mergealgebra.addresses import PathLike, local_path
 from mergealgebra.algebra import decimals
-from mergealgebra.contribution import Chosen, choose
+from mergealgebra.contribution import Chosen, choose, choose_auxiliary, refuse_unknown_kinds
+from mergealgebra.contribution_blobs import as_contribution
 from mergealgebra.credits import Credit, titles
-from mergealgebra.engine.plan import Contribution, refuse_text, thread_count, whole_round
+from mergealgebra.engine.plan import refuse_text, thread_count, whole_round
 from mergealgebra.errors import (
+    AuxiliaryError,
     BackendError,
     CheckpointError,
     CoefficientError,
     MergeAlgebraWarning,
     NamesError,
     NothingVisible,
-    RecipeError,
 )
+from mergealgebra.merge_input import Input
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
 from mergealgebra.model_folder.output import refuse_occupied
-from mergealgebra.resolve import Execution, Input, Merge
+from mergealgebra.recipe import check_recipe
+from mergealgebra.resolve import Execution, Merge
 from mergealgebra.sizes import byte_count
+from mergealgebra.tensors.array_checkpoint import as_checkpoint
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice, Patterns, as_patterns, leave_out_in_file, leave_out_in_python
 from mergealgebra.tensors.companions import companions
@@ -41,16 +45,22 @@ if TYPE_CHECKING:
 
 #: A model to merge, alone or with its coefficient.
 Given = Tensors | tuple[Tensors, str]
+#: What some methods need beside the models, by kind, a mapping for each model [CT-15].
+Beside = Sequence[Mapping[str, Tensors]]
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model of a one-shot merge: a fine-tuned checkpoint, its coefficient, a decimal, and patterns [CT-8]."""
+    """A model of a one-shot merge: a fine-tuned checkpoint, its coefficient, a decimal, and patterns [CT-8].
+
+    auxiliary: by kind, what the method needs beside it [CT-15].
+    """
 
     path: Path
     coefficient: str = "1"
     take: Patterns = ()
     leave: Patterns = ()
+    auxiliary: Mapping[str, Tensors] = field(default_factory=dict)
 
 
 @overload
@@ -67,6 +77,7 @@ def merge(
     threads: int | None = None,
     block: int | None = None,
     memory: int | str | None = None,
+    auxiliary: Beside | None = None,
 ) -> Merged: ...
 
 
@@ -84,6 +95,7 @@ def merge(
     threads: int | None = None,
     block: int | None = None,
     memory: int | str | None = None,
+    auxiliary: Beside | None = None,
 ) -> MergeResult: ...
 
 
@@ -100,6 +112,7 @@ def merge(
     threads: int | None = None,
     block: int | None = None,
     memory: int | str | None = None,
+    auxiliary: Beside | None = None,
 ) -> Merged | MergeResult:
     """Merge into a base: task vectors in memory, or with `out` the files of fine-tunes [MG-12, RC-8].
 
@@ -111,8 +124,10 @@ def merge(
     models: one or more, each alone or as a pair (model, coefficient). coefficients: a decimal for each instead, all "1"
     when left out. take, leave: patterns of tensor names, for all models [CT-8]. backend: numba, numpy, torch,
     torch-cuda, triton, or auto; when left out numpy in memory, and auto for files. threads, block, and for files memory
-    (bytes, or text like "200M"): how it is computed, never what. Nothing that is passed in changes. Other dialects of
-    TIES than `canonical` add in the order of the list in memory, and NumPy alone computes them [RC-9, DI-19].
+    (bytes, or text like "200M"): how it is computed, never what. auxiliary: for each model, what the method needs
+    beside it, such as {"fisher": arrays, or for files a path} [CT-15]. Nothing that is passed in changes. Other
+    dialects of TIES than `canonical` add in the order of the list in memory, and NumPy alone computes them [RC-9,
+    DI-19].
 
     Raises MergeAlgebraError, naming the argument, tensor and index at fault; then nothing is written.
 
@@ -129,19 +144,25 @@ def merge(
     >>> load_file(out)["w"].tolist()
     [0.5, -1.0, 1.0, 0.5, 1.5]
     """
-    if not isinstance(recipe, Method):
-        raise RecipeError(f"{recipe!r} is not a recipe; pass one, such as ma.Ties(density='0.2')")
+    check_recipe(recipe)
     pairs = _pairs(models, coefficients)
+    beside = _beside(auxiliary, len(pairs))
     if out is None:
         if memory is not None:
             raise BackendError("memory= limits what a merge of files takes, and arrays are in memory; leave it out")
-        merged = _merge_arrays(base, pairs, recipe, take, leave, backend=backend, threads=threads, block=block)
+        for i, kinds in enumerate(beside):
+            _check_kinds(f"model {i}", kinds, recipe)
+        arrays: Any = beside  # paths are refused there
+        merged = _merge_arrays(base, pairs, recipe, take, leave, arrays, backend=backend, threads=threads, block=block)
         for line in merged.warnings:
             warnings.warn(line, MergeAlgebraWarning, stacklevel=2)
         return merged
     limit = byte_count(memory) if isinstance(memory, str) else memory
     execution = Execution(backend or "auto", threads, block, memory=limit)
-    of_files = [Model(_path(model, f"model {i}"), coefficient) for i, (model, coefficient) in enumerate(pairs)]
+    of_files = [
+        Model(_path(model, f"model {i}"), coefficient, auxiliary=beside[i])
+        for i, (model, coefficient) in enumerate(pairs)
+    ]
     start = _path(base, "the base")
     result = merge_checkpoints(start, of_files, recipe, local_path(out), execution, take=take, leave=leave)
     for line in result.warnings:
@@ -169,12 +190,39 @@ def _pairs(models: Sequence[Given], coefficients: Sequence[str] | None) -> list[
     return found
 
 
+def _beside(auxiliary: Beside | None, models: int) -> Beside:
+    """What stands beside each model. Raises AuxiliaryError unless there is a mapping for each."""
+    if auxiliary is None:
+        return [{}] * models
+    if isinstance(auxiliary, (str, Mapping)) or not all(isinstance(kinds, Mapping) for kinds in auxiliary):
+        raise AuxiliaryError(f"auxiliary is {kind_of(auxiliary)}; pass a list of mappings, such as [{{'fisher': F}}]")
+    if len(auxiliary) != models:
+        raise AuxiliaryError(
+            f"{len(auxiliary)} entries of auxiliary for {models} models; give one for each, {{}} for none"
+        )
+    return auxiliary
+
+
+def _check_kinds(label: str, kinds: Mapping[str, Tensors], recipe: Method, listed_in: Path | None = None) -> None:
+    """Raise AuxiliaryError unless a model comes with what the method needs, and with nothing else [CT-16, RC-8]."""
+    refuse_unknown_kinds(kinds)
+    needed = recipe.needs.auxiliary
+    for kind in sorted(kinds.keys() - needed):
+        raise AuxiliaryError(f"{label} comes with {kind}, and {recipe.name} does not use it: leave it out")
+    for kind in sorted(needed - kinds.keys()):
+        give = (
+            f"write `{kind}: PATH` beside its path in {location(listed_in)}" if listed_in else "name it in auxiliary="
+        )
+        raise AuxiliaryError(f"{label} has no {kind}, which {recipe.name} needs of all models: {give}")
+
+
 def _merge_arrays(
     base: Tensors,
     pairs: Sequence[tuple[Tensors, str]],
     recipe: Method,
     take: Patterns,
     leave: Patterns,
+    auxiliary: Sequence[Mapping[str, Mapping[str, Any]]],
     *,
     backend: str | None,
     threads: int | None,
@@ -189,7 +237,9 @@ def _merge_arrays(
         vectors = [{n: a for n, a in v.items() if n in choice} if isinstance(v, Mapping) else v for v in vectors]
     arrays: Any = base  # what is no mapping is refused there
     texts = [coefficient for _, coefficient in pairs]
-    return memory.merge(arrays, vectors, recipe, texts, backend or "numpy", threads=threads, block=block)
+    return memory.merge(
+        arrays, vectors, recipe, texts, backend or "numpy", threads=threads, block=block, auxiliary=auxiliary
+    )
 
 
 def _path(given: Tensors, what: str) -> Path:
@@ -222,6 +272,8 @@ def merge_checkpoints(
     from mergealgebra import first_look  # merges of arrays start without it
 
     refuse_occupied(out)
+    for number, model in enumerate(models):
+        _check_kinds(f"models[{number}] ({location(model.path)})", model.auxiliary, recipe, listed_in)
     with ExitStack() as opened:
         original = opened.enter_context(Checkpoint.open(base))
         # What cannot be written is told before anything is hashed.
@@ -237,7 +289,7 @@ def merge_checkpoints(
         for model, checkpoint, title in zip(models, checkpoints, known_as, strict=True):
             chosen = _choose(model, checkpoint, original, looked, listed_in)
             told = (*_left_out(checkpoint, looked, model), *chosen.remarks)
-            inputs.append(replace(_input(model, chosen), credit=Credit(title, remarks=told)))
+            inputs.append(replace(_input(model, chosen, opened), credit=Credit(title, remarks=told)))
             for remark in chosen.remarks:
                 remarks.setdefault(remark, []).append(location(model.path))
         if whole := whole_round(recipe):
@@ -275,11 +327,13 @@ def _left_out(checkpoint: Checkpoint, looked: Choice, model: Model) -> list[str]
     return [f"left out as asked: {listed(map(shown, left))}"] if left else []
 
 
-def _input(model: Model, chosen: Chosen) -> Input:
+def _input(model: Model, chosen: Chosen, opened: ExitStack) -> Input:
     label = location(model.path)
     coefficient = decimals.fp32(model.coefficient, f"{label}: coefficient")
-    names = frozenset(chosen.names)
-    return Input(chosen.checkpoint, Contribution(label, "finetuned", coefficient, chosen.checkpoint, names))
+    given = {k: opened.enter_context(as_checkpoint(model.auxiliary[k], k)) for k in sorted(model.auxiliary)}
+    kinds = {kind: choose_auxiliary(kind, tensors, chosen) for kind, tensors in given.items()}
+    one = as_contribution(label, "finetuned", coefficient, chosen.checkpoint, chosen.names, kinds=kinds)
+    return Input(chosen.checkpoint, one, kinds=kinds)
 
 
 def _told(remark: str, models: Sequence[str]) -> str:
@@ -295,7 +349,7 @@ def _in_canonical_order(base: Checkpoint, inputs: Sequence[Input], threads: int)
     base_root = base.root(threads)
     found = []
     for input_ in inputs:
-        manifest = input_.manifest_for(base_root, input_.checkpoint.roots(threads, input_.names))
+        manifest = input_.manifest_for(base_root, input_.read_now(threads))
         known = replace(input_.contribution, tensors=manifest.tensors)
         found.append((manifest.id, replace(input_, contribution=known)))
     return [input_ for _, input_ in sorted(found, key=lambda entry: entry[0])]

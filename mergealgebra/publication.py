@@ -3,37 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
 from mergealgebra.algebra import decimals
-from mergealgebra.contribution import check_base, choose, make_manifest
-from mergealgebra.crdt.manifest import FORMS, Manifest
+from mergealgebra.contribution import (
+    Chosen,
+    auxiliary_entry,
+    check_base,
+    choose,
+    choose_auxiliary,
+    make_manifest,
+    refuse_unknown_kinds,
+)
+from mergealgebra.contribution_blobs import as_contribution
+from mergealgebra.crdt.manifest import FORMS, Auxiliary, Manifest
 from mergealgebra.crdt.operations import check_note
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.measure import Measure, measure
-from mergealgebra.engine.plan import Contribution, make_plan, thread_count
-from mergealgebra.errors import Implausible, LockError, OperationError
+from mergealgebra.engine.plan import check_usable, make_plan, thread_count
+from mergealgebra.errors import AuxiliaryError, Implausible, LockError, NamesError, OperationError
 from mergealgebra.figures import differences, save_figures, saved_figures
 from mergealgebra.history import now, seen_before
 from mergealgebra.likeness import likeness
 from mergealgebra.lock import Lock, lock_of
+from mergealgebra.methods.method import Method
 from mergealgebra.methods.task_arithmetic import TaskArithmetic
 from mergealgebra.progress import Progress
+from mergealgebra.recipe import if_here
 from mergealgebra.store.blobs import write_blob
 from mergealgebra.store.local import advising_set_base, base_path, default_recipe, own_name
 from mergealgebra.store.objects import Store
-from mergealgebra.tensors.array_checkpoint import ArrayCheckpoint
+from mergealgebra.tensors.array_checkpoint import as_checkpoint
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice
 from mergealgebra.tensors.file_names import INDEX, LOCK, MODEL
+from mergealgebra.tensors.forms import FINETUNED, LOW_RANK, TASK_VECTOR, Formed, Held, of_form
 from mergealgebra.tensors.task_vector import TaskVector, Tensors
 from mergealgebra.text import by_caller, location, shown
 
 #: What a message calls arrays of each form.
-_CALLED: Final = {"finetuned": "the fine-tune", "task_vector": "the task vector"}
+_CALLED: Final = {"finetuned": "the fine-tune", "task_vector": "the task vector", "low_rank": "the factors"}
 
 
 class ContributionId(str):
@@ -64,9 +76,10 @@ class ContributionId(str):
 class Offer:
     """A checkpoint to publish: its form, its coefficient (a decimal), and patterns of tensor names [CT-8].
 
-    checkpoint: a path, or name -> array. form: `finetuned` if left out, of a TaskVector `task_vector`. force: whether
-    what looks like a mistake is published all the same [CT-11]. Raises OperationError for another form, and
-    DecimalError.
+    checkpoint: a path, or name -> array. form: `finetuned` if left out, of a TaskVector `task_vector`; `low_rank` for
+    tensors whose names say their forms [CT-13]. force: whether what looks like a mistake is published all the same
+    [CT-11]. auxiliary: by kind, a path or name -> array [CT-15]. Raises OperationError for another form, AuxiliaryError
+    for another kind, and DecimalError.
     """
 
     checkpoint: Tensors
@@ -75,25 +88,25 @@ class Offer:
     take: Sequence[str] = ()
     leave: Sequence[str] = ()
     force: bool = False
+    auxiliary: Mapping[str, Tensors] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.form is not None and self.form not in FORMS:
             known = " or ".join(FORMS)
             raise OperationError(f"{shown(self.form)} is not a form of contributions; choose {known}")
-        if self.form == "finetuned" and isinstance(self.checkpoint, TaskVector):
+        if self.form not in (None, TASK_VECTOR) and isinstance(self.checkpoint, TaskVector):
             raise OperationError("a TaskVector is a difference from the base: leave form= out, or pass the fine-tune")
+        refuse_unknown_kinds(self.auxiliary)
         decimals.fp32(self.coefficient, "coefficient")
 
     @property
     def form_taken(self) -> str:
         """The form, also where it was left out."""
-        return self.form or ("task_vector" if isinstance(self.checkpoint, TaskVector) else "finetuned")
+        return self.form or (TASK_VECTOR if isinstance(self.checkpoint, TaskVector) else FINETUNED)
 
-    def as_checkpoint(self) -> Checkpoint:
-        """The checkpoint. Raises as `Checkpoint.open` and ArrayCheckpoint do."""
-        if not isinstance(self.checkpoint, Mapping):
-            return Checkpoint.open(self.checkpoint)
-        return ArrayCheckpoint(self.checkpoint, _CALLED[self.form_taken])
+    def as_checkpoint(self) -> Held:
+        """The checkpoint. Raises as `Checkpoint.open`, ArrayCheckpoint and Formed do."""
+        return of_form(self.form_taken, as_checkpoint(self.checkpoint, _CALLED[self.form_taken]))
 
 
 @dataclass(frozen=True)
@@ -130,23 +143,69 @@ def _store_blob(
     """Check and measure what is offered, and write its blob. visible: the contributions beside which it will stand."""
     others = differences(saved_figures(store.path, visible)).values()
     form, number = offer.form_taken, decimals.fp32(offer.coefficient, "coefficient")
-    with Checkpoint.open(base_path) as base, offer.as_checkpoint() as given:
-        merge = _refuse_merge(offer, visible)
+    with Checkpoint.open(base_path) as base, offer.as_checkpoint() as given, ExitStack() as opened:
+        recipe = default_recipe(store)
+        recipe.check_coefficient(number, str(given.path))
+        merge = [*_refuse_merge(offer, visible), *_refuse_lacking(offer, recipe)]
         check_base(base, store.genesis.base, thread_count(threads), progress)
         chosen = choose(form, given, base, Choice.among({*base.records, *given.records}, offer.take, offer.leave))
         source, names = chosen.checkpoint, chosen.names
-        contribution = Contribution(str(source.path), form, number, source, frozenset(names))
-        default_recipe(store).check_coefficient(number, str(source.path))
+        _refuse_one_plain_form(source, names)
+        kinds = _chosen_auxiliary(offer, chosen, opened)
+        contribution = as_contribution(str(source.path), form, number, source, names)
+        check_usable(contribution, if_here(default_recipe(store)))
         # One contribution is read and measured, not merged: what the recipe needs for that is not here yet.
         plan = make_plan(base, [contribution], TaskArithmetic(), backend_named("auto", progress), threads=threads)
         measured = measure(plan, progress)
         warnings = (*merge, *chosen.remarks, *measured.judge(str(source.path), force=offer.force, others=others))
+        beside = [_write_auxiliary(kind, tensors, store, progress) for kind, tensors in kinds.items()]
         with store.blob_writer() as blob:
-            roots = write_blob(source, names, blob.write, progress)
+            stored = (source.stored, source.stored_names(names)) if isinstance(source, Formed) else (source, names)
+            roots = write_blob(*stored, blob.write, progress)
             base.refuse_changed()
-            manifest = make_manifest(form, store.genesis.base, source, roots, number)
+            manifest = make_manifest(form, store.genesis.base, source, roots, number, beside)
             blob.commit(manifest.tensors)
     return _Stored(manifest, measured, warnings)
+
+
+def _refuse_lacking(offer: Offer, recipe: Method) -> list[str]:
+    """A line for each kind that the default recipe needs and is not offered, on which `force` insists [CT-16].
+
+    Raises AuxiliaryError.
+    """
+    lacking = [kind for kind in sorted(recipe.needs.auxiliary) if kind not in offer.auxiliary]
+    lines = [f"it has no {kind}, which the workspace's recipe, {recipe.name}, needs of all" for kind in lacking]
+    if lines and not offer.force:
+        give = by_caller(f"--{lacking[0]} PATH", f"auxiliary={{{lacking[0]!r}: ...}}")
+        insist = by_caller("--force", "force=True")
+        raise AuxiliaryError(f"{lines[0]}: contribute it with {give}, or insist with {insist}")
+    return lines
+
+
+def _chosen_auxiliary(offer: Offer, chosen: Chosen, opened: ExitStack) -> dict[str, Checkpoint]:
+    """The auxiliary tensors that are offered, checked. Raises as `choose_auxiliary` does."""
+    given = {kind: opened.enter_context(as_checkpoint(offer.auxiliary[kind], kind)) for kind in sorted(offer.auxiliary)}
+    return {kind: choose_auxiliary(kind, tensors, chosen) for kind, tensors in given.items()}
+
+
+def _write_auxiliary(kind: str, tensors: Checkpoint, store: Store, progress: Progress) -> Auxiliary:
+    """Write a blob of auxiliary tensors; returns what the manifest says of it."""
+    with store.blob_writer() as blob:
+        entry = auxiliary_entry(kind, tensors, write_blob(tensors, list(tensors.records), blob.write, progress))
+        blob.commit(entry.root)
+    return entry
+
+
+def _refuse_one_plain_form(held: Held, names: Sequence[str]) -> None:
+    """Raise NamesError where nothing is factors and all is of one form: that is stored under plain names [CT-13]."""
+    forms = {held.forms[name] for name in names} if isinstance(held, Formed) else set()
+    if len(forms) == 1 and LOW_RANK not in forms:
+        form = forms.pop()
+        todo = by_caller("--task-vector" if form == TASK_VECTOR else "no --low-rank", f"form={form!r}")
+        raise NamesError(
+            f"{location(held.path)} has no factors, all that it holds is {form}: write it under plain names, and "
+            f"contribute it with {todo}"
+        )
 
 
 def _refuse_merge(offer: Offer, visible: Collection[str]) -> list[str]:

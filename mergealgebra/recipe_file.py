@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Final
@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from mergealgebra.algebra import decimals
+from mergealgebra.crdt.manifest import KINDS
 from mergealgebra.disk import TooLarge, read_file
 from mergealgebra.errors import MergeAlgebraError, RecipeError
 from mergealgebra.mergekit_file import refuse_mergekit
@@ -34,13 +35,14 @@ _OF_MERGES: Final = frozenset(("base", "models", "base_model", "take", "leave"))
 class ModelEntry:
     """One model of a merge file: the path of a checkpoint and its coefficient, a decimal in canonical form.
 
-    take, leave: patterns of the names of its tensors [CT-8].
+    take, leave: patterns of the names of its tensors [CT-8]. auxiliary: by kind, the path of what some methods need.
     """
 
     path: Path
     coefficient: str = "1"
     take: tuple[str, ...] = ()
     leave: tuple[str, ...] = ()
+    auxiliary: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class _ModelKeys(BaseModel):
     coefficient: str = "1"
     take: _Patterns = []
     leave: _Patterns = []
+    fisher: str = Field("", min_length=1)
+    gram: str = Field("", min_length=1)
 
 
 class _Keys(BaseModel):
@@ -93,6 +97,8 @@ _EXPECTED: Final = MappingProxyType(
         None: "a mapping with a path and, if it is not 1, a coefficient",
         "path": "the path of a checkpoint",
         "coefficient": "a decimal, like '0.5'",
+        "fisher": "the path of a checkpoint of Fisher information",
+        "gram": "the path of a checkpoint of Gram matrices",
         "take": "a pattern of tensor names like 'lm_head.*', or a list of them",
         "leave": "a pattern of tensor names like 'lm_head.*', or a list of them",
     }
@@ -162,7 +168,9 @@ def _model(path: Path, number: int, keys: _ModelKeys, recipe: Method) -> ModelEn
     text, what = keys.coefficient, f"{where}: coefficient"
     recipe.check_coefficient(decimals.fp32(text, what), where)
     at = _beside(path, keys.path, f"models[{number}]: path")
-    return ModelEntry(at, decimals.canonical_decimal(text, what), tuple(keys.take), tuple(keys.leave))
+    given = {kind: getattr(keys, kind) for kind in KINDS}
+    auxiliary = {k: _beside(path, text, f"models[{number}]: {k}") for k, text in given.items() if text}
+    return ModelEntry(at, decimals.canonical_decimal(text, what), tuple(keys.take), tuple(keys.leave), auxiliary)
 
 
 def _beside(path: Path, text: str, what: str) -> Path:

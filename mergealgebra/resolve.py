@@ -14,21 +14,22 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from mergealgebra.algebra import decimals
-from mergealgebra.contribution import check_base_root, check_blob_root, make_manifest, open_blob
+from mergealgebra.contribution import check_base_root
+from mergealgebra.contribution_blobs import open_contribution
 from mergealgebra.crdt.genesis import SPEC, merge_id
 from mergealgebra.crdt.manifest import Manifest
-from mergealgebra.credits import UNKNOWN, Credit
+from mergealgebra.credits import UNKNOWN
 from mergealgebra.encoding import model_root
 from mergealgebra.engine.backends import backend_for
 from mergealgebra.engine.buffers import BASE, RESULT
 from mergealgebra.engine.faults import Faulty, diagnose
 from mergealgebra.engine.merged_spans import MergedSpan, Stale, Totals
-from mergealgebra.engine.plan import Contribution, make_plan
+from mergealgebra.engine.plan import make_plan
 from mergealgebra.engine.run import run
 from mergealgebra.errors import CheckpointError, RecipeError
-from mergealgebra.lock import Lock, achieved_density, refuse_large, tensors_root
-from mergealgebra.lock_file import FORMAT, LockedContribution, LockedTensor
+from mergealgebra.lock import Lock, achieved_density, lock_format, refuse_large, tensors_root
+from mergealgebra.lock_file import LockedContribution, LockedTensor
+from mergealgebra.merge_input import Input, Roots
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
 from mergealgebra.model_folder.card import AT_ONCE, IN_WORKSPACE, model_card
@@ -67,29 +68,6 @@ class Execution:
     executor: Executor | None = None
     aggregate: Home | None = None
     noted: Noted = nullcontext
-
-
-@dataclass(frozen=True)
-class Input:
-    """A contribution to a merge: its tensors, open, and the manifest that they must have, if one is known.
-
-    credit: what the model card says of it.
-    """
-
-    checkpoint: Checkpoint
-    contribution: Contribution
-    manifest: Manifest | None = None
-    credit: Credit = UNKNOWN
-
-    @property
-    def names(self) -> list[str]:
-        """The tensors that it contributes, in name order."""
-        return [name for name in self.checkpoint.records if name in self.contribution.names]
-
-    def manifest_for(self, base_root: str, tensors: Mapping[str, str]) -> Manifest:
-        """Its manifest, from the roots of the tensors that it contributes."""
-        contribution = self.contribution
-        return make_manifest(contribution.form, base_root, self.checkpoint, tensors, contribution.coefficient)
 
 
 class Merge:
@@ -133,7 +111,7 @@ class Merge:
         contribution, CheckpointError when an input changed, VerificationFailed when it gives another model than
         expected [LK-6], and what reading raises; then nothing is written.
         """
-        refuse_large(self._base.records.values(), len(self._inputs))
+        refuse_large(self._base.records.values(), len(self._inputs), max(input_.format for input_ in self._inputs))
         made: list[Lock] = []
         read: list[dict[str, Manifest]] = []
         single = is_single_file(out)
@@ -236,13 +214,13 @@ class Merge:
         """The error of a number that is not finite, if all inputs are what they should be."""
         threads = self._plan.threads
         base_root = self._base.root(threads)
-        roots = [input_.checkpoint.roots(threads, input_.names) for input_ in self._inputs]
+        roots = [input_.read_now(threads) for input_ in self._inputs]
         self._refuse_changed()
         ids = list(self._manifests(base_root, roots))
         order = sorted(range(len(ids)), key=ids.__getitem__)
         return diagnose(self._plan, fault, order, self._execution.progress)
 
-    def _manifests(self, base_root: str, roots: Sequence[Mapping[str, str] | None]) -> dict[str, Manifest]:
+    def _manifests(self, base_root: str, roots: Sequence[Roots | None]) -> dict[str, Manifest]:
         """The manifests of the inputs by id, in their order, from the roots of what was read; None if it was not.
 
         Raises BaseMismatch, BlobDamaged, or RecipeError for two that are the same.
@@ -250,17 +228,12 @@ class Merge:
         if self._base_root is not None:
             check_base_root(self._base, base_root, self._base_root)
         found: dict[str, Manifest] = {}
-        for input_, tensors in zip(self._inputs, roots, strict=True):
+        for input_, read in zip(self._inputs, roots, strict=True):
             manifest = input_.manifest
-            if manifest is None or tensors is not None:
-                manifest = input_.manifest_for(base_root, tensors or {})
-            if input_.manifest is None and input_.contribution.tensors not in (None, manifest.tensors):
-                raise CheckpointError(
-                    f"{input_.contribution.label} changed between the pass that hashed it and the one that merged it; "
-                    "run it again"
-                )
-            if input_.manifest is not None:
-                check_blob_root(input_.manifest, input_.checkpoint, manifest.tensors)
+            if manifest is None or read is not None:
+                read = read or Roots({}, {})
+                manifest = input_.manifest_for(base_root, read)
+                input_.check(manifest, read)
             if manifest.id in found:
                 earlier = self._inputs[list(found).index(manifest.id)]
                 raise RecipeError(
@@ -271,17 +244,15 @@ class Merge:
         return found
 
     def _refuse_changed(self) -> None:
-        for checkpoint in (self._base, *(input_.checkpoint for input_ in self._inputs)):
-            checkpoint.refuse_changed()
+        self._base.refuse_changed()
+        for input_ in self._inputs:
+            input_.refuse_changed()
 
     def _read(self, totals: Totals) -> dict[str, Manifest]:
         """The manifests of what was read, once everything was, by id, in the order of the inputs."""
         records = self._base.records.values()
         base_root = model_root((r.name, r.dtype, r.shape, totals.root(BASE, r.name)) for r in records)
-        roots = [
-            None if i in totals.known else {name: totals.root(i, name) for name in input_.names}
-            for i, input_ in enumerate(self._inputs)
-        ]
+        roots = [None if i in totals.known else input_.read_in(totals, i) for i, input_ in enumerate(self._inputs)]
         self._refuse_changed()
         return self._manifests(base_root, roots)
 
@@ -300,12 +271,13 @@ class Merge:
                 elements=manifest.elements,
                 tensors=manifest.tensors,
                 kept=totals.kept_by(i),
+                auxiliary=manifest.auxiliary,
             )
             for i, (id_, manifest) in enumerate(manifests.items())
         ]
         recipe = self._plan.recipe
         return Lock(
-            format=FORMAT,
+            format=lock_format(manifests.values()),
             spec=SPEC,
             base=base_root,
             recipe=recipe.to_map(),
@@ -332,11 +304,9 @@ def open_merge(wanted: Wanted, base: Path, blobs: Mapping[str, Path], execution:
         original = opened.enter_context(Checkpoint.open(base))
         inputs = []
         for id_, manifest in wanted.contributions.items():
-            blob = opened.enter_context(open_blob(manifest, blobs.get(manifest.tensors), original))
-            coefficient = decimals.from_hex(manifest.coefficient)
-            label, names = f"contribution {id_[:12]}", frozenset(blob.records)
-            contribution = Contribution(label, manifest.form, coefficient, blob, names, manifest.tensors)
-            inputs.append(Input(blob, contribution, manifest, wanted.credits.get(id_, UNKNOWN)))
+            one = open_contribution(manifest, blobs, original, opened, wanted.recipe.needs.auxiliary)
+            credit = wanted.credits.get(id_, UNKNOWN)
+            inputs.append(Input(one.held, one.contribution, manifest, credit, one.kinds))
         yield Merge(original, inputs, wanted.recipe, execution, wanted.base, blobs)
 
 

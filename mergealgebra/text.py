@@ -138,7 +138,13 @@ def command_in(workspace: Path) -> str:
     return f"mergealgebra -C {shlex.quote(location(workspace))}"
 
 
-def sync_again(workspace: str | os.PathLike[str], peer: str | os.PathLike[str], *, retracted: bool = False) -> str:
+def sync_again(
+    workspace: str | os.PathLike[str],
+    peer: str | os.PathLike[str],
+    *,
+    retracted: bool = False,
+    auxiliary: bool = False,
+) -> str:
     """The command, or in Python the call, by which a workspace syncs with a peer.
 
     >>> sync_again("mine", "/mnt/share", retracted=True)
@@ -148,9 +154,10 @@ def sync_again(workspace: str | os.PathLike[str], peer: str | os.PathLike[str], 
     "mergealgebra -C mine sync '/mnt/our share' --retracted"
     """
     own, other = location(Path(workspace)), location(Path(peer))
-    command = f"{command_in(Path(workspace))} sync {shlex.quote(other)}{' --retracted' if retracted else ''}"
-    call = f"Workspace.open({own!r}).sync({other!r}{', retracted=True' if retracted else ''})"
-    return by_caller(command, call)
+    options = [name for name, asked in (("retracted", retracted), ("auxiliary", auxiliary)) if asked]
+    command = " ".join([command_in(Path(workspace)), "sync", shlex.quote(other), *(f"--{name}" for name in options)])
+    arguments = ", ".join([repr(other), *(f"{name}=True" for name in options)])
+    return by_caller(command, f"Workspace.open({own!r}).sync({arguments})")
 
 
 def fsck_repair(folder: str | os.PathLike[str], peer: str = "PEER") -> str:

@@ -8,9 +8,10 @@ back, is quick.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from mergealgebra.addresses import PathLike, local_path, peer_path
@@ -149,13 +150,16 @@ class Workspace(Contents):
         leave: Sequence[str] = (),
         force: bool = False,
         note: str | None = None,
+        auxiliary: Mapping[str, Tensors] = MappingProxyType({}),
         threads: int | None = None,
         progress: Progress | None = None,
     ) -> ContributionId:
         """Publish a fine-tuned checkpoint, or with form "task_vector" a difference, for everyone to merge.
 
+        With form "low_rank" its tensors' names say how each is stored, as factors or whole [CT-13].
         checkpoint: a path, or name -> array, NumPy or torch; a TaskVector is a difference.
-        coefficient: a decimal. take, leave: patterns of tensor names [CT-8]. All of it is read and checked first:
+        coefficient: a decimal. take, leave: patterns of tensor names [CT-8]. auxiliary: what some methods need beside
+        it, "fisher" or "gram", each a path or name -> array [CT-15]. All of it is read and checked first:
         raises NamesError, ShapeError, DtypeError, NonFinite and the like, naming file, tensor and index, and
         Implausible for what can only be a mistake, unless `force` insists [CT-11, CT-12]. Warns, also of a visible
         contribution that is nearly the same [OS-15], and of what was here before [OS-16]; what comes back has the same
@@ -167,7 +171,7 @@ class Workspace(Contents):
         """
         from mergealgebra.publication import Offer, publish
 
-        offer = Offer(checkpoint, form, coefficient, take, leave, force)
+        offer = Offer(checkpoint, form, coefficient, take, leave, force, auxiliary)
         contribution = publish(self.store, offer, note, threads, progress or quiet)
         for line in contribution.warnings:
             warnings.warn(line, MergeAlgebraWarning, stacklevel=2)
@@ -234,13 +238,15 @@ class Workspace(Contents):
         *,
         create: bool | Literal["group"] = False,
         retracted: bool = False,
+        auxiliary: bool = False,
         progress: Progress | None = None,
     ) -> SyncResult:
         """Exchange operations and blobs with another workspace or a share, both ways [SY-4].
 
         create: make a share there first, if nothing is there, with "group" one in which all members of the folder's
         group may write [SY-16]; otherwise it must be there [SY-7]. retracted: also take the tensors of contributions
-        that were taken back, for old merges. Raises AddressError for what is not a folder of this machine, and
+        that were taken back, for old merges. auxiliary: also take auxiliary tensors that the workspace's recipe does
+        not need. Raises AddressError for what is not a folder of this machine, and
         SyncIncomplete when something was refused; the good rest has then been exchanged. That it was incomplete is
         written down here, until a sync with that peer is complete. progress: called as blobs are copied and checked.
 
@@ -253,8 +259,10 @@ class Workspace(Contents):
         what = f"{location(Path(peer))} is a shared folder now" if create else "what was exchanged so far stays"
         if create:
             Store.create(peer_path(peer), self.store.genesis, group=create == "group")
-        with standing(f"{what}; `{sync_again(self.path, peer, retracted=retracted)}` completes it"):
-            return sync_replica(self.store, peer, progress or quiet, retracted=retracted)
+        with standing(
+            f"{what}; `{sync_again(self.path, peer, retracted=retracted, auxiliary=auxiliary)}` completes it"
+        ):
+            return sync_replica(self.store, peer, progress or quiet, retracted=retracted, auxiliary=auxiliary)
 
     def resolve(
         self,

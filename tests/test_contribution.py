@@ -14,7 +14,8 @@ from safetensors.numpy import save_file
 
 import mergealgebra as ma
 from mergealgebra.algebra import decimals
-from mergealgebra.contribution import check_base, check_blob_root, make_manifest, names_of, open_blob
+from mergealgebra.contribution import check_base, make_manifest, names_of
+from mergealgebra.contribution_blobs import check_blob_root, open_blob
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.encoding import encode, hash_id, model_root
 from mergealgebra.errors import (

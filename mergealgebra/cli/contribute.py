@@ -15,6 +15,13 @@ from mergealgebra.cli.report import report, tell, warn
 @click.argument("checkpoint", metavar="CKPT", type=PATH)
 @click.option("--coefficient", default="1", show_default=True, help="A decimal that scales it.")
 @click.option("--task-vector", is_flag=True, help="CKPT holds a difference from the base, not a model.")
+@click.option(
+    "--low-rank", is_flag=True, help="CKPT holds factors of a difference: NAME.low_rank_up, _down and _scale."
+)
+@click.option("--fisher", type=PATH, help="A checkpoint of Fisher information, for methods that weigh by it.")
+@click.option(
+    "--gram", type=PATH, help="A checkpoint of Gram matrices of the layers' inputs, for methods that need them."
+)
 @take_option
 @leave_option
 @click.option("--force", is_flag=True, help="Contribute it although it looks like a mistake.")
@@ -27,6 +34,9 @@ def command(
     checkpoint: Path,
     coefficient: str,
     task_vector: bool,
+    low_rank: bool,
+    fisher: Path | None,
+    gram: Path | None,
     take: tuple[str, ...],
     leave: tuple[str, ...],
     force: bool,
@@ -39,7 +49,10 @@ def command(
     from mergealgebra.ids import short_ids
     from mergealgebra.workspace import Workspace
 
-    form = "task_vector" if task_vector else "finetuned"
+    if task_vector and low_rank:
+        raise click.UsageError("--task-vector and --low-rank are two forms; give one")
+    form = "low_rank" if low_rank else "task_vector" if task_vector else "finetuned"
+    given = {"fisher": fisher, "gram": gram}
     opened = Workspace.open(workspace)
     with progress_bar() as show:
         made = opened.contribute(
@@ -50,18 +63,20 @@ def command(
             leave=leave,
             force=force,
             note=note,
+            auxiliary={kind: path for kind, path in given.items() if path is not None},
             threads=threads,
             progress=show,
         )
     figures = made.measure.to_map()
     if as_json:
+        form = opened.visible()[made].form
         found = {"contribution": str(made), "operation": made.operation, "form": form, "coefficient": coefficient}
         report({**found, **figures, "warnings": list(made.warnings)})
     else:
         tell(
             {
                 "contribution": short_ids([*opened.visible(), made])[made],
-                "what": form_in_words(form, coefficient),
+                "what": form_in_words(opened.visible()[made].form, coefficient),
                 "change": change(figures),
             }
         )

@@ -51,7 +51,8 @@ def command(
       - {path: path/to/fine-tune, coefficient: "1"}
 
     `take` and `leave`, patterns of tensor names like 'lm_head.*', choose tensors: at the top for all models, beside a
-    path for that one. --take and --leave are added to those at the top.
+    path for that one. --take and --leave are added to those at the top. `fisher` or `gram` beside a path names the file
+    of what some methods need to know of that model.
     """
     from mergealgebra.cli.resolve import report_result
     from mergealgebra.one_shot import Model, merge_checkpoints
@@ -59,7 +60,7 @@ def command(
     from mergealgebra.resolve import Execution
 
     file = read_merge_file(config)
-    models = [Model(model.path, model.coefficient, model.take, model.leave) for model in file.models]
+    models = [Model(m.path, m.coefficient, m.take, m.leave, m.auxiliary) for m in file.models]
     take, leave = (*file.take, *take), (*file.leave, *leave)
     with progress_bar() as show:
         execution = Execution(backend, threads, block, show, memory)

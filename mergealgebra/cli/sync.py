@@ -1,4 +1,4 @@
-"""`mergealgebra [-C WORKSPACE] sync PEER [--create[=group]] [--retracted]`"""
+"""`mergealgebra [-C WORKSPACE] sync PEER [--create[=group]] [--retracted] [--auxiliary]`"""
 
 from __future__ import annotations
 
@@ -23,9 +23,14 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Take the tensors of contributions that were taken back too: old merges need them.",
 )
+@click.option(
+    "--auxiliary",
+    is_flag=True,
+    help="Take Fisher information and Gram matrices too, though the workspace's recipe does not need them.",
+)
 @json_option
 @click.pass_obj
-def command(workspace: str, peer: str, create: str | None, retracted: bool, as_json: bool) -> None:
+def command(workspace: str, peer: str, create: str | None, retracted: bool, auxiliary: bool, as_json: bool) -> None:
     """Exchange contributions with PEER, both ways: a workspace, or a shared folder."""
     from mergealgebra.cli.words import UNPROVED, count, few, news
     from mergealgebra.ids import SHORT
@@ -35,7 +40,11 @@ def command(workspace: str, peer: str, create: str | None, retracted: bool, as_j
     before, made = opened.state, create is not None and _is_new(peer)
     with progress_bar() as show:
         result = opened.sync(
-            peer, create="group" if create == "group" else create is not None, retracted=retracted, progress=show
+            peer,
+            create="group" if create == "group" else create is not None,
+            retracted=retracted,
+            auxiliary=auxiliary,
+            progress=show,
         )
     moved: dict[str, list[str]] = {
         "taken_operations": list(result.taken_operations),

@@ -12,11 +12,12 @@ from functools import partial
 import numpy as np
 
 from mergealgebra.algebra.arrays import Array, first_true
+from mergealgebra.algebra.contract import finalized, lifted
 from mergealgebra.algebra.method import Terms, View
 from mergealgebra.engine.answers import Answers
 from mergealgebra.engine.buffers import BASE, Auxiliary, Buffers, parts_of
 from mergealgebra.engine.executors import Workers
-from mergealgebra.engine.plan import Block, Contribution, Plan, Span
+from mergealgebra.engine.plan import Block, Contribution, Plan, Span, unit_elements
 from mergealgebra.errors import NonFinite, Overflow
 from mergealgebra.kernels.blocks import Part
 from mergealgebra.kernels.reference import after, merged_models, summed, view_of
@@ -105,10 +106,13 @@ def _overflow(answers: Answers, order: Sequence[int], buffers: Buffers, block: B
     plan = buffers.plan
     base, parts = buffers.read(BASE, block), dict(parts_of(plan, buffers, block, answers))
     shared: tuple[Array, ...] = ()
+    unit = unit_elements(plan.recipe, plan.base.records[block.name])  # a part of a row is not what a stage can look at
     for number in range(len(plan.reduction.rounds)):
         terms = {index: _terms(plan, number, part, base, shared) for index, part in parts.items()}
         fault = _first({index: _worst(found.sums, found.maxima) for index, found in terms.items()}, order)
-        end = fault[0] if fault else block.size
+        end = fault[0] // unit * unit if fault else block.size
+        if fault and not end:
+            return overflow_of_v(plan, block, *fault)
         there = np.arange(end)
         before = {index: part.only(there) for index, part in parts.items()}
         error, tau_m = _overflow_of_round(plan, number, block, base[:end], before, tuple(x[:end] for x in shared))
@@ -123,7 +127,7 @@ def _terms(plan: Plan, number: int, part: Part, base: Array, shared: Sequence[Ar
     round_ = plan.reduction.rounds[number]
     first = sum(len(earlier.stages) for earlier in plan.reduction.rounds[:number])
     view = replace(view_of(part, part.values, base, plan.recipe.needs.on), shared=shared)
-    return round_.lift(after(view, round_.stages, part.found[first : first + len(round_.stages)]).view)
+    return lifted(round_, after(view, round_.stages, part.found[first : first + len(round_.stages)]).view)
 
 
 def _worst(*arrays: Sequence[Array]) -> Array:
@@ -136,7 +140,7 @@ def _overflow_of_round(
 ) -> tuple[NonFinite | None, Array]:
     round_, reduction = plan.reduction.rounds[number], plan.reduction
     terms = [_terms(plan, number, part, base, shared) for part in parts.values()]
-    tau_m = round_.finalize(summed(terms, round_, reduction), reduction.coefficients)
+    tau_m = finalized(round_, summed(terms, round_, reduction), reduction.coefficients)
     if number < len(reduction.rounds) - 1:
         return None, tau_m
     return _overflow_of_result(plan, block, base, tau_m), tau_m
@@ -200,7 +204,7 @@ def _not_finite(plan: Plan, contribution: Contribution, block: Block, position: 
     at = block.start + position
     value = float(contribution.source.read(block.name, at, at + 1)[0])
     index = f"{contribution.label}: {where(plan, block, position)}"
-    if contribution.form == "task_vector":
+    if contribution.form_of(block.name) == "task_vector":
         return NonFinite(f"{index} is {value}; a task vector must be finite: repair it, or leave the tensor out")
     base = float(plan.base.read(block.name, at, at + 1)[0])
     return NonFinite(

@@ -29,6 +29,7 @@ from mergealgebra.incremental.seals import Seal
 from mergealgebra.kernels.blocks import Part, Reduced, StoredSums, Updated, UpdatingKernel
 from mergealgebra.kernels.reference import Host, settle
 from mergealgebra.progress import Progress
+from mergealgebra.tensors.forms import Formed
 
 
 @dataclass(eq=False)
@@ -204,8 +205,11 @@ class Update:
     def _check_retracted(self, index: int, totals: Totals) -> None:
         """Raise Unfit unless what was taken out is what its manifest names."""
         contribution = self.plan.contributions[index]
-        records = contribution.source.records
-        leaves = [(name, records[name].dtype, records[name].shape, totals.root(index, name)) for name in records]
+        held, computed = contribution.source, contribution.computed
+        roots = {name: totals.root(index, name) for name in held.records if name not in computed}
+        stored = held.stored_roots(roots, held.records) if isinstance(held, Formed) else roots
+        records = held.stored.records if isinstance(held, Formed) else held.records
+        leaves = [(name, records[name].dtype, records[name].shape, root) for name, root in stored.items()]
         if model_root(leaves) != self.manifests[index].tensors:
             raise Unfit(f"{contribution.label}, which is retracted, is damaged")
 

@@ -99,7 +99,8 @@ def _retracted(state: ORSet) -> Mapping[str, str]:
     """Whose tensors those of each root were."""
     ids: dict[str, list[str]] = {}
     for id_, manifest in sorted(known_manifests(state).items()):
-        ids.setdefault(manifest.tensors, []).append(id_[:12])
+        for root in manifest.roots():
+            ids.setdefault(root, []).append(id_[:12])
     return {root: f"tensors of {_first_of(own)}, retracted" for root, own in ids.items()}
 
 

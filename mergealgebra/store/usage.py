@@ -41,8 +41,8 @@ class Usage:
 
 
 def visible_roots(state: ORSet) -> frozenset[str]:
-    """The roots of the tensors of what is visible."""
-    return frozenset(manifest.tensors for manifest in state.visible().values())
+    """The roots of the tensors of what is visible, auxiliary ones among them."""
+    return frozenset(root for manifest in state.visible().values() for root in manifest.roots())
 
 
 def _sizes(store: Store, part: str) -> Mapping[str, int]:

@@ -8,18 +8,19 @@ with one entry is one refusal: the rest goes on. Where only one side has a good 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.crdt.manifest import KINDS
 from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import MergeAlgebraError, OperationError
 from mergealgebra.progress import More, Progress, counter, quiet, untold
 from mergealgebra.store.blobs import Admit, anything
+from mergealgebra.store.holdings import needed_kinds
 from mergealgebra.store.objects import Store
-from mergealgebra.sync.admission import Fits, admission, anything_fits
+from mergealgebra.sync.admission import Claim, Fits, admission, anything_fits, claims_of
 from mergealgebra.sync.way import Side, Way
 from mergealgebra.text import location
 from mergealgebra.wanted import known_manifests
@@ -54,11 +55,13 @@ def sync(
     progress: Progress = quiet,
     *,
     retracted: bool = False,
+    auxiliary: bool = False,
 ) -> SyncResult:
     """Take from a peer folder what this store lacks, then give it what it lacks [SY-4].
 
     fits: judges the header of each blob before it is taken. closed: why nothing may be taken, if so.
     progress: told of the bytes of blobs that are read. retracted: take the blobs of retracted contributions too.
+    auxiliary: take auxiliary blobs that the default recipe does not need, too; they are given in any case.
     A peer that cannot be written to still gives; that it takes nothing is one refusal. Raises AddressError,
     WrongWorkspace or WorkspaceError when the peer is not a store of this workspace; none is made [SY-7].
     """
@@ -73,9 +76,10 @@ def sync(
         refused += _half_there(other)
     good = {operation.id for operation in joined.operations}
     refused += [error for side in (ours, theirs) for name, error in side.damaged.items() if name not in good]
-    wanted = _by_root(joined.visible().values())
-    _exchange_blobs(wanted, taken, given, fits, progress)
-    known = _by_root(known_manifests(joined).values()) if retracted else {}
+    wanted = claims_of(joined.visible().values())
+    kinds = KINDS if auxiliary else needed_kinds(store.genesis)
+    _exchange_blobs(wanted, kinds, taken, given, fits, progress)
+    known = claims_of(known_manifests(joined).values(), kinds) if retracted else {}
     lost = _take_blobs({root: known[root] for root in known.keys() - wanted.keys()}, taken, fits, progress)
     return SyncResult(
         tuple(sorted(taken.operations)),
@@ -88,14 +92,6 @@ def sync(
         lost,
         tuple(given.unwritten),
     )
-
-
-def _by_root(manifests: Iterable[Manifest]) -> dict[str, list[Manifest]]:
-    """Contributions by the root of their tensors, ascending."""
-    found: dict[str, list[Manifest]] = {}
-    for manifest in manifests:
-        found.setdefault(manifest.tensors, []).append(manifest)
-    return dict(sorted(found.items()))
 
 
 def _half_there(store: Store) -> list[MergeAlgebraError]:
@@ -170,10 +166,12 @@ class _Pair:
 
 
 def _exchange_blobs(
-    wanted: Mapping[str, list[Manifest]], taken: Way, given: Way, fits: Fits, progress: Progress
+    wanted: Mapping[str, list[Claim]], kinds: Collection[str], taken: Way, given: Way, fits: Fits, progress: Progress
 ) -> None:
-    """Carry each blob to the side that lacks it, or mend the one that is damaged."""
-    pairs = {root: _pair(root, taken, given) for root in wanted}
+    """Carry each blob to the side that lacks it, or mend the one that is damaged. kinds: of auxiliary ones to take."""
+    all_pairs = {root: _pair(root, taken, given) for root in wanted}
+    # What nobody gave away is with its maker alone, so all is given; to take it there is always another time.
+    pairs = {root: pair for root, pair in all_pairs.items() if pair.ours.is_there or _takes(wanted[root], kinds)}
     done, total = 0, sum(pair.nbytes for pair in pairs.values())
     for root, pair in pairs.items():
         more = counter(progress, "copying blobs", total, done)
@@ -183,7 +181,12 @@ def _exchange_blobs(
             progress("copying blobs", done, total)  # a blob that is refused is not read to its end
 
 
-def _take_blobs(wanted: Mapping[str, list[Manifest]], taken: Way, fits: Fits, progress: Progress) -> tuple[str, ...]:
+def _takes(claims: Collection[Claim], kinds: Collection[str]) -> bool:
+    """Whether a blob is taken: the tensors of a contribution, and auxiliary ones of these kinds."""
+    return any(claim.kind is None or claim.kind in kinds for claim in claims)
+
+
+def _take_blobs(wanted: Mapping[str, list[Claim]], taken: Way, fits: Fits, progress: Progress) -> tuple[str, ...]:
     """Take what the target lacks; the roots of what the source lacks too."""
     lacking = [root for root in sorted(wanted) if not _copy_in(taken.target, root).is_there]
     copies = {root: _copy_in(taken.source, root) for root in lacking}

@@ -9,36 +9,41 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from mergealgebra.contribution import check_fit
-from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.contribution_blobs import check_auxiliary_fit, check_fit
 from mergealgebra.errors import MergeAlgebraError, OutputError, SyncIncomplete
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.store.blobs import Records
 from mergealgebra.store.incomplete import NOT_GIVEN, read_incomplete, write_incomplete
 from mergealgebra.store.local import base_path
 from mergealgebra.store.objects import Store
-from mergealgebra.sync.admission import Fits
+from mergealgebra.sync.admission import Claim, Fits
 from mergealgebra.sync.folder import SyncResult, sync
 from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.dtypes import DTYPES
 
-#: What is written down of a sync until it has ended.
+#: Written down until a sync has ended.
 _CUT_SHORT: Final = "it was cut short"
 
 
 def sync_replica(
-    store: Store, peer: str | os.PathLike[str], progress: Progress = quiet, *, retracted: bool = False
+    store: Store,
+    peer: str | os.PathLike[str],
+    progress: Progress = quiet,
+    *,
+    retracted: bool = False,
+    auxiliary: bool = False,
 ) -> SyncResult:
     """Sync a replica with a peer folder, and write down whether all of it went well.
 
-    retracted: take the blobs of retracted contributions too. Raises SyncIncomplete when something was refused; the good
-    rest has then been exchanged. Otherwise as `sync`.
+    retracted, auxiliary: as of `sync`. Raises SyncIncomplete when something was refused; the good rest has then been
+    exchanged. Otherwise as `sync`.
     """
     name = _name(peer)
     before = read_incomplete(store).refusals.get(name, [])
     unwritten = _write_down(store, name, [_CUT_SHORT])
     try:
         with judge([store]) as fits:
-            result = sync(store, peer, fits, unwritten, progress, retracted=retracted)
+            result = sync(store, peer, fits, unwritten, progress, retracted=retracted, auxiliary=auxiliary)
     except MergeAlgebraError:
         _write_down(store, name, before)
         raise
@@ -79,9 +84,15 @@ def judge(stores: Sequence[Store]) -> Iterator[Fits]:
                     return opened.enter_context(Checkpoint.open(base_path(store)))
             return None
 
-        def fits(manifest: Manifest, path: Path, records: Records) -> None:
+        def fits(claim: Claim, path: Path, records: Records) -> None:
             original = base()
-            if original is not None:
-                check_fit(manifest, Checkpoint(path, dict(records)), original)
+            if original is None:
+                return
+            blob = Checkpoint(path, dict(records))
+            if claim.kind is None:
+                check_fit(claim.manifest, blob, original)
+            else:
+                shapes = {name: r.shape for name, r in original.records.items() if DTYPES[r.dtype].is_float}
+                check_auxiliary_fit(claim.manifest, claim.kind, blob, shapes, whole=False)
 
         yield fits

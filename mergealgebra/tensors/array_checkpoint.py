@@ -13,10 +13,18 @@ from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.dtypes import name_of, to_host
 from mergealgebra.tensors.header import TensorRecord
 from mergealgebra.tensors.quantised import refuse_quantised
-from mergealgebra.tensors.task_vector import in_name_order
+from mergealgebra.tensors.task_vector import Tensors, in_name_order
 
 #: Of no file.
 _NOWHERE: Final = ()
+
+
+def as_checkpoint(tensors: Tensors, what: str) -> Checkpoint:
+    """Named arrays, or the checkpoint at a path. what: how messages name arrays.
+
+    Raises as `Checkpoint.open` and ArrayCheckpoint do.
+    """
+    return ArrayCheckpoint(tensors, what) if isinstance(tensors, Mapping) else Checkpoint.open(tensors)
 
 
 class ArrayCheckpoint(Checkpoint):

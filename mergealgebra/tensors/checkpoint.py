@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -94,8 +93,17 @@ class Checkpoint:
         if not copies:
             return self
         more = {name: replace(self._record(of), name=name) for name, of in copies.items()}
-        view = copy(self)
-        view.records = MappingProxyType(dict(sorted({**self.records, **more}.items())))
+        return self._view({**self.records, **more})
+
+    def only(self, names: Collection[str]) -> Self:
+        """This with these of its tensors alone, in name order; both have their files open and closed as one."""
+        return self._view({name: self._record(name) for name in names})
+
+    def _view(self, records: Mapping[str, TensorRecord]) -> Self:
+        """This with other tensors of the same files. `copy` would open them again, as another process does."""
+        view = object.__new__(type(self))
+        vars(view).update(vars(self))
+        view.records = MappingProxyType(dict(sorted(records.items())))
         view._original = self  # whose files they are
         return view
 

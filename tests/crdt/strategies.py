@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from hypothesis import strategies as st
 
 from mergealgebra.crdt.genesis import Genesis
-from mergealgebra.crdt.manifest import FORMS, Manifest
+from mergealgebra.crdt.manifest import PLAIN_FORMS, Manifest
 from mergealgebra.crdt.operations import Add, Attest, Operation, Remove
 from mergealgebra.crdt.orset import ORSet
 
@@ -18,7 +18,7 @@ OTHER_GENESIS = replace(GENESIS, name="another team")
 WORKSPACE = GENESIS.workspace_id
 #: Few contributions, so that histories add and remove the same ones again and again.
 MANIFESTS = tuple(
-    Manifest(BASE, "3f800000", elements, form, f"{elements:064x}") for elements in (1, 2) for form in FORMS
+    Manifest(BASE, "3f800000", elements, form, f"{elements:064x}") for elements in (1, 2) for form in PLAIN_FORMS
 )
 
 
@@ -41,7 +41,7 @@ def coefficients() -> st.SearchStrategy[str]:
 def manifests(bases: st.SearchStrategy[str] | None = None) -> st.SearchStrategy[Manifest]:
     """Manifests of any contribution."""
     bases = ids() if bases is None else bases
-    return st.builds(Manifest, bases, coefficients(), st.integers(0, 2**63 - 1), st.sampled_from(FORMS), ids())
+    return st.builds(Manifest, bases, coefficients(), st.integers(0, 2**63 - 1), st.sampled_from(PLAIN_FORMS), ids())
 
 
 def texts(min_bytes: int, max_bytes: int) -> st.SearchStrategy[str]:

@@ -16,7 +16,7 @@ MANIFEST = Manifest(BASE, "3f800000", 7, "finetuned", "1" * 64)
 MAP = MANIFEST.to_map()
 
 BAD_FIELDS = {
-    "another format": ("format", 2, "format is 2, not 1"),
+    "another format": ("format", 3, "format is 3, not 1 or 2; a newer program wrote it"),
     "true as format": ("format", True, "format is True"),
     "base as text": ("base", BASE, "base is .*not 32 bytes"),
     "base of 31 bytes": ("base", bytes(31), "base is .*not 32 bytes"),
@@ -26,7 +26,7 @@ BAD_FIELDS = {
     "elements of 2^63": ("elements", 2**63, "elements is 9223372036854775808"),
     "true as elements": ("elements", True, "elements is True"),
     "elements as text": ("elements", "7", "elements is '7'"),
-    "another form": ("form", "lora", "form is 'lora', not finetuned or task_vector"),
+    "another form": ("form", "lora", "form is 'lora', not finetuned, low_rank, task_vector"),
     "form as bytes": ("form", b"finetuned", "form is b'finetuned'"),
 }
 BAD_COEFFICIENTS = {
@@ -47,11 +47,11 @@ BAD_COEFFICIENTS = {
 
 #: Fields that are wrong, with the whole message.
 MESSAGES = {
-    "format": (2, "the manifest's format is 2, not 1"),
+    "format": (3, "the manifest's format is 3, not 1 or 2; a newer program wrote it: upgrade this one"),
     "base": (b"", "the manifest's base is b'', not 32 bytes"),
     "tensors": (b"", "the manifest's tensors root is b'', not 32 bytes"),
     "elements": (-1, "the manifest's number of elements is -1, not an integer in [0, 2^63)"),
-    "form": ("lora", "the manifest's form is 'lora', not finetuned or task_vector"),
+    "form": ("lora", "the manifest's form is 'lora', not finetuned, low_rank, task_vector or several of them"),
 }
 COEFFICIENT_MESSAGES = {
     "1": "the manifest's coefficient is '1', not the 8 lower-case hexadecimal digits of an fp32 number",

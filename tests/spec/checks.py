@@ -15,14 +15,16 @@ import numpy as np
 import mergealgebra as ma
 from mergealgebra import encoding
 from mergealgebra.algebra import decimals, masks
-from mergealgebra.contribution import make_manifest, names_of
+from mergealgebra.contribution import Chosen, auxiliary_entry, choose_auxiliary, make_manifest, names_of
+from mergealgebra.contribution_blobs import as_contribution
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import KINDS, Attest, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.engine.backends import backend as backend_named
-from mergealgebra.engine.plan import Contribution, make_plan
+from mergealgebra.engine.plan import make_plan
 from mergealgebra.engine.run import run_check
+from mergealgebra.kernels.reference import tau
 from mergealgebra.lock import Lock, achieved_density
 from mergealgebra.recipe import complete_recipe, recipe_from_map
 from mergealgebra.recipe_file import read_merge_file, read_recipe
@@ -34,6 +36,7 @@ from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.file_names import LOCK
+from mergealgebra.tensors.forms import Formed, of_form
 from tests.models import write_canonical
 from tests.spec.reductions import (
     aggregate,
@@ -45,7 +48,7 @@ from tests.spec.reductions import (
     trim_with,
     written,
 )
-from tests.spec.vectors import Json, arrays, data, value
+from tests.spec.vectors import Json, arrays, data, tagged, value
 
 # Encodings
 
@@ -212,27 +215,48 @@ def pattern(case: Json, _: Path) -> Json:
 
 def contribution(case: Json, folder: Path) -> Json:
     base, source = written(folder / "base", case["base"]), written(folder / "tuned", case["tensors"])
-    manifest, names = _manifest(case, base, source)
-    blob = folder / "blob"
-    write_canonical(blob, {name: source.read(name).reshape(source.records[name].shape) for name in names})
+    held = of_form(case["form"], source)
+    names = names_of(case["form"], held, base, Choice(tuple(case.get("take", ())), tuple(case.get("leave", ()))))
+    number = decimals.check_coefficient(
+        decimals.fp32(case["coefficient"], "coefficient"), "it", negative=True, method="it"
+    )
+    one = as_contribution("it", case["form"], number, held, names)
+    run_check(make_plan(base, [one], ma.TaskArithmetic(), backend_named("numpy"), threads=1))
+    chosen, beside, more = Chosen(held, names, (), {}), [], {}
+    for kind, tensors in case.get("auxiliary", {}).items():
+        given = choose_auxiliary(kind, written(folder / kind, tensors), chosen)
+        beside.append(auxiliary_entry(kind, given, given.roots()))
+        more[kind] = _blob(folder / "more", given, list(given.records))
+    manifest = make_manifest(case["form"], base.root(), held, held.roots(1, names), number, beside)
+    stored = held.stored_names(names) if isinstance(held, Formed) else names
     return {
         "manifest": _tag(manifest.to_map()),
         "encoding": encoding.encode(manifest.to_map()).hex(),
         "id": manifest.id,
-        "blob": blob.read_bytes().hex(),
+        "blob": _blob(folder / "blob", source, stored),
+        "auxiliary": more,
     }
 
 
-def _manifest(case: Json, base: Checkpoint, source: Checkpoint) -> tuple[Manifest, list[str]]:
-    choice = Choice(tuple(case.get("take", ())), tuple(case.get("leave", ())))
-    names = names_of(case["form"], source, base, choice)
-    number = decimals.check_coefficient(
-        decimals.fp32(case["coefficient"], "coefficient"), "it", negative=True, method="it"
-    )
-    held = Contribution("it", case["form"], number, source, frozenset(names))
-    run_check(make_plan(base, [held], ma.TaskArithmetic(), backend_named("numpy"), threads=1))
-    roots = {name: source.tensor_root(name) for name in names}
-    return make_manifest(case["form"], base.root(), source, roots, number), names
+def _blob(path: Path, source: Checkpoint, names: list[str]) -> str:
+    write_canonical(path, {name: source.read(name).reshape(source.records[name].shape) for name in names})
+    return path.read_bytes().hex()
+
+
+def formed_task_vector(case: Json, folder: Path) -> Json:
+    """In one piece, and in pieces of one element."""
+    base, held = written(folder / "base", case["base"]), Formed(written(folder / "stored", case["stored"]))
+    names = names_of("mixed", held, base, held.records)
+    one = as_contribution("it", "mixed", 1.0, held, names)
+    run_check(make_plan(base, [one], ma.Mean(), backend_named("numpy"), threads=1))
+    found = {}
+    for name in names:
+        size, form = held.records[name].size, one.form_of(name)
+        whole = tau(held.read(name), base.read(name), form)
+        pieces = [tau(held.read(name, i, i + 1), base.read(name, i, i + 1), form) for i in range(size)]
+        assert whole.tobytes() == b"".join(piece.tobytes() for piece in pieces)
+        found[name] = whole.reshape(held.records[name].shape)
+    return {"tau": tagged(found)}
 
 
 def manifest(case: Json, _: Path) -> Json:
@@ -338,6 +362,7 @@ CHECKS: dict[str, Callable[[Json, Path], Json]] = {
     "density": density,
     "encode": encode,
     "encode-long": encode_long,
+    "formed-task-vector": formed_task_vector,
     "genesis": genesis,
     "id": id_,
     "join": join,

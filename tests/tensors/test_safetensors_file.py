@@ -168,7 +168,7 @@ BAD = {
     "packed elements that end in a byte": (
         ShapeError,
         one(dtype='"F6_E2M3"', shape="[5]"),
-        "tensor 'w' has the shape (5,), whose elements of 6 bits make no whole number of bytes",
+        "tensor 'w' has the shape (5,), whose elements of 6 bits do not fill whole bytes",
     ),
     "unknown dtype": (DtypeError, one(dtype='"f32"'), "tensor 'w': 'f32' is not a dtype"),
     # EN-13

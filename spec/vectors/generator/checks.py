@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from generator.reference import canonical, checkpoints, contributions, decimals, hashes, operations
+from generator.reference import canonical, checkpoints, contributions, decimals, forms, hashes, operations
 from generator.reference import lock as locks
 from generator.reference.aggregates import aggregate, certificate, combine
 from generator.reference.configuration import configuration, recipe_file
@@ -183,21 +183,32 @@ def contribution(x: Json) -> Json:
     base = read_tensors(x["base"])
     held = chosen(read_tensors(x["tensors"]), x.get("take", ()), x.get("leave", ()))
     if x["form"] == "finetuned":
-        between(base, held, x.get("take", ()), x.get("leave", ()))
+        taus = between(base, held, x.get("take", ()), x.get("leave", ()))
         held = {name: t for name, t in held.items() if t.is_float}
     else:
-        of_stored(base, held)
+        taus = forms.task_vector_of(base, x["form"], held)
     if not held:
         raise Refused("ContributionError")
+    auxiliary = {kind: read_tensors(tensors) for kind, tensors in x.get("auxiliary", {}).items()}
+    for kind, tensors in auxiliary.items():
+        forms.check_auxiliary(kind, tensors, taus)
     c = decimals.coefficient(x["coefficient"], None)
-    manifest = contributions.manifest(hashes.model_root(base), x["form"], c, held)
+    found, elements = forms.forms_found(x["form"], held), sum(t.elements for t in taus.values())
+    manifest = contributions.manifest_of(hashes.model_root(base), found, c, elements, held, auxiliary)
     encoding = canonical.encode(manifest)
-    return {
+    answer = {
         "manifest": canonical.show_value(manifest),
         "encoding": encoding.hex(),
         "id": contributions.contribution_id(manifest).hex(),
         "blob": write_file(held).hex(),
     }
+    more = {kind: write_file(tensors).hex() for kind, tensors in auxiliary.items()}
+    return answer | ({"auxiliary": more} if more else {})
+
+
+def formed(x: Json) -> Json:
+    """The task vector of a contribution whose tensors are stored in several forms, or as factors."""
+    return {"tau": show_tensors(forms.task_vector_of(read_tensors(x["base"]), "mixed", read_tensors(x["stored"])))}
 
 
 def manifest(x: Json) -> Json:
@@ -336,6 +347,7 @@ CHECKS: dict[str, Callable[[Json], Json]] = {
     "recipe-file": read_recipe_file,
     "merge-configuration": merge_configuration,
     "contribution": contribution,
+    "formed-task-vector": formed,
     "manifest": manifest,
     "blob": blob,
     "genesis": genesis,

@@ -17,12 +17,15 @@ from generator.reference.safetensors import read_file, write_file
 from generator.reference.taskvectors import of_contribution
 from generator.reference.tensors import Tensor, Tensors, in_name_order, read_tensors, tensor_of_bits
 
-MANIFEST_KEYS = {"base", "coefficient", "elements", "form", "format", "tensors"}
+COMMON_KEYS = {"base", "coefficient", "elements", "format", "tensors"}
+MANIFEST_KEYS = {1: COMMON_KEYS | {"form"}, 2: COMMON_KEYS | {"forms", "auxiliary"}}
 FORMS = ("finetuned", "task_vector")
+ALL_FORMS = ("finetuned", "low_rank", "task_vector")
+KINDS = ("fisher", "gram")
 
 
 def manifest(base_root: bytes, form: str, c: int, held: Tensors) -> dict[str, Any]:
-    """The manifest of a contribution [CT-2]."""
+    """The manifest of a contribution of one plain form, without auxiliary tensors [CT-2]."""
     return {
         "base": base_root,
         "coefficient": f"{c:08x}",
@@ -31,6 +34,20 @@ def manifest(base_root: bytes, form: str, c: int, held: Tensors) -> dict[str, An
         "format": 1,
         "tensors": model_root(held),
     }
+
+
+def manifest_of(
+    base_root: bytes, forms: list[str], c: int, elements: int, stored: Tensors, auxiliary: dict[str, Tensors]
+) -> dict[str, Any]:
+    """The manifest of any contribution, in the format that CT-2 gives it."""
+    common = {"base": base_root, "coefficient": f"{c:08x}", "elements": elements, "tensors": model_root(stored)}
+    if len(forms) == 1 and forms[0] in FORMS and not auxiliary:
+        return {**common, "form": forms[0], "format": 1}
+    kinds = {
+        kind: {"elements": sum(t.elements for t in tensors.values()), "root": model_root(tensors)}
+        for kind, tensors in auxiliary.items()
+    }
+    return {**common, "forms": forms, "format": 2, "auxiliary": kinds}
 
 
 def contribution_id(manifest: dict[str, Any]) -> bytes:
@@ -52,19 +69,44 @@ def is_coefficient(x: object) -> bool:
     return is_finite(F32, int(x, 16)) and magnitude(F32, int(x, 16)) != 0
 
 
+def is_count(x: object) -> bool:
+    return isinstance(x, int) and is_integer(x) and 0 <= x < 2**63
+
+
+def is_auxiliary(x: object) -> bool:
+    return isinstance(x, dict) and all(
+        kind in KINDS
+        and isinstance(entry, dict)
+        and set(entry) == {"elements", "root"}
+        and is_count(entry["elements"])
+        and is_root(entry["root"])
+        for kind, entry in x.items()
+    )
+
+
+def says_its_forms(x: dict[str, Any]) -> bool:
+    """What a manifest says in its format, and could not say in format 1 [CT-2]."""
+    if x["format"] == 1:
+        return x["form"] in FORMS
+    forms = x["forms"]
+    if not (isinstance(forms, list) and forms and all(form in ALL_FORMS for form in forms)):
+        return False
+    plain = len(forms) == 1 and forms[0] in FORMS
+    return sorted(set(forms)) == forms and is_auxiliary(x["auxiliary"]) and not (plain and not x["auxiliary"])
+
+
 def check_manifest(x: Any) -> dict[str, Any]:
     """A manifest as CT-4 wants it."""
     ok = (
         isinstance(x, dict)
-        and set(x) == MANIFEST_KEYS
+        and is_integer(x.get("format"))
+        and x["format"] in MANIFEST_KEYS
+        and set(x) == MANIFEST_KEYS[x["format"]]
         and is_root(x["base"])
         and is_root(x["tensors"])
         and is_coefficient(x["coefficient"])
-        and is_integer(x["elements"])
-        and 0 <= x["elements"] < 2**63
-        and x["form"] in FORMS
-        and is_integer(x["format"])
-        and x["format"] == 1
+        and is_count(x["elements"])
+        and says_its_forms(x)
     )
     if not ok:
         raise Refused("ContributionError")

@@ -28,7 +28,10 @@ KEYS = {
 }  # fmt: skip
 #: Methods that leave elements out.
 DROP = ("ties", "dare_linear", "dare_ties")
-ENTRY_KEYS = {"id", "form", "coefficient", "elements", "tensors", "kept"}
+ENTRY_KEYS = {
+    1: {"id", "form", "coefficient", "elements", "tensors", "kept"},
+    2: {"id", "forms", "coefficient", "elements", "tensors", "auxiliary", "kept"},
+}
 
 
 def achieved_density(kept: int, elements: int) -> str:
@@ -106,17 +109,31 @@ def is_usable(entry: Any, recipe: Any) -> bool:
     return is_count(kept) and kept <= elements and (recipe["method"] in DROP or kept == elements)
 
 
-def follows(entry: Any, base: str) -> bool:
-    """Whether a contribution's id follows from its manifest [LK-4]."""
-    manifest = {
+def manifest_of(entry: Any, base: str) -> dict[str, Any]:
+    """The manifest of a contribution of a lock; in format 2 it is the simplest that says the same [CT-2]."""
+    common = {
         "base": bytes.fromhex(base),
         "coefficient": entry["coefficient"],
         "elements": entry["elements"],
-        "form": entry["form"],
-        "format": 1,
         "tensors": bytes.fromhex(entry["tensors"]),
     }
-    return contribution_id(check_manifest(manifest)).hex() == entry["id"]
+    if "form" in entry:
+        return {**common, "form": entry["form"], "format": 1}
+    forms, auxiliary = entry["forms"], entry["auxiliary"]
+    if forms in (["finetuned"], ["task_vector"]) and auxiliary == {}:
+        return {**common, "form": forms[0], "format": 1}
+    kinds = {k: {**of, "root": bytes.fromhex(of["root"])} for k, of in auxiliary.items()}
+    return {**common, "forms": forms, "auxiliary": kinds, "format": 2}
+
+
+def follows(entry: Any, base: str) -> bool:
+    """Whether a contribution's id follows from its manifest [LK-4]."""
+    return contribution_id(check_manifest(manifest_of(entry, base))).hex() == entry["id"]
+
+
+def format_of(entries: list[Any], base: str) -> int:
+    """The format of a lock of these contributions [LK-2]."""
+    return max(int(manifest_of(entry, base)["format"]) for entry in entries)
 
 
 def density_of(entries: list[Any]) -> str:
@@ -133,17 +150,20 @@ def agrees(lock: Any) -> bool:
     ]
     roots = [lock["base"], lock["merge_id"], lock["model_root"], *(t["root"] for t in lock["tensors"].values())]
     roots += [entry[key] for entry in entries for key in ("id", "tensors")]
+    roots += [of["root"] for entry in entries for of in entry.get("auxiliary", {}).values()]
     merge = merge_id(bytes.fromhex(lock["base"]), recipe_id(lock["recipe"]), [bytes.fromhex(i) for i in ids])
     return (
         is_integer(lock["format"])
-        and lock["format"] == lock["spec"] == 1
+        and lock["format"] in ENTRY_KEYS
+        and lock["spec"] == 1
         and is_integer(lock["spec"])
         and is_full_recipe(lock["recipe"])
         and is_count(lock["uncertified"])
         and isinstance(lock["backend"], str)
         and all(map(is_hex_root, roots))
         and len(entries) > 0
-        and all(set(entry) == ENTRY_KEYS and follows(entry, lock["base"]) for entry in entries)
+        and all(set(entry) == ENTRY_KEYS[lock["format"]] and follows(entry, lock["base"]) for entry in entries)
+        and format_of(entries, lock["base"]) == lock["format"]
         and all(is_usable(entry, lock["recipe"]) for entry in entries)
         and sorted(set(ids)) == ids
         and merge.hex() == lock["merge_id"]

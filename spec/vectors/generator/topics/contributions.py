@@ -93,6 +93,32 @@ def fields(**changes: Json) -> Json:
     return {"map": [[key, value] for key, value in {**FIELDS, **changes}.items() if value is not None]}
 
 
+SECOND: dict[str, Json] = {
+    **{key: FIELDS[key] for key in ("base", "coefficient", "elements", "tensors")},
+    "auxiliary": {"map": []},
+    "format": {"int": "2"},
+    "forms": {"array": [{"str": "low_rank"}]},
+}
+
+
+def second(**changes: Json) -> Json:
+    """The same of a manifest of format 2."""
+    return {"map": [[key, value] for key, value in {**SECOND, **changes}.items() if value is not None]}
+
+
+def forms(*names: str) -> Json:
+    return {"array": [{"str": name} for name in names]}
+
+
+def auxiliary(**kinds: Json) -> Json:
+    return {"map": [[kind, entry] for kind, entry in kinds.items()]}
+
+
+def entry(**changes: Json) -> Json:
+    given = {"elements": {"int": "3"}, "root": FIELDS["tensors"], **changes}
+    return {"map": [[key, value] for key, value in given.items() if value is not None]}
+
+
 ACCEPTED = {
     "plain": (fields(), "a manifest"),
     "no-elements": (fields(elements={"int": "0"}), "no elements"),
@@ -100,6 +126,13 @@ ACCEPTED = {
     "negative": (fields(coefficient={"str": "bf800000"}), "a negative coefficient"),
     "subnormal": (fields(coefficient={"str": "00000001"}), "the least coefficient"),
     "greatest": (fields(coefficient={"str": "7f7fffff"}), "the greatest coefficient"),
+    "low-rank": (second(), "one form that format 1 does not know"),
+    "mixed": (second(forms=forms("finetuned", "low_rank", "task_vector")), "three forms"),
+    "fisher": (second(forms=forms("finetuned"), auxiliary=auxiliary(fisher=entry())), "auxiliary tensors"),
+    "both-kinds": (
+        second(auxiliary=auxiliary(fisher=entry(), gram=entry(elements={"int": "0"}))),
+        "two kinds of auxiliary tensors",
+    ),
 }
 REFUSED = {
     "missing-form": (fields(form=None), "a key is missing"),
@@ -113,7 +146,24 @@ REFUSED = {
     "elements-boolean": (fields(elements=True), "a boolean is no integer"),
     "form-unknown": (fields(form={"str": "lora"}), "an unknown form"),
     "form-case": (fields(form={"str": "Finetuned"}), "forms are exact"),
-    "format-2": (fields(format={"int": "2"}), "another format"),
+    "format-2": (fields(format={"int": "2"}), "the keys of format 1 in format 2"),
+    "format-3": (second(format={"int": "3"}), "a format of the future"),
+    "format-2-finetuned": (second(forms=forms("finetuned")), "what format 1 says is not said in format 2"),
+    "format-2-task-vector": (second(forms=forms("task_vector")), "nor is this"),
+    "format-1-low-rank": (fields(form={"str": "low_rank"}), "a form of format 2 in format 1"),
+    "format-1-several": (fields(form={"str": "finetuned+low_rank"}), "nor are several"),
+    "forms-none": (second(forms=forms(), auxiliary=auxiliary(fisher=entry())), "no form"),
+    "forms-order": (second(forms=forms("low_rank", "finetuned")), "forms that do not ascend"),
+    "forms-twice": (second(forms=forms("low_rank", "low_rank")), "a form twice"),
+    "forms-unknown": (second(forms=forms("lora")), "a form that there is not"),
+    "forms-string": (second(forms={"str": "low_rank"}), "a string for an array"),
+    "forms-joined": (second(forms=forms("finetuned+low_rank")), "two forms in one string"),
+    "kind-unknown": (second(auxiliary=auxiliary(hessian=entry())), "a kind that there is not"),
+    "kind-array": (second(auxiliary={"array": []}), "an array for a map"),
+    "kind-extra-key": (second(auxiliary=auxiliary(gram=entry(rows={"int": "1"}))), "a key too many in a kind"),
+    "kind-missing-key": (second(auxiliary=auxiliary(gram=entry(root=None))), "a key is missing in a kind"),
+    "kind-root": (second(auxiliary=auxiliary(gram=entry(root={"bin": "00"}))), "a root of one byte"),
+    "kind-elements": (second(auxiliary=auxiliary(gram=entry(elements={"int": "-1"}))), "negative elements"),
     "format-true": (fields(format=True), "true is not 1"),
     "coefficient-zero": (fields(coefficient={"str": "00000000"}), "zero"),
     "coefficient-minus-zero": (fields(coefficient={"str": "80000000"}), "-0"),

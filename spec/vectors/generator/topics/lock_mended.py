@@ -9,7 +9,7 @@ from typing import Any
 
 from generator.cases import Case
 from generator.reference.contributions import contribution_id, merge_id
-from generator.reference.lock import density_of, make_lock, text_of
+from generator.reference.lock import density_of, make_lock, manifest_of, text_of
 from generator.reference.recipes import recipe_id
 from generator.topics.merges import by_id, mean, stored, task_arithmetic, ties, tuned
 from generator.writing import f32, integers
@@ -33,9 +33,7 @@ def mend(lock: Json) -> None:
     """Let ids, their order, the merge id and the density follow from the rest [LK-4]."""
     entries = lock["contributions"]
     for entry in entries:
-        fields = {key: entry[key] for key in ("coefficient", "elements", "form")}
-        roots = {"base": bytes.fromhex(lock["base"]), "tensors": bytes.fromhex(entry["tensors"])}
-        entry["id"] = contribution_id({**fields, **roots, "format": 1}).hex()
+        entry["id"] = contribution_id(manifest_of(entry, lock["base"])).hex()
     entries.sort(key=lambda entry: entry["id"])
     ids = [bytes.fromhex(entry["id"]) for entry in entries]
     lock["merge_id"] = merge_id(bytes.fromhex(lock["base"]), recipe_id(lock["recipe"]), ids).hex()
@@ -87,6 +85,68 @@ def over_and_under(lock: Json) -> None:
     first["kept"], second["kept"] = first["elements"] + 1, 0
 
 
+def second(*changes: Change) -> Change:
+    """The lock in format 2: factors and auxiliary tensors first, then something plain; and more changes."""
+
+    def change(lock: Json) -> None:
+        lock["format"], first = 2, True
+        for entry in lock["contributions"]:
+            kept, form = entry.pop("kept"), entry.pop("form")
+            entry["forms"], entry["auxiliary"] = ["finetuned", "low_rank"] if first else [form], {}
+            if first:
+                entry["auxiliary"]["fisher"] = {"elements": entry["elements"], "root": "ab" * 32}
+            entry["kept"], first = kept, False
+        for more in changes:
+            more(lock)
+
+    return change
+
+
+def plain_forms(lock: Json) -> None:
+    for entry in lock["contributions"]:
+        entry["forms"], entry["auxiliary"] = ["finetuned"], {}
+
+
+def kind_with(**values: Any) -> Change:
+    return lambda lock: lock["contributions"][0]["auxiliary"]["fisher"].update(values)
+
+
+def shorter(key: str) -> Change:
+    return lambda lock: lock["contributions"][0].pop(key)
+
+
+SECOND: dict[str, tuple[Change, str]] = {
+    "format-2-plain": (plain_forms, "format 2, and format 1 says the same"),
+    "format-2-as-1": (with_value("format", 1), "entries of format 2 in a lock of format 1"),
+    "forms-order": (entry_with(forms=["low_rank", "finetuned"]), "forms that do not ascend"),
+    "forms-none": (entry_with(forms=[]), "no form"),
+    "forms-string": (entry_with(forms="low_rank"), "a string for an array"),
+    "forms-unknown": (entry_with(forms=["lora"]), "an unknown form"),
+    "forms-joined": (entry_with(forms=["finetuned+low_rank"]), "two forms in one string"),
+    "form-and-forms": (entry_with(form="finetuned"), "the key of format 1 too"),
+    "kind-unknown": (entry_with(auxiliary={"hessian": {"elements": 1, "root": "ab" * 32}}), "an unknown kind"),
+    "kind-key": (kind_with(rows=1), "a key too many in a kind"),
+    "kind-elements": (kind_with(elements=-1), "a negative number of elements in a kind"),
+}
+BROKEN_SECOND: dict[str, tuple[Change, str]] = {
+    "no-auxiliary": (shorter("auxiliary"), "a key is missing"),
+    "no-forms": (shorter("forms"), "the forms are missing"),
+    "kind-root": (kind_with(root="AB" * 32), "upper-case digits in the root of a kind"),
+    "kind-other-root": (kind_with(root="cd" * 32), "another root of a kind: the id does not follow"),
+    "other-forms": (entry_with(forms=["low_rank"]), "other forms: the id does not follow"),
+}
+
+
+def in_second(changes: dict[str, tuple[Change, str]]) -> dict[str, tuple[Json, str]]:
+    return {i: (mended(TIES, second(change)), why) for i, (change, why) in changes.items()}
+
+
+def broken_in_second(change: Change) -> Json:
+    lock = mended(TIES, second())
+    change(lock)
+    return lock
+
+
 REFUSED: dict[str, tuple[Json, str]] = {
     "kept-above": (mended(TIES, entry_with(kept=lambda e: e["elements"] + 1)), "more kept than elements"),
     "kept-above-balanced": (mended(TIES, over_and_under), "more kept than elements in one of two"),
@@ -116,6 +176,8 @@ REFUSED: dict[str, tuple[Json, str]] = {
     "upper-case-root": (broken(TIES, upper("tensors", "a", "root")), "in the root of a tensor"),
     "upper-case-model-root": (broken(TIES, upper("model_root")), "in the model root"),
     "array": ([], "no object"),
+    **in_second(SECOND),
+    **{i: (broken_in_second(change), why) for i, (change, why) in BROKEN_SECOND.items()},
 }  # fmt: skip
 
 ACCEPTED: dict[str, tuple[Json, str]] = {
@@ -124,6 +186,11 @@ ACCEPTED: dict[str, tuple[Json, str]] = {
     "kept-all": (mended(TIES, entry_with(kept=lambda e: e["elements"])), "all elements kept"),
     "negative": (make_lock(NEGATIVE), "a negative coefficient in task arithmetic"),
     "uncertified": (broken(TIES, with_value("uncertified", 3)), "no clause says from what uncertified would follow"),
+    "format-2": (mended(TIES, second()), "factors and auxiliary tensors: format 2"),
+    "format-2-gram": (
+        mended(TIES, second(entry_with(auxiliary={"gram": {"elements": 0, "root": "cd" * 32}}, forms=["low_rank"]))),
+        "another kind, factors alone",
+    ),
 }
 
 
@@ -145,6 +212,8 @@ TEXTS: list[tuple[str, str, Json, str]] = [
     ("other-order", json.dumps(reversed_keys(LOCK), ensure_ascii=False), {}, "keys in another order"),
     ("white-space", f"\r\n\t {text_of(LOCK)} \n\n", {}, "JSON's white space around it"),
     ("elements-most", text_of(mended(TIES, entry_with(**{**MANY, "elements": 2**63 - 1}))), {}, "2^63 - 1 elements"),
+    ("format-2", text_of(mended(TIES, second())) + "\n", {}, "the text of format 2"),
+    ("format-2-other-order", json.dumps(reversed_keys(mended(TIES, second()))), {}, "its keys in another order"),
     ("refused-elements-2-63", text_of(mended(TIES, entry_with(**MANY))), "LockError", "2^63 elements"),
     ("refused-empty", "", "LockError", "no JSON at all"),
     ("refused-two", text_of(LOCK) * 2, "LockError", "two objects"),
