@@ -82,7 +82,7 @@ def _views(plan: Plan, buffers: Buffers, block: Block, base: Array) -> dict[int,
     """What each contribution holds of a block, before any stage."""
     found = {}
     for index, contribution in plan.holders(block.name):
-        part = part_of(buffers, index, contribution, block, Answers(), ())
+        part = part_of(buffers, index, contribution, block, Answers(), range(0))
         found[index] = view_of(part, part.values, base, plan.recipe.needs.on)
     return found
 
