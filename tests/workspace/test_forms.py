@@ -191,7 +191,7 @@ class TestMixed:
         recipe = ma.Ties(dialect="mergekit-0.1.4")
         space = workspace(root, "w", recipe)
         space.contribute({**factors(seed=2), "b": tuned()["b"]}, form="low_rank")
-        with pytest.raises(RecipeError, match="holds tensors in several forms, and .* takes contributions of one"):
+        with pytest.raises(RecipeError, match=r"holds tensors in several forms, and .* takes contributions of one"):
             space.resolve(root / "out")
 
     def test_a_dialect_takes_factors_as_differences(self, root):
@@ -249,7 +249,7 @@ class TestAuxiliary:
 
     def test_gram_of_no_linear_layer_is_refused(self, root):
         given = {"b": np.eye(4, dtype=np.float32), "b.gram_rows": np.array(1)}
-        with pytest.raises(ShapeError, match="'b' has shape .* give one for linear layers"):
+        with pytest.raises(ShapeError, match=r"'b' has shape .* give one for linear layers"):
             workspace(root, "w").contribute(root / "tuned.safetensors", auxiliary={"gram": given})
 
     def test_of_an_unknown_kind_is_refused(self, root):
