@@ -12,6 +12,7 @@ from mergealgebra.crdt.orset import ORSet
 from mergealgebra.history import by_time
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress, quiet
+from mergealgebra.recipe import if_here
 from mergealgebra.store import local
 from mergealgebra.store.holdings import blobs_here, missing
 from mergealgebra.store.incomplete import incomplete_lines
@@ -48,7 +49,7 @@ class Contents:
         >>> alice.recipe
         Mean()
         """
-        return local.default_recipe(self.store)
+        return if_here(local.default_recipe(self.store))
 
     @property
     def merge_id(self) -> str:

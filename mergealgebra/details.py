@@ -20,7 +20,7 @@ from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.figures import Figures, save_figures, saved_figures
 from mergealgebra.history import attests, stories
 from mergealgebra.ids import SHORT, contribution_named
-from mergealgebra.methods.mean import Mean
+from mergealgebra.methods.task_arithmetic import TaskArithmetic
 from mergealgebra.progress import Progress
 from mergealgebra.store.objects import Store
 from mergealgebra.tensors.checkpoint import Checkpoint
@@ -162,5 +162,5 @@ def _measured(
         check_blob_root(manifest, blob, blob.root(workers))
         coefficient, label = from_hex(manifest.coefficient), f"contribution {manifest.id[:12]}"
         one = as_contribution(label, manifest.form, coefficient, blob, blob.records)
-        plan = make_plan(base, [one], Mean(), backend_named("auto"), threads=threads)
+        plan = make_plan(base, [one], TaskArithmetic(), backend_named("auto"), threads=threads)
         return measure(plan, progress).to_map()

@@ -50,6 +50,14 @@ class RecipeError(MergeAlgebraError):
     """A recipe or a configuration file has an unknown, missing, duplicate or impossible entry."""
 
 
+class MethodMissing(RecipeError):
+    """A recipe's method is not here as it is named: its package, or that version of it, is not installed [RC-12]."""
+
+
+class MethodError(MergeAlgebraError):
+    """A method from outside has an equation that fails, or gives what no equation may."""
+
+
 # Files and tensors
 
 

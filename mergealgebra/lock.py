@@ -18,7 +18,7 @@ from mergealgebra.crdt.genesis import merge_id
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.disk import read_file
 from mergealgebra.encoding import model_root
-from mergealgebra.errors import LockError, MergeAlgebraError, OutputError, VerificationFailed
+from mergealgebra.errors import LockError, MergeAlgebraError, MethodMissing, OutputError, VerificationFailed
 from mergealgebra.lock_file import LockedContribution, LockedTensor, read_fields, size_of_lock
 from mergealgebra.methods.method import Method
 from mergealgebra.permissions import reading_advice
@@ -80,6 +80,8 @@ class Lock:
         except OSError as error:
             advice = reading_advice(error, path, "name a model that a merge wrote")
             raise LockError(f"{location(path)} cannot be read: {error.strerror}; {advice}") from None
+        except MethodMissing as error:
+            raise LockError(f"{location(path)}: {error}") from None
         except (ValueError, MergeAlgebraError) as error:
             raise LockError(f"{location(path)}: {error}; merge again") from None
 

@@ -24,12 +24,12 @@ from mergealgebra.errors import (
     MergeAlgebraWarning,
     NamesError,
     NothingVisible,
-    RecipeError,
 )
 from mergealgebra.merge_input import Input
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
 from mergealgebra.model_folder.output import refuse_occupied
+from mergealgebra.recipe import check_recipe
 from mergealgebra.resolve import Execution, Merge
 from mergealgebra.sizes import byte_count
 from mergealgebra.tensors.array_checkpoint import as_checkpoint
@@ -144,8 +144,7 @@ def merge(
     >>> load_file(out)["w"].tolist()
     [0.5, -1.0, 1.0, 0.5, 1.5]
     """
-    if not isinstance(recipe, Method):
-        raise RecipeError(f"{recipe!r} is not a recipe; pass one, such as ma.Ties(density='0.2')")
+    check_recipe(recipe)
     pairs = _pairs(models, coefficients)
     beside = _beside(auxiliary, len(pairs))
     if out is None:

@@ -32,6 +32,7 @@ from mergealgebra.lock import Lock, lock_of
 from mergealgebra.methods.method import Method
 from mergealgebra.methods.task_arithmetic import TaskArithmetic
 from mergealgebra.progress import Progress
+from mergealgebra.recipe import if_here
 from mergealgebra.store.blobs import write_blob
 from mergealgebra.store.local import advising_set_base, base_path, default_recipe, own_name
 from mergealgebra.store.objects import Store
@@ -143,7 +144,7 @@ def _store_blob(
     others = differences(saved_figures(store.path, visible)).values()
     form, number = offer.form_taken, decimals.fp32(offer.coefficient, "coefficient")
     with Checkpoint.open(base_path) as base, offer.as_checkpoint() as given, ExitStack() as opened:
-        recipe = default_recipe(store)
+        recipe = if_here(default_recipe(store))
         recipe.check_coefficient(number, str(given.path))
         merge = [*_refuse_merge(offer, visible), *_refuse_lacking(offer, recipe)]
         check_base(base, store.genesis.base, thread_count(threads), progress)
@@ -152,6 +153,7 @@ def _store_blob(
         _refuse_one_plain_form(source, names)
         kinds = _chosen_auxiliary(offer, chosen, opened)
         contribution = as_contribution(str(source.path), form, number, source, names)
+        # One contribution is read and measured, not merged: what the recipe needs for that is not here yet.
         plan = make_plan(base, [contribution], TaskArithmetic(), backend_named("auto", progress), threads=threads)
         measured = measure(plan, progress)
         warnings = (*merge, *chosen.remarks, *measured.judge(str(source.path), force=offer.force, others=others))

@@ -6,22 +6,26 @@ well-formed recipe of a method that is not known here; whoever computes one refu
 
 from __future__ import annotations
 
-import re
+import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from contextlib import suppress
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from mergealgebra.errors import RecipeError
+from mergealgebra.algebra.method import Needs
+from mergealgebra.errors import DecimalError, MethodMissing, RecipeError
 from mergealgebra.mergekit_file import method_here
 from mergealgebra.methods.method import Method
-from mergealgebra.methods.registry import METHODS, find_method, known_names
+from mergealgebra.methods.registry import METHODS, WORD, find_method, known_names
 from mergealgebra.text import shown
+
+if TYPE_CHECKING:
+    from mergealgebra.algebra.method import Round, WholeRound
 
 Scope = Literal["model", "tensor"]
 Boundary = Literal["keep_all", "lowest_index"]
 
-#: What a well-formed map has: names of keys, and so many bytes of text at most.
-_KEY: Final = re.compile("[a-z][a-z0-9_]{0,63}", re.ASCII)
+#: What a well-formed map has: so many keys, and so many bytes of text at most.
 _MOST_KEYS: Final = 64
 _TEXT_BYTES: Final = 1 << 12
 
@@ -35,6 +39,8 @@ def recipe_from_map(entries: Mapping[str, object]) -> Method:
     name = entries.get("method")
     found = find_method(name) if isinstance(name, str) else None
     if found is None:
+        if "distribution" in entries and _is_well_formed(entries):
+            raise UnknownRecipe(cast(Mapping[str, str], entries)).refusal()
         raise RecipeError(f"method: {_unknown_method(name)}; expected one of {', '.join(known_names())}")
     for key, text in entries.items():
         if not isinstance(text, str):
@@ -52,11 +58,16 @@ def _check_package(method: type[Method], entries: Mapping[str, object]) -> tuple
         wanted = entries.get(key, here)
         if wanted != here:
             package, version = entries.get("distribution", method.distribution), entries.get("version", method.version)
-            raise RecipeError(
-                f"{method.name}: the recipe names {package} {version}, and {method.distribution} {method.version} is "
-                f"here; install the one that it names: pip install {package}=={version}"
+            raise MethodMissing(
+                f"{method.name}: the recipe names {shown(package)} {shown(version)}, and {method.distribution} "
+                f"{method.version} is here, which may compute something else: {_install(package, version)}"
             )
     return "distribution", "version"
+
+
+def _install(package: object, version: object) -> str:
+    """A command that installs a package, quoted where a stranger's text needs it."""
+    return f"pip install {shlex.quote(f'{package}=={version}')}"
 
 
 def _unknown_method(method: object) -> str:
@@ -64,12 +75,11 @@ def _unknown_method(method: object) -> str:
         return "is missing"
     if not isinstance(method, str):
         return f"a {type(method).__name__} is unknown"
-    if method.lower() in METHODS:
+    if method.lower() in METHODS and method not in METHODS:
         return f"{shown(method)} is unknown; write it in lower case, {method.lower()}"
     return f"{shown(method)} {method_here(method) or 'is unknown'}"
 
 
-@dataclass(frozen=True, init=False, repr=False)
 class UnknownRecipe(Method):
     """A recipe of a method that is not here: it has an id, and cannot be computed [RC-12].
 
@@ -86,15 +96,27 @@ class UnknownRecipe(Method):
         """As `Method.to_map`."""
         return dict(self.entries)
 
-    def refusal(self) -> RecipeError:
+    @property
+    def rounds(self) -> tuple[Round | WholeRound, ...]:
+        """Nobody knows here: raises the refusal."""
+        raise self.refusal()
+
+    @property
+    def needs(self) -> Needs:
+        """Nothing is known of it, so no coefficient is refused for its sign [RC-6]."""
+        return Needs(negative=True)
+
+    def refusal(self) -> MethodMissing:
         """Why it cannot be computed, and what to install."""
-        name, package = self.entries["method"], self.entries.get("distribution")
+        name, package = shown(self.entries["method"]), self.entries.get("distribution")
         if package is None:
-            return RecipeError(f"method {shown(name)} is not known to this version; pip install --upgrade mergealgebra")
-        version = self.entries.get("version", "")
-        return RecipeError(
-            f"method {shown(name)} is from another package, which is not installed: pip install {package}=={version}, "
-            "or ask whoever made the workspace where it is"
+            return MethodMissing(
+                f"method {name} is not known to this version, and its recipe names no package that brings it: "
+                "pip install --upgrade mergealgebra"
+            )
+        return MethodMissing(
+            f"method {name} is from another package, which is not here: {_install(package, self.entries['version'])}, "
+            "or ask whoever chose the method where the package is"
         )
 
 
@@ -122,6 +144,15 @@ def computable_recipe(entries: Mapping[str, str]) -> Method:
     return _complete(recipe_from_map(entries), entries)
 
 
+def if_here(recipe: Method) -> Method:
+    """The same recipe by its method, if that is here as the recipe names it; else the `UnknownRecipe` that it was."""
+    if not isinstance(recipe, UnknownRecipe):
+        return recipe
+    with suppress(RecipeError, DecimalError):
+        return computable_recipe(recipe.to_map())
+    return recipe
+
+
 def _complete(recipe: Method, entries: Mapping[str, str]) -> Method:
     complete = recipe.to_map()
     for key, text in complete.items():
@@ -133,15 +164,15 @@ def _complete(recipe: Method, entries: Mapping[str, str]) -> Method:
     return recipe
 
 
-def _is_well_formed(entries: Mapping[str, str]) -> bool:
+def _is_well_formed(entries: Mapping[str, object]) -> bool:
     """Whether a map can be a recipe of some method [RC-12]."""
     return (
         len(entries) <= _MOST_KEYS
-        and all(isinstance(key, str) and _KEY.fullmatch(key) for key in entries)
+        and all(isinstance(key, str) and WORD.fullmatch(key) for key in entries)
         and all(
             isinstance(text, str) and len(text.encode(errors="replace")) <= _TEXT_BYTES for text in entries.values()
         )
-        and _KEY.fullmatch(entries["method"]) is not None
+        and WORD.fullmatch(str(entries.get("method", ""))) is not None
         and ("distribution" in entries) == ("version" in entries)
     )
 
@@ -152,6 +183,12 @@ def check_recipe(recipe: object) -> None:
         raise RecipeError(f"{recipe!r} is not a recipe; pass one, such as ma.Ties(density='0.2')")
     if isinstance(recipe, UnknownRecipe):
         raise recipe.refusal()
+    if find_method(recipe.name) is not type(recipe):
+        made = type(recipe).__qualname__
+        raise RecipeError(
+            f"{made} is not the method {shown(recipe.name)} that is known here, so others could not tell what to "
+            f"install; call ma.register({made}), or install the package whose entry point brings it"
+        )
 
 
 #: The order in which a map is shown; keys of methods from outside follow.

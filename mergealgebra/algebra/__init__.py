@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
-    from mergealgebra.algebra.arrays import Array, array_namespace
+    from mergealgebra.algebra.arrays import Array, array_namespace, to_numpy
     from mergealgebra.algebra.decimals import exact_density
     from mergealgebra.algebra.exact import Coefficients, Sums
     from mergealgebra.algebra.masks import keep_below, mask_key, words, words_from
     from mergealgebra.algebra.method import Columns, Needs, Round, Stage, Statistic, Terms, View, WholeRound
     from mergealgebra.algebra.rounded import product, quotient, scaled
+    from mergealgebra.algebra.tally import Tally
     from mergealgebra.algebra.thresholds import Trim
 
 _HOMES = {
@@ -27,6 +28,7 @@ _HOMES = {
     "Stage": "method",
     "Statistic": "method",
     "Sums": "exact",
+    "Tally": "tally",
     "Terms": "method",
     "Trim": "thresholds",
     "View": "method",
@@ -38,6 +40,7 @@ _HOMES = {
     "product": "rounded",
     "quotient": "rounded",
     "scaled": "rounded",
+    "to_numpy": "arrays",
     "words": "masks",
     "words_from": "masks",
 }
@@ -51,6 +54,7 @@ __all__ = [
     "Stage",
     "Statistic",
     "Sums",
+    "Tally",
     "Terms",
     "Trim",
     "View",
@@ -62,6 +66,7 @@ __all__ = [
     "product",
     "quotient",
     "scaled",
+    "to_numpy",
     "words",
     "words_from",
 ]

@@ -80,7 +80,7 @@ class Sums:
 
     def combine(self, other: Sums) -> Sums:
         """Both sums in one: commutative, associative, exact [EX-4]."""
-        xp = array_namespace(self.columns[0])
+        xp = array_namespace(*self.columns, *self.maxima)
         columns = tuple(x + y for x, y in zip(self.columns, other.columns, strict=True))
         grids = tuple(xp.minimum(x, y) for x, y in zip(self.grids, other.grids, strict=True))
         maxima = tuple(xp.maximum(x, y) for x, y in zip(self.maxima, other.maxima, strict=True))
@@ -185,9 +185,9 @@ def split_by_sign(v: Array) -> tuple[Array, Array]:
 
 
 def _failing(columns: tuple[Array, ...], grids: tuple[Array, ...]) -> Indices:
-    """Where the certificate of some sum fails: each has one of its own."""
+    """Where the certificate of some sum fails: each has one of its own [EX-7]."""
     failing = [_failing_of(columns[2 * i] - columns[2 * i + 1], grid) for i, grid in enumerate(grids)]
-    return failing[0] if len(failing) == 1 else np.unique(np.concatenate(failing))
+    return np.unique(np.concatenate(failing)) if len(failing) > 1 else failing[0] if failing else _no_indices()
 
 
 def _failing_of(magnitudes: Array, grid: Array) -> Indices:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from mergealgebra.errors import MethodError
+
 if TYPE_CHECKING:
     from mergealgebra.algebra.arrays import Array
     from mergealgebra.algebra.exact import Coefficients, Indices, Sums
@@ -35,6 +37,10 @@ class Needs:
     negative: bool = False
     arity: int | None = None
     on: Literal["tau", "theta"] = "tau"
+
+    def __post_init__(self) -> None:
+        if self.on not in ("tau", "theta"):
+            raise MethodError(f"Needs: on={self.on!r} is unknown; expected 'tau' or 'theta'")
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,10 @@ class Columns:
     sums: int = 1
     votes: bool = False
     maxima: int = 0
+
+    def __post_init__(self) -> None:
+        if self.sums + self.maxima < 1 or (self.votes and not self.sums):
+            raise MethodError(f"{self!r} has nothing to sum; give it at least one sum, or without votes one maximum")
 
 
 @dataclass(frozen=True)
@@ -194,7 +204,13 @@ class Round:
     """One pass over all contributions, block by block.
 
     lift: a view after all stages to the terms that it adds. finalize: the sums and the coefficients of all
-    contributions to (n,) fp32. unit: what a block must be a whole number of.
+    contributions to (n,) fp32. stages: each round begins with the contribution itself, not with what stages of earlier
+    rounds left. unit: what a block must be a whole number of.
+
+    Equations use the array API, so that they run on NumPy and torch: `xp = algebra.array_namespace(x)`. They look at
+    one element, or one unit, at a time, and at nothing but what they are given. Addition, subtraction, multiplication,
+    division, comparison and `where` are the same everywhere; what a library calls `sum`, `mean`, `sqrt`, `exp`, `sort`
+    or `topk` is not.
     """
 
     lift: Callable[[View], Terms]
@@ -202,6 +218,16 @@ class Round:
     columns: Columns = Columns()
     stages: tuple[Stage, ...] = ()
     unit: Literal["element", "row", "tensor"] = "element"
+
+    def __post_init__(self) -> None:
+        if self.unit not in ("element", "row", "tensor"):
+            raise MethodError(f"Round: unit={self.unit!r} is unknown; expected 'element', 'row' or 'tensor'")
+        for stage in self.stages:
+            if not (callable(stage) and hasattr(stage, "statistic") and hasattr(stage, "key")):
+                raise MethodError(
+                    f"Round: {stage!r} is not a stage: it needs `statistic` (None where it has none), `key` and "
+                    "`__call__`, as algebra.Stage says"
+                )
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,6 @@ Boundary = Literal["keep_all", "lowest_index"]
 
 #: Elements by which the ties of a group are counted, to find where the last one lies that is kept.
 _SPAN: Final = 1 << 20
-_NOT_ZERO: Final = Threshold()
-_ANSWER: Final = 2  # entries of an answer of which ties are cut, beside its bits
 
 
 @dataclass(frozen=True)
@@ -153,9 +151,9 @@ class Thresholds:
             return False, TiesBySpan(bits, rank)
         return True, Cut(bits)
 
-    def within(self, answer: Cut | None, tensor: str, start: int, stop: int) -> tuple[int, int]:
+    def within(self, answer: Cut, tensor: str, start: int, stop: int) -> tuple[int, int]:
         """The bits, and how many of these elements lie before the position at which ties are cut."""
-        return (_NOT_ZERO if answer is None else answer.of(tensor)).within(start, stop)
+        return answer.of(tensor).within(start, stop)
 
     def witness(self, before: View, after: View, found: tuple[int, int]) -> tuple[int, int]:
         """How many elements are kept, and how many lie above the threshold."""
@@ -208,18 +206,18 @@ class Trim:
     boundary: Boundary = "keep_all"
 
     @cached_property
-    def statistic(self) -> Thresholds:
+    def statistic(self) -> Thresholds | None:
         """The threshold of each group. With density 1 there is nothing to find: all that is not zero is kept."""
-        return Thresholds(self.density, self.scope, self.boundary)
+        return None if self.density == 1 else Thresholds(self.density, self.scope, self.boundary)
 
     @property
     def key(self) -> Sequence[str]:
         """As `Stage.key`."""
-        return self.statistic.key
+        return str(self.density), self.scope, self.boundary
 
-    def __call__(self, view: View, found: tuple[int, int]) -> Array:
+    def __call__(self, view: View, found: tuple[int, int] | None) -> Array:
         """tau where it is kept, +0 elsewhere."""
-        bits, ties = found
-        if view.at is not None:
+        bits, ties = found or (1, view.tau.shape[0])
+        if found and view.at is not None:
             ties = int(np.searchsorted(view.at, ties))
         return trim.trim(view.tau, bits, ties)

@@ -118,15 +118,15 @@ def hashed_inputs(plan: Plan, name: str) -> list[Input]:
 def parts_of(plan: Plan, buffers: Buffers, block: Block, answers: Answers) -> Iterator[tuple[int, Part]]:
     """What each contribution holds of a block, with its index."""
     for index, contribution in plan.holders(block.name):
-        yield index, part_of(buffers, index, contribution, block, answers, len(plan.stages))
+        yield index, part_of(buffers, index, contribution, block, answers, range(len(plan.stages)))
 
 
 def part_of(
-    buffers: Buffers, index: int, contribution: Contribution, block: Block, answers: Answers, stages: int
+    buffers: Buffers, index: int, contribution: Contribution, block: Block, answers: Answers, stages: range
 ) -> Part:
-    """What one contribution holds of a block, and what was found for so many stages."""
+    """What one contribution holds of a block, and what was found for these stages."""
     plan = buffers.plan
-    found = tuple(_found(plan, answers, stage, index, block) for stage in range(stages))
+    found = tuple(_found(plan, answers, stage, index, block) for stage in stages)
     auxiliary = {kind: buffers.read(Auxiliary(index, kind), block) for kind in plan.recipe.needs.auxiliary}
     values = buffers.read(index, block)
     where = where_of(plan, contribution, block)

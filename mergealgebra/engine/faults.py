@@ -5,18 +5,19 @@ Kernels only tell that a block is faulty. Then the equations look at it again, w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from mergealgebra.algebra.arrays import Array, first_true
+from mergealgebra.algebra.contract import finalized, lifted
 from mergealgebra.algebra.method import Terms, View
 from mergealgebra.engine.answers import Answers
 from mergealgebra.engine.buffers import BASE, Auxiliary, Buffers, parts_of
 from mergealgebra.engine.executors import Workers
-from mergealgebra.engine.plan import Block, Contribution, Plan, Span
+from mergealgebra.engine.plan import Block, Contribution, Plan, Span, unit_elements
 from mergealgebra.errors import NonFinite, Overflow
 from mergealgebra.kernels.blocks import Part
 from mergealgebra.kernels.reference import after, merged_models, summed, view_of
@@ -59,12 +60,22 @@ def _check(order: Sequence[int], seen: Seen, buffers: Buffers, span: Span) -> No
     for block in plan.blocks(span):
         base = buffers.read(BASE, block)
         views = _views(plan, buffers, block, base)
-        if fault := _first({index: view.tau for index, view in views.items()}, order):
-            raise _not_finite(plan, plan.contributions[fault[1]], block, fault[0])
-        for kind in sorted(plan.recipe.needs.auxiliary):
-            if fault := _first({index: _usable(view.auxiliary[kind]) for index, view in views.items()}, order):
-                raise _bad_auxiliary(plan, Auxiliary(fault[1], kind), block, fault[0])
+        _refuse_first(plan, views, block, order)
         seen(base, {index: view.tau for index, view in views.items()})
+
+
+def _refuse_first(plan: Plan, views: Mapping[int, View], block: Block, order: Sequence[int]) -> None:
+    """Raise NonFinite for the first element of which some number is no such: task vectors come first there [FM-1]."""
+    what: dict[str | None, dict[int, Array]] = {None: {index: view.tau for index, view in views.items()}}
+    for kind in sorted(plan.recipe.needs.auxiliary):
+        what[kind] = {index: _usable(view.auxiliary[kind]) for index, view in views.items()}
+    faults = [(fault, of) for of, arrays in what.items() if (fault := _first(arrays, order))]
+    if not faults:
+        return
+    (position, index), found = min(faults, key=lambda one: one[0][0])
+    if found is None:
+        raise _not_finite(plan, plan.contributions[index], block, position)
+    raise _bad_auxiliary(plan, Auxiliary(index, found), block, position)
 
 
 def _views(plan: Plan, buffers: Buffers, block: Block, base: Array) -> dict[int, View]:
@@ -95,10 +106,13 @@ def _overflow(answers: Answers, order: Sequence[int], buffers: Buffers, block: B
     plan = buffers.plan
     base, parts = buffers.read(BASE, block), dict(parts_of(plan, buffers, block, answers))
     shared: tuple[Array, ...] = ()
+    unit = unit_elements(plan.recipe, plan.base.records[block.name])  # a part of a row is not what a stage can look at
     for number in range(len(plan.reduction.rounds)):
         terms = {index: _terms(plan, number, part, base, shared) for index, part in parts.items()}
         fault = _first({index: _worst(found.sums, found.maxima) for index, found in terms.items()}, order)
-        end = fault[0] if fault else block.size
+        end = fault[0] // unit * unit if fault else block.size
+        if fault and not end:
+            return overflow_of_v(plan, block, *fault)
         there = np.arange(end)
         before = {index: part.only(there) for index, part in parts.items()}
         error, tau_m = _overflow_of_round(plan, number, block, base[:end], before, tuple(x[:end] for x in shared))
@@ -113,7 +127,7 @@ def _terms(plan: Plan, number: int, part: Part, base: Array, shared: Sequence[Ar
     round_ = plan.reduction.rounds[number]
     first = sum(len(earlier.stages) for earlier in plan.reduction.rounds[:number])
     view = replace(view_of(part, part.values, base, plan.recipe.needs.on), shared=shared)
-    return round_.lift(after(view, round_.stages, part.found[first : first + len(round_.stages)]).view)
+    return lifted(round_, after(view, round_.stages, part.found[first : first + len(round_.stages)]).view)
 
 
 def _worst(*arrays: Sequence[Array]) -> Array:
@@ -126,7 +140,7 @@ def _overflow_of_round(
 ) -> tuple[NonFinite | None, Array]:
     round_, reduction = plan.reduction.rounds[number], plan.reduction
     terms = [_terms(plan, number, part, base, shared) for part in parts.values()]
-    tau_m = round_.finalize(summed(terms, round_, reduction), reduction.coefficients)
+    tau_m = finalized(round_, summed(terms, round_, reduction), reduction.coefficients)
     if number < len(reduction.rounds) - 1:
         return None, tau_m
     return _overflow_of_result(plan, block, base, tau_m), tau_m

@@ -23,6 +23,7 @@ from mergealgebra.kernels.blocks import Kernel
 from mergealgebra.kernels.reference import Host
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import quiet
+from mergealgebra.recipe import check_recipe
 from mergealgebra.tensors.buffers import buffer_remarks, unfit_buffers
 from mergealgebra.tensors.dtypes import DTYPES, is_torch, like, name_of, to_host
 from mergealgebra.tensors.models import Record
@@ -69,8 +70,7 @@ def merge(
     executor: where work is done, in this process. Raises MergeAlgebraError; NonFinite names task vector, tensor and
     index.
     """
-    if not isinstance(recipe, Method):
-        raise RecipeError(f"{recipe!r} is not a recipe; pass one, such as ma.Ties(density='0.2')")
+    check_recipe(recipe)
     source = _Arrays(base, _BASE)
     chosen = _choose(backend, source, recipe)
     if coefficients is not None:
@@ -180,6 +180,9 @@ class _Arrays:
             self.devices.add(str(array.device) if is_torch(array) else "numpy")
         refuse_quantised({name: record.dtype for name, record in records.items()}, what)
         self.records: Mapping[str, Any] = MappingProxyType(records)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise BackendError("arrays in memory are merged in this process: leave executor out, or merge files by path")
 
     def read(self, name: str, start: int = 0, stop: int | None = None, into: memoryview | None = None) -> Host:
         return self._flat[name][start:stop]

@@ -11,12 +11,13 @@ from math import lcm
 from typing import Any, Final, Protocol
 
 from mergealgebra.algebra.exact import Coefficients
-from mergealgebra.algebra.method import Stage, WholeRound
+from mergealgebra.algebra.method import Round, Stage, WholeRound
 from mergealgebra.encoding import LEAF_BYTES
 from mergealgebra.errors import (
     BackendError,
     CoefficientError,
     DtypeError,
+    MethodError,
     NamesError,
     NothingVisible,
     RecipeError,
@@ -142,6 +143,15 @@ class Plan:
             return ()
         return tuple(stage for round_ in self.reduction.rounds for stage in round_.stages)
 
+    def stages_before(self, number: int) -> range:
+        """Which stages of the same round come before a stage: each round begins with the contribution itself."""
+        first = 0
+        for round_ in self.reduction.rounds:
+            if number < first + len(round_.stages):
+                return range(first, number)
+            first += len(round_.stages)
+        raise LookupError(f"there is no stage {number}")
+
     @cached_property
     def _holders(self) -> Mapping[str, list[tuple[int, Contribution]]]:
         held: dict[str, list[tuple[int, Contribution]]] = {name: [] for name in self.base.records}
@@ -181,8 +191,6 @@ def unit_elements(recipe: Method, record: Record) -> int:
             found = max(found, record.shape[-1] if record.shape else 1)
         elif round_.unit == "tensor":
             found = max(found, record.size)
-        elif round_.unit != "element":
-            raise RecipeError(f"{recipe.name}: {shown(round_.unit)} is not a unit; expected element, row or tensor")
     return found
 
 
@@ -220,6 +228,9 @@ def make_plan(
 
 def whole_round(recipe: Method) -> WholeRound | None:
     """The only round of a method over whole tensors; None for one that is computed block by block."""
+    for round_ in recipe.rounds:
+        if not isinstance(round_, Round | WholeRound):
+            raise MethodError(f"{recipe.name}: {shown(round_)} is not a round; `rounds` returns (algebra.Round(...),)")
     found = [round_ for round_ in recipe.rounds if isinstance(round_, WholeRound)]
     if found and len(recipe.rounds) > 1:
         raise RecipeError(f"{recipe.name}: a round over whole tensors must be the only one")
@@ -306,10 +317,8 @@ def _check_positive(number: int, what: str) -> int:
 
 
 def _check(contribution: Contribution, base: Source, recipe: Method) -> None:
-    """Names, shapes and dtypes fit the base, and coefficient and auxiliary tensors the method [CT-5, RC-6]."""
-    recipe.check_coefficient(contribution.coefficient, contribution.label)
-    for kind in sorted(recipe.needs.auxiliary):
-        _check_auxiliary(contribution, kind, recipe)
+    """Names, shapes and dtypes fit the base, and the contribution the method [CT-5]."""
+    check_usable(contribution, recipe)
     if recipe.needs.roots and contribution.tensors is None:
         raise RecipeError(
             f"{contribution.label}: {recipe.name} makes masks from the root of its tensors; hash it first"
@@ -330,6 +339,13 @@ def _check(contribution: Contribution, base: Source, recipe: Method) -> None:
                 f"{contribution.label}: tensor {name!r} is {ours.dtype}, the base's {theirs.dtype}; "
                 "only float tensors have a task vector; leave it out"
             )
+
+
+def check_usable(contribution: Contribution, recipe: Method) -> None:
+    """Coefficient and auxiliary tensors fit the method [RC-6]. Raises CoefficientError, RecipeError and the like."""
+    recipe.check_coefficient(contribution.coefficient, contribution.label)
+    for kind in sorted(recipe.needs.auxiliary):
+        _check_auxiliary(contribution, kind, recipe)
 
 
 def _check_auxiliary(contribution: Contribution, kind: str, recipe: Method) -> None:

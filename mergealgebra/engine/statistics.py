@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from mergealgebra.algebra.arrays import Array
-from mergealgebra.algebra.method import Group, Statistic
+from mergealgebra.algebra.method import Group, Stage, Statistic
 from mergealgebra.engine.answers import Answers, cache_key, groups, pack, unpack
 from mergealgebra.engine.buffers import BASE, Auxiliary, Buffers, Hashers, Input, part_of, where_of
 from mergealgebra.engine.executors import Workers
@@ -63,7 +63,8 @@ def _cached(
     wanted: dict[int, list[Group]] = {index: [] for index in range(len(plan.contributions))}
     for group in groups(plan, statistic):
         wanted[group.index].append(group)
-    key = [part for stage in plan.stages[: search.number] for part in stage.key] + list(statistic.key)
+    before = [plan.stages[number] for number in plan.stages_before(search.number)]
+    key = [part for stage in before for part in stage.key] + list(statistic.key)
     keys = [
         cache_key(base_root, contribution, key) if statistic.proved else None for contribution in plan.contributions
     ]
@@ -113,7 +114,7 @@ class _Search:
 
     def _rounds(self, wanted: Sequence[Group], workers: Workers) -> Iterator[dict[Group, Any]]:
         """The first looks at large groups, as many at once as half of the memory holds what is seen, at least one."""
-        most = self.plan.memory // 2 // self.plan.threads
+        most = self.plan.memory // 2 // (self.plan.threads + 2)  # what workers have, what waits, and the sum
         now: dict[Group, Any] = {}
         for group, look in zip(wanted, workers.map(partial(_first_look, self._task()), wanted), strict=True):
             if now and sum(map(self.statistic.nbytes, (*now.values(), look))) > most:
@@ -190,7 +191,7 @@ def _look_at(
     """What is seen of groups in some spans, and the digests of what was read. Raises Faulty."""
     plan, statistic, by_name = buffers.plan, task.statistic, _by_name(looks)
     seen, read = {group: statistic.nothing(look) for group, look in looks.items()}, Read()
-    stages, on = plan.stages[: task.number], plan.recipe.needs.on
+    stages, on = _before(plan, task), plan.recipe.needs.on
     watches = {group: Watch(statistic, look, stages, on) for group, look in looks.items()}
     for span in spans:
         here = [group for group, look in by_name[span.name] if statistic.reads(look, span.name, span.start, span.stop)]
@@ -207,6 +208,11 @@ def _look_at(
                 seen[group] = found
         read |= {(what, span.name, span.start): leaves for what, leaves in hashers.digests().items()}
     return seen, read
+
+
+def _before(plan: Plan, task: _Task) -> tuple[Stage, ...]:
+    """The stages of the same round that come before the one whose statistic is looked for."""
+    return tuple(plan.stages[number] for number in plan.stages_before(task.number))
 
 
 def _by_name(looks: Mapping[Group, Any]) -> dict[str, list[tuple[Group, Any]]]:
@@ -227,8 +233,9 @@ def _inputs_of(plan: Plan, looks: Iterable[Group]) -> list[Input]:
 def _part(task: _Task, buffers: Buffers, index: int, block: Block) -> Part:
     """What a contribution holds of a block; where nothing else is needed of it, in memory that stays in the cache."""
     plan, contribution = buffers.plan, buffers.plan.contributions[index]
-    if task.number or plan.recipe.needs.auxiliary:
-        return part_of(buffers, index, contribution, block, task.answers, task.number)
+    stages = plan.stages_before(task.number)
+    if stages or plan.recipe.needs.auxiliary:
+        return part_of(buffers, index, contribution, block, task.answers, stages)
     values = buffers.peek(index, block)
     return Part(
         values, contribution.form_of(block.name), contribution.coefficient, (), where_of(plan, contribution, block)
@@ -248,7 +255,7 @@ def _shares(spans: Sequence[Span], workers: int) -> Iterator[list[Span]]:
 def _first_look(task: _Task, buffers: Buffers, group: Group) -> Any:
     """Where to look first in a large group, by a sample that is taken evenly from all of it."""
     blocks = list(_pieces(buffers.plan, group))
-    if task.number == 0 and buffers.plan.recipe.needs.on == "tau":
+    if not _before(buffers.plan, task) and buffers.plan.recipe.needs.on == "tau":
         return task.statistic.first(group, _changes(buffers, group, blocks))
     pieces = [_staged(task, buffers, group.index, block) for block in blocks]
     return task.statistic.first(group, np.concatenate(pieces))
@@ -274,9 +281,10 @@ def _sampled(buffers: Buffers, what: Input, blocks: Sequence[Block]) -> Array:
 def _staged(task: _Task, buffers: Buffers, index: int, block: Block) -> Array:
     """A block of a contribution as the stages before leave it."""
     plan = buffers.plan
-    part = part_of(buffers, index, plan.contributions[index], block, task.answers, task.number)
+    stages = plan.stages_before(task.number)
+    part = part_of(buffers, index, plan.contributions[index], block, task.answers, stages)
     view = view_of(part, part.values, buffers.read(BASE, block), plan.recipe.needs.on)
-    return np.asarray(after(view, plan.stages[: task.number], part.found).view.tau)
+    return np.asarray(after(view, _before(plan, task), part.found).view.tau)
 
 
 def _pieces(plan: Plan, group: Group) -> Iterator[Block]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from mergealgebra.algebra import decimals
 from mergealgebra.algebra.arrays import Array, refuse_flushed_subnormals
+from mergealgebra.algebra.contract import finalized, lifted
 from mergealgebra.algebra.exact import Coefficients, Sums, prepared
 from mergealgebra.algebra.method import Round
 from mergealgebra.encoding import encode
@@ -141,12 +142,12 @@ class Aggregate:
         self._check_with(other)
         if _round(self.recipe).columns.maxima:
             raise AggregateError(f"{self.recipe.name} takes maxima, and no contribution can be taken out of those")
-        for id_, lifted in other.contributions.items():
-            if self.contributions.get(id_) != lifted:
+        for id_, part in other.contributions.items():
+            if self.contributions.get(id_) != part:
                 raise AggregateError(
                     f"contribution {id_} is not in the aggregate as it is here; it cannot be retracted"
                 )
-        contributions = {id_: lifted for id_, lifted in self.contributions.items() if id_ not in other.contributions}
+        contributions = {id_: part for id_, part in self.contributions.items() if id_ not in other.contributions}
         without = {name: self.sums[name].retract(sums) for name, sums in other.sums.items()}
         return _made(self.recipe, contributions, self.shapes, {**self.sums, **without})
 
@@ -170,7 +171,7 @@ class Aggregate:
 
     def _finalized(self, name: str, coefficients: Coefficients) -> Array:
         with np.errstate(all="ignore"):
-            tau_m = _round(self.recipe).finalize(self.sums[name], coefficients)
+            tau_m = finalized(_round(self.recipe), self.sums[name], coefficients)
         bad = np.flatnonzero(~np.isfinite(tau_m))
         if bad.size:
             index = index_in(self.shapes[name], int(bad[0]))
@@ -197,7 +198,7 @@ def _lift_tensor(plan: Plan, answers: Answers, buffers: Buffers, block: Block) -
     round_, view = _round(plan.recipe), view_of(part, part.values, part.values)
     if not usable(view):
         raise Faulty(block, answers)
-    terms = round_.lift(after(view, round_.stages, part.found).view)
+    terms = lifted(round_, after(view, round_.stages, part.found).view)
     if not finite_terms(terms):
         raise Faulty(block, answers)
     return Sums.of(terms, round_.columns.votes)
@@ -230,8 +231,8 @@ def _checksum(
 ) -> str:
     checksum = hashlib.sha256()
     checksum.update(encode(recipe.to_map()))
-    for id_, lifted in sorted(contributions.items()):
-        checksum.update(encode([id_, decimals.to_hex(lifted.coefficient), lifted.checksum]))
+    for id_, entry in sorted(contributions.items()):
+        checksum.update(encode([id_, decimals.to_hex(entry.coefficient), entry.checksum]))
     for name in sorted(sums):
         checksum.update(encode([name, list(shapes[name])]))
     for name in sorted(sums):

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from mergealgebra.algebra.exact import LIMITS, grid_exponents
+from mergealgebra.algebra.method import Round
 from mergealgebra.contribution_blobs import open_contribution
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.engine.faults import Faulty
@@ -264,10 +265,22 @@ def why_not_kept(recipe: Method) -> str:
     (round_,) = block_rounds(recipe)
     if round_.columns.maxima:
         return f"{recipe.name} takes maxima, and no contribution can be taken out of those"
-    if round_.columns.sums > 1 or recipe.needs.auxiliary or recipe.needs.on == "theta" or round_.unit != "element":
+    return _why_no_update(recipe, round_)
+
+
+def _why_no_update(recipe: Method, round_: Round) -> str:
+    """The same, of one round of sums alone: what an update of sums on the disk does not do."""
+    if round_.columns.sums > 1 or recipe.needs.auxiliary:
         return f"{recipe.name} sums more than one number of each element, and kept sums hold one"
-    if sum(stage.statistic is not None for stage in round_.stages) > 1:
+    if recipe.needs.on == "theta":
+        return f"{recipe.name} merges models, and kept sums are those of task vectors"
+    if round_.unit != "element":
+        return f"{recipe.name} looks at each {round_.unit} together, and kept sums are brought up to date by element"
+    statistics = [stage.statistic for stage in round_.stages if stage.statistic is not None]
+    if len(statistics) > 1:
         return f"{recipe.name} has several statistics, and kept sums remember one"
+    if not all(statistic.proved for statistic in statistics):
+        return f"{recipe.name} has a statistic without a proof, and nothing tells whether its sums are still right"
     return ""
 
 

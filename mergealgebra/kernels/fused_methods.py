@@ -61,10 +61,10 @@ def cut_of(part: Part) -> tuple[int, int]:
     """The threshold of a part, as fp32 bits, and before which position ties are kept; 0 keeps zeros too."""
     if not part.found:
         return 0, len(part.values)
-    ((bits, ties_),) = part.found
-    return bits, ties_
+    (found,) = part.found
+    return found or (1, len(part.values))  # with density 1 there is no threshold: all that is not zero is kept
 
 
 def witnesses(parts: Sequence[Part], kept: Sequence[int], above: Sequence[int]) -> tuple[Witnesses, ...]:
     """What trim's proof counts of each part; nothing where nothing is trimmed."""
-    return tuple(((kept[i], above[i]),) if part.found else () for i, part in enumerate(parts))
+    return tuple(((kept[i], above[i]),) if any(part.found) else () for i, part in enumerate(parts))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mergealgebra.algebra.arrays import Array, array_namespace, refuse_flushed_subnormals, to_numpy
+from mergealgebra.algebra.contract import finalized, lifted, staged
 from mergealgebra.algebra.exact import LIMITS, Sums, combine, grid_exponents, prepared
 from mergealgebra.algebra.method import Round, Stage, Terms, View, WholeRound
 from mergealgebra.algebra.trim import Counts, Window, window_counts
@@ -66,24 +67,26 @@ class Reference:
         views = [self._view(part, there, reduction.needs.on) for part in parts]
         if not all(map(usable, views)):
             return None
-        staged, shared = [Staged(view) for view in views], list[Array]()
+        reached, shared = [Staged(view) for view in views], list[Array]()
         uncertified = np.empty(0, np.int64)
+        witnesses: list[Witnesses] = [() for _ in parts]
         first = 0
         for round_ in reduction.rounds:
-            staged = [self._staged(view, part, round_, first, shared) for view, part in zip(views, parts, strict=True)]
+            reached = [self._staged(view, part, round_, first, shared) for view, part in zip(views, parts, strict=True)]
             first += len(round_.stages)
-            terms = [round_.lift(one.view) for one in staged]
+            witnesses = [seen + one.witnesses for seen, one in zip(witnesses, reached, strict=True)]
+            terms = [lifted(round_, one.view) for one in reached]
             if not all(map(finite_terms, terms)):
                 return None
             sums = summed(terms, round_, reduction)
             uncertified = np.union1d(uncertified, sums.uncertified)
-            shared.append(round_.finalize(sums, reduction.coefficients))
+            shared.append(finalized(round_, sums, reduction.coefficients))
         merged = merged_block(there, shared[-1], reduction)
         if merged is None:
             return None
-        kept = tuple(left(one.view, reduction.rounds) for one in staged)
+        kept = tuple(left(one.view, reduction.rounds) for one in reached)
         count = uncertified.size if reduction.coefficients.certified else base.size
-        return Reduced(self.unload(merged), kept, tuple(one.witnesses for one in staged), int(count))
+        return Reduced(self.unload(merged), kept, tuple(witnesses), int(count))
 
     def observe(self, base: Host, part: Part, watch: Watch, seen: Any) -> Any | None:
         """As `Kernel.observe`."""
@@ -91,7 +94,7 @@ class Reference:
         if not usable(view):
             return None
         for stage, found in zip(watch.stages, part.found, strict=False):
-            view = view.with_tau(stage(view, found))
+            view = staged(stage, view, found)
         return watch.statistic.observe(watch.look, view, seen)
 
     def count(self, base: Host, part: Part, window: Window, counts: Counts) -> bool:
@@ -126,19 +129,19 @@ class NumPyReference(Reference):
         views = [self._view(part, base, reduction.needs.on) for part in parts]
         if not all(map(usable, views)):
             return None
-        staged = [after(view, round_.stages, part.found) for view, part in zip(views, parts, strict=True)]
-        terms = [round_.lift(one.view) for one in staged]
+        reached = [after(view, round_.stages, part.found) for view, part in zip(views, parts, strict=True)]
+        terms = [lifted(round_, one.view) for one in reached]
         if not all(map(finite_terms, terms)):
             return None
         for i, term in enumerate(terms):
             _change(kept, np.subtract if i < len(retracted) else np.add, term)
         missed = np.flatnonzero((kept.magnitudes >= LIMITS[kept.grids]).any(axis=0))
-        tau_m = round_.finalize(_by_sign(kept, missed), reduction.coefficients)
+        tau_m = finalized(round_, _by_sign(kept, missed), reduction.coefficients)
         merged = merged_block(base, tau_m, reduction)
         if merged is None:
             return None
-        counts = tuple(left(one.view, reduction.rounds) for one in staged)
-        return Updated(merged, counts, tuple(one.witnesses for one in staged), missed)
+        counts = tuple(left(one.view, reduction.rounds) for one in reached)
+        return Updated(merged, counts, tuple(one.witnesses for one in reached), missed)
 
 
 @dataclass(frozen=True)
@@ -155,11 +158,13 @@ def settle(base: Host, parts: Sequence[Part], reduction: Reduction) -> Settled |
     """Merge coordinates from all parts that there are, if any. None when some number is not finite."""
     (round_,) = reduction.rounds
     views = [view_of(part, part.values, base, reduction.needs.on) for part in parts]
-    terms = [round_.lift(after(view, round_.stages, part.found).view) for view, part in zip(views, parts, strict=True)]
+    terms = [
+        lifted(round_, after(view, round_.stages, part.found).view) for view, part in zip(views, parts, strict=True)
+    ]
     if not all(map(finite_terms, terms)):
         return None
     sums = summed(terms, round_, reduction) if parts else Sums.zeros(base.size, round_.columns)
-    merged = merged_block(base, round_.finalize(sums, reduction.coefficients), reduction)
+    merged = merged_block(base, finalized(round_, sums, reduction.coefficients), reduction)
     return None if merged is None else Settled(merged, _stored(sums), sums.uncertified.size)
 
 
@@ -180,10 +185,9 @@ def after(view: View, stages: Sequence[Stage], found: Sequence[Any]) -> Staged:
     """What stages leave of a view, and what they count. found: what each one's statistic found of the block."""
     witnesses = []
     for stage, known in zip(stages, found, strict=True):
-        staged = view.with_tau(stage(view, known))
+        before, view = view, staged(stage, view, known)
         if stage.statistic is not None:
-            witnesses.append(stage.statistic.witness(view, staged, known))
-        view = staged
+            witnesses.append(stage.statistic.witness(before, view, known))
     return Staged(view, tuple(witnesses))
 
 
@@ -234,6 +238,7 @@ def merged_models(base: Array, theta_m: Array) -> Array | None:
     """A merged model that is no base plus something, in the base's dtype [MG-13]; None when it is not finite."""
     name = name_of(base)
     xp = array_namespace(theta_m)
+    theta_m = theta_m + 0.0  # -0 and +0 are one number, and libraries differ in which of them is the larger
     merged = narrow(xp.astype(theta_m, xp.float64) if name == "F64" else theta_m, name)
     return merged if finite(widen(merged)) else None
 

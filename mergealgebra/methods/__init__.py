@@ -1,1 +1,14 @@
-"""The merge methods: one file each, with its recipe keys, its equations, and what it needs."""
+"""Merge methods: one file for each, the equations of a paper on one screen. And what to write another one with."""
+
+from mergealgebra.methods.method import (
+    Check,
+    Method,
+    check_density,
+    check_lambda,
+    check_seed,
+    check_text,
+    key,
+    one_of,
+)
+
+__all__ = ["Check", "Method", "check_density", "check_lambda", "check_seed", "check_text", "key", "one_of"]

@@ -62,7 +62,6 @@ class Drop:
         return words < algebra.keep_below(self.density)
 
 
-@dataclass(frozen=True, init=False, repr=False)
 class DareLinear(Method):
     """DARE alone: drop at random, rescale, add (Yu et al., 2024) [DA-1, DA-2].
 
@@ -73,9 +72,9 @@ class DareLinear(Method):
     """
 
     name: ClassVar[str] = "dare_linear"
-    density: str = key("1", check_density)
-    seed: str = key("0", check_seed)
-    lambda_: str = key("1", check_lambda)
+    density: str = key(default="1", check=check_density)
+    seed: str = key(default="0", check=check_seed)
+    lambda_: str = key(default="1", check=check_lambda)
 
     if TYPE_CHECKING:
 
@@ -97,7 +96,6 @@ class DareLinear(Method):
         return f"DARE: {_dropped_in_words(self.density)} The changes, each times its model's coefficient, are added."
 
 
-@dataclass(frozen=True, init=False, repr=False)
 class DareTies(Method):
     """DARE before TIES: drop at random, rescale, then trim, elect and average what agrees (Yu et al., 2024) [DA-3].
 
@@ -110,12 +108,12 @@ class DareTies(Method):
     """
 
     name: ClassVar[str] = "dare_ties"
-    density: str = key("1", check_density)
-    seed: str = key("0", check_seed)
-    trim_density: str = key("1", check_density)
-    lambda_: str = key("1", check_lambda)
-    scope: str = key("model", one_of("model", "tensor"))
-    boundary: str = key("keep_all", one_of("keep_all", "lowest_index"))
+    density: str = key(default="1", check=check_density)
+    seed: str = key(default="0", check=check_seed)
+    trim_density: str = key(default="1", check=check_density)
+    lambda_: str = key(default="1", check=check_lambda)
+    scope: str = key(default="model", check=one_of("model", "tensor"))
+    boundary: str = key(default="keep_all", check=one_of("keep_all", "lowest_index"))
 
     if TYPE_CHECKING:
 

@@ -11,7 +11,6 @@ of order [EX-4]. Unlike the original, F is not floored, and the mean is over tas
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from mergealgebra import algebra
@@ -38,7 +37,6 @@ def weigh(sums: Sums, _: Coefficients) -> Array:
     return algebra.quotient(value, xp.where(nobody_minds, sums.total(3), sums.total(1)))
 
 
-@dataclass(frozen=True, init=False, repr=False)
 class Fisher(Method):
     """Fisher merging: each parameter of each model is weighted by its Fisher information (Matena, Raffel, 2022) [FM-1].
 
@@ -52,7 +50,7 @@ class Fisher(Method):
     """
 
     name: ClassVar[str] = "fisher"
-    lambda_: str = key("1", check_lambda)
+    lambda_: str = key(default="1", check=check_lambda)
 
     if TYPE_CHECKING:
 

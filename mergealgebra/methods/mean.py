@@ -7,7 +7,6 @@ Source: Wortsman et al., 2022, "Model soups", arXiv 2203.05482. Law: an exact su
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from mergealgebra import algebra
@@ -27,7 +26,6 @@ def average(sums: Sums, coefficients: Coefficients) -> Array:
     return algebra.quotient(sums.total(), coefficients.total)
 
 
-@dataclass(frozen=True, init=False, repr=False)
 class Mean(Method):
     """The weighted mean of the models [ME-1].
 
@@ -36,7 +34,7 @@ class Mean(Method):
     """
 
     name: ClassVar[str] = "mean"
-    lambda_: str = key("1", check_lambda)
+    lambda_: str = key(default="1", check=check_lambda)
 
     if TYPE_CHECKING:
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
 from dataclasses import Field, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
 from mergealgebra.algebra import decimals
 from mergealgebra.algebra.method import Needs
@@ -23,17 +23,25 @@ if TYPE_CHECKING:
 Check = Callable[[object, str], str]
 
 
-def key(default: str, check: Check) -> str:
-    """A key of a recipe, for the body of a method's class. check: makes the value canonical, or refuses it."""
+def key(*, default: str, check: Check) -> Any:
+    """A key of a recipe, for the body of a method's class: `density: str = key(default="1", check=check_density)`.
+
+    default: as `check` writes it. check: what makes a value canonical, or refuses it: check_density, check_lambda,
+    check_seed, check_text, `one_of("model", "tensor")`, or a function of your own.
+    """
     return field(default=default, metadata={"check": check})
 
 
+@dataclass_transform(eq_default=True, frozen_default=True, kw_only_default=True, field_specifiers=(key,))
 @dataclass(frozen=True, init=False, repr=False)
 class Method:
     """What all methods share. Equal recipes have equal ids. Raises RecipeError or DecimalError.
 
     name: what recipes call the method. distribution, version: the package that brings it, and which one; empty for the
-    methods of this package. A subclass declares its keys, each with `key`, in the order in which they are shown.
+    methods of this package. A subclass is a frozen dataclass by itself. It declares its keys, each with `key`, in the
+    order in which they are shown; one called `lambda_`, `lambda` in files, is the lambda of the merge. It says how it
+    computes in `rounds`, and perhaps what it needs in `needs`, and what it does in `in_words`.
+    docs/how-to/add-a-method.md adds one.
     """
 
     name: ClassVar[str] = ""
@@ -58,6 +66,10 @@ class Method:
                 check = field_.metadata["check"]
                 object.__setattr__(self, key, check(given.get(key, field_.default), f"{self.name}: {key_of(key)}"))
             self._check(given.keys())
+
+    def __init_subclass__(cls) -> None:
+        """Make it a frozen dataclass, whose fields are the recipe's keys."""
+        dataclass(frozen=True, init=False, repr=False)(cls)
 
     def _check(self, given: Set[str]) -> None:
         """Refuse what does not go together. given: the keys that were written."""
@@ -150,6 +162,13 @@ def check_seed(value: object, what: str) -> str:
         raise RecipeError(f"{what}: {shown(value)} is not a whole number in decimal digits; write it like '42'")
     if int(value) >= 1 << 64:
         raise RecipeError(f"{what}: {value} is 2^64 or more; choose a smaller one")
+    return value
+
+
+def check_text(value: object, what: str) -> str:
+    """Any text of at most 4,096 bytes, kept as it is."""
+    if not isinstance(value, str) or len(value.encode(errors="replace")) > 4096:
+        raise RecipeError(f"{what}: {shown(value)} is not a text of at most 4,096 bytes")
     return value
 
 

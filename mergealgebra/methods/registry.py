@@ -5,12 +5,15 @@ A method from outside is registered in a program with `register`, or found by th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import cache
+from inspect import getattr_static
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from mergealgebra.errors import RecipeError
+from mergealgebra.errors import MergeAlgebraError, RecipeError
 from mergealgebra.methods.dare import DareLinear, DareTies
 from mergealgebra.methods.fisher import Fisher
 from mergealgebra.methods.mean import Mean
@@ -37,35 +40,51 @@ METHODS: Final[Mapping[str, type[Method]]] = MappingProxyType(
 #: The group of entry points under which installed packages bring methods.
 ENTRY_POINTS: Final = "mergealgebra.methods"
 
+#: The form of methods' names and of keys.
+WORD: Final = re.compile("[a-z][a-z0-9_]{0,63}", re.ASCII)
+#: Keys that every recipe has, and those of merge files.
+_RESERVED: Final = frozenset({"method", "distribution", "version", "base", "models", "take", "leave"})
+_MOST_LETTERS: Final = 256
+
 _registered: Final[dict[str, type[Method]]] = {}
 
 
 def register(method: type[Method]) -> type[Method]:
     """Add a method from outside; returns it, so that this decorates a class.
 
-    It needs a `name`, and `distribution` and `version`, which are in every id of its recipes: they say what to install.
-    The same class may be registered again. Raises RecipeError for a name that is taken, and for what is not a method.
+    It needs `rounds`, a `name`, and `distribution` and `version`, which are in every id of its recipes: they say what
+    to install. Where an installed package brings the class by an entry point, they are that package's. A class may be
+    registered again, and replaced by one of the same module and name, as notebooks do. Raises RecipeError for a name
+    that is taken, and for what is not a method.
 
-    >>> from dataclasses import dataclass
     >>> from typing import ClassVar
+    >>> from mergealgebra import algebra
+    >>> from mergealgebra.methods.task_arithmetic import lift, total
     >>> @register
-    ... @dataclass(frozen=True, init=False, repr=False)
-    ... class Nothing(Method):
-    ...     name: ClassVar[str] = "nothing"
+    ... class Plus(Method):
+    ...     name: ClassVar[str] = "plus"
     ...     distribution: ClassVar[str] = "my-methods"
     ...     version: ClassVar[str] = "1.0"
-    >>> Nothing().to_map()
-    {'method': 'nothing', 'distribution': 'my-methods', 'version': '1.0'}
-    >>> unregister("nothing")
+    ...
+    ...     @property
+    ...     def rounds(self):
+    ...         return (algebra.Round(lift, total),)
+    >>> Plus().to_map()
+    {'method': 'plus', 'distribution': 'my-methods', 'version': '1.0'}
+    >>> unregister("plus")
     """
+    if isinstance(method, type):
+        _name_package(method)
     _check(method)
     other = METHODS.get(method.name) or _registered.get(method.name)
-    if other is not None and other is not method:
-        raise RecipeError(
-            f"the name {shown(method.name)} is taken by {other.__module__}.{other.__qualname__}; choose another"
-        )
+    if other is not None and (method.name in METHODS or _home(other) != _home(method)):
+        raise RecipeError(f"the name {shown(method.name)} is taken by {'.'.join(_home(other))}; choose another")
     _registered[method.name] = method
     return method
+
+
+def _home(method: type[Method]) -> tuple[str, str]:
+    return method.__module__, method.__qualname__
 
 
 def unregister(name: str) -> None:
@@ -83,38 +102,93 @@ def known_names() -> list[str]:
     return [*METHODS, *_registered, *(name for name in _entry_points() if name not in _registered)]
 
 
+def _name_package(method: type[Method]) -> None:
+    """Let a method that an installed package brings have the package's name and version, whatever it says itself."""
+    for entry in _entry_points().get(str(getattr(method, "name", "")), []):
+        if entry.value.replace(" ", "") == ":".join(_home(method)) and entry.dist is not None:
+            method.distribution, method.version = entry.dist.name, entry.dist.version
+
+
 def _check(method: object) -> None:
     if not (isinstance(method, type) and issubclass(method, Method)):
-        raise RecipeError(f"{method!r} is not a method; register a class that derives from ma.Method")
+        raise RecipeError(f"{shown(method)} is not a method; register a class that derives from ma.Method")
+    name = method.__qualname__
     for what in ("name", "distribution", "version"):
-        if not getattr(method, what):
+        text = getattr(method, what)
+        if not (isinstance(text, str) and text and len(text) <= _MOST_LETTERS and text.isprintable()):
             raise RecipeError(
-                f'{method.__qualname__} has no {what}; write `{what}: ClassVar[str] = "..."` in its body: recipes '
-                "carry it"
+                f'{name}: its {what} is {shown(text)}; write `{what}: ClassVar[str] = "..."` in its body, at most '
+                f"{_MOST_LETTERS} letters: recipes carry it"
             )
-    if reserved := {"method", "distribution", "version"} & {*keys_of(method)}:
-        raise RecipeError(f"{method.__qualname__}: {min(reserved)!r} is a key of every recipe; call it otherwise")
+    if not isinstance(getattr_static(method, "rounds"), property) or method.rounds is Method.rounds:
+        raise RecipeError(f"{name} has no rounds; give it a property `rounds` that returns (algebra.Round(...),)")
+    _check_words(name, method)
+    _check_defaults(name, method)
+
+
+def _check_words(name: str, method: type[Method]) -> None:
+    """Its name and its keys can stand in recipes and in the files of merges [RC-7, RC-12]."""
+    for what, word in (("name", method.name), *(("key", key) for key in keys_of(method))):
+        if not WORD.fullmatch(word):
+            raise RecipeError(
+                f"{name}: the {what} {shown(word)} is not a lower-case letter and then up to 63 lower-case letters, "
+                "digits and underscores; rename it"
+            )
+    if reserved := _RESERVED & {*keys_of(method)}:
+        raise RecipeError(f"{name}: {min(reserved)!r} has a meaning of its own in recipes and merge files; rename it")
+
+
+def _check_defaults(name: str, method: type[Method]) -> None:
+    """What is left out is what `check` would write, so that equal recipes have equal ids."""
+    for field in fields(method):
+        check, default = field.metadata.get("check"), field.default
+        if not callable(check):
+            raise RecipeError(
+                f'{name}: {field.name} is not a key of recipes; write `{field.name}: str = key(default="...", '
+                "check=...)`, or ClassVar for what is none"
+            )
+        try:
+            written = check(default, f"{name}: {field.name}")
+        except MergeAlgebraError as error:
+            raise RecipeError(f"{name}: {field.name}: its check refuses its own default: {error}") from None
+        if not isinstance(default, str) or written != default:
+            raise RecipeError(
+                f"{name}: {field.name}: its check makes {shown(written)} of the default {shown(default)}; the default "
+                "must be a text that the check leaves as it is"
+            )
 
 
 def _installed(name: str) -> type[Method] | None:
     """The method that an installed package brings under this name. Raises RecipeError when it cannot be used."""
-    entry = _entry_points().get(name)
-    if entry is None:
+    entries = _entry_points().get(name, [])
+    if not entries:
         return None
+    if len(entries) > 1:
+        packages = " and ".join(sorted(map(_package, entries)))
+        raise RecipeError(f"method {shown(name)} is brought by {packages}; uninstall all but one of them")
+    (entry,) = entries
     try:
         method = entry.load()
     except Exception as error:
-        raise RecipeError(f"method {shown(name)} of {entry.value} cannot be loaded: {error}") from error
-    if isinstance(method, type) and issubclass(method, Method) and entry.dist is not None:
-        method.distribution, method.version = entry.dist.name, entry.dist.version
-    _check(method)
-    if method.name != name:
+        raise RecipeError(
+            f"method {shown(name)} of {_package(entry)} cannot be loaded: {entry.value} raised {type(error).__name__}: "
+            f"{error}; mend that package, or uninstall it"
+        ) from error
+    if getattr(method, "name", name) != name:
         raise RecipeError(f"{entry.value} is called {method.name!r}, and its entry point {name!r}; they must agree")
     return register(method)
 
 
 @cache
-def _entry_points() -> Mapping[str, EntryPoint]:
+def _entry_points() -> Mapping[str, list[EntryPoint]]:
     from importlib.metadata import entry_points  # few recipes need it
 
-    return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS) if entry.name not in METHODS}
+    found: dict[str, list[EntryPoint]] = {}
+    for entry in entry_points(group=ENTRY_POINTS):
+        if entry.name not in METHODS:
+            found.setdefault(entry.name, []).append(entry)
+    return found
+
+
+def _package(entry: EntryPoint) -> str:
+    return "an unknown package" if entry.dist is None else f"{entry.dist.name} {entry.dist.version}"

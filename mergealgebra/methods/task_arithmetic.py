@@ -8,7 +8,6 @@ order [EX-4].
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from mergealgebra import algebra
@@ -27,7 +26,6 @@ def total(sums: Sums, _: Coefficients) -> Array:
     return xp.astype(sums.total(), xp.float32)
 
 
-@dataclass(frozen=True, init=False, repr=False)
 class TaskArithmetic(Method):
     """The weighted sum of the task vectors; negative coefficients forget (Ilharco et al., 2023) [TA-1].
 
@@ -36,7 +34,7 @@ class TaskArithmetic(Method):
     """
 
     name: ClassVar[str] = "task_arithmetic"
-    lambda_: str = key("1", check_lambda)
+    lambda_: str = key(default="1", check=check_lambda)
 
     if TYPE_CHECKING:
 

@@ -11,7 +11,6 @@ commutative monoid; the method is its finalizer [EX-4].
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
@@ -54,7 +53,6 @@ def disjoint_mean(sums: Sums, gamma: Array) -> Array:
     return xp.astype(xp.where(gamma == 0, 0.0, mean), xp.float32)
 
 
-@dataclass(frozen=True, init=False, repr=False)
 class Ties(Method):
     """TIES-Merging: trim to the density, elect signs, average what agrees (Yadav et al., 2023) [TI-1 to TI-8].
 
@@ -70,11 +68,11 @@ class Ties(Method):
     """
 
     name: ClassVar[str] = "ties"
-    dialect: str = key(_CANONICAL, one_of(*DIALECTS))
-    density: str = key("1", check_density)
-    lambda_: str = key("1", check_lambda)
-    scope: str = key("model", one_of("model", "tensor"))
-    boundary: str = key("keep_all", one_of("keep_all", "lowest_index"))
+    dialect: str = key(default=_CANONICAL, check=one_of(*DIALECTS))
+    density: str = key(default="1", check=check_density)
+    lambda_: str = key(default="1", check=check_lambda)
+    scope: str = key(default="model", check=one_of("model", "tensor"))
+    boundary: str = key(default="keep_all", check=one_of("keep_all", "lowest_index"))
 
     if TYPE_CHECKING:
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -15,10 +16,11 @@ from typing import Final
 
 from mergealgebra.algebra.decimals import from_hex, shortest
 from mergealgebra.credits import UNKNOWN, Credit, hub_name, titles
+from mergealgebra.errors import DecimalError, RecipeError
 from mergealgebra.lock import Lock
 from mergealgebra.lock_file import LockedContribution
 from mergealgebra.model_folder.base_config import BaseConfig, base_config
-from mergealgebra.recipe import computable_recipe
+from mergealgebra.recipe import recipe_from_map
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.file_names import LOCK
 from mergealgebra.text import printable, printable_lines, shortened
@@ -175,13 +177,15 @@ def _yaml(text: str) -> str:
 
 def _in_words(recipe: Mapping[str, str]) -> str:
     """What a recipe does, for somebody who never read the paper."""
-    method = computable_recipe(recipe)
     if recipe.get("dialect"):
         return f"TIES, as {as_markdown(recipe['dialect'])} computes it; its settings:"
-    if not method.in_words:
-        return f"The method {as_markdown(method.name)}, with these settings:"
+    words = ""
+    with suppress(RecipeError, DecimalError):  # the card of a lock that was never checked says what it can
+        words = recipe_from_map(recipe).in_words
+    if not words:
+        return f"The method {as_markdown(recipe['method'])}, with these settings:"
     added = f" {_lambda(recipe['lambda'])}" if "lambda" in recipe else ""
-    return f"{method.in_words}{added}"
+    return f"{words}{added}"
 
 
 def _lambda(lambda_: str) -> str:

@@ -69,7 +69,7 @@ def tau(values: Array, base: Array, form: str) -> Array:
 def theta(values: Array, base: Array, form: str) -> Array:
     """The model of a block, in either form [TV-13]: RN32 of it; of a task vector RN32(RN64(base + tau)).
 
-    Both (n,), storage dtypes. Returns (n,) fp32, perhaps not finite.
+    Both (n,), storage dtypes. Returns (n,) fp32, perhaps not finite, its zeros +0.
     """
     if form == "finetuned":
         wide = widen(values)
@@ -77,7 +77,7 @@ def theta(values: Array, base: Array, form: str) -> Array:
         old, xp = widen(base), array_namespace(widen(base))
         wide = xp.astype(old, xp.float64) + xp.astype(read_stored(values), xp.float64)
     xp = array_namespace(wide)
-    return xp.astype(wide, xp.float32, copy=False)
+    return xp.astype(wide, xp.float32, copy=False) + 0.0
 
 
 def add(base: Array, tau_m: Array, lambda32: float) -> tuple[Array, Array]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mergealgebra.dialects.inputs import Model
+from mergealgebra.algebra.method import WholeModel
 from mergealgebra.dialects.merge import merge_in_dialect, merge_models
 from mergealgebra.dialects.points import DIALECTS
 from mergealgebra.errors import (
@@ -91,7 +91,7 @@ def test_tensors_that_are_not_float_are_copied(name):
 @pytest.mark.clause("DI-13")
 def test_models_may_be_differences():
     base = {"w": np.float32([1, 2, 3])}
-    model = Model("mine", {"w": np.float32([1, 0, -5])}, form="task_vector")
+    model = WholeModel("mine", {"w": np.float32([1, 0, -5])}, form="task_vector")
     result, kept = merge_models(DIALECTS["mergekit-0.1.5"], base, [model], density="0.34")
     assert (result["w"].tolist(), kept) == ([1, 2, -2], [{"w": 1}])
     alone, kept = merge_models(DIALECTS["crdt-merge-0.11"], base, [model], density="0.34")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
@@ -72,11 +73,11 @@ def plan_of(
     return make_plan(base, contributions, recipe, backend(name), **how)
 
 
-def merged(plan: Plan, kept: MutableMapping[str, bytes] | None = None, progress=quiet) -> tuple[Tensors, Totals]:
+def merged(plan: Plan, cache: MutableMapping[str, bytes] | None = None, progress=quiet) -> tuple[Tensors, Totals]:
     """The merged tensors, flat, and what was counted."""
     totals = Totals()
     found = {name: np.empty(record.size, np.float32) for name, record in plan.base.records.items()}
-    for piece in run(plan, totals, progress, base_root="0" * 64, kept=kept):
+    for piece in run(plan, totals, progress, base_root="0" * 64, cache=cache):
         found[piece.span.name][piece.span.start : piece.span.stop] = piece.data
     return found, totals
 
@@ -91,8 +92,8 @@ def trimmed_by_sorting(vector: Mapping[str, np.ndarray], recipe: Ties) -> Tensor
 def _trimmed(vector: Mapping[str, np.ndarray], names: Sequence[str], recipe: Ties) -> Tensors:
     flat = np.concatenate([np.zeros(0, np.float32), *(vector[name].reshape(-1) for name in names)])
     trimmed = np.zeros_like(flat)
-    if flat.size and recipe.trim:
-        m = kept_count(recipe.trim.density, flat.size)
+    if flat.size:
+        m = kept_count(Fraction(recipe.density), flat.size)
         magnitudes = np.abs(flat)
         t = np.sort(magnitudes)[-m]
         keep = (magnitudes >= t) & (flat != 0)

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mergealgebra.engine.groups import Found, Group, pack, unpack
 
 import mergealgebra as ma
+from mergealgebra.algebra.method import Group
+from mergealgebra.algebra.thresholds import Cut
 from mergealgebra.encoding import decode, encode
-from mergealgebra.engine import groups
+from mergealgebra.engine import answers
+from mergealgebra.engine.answers import pack, unpack
 from mergealgebra.engine.faults import Faulty
-from mergealgebra.engine.run import Stale
+from mergealgebra.engine.merged_spans import Stale
 from tests.engine.sources import merged, plan_of, trimmed_by_sorting
 
 TINY = 2.0**-149
@@ -163,8 +165,9 @@ def test_each_is_kept_under_all_that_it_depends_on():
 def test_more_bytes_than_thresholds_take_are_not_decoded(monkeypatch):
     """16 MiB of empty lists would take 2 GB of memory, and half a minute."""
     names = ("é" * 300, "x")
-    wanted = [Group(0, names, 2**40, 2**39), Group(1, ("x",), 4, 2)]
-    found = [Found(2**31 - 1, (names[0], 2**63)), Found(1)]
-    assert unpack(pack(found), wanted) == found
-    monkeypatch.setattr(groups, "decode", None)
-    assert unpack(encode([[]] * 1000), wanted) is None
+    wanted = [Group(0, names, 2**40), Group(1, ("x",), 4)]
+    statistic = ma.Ties().rounds[0].stages[0].statistic
+    found = [Cut(2**31 - 1, (names[0], 2**63)), Cut(1)]
+    assert unpack(statistic, pack(statistic, found), wanted) == found
+    monkeypatch.setattr(answers, "decode", None)
+    assert unpack(statistic, encode([[]] * 1000), wanted) is None

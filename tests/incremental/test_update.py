@@ -10,17 +10,19 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from mergealgebra.algebra.exact import LIMITS, Coefficients
+from mergealgebra.algebra.exact import LIMITS
+from mergealgebra.algebra.method import Columns
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.disk import opened_folder
 from mergealgebra.engine.backends import backend, torch_on
-from mergealgebra.engine.plan import Block
+from mergealgebra.engine.plan import Block, Span
 from mergealgebra.incremental.folder import Draft, Folder, Home
 from mergealgebra.incremental.header import Entry, Header
 from mergealgebra.incremental.pages import PAGE, Layout, Pages, Unfit, clear, sums_in, votes_of, wider
 from mergealgebra.incremental.seals import KEY_BYTES, Seal
-from mergealgebra.kernels.blocks import UNKNOWN, Part, Reduction, UpdatingKernel
+from mergealgebra.kernels.blocks import UNKNOWN, Part, UpdatingKernel
 from mergealgebra.kernels.reference import settle
+from tests.kernels.blocks import reduction_of
 
 SIZE = 2500  # two tiles of the fused kernel, and a piece of one
 DTYPES = {"F64": np.float64, "F32": np.float32, "BF16": ml_dtypes.bfloat16, "F16": np.float16}
@@ -43,10 +45,18 @@ def _part(random, base, coefficient, form="finetuned", method="ties"):
     values = (
         (base.astype(np.float32) + moves) if form == "finetuned" else moves * np.float32(2.0 ** random.integers(-9, 60))
     )
-    trims = method == "ties"
-    threshold = int(np.float32(2).view(np.int32)) if trims and form == "finetuned" else int(trims)
-    ties = int(random.integers(0, base.size)) if trims else base.size
-    return Part(values.astype(base.dtype), form, coefficient, threshold, ties)
+    threshold = int(np.float32(2).view(np.int32)) if form == "finetuned" else 1
+    found = ((threshold, int(random.integers(0, base.size))),) if method == "ties" else ()
+    return Part(values.astype(base.dtype), form, coefficient, found)
+
+
+def _votes_of(method, coefficients):
+    return votes_of(reduction_of(method, coefficients).rounds[0].columns, coefficients)
+
+
+def _columns(sums):
+    """S, A, V and W, in the order in which they lie in a page."""
+    return [array.tobytes() for array in (sums.sums, sums.magnitudes, sums.signs, sums.weights)]
 
 
 class TestKernels:
@@ -64,17 +74,17 @@ class TestKernels:
             _part(random, base, coefficient, "task_vector" if i == 5 and dtype != "F16" else "finetuned", method)
             for i, coefficient in enumerate(coefficients)
         ]
-        votes = votes_of(method, coefficients)
+        votes = _votes_of(method, coefficients)
         made = {}
         for name in KERNELS:
             memory, sums = _zeros(votes)
             made[name] = []
             for retracted, added in (([], parts[:3]), (parts[:2], parts[3:]), (parts[5:], []), ([], [])):
-                reduction = Reduction(method, Coefficients(coefficients), 0.5)
+                reduction = reduction_of(method, coefficients, 0.5)
                 updated = backend(name).update(base, sums, retracted, added, reduction)
                 sums.put(updated.missed, UNKNOWN)  # as whoever settles them does
                 made[name].append(
-                    (updated.data.tobytes(), updated.kept, updated.above, updated.missed.tolist(), memory.tobytes())
+                    (updated.data.tobytes(), updated.kept, updated.witnesses, updated.missed.tolist(), memory.tobytes())
                 )
         assert made["numba"] == made["numpy"]
         assert any(missed for *_, missed, _ in made["numpy"]) or dtype == "F16"
@@ -86,31 +96,30 @@ class TestKernels:
         random = np.random.default_rng(6)
         base = random.integers(-8, 9, SIZE).astype(np.float32)
         parts = [_part(random, base, 1.0, method=method) for _ in range(5)]
-        reduction = Reduction(method, Coefficients((1.0,) * 3), 1.0)
-        (_, detour), (_, straight) = _zeros(votes_of(method, (1.0,))), _zeros(votes_of(method, (1.0,)))
+        reduction = reduction_of(method, [1.0] * 3)
+        (_, detour), (_, straight) = _zeros(_votes_of(method, [1.0])), _zeros(_votes_of(method, [1.0]))
         kernel = backend(name)
         kernel.update(base, detour, [], parts[:2], reduction)
         found = kernel.update(base, detour, parts[:1], parts[2:4], reduction)
         expected = kernel.update(base, straight, [], parts[1:4], reduction)
         assert found.data.tobytes() == expected.data.tobytes()
-        for (ours, ours_too), (theirs, theirs_too) in zip(detour.pairs(), straight.pairs(), strict=True):
-            assert ours.tobytes() + ours_too.tobytes() == theirs.tobytes() + theirs_too.tobytes()
-        assert (detour.grid <= straight.grid).all()
+        assert _columns(detour) == _columns(straight)
+        assert (detour.grids <= straight.grids).all()
 
     @pytest.mark.clause("EX-3")
     @pytest.mark.parametrize("name", KERNELS)
     @pytest.mark.parametrize("method", METHODS)
     def test_sums_without_certificate_are_missed_and_the_base_stays(self, method, name):
         base = np.array([-0.0, 5, 7], np.float32)
-        _, sums = _zeros(votes_of(method, (1.0,)), 3)
+        _, sums = _zeros(_votes_of(method, [1.0]), 3)
         sums.put([0], UNKNOWN)
         values = [np.array([1, 1, 1], np.float32), np.array([1, 2.0**30, 2.0**29], np.float32)]
-        parts = [Part(value, "task_vector", 1.0, 1, 3) for value in values]
-        updated = backend(name).update(base, sums, [], parts, Reduction(method, Coefficients((1.0,) * 2), 1.0))
+        parts = [Part(value, "task_vector", 1.0, ((1, 3),) if method == "ties" else ()) for value in values]
+        updated = backend(name).update(base, sums, [], parts, reduction_of(method, [1.0] * 2))
         assert updated.missed.tolist() == [0, 1]
         assert updated.data[:2].tobytes() == base[:2].tobytes()
         assert updated.data[2] != base[2]
-        assert (sums.magnitudes >= LIMITS[sums.grid]).tolist() == [True, True, False]
+        assert (sums.magnitudes >= LIMITS[sums.grids]).tolist() == [[True, True, False]]
 
     @pytest.mark.clause("MG-5")
     @pytest.mark.filterwarnings("ignore:overflow encountered")
@@ -118,17 +127,17 @@ class TestKernels:
     @pytest.mark.parametrize("value", [np.nan, np.inf, 3.4e38], ids=["NaN", "infinite", "too large for the result"])
     def test_a_number_that_is_not_finite_is_told(self, name, value):
         base = np.full(3, 3e38, np.float32)
-        part = Part(np.array([0, value, 0], np.float32), "task_vector", 1.0, 1, 3)
+        part = Part(np.array([0, value, 0], np.float32), "task_vector", 1.0, ((1, 3),))
         _, sums = _zeros("int16", 3)
-        assert backend(name).update(base, sums, [], [part], Reduction("ties", Coefficients((1.0,)), 1.0)) is None
+        assert backend(name).update(base, sums, [], [part], reduction_of("ties", [1.0])) is None
 
     @pytest.mark.clause("EX-3", "MG-5")
     def test_settling_without_parts_leaves_the_base(self):
         base = np.array([-0.0, np.nan], np.float32)
-        settled = settle(base, [], Reduction("mean", Coefficients((1.0,)), 1.0))
+        settled = settle(base, [], reduction_of("mean", [1.0]))
         assert settled.data.tobytes() == base.tobytes()
         assert settled.uncertified == 0
-        assert settled.kept.magnitudes.tolist() == [0, 0]
+        assert settled.kept.magnitudes.tolist() == [[0, 0]]
 
     def test_others_cannot(self):
         pytest.importorskip("torch")
@@ -143,7 +152,7 @@ class TestPages:
     LAYOUT = Layout((("a", PAGE + 3), ("b", 0), ("c", 1), ("d", 2 * PAGE)), "int16")
 
     def test_they_fill_the_file_without_gaps(self):
-        blocks = [block for name, size in self.LAYOUT.tensors for block in Block(name, 0, size).cut(PAGE)]
+        blocks = [block for name, size in self.LAYOUT.tensors for block in Span(name, 0, size).blocks(PAGE)]
         assert [self.LAYOUT.index(block) for block in blocks] == list(range(self.LAYOUT.pages)) == [0, 1, 2, 3, 4]
         ends = [self.LAYOUT.offset(block) + block.size * 21 for block in blocks]
         assert [self.LAYOUT.offset(block) for block in blocks] == [0, *ends[:-1]]
@@ -154,14 +163,14 @@ class TestPages:
         assert Layout((), votes).element_bytes == nbytes
         memory = np.arange(5 * nbytes, dtype=np.uint8)
         sums = sums_in(memory, votes)
-        together = b"".join(column.tobytes() for pair in sums.pairs() for column in pair) + sums.grid.tobytes()
+        together = b"".join(_columns(sums)) + sums.grids.tobytes()
         assert together == memory.tobytes()
 
     def test_votes_are_narrow_while_all_coefficients_are_1(self):
-        assert votes_of("ties", [1.0] * 32767) == "int16"
-        assert votes_of("ties", [1.0] * 32768) == "float64"
-        assert votes_of("ties", [1.0, 0.5]) == "float64"
-        assert votes_of("mean", [1.0, 0.5]) == ""
+        assert votes_of(Columns(votes=True), [1.0] * 32767) == "int16"
+        assert votes_of(Columns(votes=True), [1.0] * 32768) == "float64"
+        assert votes_of(Columns(votes=True), [1.0, 0.5]) == "float64"
+        assert votes_of(Columns(), [1.0, 0.5]) == ""
         assert wider("int16", "float64") == wider("float64", "int16") == "float64"
 
     @pytest.mark.clause("SY-9")

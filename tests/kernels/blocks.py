@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import ClassVar
 
 import numpy as np
 from hypothesis import strategies as st
 
+import mergealgebra as ma
+from mergealgebra.algebra import decimals
 from mergealgebra.algebra.exact import Coefficients
+from mergealgebra.algebra.method import Needs, Round
+from mergealgebra.algebra.thresholds import Trim
 from mergealgebra.algebra.trim import magnitude_bits
 from mergealgebra.kernels.blocks import Kernel, Part, Reduced, Reduction
-from mergealgebra.kernels.reference import on_numpy, tau
+from mergealgebra.kernels.reference import on_numpy
+from mergealgebra.methods import mean, task_arithmetic
+from mergealgebra.methods.method import Method, check_lambda, key
 from mergealgebra.tensors.dtypes import DTYPES
+from mergealgebra.tensors.task_vector import tau
 
 FLOATS = ("F64", "F32", "BF16", "F16")
-METHODS = ("ties", "ties", "mean", "task_arithmetic")  # twice what has most cases
+METHODS = ("ties", "ties", "mean", "task_arithmetic", "trimmed_sum")  # twice what has most cases
 #: Below, at and above one tile of the fused kernel, and several tiles.
 SIZES = (1, 2, 31, 1023, 1024, 1025, 5000)
 LARGEST = 0x7F7FFFFF
@@ -53,6 +62,34 @@ def numbers(rng: np.random.Generator, size: int, dtype: str, kind: str) -> np.nd
 KINDS = ("raw", "finite", "near 1", "coarse")
 
 
+@dataclass(frozen=True, init=False, repr=False)
+class TrimmedSum(Method):
+    """The sum of what trim leaves: of equations that fused kernels have, though no method of this package is it."""
+
+    name: ClassVar[str] = "trimmed_sum"
+    lambda_: str = key("1", check_lambda)
+
+    @property
+    def rounds(self) -> tuple[Round, ...]:
+        return (Round(mean.lift, task_arithmetic.total, stages=(Trim(Fraction(1)),)),)
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(negative=True)
+
+
+_OF_NAME = {method.name: method for method in (ma.Ties, ma.Mean, ma.TaskArithmetic, TrimmedSum)}
+#: The methods with a trim.
+TRIMMED = ("ties", "trimmed_sum")
+
+
+def reduction_of(method: str, coefficients: Sequence[float], lambda32: float = 1.0) -> Reduction:
+    """How to reduce by a method, with an fp32 number as lambda."""
+    recipe = _OF_NAME[method](lambda_=decimals.shortest(lambda32))
+    assert recipe.lambda32 == lambda32
+    return Reduction(recipe, Coefficients(tuple(coefficients)))
+
+
 @dataclass(frozen=True)
 class Case:
     """A block to reduce."""
@@ -69,7 +106,7 @@ def cases(draw: st.DrawFn) -> Case:
     size, dtype, method = draw(st.sampled_from(SIZES)), draw(st.sampled_from(FLOATS)), draw(st.sampled_from(METHODS))
     kind = draw(st.sampled_from(KINDS))
     base = numbers(rng, size, dtype, kind)
-    chosen = _COEFFICIENTS + (_NEGATIVE if method == "task_arithmetic" else ())
+    chosen = _COEFFICIENTS + (_NEGATIVE if method in ("task_arithmetic", "trimmed_sum") else ())
     if draw(st.booleans()):  # all the same, as most merges have them
         chosen = (draw(st.sampled_from(chosen)),)
     parts = []
@@ -78,15 +115,14 @@ def cases(draw: st.DrawFn) -> Case:
         form = draw(st.sampled_from(["finetuned", "task_vector"]))
         threshold, ties = _threshold(draw, rng, values, base, form)
         coefficient = draw(st.sampled_from(chosen))
-        if method != "ties" or not threshold:  # not trimmed
-            threshold, ties = 0, size
-        parts.append(Part(values, form, coefficient, threshold, ties))
+        found = (((threshold, ties) if threshold else (0, size)),) if method in TRIMMED else ()
+        parts.append(Part(values, form, coefficient, found))
     others = draw(
         st.lists(st.sampled_from([*chosen, *chosen, 2.0**60]), max_size=2)
     )  # of contributions that lack the tensor
-    coefficients = Coefficients((*(part.coefficient for part in parts), *others))
-    lambda32 = draw(st.sampled_from([1.0, -1.0, 0.0, float(np.float32(0.7)), 2.0**-149, 1e20]))
-    return Case(base, parts, Reduction(method, coefficients, lambda32))
+    coefficients = [*(part.coefficient for part in parts), *others]
+    lambda32 = draw(st.sampled_from([1.0, -1.0, 0.0, float(np.float32(0.7)), 2.0**-149, float(np.float32(1e20))]))
+    return Case(base, parts, reduction_of(method, coefficients, lambda32))
 
 
 def _values(draw: st.DrawFn, rng: np.random.Generator, base: np.ndarray, dtype: str, kind: str) -> np.ndarray:
@@ -101,12 +137,12 @@ def _values(draw: st.DrawFn, rng: np.random.Generator, base: np.ndarray, dtype: 
 def _threshold(
     draw: st.DrawFn, rng: np.random.Generator, values: np.ndarray, base: np.ndarray, form: str
 ) -> tuple[int, int]:
-    """None, the least, that of some element, or any; and a position at which ties are cut."""
+    """The least, that of some element, or any; and a position at which ties are cut."""
     with np.errstate(all="ignore"):
         magnitudes = magnitude_bits(tau(values, base, form))
     finite = magnitudes[magnitudes <= LARGEST]
     of_some = int(rng.choice(finite)) if finite.size else 1
-    threshold = draw(st.sampled_from([0, 1, *[max(1, of_some)] * 6, LARGEST]))
+    threshold = draw(st.sampled_from([1, 1, *[max(1, of_some)] * 6, LARGEST]))
     return threshold, draw(st.sampled_from([0, 1, base.size // 2, base.size, base.size]))
 
 
@@ -122,6 +158,6 @@ def same_as_reference(kernel: Kernel, case: Case) -> Reduced | None:
         return found
     assert found.data.dtype == case.base.dtype
     assert found.data.tobytes() == expected.data.tobytes()
-    assert (found.kept, found.above) == (expected.kept, expected.above)
+    assert (found.kept, found.witnesses) == (expected.kept, expected.witnesses)
     assert found.uncertified == expected.uncertified
     return found

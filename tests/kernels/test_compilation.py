@@ -36,7 +36,7 @@ for dtype in (np.float64, np.float32, np.float16, ml_dtypes.bfloat16):
             assert ma.merge(base, vectors, recipe, ["1", "0.5"], backend="numba", threads=2).backend == "numba"
         for form in ("finetuned", "task_vector"):
             for window in (ALL, around(1 << 29)):
-                part = Part(vectors[1]["w"], form, 1.0, 0, 7)
+                part = Part(vectors[1]["w"], form, 1.0)
                 assert NumbaKernel().count(base["w"], part, window, np.zeros(window.bins + 1, np.int64))
 print(json.dumps({"compiled": told, "numba": "numba" in sys.modules}))
 """

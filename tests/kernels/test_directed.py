@@ -14,12 +14,11 @@ import numpy as np
 import pytest
 import torch
 
-from mergealgebra.algebra.exact import Coefficients
-from mergealgebra.kernels.blocks import Part, Reduction, StoredSums
+from mergealgebra.kernels.blocks import Part, StoredSums
 from mergealgebra.kernels.cpu import NumbaKernel
 from mergealgebra.kernels.reference import on_numpy, on_torch
 from tests.algebra.numbers import exact_sum, rn32, rn64
-from tests.kernels.blocks import Case, same_as_reference
+from tests.kernels.blocks import TRIMMED, Case, reduction_of, same_as_reference
 
 KERNELS = {"numpy": on_numpy(), "numba": NumbaKernel(), "torch": on_torch(torch.device("cpu"))}
 kernels = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
@@ -33,12 +32,11 @@ INF, NAN = float("inf"), float("nan")
 def reduced(kernel, base, values, method="task_arithmetic", coefficients=None, lambda32=1.0, form="task_vector"):
     """One coordinate a column: values holds one row for each contribution. The reference must agree."""
     coefficients = coefficients or [1.0] * len(values)
-    threshold = 1 if method == "ties" else 0
     parts = [
-        Part(np.ascontiguousarray(row), form, c, threshold, len(row))
+        Part(np.ascontiguousarray(row), form, c, ((1, len(row)),) if method in TRIMMED else ())
         for row, c in zip(values, coefficients, strict=True)
     ]
-    return same_as_reference(kernel, Case(base, parts, Reduction(method, Coefficients(tuple(coefficients)), lambda32)))
+    return same_as_reference(kernel, Case(base, parts, reduction_of(method, coefficients, lambda32)))
 
 
 def finite_in(values):
@@ -161,7 +159,7 @@ def test_bits_are_copied_where_nothing_moves(kernel, dtype):
         base.view(f"u{base.itemsize}")[4] |= 5  # a payload
     found = reduced(kernel, base, [base.copy(), base.copy()], "ties", form="finetuned")
     assert found.data.tobytes() == base.tobytes()
-    assert found.kept == found.above == (0, 0)
+    assert (found.kept, found.witnesses) == ((0, 0), (((0, 0),),) * 2)
     finite = np.where(finite_in(base), base, base.dtype.type(1))
     moved = reduced(kernel, base, [(finite - finite), np.ones_like(base)], "ties", lambda32=0.0)
     assert moved.data.tobytes() == base.tobytes()
@@ -284,8 +282,8 @@ def test_what_is_not_finite_is_refused(kernel, base, values, how, size):
 def test_what_trim_drops_cannot_overflow(kernel):
     """v of an element that is not kept is no number of the merge."""
     values = np.float32([LARGEST, 1e38])
-    part = Part(values, "task_vector", 2.0, int(np.float32(LARGEST).view(np.int32)), 0)  # its tie is cut
-    case = Case(np.zeros(2, np.float32), [part], Reduction("ties", Coefficients((2.0,)), 1.0))
+    part = Part(values, "task_vector", 2.0, ((int(np.float32(LARGEST).view(np.int32)), 0),))  # its tie is cut
+    case = Case(np.zeros(2, np.float32), [part], reduction_of("ties", [2.0]))
     assert same_as_reference(kernel, case).data.tolist() == [0, 0]
 
 
@@ -296,10 +294,9 @@ def test_what_trim_drops_cannot_overflow(kernel):
 def test_kept_counts_are_not_added_in_the_dtype_that_they_are_kept_in(kernel, count, sign):
     """V and W of equal coefficients are kept as int16, and twice a count may be above what that holds."""
     kept = StoredSums(
-        *(np.array([float(x)]) for x in (sign * count, count)),
+        *(np.array([[float(x)]]) for x in (sign * count, count)),
         *(np.array([x], np.int16) for x in (sign * count, count)),
-        np.array([127], np.uint8),
+        np.array([[127]], np.uint8),
     )
-    reduction = Reduction("ties", Coefficients((1.0,) * count), 1.0)
-    updated = kernel.update(np.float32([1]), kept, [], [], reduction)
+    updated = kernel.update(np.float32([1]), kept, [], [], reduction_of("ties", [1.0] * count))
     assert updated.data.tolist() == [1 + sign]

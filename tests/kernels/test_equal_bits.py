@@ -10,12 +10,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mergealgebra.algebra.exact import Coefficients
 from mergealgebra.algebra.trim import ALL, Window, around, magnitude_bits, window_counts
-from mergealgebra.kernels.blocks import Part, Reduction
+from mergealgebra.kernels.blocks import Part
 from mergealgebra.kernels.cpu import NumbaKernel
-from mergealgebra.kernels.reference import on_torch, tau
-from tests.kernels.blocks import FLOATS, KINDS, METHODS, SIZES, Case, cases, numbers, same_as_reference
+from mergealgebra.kernels.reference import on_torch
+from mergealgebra.tensors.task_vector import tau
+from tests.kernels.blocks import FLOATS, KINDS, METHODS, SIZES, Case, cases, numbers, reduction_of, same_as_reference
 
 KERNELS = {"numba": NumbaKernel(), "torch": on_torch(torch.device("cpu"))}
 kernels = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
@@ -44,9 +44,9 @@ def test_these_blocks_are_not_all_refused():
     merged = [(found, case) for found, case in results if found]
     assert 0.3 * len(results) < len(merged) < len(results)
     for method in METHODS:
-        assert sum(case.reduction.method == method for _, case in merged) > 20
+        assert sum(case.reduction.method.name == method for _, case in merged) > 20
     assert sum(0 < found.uncertified < case.base.size for found, case in merged) > 10
-    assert sum(found.above[0] < found.kept[0] < case.base.size for found, case in merged) > 10
+    assert sum(above(found) < found.kept[0] < case.base.size for found, case in merged) > 10
     assert sum(0 < found.kept[0] < case.base.size for found, case in merged) > 20
     assert sum(found.data.tobytes() != case.base.tobytes() for found, case in merged) > 60
 
@@ -57,7 +57,7 @@ def test_these_blocks_are_not_all_refused():
 @pytest.mark.parametrize("boundary", [0, 1, 1023, 1024, 1025, 2048, 4999])
 def test_ties_are_cut_at_any_position(kernel, size, boundary):
     """All elements equal the threshold, and those before the position are kept: at the edges of tiles, too."""
-    ones = Part(np.full(size, -1, np.float32), "task_vector", 1.0, 0x3F800000, min(boundary, size))
+    ones = Part(np.full(size, -1, np.float32), "task_vector", 1.0, ((0x3F800000, min(boundary, size)),))
     found = same_as_reference(kernel, Case(np.zeros(size, np.float32), [ones], reduction("ties", [ones])))
     assert found.kept == (min(boundary, size),)
     assert found.data.tolist() == [-1.0] * min(boundary, size) + [0.0] * (size - min(boundary, size))
@@ -68,13 +68,18 @@ def test_ties_are_cut_at_any_position(kernel, size, boundary):
 @pytest.mark.parametrize("ties", [0, 1, 3])
 def test_thresholds_above_everything_keep_nothing(kernel, threshold, ties):
     """No merge finds one, but a cache may hold any."""
-    part = Part(np.float32([0, -1, 3e38]), "task_vector", 1.0, threshold, ties)
+    part = Part(np.float32([0, -1, 3e38]), "task_vector", 1.0, ((threshold, ties),))
     found = same_as_reference(kernel, Case(np.zeros(3, np.float32), [part], reduction("ties", [part])))
-    assert (found.kept, found.above) == ((0,), (0,))
+    assert (found.kept, found.witnesses) == ((0,), (((0, 0),),))
 
 
 def reduction(method, parts, lambda32=1.0, others=()):
-    return Reduction(method, Coefficients((*(part.coefficient for part in parts), *others)), lambda32)
+    return reduction_of(method, [*(part.coefficient for part in parts), *others], lambda32)
+
+
+def above(found):
+    """How many elements of the first part lie above its threshold, where the method trims."""
+    return found.witnesses[0][0][1] if found.witnesses[0] else found.kept[0]
 
 
 # Counting
@@ -108,7 +113,7 @@ def test_magnitudes_are_counted_as_the_reference_counts_them(kernel, seed, size,
     with np.errstate(all="ignore"):
         expected = tau(values, base, form)
         counts = np.full(window.bins + 1, 7, np.int64)  # counts are added to those before
-        finite = kernel.count(base, Part(values, form, 1.0, 0, size), window, counts)
+        finite = kernel.count(base, Part(values, form, 1.0), window, counts)
     assert finite == np.isfinite(expected).all()
     if finite:
         assert np.array_equal(counts, 7 + window_counts(expected, window))
@@ -123,7 +128,7 @@ def test_windows_end_where_they_say(kernel):
     values = np.concatenate([bits, edges]).view(np.float32)
     for window in (around(0x3F800000), Window(0x3F800000, 0, 1), Window(0x7F7FFFFF, 0, 1), Window(0, 0, 1), around(0)):
         counts = np.zeros(window.bins + 1, np.int64)
-        assert kernel.count(values, Part(values, "task_vector", 1.0, 0, 0), window, counts)
+        assert kernel.count(values, Part(values, "task_vector", 1.0), window, counts)
         inside = (values.view(np.int32) >= window.low) & (values.view(np.int32) < window.low + window.bins)
         above = values.view(np.int32) >= window.low + window.bins
         assert (counts[:-1].sum(), counts[-1]) == (inside.sum(), above.sum())
@@ -139,7 +144,9 @@ def test_arrays_may_begin_anywhere(kernel, dtype):
     """A user's array may be a view into bytes, at an odd address."""
     rng = np.random.default_rng(0)
     base, values = (moved(numbers(rng, 1025, dtype, "near 1")) for _ in range(2))
-    parts = [Part(values, form, 1.0, int(magnitude_bits(np.float32(1))), 600) for form in ("finetuned", "task_vector")]
+    parts = [
+        Part(values, form, 1.0, ((int(magnitude_bits(np.float32(1))), 600),)) for form in ("finetuned", "task_vector")
+    ]
     found = same_as_reference(kernel, Case(base, parts, reduction("ties", parts)))
     assert found.data.tobytes() != base.tobytes()
 

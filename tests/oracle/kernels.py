@@ -33,7 +33,8 @@ class Checked:
 
     def __init__(self, kernel: Kernel) -> None:
         kernel.check_worker()
-        self.name, self.reduce, self.count = kernel.name, kernel.reduce, kernel.count
+        self.name, self.computes = kernel.name, kernel.computes
+        self.reduce, self.observe = kernel.reduce, kernel.observe
 
     def check_worker(self) -> None:
         """As `Kernel.check_worker`."""

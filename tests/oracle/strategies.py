@@ -55,7 +55,7 @@ def merges(draw: st.DrawFn) -> Case:
     shapes = {name: (draw(st.sampled_from(SIZES)),) for name in names}
     base = {name: _values(rng, *shapes[name], draw(st.sampled_from(FLOATS)), kind) for name in names}
     recipe = draw(recipes())
-    chosen = COEFFICIENTS + (NEGATIVE * 2 if recipe.negative_coefficients else ())
+    chosen = COEFFICIENTS + (NEGATIVE * 2 if recipe.needs.negative else ())
     if draw(st.booleans()):
         chosen = (1.0,)
     entries = []

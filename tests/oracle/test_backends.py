@@ -27,7 +27,7 @@ def agree_on_random_merges(oracle, kernel, blocks, count: int) -> Counter:
     @given(case=merges(), block=blocks)
     def agree(case: Case, block: int | None) -> None:
         answer = check_agrees(oracle, case, kernel, block)
-        seen[answer["refused"].get("what", "other") if "refused" in answer else case.recipe.method] += 1
+        seen[answer["refused"].get("what", "other") if "refused" in answer else case.recipe.name] += 1
 
     agree()
     return seen

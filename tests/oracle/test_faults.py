@@ -9,9 +9,10 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from mergealgebra.algebra import exact, mean, reducer, trim
-from mergealgebra.engine import run
-from mergealgebra.kernels import equations
+from mergealgebra.algebra import exact, rounded, trim
+from mergealgebra.algebra.thresholds import Thresholds
+from mergealgebra.kernels import reference
+from mergealgebra.methods import mean
 from mergealgebra.tensors import task_vector
 from tests.algebra.numbers import rn64
 from tests.oracle.directed import DIRECTED
@@ -20,33 +21,30 @@ from tests.oracle.merges import check_agrees
 
 def naive_fp64_sums(patch):
     """The certificate is not asked: fp64 additions are taken for exact."""
-    patch.setattr(exact, "_failing", lambda columns, grid: np.empty(0, np.int64))
+    patch.setattr(exact, "_failing", lambda columns, grids: np.empty(0, np.int64))
 
 
 def signs_of_rounded_sums(patch):
     """gamma of RN64(S+) + RN64(S-)."""
-    patch.setattr(exact.Sums, "sign", lambda sums: np.sign(sums.rounded(0) + sums.rounded(1)).astype(np.int8))
+    patch.setattr(exact.Sums, "sign", lambda sums, _=0: np.sign(sums.rounded(0) + sums.rounded(1)).astype(np.int8))
 
 
 def above_the_threshold_only(patch):
     """`>` for `>=`, and nobody who proves the threshold afterwards."""
-    patch.setattr(
-        equations, "trim", lambda tau, bits, ties: np.where(trim.magnitude_bits(tau) > bits, tau, np.float32(0))
-    )
-    patch.setattr(run, "rule", SimpleNamespace(holds=lambda *_: True))
+    patch.setattr(trim, "trim", lambda tau, bits, ties: np.where(trim.magnitude_bits(tau) > bits, tau, np.float32(0)))
+    patch.setattr(Thresholds, "proves", lambda *_: True)
 
 
 def one_element_too_few(patch):
     """m = floor(density * d) - 1, but 1 at least."""
-    from mergealgebra.engine import groups
-
-    patch.setattr(groups, "kept_count", lambda density, d: max(1, int(density * d) - 1))
+    patch.setattr(trim, "kept_count", lambda density, d: max(1, int(density * d) - 1))
 
 
 def all_ties_before_the_cut(patch):
     """Boundary lowest_index that keeps all that equal the threshold."""
-    patch.setattr(equations, "trim", lambda tau, bits, ties: trim.trim(tau, bits, tau.shape[0]))
-    patch.setattr(run, "rule", SimpleNamespace(holds=lambda *_: True))
+    original = trim.trim
+    patch.setattr(trim, "trim", lambda tau, bits, ties: original(tau, bits, tau.shape[0]))
+    patch.setattr(Thresholds, "proves", lambda *_: True)
 
 
 def narrow_in_one_rounding(patch):
@@ -84,12 +82,12 @@ def _to_bf16(x: float) -> float:
 def v_rounded_to_zero(patch):
     """c * tau, rounded to fp32 in the wrong direction where it is not exact."""
 
-    def scale(tau, c):
+    def scaled(tau, c):
         wide = tau.astype(np.float64) * c
         v = wide.astype(np.float32)
         return np.where(np.abs(v.astype(np.float64)) > np.abs(wide), np.nextafter(v, np.float32(0)), v)
 
-    patch.setattr(reducer, "scale", scale)
+    patch.setattr(rounded, "scaled", scaled)
 
 
 def subnormals_flushed(patch):
@@ -99,8 +97,8 @@ def subnormals_flushed(patch):
         merged, overflowed = original(base, tau_m, lambda32)
         return np.where(np.abs(merged.astype(np.float64)) < 2.0**-126, 0, merged).astype(base.dtype), overflowed
 
-    original = equations.add
-    patch.setattr(equations, "add", add)
+    original = reference.add
+    patch.setattr(reference, "add", add)
 
 
 def negative_zeros_lost(patch):
@@ -110,24 +108,26 @@ def negative_zeros_lost(patch):
         merged, overflowed = original(base, tau_m, lambda32)
         return merged + base.dtype.type(0), overflowed
 
-    original = equations.add
-    patch.setattr(equations, "add", add)
+    original = reference.add
+    patch.setattr(reference, "add", add)
 
 
 def absent_tensors_do_not_count(patch):
     """The mean over those that hold the tensor."""
-    held = {}
+    held: list[float] = []
 
-    def finalize(sums, coefficients):
-        return (sums.total() / held["coefficients"].total).astype(np.float32)
+    def lift(view):
+        held.append(view.coefficient)
+        return original(view)
 
-    def summed(vs, parts, reduction):
-        held["coefficients"] = exact.Coefficients(tuple(part.coefficient for part in parts))
-        return original(vs, parts, reduction)
+    def average(sums, _):
+        total = exact.Coefficients(tuple(held)).total
+        held.clear()
+        return (sums.total() / total).astype(np.float32)
 
-    original = equations.summed
-    patch.setattr(mean, "finalize", finalize)
-    patch.setattr(equations, "summed", summed)
+    original = mean.lift
+    patch.setattr(mean, "lift", lift)
+    patch.setattr(mean, "average", average)
 
 
 #: Each fault, and the group of directed merges that has to find it.
@@ -148,7 +148,7 @@ FAULTS = {
 def agrees(oracle, case) -> bool:
     """Whether the equations on NumPy give the oracle's answer."""
     try:
-        check_agrees(oracle, case, equations.on_numpy())
+        check_agrees(oracle, case, reference.on_numpy())
     except AssertionError:
         return False
     return True

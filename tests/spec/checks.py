@@ -14,7 +14,7 @@ import numpy as np
 
 import mergealgebra as ma
 from mergealgebra import encoding
-from mergealgebra.algebra import decimals
+from mergealgebra.algebra import decimals, masks
 from mergealgebra.contribution import Chosen, auxiliary_entry, choose_auxiliary, make_manifest, names_of
 from mergealgebra.contribution_blobs import as_contribution
 from mergealgebra.crdt.genesis import Genesis
@@ -169,6 +169,29 @@ def coefficient(case: Json, _: Path) -> Json:
 def recipe(case: Json, _: Path) -> Json:
     made = recipe_from_map(case["recipe"])
     return {"recipe": made.to_map(), "encoding": encoding.encode(made.to_map()).hex(), "id": made.id}
+
+
+def recipe_map(case: Json, _: Path) -> Json:
+    made = complete_recipe(case["recipe"])
+    assert made.to_map() == case["recipe"]
+    return {"encoding": encoding.encode(made.to_map()).hex(), "id": made.id}
+
+
+def random_words(case: Json, _: Path) -> Json:
+    key, first = bytes.fromhex(case["key"]), 4 * int(case["counter"])
+    words = int.from_bytes(key[:4], "big"), int.from_bytes(key[4:], "big")
+    return {"words": [f"{word:08x}" for word in masks.words_from(words, first, 4).tolist()]}
+
+
+def mask(case: Json, _: Path) -> Json:
+    key = masks.mask_key(case["seed"], case["root"], case["tensor"])
+    words = masks.words(key, np.array(case["positions"], np.int64))
+    kept = words < masks.keep_below(decimals.exact_density(case["density"]))
+    return {
+        "key": "".join(f"{word:08x}" for word in key),
+        "words": [f"{word:08x}" for word in words.tolist()],
+        "kept": np.array(case["positions"], np.int64)[kept].tolist(),
+    }
 
 
 def recipe_file(case: Json, folder: Path) -> Json:
@@ -346,6 +369,7 @@ CHECKS: dict[str, Callable[[Json, Path], Json]] = {
     "lock": lock,
     "lock-text": lock_text,
     "manifest": manifest,
+    "mask": mask,
     "merge": merge_with("numpy"),
     "merge-configuration": merge_configuration,
     "model-root": model_root,
@@ -355,8 +379,10 @@ CHECKS: dict[str, Callable[[Json, Path], Json]] = {
     "read-genesis": read_genesis,
     "read-operation": read_operation,
     "read-safetensors": read_safetensors,
+    "random-words": random_words,
     "recipe": recipe,
     "recipe-file": recipe_file,
+    "recipe-map": recipe_map,
     "retract": retract,
     "shards": shards,
     "state": state,

@@ -20,6 +20,7 @@ from mergealgebra.algebra.method import View
 from mergealgebra.algebra.trim import ALL, around, window_counts
 from mergealgebra.contribution import make_manifest, names_of
 from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.engine import memory
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.faults import Faulty, diagnose
 from mergealgebra.engine.merged_spans import Totals
@@ -166,17 +167,21 @@ def _inputs(case: Json, folder: Path) -> tuple[Checkpoint, list[Input]]:
     for i, entry in enumerate(case["contributions"]):
         source = written(folder / str(i) / "tuned", entry["tensors"])
         number = decimals.fp32(entry["coefficient"], "coefficient")
-        inputs.append(Input(source, Contribution(label(i), entry["form"], number, source, frozenset(source.records))))
+        names, root = frozenset(source.records), source.root()
+        inputs.append(Input(source, Contribution(label(i), entry["form"], number, source, names, root)))
     return base, inputs
 
 
 def _in_memory(case: Json, backend: str, **how: Any) -> Json:
-    merged = ma.merge(
+    entries = case["contributions"]
+    auxiliary = [{kind: arrays(x) for kind, x in entry.get("auxiliary", {}).items()} for entry in entries]
+    merged = memory.merge(
         arrays(case["base"]),
-        [arrays(entry["tensors"]) for entry in case["contributions"]],
+        [arrays(entry["tensors"]) for entry in entries],
         recipe_from_map(case["recipe"]),
-        [entry["coefficient"] for entry in case["contributions"]],
+        [entry["coefficient"] for entry in entries],
         backend,
+        auxiliary=auxiliary if any(auxiliary) else None,
         **how,
     )
     assert merged.backend == backend

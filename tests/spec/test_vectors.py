@@ -26,6 +26,8 @@ WAYS = {
     "numba in blocks of 1": merge_with("numba", block=1, threads=1),
     "numba in blocks of 3, 3 threads": merge_with("numba", block=3, threads=3),
 }
+#: Methods that no kernel computes but the equations, on NumPy or torch.
+EQUATIONS_ALONE = ("fisher", "dare_linear", "dare_ties")
 #: Task vectors and trim on the other backends; `CHECKS` has NumPy's.
 OTHERS = {
     **{f"task-vector, {backend}": task_vector_with(backend) for backend in ("numba", "torch")},
@@ -67,9 +69,21 @@ def test_vector(vector: Vector, tmp_path: Path, count_fallbacks):
         count_fallbacks(answer["uncertified"])
 
 
+def takes(way: str, vector: Vector) -> bool:
+    """Whether a backend has the method; that others refuse it is what kernels/test_methods_apart.py checks."""
+    return way.startswith(("numpy", "torch")) or vector.input["recipe"]["method"] not in EQUATIONS_ALONE
+
+
 @pytest.mark.clause("MG-8")
-@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-@pytest.mark.parametrize("vector", parameters(MERGES))
+@pytest.mark.parametrize(
+    ("vector", "way"),
+    [
+        pytest.param(v, way, id=f"{v.id}-{name}", marks=pytest.mark.clause(*v.clauses))
+        for v in MERGES
+        for name, way in WAYS.items()
+        if takes(name, v)
+    ],
+)
 def test_merge(vector: Vector, way, tmp_path: Path):
     hold(vector, way, tmp_path)
 

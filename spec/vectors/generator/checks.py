@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from generator.reference import canonical, checkpoints, contributions, decimals, forms, hashes, operations
@@ -11,8 +11,9 @@ from generator.reference.aggregates import aggregate, certificate, combine
 from generator.reference.configuration import configuration, recipe_file
 from generator.reference.dialect_table import DIALECTS, POINTS
 from generator.reference.dialects import Question, results
+from generator.reference.masks import WORD, check_seed, keeps, mask_key, philox, word
 from generator.reference.patterns import chosen, matches
-from generator.reference.recipes import complete, read_recipe, recipe_id
+from generator.reference.recipes import complete, is_full_recipe, read_recipe, recipe_id
 from generator.reference.reduction import trim
 from generator.reference.refused import Refused
 from generator.reference.safetensors import read_file, write_file
@@ -118,6 +119,28 @@ def trimmed(x: Json) -> Json:
     return {"kept": count, "trimmed": show_tensors(tensors)}
 
 
+def show_words(words: Iterable[int]) -> list[str]:
+    return [f"{one:08x}" for one in words]
+
+
+def random_words(x: Json) -> Json:
+    """The four words of a counter [RM-2]."""
+    key, counter = bytes.fromhex(x["key"]), int(x["counter"])
+    words = int.from_bytes(key[:4], "big"), int.from_bytes(key[4:], "big")
+    return {"words": show_words(philox(words, [counter & WORD, counter >> 32, 0, 0]))}
+
+
+def mask(x: Json) -> Json:
+    """The key of a mask, its words at some positions, and whether it keeps the elements there [RM-1 to RM-3]."""
+    key = mask_key(check_seed(x["seed"]), bytes.fromhex(x["root"]), x["tensor"])
+    probability = decimals.density(x["density"])
+    return {
+        "key": "".join(show_words(key)),
+        "words": show_words(word(key, position) for position in x["positions"]),
+        "kept": [position for position in x["positions"] if keeps(key, position, probability)],
+    }
+
+
 def merge(x: Json) -> Json:
     """From contributions to the merged model [all of reduction.md]."""
     outcome = contributions.merge_contributions(x)
@@ -138,6 +161,13 @@ def merge(x: Json) -> Json:
 def recipe(x: Json) -> Json:
     full = complete(x["recipe"])
     return {"recipe": full, "encoding": canonical.encode(full).hex(), "id": recipe_id(full).hex()}
+
+
+def recipe_map(x: Json) -> Json:
+    """The map of a recipe as a genesis has it, of a method that need not be known [RC-12]."""
+    if not is_full_recipe(x["recipe"]):
+        raise Refused("RecipeError")
+    return {"encoding": canonical.encode(x["recipe"]).hex(), "id": recipe_id(x["recipe"]).hex()}
 
 
 def read_recipe_file(x: Json) -> Json:
@@ -306,11 +336,14 @@ CHECKS: dict[str, Callable[[Json], Json]] = {
     "stored-task-vector": stored_task_vector,
     "pattern": pattern,
     "trim": trimmed,
+    "random-words": random_words,
+    "mask": mask,
     "merge": merge,
     "certificate": certificate,
     "aggregate": aggregate,
     "combine": combine,
     "recipe": recipe,
+    "recipe-map": recipe_map,
     "recipe-file": read_recipe_file,
     "merge-configuration": merge_configuration,
     "contribution": contribution,

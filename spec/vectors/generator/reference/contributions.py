@@ -10,12 +10,12 @@ from generator.reference.canonical import encode
 from generator.reference.decimals import coefficient
 from generator.reference.hashes import H, model_root
 from generator.reference.recipes import Recipe, complete, read_recipe, recipe_id
-from generator.reference.reduction import Merged, Voter, merge, trim
+from generator.reference.reduction import Merged, Voter, dropped, left, merge, trim
 from generator.reference.refused import Refused
-from generator.reference.rounding import F32, is_finite, magnitude
+from generator.reference.rounding import F32, Format, convert, is_finite, magnitude
 from generator.reference.safetensors import read_file, write_file
 from generator.reference.taskvectors import of_contribution
-from generator.reference.tensors import Tensor, Tensors, read_tensors
+from generator.reference.tensors import Tensor, Tensors, in_name_order, read_tensors, tensor_of_bits
 
 COMMON_KEYS = {"base", "coefficient", "elements", "format", "tensors"}
 MANIFEST_KEYS = {1: COMMON_KEYS | {"form"}, 2: COMMON_KEYS | {"forms", "auxiliary"}}
@@ -132,6 +132,7 @@ class Contribution:
     held: dict[str, Tensor]
     c: int
     manifest: dict[str, Any]
+    auxiliary: dict[str, dict[str, Tensor]]
 
     @property
     def id(self) -> bytes:
@@ -139,12 +140,13 @@ class Contribution:
 
 
 def read_contribution(base_root: bytes, spec: Any, method: str | None) -> Contribution:
-    """{"form", "coefficient", "tensors"} of a case."""
+    """{"form", "coefficient", "tensors"} of a case, and perhaps "auxiliary"."""
     held = read_tensors(spec["tensors"])
     if not held:
         raise Refused("ContributionError")  # CT-5
     c = coefficient(spec["coefficient"], method)
-    return Contribution(spec["form"], held, c, manifest(base_root, spec["form"], c, held))
+    auxiliary = {kind: read_tensors(tensors) for kind, tensors in spec.get("auxiliary", {}).items()}
+    return Contribution(spec["form"], held, c, manifest(base_root, spec["form"], c, held), auxiliary)
 
 
 def merge_id(base_root: bytes, recipe: bytes, ids: Sequence[bytes]) -> bytes:
@@ -153,30 +155,69 @@ def merge_id(base_root: bytes, recipe: bytes, ids: Sequence[bytes]) -> bytes:
     return H("merge", encode(fields))
 
 
-def task_vectors(base: Tensors, contributions: Sequence[Contribution]) -> list[dict[str, Tensor]]:
-    """Every task vector; of several that are not finite the first coordinate in canonical order is named [MG-6]."""
-    vectors, problems = [], []
+def read_all(
+    base: Tensors, contributions: Sequence[Contribution], recipe: Recipe
+) -> tuple[list[dict[str, Tensor]], list[dict[str, Tensor]]]:
+    """Every task vector, and what it has of F; of several numbers that are no such, the first coordinate is named.
+
+    There, task vectors come before F [MG-6, FM-1].
+    """
+    vectors, fishers, problems = [], [], []
     for i, contribution in enumerate(contributions):
-        try:
-            vectors.append(of_contribution(base, contribution.form, contribution.held))
-        except Refused as refused:
-            if refused.tensor is None or refused.index is None:
-                raise Refused(refused.rule, contribution=i, tensor=refused.tensor) from None
-            problems.append((refused.tensor.encode("utf-8"), refused.index, i, refused))
+        for kind, found in enumerate((vectors, fishers)):
+            try:
+                found.append(read_fisher(contribution, recipe) if kind else vector_of(base, contribution))
+            except Refused as refused:
+                if refused.tensor is None or refused.index is None:
+                    raise Refused(refused.rule, contribution=i, tensor=refused.tensor) from None
+                problems.append((refused.tensor.encode("utf-8"), refused.index, kind, i, refused))
     if problems:
-        _, _, i, refused = min(problems, key=lambda problem: problem[:3])
+        *_, i, refused = min(problems, key=lambda problem: problem[:4])
         raise Refused(refused.rule, contribution=i, tensor=refused.tensor, index=refused.index)
-    return vectors
+    return vectors, fishers
+
+
+def vector_of(base: Tensors, contribution: Contribution) -> dict[str, Tensor]:
+    return of_contribution(base, contribution.form, contribution.held)
+
+
+def read_fisher(contribution: Contribution, recipe: Recipe) -> dict[str, Tensor]:
+    """F of every element, in fp32; the first that is not finite, or negative, is refused [FM-1]."""
+    if recipe.method != "fisher":
+        return {}
+    given, found = contribution.auxiliary.get("fisher", {}), {}
+    for name, held in in_name_order(contribution.held):
+        t = given.get(name)
+        if t is None or not t.is_float or t.shape != held.shape:
+            raise Refused("AuxiliaryError")
+    for name, _ in in_name_order(contribution.held):
+        t = given[name]
+        bits = [fisher(t.fmt, b) for b in t.bits()]
+        if None in bits:
+            raise Refused("NonFinite", tensor=name, index=t.index(bits.index(None)))
+        found[name] = tensor_of_bits("F32", t.shape, [b for b in bits if b is not None])
+    return found
+
+
+def fisher(fmt: Format, stored: int) -> int | None:
+    """The bits of F, RN32 of what is stored; None for what is no F. A zero of either sign is one."""
+    bits = convert(fmt, stored, F32) if is_finite(fmt, stored) else F32.infinity
+    if not is_finite(F32, bits) or (bits & F32.sign_bit and magnitude(F32, bits)):
+        return None
+    return magnitude(F32, bits)
 
 
 def voters_of(base: Tensors, contributions: Sequence[Contribution], recipe: Recipe) -> tuple[list[Voter], list[int]]:
-    """The voters of a merge and the number of elements that trim kept of each; without trim, all [LK-2]."""
+    """The voters of a merge, and the number of elements that the stages left of each; without stages, all [LK-2]."""
     voters, kept = [], []
-    for contribution, taus in zip(contributions, task_vectors(base, contributions), strict=True):
+    for contribution, taus, F in zip(contributions, *read_all(base, contributions, recipe), strict=True):
         count = sum(t.elements for t in taus.values())
-        if recipe.method == "ties":
+        if recipe.drop is not None:
+            taus = dropped(taus, model_root(contribution.held), recipe)
+            count = left(taus)
+        if recipe.density is not None:
             taus, count = trim(taus, recipe)
-        voters.append(Voter(contribution.c, taus))
+        voters.append(Voter(contribution.c, taus, F))
         kept.append(count)
     return voters, kept
 

@@ -44,7 +44,7 @@ def check_coefficient(bits: int, method: str | None) -> int:
     """The bits of a coefficient, usable in a method; None stands for a contribution of its own [RC-6]."""
     if magnitude(F32, bits) == 0 or not is_finite(F32, bits):
         raise Refused("CoefficientError")
-    if bits & F32.sign_bit and method not in (None, "task_arithmetic"):
+    if bits & F32.sign_bit and method not in (None, "task_arithmetic", "dare_linear"):
         raise Refused("CoefficientError")
     return bits
 

@@ -16,8 +16,7 @@ from generator.reference.contributions import (
 )
 from generator.reference.decimals import check_coefficient
 from generator.reference.hashes import model_root, root_of_records, tensor_root
-from generator.reference.operations import is_full_recipe
-from generator.reference.recipes import recipe_id
+from generator.reference.recipes import is_full_recipe, recipe_id
 from generator.reference.refused import Refused
 from generator.reference.rounding import nearest_even
 from generator.reference.safetensors import quote
@@ -27,6 +26,8 @@ KEYS = {
     "format", "spec", "base", "recipe", "contributions", "merge_id", "tensors", "model_root",
     "achieved_density", "uncertified", "backend",
 }  # fmt: skip
+#: Methods that leave elements out.
+DROP = ("ties", "dare_linear", "dare_ties")
 ENTRY_KEYS = {
     1: {"id", "form", "coefficient", "elements", "tensors", "kept"},
     2: {"id", "forms", "coefficient", "elements", "tensors", "auxiliary", "kept"},
@@ -105,7 +106,7 @@ def is_usable(entry: Any, recipe: Any) -> bool:
     """`kept` and the coefficient of a contribution suit the method; refuses what does not [LK-4, RC-6]."""
     check_coefficient(int(entry["coefficient"], 16), recipe["method"])
     kept, elements = entry["kept"], entry["elements"]
-    return is_count(kept) and kept <= elements and (recipe["method"] == "ties" or kept == elements)
+    return is_count(kept) and kept <= elements and (recipe["method"] in DROP or kept == elements)
 
 
 def manifest_of(entry: Any, base: str) -> dict[str, Any]:

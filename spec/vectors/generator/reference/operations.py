@@ -15,7 +15,7 @@ from generator.reference.contributions import (
     merge_id,
 )
 from generator.reference.hashes import H
-from generator.reference.recipes import complete, recipe_id
+from generator.reference.recipes import complete, is_full_recipe, recipe_id
 from generator.reference.refused import Refused
 
 GENESIS_KEYS = {"base", "name", "policy", "recipe", "spec"}
@@ -38,16 +38,6 @@ def is_control(c: str) -> bool:
 
 def is_name(x: object) -> bool:
     return isinstance(x, str) and len(x.encode("utf-8")) <= 256 and not any(map(is_control, x))
-
-
-def is_full_recipe(x: object) -> bool:
-    """A map of RC-4 with every key present and decimals in canonical form."""
-    if not (isinstance(x, dict) and all(isinstance(text, str) for text in x.values())):
-        return False
-    try:
-        return complete(x) == x
-    except Refused:
-        return False
 
 
 def read_genesis(encoding: bytes) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Recipes [RC-4, RC-5, RC-9]."""
+"""Recipes [RC-4, RC-5, RC-9, RC-12]."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,15 +11,22 @@ from generator.reference.canonical import encode
 from generator.reference.decimals import canonical, density, fp32
 from generator.reference.dialect_table import DIALECTS
 from generator.reference.hashes import H
+from generator.reference.masks import check_seed
 from generator.reference.refused import Refused
 
-DEFAULTS = {"density": "1", "lambda": "1", "scope": "model", "boundary": "keep_all"}
+DEFAULTS = {
+    "density": "1", "trim_density": "1", "lambda": "1", "seed": "0", "scope": "model", "boundary": "keep_all",
+}  # fmt: skip
 KEYS = {
     "ties": ("density", "lambda", "scope", "boundary"),
     "ties in a dialect": ("dialect", "density", "lambda"),
     "mean": ("lambda",),
     "task_arithmetic": ("lambda",),
+    "fisher": ("lambda",),
+    "dare_linear": ("density", "seed", "lambda"),
+    "dare_ties": ("density", "seed", "trim_density", "lambda", "scope", "boundary"),
 }
+KEY = re.compile("[a-z][a-z0-9_]{0,63}")
 CHOICES = {"scope": ("model", "tensor"), "boundary": ("keep_all", "lowest_index")}
 
 
@@ -37,9 +45,12 @@ def complete(recipe: Mapping[str, str]) -> dict[str, str]:
     for key, choices in CHOICES.items():
         if key in full and full[key] not in choices:
             raise Refused("RecipeError")
-    if "density" in full:
-        density(full["density"])
-        full["density"] = canonical(full["density"])
+    for key in ("density", "trim_density"):
+        if key in full:
+            density(full[key])
+            full[key] = canonical(full[key])
+    if "seed" in full:
+        check_seed(full["seed"])
     fp32(full["lambda"])
     full["lambda"] = canonical(full["lambda"])
     if dialect is not None:
@@ -53,15 +64,46 @@ def recipe_id(full: Mapping[str, str]) -> bytes:
     return H("recipe", encode(dict(full)))
 
 
+def is_well_formed(x: Mapping[str, str]) -> bool:
+    """Whether a map may be the recipe of some method that is not known here [RC-12]."""
+    return (
+        x.get("method") not in KEYS
+        and len(x) <= 64
+        and all(KEY.fullmatch(key) and len(text.encode("utf-8")) <= 4096 for key, text in x.items())
+        and KEY.fullmatch(x.get("method", "")) is not None
+        and ("distribution" in x) == ("version" in x)
+    )
+
+
+def is_full_recipe(x: object) -> bool:
+    """A map of RC-4 with every key present and decimals in canonical form, or a well-formed one [RC-12]."""
+    if not (isinstance(x, dict) and all(isinstance(text, str) for text in x.values())):
+        return False
+    try:
+        return is_well_formed(x) or complete(x) == x
+    except Refused:
+        return False
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe in the numbers that a merge needs."""
+    """A recipe in the numbers that a merge needs.
+
+    density: of trim, None without trim. drop: the probability with which DARE keeps an element, None without DARE.
+    """
 
     method: str
     lambda32: int
-    density: Fraction = Fraction(1)
+    density: Fraction | None = None
     scope: str = "model"
     boundary: str = "keep_all"
+    drop: Fraction | None = None
+    seed: str = "0"
+
+    @property
+    def elects(self) -> bool:
+        """Whether signs are elected, and what agrees averaged."""
+        return self.method in ("ties", "dare_ties")
 
 
 def read_recipe(spec: Mapping[str, str]) -> Recipe:
@@ -69,6 +111,9 @@ def read_recipe(spec: Mapping[str, str]) -> Recipe:
     lambda32 = fp32(full["lambda"])
     if "dialect" in full:
         raise ValueError("merges in a dialect are those of reference/dialects.py")
-    if full["method"] != "ties":
-        return Recipe(full["method"], lambda32)
-    return Recipe("ties", lambda32, density(full["density"]), full["scope"], full["boundary"])
+    drop = density(full["density"]) if full["method"] in ("dare_linear", "dare_ties") else None
+    trim = {"ties": "density", "dare_ties": "trim_density"}.get(full["method"])
+    if trim is None:
+        return Recipe(full["method"], lambda32, drop=drop, seed=full.get("seed", "0"))
+    kept, seed = density(full[trim]), full.get("seed", "0")
+    return Recipe(full["method"], lambda32, kept, full["scope"], full["boundary"], drop, seed)

@@ -1,13 +1,14 @@
-"""Trim, elect, disjoint mean, mean, task arithmetic, apply [TI, ME, TA, MG], and the certificate [EX-2, EX-3]."""
+"""The methods, apply [TI, ME, TA, FM, DA, MG], and the certificate [EX-2, EX-3, EX-7]."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from math import floor
 
 from generator.reference.decimals import check_coefficient
+from generator.reference.masks import keeps, mask_key
 from generator.reference.recipes import Recipe
 from generator.reference.refused import Refused
 from generator.reference.rounding import (
@@ -28,14 +29,38 @@ RESULT_ROUNDINGS = {"F64": (F64,), "F32": (F64, F32), "BF16": (F64, F32, BF16), 
 
 @dataclass(frozen=True)
 class Voter:
-    """A contribution ready to be reduced: fp32 bits of c, and its task vector (F32 tensors), trimmed or whole."""
+    """A contribution ready to be reduced: fp32 bits of c, its task vector after all stages, and F, both F32 tensors."""
 
     c: int
     taus: Mapping[str, Tensor]
+    fisher: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def coefficient(self) -> Fraction:
         return value(F32, self.c)
+
+
+# -- drop ----------------------------------------------------------------------------------------------------
+
+
+def dropped(taus: Tensors, root: bytes, recipe: Recipe) -> dict[str, Tensor]:
+    """What DARE leaves of a task vector, perhaps not finite; root: of the tensors that are contributed [DA-1]."""
+    if recipe.drop is None:
+        raise ValueError(f"{recipe.method} drops nothing")
+    divisor, result = value(F64, rn(F64, recipe.drop)), {}
+    for name, t in taus.items():
+        key = mask_key(recipe.seed, root, name)
+        bits = [
+            rounded(value(F32, b) / divisor, F64, F32) if keeps(key, i, recipe.drop) else 0
+            for i, b in enumerate(t.bits())
+        ]
+        result[name] = tensor_of_bits("F32", t.shape, bits)
+    return result
+
+
+def left(taus: Tensors) -> int:
+    """How many elements are not zero [LK-2]."""
+    return sum(magnitude(F32, b) != 0 for t in taus.values() for b in t.bits())
 
 
 # -- trim ----------------------------------------------------------------------------------------------------
@@ -60,6 +85,8 @@ def keep(magnitudes: Sequence[int], density: Fraction, boundary: str) -> list[bo
 
 def trim(taus: Tensors, recipe: Recipe) -> tuple[dict[str, Tensor], int]:
     """The trimmed vector, +0 where nothing is kept, and the number of kept elements [TI-2]."""
+    if recipe.density is None:
+        raise ValueError(f"{recipe.method} trims nothing")
     ordered = in_name_order(taus)
     groups = [ordered] if recipe.scope == "model" else [[entry] for entry in ordered]
     trimmed: dict[str, Tensor] = {}
@@ -78,8 +105,30 @@ def trim(taus: Tensors, recipe: Recipe) -> tuple[dict[str, Tensor], int]:
 
 
 def product(c: int, tau: int) -> int:
-    """v = RN32(c * tau); a tau of zero gives a v of zero [TI-6, ME-1]."""
-    return rn(F32, value(F32, c) * value(F32, tau))
+    """v = RN32(c * tau); a tau of zero gives a v of zero, one that is not finite stays so [TI-6, ME-1]."""
+    return rn(F32, value(F32, c) * value(F32, tau)) if is_finite(F32, tau) else tau
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What one contribution adds at a coordinate, as fp32 bits: v and, for Fisher merging, w and tau; and its c."""
+
+    c: Fraction
+    v: int
+    more: tuple[int, ...] = ()
+
+    @property
+    def is_finite(self) -> bool:
+        return all(is_finite(F32, x) for x in (self.v, *self.more))
+
+
+def terms_of(recipe: Recipe, voter: Voter, name: str, tau: int, position: int) -> Terms:
+    """v [TI-6, ME-1, DA-2], or w and v [FM-1]."""
+    if recipe.method != "fisher":
+        return Terms(voter.coefficient, product(voter.c, tau))
+    w = product(voter.c, voter.fisher[name].bits()[position])
+    v = rn(F32, value(F32, w) * value(F32, tau)) if is_finite(F32, w) else w
+    return Terms(voter.coefficient, v, (w, tau))
 
 
 def ratio(S: Fraction, W: Fraction) -> int:
@@ -91,18 +140,28 @@ def sign(x: Fraction) -> int:
     return (x > 0) - (x < 0)
 
 
-def reduce(recipe: Recipe, pairs: Sequence[tuple[Fraction, Fraction]], total: Fraction) -> int:
-    """The bits of tau_m at one coordinate, from the (v, c) of those that hold it; `total` is the sum of all c."""
-    S = sum((v for v, _ in pairs), Fraction(0))
-    if recipe.method == "task_arithmetic":
+def total(xs: Iterable[int]) -> Fraction:
+    """The exact sum of fp32 numbers, given as bits."""
+    return sum((value(F32, x) for x in xs), Fraction(0))
+
+
+def reduce(recipe: Recipe, terms: Sequence[Terms], coefficients: Fraction) -> int:
+    """The bits of tau_m at one coordinate, from the terms of those that hold it; `coefficients` is the sum of all c."""
+    S = total(one.v for one in terms)
+    if recipe.method in ("task_arithmetic", "dare_linear"):
         return rounded(S, F64, F32)
     if recipe.method == "mean":
-        return ratio(S, total)
+        return ratio(S, coefficients)
+    if recipe.method == "fisher":
+        W, T = (total(one.more[i] for one in terms) for i in (0, 1))
+        return ratio(S, W) if W else ratio(T, Fraction(len(terms)))
+    if not recipe.elects:
+        raise ValueError(f"no clauses for {recipe.method}")
     gamma = sign(S)
     if gamma == 0:
         return 0
-    agreeing = [(v, c) for v, c in pairs if sign(v) == gamma]
-    return ratio(sum((v for v, _ in agreeing), Fraction(0)), sum((c for _, c in agreeing), Fraction(0)))
+    agreeing = [one for one in terms if sign(value(F32, one.v)) == gamma]
+    return ratio(total(one.v for one in agreeing), sum((one.c for one in agreeing), Fraction(0)))
 
 
 def apply(base: Tensor, b: int, lambda32: int, tau_m: int) -> int | None:
@@ -159,17 +218,17 @@ def check_coefficients(voters: Sequence[Voter], recipe: Recipe) -> None:
 def merge(base: Tensors, voters: Sequence[Voter], recipe: Recipe) -> Merged:
     """The merged model [MG-1 to MG-7], its tau_m, and the number of uncertified coordinates [EX-3].
 
-    voters hold trimmed vectors for TIES and whole ones for the other methods.
+    voters hold what the stages of the method left of their vectors.
     """
     check_coefficients(voters, recipe)
-    total = sum((voter.coefficient for voter in voters), Fraction(0))
+    coefficients = sum((voter.coefficient for voter in voters), Fraction(0))
     all_certified = certified([voter.c for voter in voters])
     tensors, tau_m, uncertified = dict(base), {}, 0
     for name, base_tensor in in_name_order(base):
         holders = [(i, voter) for i, voter in enumerate(voters) if name in voter.taus]
         if not holders:
             continue
-        taus, results, failed = merge_tensor(name, base_tensor, holders, recipe, total)
+        taus, results, failed = merge_tensor(name, base_tensor, holders, recipe, coefficients)
         tensors[name] = tensor_of_bits(base_tensor.dtype, base_tensor.shape, results)
         tau_m[name] = tensor_of_bits("F32", base_tensor.shape, taus)
         uncertified += failed if all_certified else base_tensor.elements
@@ -177,25 +236,25 @@ def merge(base: Tensors, voters: Sequence[Voter], recipe: Recipe) -> Merged:
 
 
 def merge_tensor(
-    name: str, base: Tensor, holders: Sequence[tuple[int, Voter]], recipe: Recipe, total: Fraction
+    name: str, base: Tensor, holders: Sequence[tuple[int, Voter]], recipe: Recipe, coefficients: Fraction
 ) -> tuple[list[int], list[int], int]:
     """The bits of tau_m and of the results, and how many coordinates fail the certificate [MG-6]."""
     columns = [voter.taus[name].bits() for _, voter in holders]
     taus, results, failed = [], [], 0
     for position, b in enumerate(base.bits()):
         index = base.index(position)
-        vs = []
+        terms = []
         for (i, voter), column in zip(holders, columns, strict=True):
-            v = product(voter.c, column[position])
-            if not is_finite(F32, v):
+            one = terms_of(recipe, voter, name, column[position], position)
+            if not one.is_finite:
                 raise Refused("NonFinite", contribution=i, tensor=name, index=index)
-            vs.append(v)
-        pairs = [(value(F32, v), voter.coefficient) for v, (_, voter) in zip(vs, holders, strict=True)]
-        tau_m = reduce(recipe, pairs, total)
+            terms.append(one)
+        tau_m = reduce(recipe, terms, coefficients)
         result = apply(base, b, recipe.lambda32, tau_m) if is_finite(F32, tau_m) else None
         if result is None:
             raise Refused("NonFinite", tensor=name, index=index)
-        failed += not certified(vs)
+        sums = zip(*((one.v, *one.more) for one in terms), strict=True)
+        failed += not all(map(certified, sums))  # each sum has a certificate of its own [EX-7]
         taus.append(tau_m)
         results.append(result)
     return taus, results, failed

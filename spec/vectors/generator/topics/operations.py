@@ -65,8 +65,8 @@ BAD_GENESES = {
                                 "a recipe without every key"),
     "recipe-not-canonical": (encoded(GENESIS, recipe=recipe_map(method="mean", lambda_="1.0")), "GenesisError",
                              "a decimal that is not in canonical form"),
-    "recipe-unknown": (encoded(GENESIS, recipe=recipe_map(method="dare", lambda_="1")), "GenesisError",
-                       "an unknown method"),
+    "recipe-not-well-formed": (encoded(GENESIS, recipe=recipe_map(method="da-re", lambda_="1")), "GenesisError",
+                               "an unknown method, whose name is none"),
     "recipe-number": (encoded(GENESIS, recipe={"map": [["method", {"str": "mean"}], ["lambda", {"int": "1"}]]}),
                       "GenesisError", "a number for a decimal"),
     "not-canonical": (encoded(GENESIS)[:-2] + "cc01", "EncodingError", "1 in two bytes"),
@@ -222,6 +222,8 @@ CASES = [
         Case("read-genesis", f"read-genesis-refused-{i}", "OS-1 EN-3", why, {"genesis": hex_}, rule)
         for i, (hex_, rule, why) in BAD_GENESES.items()
     ),
+    Case("read-genesis", "read-genesis-recipe-unknown", "OS-1 RC-12", "the set takes a recipe of an unknown method",
+         {"genesis": encoded(GENESIS, recipe=recipe_map(method="dare", lambda_="1"))}),
     *(
         Case("operation", f"operation-{i}", clauses, why, {"workspace": WORKSPACE, "body": x})
         for i, (x, clauses, why) in MADE.items()

@@ -6,6 +6,7 @@ from typing import Any
 
 from generator.cases import Case
 from generator.reference.recipes import complete
+from generator.topics import recipe_maps
 
 Json = Any
 DEFAULTS = {"density": "1", "lambda": "1", "scope": "model", "boundary": "keep_all"}
@@ -77,6 +78,47 @@ REFUSED: list[tuple[str, Json, str, str]] = [
     ("lambda-overflow", {"method": "mean", "lambda": "1" + "0" * 39}, "DecimalError", "a lambda too large for fp32"),
 ]
 
+DARE = {"density": "1", "seed": "0", "lambda": "1"}
+OF_NEW_METHODS: list[tuple[str, Json, Json, str]] = [
+    ("fisher", {"method": "fisher"}, {"method": "fisher", "lambda": "1"}, "Fisher merging has a lambda alone"),
+    ("fisher-lambda", {"method": "fisher", "lambda": "0.50"}, {"method": "fisher", "lambda": "0.5"}, "canonical"),
+    ("dare-linear", {"method": "dare_linear"}, {"method": "dare_linear", **DARE}, "every default"),
+    ("dare-linear-all", {"seed": "42", "lambda": "-1.0", "method": "dare_linear", "density": "0.10"},
+     {"method": "dare_linear", "density": "0.1", "seed": "42", "lambda": "-1"}, "every key, in another order"),
+    ("dare-linear-greatest-seed", {"method": "dare_linear", "seed": str(2**64 - 1)},
+     {"method": "dare_linear", **DARE, "seed": str(2**64 - 1)}, "the greatest seed"),
+    ("dare-ties", {"method": "dare_ties"}, {"method": "dare_ties", **DEFAULTS, "seed": "0", "trim_density": "1"},
+     "every default"),
+    ("dare-ties-all", {"method": "dare_ties", "trim_density": "0.050", "density": "0.50", "seed": "7",
+                       "scope": "tensor", "boundary": "lowest_index", "lambda": "2"},
+     {"method": "dare_ties", "density": "0.5", "seed": "7", "trim_density": "0.05", "lambda": "2", "scope": "tensor",
+      "boundary": "lowest_index"}, "every key"),
+]  # fmt: skip
+
+REFUSED_OF_NEW_METHODS: list[tuple[str, Json, str, str]] = [
+    ("seed-leading-zero", {"method": "dare_linear", "seed": "042"}, "RecipeError", "a seed with a leading zero"),
+    ("seed-zeros", {"method": "dare_linear", "seed": "00"}, "RecipeError", "a seed of two zeros"),
+    ("seed-too-large", {"method": "dare_linear", "seed": str(2**64)}, "RecipeError", "a seed of 2^64"),
+    ("seed-negative", {"method": "dare_linear", "seed": "-1"}, "RecipeError", "a negative seed"),
+    ("seed-signed", {"method": "dare_ties", "seed": "+1"}, "RecipeError", "a seed with a sign"),
+    ("seed-decimal", {"method": "dare_ties", "seed": "1.0"}, "RecipeError", "a seed is no decimal"),
+    ("seed-empty", {"method": "dare_linear", "seed": ""}, "RecipeError", "an empty seed"),
+    ("seed-line-feed", {"method": "dare_linear", "seed": "1\n"}, "RecipeError", "a line feed behind the seed"),
+    ("seed-separated", {"method": "dare_linear", "seed": "1_0"}, "RecipeError", "digits alone"),
+    ("seed-other-digits", {"method": "dare_linear", "seed": "\u0663"}, "RecipeError", "digits of ASCII"),
+    ("seed-superscript", {"method": "dare_linear", "seed": "\u00b2"}, "RecipeError", "what is no decimal digit"),
+    ("ties-seed", {"method": "ties", "seed": "0"}, "RecipeError", "TIES has no seed"),
+    ("fisher-density", {"method": "fisher", "density": "1"}, "RecipeError", "Fisher merging has no density"),
+    ("fisher-seed", {"method": "fisher", "seed": "0"}, "RecipeError", "nor a seed"),
+    ("dare-linear-trim", {"method": "dare_linear", "trim_density": "1"}, "RecipeError", "nothing is trimmed"),
+    ("dare-linear-scope", {"method": "dare_linear", "scope": "model"}, "RecipeError", "so there is no scope"),
+    ("dare-linear-density-zero", {"method": "dare_linear", "density": "0"}, "DecimalError", "a density of 0"),
+    ("dare-ties-trim-zero", {"method": "dare_ties", "trim_density": "0"}, "DecimalError", "a trim density of 0"),
+    ("dare-ties-trim-above-one", {"method": "dare_ties", "trim_density": "1.1"}, "DecimalError", "one above 1"),
+    ("dare-ties-boundary", {"method": "dare_ties", "boundary": "first"}, "RecipeError", "an unknown boundary"),
+    ("dare-ties-dialect", {"method": "dare_ties", "dialect": "canonical"}, "RecipeError", "DARE has no dialects"),
+]  # fmt: skip
+
 # id, the YAML, its pairs as text in order (a mapping as a list of pairs), the answer, why
 FILES: list[tuple[str, str, Json, Json, str]] = [
     ("plain", "method: ties\ndensity: 0.20\n", [["method", "ties"], ["density", "0.20"]],
@@ -142,6 +184,16 @@ MORE_FILES: list[tuple[str, str, Json, Json, str]] = [
     ("method-true", "method: yes\n", [["method", "yes"]], "RecipeError", "and yes is no boolean"),
     ("merge-key", "method: mean\n<<: {lambda: 0.5}\n", [["method", "mean"], ["<<", [["lambda", "0.5"]]]],
      "RecipeError", "<< is a text like others, and an unknown key"),
+]  # fmt: skip
+
+DARE_FILES: list[tuple[str, str, Json, Json, str]] = [
+    ("dare", "method: dare_ties\ndensity: 0.50\nseed: 42\n",
+     [["method", "dare_ties"], ["density", "0.50"], ["seed", "42"]],
+     {"method": "dare_ties", "density": "0.5", "seed": "42"}, "a seed is read as text"),
+    ("dare-octal", "method: dare_linear\nseed: 042\n", [["method", "dare_linear"], ["seed", "042"]], "RecipeError",
+     "a YAML octal is no seed"),
+    ("dare-hexadecimal", "method: dare_linear\nseed: 0x2a\n", [["method", "dare_linear"], ["seed", "0x2a"]],
+     "RecipeError", "nor is a hexadecimal"),
 ]  # fmt: skip
 
 MODEL = [["path", "ft"]]
@@ -232,4 +284,17 @@ CASES = [
         Case("merge-configuration", f"configuration-{i}", "RC-6 RC-7", why, {"yaml": yaml, "pairs": pairs}, answer)
         for i, yaml, pairs, answer, why in CONFIGURATIONS
     ),
+    *(
+        Case("recipe", f"recipe-{i}", "RC-4 RC-5", why, {"recipe": recipe}, {"recipe": full})
+        for i, recipe, full, why in OF_NEW_METHODS
+    ),
+    *(
+        Case("recipe", f"recipe-refused-{i}", "RC-4 RM-1", why, {"recipe": recipe}, rule)
+        for i, recipe, rule, why in REFUSED_OF_NEW_METHODS
+    ),
+    *(
+        Case("recipe-file", f"recipe-file-{i}", "RC-7 RM-1", why, {"yaml": yaml, "pairs": pairs}, says_file(answer))
+        for i, yaml, pairs, answer, why in DARE_FILES
+    ),
+    *recipe_maps.CASES,
 ]

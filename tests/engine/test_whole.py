@@ -1,4 +1,4 @@
-"""Recipes in other dialects: in memory, from files and in workspaces they give what the dialect gives [RC-9]."""
+"""Methods over whole tensors, which are recipes in other dialects: anywhere they give what the dialect gives [RC-9]."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from dataclasses import replace
 import ml_dtypes
 import numpy as np
 import pytest
-from mergealgebra.engine.dialect_memory import needed_bytes
 
 import mergealgebra as ma
-from mergealgebra.dialects import merge as in_dialect
+from mergealgebra.algebra.method import WholeModel
 from mergealgebra.dialects.merge import merge_in_dialect, merge_models
 from mergealgebra.dialects.points import DIALECTS
-from mergealgebra.engine import dialect_memory
+from mergealgebra.dialects.round import round_of
+from mergealgebra.engine import whole
 from mergealgebra.engine.memory import _Arrays
 from mergealgebra.engine.plan import Contribution
+from mergealgebra.engine.whole import needed_bytes
 from mergealgebra.errors import BackendError, NamesError, NonFinite, Overflow, RecipeError
 from mergealgebra.lock import Lock
 from mergealgebra.one_shot import Model, merge_checkpoints
@@ -111,7 +112,7 @@ def test_no_sums_are_kept_of_a_dialect(tmp_path):
     workspace = ma.Workspace.init(tmp_path / "w", base=tmp_path / "base", recipe=ma.Ties(dialect="mergekit-0.1.5"))
     workspace.contribute(tmp_path / "ft0.safetensors")
     result = workspace.resolve(tmp_path / "out", keep_aggregate="always")
-    assert result.aggregate.problem == "its recipe's dialect has no exact sums"
+    assert result.aggregate.problem == "its recipe's dialect mergekit-0.1.5 has no exact sums"
     with pytest.raises(RecipeError, match=r"dialect peft-0.21 has no exact sums"):
         ma.Aggregate.lift(ma.Ties(dialect="peft-0.21"), "id", {"w": np.float32([1])})
 
@@ -191,15 +192,15 @@ class TestMemory:
     @pytest.mark.parametrize("count", [1, 2, 5])
     @pytest.mark.parametrize("name", OTHERS)
     def test_is_bounded_by_what_the_headers_tell(self, monkeypatch, name, count, dtype):
-        monkeypatch.setattr(dialect_memory, "_SPARE_BYTES", 1 << 16)
+        monkeypatch.setattr(whole, "_SPARE_BYTES", 1 << 16)
         random = np.random.default_rng(count)
         rows = [random.normal(size=1 << 15) for _ in range(count + 1)]
         start, *models = ({"a": np.asarray(row, dtype), "b": np.asarray(row[:99], dtype)} for row in rows)
         base, *sources = (_Arrays(tensors, "x") for tensors in (start, *models))
         contributions = [Contribution("x", "finetuned", 1.0, source, frozenset("ab")) for source in sources]
-        found = needed_bytes(base, contributions, DIALECTS[name])
+        found = needed_bytes(base, contributions, round_of(DIALECTS[name], DENSITY, "1"))
         given = sum(array.nbytes for tensors in (start, *models) for array in tensors.values())
-        named = [in_dialect.Model(str(i), model) for i, model in enumerate(models)]
+        named = [WholeModel(str(i), model) for i, model in enumerate(models)]
         groups = [["a"]] if DIALECTS[name]["scope"] == "tensor" else [["a", "b"]]
 
         def merge():

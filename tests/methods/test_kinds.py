@@ -1,0 +1,159 @@
+"""Rows, statistics without a proof, several rounds, models, maxima: equal bits however they are computed."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+import mergealgebra as ma
+from mergealgebra.errors import BackendError, CheckpointError, MethodError, Overflow
+from mergealgebra.methods.registry import unregister
+from mergealgebra.tensors.checkpoint import Checkpoint
+from tests.methods import plugins
+
+SHAPES = {"a": (7, 6), "b": (5,), "c": (), "d": (2, 3, 4)}
+
+
+@pytest.fixture(autouse=True)
+def _registered():
+    for method in plugins.ALL:
+        ma.register(method)
+    yield
+    for method in plugins.ALL:
+        unregister(method.name)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A base and three fine-tunes, among them zeros of both signs and rows with ties."""
+    root, random = tmp_path_factory.mktemp("kinds"), np.random.default_rng(0)
+    for name in ("base", "one", "two", "three"):
+        model = {key: np.asarray(random.normal(size=shape), np.float32) for key, shape in SHAPES.items()}
+        model["a"][0], model["a"][1] = [0, -0.0, 0, -0.0, 0, -0.0], [1, -1, 1, -1, 1, -1]
+        save_file(model, root / f"{name}.safetensors")
+    return root
+
+
+def merged(root, out, method, order=("one", "two", "three"), **how):
+    result = ma.merge(
+        root / "base.safetensors", [(root / f"{name}.safetensors", "0.3") for name in order], method, out=out, **how
+    )
+    return result.model_root
+
+
+@pytest.mark.clause("RC-11", "MG-8", "MG-13")
+@pytest.mark.parametrize("method", plugins.ALL, ids=lambda method: method.name)
+def test_bits_are_equal(root, tmp_path, method):
+    how = [{"order": order} for order in permutations(("one", "two", "three"))]
+    how += [{"block": block, "threads": threads} for block in (1, 7, 64) for threads in (1, 3)]
+    how += [{"backend": backend, "block": block} for backend in ("numpy", "torch", "auto") for block in (5, None)]
+    roots = {merged(root, tmp_path / str(i), method(), **each) for i, each in enumerate(how)}
+    assert len(roots) == 1
+    with pytest.raises(BackendError, match=f"'numba' does not compute {method.name}"):
+        merged(root, tmp_path / "fused", method(), backend="numba")
+
+
+@pytest.mark.clause("RC-11")
+@pytest.mark.parametrize("method", plugins.ALL, ids=lambda method: method.name)
+def test_a_workspace_gives_what_a_merge_of_files_gives(root, tmp_path, method):
+    workspace = ma.Workspace.init(tmp_path / "w", base=root / "base.safetensors", recipe=method())
+    for name in ("two", "three", "one"):
+        workspace.contribute(root / f"{name}.safetensors", "0.3")
+    result = workspace.resolve(tmp_path / "out")
+    assert result.model_root == merged(root, tmp_path / "once", method())
+    assert workspace.resolve(tmp_path / "again", keep_aggregate="always").aggregate.problem
+    assert ma.verify(tmp_path / "out", workspace.path).ok
+
+
+def task_vectors(*rows):
+    return {"w": np.zeros((2, 3), np.float32)}, [{"w": np.float32(row).reshape(2, 3)} for row in rows]
+
+
+VALUES = {
+    "the largest of a row": (plugins.RowMax, [[1, -3, 2, 4, 4, 0], [1, 1, 5, 0, 0, 0]], [0, -3, 5, 4, 4, 0]),
+    "above the mean": (plugins.MeanCut, [[8, -8, 1, 1, 1, 8], [0, 0, 0, 0, 0, 1]], [8, -8, 0, 0, 0, 9]),
+    "those that agree": (plugins.TwoRounds, [[4, 4, 4, 4, 4, 4], [4, 4, 4, -7, -7, -7]], [4, 4, 4, -7, -7, -7]),
+    "the largest change": (plugins.MagMax, [[1, -3, 2, 0, -2, 5], [-2, 3, 1, 0, -1, 9]], [-2, 3, 2, 0, -2, 9]),
+}
+
+
+@pytest.mark.parametrize(("method", "rows", "wanted"), VALUES.values(), ids=VALUES)
+def test_values_are_those_of_the_equations(method, rows, wanted):
+    assert ma.merge(*task_vectors(*rows), method())["w"].reshape(-1).tolist() == wanted
+
+
+@pytest.mark.clause("MG-13")
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_one_model_is_copied_but_for_the_sign_of_zeros(root, tmp_path, backend):
+    out = tmp_path / "out.safetensors"
+    ma.merge(root / "base.safetensors", [root / "one.safetensors"], plugins.Soup(), out=out, backend=backend)
+    model, found = load_file(root / "one.safetensors"), load_file(out)
+    assert all(found[name].tobytes() == (model[name] + np.float32(0)).tobytes() for name in SHAPES)
+
+
+@pytest.mark.clause("MG-6")
+@pytest.mark.parametrize("block", [None, 3])
+def test_an_overflow_is_named_where_rows_are_looked_at_together(block):
+    base, vectors = task_vectors([1, 2, 3, 1, 3e38, 0])
+    with pytest.raises(Overflow, match=r"task vector 0: tensor 'w' at index \[1, 1\]"):
+        ma.merge(base, vectors, plugins.RowMax(), ["2"], block=block)
+
+
+@pytest.fixture
+def changing(monkeypatch):
+    """A function: from which time on that a tensor is read of a file, one of its elements is another, though as small."""
+    read = Checkpoint.read
+
+    def change(at):
+        reads = []
+
+        def changed(self, name, *span, **into):
+            found = read(self, name, *span, **into)
+            if name == "a" and self.path.name == "two.safetensors":
+                reads.append(name)
+                if len(reads) >= at:
+                    found = found.copy()
+                    found[20] += np.float32(2**-20)
+            return found
+
+        monkeypatch.setattr(Checkpoint, "read", changed)
+        monkeypatch.setattr("mergealgebra.first_look.doubts", lambda *_: [])  # it reads a sample
+        return reads
+
+    return change
+
+
+@pytest.mark.clause("TI-3")
+class TestAStatisticWithoutAProof:
+    def test_is_found_from_what_is_merged(self, root, tmp_path, changing):
+        changing(at=2)
+        with pytest.raises(CheckpointError, match="changed while it was read"):
+            merged(root, tmp_path / "out", plugins.MeanCut(), threads=1)
+        assert not (tmp_path / "out").exists()
+
+    def test_takes_two_passes(self, root, tmp_path, changing):
+        honest = merged(root, tmp_path / "honest", plugins.MeanCut())
+        reads = changing(at=3)
+        assert merged(root, tmp_path / "out", plugins.MeanCut(), threads=1) == honest
+        assert len(reads) == 2
+
+
+WRONG = {
+    "no terms": (lambda view: view.tau, "gave a numpy.ndarray; a lift returns algebra.Terms"),
+    "no tuple": (lambda view: ma.algebra.Terms(view.tau), "as sums; write a tuple"),
+    "another dtype": (lambda view: ma.algebra.Terms((view.tau * np.ones(1),)), "float64 of shape .6., expected"),
+    "another shape": (lambda view: ma.algebra.Terms((view.tau[:2],)), "of shape .2., expected"),
+    "two sums": (lambda view: ma.algebra.Terms((view.tau,) * 2), r"columns=algebra.Columns\(sums=2\)"),
+    "an exception": (lambda view: view.theta, "raised AttributeError: .* equations use the array API"),
+}
+
+
+@pytest.mark.parametrize(("lift", "message"), WRONG.values(), ids=WRONG)
+def test_an_equation_that_is_wrong_is_named(monkeypatch, lift, message):
+    rounds = property(lambda self: (ma.algebra.Round(lift, plugins.total),))
+    monkeypatch.setattr(plugins.RowMax, "rounds", rounds)
+    with pytest.raises(MethodError, match=r"tests\.methods\.test_kinds\.<lambda> .*" + message):
+        ma.merge(*task_vectors([1] * 6), plugins.RowMax())
