@@ -1,7 +1,8 @@
 # mergealgebra
 #   make demo    three people, eight fine-tunes, one model: what merging is worth, and how it goes without a
 #                server; about a minute after the installation
-#   make test    the tests, and the trace from clauses to tests and code
+#   make test    the tests, and the trace from clauses to tests and code; ends with the ten slowest
+#   make thorough  the tests with every byte and many more examples, where `make test` tries some: hours
 #   make proofs  compiles the proofs and checks them, and installs Coq when run as root (proofs/README.md)
 #   make simulate  histories of replicas, HISTORIES of them from SEED on (tests/simulation/README.md)
 #   make fuzz    searches each decoder for BUDGET seconds with atheris (tests/fuzz/README.md)
@@ -23,7 +24,7 @@ FUZZED := header index value manifest genesis operation store lock recipe patter
 
 PEERS := mergekit-0.1.5 mergekit-0.1.4 peft-0.21 fusion-bench-0.2 crdt-merge-0.11 sd-mecha-1.1 checkouts
 
-.PHONY: demo test proofs simulate fuzz mutants conformance bench trace docs check lint clean
+.PHONY: demo test thorough proofs simulate fuzz mutants conformance bench trace docs check lint clean
 
 demo: .venv/demo
 	@echo "make demo: three people train one small network further, and merge what they trained; all it writes is under demo/"
@@ -33,6 +34,9 @@ demo: .venv/demo
 test: .venv/dev
 	@echo "make test: the tests, and the trace from the clauses of spec/ to tests and code"
 	$(BIN)/pytest --trace-spec --numprocesses auto --dist worksteal --durations 10
+
+thorough: .venv/dev
+	$(BIN)/pytest --thorough --numprocesses auto --dist worksteal --durations 10
 
 proofs:
 	@echo "make proofs: Coq's packages, then the proofs and what they rest on"

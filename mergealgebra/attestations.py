@@ -8,7 +8,7 @@ from typing import Final
 from mergealgebra.crdt.operations import Attest
 from mergealgebra.crdt.orset import ORSet
 
-#: So many roots, or merge ids, are named at most: anybody can attest a thousand times.
+#: The most roots, or merge ids, that are named: anybody can attest a thousand times.
 MOST_SHOWN: Final = 8
 
 

@@ -28,7 +28,7 @@ PIECE_BYTES: Final = 1 << 20
 
 #: The call by which Linux lets a file share the blocks of another.
 _FICLONE: Final = 0x40049409
-#: So many files a process may often have open where that cannot be asked.
+#: The most files that a process can usually have open, where the system cannot be asked.
 _OPEN_FILES: Final = 512
 _SEEKING: Final = threading.Lock()
 

@@ -30,7 +30,7 @@ from mergealgebra.sync.admission import Claim, Fits, admission, claims_of
 from mergealgebra.sync.replica import judge
 from mergealgebra.text import by_caller, location
 
-#: What is smaller is read in no time.
+#: A smaller file is read at once.
 _LARGE_BYTES: Final = 1 << 24
 #: The unit in which systems count what a file takes.
 _BLOCK_BYTES: Final = 512

@@ -20,7 +20,7 @@ from mergealgebra.text import location, one_line
 from mergealgebra.wanted import Wanted
 from mergealgebra.workspace import Workspace
 
-#: So many contributions are named in a remark.
+#: The most contributions that a remark names.
 _NAMED = 4
 
 

@@ -10,6 +10,7 @@ from tests.trace import Trace
 settings.register_profile(
     "suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
+settings.register_profile("thorough", settings.get_profile("suite"), max_examples=1000, derandomize=False)
 settings.load_profile("suite")
 
 #: The property of a test's report that tells how many coordinates the exact fallback summed.
@@ -17,6 +18,11 @@ FALLBACK = "coordinates by the exact fallback"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--thorough",
+        action="store_true",
+        help="try every byte where some are tried, and 1000 examples where Hypothesis' default would do",
+    )
     parser.addoption(
         "--trace-spec",
         action="store_true",
@@ -26,6 +32,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Trace(config), "spec-trace")
+    if config.getoption("--thorough"):
+        settings.load_profile("thorough")
 
 
 @pytest.fixture

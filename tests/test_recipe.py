@@ -22,7 +22,7 @@ REFUSED = {
         RecipeError,
         "unknown; expected one of model, tensor",
     ),
-    "an unknown key": (lambda: ma.Ties(k="0.2"), RecipeError, "unknown key 'k'; its keys are lambda, dialect, density"),
+    "an unknown key": (lambda: ma.Ties(k="0.2"), RecipeError, "unknown key 'k'; its keys are dialect, density, lambda"),
     "another method's key": (lambda: ma.Mean(density="0.2"), RecipeError, "unknown key 'density'"),
     "no method": (lambda: recipe_from_map({}), RecipeError, "method: is missing"),
     "an unknown method": (lambda: recipe_from_map({"method": "dare"}), RecipeError, "expected one of ties, mean"),
@@ -77,11 +77,10 @@ def test_a_recipe_in_a_dialect():
     recipe = ma.Ties(dialect="authors", density="0.20")
     assert recipe.to_map() == {"method": "ties", "dialect": "authors", "density": "0.2", "lambda": "1"}
     assert complete_recipe(recipe.to_map()) == recipe
-    assert recipe.foreign.name == "authors"
-    assert recipe.trim is None
-    assert not recipe.keeps_all
+    (round_,) = recipe.rounds
+    assert round_.name == "dialect authors"
+    assert recipe.drops
     assert recipe.id != ma.Ties(density="0.2").id
     assert ma.Ties(dialect="canonical").id == ma.Ties().id
     assert ma.Ties(dialect="canonical", scope="tensor").to_map() == ma.Ties(scope="tensor").to_map()
-    assert ma.Mean().foreign is None
-    assert ma.Mean().keeps_all
+    assert not ma.Mean().drops

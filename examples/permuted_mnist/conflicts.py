@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from mergealgebra.algebra.reducer import combine
-from mergealgebra.algebra.ties import lift
 from numpy.typing import NDArray
 
+from mergealgebra.algebra.exact import Sums, combine
+from mergealgebra.algebra.method import View
 from mergealgebra.algebra.trim import kept_count, magnitude_bits, trim
+from mergealgebra.methods.ties import lift
 
 TaskVector = Mapping[str, NDArray[np.float32]]
 
@@ -58,7 +59,7 @@ def keep_largest(task_vector: TaskVector, density: Fraction) -> dict[str, NDArra
 
 def count_votes(trimmed: Sequence[NDArray[np.float32]]) -> Votes:
     """The votes on the parameters of one tensor."""
-    *_, up, down = combine(lift(v, 1.0) for v in trimmed).columns
+    *_, up, down = combine(Sums.of(lift(View(v, 1.0)), votes=True) for v in trimmed).columns
     up, down = up.astype(int), -down.astype(int)
     opposed = (up > 0) & (down > 0)
     several = (up + down > 1) & ~opposed

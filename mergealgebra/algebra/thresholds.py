@@ -217,7 +217,9 @@ class Trim:
 
     def __call__(self, view: View, found: tuple[int, int] | None) -> Array:
         """tau where it is kept, +0 elsewhere."""
-        bits, ties = found or (1, view.tau.shape[0])
-        if found and view.at is not None:
+        if found is None:
+            return view.tau
+        bits, ties = found
+        if view.at is not None:
             ties = int(np.searchsorted(view.at, ties))
         return trim.trim(view.tau, bits, ties)

@@ -43,7 +43,7 @@ VERBS: Final = {
 }
 
 
-#: What ends a command with a line [CL-1].
+#: The errors that end a command with one line [CL-1].
 _TOLD: Final = (MergeAlgebraError, OSError, MemoryError, Interrupted, KeyboardInterrupt, click.Abort)
 
 

@@ -39,7 +39,7 @@ def command(peer: str, folder: Path, base: Path, as_name: str | None, as_json: b
 
 
 def _parts(peer: str) -> tuple[str, str | None]:
-    """The path, and the id behind the last #; a folder whose name has a # in it is named whole."""
+    """The path, and the id behind the last #, unless there is a folder whose name has that # in it."""
     path, mark, id_ = peer.rpartition("#")
     if not mark or (len(id_) != _ID_DIGITS and Path(peer).exists()):
         return peer, None

@@ -24,7 +24,7 @@ _TRUST: Final = (
     "hide that."
 )
 
-#: What is told of a visible contribution under --json.
+#: What --json prints of a visible contribution.
 _Entry = Mapping[str, Any]
 
 

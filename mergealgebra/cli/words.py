@@ -1,4 +1,4 @@
-"""How people are told who did what, when, and how large it is. Others wrote the names and notes."""
+"""The words in which verbs tell who did what, when, and how large it is. Others wrote the names and notes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mergealgebra.crdt.orset import ORSet
     from mergealgebra.store.objects import Store
 
-#: What stands where nothing is known.
+#: Printed where nothing is known.
 NOTHING: Final = "-"
 #: Heads a column of times.
 WHEN: Final = "when (UTC)"
@@ -24,12 +24,12 @@ UNPROVED: Final = "Names are what people wrote; nothing proves them yet."
 #: Characters of a name and of a note on one line: longer ones lose their middle.
 _NAME: Final = 24
 _NOTE: Final = 60
-#: So many contributions are listed below a command that did something with them.
+#: The most contributions that are listed below a command that did something with them.
 _MOST_LISTED: Final = 10
 
 
 def who(name: str | None) -> str:
-    """A name, as far as a column goes."""
+    """A name, cut to the width of a column."""
     return NOTHING if name is None else shortened(one_line(name), _NAME)
 
 
@@ -44,7 +44,7 @@ def when(seconds: int | None) -> str:
 
 
 def noted(note: str | None) -> str:
-    """A note, as far as a line goes."""
+    """A note, cut to the width of a line."""
     return shortened(note or "", _NOTE)
 
 
@@ -120,7 +120,7 @@ def news(before: ORSet, after: ORSet) -> Iterator[str]:
 
 
 def _by(operation: Operation, word: str) -> str:
-    """Who did it, behind that word, and their note, as far as there are any."""
+    """Who did it, after that word, and their note, where these are known."""
     name = "" if operation.name is None else f"{word} {who(operation.name)}"
     return f"{name}: {noted(one_line(operation.note))}" if operation.note else name
 

@@ -22,7 +22,7 @@ NAMELESS: Final = 1
 NAMED: Final = 2
 MAX_OPERATION_BYTES: Final = 1 << 20
 NONCE_BYTES: Final = 16
-#: So many adds one remove may name, within MAX_OPERATION_BYTES [OS-10].
+#: The most adds that one remove may name, within MAX_OPERATION_BYTES [OS-10].
 MOST_NAMES: Final = 1 << 14
 #: How long a note may be [OS-3].
 NOTE_BYTES: Final = range(1, 4097)
@@ -33,7 +33,7 @@ NAME_BYTES: Final = range(1, 257)
 OPERATION_TIMES: Final = range(1 << 53)
 
 _BODY_KEYS: Final = frozenset({"version", "workspace", "kind", "fields"})
-#: What may be left out, in the order in which an `Operation` takes it; an author is refused where it is read [OS-5].
+#: The optional keys, in the order in which an `Operation` takes them; an author is refused when it is read [OS-5].
 _EXTRAS: Final = ("time", "note", "name")
 _BODY_EXTRAS: Final = frozenset({"author", *_EXTRAS})
 

@@ -140,7 +140,7 @@ def where_of(plan: Plan, contribution: Contribution, block: Block) -> Where:
 
 
 def _found(plan: Plan, answers: Answers, stage: int, index: int, block: Block) -> Any:
-    statistic = plan.stages[stage].statistic
-    if statistic is None:
+    statistic, answer = plan.stages[stage].statistic, answers.of(stage, index, block.name)
+    if statistic is None or answer is None:
         return None
-    return statistic.within(answers.of(stage, index, block.name), block.name, block.start, block.stop)
+    return statistic.within(answer, block.name, block.start, block.stop)

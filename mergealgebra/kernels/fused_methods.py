@@ -58,11 +58,14 @@ def _only_trims(round_: Round) -> bool:
 
 
 def cut_of(part: Part) -> tuple[int, int]:
-    """The threshold of a part, as fp32 bits, and before which position ties are kept; 0 keeps zeros too."""
+    """The threshold of a part, as fp32 bits, and before which position ties are kept.
+
+    0 keeps zeros too; 1, where a trim has nothing to find, all but those.
+    """
     if not part.found:
         return 0, len(part.values)
     (found,) = part.found
-    return found or (1, len(part.values))  # with density 1 there is no threshold: all that is not zero is kept
+    return (1, len(part.values)) if found is None else found
 
 
 def witnesses(parts: Sequence[Part], kept: Sequence[int], above: Sequence[int]) -> tuple[Witnesses, ...]:

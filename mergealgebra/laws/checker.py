@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from typing import Any, Final
 
-from mergealgebra.laws.errors import UnknownLaw
+from mergealgebra.errors import NotInstalled, UnknownLaw
 from mergealgebra.laws.table import LAWS
 from mergealgebra.laws.verdict import Verdict
-from mergealgebra.targets.errors import NotInstalled
 from mergealgebra.targets.merge_functions import Target, function
 
 #: How many random cases each law is tried on, beside the directed ones.

@@ -26,10 +26,9 @@ import numpy as np
 
 from mergealgebra.children.environment import for_strangers
 from mergealgebra.children.process import python, with_our_path
-from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.errors import MergeAlgebraError, TargetError
 from mergealgebra.laws.checker import check
 from mergealgebra.laws.verdict import Verdict
-from mergealgebra.targets.errors import TargetError
 from mergealgebra.targets.line_process import LineProcess, NoLine
 from mergealgebra.targets.merge_functions import target
 from mergealgebra.text import printable

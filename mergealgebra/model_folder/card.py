@@ -25,9 +25,9 @@ from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.file_names import LOCK
 from mergealgebra.text import printable, printable_lines, shortened
 
-#: So much of what a stranger calls a model is shown.
+#: The most characters that are shown of what a stranger calls a model.
 _MOST_TITLE: Final = 100
-#: And so much of what was left out of it.
+#: The same of what was left out of it.
 _MOST_REMARK: Final = 1000
 #: What Markdown, HTML or a table could act on; an underscore inside a word, and most colons, do nothing.
 _ACTIVE: Final = re.compile(r"[&<>|*`\[\]\\~$#!@\"=^{}]|:(?=/)|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")

@@ -17,7 +17,7 @@ from mergealgebra.model_folder.unfinished import UnfinishedFolder
 from mergealgebra.tensors.parts import part_of
 from mergealgebra.tensors.safetensors_file import Entry, canonical_header, index_bytes, shard_names, shards
 
-#: So much is written before it is brought to the disk.
+#: How many bytes are written before they are flushed to the disk.
 _FLUSH_BYTES: Final = 1 << 26
 
 

@@ -28,7 +28,7 @@ from mergealgebra.text import location
 MARK: Final = ".unfinished"
 
 _NAME: Final = re.compile(r"\..+\.([0-9a-f]{16})\.unfinished", re.DOTALL)
-#: So much of OUT's name goes into it: with what is added, no system finds it too long that took OUT's.
+#: The most bytes of OUT's name that go into its name: a system that took OUT's name then takes this one too.
 _NAME_BYTES: Final = 200
 #: Names for a hundred thousand files; a model that copies more is not known by its mark.
 _MARK_BYTES: Final = 1 << 24
@@ -36,7 +36,7 @@ _MARK_BYTES: Final = 1 << 24
 _NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
-#: What is told where a folder will be, and stays open until it is gone.
+#: Called with the path where a folder will be; what it returns stays open until the folder is gone.
 Noted = Callable[[Path], AbstractContextManager[object]]
 
 

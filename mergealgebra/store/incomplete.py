@@ -21,7 +21,7 @@ from mergealgebra.text import location, printable
 #: Begins what a peer could not be given, of what is written down of a sync.
 NOT_GIVEN: Final = "not given: "
 
-#: So many refusals of one peer are written down; their number is too.
+#: The most refusals of one peer that are written down; how many more there are is written down too.
 _REFUSALS: Final = 8
 #: Stands in the file for syncs of which nothing is known: no peer's path is empty.
 _UNKNOWN: Final = ""
@@ -128,7 +128,7 @@ def _incomplete_line(peer: str, told: Sequence[str], file: str) -> str:
 
 
 def _advice_once(told: Sequence[str]) -> str:
-    """Texts in a row, of which those that end with the same advice end with it once.
+    """Texts in a row; where several in a row end with the same advice, only the last keeps it.
 
     >>> _advice_once(["a is full; make room", "b is full; make room"])
     'a is full; b is full; make room'

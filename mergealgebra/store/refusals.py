@@ -1,4 +1,4 @@
-"""How a store's files are read: what cannot be read leaves as one line with the path and what to do [SY-3]."""
+"""How a store's files are read: what cannot be read becomes an error of one line, with what to do [SY-3]."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def read_entry(entry: Entry, most: int, refusal: type[MergeAlgebraError]) -> byt
 
 @contextmanager
 def refused_as(refusal: type[MergeAlgebraError], path: Path) -> Iterator[None]:
-    """What the operating system refuses to read leaves as one line with the path and what to do."""
+    """What the operating system refuses to read becomes one line with the path and what to do."""
     try:
         yield
     except OSError as error:
@@ -38,7 +38,7 @@ def refused_as(refusal: type[MergeAlgebraError], path: Path) -> Iterator[None]:
 
 @contextmanager
 def refused_in_store(path: Path) -> Iterator[None]:
-    """What the operating system refuses to write leaves as an OutputError, with whose permission is missing."""
+    """What the operating system refuses to write becomes an OutputError, which says whose permission is missing."""
     with refused_as_output(path):
         try:
             yield

@@ -21,7 +21,7 @@ from mergealgebra.sync.folder import SyncResult, sync
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.dtypes import DTYPES
 
-#: What is written down of a sync until it has ended.
+#: Written down until a sync has ended.
 _CUT_SHORT: Final = "it was cut short"
 
 

@@ -1,14 +1,11 @@
-"""Why a target cannot be asked, and what its errors say."""
+"""What a target's errors say."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
 
-from mergealgebra.errors import NotInstalled, TargetError
 from mergealgebra.text import printable, shown
-
-__all__ = ["NotInstalled", "TargetError", "raised"]
 
 #: Characters of the name of a class that are shown.
 _LONGEST: Final = 200

@@ -13,8 +13,7 @@ from typing import Any, Final
 from mergealgebra.children import process
 from mergealgebra.children.environment import for_strangers
 from mergealgebra.dialects.points import DIALECTS
-from mergealgebra.errors import MergeAlgebraError
-from mergealgebra.targets.errors import TargetError
+from mergealgebra.errors import MergeAlgebraError, TargetError
 from mergealgebra.targets.functions import PATTERN
 from mergealgebra.targets.programs import Program
 from mergealgebra.targets.questions import Answer, Hello, Merged, Question, Refused

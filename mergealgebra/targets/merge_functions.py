@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.errors import MergeAlgebraError, TargetError
 from mergealgebra.methods.registry import find_method, known_names
-from mergealgebra.targets.errors import TargetError, raised
+from mergealgebra.targets.errors import raised
 from mergealgebra.targets.functions import PATTERN, NotAMergeFunction, call_of, find
 from mergealgebra.targets.methods import method_code, method_parts
 from mergealgebra.targets.source import PEERS, SAME_PARTS, call_code, function_code, peer_code

@@ -13,8 +13,9 @@ from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Final
 
+from mergealgebra.errors import NotInstalled, TargetError
 from mergealgebra.targets.adapters import torch_arrays
-from mergealgebra.targets.errors import NotInstalled, TargetError, raised
+from mergealgebra.targets.errors import raised
 from mergealgebra.targets.functions import SETTINGS, Call
 
 #: Packages whose methods are merge functions, with what pip installs.

@@ -32,7 +32,7 @@ _OTHER_WEIGHTS: Final = frozenset(
     (".joblib", ".npy", ".npz", ".onnx_data", ".ot", ".pb", ".tflite", ".mlmodel", ".ggml", ".llamafile", ".nemo")
 )
 _WEIGHTS: Final = (".safetensors", *FORMATS, *_OTHER_WEIGHTS)
-#: What tells of weights, or of the base itself; in small letters.
+#: Files about the weights, or about the base itself; in small letters.
 _OF_THE_BASE: Final = ("*.index.json", "*.index.*.json", "readme*", "modelcard*", "model_card*", "merge.lock")
 #: What training leaves beside a model, and no model needs.
 _OF_TRAINING: Final = ("training_args.bin", "optimizer.*", "scheduler.*", "rng_state*")

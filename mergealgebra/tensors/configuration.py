@@ -12,7 +12,7 @@ from mergealgebra.tensors.strict_json import LaxReader
 _MAX_BYTES: Final = 16 << 20
 _MAX_DEPTH: Final = 100
 _TIED: Final = "tie_word_embeddings"
-#: Where the configuration of a model that also sees or hears has that of its language model.
+#: The keys of the language model in the configuration of a model that also sees or hears.
 _PARTS: Final = ("text_config", "language_config", "llm_config")
 
 

@@ -16,7 +16,7 @@ from mergealgebra.errors import CheckpointError
 from mergealgebra.tensors.files import Identity, identity
 from mergealgebra.text import location
 
-#: So many files are kept open, of all checkpoints together: at most a quarter of what the process may have.
+#: The most files that stay open, of all checkpoints together: at most a quarter of what the process may have open.
 LIMIT: Final = max(1, min(128, most_open_files() // 4))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-#: So many of a file's first bytes tell what it is.
+#: How many of a file's first bytes show what it is.
 FIRST_BYTES: Final = 512
 
 PICKLED: Final = (

@@ -30,7 +30,7 @@ _ENTRY: Final = joined(
 
 #: The dtype, shape and bytes of a tensor.
 Kind = tuple[str, tuple[int, ...], int]
-#: So many of them are remembered while a header is read.
+#: The most of them that are remembered while a header is read.
 _MOST_KINDS: Final = 1024
 LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from mergealgebra.text import shown
 
-#: So many names are looked at for a prefix: one of the first tells it, if there is one.
+#: The most names that are searched for a prefix: if there is one, one of the first names has it.
 _TRIED: Final = 64
 
 

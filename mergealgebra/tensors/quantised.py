@@ -62,14 +62,14 @@ _SCHEMES: Final = (
     _Scheme("HQQ", ".W_q", _ANY, (".scale",)),
 )
 _BY_DTYPE: Final = {dtype: [scheme for scheme in _SCHEMES if dtype in scheme.dtypes] for dtype in DTYPES}
-#: How those are written whose names a configuration has in small letters.
+#: How a message writes the names that a configuration has in small letters.
 _WRITTEN: Final = {"gptq": "GPTQ", "awq": "AWQ", "fp8": "FP8", "mxfp4": "MXFP4", "hqq": "HQQ", "eetq": "EETQ"}
 
 
 def refuse_quantised(dtypes: Mapping[str, str], whose: str, folder: Path | None = None) -> None:
     """Raise CheckpointError for the tensors of a quantised model.
 
-    dtypes: by name. whose: what a message calls it. folder: where its configuration is, if it has one.
+    dtypes: by name. whose: how a message names the model. folder: where its configuration is, if it has one.
     """
     scheme, name = _scheme_of(dtypes)
     odd = name or next((name for name, dtype in dtypes.items() if dtype in _CODES), None)

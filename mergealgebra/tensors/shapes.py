@@ -62,7 +62,7 @@ def nbytes(shape: tuple[int, ...], bits: int) -> int:
     if 0 in shape:
         return 0
     if elements * bits % 8:
-        raise BadShape(f"has the shape {shown(shape)}, whose elements of {bits} bits make no whole number of bytes")
+        raise BadShape(f"has the shape {shown(shape)}, whose elements of {bits} bits do not fill whole bytes")
     return elements * bits // 8
 
 

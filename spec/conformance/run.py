@@ -20,8 +20,8 @@ from mergealgebra.conformance.judgement.judge import judge
 from mergealgebra.conformance.reports.matrix import Row, markdown, tables
 from mergealgebra.conformance.reports.page import page
 from mergealgebra.dialects.points import DIALECTS
+from mergealgebra.errors import TargetError
 from mergealgebra.store.atomic import replace_file
-from mergealgebra.targets.errors import TargetError
 from mergealgebra.targets.loading import open_target
 
 FOLDER = Path(__file__).resolve().parent

@@ -18,7 +18,7 @@ from mergealgebra.conformance.judgement.judge import discover, judge
 from mergealgebra.conformance.probes.interview import PATIENCE
 from mergealgebra.dialects.merge import merge_in_dialect
 from mergealgebra.dialects.points import DIALECTS, POINTS
-from mergealgebra.targets.errors import TargetError
+from mergealgebra.errors import TargetError
 from mergealgebra.targets.loading import Here
 from mergealgebra.targets.programs import Program
 from mergealgebra.targets.questions import KINDS, Failed, Hello, Merged, Question, Refused

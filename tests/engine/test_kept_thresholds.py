@@ -166,7 +166,7 @@ def test_more_bytes_than_thresholds_take_are_not_decoded(monkeypatch):
     """16 MiB of empty lists would take 2 GB of memory, and half a minute."""
     names = ("é" * 300, "x")
     wanted = [Group(0, names, 2**40), Group(1, ("x",), 4)]
-    statistic = ma.Ties().rounds[0].stages[0].statistic
+    statistic = ma.Ties(density="0.5").rounds[0].stages[0].statistic
     found = [Cut(2**31 - 1, (names[0], 2**63)), Cut(1)]
     assert unpack(statistic, pack(statistic, found), wanted) == found
     monkeypatch.setattr(answers, "decode", None)

@@ -174,8 +174,9 @@ class TestPasses:
         assert magnitudes[at - 1] < magnitudes[at] < magnitudes[at + 1]
         assert passes(NORMAL, ma.Ties(density="0.2", boundary="lowest_index")) == 2
 
-    def test_two_more_where_ties_are_cut_the_second_of_one_span(self, sampled):
-        assert passes(TIED, ma.Ties(density="0.25", boundary="lowest_index")) == 2 + 1 + 1 / 8
+    def test_one_more_counts_ties_and_then_one_span_is_read(self, sampled):
+        """A quarter is kept, of a half that is equal: in which of eight spans the last one lies, and where in that."""
+        assert passes(TIED, ma.Ties(density="0.25", boundary="lowest_index")) == 3 + 1 / 8
 
     def test_base_and_every_vector_are_read_in_the_same_pass(self, sampled):
         base, sources = Arrays({"w": np.zeros(SIZE, np.float32)}), [Arrays({"w": NORMAL * s}) for s in (1, 2, 4)]

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 import mergealgebra as ma
+from mergealgebra.algebra.method import Group
 from mergealgebra.disk import opened_folder
-from mergealgebra.engine import groups
+from mergealgebra.engine.answers import pack, unpack
 from mergealgebra.engine.faults import Faulty
-from mergealgebra.engine.run import Stale
+from mergealgebra.engine.merged_spans import Stale
 from mergealgebra.incremental.folder import Home
 from mergealgebra.incremental.header import Header
 from mergealgebra.incremental.seals import KEY_BYTES
@@ -21,16 +22,17 @@ from tests.fuzz.outer import SEAL
 
 # Thresholds
 
+RECIPE = ma.Ties(density="0.5", scope="tensor", boundary="lowest_index")
+STATISTIC = RECIPE.rounds[0].stages[0].statistic
 #: Those of the merge below.
-GROUPS = [groups.Group(0, (name,), 4, 2) for name in "ab"]
+GROUPS = [Group(0, (name,), 4) for name in "ab"]
 
 
 @cache
 def _merge() -> tuple[Any, dict[str, bytes], dict[str, bytes]]:
     """A merge in which ties are cut, of two groups; the model, and the thresholds kept."""
     vector = {"a": np.array([1, -1, 2, 1], np.float32), "b": np.array([1, 3, -1, 1], np.float32)}
-    recipe = ma.Ties(density="0.5", scope="tensor", boundary="lowest_index")
-    plan = plan_of([vector], recipe, threads=1)
+    plan = plan_of([vector], RECIPE, threads=1)
     kept: dict[str, bytes] = {}
     found, _ = merged(plan, kept)
     return plan, {name: array.tobytes() for name, array in found.items()}, kept
@@ -43,13 +45,13 @@ def kept_thresholds() -> bytes:
 
 
 def read_thresholds(data: bytes, folder: Path) -> list[Any] | None:
-    return groups.unpack(data, GROUPS)
+    return unpack(STATISTIC, data, GROUPS)
 
 
 def check_thresholds(data: bytes, found: list[Any], folder: Path) -> None:
     """Whatever is kept, the model stays the same; and it is kept as it was read."""
     plan, expected, kept = _merge()
-    assert groups.unpack(groups.pack(found), GROUPS) == found
+    assert unpack(STATISTIC, pack(STATISTIC, found), GROUPS) == found
     try:
         model, _ = merged(plan, dict.fromkeys(kept, data))
     except (Stale, Faulty):

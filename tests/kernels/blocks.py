@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -71,14 +72,19 @@ class TrimmedSum(Method):
 
     @property
     def rounds(self) -> tuple[Round, ...]:
-        return (Round(mean.lift, task_arithmetic.total, stages=(Trim(Fraction(1)),)),)
+        return (Round(mean.lift, task_arithmetic.total, stages=(Trim(Fraction(1, 2)),)),)
 
     @property
     def needs(self) -> Needs:
         return Needs(negative=True)
 
 
-_OF_NAME = {method.name: method for method in (ma.Ties, ma.Mean, ma.TaskArithmetic, TrimmedSum)}
+_OF_NAME = {
+    "ties": partial(ma.Ties, density="0.5"),
+    "mean": ma.Mean,
+    "task_arithmetic": ma.TaskArithmetic,
+    "trimmed_sum": TrimmedSum,
+}
 #: The methods with a trim.
 TRIMMED = ("ties", "trimmed_sum")
 

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-from mergealgebra.kernels.blocks import Part, StoredSums
+import mergealgebra as ma
+from mergealgebra.algebra.exact import Coefficients
+from mergealgebra.kernels.blocks import Part, Reduction, StoredSums
 from mergealgebra.kernels.cpu import NumbaKernel
 from mergealgebra.kernels.reference import on_numpy, on_torch
 from tests.algebra.numbers import exact_sum, rn32, rn64
@@ -285,6 +287,17 @@ def test_what_trim_drops_cannot_overflow(kernel):
     part = Part(values, "task_vector", 2.0, ((int(np.float32(LARGEST).view(np.int32)), 0),))  # its tie is cut
     case = Case(np.zeros(2, np.float32), [part], reduction_of("ties", [2.0]))
     assert same_as_reference(kernel, case).data.tolist() == [0, 0]
+
+
+@kernels
+@pytest.mark.clause("TI-4")
+def test_a_trim_with_nothing_to_find_keeps_all_but_zeros(kernel):
+    parts = [Part(np.float32(row), "task_vector", 1.0, (None,)) for row in ([0, -0.0, 1, TINY], [2, 0, -4, 0])]
+    how = Reduction(ma.Ties(), Coefficients((1.0, 1.0)))
+    found = same_as_reference(kernel, Case(np.float32([5, -0.0, 0, 0]), parts, how))
+    assert found.data.tolist() == [7, 0, -4, TINY]
+    assert np.signbit(found.data[1])
+    assert (found.kept, found.witnesses) == ((2, 2), ((), ()))
 
 
 @pytest.mark.clause("EX-2", "TI-8")

@@ -10,6 +10,7 @@ from safetensors.numpy import load_file, save_file
 
 import mergealgebra as ma
 from mergealgebra.errors import BackendError, CheckpointError, MethodError, Overflow
+from mergealgebra.kernels.reference import merged_models
 from mergealgebra.methods.registry import unregister
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.methods import plugins
@@ -76,6 +77,7 @@ VALUES = {
     "the largest of a row": (plugins.RowMax, [[1, -3, 2, 4, 4, 0], [1, 1, 5, 0, 0, 0]], [0, -3, 5, 4, 4, 0]),
     "above the mean": (plugins.MeanCut, [[8, -8, 1, 1, 1, 8], [0, 0, 0, 0, 0, 1]], [8, -8, 0, 0, 0, 9]),
     "those that agree": (plugins.TwoRounds, [[4, 4, 4, 4, 4, 4], [4, 4, 4, -7, -7, -7]], [4, 4, 4, -7, -7, -7]),
+    "rounds begin anew": (plugins.TwoRounds, [[8, 1, 1, 1, 1, 1], [0, 4, 0, 0, 0, 0]], [8, 4, 0, 0, 0, 0]),
     "the largest change": (plugins.MagMax, [[1, -3, 2, 0, -2, 5], [-2, 3, 1, 0, -1, 9]], [-2, 3, 2, 0, -2, 9]),
 }
 
@@ -94,6 +96,12 @@ def test_one_model_is_copied_but_for_the_sign_of_zeros(root, tmp_path, backend):
     assert all(found[name].tobytes() == (model[name] + np.float32(0)).tobytes() for name in SHAPES)
 
 
+@pytest.mark.clause("MG-13")
+def test_the_zeros_of_a_model_are_positive():
+    found = merged_models(np.zeros(2, np.float32), np.float32([-0.0, -1]))
+    assert np.signbit(found).tolist() == [False, True]
+
+
 @pytest.mark.clause("MG-6")
 @pytest.mark.parametrize("block", [None, 3])
 def test_an_overflow_is_named_where_rows_are_looked_at_together(block):
@@ -104,7 +112,7 @@ def test_an_overflow_is_named_where_rows_are_looked_at_together(block):
 
 @pytest.fixture
 def changing(monkeypatch):
-    """A function: from which time on that a tensor is read of a file, one of its elements is another, though as small."""
+    """A function: from which reading on a tensor of one file has another element, though one as small."""
     read = Checkpoint.read
 
     def change(at):

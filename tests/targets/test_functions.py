@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mergealgebra as ma
-from mergealgebra.targets.errors import TargetError
+from mergealgebra.errors import TargetError
 from mergealgebra.targets.functions import SETTINGS, Call, NotAMergeFunction, call_of
 from mergealgebra.targets.loading import open_target
 from mergealgebra.targets.questions import Merged, Question, Refused

@@ -12,8 +12,8 @@ import pytest
 import mergealgebra as ma
 from mergealgebra.dialects.merge import merge_in_dialect
 from mergealgebra.dialects.points import DIALECTS
+from mergealgebra.errors import TargetError
 from mergealgebra.targets.adapters import mergealgebra as adapter
-from mergealgebra.targets.errors import TargetError
 from mergealgebra.targets.loading import CHECKOUTS, PACKAGES, Here, open_target
 from mergealgebra.targets.questions import Failed, Hello, Question, Refused, introduction
 from tests.targets.conversations import ask

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 import mergealgebra as ma
-from mergealgebra.laws.errors import UnknownLaw
-from mergealgebra.targets.errors import NotInstalled, TargetError
+from mergealgebra.errors import NotInstalled, TargetError, UnknownLaw
 from mergealgebra.targets.merge_functions import function
 from tests.laws import merges
 from tests.targets.counterexamples import run

@@ -12,13 +12,6 @@ from mergealgebra.figures import save_figures, saved_figures
 from mergealgebra.fsck import inspect
 from mergealgebra.incremental.seals import Seal
 from tests.cli.commands import call, tree
-from tests.workspace.replicas import make_workspace
-
-
-@pytest.fixture
-def alice(root):
-    """A workspace with two contributions."""
-    return make_workspace(root, "alice", 0, 1)
 
 
 def told(root, who="alice"):

@@ -24,7 +24,7 @@ from mergealgebra.store import private
 from mergealgebra.tensors.descriptors import File
 from tests.cli.commands import call, tree
 from tests.crash import kill_points
-from tests.models import DTYPES, base, fine_tune, write_file, write_folder
+from tests.models import DTYPES, base, write_file, write_folder
 from tests.workspace.replicas import write_models
 
 KERNELS = ["numba", "numpy"]
@@ -270,12 +270,10 @@ def test_any_history_gives_what_a_merge_in_full_gives(tmp_path_factory, history,
                 )
             except MergeAlgebraError:  # a difference that no fp32 number is
                 path.unlink()
-        live = dict(enumerate(workspace.visible()))
         for turn in [set(), *turns]:
             _take_turn(workspace, root, pool, turn)
             if workspace.visible():
                 _check_turn(workspace, backend)
-    assert live is not None
     shutil.rmtree(root)
 
 
@@ -738,6 +736,5 @@ def test_the_report_says_whether_it_was_kept(alice):
     assert (printed["aggregate"].split(":")[0], printed["changes"]) == ("kept", 1)
     assert printed["aggregate_bytes"] == pages_of(alice).stat().st_size
     lines = call(root, "-C", "alice", "resolve", "second", "--keep-aggregate=always", "--memory", "2M").lines()
-    assert any(line.split()[:2] == ["aggregate", "kept:"] or "not kept: there is too little" in line for line in lines)
+    assert any("not kept: there is too little" in line for line in lines)
     assert "aggregate" not in call(root, "-C", "alice", "resolve", "third", "--json").printed()
-    assert set(fine_tune(0)) == set(base())

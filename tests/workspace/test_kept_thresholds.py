@@ -7,11 +7,11 @@ import shutil
 
 import numpy as np
 import pytest
-from mergealgebra.engine.groups import kept_key
 
 import mergealgebra as ma
 from mergealgebra.encoding import decode, encode
 from mergealgebra.engine import run as running
+from mergealgebra.engine.answers import cache_key
 from mergealgebra.engine.plan import Contribution
 from mergealgebra.errors import BlobDamaged, CheckpointError, Overflow
 from mergealgebra.tensors.checkpoint import Checkpoint
@@ -231,7 +231,8 @@ def test_an_error_is_named_as_without_the_cache(root):
     workspace.contribute(root / "t.safetensors")
     (manifest,) = workspace.visible().values()
     contribution = Contribution("it", "finetuned", 1.0, None, frozenset("w"), manifest.tensors)
-    key, messages = kept_key(manifest.base, contribution, workspace.recipe.trim), set()
+    statistic = workspace.recipe.rounds[0].stages[0].statistic
+    key, messages = cache_key(manifest.base, contribution, statistic.key), set()
     path = workspace.path / "cache" / "thresholds" / key
     for content in (None, [[1]], [[0x7F7FFFFF]]):
         if content:
@@ -253,7 +254,7 @@ class TestInputsThatChange:
         file = root / "base" / "model.safetensors"
         if which == "blob":
             file = next(iter(alice.blobs(alice.state).values()))
-        sound, real = file.read_bytes(), running.find_thresholds
+        sound, real = file.read_bytes(), running.find_answers
 
         def find(*arguments):
             found = real(*arguments)
@@ -262,7 +263,7 @@ class TestInputsThatChange:
             return found
 
         shutil.rmtree(alice.path / "cache")
-        monkeypatch.setattr(running, "find_thresholds", find)
+        monkeypatch.setattr(running, "find_answers", find)
         for threads in (1, 3):
             with pytest.raises(CheckpointError, match=rf"^{file} changed while it was read; run it again$"):
                 alice.resolve(root / "second", threads=threads)

@@ -8,15 +8,10 @@ import pytest
 
 import mergealgebra as ma
 from mergealgebra.fsck import inspect
-from tests.workspace.replicas import RECIPE, make_workspace
+from tests.workspace.replicas import RECIPE
 
 #: Elements of the base that are floats, bytes of all its tensors, and of a contribution's file.
 ELEMENTS, BASE, BLOB = 81, 4 * 81 + 3 + 8 * 16, 708
-
-
-@pytest.fixture
-def alice(root):
-    return make_workspace(root, "alice", 0, 1)
 
 
 def _share(root, alice):

@@ -36,12 +36,6 @@ OTHERS = {
 }
 
 
-@pytest.fixture
-def alice(root):
-    """A workspace with two contributions."""
-    return make_workspace(root, "alice", 0, 1)
-
-
 @pytest.mark.clause("OS-11", "OS-12", "LK-6")
 class TestAnotherRecipe:
     @pytest.mark.parametrize("recipe", OTHERS.values(), ids=OTHERS)
@@ -96,6 +90,23 @@ class TestAnotherRecipe:
         (root / "mean.yaml").write_text("method: mean\n")
         assert warning in call(root, "-C", "alice", "resolve", "again", "--recipe", "mean.yaml").stderr
         assert call(root, "-C", "alice", "resolve", "own").stderr == ""
+
+
+@pytest.mark.clause("RC-6", "CT-11")
+class TestWhatIsContributed:
+    def test_needs_no_roots_yet(self, root):
+        """Masks are made from the root of what is contributed, which is known when it is stored."""
+        dare = ma.DareLinear(density="0.5", seed="7")
+        workspace = ma.Workspace.init(root / "dare", base=root / "base", recipe=dare)
+        workspace.contribute(root / "ft0.safetensors")
+        result = workspace.resolve(root / "out")
+        once = merge_checkpoints(root / "base", [Model(root / "ft0.safetensors")], dare, root / "once")
+        assert result.lock == once.lock
+
+    def test_may_forget_and_is_shown(self, root):
+        workspace = ma.Workspace.init(root / "forgets", base=root / "base", recipe=ma.TaskArithmetic())
+        id_ = workspace.contribute(root / "ft0.safetensors", "-1")
+        assert call(root, "-C", "forgets", "show", id_, "--json").printed()
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from mergealgebra.conformance.judgement.summary import faults, summarised
 from mergealgebra.conformance.probes.catalogue import LEAST, PROBES
 from mergealgebra.conformance.probes.interview import Interview
 from mergealgebra.conformance.verdict import Finding, Verdict
+from mergealgebra.errors import TargetError
 from mergealgebra.progress import Progress, quiet
-from mergealgebra.targets.errors import TargetError
 from mergealgebra.targets.questions import Answer, Failed, Hello, Target
 from mergealgebra.text import shown
 

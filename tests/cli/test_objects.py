@@ -1,0 +1,30 @@
+"""With `--json` each verb prints one object, whose keys come in one order."""
+
+from __future__ import annotations
+
+import pytest
+
+from mergealgebra.cli import VERBS
+from tests.cli.objects import KEYS, typed
+
+#: A command for each verb whose object no story looks at.
+OTHERS = {
+    "warmup": "warmup",
+    "show": "-C bob show {id}",
+    "fsck": "fsck shared",
+    "set-base": "-C alice set-base base",
+    "set-name": "-C alice set-name Ada",
+    "gc": "-C alice gc",
+    "laws": "laws ties --tries 1 --law bounds",
+}
+
+
+@pytest.mark.clause("CL-2")
+@pytest.mark.parametrize("verb", OTHERS)
+def test_each_verb_prints_one_object(verb, scene):
+    id_ = typed(scene, "-C bob log")["operations"][0]["contribution"]
+    assert typed(scene, OTHERS[verb].format(id=id_))
+
+
+def test_every_verb_prints_an_object():
+    assert set(VERBS) == set(KEYS)
