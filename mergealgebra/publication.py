@@ -23,7 +23,7 @@ from mergealgebra.crdt.manifest import FORMS, Auxiliary, Manifest
 from mergealgebra.crdt.operations import check_note
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.measure import Measure, measure
-from mergealgebra.engine.plan import check_usable, make_plan, thread_count
+from mergealgebra.engine.plan import make_plan, thread_count
 from mergealgebra.errors import AuxiliaryError, Implausible, LockError, NamesError, OperationError
 from mergealgebra.figures import differences, save_figures, saved_figures
 from mergealgebra.history import now, seen_before
@@ -144,7 +144,7 @@ def _store_blob(
     others = differences(saved_figures(store.path, visible)).values()
     form, number = offer.form_taken, decimals.fp32(offer.coefficient, "coefficient")
     with Checkpoint.open(base_path) as base, offer.as_checkpoint() as given, ExitStack() as opened:
-        recipe = default_recipe(store)
+        recipe = if_here(default_recipe(store))
         recipe.check_coefficient(number, str(given.path))
         merge = [*_refuse_merge(offer, visible), *_refuse_lacking(offer, recipe)]
         check_base(base, store.genesis.base, thread_count(threads), progress)
@@ -153,7 +153,6 @@ def _store_blob(
         _refuse_one_plain_form(source, names)
         kinds = _chosen_auxiliary(offer, chosen, opened)
         contribution = as_contribution(str(source.path), form, number, source, names)
-        check_usable(contribution, if_here(default_recipe(store)))
         # One contribution is read and measured, not merged: what the recipe needs for that is not here yet.
         plan = make_plan(base, [contribution], TaskArithmetic(), backend_named("auto", progress), threads=threads)
         measured = measure(plan, progress)

@@ -18,7 +18,13 @@ Json = Any
 
 #: The names of broken rules in the vectors, where they are not the names of our errors.
 RULES: Mapping[str, tuple[type[errors.MergeAlgebraError], ...]] = {
-    "AuxiliaryError": (errors.RecipeError, errors.NamesError, errors.ShapeError, errors.DtypeError),
+    "AuxiliaryError": (
+        errors.AuxiliaryError,
+        errors.RecipeError,
+        errors.NamesError,
+        errors.ShapeError,
+        errors.DtypeError,
+    ),
     "AggregateError": (errors.AggregateError, errors.ShapeError),
     "BlobError": (errors.BlobDamaged,),
     "CheckpointError": (errors.CheckpointError, errors.DuplicateName),
