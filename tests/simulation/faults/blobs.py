@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from mergealgebra import resolve
+from mergealgebra import resolution, resolve
 from mergealgebra.errors import BlobDamaged, MergeAlgebraError
 from mergealgebra.incremental import keeper
 from mergealgebra.store import blob_store
@@ -82,7 +82,7 @@ def resolve_skips_what_is_missing() -> Patches:
         here = {id_: one for id_, one in wanted.contributions.items() if one.tensors in blobs}
         return real(replace(wanted, contributions=here), base, blobs, *rest)
 
-    yield mock.patch.object(resolve, "resolve", resolve_rest)
+    yield mock.patch.object(resolution, "resolve", resolve_rest)
 
 
 @fault("sums that were kept go on holding what was retracted", "folders", "model")
