@@ -1,10 +1,10 @@
-"""Keeping an aggregate from merge to merge: which changes lead from the one that is there to the one that is wanted."""
+"""Keeping an aggregate from merge to merge: it is brought from the contributions that it holds to those wanted."""
 
 from __future__ import annotations
 
 import errno
 import math
-from collections.abc import Callable, Generator, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -21,9 +21,10 @@ from mergealgebra.engine.faults import Faulty
 from mergealgebra.engine.merged_spans import MergedSpan, Stale, Totals
 from mergealgebra.engine.plan import Contribution, Plan, make_plan, whole_round
 from mergealgebra.errors import BackendError, MergeAlgebraError, OutputError
+from mergealgebra.incremental.change import Change
 from mergealgebra.incremental.cost import Cost
 from mergealgebra.incremental.folder import Draft, Folder, Home
-from mergealgebra.incremental.header import Entry, Header
+from mergealgebra.incremental.header import Header
 from mergealgebra.incremental.pages import PAGE, RECORD, Layout, Unfit, votes_of, wider
 from mergealgebra.incremental.update import Update
 from mergealgebra.kernels.blocks import UpdatingKernel, block_rounds
@@ -57,6 +58,10 @@ class Kept:
         return f"kept: {self.cost.in_words()}"
 
 
+class _DiskFull(Exception):
+    """Nobody sees it: without an aggregate there may be room for the model."""
+
+
 class Keeper:
     """The aggregate of one merge, in a home of its own. kept: what became of it, at the end.
 
@@ -78,68 +83,80 @@ class Keeper:
         self,
         use: Callable[[Iterator[MergedSpan], Totals], None],
         progress: Progress,
-        kept: MutableMapping[str, bytes] | None,
+        cache: MutableMapping[str, bytes] | None,
     ) -> bool:
-        """Merge by the aggregate, and keep it. use: takes the pieces. kept: thresholds, as in `engine.run.run`.
+        """Merge by the aggregate, and keep it. use: takes the spans. cache: of answers, as in `engine.run.run`.
 
-        False when that did not do: a merge in full then tells what is wrong, if anything is. Raises OutputError, and
-        what a merge in full raises.
+        The aggregate that is there is brought up to date, if it fits; else a new one is made. False when neither did:
+        a merge in full then tells what is wrong, if anything is. Raises OutputError, and what a merge in full raises.
         """
-        with closing(self._updates()) as updates:
-            for update in updates:
-                totals = Totals(update.known)
-                try:
-                    with closing(update.spans(totals, progress, kept)) as spans:
-                        use(spans, totals)
-                except (Faulty, Stale, Unfit):
-                    continue
-                except MergeAlgebraError as error:
-                    if isinstance(error, OutputError) and _is_full(error):
-                        self._give_up("its disk is full")
-                        return False
-                    if isinstance(error, OutputError) or not update.unread:
-                        raise
-                    continue
-                self._commit(update, totals)
-                return True
-        return False
-
-    def _updates(self) -> Generator[Update, None, None]:
-        """What to try, one after the other: to update the aggregate that is there, if it fits; to make a new one.
-
-        What one needs is open until the next is asked for.
-        """
-        if reason := why_not_kept(self._plan.recipe):
+        if reason := self._why_not():
             self._give_up(reason)
-            return
-        if not self._plan.reduction.coefficients.certified:
-            self._give_up("the coefficients together have no certificate")
-            return
-        if not self._home.always and len(self._manifests) < self._cost.pays_from:
-            self._give_up(
-                f"of {len(self._manifests)} contributions it would save no time, and take {self._cost.in_words()}; it "
-                f"pays from {self._cost.pays_from} on, and --keep-aggregate=always insists"
-            )
-            return
+            return False
         with ExitStack() as opened:
+            folder = self._folder(opened)
+            if folder is None:
+                return False
+            folder.sweep()
+            header = folder.header
             try:
-                folder = opened.enter_context(self._home.opened(self._header_bytes))
-            except OSError as error:
-                self._give_up(f"{error.filename} in the workspace cannot be used: {error.strerror}; delete it")
-                return
-            except OutputError as error:
-                self._give_up(str(error))
-                return
-            yield from self._updates_in(folder)
+                if header is not None and self._merged(partial(self._from, header), folder, use, progress, cache):
+                    return True
+                return self._merged(self._from_nothing, folder, use, progress, cache)
+            except _DiskFull:
+                self._give_up("its disk is full")
+                return False
 
-    def _updates_in(self, folder: Folder) -> Generator[Update, None, None]:
-        folder.sweep()
-        header = folder.header
-        for make in (self._from_nothing,) if header is None else (partial(self._from, header), self._from_nothing):
-            with ExitStack() as opened:
-                update = make(folder, opened)
-                if update is not None:
-                    yield update
+    def _why_not(self) -> str:
+        """Why nothing can be kept, or why it would not pay; empty if it does."""
+        if reason := why_not_kept(self._plan.recipe):
+            return reason
+        if not self._plan.reduction.coefficients.certified:
+            return "the coefficients together have no certificate"
+        if self._home.always or len(self._manifests) >= self._cost.pays_from:
+            return ""
+        return (
+            f"of {len(self._manifests)} contributions it would save no time, and take {self._cost.in_words()}; it "
+            f"pays from {self._cost.pays_from} on, and --keep-aggregate=always insists"
+        )
+
+    def _folder(self, opened: ExitStack) -> Folder | None:
+        """The folder of the aggregate, open; None when it cannot be used."""
+        try:
+            return opened.enter_context(self._home.opened(self._header_bytes))
+        except OSError as error:
+            self._give_up(f"{error.filename} in the workspace cannot be used: {error.strerror}; delete it")
+        except OutputError as error:
+            self._give_up(str(error))
+        return None
+
+    def _merged(
+        self,
+        make: Callable[[Folder, ExitStack], Update | None],
+        folder: Folder,
+        use: Callable[[Iterator[MergedSpan], Totals], None],
+        progress: Progress,
+        cache: MutableMapping[str, bytes] | None,
+    ) -> bool:
+        """Merge by one update, and keep what it leaves; False where there is none, or it turns out not to fit."""
+        with ExitStack() as opened:
+            update = make(folder, opened)
+            if update is None:
+                return False
+            totals = Totals(update.known)
+            try:
+                with closing(update.spans(totals, progress, cache)) as spans:
+                    use(spans, totals)
+            except (Faulty, Stale, Unfit):
+                return False
+            except OutputError as error:
+                raise (_DiskFull if _is_full(error) else error) from error.__cause__
+            except MergeAlgebraError:
+                if update.unread:  # a merge in full reads all, and says better what is wrong
+                    return False
+                raise
+            self._commit(update, totals)
+            return True
 
     def _give_up(self, problem: str) -> None:
         """Nothing is kept, for this reason."""
@@ -165,7 +182,7 @@ class Keeper:
 
     def _from(self, header: Header, folder: Folder, opened: ExitStack) -> Update | None:
         """The update that makes this aggregate the one that is wanted; None when it does not fit."""
-        change = _Change.between(header.entries, self._manifests)
+        change = Change.between(header.entries, self._manifests)
         least = min(header.least, _least_grid([self._coefficients[index] for index in change.added]))
         if (
             header.recipe != self._plan.recipe.id
@@ -190,7 +207,7 @@ class Keeper:
             self._plan, plan, self._kernel, manifests, layout, least, folder.seal, change.unread, pages, draft
         )
 
-    def _opened(self, change: _Change, opened: ExitStack) -> list[Contribution] | None:
+    def _opened(self, change: Change, opened: ExitStack) -> list[Contribution] | None:
         """The contributions to take out; None when the tensors of one are not here any more."""
         found = []
         for manifest in change.retracted:
@@ -282,28 +299,6 @@ def _why_no_update(recipe: Method, round_: Round) -> str:
     if not all(statistic.proved for statistic in statistics):
         return f"{recipe.name} has a statistic without a proof, and nothing tells whether its sums are still right"
     return ""
-
-
-@dataclass(frozen=True)
-class _Change:
-    """What leads from one set of contributions to another. unread: those that stay, by index; added: places."""
-
-    unread: Mapping[int, Entry]
-    added: Sequence[int]
-    retracted: Sequence[Manifest]
-
-    @classmethod
-    def between(cls, entries: Sequence[Entry], wanted: Sequence[Manifest]) -> _Change:
-        before = {entry.manifest.id: entry for entry in entries}
-        after = {manifest.id for manifest in wanted}
-        unread = {index: before[m.id] for index, m in enumerate(wanted) if m.id in before}
-        added = [index for index in range(len(wanted)) if index not in unread]
-        return cls(unread, added, [entry.manifest for id_, entry in before.items() if id_ not in after])
-
-    @property
-    def size(self) -> int:
-        """How many contributions come or go."""
-        return len(self.added) + len(self.retracted)
 
 
 def _is_full(error: OutputError) -> bool:

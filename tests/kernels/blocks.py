@@ -63,12 +63,11 @@ def numbers(rng: np.random.Generator, size: int, dtype: str, kind: str) -> np.nd
 KINDS = ("raw", "finite", "near 1", "coarse")
 
 
-@dataclass(frozen=True, init=False, repr=False)
 class TrimmedSum(Method):
     """The sum of what trim leaves: of equations that fused kernels have, though no method of this package is it."""
 
     name: ClassVar[str] = "trimmed_sum"
-    lambda_: str = key("1", check_lambda)
+    lambda_: str = key(default="1", check=check_lambda)
 
     @property
     def rounds(self) -> tuple[Round, ...]:

@@ -48,7 +48,6 @@ class OwnTrim(Trim):
     """A trim that may do something else than trim does."""
 
 
-@dataclass(frozen=True, init=False, repr=False)
 class Outside(Method):
     """A method made of equations of this package."""
 

@@ -12,7 +12,7 @@ from unittest import mock
 
 from mergealgebra import resolution, resolve
 from mergealgebra.errors import BlobDamaged, MergeAlgebraError
-from mergealgebra.incremental import keeper
+from mergealgebra.incremental import change
 from mergealgebra.store import blob_store
 from mergealgebra.store.blob_store import BlobWriter
 from mergealgebra.store.blobs import discard
@@ -87,8 +87,8 @@ def resolve_skips_what_is_missing() -> Patches:
 
 @fault("sums that were kept go on holding what was retracted", "folders", "model")
 def kept_sums_hold_what_was_retracted() -> Patches:
-    real = keeper._Change.between
-    yield mock.patch.object(keeper._Change, "between", lambda *sides: replace(real(*sides), retracted=[]))
+    real = change.Change.between
+    yield mock.patch.object(change.Change, "between", lambda *sides: replace(real(*sides), retracted=[]))
 
 
 @fault("the model card says when it was made", "folders", "model")
