@@ -238,7 +238,7 @@ def histories(draw):
     start = {
         name: np.zeros(shape, DTYPES[dtype]) if start[name] is None else start[name] for name, shape in SHAPES.items()
     }
-    coefficients = ["1", "1", "0.5", "3", "0.1"] + (["-2"] if recipe.negative_coefficients else [])
+    coefficients = ["1", "1", "0.5", "3", "0.1"] + (["-2"] if recipe.needs.negative else [])
     wide = [] if dtype == "F16" else WIDE + EXTREME * draw(st.sampled_from([0, 0, 1]))
     pool = []
     for _ in range(draw(st.integers(4, 7))):
