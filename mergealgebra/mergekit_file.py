@@ -37,7 +37,7 @@ _KEYS_OF_A_MODEL: Final = MappingProxyType(
 #: Methods of mergekit that nothing here computes.
 _NOT_HERE: Final = frozenset(
     (
-        *("arcee_fusion", "breadcrumbs", "breadcrumbs_ties", "dare_linear", "dare_ties", "della", "della_linear"),
+        *("arcee_fusion", "breadcrumbs", "breadcrumbs_ties", "della", "della_linear"),
         *("karcher", "model_stock", "multislerp", "nearswap", "nuslerp", "passthrough", "sce", "slerp"),
     )
 )

@@ -26,7 +26,7 @@ def mask_key(seed: str, root: str, tensor: str) -> tuple[int, int]:
     seed: decimal digits. root: of the tensors of the contribution. tensor: its name.
 
     >>> mask_key("0", "00" * 32, "w")
-    (2064684042, 2880410060)
+    (11872629, 3773955226)
     """
     first = bytes.fromhex(hash_id("mask", encode([seed, bytes.fromhex(root), tensor])))[:8]
     return int.from_bytes(first[:4], "big"), int.from_bytes(first[4:], "big")

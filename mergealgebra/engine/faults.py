@@ -15,7 +15,7 @@ from mergealgebra.algebra.arrays import Array, first_true
 from mergealgebra.algebra.contract import finalized, lifted
 from mergealgebra.algebra.method import Terms, View
 from mergealgebra.engine.answers import Answers
-from mergealgebra.engine.buffers import BASE, Auxiliary, Buffers, parts_of
+from mergealgebra.engine.buffers import BASE, Auxiliary, Buffers, part_of, parts_of
 from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.plan import Block, Contribution, Plan, Span, unit_elements
 from mergealgebra.errors import NonFinite, Overflow
@@ -80,8 +80,11 @@ def _refuse_first(plan: Plan, views: Mapping[int, View], block: Block, order: Se
 
 def _views(plan: Plan, buffers: Buffers, block: Block, base: Array) -> dict[int, View]:
     """What each contribution holds of a block, before any stage."""
-    parts = parts_of(plan, buffers, block, Answers())
-    return {index: view_of(part, part.values, base, plan.recipe.needs.on) for index, part in parts}
+    found = {}
+    for index, contribution in plan.holders(block.name):
+        part = part_of(buffers, index, contribution, block, Answers(), range(0))
+        found[index] = view_of(part, part.values, base, plan.recipe.needs.on)
+    return found
 
 
 def _usable(auxiliary: Array) -> Array:

@@ -160,15 +160,20 @@ class Launch:
     parts: Sequence[Part]
     rows: Sequence[int]
     reduction: Reduction
+    code: int
     table: Tensor
 
     @classmethod
     def of(cls, base: Tensor, parts: Sequence[Part], reduction: Reduction) -> Launch:
-        """Sort the parts by kind, which the order of exact sums allows [TI-1], and tell the device of them."""
+        """Sort the parts by kind, which the order of exact sums allows [TI-1], and tell the device of them.
+
+        Raises BackendError for a method that has no code.
+        """
+        code = code_of(reduction.method, TritonKernel.name)
         order = sorted(range(len(parts)), key=lambda i: _kind(parts[i]))
         held = [replace(parts[i], values=_aligned(parts[i].values)) for i in order]
         (table,) = _to_device([_table(held, reduction, base.numel())], base.device)
-        return cls(_aligned(base), held, np.argsort(order).tolist(), reduction, table)
+        return cls(_aligned(base), held, np.argsort(order).tolist(), reduction, code, table)
 
     def run(self, *, mark: bool = False) -> tuple[Tensor, Tensor]:
         """Merge, and wait for nothing. Returns (n,) of the base's dtype, and (parts + 1,) int64 counts, packed.
@@ -182,7 +187,7 @@ class Launch:
         with _launching:
             reduce_tile[(programs,)](
                 bits(self.base), bits(out), counts, self.table, n, BASE=_code(self.base), TILE=TILE, MARK=mark,
-                KINDS=_kinds(self.parts), METHOD=code_of(self.reduction.method, TritonKernel.name), **OPTIONS,
+                KINDS=_kinds(self.parts), METHOD=self.code, **OPTIONS,
             )  # fmt: skip
         return out, counts.sum(dim=1)
 

@@ -186,7 +186,7 @@ def after(view: View, stages: Sequence[Stage], found: Sequence[Any]) -> Staged:
     witnesses = []
     for stage, known in zip(stages, found, strict=True):
         before, view = view, staged(stage, view, known)
-        if stage.statistic is not None:
+        if stage.statistic is not None and known is not None:
             witnesses.append(stage.statistic.witness(before, view, known))
     return Staged(view, tuple(witnesses))
 

@@ -57,14 +57,11 @@ def register(method: type[Method]) -> type[Method]:
     registered again, and replaced by one of the same module and name, as notebooks do. Raises RecipeError for a name
     that is taken, and for what is not a method.
 
-    >>> from typing import ClassVar
     >>> from mergealgebra import algebra
     >>> from mergealgebra.methods.task_arithmetic import lift, total
     >>> @register
     ... class Plus(Method):
-    ...     name: ClassVar[str] = "plus"
-    ...     distribution: ClassVar[str] = "my-methods"
-    ...     version: ClassVar[str] = "1.0"
+    ...     name, distribution, version = "plus", "my-methods", "1.0"
     ...
     ...     @property
     ...     def rounds(self):
@@ -117,7 +114,7 @@ def _check(method: object) -> None:
         text = getattr(method, what)
         if not (isinstance(text, str) and text and len(text) <= _MOST_LETTERS and text.isprintable()):
             raise RecipeError(
-                f'{name}: its {what} is {shown(text)}; write `{what}: ClassVar[str] = "..."` in its body, at most '
+                f'{name}: its {what} is {shown(text)}; write `{what} = "..."` in its body, at most '
                 f"{_MOST_LETTERS} letters: recipes carry it"
             )
     if not isinstance(getattr_static(method, "rounds"), property) or method.rounds is Method.rounds:

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import mergealgebra as ma
@@ -94,6 +94,7 @@ WEIGHTS = st.sampled_from([0.0, 1.0, 0.1, 2.0**-149, 2.0**54, 2.0**-60, 7.0])
 @pytest.mark.clause("FM-1", "FM-2")
 @pytest.mark.parametrize("backend", ["numpy", "torch"])
 @given(st.lists(st.tuples(NUMBERS, WEIGHTS, st.sampled_from(["1", "0.5", "3"])), min_size=1, max_size=8))
+@example([(7.0, 1.0, "1"), (-1.0, 7.0, "1")])  # v cancel and tau do not
 def test_it_is_what_the_clauses_say(backend, drawn):
     taus, fishers = ([float(F32(one[i])) for one in drawn] for i in (0, 1))
     coefficients = [one[2] for one in drawn]

@@ -223,7 +223,7 @@ def written(name="outside", rounds=True, **body):
 REFUSED = {
     "a name that is taken": ({"name": "ties"}, "'ties' is taken by mergealgebra.methods.ties.Ties"),
     "a name that is no word": ({"name": "Elect-Sum"}, "the name 'Elect-Sum' is not a lower-case letter"),
-    "no distribution": ({"distribution": ""}, "its distribution is ''; write `distribution: ClassVar"),
+    "no distribution": ({"distribution": ""}, "its distribution is ''; write `distribution = "),
     "no rounds": ({"rounds": False}, "has no rounds; give it a property"),
     "a key of merge files": ({"base": key(default="1", check=check_density)}, "'base' has a meaning of its own"),
     "a key in capitals": ({"K": key(default="1", check=check_density)}, "the key 'K' is not a lower-case letter"),

@@ -21,6 +21,7 @@ from mergealgebra.errors import (
     RecipeError,
     ShapeError,
 )
+from mergealgebra.tensors.task_vector import theta
 
 BASE = {"w": np.float32([[1, 2], [3, 4]]), "n": np.int64([7]), "s": np.float32(1)}
 TUNED = {"w": np.float32([[1, 3], [3, 0]]), "n": np.int64([7]), "s": np.float32(0.5)}
@@ -231,3 +232,13 @@ def test_what_did_not_change_is_zero():
     assert vector["w"].tobytes() == bytes(16)
     wide = ma.TaskVector.between({"w": odd[1:3]}, {"w": odd[1:3].astype(np.float64)})
     assert wide["w"].tolist() == [0, 0]
+
+
+@pytest.mark.clause("TV-13")
+@pytest.mark.parametrize("array", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
+def test_theta_is_the_model_in_either_form(array):
+    """2^24 + 1.5 is rounded once, from the exact sum."""
+    base, tau = np.float32([2.0**24, 1, 0]), np.float32([1.5, -3, -0.0])
+    assert theta(array(tau), array(base), "finetuned").tolist() == [1.5, -3, 0]
+    assert theta(array(tau), array(base), "task_vector").tolist() == [2.0**24 + 2, -2, 0]
+    assert theta(array(np.float64([1 + 2.0**-40])), array(np.float64([0])), "finetuned").tolist() == [1.0]

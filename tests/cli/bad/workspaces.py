@@ -41,10 +41,13 @@ def _remake(path: Path) -> None:
     path.mkdir()
 
 
-def _foreign_recipe(scene: Path) -> None:
-    genesis = Genesis("0" * 64, "garden", {"method": "slerp"})
-    (scene / "alice" / "genesis").write_bytes(genesis.encode())
-    (scene / "alice" / "local.json").write_text(json.dumps({"base": str(scene / "base")}))
+def _recipe(entries: dict[str, str]) -> Step:
+    def change(scene: Path) -> None:
+        genesis = Genesis("0" * 64, "garden", entries)
+        (scene / "alice" / "genesis").write_bytes(genesis.encode())
+        (scene / "alice" / "local.json").write_text(json.dumps({"base": str(scene / "base")}))
+
+    return change
 
 
 def _local(text: str) -> Step:
@@ -284,8 +287,11 @@ OWN_STORE = {
         lambda scene: (scene / "alice" / "genesis").unlink(),
         ("SY-1",),
     ),
+    "a recipe that no method could have": Case(
+        "-C alice status", ("alice", "'slerp'", "unknown"), _recipe({"method": "slerp", "Key": "1"}), ("RC-12",)
+    ),
     "a recipe that this version does not know": Case(
-        "-C alice status", ("alice", "'slerp'", "unknown"), _foreign_recipe, ("RC-4",)
+        RESOLVE, ("'slerp'", "is not known", "pip install --upgrade"), _recipe({"method": "slerp"}), ("RC-12",)
     ),
     "no local.json": Case(
         RESOLVE,
