@@ -169,6 +169,7 @@ def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
     from mergealgebra.algebra.decimals import from_hex, shortest
     from mergealgebra.figures import saved_figures
     from mergealgebra.history import stories
+    from mergealgebra.store.holdings import needed_kinds
 
     told = stories(state)
     measured = saved_figures(store.path, state.visible())
@@ -183,7 +184,7 @@ def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
                 "coefficient": shortest(from_hex(manifest.coefficient)),
                 "elements": manifest.elements,
                 "tensors": manifest.tensors,
-                "here": here,
+                "here": all(map(store.has_blob, manifest.roots(needed_kinds(store.genesis)))),
                 "bytes": store.blob_bytes(manifest.tensors) if here else None,
                 "name": add.name,
                 "time": add.time,

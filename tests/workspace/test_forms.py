@@ -443,3 +443,13 @@ def test_warnings_are_those_of_contributions(root):
         warnings.simplefilter("always", MergeAlgebraWarning)
         workspace(root, "w", Fisher()).contribute(root / "tuned.safetensors", force=True)
     assert any("needs of all" in str(warning.message) for warning in caught)
+
+
+@pytest.mark.clause("CT-16")
+def test_status_misses_what_the_recipe_needs(root):
+    space = workspace(root, "w", Fisher())
+    id_ = space.contribute(root / "tuned.safetensors", auxiliary={"fisher": numbers()})
+    assert [entry["here"] for entry in call(root, "-C", "w", "status", "--json").printed()["visible"]] == [True]
+    space.store.blob_path(space.visible()[id_].auxiliary[0].root).unlink()
+    (entry,) = call(root, "-C", "w", "status", "--json").printed()["visible"]
+    assert (entry["here"], entry["contribution"]) == (False, id_)
