@@ -26,7 +26,7 @@ from machine import describe
 
 from mergealgebra.algebra.exact import Coefficients
 from mergealgebra.kernels.blocks import Part, Reduction
-from mergealgebra.kernels.reference import on_numpy
+from mergealgebra.kernels.numpy_reference import on_numpy
 from mergealgebra.methods.ties import Ties
 from mergealgebra.tensors.dtypes import to_host
 

@@ -15,7 +15,7 @@ from typing import Final
 from mergealgebra.algebra import decimals
 from mergealgebra.contribution import names_of
 from mergealgebra.crdt.manifest import Manifest, joined_form
-from mergealgebra.engine.plan import Contribution, Source
+from mergealgebra.engine.sources import Contribution, Source
 from mergealgebra.errors import (
     AuxiliaryError,
     BlobDamaged,

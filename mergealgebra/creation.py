@@ -9,7 +9,7 @@ from pathlib import Path
 from mergealgebra.addresses import PathLike, local_path, peer_path
 from mergealgebra.contribution import check_base, read_root
 from mergealgebra.crdt.genesis import Genesis
-from mergealgebra.engine.plan import available_cores
+from mergealgebra.engine.limits import available_cores
 from mergealgebra.errors import SyncIncomplete, WorkspaceError, WrongWorkspace
 from mergealgebra.interrupts import standing
 from mergealgebra.methods.method import Method

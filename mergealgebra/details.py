@@ -14,8 +14,9 @@ from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import Attest, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.engine.backends import backend as backend_named
+from mergealgebra.engine.limits import thread_count
 from mergealgebra.engine.measure import measure
-from mergealgebra.engine.plan import make_plan, thread_count
+from mergealgebra.engine.plan import make_plan
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.figures import Figures, save_figures, saved_figures
 from mergealgebra.history import attests, stories

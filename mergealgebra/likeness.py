@@ -16,7 +16,7 @@ import numpy as np
 
 from mergealgebra.contribution_blobs import open_contribution
 from mergealgebra.crdt.manifest import Manifest
-from mergealgebra.engine.plan import Block, Contribution, Record
+from mergealgebra.engine.sources import Block, Contribution, Record
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.ids import short_ids
 from mergealgebra.kernels.reference import Host

@@ -11,7 +11,7 @@ from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.credits import UNKNOWN, Credit
 from mergealgebra.engine.buffers import Auxiliary
 from mergealgebra.engine.merged_spans import Totals
-from mergealgebra.engine.plan import Contribution
+from mergealgebra.engine.sources import Contribution
 from mergealgebra.errors import CheckpointError
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.forms import Formed, Held

@@ -15,7 +15,8 @@ from mergealgebra.algebra import decimals
 from mergealgebra.contribution import Chosen, choose, choose_auxiliary, refuse_unknown_kinds
 from mergealgebra.contribution_blobs import as_contribution
 from mergealgebra.credits import Credit, titles
-from mergealgebra.engine.plan import refuse_text, thread_count, whole_round
+from mergealgebra.engine.checks import refuse_text
+from mergealgebra.engine.limits import thread_count
 from mergealgebra.errors import (
     AuxiliaryError,
     BackendError,
@@ -25,6 +26,7 @@ from mergealgebra.errors import (
     NamesError,
     NothingVisible,
 )
+from mergealgebra.kernels.blocks import whole_round
 from mergealgebra.merge_input import Input
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method

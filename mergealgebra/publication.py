@@ -22,8 +22,9 @@ from mergealgebra.contribution_blobs import as_contribution
 from mergealgebra.crdt.manifest import FORMS, Auxiliary, Manifest
 from mergealgebra.crdt.operations import check_note
 from mergealgebra.engine.backends import backend as backend_named
+from mergealgebra.engine.limits import thread_count
 from mergealgebra.engine.measure import Measure, measure
-from mergealgebra.engine.plan import make_plan, thread_count
+from mergealgebra.engine.plan import make_plan
 from mergealgebra.errors import AuxiliaryError, Implausible, LockError, NamesError, OperationError
 from mergealgebra.figures import differences, save_figures, saved_figures
 from mergealgebra.history import now, seen_before

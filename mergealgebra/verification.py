@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mergealgebra.addresses import PathLike
 from mergealgebra.crdt.orset import ORSet
-from mergealgebra.engine.plan import thread_count
+from mergealgebra.engine.limits import thread_count
 from mergealgebra.errors import BaseMismatch, UnknownContribution, WorkspaceError
 from mergealgebra.lock import Lock, Verification, first_difference, verify_model
 from mergealgebra.progress import Progress, quiet

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from mergealgebra.algebra.method import Group, Statistic
 from mergealgebra.encoding import decode, encode, hash_id
-from mergealgebra.engine.plan import Contribution, Plan
+from mergealgebra.engine.plan import Plan
+from mergealgebra.engine.sources import Contribution
 from mergealgebra.errors import EncodingError
 
 #: Answers of a stage's statistic, by group.

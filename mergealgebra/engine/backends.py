@@ -11,9 +11,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from mergealgebra.disk import FOLDERS_CAN_BE_HELD
-from mergealgebra.engine.plan import whole_round
 from mergealgebra.errors import BackendError
-from mergealgebra.kernels.blocks import Kernel
+from mergealgebra.kernels.blocks import Kernel, whole_round
 from mergealgebra.kernels.fused_methods import is_fused
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress, quiet
@@ -69,7 +68,7 @@ def torch_on(device: Any) -> Kernel:
 
 
 def _numpy(_: Progress) -> Kernel:
-    from mergealgebra.kernels.reference import on_numpy
+    from mergealgebra.kernels.numpy_reference import on_numpy
 
     return on_numpy()
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from mergealgebra.encoding import LeafHasher
 from mergealgebra.engine.answers import Answers
-from mergealgebra.engine.plan import Block, Contribution, Plan, Source
+from mergealgebra.engine.plan import Plan
+from mergealgebra.engine.sources import Block, Contribution, Source
 from mergealgebra.kernels.blocks import Part, Where
 from mergealgebra.kernels.reference import Host
 from mergealgebra.tensors.dtypes import DTYPES

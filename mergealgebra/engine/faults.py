@@ -17,7 +17,8 @@ from mergealgebra.algebra.method import Terms, View
 from mergealgebra.engine.answers import Answers
 from mergealgebra.engine.buffers import BASE, Auxiliary, Buffers, part_of, parts_of
 from mergealgebra.engine.executors import Workers
-from mergealgebra.engine.plan import Block, Contribution, Plan, Span, unit_elements
+from mergealgebra.engine.plan import Plan, unit_elements
+from mergealgebra.engine.sources import Block, Contribution, Span
 from mergealgebra.errors import NonFinite, Overflow
 from mergealgebra.kernels.blocks import Part
 from mergealgebra.kernels.reference import after, merged_models, summed, view_of

@@ -14,12 +14,14 @@ from mergealgebra.algebra import decimals
 from mergealgebra.algebra.arrays import Array
 from mergealgebra.encoding import LEAF_BYTES, model_root, tensor_root
 from mergealgebra.engine.backends import BACKENDS, backend_for, torch_on
+from mergealgebra.engine.checks import refuse_text
 from mergealgebra.engine.faults import Faulty, diagnose
 from mergealgebra.engine.merged_spans import Totals
-from mergealgebra.engine.plan import Contribution, Source, make_plan, refuse_text, whole_round
+from mergealgebra.engine.plan import make_plan
 from mergealgebra.engine.run import run
+from mergealgebra.engine.sources import Contribution, Source
 from mergealgebra.errors import BackendError, CoefficientError, NamesError, NothingVisible, RecipeError
-from mergealgebra.kernels.blocks import Kernel
+from mergealgebra.kernels.blocks import Kernel, whole_round
 from mergealgebra.kernels.reference import Host
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import quiet

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from mergealgebra.encoding import TensorTree
 from mergealgebra.engine.answers import Answers
 from mergealgebra.engine.buffers import Input
-from mergealgebra.engine.plan import Span
+from mergealgebra.engine.sources import Span
 from mergealgebra.kernels.blocks import Witnesses
 from mergealgebra.kernels.reference import Host
 

@@ -2,114 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import lcm
-from typing import Any, Final, Protocol
 
 from mergealgebra.algebra.exact import Coefficients
-from mergealgebra.algebra.method import Round, Stage, WholeRound
-from mergealgebra.encoding import LEAF_BYTES
+from mergealgebra.algebra.method import Stage, WholeRound
+from mergealgebra.engine.checks import check, check_arity
+from mergealgebra.engine.limits import MEMORY, Sizes, check_positive, fit, thread_count
+from mergealgebra.engine.sources import SPAN, Block, Contribution, Record, Source, Span
 from mergealgebra.errors import (
-    BackendError,
-    CoefficientError,
-    DtypeError,
-    MethodError,
-    NamesError,
     NothingVisible,
-    RecipeError,
 )
-from mergealgebra.kernels.blocks import Kernel, Reduction
+from mergealgebra.kernels.blocks import Kernel, Reduction, whole_round
 from mergealgebra.methods.method import Method
-from mergealgebra.tensors.dtypes import DTYPES
-from mergealgebra.tensors.strange_names import name_advice
-from mergealgebra.tensors.task_vector import check_shapes
-from mergealgebra.text import by_caller, shown
-
-#: Elements in a span, what a worker does at a time: in every dtype a whole number of leaves [EN-6].
-SPAN: Final = LEAF_BYTES
-#: Bytes of all inputs in a block: few enough to stay in the last cache from reading to reducing, many for each call.
-CACHE_BYTES: Final = 1 << 25
-LEAST_BLOCK: Final = 1 << 12
-#: Memory beyond the imports that a merge may take, if nobody says otherwise.
-MEMORY: Final = 256 << 20
-#: What a worker needs beside blocks and results.
-_WORKER_BYTES: Final = 1 << 20
-
-
-class Record(Protocol):
-    """What is known of a tensor before it is read."""
-
-    @property
-    def dtype(self) -> str: ...
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-    @property
-    def size(self) -> int: ...
-
-
-class Source(Protocol):
-    """Named tensors that can be read piece by piece: a checkpoint, or arrays in memory."""
-
-    @property
-    def records(self) -> Mapping[str, Record]: ...
-
-    def read(self, name: str, start: int = 0, stop: int | None = None, into: memoryview | None = None) -> Any:
-        """Elements [start, stop) in C order, in the storage dtype. into: memory that may be used for them."""
-        ...
-
-
-@dataclass(frozen=True)
-class Block:
-    """Elements [start, stop) of one tensor, which are reduced at a time."""
-
-    name: str
-    start: int
-    stop: int
-
-    @property
-    def size(self) -> int:
-        """How many elements they are."""
-        return self.stop - self.start
-
-
-@dataclass(frozen=True)
-class Span(Block):
-    """Elements of one tensor that one worker takes at a time: some blocks, and whole leaves [EN-6]."""
-
-    def blocks(self, size: int) -> Iterator[Block]:
-        """The same in blocks of this size, the last perhaps smaller."""
-        for start in range(self.start, self.stop, size):
-            yield Block(self.name, start, min(start + size, self.stop))
-
-
-@dataclass(frozen=True)
-class Contribution:
-    """A task vector to merge, where its tensors are, and how it is called in messages.
-
-    form: `finetuned` (its tensors are a fine-tune's) or `task_vector` (they are the difference) [CT-1]. names: the
-    tensors that it holds; a name that it lacks is absent, not zero [CT-7]. tensors: the root of its tensors, if that is
-    known, under which what is found of it may be kept, and from which masks are made. forms: of tensors that have
-    another form than the rest. computed: tensors that the source computes from what is stored, and vouches for itself.
-    auxiliary: by kind, tensors of the same names.
-    """
-
-    label: str
-    form: str
-    coefficient: float
-    source: Source
-    names: frozenset[str]
-    tensors: str | None = None
-    forms: Mapping[str, str] = field(default_factory=dict)
-    computed: frozenset[str] = frozenset()
-    auxiliary: Mapping[str, Source] = field(default_factory=dict)
-
-    def form_of(self, name: str) -> str:
-        """The form of one of its tensors."""
-        return self.forms.get(name, self.form)
 
 
 @dataclass(frozen=True)
@@ -215,151 +123,12 @@ def make_plan(
         raise NothingVisible("there is nothing to merge: no contribution is visible; contribute one, or sync")
     check_arity(recipe, len(contributions))
     for contribution in contributions:
-        _check(contribution, base, recipe)
+        check(contribution, base, recipe)
     if whole := whole_round(recipe):
         from mergealgebra.engine.whole import refuse_little_memory  # few merges need it
 
         refuse_little_memory(base, contributions, whole, memory)
-    memory = MEMORY if memory is None else _check_positive(memory, "memory")
+    memory = MEMORY if memory is None else check_positive(memory, "memory")
     unit = 1 if whole else max((unit_elements(recipe, r) for r in base.records.values()), default=1)
-    threads, block = _fit(_Sizes.of(base, contributions), thread_count(threads), block, memory, unit)
+    threads, block = fit(Sizes.of(base, contributions), thread_count(threads), block, memory, unit)
     return Plan(base, tuple(contributions), recipe, kernel, threads, block, memory, hashed)
-
-
-def whole_round(recipe: Method) -> WholeRound | None:
-    """The only round of a method over whole tensors; None for one that is computed block by block."""
-    for round_ in recipe.rounds:
-        if not isinstance(round_, Round | WholeRound):
-            raise MethodError(f"{recipe.name}: {shown(round_)} is not a round; `rounds` returns (algebra.Round(...),)")
-    found = [round_ for round_ in recipe.rounds if isinstance(round_, WholeRound)]
-    if found and len(recipe.rounds) > 1:
-        raise RecipeError(f"{recipe.name}: a round over whole tensors must be the only one")
-    return found[0] if found else None
-
-
-def check_arity(recipe: Method, contributions: int) -> None:
-    """Raise RecipeError for more or fewer contributions than the method takes."""
-    arity = recipe.needs.arity
-    if arity is not None and contributions != arity:
-        raise RecipeError(f"{recipe.name} merges exactly {arity} contributions, and there are {contributions}")
-
-
-@dataclass(frozen=True)
-class _Sizes:
-    """Bytes of one element in all inputs together, and bytes of the largest piece of the result."""
-
-    row: int
-    piece: int
-
-    @classmethod
-    def of(cls, base: Source, contributions: Sequence[Contribution]) -> _Sizes:
-        sources = [contribution.source for contribution in contributions]
-        auxiliary = [source for contribution in contributions for source in contribution.auxiliary.values()]
-        row = sum(map(_widest, (base, *sources, *auxiliary)))
-        return cls(row, max((min(r.size, SPAN) * DTYPES[r.dtype].itemsize for r in base.records.values()), default=0))
-
-    def needed(self, threads: int, block: int) -> int:
-        """Bytes in use at once, pieces that wait to be written among them."""
-        return threads * (block * self.row + _WORKER_BYTES) + (2 * threads + 1) * self.piece
-
-
-def _widest(source: Source) -> int:
-    return max((DTYPES[record.dtype].itemsize for record in source.records.values()), default=0)
-
-
-def _fit(sizes: _Sizes, threads: int, block: int | None, memory: int, unit: int) -> tuple[int, int]:
-    """Threads and block that stay within the memory: smaller blocks first, then fewer threads.
-
-    unit: the most elements that must be in one block.
-    """
-    least = max(unit, LEAST_BLOCK if block is None else _check_positive(block, "block"))
-    block = min(SPAN, block or max(LEAST_BLOCK, 1 << max(1, CACHE_BYTES // max(1, sizes.row)).bit_length() - 1))
-    block = max(block, unit)
-    while sizes.needed(threads, block) > memory:
-        if block > least:
-            block = max(least, block // 2)
-        elif threads > 1:
-            threads -= 1
-        else:
-            raise BackendError(
-                f"memory: {memory:,} bytes are too few, this merge takes {sizes.needed(1, block):,} or more; "
-                + by_caller("raise --memory, or lower --block", "raise memory=, or lower block=")
-            )
-    return threads, block
-
-
-def thread_count(threads: int | None) -> int:
-    """So many threads, or one for each core when left out. Raises BackendError."""
-    if threads is None:
-        return available_cores()
-    return _check_positive(threads, "threads")
-
-
-def available_cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def refuse_text(coefficients: Sequence[str]) -> None:
-    """Raise CoefficientError for one text where a list of them must be: its characters are no coefficients."""
-    if isinstance(coefficients, str):
-        raise CoefficientError(
-            f"coefficients is {shown(coefficients)}, one text; pass a list, such as [{coefficients!r}]"
-        )
-
-
-def _check_positive(number: int, what: str) -> int:
-    if isinstance(number, bool) or not hasattr(number, "__index__"):
-        raise BackendError(f"{what}: {shown(number)} is not a whole number; write it without a point and quotes")
-    if number < 1:
-        raise BackendError(f"{what}: {number} is below 1; leave it out for the default")
-    return number
-
-
-def _check(contribution: Contribution, base: Source, recipe: Method) -> None:
-    """Names, shapes and dtypes fit the base, and the contribution the method [CT-5]."""
-    check_usable(contribution, recipe)
-    if recipe.needs.roots and contribution.tensors is None:
-        raise RecipeError(
-            f"{contribution.label}: {recipe.name} makes masks from the root of its tensors; hash it first"
-        )
-    if contribution.forms and (whole := whole_round(recipe)):
-        raise RecipeError(
-            f"{contribution.label} holds tensors in several forms, and {whole.name} takes contributions of one: merge "
-            "by a recipe without a dialect, or retract it"
-        )
-    for name in sorted(contribution.names, key=str.encode):
-        if name not in base.records:
-            todo = name_advice([name]) or "it belongs to another model"
-            raise NamesError(f"{contribution.label}: tensor {name!r} is not in the base; {todo}")
-        ours, theirs = contribution.source.records[name], base.records[name]
-        check_shapes(f"{contribution.label}: tensor {name!r}", name, tuple(ours.shape), tuple(theirs.shape))
-        if not (DTYPES[ours.dtype].is_float and DTYPES[theirs.dtype].is_float):
-            raise DtypeError(
-                f"{contribution.label}: tensor {name!r} is {ours.dtype}, the base's {theirs.dtype}; "
-                "only float tensors have a task vector; leave it out"
-            )
-
-
-def check_usable(contribution: Contribution, recipe: Method) -> None:
-    """Coefficient and auxiliary tensors fit the method [RC-6]. Raises CoefficientError, RecipeError and the like."""
-    recipe.check_coefficient(contribution.coefficient, contribution.label)
-    for kind in sorted(recipe.needs.auxiliary):
-        _check_auxiliary(contribution, kind, recipe)
-
-
-def _check_auxiliary(contribution: Contribution, kind: str, recipe: Method) -> None:
-    """A number for each element of each tensor."""
-    source = contribution.auxiliary.get(kind)
-    if source is None:
-        raise RecipeError(
-            f"{contribution.label} has no {kind} tensors, which {recipe.name} needs: contribute it again with them, or "
-            "merge by another method"
-        )
-    for name in sorted(contribution.names, key=str.encode):
-        if name not in source.records:
-            raise NamesError(f"{contribution.label}: its {kind} tensors lack {name!r}; {recipe.name} needs all of them")
-        ours, theirs = source.records[name], contribution.source.records[name]
-        check_shapes(f"{contribution.label}: {kind} of {name!r}", name, tuple(ours.shape), tuple(theirs.shape))
-        if not DTYPES[ours.dtype].is_float:
-            raise DtypeError(f"{contribution.label}: {kind} of {name!r} is {ours.dtype}; it must be a float tensor")

@@ -14,9 +14,10 @@ from mergealgebra.engine.buffers import BASE, RESULT, Buffers, Hashers, hashed_i
 from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.faults import Faulty, Seen, check_task_vectors, unseen
 from mergealgebra.engine.merged_spans import MergedSpan, Stale, Totals, added
-from mergealgebra.engine.plan import Block, Plan, Span, whole_round
+from mergealgebra.engine.plan import Plan
+from mergealgebra.engine.sources import Block, Span
 from mergealgebra.engine.statistics import find_answers
-from mergealgebra.kernels.blocks import Part, Reduced, Witnesses
+from mergealgebra.kernels.blocks import Part, Reduced, Witnesses, whole_round
 from mergealgebra.kernels.reference import Host
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.tensors.dtypes import DTYPES

@@ -22,7 +22,8 @@ from mergealgebra.engine.buffers import BASE, Auxiliary, Buffers, Hashers, Input
 from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.faults import Faulty
 from mergealgebra.engine.merged_spans import Stale
-from mergealgebra.engine.plan import Block, Plan, Span
+from mergealgebra.engine.plan import Plan
+from mergealgebra.engine.sources import Block, Span
 from mergealgebra.kernels.blocks import Part, Watch
 from mergealgebra.kernels.reference import after, view_of
 from mergealgebra.progress import Progress

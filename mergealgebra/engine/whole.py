@@ -17,7 +17,8 @@ from mergealgebra.dialects.arithmetic import rounded_to
 from mergealgebra.engine.buffers import BASE, RESULT, Hashers, Input
 from mergealgebra.engine.faults import not_finite_base
 from mergealgebra.engine.merged_spans import MergedSpan
-from mergealgebra.engine.plan import Contribution, Plan, Source
+from mergealgebra.engine.plan import Plan
+from mergealgebra.engine.sources import Contribution, Source
 from mergealgebra.errors import BackendError, NonFinite, Overflow
 from mergealgebra.kernels.reference import Host
 from mergealgebra.tensors.dtypes import DTYPES

@@ -25,11 +25,13 @@ from mergealgebra.engine.buffers import Buffers, parts_of
 from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.faults import Faulty, diagnose
 from mergealgebra.engine.memory import as_contribution, completed, without_buffers
-from mergealgebra.engine.plan import Block, Plan, make_plan, whole_round
+from mergealgebra.engine.plan import Plan, make_plan
+from mergealgebra.engine.sources import Block
 from mergealgebra.engine.statistics import find_answers
 from mergealgebra.errors import AggregateError, MergeAlgebraWarning, Overflow, RecipeError, ShapeError
-from mergealgebra.kernels.blocks import block_rounds
-from mergealgebra.kernels.reference import after, finite_terms, on_numpy, usable, view_of
+from mergealgebra.kernels.blocks import block_rounds, whole_round
+from mergealgebra.kernels.numpy_reference import on_numpy
+from mergealgebra.kernels.reference import after, finite_terms, usable, view_of
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import quiet
 from mergealgebra.recipe import check_recipe

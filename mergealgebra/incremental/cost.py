@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from mergealgebra.engine.plan import Plan, Record
+from mergealgebra.engine.plan import Plan
+from mergealgebra.engine.sources import Record
 from mergealgebra.incremental.pages import Layout
 from mergealgebra.tensors.dtypes import DTYPES
 

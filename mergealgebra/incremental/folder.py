@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 
 from mergealgebra.disk import lock, open_file, read_file, write_all
-from mergealgebra.engine.plan import Block
+from mergealgebra.engine.sources import Block
 from mergealgebra.incremental.header import Entry, Header
 from mergealgebra.incremental.pages import RECORD, Bytes, Layout, Pages
 from mergealgebra.incremental.seals import Seal

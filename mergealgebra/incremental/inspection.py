@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mergealgebra.engine.plan import Block
+from mergealgebra.engine.sources import Block
 from mergealgebra.incremental.folder import Folder
 from mergealgebra.incremental.pages import PAGE, Pages, Unfit
 

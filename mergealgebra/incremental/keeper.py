@@ -19,7 +19,8 @@ from mergealgebra.contribution_blobs import open_contribution
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.engine.faults import Faulty
 from mergealgebra.engine.merged_spans import MergedSpan, Stale, Totals
-from mergealgebra.engine.plan import Contribution, Plan, make_plan, whole_round
+from mergealgebra.engine.plan import Plan, make_plan
+from mergealgebra.engine.sources import Contribution
 from mergealgebra.errors import BackendError, MergeAlgebraError, OutputError
 from mergealgebra.incremental.change import Change
 from mergealgebra.incremental.cost import Cost
@@ -27,7 +28,7 @@ from mergealgebra.incremental.folder import Draft, Folder, Home
 from mergealgebra.incremental.header import Header
 from mergealgebra.incremental.pages import PAGE, RECORD, Layout, Unfit, votes_of, wider
 from mergealgebra.incremental.update import Update
-from mergealgebra.kernels.blocks import UpdatingKernel, block_rounds
+from mergealgebra.kernels.blocks import UpdatingKernel, block_rounds, whole_round
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress
 from mergealgebra.tensors.checkpoint import Checkpoint

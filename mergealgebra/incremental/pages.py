@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from mergealgebra.algebra.method import Columns
-from mergealgebra.engine.plan import Block
+from mergealgebra.engine.sources import Block
 from mergealgebra.incremental.seals import PAGE_BYTES, Seal
 from mergealgebra.kernels.blocks import StoredSums
 

@@ -15,7 +15,7 @@ from mergealgebra.encoding import encode
 if TYPE_CHECKING:  # `status` checks seals, and starts without arrays
     import numpy as np
 
-    from mergealgebra.engine.plan import Block
+    from mergealgebra.engine.sources import Block
 
 #: Bytes of a private key.
 KEY_BYTES: Final = 32

@@ -20,14 +20,16 @@ from mergealgebra.encoding import encode, model_root
 from mergealgebra.engine.answers import Answers, groups, pack, unpack
 from mergealgebra.engine.buffers import Buffers, parts_of
 from mergealgebra.engine.merged_spans import MergedSpan, Totals
-from mergealgebra.engine.plan import Block, Plan
+from mergealgebra.engine.plan import Plan
 from mergealgebra.engine.run import run
+from mergealgebra.engine.sources import Block
 from mergealgebra.incremental.folder import Draft
 from mergealgebra.incremental.header import Entry
 from mergealgebra.incremental.pages import Bytes, Layout, Pages, Unfit, clear, sums_in
 from mergealgebra.incremental.seals import Seal
 from mergealgebra.kernels.blocks import Part, Reduced, StoredSums, Updated, UpdatingKernel
-from mergealgebra.kernels.reference import Host, settle
+from mergealgebra.kernels.numpy_reference import settle
+from mergealgebra.kernels.reference import Host
 from mergealgebra.progress import Progress
 from mergealgebra.tensors.forms import Formed
 
@@ -157,7 +159,7 @@ class Update:
         if settled is None:
             return None
         updated.data[at] = settled.data
-        sums.put(at, settled.kept)
+        sums.put(at, settled.stored)
         return settled.uncertified
 
     def _all_parts(self, answers: Answers, buffers: Buffers, page: Block, at: Indices, inputs: int) -> list[Part]:

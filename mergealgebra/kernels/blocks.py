@@ -10,9 +10,10 @@ from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 from mergealgebra.algebra.arrays import Array
 from mergealgebra.algebra.exact import Coefficients, Indices
-from mergealgebra.algebra.method import Needs, Round, Stage, Statistic
-from mergealgebra.errors import BackendError
+from mergealgebra.algebra.method import Needs, Round, Stage, Statistic, WholeRound
+from mergealgebra.errors import BackendError, MethodError, RecipeError
 from mergealgebra.methods.method import Method
+from mergealgebra.text import shown
 
 #: What the proofs of a part's statistics count, in the order of the stages.
 Witnesses = tuple[tuple[int, ...], ...]
@@ -180,7 +181,7 @@ class UpdatingKernel(Kernel, Protocol):
     """A kernel that can also bring the sums of an aggregate up to date."""
 
     def update(
-        self, base: Any, kept: StoredSums, retracted: Sequence[Part], added: Sequence[Part], reduction: Reduction
+        self, base: Any, stored: StoredSums, retracted: Sequence[Part], added: Sequence[Part], reduction: Reduction
     ) -> Updated | None:
         """Take parts out of the sums, put others in, and merge the block [EX-4, EX-5].
 
@@ -196,3 +197,14 @@ def block_rounds(method: Method) -> tuple[Round, ...]:
     if len(rounds) != len(method.rounds):
         raise BackendError(f"{method.name} is computed over whole tensors, which no kernel does")
     return rounds
+
+
+def whole_round(recipe: Method) -> WholeRound | None:
+    """The only round of a method over whole tensors; None for one that is computed block by block."""
+    for round_ in recipe.rounds:
+        if not isinstance(round_, Round | WholeRound):
+            raise MethodError(f"{recipe.name}: {shown(round_)} is not a round; `rounds` returns (algebra.Round(...),)")
+    found = [round_ for round_ in recipe.rounds if isinstance(round_, WholeRound)]
+    if found and len(recipe.rounds) > 1:
+        raise RecipeError(f"{recipe.name}: a round over whole tensors must be the only one")
+    return found[0] if found else None

@@ -22,7 +22,8 @@ from mergealgebra.kernels.blocks import Part, Reduced, Reduction, StoredSums, Up
 from mergealgebra.kernels.fused import table as word
 from mergealgebra.kernels.fused_methods import code_of, cut_of, is_fused, witnesses
 from mergealgebra.kernels.machine_code import entry, load
-from mergealgebra.kernels.reference import Host, Reference, on_numpy
+from mergealgebra.kernels.numpy_reference import on_numpy
+from mergealgebra.kernels.reference import Host, Reference
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.tensors.dtypes import DTYPES
@@ -77,19 +78,19 @@ class NumbaKernel:
         return Reduced(results.out, *results.counts(parts), missed if certified else base.size)
 
     def update(
-        self, base: Host, kept: StoredSums, retracted: Sequence[Part], added: Sequence[Part], reduction: Reduction
+        self, base: Host, stored: StoredSums, retracted: Sequence[Part], added: Sequence[Part], reduction: Reduction
     ) -> Updated | None:
         """As `UpdatingKernel.update`."""
         parts = (*retracted, *added)
         results = _Results.of(base, len(parts))
         held = {
             word.RETRACTED: len(retracted),
-            word.SUMS: _address(kept.sums),
-            word.MAGNITUDES: _address(kept.magnitudes),
-            word.SIGNS: _address(kept.signs),
-            word.WEIGHTS: _address(kept.weights),
-            word.GRID: _address(kept.grids),
-            word.VOTES: _VOTES[kept.signs.dtype] if kept.signs.size else word.NO_VOTES,
+            word.SUMS: _address(stored.sums),
+            word.MAGNITUDES: _address(stored.magnitudes),
+            word.SIGNS: _address(stored.signs),
+            word.WEIGHTS: _address(stored.weights),
+            word.GRID: _address(stored.grids),
+            word.VOTES: _VOTES[stored.signs.dtype] if stored.signs.size else word.NO_VOTES,
             word.UNIT: _bits(1.0),
         }
         self._load("update_block")

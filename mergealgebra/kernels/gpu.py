@@ -23,7 +23,8 @@ from mergealgebra.algebra.trim import Counts, Window
 from mergealgebra.errors import BackendError, SubnormalsFlushed
 from mergealgebra.kernels.blocks import Part, Reduced, Reduction, Watch
 from mergealgebra.kernels.fused_methods import code_of, cut_of, is_fused, witnesses
-from mergealgebra.kernels.reference import Host, on_numpy
+from mergealgebra.kernels.numpy_reference import on_numpy
+from mergealgebra.kernels.reference import Host
 from mergealgebra.methods.method import Method
 from mergealgebra.methods.ties import Ties
 from mergealgebra.tensors.dtypes import DTYPES, bits, name_of, to_host

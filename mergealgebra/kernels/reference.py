@@ -5,7 +5,7 @@ It computes every method. What other kernels compute, they compute to its bits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,16 +13,13 @@ import numpy as np
 
 from mergealgebra.algebra.arrays import Array, array_namespace, refuse_flushed_subnormals, to_numpy
 from mergealgebra.algebra.contract import finalized, lifted, staged
-from mergealgebra.algebra.exact import LIMITS, Sums, combine, grid_exponents, prepared
+from mergealgebra.algebra.exact import Sums, combine, prepared
 from mergealgebra.algebra.method import Round, Stage, Terms, View, WholeRound
 from mergealgebra.algebra.trim import Counts, Window, window_counts
 from mergealgebra.kernels.blocks import (
-    UNKNOWN,
     Part,
     Reduced,
     Reduction,
-    StoredSums,
-    Updated,
     Watch,
     Witnesses,
 )
@@ -118,56 +115,6 @@ class Reference:
         return after(view, round_.stages, found)
 
 
-class NumPyReference(Reference):
-    """The equations on NumPy, which bring the sums of an aggregate up to date too."""
-
-    def update(
-        self, base: Host, kept: StoredSums, retracted: Sequence[Part], added: Sequence[Part], reduction: Reduction
-    ) -> Updated | None:
-        """As `UpdatingKernel.update`."""
-        parts, (round_,) = (*retracted, *added), reduction.rounds
-        views = [self._view(part, base, reduction.needs.on) for part in parts]
-        if not all(map(usable, views)):
-            return None
-        reached = [after(view, round_.stages, part.found) for view, part in zip(views, parts, strict=True)]
-        terms = [lifted(round_, one.view) for one in reached]
-        if not all(map(finite_terms, terms)):
-            return None
-        for i, term in enumerate(terms):
-            _change(kept, np.subtract if i < len(retracted) else np.add, term)
-        missed = np.flatnonzero((kept.magnitudes >= LIMITS[kept.grids]).any(axis=0))
-        tau_m = finalized(round_, _by_sign(kept, missed), reduction.coefficients)
-        merged = merged_block(base, tau_m, reduction)
-        if merged is None:
-            return None
-        counts = tuple(left(one.view, reduction.rounds) for one in reached)
-        return Updated(merged, counts, tuple(one.witnesses for one in reached), missed)
-
-
-@dataclass(frozen=True)
-class Settled:
-    """Some coordinates merged from all their parts. data: (n,) in the base's dtype. kept: their sums, which mean
-    nothing where they have no certificate. uncertified: how many those are [EX-3]."""
-
-    data: Host
-    kept: StoredSums
-    uncertified: int
-
-
-def settle(base: Host, parts: Sequence[Part], reduction: Reduction) -> Settled | None:
-    """Merge coordinates from all parts that there are, if any. None when some number is not finite."""
-    (round_,) = reduction.rounds
-    views = [view_of(part, part.values, base, reduction.needs.on) for part in parts]
-    terms = [
-        lifted(round_, after(view, round_.stages, part.found).view) for view, part in zip(views, parts, strict=True)
-    ]
-    if not all(map(finite_terms, terms)):
-        return None
-    sums = summed(terms, round_, reduction) if parts else Sums.zeros(base.size, round_.columns)
-    merged = merged_block(base, finalized(round_, sums, reduction.coefficients), reduction)
-    return None if merged is None else Settled(merged, _stored(sums), sums.uncertified.size)
-
-
 # One part
 
 
@@ -243,59 +190,7 @@ def merged_models(base: Array, theta_m: Array) -> Array | None:
     return merged if finite(widen(merged)) else None
 
 
-# Sums that are kept
-
-
-def _change(kept: StoredSums, join: np.ufunc, terms: Terms) -> None:
-    """Add the terms of one contribution to stored sums, or subtract them."""
-    for i, term in enumerate(terms.sums):
-        wide = term.astype(np.float64)
-        kept.sums[i] = join(kept.sums[i], wide)
-        kept.magnitudes[i] = join(kept.magnitudes[i], abs(wide))
-        np.minimum(kept.grids[i], grid_exponents(term), out=kept.grids[i])
-    if kept.weights.size:
-        votes = np.sign(terms.sums[0]).astype(np.float64) * terms.votes
-        kept.signs[:] = join(kept.signs, votes)
-        kept.weights[:] = join(kept.weights, abs(votes))
-
-
-def _pairs(kept: StoredSums) -> Iterator[tuple[Host, Host]]:
-    """S and A of each sum, and V and W where there are votes."""
-    yield from zip(kept.sums, kept.magnitudes, strict=True)
-    if kept.weights.size:
-        yield kept.signs, kept.weights
-
-
-def _by_sign(kept: StoredSums, missed: Host) -> Sums:
-    """Stored sums as S+, S-, W+ and W-, exactly [EX-2]; zero where they are missed."""
-    columns: list[Host] = []
-    for total, magnitude in _pairs(kept):
-        wide = magnitude.astype(np.float64)  # V and W may be int16, which need not hold twice a count
-        columns += [(wide + total) * 0.5, (total - wide) * 0.5]
-    for column in columns:
-        column[missed] = 0.0
-    return Sums(tuple(columns), tuple(kept.grids))
-
-
-def _stored(sums: Sums) -> StoredSums:
-    """The inverse, marked where there is no certificate."""
-    pairs = [(sums.columns[i], sums.columns[i + 1]) for i in range(0, len(sums.columns), 2)]
-    totals, magnitudes = [x + y for x, y in pairs], [x - y for x, y in pairs]
-    q = len(sums.grids)
-    votes, weights = (totals[q], magnitudes[q]) if sums.weighs else (np.empty(0), np.empty(0))
-    kept = StoredSums(np.stack(totals[:q]), np.stack(magnitudes[:q]), votes, weights, np.stack(sums.grids))
-    kept.put(sums.uncertified, UNKNOWN)
-    return kept
-
-
 # The two libraries
-
-
-def on_numpy() -> NumPyReference:
-    """The equations on NumPy."""
-    return NumPyReference(
-        "numpy", lambda host: host, lambda array: array, lambda: refuse_flushed_subnormals(np), (on_numpy, ())
-    )
 
 
 def _on_torch_there(device: str) -> Reference:

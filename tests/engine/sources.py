@@ -12,8 +12,9 @@ import numpy as np
 from mergealgebra.algebra.trim import kept_count
 from mergealgebra.engine.backends import backend
 from mergealgebra.engine.merged_spans import Totals
-from mergealgebra.engine.plan import Contribution, Plan, make_plan
+from mergealgebra.engine.plan import Plan, make_plan
 from mergealgebra.engine.run import run
+from mergealgebra.engine.sources import Contribution
 from mergealgebra.methods.method import Method
 from mergealgebra.methods.ties import Ties
 from mergealgebra.progress import quiet

@@ -11,7 +11,8 @@ import mergealgebra as ma
 from mergealgebra.engine.backends import backend
 from mergealgebra.engine.measure import Measure, measure
 from mergealgebra.engine.memory import as_contribution
-from mergealgebra.engine.plan import Contribution, make_plan
+from mergealgebra.engine.plan import make_plan
+from mergealgebra.engine.sources import Contribution
 from mergealgebra.errors import Implausible, NonFinite
 from tests.engine.sources import Arrays
 from tests.models import DTYPES, task_vector

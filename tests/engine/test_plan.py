@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 import mergealgebra as ma
-from mergealgebra.engine import plan as plans
-from mergealgebra.engine.plan import LEAST_BLOCK, MEMORY, SPAN, Plan, available_cores
+from mergealgebra.engine import limits
+from mergealgebra.engine.limits import LEAST_BLOCK, MEMORY, available_cores
+from mergealgebra.engine.plan import Plan
+from mergealgebra.engine.sources import SPAN
 from mergealgebra.errors import BackendError
 from tests.engine.sources import Arrays, merged, plan_of
 
@@ -56,7 +58,7 @@ class TestMemory:
         """Blocks suit the cache, and threads are those asked for, however much there is."""
         made = [plan(8, threads=4, memory=memory) for memory in (1 << 30, 1 << 40)]
         assert {(p.threads, p.block) for p in made} == {(4, made[0].block)}
-        assert made[0].block * 36 <= plans.CACHE_BYTES < 2 * made[0].block * 36
+        assert made[0].block * 36 <= limits.CACHE_BYTES < 2 * made[0].block * 36
 
     def test_that_is_scarce_makes_blocks_smaller_then_threads_fewer(self):
         found = [plan(200, threads=8, memory=memory) for memory in range(160 * MIB, 20 * MIB, -MIB)]
@@ -98,7 +100,7 @@ def test_blocks_are_never_longer_than_spans():
 
 def test_more_inputs_than_the_cache_has_bytes(monkeypatch):
     """Hundreds of thousands of contributions."""
-    monkeypatch.setattr(plans, "CACHE_BYTES", 7)
+    monkeypatch.setattr(limits, "CACHE_BYTES", 7)
     assert plan(1).block == LEAST_BLOCK
 
 

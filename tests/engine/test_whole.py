@@ -17,7 +17,7 @@ from mergealgebra.dialects.points import DIALECTS
 from mergealgebra.dialects.round import round_of
 from mergealgebra.engine import whole
 from mergealgebra.engine.memory import _Arrays
-from mergealgebra.engine.plan import Contribution
+from mergealgebra.engine.sources import Contribution
 from mergealgebra.engine.whole import needed_bytes
 from mergealgebra.errors import BackendError, NamesError, NonFinite, Overflow, RecipeError
 from mergealgebra.lock import Lock

@@ -15,13 +15,13 @@ from mergealgebra.algebra.method import Columns
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.disk import opened_folder
 from mergealgebra.engine.backends import backend, torch_on
-from mergealgebra.engine.plan import Block, Span
+from mergealgebra.engine.sources import Block, Span
 from mergealgebra.incremental.folder import Draft, Folder, Home
 from mergealgebra.incremental.header import Entry, Header
 from mergealgebra.incremental.pages import PAGE, Layout, Pages, Unfit, clear, sums_in, votes_of, wider
 from mergealgebra.incremental.seals import KEY_BYTES, Seal
 from mergealgebra.kernels.blocks import UNKNOWN, Part, UpdatingKernel
-from mergealgebra.kernels.reference import settle
+from mergealgebra.kernels.numpy_reference import settle
 from tests.kernels.blocks import reduction_of
 
 SIZE = 2500  # two tiles of the fused kernel, and a piece of one
@@ -137,7 +137,7 @@ class TestKernels:
         settled = settle(base, [], reduction_of("mean", [1.0]))
         assert settled.data.tobytes() == base.tobytes()
         assert settled.uncertified == 0
-        assert settled.kept.magnitudes.tolist() == [[0, 0]]
+        assert settled.stored.magnitudes.tolist() == [[0, 0]]
 
     def test_others_cannot(self):
         pytest.importorskip("torch")

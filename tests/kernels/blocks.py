@@ -18,7 +18,7 @@ from mergealgebra.algebra.method import Needs, Round
 from mergealgebra.algebra.thresholds import Trim
 from mergealgebra.algebra.trim import magnitude_bits
 from mergealgebra.kernels.blocks import Kernel, Part, Reduced, Reduction
-from mergealgebra.kernels.reference import on_numpy
+from mergealgebra.kernels.numpy_reference import on_numpy
 from mergealgebra.methods import mean, task_arithmetic
 from mergealgebra.methods.method import Method, check_lambda, key
 from mergealgebra.tensors.dtypes import DTYPES

@@ -18,7 +18,8 @@ import mergealgebra as ma
 from mergealgebra.algebra.exact import Coefficients
 from mergealgebra.kernels.blocks import Part, Reduction, StoredSums
 from mergealgebra.kernels.cpu import NumbaKernel
-from mergealgebra.kernels.reference import on_numpy, on_torch
+from mergealgebra.kernels.numpy_reference import on_numpy
+from mergealgebra.kernels.reference import on_torch
 from tests.algebra.numbers import exact_sum, rn32, rn64
 from tests.kernels.blocks import TRIMMED, Case, reduction_of, same_as_reference
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from mergealgebra.algebra.trim import ALL, Window
 from mergealgebra.errors import BackendError, SubnormalsFlushed
 from mergealgebra.kernels.blocks import Part
-from mergealgebra.kernels.reference import on_numpy
+from mergealgebra.kernels.numpy_reference import on_numpy
 from mergealgebra.tensors.dtypes import DTYPES, to_torch
 from tests.kernels.blocks import reduction_of
 

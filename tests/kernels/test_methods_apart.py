@@ -19,7 +19,7 @@ from mergealgebra.engine.backends import BACKENDS, backend, backend_for
 from mergealgebra.errors import BackendError
 from mergealgebra.kernels import fused_methods
 from mergealgebra.kernels.blocks import Kernel, Part, Reduction, Where
-from mergealgebra.kernels.reference import on_numpy
+from mergealgebra.kernels.numpy_reference import on_numpy
 from mergealgebra.methods import mean, task_arithmetic
 from mergealgebra.methods.method import Method
 from tests.oracle.kernels import interpreting

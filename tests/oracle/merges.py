@@ -11,8 +11,9 @@ from mergealgebra.algebra import decimals
 from mergealgebra.engine.faults import Faulty, diagnose
 from mergealgebra.engine.memory import as_contribution
 from mergealgebra.engine.merged_spans import MergedSpan, Totals
-from mergealgebra.engine.plan import Contribution, Plan, make_plan
+from mergealgebra.engine.plan import Plan, make_plan
 from mergealgebra.engine.run import run
+from mergealgebra.engine.sources import Contribution
 from mergealgebra.errors import CoefficientError, MergeAlgebraError, NonFinite, NothingVisible, Overflow
 from mergealgebra.kernels.blocks import Kernel
 from mergealgebra.methods.method import Method

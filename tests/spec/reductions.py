@@ -24,8 +24,9 @@ from mergealgebra.engine import memory
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.faults import Faulty, diagnose
 from mergealgebra.engine.merged_spans import Totals
-from mergealgebra.engine.plan import Contribution, Plan, make_plan
+from mergealgebra.engine.plan import Plan, make_plan
 from mergealgebra.engine.run import run, run_check
+from mergealgebra.engine.sources import Contribution
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.kernels.blocks import Part
 from mergealgebra.merge_input import Input

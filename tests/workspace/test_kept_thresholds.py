@@ -12,7 +12,7 @@ import mergealgebra as ma
 from mergealgebra.encoding import decode, encode
 from mergealgebra.engine import run as running
 from mergealgebra.engine.answers import cache_key
-from mergealgebra.engine.plan import Contribution
+from mergealgebra.engine.sources import Contribution
 from mergealgebra.errors import BlobDamaged, CheckpointError, Overflow
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.models import FLOATS, fine_tune, write_file

@@ -7,7 +7,7 @@ import pytest
 
 import mergealgebra as ma
 from mergealgebra import likeness
-from mergealgebra.engine.plan import Block
+from mergealgebra.engine.sources import Block
 from tests.cli.commands import call
 from tests.models import DTYPES, FLOATS, base, fine_tune, task_vector, write_file, write_folder
 from tests.workspace.replicas import RECIPE, make_workspace

@@ -1,0 +1,78 @@
+"""Whether contributions fit the base and the method, as far as headers tell: everything before a number is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mergealgebra.engine.sources import Contribution, Source
+from mergealgebra.errors import CoefficientError, DtypeError, NamesError, RecipeError
+from mergealgebra.kernels.blocks import whole_round
+from mergealgebra.methods.method import Method
+from mergealgebra.tensors.dtypes import DTYPES
+from mergealgebra.tensors.strange_names import name_advice
+from mergealgebra.tensors.task_vector import check_shapes
+from mergealgebra.text import shown
+
+
+def check_arity(recipe: Method, contributions: int) -> None:
+    """Raise RecipeError for more or fewer contributions than the method takes."""
+    arity = recipe.needs.arity
+    if arity is not None and contributions != arity:
+        raise RecipeError(f"{recipe.name} merges exactly {arity} contributions, and there are {contributions}")
+
+
+def refuse_text(coefficients: Sequence[str]) -> None:
+    """Raise CoefficientError for one text where a list of them must be: its characters are no coefficients."""
+    if isinstance(coefficients, str):
+        raise CoefficientError(
+            f"coefficients is {shown(coefficients)}, one text; pass a list, such as [{coefficients!r}]"
+        )
+
+
+def check(contribution: Contribution, base: Source, recipe: Method) -> None:
+    """Names, shapes and dtypes fit the base, and the contribution the method [CT-5]."""
+    check_usable(contribution, recipe)
+    if recipe.needs.roots and contribution.tensors is None:
+        raise RecipeError(
+            f"{contribution.label}: {recipe.name} makes masks from the root of its tensors; hash it first"
+        )
+    if contribution.forms and (whole := whole_round(recipe)):
+        raise RecipeError(
+            f"{contribution.label} holds tensors in several forms, and {whole.name} takes contributions of one: merge "
+            "by a recipe without a dialect, or retract it"
+        )
+    for name in sorted(contribution.names, key=str.encode):
+        if name not in base.records:
+            todo = name_advice([name]) or "it belongs to another model"
+            raise NamesError(f"{contribution.label}: tensor {name!r} is not in the base; {todo}")
+        ours, theirs = contribution.source.records[name], base.records[name]
+        check_shapes(f"{contribution.label}: tensor {name!r}", name, tuple(ours.shape), tuple(theirs.shape))
+        if not (DTYPES[ours.dtype].is_float and DTYPES[theirs.dtype].is_float):
+            raise DtypeError(
+                f"{contribution.label}: tensor {name!r} is {ours.dtype}, the base's {theirs.dtype}; "
+                "only float tensors have a task vector; leave it out"
+            )
+
+
+def check_usable(contribution: Contribution, recipe: Method) -> None:
+    """Coefficient and auxiliary tensors fit the method [RC-6]. Raises CoefficientError, RecipeError and the like."""
+    recipe.check_coefficient(contribution.coefficient, contribution.label)
+    for kind in sorted(recipe.needs.auxiliary):
+        _check_auxiliary(contribution, kind, recipe)
+
+
+def _check_auxiliary(contribution: Contribution, kind: str, recipe: Method) -> None:
+    """A number for each element of each tensor."""
+    source = contribution.auxiliary.get(kind)
+    if source is None:
+        raise RecipeError(
+            f"{contribution.label} has no {kind} tensors, which {recipe.name} needs: contribute it again with them, or "
+            "merge by another method"
+        )
+    for name in sorted(contribution.names, key=str.encode):
+        if name not in source.records:
+            raise NamesError(f"{contribution.label}: its {kind} tensors lack {name!r}; {recipe.name} needs all of them")
+        ours, theirs = source.records[name], contribution.source.records[name]
+        check_shapes(f"{contribution.label}: {kind} of {name!r}", name, tuple(ours.shape), tuple(theirs.shape))
+        if not DTYPES[ours.dtype].is_float:
+            raise DtypeError(f"{contribution.label}: {kind} of {name!r} is {ours.dtype}; it must be a float tensor")

@@ -1,0 +1,127 @@
+"""The reference on NumPy, which also brings sums up to date that are stored from merge to merge [EX-4, EX-5]."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mergealgebra.algebra.arrays import refuse_flushed_subnormals
+from mergealgebra.algebra.contract import finalized, lifted
+from mergealgebra.algebra.exact import LIMITS, Sums, grid_exponents
+from mergealgebra.algebra.method import Terms
+from mergealgebra.kernels.blocks import UNKNOWN, Part, Reduction, StoredSums, Updated
+from mergealgebra.kernels.reference import (
+    Host,
+    Reference,
+    after,
+    finite_terms,
+    left,
+    merged_block,
+    summed,
+    usable,
+    view_of,
+)
+
+
+class NumPyReference(Reference):
+    """The equations on NumPy, which bring the sums of an aggregate up to date too."""
+
+    def update(
+        self, base: Host, stored: StoredSums, retracted: Sequence[Part], added: Sequence[Part], reduction: Reduction
+    ) -> Updated | None:
+        """As `UpdatingKernel.update`."""
+        parts, (round_,) = (*retracted, *added), reduction.rounds
+        views = [self._view(part, base, reduction.needs.on) for part in parts]
+        if not all(map(usable, views)):
+            return None
+        reached = [after(view, round_.stages, part.found) for view, part in zip(views, parts, strict=True)]
+        terms = [lifted(round_, one.view) for one in reached]
+        if not all(map(finite_terms, terms)):
+            return None
+        for i, term in enumerate(terms):
+            _change(stored, np.subtract if i < len(retracted) else np.add, term)
+        missed = np.flatnonzero((stored.magnitudes >= LIMITS[stored.grids]).any(axis=0))
+        tau_m = finalized(round_, _by_sign(stored, missed), reduction.coefficients)
+        merged = merged_block(base, tau_m, reduction)
+        if merged is None:
+            return None
+        counts = tuple(left(one.view, reduction.rounds) for one in reached)
+        return Updated(merged, counts, tuple(one.witnesses for one in reached), missed)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Some coordinates merged from all their parts. data: (n,) in the base's dtype. stored: their sums, which mean
+    nothing where they have no certificate. uncertified: how many those are [EX-3]."""
+
+    data: Host
+    stored: StoredSums
+    uncertified: int
+
+
+def settle(base: Host, parts: Sequence[Part], reduction: Reduction) -> Settled | None:
+    """Merge coordinates from all parts that there are, if any. None when some number is not finite."""
+    (round_,) = reduction.rounds
+    views = [view_of(part, part.values, base, reduction.needs.on) for part in parts]
+    terms = [
+        lifted(round_, after(view, round_.stages, part.found).view) for view, part in zip(views, parts, strict=True)
+    ]
+    if not all(map(finite_terms, terms)):
+        return None
+    sums = summed(terms, round_, reduction) if parts else Sums.zeros(base.size, round_.columns)
+    merged = merged_block(base, finalized(round_, sums, reduction.coefficients), reduction)
+    return None if merged is None else Settled(merged, _stored(sums), sums.uncertified.size)
+
+
+def on_numpy() -> NumPyReference:
+    """The equations on NumPy."""
+    return NumPyReference(
+        "numpy", lambda host: host, lambda array: array, lambda: refuse_flushed_subnormals(np), (on_numpy, ())
+    )
+
+
+# Sums that are stored
+
+
+def _change(stored: StoredSums, join: np.ufunc, terms: Terms) -> None:
+    """Add the terms of one contribution to stored sums, or subtract them."""
+    for i, term in enumerate(terms.sums):
+        wide = term.astype(np.float64)
+        stored.sums[i] = join(stored.sums[i], wide)
+        stored.magnitudes[i] = join(stored.magnitudes[i], abs(wide))
+        np.minimum(stored.grids[i], grid_exponents(term), out=stored.grids[i])
+    if stored.weights.size:
+        votes = np.sign(terms.sums[0]).astype(np.float64) * terms.votes
+        stored.signs[:] = join(stored.signs, votes)
+        stored.weights[:] = join(stored.weights, abs(votes))
+
+
+def _pairs(stored: StoredSums) -> Iterator[tuple[Host, Host]]:
+    """S and A of each sum, and V and W where there are votes."""
+    yield from zip(stored.sums, stored.magnitudes, strict=True)
+    if stored.weights.size:
+        yield stored.signs, stored.weights
+
+
+def _by_sign(stored: StoredSums, missed: Host) -> Sums:
+    """Stored sums as S+, S-, W+ and W-, exactly [EX-2]; zero where they are missed."""
+    columns: list[Host] = []
+    for total, magnitude in _pairs(stored):
+        wide = magnitude.astype(np.float64)  # V and W may be int16, which need not hold twice a count
+        columns += [(wide + total) * 0.5, (total - wide) * 0.5]
+    for column in columns:
+        column[missed] = 0.0
+    return Sums(tuple(columns), tuple(stored.grids))
+
+
+def _stored(sums: Sums) -> StoredSums:
+    """The inverse, marked where there is no certificate."""
+    pairs = [(sums.columns[i], sums.columns[i + 1]) for i in range(0, len(sums.columns), 2)]
+    totals, magnitudes = [x + y for x, y in pairs], [x - y for x, y in pairs]
+    q = len(sums.grids)
+    votes, weights = (totals[q], magnitudes[q]) if sums.weighs else (np.empty(0), np.empty(0))
+    stored = StoredSums(np.stack(totals[:q]), np.stack(magnitudes[:q]), votes, weights, np.stack(sums.grids))
+    stored.put(sums.uncertified, UNKNOWN)
+    return stored
