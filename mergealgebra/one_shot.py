@@ -5,18 +5,11 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from mergealgebra.addresses import PathLike, local_path
-from mergealgebra.algebra import decimals
-from mergealgebra.contribution import Chosen, choose, choose_auxiliary, refuse_unknown_kinds
-from mergealgebra.contribution_blobs import as_contribution
-from mergealgebra.credits import Credit, titles
 from mergealgebra.engine.checks import refuse_text
-from mergealgebra.engine.limits import thread_count
 from mergealgebra.errors import (
     AuxiliaryError,
     BackendError,
@@ -26,21 +19,15 @@ from mergealgebra.errors import (
     NamesError,
     NothingVisible,
 )
-from mergealgebra.kernels.blocks import whole_round
-from mergealgebra.merge_input import Input
+from mergealgebra.execution import Execution
+from mergealgebra.file_merge import Model, check_kinds, merge_checkpoints
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
-from mergealgebra.model_folder.output import refuse_occupied
 from mergealgebra.recipe import check_recipe
-from mergealgebra.resolve import Execution, Merge
 from mergealgebra.sizes import byte_count
-from mergealgebra.tensors.array_checkpoint import as_checkpoint
-from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.choice import Choice, Patterns, as_patterns, leave_out_in_file, leave_out_in_python
-from mergealgebra.tensors.companions import companions
-from mergealgebra.tensors.single_file import is_single_file, refuse_parts
+from mergealgebra.tensors.choice import Choice, Patterns
 from mergealgebra.tensors.task_vector import Tensors
-from mergealgebra.text import kind_of, listed, location, shown
+from mergealgebra.text import kind_of
 
 if TYPE_CHECKING:
     from mergealgebra.engine.memory import Merged
@@ -49,20 +36,6 @@ if TYPE_CHECKING:
 Given = Tensors | tuple[Tensors, str]
 #: What some methods need beside the models, by kind, a mapping for each model [CT-15].
 Beside = Sequence[Mapping[str, Tensors]]
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model of a one-shot merge: a fine-tuned checkpoint, its coefficient, a decimal, and patterns [CT-8].
-
-    auxiliary: by kind, what the method needs beside it [CT-15].
-    """
-
-    path: Path
-    coefficient: str = "1"
-    take: Patterns = ()
-    leave: Patterns = ()
-    auxiliary: Mapping[str, Tensors] = field(default_factory=dict)
 
 
 @overload
@@ -153,7 +126,7 @@ def merge(
         if memory is not None:
             raise BackendError("memory= limits what a merge of files takes, and arrays are in memory; leave it out")
         for i, kinds in enumerate(beside):
-            _check_kinds(f"model {i}", kinds, recipe)
+            check_kinds(f"model {i}", kinds, recipe)
         arrays: Any = beside  # paths are refused there
         merged = _merge_arrays(base, pairs, recipe, take, leave, arrays, backend=backend, threads=threads, block=block)
         for line in merged.warnings:
@@ -205,19 +178,6 @@ def _beside(auxiliary: Beside | None, models: int) -> Beside:
     return auxiliary
 
 
-def _check_kinds(label: str, kinds: Mapping[str, Tensors], recipe: Method, listed_in: Path | None = None) -> None:
-    """Raise AuxiliaryError unless a model comes with what the method needs, and with nothing else [CT-16, RC-8]."""
-    refuse_unknown_kinds(kinds)
-    needed = recipe.needs.auxiliary
-    for kind in sorted(kinds.keys() - needed):
-        raise AuxiliaryError(f"{label} comes with {kind}, and {recipe.name} does not use it: leave it out")
-    for kind in sorted(needed - kinds.keys()):
-        give = (
-            f"write `{kind}: PATH` beside its path in {location(listed_in)}" if listed_in else "name it in auxiliary="
-        )
-        raise AuxiliaryError(f"{label} has no {kind}, which {recipe.name} needs of all models: {give}")
-
-
 def _merge_arrays(
     base: Tensors,
     pairs: Sequence[tuple[Tensors, str]],
@@ -252,106 +212,3 @@ def _path(given: Tensors, what: str) -> Path:
             "file or a model folder, or omit out= to merge arrays"
         )
     return local_path(given)
-
-
-def merge_checkpoints(
-    base: Path,
-    models: Sequence[Model],
-    recipe: Method,
-    out: Path,
-    execution: Execution = Execution(),
-    *,
-    take: Patterns = (),
-    leave: Patterns = (),
-    listed_in: Path | None = None,
-) -> MergeResult:
-    """One-shot merge of fine-tuned checkpoints, to the bits that a workspace with them would give [RC-8].
-
-    take, leave: patterns of tensor names, for all models [CT-8]. listed_in: the file that names the models, for
-    messages; None for a list in Python. Raises RecipeError when two models are the same contribution or one is the
-    base [RC-10], and as `resolve` does.
-    """
-    from mergealgebra import first_look  # merges of arrays start without it
-
-    refuse_occupied(out)
-    for number, model in enumerate(models):
-        _check_kinds(f"models[{number}] ({location(model.path)})", model.auxiliary, recipe, listed_in)
-    with ExitStack() as opened:
-        original = opened.enter_context(Checkpoint.open(base))
-        # What cannot be written is told before anything is hashed.
-        if is_single_file(out):
-            refuse_parts(out, original)
-        else:
-            companions(original)
-        first_look.refuse_base(base, [model.path for model in models], recipe)
-        checkpoints = [opened.enter_context(Checkpoint.open(model.path)) for model in models]
-        looked = Choice.among(original.records.keys() | _names(checkpoints), take, leave)
-        inputs, remarks = [], dict[str, list[str]]()
-        known_as = titles([model.path for model in models])
-        for model, checkpoint, title in zip(models, checkpoints, known_as, strict=True):
-            chosen = _choose(model, checkpoint, original, looked, listed_in)
-            told = (*_left_out(checkpoint, looked, model), *chosen.remarks)
-            inputs.append(replace(_input(model, chosen, opened), credit=Credit(title, remarks=told)))
-            for remark in chosen.remarks:
-                remarks.setdefault(remark, []).append(location(model.path))
-        if whole := whole_round(recipe):
-            from mergealgebra.engine.whole import refuse_little_memory  # before everything is hashed
-
-            refuse_little_memory(original, [input_.contribution for input_ in inputs], whole, execution.memory)
-        warnings = first_look.left_by_all(original, checkpoints, Choice(leave=as_patterns(leave)))
-        warnings += first_look.doubts(inputs, original, recipe, _remove(listed_in))
-        if whole or recipe.needs.roots:
-            inputs = _in_canonical_order(original, inputs, thread_count(execution.threads))
-        result = Merge(original, inputs, recipe, execution, None).write(out)
-        return replace(result, warnings=[*map(_told, remarks, remarks.values()), *warnings, *result.warnings])
-
-
-def _names(checkpoints: Sequence[Checkpoint]) -> set[str]:
-    return {name for checkpoint in checkpoints for name in checkpoint.records}
-
-
-def _choose(model: Model, checkpoint: Checkpoint, base: Checkpoint, looked: Choice, listed_in: Path | None) -> Chosen:
-    """What is merged of a model, of the names that are looked at in all models."""
-    both = {*base.records, *checkpoint.records}
-    own = Choice.among(both, model.take, model.leave)
-    advice = leave_out_in_file(location(listed_in), as_patterns(model.leave)) if listed_in else leave_out_in_python
-    return choose("finetuned", checkpoint, base, frozenset(looked.of(own.of(both))), advice, _remove(listed_in))
-
-
-def _remove(listed_in: Path | None) -> str:
-    return f"remove it from {location(listed_in) if listed_in else 'models'}"
-
-
-def _left_out(checkpoint: Checkpoint, looked: Choice, model: Model) -> list[str]:
-    """What the patterns leave out of a model, as its card tells it."""
-    own = Choice(as_patterns(model.take), as_patterns(model.leave))
-    left = [name for name in checkpoint.records if name not in looked or name not in own]
-    return [f"left out as asked: {listed(map(shown, left))}"] if left else []
-
-
-def _input(model: Model, chosen: Chosen, opened: ExitStack) -> Input:
-    label = location(model.path)
-    coefficient = decimals.fp32(model.coefficient, f"{label}: coefficient")
-    given = {k: opened.enter_context(as_checkpoint(model.auxiliary[k], k)) for k in sorted(model.auxiliary)}
-    kinds = {kind: choose_auxiliary(kind, tensors, chosen) for kind, tensors in given.items()}
-    one = as_contribution(label, "finetuned", coefficient, chosen.checkpoint, chosen.names, kinds=kinds)
-    return Input(chosen.checkpoint, one, kinds=kinds)
-
-
-def _told(remark: str, models: Sequence[str]) -> str:
-    """A remark, and the models that it is about."""
-    return f"{models[0]}{f' and {len(models) - 1} more' if len(models) > 1 else ''}: {remark}"
-
-
-def _in_canonical_order(base: Checkpoint, inputs: Sequence[Input], threads: int) -> list[Input]:
-    """The inputs by their ids, with the roots of their tensors [TI-1, DI-19, RM-1].
-
-    They are read once more for it, for a method whose sums have an order, or whose masks follow from the roots.
-    """
-    base_root = base.root(threads)
-    found = []
-    for input_ in inputs:
-        manifest = input_.manifest_for(base_root, input_.read_now(threads))
-        known = replace(input_.contribution, tensors=manifest.tensors)
-        found.append((manifest.id, replace(input_, contribution=known)))
-    return [input_ for _, input_ in sorted(found, key=lambda entry: entry[0])]

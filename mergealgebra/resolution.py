@@ -15,11 +15,12 @@ from mergealgebra.attestations import disagreements
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.disk import reason
 from mergealgebra.errors import OutputError, RecipeError
+from mergealgebra.execution import Execution
 from mergealgebra.lock import Lock
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
 from mergealgebra.recipe import check_recipe
-from mergealgebra.resolve import Execution, resolve
+from mergealgebra.resolve import resolve
 from mergealgebra.store.cache import AGGREGATE, THRESHOLDS, Cache
 from mergealgebra.store.entries import made_part
 from mergealgebra.store.holdings import blobs_here

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from concurrent.futures import Executor
-from contextlib import ExitStack, closing, contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -27,6 +25,7 @@ from mergealgebra.engine.merged_spans import MergedSpan, Stale, Totals
 from mergealgebra.engine.plan import make_plan
 from mergealgebra.engine.run import run
 from mergealgebra.errors import CheckpointError, RecipeError
+from mergealgebra.execution import Execution
 from mergealgebra.lock import Lock, achieved_density, lock_format, refuse_large, tensors_root
 from mergealgebra.lock_file import LockedContribution, LockedTensor
 from mergealgebra.merge_input import Input, Roots
@@ -35,8 +34,6 @@ from mergealgebra.methods.method import Method
 from mergealgebra.model_folder.card import AT_ONCE, IN_WORKSPACE, model_card
 from mergealgebra.model_folder.leftovers import warnings_beside
 from mergealgebra.model_folder.output import Contents, refuse_occupied, write_model, write_single_file
-from mergealgebra.model_folder.unfinished import Noted
-from mergealgebra.progress import Progress, quiet
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.companions import Companion, companions, left_out, not_beside
 from mergealgebra.tensors.file_names import LOCK
@@ -45,29 +42,7 @@ from mergealgebra.text import location
 from mergealgebra.wanted import Wanted
 
 if TYPE_CHECKING:
-    from mergealgebra.incremental.folder import Home
     from mergealgebra.incremental.keeper import Keeper
-
-
-@dataclass(frozen=True)
-class Execution:
-    """How a merge is computed; never what it gives [MG-8]. Left out: all cores, a fitting block, 256 MiB, silence.
-
-    memory: bytes beyond the imports; no limit for other dialects of TIES. answers: where what statistics found is kept
-    from merge to merge. executor: where work is done, any of `concurrent.futures`; threads if left out. aggregate: the
-    home in which the sums of a state's contributions are, so that a change costs one pass over it and them [EX-4,
-    EX-5]. noted: told where the model is written until it is whole [LK-7].
-    """
-
-    backend: str = "auto"
-    threads: int | None = None
-    block: int | None = None
-    progress: Progress = quiet
-    memory: int | None = None
-    answers: MutableMapping[str, bytes] | None = None
-    executor: Executor | None = None
-    aggregate: Home | None = None
-    noted: Noted = nullcontext
 
 
 class Merge:

@@ -10,11 +10,12 @@ from mergealgebra.addresses import PathLike
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.engine.limits import thread_count
 from mergealgebra.errors import BaseMismatch, UnknownContribution, WorkspaceError
+from mergealgebra.execution import Execution
 from mergealgebra.lock import Lock, Verification, first_difference, verify_model
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.recipe import in_words
 from mergealgebra.resolution import wanted_blobs
-from mergealgebra.resolve import Execution, open_merge
+from mergealgebra.resolve import open_merge
 from mergealgebra.store.local import advising_set_base
 from mergealgebra.text import location, one_line
 from mergealgebra.wanted import Wanted

@@ -291,8 +291,8 @@ class Workspace(Contents):
         >>> alice.resolve("merged.safetensors", backend="numpy")
         MergeResult('merged.safetensors', contributions=1, model_root=43413a05ac19...)
         """
+        from mergealgebra.execution import Execution
         from mergealgebra.resolution import Request, resolve_and_attest
-        from mergealgebra.resolve import Execution
 
         request = Request(out, recipe, lock, keep_aggregate)
         limit = byte_count(memory) if isinstance(memory, str) else memory

@@ -18,7 +18,7 @@ from mergealgebra.errors import (
     RecipeError,
     ShapeError,
 )
-from mergealgebra.one_shot import Model, merge_checkpoints
+from mergealgebra.file_merge import Model, merge_checkpoints
 from tests.engine.scenes import names_in, tensors_of
 from tests.models import FLOATS, base, fine_tune, task_vector, write_file, write_folder
 

@@ -26,9 +26,10 @@ from mergealgebra.errors import (
     RecipeError,
     ShapeError,
 )
+from mergealgebra.execution import Execution
+from mergealgebra.file_merge import Model, merge_checkpoints
 from mergealgebra.merge_result import MergeResult
-from mergealgebra.one_shot import Model, merge_checkpoints
-from mergealgebra.resolve import Execution, Merge, open_merge, resolve
+from mergealgebra.resolve import Merge, open_merge, resolve
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.wanted import Wanted
 from tests.engine.scenes import TIES, WAYS, merged, names_in, tensors_of

@@ -55,9 +55,9 @@ def command(
     of what some methods need to know of that model.
     """
     from mergealgebra.cli.resolve import report_result
-    from mergealgebra.one_shot import Model, merge_checkpoints
+    from mergealgebra.execution import Execution
+    from mergealgebra.file_merge import Model, merge_checkpoints
     from mergealgebra.recipe_file import read_merge_file
-    from mergealgebra.resolve import Execution
 
     file = read_merge_file(config)
     models = [Model(m.path, m.coefficient, m.take, m.leave, m.auxiliary) for m in file.models]

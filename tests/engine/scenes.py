@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import mergealgebra as ma
+from mergealgebra.execution import Execution
+from mergealgebra.file_merge import Model, merge_checkpoints
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
-from mergealgebra.one_shot import Model, merge_checkpoints
-from mergealgebra.resolve import Execution
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.models import Tensors, base, fine_tune, write_file, write_folder
 

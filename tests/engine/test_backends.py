@@ -12,7 +12,7 @@ import torch
 import mergealgebra as ma
 from mergealgebra.engine.backends import backend, torch_on
 from mergealgebra.errors import BackendError
-from mergealgebra.resolve import Execution
+from mergealgebra.execution import Execution
 from tests.engine.scenes import merged, tensors_of
 from tests.models import DTYPES, base, fine_tune
 

@@ -11,8 +11,8 @@ import pytest
 import mergealgebra as ma
 from mergealgebra.contribution import make_manifest
 from mergealgebra.errors import NonFinite, Overflow
-from mergealgebra.one_shot import Model, merge_checkpoints
-from mergealgebra.resolve import Execution
+from mergealgebra.execution import Execution
+from mergealgebra.file_merge import Model, merge_checkpoints
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.engine.scenes import WAYS
 from tests.models import write_file

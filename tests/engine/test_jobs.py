@@ -13,7 +13,7 @@ import mergealgebra as ma
 from mergealgebra.engine.backends import backend
 from mergealgebra.engine.memory import merge
 from mergealgebra.errors import BackendError
-from mergealgebra.resolve import Execution
+from mergealgebra.execution import Execution
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.engine.scenes import base, fine_tune, merged, write_file
 

@@ -14,10 +14,10 @@ from safetensors.numpy import load_file
 
 import mergealgebra as ma
 from mergealgebra.errors import OutputError
+from mergealgebra.execution import Execution
+from mergealgebra.file_merge import Model, merge_checkpoints
 from mergealgebra.lock import Lock
 from mergealgebra.model_folder.leftovers import unfinished_in
-from mergealgebra.one_shot import Model, merge_checkpoints
-from mergealgebra.resolve import Execution
 from mergealgebra.tensors import safetensors_file
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.cli.commands import tree

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np, torch
 import mergealgebra as ma
 from mergealgebra.engine import executors
-from mergealgebra.resolve import Execution
+from mergealgebra.execution import Execution
 from tests.engine.scenes import merged
 from tests.models import fine_tune, write_file
 

@@ -20,9 +20,9 @@ from mergealgebra.engine.memory import _Arrays
 from mergealgebra.engine.sources import Contribution
 from mergealgebra.engine.whole import needed_bytes
 from mergealgebra.errors import BackendError, NamesError, NonFinite, Overflow, RecipeError
+from mergealgebra.execution import Execution
+from mergealgebra.file_merge import Model, merge_checkpoints
 from mergealgebra.lock import Lock
-from mergealgebra.one_shot import Model, merge_checkpoints
-from mergealgebra.resolve import Execution
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.task_vector import TaskVector
 from tests.cli.commands import call

@@ -6,7 +6,7 @@ import json
 
 from safetensors import safe_open
 
-from mergealgebra.one_shot import Model, merge_checkpoints
+from mergealgebra.file_merge import Model, merge_checkpoints
 from tests.engine.scenes import TIES, WAYS
 
 INPUTS = {"base", "ft0.safetensors", "ft1.safetensors", "ft2.safetensors"}

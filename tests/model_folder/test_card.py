@@ -9,10 +9,10 @@ import yaml
 
 import mergealgebra as ma
 from mergealgebra.credits import Credit
+from mergealgebra.execution import Execution
+from mergealgebra.file_merge import Model, merge_checkpoints
 from mergealgebra.model_folder.card import as_markdown, model_card
-from mergealgebra.one_shot import Model, merge_checkpoints
 from mergealgebra.recipe_file import read_recipe
-from mergealgebra.resolve import Execution
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.engine.scenes import merged
 from tests.models import base, fine_tune, write_file, write_folder

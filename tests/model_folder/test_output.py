@@ -11,8 +11,8 @@ import pytest
 
 import mergealgebra as ma
 from mergealgebra.errors import CheckpointError, OutputError
+from mergealgebra.file_merge import Model, merge_checkpoints
 from mergealgebra.model_folder import output
-from mergealgebra.one_shot import Model, merge_checkpoints
 from mergealgebra.tensors import safetensors_file
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.engine.scenes import TIES, merged, names_in

@@ -17,10 +17,10 @@ import pytest
 
 import mergealgebra as ma
 from mergealgebra.errors import CheckpointError, NonFinite, OutputError
+from mergealgebra.execution import Execution
+from mergealgebra.file_merge import Model, merge_checkpoints
 from mergealgebra.model_folder import output
 from mergealgebra.model_folder.leftovers import unfinished_in
-from mergealgebra.one_shot import Model, merge_checkpoints
-from mergealgebra.resolve import Execution
 from tests.engine.scenes import TIES, WAYS, merged, names_in
 from tests.model_folder.folders import (
     DESCRIBED,

@@ -11,7 +11,7 @@ import pytest
 from safetensors import safe_open
 
 import mergealgebra as ma
-from mergealgebra.one_shot import Model, merge_checkpoints
+from mergealgebra.file_merge import Model, merge_checkpoints
 from mergealgebra.tensors import safetensors_file
 from tests.engine.scenes import TIES, WAYS, merged, names_in, tensors_of
 from tests.model_folder.folders import (

@@ -11,9 +11,9 @@ from safetensors.numpy import load_file
 
 import mergealgebra as ma
 from mergealgebra.errors import LockError, OutputError
+from mergealgebra.file_merge import Model, merge_checkpoints
 from mergealgebra.model_folder import output
 from mergealgebra.model_folder.leftovers import unfinished_in
-from mergealgebra.one_shot import Model, merge_checkpoints
 from mergealgebra.tensors import safetensors_file
 from tests.cli.commands import tree
 from tests.crash import kill_points

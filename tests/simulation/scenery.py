@@ -16,8 +16,9 @@ import mergealgebra as ma
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.orset import ORSet
+from mergealgebra.execution import Execution
 from mergealgebra.merge_result import MergeResult
-from mergealgebra.resolve import Execution, resolve
+from mergealgebra.resolve import resolve
 from mergealgebra.wanted import Wanted
 from tests.simulation.blob_files import Tensors, canonical_file
 from tests.simulation.seams import taken_over

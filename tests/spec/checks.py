@@ -24,11 +24,11 @@ from mergealgebra.crdt.orset import ORSet
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.plan import make_plan
 from mergealgebra.engine.run import run_check
+from mergealgebra.execution import Execution
 from mergealgebra.kernels.reference import tau
 from mergealgebra.lock import Lock, achieved_density
 from mergealgebra.recipe import complete_recipe, recipe_from_map
 from mergealgebra.recipe_file import read_merge_file, read_recipe
-from mergealgebra.resolve import Execution
 from mergealgebra.store.blobs import stream_blob
 from mergealgebra.store.entries import ROOT, Entry
 from mergealgebra.tensors import safetensors_file

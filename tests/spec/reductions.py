@@ -28,12 +28,13 @@ from mergealgebra.engine.plan import Plan, make_plan
 from mergealgebra.engine.run import run, run_check
 from mergealgebra.engine.sources import Contribution
 from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.execution import Execution
 from mergealgebra.kernels.blocks import Part
 from mergealgebra.merge_input import Input
 from mergealgebra.methods import task_arithmetic
 from mergealgebra.progress import quiet
 from mergealgebra.recipe import recipe_from_map
-from mergealgebra.resolve import Execution, Merge
+from mergealgebra.resolve import Merge
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice
 from mergealgebra.tensors.dtypes import DTYPES

@@ -174,8 +174,8 @@ import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 from pathlib import Path
 import mergealgebra as ma
-from mergealgebra.one_shot import Model, merge_checkpoints
-from mergealgebra.resolve import Execution
+from mergealgebra.file_merge import Model, merge_checkpoints
+from mergealgebra.execution import Execution
 from mergealgebra.tensors.checkpoint import Checkpoint
 root = Path(sys.argv[1])
 paths = [root / f"{number}.safetensors" for number in range(1, 201)]

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from mergealgebra.errors import CheckpointError
+from mergealgebra.file_merge import Model, merge_checkpoints
 from mergealgebra.methods.ties import Ties
-from mergealgebra.one_shot import Model, merge_checkpoints
 from mergealgebra.tensors import companions as module
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.companions import MOST_BYTES, Companion, companions, is_companion, left_out

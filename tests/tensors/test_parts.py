@@ -11,7 +11,7 @@ import pytest
 
 import mergealgebra as ma
 from mergealgebra.errors import CheckpointError, NamesError
-from mergealgebra.one_shot import Model, merge_checkpoints
+from mergealgebra.file_merge import Model, merge_checkpoints
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.companions import companions
 from tests.models import write_file

@@ -10,7 +10,7 @@ import pytest
 
 import mergealgebra as ma
 from mergealgebra.errors import CheckpointError
-from mergealgebra.one_shot import Model, merge_checkpoints
+from mergealgebra.file_merge import Model, merge_checkpoints
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.task_vector import TaskVector

@@ -10,8 +10,8 @@ import pytest
 
 import mergealgebra as ma
 from mergealgebra.errors import DtypeError, IntegerTensorChanged
+from mergealgebra.file_merge import Model, merge_checkpoints
 from mergealgebra.lock import verify_model
-from mergealgebra.one_shot import Model, merge_checkpoints
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.dtypes import DTYPES, UNMERGED
 from mergealgebra.tensors.task_vector import TaskVector

@@ -16,8 +16,8 @@ from mergealgebra.errors import (
     UnknownContribution,
     VerificationFailed,
 )
+from mergealgebra.file_merge import Model, merge_checkpoints
 from mergealgebra.lock import Lock
-from mergealgebra.one_shot import Model, merge_checkpoints
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.cli.commands import call, tree
 from tests.engine.scenes import tensors_of
