@@ -16,11 +16,11 @@ from mergealgebra.likeness import sample
 from mergealgebra.merge_input import Input
 from mergealgebra.methods.mean import Mean
 from mergealgebra.methods.method import Method
+from mergealgebra.tensors.block_vectors import subtract
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.forms import Held
-from mergealgebra.tensors.task_vector import subtract
 from mergealgebra.text import listed, location, shown
 
 #: A model whose norm is below this share of the base's is not one [CT-11].

@@ -65,7 +65,7 @@ class TestFiles:
     def test_take_a_size_of_memory_as_the_command_does(self, files):
         models = [files / "ft0.safetensors"]
         assert ma.merge(files / "base", models, RECIPE, out=files / "o", memory="200M").out == files / "o"
-        with pytest.raises(BackendError, match="'200 MB' is no size; write a whole number of bytes, or one with K"):
+        with pytest.raises(BackendError, match="'200 MB' is not a size; write a whole number of bytes, or one with K"):
             ma.merge(files / "base", models, RECIPE, out=files / "p", memory="200 MB")
 
     @pytest.mark.clause("LK-9")

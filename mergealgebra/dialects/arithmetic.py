@@ -16,7 +16,7 @@ import numpy as np
 from mergealgebra.algebra import decimals
 from mergealgebra.algebra.apply import apply, changed
 from mergealgebra.dialects.points import Dialect
-from mergealgebra.tensors.task_vector import read_stored, subtract
+from mergealgebra.tensors.block_vectors import read_stored, subtract
 
 Array = np.ndarray[Any, Any]
 Dtype = np.dtype[Any]

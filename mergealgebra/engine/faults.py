@@ -23,7 +23,7 @@ from mergealgebra.errors import NonFinite, Overflow
 from mergealgebra.kernels.blocks import Part
 from mergealgebra.kernels.reference import after, merged_models, summed, view_of
 from mergealgebra.progress import Progress
-from mergealgebra.tensors.task_vector import add, index_in
+from mergealgebra.tensors.block_vectors import add, index_in
 
 
 class Faulty(Exception):

@@ -21,8 +21,8 @@ from mergealgebra.engine.plan import Plan
 from mergealgebra.engine.sources import Contribution, Source
 from mergealgebra.errors import BackendError, NonFinite, Overflow
 from mergealgebra.kernels.reference import Host
+from mergealgebra.tensors.block_vectors import index_in
 from mergealgebra.tensors.dtypes import DTYPES
-from mergealgebra.tensors.task_vector import index_in
 from mergealgebra.text import by_caller
 
 #: What is needed beside tensors.

@@ -35,7 +35,8 @@ from mergealgebra.kernels.reference import after, finite_terms, usable, view_of
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import quiet
 from mergealgebra.recipe import check_recipe
-from mergealgebra.tensors.task_vector import TaskVector, index_in
+from mergealgebra.tensors.block_vectors import index_in
+from mergealgebra.tensors.task_vector import TaskVector
 from mergealgebra.text import shown
 
 

@@ -9,6 +9,8 @@ from typing import Final
 from mergealgebra.engine.plan import Plan
 from mergealgebra.engine.sources import Record
 from mergealgebra.incremental.pages import Layout
+from mergealgebra.kernels.blocks import block_rounds, whole_round
+from mergealgebra.methods.method import Method
 from mergealgebra.tensors.dtypes import DTYPES
 
 #: How often an update moves the bytes of the sums: it reads them, and writes them anew.
@@ -46,3 +48,31 @@ class Cost:
 
 def _nbytes(record: Record) -> int:
     return record.size * DTYPES[record.dtype].itemsize
+
+
+def why_not_kept(recipe: Method) -> str:
+    """Why the sums of a method cannot be kept on the disk, as the end of a sentence; empty if they can [EX-4, EX-5]."""
+    if whole := whole_round(recipe):
+        return f"its recipe's {whole.name} has no exact sums"
+    if len(recipe.rounds) > 1:
+        return f"{recipe.name} has {len(recipe.rounds)} rounds, and each needs all contributions"
+    (round_,) = block_rounds(recipe)
+    if round_.columns.maxima:
+        return f"{recipe.name} takes maxima, and no contribution can be taken out of those"
+    return _why_no_update(recipe, round_)
+
+
+def _why_no_update(recipe: Method, round_: Round) -> str:
+    """The same, of one round of sums alone: what an update of sums on the disk does not do."""
+    if round_.columns.sums > 1 or recipe.needs.auxiliary:
+        return f"{recipe.name} sums more than one number of each element, and kept sums hold one"
+    if recipe.needs.on == "theta":
+        return f"{recipe.name} merges models, and kept sums are those of task vectors"
+    if round_.unit != "element":
+        return f"{recipe.name} looks at each {round_.unit} together, and kept sums are brought up to date by element"
+    statistics = [stage.statistic for stage in round_.stages if stage.statistic is not None]
+    if len(statistics) > 1:
+        return f"{recipe.name} has several statistics, and kept sums remember one"
+    if not all(statistic.proved for statistic in statistics):
+        return f"{recipe.name} has a statistic without a proof, and nothing tells whether its sums are still right"
+    return ""

@@ -14,7 +14,6 @@ from typing import Final
 import numpy as np
 
 from mergealgebra.algebra.exact import LIMITS, grid_exponents
-from mergealgebra.algebra.method import Round
 from mergealgebra.contribution_blobs import open_contribution
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.engine.faults import Faulty
@@ -23,13 +22,12 @@ from mergealgebra.engine.plan import Plan, make_plan
 from mergealgebra.engine.sources import Contribution
 from mergealgebra.errors import BackendError, MergeAlgebraError, OutputError
 from mergealgebra.incremental.change import Change
-from mergealgebra.incremental.cost import Cost
+from mergealgebra.incremental.cost import Cost, why_not_kept
 from mergealgebra.incremental.folder import Draft, Folder, Home
 from mergealgebra.incremental.header import Header
 from mergealgebra.incremental.pages import PAGE, RECORD, Layout, Unfit, votes_of, wider
 from mergealgebra.incremental.update import Update
-from mergealgebra.kernels.blocks import UpdatingKernel, block_rounds, whole_round
-from mergealgebra.methods.method import Method
+from mergealgebra.kernels.blocks import UpdatingKernel
 from mergealgebra.progress import Progress
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.text import by_caller
@@ -272,34 +270,6 @@ class Keeper:
             return None
         opened.callback(draft.close)
         return draft
-
-
-def why_not_kept(recipe: Method) -> str:
-    """Why the sums of a method cannot be kept on the disk, as the end of a sentence; empty if they can [EX-4, EX-5]."""
-    if whole := whole_round(recipe):
-        return f"its recipe's {whole.name} has no exact sums"
-    if len(recipe.rounds) > 1:
-        return f"{recipe.name} has {len(recipe.rounds)} rounds, and each needs all contributions"
-    (round_,) = block_rounds(recipe)
-    if round_.columns.maxima:
-        return f"{recipe.name} takes maxima, and no contribution can be taken out of those"
-    return _why_no_update(recipe, round_)
-
-
-def _why_no_update(recipe: Method, round_: Round) -> str:
-    """The same, of one round of sums alone: what an update of sums on the disk does not do."""
-    if round_.columns.sums > 1 or recipe.needs.auxiliary:
-        return f"{recipe.name} sums more than one number of each element, and kept sums hold one"
-    if recipe.needs.on == "theta":
-        return f"{recipe.name} merges models, and kept sums are those of task vectors"
-    if round_.unit != "element":
-        return f"{recipe.name} looks at each {round_.unit} together, and kept sums are brought up to date by element"
-    statistics = [stage.statistic for stage in round_.stages if stage.statistic is not None]
-    if len(statistics) > 1:
-        return f"{recipe.name} has several statistics, and kept sums remember one"
-    if not all(statistic.proved for statistic in statistics):
-        return f"{recipe.name} has a statistic without a proof, and nothing tells whether its sums are still right"
-    return ""
 
 
 def _is_full(error: OutputError) -> bool:

@@ -24,8 +24,8 @@ from mergealgebra.kernels.blocks import (
     Witnesses,
 )
 from mergealgebra.methods.method import Method
+from mergealgebra.tensors.block_vectors import add, tau, theta
 from mergealgebra.tensors.dtypes import name_of, narrow, to_host, to_torch, widen
-from mergealgebra.tensors.task_vector import add, tau, theta
 
 Host = np.ndarray[Any, Any]
 

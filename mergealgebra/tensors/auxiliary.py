@@ -13,10 +13,10 @@ from typing import Any, Final
 import numpy as np
 
 from mergealgebra.errors import AuxiliaryError, DtypeError, NamesError, NonFinite, ShapeError
+from mergealgebra.tensors.block_vectors import index_in
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.header import TensorRecord
-from mergealgebra.tensors.task_vector import index_in
 from mergealgebra.text import location, shown
 
 FISHER: Final = "fisher"

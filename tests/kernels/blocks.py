@@ -21,8 +21,8 @@ from mergealgebra.kernels.blocks import Kernel, Part, Reduced, Reduction
 from mergealgebra.kernels.numpy_reference import on_numpy
 from mergealgebra.methods import mean, task_arithmetic
 from mergealgebra.methods.method import Method, check_lambda, key
+from mergealgebra.tensors.block_vectors import tau
 from mergealgebra.tensors.dtypes import DTYPES
-from mergealgebra.tensors.task_vector import tau
 
 FLOATS = ("F64", "F32", "BF16", "F16")
 METHODS = ("ties", "ties", "mean", "task_arithmetic", "trimmed_sum")  # twice what has most cases

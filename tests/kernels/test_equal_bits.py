@@ -14,7 +14,7 @@ from mergealgebra.algebra.trim import ALL, Window, around, magnitude_bits, windo
 from mergealgebra.kernels.blocks import Part
 from mergealgebra.kernels.cpu import NumbaKernel
 from mergealgebra.kernels.reference import on_torch
-from mergealgebra.tensors.task_vector import tau
+from mergealgebra.tensors.block_vectors import tau
 from tests.kernels.blocks import FLOATS, KINDS, METHODS, SIZES, Case, cases, numbers, reduction_of, same_as_reference
 
 KERNELS = {"numba": NumbaKernel(), "torch": on_torch(torch.device("cpu"))}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import mergealgebra as ma
 from mergealgebra.engine.memory import merge
 from mergealgebra.errors import CoefficientError, DtypeError, NamesError, NonFinite, RecipeError, ShapeError
-from mergealgebra.incremental.keeper import why_not_kept
+from mergealgebra.incremental.cost import why_not_kept
 from tests.algebra.numbers import exact_sum, rn32, rn64
 from tests.methods.merges import Case, bits, cases
 

@@ -18,8 +18,8 @@ from mergealgebra.errors import CoefficientError, MergeAlgebraError, NonFinite, 
 from mergealgebra.kernels.blocks import Kernel
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import quiet
+from mergealgebra.tensors.block_vectors import index_in
 from mergealgebra.tensors.dtypes import DTYPES, name_of
-from mergealgebra.tensors.task_vector import index_in
 from tests.oracle.program import Json, Oracle
 
 Model = Mapping[str, np.ndarray]

@@ -35,11 +35,11 @@ from mergealgebra.methods import task_arithmetic
 from mergealgebra.progress import quiet
 from mergealgebra.recipe import recipe_from_map
 from mergealgebra.resolve import Merge
+from mergealgebra.tensors.block_vectors import tau
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.safetensors_file import canonical_header, in_name_order
-from mergealgebra.tensors.task_vector import tau
 from tests.spec.vectors import Json, arrays, data, tagged
 
 Check = Callable[[Json, Path], Json]

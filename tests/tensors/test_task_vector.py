@@ -21,7 +21,7 @@ from mergealgebra.errors import (
     RecipeError,
     ShapeError,
 )
-from mergealgebra.tensors.task_vector import theta
+from mergealgebra.tensors.block_vectors import theta
 
 BASE = {"w": np.float32([[1, 2], [3, 4]]), "n": np.int64([7]), "s": np.float32(1)}
 TUNED = {"w": np.float32([[1, 3], [3, 0]]), "n": np.int64([7]), "s": np.float32(0.5)}

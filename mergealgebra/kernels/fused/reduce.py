@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from mergealgebra.kernels.fused.apply import apply
+from mergealgebra.kernels.fused.finalize import finalize
 from mergealgebra.kernels.fused.memory import (
     INFINITY,
     ahead,
@@ -27,11 +28,8 @@ from mergealgebra.kernels.fused.table import (
     DTYPE,
     F64,
     FINETUNED,
-    MEAN,
-    TASK_ARITHMETIC,
     THRESHOLD,
     TIES,
-    TIES_MERGING,
     TILE,
     UNKNOWN_METHOD,
 )
@@ -122,7 +120,7 @@ def _take_all(parts, first, last, start, base, old, tau, unit, sums, counts):
 def _finish(start, method, numbers, sums, base, out, old, tau_m, uncertified):
     """The result of a tile from its sums, the base's where those have no certificate. Returns as `reduce` does."""
     found = _without_certificate(sums, uncertified)
-    if not _finalize(method, sums, numbers, tau_m):
+    if not finalize(method, sums, numbers, tau_m):
         return UNKNOWN_METHOD
     for i in range(found):
         tau_m[uncertified[i]] = 0.0
@@ -273,32 +271,3 @@ def _limit(bits):
     """2^53 grids of the fp32 number with these bits [EX-2]."""
     exponent = max(bits >> np.int32(23), np.int32(1))
     return double_of((np.int64(exponent) - 97 + 1023) << 52)
-
-
-@compiled
-def _finalize(method, sums, numbers, tau_m):
-    """The merged task vector of a tile whose sums are exact [TI-7, TI-8, ME-1, TA-1]; False for another method."""
-    s, a, whole, wide, _ = sums
-    total, _, unit = numbers
-    if method == TIES_MERGING:
-        _disjoint_mean(s, a, whole, unit, tau_m)
-        _disjoint_mean(s, a, wide, unit, tau_m)
-    elif method == MEAN:
-        for i in range(s.size):
-            tau_m[i] = np.float32(s[i] / total)
-    elif method == TASK_ARITHMETIC:
-        for i in range(s.size):
-            tau_m[i] = np.float32(s[i])
-    else:
-        return False
-    return True
-
-
-@compiled
-def _disjoint_mean(s, a, votes, unit, tau_m):
-    """S+ / W+ or S- / W-, as the sign of S says; nothing where V and W are empty."""
-    v, w = votes
-    for i in range(v.size):
-        agreeing = (s[i] + a[i] if s[i] > 0 else s[i] - a[i]) * 0.5
-        weight = np.float64(w[i] + v[i] if s[i] > 0 else w[i] - v[i]) * (0.5 * unit)
-        tau_m[i] = np.float32(agreeing / weight if s[i] != 0 else 0.0)
