@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+from mergealgebra.algebra.method import Round
 from mergealgebra.engine.plan import Plan
 from mergealgebra.engine.sources import Record
 from mergealgebra.incremental.pages import Layout
