@@ -71,15 +71,15 @@ def _of_the_file(entries: Mapping[str, Any]) -> Iterator[str]:
     inside = _mapping(entries.get("parameters"))
     if "int8_mask" in inside:
         yield f"'int8_mask': {_KEYS['int8_mask']}"
-    for place in (entries, inside):
-        if "normalize" in place:
-            yield f"'normalize': {_normalize(method, place['normalize'])}"
+    for keys in (entries, inside):
+        if "normalize" in keys:
+            yield f"'normalize': {_normalize(method, keys['normalize'])}"
 
 
 def _normalize(method: object, value: object) -> str:
     """What `normalize` means here: whether a sum is divided by the weights is fixed by the method."""
-    divides = method != "task_arithmetic"
-    here = "ties and mean always divide" if divides else "task_arithmetic never divides"
+    divides = method not in ("task_arithmetic", "dare_linear")
+    here = "ties, dare_ties and mean always divide" if divides else f"{method} never divides"
     differs = (str(value).lower() == "false") == divides
     return f"leave it out: here {here} by the weights{', so the model is another' if differs else ''}"
 

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import field
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from mergealgebra.algebra.method import Needs
 from mergealgebra.errors import DecimalError, MethodMissing, RecipeError
@@ -21,9 +21,6 @@ from mergealgebra.text import shown
 
 if TYPE_CHECKING:
     from mergealgebra.algebra.method import Round, WholeRound
-
-Scope = Literal["model", "tensor"]
-Boundary = Literal["keep_all", "lowest_index"]
 
 #: What a well-formed map has: so many keys, and so many bytes of text at most.
 _MOST_KEYS: Final = 64

@@ -32,11 +32,11 @@ def exact(text: object, what: str) -> Fraction:
     return Fraction(canonical_decimal(text, what))
 
 
-def exact_density(text: object) -> Fraction:
+def exact_density(text: object, what: str = "density") -> Fraction:
     """The exact value of a density, above 0 and at most 1 [RC-3]. Raises DecimalError."""
-    density = exact(text, "density")
+    density = exact(text, what)
     if not 0 < density <= 1:
-        raise DecimalError(f"density: {text} is not above 0 and at most 1; it is the fraction of elements kept")
+        raise DecimalError(f"{what}: {text} is not above 0 and at most 1; it is the fraction of elements kept")
     return density
 
 

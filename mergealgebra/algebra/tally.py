@@ -1,4 +1,4 @@
-"""A statistic for who only wants to count: one pass, whole numbers, no proof."""
+"""A statistic for whoever only wants to count: one pass, whole numbers, no proof."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from mergealgebra.encoding import decode, encode, hash_id
 from mergealgebra.engine.plan import Plan
 from mergealgebra.engine.sources import Contribution
 from mergealgebra.errors import EncodingError
+from mergealgebra.methods.method import Method
 
 #: Answers of a stage's statistic, by group.
 Found = Mapping[Group, Any]
@@ -57,14 +58,21 @@ def groups(plan: Plan, statistic: Statistic) -> Iterator[Group]:
 _ENTRY_BYTES: Final = 24
 
 
-def cache_key(base_root: str, contribution: Contribution, key: Sequence[str]) -> str | None:
+def cache_key(base_root: str, contribution: Contribution, recipe: Method, key: Sequence[Sequence[str]]) -> str | None:
     """Under which name answers of a contribution are kept; None when its tensors are not known yet.
 
-    key: of the statistic and of all stages before it.
+    key: kind and key of all stages before, and of the statistic. The forms of tensors follow from their root [CT-13].
     """
     if contribution.tensors is None:
         return None
-    return hash_id("thresholds", encode([base_root, contribution.tensors, contribution.form, *key]))
+    whose = [recipe.distribution, recipe.version, recipe.needs.on]
+    stages = [list(one) for one in key]
+    return hash_id("thresholds", encode([base_root, contribution.tensors, contribution.form, whose, stages]))
+
+
+def kind_of(one: object) -> str:
+    """The kind of a stage or a statistic, for a key."""
+    return f"{type(one).__module__}.{type(one).__qualname__}"
 
 
 def pack(statistic: Statistic, answers: Iterable[Any]) -> bytes:

@@ -5,13 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mergealgebra.engine.sources import Contribution, Source
-from mergealgebra.errors import CoefficientError, DtypeError, NamesError, RecipeError
-from mergealgebra.kernels.blocks import whole_round
+from mergealgebra.errors import AuxiliaryError, CoefficientError, DtypeError, MethodError, NamesError, RecipeError
+from mergealgebra.kernels.blocks import block_rounds, whole_round
 from mergealgebra.methods.method import Method
+from mergealgebra.tensors.auxiliary import BY_ELEMENT
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.strange_names import name_advice
 from mergealgebra.tensors.task_vector import check_shapes
 from mergealgebra.text import shown
+
+
+def check_method(recipe: Method) -> None:
+    """Raise MethodError for a method that cannot be computed, whoever wrote it, and RecipeError for one not here."""
+    if not recipe.rounds:
+        raise MethodError(f"{recipe.name} has no rounds; `rounds` returns (algebra.Round(lift, finalize),)")
+    if unknown := recipe.needs.auxiliary - BY_ELEMENT:
+        raise MethodError(
+            f"{recipe.name} needs auxiliary tensors of the kind {shown(min(unknown))}; the kinds with a number for "
+            f"each element are {', '.join(sorted(BY_ELEMENT))}"
+        )
+    votes = whole_round(recipe) is None and any(round_.columns.votes for round_ in block_rounds(recipe))
+    if votes and recipe.needs.negative:
+        raise MethodError(
+            f"{recipe.name} sums coefficients as votes, which must be positive, and takes negative ones; leave out "
+            "negative=True, or columns=algebra.Columns(votes=True)"
+        )
 
 
 def check_arity(recipe: Method, contributions: int) -> None:
@@ -32,7 +50,7 @@ def refuse_text(coefficients: Sequence[str]) -> None:
 def check(contribution: Contribution, base: Source, recipe: Method) -> None:
     """Names, shapes and dtypes fit the base, and the contribution the method [CT-5]."""
     check_usable(contribution, recipe)
-    if recipe.needs.roots and contribution.tensors is None:
+    if recipe.needs.roots and contribution.tensors is None and contribution.names:
         raise RecipeError(
             f"{contribution.label}: {recipe.name} makes masks from the root of its tensors; hash it first"
         )
@@ -65,7 +83,7 @@ def _check_auxiliary(contribution: Contribution, kind: str, recipe: Method) -> N
     """A number for each element of each tensor."""
     source = contribution.auxiliary.get(kind)
     if source is None:
-        raise RecipeError(
+        raise AuxiliaryError(
             f"{contribution.label} has no {kind} tensors, which {recipe.name} needs: contribute it again with them, or "
             "merge by another method"
         )

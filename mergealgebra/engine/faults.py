@@ -39,7 +39,7 @@ Seen = Callable[[Array, dict[int, Array]], object]
 
 
 def unseen(base: Array, taus: dict[int, Array]) -> None:
-    """For who only wants to know whether all is finite."""
+    """For whoever only wants to know whether all is finite."""
 
 
 def check_task_vectors(
@@ -66,7 +66,7 @@ def _check(order: Sequence[int], seen: Seen, buffers: Buffers, span: Span) -> No
 
 
 def _refuse_first(plan: Plan, views: Mapping[int, View], block: Block, order: Sequence[int]) -> None:
-    """Raise NonFinite for the first element of which some number is no such: task vectors come first there [FM-1]."""
+    """Raise NonFinite for the first element that is not finite: task vectors come before auxiliary numbers [FM-1]."""
     what: dict[str | None, dict[int, Array]] = {None: {index: view.tau for index, view in views.items()}}
     for kind in sorted(plan.recipe.needs.auxiliary):
         what[kind] = {index: _usable(view.auxiliary[kind]) for index, view in views.items()}

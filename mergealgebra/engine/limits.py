@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mergealgebra.engine.sources import SPAN, Contribution, Source
+from mergealgebra.engine.sources import SPAN, Contribution, Record, Source
 from mergealgebra.errors import BackendError
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.text import by_caller, shown
@@ -23,21 +23,25 @@ _WORKER_BYTES: Final = 1 << 20
 
 @dataclass(frozen=True)
 class Sizes:
-    """Bytes of one element in all inputs together, and bytes of the largest piece of the result."""
+    """Bytes of one element in all inputs together, of the largest piece of the result, and of a worker beside those."""
 
     row: int
     piece: int
+    worker: int
 
     @classmethod
-    def of(cls, base: Source, contributions: Sequence[Contribution]) -> Sizes:
+    def of(cls, base: Source, contributions: Sequence[Contribution], spans: Callable[[Record], int]) -> Sizes:
+        """The sizes of a merge. spans: how many elements of a tensor are merged by one worker at a time."""
         sources = [contribution.source for contribution in contributions]
         auxiliary = [source for contribution in contributions for source in contribution.auxiliary.values()]
         row = sum(map(_widest, (base, *sources, *auxiliary)))
-        return cls(row, max((min(r.size, SPAN) * DTYPES[r.dtype].itemsize for r in base.records.values()), default=0))
+        pieces = (min(r.size, spans(r)) * DTYPES[r.dtype].itemsize for r in base.records.values())
+        worker = _WORKER_BYTES + sum(getattr(source, "worker_bytes", 0) for source in sources)
+        return cls(row, max(pieces, default=0), worker)
 
     def needed(self, threads: int, block: int) -> int:
         """Bytes in use at once, pieces that wait to be written among them."""
-        return threads * (block * self.row + _WORKER_BYTES) + (2 * threads + 1) * self.piece
+        return threads * (block * self.row + self.worker) + (2 * threads + 1) * self.piece
 
 
 def _widest(source: Source) -> int:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, fields
+from functools import cached_property, partial
 from math import lcm
+from typing import Any
 
 from mergealgebra.algebra.exact import Coefficients
 from mergealgebra.algebra.method import Stage, WholeRound
-from mergealgebra.engine.checks import check, check_arity
+from mergealgebra.engine.checks import check, check_arity, check_method
 from mergealgebra.engine.limits import MEMORY, Sizes, check_positive, fit, thread_count
 from mergealgebra.engine.sources import SPAN, Block, Contribution, Record, Source, Span
 from mergealgebra.errors import (
@@ -37,6 +38,10 @@ class Plan:
     memory: int
     hashed: bool
     token: str = field(default_factory=lambda: secrets.token_hex(8), compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels: the fields, and nothing that was computed from them."""
+        return {field_.name: getattr(self, field_.name) for field_ in fields(self)}
 
     @cached_property
     def reduction(self) -> Reduction:
@@ -79,7 +84,7 @@ class Plan:
     def spans(self, name: str) -> Iterator[Span]:
         """One tensor, in order, as workers take it."""
         record = self.base.records[name]
-        size = max(1, lcm(SPAN, unit_elements(self.recipe, record)))
+        size = span_elements(self.recipe, record)
         for start in range(0, record.size, size):
             yield Span(name, start, min(start + size, record.size))
 
@@ -87,6 +92,11 @@ class Plan:
         """A span in blocks of whole units."""
         unit = unit_elements(self.recipe, self.base.records[span.name])
         return span.blocks(max(unit, self.block // unit * unit))
+
+
+def span_elements(recipe: Method, record: Record) -> int:
+    """How many elements of a tensor one worker takes at a time: whole units and whole leaves [EN-6]."""
+    return lcm(SPAN, max(1, unit_elements(recipe, record)))
 
 
 def unit_elements(recipe: Method, record: Record) -> int:
@@ -121,6 +131,7 @@ def make_plan(
     """
     if not contributions:
         raise NothingVisible("there is nothing to merge: no contribution is visible; contribute one, or sync")
+    check_method(recipe)
     check_arity(recipe, len(contributions))
     for contribution in contributions:
         check(contribution, base, recipe)
@@ -130,5 +141,7 @@ def make_plan(
         refuse_little_memory(base, contributions, whole, memory)
     memory = MEMORY if memory is None else check_positive(memory, "memory")
     unit = 1 if whole else max((unit_elements(recipe, r) for r in base.records.values()), default=1)
-    threads, block = fit(Sizes.of(base, contributions), thread_count(threads), block, memory, unit)
+    threads, block = fit(
+        Sizes.of(base, contributions, partial(span_elements, recipe)), thread_count(threads), block, memory, unit
+    )
     return Plan(base, tuple(contributions), recipe, kernel, threads, block, memory, hashed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Generator, Iterable, MutableMapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import Any
@@ -119,8 +119,11 @@ def _prove(plan: Plan, answers: Answers, totals: Totals) -> None:
 
 
 def _witness(totals: Totals, index: int, names: Iterable[str], at: int) -> tuple[int, ...]:
-    """What the proof of a statistic counted in a group. at: its number among all statistics."""
-    counts: Iterator[tuple[int, ...]] = (
-        totals.witnesses[index, name][at] for name in names if totals.witnesses.get((index, name))
-    )
+    """What the proof of a statistic counted in a group. at: its number among all statistics.
+
+    Raises Stale where nothing was counted.
+    """
+    counts = [totals.witnesses[index, name][at] for name in names if (index, name) in totals.witnesses]
+    if not counts or () in counts:
+        raise Stale("an answer was used nowhere")
     return tuple(map(sum, zip(*counts, strict=True)))

@@ -17,7 +17,7 @@ import numpy as np
 
 from mergealgebra.algebra.arrays import Array
 from mergealgebra.algebra.method import Group, Stage, Statistic
-from mergealgebra.engine.answers import Answers, cache_key, groups, pack, unpack
+from mergealgebra.engine.answers import Answers, cache_key, groups, kind_of, pack, unpack
 from mergealgebra.engine.buffers import BASE, Auxiliary, Buffers, Hashers, Input, part_of, where_of
 from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.faults import Faulty
@@ -52,7 +52,9 @@ def find_answers(
         if stage.statistic is not None:
             search = _Search(plan, number, stage.statistic, answers)
             found = _cached(search, workers, progress, base_root, cache)
-            answers = Answers({**answers.found, number: found}, {**answers.read, **search.read})
+            read = Read(answers.read)
+            note(read, search.read)
+            answers = Answers({**answers.found, number: found}, read)
     return answers
 
 
@@ -65,9 +67,10 @@ def _cached(
     for group in groups(plan, statistic):
         wanted[group.index].append(group)
     before = [plan.stages[number] for number in plan.stages_before(search.number)]
-    key = [part for stage in before for part in stage.key] + list(statistic.key)
+    key = [[kind_of(stage), *stage.key] for stage in before] + [[kind_of(statistic), *statistic.key]]
+    cached = statistic.proved and not plan.recipe.needs.auxiliary  # their roots are not known before they are read
     keys = [
-        cache_key(base_root, contribution, key) if statistic.proved else None for contribution in plan.contributions
+        cache_key(base_root, contribution, plan.recipe, key) if cached else None for contribution in plan.contributions
     ]
     known = {index: _known(statistic, cache, key_, wanted[index]) for index, key_ in enumerate(keys)}
     missing = [group for index, of_index in wanted.items() if known[index] is None for group in of_index]
@@ -105,7 +108,7 @@ class _Search:
         found = {}
         for group, (answer, read) in zip(small, workers.map(partial(_find_alone, self._task()), small), strict=True):
             found[group] = answer
-            self.read.update(read)
+            note(self.read, read)
         for looks in self._rounds(large, workers):
             found |= self._find_together(looks, workers, progress)
         return found
@@ -150,7 +153,7 @@ class _Search:
         for task, (found, read) in zip(tasks, workers.map(look_at, tasks, self.plan.threads), strict=True):
             for group, part in found.items():
                 seen[group] = self.statistic.combine(looks[group], seen[group], part)
-            self.read.update(read)
+            note(self.read, read)
             done += sum(span.size for span in task)
             progress("thresholds", done, total)
         return seen
@@ -172,11 +175,18 @@ def _find_alone(task: _Task, buffers: Buffers, group: Group) -> tuple[Any, Read]
     spans = [span for name in group.names for span in buffers.plan.spans(name)]
     while True:
         found, hashed = _look_at(task, {group: look}, buffers, spans)
-        read |= hashed
+        note(read, hashed)
         done, after_ = _settled(task.statistic, look, group, found[group])
         if done:
             return after_, read
         look = after_
+
+
+def note(read: Read, more: Read) -> None:
+    """Add the digests of what was read. Raises Stale where the same elements were others before."""
+    for where, leaves in more.items():
+        if read.setdefault(where, leaves) != leaves:
+            raise Stale(f"{where[1]} was not what it had been")
 
 
 def _settled(statistic: Statistic, look: Any, group: Group, seen: Any) -> tuple[bool, Any]:
@@ -207,7 +217,7 @@ def _look_at(
                 if found is None:
                     raise Faulty(block)
                 seen[group] = found
-        read |= {(what, span.name, span.start): leaves for what, leaves in hashers.digests().items()}
+        note(read, {(what, span.name, span.start): leaves for what, leaves in hashers.digests().items()})
     return seen, read
 
 

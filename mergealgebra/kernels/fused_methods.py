@@ -7,6 +7,7 @@ error where a kernel is asked for by name: code never falls through to another m
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -43,14 +44,19 @@ def code_of(method: Method, kernel: str) -> int:
     return code
 
 
+@lru_cache(maxsize=64)
 def _code(method: Method) -> int | None:
     rounds, needs = method.rounds, method.needs
-    if len(rounds) != 1 or needs.on != "tau" or needs.auxiliary:
+    if len(rounds) != 1 or needs.on != "tau" or needs.auxiliary or (needs.negative and _votes(rounds[0])):
         return None
     (round_,) = rounds
     if not isinstance(round_, Round) or round_.unit != "element" or not _only_trims(round_):
         return None
     return CODES.get((round_.lift, round_.finalize, round_.columns))
+
+
+def _votes(round_: object) -> bool:
+    return isinstance(round_, Round) and round_.columns.votes
 
 
 def _only_trims(round_: Round) -> bool:

@@ -133,8 +133,8 @@ def after(view: View, stages: Sequence[Stage], found: Sequence[Any]) -> Staged:
     witnesses = []
     for stage, known in zip(stages, found, strict=True):
         before, view = view, staged(stage, view, known)
-        if stage.statistic is not None and known is not None:
-            witnesses.append(stage.statistic.witness(before, view, known))
+        if stage.statistic is not None:
+            witnesses.append(() if known is None else stage.statistic.witness(before, view, known))
     return Staged(view, tuple(witnesses))
 
 

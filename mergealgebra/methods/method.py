@@ -6,9 +6,10 @@ is loaded here: `rounds` says how the method computes, when that is asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+import re
+from collections.abc import Callable, Set
 from dataclasses import Field, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Final, dataclass_transform
 
 from mergealgebra.algebra import decimals
 from mergealgebra.algebra.method import Needs
@@ -57,6 +58,8 @@ class Method:
         def __init__(self, /, **entries: object) -> None:
             known: dict[str, Field[str]] = {field_.name: field_ for field_ in fields(self)}
             given = {field_of(key): value for key, value in entries.items()}
+            if len(given) < len(entries):
+                raise RecipeError(f"{self.name}: lambda and lambda_ are one key; give it once")
             for key in given:
                 if key not in known:
                     keys = list(map(key_of, known)) or ["none"]
@@ -115,7 +118,7 @@ class Method:
 
     def to_map(self) -> dict[str, str]:
         """The recipe as a map with every default filled in [RC-4]; a method from outside names its package [RC-11]."""
-        entries = {"method": self.name} | {key_of(key): value for key, value in vars(self).items()}
+        entries = {"method": self.name} | {key_of(field_.name): getattr(self, field_.name) for field_ in fields(self)}
         if self.distribution:
             entries |= {"distribution": self.distribution, "version": self.version}
         return entries
@@ -138,27 +141,39 @@ def field_of(key: str) -> str:
 
 def key_of(field_name: str) -> str:
     """The key of a field, as files and maps have it."""
-    return field_name.removesuffix("_")
+    return "lambda" if field_name == "lambda_" else field_name
 
 
 # What keys take
 
+_WHOLE: Final = re.compile("0|[1-9][0-9]{0,19}", re.ASCII)
+_TEXT_BYTES: Final = 1 << 12
+
+
+def _key_in(what: str) -> str:
+    """The key, of how a message about it begins."""
+    return what.rpartition(": ")[2]
+
+
+def _is_utf8(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
 
 def check_lambda(value: object, what: str) -> str:
     """A decimal whose fp32 number is finite [MG-1]."""
-    decimals.fp32(value, "lambda")
-    return decimals.canonical_decimal(value, "lambda")
+    decimals.fp32(value, _key_in(what))
+    return decimals.canonical_decimal(value, _key_in(what))
 
 
 def check_density(value: object, what: str) -> str:
     """A decimal above 0 and at most 1 [RC-3]."""
-    decimals.exact_density(value)
-    return decimals.canonical_decimal(value, "density")
+    decimals.exact_density(value, _key_in(what))
+    return decimals.canonical_decimal(value, _key_in(what))
 
 
 def check_seed(value: object, what: str) -> str:
     """A whole number below 2^64 in decimal digits [RM-1]."""
-    if not isinstance(value, str) or not (value.isascii() and value.isdigit()) or str(int(value)) != value:
+    if not isinstance(value, str) or not _WHOLE.fullmatch(value):
         raise RecipeError(f"{what}: {shown(value)} is not a whole number in decimal digits; write it like '42'")
     if int(value) >= 1 << 64:
         raise RecipeError(f"{what}: {value} is 2^64 or more; choose a smaller one")
@@ -167,8 +182,8 @@ def check_seed(value: object, what: str) -> str:
 
 def check_text(value: object, what: str) -> str:
     """Any text of at most 4,096 bytes, kept as it is."""
-    if not isinstance(value, str) or len(value.encode(errors="replace")) > 4096:
-        raise RecipeError(f"{what}: {shown(value)} is not a text of at most 4,096 bytes")
+    if not isinstance(value, str) or not _is_utf8(value) or len(value.encode()) > _TEXT_BYTES:
+        raise RecipeError(f"{what}: {shown(value)} is not a text of at most {_TEXT_BYTES:,} bytes")
     return value
 
 
@@ -181,6 +196,3 @@ def one_of(*known: str) -> Check:
         return str(value)
 
     return check
-
-
-Entries = Mapping[str, Any]

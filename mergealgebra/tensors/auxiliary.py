@@ -21,6 +21,8 @@ from mergealgebra.text import location, shown
 
 FISHER: Final = "fisher"
 GRAM: Final = "gram"
+#: The kinds with a number for each element of a tensor, which are read block by block like the tensor.
+BY_ELEMENT: Final = frozenset({FISHER})
 #: Behind the name of a Gram matrix: how many rows it sums.
 ROWS: Final = ".gram_rows"
 
@@ -85,7 +87,7 @@ def _check_gram_headers(given: Checkpoint, shapes: Shapes, whole: bool) -> None:
         _refuse_no_float(matrix, where)
         shape = shapes[own]
         if len(shape) != 2 or matrix.shape != 2 * shape[1:]:
-            expected = list(2 * shape[1:]) if len(shape) == 2 else "none: its parameters are no matrix"
+            expected = list(2 * shape[1:]) if len(shape) == 2 else "none: its parameters are not a matrix"
             raise ShapeError(f"{where} has shape {list(matrix.shape)}, expected {expected}; give one for linear layers")
         if rows.dtype != "I64":
             raise DtypeError(f"{location(given.path, own + ROWS)} is {rows.dtype}; write the number of rows as I64")

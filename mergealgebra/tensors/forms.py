@@ -61,6 +61,10 @@ class _Factors:
     scale: float
 
 
+#: Bytes of an element of a factor while it is loaded: as it is stored, and in fp32.
+_FACTOR_BYTES: Final = 12
+
+
 class Formed:
     """The tensors that a checkpoint stores in several forms, or as factors, under their own names [CT-13].
 
@@ -68,7 +72,7 @@ class Formed:
     in fp32 for a low-rank one, else the tensor itself. forms: of each. Threads may read at the same time; each holds
     the factors of one tensor. Whenever those are loaded they are hashed, and must be what they were when they were
     loaded first: so the roots are those of the bytes that were reduced.
-    Raises NamesError, DuplicateName, DtypeError or ShapeError, naming file and tensor, for what is none [CT-13, CT-14].
+    Raises NamesError, DuplicateName, DtypeError or ShapeError, naming file and tensor [CT-13, CT-14].
     """
 
     def __init__(self, stored: Checkpoint, roots: Mapping[str, str] = MappingProxyType({})) -> None:
@@ -83,7 +87,10 @@ class Formed:
         self._own = threading.local()
 
     def __reduce__(self) -> tuple[type[Formed], tuple[Checkpoint, dict[str, str]]]:
-        """Another process reads the same files, and knows what was loaded of them here."""
+        """Another process reads the same files, and holds what it loads to the roots that are known here."""
+        for name in self.computed:
+            for suffix in SUFFIXES[LOW_RANK]:
+                self._root(name + suffix)
         with self._lock:
             return Formed, (self.stored, dict(self._roots))
 
@@ -109,6 +116,14 @@ class Formed:
         """This with more tensors, each the same as one that it has, whatever its form."""
         names = {new + suffix: of + suffix for new, of in copies.items() for suffix in SUFFIXES[self.forms[of]]}
         return Formed(self.stored.with_copies(names)) if copies else self
+
+    @property
+    def worker_bytes(self) -> int:
+        """The memory that a worker takes beside blocks: the factors of the largest tensor, as stored and in fp32."""
+        sizes = [
+            sum(self.stored.records[name + suffix].size for suffix in SUFFIXES[LOW_RANK]) for name in self.computed
+        ]
+        return _FACTOR_BYTES * max(sizes, default=0)
 
     @property
     def computed(self) -> frozenset[str]:
@@ -161,7 +176,7 @@ class Formed:
         stop = record.size if stop is None else stop
         if not 0 <= start <= stop <= record.size:
             raise ShapeError(
-                f"{location(self.path, name)} has {record.size} elements, and [{start}, {stop}) is no range of them"
+                f"{location(self.path, name)} has {record.size} elements, and [{start}, {stop}) is not a range in it"
             )
         size = stop - start
         tau = np.empty(size, np.float32) if into is None else np.frombuffer(into[: 4 * size], np.float32)
@@ -183,13 +198,13 @@ class Formed:
 
     def _factors(self, name: str) -> _Factors:
         """The factors of a tensor: those of the tensor that this thread read last are at hand."""
-        kept: _Factors | None = getattr(self._own, "factors", None)
-        if kept is None or kept.name != name:
+        held: _Factors | None = getattr(self._own, "factors", None)
+        if held is None or held.name != name:
             self._own.factors = None  # one tensor's at a time
             up, down, scale = (self._loaded(name + suffix) for suffix in SUFFIXES[LOW_RANK])
-            kept = _Factors(name, _fp32(up), _fp32(down).reshape(down.shape[0], -1), float(scale))
-            self._own.factors = kept
-        return kept
+            held = _Factors(name, _fp32(up), _fp32(down).reshape(down.shape[0], -1), float(scale))
+            self._own.factors = held
+        return held
 
     def _loaded(self, name: str) -> Host:
         """A tensor as it is stored, whole, hashed and compared with what was loaded under this name first."""

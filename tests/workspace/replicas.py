@@ -18,9 +18,9 @@ def write_models(root: Path, fine_tunes: int = 3) -> None:
         write_file(root / f"ft{number}.safetensors", fine_tune(number))
 
 
-def make_workspace(root: Path, name: str, *numbers: int) -> ma.Workspace:
+def make_workspace(root: Path, name: str, *numbers: int, recipe: ma.Method = RECIPE) -> ma.Workspace:
     """A workspace in `root / name` that has the contributions of these numbers."""
-    workspace = ma.Workspace.init(root / name, base=root / "base", recipe=RECIPE)
+    workspace = ma.Workspace.init(root / name, base=root / "base", recipe=recipe)
     for number in numbers:
         workspace.contribute(root / f"ft{number}.safetensors")
     return workspace

@@ -1,0 +1,104 @@
+"""What every method's recipe keeps to, whoever wrote the method."""
+
+from __future__ import annotations
+
+import pickle
+from functools import cached_property
+
+import numpy as np
+import pytest
+
+import mergealgebra as ma
+from mergealgebra import algebra
+from mergealgebra.engine.memory import as_contribution
+from mergealgebra.engine.plan import make_plan
+from mergealgebra.errors import DecimalError, MethodError, RecipeError
+from mergealgebra.kernels.numpy_reference import on_numpy
+from mergealgebra.methods import ties
+from mergealgebra.methods.registry import METHODS
+from tests.workspace.replicas import make_workspace, write_models
+
+ONE = {"w": np.float32([1, -2, 3])}
+
+
+class Outside(ma.Method):
+    """A method that is nobody's; each test names its own."""
+
+    name = "outside"
+    distribution = "tests"
+    version = "1"
+
+
+@pytest.mark.clause("RC-5")
+def test_what_a_recipe_remembers_is_not_in_its_id():
+    class Remembering(Outside):
+        @cached_property
+        def found(self) -> str:
+            return "x"
+
+    recipe = Remembering()
+    before = recipe.id
+    assert recipe.found == "x"
+    assert (recipe.id, recipe.to_map().keys()) == (before, {"method", "distribution", "version"})
+
+
+@pytest.mark.clause("RC-4")
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: ma.DareTies(trim_density="2"), DecimalError, "^trim_density: 2 is not above 0"),
+        (lambda: ma.DareTies(seed="1" * 5000), RecipeError, "seed: .* is not a whole number"),
+        (lambda: ma.DareTies(seed="18446744073709551616"), RecipeError, "seed: 18446744073709551616 is 2.64 or more"),
+        (lambda: ma.Ties(**{"lambda": "1", "lambda_": "2"}), RecipeError, "lambda and lambda_ are one key"),
+    ],
+    ids=["another density", "a long seed", "a large seed", "a key in two spellings"],
+)
+def test_a_key_is_named_as_it_was_written(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+@pytest.mark.clause("MG-8", "RC-6")
+def test_votes_of_negative_coefficients_are_refused():
+    class Forgetting(Outside):
+        @property
+        def rounds(self):
+            return (algebra.Round(ties.lift, ties.merge, algebra.Columns(votes=True)),)
+
+        @property
+        def needs(self):
+            return algebra.Needs(negative=True)
+
+    ma.register(Forgetting)
+    for backend in ("numpy", "auto"):
+        with pytest.raises(MethodError, match="votes, which must be positive"):
+            ma.merge(ONE, [ONE], Forgetting(), ["-1"], backend)
+
+
+@pytest.mark.clause("MG-8")
+def test_a_plan_travels_after_it_was_used_as_before():
+    """What was computed from it stays here: it may hold functions that no other process can find."""
+
+    contribution = as_contribution("one", ONE, "1")
+    plan = make_plan(contribution.source, [contribution], ma.Ties(density="0.5"), on_numpy(), threads=1)
+    assert plan.stages and plan.reduction and plan.holders("w")
+    assert plan.__getstate__().keys() == {*plan.__dataclass_fields__}
+    with pytest.raises(ma.errors.BackendError, match="in this process"):
+        pickle.dumps(plan)  # its arrays are in memory
+
+
+@pytest.mark.clause("EX-4", "EX-5")
+@pytest.mark.parametrize("name", METHODS)
+def test_sums_are_kept_and_updated_or_refused_with_the_reason(tmp_path, name):
+    """A second merge after a contribution went gives the bits of a merge in full."""
+    method = METHODS[name]
+    if method().needs.auxiliary:
+        pytest.skip("refused with its reason: test_fisher")
+    write_models(tmp_path)
+    alice = make_workspace(tmp_path, "alice", 0, 1, 2, recipe=method())
+    first = alice.resolve(tmp_path / "one", keep_aggregate="always")
+    assert first.aggregate.problem == ""
+    alice.retract(next(iter(alice.visible())))
+    kept, full = (alice.resolve(tmp_path / out, keep_aggregate=keep) for out, keep in (("k", "always"), ("f", False)))
+    assert (kept.aggregate.problem, kept.aggregate.changes) == ("", 1)
+    assert kept.model_root == full.model_root
