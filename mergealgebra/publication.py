@@ -93,7 +93,7 @@ class Offer:
 
     def __post_init__(self) -> None:
         if self.form is not None and self.form not in FORMS:
-            known = " or ".join(FORMS)
+            known = f"{', '.join(FORMS[:-1])} or {FORMS[-1]}"
             raise OperationError(f"{shown(self.form)} is not a form of contributions; choose {known}")
         if self.form not in (None, TASK_VECTOR) and isinstance(self.checkpoint, TaskVector):
             raise OperationError("a TaskVector is a difference from the base: leave form= out, or pass the fine-tune")

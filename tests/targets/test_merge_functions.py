@@ -55,7 +55,7 @@ NO_TARGETS = {
     "unknown": (
         "tie",
         {},
-        "'tie' is not a target; expected one of ties, mean, task_arithmetic, mergekit, peft, or module",
+        "'tie' is not a target; expected one of ties, mean, task_arithmetic, fisher, dare_linear, ",
     ),
     "no module": ("no_such_module:merge", {}, "importing no_such_module raised ModuleNotFoundError"),
     "no function in it": (

@@ -128,7 +128,7 @@ REFUSED = {
     "merge: a negative coefficient": (
         lambda: ma.merge(ONE, [ONE], ma.Ties(), ["-1"]),
         CoefficientError,
-        "task vector 0: .* only task_arithmetic",
+        "task vector 0: coefficient -1.0 is negative, and ties takes no negative coefficients; task_arithmetic",
     ),
     "merge: a backend": (lambda: ma.merge(ONE, [ONE], ma.Ties(), backend="jax"), BackendError, "'jax' is unknown"),
     "merge: no threads": (lambda: ma.merge(ONE, [ONE], ma.Ties(), threads=0), BackendError, "threads: 0"),

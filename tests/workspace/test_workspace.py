@@ -178,7 +178,9 @@ class TestApi:
 
     def test_an_unknown_form_is_refused_before_anything_is_read(self, root, alice):
         shutil.rmtree(root / "base")
-        with pytest.raises(OperationError, match=r"'delta' is not a form .*; choose finetuned or task_vector"):
+        with pytest.raises(
+            OperationError, match=r"'delta' is not a form .*; choose finetuned, low_rank or task_vector"
+        ):
             alice.contribute(root / "nowhere", form="delta")
 
     @pytest.mark.parametrize("changed", ["base/model.safetensors", "ft2.safetensors"])

@@ -45,6 +45,8 @@ def _recipe(entries: dict[str, str]) -> Step:
     def change(scene: Path) -> None:
         genesis = Genesis("0" * 64, "garden", entries)
         (scene / "alice" / "genesis").write_bytes(genesis.encode())
+        for operation in (scene / "alice" / "operations").iterdir():
+            operation.unlink()
         (scene / "alice" / "local.json").write_text(json.dumps({"base": str(scene / "base")}))
 
     return change

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from mergealgebra import resolution, resolve
+from mergealgebra import merge_input, resolution, resolve
 from mergealgebra.errors import BlobDamaged, MergeAlgebraError
 from mergealgebra.incremental import change
 from mergealgebra.store import blob_store
@@ -70,8 +70,8 @@ def damaged_blob_is_never_replaced() -> Patches:
 
 @fault("resolve does not compare a blob with its root", "folders", "refusal", "model", "admission")
 def resolve_trusts_blobs() -> Patches:
-    yield mock.patch.object(resolve, "check_blob_root", lambda *_: None)
-    yield mock.patch.object(resolve.Input, "manifest_for", lambda input_, *_: input_.manifest)
+    yield mock.patch.object(merge_input, "check_blob_root", lambda *_: None)
+    yield mock.patch.object(merge_input.Input, "manifest_for", lambda input_, *_: input_.manifest)
 
 
 @fault("resolve leaves out a contribution whose blob is missing", "folders", "refusal", "admission")
