@@ -38,7 +38,10 @@ def recipe_from_map(entries: Mapping[str, object]) -> Method:
     if found is None:
         if "distribution" in entries and _is_well_formed(entries):
             raise UnknownRecipe(cast(Mapping[str, str], entries)).refusal()
-        raise RecipeError(f"method: {_unknown_method(name)}; expected one of {', '.join(known_names())}")
+        raise RecipeError(
+            f"method: {_unknown_method(name)}; expected one of {', '.join(known_names())}, or a method "
+            "of an installed package"
+        )
     for key, text in entries.items():
         if not isinstance(text, str):
             raise RecipeError(f"{name}: {shown(key)}: expected text, not a {type(text).__name__}")

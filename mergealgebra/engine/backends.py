@@ -28,6 +28,10 @@ def backend(name: str, progress: Progress = quiet) -> Kernel:
     return BACKENDS[name](progress)
 
 
+#: The backends that compute some methods alone; told before anything is looked for on this machine.
+_FUSED: Final = frozenset({"numba", "triton"})
+
+
 def backend_for(recipe: Method, name: str, progress: Progress = quiet) -> Kernel:
     """The backend of this name, if it computes the method; "auto" is NumPy where the fastest one does not [MG-8].
 
@@ -40,6 +44,8 @@ def backend_for(recipe: Method, name: str, progress: Progress = quiet) -> Kernel
         return _numpy(progress)
     if name == "auto" and not is_fused(recipe):
         return _numpy(progress)
+    if name in _FUSED and not is_fused(recipe):
+        raise BackendError(f"backend {name!r} does not compute {recipe.name}; leave it out, NumPy computes it")
     found = backend(name, progress)
     if not found.computes(recipe):
         raise BackendError(f"backend {name!r} does not compute {recipe.name}; leave it out, NumPy computes it")

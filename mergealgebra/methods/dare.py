@@ -66,6 +66,8 @@ class DareLinear(Method):
     """DARE alone: drop at random, rescale, add (Yu et al., 2024) [DA-1, DA-2].
 
     density: the probability with which an element is kept, above 0 and at most 1. seed: a whole number below 2^64.
+    Masks follow from what is contributed: a task vector has other masks than the fine-tune that it is the difference
+    of, and so has a model of which some tensors are left out.
 
     >>> DareLinear(density="0.5", seed="42").to_map()
     {'method': 'dare_linear', 'density': '0.5', 'seed': '42', 'lambda': '1'}
@@ -101,7 +103,7 @@ class DareTies(Method):
 
     density: the probability with which an element is kept, above 0 and at most 1. trim_density: the share of all
     elements, dropped ones included, that trim keeps of what is left. seed: a whole number below 2^64. scope, boundary:
-    as for TIES.
+    as for TIES. Masks are as for `DareLinear`.
 
     >>> DareTies(density="0.5").to_map()["trim_density"]
     '1'

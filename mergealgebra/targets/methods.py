@@ -18,7 +18,7 @@ kinds = {kinds}
 
 
 def auxiliary(task_vector):
-    return {{kind: {{name: abs(array) for name, array in task_vector.items()}} for kind in kinds}}
+    return {{kind: {{name: (array != 0) + np.float32(1) for name, array in task_vector.items()}} for kind in kinds}}
 
 
 def merge(base, task_vectors):
@@ -46,8 +46,8 @@ merge.finalize = finalize
 def method_code(name: str, options: Mapping[str, str]) -> str:
     """Python that binds `merge` to a method with these keys of its recipe.
 
-    Auxiliary tensors, where a method needs them, are made of the task vector's magnitudes: laws ask for no more than
-    that they belong to it. Raises RecipeError and DecimalError.
+    Auxiliary tensors, where a method needs them, are 2 where a task vector is not zero, else 1: laws ask for no more
+    than that they belong to it. Raises RecipeError and DecimalError.
     """
     recipe = recipe_from_map({"method": name, **options})
     kind, keys = type(recipe), {field_of(key): text for key, text in options.items()}

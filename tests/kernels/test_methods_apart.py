@@ -22,6 +22,7 @@ from mergealgebra.kernels.blocks import Kernel, Part, Reduction, Where
 from mergealgebra.kernels.numpy_reference import on_numpy
 from mergealgebra.methods import mean, task_arithmetic
 from mergealgebra.methods.method import Method
+from mergealgebra.methods.registry import unregister
 from tests.oracle.kernels import interpreting
 
 F32 = np.float32
@@ -162,9 +163,12 @@ def test_what_only_the_equations_compute_is_refused_by_every_fused_kernel(method
 @pytest.mark.clause("MG-8")
 def test_left_to_itself_a_merge_falls_back_to_numpy_and_says_so():
     base, vectors = {"w": np.zeros(4, F32)}, [{"w": F32([1, 2, 3, 4])}, {"w": F32([3, 2, 1, 0])}]
+    ma.register(type(OTHERS["a stage of its own"]))
     halved = ma.merge(base, vectors, OTHERS["a stage of its own"], backend="auto")
     assert (halved.backend, halved["w"].tolist()) == ("numpy", [1, 1, 1, 1])
+    ma.register(type(FUSED["mean's from outside"]))
     whole = ma.merge(base, vectors, FUSED["mean's from outside"], backend="auto")
+    unregister("outside")
     assert (whole.backend, whole["w"].tolist()) == (backend("auto").name, [2, 2, 2, 2])
 
 
@@ -173,7 +177,7 @@ def test_left_to_itself_a_merge_falls_back_to_numpy_and_says_so():
 def test_compiled_code_refuses_a_code_that_it_does_not_know(name, monkeypatch):
     """A method may be added to the table and forgotten in a kernel."""
     kernel = available(name)
-    method = OTHERS["another finalizer"]
+    method = outside(Round(own_lift, own_average))
     (round_,) = method.rounds
     monkeypatch.setattr(
         fused_methods, "CODES", {**fused_methods.CODES, (round_.lift, round_.finalize, round_.columns): 99}
