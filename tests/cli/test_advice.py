@@ -279,7 +279,7 @@ class TestMergekit:
                 "models: [{path: x}]\nparameters: {normalize: false, int8_mask: true}",
                 ("so the model is another", "saves memory"),
             ),
-            ("models: [{path: x}]\nnormalize: true", ("'normalize': leave it out: here ties and mean",)),
+            ("models: [{path: x}]\nnormalize: true", ("'normalize': leave it out: here ties, dare_ties and mean",)),
             ("models: [{model: base}]", ("models[0] is the base itself",)),
         ],
     )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import mergealgebra as ma
 from mergealgebra.engine.memory import merge
-from mergealgebra.errors import CoefficientError, DtypeError, NamesError, NonFinite, RecipeError, ShapeError
+from mergealgebra.errors import AuxiliaryError, CoefficientError, DtypeError, NamesError, NonFinite, ShapeError
 from mergealgebra.incremental.cost import why_not_kept
 from tests.algebra.numbers import exact_sum, rn32, rn64
 from tests.methods.merges import Case, bits, cases
@@ -154,8 +154,8 @@ def test_the_first_coordinate_is_named_whatever_the_block(block):
 
 
 REFUSED = {
-    "nothing": (None, RecipeError, "has no fisher tensors, which fisher needs: contribute it again with them, or"),
-    "another kind": ({"gram": ONES}, RecipeError, "has no fisher tensors"),
+    "nothing": (None, AuxiliaryError, "has no fisher tensors, which fisher needs: contribute it again with them, or"),
+    "another kind": ({"gram": ONES}, AuxiliaryError, "has no fisher tensors"),
     "a tensor is missing": ({"fisher": {"a": ONES["a"]}}, NamesError, "its fisher tensors lack 'b'"),
     "another shape": ({"fisher": {**ONES, "b": np.ones(3, F32)}}, ShapeError, "fisher of 'b'"),
     "integers": ({"fisher": {**ONES, "b": np.ones(2, np.int32)}}, DtypeError, "fisher of 'b' is I32; it must be"),

@@ -11,7 +11,7 @@ import pytest
 import mergealgebra as ma
 from mergealgebra.encoding import decode, encode
 from mergealgebra.engine import run as running
-from mergealgebra.engine.answers import cache_key
+from mergealgebra.engine.answers import cache_key, kind_of
 from mergealgebra.engine.sources import Contribution
 from mergealgebra.errors import BlobDamaged, CheckpointError, Overflow
 from mergealgebra.tensors.checkpoint import Checkpoint
@@ -232,7 +232,8 @@ def test_an_error_is_named_as_without_the_cache(root):
     (manifest,) = workspace.visible().values()
     contribution = Contribution("it", "finetuned", 1.0, None, frozenset("w"), manifest.tensors)
     statistic = workspace.recipe.rounds[0].stages[0].statistic
-    key, messages = cache_key(manifest.base, contribution, statistic.key), set()
+    stages = [[kind_of(statistic), *statistic.key]]
+    key, messages = cache_key(manifest.base, contribution, workspace.recipe, stages), set()
     path = workspace.path / "cache" / "thresholds" / key
     for content in (None, [[1]], [[0x7F7FFFFF]]):
         if content:
