@@ -112,7 +112,7 @@ def hashed_inputs(plan: Plan, name: str) -> list[Input]:
     for index, contribution in plan.holders(name):
         if name not in contribution.computed:
             found.append(index)
-        found += [Auxiliary(index, kind) for kind in sorted(plan.recipe.needs.auxiliary)]
+        found += [Auxiliary(index, kind) for kind in sorted(plan.needs.auxiliary)]
     return found
 
 
@@ -128,7 +128,7 @@ def part_of(
     """What one contribution holds of a block, and what was found for these stages."""
     plan = buffers.plan
     found = tuple(_found(plan, answers, stage, index, block) for stage in stages)
-    auxiliary = {kind: buffers.read(Auxiliary(index, kind), block) for kind in plan.recipe.needs.auxiliary}
+    auxiliary = {kind: buffers.read(Auxiliary(index, kind), block) for kind in plan.needs.auxiliary}
     values = buffers.read(index, block)
     where = where_of(plan, contribution, block)
     return Part(values, contribution.form_of(block.name), contribution.coefficient, found, where, auxiliary)
@@ -136,7 +136,7 @@ def part_of(
 
 def where_of(plan: Plan, contribution: Contribution, block: Block) -> Where:
     """Where a block of a contribution lies."""
-    root = contribution.tensors if plan.recipe.needs.roots and contribution.tensors else ""
+    root = contribution.tensors if plan.needs.roots and contribution.tensors else ""
     return Where(block.name, tuple(plan.base.records[block.name].shape), block.start, root)
 
 

@@ -17,7 +17,7 @@ from mergealgebra.algebra.method import Terms, View
 from mergealgebra.engine.answers import Answers
 from mergealgebra.engine.buffers import BASE, Auxiliary, Buffers, part_of, parts_of
 from mergealgebra.engine.executors import Workers
-from mergealgebra.engine.plan import Plan, unit_elements
+from mergealgebra.engine.plan import Plan, unit_of
 from mergealgebra.engine.sources import Block, Contribution, Span
 from mergealgebra.errors import NonFinite, Overflow
 from mergealgebra.kernels.blocks import Part
@@ -68,7 +68,7 @@ def _check(order: Sequence[int], seen: Seen, buffers: Buffers, span: Span) -> No
 def _refuse_first(plan: Plan, views: Mapping[int, View], block: Block, order: Sequence[int]) -> None:
     """Raise NonFinite for the first element that is not finite: task vectors come before auxiliary numbers [FM-1]."""
     what: dict[str | None, dict[int, Array]] = {None: {index: view.tau for index, view in views.items()}}
-    for kind in sorted(plan.recipe.needs.auxiliary):
+    for kind in sorted(plan.needs.auxiliary):
         what[kind] = {index: _usable(view.auxiliary[kind]) for index, view in views.items()}
     faults = [(fault, of) for of, arrays in what.items() if (fault := _first(arrays, order))]
     if not faults:
@@ -84,7 +84,7 @@ def _views(plan: Plan, buffers: Buffers, block: Block, base: Array) -> dict[int,
     found = {}
     for index, contribution in plan.holders(block.name):
         part = part_of(buffers, index, contribution, block, Answers(), range(0))
-        found[index] = view_of(part, part.values, base, plan.recipe.needs.on)
+        found[index] = view_of(part, part.values, base, plan.needs.on)
     return found
 
 
@@ -110,7 +110,9 @@ def _overflow(answers: Answers, order: Sequence[int], buffers: Buffers, block: B
     plan = buffers.plan
     base, parts = buffers.read(BASE, block), dict(parts_of(plan, buffers, block, answers))
     shared: tuple[Array, ...] = ()
-    unit = unit_elements(plan.recipe, plan.base.records[block.name])  # a part of a row is not what a stage can look at
+    unit = unit_of(
+        plan.reduction.rounds, plan.base.records[block.name]
+    )  # a part of a row is not what a stage can look at
     for number in range(len(plan.reduction.rounds)):
         terms = {index: _terms(plan, number, part, base, shared) for index, part in parts.items()}
         fault = _first({index: _worst(found.sums, found.maxima) for index, found in terms.items()}, order)
@@ -130,7 +132,7 @@ def _terms(plan: Plan, number: int, part: Part, base: Array, shared: Sequence[Ar
     """What a part adds to the sums of a round."""
     round_ = plan.reduction.rounds[number]
     first = sum(len(earlier.stages) for earlier in plan.reduction.rounds[:number])
-    view = replace(view_of(part, part.values, base, plan.recipe.needs.on), shared=shared)
+    view = replace(view_of(part, part.values, base, plan.needs.on), shared=shared)
     return lifted(round_, after(view, round_.stages, part.found[first : first + len(round_.stages)]).view)
 
 
@@ -152,7 +154,7 @@ def _overflow_of_round(
 
 def _overflow_of_result(plan: Plan, block: Block, base: Array, tau_m: Array) -> NonFinite | None:
     finite = np.isfinite(tau_m)
-    if plan.recipe.needs.on == "theta":
+    if plan.needs.on == "theta":
         overflowed = ~np.isfinite(_each_merged(base, tau_m))
     else:
         _, overflowed = add(base, tau_m, plan.reduction.lambda32)
@@ -160,7 +162,7 @@ def _overflow_of_result(plan: Plan, block: Block, base: Array, tau_m: Array) -> 
     if position is None:
         return None
     value = float(base[position])
-    if finite[position] and not np.isfinite(value) and plan.recipe.needs.on == "tau":
+    if finite[position] and not np.isfinite(value) and plan.needs.on == "tau":
         return not_finite_base(where(plan, block, position), value)
     what = "the result" if finite[position] else "the merged task vector"
     return Overflow(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import lcm
 from typing import Final
 
-from mergealgebra.engine.sources import SPAN, Contribution, Record, Source
+from mergealgebra.engine.sources import SPAN, Contribution, Source
 from mergealgebra.errors import BackendError
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.text import by_caller, shown
@@ -30,12 +31,12 @@ class Sizes:
     worker: int
 
     @classmethod
-    def of(cls, base: Source, contributions: Sequence[Contribution], spans: Callable[[Record], int]) -> Sizes:
-        """The sizes of a merge. spans: how many elements of a tensor are merged by one worker at a time."""
+    def of(cls, base: Source, contributions: Sequence[Contribution], units: Mapping[str, int]) -> Sizes:
+        """The sizes of a merge. units: how many elements of each tensor belong together."""
         sources = [contribution.source for contribution in contributions]
         auxiliary = [source for contribution in contributions for source in contribution.auxiliary.values()]
         row = sum(map(_widest, (base, *sources, *auxiliary)))
-        pieces = (min(r.size, spans(r)) * DTYPES[r.dtype].itemsize for r in base.records.values())
+        pieces = (min(r.size, lcm(SPAN, units[name])) * DTYPES[r.dtype].itemsize for name, r in base.records.items())
         worker = _WORKER_BYTES + sum(getattr(source, "worker_bytes", 0) for source in sources)
         return cls(row, max(pieces, default=0), worker)
 

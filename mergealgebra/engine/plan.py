@@ -5,12 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from functools import cached_property, partial
+from functools import cached_property
 from math import lcm
 from typing import Any
 
 from mergealgebra.algebra.exact import Coefficients
-from mergealgebra.algebra.method import Stage, WholeRound
+from mergealgebra.algebra.method import Needs, Round, Stage, WholeRound
 from mergealgebra.engine.checks import check, check_arity, check_method
 from mergealgebra.engine.limits import MEMORY, Sizes, check_positive, fit, thread_count
 from mergealgebra.engine.sources import SPAN, Block, Contribution, Record, Source, Span
@@ -50,6 +50,17 @@ class Plan:
         return Reduction(self.recipe, coefficients)
 
     @cached_property
+    def needs(self) -> Needs:
+        """What the method needs."""
+        return self.recipe.needs
+
+    @cached_property
+    def _units(self) -> Mapping[str, int]:
+        """How many elements of each tensor belong together."""
+        rounds = self.recipe.rounds
+        return {name: unit_of(rounds, record) for name, record in self.base.records.items()}
+
+    @cached_property
     def stages(self) -> tuple[Stage, ...]:
         """The stages of all rounds, in order; none where whole tensors are seen."""
         if whole_round(self.recipe):
@@ -84,25 +95,20 @@ class Plan:
     def spans(self, name: str) -> Iterator[Span]:
         """One tensor, in order, as workers take it."""
         record = self.base.records[name]
-        size = span_elements(self.recipe, record)
+        size = lcm(SPAN, self._units[name])
         for start in range(0, record.size, size):
             yield Span(name, start, min(start + size, record.size))
 
     def blocks(self, span: Span) -> Iterator[Block]:
         """A span in blocks of whole units."""
-        unit = unit_elements(self.recipe, self.base.records[span.name])
+        unit = self._units[span.name]
         return span.blocks(max(unit, self.block // unit * unit))
 
 
-def span_elements(recipe: Method, record: Record) -> int:
-    """How many elements of a tensor one worker takes at a time: whole units and whole leaves [EN-6]."""
-    return lcm(SPAN, max(1, unit_elements(recipe, record)))
-
-
-def unit_elements(recipe: Method, record: Record) -> int:
-    """How many elements of a tensor belong together: one, a row, or all of them."""
+def unit_of(rounds: Sequence[Round | WholeRound], record: Record) -> int:
+    """How many elements of a tensor belong together in these rounds: one, a row, or all of them."""
     found = 1
-    for round_ in recipe.rounds:
+    for round_ in rounds:
         if isinstance(round_, WholeRound):
             continue
         if round_.unit == "row":
@@ -140,8 +146,8 @@ def make_plan(
 
         refuse_little_memory(base, contributions, whole, memory)
     memory = MEMORY if memory is None else check_positive(memory, "memory")
-    unit = 1 if whole else max((unit_elements(recipe, r) for r in base.records.values()), default=1)
+    units = {name: unit_of(recipe.rounds, record) for name, record in base.records.items()}
     threads, block = fit(
-        Sizes.of(base, contributions, partial(span_elements, recipe)), thread_count(threads), block, memory, unit
+        Sizes.of(base, contributions, units), thread_count(threads), block, memory, max(units.values(), default=1)
     )
     return Plan(base, tuple(contributions), recipe, kernel, threads, block, memory, hashed)

@@ -68,7 +68,7 @@ def _cached(
         wanted[group.index].append(group)
     before = [plan.stages[number] for number in plan.stages_before(search.number)]
     key = [[kind_of(stage), *stage.key] for stage in before] + [[kind_of(statistic), *statistic.key]]
-    cached = statistic.proved and not plan.recipe.needs.auxiliary  # their roots are not known before they are read
+    cached = statistic.proved and not plan.needs.auxiliary  # their roots are not known before they are read
     keys = [
         cache_key(base_root, contribution, plan.recipe, key) if cached else None for contribution in plan.contributions
     ]
@@ -118,7 +118,7 @@ class _Search:
 
     def _rounds(self, wanted: Sequence[Group], workers: Workers) -> Iterator[dict[Group, Any]]:
         """The first looks at large groups, as many at once as half of the memory holds what is seen, at least one."""
-        most = self.plan.memory // 2 // (self.plan.threads + 2)  # what workers have, what waits, and the sum
+        most = self.plan.memory // 2 // (self.plan.threads + 1)  # what workers have, and the sum
         now: dict[Group, Any] = {}
         for group, look in zip(wanted, workers.map(partial(_first_look, self._task()), wanted), strict=True):
             if now and sum(map(self.statistic.nbytes, (*now.values(), look))) > most:
@@ -139,18 +139,18 @@ class _Search:
 
     def _look_together(self, looks: Mapping[Group, Any], workers: Workers, progress: Progress) -> dict[Group, Any]:
         """What was seen of several groups, in one pass."""
-        by_name = _by_name(looks)
+        numbers, order = _numbers(looks), list(looks.values())
         spans = [
             span
             for name in self.plan.held_names()
             for span in self.plan.spans(name)
-            if any(self.statistic.reads(look, name, span.start, span.stop) for _, look in by_name.get(name, ()))
+            if any(self.statistic.reads(order[n], name, span.start, span.stop) for n in numbers.get(name, ()))
         ]
         total, done = sum(span.size for span in spans), 0
         seen = {group: self.statistic.nothing(look) for group, look in looks.items()}
         tasks = list(_shares(spans, self.plan.threads))
         look_at = partial(_look_at, self._task(), dict(looks))
-        for task, (found, read) in zip(tasks, workers.map(look_at, tasks, self.plan.threads), strict=True):
+        for task, (found, read) in zip(tasks, workers.map(look_at, tasks, self.plan.threads - 1), strict=True):
             for group, part in found.items():
                 seen[group] = self.statistic.combine(looks[group], seen[group], part)
             note(self.read, read)
@@ -200,25 +200,28 @@ def _look_at(
     task: _Task, looks: Mapping[Group, Any], buffers: Buffers, spans: Sequence[Span]
 ) -> tuple[dict[Group, Any], Read]:
     """What is seen of groups in some spans, and the digests of what was read. Raises Faulty."""
-    plan, statistic, by_name = buffers.plan, task.statistic, _by_name(looks)
-    seen, read = {group: statistic.nothing(look) for group, look in looks.items()}, Read()
-    stages, on = _before(plan, task), plan.recipe.needs.on
-    watches = {group: Watch(statistic, look, stages, on) for group, look in looks.items()}
+    plan, statistic, groups_ = buffers.plan, task.statistic, list(looks)
+    numbers, read = _numbers(groups_), Read()
+    seen = [statistic.nothing(look) for look in looks.values()]
+    stages, on = _before(plan, task), plan.needs.on
+    watches = [Watch(statistic, look, stages, on) for look in looks.values()]
     for span in spans:
-        here = [group for group, look in by_name[span.name] if statistic.reads(look, span.name, span.start, span.stop)]
-        hashers = Hashers(_inputs_of(plan, here) if task.hashed else ())
+        at = span.name, span.start, span.stop
+        here = [number for number in numbers[span.name] if statistic.reads(watches[number].look, *at)]
+        hashers = Hashers(_inputs_of(plan, [groups_[number] for number in here]) if task.hashed else ())
         for block in plan.blocks(span):
             base = buffers.read(BASE, block)
             hashers.take(BASE, base)
-            for group in here:
-                part = _part(task, buffers, group.index, block)
-                hashers.take_part(group.index, part)
-                found = plan.kernel.observe(base, part, watches[group], seen[group])
+            for number in here:
+                index = groups_[number].index
+                part = _part(task, buffers, index, block)
+                hashers.take_part(index, part)
+                found = plan.kernel.observe(base, part, watches[number], seen[number])
                 if found is None:
                     raise Faulty(block)
-                seen[group] = found
+                seen[number] = found
         note(read, {(what, span.name, span.start): leaves for what, leaves in hashers.digests().items()})
-    return seen, read
+    return dict(zip(groups_, seen, strict=True)), read
 
 
 def _before(plan: Plan, task: _Task) -> tuple[Stage, ...]:
@@ -226,18 +229,19 @@ def _before(plan: Plan, task: _Task) -> tuple[Stage, ...]:
     return tuple(plan.stages[number] for number in plan.stages_before(task.number))
 
 
-def _by_name(looks: Mapping[Group, Any]) -> dict[str, list[tuple[Group, Any]]]:
-    found: dict[str, list[tuple[Group, Any]]] = {}
-    for group, look in looks.items():
+def _numbers(groups_: Iterable[Group]) -> dict[str, list[int]]:
+    """The groups that hold each tensor, by their numbers."""
+    found: dict[str, list[int]] = {}
+    for number, group in enumerate(groups_):
         for name in group.names:
-            found.setdefault(name, []).append((group, look))
+            found.setdefault(name, []).append(number)
     return found
 
 
 def _inputs_of(plan: Plan, looks: Iterable[Group]) -> list[Input]:
     found: list[Input] = [BASE]
     for group in looks:
-        found += [group.index, *(Auxiliary(group.index, kind) for kind in sorted(plan.recipe.needs.auxiliary))]
+        found += [group.index, *(Auxiliary(group.index, kind) for kind in sorted(plan.needs.auxiliary))]
     return found
 
 
@@ -245,7 +249,7 @@ def _part(task: _Task, buffers: Buffers, index: int, block: Block) -> Part:
     """What a contribution holds of a block; where nothing else is needed of it, in memory that stays in the cache."""
     plan, contribution = buffers.plan, buffers.plan.contributions[index]
     stages = plan.stages_before(task.number)
-    if stages or plan.recipe.needs.auxiliary:
+    if stages or plan.needs.auxiliary:
         return part_of(buffers, index, contribution, block, task.answers, stages)
     values = buffers.peek(index, block)
     return Part(
@@ -266,7 +270,7 @@ def _shares(spans: Sequence[Span], workers: int) -> Iterator[list[Span]]:
 def _first_look(task: _Task, buffers: Buffers, group: Group) -> Any:
     """Where to look first in a large group, by a sample that is taken evenly from all of it."""
     blocks = list(_pieces(buffers.plan, group))
-    if not _before(buffers.plan, task) and buffers.plan.recipe.needs.on == "tau":
+    if not _before(buffers.plan, task) and buffers.plan.needs.on == "tau":
         return task.statistic.first(group, _changes(buffers, group, blocks))
     pieces = [_staged(task, buffers, group.index, block) for block in blocks]
     return task.statistic.first(group, np.concatenate(pieces))
@@ -294,7 +298,7 @@ def _staged(task: _Task, buffers: Buffers, index: int, block: Block) -> Array:
     plan = buffers.plan
     stages = plan.stages_before(task.number)
     part = part_of(buffers, index, plan.contributions[index], block, task.answers, stages)
-    view = view_of(part, part.values, buffers.read(BASE, block), plan.recipe.needs.on)
+    view = view_of(part, part.values, buffers.read(BASE, block), plan.needs.on)
     return np.asarray(after(view, _before(plan, task), part.found).view.tau)
 
 
