@@ -28,8 +28,6 @@ PIECE_BYTES: Final = 1 << 20
 
 #: The call by which Linux lets a file share the blocks of another.
 _FICLONE: Final = 0x40049409
-#: The most files that a process can usually have open, where the system cannot be asked.
-_OPEN_FILES: Final = 512
 _SEEKING: Final = threading.Lock()
 
 #: What may stand where a file is expected, by the type in its mode.
@@ -163,15 +161,6 @@ def read_at(descriptor: int, buffer: memoryview, offset: int) -> int:
         piece = os.read(descriptor, min(len(buffer), PIECE_BYTES))
     buffer[: len(piece)] = piece
     return len(piece)
-
-
-def most_open_files() -> int:
-    """How many files this process may have open."""
-    try:
-        import resource  # not everywhere
-    except ImportError:
-        return _OPEN_FILES
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 @contextmanager

@@ -19,7 +19,8 @@ from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.disk import read_file
 from mergealgebra.encoding import model_root
 from mergealgebra.errors import LockError, MergeAlgebraError, MethodMissing, OutputError, VerificationFailed
-from mergealgebra.lock_file import LockedContribution, LockedTensor, read_fields, size_of_lock
+from mergealgebra.lock_file import LockedContribution, LockedTensor, read_fields
+from mergealgebra.lock_size import size_of_lock
 from mergealgebra.methods.method import Method
 from mergealgebra.permissions import reading_advice
 from mergealgebra.progress import Progress, counter, quiet

@@ -5,9 +5,8 @@ What cannot be right is refused where it is met.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
-from json.encoder import encode_basestring
 from typing import Any, Final
 
 from mergealgebra.crdt.fields import is_id
@@ -15,7 +14,7 @@ from mergealgebra.crdt.genesis import SPEC
 from mergealgebra.crdt.manifest import AND, KINDS, Auxiliary
 from mergealgebra.errors import LockError
 from mergealgebra.tensors.dtypes import DTYPES
-from mergealgebra.tensors.header import LONE_SURROGATE, TensorRecord
+from mergealgebra.tensors.header import LONE_SURROGATE
 from mergealgebra.tensors.json_grammar import joined
 from mergealgebra.tensors.shapes import LIMIT, SIZES, BadShape, read_shape, shape_of
 from mergealgebra.tensors.strict_json import Reader
@@ -33,9 +32,6 @@ _MAX_RECIPE: Final = 64
 _MOST_FORMS: Final = 16
 #: So many shapes are remembered while a lock is read: most tensors share theirs with others.
 _MOST_SHAPES: Final = 1024
-#: The bytes of a lock but for its tensors and contributions, and of a contribution, at the most.
-_MOST_AROUND: Final = 1 << 12
-_MOST_CONTRIBUTION: Final = {1: 320, 2: 1 << 10}
 
 #: A tensor as locks are written: dtype, sizes of the shape, root.
 _TENSOR: Final = joined(
@@ -88,25 +84,6 @@ def read_fields(data: bytes) -> dict[str, Any]:
         if format_ != fields["format"]:
             raise _wrong(("contributions", number), f"is written as in format {format_}, not {fields['format']}")
     return {**fields, "contributions": [contribution for _, contribution in fields["contributions"]]}
-
-
-def size_of_lock(records: Iterable[TensorRecord], contributions: int, format_: int = 1) -> int:
-    """The bytes of the lock of a merge, or a few more: what stands beside tensors is taken to be long."""
-    return _MOST_AROUND + contributions * _MOST_CONTRIBUTION[format_] + sum(map(_size_of_tensor, records))
-
-
-def _size_of_tensor(record: TensorRecord) -> int:
-    """What a tensor takes, to the byte."""
-    sizes = ",\n".join(f"        {size}" for size in record.shape)
-    shape = f"[\n{sizes}\n      ]" if sizes else "[]"
-    lines = (
-        f"    {encode_basestring(record.name)}: {{",
-        f'      "dtype": "{record.dtype}",',
-        f'      "shape": {shape},',
-        f'      "root": "{"0" * 64}"',
-        "    },",
-    )
-    return sum(len(line.encode()) + 1 for line in lines)
 
 
 # One value each

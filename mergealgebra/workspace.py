@@ -1,8 +1,7 @@
 """A workspace: one replica's folder, with everything its owner does to it.
 
-The operation set decides what is visible, the store holds it, `resolve` turns it into a model. Other modules do the
-work of each verb. What reads tensors is imported when it is needed, so that looking at a workspace, or taking something
-back, is quick.
+The operation set decides what is visible, the store holds it, `resolve` turns it into a model; other modules do the work
+of each verb. What reads tensors is imported when it is needed, so that whatever reads none is quick.
 """
 
 from __future__ import annotations
@@ -259,9 +258,8 @@ class Workspace(Contents):
         what = f"{location(Path(peer))} is a shared folder now" if create else "what was exchanged so far stays"
         if create:
             Store.create(peer_path(peer), self.store.genesis, group=create == "group")
-        with standing(
-            f"{what}; `{sync_again(self.path, peer, retracted=retracted, auxiliary=auxiliary)}` completes it"
-        ):
+        again = sync_again(self.path, peer, retracted=retracted, auxiliary=auxiliary)
+        with standing(f"{what}; `{again}` completes it"):
             return sync_replica(self.store, peer, progress or quiet, retracted=retracted, auxiliary=auxiliary)
 
     def resolve(

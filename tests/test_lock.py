@@ -16,7 +16,7 @@ from mergealgebra.encoding import encode, hash_id, model_root
 from mergealgebra.errors import LockError, MergeAlgebraError, OutputError, VerificationFailed
 from mergealgebra.file_merge import Model, merge_checkpoints
 from mergealgebra.lock import Lock, achieved_density, verify_model
-from mergealgebra.lock_file import size_of_lock
+from mergealgebra.lock_size import size_of_lock
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.file_names import LOCK
 from tests.models import FLOATS, base, fine_tune, with_value, write_file, write_folder

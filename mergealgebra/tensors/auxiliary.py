@@ -114,9 +114,9 @@ def _check_fisher_values(given: Checkpoint) -> None:
             values = _fp32(given.read(name, start, min(start + _STEP, record.size)))
             _refuse_not_finite(given, name, values, start)
             if (values < 0).any():
-                place = index_in(record.shape, start + int(np.argmax(values < 0)))
+                index = index_in(record.shape, start + int(np.argmax(values < 0)))
                 raise AuxiliaryError(
-                    f"{location(given.path, name)} at index {place}: fisher is {values[values < 0][0]}, and cannot be "
+                    f"{location(given.path, name)} at index {index}: fisher is {values[values < 0][0]}, and cannot be "
                     "below zero; give squares of gradients"
                 )
 
@@ -143,9 +143,9 @@ def _check_symmetric(given: Checkpoint, name: str) -> None:
             column = _fp32(given.read(name, row * size + first, row * size + last))
             unequal = rows[:, row] != column
             if unequal.any():
-                place = sorted([row, first + int(np.argmax(unequal))], reverse=True)
+                index = sorted([row, first + int(np.argmax(unequal))], reverse=True)
                 raise AuxiliaryError(
-                    f"{location(given.path, name)} at index {place}: the Gram matrix is not symmetric; sum x x^T in "
+                    f"{location(given.path, name)} at index {index}: the Gram matrix is not symmetric; sum x x^T in "
                     "one dtype, or mirror one half of it"
                 )
 
@@ -153,8 +153,8 @@ def _check_symmetric(given: Checkpoint, name: str) -> None:
 def _refuse_not_finite(given: Checkpoint, name: str, values: Host, start: int) -> None:
     bad = ~np.isfinite(values)
     if bad.any():
-        place = index_in(given.records[name].shape, start + int(np.argmax(bad)))
-        raise NonFinite(f"{location(given.path, name)} at index {place}: it is not finite in fp32; repair it")
+        index = index_in(given.records[name].shape, start + int(np.argmax(bad)))
+        raise NonFinite(f"{location(given.path, name)} at index {index}: it is not finite in fp32; repair it")
 
 
 def _fp32(array: Host) -> Host:

@@ -11,13 +11,26 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Final
 
-from mergealgebra.disk import most_open_files, open_file, read_at
+from mergealgebra.disk import open_file, read_at
 from mergealgebra.errors import CheckpointError
 from mergealgebra.tensors.files import Identity, identity
 from mergealgebra.text import location
 
+#: The most files that a process can usually have open, where the system cannot be asked.
+_OPEN_FILES: Final = 512
+
+
+def _most_open_files() -> int:
+    """How many files this process may have open."""
+    try:
+        import resource  # not everywhere
+    except ImportError:
+        return _OPEN_FILES
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
 #: The most files that stay open, of all checkpoints together: at most a quarter of what the process may have open.
-LIMIT: Final = max(1, min(128, most_open_files() // 4))
+LIMIT: Final = max(1, min(128, _most_open_files() // 4))
 
 
 class File:
