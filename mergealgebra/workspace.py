@@ -1,7 +1,7 @@
 """A workspace: one replica's folder, with everything its owner does to it.
 
-The operation set decides what is visible, the store holds it, `resolve` turns it into a model; other modules do the work
-of each verb. What reads tensors is imported when it is needed, so that whatever reads none is quick.
+The operation set decides what is visible, the store holds it, `resolve` turns it into a model. Other modules do the
+work of each verb. What reads tensors is imported when needed, so that all else is quick.
 """
 
 from __future__ import annotations
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, repr=False)
 class Workspace(Contents):
     """One replica. Nothing is kept in memory, so several processes may use one workspace at once.
-
-    The examples of its methods go on from here:
 
     >>> from pathlib import Path
     >>> import numpy as np

@@ -6,32 +6,25 @@ seen in them, and that is combined as it comes. Small groups are looked at by on
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import accumulate
 from typing import Any, Final
 
-import numpy as np
-
-from mergealgebra.algebra.arrays import Array
-from mergealgebra.algebra.method import Group, Stage, Statistic
+from mergealgebra.algebra.method import Group, Statistic
 from mergealgebra.engine.answers import Answers, cache_key, groups, kind_of, pack, unpack
 from mergealgebra.engine.buffers import BASE, Auxiliary, Buffers, Hashers, Input, part_of, where_of
 from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.faults import Faulty
+from mergealgebra.engine.guess import Task, before, first_look
 from mergealgebra.engine.merged_spans import Stale
 from mergealgebra.engine.plan import Plan
 from mergealgebra.engine.sources import Block, Span
 from mergealgebra.kernels.blocks import Part, Watch
-from mergealgebra.kernels.reference import after, view_of
 from mergealgebra.progress import Progress
 
-#: From so many elements on, a group is guessed from a sample, of so many pieces of so many elements.
+#: From so many elements on, a group is guessed from a sample, and looked at by all workers together.
 _LARGE: Final = 1 << 22
-_PIECES: Final = 256
-_PIECE: Final = 1 << 10
 #: So many tasks for each worker, few, as each returns counts of its own; and so many spans in one at most.
 _TASKS: Final = 4
 _SPANS: Final = 64
@@ -113,14 +106,14 @@ class _Search:
             found |= self._find_together(looks, workers, progress)
         return found
 
-    def _task(self) -> _Task:
-        return _Task(self.number, self.statistic, self.answers, self.plan.hashed and not self.statistic.proved)
+    def _task(self) -> Task:
+        return Task(self.number, self.statistic, self.answers, self.plan.hashed and not self.statistic.proved)
 
     def _rounds(self, wanted: Sequence[Group], workers: Workers) -> Iterator[dict[Group, Any]]:
         """The first looks at large groups, as many at once as half of the memory holds what is seen, at least one."""
         most = self.plan.memory // 2 // (self.plan.threads + 1)  # what workers have, and the sum
         now: dict[Group, Any] = {}
-        for group, look in zip(wanted, workers.map(partial(_first_look, self._task()), wanted), strict=True):
+        for group, look in zip(wanted, workers.map(partial(first_look, self._task()), wanted), strict=True):
             if now and sum(map(self.statistic.nbytes, (*now.values(), look))) > most:
                 yield now
                 now = {}
@@ -159,17 +152,7 @@ class _Search:
         return seen
 
 
-@dataclass(frozen=True)
-class _Task:
-    """What workers must know to look for a statistic. hashed: whether what is read is hashed."""
-
-    number: int
-    statistic: Statistic
-    answers: Answers
-    hashed: bool
-
-
-def _find_alone(task: _Task, buffers: Buffers, group: Group) -> tuple[Any, Read]:
+def _find_alone(task: Task, buffers: Buffers, group: Group) -> tuple[Any, Read]:
     """The answer for one group, and what was read. Raises Faulty and Stale."""
     look, read = task.statistic.first(group, None), Read()
     spans = [span for name in group.names for span in buffers.plan.spans(name)]
@@ -197,13 +180,13 @@ def _settled(statistic: Statistic, look: Any, group: Group, seen: Any) -> tuple[
 
 
 def _look_at(
-    task: _Task, looks: Mapping[Group, Any], buffers: Buffers, spans: Sequence[Span]
+    task: Task, looks: Mapping[Group, Any], buffers: Buffers, spans: Sequence[Span]
 ) -> tuple[dict[Group, Any], Read]:
     """What is seen of groups in some spans, and the digests of what was read. Raises Faulty."""
     plan, statistic, groups_ = buffers.plan, task.statistic, list(looks)
     numbers, read = _numbers(groups_), Read()
     seen = [statistic.nothing(look) for look in looks.values()]
-    stages, on = _before(plan, task), plan.needs.on
+    stages, on = before(plan, task), plan.needs.on
     watches = [Watch(statistic, look, stages, on) for look in looks.values()]
     for span in spans:
         at = span.name, span.start, span.stop
@@ -224,11 +207,6 @@ def _look_at(
     return dict(zip(groups_, seen, strict=True)), read
 
 
-def _before(plan: Plan, task: _Task) -> tuple[Stage, ...]:
-    """The stages of the same round that come before the one whose statistic is looked for."""
-    return tuple(plan.stages[number] for number in plan.stages_before(task.number))
-
-
 def _numbers(groups_: Iterable[Group]) -> dict[str, list[int]]:
     """The groups that hold each tensor, by their numbers."""
     found: dict[str, list[int]] = {}
@@ -245,7 +223,7 @@ def _inputs_of(plan: Plan, looks: Iterable[Group]) -> list[Input]:
     return found
 
 
-def _part(task: _Task, buffers: Buffers, index: int, block: Block) -> Part:
+def _part(task: Task, buffers: Buffers, index: int, block: Block) -> Part:
     """What a contribution holds of a block; where nothing else is needed of it, in memory that stays in the cache."""
     plan, contribution = buffers.plan, buffers.plan.contributions[index]
     stages = plan.stages_before(task.number)
@@ -262,51 +240,3 @@ def _shares(spans: Sequence[Span], workers: int) -> Iterator[list[Span]]:
     size = max(1, min(_SPANS, -(-len(spans) // (_TASKS * workers))))
     for start in range(0, len(spans), size):
         yield list(spans[start : start + size])
-
-
-# Guessing where to look first
-
-
-def _first_look(task: _Task, buffers: Buffers, group: Group) -> Any:
-    """Where to look first in a large group, by a sample that is taken evenly from all of it."""
-    blocks = list(_pieces(buffers.plan, group))
-    if not _before(buffers.plan, task) and buffers.plan.needs.on == "tau":
-        return task.statistic.first(group, _changes(buffers, group, blocks))
-    pieces = [_staged(task, buffers, group.index, block) for block in blocks]
-    return task.statistic.first(group, np.concatenate(pieces))
-
-
-def _changes(buffers: Buffers, group: Group, blocks: Sequence[Block]) -> Array:
-    """The task vector at these blocks, together: it is only a guess that is made from it, and made fast."""
-
-    contribution = buffers.plan.contributions[group.index]
-    values = _sampled(buffers, group.index, blocks)
-    if buffers.sampled[0] != group.names:  # the base's, of the last group: it takes a megabyte
-        buffers.sampled = group.names, _sampled(buffers, BASE, blocks)
-    if not contribution.forms:
-        return values - buffers.sampled[1] if contribution.form == "finetuned" else values
-    finetuned = np.repeat([contribution.form_of(b.name) == "finetuned" for b in blocks], [b.size for b in blocks])
-    return np.where(finetuned, values - buffers.sampled[1], values)
-
-
-def _sampled(buffers: Buffers, what: Input, blocks: Sequence[Block]) -> Array:
-    return np.concatenate([buffers.peek(what, block).astype(np.float32) for block in blocks])
-
-
-def _staged(task: _Task, buffers: Buffers, index: int, block: Block) -> Array:
-    """A block of a contribution as the stages before leave it."""
-    plan = buffers.plan
-    stages = plan.stages_before(task.number)
-    part = part_of(buffers, index, plan.contributions[index], block, task.answers, stages)
-    view = view_of(part, part.values, buffers.read(BASE, block), plan.needs.on)
-    return np.asarray(after(view, _before(plan, task), part.found).view.tau)
-
-
-def _pieces(plan: Plan, group: Group) -> Iterator[Block]:
-    ends = list(accumulate(plan.base.records[name].size for name in group.names))
-    for i in range(_PIECES):
-        at = i * group.size // _PIECES
-        tensor = bisect_right(ends, at)
-        start = at - (ends[tensor - 1] if tensor else 0)
-        name = group.names[tensor]
-        yield Block(name, start, min(start + _PIECE, plan.base.records[name].size))

@@ -1,7 +1,6 @@
 """Forms: what is stored of a contribution's tensors, apart from what is reduced of them [CT-1, CT-13, CT-14].
 
-A tensor's form follows from the names under which it is stored. What is reduced of factors is computed for the block
-that is asked for, and never kept.
+A tensor's form follows from the names under which it is stored. What factors give is computed block by block.
 """
 
 from __future__ import annotations
@@ -88,9 +87,8 @@ class Formed:
 
     def __reduce__(self) -> tuple[type[Formed], tuple[Checkpoint, dict[str, str]]]:
         """Another process reads the same files, and holds what it loads to the roots that are known here."""
-        for name in self.computed:
-            for suffix in SUFFIXES[LOW_RANK]:
-                self._root(name + suffix)
+        for name in self.stored_names(self.computed):
+            self._root(name)
         with self._lock:
             return Formed, (self.stored, dict(self._roots))
 
@@ -120,10 +118,8 @@ class Formed:
     @property
     def worker_bytes(self) -> int:
         """The memory that a worker takes beside blocks: the factors of the largest tensor, as stored and in fp32."""
-        sizes = [
-            sum(self.stored.records[name + suffix].size for suffix in SUFFIXES[LOW_RANK]) for name in self.computed
-        ]
-        return _FACTOR_BYTES * max(sizes, default=0)
+        records, suffixes = self.stored.records, SUFFIXES[LOW_RANK]
+        return _FACTOR_BYTES * max((sum(records[n + s].size for s in suffixes) for n in self.computed), default=0)
 
     @property
     def computed(self) -> frozenset[str]:

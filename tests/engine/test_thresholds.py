@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import mergealgebra as ma
 from mergealgebra.algebra import thresholds
 from mergealgebra.algebra.thresholds import Thresholds
+from mergealgebra.engine import guess, statistics
 from mergealgebra.engine import plan as plans
-from mergealgebra.engine import statistics
 from tests.algebra.numbers import finite_fp32
 from tests.engine.sources import Arrays, merged, plan_of, trimmed_by_sorting
 
@@ -24,8 +24,8 @@ NAMES = ("a", "b", "c.weight")
 def guessed(patch, *, pieces=4, piece=8, span=64):
     """From now on every group is large: guessed from so many pieces of so many elements, and counted by all workers."""
     patch.setattr(statistics, "_LARGE", 1)
-    patch.setattr(statistics, "_PIECES", pieces)
-    patch.setattr(statistics, "_PIECE", piece)
+    patch.setattr(guess, "_PIECES", pieces)
+    patch.setattr(guess, "_PIECE", piece)
     patch.setattr(plans, "SPAN", span)
     patch.setattr(thresholds, "_SPAN", span)
 
@@ -84,8 +84,8 @@ def test_keep_what_sorting_keeps(name, ways, vector, recipe, threads, span, bloc
 def test_of_several_contributions_are_found_in_the_same_passes(monkeypatch, threads, boundary):
     """Large groups and small ones, of tensors that overlap in part; in rounds, too, where memory is small."""
     monkeypatch.setattr(statistics, "_LARGE", 500)
-    monkeypatch.setattr(statistics, "_PIECES", 5)
-    monkeypatch.setattr(statistics, "_PIECE", 20)
+    monkeypatch.setattr(guess, "_PIECES", 5)
+    monkeypatch.setattr(guess, "_PIECE", 20)
     monkeypatch.setattr(plans, "SPAN", 256)
     rng = np.random.default_rng(0)
     sizes = {"a": 300, "b": 700, "c": 40}
