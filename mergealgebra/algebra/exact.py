@@ -42,11 +42,10 @@ class Sums:
     """Sums at n coordinates, exact at every moment: a commutative monoid under `combine`.
 
     columns: fp64 arrays of shape (n,), two for each sum: of its positive and of its negative terms. The sums of terms
-        come first; where a method has votes, those of the coefficients are the last two.
-    grids: (n,) uint8 for each sum of terms: the biased exponent of the least grid so far; 255 where there is none.
-    maxima: (n,) fp32 each, the greatest terms. They cannot be taken back.
-    uncertified: (u,) ascending indices at which some column is not exact and `integers` counts.
-    integers: (columns, u) Python integers, the exact sums there in units of 2^-149.
+    come first; where a method has votes, those of the coefficients are the last two. grids: (n,) uint8 for each sum of
+    terms: the biased exponent of the least grid so far; 255 where there is none. maxima: (n,) fp32 each, the greatest
+    terms. They cannot be taken back. uncertified: (u,) ascending indices at which some column is not exact and
+    `integers` counts. integers: (columns, u) Python integers, the exact sums there in units of 2^-149.
     """
 
     columns: tuple[Array, ...]

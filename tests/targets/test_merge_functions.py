@@ -11,6 +11,7 @@ import pytest
 
 import mergealgebra as ma
 from mergealgebra.errors import NotInstalled, TargetError, UnknownLaw
+from mergealgebra.methods.registry import METHODS
 from mergealgebra.targets.merge_functions import function
 from tests.laws import merges
 from tests.targets.counterexamples import run
@@ -130,3 +131,12 @@ def test_ties_of_other_projects_is_judged(peer):
     for verdict in verdicts:
         if verdict.counterexample:
             assert isinstance(run(verdict.counterexample)[1], AssertionError)
+
+
+@pytest.mark.clause("EX-4", "MG-8", "RC-11")
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_of_the_registry_is_a_target_with_parts(name):
+    """Its own laws hold, with auxiliary tensors where it needs them."""
+    laws = ["order_independence", "homomorphism", "purity"]
+    verdicts = ma.laws.check(ma.laws.target(name), laws, tries=5)
+    assert [verdict.outcome for verdict in verdicts] == ["holds"] * 3
