@@ -12,8 +12,9 @@ import pytest
 from mergealgebra.algebra import exact, rounded, trim
 from mergealgebra.algebra.thresholds import Thresholds
 from mergealgebra.kernels import reference
+from mergealgebra.kernels.numpy_reference import on_numpy
 from mergealgebra.methods import mean
-from mergealgebra.tensors import task_vector
+from mergealgebra.tensors import block_vectors
 from tests.algebra.numbers import rn64
 from tests.oracle.directed import DIRECTED
 from tests.oracle.merges import check_agrees
@@ -61,9 +62,9 @@ def narrow_in_one_rounding(patch):
             return np.array([_to_bf16(x) for x in merged.wide], ml_dtypes.bfloat16)
         return merged.wide.astype({"F16": np.float16, "F32": np.float32}[name])
 
-    original = task_vector.narrow
-    patch.setattr(task_vector, "apply", apply)
-    patch.setattr(task_vector, "narrow", narrow)
+    original = block_vectors.narrow
+    patch.setattr(block_vectors, "apply", apply)
+    patch.setattr(block_vectors, "narrow", narrow)
 
 
 class _Unrounded(SimpleNamespace):
@@ -148,7 +149,7 @@ FAULTS = {
 def agrees(oracle, case) -> bool:
     """Whether the equations on NumPy give the oracle's answer."""
     try:
-        check_agrees(oracle, case, reference.on_numpy())
+        check_agrees(oracle, case, on_numpy())
     except AssertionError:
         return False
     return True

@@ -432,7 +432,7 @@ class TestSync:
 
 
 def test_forms_are_named(root):
-    with pytest.raises(OperationError, match="'lora' is not a form of contributions; choose finetuned or low_rank or"):
+    with pytest.raises(OperationError, match="'lora' is not a form of contributions; choose finetuned, low_rank or"):
         workspace(root, "w").contribute(root / "f0.safetensors", form="lora")
     with pytest.raises(OperationError, match="a TaskVector is a difference"):
         workspace(root, "v").contribute(ma.TaskVector({"b": np.ones(4)}), form="low_rank")
