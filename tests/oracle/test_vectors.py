@@ -126,7 +126,7 @@ def test_vector(oracle: Oracle, vector: Vector):
 
 
 def test_vectors_are_left_out_for_a_reason():
-    """What is left out is of another layer, or of a method without proofs: patterns, errors that come before numbers."""
+    """It is of another layer, or of a method without proofs: patterns, errors that come before numbers."""
     left_out = Counter(why_not(v) for v in VECTORS if why_not(v))
     assert left_out.keys() <= {"patterns choose names before", "nothing is proved of its method", *OTHER_LAYER.values()}
     del left_out["nothing is proved of its method"]
