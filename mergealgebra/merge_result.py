@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mergealgebra.lock import Lock
 
 if TYPE_CHECKING:
-    from mergealgebra.incremental.keeper import Kept
+    from mergealgebra.incremental.keeper import Outcome
 
 
 @dataclass(frozen=True, repr=False)
@@ -28,7 +28,7 @@ class MergeResult:
 
     out: Path
     lock: Lock
-    aggregate: Kept | None = None
+    aggregate: Outcome | None = None
     warnings: Sequence[str] = ()
 
     def __repr__(self) -> str:

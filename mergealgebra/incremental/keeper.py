@@ -39,7 +39,7 @@ _SPARE_BYTES: Final = 1 << 22
 
 
 @dataclass(frozen=True)
-class Kept:
+class Outcome:
     """Whether a merge left an aggregate behind. problem: why not; empty if it did.
 
     changes: how many contributions were read to bring an earlier one up to date; None for a merge in full. cost: what
@@ -62,7 +62,7 @@ class _DiskFull(Exception):
 
 
 class Keeper:
-    """The aggregate of one merge, in a home of its own. kept: what became of it, at the end.
+    """The aggregate of one merge, in a home of its own. outcome: what became of it, at the end.
 
     plan: the merge in full. manifests: of its contributions, in their order. blobs: where tensors are, by root, those
     of retracted contributions among them. Raises BackendError for a kernel that cannot update sums.
@@ -76,7 +76,7 @@ class Keeper:
         self._home, self._base, self._plan, self._kernel = home, base, plan, plan.kernel
         self._manifests, self._blobs = tuple(manifests), blobs
         self._coefficients = tuple(contribution.coefficient for contribution in plan.contributions)
-        self.kept = Kept("the merge was made in full, after a file or a threshold turned out to be another", None)
+        self.outcome = Outcome("the merge was made in full, after a file or a threshold turned out to be another", None)
 
     def run(
         self,
@@ -159,16 +159,16 @@ class Keeper:
 
     def _give_up(self, problem: str) -> None:
         """Nothing is kept, for this reason."""
-        self.kept = Kept(problem, None)
+        self.outcome = Outcome(problem, None)
 
     def _commit(self, update: Update, totals: Totals) -> None:
         """Keep what an update left, now that everything has been read and checked."""
-        problem = self.kept.problem if update.changes else ""
+        problem = self.outcome.problem if update.changes else ""
         if update.draft is not None:
             update.draft.commit(self._plan.recipe.id, update.entries(totals), update.least)
             problem = update.draft.problem
         cost = None if problem else Cost.of(self._plan, update.layout)
-        self.kept = Kept(problem, update.changes if update.unread else None, cost)
+        self.outcome = Outcome(problem, update.changes if update.unread else None, cost)
 
     def _from_nothing(self, folder: Folder, opened: ExitStack) -> Update | None:
         """The update of an empty aggregate, which adds everything; None when nothing can be kept."""

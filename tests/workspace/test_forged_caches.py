@@ -20,7 +20,7 @@ from mergealgebra.encoding import decode, encode
 from mergealgebra.errors import OutputError
 from mergealgebra.incremental import keeper, pages
 from mergealgebra.incremental.folder import HEADER
-from mergealgebra.incremental.keeper import Kept
+from mergealgebra.incremental.keeper import Outcome
 from mergealgebra.incremental.pages import RECORD
 from mergealgebra.incremental.seals import HEADER_BYTES, KEY_BYTES, Seal
 from mergealgebra.resolution import aggregate_home, threshold_cache
@@ -40,7 +40,7 @@ def alice(tmp_path, monkeypatch):
     workspace = ma.Workspace.init(tmp_path / "alice", base=tmp_path / "base", recipe=ma.Ties(density="0.5"))
     for number in range(3):
         workspace.contribute(tmp_path / f"ft{number}.safetensors")
-    assert kept(workspace) == Kept("", None)
+    assert kept(workspace) == Outcome("", None)
     workspace.contribute(tmp_path / "ft3.safetensors")
     return workspace
 
@@ -257,7 +257,7 @@ def test_thresholds_are_proved_by_the_update_that_uses_them(alice):
     assert used.count(2) <= 2  # two of them have one threshold
     assert set(used[-8:]) == {None}
     restore(alice.path / "cache", cache)
-    assert kept(alice) == Kept("", 2)
+    assert kept(alice) == Outcome("", 2)
 
 
 # Keys
@@ -284,13 +284,13 @@ def test_a_key_that_is_not_private_is_replaced(alice, what):
     if what == "of somebody else" and os.geteuid() != 0:
         pytest.skip("only root may give a file away")
     _spoilt_keys()[what](path)
-    assert kept(alice) == Kept("", None)
+    assert kept(alice) == Outcome("", None)
     told = path.lstat()
     assert (told.st_mode, told.st_size, told.st_uid) == (0o100600, KEY_BYTES, os.geteuid())
     assert path.read_bytes() != before
     if what == "a link":
         assert (alice.path / "old key").read_bytes() == before
-    assert kept(alice) == Kept("", 0)
+    assert kept(alice) == Outcome("", 0)
 
 
 @pytest.mark.clause("SY-9")

@@ -11,7 +11,7 @@ import pytest
 import mergealgebra as ma
 from mergealgebra.incremental.folder import HEADER
 from mergealgebra.incremental.header import Header
-from mergealgebra.incremental.keeper import Kept
+from mergealgebra.incremental.keeper import Outcome
 from mergealgebra.incremental.seals import Seal
 from mergealgebra.store.private import KEY, private_key
 from tests.workspace.replicas import make_workspace, write_models
@@ -63,7 +63,7 @@ def test_the_key_in_it_opens_no_aggregate_of_its_maker(root, forged):
         result = mine.resolve(root / f"out {key.hex()}", keep_aggregate="always")
         honest = make_workspace(root, f"honest {key.hex()}", 0, 1).resolve(root / f"true {key.hex()}")
         assert (result.merge_id, result.model_root) == (honest.merge_id, honest.model_root)
-        assert result.aggregate == Kept("", None)
+        assert result.aggregate == Outcome("", None)
         assert mine.state.attestations(result.merge_id) == {honest.model_root}
 
 
@@ -73,5 +73,5 @@ def test_the_forgery_is_one_that_a_workspace_with_that_key_would_believe(root, f
     mallory, header = forged
     seal(mallory, header, private_key(mallory))
     result = ma.Workspace.open(mallory).resolve(root / "out", keep_aggregate="always")
-    assert result.aggregate == Kept("", 0)
+    assert result.aggregate == Outcome("", 0)
     assert result.model_root == ma.Workspace.open(root / "other").resolve(root / "theirs").model_root

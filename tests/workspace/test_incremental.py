@@ -195,7 +195,7 @@ class TestExactness:
         workspace, ids = of_task_vectors(tmp_path, ma.Ties(), [[1, 2], [1, 3], [1, 4]], coefficients)
         assert check_kept(workspace).problem == "the coefficients together have no certificate"
         workspace.retract(ids[2])
-        assert check_kept(workspace) == keeper.Kept("", None)
+        assert check_kept(workspace) == keeper.Outcome("", None)
 
 
 # Histories
@@ -361,7 +361,7 @@ class TestReading:
         alice.resolve(alice.path.parent / "first")  # finds the thresholds
         read = reads(monkeypatch)
         result = alice.resolve(alice.path.parent / "out", backend=backend, keep_aggregate="always")
-        assert result.aggregate == keeper.Kept("", 2)
+        assert result.aggregate == keeper.Outcome("", 2)
         assert result.kept_aggregate
         assert contributions_of(alice, read) == {added, sorted(before)[0]}
         sizes = {manifest.tensors: manifest.elements * 4 for manifest in alice.visible().values()}
@@ -370,7 +370,7 @@ class TestReading:
     @pytest.mark.clause("SY-9")
     def test_nothing_changed_nothing_is_read_or_written(self, alice, monkeypatch):
         before, read = tree(folder_of(alice)), reads(monkeypatch)
-        assert alice.resolve(alice.path.parent / "out", keep_aggregate="always").aggregate == keeper.Kept("", 0)
+        assert alice.resolve(alice.path.parent / "out", keep_aggregate="always").aggregate == keeper.Outcome("", 0)
         assert contributions_of(alice, read) == set()
         assert tree(folder_of(alice)) == before
 
@@ -431,8 +431,8 @@ DAMAGES = {
 def test_a_damaged_aggregate_is_made_anew(alice, damage):
     DAMAGES[damage](alice)
     alice.retract(next(iter(alice.visible())))
-    assert check_kept(alice) == keeper.Kept("", None)
-    assert check_kept(alice) == keeper.Kept("", 0)
+    assert check_kept(alice) == keeper.Outcome("", None)
+    assert check_kept(alice) == keeper.Outcome("", 0)
 
 
 FOREIGN = {
@@ -452,7 +452,7 @@ def test_an_aggregate_of_another_merge_is_not_used(alice, what):
     check_kept(bob)
     shutil.rmtree(folder_of(alice))
     shutil.copytree(folder_of(bob), folder_of(alice))
-    assert check_kept(alice) == keeper.Kept("", None)
+    assert check_kept(alice) == keeper.Outcome("", None)
 
 
 @pytest.mark.clause("SY-9")
@@ -465,7 +465,7 @@ def test_an_aggregate_of_another_replica_is_not_used_however_good_it_is(alice):
     contribute(alice, 5)
     shutil.rmtree(folder_of(alice))
     shutil.copytree(folder_of(bob), folder_of(alice))
-    assert check_kept(alice) == keeper.Kept("", None)
+    assert check_kept(alice) == keeper.Outcome("", None)
 
 
 @pytest.mark.clause("SY-8", "SY-9")
@@ -498,7 +498,7 @@ def test_a_retracted_blob_that_is_not_good_means_a_merge_in_full(alice, damage):
     first = next(iter(alice.visible()))
     alice.retract(first)
     damage(blob_of(alice, first))
-    assert check_kept(alice) == keeper.Kept("", None)
+    assert check_kept(alice) == keeper.Outcome("", None)
 
 
 @pytest.mark.clause("EX-5", "SY-9")
@@ -509,7 +509,7 @@ def test_what_is_taken_out_is_what_was_put_in(tmp_path, backend):
     check_kept(workspace, backend)
     workspace.retract(ids[0])
     _flip(blob_of(workspace, ids[0]), -2)
-    assert check_kept(workspace, backend) == keeper.Kept("", None)
+    assert check_kept(workspace, backend) == keeper.Outcome("", None)
 
 
 @pytest.mark.clause("EX-5", "SY-9")
@@ -524,7 +524,7 @@ def test_a_retracted_blob_that_cannot_be_read_means_a_merge_in_full(alice, monke
         return real(self, buffer, offset)
 
     monkeypatch.setattr(File, "read_into", failing)
-    assert check_kept(alice) == keeper.Kept("", None)
+    assert check_kept(alice) == keeper.Outcome("", None)
 
 
 @pytest.mark.clause("SY-6")
@@ -605,10 +605,10 @@ def test_a_disk_that_fills_up_keeps_nothing_and_the_merge_goes_on(alice, monkeyp
 
     monkeypatch.setattr(os, call_, full)
     aggregate = check_kept(alice)
-    assert aggregate == keeper.Kept("it cannot be written: No space left on device", 1)
+    assert aggregate == keeper.Outcome("it cannot be written: No space left on device", 1)
     assert tree(folder_of(alice)) == before
     monkeypatch.undo()
-    assert check_kept(alice) == keeper.Kept("", 1)
+    assert check_kept(alice) == keeper.Outcome("", 1)
 
 
 @pytest.mark.clause("CL-1", "LK-1", "SY-9")
@@ -625,7 +625,7 @@ def test_a_small_disk_keeps_nothing(alice, monkeypatch):
         free = shutil.disk_usage(alice.path)._replace(free=1 << 40)
         monkeypatch.setattr(shutil, "disk_usage", lambda _: free)  # as if others filled it after we had looked
         (folder / "theirs").write_bytes(bytes(4096))
-        assert check_kept(alice) == keeper.Kept("it cannot be written: No space left on device", None)
+        assert check_kept(alice) == keeper.Outcome("it cannot be written: No space left on device", None)
         assert [path.name for path in folder.iterdir()] == ["theirs"]
     finally:
         subprocess.run(["umount", folder], check=True)
@@ -644,7 +644,7 @@ def test_a_model_that_no_longer_fits_beside_the_aggregate_is_written_without_it(
 
     monkeypatch.setattr(tensor_files, "write_all", full_once)
     result = alice.resolve(out, keep_aggregate="always")
-    assert result.aggregate == keeper.Kept("its disk is full", None)
+    assert result.aggregate == keeper.Outcome("its disk is full", None)
     assert tree(out) == outcome(alice, alice.path.parent / "again")[0]
     assert failed
 
@@ -701,7 +701,7 @@ def test_two_processes_at_once(alice):
     merge_ids = [merge_id for merge_id, _ in found]  # of one state or another, as the processes came to see them
     assert 2 <= len(merge_ids) == len(set(merge_ids))
     check_kept(alice)
-    assert check_kept(alice) == keeper.Kept("", 0)
+    assert check_kept(alice) == keeper.Outcome("", 0)
     assert sorted(path.name for path in folder_of(alice).iterdir()) == sorted([pages_of(alice).name, HEADER])
 
 
