@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from mergealgebra.algebra.arrays import Array
     from mergealgebra.algebra.exact import Coefficients, Indices, Sums
 
-#: What a round must have in one piece: an element, a row of the last axis, a tensor, all tensors.
-Unit = Literal["element", "row", "tensor", "model"]
-
 
 @dataclass(frozen=True)
 class Needs:

@@ -14,9 +14,7 @@ from mergealgebra.algebra.method import Needs, Round, Stage, WholeRound
 from mergealgebra.engine.checks import check, check_arity, check_method
 from mergealgebra.engine.limits import MEMORY, Sizes, check_positive, fit, thread_count
 from mergealgebra.engine.sources import SPAN, Block, Contribution, Record, Source, Span
-from mergealgebra.errors import (
-    NothingVisible,
-)
+from mergealgebra.errors import NothingVisible
 from mergealgebra.kernels.blocks import Kernel, Reduction, whole_round
 from mergealgebra.methods.method import Method
 

@@ -59,8 +59,8 @@ def _cached(
     wanted: dict[int, list[Group]] = {index: [] for index in range(len(plan.contributions))}
     for group in groups(plan, statistic):
         wanted[group.index].append(group)
-    before = [plan.stages[number] for number in plan.stages_before(search.number)]
-    key = [[kind_of(stage), *stage.key] for stage in before] + [[kind_of(statistic), *statistic.key]]
+    earlier_stages = [plan.stages[number] for number in plan.stages_before(search.number)]
+    key = [[kind_of(stage), *stage.key] for stage in earlier_stages] + [[kind_of(statistic), *statistic.key]]
     cached = statistic.proved and not plan.needs.auxiliary  # their roots are not known before they are read
     keys = [
         cache_key(base_root, contribution, plan.recipe, key) if cached else None for contribution in plan.contributions
@@ -159,10 +159,10 @@ def _find_alone(task: Task, buffers: Buffers, group: Group) -> tuple[Any, Read]:
     while True:
         found, hashed = _look_at(task, {group: look}, buffers, spans)
         note(read, hashed)
-        done, after_ = _settled(task.statistic, look, group, found[group])
+        done, settled = _settled(task.statistic, look, group, found[group])
         if done:
-            return after_, read
-        look = after_
+            return settled, read
+        look = settled
 
 
 def note(read: Read, more: Read) -> None:

@@ -16,18 +16,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 from mergealgebra import algebra
 from mergealgebra.methods import ties
 from mergealgebra.methods.method import Method, check_density, check_lambda, check_seed, key, one_of
 from mergealgebra.methods.task_arithmetic import lift, total
+from mergealgebra.methods.ties import Boundary, Scope
 
 if TYPE_CHECKING:
     from mergealgebra.algebra import Array, Needs, Round, View
-
-Scope = Literal["model", "tensor"]
-Boundary = Literal["keep_all", "lowest_index"]
 
 
 @dataclass(frozen=True)
@@ -78,10 +76,6 @@ class DareLinear(Method):
     seed: str = key(default="0", check=check_seed)
     lambda_: str = key(default="1", check=check_lambda)
 
-    if TYPE_CHECKING:
-
-        def __init__(self, *, density: str = "1", seed: str = "0", lambda_: str = "1") -> None: ...
-
     @property
     def rounds(self) -> tuple[Round, ...]:
         """Drop, then one exact sum."""
@@ -114,27 +108,14 @@ class DareTies(Method):
     seed: str = key(default="0", check=check_seed)
     trim_density: str = key(default="1", check=check_density)
     lambda_: str = key(default="1", check=check_lambda)
-    scope: str = key(default="model", check=one_of("model", "tensor"))
-    boundary: str = key(default="keep_all", check=one_of("keep_all", "lowest_index"))
-
-    if TYPE_CHECKING:
-
-        def __init__(
-            self,
-            *,
-            density: str = "1",
-            seed: str = "0",
-            trim_density: str = "1",
-            lambda_: str = "1",
-            scope: Scope = "model",
-            boundary: Boundary = "keep_all",
-        ) -> None: ...
+    scope: Scope = key(default="model", check=one_of("model", "tensor"))
+    boundary: Boundary = key(default="keep_all", check=one_of("keep_all", "lowest_index"))
 
     @property
     def rounds(self) -> tuple[Round, ...]:
         """Drop, trim what is left, elect and average."""
         drop = Drop(Fraction(self.density), self.seed)
-        trim = algebra.Trim(Fraction(self.trim_density), self.scope, self.boundary)  # type: ignore[arg-type]
+        trim = algebra.Trim(Fraction(self.trim_density), self.scope, self.boundary)
         return (algebra.Round(ties.lift, ties.merge, algebra.Columns(votes=True), stages=(drop, trim)),)
 
     @property

@@ -52,10 +52,6 @@ class Fisher(Method):
     name: ClassVar[str] = "fisher"
     lambda_: str = key(default="1", check=check_lambda)
 
-    if TYPE_CHECKING:
-
-        def __init__(self, *, lambda_: str = "1") -> None: ...
-
     @property
     def rounds(self) -> tuple[Round, ...]:
         """Exact sums of v, w, tau and 1."""

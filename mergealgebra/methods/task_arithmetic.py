@@ -36,10 +36,6 @@ class TaskArithmetic(Method):
     name: ClassVar[str] = "task_arithmetic"
     lambda_: str = key(default="1", check=check_lambda)
 
-    if TYPE_CHECKING:
-
-        def __init__(self, *, lambda_: str = "1") -> None: ...
-
     @property
     def rounds(self) -> tuple[Round, ...]:
         """One exact sum."""

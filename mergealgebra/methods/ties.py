@@ -71,20 +71,8 @@ class Ties(Method):
     dialect: str = key(default=_CANONICAL, check=one_of(*DIALECTS))
     density: str = key(default="1", check=check_density)
     lambda_: str = key(default="1", check=check_lambda)
-    scope: str = key(default="model", check=one_of("model", "tensor"))
-    boundary: str = key(default="keep_all", check=one_of("keep_all", "lowest_index"))
-
-    if TYPE_CHECKING:
-
-        def __init__(
-            self,
-            *,
-            density: str = "1",
-            lambda_: str = "1",
-            scope: Scope = "model",
-            boundary: Boundary = "keep_all",
-            dialect: str = "canonical",
-        ) -> None: ...
+    scope: Scope = key(default="model", check=one_of("model", "tensor"))
+    boundary: Boundary = key(default="keep_all", check=one_of("keep_all", "lowest_index"))
 
     @property
     def rounds(self) -> tuple[Round | WholeRound, ...]:
@@ -93,7 +81,7 @@ class Ties(Method):
             from mergealgebra.dialects.round import round_of  # few merges need it
 
             return (round_of(DIALECTS[self.dialect], self.density, self.lambda_),)
-        trim = algebra.Trim(Fraction(self.density), self.scope, self.boundary)  # type: ignore[arg-type]
+        trim = algebra.Trim(Fraction(self.density), self.scope, self.boundary)
         return (algebra.Round(lift, merge, algebra.Columns(votes=True), stages=(trim,)),)
 
     @property
