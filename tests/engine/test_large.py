@@ -23,7 +23,7 @@ def write_config(path, contributions, scope="model"):
 
 #: What may be taken beyond the program itself, if nobody says otherwise.
 BEYOND = 400_000_000
-#: How much more memory a model of twice the size may need, of five times with --thorough.
+#: How much more memory a model of four times the size may need.
 GROWTH = 30_000_000
 #: What is given on the command line, and what Python and the system may round that up by.
 MEMORY, ROUNDING = 64 << 20, 24_000_000
@@ -37,11 +37,10 @@ def folder(tmp_path):
 
 
 @pytest.mark.clause("MG-8")
-def test_memory_does_not_grow_with_the_model(folder, capsys, request):
+def test_memory_does_not_grow_with_the_model(folder, capsys):
     """Nor do threads, memory, backend and the size of blocks change a byte of what is written."""
     sizes, runs = {}, {}
-    large = 26 if request.config.getoption("--thorough") else 9
-    for name, layers in {"large": large, "small": 2}.items():
+    for name, layers in {"large": 26, "small": 2}.items():
         sizes[name] = write_models(folder / name, fine_tunes=3, layers=layers)
         config = write_config(folder / name / "three.yaml", 3)
         runs[name] = measured("merge", config, folder / name / "three", "--threads", "2")
@@ -58,7 +57,7 @@ def test_memory_does_not_grow_with_the_model(folder, capsys, request):
     with capsys.disabled():
         peaks = ", ".join(f"{name} {run.beyond:,} ({run.peak:,})" for name, run in runs.items())
         print(f"\nbytes beyond the program (in all): {peaks}; models of {sizes['large']:,} or {sizes['small']:,}")
-    assert sizes["large"] >= 190_000_000
+    assert sizes["large"] >= 500_000_000
     assert max(run.beyond for run in runs.values()) < BEYOND
     assert runs["large"].peak < runs["small"].peak + GROWTH
     assert max(runs["tight"].beyond, runs["tensor"].beyond) < MEMORY + ROUNDING  # 81 thresholds to find at once
