@@ -2,7 +2,7 @@
 #   make demo    three people, eight fine-tunes, one model: what merging is worth, and how it goes without a
 #                server; about a minute after the installation
 #   make test    the tests, and the trace from clauses to tests and code; ends with the ten slowest
-#   make thorough  the tests with every byte and many more examples, where `make test` tries some: hours
+#   make thorough  the tests with many more examples, where `make test` tries some: hours
 #   make proofs  compiles the proofs and checks them, and installs Coq when run as root (proofs/README.md)
 #   make simulate  histories of replicas, HISTORIES of them from SEED on (tests/simulation/README.md)
 #   make fuzz    searches each decoder for BUDGET seconds with atheris (tests/fuzz/README.md)

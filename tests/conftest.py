@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--thorough",
         action="store_true",
-        help="try every byte where some are tried, and 1000 examples where Hypothesis' default would do",
+        help="try 1000 examples where Hypothesis' default would do",
     )
     parser.addoption(
         "--trace-spec",
