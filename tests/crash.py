@@ -5,7 +5,7 @@
 
 `before` is a folder (or a path where none is yet) that `action` gets a fresh copy of, every time. The moments are
 the calls of `os.write`, `os.fsync`, `os.replace`, `os.link` and `os.mkdir`: right before each, right after it,
-and for a write also with half of it written. After a flush nothing stands where it did not before.
+and for a write also with half of it written.
 """
 
 from __future__ import annotations
@@ -30,8 +30,6 @@ Action = Callable[[Path], object]
 Stand = Callable[[int, str, Callable[..., Any], tuple[Any, ...]], Any]
 
 _KILLED = 77
-#: When a process dies at a call, by the call's name; at others before it and after it.
-_MOMENTS = {"write": ("before", "halfway", "after"), "fsync": ("before",)}
 
 
 def kill_points(before: Path, action: Action, scratch: Path) -> Iterator[tuple[str, Path]]:
@@ -41,7 +39,7 @@ def kill_points(before: Path, action: Action, scratch: Path) -> Iterator[tuple[s
     every time, and what it raises is an AssertionError here.
     """
     for number, call in enumerate(_calls_of(before, action, scratch)):
-        for moment in _MOMENTS.get(call, ("before", "after")):
+        for moment in ("before", "halfway", "after") if call == "write" else ("before", "after"):
             with _copied(before, scratch) as folder:
                 code = _in_a_child(lambda at=folder: action(at), _death(number, moment))
                 assert code == _KILLED, f"call {number} was not reached a second time"
