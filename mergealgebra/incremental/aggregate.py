@@ -95,7 +95,7 @@ class Aggregate:
             )
         if whole := whole_round(recipe):
             raise RecipeError(f"{whole.name} has no exact sums, so no aggregate; use merge")
-        if len(recipe.rounds) > 1 or recipe.needs.on == "theta":
+        if len(recipe.rounds) > 1 or recipe.needs.on == "theta" or block_rounds(recipe)[0].weigh is not None:
             raise RecipeError(
                 f"{recipe.name} needs all contributions, or the base, at once, so no aggregate; use merge"
             )
