@@ -26,7 +26,8 @@ class Needs:
     auxiliary: kinds of auxiliary tensors that every contribution must have. roots: the root of each contribution's
     tensors, from which masks are made. negative: whether coefficients may be negative [RC-6]. arity: how many
     contributions there must be; None for any. on: the task vectors, or the models themselves: of those tau_m is the
-    merged model, and there is no lambda.
+    merged model, and there is no lambda. copies: whether the bits of a model are copied where all have the same
+    [MG-14].
     """
 
     auxiliary: frozenset[str] = frozenset()
@@ -34,10 +35,13 @@ class Needs:
     negative: bool = False
     arity: int | None = None
     on: Literal["tau", "theta"] = "tau"
+    copies: bool = False
 
     def __post_init__(self) -> None:
         if self.on not in ("tau", "theta"):
             raise MethodError(f"Needs: on={self.on!r} is unknown; expected 'tau' or 'theta'")
+        if self.copies and self.on != "theta":
+            raise MethodError("Needs: copies=True copies bits of models; write on='theta' too, or leave it out")
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from mergealgebra.kernels.blocks import (
     Witnesses,
 )
 from mergealgebra.methods.method import Method
-from mergealgebra.tensors.block_vectors import add, tau, theta
-from mergealgebra.tensors.dtypes import name_of, narrow, to_host, to_torch, widen
+from mergealgebra.tensors.block_vectors import add, own_bits, tau, theta
+from mergealgebra.tensors.dtypes import bits, name_of, narrow, to_host, to_torch, widen
 
 Host = np.ndarray[Any, Any]
 
@@ -67,6 +67,8 @@ class Reference:
         merged = None if passed is None else merged_block(there, passed.shared[-1], reduction)
         if passed is None or merged is None:
             return None
+        if reduction.needs.copies:
+            merged = copied(merged, there, [(self.load(part.values), part.form) for part in parts])
         kept = tuple(left(view, reduction.rounds) for view in passed.views)
         count = passed.uncertified.size if reduction.coefficients.certified else base.size
         return Reduced(self.unload(merged), kept, passed.witnesses, int(count))
@@ -234,6 +236,19 @@ def merged_models(base: Array, theta_m: Array) -> Array | None:
     theta_m = theta_m + 0.0  # -0 and +0 are one number, and libraries differ in which of them is the larger
     merged = narrow(xp.astype(theta_m, xp.float64) if name == "F64" else theta_m, name)
     return merged if finite(widen(merged)) else None
+
+
+def copied(merged: Array, base: Array, models: Sequence[tuple[Array, str]]) -> Array:
+    """The merged block with the models' own bits where all of them have the same [MG-14].
+
+    merged, base: (n,) in the base's dtype. models: values in storage dtypes, and their form; at least one.
+    """
+    xp = array_namespace(widen(base))
+    candidates = [own_bits(values, base, form) for values, form in models]
+    first, alike = candidates[0]
+    for model, known in candidates[1:]:
+        alike = alike & known & (bits(model) == bits(first))
+    return xp.where(alike, first, merged)
 
 
 # The two libraries

@@ -11,6 +11,8 @@ import torch
 
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.kernels import reference
+from mergealgebra.kernels.fused_methods import is_fused
+from mergealgebra.methods.registry import METHODS
 from tests.spec.checks import CHECKS, function_with
 from tests.spec.reductions import label, merge_in_workspace, merge_with, task_vector_with, trim_with
 from tests.spec.vectors import Json, Vector, is_the_error, vectors
@@ -27,7 +29,7 @@ WAYS = {
     "numba in blocks of 3, 3 threads": merge_with("numba", block=3, threads=3),
 }
 #: Methods that no kernel computes but the equations, on NumPy or torch.
-EQUATIONS_ALONE = ("fisher", "dare_linear", "dare_ties")
+EQUATIONS_ALONE = [name for name, method in METHODS.items() if not is_fused(method())]
 #: Task vectors and trim on the other backends; `CHECKS` has NumPy's.
 OTHERS = {
     **{f"task-vector, {backend}": task_vector_with(backend) for backend in ("numba", "torch")},
