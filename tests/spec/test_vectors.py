@@ -13,7 +13,7 @@ from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.kernels import reference
 from mergealgebra.kernels.fused_methods import is_fused
 from mergealgebra.methods.registry import METHODS
-from tests.spec.checks import CHECKS
+from tests.spec.checks import CHECKS, function_with
 from tests.spec.reductions import label, merge_in_workspace, merge_with, task_vector_with, trim_with
 from tests.spec.vectors import Json, Vector, is_the_error, vectors
 
@@ -36,6 +36,7 @@ OTHERS = {
     **{f"stored-task-vector, {backend}": task_vector_with(backend, stored=True) for backend in ("numba", "torch")},
     "trim, numba": trim_with("numba", threads=1),
     "trim, numba in blocks of 3": trim_with("numba", threads=2, block=3),
+    "function, torch": function_with(torch.from_numpy),
     "trim, torch": trim_with("torch", threads=1),
 }
 
