@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from mergealgebra.algebra.arrays import Array, array_namespace, to_numpy
     from mergealgebra.algebra.decimals import exact_density
     from mergealgebra.algebra.exact import Coefficients, Sums
-    from mergealgebra.algebra.masks import keep_below, mask_key, words, words_from
+    from mergealgebra.algebra.masks import keep_below, mask_key, words, words_from, words_of
     from mergealgebra.algebra.method import Columns, Needs, Round, Stage, Statistic, Terms, View, WholeRound
+    from mergealgebra.algebra.outliers import CutLargest
     from mergealgebra.algebra.rounded import product, quotient, scaled
+    from mergealgebra.algebra.rows import CutLargestOfRows, TrimRows, by_rank, row_length
     from mergealgebra.algebra.tally import Tally
     from mergealgebra.algebra.thresholds import Trim
 
@@ -23,6 +25,8 @@ _HOMES = {
     "Array": "arrays",
     "Coefficients": "exact",
     "Columns": "method",
+    "CutLargest": "outliers",
+    "CutLargestOfRows": "rows",
     "Needs": "method",
     "Round": "method",
     "Stage": "method",
@@ -31,24 +35,30 @@ _HOMES = {
     "Tally": "tally",
     "Terms": "method",
     "Trim": "thresholds",
+    "TrimRows": "rows",
     "View": "method",
     "WholeRound": "method",
     "array_namespace": "arrays",
+    "by_rank": "rows",
     "exact_density": "decimals",
     "keep_below": "masks",
     "mask_key": "masks",
     "product": "rounded",
     "quotient": "rounded",
+    "row_length": "rows",
     "scaled": "rounded",
     "to_numpy": "arrays",
     "words": "masks",
     "words_from": "masks",
+    "words_of": "masks",
 }
 
 __all__ = [
     "Array",
     "Coefficients",
     "Columns",
+    "CutLargest",
+    "CutLargestOfRows",
     "Needs",
     "Round",
     "Stage",
@@ -57,18 +67,22 @@ __all__ = [
     "Tally",
     "Terms",
     "Trim",
+    "TrimRows",
     "View",
     "WholeRound",
     "array_namespace",
+    "by_rank",
     "exact_density",
     "keep_below",
     "mask_key",
     "product",
     "quotient",
+    "row_length",
     "scaled",
     "to_numpy",
     "words",
     "words_from",
+    "words_of",
 ]
 
 

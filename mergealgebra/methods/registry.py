@@ -14,7 +14,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from mergealgebra.errors import MergeAlgebraError, RecipeError
+from mergealgebra.methods.breadcrumbs import Breadcrumbs, BreadcrumbsTies
 from mergealgebra.methods.dare import DareLinear, DareTies
+from mergealgebra.methods.della import Della, DellaLinear
 from mergealgebra.methods.fisher import Fisher
 from mergealgebra.methods.mean import Mean
 from mergealgebra.methods.method import Method, keys_of
@@ -34,6 +36,10 @@ METHODS: Final[Mapping[str, type[Method]]] = MappingProxyType(
         "fisher": Fisher,
         "dare_linear": DareLinear,
         "dare_ties": DareTies,
+        "breadcrumbs": Breadcrumbs,
+        "breadcrumbs_ties": BreadcrumbsTies,
+        "della": Della,
+        "della_linear": DellaLinear,
     }
 )
 

@@ -87,6 +87,15 @@ def test_a_plan_travels_after_it_was_used_as_before():
         pickle.dumps(plan)  # its arrays are in memory
 
 
+#: Methods whose sums are not kept on the disk, and why.
+NOT_KEPT = {
+    "breadcrumbs": "has several statistics",
+    "breadcrumbs_ties": "has several statistics",
+    "della": "looks at each row together",
+    "della_linear": "looks at each row together",
+}
+
+
 @pytest.mark.clause("EX-4", "EX-5")
 @pytest.mark.parametrize("name", METHODS)
 def test_sums_are_kept_and_updated_or_refused_with_the_reason(tmp_path, name):
@@ -97,7 +106,10 @@ def test_sums_are_kept_and_updated_or_refused_with_the_reason(tmp_path, name):
     write_models(tmp_path)
     alice = make_workspace(tmp_path, "alice", 0, 1, 2, recipe=method())
     first = alice.resolve(tmp_path / "one", keep_aggregate="always")
-    assert first.aggregate.problem == ""
+    assert NOT_KEPT.get(name, "") in first.aggregate.problem
+    assert bool(first.aggregate.problem) == (name in NOT_KEPT)
+    if name in NOT_KEPT:
+        return
     alice.retract(next(iter(alice.visible())))
     kept, full = (alice.resolve(tmp_path / out, keep_aggregate=keep) for out, keep in (("k", "always"), ("f", False)))
     assert (kept.aggregate.problem, kept.aggregate.changes) == ("", 1)

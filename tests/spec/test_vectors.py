@@ -27,7 +27,10 @@ WAYS = {
     "numba in blocks of 3, 3 threads": merge_with("numba", block=3, threads=3),
 }
 #: Methods that no kernel computes but the equations, on NumPy or torch.
-EQUATIONS_ALONE = ("fisher", "dare_linear", "dare_ties")
+EQUATIONS_ALONE = (
+    *("fisher", "dare_linear", "dare_ties"),
+    *("breadcrumbs", "breadcrumbs_ties", "della", "della_linear"),
+)
 #: Task vectors and trim on the other backends; `CHECKS` has NumPy's.
 OTHERS = {
     **{f"task-vector, {backend}": task_vector_with(backend) for backend in ("numba", "torch")},

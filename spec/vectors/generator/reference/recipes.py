@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from generator.reference.canonical import encode
-from generator.reference.decimals import canonical, density, fp32
+from generator.reference.decimals import canonical, density, fp32, share
 from generator.reference.dialect_table import DIALECTS
 from generator.reference.hashes import H
 from generator.reference.masks import check_seed
@@ -17,6 +17,13 @@ from generator.reference.refused import Refused
 DEFAULTS = {
     "density": "1", "trim_density": "1", "lambda": "1", "seed": "0", "scope": "model", "boundary": "keep_all",
 }  # fmt: skip
+#: What is left out of the recipes of some methods has another meaning there.
+OF_METHODS = {
+    "breadcrumbs": {"density": "0.9", "gamma": "0.01", "scope": "tensor"},
+    "breadcrumbs_ties": {"density": "0.9", "gamma": "0.01", "scope": "tensor"},
+    "della": {"density": "0.5", "epsilon": "0.15"},
+    "della_linear": {"density": "0.5", "epsilon": "0.15"},
+}
 KEYS = {
     "ties": ("density", "lambda", "scope", "boundary"),
     "ties in a dialect": ("dialect", "density", "lambda"),
@@ -25,9 +32,14 @@ KEYS = {
     "fisher": ("lambda",),
     "dare_linear": ("density", "seed", "lambda"),
     "dare_ties": ("density", "seed", "trim_density", "lambda", "scope", "boundary"),
+    "breadcrumbs": ("density", "gamma", "lambda", "scope"),
+    "breadcrumbs_ties": ("density", "gamma", "lambda", "scope"),
+    "della": ("density", "epsilon", "seed", "lambda"),
+    "della_linear": ("density", "epsilon", "seed", "lambda"),
 }
 KEY = re.compile("[a-z][a-z0-9_]{0,63}")
 CHOICES = {"scope": ("model", "tensor"), "boundary": ("keep_all", "lowest_index")}
+SCOPES = {"breadcrumbs": ("tensor", "row"), "breadcrumbs_ties": ("tensor", "row")}
 
 
 def complete(recipe: Mapping[str, str]) -> dict[str, str]:
@@ -41,14 +53,20 @@ def complete(recipe: Mapping[str, str]) -> dict[str, str]:
         raise Refused("RecipeError")
     if set(recipe) - {"method", *KEYS[row]}:
         raise Refused("RecipeError")
-    full = {"method": method} | {key: recipe[key] if key in recipe else DEFAULTS[key] for key in KEYS[row]}
-    for key, choices in CHOICES.items():
+    defaults = DEFAULTS | OF_METHODS.get(method, {})
+    full = {"method": method} | {key: recipe[key] if key in recipe else defaults[key] for key in KEYS[row]}
+    for key, choices in (CHOICES | ({"scope": SCOPES[method]} if method in SCOPES else {})).items():
         if key in full and full[key] not in choices:
             raise Refused("RecipeError")
     for key in ("density", "trim_density"):
         if key in full:
             density(full[key])
             full[key] = canonical(full[key])
+    for key in ("gamma", "epsilon"):
+        if key in full:
+            share(full[key])
+            full[key] = canonical(full[key])
+    check_together(full)
     if "seed" in full:
         check_seed(full["seed"])
     fp32(full["lambda"])
@@ -58,6 +76,16 @@ def complete(recipe: Mapping[str, str]) -> dict[str, str]:
         if None in options.values() or (options["lambda"] == "none" and full["lambda"] != "1"):
             raise Refused("RecipeError")
     return full
+
+
+def check_together(full: Mapping[str, str]) -> None:
+    """What density leaves room for [BC-1, DE-1]."""
+    if "gamma" in full and density(full["density"]) + share(full["gamma"]) > 1:
+        raise Refused("RecipeError")
+    if "epsilon" in full:
+        middle, half = density(full["density"]), share(full["epsilon"])
+        if middle - half <= 0 or middle + half > 1:
+            raise Refused("RecipeError")
 
 
 def recipe_id(full: Mapping[str, str]) -> bytes:
@@ -89,7 +117,8 @@ def is_full_recipe(x: object) -> bool:
 class Recipe:
     """A recipe in the numbers that a merge needs.
 
-    density: of trim, None without trim. drop: the probability with which DARE keeps an element, None without DARE.
+    density: of trim, None without trim. drop: the probability with which DARE keeps an element, and DELLA on average,
+    None without these. gamma: of breadcrumbs alone. epsilon: of DELLA alone.
     """
 
     method: str
@@ -99,11 +128,13 @@ class Recipe:
     boundary: str = "keep_all"
     drop: Fraction | None = None
     seed: str = "0"
+    gamma: Fraction | None = None
+    epsilon: Fraction | None = None
 
     @property
     def elects(self) -> bool:
         """Whether signs are elected, and what agrees averaged."""
-        return self.method in ("ties", "dare_ties")
+        return self.method in ("ties", "dare_ties", "breadcrumbs_ties", "della")
 
 
 def read_recipe(spec: Mapping[str, str]) -> Recipe:
@@ -111,6 +142,11 @@ def read_recipe(spec: Mapping[str, str]) -> Recipe:
     lambda32 = fp32(full["lambda"])
     if "dialect" in full:
         raise ValueError("merges in a dialect are those of reference/dialects.py")
+    if "gamma" in full:
+        return Recipe(full["method"], lambda32, density(full["density"]), full["scope"], gamma=share(full["gamma"]))
+    if "epsilon" in full:
+        middle, half = density(full["density"]), share(full["epsilon"])
+        return Recipe(full["method"], lambda32, drop=middle, seed=full["seed"], epsilon=half)
     drop = density(full["density"]) if full["method"] in ("dare_linear", "dare_ties") else None
     trim = {"ties": "density", "dare_ties": "trim_density"}.get(full["method"])
     if trim is None:

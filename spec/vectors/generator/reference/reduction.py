@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from math import floor
 
-from generator.reference.decimals import check_coefficient
+from generator.reference.decimals import SIGNED, check_coefficient
 from generator.reference.masks import keeps, mask_key
 from generator.reference.recipes import Recipe
 from generator.reference.refused import Refused
@@ -148,7 +148,7 @@ def total(xs: Iterable[int]) -> Fraction:
 def reduce(recipe: Recipe, terms: Sequence[Terms], coefficients: Fraction) -> int:
     """The bits of tau_m at one coordinate, from the terms of those that hold it; `coefficients` is the sum of all c."""
     S = total(one.v for one in terms)
-    if recipe.method in ("task_arithmetic", "dare_linear"):
+    if recipe.method in SIGNED:  # those that only add
         return rounded(S, F64, F32)
     if recipe.method == "mean":
         return ratio(S, coefficients)
