@@ -6,7 +6,6 @@ Kernels only tell that a block is faulty. Then the equations look at it again, w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -21,7 +20,7 @@ from mergealgebra.engine.plan import Plan, unit_of
 from mergealgebra.engine.sources import Block, Contribution, Span
 from mergealgebra.errors import NonFinite, Overflow
 from mergealgebra.kernels.blocks import Part
-from mergealgebra.kernels.reference import after, merged_models, summed, view_of
+from mergealgebra.kernels.reference import after, entering, merged_models, summed, view_of
 from mergealgebra.progress import Progress
 from mergealgebra.tensors.block_vectors import add, index_in
 
@@ -110,10 +109,8 @@ def _overflow(answers: Answers, order: Sequence[int], buffers: Buffers, block: B
     plan = buffers.plan
     base, parts = buffers.read(BASE, block), dict(parts_of(plan, buffers, block, answers))
     shared: tuple[Array, ...] = ()
-    unit = unit_of(
-        plan.reduction.rounds, plan.base.records[block.name]
-    )  # a part of a row is not what a stage can look at
-    for number in range(len(plan.reduction.rounds)):
+    unit = unit_of(plan.rounds, plan.base.records[block.name])  # a part of a row is not what a stage can look at
+    for number in range(len(plan.rounds)):
         terms = {index: _terms(plan, number, part, base, shared) for index, part in parts.items()}
         fault = _first({index: _worst(found.sums, found.maxima) for index, found in terms.items()}, order)
         end = fault[0] // unit * unit if fault else block.size
@@ -130,9 +127,9 @@ def _overflow(answers: Answers, order: Sequence[int], buffers: Buffers, block: B
 
 def _terms(plan: Plan, number: int, part: Part, base: Array, shared: Sequence[Array]) -> Terms:
     """What a part adds to the sums of a round."""
-    round_ = plan.reduction.rounds[number]
-    first = sum(len(earlier.stages) for earlier in plan.reduction.rounds[:number])
-    view = replace(view_of(part, part.values, base, plan.needs.on), shared=shared)
+    round_ = plan.rounds[number]
+    first = sum(len(earlier.stages) for earlier in plan.rounds[:number])
+    view = entering(view_of(part, part.values, base, plan.needs.on), part, number, shared)
     return lifted(round_, after(view, round_.stages, part.found[first : first + len(round_.stages)]).view)
 
 
@@ -144,7 +141,7 @@ def _worst(*arrays: Sequence[Array]) -> Array:
 def _overflow_of_round(
     plan: Plan, number: int, block: Block, base: Array, parts: dict[int, Part], shared: Sequence[Array]
 ) -> tuple[NonFinite | None, Array]:
-    round_, reduction = plan.reduction.rounds[number], plan.reduction
+    round_, reduction = plan.rounds[number], plan.reduction(block.name)
     terms = [_terms(plan, number, part, base, shared) for part in parts.values()]
     tau_m = finalized(round_, summed(terms, round_, reduction), reduction.coefficients)
     if number < len(reduction.rounds) - 1:
@@ -157,7 +154,7 @@ def _overflow_of_result(plan: Plan, block: Block, base: Array, tau_m: Array) -> 
     if plan.needs.on == "theta":
         overflowed = ~np.isfinite(_each_merged(base, tau_m))
     else:
-        _, overflowed = add(base, tau_m, plan.reduction.lambda32)
+        _, overflowed = add(base, tau_m, plan.reduction(block.name).lambda32)
     position = first_true(~finite | overflowed)
     if position is None:
         return None

@@ -60,6 +60,8 @@ def why_not_kept(recipe: Method) -> str:
     if recipe.needs.arity is not None:
         return f"{recipe.name} takes exactly {recipe.needs.arity} contributions, so none comes or goes"
     (round_,) = block_rounds(recipe)
+    if round_.weigh is not None:
+        return f"the coefficients of {recipe.name} follow from all contributions, and each that comes changes them all"
     if round_.columns.maxima:
         return f"{recipe.name} takes maxima, and no contribution can be taken out of those"
     return _why_no_update(recipe, round_)

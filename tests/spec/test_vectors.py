@@ -11,7 +11,7 @@ import torch
 
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.kernels import reference
-from tests.spec.checks import CHECKS
+from tests.spec.checks import CHECKS, function_with
 from tests.spec.reductions import label, merge_in_workspace, merge_with, task_vector_with, trim_with
 from tests.spec.vectors import Json, Vector, is_the_error, vectors
 
@@ -34,6 +34,7 @@ OTHERS = {
     **{f"stored-task-vector, {backend}": task_vector_with(backend, stored=True) for backend in ("numba", "torch")},
     "trim, numba": trim_with("numba", threads=1),
     "trim, numba in blocks of 3": trim_with("numba", threads=2, block=3),
+    "function, torch": function_with(torch.from_numpy),
     "trim, torch": trim_with("torch", threads=1),
 }
 
