@@ -89,8 +89,6 @@ def test_a_plan_travels_after_it_was_used_as_before():
 
 #: Methods whose sums are not kept on the disk, and why.
 NOT_KEPT = {
-    "breadcrumbs": "has several statistics",
-    "breadcrumbs_ties": "has several statistics",
     "della": "looks at each row together",
     "della_linear": "looks at each row together",
 }
