@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from mergealgebra.algebra.arrays import Array, array_namespace, to_numpy
     from mergealgebra.algebra.decimals import exact_density
+    from mergealgebra.algebra.elementary import exp, log, tanh
     from mergealgebra.algebra.exact import Coefficients, Sums
     from mergealgebra.algebra.masks import keep_below, mask_key, words, words_from, words_of
     from mergealgebra.algebra.method import Columns, Needs, Round, Stage, Statistic, Terms, View, WholeRound
@@ -41,12 +42,15 @@ _HOMES = {
     "array_namespace": "arrays",
     "by_rank": "rows",
     "exact_density": "decimals",
+    "exp": "elementary",
     "keep_below": "masks",
+    "log": "elementary",
     "mask_key": "masks",
     "product": "rounded",
     "quotient": "rounded",
     "row_length": "rows",
     "scaled": "rounded",
+    "tanh": "elementary",
     "to_numpy": "arrays",
     "words": "masks",
     "words_from": "masks",
@@ -73,12 +77,15 @@ __all__ = [
     "array_namespace",
     "by_rank",
     "exact_density",
+    "exp",
     "keep_below",
+    "log",
     "mask_key",
     "product",
     "quotient",
     "row_length",
     "scaled",
+    "tanh",
     "to_numpy",
     "words",
     "words_from",

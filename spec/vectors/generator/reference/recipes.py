@@ -16,6 +16,7 @@ from generator.reference.refused import Refused
 
 DEFAULTS = {
     "density": "1", "trim_density": "1", "lambda": "1", "seed": "0", "scope": "model", "boundary": "keep_all",
+    "t": "0.0001", "scale": "1",
 }  # fmt: skip
 #: What is left out of the recipes of some methods has another meaning there.
 OF_METHODS = {
@@ -32,11 +33,19 @@ KEYS = {
     "fisher": ("lambda",),
     "dare_linear": ("density", "seed", "lambda"),
     "dare_ties": ("density", "seed", "trim_density", "lambda", "scope", "boundary"),
+    "linear": (),
+    "negmerge": ("lambda",),
+    "ram": ("lambda",),
+    "emr": ("lambda",),
+    "magmax": ("lambda",),
+    "nearswap": ("t", "lambda"),
+    "passthrough": ("scale",),
     "breadcrumbs": ("density", "gamma", "lambda", "scope"),
     "breadcrumbs_ties": ("density", "gamma", "lambda", "scope"),
     "della": ("density", "epsilon", "seed", "lambda"),
     "della_linear": ("density", "epsilon", "seed", "lambda"),
 }
+ARITY = {"nearswap": 1, "passthrough": 1}
 KEY = re.compile("[a-z][a-z0-9_]{0,63}")
 CHOICES = {"scope": ("model", "tensor"), "boundary": ("keep_all", "lowest_index")}
 SCOPES = {"breadcrumbs": ("tensor", "row"), "breadcrumbs_ties": ("tensor", "row")}
@@ -58,24 +67,33 @@ def complete(recipe: Mapping[str, str]) -> dict[str, str]:
     for key, choices in (CHOICES | ({"scope": SCOPES[method]} if method in SCOPES else {})).items():
         if key in full and full[key] not in choices:
             raise Refused("RecipeError")
-    for key in ("density", "trim_density"):
-        if key in full:
-            density(full[key])
-            full[key] = canonical(full[key])
-    for key in ("gamma", "epsilon"):
-        if key in full:
-            share(full[key])
-            full[key] = canonical(full[key])
-    check_together(full)
     if "seed" in full:
         check_seed(full["seed"])
-    fp32(full["lambda"])
-    full["lambda"] = canonical(full["lambda"])
+    full |= decimals(full)
+    check_together(full)
     if dialect is not None:
         options = DIALECTS.get(dialect, {"lambda": None})
         if None in options.values() or (options["lambda"] == "none" and full["lambda"] != "1"):
             raise Refused("RecipeError")
     return full
+
+
+def decimals(full: Mapping[str, str]) -> dict[str, str]:
+    """The decimals of a map in canonical form [RC-1 to RC-3, NS-1, BC-1, DE-1]."""
+    found = {
+        key: full[key] for key in ("density", "trim_density", "gamma", "epsilon", "lambda", "t", "scale") if key in full
+    }
+    for key, text in found.items():
+        if key in ("density", "trim_density"):
+            density(text)
+        elif key in ("gamma", "epsilon"):
+            share(text)
+        else:
+            fp32(text)
+        found[key] = canonical(text)
+    if found.get("t", "").startswith("-"):
+        raise Refused("DecimalError")
+    return found
 
 
 def check_together(full: Mapping[str, str]) -> None:
@@ -119,6 +137,7 @@ class Recipe:
 
     density: of trim, None without trim. drop: the probability with which DARE keeps an element, and DELLA on average,
     None without these. gamma: of breadcrumbs alone. epsilon: of DELLA alone.
+    number: fp32 bits of the key of a method by element, t or scale.
     """
 
     method: str
@@ -128,8 +147,19 @@ class Recipe:
     boundary: str = "keep_all"
     drop: Fraction | None = None
     seed: str = "0"
+    number: int = 0
     gamma: Fraction | None = None
     epsilon: Fraction | None = None
+
+    @property
+    def on_theta(self) -> bool:
+        """Whether models are merged, and not task vectors [MG-13]."""
+        return self.method in ("linear", "passthrough")
+
+    @property
+    def copies(self) -> bool:
+        """Whether bits are copied where all models have the same [MG-14]."""
+        return self.method == "linear" or (self.method == "passthrough" and self.number == fp32("1"))
 
     @property
     def elects(self) -> bool:
@@ -139,7 +169,7 @@ class Recipe:
 
 def read_recipe(spec: Mapping[str, str]) -> Recipe:
     full = complete(spec)
-    lambda32 = fp32(full["lambda"])
+    lambda32 = fp32(full.get("lambda", "1"))
     if "dialect" in full:
         raise ValueError("merges in a dialect are those of reference/dialects.py")
     if "gamma" in full:
@@ -150,6 +180,7 @@ def read_recipe(spec: Mapping[str, str]) -> Recipe:
     drop = density(full["density"]) if full["method"] in ("dare_linear", "dare_ties") else None
     trim = {"ties": "density", "dare_ties": "trim_density"}.get(full["method"])
     if trim is None:
-        return Recipe(full["method"], lambda32, drop=drop, seed=full.get("seed", "0"))
+        number = fp32(full.get("t", full.get("scale", "0")))
+        return Recipe(full["method"], lambda32, drop=drop, seed=full.get("seed", "0"), number=number)
     kept, seed = density(full[trim]), full.get("seed", "0")
     return Recipe(full["method"], lambda32, kept, full["scope"], full["boundary"], drop, seed)
