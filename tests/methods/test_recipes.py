@@ -95,8 +95,6 @@ NOT_KEPT = {
     "magmax": "magmax takes maxima",
     "nearswap": "nearswap takes exactly 1, and none comes or goes",
     "passthrough": "passthrough takes exactly 1",
-    "breadcrumbs": "has several statistics",
-    "breadcrumbs_ties": "has several statistics",
     "della": "looks at each row together",
     "della_linear": "looks at each row together",
 }
