@@ -22,10 +22,10 @@ from mergealgebra.crdt.genesis import SPEC
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.encoding import decode, encode
 from mergealgebra.errors import MergeAlgebraError
-from mergealgebra.incremental.pages import RECORD, VOTES, Bytes, Layout
+from mergealgebra.incremental.pages import RECORD, VOTES, Bytes, Element, Layout, Paged
 from mergealgebra.incremental.seals import HEADER_BYTES, Seal
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,10 @@ class Header:
             "pages": self.table.tobytes(),
             "recipe": self.recipe,
             "spec": SPEC,
-            "tensors": self.layout.tensors,
+            "sums": self.layout.element.sums,
+            "tensors": [[one.name, one.size, one.unit, one.page] for one in self.layout.tensors],
             "token": self.token,
-            "votes": self.layout.votes,
+            "votes": self.layout.element.votes,
         }
         data = encode(value)
         return seal.of_header(data) + data
@@ -90,9 +91,12 @@ class Header:
     def _made(cls, value: Any) -> Header | None:
         if (value["format"], value["spec"]) != (_FORMAT, SPEC) or value["votes"] not in VOTES:
             return None
-        if not 0 <= value["least"] < LIMITS.size:
+        if not 0 <= value["least"] < LIMITS.size or value["sums"] < 1:
             return None
         entries = tuple(Entry.of(entry) for entry in value["contributions"])
-        layout = Layout(tuple((str(name), int(size)) for name, size in value["tensors"]), value["votes"])
+        tensors = tuple(
+            Paged(str(name), int(size), int(unit), int(page)) for name, size, unit, page in value["tensors"]
+        )
+        layout = Layout(tensors, Element(int(value["sums"]), value["votes"]))
         table = np.frombuffer(value["pages"], np.uint8).reshape(layout.pages, RECORD)
         return cls(value["recipe"], entries, int(value["least"]), layout, str(value["token"]), table)

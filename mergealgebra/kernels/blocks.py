@@ -170,6 +170,11 @@ class StoredSums:
     weights: Array
     grids: Array
 
+    def only(self, at: Indices) -> StoredSums:
+        """Those at some positions, copied."""
+        votes = (self.signs[at], self.weights[at]) if self.weights.size else (self.signs, self.weights)
+        return StoredSums(self.sums[:, at], self.magnitudes[:, at], *votes, self.grids[:, at])
+
     def put(self, at: Any, other: StoredSums) -> None:
         """Set these at some positions. other: as many sums as positions, or the same for all."""
         self.sums[:, at], self.magnitudes[:, at], self.grids[:, at] = other.sums, other.magnitudes, other.grids

@@ -9,9 +9,9 @@ import numpy as np
 
 from mergealgebra.algebra.arrays import refuse_flushed_subnormals
 from mergealgebra.algebra.contract import finalized, lifted
-from mergealgebra.algebra.exact import LIMITS, Sums, grid_exponents
-from mergealgebra.algebra.method import Terms
-from mergealgebra.kernels.blocks import UNKNOWN, Part, Reduction, StoredSums, Updated
+from mergealgebra.algebra.exact import LIMITS, Indices, Sums, grid_exponents
+from mergealgebra.algebra.method import Round, Terms
+from mergealgebra.kernels.blocks import UNKNOWN, Part, Reduced, Reduction, StoredSums, Updated
 from mergealgebra.kernels.reference import (
     Host,
     Reference,
@@ -41,12 +41,13 @@ class NumPyReference(Reference):
         if not all(map(finite_terms, terms)):
             return None
         for i, term in enumerate(terms):
-            _change(stored, np.subtract if i < len(retracted) else np.add, term)
+            if not _change(stored, np.subtract if i < len(retracted) else np.add, term):
+                return None
         missed = np.flatnonzero((stored.magnitudes >= LIMITS[stored.grids]).any(axis=0))
-        tau_m = finalized(round_, _by_sign(stored, missed), reduction.coefficients)
-        merged = merged_block(base, tau_m, reduction)
+        merged = merged_block(base, _finalized(round_, stored, missed, reduction), reduction)
         if merged is None:
             return None
+        merged[missed] = base[missed]
         counts = tuple(left(one.view, reduction.rounds) for one in reached)
         return Updated(merged, counts, tuple(one.witnesses for one in reached), missed)
 
@@ -62,7 +63,10 @@ class Settled:
 
 
 def settle(base: Host, parts: Sequence[Part], reduction: Reduction) -> Settled | None:
-    """Merge coordinates from all parts that there are, if any. None when some number is not finite."""
+    """Merge coordinates from all parts that there are, at least one. None when some number is not finite.
+
+    They are whole units of the method.
+    """
     (round_,) = reduction.rounds
     views = [view_of(part, part.values, base, reduction.needs.on) for part in parts]
     terms = [
@@ -70,9 +74,23 @@ def settle(base: Host, parts: Sequence[Part], reduction: Reduction) -> Settled |
     ]
     if not all(map(finite_terms, terms)):
         return None
-    sums = summed(terms, round_, reduction) if parts else Sums.zeros(base.size, round_.columns)
+    sums = summed(terms, round_, reduction)
     merged = merged_block(base, finalized(round_, sums, reduction.coefficients), reduction)
     return None if merged is None else Settled(merged, _stored(sums), sums.uncertified.size)
+
+
+def unheld(base: Host, retracted: Sequence[Part], reduction: Reduction) -> Reduced | None:
+    """A block that nobody holds any more, so that it is the base's; what is taken out is counted all the same.
+
+    None when some number is not finite.
+    """
+    (round_,) = reduction.rounds
+    views = [view_of(part, part.values, base, reduction.needs.on) for part in retracted]
+    if not all(map(usable, views)):
+        return None
+    reached = [after(view, round_.stages, part.found) for view, part in zip(views, retracted, strict=True)]
+    counts = tuple(left(one.view, reduction.rounds) for one in reached)
+    return Reduced(base, counts, tuple(one.witnesses for one in reached), 0)
 
 
 def on_numpy() -> NumPyReference:
@@ -85,17 +103,31 @@ def on_numpy() -> NumPyReference:
 # Sums that are stored
 
 
-def _change(stored: StoredSums, join: np.ufunc, terms: Terms) -> None:
-    """Add the terms of one contribution to stored sums, or subtract them."""
+def _change(stored: StoredSums, join: np.ufunc, terms: Terms) -> bool:
+    """Add the terms of one contribution to stored sums, or subtract them; False where its votes do not fit in."""
     for i, term in enumerate(terms.sums):
         wide = term.astype(np.float64)
         stored.sums[i] = join(stored.sums[i], wide)
         stored.magnitudes[i] = join(stored.magnitudes[i], abs(wide))
         np.minimum(stored.grids[i], grid_exponents(term), out=stored.grids[i])
     if stored.weights.size:
+        if stored.weights.dtype.kind == "i" and terms.votes != 1:
+            return False
         votes = np.sign(terms.sums[0]).astype(np.float64) * terms.votes
         stored.signs[:] = join(stored.signs, votes)
         stored.weights[:] = join(stored.weights, abs(votes))
+    return True
+
+
+def _finalized(round_: Round, stored: StoredSums, missed: Indices, reduction: Reduction) -> Host:
+    """What the round gives of stored sums, and 0 where they are missed: they may be anything there."""
+    if not missed.size:
+        return np.asarray(finalized(round_, _by_sign(stored), reduction.coefficients))
+    there = np.delete(np.arange(stored.grids.shape[1]), missed)
+    found = np.zeros(stored.grids.shape[1], np.float32)
+    if there.size:
+        found[there] = finalized(round_, _by_sign(stored.only(there)), reduction.coefficients)
+    return found
 
 
 def _pairs(stored: StoredSums) -> Iterator[tuple[Host, Host]]:
@@ -105,14 +137,12 @@ def _pairs(stored: StoredSums) -> Iterator[tuple[Host, Host]]:
         yield stored.signs, stored.weights
 
 
-def _by_sign(stored: StoredSums, missed: Host) -> Sums:
-    """Stored sums as S+, S-, W+ and W-, exactly [EX-2]; zero where they are missed."""
+def _by_sign(stored: StoredSums) -> Sums:
+    """Stored sums as S+, S-, W+ and W-, exactly [EX-2]."""
     columns: list[Host] = []
     for total, magnitude in _pairs(stored):
         wide = magnitude.astype(np.float64)  # V and W may be int16, which need not hold twice a count
         columns += [(wide + total) * 0.5, (total - wide) * 0.5]
-    for column in columns:
-        column[missed] = 0.0
     return Sums(tuple(columns), tuple(stored.grids))
 
 
