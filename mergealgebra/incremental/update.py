@@ -1,4 +1,4 @@
-"""Bringing an aggregate up to date while merging: one pass over what changed, the aggregate, and the base [EX-4, EX-5, EX-8].
+"""Bringing an aggregate up to date while merging: one pass over what changed, the aggregate, and the base [EX-8].
 
 Where its sums have no certificate, and only there, all contributions are read again: the pages that they hold, whose
 seals the aggregate keeps. So whatever it gives are the bits of a merge in full.

@@ -592,7 +592,7 @@ def test_what_is_taken_out_is_what_was_put_in(tmp_path, backend):
 @pytest.mark.clause("EX-5", "EX-8", "SY-9")
 @pytest.mark.parametrize("wanted", [True, False], ids=["read again for want of a certificate", "retracted"])
 def test_auxiliary_tensors_are_what_was_put_in(tmp_path, wanted):
-    vectors, weights = [[2.0**60, 1], [1, 1], [3, 1], [4, 1]], [[5, 1], [6, 1], [7, 1], [8, 1]]
+    vectors, weights = [[2.0**60 if wanted else 2, 1], [1, 1], [3, 1], [4, 1]], [[5, 1], [6, 1], [7, 1], [8, 1]]
     workspace, ids = of_task_vectors(tmp_path, ma.Fisher(), vectors, weights=weights)
     check_kept(workspace, "numpy")
     (entry,) = workspace.visible()[ids[1 if wanted else 0]].auxiliary
