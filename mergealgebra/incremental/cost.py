@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from mergealgebra.algebra.method import Round
 from mergealgebra.engine.plan import Plan
 from mergealgebra.engine.sources import Record
 from mergealgebra.incremental.pages import Layout
@@ -69,14 +68,4 @@ def why_not_kept(recipe: Method) -> str:
         return f"the coefficients of {recipe.name} follow from all contributions, and each that comes changes them all"
     if round_.columns.maxima:
         return f"{recipe.name} takes maxima, and no contribution can be taken out of those"
-    return _why_no_update(recipe, round_)
-
-
-def _why_no_update(recipe: Method, round_: Round) -> str:
-    """The same, of one round of sums alone: what an update of sums on the disk does not do."""
-    if recipe.needs.on == "theta":
-        return f"{recipe.name} merges models, and kept sums are those of task vectors"
-    statistics = [stage.statistic for stage in round_.stages if stage.statistic is not None]
-    if not all(statistic.proved for statistic in statistics):
-        return f"{recipe.name} has a statistic without a proof, and nothing tells whether its sums are still right"
     return ""

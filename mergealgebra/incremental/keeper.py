@@ -25,11 +25,12 @@ from mergealgebra.incremental.change import Change
 from mergealgebra.incremental.cost import Cost, why_not_kept
 from mergealgebra.incremental.folder import Draft, Folder, Home
 from mergealgebra.incremental.header import Header
-from mergealgebra.incremental.pages import PAGE, RECORD, Element, Layout, Paged, Unfit, votes_of, wider
+from mergealgebra.incremental.pages import LARGEST_COUNT, PAGE, RECORD, Element, Layout, Paged, Unfit, votes_of, wider
 from mergealgebra.incremental.update import Update
 from mergealgebra.kernels.blocks import UpdatingKernel
 from mergealgebra.progress import Progress
 from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.text import by_caller
 
 #: Left free on the disk, beside the aggregate and a model.
@@ -108,6 +109,8 @@ class Keeper:
         """Why nothing can be kept, or why it would not pay; empty if it does."""
         if reason := why_not_kept(self._plan.recipe):
             return reason
+        if self._plan.needs.copies and len(self._manifests) > LARGEST_COUNT:
+            return f"models whose bits are copied are counted up to {LARGEST_COUNT:,}"
         if not self._plan.coefficients.certified:
             return "the coefficients together have no certificate"
         if self._home.always or len(self._manifests) >= self._cost.pays_from:
@@ -163,8 +166,11 @@ class Keeper:
         """Keep what an update left, now that everything has been read and checked."""
         problem = self.outcome.problem if update.changes else ""
         if update.draft is not None:
-            update.draft.commit(self._plan.recipe.id, update.entries(totals), update.least)
-            problem = update.draft.problem
+            try:
+                update.draft.commit(self._plan.recipe.id, update.entries(totals), update.least)
+                problem = update.draft.problem
+            except Unfit as unfit:
+                problem = str(unfit)
         cost = None if problem else Cost.of(self._plan, update.layout)
         self.outcome = Outcome(problem, update.changes if update.unread else None, cost)
 
@@ -226,7 +232,10 @@ class Keeper:
     @cached_property
     def _layout(self) -> Layout:
         (round_,) = self._plan.rounds
-        element = Element(round_.columns.sums, votes_of(round_.columns, self._coefficients))
+        votes = votes_of(round_.columns, self._coefficients)
+        widths = [DTYPES[self._plan.base.records[name].dtype].itemsize for name in self._plan.held_names()]
+        bits = max(2, *widths) if self._plan.needs.copies else 0
+        element = Element(round_.columns.sums, votes, bits)
         return Layout(tuple(map(self._paged, self._plan.held_names())), element)
 
     def _paged(self, name: str) -> Paged:

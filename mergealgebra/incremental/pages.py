@@ -7,6 +7,7 @@ from the layout alone, so workers read and write pages in any order.
 from __future__ import annotations
 
 import hmac
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import numpy as np
 from mergealgebra.algebra.method import Columns
 from mergealgebra.engine.sources import Block, Span, span_size
 from mergealgebra.incremental.seals import PAGE_BYTES, Seal
-from mergealgebra.kernels.blocks import StoredSums
+from mergealgebra.kernels.blocks import StoredBits, StoredSums
 
 #: Elements in a page, which are reduced at a time; about so many where units of several elements belong together.
 PAGE: Final = 1 << 16
@@ -27,7 +28,10 @@ RECORD: Final = 2 * PAGE_BYTES
 
 #: Dtypes of the sums of coefficients: none where nothing votes, whole numbers while all coefficients are 1.
 VOTES: Final = {"": None, "int16": np.int16, "float64": np.float64}
-_LARGEST_COUNT: Final = np.iinfo(np.int16).max
+#: The most contributions that are counted in 16 bits.
+LARGEST_COUNT: Final = int(np.iinfo(np.int16).max)
+#: Bytes of a model's own bits, which are those of the widest tensor; 0 for a method that copies none.
+BITS: Final = (0, 2, 4, 8)
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -40,7 +44,7 @@ def votes_of(columns: Columns, coefficients: Sequence[float]) -> str:
     """How the sums of these coefficients are kept, for a round with these columns: a key of `VOTES`."""
     if not columns.votes:
         return ""
-    whole = len(coefficients) <= _LARGEST_COUNT and all(coefficient == 1 for coefficient in coefficients)
+    whole = len(coefficients) <= LARGEST_COUNT and all(coefficient == 1 for coefficient in coefficients)
     return "int16" if whole else "float64"
 
 
@@ -51,16 +55,18 @@ def wider(votes: str, other: str) -> str:
 
 @dataclass(frozen=True)
 class Element:
-    """What is kept of one element. sums: how many sums. votes: a key of `VOTES`."""
+    """What is kept of one element. sums: how many sums. votes: a key of `VOTES`. bits: bytes of a model's own bits."""
 
     sums: int = 1
     votes: str = ""
+    bits: int = 0
 
     @property
     def nbytes(self) -> int:
-        """Its bytes: S, A and a grid for each sum; V and W."""
+        """Its bytes: S, A and a grid for each sum; V and W; a model's bits, and two counts."""
         dtype = VOTES[self.votes]
-        return 17 * self.sums + (0 if dtype is None else 2 * np.dtype(dtype).itemsize)
+        votes = 0 if dtype is None else 2 * np.dtype(dtype).itemsize
+        return 17 * self.sums + votes + (self.bits + 4 if self.bits else 0)
 
 
 @dataclass(frozen=True)
@@ -137,13 +143,19 @@ class Layout:
 
 
 def sums_in(memory: Bytes, element: Element) -> StoredSums:
-    """The sums of a page in its bytes: S, A, V, W and grids, one after the other; nothing is copied."""
-    n, q = memory.size // element.nbytes, element.sums
-    wide, grids = 16 * q * n, memory.size - q * n
-    dtype, none = VOTES[element.votes], np.empty(0)
-    sums, magnitudes = memory[:wide].view(np.float64).reshape(2, q, n)
-    signs, weights = (none, none) if dtype is None else memory[wide:grids].view(dtype).reshape(2, n)
-    return StoredSums(sums, magnitudes, signs, weights, memory[grids:].reshape(q, n))
+    """The sums of a page in its bytes, one after the other; nothing is copied."""
+    n, q, at = memory.size // element.nbytes, element.sums, 0
+
+    def taken(dtype: Any, *shape: int) -> Any:
+        nonlocal at
+        start, at = at, at + np.dtype(dtype).itemsize * math.prod(shape)
+        return memory[start:at].view(dtype).reshape(shape)
+
+    sums, magnitudes = taken(np.float64, 2, q, n)
+    votes, none = VOTES[element.votes], np.empty(0)
+    signs, weights = (none, none) if votes is None else taken(votes, 2, n)
+    models = StoredBits(taken(f"u{element.bits}", n), *taken(np.int16, 2, n)) if element.bits else None
+    return StoredSums(sums, magnitudes, signs, weights, taken(np.uint8, q, n), models)
 
 
 def clear(sums: StoredSums) -> None:
@@ -151,7 +163,7 @@ def clear(sums: StoredSums) -> None:
     sums.put(slice(None), _NOTHING)
 
 
-_NOTHING: Final = StoredSums(0.0, 0.0, 0, 0, 255)
+_NOTHING: Final = StoredSums(0.0, 0.0, 0, 0, 255, StoredBits(0, 0, 0))
 
 
 class Pages:

@@ -34,6 +34,7 @@ from mergealgebra.kernels.numpy_reference import settle, unheld
 from mergealgebra.kernels.reference import Host
 from mergealgebra.progress import Progress
 from mergealgebra.tensors.forms import Formed
+from mergealgebra.text import shown
 
 
 @dataclass(eq=False)
@@ -83,7 +84,7 @@ class Update:
             self._check_retracted(index, totals)
 
     def entries(self, totals: Totals) -> tuple[Entry, ...]:
-        """What is in the aggregate, once all pieces have come."""
+        """What is in the aggregate, once all pieces have come. Raises Unfit when some answer cannot be kept."""
         read = {
             index: Entry(self.manifests[index], totals.kept_by(index), self._packed(totals.answers, index))
             for index in range(len(self.whole.contributions))
@@ -220,7 +221,10 @@ class Update:
         packed = []
         for number, statistic in self._statistics.items():
             known = answers.found.get(number, {})
-            packed.append(pack(statistic, [known[group] for group in self._groups[number][index] if group in known]))
+            found = [group for group in self._groups[number][index] if group in known]
+            packed.append(pack(statistic, [known[group] for group in found]))
+            if unpack(statistic, packed[-1], found) is None:
+                raise Unfit(f"what is found by {shown(list(statistic.key))} is no short list of numbers and texts")
         return packed[0] if len(packed) == 1 else encode(packed)
 
     def _unpacked(self, entry: Entry) -> Sequence[bytes]:

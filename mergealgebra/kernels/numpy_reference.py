@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,11 +11,12 @@ from mergealgebra.algebra.arrays import refuse_flushed_subnormals
 from mergealgebra.algebra.contract import finalized, lifted
 from mergealgebra.algebra.exact import LIMITS, Indices, Sums, grid_exponents
 from mergealgebra.algebra.method import Round, Terms
-from mergealgebra.kernels.blocks import UNKNOWN, Part, Reduced, Reduction, StoredSums, Updated
+from mergealgebra.kernels.blocks import UNKNOWN, Part, Reduced, Reduction, StoredBits, StoredSums, Updated
 from mergealgebra.kernels.reference import (
     Host,
     Reference,
     after,
+    copied,
     finite_terms,
     left,
     merged_block,
@@ -23,6 +24,7 @@ from mergealgebra.kernels.reference import (
     usable,
     view_of,
 )
+from mergealgebra.tensors.block_vectors import own_bits
 
 
 class NumPyReference(Reference):
@@ -43,10 +45,16 @@ class NumPyReference(Reference):
         for i, term in enumerate(terms):
             if not _change(stored, np.subtract if i < len(retracted) else np.add, term):
                 return None
-        missed = np.flatnonzero((stored.magnitudes >= LIMITS[stored.grids]).any(axis=0))
+        failing = (stored.magnitudes >= LIMITS[stored.grids]).any(axis=0)
+        if stored.models is not None:
+            _change_models(stored.models, base, retracted, added)
+            failing |= _unclear(stored.models, len(reduction.coefficients.held))
+        missed = np.flatnonzero(failing)
         merged = merged_block(base, _finalized(round_, stored, missed, reduction), reduction)
         if merged is None:
             return None
+        if stored.models is not None:
+            merged = _copied(merged, stored.models, len(reduction.coefficients.held))
         merged[missed] = base[missed]
         counts = tuple(left(one.view, reduction.rounds) for one in reached)
         return Updated(merged, counts, tuple(one.witnesses for one in reached), missed)
@@ -76,7 +84,13 @@ def settle(base: Host, parts: Sequence[Part], reduction: Reduction) -> Settled |
         return None
     sums = summed(terms, round_, reduction)
     merged = merged_block(base, finalized(round_, sums, reduction.coefficients), reduction)
-    return None if merged is None else Settled(merged, _stored(sums), sums.uncertified.size)
+    if merged is None:
+        return None
+    stored = _stored(sums)
+    if reduction.needs.copies:
+        merged = copied(merged, base, [(part.values, part.form) for part in parts])
+        stored = replace(stored, models=_models(base, parts))
+    return Settled(merged, stored, sums.uncertified.size)
 
 
 def unheld(base: Host, retracted: Sequence[Part], reduction: Reduction) -> Reduced | None:
@@ -128,6 +142,47 @@ def _finalized(round_: Round, stored: StoredSums, missed: Indices, reduction: Re
     if there.size:
         found[there] = finalized(round_, _by_sign(stored.only(there)), reduction.coefficients)
     return found
+
+
+def _change_models(models: StoredBits, base: Host, retracted: Sequence[Part], added: Sequence[Part]) -> None:
+    """Take the bits of some models out, and put others in."""
+    for part in retracted:
+        own, known = _bits(models, base, part)
+        models.others[...] -= known & (own != models.bits)
+        models.known[...] -= known
+    for part in added:
+        own, known = _bits(models, base, part)
+        np.copyto(models.bits, own, where=known & (models.known == 0))
+        models.others[...] += known & (own != models.bits)
+        models.known[...] += known
+
+
+def _bits(models: StoredBits, base: Host, part: Part) -> tuple[Host, Host]:
+    """A model's bits as unsigned numbers, and where they are known."""
+    own, known = own_bits(part.values, base, part.form)
+    return own.view(_unsigned(base)).astype(models.bits.dtype), known
+
+
+def _unsigned(base: Host) -> str:
+    return f"u{base.dtype.itemsize}"
+
+
+def _unclear(models: StoredBits, count: int) -> Host:
+    """Where all of so many models are known, and none has the bits that are kept: they may still be the same."""
+    return np.asarray((models.known == count) & (models.others == count))
+
+
+def _copied(merged: Host, models: StoredBits, count: int) -> Host:
+    """The merged block with the bits of the models where so many have the same."""
+    alike = (models.known == count) & (models.others == 0)
+    return np.where(alike, models.bits.astype(_unsigned(merged)).view(merged.dtype), merged)
+
+
+def _models(base: Host, parts: Sequence[Part]) -> StoredBits:
+    """The bits of these models."""
+    models = StoredBits(np.zeros(base.size, _unsigned(base)), *np.zeros((2, base.size), np.int16))
+    _change_models(models, base, [], parts)
+    return models
 
 
 def _pairs(stored: StoredSums) -> Iterator[tuple[Host, Host]]:

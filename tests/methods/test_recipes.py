@@ -91,7 +91,6 @@ def test_a_plan_travels_after_it_was_used_as_before():
 
 #: Methods of which no sums are kept, and why.
 NOT_KEPT = {
-    "linear": "linear merges models, and kept sums are those of task vectors",
     "emr": "emr takes maxima, and no contribution can be taken out of those",
     "magmax": "magmax takes maxima",
     "nearswap": "nearswap takes exactly 1, and none comes or goes",

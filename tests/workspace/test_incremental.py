@@ -15,18 +15,22 @@ import numpy as np
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import load_file
 
 import mergealgebra as ma
+from mergealgebra import algebra
 from mergealgebra.errors import BackendError, BlobDamaged, BlobMissing, MergeAlgebraError, OutputError
 from mergealgebra.incremental import keeper, pages
 from mergealgebra.incremental.folder import HEADER
 from mergealgebra.kernels.fused_methods import is_fused
+from mergealgebra.methods.registry import unregister
 from mergealgebra.model_folder import output, tensor_files
 from mergealgebra.resolution import aggregate_home
 from mergealgebra.store import private
 from mergealgebra.tensors.descriptors import File
 from tests.cli.commands import call, tree
 from tests.crash import kill_points
+from tests.methods import plugins
 from tests.models import DTYPES, base, write_file, write_folder
 from tests.workspace.replicas import write_models
 
@@ -70,6 +74,15 @@ def check_kept(workspace, backend="numba"):
     return aggregate
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _registered():
+    for method in plugins.ALL:
+        ma.register(method)
+    yield
+    for method in plugins.ALL:
+        unregister(method.name)
+
+
 @pytest.fixture
 def small_pages(monkeypatch):
     """Pages of eight elements, so that small tensors have several."""
@@ -107,6 +120,10 @@ def of_task_vectors(root, recipe, vectors, coefficients=None, weights=None):
         auxiliary = {"fisher": {"w": np.float32(weights[number])}} if weights else {}
         ids.append(workspace.contribute(path, coefficient, form="task_vector", auxiliary=auxiliary))
     return workspace, ids
+
+
+#: The bits of 0.1 three times, and of -0.
+_BITS = np.float32([0.1, 0.1, 0.1, -0.0]).view(np.uint32)
 
 
 class TestExactness:
@@ -194,6 +211,24 @@ class TestExactness:
             assert check_kept(workspace, "numpy").changes == 1
         assert workspace.resolve(tmp_path / "out", keep_aggregate="always").lock.uncertified == 2
 
+    @pytest.mark.clause("EX-3", "EX-5", "EX-8", "DT-4", "SY-9")
+    def test_what_a_statistic_without_a_proof_found_is_kept_and_used_where_all_are_read_again(self, tmp_path):
+        vectors = [[2.0**60, 2.0**61, 3, 9], [5, 9, 3, 4], [7, 2, 3, 1], [2, 5, 1, 3], [4, 8, 2, 2], [3, 1, 1, 6]]
+        workspace, ids = of_task_vectors(tmp_path, plugins.Divided(), vectors)
+        assert check_kept(workspace, "numpy").problem == ""
+        for gone in (5, 4):
+            workspace.retract(ids[gone])
+            assert check_kept(workspace, "numpy").changes == 1
+        assert workspace.resolve(tmp_path / "out", keep_aggregate="always").lock.uncertified >= 1
+
+    @pytest.mark.clause("EX-8", "SY-9")
+    def test_an_answer_that_is_no_data_keeps_nothing(self, tmp_path, monkeypatch):
+        strange = algebra.Tally(300, plugins.exponents, lambda counts, size: {1.0}, ("strange",))
+        lift = algebra.Round(plugins.weighed, plugins.total, stages=(algebra.Look(strange),))
+        monkeypatch.setattr(plugins.MeanCut, "rounds", property(lambda self: (lift,)))
+        workspace, _ = of_task_vectors(tmp_path, plugins.MeanCut(), [[1, 2], [3, 5]])
+        assert "what is found by ['strange'] is no short list" in check_kept(workspace, "numpy").problem
+
     @pytest.mark.clause("EX-3", "EX-5", "EX-8", "DE-2", "BC-3")
     @pytest.mark.parametrize(
         "recipe",
@@ -220,6 +255,35 @@ class TestExactness:
             workspace.retract(ids[gone])
             assert check_kept(workspace, "numpy").changes == 1
         assert workspace.resolve(tmp_path / "out", keep_aggregate="always").lock.uncertified == 1
+
+    @pytest.mark.clause("EX-5", "EX-8", "LI-2", "MG-14")
+    def test_bits_that_all_models_have_are_copied_whoever_comes_and_goes(self, tmp_path):
+        """Rounded products of 0.1 have another mean. First one model differs in an element, then nobody does."""
+        models = [[0.1, 0.5, 0.1, -0.0], [0.1, 0.1, 0.1, -0.0], [0.1, 0.1, 0.7, -0.0], [0.1, 0.1, 0.1, -0.0]]
+        write_file(tmp_path / "base.safetensors", {"w": np.float32([3, 3, 3, 3]), "v": np.float32([0])})
+        workspace = ma.Workspace.init(tmp_path / "workspace", base=tmp_path / "base.safetensors", recipe=ma.Linear())
+        paths, coefficients = [], ["0.3", "0.7", "0.1", "0.9"]
+        for number, model in enumerate(models):
+            tensors = {"w": np.float32(model), "v": np.float32([number])}
+            paths.append(write_file(tmp_path / f"model{number}.safetensors", tensors))
+        ids = [workspace.contribute(path, c) for path, c in zip(paths, coefficients, strict=True)]
+        assert check_kept(workspace, "numpy").problem == ""
+        alike = {}
+        for step, change in enumerate(("", 0, 2, "0", "2")):
+            if isinstance(change, int):
+                workspace.retract(ids[change])
+            elif change:
+                workspace.contribute(paths[int(change)], coefficients[int(change)])
+            assert check_kept(workspace, "numpy").changes == (1 if change != "" else 0)
+            merged = workspace.resolve(tmp_path / f"out{step}", keep_aggregate="always").out
+            alike[step] = (load_file(merged / "model.safetensors")["w"].view(np.uint32) == _BITS).tolist()
+        assert alike == {
+            0: [True, False, False, True],
+            1: [True, True, False, True],
+            2: [True] * 4,
+            3: [True, False, True, True],
+            4: [True, False, False, True],
+        }
 
     @pytest.mark.clause("EX-5", "TI-8")
     @pytest.mark.parametrize("backend", KERNELS)
@@ -262,7 +326,7 @@ def models(draw, dtype, values):
     return {name: random.choice(values, SHAPES[name]).astype(DTYPES[dtype]) for name in sorted(names)}
 
 
-#: By element, by row, with masks, with several thresholds, with sums of their own weights.
+#: By element, by row, with masks, with several thresholds, with sums of their own weights, with unproved statistics.
 OTHERS = [
     ma.Mean,
     ma.TaskArithmetic,
@@ -276,6 +340,11 @@ OTHERS = [
     partial(ma.DareLinear, density="0.5"),
     partial(ma.Della, epsilon="0.25"),
     partial(ma.DellaLinear, epsilon="0.25"),
+    plugins.MeanCut,
+    plugins.Divided,
+    lambda lambda_: ma.Linear(),
+    lambda lambda_: ma.Linear(),
+    lambda lambda_: plugins.Soup(),
 ]
 
 
