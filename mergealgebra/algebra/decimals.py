@@ -40,6 +40,20 @@ def exact_density(text: object, what: str = "density") -> Fraction:
     return density
 
 
+def text_of(value: Fraction) -> str:
+    """A number as text that `Fraction` reads: a canonical decimal where it is one [RC-1], else a ratio.
+
+    >>> text_of(Fraction(-1, 8)), text_of(Fraction(1, 3))
+    ('-0.125', '1/3')
+    """
+    digits = next((n for n in range(61) if (value * 10**n).denominator == 1), None)
+    if digits is None:
+        return str(value)
+    whole, fraction = divmod(abs(value.numerator) * 10**digits // value.denominator, 10**digits)
+    text = f"{'-' * (value < 0)}{whole}" + (f".{fraction:0{digits}}" if digits else "")
+    return text if _DECIMAL.fullmatch(text) else str(value)
+
+
 def fp32(text: object, what: str) -> float:
     """RN32 of a decimal, in one rounding, as a Python float [RC-2]. Raises DecimalError if not finite."""
     value = round_to_fp32(exact(text, what))
