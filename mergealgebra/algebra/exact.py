@@ -145,12 +145,13 @@ def combine(sums: Iterable[Sums]) -> Sums:
 
 @dataclass(frozen=True)
 class Coefficients:
-    """The coefficients of all contributions to a merge, as fp32 numbers.
+    """The coefficients of all contributions to a merge, as fp32 numbers; and of those that hold the tensor at hand.
 
     They are certified once per merge: where they are not, sums of them are made of integers [EX-3].
     """
 
     values: tuple[float, ...]
+    held: tuple[float, ...] = ()
 
     @cached_property
     def certified(self) -> bool:
@@ -161,8 +162,13 @@ class Coefficients:
 
     @property
     def total(self) -> float:
-        """RN64 of their exact sum [ME-1]."""
+        """RN64 of the exact sum of all [ME-1]."""
         return math.fsum(self.values)
+
+    @property
+    def held_total(self) -> float:
+        """RN64 of the exact sum of those that hold the tensor."""
+        return math.fsum(self.held)
 
 
 def grid_exponents(v: Array) -> Array:

@@ -110,10 +110,8 @@ def _overflow(answers: Answers, order: Sequence[int], buffers: Buffers, block: B
     plan = buffers.plan
     base, parts = buffers.read(BASE, block), dict(parts_of(plan, buffers, block, answers))
     shared: tuple[Array, ...] = ()
-    unit = unit_of(
-        plan.reduction.rounds, plan.base.records[block.name]
-    )  # a part of a row is not what a stage can look at
-    for number in range(len(plan.reduction.rounds)):
+    unit = unit_of(plan.rounds, plan.base.records[block.name])  # a part of a row is not what a stage can look at
+    for number in range(len(plan.rounds)):
         terms = {index: _terms(plan, number, part, base, shared) for index, part in parts.items()}
         fault = _first({index: _worst(found.sums, found.maxima) for index, found in terms.items()}, order)
         end = fault[0] // unit * unit if fault else block.size
@@ -130,8 +128,8 @@ def _overflow(answers: Answers, order: Sequence[int], buffers: Buffers, block: B
 
 def _terms(plan: Plan, number: int, part: Part, base: Array, shared: Sequence[Array]) -> Terms:
     """What a part adds to the sums of a round."""
-    round_ = plan.reduction.rounds[number]
-    first = sum(len(earlier.stages) for earlier in plan.reduction.rounds[:number])
+    round_ = plan.rounds[number]
+    first = sum(len(earlier.stages) for earlier in plan.rounds[:number])
     view = replace(view_of(part, part.values, base, plan.needs.on), shared=shared)
     return lifted(round_, after(view, round_.stages, part.found[first : first + len(round_.stages)]).view)
 
@@ -144,7 +142,7 @@ def _worst(*arrays: Sequence[Array]) -> Array:
 def _overflow_of_round(
     plan: Plan, number: int, block: Block, base: Array, parts: dict[int, Part], shared: Sequence[Array]
 ) -> tuple[NonFinite | None, Array]:
-    round_, reduction = plan.reduction.rounds[number], plan.reduction
+    round_, reduction = plan.rounds[number], plan.reduction(block.name)
     terms = [_terms(plan, number, part, base, shared) for part in parts.values()]
     tau_m = finalized(round_, summed(terms, round_, reduction), reduction.coefficients)
     if number < len(reduction.rounds) - 1:
@@ -157,7 +155,7 @@ def _overflow_of_result(plan: Plan, block: Block, base: Array, tau_m: Array) -> 
     if plan.needs.on == "theta":
         overflowed = ~np.isfinite(_each_merged(base, tau_m))
     else:
-        _, overflowed = add(base, tau_m, plan.reduction.lambda32)
+        _, overflowed = add(base, tau_m, plan.reduction(block.name).lambda32)
     position = first_true(~finite | overflowed)
     if position is None:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from math import lcm
 from typing import Any
@@ -15,7 +15,7 @@ from mergealgebra.engine.checks import check, check_arity, check_method
 from mergealgebra.engine.limits import MEMORY, Sizes, check_positive, fit, thread_count
 from mergealgebra.engine.sources import SPAN, Block, Contribution, Record, Source, Span
 from mergealgebra.errors import NothingVisible
-from mergealgebra.kernels.blocks import Kernel, Reduction, whole_round
+from mergealgebra.kernels.blocks import Kernel, Reduction, block_rounds, whole_round
 from mergealgebra.methods.method import Method
 
 
@@ -42,10 +42,25 @@ class Plan:
         return {field_.name: getattr(self, field_.name) for field_ in fields(self)}
 
     @cached_property
-    def reduction(self) -> Reduction:
-        """How blocks are reduced."""
-        coefficients = Coefficients(tuple(contribution.coefficient for contribution in self.contributions))
-        return Reduction(self.recipe, coefficients)
+    def coefficients(self) -> Coefficients:
+        """Those of all contributions."""
+        return Coefficients(tuple(contribution.coefficient for contribution in self.contributions))
+
+    @cached_property
+    def _reductions(self) -> dict[tuple[float, ...], Reduction]:
+        return {}
+
+    def reduction(self, name: str) -> Reduction:
+        """How the blocks of a tensor are reduced."""
+        held = tuple(contribution.coefficient for _, contribution in self.holders(name))
+        if held not in self._reductions:
+            self._reductions[held] = Reduction(self.recipe, replace(self.coefficients, held=held))
+        return self._reductions[held]
+
+    @cached_property
+    def rounds(self) -> tuple[Round, ...]:
+        """The rounds of the method, all of which are block by block."""
+        return block_rounds(self.recipe)
 
     @cached_property
     def needs(self) -> Needs:
@@ -63,12 +78,12 @@ class Plan:
         """The stages of all rounds, in order; none where whole tensors are seen."""
         if whole_round(self.recipe):
             return ()
-        return tuple(stage for round_ in self.reduction.rounds for stage in round_.stages)
+        return tuple(stage for round_ in self.rounds for stage in round_.stages)
 
     def stages_before(self, number: int) -> range:
         """Which stages of the same round come before a stage: each round begins with the contribution itself."""
         first = 0
-        for round_ in self.reduction.rounds:
+        for round_ in self.rounds:
             if number < first + len(round_.stages):
                 return range(first, number)
             first += len(round_.stages)

@@ -76,11 +76,13 @@ def run_check(plan: Plan, progress: Progress = quiet, seen: Seen = unseen) -> No
         check_task_vectors(plan, range(len(plan.contributions)), workers, progress, seen)
 
 
-def by_kernel(_: Answers, buffers: Buffers, __: Block, base: Host, parts: Sequence[tuple[int, Part]]) -> Reduced | None:
+def by_kernel(
+    _: Answers, buffers: Buffers, block: Block, base: Host, parts: Sequence[tuple[int, Part]]
+) -> Reduced | None:
     """`Reducing` by the plan's kernel."""
     if not parts:
         return Reduced(base, (), (), 0)
-    return buffers.plan.kernel.reduce(base, [part for _, part in parts], buffers.plan.reduction)
+    return buffers.plan.kernel.reduce(base, [part for _, part in parts], buffers.plan.reduction(block.name))
 
 
 def _merge(reduce: Reducing, answers: Answers, buffers: Buffers, span: Span) -> MergedSpan:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,10 +42,11 @@ from mergealgebra.text import shown
 
 @dataclass(frozen=True)
 class Lifted:
-    """What an aggregate remembers of one contribution: its coefficient, and the checksum of its own aggregate."""
+    """What an aggregate remembers of one contribution: coefficient, tensors, and the checksum of its own aggregate."""
 
     coefficient: float
     checksum: str
+    tensors: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -114,8 +115,9 @@ class Aggregate:
             raise diagnose(plan, fault, [0], quiet) from None
         shapes = {name: tuple(record.shape) for name, record in records.items()}
         number = contribution.coefficient
-        checksum = _checksum(recipe, {id_: Lifted(number, "")}, shapes, sums)
-        return _made(recipe, {id_: Lifted(number, checksum)}, shapes, sums)
+        unsealed = Lifted(number, "", frozenset(shapes))
+        sealed = replace(unsealed, checksum=_checksum(recipe, {id_: unsealed}, shapes, sums))
+        return _made(recipe, {id_: sealed}, shapes, sums)
 
     @property
     def ids(self) -> frozenset[str]:
@@ -163,8 +165,7 @@ class Aggregate:
         refuse_flushed_subnormals(np)
         if not self.contributions:
             raise AggregateError("the aggregate holds no contribution; combine it with one first")
-        coefficients = _coefficients(self.contributions)
-        tensors = {name: self._finalized(name, coefficients) for name in self.sums}
+        tensors = {name: self._finalized(name, _coefficients(self.contributions, name)) for name in self.sums}
         return TaskVector(tensors, lambda_=self.recipe.lambda_text)
 
     def check(self) -> None:
@@ -212,8 +213,10 @@ def _round(recipe: Method) -> Round:
     return round_
 
 
-def _coefficients(contributions: Mapping[str, Lifted]) -> Coefficients:
-    return Coefficients(tuple(lifted.coefficient for lifted in contributions.values()))
+def _coefficients(contributions: Mapping[str, Lifted], name: str | None = None) -> Coefficients:
+    """The coefficients of all; and of those that hold a tensor."""
+    held = tuple(one.coefficient for one in contributions.values() if name in one.tensors)
+    return Coefficients(tuple(one.coefficient for one in contributions.values()), held)
 
 
 def _made(
@@ -235,7 +238,7 @@ def _checksum(
     checksum = hashlib.sha256()
     checksum.update(encode(recipe.to_map()))
     for id_, entry in sorted(contributions.items()):
-        checksum.update(encode([id_, decimals.to_hex(entry.coefficient), entry.checksum]))
+        checksum.update(encode([id_, decimals.to_hex(entry.coefficient), entry.checksum, sorted(entry.tensors)]))
     for name in sorted(sums):
         checksum.update(encode([name, list(shapes[name])]))
     for name in sorted(sums):

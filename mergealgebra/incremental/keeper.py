@@ -110,7 +110,7 @@ class Keeper:
         """Why nothing can be kept, or why it would not pay; empty if it does."""
         if reason := why_not_kept(self._plan.recipe):
             return reason
-        if not self._plan.reduction.coefficients.certified:
+        if not self._plan.coefficients.certified:
             return "the coefficients together have no certificate"
         if self._home.always or len(self._manifests) >= self._cost.pays_from:
             return ""
@@ -226,7 +226,7 @@ class Keeper:
     def _layout(self) -> Layout:
         records = self._plan.base.records
         held = tuple((name, records[name].size) for name in self._plan.held_names())
-        (round_,) = self._plan.reduction.rounds
+        (round_,) = self._plan.rounds
         return Layout(held, votes_of(round_.columns, self._coefficients))
 
     @cached_property

@@ -102,7 +102,7 @@ class Update:
         count = len(self.whole.contributions)
         added = [part for index, part in parts if index < count]
         retracted = [part for index, part in parts if index >= count]
-        updated = self.kernel.update(base, sums, retracted, added, self.whole.reduction)
+        updated = self.kernel.update(base, sums, retracted, added, self.whole.reduction(page.name))
         uncertified = None if updated is None else self._settle(answers, buffers, page, base, updated, sums, inputs)
         if updated is None or uncertified is None:
             return None
@@ -155,7 +155,7 @@ class Update:
         if not at.size:
             return 0
         base = base[at]  # a copy, before its memory is used again
-        settled = settle(base, self._all_parts(answers, buffers, page, at, inputs), self.whole.reduction)
+        settled = settle(base, self._all_parts(answers, buffers, page, at, inputs), self.whole.reduction(page.name))
         if settled is None:
             return None
         updated.data[at] = settled.data

@@ -58,7 +58,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Reduction:
-    """How a merge reduces its blocks: the same for all of them."""
+    """How a merge reduces the blocks of a tensor: the same for all of them."""
 
     method: Method
     coefficients: Coefficients

@@ -81,7 +81,7 @@ def test_a_plan_travels_after_it_was_used_as_before():
 
     contribution = as_contribution("one", ONE, "1")
     plan = make_plan(contribution.source, [contribution], ma.Ties(density="0.5"), on_numpy(), threads=1)
-    assert plan.stages and plan.reduction and plan.holders("w")
+    assert plan.stages and plan.reduction("w") and plan.holders("w")
     assert plan.__getstate__().keys() == {*plan.__dataclass_fields__}
     with pytest.raises(ma.errors.BackendError, match="in this process"):
         pickle.dumps(plan)  # its arrays are in memory
