@@ -6,13 +6,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from generator.reference.canonical import encode
-from generator.reference.decimals import canonical, density, fp32
+from generator.reference.decimals import canonical, density, fp32, fp32_of, parse
 from generator.reference.dialect_table import DIALECTS
 from generator.reference.hashes import H
 from generator.reference.masks import check_seed
 from generator.reference.refused import Refused
+from generator.reference.settings import are_well_formed, complete_settings, plain
 
 DEFAULTS = {
     "density": "1", "trim_density": "1", "lambda": "1", "seed": "0", "scope": "model", "boundary": "keep_all",
@@ -26,15 +28,28 @@ KEYS = {
     "dare_linear": ("density", "seed", "lambda"),
     "dare_ties": ("density", "seed", "trim_density", "lambda", "scope", "boundary"),
 }
+#: Methods that take negative coefficients [RC-6].
+NEGATIVE = ("task_arithmetic", "dare_linear")
 KEY = re.compile("[a-z][a-z0-9_]{0,63}")
 CHOICES = {"scope": ("model", "tensor"), "boundary": ("keep_all", "lowest_index")}
 
 
-def complete(recipe: Mapping[str, str]) -> dict[str, str]:
-    """The map of RC-4: every key present, decimals in canonical form."""
+def complete(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The map of RC-4 and ST-1: every key present, decimals in canonical form."""
+    if "settings" not in recipe:
+        return complete_keys(recipe)
+    full = complete_keys(plain(recipe))
+    if recipe["settings"] != [] and "dialect" in full:
+        raise Refused("RecipeError")
+    settings = complete_settings(recipe["settings"], full, full["method"] in NEGATIVE)
+    return full | ({"settings": settings} if settings else {})
+
+
+def complete_keys(recipe: Mapping[str, str]) -> dict[str, str]:
+    """The map of RC-4."""
     dialect = recipe.get("dialect")
     if dialect == "canonical" and recipe.get("method") == "ties":
-        return complete({key: text for key, text in recipe.items() if key != "dialect"})
+        return complete_keys({key: text for key, text in recipe.items() if key != "dialect"})
     method = recipe.get("method")
     row = "ties in a dialect" if method == "ties" and dialect is not None else method
     if not isinstance(row, str) or not isinstance(method, str) or row not in KEYS:
@@ -60,16 +75,18 @@ def complete(recipe: Mapping[str, str]) -> dict[str, str]:
     return full
 
 
-def recipe_id(full: Mapping[str, str]) -> bytes:
+def recipe_id(full: Mapping[str, Any]) -> bytes:
     return H("recipe", encode(dict(full)))
 
 
-def is_well_formed(x: Mapping[str, str]) -> bool:
+def is_well_formed(x: Mapping[str, Any]) -> bool:
     """Whether a map may be the recipe of some method that is not known here [RC-12]."""
+    texts = plain(x)
     return (
         x.get("method") not in KEYS
         and len(x) <= 64
-        and all(KEY.fullmatch(key) and len(text.encode("utf-8")) <= 4096 for key, text in x.items())
+        and all(KEY.fullmatch(key) and len(text.encode("utf-8")) <= 4096 for key, text in texts.items())
+        and ("settings" not in x or are_well_formed(x["settings"]))
         and KEY.fullmatch(x.get("method", "")) is not None
         and ("distribution" in x) == ("version" in x)
     )
@@ -77,7 +94,7 @@ def is_well_formed(x: Mapping[str, str]) -> bool:
 
 def is_full_recipe(x: object) -> bool:
     """A map of RC-4 with every key present and decimals in canonical form, or a well-formed one [RC-12]."""
-    if not (isinstance(x, dict) and all(isinstance(text, str) for text in x.values())):
+    if not (isinstance(x, dict) and all(isinstance(text, str) for text in plain(x).values())):
         return False
     try:
         return is_well_formed(x) or complete(x) == x
@@ -106,14 +123,15 @@ class Recipe:
         return self.method in ("ties", "dare_ties")
 
 
-def read_recipe(spec: Mapping[str, str]) -> Recipe:
-    full = complete(spec)
-    lambda32 = fp32(full["lambda"])
+def read_recipe(spec: Mapping[str, Any], numbers: Mapping[str, Fraction] = {}) -> Recipe:
+    """A recipe in numbers; those given are a tensor's, in place of its own [ST-2, ST-4]."""
+    full = plain(complete(spec))
+    exact = {key: numbers.get(key, parse(full[key])) for key in ("density", "trim_density", "lambda") if key in full}
+    lambda32 = fp32_of(exact["lambda"])
     if "dialect" in full:
         raise ValueError("merges in a dialect are those of reference/dialects.py")
-    drop = density(full["density"]) if full["method"] in ("dare_linear", "dare_ties") else None
+    drop = exact["density"] if full["method"] in ("dare_linear", "dare_ties") else None
     trim = {"ties": "density", "dare_ties": "trim_density"}.get(full["method"])
     if trim is None:
         return Recipe(full["method"], lambda32, drop=drop, seed=full.get("seed", "0"))
-    kept, seed = density(full[trim]), full.get("seed", "0")
-    return Recipe(full["method"], lambda32, kept, full["scope"], full["boundary"], drop, seed)
+    return Recipe(full["method"], lambda32, exact[trim], full["scope"], full["boundary"], drop, full.get("seed", "0"))
