@@ -172,7 +172,7 @@ def _is_well_formed(entries: Mapping[str, object]) -> bool:
     return (
         len(entries) <= _MOST_KEYS
         and all(isinstance(key, str) and WORD.fullmatch(key) for key in entries)
-        and all(_is_text(value) or (key == SETTINGS and _are_settings(value)) for key, value in entries.items())
+        and all(_are_settings(value) if key == SETTINGS else _is_text(value) for key, value in entries.items())
         and WORD.fullmatch(str(entries.get("method", ""))) is not None
         and ("distribution" in entries) == ("version" in entries)
     )

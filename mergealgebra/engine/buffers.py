@@ -128,10 +128,11 @@ def part_of(
     """What one contribution holds of a block, and what was found for these stages."""
     plan = buffers.plan
     found = tuple(_found(plan, answers, stage, index, block) for stage in stages)
+    coefficient = plan.coefficient(index, block.name)
     auxiliary = {kind: buffers.read(Auxiliary(index, kind), block) for kind in plan.needs.auxiliary}
     values = buffers.read(index, block)
     where = where_of(plan, contribution, block)
-    return Part(values, contribution.form_of(block.name), contribution.coefficient, found, where, auxiliary)
+    return Part(values, contribution.form_of(block.name), coefficient, found, where, auxiliary)
 
 
 def where_of(plan: Plan, contribution: Contribution, block: Block) -> Where:
@@ -141,7 +142,7 @@ def where_of(plan: Plan, contribution: Contribution, block: Block) -> Where:
 
 
 def _found(plan: Plan, answers: Answers, stage: int, index: int, block: Block) -> Any:
-    statistic, answer = plan.stages[stage].statistic, answers.of(stage, index, block.name)
+    statistic, answer = plan.stages_of(block.name)[stage].statistic, answers.of(stage, index, block.name)
     if statistic is None or answer is None:
         return None
     return statistic.within(answer, block.name, block.start, block.stop)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
-from mergealgebra.algebra.method import Group, Statistic
-from mergealgebra.engine.answers import Answers, cache_key, groups, kind_of, pack, unpack
+from mergealgebra.algebra.method import Group, Stage, Statistic
+from mergealgebra.engine.answers import Answers, cache_key, groups, kind_of, pack, statistics, unpack
 from mergealgebra.engine.buffers import BASE, Auxiliary, Buffers, Hashers, Input, part_of, where_of
 from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.faults import Faulty
@@ -41,13 +41,13 @@ def find_answers(
     Raises Faulty when some number is not finite, and Stale when a file changed meanwhile.
     """
     answers = Answers()
-    for number, stage in enumerate(plan.stages):
-        if stage.statistic is not None:
-            search = _Search(plan, number, stage.statistic, answers)
-            found = _cached(search, workers, progress, base_root, cache)
-            read = Read(answers.read)
+    for number in range(len(plan.stages)):
+        found, read = dict[Group, Any](), Read(answers.read)
+        for statistic, names in statistics(plan, number):
+            search = _Search(plan, number, statistic, names, answers)
+            found |= _cached(search, workers, progress, base_root, cache)
             note(read, search.read)
-            answers = Answers({**answers.found, number: found}, read)
+        answers = Answers({**answers.found, number: found}, read) if found else answers
     return answers
 
 
@@ -57,13 +57,12 @@ def _cached(
     """The answers of one statistic, those that are known from the cache, if it has a proof, and all others."""
     plan, statistic = search.plan, search.statistic
     wanted: dict[int, list[Group]] = {index: [] for index in range(len(plan.contributions))}
-    for group in groups(plan, statistic):
+    for group in groups(plan, statistic, search.names):
         wanted[group.index].append(group)
-    earlier_stages = [plan.stages[number] for number in plan.stages_before(search.number)]
-    key = [[kind_of(stage), *stage.key] for stage in earlier_stages] + [[kind_of(statistic), *statistic.key]]
     cached = statistic.proved and not plan.needs.auxiliary  # their roots are not known before they are read
     keys = [
-        cache_key(base_root, contribution, plan.recipe, key) if cached else None for contribution in plan.contributions
+        cache_key(base_root, contribution, plan.recipe, _key(search, wanted[index])) if cached else None
+        for index, contribution in enumerate(plan.contributions)
     ]
     known = {index: _known(statistic, cache, key_, wanted[index]) for index, key_ in enumerate(keys)}
     missing = [group for index, of_index in wanted.items() if known[index] is None for group in of_index]
@@ -77,6 +76,23 @@ def _cached(
     return found
 
 
+def _key(search: _Search, wanted: Sequence[Group]) -> list[list[str]]:
+    """Kind and key of all stages before, and of the statistic; where settings say which tensors, those too."""
+    plan, statistic = search.plan, search.statistic
+    own = [kind_of(statistic), *statistic.key]
+    if not plan.recipe.settings:
+        return [*_keys([plan.stages[number] for number in plan.stages_before(search.number)]), own]
+    alike: dict[str, list[list[str]]] = {}
+    for name in (name for group in wanted for name in group.names):
+        earlier = _keys(before(plan, search.number, name))
+        alike.setdefault(repr(earlier), [*earlier, []])[-1].append(name)
+    return [row for rows in alike.values() for row in rows] + [own]
+
+
+def _keys(stages: Iterable[Stage]) -> list[list[str]]:
+    return [[kind_of(stage), *stage.key] for stage in stages]
+
+
 def _known(
     statistic: Statistic, cache: Mapping[str, bytes], key: str | None, wanted: Sequence[Group]
 ) -> list[Any] | None:
@@ -86,11 +102,15 @@ def _known(
 
 @dataclass
 class _Search:
-    """The search for the answers of one statistic. answers: of earlier stages. read: what was hashed on the way."""
+    """The search for the answers of one statistic of one stage.
+
+    names: of the tensors that have it. answers: of earlier stages. read: what was hashed on the way.
+    """
 
     plan: Plan
     number: int
     statistic: Statistic
+    names: Sequence[str]
     answers: Answers
     read: Read = field(default_factory=dict)
 
@@ -135,7 +155,7 @@ class _Search:
         numbers, order = _numbers(looks), list(looks.values())
         spans = [
             span
-            for name in self.plan.held_names()
+            for name in self.names
             for span in self.plan.spans(name)
             if any(self.statistic.reads(order[n], name, span.start, span.stop) for n in numbers.get(name, ()))
         ]
@@ -186,11 +206,11 @@ def _look_at(
     plan, statistic, groups_ = buffers.plan, task.statistic, list(looks)
     numbers, read = _numbers(groups_), Read()
     seen = [statistic.nothing(look) for look in looks.values()]
-    stages, on = before(plan, task), plan.needs.on
-    watches = [Watch(statistic, look, stages, on) for look in looks.values()]
+    order = list(looks.values())
     for span in spans:
-        at = span.name, span.start, span.stop
-        here = [number for number in numbers[span.name] if statistic.reads(watches[number].look, *at)]
+        at, stages = (span.name, span.start, span.stop), before(plan, task.number, span.name)
+        here = [number for number in numbers[span.name] if statistic.reads(order[number], *at)]
+        watches = {number: Watch(statistic, order[number], stages, plan.needs.on) for number in here}
         hashers = Hashers(_inputs_of(plan, [groups_[number] for number in here]) if task.hashed else ())
         for block in plan.blocks(span):
             base = buffers.read(BASE, block)
@@ -230,9 +250,8 @@ def _part(task: Task, buffers: Buffers, index: int, block: Block) -> Part:
     if stages or plan.needs.auxiliary:
         return part_of(buffers, index, contribution, block, task.answers, stages)
     values = buffers.peek(index, block)
-    return Part(
-        values, contribution.form_of(block.name), contribution.coefficient, (), where_of(plan, contribution, block)
-    )
+    coefficient = plan.coefficient(index, block.name)
+    return Part(values, contribution.form_of(block.name), coefficient, (), where_of(plan, contribution, block))
 
 
 def _shares(spans: Sequence[Span], workers: int) -> Iterator[list[Span]]:

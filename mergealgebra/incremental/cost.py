@@ -53,6 +53,8 @@ def _nbytes(record: Record) -> int:
 
 def why_not_kept(recipe: Method) -> str:
     """Why the sums of a method cannot be kept on the disk, as the end of a sentence; empty if they can [EX-4, EX-5]."""
+    if recipe.settings:
+        return "its recipe has settings by tensor, and kept sums are those of one recipe for all tensors"
     if whole := whole_round(recipe):
         return f"its recipe's {whole.name} has no exact sums"
     if len(recipe.rounds) > 1:

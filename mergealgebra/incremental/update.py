@@ -192,7 +192,7 @@ class Update:
         """The groups of each visible contribution of which something is found, by index."""
         found: dict[int, list[Group]] = {index: [] for index in range(len(self.whole.contributions))}
         if self._statistic is not None:
-            for group in groups(self.whole, self._statistic[1]):
+            for group in groups(self.whole, self._statistic[1], self.whole.held_names()):
                 found[group.index].append(group)
         return found
 

@@ -26,9 +26,10 @@ def text_of(x: Any) -> str:
 
 def settings_of(x: Any) -> Any:
     """A list of mappings; what stands in them is judged with the recipe."""
-    if not isinstance(x, list):
+    if not isinstance(x, list | tuple):
         raise Refused("RecipeError")
-    return [mapping(pairs) for pairs in x]
+    entries = [mapping(pairs) for pairs in x]
+    return [{key: list(y) if isinstance(y, tuple) else y for key, y in entry.items()} for entry in entries]
 
 
 def recipe_file(pairs: Any) -> dict[str, Any]:

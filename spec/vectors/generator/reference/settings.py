@@ -97,11 +97,11 @@ def numbers_of(settings: Sequence[Value], names: Sequence[str]) -> dict[str, dic
 def number_at(number: Value, name: str, greatest: int) -> Fraction:
     if isinstance(number, str):
         return parse(number)
-    l = layer(name)
-    if l is None:
+    own = layer(name)
+    if own is None:
         raise Refused("RecipeError", tensor=name)
     n = len(number) - 1
-    x = Fraction(n * l, max(greatest, 1))
+    x = Fraction(n * own, max(greatest, 1))
     i = floor(x)
     p, q = parse(number[i]), parse(number[min(i + 1, n)])
     return p + (x - i) * (q - p)

@@ -206,8 +206,8 @@ MERGES = [
     merge_case("settings-dare", "ST-4 DA-1", "a probability of 1/3", {f"h.{i}": f32(*[0] * 6) for i in range(4)},
                [stored({f"h.{i}": f32(*range(1, 7)) for i in range(4)})],
                of("dare_linear", {"tensors": "*", "density": ["0.1", "0.8"]}, seed="5"), None),
-    merge_case("settings-dare-ties", "ST-5 DA-3", "one trim density, though masks differ", ZEROS, TWO,
-               of("dare_ties", {"tensors": "h.0", "density": "0.5"}, density="0.8", trim_density="0.4", seed="3"), None),
+    merge_case("settings-dare-ties", "ST-5 DA-3", "one trim density, other masks", ZEROS, TWO,
+               of("dare_ties", {"tensors": "h.0", "density": "0.5"}, density="0.8", trim_density="0.4", seed="3")),
 ]  # fmt: skip
 
 DECIMALS = ["1", "0.5", "0.25", "0.7", "0.123"]
