@@ -90,7 +90,6 @@ MISTAKEN = {
         "'modles' looks like it",
     ),
     "capitals": ("method: TIES", read_recipe, "method: 'TIES' is unknown; write it in lower case, ties;"),
-    "linear": ("method: linear", read_recipe, "method: 'linear' is `mean` here"),
     "mergekit's DELLA": ("merge_method: della", read_merge_file, "write `method`, and 'della' is a method of"),
 }
 

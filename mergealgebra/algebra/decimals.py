@@ -54,6 +54,11 @@ def text_of(value: Fraction) -> str:
     return text if _DECIMAL.fullmatch(text) else str(value)
 
 
+def rounded(text: str) -> float:
+    """RN32 of what a method's key has: a canonical decimal, or of a tensor perhaps a ratio [ST-4]."""
+    return round_to_fp32(Fraction(text))
+
+
 def fp32(text: object, what: str) -> float:
     """RN32 of a decimal, in one rounding, as a Python float [RC-2]. Raises DecimalError if not finite."""
     value = round_to_fp32(exact(text, what))

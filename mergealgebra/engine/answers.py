@@ -23,11 +23,13 @@ class Answers:
     """What was found, by the stage's number among all stages of the method.
 
     read: the digests of the leaves of what a statistic without a proof read, by input, tensor and first element: the
-    pass that merges must read the same.
+    pass that merges must read the same. weights: by the number of the round and tensor, the coefficient there of each
+    contribution that holds it, by index.
     """
 
     found: Mapping[int, Found] = field(default_factory=dict)
     read: Mapping[tuple[Any, str, int], Sequence[bytes]] = field(default_factory=dict)
+    weights: Mapping[tuple[int, str], Mapping[int, float]] = field(default_factory=dict)
 
     @cached_property
     def _by_tensor(self) -> Mapping[tuple[int, int, str], Any]:
@@ -42,11 +44,17 @@ class Answers:
         """The answer for one tensor of one contribution; None where there was nothing to find."""
         return self._by_tensor.get((stage, index, name))
 
+    def weights_of(self, index: int, name: str, rounds: int) -> tuple[float | None, ...]:
+        """The coefficients of a contribution in each of so many rounds; None where that is its own."""
+        if not self.weights:
+            return ()
+        return tuple(self.weights.get((number, name), {}).get(index) for number in range(rounds))
+
 
 def statistics(plan: Plan, number: int) -> list[tuple[Statistic, tuple[str, ...]]]:
     """The statistics of a stage, each with the tensors that have it, in name order [ST-5]."""
     found: dict[tuple[str, ...], tuple[Statistic, list[str]]] = {}
-    for name in plan.held_names():
+    for name in plan.counted_names():
         statistic: Statistic | None = plan.stages_of(name)[number].statistic
         if statistic is not None:
             found.setdefault((kind_of(statistic), *statistic.key), (statistic, []))[1].append(name)

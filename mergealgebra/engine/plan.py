@@ -11,6 +11,7 @@ from math import lcm
 from typing import Any
 
 from mergealgebra.algebra.decimals import round_to_fp32
+from mergealgebra.algebra.dots import CHUNK
 from mergealgebra.algebra.exact import Coefficients
 from mergealgebra.algebra.method import Needs, Round, Stage, WholeRound
 from mergealgebra.engine.checks import check, check_arity, check_method, check_plain
@@ -123,14 +124,18 @@ class Plan:
             return ()
         return tuple(stage for round_ in self.rounds for stage in round_.stages)
 
-    def stages_before(self, number: int) -> range:
+    def stages_in(self, round_: int) -> range:
+        """Which stages are those of a round."""
+        first = sum(len(earlier.stages) for earlier in self.rounds[:round_])
+        return range(first, first + len(self.rounds[round_].stages))
+
+    def round_of(self, stage: int) -> int:
+        """The number of the round of a stage."""
+        return next(number for number in range(len(self.rounds)) if stage in self.stages_in(number))
+
+    def stages_before(self, stage: int) -> range:
         """Which stages of the same round come before a stage: each round begins with the contribution itself."""
-        first = 0
-        for round_ in self.rounds:
-            if number < first + len(round_.stages):
-                return range(first, number)
-            first += len(round_.stages)
-        raise LookupError(f"there is no stage {number}")
+        return range(self.stages_in(self.round_of(stage)).start, stage)
 
     @cached_property
     def _holders(self) -> Mapping[str, list[tuple[int, Contribution]]]:
@@ -153,6 +158,10 @@ class Plan:
         """The tensors that some contribution holds, in name order."""
         return [name for name, holders in self._holders.items() if holders]
 
+    def counted_names(self) -> list[str]:
+        """Those of them that do not count as absent."""
+        return [name for name in self.held_names() if self.reduction(name).coefficients.held]
+
     def spans(self, name: str) -> Iterator[Span]:
         """One tensor, in order, as workers take it."""
         record = self.base.records[name]
@@ -167,7 +176,7 @@ class Plan:
 
 
 def unit_of(rounds: Sequence[Round | WholeRound], record: Record) -> int:
-    """How many elements of a tensor belong together in these rounds: one, a row, or all of them."""
+    """How many elements of a tensor belong together in these rounds: one, a row, or all of them; and whole chunks."""
     found = 1
     for round_ in rounds:
         if isinstance(round_, WholeRound):
@@ -176,7 +185,16 @@ def unit_of(rounds: Sequence[Round | WholeRound], record: Record) -> int:
             found = max(found, record.shape[-1] if record.shape else 1)
         elif round_.unit == "tensor":
             found = max(found, record.size)
-    return found
+        found = lcm(found, *(_chunks(round_)))
+    return max(1, min(found, record.size))
+
+
+def _chunks(round_: Round) -> Iterator[int]:
+    """What blocks must be whole numbers of for the statistics of a round [DT-4]."""
+    if round_.weigh is not None:
+        yield CHUNK
+    for stage in round_.stages:
+        yield getattr(stage.statistic, "unit", 1)
 
 
 def settled(recipe: Method, base: Source) -> Mapping[str, Plain]:

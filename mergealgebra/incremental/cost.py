@@ -55,13 +55,20 @@ def why_not_kept(recipe: Method) -> str:
     """Why the sums of a method cannot be kept on the disk, as the end of a sentence; empty if they can [EX-4, EX-5]."""
     if recipe.settings:
         return "its recipe has settings by tensor, and kept sums are those of one recipe for all tensors"
+    return _why_no_sums(recipe)
+
+
+def _why_no_sums(recipe: Method) -> str:
+    """The same, of a method."""
     if whole := whole_round(recipe):
         return f"its recipe's {whole.name} has no exact sums"
     if len(recipe.rounds) > 1:
         return f"{recipe.name} has {len(recipe.rounds)} rounds, and each needs all contributions"
     if recipe.needs.arity is not None:
-        return f"{recipe.name} takes exactly {recipe.needs.arity} contributions, so none comes or goes"
+        return f"{recipe.name} takes exactly {recipe.needs.arity}, and none comes or goes"
     (round_,) = block_rounds(recipe)
+    if round_.weigh is not None:
+        return f"the coefficients of {recipe.name} follow from all contributions, and each that comes changes them all"
     if round_.columns.maxima:
         return f"{recipe.name} takes maxima, and no contribution can be taken out of those"
     return _why_no_update(recipe, round_)

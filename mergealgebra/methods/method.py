@@ -31,7 +31,8 @@ def key(*, default: str, check: Check, by_tensor: bool = False) -> Any:
 
     default: as `check` writes it. check: what makes a value canonical, or refuses it: check_density, check_lambda,
     check_seed, check_text, `one_of("model", "tensor")`, or a function of your own. by_tensor: whether it is a decimal
-    that `settings` may set for some tensors; then the text may be a ratio of whole numbers too, which `Fraction` reads.
+    that `settings` may set for some tensors; then the text may be a ratio of whole numbers too: read it by `Fraction`
+    or `decimals.rounded`.
     """
     return field(default=default, metadata={"check": check, "by_tensor": by_tensor})
 
@@ -139,7 +140,7 @@ class Method:
     @property
     def lambda32(self) -> float:
         """lambda as an fp32 number [MG-1]; of a tensor, perhaps of a ratio [ST-4]."""
-        return decimals.round_to_fp32(Fraction(self.lambda_text))
+        return decimals.rounded(self.lambda_text)
 
     @property
     def drops(self) -> bool:

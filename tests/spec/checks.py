@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +16,8 @@ import numpy as np
 
 import mergealgebra as ma
 from mergealgebra import encoding
-from mergealgebra.algebra import decimals, masks
+from mergealgebra.algebra import decimals, elementary, masks, scalars
+from mergealgebra.algebra.arrays import Array, to_numpy
 from mergealgebra.contribution import Chosen, auxiliary_entry, choose_auxiliary, make_manifest, names_of
 from mergealgebra.contribution_blobs import as_contribution
 from mergealgebra.crdt.genesis import Genesis
@@ -182,7 +184,7 @@ def recipe_map(case: Json, _: Path) -> Json:
 
 def by_tensor(case: Json, _: Path) -> Json:
     made = recipe_from_map(case["recipe"])
-    keys = [key for key in ("density", "trim_density", "lambda") if key in made.to_map()]
+    keys = [key for key in ("density", "trim_density", "lambda", "t", "scale") if key in made.to_map()]
     return {
         "numbers": {
             name: {key: str(Fraction(getattr(found.method, field_of(key)))) for key in keys}
@@ -207,6 +209,33 @@ def mask(case: Json, _: Path) -> Json:
         "words": [f"{word:08x}" for word in words.tolist()],
         "kept": np.array(case["positions"], np.int64)[kept].tolist(),
     }
+
+
+def function_with(array: Callable[[np.ndarray], Array]) -> Callable[[Json, Path], Json]:
+    """A check of functions on the arrays of a library."""
+
+    def function(case: Json, _: Path) -> Json:
+        results = to_numpy(getattr(elementary, case["function"])(array(_fp64(case["arguments"]))))
+        return {"results": ["nan" if np.isnan(x) else f"{x.view(np.uint32):08x}" for x in results]}
+
+    return function
+
+
+def scalar(case: Json, _: Path) -> Json:
+    results = [getattr(scalars, case["function"])(x) for x in _fp64(case["arguments"]).tolist()]
+    return {"results": list(map(_hex64, results))}
+
+
+def square_root(case: Json, _: Path) -> Json:
+    return {"results": [_hex64(scalars.sqrt(Fraction(int(n), int(d)))) for n, d in case["ratios"]]}
+
+
+def _fp64(arguments: list[str]) -> np.ndarray:
+    return np.array([int(bits, 16) for bits in arguments], np.uint64).view(np.float64)
+
+
+def _hex64(x: float) -> str:
+    return struct.pack(">d", x).hex()
 
 
 def recipe_file(case: Json, folder: Path) -> Json:
@@ -379,6 +408,7 @@ CHECKS: dict[str, Callable[[Json, Path], Json]] = {
     "encode": encode,
     "encode-long": encode_long,
     "formed-task-vector": formed_task_vector,
+    "function": function_with(np.asarray),
     "genesis": genesis,
     "id": id_,
     "join": join,
@@ -400,7 +430,9 @@ CHECKS: dict[str, Callable[[Json, Path], Json]] = {
     "recipe-file": recipe_file,
     "recipe-map": recipe_map,
     "retract": retract,
+    "scalar": scalar,
     "shards": shards,
+    "square-root": square_root,
     "state": state,
     "stored-task-vector": task_vector_with("numpy", stored=True),
     "task-vector": task_vector_with("numpy"),

@@ -14,10 +14,11 @@ from generator.reference.dialect_table import DIALECTS
 from generator.reference.hashes import H
 from generator.reference.masks import check_seed
 from generator.reference.refused import Refused
-from generator.reference.settings import are_well_formed, complete_settings, plain
+from generator.reference.settings import NUMBERS, are_well_formed, complete_settings, plain
 
 DEFAULTS = {
     "density": "1", "trim_density": "1", "lambda": "1", "seed": "0", "scope": "model", "boundary": "keep_all",
+    "t": "0.0001", "scale": "1",
 }  # fmt: skip
 KEYS = {
     "ties": ("density", "lambda", "scope", "boundary"),
@@ -27,9 +28,17 @@ KEYS = {
     "fisher": ("lambda",),
     "dare_linear": ("density", "seed", "lambda"),
     "dare_ties": ("density", "seed", "trim_density", "lambda", "scope", "boundary"),
+    "linear": (),
+    "negmerge": ("lambda",),
+    "ram": ("lambda",),
+    "emr": ("lambda",),
+    "magmax": ("lambda",),
+    "nearswap": ("t", "lambda"),
+    "passthrough": ("scale",),
 }
 #: Methods that take negative coefficients [RC-6].
 NEGATIVE = ("task_arithmetic", "dare_linear")
+ARITY = {"nearswap": 1, "passthrough": 1}
 KEY = re.compile("[a-z][a-z0-9_]{0,63}")
 CHOICES = {"scope": ("model", "tensor"), "boundary": ("keep_all", "lowest_index")}
 
@@ -60,19 +69,28 @@ def complete_keys(recipe: Mapping[str, str]) -> dict[str, str]:
     for key, choices in CHOICES.items():
         if key in full and full[key] not in choices:
             raise Refused("RecipeError")
-    for key in ("density", "trim_density"):
-        if key in full:
-            density(full[key])
-            full[key] = canonical(full[key])
     if "seed" in full:
         check_seed(full["seed"])
-    fp32(full["lambda"])
-    full["lambda"] = canonical(full["lambda"])
+    full |= decimals(full)
     if dialect is not None:
         options = DIALECTS.get(dialect, {"lambda": None})
         if None in options.values() or (options["lambda"] == "none" and full["lambda"] != "1"):
             raise Refused("RecipeError")
     return full
+
+
+def decimals(full: Mapping[str, str]) -> dict[str, str]:
+    """The decimals of a map in canonical form [RC-1 to RC-3, NS-1]."""
+    found = {key: full[key] for key in ("density", "trim_density", "lambda", "t", "scale") if key in full}
+    for key, text in found.items():
+        if key in ("density", "trim_density"):
+            density(text)
+        else:
+            fp32(text)
+        found[key] = canonical(text)
+    if found.get("t", "").startswith("-"):
+        raise Refused("DecimalError")
+    return found
 
 
 def recipe_id(full: Mapping[str, Any]) -> bytes:
@@ -107,6 +125,7 @@ class Recipe:
     """A recipe in the numbers that a merge needs.
 
     density: of trim, None without trim. drop: the probability with which DARE keeps an element, None without DARE.
+    number: fp32 bits of the key of a method by element, t or scale.
     """
 
     method: str
@@ -116,6 +135,17 @@ class Recipe:
     boundary: str = "keep_all"
     drop: Fraction | None = None
     seed: str = "0"
+    number: int = 0
+
+    @property
+    def on_theta(self) -> bool:
+        """Whether models are merged, and not task vectors [MG-13]."""
+        return self.method in ("linear", "passthrough")
+
+    @property
+    def copies(self) -> bool:
+        """Whether bits are copied where all models have the same [MG-14]."""
+        return self.method == "linear" or (self.method == "passthrough" and self.number == fp32("1"))
 
     @property
     def elects(self) -> bool:
@@ -126,12 +156,13 @@ class Recipe:
 def read_recipe(spec: Mapping[str, Any], numbers: Mapping[str, Fraction] = {}) -> Recipe:
     """A recipe in numbers; those given are a tensor's, in place of its own [ST-2, ST-4]."""
     full = plain(complete(spec))
-    exact = {key: numbers.get(key, parse(full[key])) for key in ("density", "trim_density", "lambda") if key in full}
-    lambda32 = fp32_of(exact["lambda"])
+    exact = {key: numbers.get(key, parse(full[key])) for key in NUMBERS if key in full}
+    lambda32 = fp32_of(exact.get("lambda", Fraction(1)))
     if "dialect" in full:
         raise ValueError("merges in a dialect are those of reference/dialects.py")
     drop = exact["density"] if full["method"] in ("dare_linear", "dare_ties") else None
     trim = {"ties": "density", "dare_ties": "trim_density"}.get(full["method"])
     if trim is None:
-        return Recipe(full["method"], lambda32, drop=drop, seed=full.get("seed", "0"))
+        number = fp32_of(exact.get("t", exact.get("scale", Fraction(0))))
+        return Recipe(full["method"], lambda32, drop=drop, seed=full.get("seed", "0"), number=number)
     return Recipe(full["method"], lambda32, exact[trim], full["scope"], full["boundary"], drop, full.get("seed", "0"))

@@ -13,7 +13,7 @@ from generator.reference.decimals import canonical, density, fp32, parse
 from generator.reference.patterns import matches
 from generator.reference.refused import Refused
 
-NUMBERS = ("density", "trim_density", "lambda")
+NUMBERS = ("density", "trim_density", "lambda", "t", "scale")
 KEY = re.compile("[a-z][a-z0-9_]{0,63}")
 LAYER = re.compile("[0-9]{1,9}")
 SIZE = 2**16
@@ -58,6 +58,8 @@ def complete_number(key: str, text: Value, negative: bool) -> str:
     if key in ("density", "trim_density"):
         density(text)
     fp32(text)
+    if key == "t" and canonical(text).startswith("-"):
+        raise Refused("DecimalError")
     if key == "coefficient" and parse(text) < 0 and not negative:
         raise Refused("CoefficientError")
     return canonical(text)
