@@ -36,10 +36,7 @@ _KEYS_OF_A_MODEL: Final = MappingProxyType(
 )
 #: Methods of mergekit that nothing here computes.
 _NOT_HERE: Final = frozenset(
-    (
-        *("arcee_fusion", "breadcrumbs", "breadcrumbs_ties", "della", "della_linear"),
-        *("karcher", "model_stock", "multislerp", "nearswap", "nuslerp", "passthrough", "sce", "slerp"),
-    )
+    (*("arcee_fusion", "karcher", "model_stock", "multislerp", "nearswap", "nuslerp", "passthrough", "sce", "slerp"),)
 )
 
 
@@ -78,7 +75,7 @@ def _of_the_file(entries: Mapping[str, Any]) -> Iterator[str]:
 
 def _normalize(method: object, value: object) -> str:
     """What `normalize` means here: whether a sum is divided by the weights is fixed by the method."""
-    divides = method not in ("task_arithmetic", "dare_linear")
+    divides = method not in ("task_arithmetic", "dare_linear", "breadcrumbs", "della_linear")
     here = "ties, dare_ties and mean always divide" if divides else f"{method} never divides"
     differs = (str(value).lower() == "false") == divides
     return f"leave it out: here {here} by the weights{', so the model is another' if differs else ''}"

@@ -90,7 +90,7 @@ MISTAKEN = {
         "'modles' looks like it",
     ),
     "capitals": ("method: TIES", read_recipe, "method: 'TIES' is unknown; write it in lower case, ties;"),
-    "mergekit's DELLA": ("merge_method: della", read_merge_file, "write `method`, and 'della' is a method of"),
+    "mergekit's SLERP": ("merge_method: slerp", read_merge_file, "write `method`, and 'slerp' is a method of"),
 }
 
 

@@ -30,9 +30,9 @@ def key(*, default: str, check: Check, by_tensor: bool = False) -> Any:
     """A key of a recipe, for the body of a method's class: `density: str = key(default="1", check=check_density)`.
 
     default: as `check` writes it. check: what makes a value canonical, or refuses it: check_density, check_lambda,
-    check_seed, check_text, `one_of("model", "tensor")`, or a function of your own. by_tensor: whether it is a decimal
-    that `settings` may set for some tensors; then the text may be a ratio of whole numbers too: read it by `Fraction`
-    or `decimals.rounded`.
+    check_share, check_seed, check_text, `one_of("model", "tensor")`, or a function of your own. by_tensor: whether it
+    is a decimal that `settings` may set for some tensors; then the text may be a ratio of whole numbers too: read it by
+    `Fraction` or `decimals.rounded`.
     """
     return field(default=default, metadata={"check": check, "by_tensor": by_tensor})
 
@@ -219,6 +219,12 @@ def check_lambda(value: object, what: str) -> str:
 def check_density(value: object, what: str) -> str:
     """A decimal above 0 and at most 1 [RC-3]."""
     decimals.exact_density(value, _key_in(what))
+    return decimals.canonical_decimal(value, _key_in(what))
+
+
+def check_share(value: object, what: str) -> str:
+    """A decimal from 0 to below 1 [BC-1, DE-1]."""
+    decimals.exact_share(value, _key_in(what))
     return decimals.canonical_decimal(value, _key_in(what))
 
 

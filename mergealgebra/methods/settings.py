@@ -163,7 +163,8 @@ def _with(recipe: Method, numbers: Mapping[str, Fraction], name: str) -> Method:
     try:
         return recipe.with_numbers(numbers)
     except MergeAlgebraError as error:
-        raise type(error)(f"{recipe.name}: {SETTINGS}: of tensor {name!r}: {error}") from None
+        text = str(error).removeprefix(f"{recipe.name}: ")
+        raise type(error)(f"{recipe.name}: {SETTINGS}: tensor {name!r} would have {text}") from None
 
 
 def _numbers(recipe: Method, names: Collection[str]) -> dict[str, dict[str, Fraction]]:

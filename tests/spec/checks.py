@@ -184,7 +184,9 @@ def recipe_map(case: Json, _: Path) -> Json:
 
 def by_tensor(case: Json, _: Path) -> Json:
     made = recipe_from_map(case["recipe"])
-    keys = [key for key in ("density", "trim_density", "lambda", "t", "scale") if key in made.to_map()]
+    keys = [
+        key for key in ("density", "trim_density", "lambda", "t", "scale", "gamma", "epsilon") if key in made.to_map()
+    ]
     return {
         "numbers": {
             name: {key: str(Fraction(getattr(found.method, field_of(key)))) for key in keys}

@@ -15,6 +15,7 @@ from generator.reference.recipes import Recipe, complete, read_recipe, recipe_id
 from generator.reference.reduction import Merged, Settings, Voter, dropped, left, merge, trim
 from generator.reference.refused import Refused
 from generator.reference.rounding import F32, Format, convert, is_finite, magnitude
+from generator.reference.rows import crumbs, dropped_by_rank
 from generator.reference.safetensors import read_file, write_file
 from generator.reference.settings import numbers_of, plain
 from generator.reference.taskvectors import of_contribution
@@ -228,9 +229,13 @@ def voters_of(
         taus = {name: t for name, t in taus.items() if settings.counts(contribution.c, name, i)}
         count = sum(t.elements for t in taus.values())
         if recipe.drop is not None:
-            taus = dropped(taus, model_root(contribution.held), settings.recipes)
+            drop = dropped if recipe.epsilon is None else dropped_by_rank
+            taus = drop(taus, model_root(contribution.held), settings.recipes)
             count = left(taus)
-        if recipe.density is not None:
+        if recipe.gamma is not None:
+            taus = crumbs(taus, settings.recipes)
+            count = left(taus)
+        elif recipe.density is not None:
             taus, count = trim(taus, settings.recipes)
         own = own_of(base, contribution) if recipe.on_theta else {}
         voters.append(Voter(contribution.c, taus, F, own))

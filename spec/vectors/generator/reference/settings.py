@@ -9,11 +9,11 @@ from math import floor
 from typing import Any
 
 from generator.reference.canonical import encode
-from generator.reference.decimals import canonical, density, fp32, parse
+from generator.reference.decimals import canonical, density, fp32, parse, share
 from generator.reference.patterns import matches
 from generator.reference.refused import Refused
 
-NUMBERS = ("density", "trim_density", "lambda", "t", "scale")
+NUMBERS = ("density", "trim_density", "lambda", "t", "scale", "gamma", "epsilon")
 KEY = re.compile("[a-z][a-z0-9_]{0,63}")
 LAYER = re.compile("[0-9]{1,9}")
 SIZE = 2**16
@@ -57,6 +57,8 @@ def complete_number(key: str, text: Value, negative: bool) -> str:
         raise Refused("DecimalError")
     if key in ("density", "trim_density"):
         density(text)
+    if key in ("gamma", "epsilon"):
+        share(text)
     fp32(text)
     if key == "t" and canonical(text).startswith("-"):
         raise Refused("DecimalError")
