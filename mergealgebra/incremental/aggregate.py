@@ -93,7 +93,7 @@ class Aggregate:
             raise AggregateError(
                 f"the id is a {type(id_).__name__}, not text; the order is lift(recipe, id, task_vector)"
             )
-        if recipe.settings:
+        if recipe.settings:  # an aggregate has no base [ST-6]
             raise AggregateError(
                 f"{recipe.name}: settings are about the names of a base, which an aggregate does not know; leave "
                 "`settings` out, or use merge"
