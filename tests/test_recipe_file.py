@@ -89,8 +89,8 @@ MISTAKEN = {
         read_merge_file,
         "'modles' looks like it",
     ),
-    "capitals": ("method: TIES", read_recipe, "method: 'TIES' is unknown; write it in lower case, ties;"),
-    "linear": ("method: linear", read_recipe, "method: 'linear' is `mean` here"),
+    "capitals": ("method: TIES", read_recipe, "method: 'TIES' is unknown; write it in lower case, ties$"),
+    "another tool's": ("method: negative_merge", read_recipe, "write `method: mean`, `lambda: '-1'`"),
     "mergekit's DELLA": ("merge_method: della", read_merge_file, "write `method`, and 'della' is a method of"),
 }
 

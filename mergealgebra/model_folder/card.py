@@ -177,8 +177,6 @@ def _yaml(text: str) -> str:
 
 def _in_words(recipe: Mapping[str, str]) -> str:
     """What a recipe does, for somebody who never read the paper."""
-    if recipe.get("dialect"):
-        return f"TIES, as {as_markdown(recipe['dialect'])} computes it; its settings:"
     words = ""
     with suppress(RecipeError, DecimalError):  # the card of a lock that was never checked says what it can
         words = recipe_from_map(recipe).in_words
