@@ -14,9 +14,16 @@ if TYPE_CHECKING:
     from mergealgebra.lock import Verification
     from mergealgebra.merge_result import MergeResult
     from mergealgebra.methods.dare import DareLinear, DareTies
+    from mergealgebra.methods.emr import Emr
     from mergealgebra.methods.fisher import Fisher
+    from mergealgebra.methods.linear import Linear
+    from mergealgebra.methods.magmax import MagMax
     from mergealgebra.methods.mean import Mean
     from mergealgebra.methods.method import Method
+    from mergealgebra.methods.nearswap import NearSwap
+    from mergealgebra.methods.negmerge import NegMerge
+    from mergealgebra.methods.passthrough import Passthrough
+    from mergealgebra.methods.ram import Ram
     from mergealgebra.methods.registry import register
     from mergealgebra.methods.task_arithmetic import TaskArithmetic
     from mergealgebra.methods.ties import Ties
@@ -33,11 +40,18 @@ _HOMES = {
     "ContributionId": "publication",
     "DareLinear": "methods.dare",
     "DareTies": "methods.dare",
+    "Emr": "methods.emr",
     "Fisher": "methods.fisher",
+    "Linear": "methods.linear",
+    "MagMax": "methods.magmax",
     "Mean": "methods.mean",
     "MergeAlgebraError": "errors",
     "MergeResult": "merge_result",
     "Method": "methods.method",
+    "NearSwap": "methods.nearswap",
+    "NegMerge": "methods.negmerge",
+    "Passthrough": "methods.passthrough",
+    "Ram": "methods.ram",
     "TaskArithmetic": "methods.task_arithmetic",
     "TaskVector": "tensors.task_vector",
     "Ties": "methods.ties",
@@ -54,11 +68,18 @@ __all__ = [
     "ContributionId",
     "DareLinear",
     "DareTies",
+    "Emr",
     "Fisher",
+    "Linear",
+    "MagMax",
     "Mean",
     "MergeAlgebraError",
     "MergeResult",
     "Method",
+    "NearSwap",
+    "NegMerge",
+    "Passthrough",
+    "Ram",
     "TaskArithmetic",
     "TaskVector",
     "Ties",

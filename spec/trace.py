@@ -20,7 +20,10 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 TRACE = ROOT / "spec" / "TRACE.md"
 
-_ID = r"(?:EN|RC|TV|CT|EX|TI|ME|TA|MG|DI|OS|SY|LK|CL|FM|DA|RM|NA)-\d+"
+_PREFIXES = (
+    "EN RC TV CT EX TI ME TA MG DI OS SY LK CL EF DT RM FM DA LI NM RA SC EM MM NS PT BC DE MS MU SL KA CO PC AF ST NA"
+)
+_ID = rf"(?:{_PREFIXES.replace(' ', '|')})-\d+"
 _CLAUSE = re.compile(rf"^- \*\*({_ID})\*\* ?(.*(?:\n  .*)*)", re.MULTILINE)
 _CITED = re.compile(rf"\b({_ID})\b(?: to ({_ID}))?")
 _UNTESTABLE = re.compile(r"\(untestable: ([^)]+)\)")

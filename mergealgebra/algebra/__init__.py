@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from mergealgebra.algebra.arrays import Array, array_namespace, to_numpy
     from mergealgebra.algebra.decimals import exact_density
+    from mergealgebra.algebra.elementary import exp, log, tanh
     from mergealgebra.algebra.exact import Coefficients, Sums
     from mergealgebra.algebra.masks import keep_below, mask_key, words, words_from
     from mergealgebra.algebra.method import Columns, Needs, Round, Stage, Statistic, Terms, View, WholeRound
@@ -35,11 +36,14 @@ _HOMES = {
     "WholeRound": "method",
     "array_namespace": "arrays",
     "exact_density": "decimals",
+    "exp": "elementary",
     "keep_below": "masks",
+    "log": "elementary",
     "mask_key": "masks",
     "product": "rounded",
     "quotient": "rounded",
     "scaled": "rounded",
+    "tanh": "elementary",
     "to_numpy": "arrays",
     "words": "masks",
     "words_from": "masks",
@@ -61,11 +65,14 @@ __all__ = [
     "WholeRound",
     "array_namespace",
     "exact_density",
+    "exp",
     "keep_below",
+    "log",
     "mask_key",
     "product",
     "quotient",
     "scaled",
+    "tanh",
     "to_numpy",
     "words",
     "words_from",

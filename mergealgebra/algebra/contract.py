@@ -5,13 +5,16 @@ What is looked at is looked at once a block: kinds, shapes and dtypes, never the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from mergealgebra.algebra.arrays import Array, array_namespace
 from mergealgebra.algebra.exact import Coefficients, Sums
-from mergealgebra.algebra.method import Round, Stage, Terms, View
+from mergealgebra.algebra.method import Gram, Round, Stage, Terms, View
 from mergealgebra.errors import MergeAlgebraError, MethodError
 from mergealgebra.text import shown
 
@@ -51,6 +54,20 @@ def finalized(round_: Round, sums: Sums, coefficients: Coefficients) -> Array:
         found = round_.finalize(sums, coefficients)
     _check_array(found, (*sums.columns, *sums.maxima)[0], f"{_name(round_.finalize)} gave")
     return found
+
+
+def weighed(round_: Round, gram: Gram, coefficients: Sequence[float]) -> tuple[float, ...]:
+    """The coefficients that contributions have in a round, as fp32 numbers. Raises MethodError."""
+    if round_.weigh is None:
+        raise MethodError("the round has no function `weigh`; contributions have their own coefficients in it")
+    with _named(round_.weigh):
+        found = [float(np.float32(weight)) for weight in round_.weigh(gram, coefficients)]
+    if len(found) != len(coefficients) or not all(map(math.isfinite, found)):
+        raise MethodError(
+            f"{_name(round_.weigh)} gave {shown(found)}, expected a finite fp32 number for each of "
+            f"{len(coefficients)} contributions"
+        )
+    return tuple(found)
 
 
 def _check_all(arrays: Sequence[Array], like: Array, what: str) -> None:

@@ -26,7 +26,8 @@ class Needs:
     auxiliary: kinds of auxiliary tensors that every contribution must have. roots: the root of each contribution's
     tensors, from which masks are made. negative: whether coefficients may be negative [RC-6]. arity: how many
     contributions there must be; None for any. on: the task vectors, or the models themselves: of those tau_m is the
-    merged model, and there is no lambda.
+    merged model, and there is no lambda. copies: whether the bits of a model are copied where all have the same
+    [MG-14].
     """
 
     auxiliary: frozenset[str] = frozenset()
@@ -34,10 +35,13 @@ class Needs:
     negative: bool = False
     arity: int | None = None
     on: Literal["tau", "theta"] = "tau"
+    copies: bool = False
 
     def __post_init__(self) -> None:
         if self.on not in ("tau", "theta"):
             raise MethodError(f"Needs: on={self.on!r} is unknown; expected 'tau' or 'theta'")
+        if self.copies and self.on != "theta":
+            raise MethodError("Needs: copies=True copies bits of models; write on='theta' too, or leave it out")
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ class View:
     tau: (n,) fp32, finite: the task vector, or the model itself for a method on theta; after a stage, what that left.
     coefficient: an fp32 number. tensor: its name. shape: of the whole tensor. start: the position of the block in it,
     in C order. at: the positions in the block, ascending, when only some of it is looked at. root: of the
-    contribution's tensors, where the method needs roots. auxiliary: (n,) fp32 by kind. shared: of earlier rounds.
+    contribution's tensors, where the method needs roots. auxiliary: (n,) fp32 by kind. shared: what earlier rounds
+    gave. found: what the statistics of this round's stages found, in their order.
     """
 
     tau: Array
@@ -59,9 +64,10 @@ class View:
     root: str = ""
     auxiliary: Mapping[str, Array] = field(default_factory=dict)
     shared: Sequence[Array] = ()
+    found: tuple[Any, ...] = ()
 
     def with_tau(self, tau: Array) -> View:
-        """The same after a stage."""
+        """The same with another vector, as after a stage."""
         return replace(self, tau=tau)
 
 
@@ -196,13 +202,35 @@ class Stage(Protocol):
         ...
 
 
+#: What contributions are to each other: the dot products of their vectors, one tensor of each; n rows of n numbers.
+Gram = Sequence[Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Look:
+    """A stage that leaves the vector as it is: what its statistic found is in `view.found` from there on."""
+
+    statistic: Statistic
+
+    @property
+    def key(self) -> Sequence[str]:
+        """As `Stage.key`: nothing that comes later sees another vector by it."""
+        return ()
+
+    def __call__(self, view: View, found: Any) -> Array:
+        """The vector itself."""
+        return view.tau
+
+
 @dataclass(frozen=True)
 class Round:
     """One pass over all contributions, block by block.
 
     lift: a view after all stages to the terms that it adds. finalize: the sums and the coefficients of all
     contributions to (n,) fp32. stages: each round begins with the contribution itself, not with what stages of earlier
-    rounds left. unit: what a block must be a whole number of.
+    rounds left. unit: what a block must be a whole number of. weigh: where contributions have other coefficients in
+    this round than their own: from the dot products of what the stages leave of a tensor [DT-5], and the coefficients
+    of the contributions that hold it, in one order, to one fp32 number for each. No order may show in them.
 
     Equations use the array API, so that they run on NumPy and torch: `xp = algebra.array_namespace(x)`. They look at
     one element, or one unit, at a time, and at nothing but what they are given. Addition, subtraction, multiplication,
@@ -215,6 +243,7 @@ class Round:
     columns: Columns = Columns()
     stages: tuple[Stage, ...] = ()
     unit: Literal["element", "row", "tensor"] = "element"
+    weigh: Callable[[Gram, Sequence[float]], Sequence[float]] | None = None
 
     def __post_init__(self) -> None:
         if self.unit not in ("element", "row", "tensor"):

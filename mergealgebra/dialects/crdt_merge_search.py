@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from mergealgebra.algebra.scalars import cos, log, sin
+
 Array = np.ndarray[Any, Any]
 Models = Sequence[Array]
 Weights = Sequence[float]
@@ -37,8 +39,8 @@ class Dice:
         """Box and Muller's, two at a time."""
         unit, self._second = self._second, math.nan
         if math.isnan(unit):
-            angle, radius = self.uniform() * math.tau, math.sqrt(-2.0 * math.log(1.0 - self.uniform()))
-            unit, self._second = math.cos(angle) * radius, math.sin(angle) * radius
+            angle, radius = self.uniform() * math.tau, math.sqrt(-2.0 * log(1.0 - self.uniform()))
+            unit, self._second = cos(angle) * radius, sin(angle) * radius
         return mean + unit * sigma
 
     def below(self, count: int) -> int:

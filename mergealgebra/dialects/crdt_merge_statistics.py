@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mergealgebra.algebra.scalars import acos, sin
 from mergealgebra.dialects import scalars
 
 Array = np.ndarray[Any, Any]
@@ -30,11 +31,11 @@ def _on_the_arc(a: Array, b: Array, t: float) -> Array:
         nothing = np.zeros_like(a)
         return (nothing if length_a < 1e-12 else (1.0 - t) * a) + (nothing if length_b < 1e-12 else t * b)
     unit_a, unit_b = a / length_a, b / length_b
-    angle = math.acos(min(1.0, max(-1.0, scalars.dot(unit_a, unit_b))))
+    angle = acos(min(1.0, max(-1.0, scalars.dot(unit_a, unit_b))))
     if angle < 1e-8:
         return (1.0 - t) * a + t * b
-    sine = math.sin(angle)
-    direction = math.sin((1.0 - t) * angle) / sine * unit_a + math.sin(t * angle) / sine * unit_b
+    sine = sin(angle)
+    direction = sin((1.0 - t) * angle) / sine * unit_a + sin(t * angle) / sine * unit_b
     return direction * ((1.0 - t) * length_a + t * length_b)
 
 

@@ -23,11 +23,13 @@ class Answers:
     """What was found, by the stage's number among all stages of the method.
 
     read: the digests of the leaves of what a statistic without a proof read, by input, tensor and first element: the
-    pass that merges must read the same.
+    pass that merges must read the same. weights: by the number of the round and tensor, the coefficient there of each
+    contribution that holds it, by index.
     """
 
     found: Mapping[int, Found] = field(default_factory=dict)
     read: Mapping[tuple[Any, str, int], Sequence[bytes]] = field(default_factory=dict)
+    weights: Mapping[tuple[int, str], Mapping[int, float]] = field(default_factory=dict)
 
     @cached_property
     def _by_tensor(self) -> Mapping[tuple[int, int, str], Any]:
@@ -41,6 +43,12 @@ class Answers:
     def of(self, stage: int, index: int, name: str) -> Any:
         """The answer for one tensor of one contribution; None where there was nothing to find."""
         return self._by_tensor.get((stage, index, name))
+
+    def weights_of(self, index: int, name: str, rounds: int) -> tuple[float | None, ...]:
+        """The coefficients of a contribution in each of so many rounds; None where that is its own."""
+        if not self.weights:
+            return ()
+        return tuple(self.weights.get((number, name), {}).get(index) for number in range(rounds))
 
 
 def groups(plan: Plan, statistic: Statistic) -> Iterator[Group]:

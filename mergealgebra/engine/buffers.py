@@ -112,8 +112,17 @@ def hashed_inputs(plan: Plan, name: str) -> list[Input]:
     for index, contribution in plan.holders(name):
         if name not in contribution.computed:
             found.append(index)
-        found += [Auxiliary(index, kind) for kind in sorted(plan.needs.auxiliary)]
+        found += _auxiliary(plan, index)
     return found
+
+
+def inputs_of(plan: Plan, index: int) -> list[Input]:
+    """What is read of one contribution."""
+    return [index, *_auxiliary(plan, index)]
+
+
+def _auxiliary(plan: Plan, index: int) -> list[Input]:
+    return [Auxiliary(index, kind) for kind in sorted(plan.needs.auxiliary)]
 
 
 def parts_of(plan: Plan, buffers: Buffers, block: Block, answers: Answers) -> Iterator[tuple[int, Part]]:
@@ -130,8 +139,9 @@ def part_of(
     found = tuple(_found(plan, answers, stage, index, block) for stage in stages)
     auxiliary = {kind: buffers.read(Auxiliary(index, kind), block) for kind in plan.needs.auxiliary}
     values = buffers.read(index, block)
-    where = where_of(plan, contribution, block)
-    return Part(values, contribution.form_of(block.name), contribution.coefficient, found, where, auxiliary)
+    form, where = contribution.form_of(block.name), where_of(plan, contribution, block)
+    weights = answers.weights_of(index, block.name, len(plan.rounds))
+    return Part(values, form, contribution.coefficient, found, where, auxiliary, weights=weights)
 
 
 def where_of(plan: Plan, contribution: Contribution, block: Block) -> Where:

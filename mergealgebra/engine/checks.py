@@ -35,8 +35,16 @@ def check_method(recipe: Method) -> None:
 def check_arity(recipe: Method, contributions: int) -> None:
     """Raise RecipeError for more or fewer contributions than the method takes."""
     arity = recipe.needs.arity
-    if arity is not None and contributions != arity:
-        raise RecipeError(f"{recipe.name} merges exactly {arity} contributions, and there are {contributions}")
+    if arity is None or contributions == arity:
+        return
+    if contributions > arity:
+        todo = f"take {contributions - arity} out, in a workspace by `mergealgebra retract ID`"
+    else:
+        todo = f"add {arity - contributions}"
+    raise RecipeError(
+        f"{recipe.name} merges exactly {arity} contribution{'s' if arity > 1 else ''}, and there are {contributions}; "
+        f"{todo}, or merge by another method, such as mean"
+    )
 
 
 def refuse_text(coefficients: Sequence[str]) -> None:

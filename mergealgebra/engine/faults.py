@@ -6,7 +6,6 @@ Kernels only tell that a block is faulty. Then the equations look at it again, w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -21,7 +20,7 @@ from mergealgebra.engine.plan import Plan, unit_of
 from mergealgebra.engine.sources import Block, Contribution, Span
 from mergealgebra.errors import NonFinite, Overflow
 from mergealgebra.kernels.blocks import Part
-from mergealgebra.kernels.reference import after, merged_models, summed, view_of
+from mergealgebra.kernels.reference import after, entering, merged_models, summed, view_of
 from mergealgebra.progress import Progress
 from mergealgebra.tensors.block_vectors import add, index_in
 
@@ -130,7 +129,7 @@ def _terms(plan: Plan, number: int, part: Part, base: Array, shared: Sequence[Ar
     """What a part adds to the sums of a round."""
     round_ = plan.rounds[number]
     first = sum(len(earlier.stages) for earlier in plan.rounds[:number])
-    view = replace(view_of(part, part.values, base, plan.needs.on), shared=shared)
+    view = entering(view_of(part, part.values, base, plan.needs.on), part, number, shared)
     return lifted(round_, after(view, round_.stages, part.found[first : first + len(round_.stages)]).view)
 
 

@@ -16,7 +16,7 @@ from mergealgebra.engine.answers import Answers
 from mergealgebra.engine.buffers import BASE, Buffers, Input, part_of
 from mergealgebra.engine.plan import Plan
 from mergealgebra.engine.sources import Block
-from mergealgebra.kernels.reference import after, view_of
+from mergealgebra.kernels.reference import after, entering, view_of
 
 #: A sample is so many pieces of so many elements.
 _PIECES: Final = 256
@@ -39,7 +39,9 @@ def before(plan: Plan, task: Task) -> tuple[Stage, ...]:
 
 
 def first_look(task: Task, buffers: Buffers, group: Group) -> Any:
-    """Where to look first in a large group, by a sample that is taken evenly from all of it."""
+    """Where to look first in a large group, by a sample taken evenly from all of it; in a later round without."""
+    if buffers.plan.round_of(task.number):
+        return task.statistic.first(group, None)
     blocks = list(_pieces(buffers.plan, group))
     if not before(buffers.plan, task) and buffers.plan.needs.on == "tau":
         return task.statistic.first(group, _changes(buffers, group, blocks))
@@ -69,7 +71,7 @@ def _staged(task: Task, buffers: Buffers, index: int, block: Block) -> Array:
     plan = buffers.plan
     stages = plan.stages_before(task.number)
     part = part_of(buffers, index, plan.contributions[index], block, task.answers, stages)
-    view = view_of(part, part.values, buffers.read(BASE, block), plan.needs.on)
+    view = entering(view_of(part, part.values, buffers.read(BASE, block), plan.needs.on), part, 0, ())
     return np.asarray(after(view, before(plan, task), part.found).view.tau)
 
 

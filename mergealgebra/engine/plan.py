@@ -9,6 +9,7 @@ from functools import cached_property
 from math import lcm
 from typing import Any
 
+from mergealgebra.algebra.dots import CHUNK
 from mergealgebra.algebra.exact import Coefficients
 from mergealgebra.algebra.method import Needs, Round, Stage, WholeRound
 from mergealgebra.engine.checks import check, check_arity, check_method
@@ -47,15 +48,16 @@ class Plan:
         return Coefficients(tuple(contribution.coefficient for contribution in self.contributions))
 
     @cached_property
-    def _reductions(self) -> dict[tuple[float, ...], Reduction]:
-        return {}
+    def _reductions(self) -> Mapping[str, Reduction]:
+        found: dict[tuple[float, ...], Reduction] = {}
+        held = {name: tuple(one.coefficient for _, one in holders) for name, holders in self._holders.items()}
+        for one in held.values():
+            found.setdefault(one, Reduction(self.recipe, replace(self.coefficients, held=one)))
+        return {name: found[one] for name, one in held.items()}
 
     def reduction(self, name: str) -> Reduction:
         """How the blocks of a tensor are reduced."""
-        held = tuple(contribution.coefficient for _, contribution in self.holders(name))
-        if held not in self._reductions:
-            self._reductions[held] = Reduction(self.recipe, replace(self.coefficients, held=held))
-        return self._reductions[held]
+        return self._reductions[name]
 
     @cached_property
     def rounds(self) -> tuple[Round, ...]:
@@ -80,14 +82,18 @@ class Plan:
             return ()
         return tuple(stage for round_ in self.rounds for stage in round_.stages)
 
-    def stages_before(self, number: int) -> range:
+    def stages_in(self, round_: int) -> range:
+        """Which stages are those of a round."""
+        first = sum(len(earlier.stages) for earlier in self.rounds[:round_])
+        return range(first, first + len(self.rounds[round_].stages))
+
+    def round_of(self, stage: int) -> int:
+        """The number of the round of a stage."""
+        return next(number for number in range(len(self.rounds)) if stage in self.stages_in(number))
+
+    def stages_before(self, stage: int) -> range:
         """Which stages of the same round come before a stage: each round begins with the contribution itself."""
-        first = 0
-        for round_ in self.rounds:
-            if number < first + len(round_.stages):
-                return range(first, number)
-            first += len(round_.stages)
-        raise LookupError(f"there is no stage {number}")
+        return range(self.stages_in(self.round_of(stage)).start, stage)
 
     @cached_property
     def _holders(self) -> Mapping[str, list[tuple[int, Contribution]]]:
@@ -119,7 +125,7 @@ class Plan:
 
 
 def unit_of(rounds: Sequence[Round | WholeRound], record: Record) -> int:
-    """How many elements of a tensor belong together in these rounds: one, a row, or all of them."""
+    """How many elements of a tensor belong together in these rounds: one, a row, or all of them; and whole chunks."""
     found = 1
     for round_ in rounds:
         if isinstance(round_, WholeRound):
@@ -128,7 +134,16 @@ def unit_of(rounds: Sequence[Round | WholeRound], record: Record) -> int:
             found = max(found, record.shape[-1] if record.shape else 1)
         elif round_.unit == "tensor":
             found = max(found, record.size)
-    return found
+        found = lcm(found, *(_chunks(round_)))
+    return max(1, min(found, record.size))
+
+
+def _chunks(round_: Round) -> Iterator[int]:
+    """What blocks must be whole numbers of for the statistics of a round [DT-4]."""
+    if round_.weigh is not None:
+        yield CHUNK
+    for stage in round_.stages:
+        yield getattr(stage.statistic, "unit", 1)
 
 
 def make_plan(

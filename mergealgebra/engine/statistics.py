@@ -7,30 +7,27 @@ seen in them, and that is combined as it comes. Small groups are looked at by on
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
 from mergealgebra.algebra.method import Group, Statistic
 from mergealgebra.engine.answers import Answers, cache_key, groups, kind_of, pack, unpack
-from mergealgebra.engine.buffers import BASE, Auxiliary, Buffers, Hashers, Input, part_of, where_of
+from mergealgebra.engine.buffers import BASE, Buffers, Hashers, Input, inputs_of, part_of, parts_of, where_of
 from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.faults import Faulty
 from mergealgebra.engine.guess import Task, before, first_look
 from mergealgebra.engine.merged_spans import Stale
+from mergealgebra.engine.passes import Read, join, note, noted, shares
 from mergealgebra.engine.plan import Plan
 from mergealgebra.engine.sources import Block, Span
+from mergealgebra.engine.weights import find_weights
 from mergealgebra.kernels.blocks import Part, Watch
+from mergealgebra.kernels.reference import Host
 from mergealgebra.progress import Progress
 
 #: From so many elements on, a group is guessed from a sample, and looked at by all workers together.
 _LARGE: Final = 1 << 22
-#: So many tasks for each worker, few, as each returns counts of its own; and so many spans in one at most.
-_TASKS: Final = 4
-_SPANS: Final = 64
-
-#: The digests of the leaves that were read, by input, tensor and first element.
-Read = dict[tuple[Input, str, int], Sequence[bytes]]
 
 
 def find_answers(
@@ -41,13 +38,16 @@ def find_answers(
     Raises Faulty when some number is not finite, and Stale when a file changed meanwhile.
     """
     answers = Answers()
-    for number, stage in enumerate(plan.stages):
-        if stage.statistic is not None:
-            search = _Search(plan, number, stage.statistic, answers)
-            found = _cached(search, workers, progress, base_root, cache)
-            read = Read(answers.read)
-            note(read, search.read)
-            answers = Answers({**answers.found, number: found}, read)
+    for number, round_ in enumerate(plan.rounds):
+        for stage in plan.stages_in(number):
+            statistic = plan.stages[stage].statistic
+            if statistic is not None:
+                search = _Search(plan, stage, statistic, answers)
+                found = _cached(search, workers, progress, base_root, cache)
+                answers = replace(answers, found={**answers.found, stage: found}, read=noted(answers, search.read))
+        if round_.weigh is not None:
+            weights, read = find_weights(plan, number, answers, workers, progress)
+            answers = replace(answers, weights={**answers.weights, **weights}, read=noted(answers, read))
     return answers
 
 
@@ -96,12 +96,13 @@ class _Search:
 
     def find(self, wanted: Sequence[Group], workers: Workers, progress: Progress) -> dict[Group, Any]:
         """The answer for each group: of small ones by one worker each, of large ones by all workers together."""
-        small = [group for group in wanted if group.size < _LARGE]
-        large = [group for group in wanted if group.size >= _LARGE]
+        later = self.plan.round_of(self.number) > 0  # looks at all contributions, so all groups are looked at together
+        small = [] if later else [group for group in wanted if group.size < _LARGE]
+        large = list(wanted) if later else [group for group in wanted if group.size >= _LARGE]
         found = {}
         for group, (answer, read) in zip(small, workers.map(partial(_find_alone, self._task()), small), strict=True):
             found[group] = answer
-            note(self.read, read)
+            join(self.read, read)
         for looks in self._rounds(large, workers):
             found |= self._find_together(looks, workers, progress)
         return found
@@ -141,12 +142,12 @@ class _Search:
         ]
         total, done = sum(span.size for span in spans), 0
         seen = {group: self.statistic.nothing(look) for group, look in looks.items()}
-        tasks = list(_shares(spans, self.plan.threads))
+        tasks = list(shares(spans, self.plan.threads))
         look_at = partial(_look_at, self._task(), dict(looks))
         for task, (found, read) in zip(tasks, workers.map(look_at, tasks, self.plan.threads - 1), strict=True):
             for group, part in found.items():
                 seen[group] = self.statistic.combine(looks[group], seen[group], part)
-            note(self.read, read)
+            join(self.read, read)
             done += sum(span.size for span in task)
             progress("thresholds", done, total)
         return seen
@@ -158,18 +159,11 @@ def _find_alone(task: Task, buffers: Buffers, group: Group) -> tuple[Any, Read]:
     spans = [span for name in group.names for span in buffers.plan.spans(name)]
     while True:
         found, hashed = _look_at(task, {group: look}, buffers, spans)
-        note(read, hashed)
+        join(read, hashed)
         done, settled = _settled(task.statistic, look, group, found[group])
         if done:
             return settled, read
         look = settled
-
-
-def note(read: Read, more: Read) -> None:
-    """Add the digests of what was read. Raises Stale where the same elements were others before."""
-    for where, leaves in more.items():
-        if read.setdefault(where, leaves) != leaves:
-            raise Stale(f"{where[1]} was not what it had been")
 
 
 def _settled(statistic: Statistic, look: Any, group: Group, seen: Any) -> tuple[bool, Any]:
@@ -184,26 +178,24 @@ def _look_at(
 ) -> tuple[dict[Group, Any], Read]:
     """What is seen of groups in some spans, and the digests of what was read. Raises Faulty."""
     plan, statistic, groups_ = buffers.plan, task.statistic, list(looks)
-    numbers, read = _numbers(groups_), Read()
+    numbers, read, round_ = _numbers(groups_), Read(), plan.round_of(task.number)
     seen = [statistic.nothing(look) for look in looks.values()]
-    stages, on = before(plan, task), plan.needs.on
-    watches = [Watch(statistic, look, stages, on) for look in looks.values()]
+    watches = [Watch(statistic, look, before(plan, task), plan.needs.on, round_) for look in looks.values()]
     for span in spans:
         at = span.name, span.start, span.stop
-        here = [number for number in numbers[span.name] if statistic.reads(watches[number].look, *at)]
-        hashers = Hashers(_inputs_of(plan, [groups_[number] for number in here]) if task.hashed else ())
+        here = {groups_[n].index: n for n in numbers[span.name] if statistic.reads(watches[n].look, *at)}
+        hashers = Hashers(_inputs_of(plan, span, here, round_) if task.hashed else ())
         for block in plan.blocks(span):
             base = buffers.read(BASE, block)
             hashers.take(BASE, base)
-            for number in here:
-                index = groups_[number].index
-                part = _part(task, buffers, index, block)
+            for index, part, shared in _parts(task, buffers, block, base, here):
                 hashers.take_part(index, part)
-                found = plan.kernel.observe(base, part, watches[number], seen[number])
-                if found is None:
-                    raise Faulty(block)
-                seen[number] = found
-        note(read, {(what, span.name, span.start): leaves for what, leaves in hashers.digests().items()})
+                if index in here:
+                    found = plan.kernel.observe(base, part, watches[here[index]], seen[here[index]], shared)
+                    if found is None:
+                        raise Faulty(block)
+                    seen[here[index]] = found
+        note(read, span, hashers)
     return dict(zip(groups_, seen, strict=True)), read
 
 
@@ -216,11 +208,27 @@ def _numbers(groups_: Iterable[Group]) -> dict[str, list[int]]:
     return found
 
 
-def _inputs_of(plan: Plan, looks: Iterable[Group]) -> list[Input]:
-    found: list[Input] = [BASE]
-    for group in looks:
-        found += [group.index, *(Auxiliary(group.index, kind) for kind in sorted(plan.needs.auxiliary))]
-    return found
+def _inputs_of(plan: Plan, span: Span, looks: Iterable[int], round_: int) -> list[Input]:
+    """What is read of a span and hashed; in a later round that is everything."""
+    indices = [index for index, _ in plan.holders(span.name)] if round_ else looks
+    return [BASE, *(what for index in indices for what in inputs_of(plan, index))]
+
+
+def _parts(
+    task: Task, buffers: Buffers, block: Block, base: Host, looks: Iterable[int]
+) -> Iterator[tuple[int, Part, Sequence[Any]]]:
+    """What is read of a block, by index, and what earlier rounds give of it: then everything is read. Raises Faulty."""
+    plan, round_ = buffers.plan, buffers.plan.round_of(task.number)
+    if not round_:
+        for index in looks:
+            yield index, _part(task, buffers, index, block), ()
+        return
+    parts, before_ = dict(parts_of(plan, buffers, block, task.answers)), plan.stages_before(task.number)
+    shared = plan.kernel.share(base, list(parts.values()), plan.reduction(block.name), round_)
+    if shared is None:
+        raise Faulty(block, task.answers)
+    for index, part in parts.items():
+        yield index, replace(part, found=part.found[before_.start : before_.stop]), shared
 
 
 def _part(task: Task, buffers: Buffers, index: int, block: Block) -> Part:
@@ -233,10 +241,3 @@ def _part(task: Task, buffers: Buffers, index: int, block: Block) -> Part:
     return Part(
         values, contribution.form_of(block.name), contribution.coefficient, (), where_of(plan, contribution, block)
     )
-
-
-def _shares(spans: Sequence[Span], workers: int) -> Iterator[list[Span]]:
-    """Spans in tasks of equal length: some for each worker, and none too long."""
-    size = max(1, min(_SPANS, -(-len(spans) // (_TASKS * workers))))
-    for start in range(0, len(spans), size):
-        yield list(spans[start : start + size])

@@ -95,10 +95,8 @@ class Aggregate:
             )
         if whole := whole_round(recipe):
             raise RecipeError(f"{whole.name} has no exact sums, so no aggregate; use merge")
-        if len(recipe.rounds) > 1 or recipe.needs.on == "theta":
-            raise RecipeError(
-                f"{recipe.name} needs all contributions, or the base, at once, so no aggregate; use merge"
-            )
+        if reason := _why_no_aggregate(recipe):
+            raise RecipeError(f"{recipe.name} {reason}, so it has no aggregate; use merge")
         given = as_contribution(id_, task_vector, coefficient)
         fitting, remarks = without_buffers(given, given.source)
         (contribution,) = completed([fitting], recipe, None if auxiliary is None else [auxiliary])
@@ -206,6 +204,19 @@ def _lift_tensor(plan: Plan, answers: Answers, buffers: Buffers, block: Block) -
     if not finite_terms(terms):
         raise Faulty(block, answers)
     return Sums.of(terms, round_.columns.votes)
+
+
+def _why_no_aggregate(recipe: Method) -> str:
+    """Why contributions cannot be lifted one by one, as the end of a sentence; empty if they can [EX-4]."""
+    if len(recipe.rounds) > 1:
+        return f"has {len(recipe.rounds)} rounds, and each needs all contributions"
+    if recipe.needs.arity is not None:
+        return f"takes exactly {recipe.needs.arity} at a time"
+    if recipe.needs.on == "theta":
+        return "merges models, which are more than what was changed of the base"
+    if _round(recipe).weigh is not None:
+        return "has coefficients that follow from all contributions"
+    return ""
 
 
 def _round(recipe: Method) -> Round:

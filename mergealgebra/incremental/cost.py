@@ -58,8 +58,10 @@ def why_not_kept(recipe: Method) -> str:
     if len(recipe.rounds) > 1:
         return f"{recipe.name} has {len(recipe.rounds)} rounds, and each needs all contributions"
     if recipe.needs.arity is not None:
-        return f"{recipe.name} takes exactly {recipe.needs.arity} contributions, so none comes or goes"
+        return f"{recipe.name} takes exactly {recipe.needs.arity}, and none comes or goes"
     (round_,) = block_rounds(recipe)
+    if round_.weigh is not None:
+        return f"the coefficients of {recipe.name} follow from all contributions, and each that comes changes them all"
     if round_.columns.maxima:
         return f"{recipe.name} takes maxima, and no contribution can be taken out of those"
     return _why_no_update(recipe, round_)

@@ -38,7 +38,8 @@ class Part:
 
     values: (n,) in the storage dtype. form: `finetuned` or `task_vector` [CT-1]. coefficient: an fp32 number.
     found: for each stage of the round what its statistic found of this block; None for a stage without.
-    auxiliary: (n,) by kind, in storage dtypes. at: ascending positions, when only those are of interest.
+    auxiliary: (n,) by kind, in storage dtypes. at: ascending positions, when only those are of interest. weights: for
+    each round the coefficient that it has there, None where that is its own; empty for a method without such rounds.
     """
 
     values: Array
@@ -48,6 +49,7 @@ class Part:
     where: Where = Where()
     auxiliary: Mapping[str, Array] = field(default_factory=dict)
     at: Indices | None = None
+    weights: tuple[float | None, ...] = ()
 
     def only(self, positions: Indices) -> Part:
         """The part at some ascending positions of the block."""
@@ -81,12 +83,16 @@ class Reduction:
 
 @dataclass(frozen=True)
 class Watch:
-    """What is looked for in a part: a statistic's look at what earlier stages leave. on: as in `Needs`."""
+    """What is looked for in a part: a statistic's look at what earlier stages of its round leave. on: as in `Needs`.
+
+    round_: the number of the round.
+    """
 
     statistic: Statistic
     look: Any
     stages: tuple[Stage, ...] = ()
     on: Literal["tau", "theta"] = "tau"
+    round_: int = 0
 
 
 @dataclass(frozen=True)
@@ -127,10 +133,23 @@ class Kernel(Protocol):
         """
         ...
 
-    def observe(self, base: Any, part: Part, watch: Watch, seen: Any) -> Any | None:
+    def observe(self, base: Any, part: Part, watch: Watch, seen: Any, shared: Sequence[Any] = ()) -> Any | None:
         """What was seen of a statistic's group, this part of it included; `seen` may be changed and returned.
 
-        base: (n,) in its storage dtype. None when some number is not finite, to be named.
+        base: (n,) in its storage dtype. shared: what `share` gave for the watch's round. None when some number is not
+        finite, to be named.
+        """
+        ...
+
+    def share(self, base: Any, parts: Sequence[Part], reduction: Reduction, rounds: int) -> Sequence[Any] | None:
+        """What the first rounds give of a block, where the kernel computes. None when some number is not finite."""
+        ...
+
+    def dots(self, base: Any, parts: Sequence[Part], reduction: Reduction, round_: int) -> Any | None:
+        """The dot products of each pair of parts as the stages of a round leave them, by chunk [DT-2].
+
+        base: (n,) whole chunks, but for the end of a tensor. Returns (k (k + 1) / 2, chunks) fp64, NumPy: of the first
+        part with itself, with the second, and so on. None when some number is not finite, to be named.
         """
         ...
 

@@ -20,7 +20,7 @@ from mergealgebra.algebra.trim import Counts, Window
 from mergealgebra.errors import BackendError
 from mergealgebra.kernels.blocks import Part, Reduced, Reduction, StoredSums, Updated, Watch, Witnesses
 from mergealgebra.kernels.fused import table as word
-from mergealgebra.kernels.fused_methods import code_of, cut_of, is_fused, witnesses
+from mergealgebra.kernels.fused_methods import code_of, counts_magnitudes, cut_of, is_fused, witnesses
 from mergealgebra.kernels.machine_code import entry, load
 from mergealgebra.kernels.numpy_reference import on_numpy
 from mergealgebra.kernels.reference import Host, Reference
@@ -98,11 +98,19 @@ class NumbaKernel:
         missed = self._call("update_block", base, parts, words | held)
         return None if missed < 0 else Updated(results.out, *results.counts(parts), results.positions[:missed].copy())
 
-    def observe(self, base: Host, part: Part, watch: Watch, seen: Any) -> Any | None:
+    def observe(self, base: Host, part: Part, watch: Watch, seen: Any, shared: Sequence[Any] = ()) -> Any | None:
         """As `Kernel.observe`: windows of magnitudes before any stage by compiled code, all else by the reference."""
-        if watch.stages or watch.on == "theta" or not isinstance(watch.look, Window):
-            return self._reference.observe(base, part, watch, seen)
+        if not counts_magnitudes(watch):
+            return self._reference.observe(base, part, watch, seen, shared)
         return seen if self.count(base, part, watch.look, seen) else None
+
+    def share(self, base: Host, parts: Sequence[Part], reduction: Reduction, rounds: int) -> Sequence[Any] | None:
+        """As `Kernel.share`, by the reference."""
+        return self._reference.share(base, parts, reduction, rounds)
+
+    def dots(self, base: Host, parts: Sequence[Part], reduction: Reduction, round_: int) -> Host | None:
+        """As `Kernel.dots`, by the reference."""
+        return self._reference.dots(base, parts, reduction, round_)
 
     def count(self, base: Host, part: Part, window: Window, counts: Counts) -> bool:
         """Add to `counts` how many magnitudes of tau lie in each bin of a window, and last, above it.

@@ -12,9 +12,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from mergealgebra.algebra.method import Columns, Round
-from mergealgebra.algebra.thresholds import Trim
+from mergealgebra.algebra.thresholds import Thresholds, Trim
+from mergealgebra.algebra.trim import Window
 from mergealgebra.errors import BackendError
-from mergealgebra.kernels.blocks import Part, Witnesses
+from mergealgebra.kernels.blocks import Part, Watch, Witnesses
 from mergealgebra.kernels.fused.table import MEAN, TASK_ARITHMETIC, TIES_MERGING
 from mergealgebra.methods import mean, task_arithmetic, ties
 from mergealgebra.methods.method import Method
@@ -50,7 +51,7 @@ def _code(method: Method) -> int | None:
     if len(rounds) != 1 or needs.on != "tau" or needs.auxiliary or (needs.negative and _votes(rounds[0])):
         return None
     (round_,) = rounds
-    if not isinstance(round_, Round) or round_.unit != "element" or not _only_trims(round_):
+    if not isinstance(round_, Round) or round_.weigh is not None or round_.unit != "element" or not _only_trims(round_):
         return None
     return CODES.get((round_.lift, round_.finalize, round_.columns))
 
@@ -61,6 +62,12 @@ def _votes(round_: object) -> bool:
 
 def _only_trims(round_: Round) -> bool:
     return len(round_.stages) <= 1 and all(type(stage) is Trim for stage in round_.stages)
+
+
+def counts_magnitudes(watch: Watch) -> bool:
+    """Whether a statistic counts magnitudes of task vectors as they are, in a window, as fused kernels do."""
+    plain = type(watch.statistic) is Thresholds and isinstance(watch.look, Window)
+    return plain and not watch.stages and watch.on == "tau"
 
 
 def cut_of(part: Part) -> tuple[int, int]:

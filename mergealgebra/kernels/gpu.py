@@ -22,7 +22,7 @@ from mergealgebra.algebra.exact import Coefficients
 from mergealgebra.algebra.trim import Counts, Window
 from mergealgebra.errors import BackendError, SubnormalsFlushed
 from mergealgebra.kernels.blocks import Part, Reduced, Reduction, Watch
-from mergealgebra.kernels.fused_methods import code_of, cut_of, is_fused, witnesses
+from mergealgebra.kernels.fused_methods import code_of, counts_magnitudes, cut_of, is_fused, witnesses
 from mergealgebra.kernels.numpy_reference import on_numpy
 from mergealgebra.kernels.reference import Host
 from mergealgebra.methods.method import Method
@@ -98,11 +98,19 @@ class TritonKernel:
             reduced = reduce_on_device(there, held, reduction)
             return reduced and replace(reduced, data=_from_device(reduced.data))
 
-    def observe(self, base: Host, part: Part, watch: Watch, seen: Any) -> Any | None:
+    def observe(self, base: Host, part: Part, watch: Watch, seen: Any, shared: Sequence[Any] = ()) -> Any | None:
         """As `Kernel.observe`: windows of magnitudes before any stage on the device, all else by the reference."""
-        if watch.stages or watch.on == "theta" or not isinstance(watch.look, Window):
-            return on_numpy().observe(base, part, watch, seen)
+        if not counts_magnitudes(watch):
+            return on_numpy().observe(base, part, watch, seen, shared)
         return seen if self.count(base, part, watch.look, seen) else None
+
+    def share(self, base: Host, parts: Sequence[Part], reduction: Reduction, rounds: int) -> Sequence[Any] | None:
+        """As `Kernel.share`, by the reference."""
+        return on_numpy().share(base, parts, reduction, rounds)
+
+    def dots(self, base: Host, parts: Sequence[Part], reduction: Reduction, round_: int) -> Host | None:
+        """As `Kernel.dots`, by the reference."""
+        return on_numpy().dots(base, parts, reduction, round_)
 
     def count(self, base: Host, part: Part, window: Window, counts: Counts) -> bool:
         """Add to `counts` how many magnitudes lie in each bin; False when some tau is not finite.

@@ -6,14 +6,16 @@ It computes every method. What other kernels compute, they compute to its bits.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
 
 from mergealgebra.algebra.arrays import Array, array_namespace, refuse_flushed_subnormals, to_numpy
 from mergealgebra.algebra.contract import finalized, lifted, staged
-from mergealgebra.algebra.exact import Sums, combine, prepared
+from mergealgebra.algebra.dots import ChunkSums, chunk_sums
+from mergealgebra.algebra.exact import Indices, Sums, combine, prepared
 from mergealgebra.algebra.method import Round, Stage, Terms, View, WholeRound
 from mergealgebra.algebra.trim import Counts, Window, window_counts
 from mergealgebra.kernels.blocks import (
@@ -24,8 +26,8 @@ from mergealgebra.kernels.blocks import (
     Witnesses,
 )
 from mergealgebra.methods.method import Method
-from mergealgebra.tensors.block_vectors import add, tau, theta
-from mergealgebra.tensors.dtypes import name_of, narrow, to_host, to_torch, widen
+from mergealgebra.tensors.block_vectors import add, own_bits, tau, theta
+from mergealgebra.tensors.dtypes import bits, name_of, narrow, to_host, to_torch, widen
 
 Host = np.ndarray[Any, Any]
 
@@ -61,38 +63,39 @@ class Reference:
     def reduce(self, base: Host, parts: Sequence[Part], reduction: Reduction) -> Reduced | None:
         """As `Kernel.reduce`."""
         there = self.load(base)
-        views = [self._view(part, there, reduction.needs.on) for part in parts]
-        if not all(map(usable, views)):
+        passed = self._passed(there, parts, reduction, len(reduction.rounds))
+        merged = None if passed is None else merged_block(there, passed.shared[-1], reduction)
+        if passed is None or merged is None:
             return None
-        reached, shared = [Staged(view) for view in views], list[Array]()
-        uncertified = np.empty(0, np.int64)
-        witnesses: list[Witnesses] = [() for _ in parts]
-        first = 0
-        for round_ in reduction.rounds:
-            reached = [self._staged(view, part, round_, first, shared) for view, part in zip(views, parts, strict=True)]
-            first += len(round_.stages)
-            witnesses = [seen + one.witnesses for seen, one in zip(witnesses, reached, strict=True)]
-            terms = [lifted(round_, one.view) for one in reached]
-            if not all(map(finite_terms, terms)):
-                return None
-            sums = summed(terms, round_, reduction)
-            uncertified = np.union1d(uncertified, sums.uncertified)
-            shared.append(finalized(round_, sums, reduction.coefficients))
-        merged = merged_block(there, shared[-1], reduction)
-        if merged is None:
-            return None
-        kept = tuple(left(one.view, reduction.rounds) for one in reached)
-        count = uncertified.size if reduction.coefficients.certified else base.size
-        return Reduced(self.unload(merged), kept, tuple(witnesses), int(count))
+        if reduction.needs.copies:
+            merged = copied(merged, there, [(self.load(part.values), part.form) for part in parts])
+        kept = tuple(left(view, reduction.rounds) for view in passed.views)
+        count = passed.uncertified.size if reduction.coefficients.certified else base.size
+        return Reduced(self.unload(merged), kept, passed.witnesses, int(count))
 
-    def observe(self, base: Host, part: Part, watch: Watch, seen: Any) -> Any | None:
+    def share(self, base: Host, parts: Sequence[Part], reduction: Reduction, rounds: int) -> tuple[Array, ...] | None:
+        """As `Kernel.share`."""
+        passed = self._passed(self.load(base), parts, reduction, rounds)
+        return None if passed is None else passed.shared
+
+    def observe(self, base: Host, part: Part, watch: Watch, seen: Any, shared: Sequence[Array] = ()) -> Any | None:
         """As `Kernel.observe`."""
         view = self._view(part, self.load(base), watch.on)
         if not usable(view):
             return None
-        for stage, found in zip(watch.stages, part.found, strict=False):
-            view = staged(stage, view, found)
+        view = after(entering(view, part, watch.round_, shared), watch.stages, part.found).view
         return watch.statistic.observe(watch.look, view, seen)
+
+    def dots(self, base: Host, parts: Sequence[Part], reduction: Reduction, round_: int) -> ChunkSums | None:
+        """As `Kernel.dots`."""
+        there = self.load(base)
+        shared = self.share(base, parts, reduction, round_)
+        views = [self._view(part, there, reduction.needs.on) for part in parts]
+        if shared is None or not all(map(usable, views)):
+            return None
+        pairs = list(zip(views, parts, strict=True))
+        vectors = [_wide(self._staged(view, part, reduction, round_, shared).view.tau) for view, part in pairs]
+        return np.stack([chunk_sums(*pair) for pair in combinations_with_replacement(vectors, 2)])
 
     def count(self, base: Host, part: Part, window: Window, counts: Counts) -> bool:
         """Add to `counts` how many magnitudes of tau lie in each bin of a window, and last, above it.
@@ -108,11 +111,44 @@ class Reference:
     def _view(self, part: Part, base: Array, on: str = "tau") -> View:
         return view_of(part, self.load(part.values), base, on, self.load)
 
-    def _staged(self, view: View, part: Part, round_: Round, first: int, shared: Sequence[Array]) -> Staged:
-        found = part.found[first : first + len(round_.stages)]
-        if shared:
-            view = replace(view, shared=tuple(shared))
-        return after(view, round_.stages, found)
+    def _passed(self, base: Array, parts: Sequence[Part], reduction: Reduction, rounds: int) -> _Passed | None:
+        """What the first rounds make of a block; None when some number is not finite."""
+        views = [self._view(part, base, reduction.needs.on) for part in parts]
+        if not all(map(usable, views)):
+            return None
+        passed = _Passed(views, tuple(() for _ in parts))
+        for number, round_ in enumerate(reduction.rounds[:rounds]):
+            reached = [
+                self._staged(view, part, reduction, number, passed.shared)
+                for view, part in zip(views, parts, strict=True)
+            ]
+            terms = [lifted(round_, one.view) for one in reached]
+            if not all(map(finite_terms, terms)):
+                return None
+            sums = summed(terms, round_, reduction)
+            passed = _Passed(
+                [one.view for one in reached],
+                tuple(before + one.witnesses for before, one in zip(passed.witnesses, reached, strict=True)),
+                (*passed.shared, finalized(round_, sums, reduction.coefficients)),
+                np.union1d(passed.uncertified, sums.uncertified),
+            )
+        return passed
+
+    def _staged(self, view: View, part: Part, reduction: Reduction, number: int, shared: Sequence[Array]) -> Staged:
+        """What the stages of a round leave of a part."""
+        first = sum(len(earlier.stages) for earlier in reduction.rounds[:number])
+        stages = reduction.rounds[number].stages
+        return after(entering(view, part, number, shared), stages, part.found[first : first + len(stages)])
+
+
+@dataclass(frozen=True)
+class _Passed:
+    """What rounds made of a block. views: of the parts in the last of them. witnesses, uncertified: of all of them."""
+
+    views: Sequence[View]
+    witnesses: tuple[Witnesses, ...]
+    shared: tuple[Array, ...] = ()
+    uncertified: Indices = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 # One part
@@ -128,6 +164,12 @@ def view_of(
     return View(vector, part.coefficient, where.tensor, where.shape, where.start, part.at, where.root, auxiliary)
 
 
+def entering(view: View, part: Part, number: int, shared: Sequence[Array]) -> View:
+    """A part as a round begins: with what earlier rounds gave, and the coefficient that it has there."""
+    weight = part.weights[number] if part.weights else None
+    return replace(view, shared=tuple(shared), coefficient=view.coefficient if weight is None else weight)
+
+
 def after(view: View, stages: Sequence[Stage], found: Sequence[Any]) -> Staged:
     """What stages leave of a view, and what they count. found: what each one's statistic found of the block."""
     witnesses = []
@@ -135,6 +177,7 @@ def after(view: View, stages: Sequence[Stage], found: Sequence[Any]) -> Staged:
         before, view = view, staged(stage, view, known)
         if stage.statistic is not None:
             witnesses.append(() if known is None else stage.statistic.witness(before, view, known))
+            view = replace(view, found=(*view.found, known))
     return Staged(view, tuple(witnesses))
 
 
@@ -158,6 +201,11 @@ def finite_terms(terms: Terms) -> bool:
 def finite(array: Array) -> bool:
     """Whether all numbers of an array are."""
     return bool(array_namespace(array).isfinite(array).all())
+
+
+def _wide(array: Array) -> Array:
+    xp = array_namespace(array)
+    return xp.astype(array, xp.float64)
 
 
 def _fp32(array: Array) -> Array:
@@ -188,6 +236,19 @@ def merged_models(base: Array, theta_m: Array) -> Array | None:
     theta_m = theta_m + 0.0  # -0 and +0 are one number, and libraries differ in which of them is the larger
     merged = narrow(xp.astype(theta_m, xp.float64) if name == "F64" else theta_m, name)
     return merged if finite(widen(merged)) else None
+
+
+def copied(merged: Array, base: Array, models: Sequence[tuple[Array, str]]) -> Array:
+    """The merged block with the models' own bits where all of them have the same [MG-14].
+
+    merged, base: (n,) in the base's dtype. models: values in storage dtypes, and their form; at least one.
+    """
+    xp = array_namespace(widen(base))
+    candidates = [own_bits(values, base, form) for values, form in models]
+    first, alike = candidates[0]
+    for model, known in candidates[1:]:
+        alike = alike & known & (bits(model) == bits(first))
+    return xp.where(alike, first, merged)
 
 
 # The two libraries

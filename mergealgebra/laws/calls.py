@@ -35,6 +35,12 @@ def as_given(merge: Callable[..., Mapping[str, Any]]) -> Merge:
     return called
 
 
+def arity_of(merge: Any) -> int | None:
+    """How many task vectors a merge function takes, by its attribute `arity`; None for any number."""
+    arity = getattr(merge, "arity", None)
+    return arity if isinstance(arity, int) and arity > 0 else None
+
+
 def by_parts(merge: Any) -> Any:
     """`merge` itself, whose parts are called too."""
     return merge

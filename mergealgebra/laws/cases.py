@@ -22,6 +22,12 @@ class Case:
     base: Model
     task_vectors: tuple[Model, ...]
 
+    def of(self, count: int | None) -> Case | None:
+        """The case with so many of its task vectors, all for None; None if it has fewer."""
+        if count is None:
+            return self
+        return Case(self.base, self.task_vectors[:count]) if len(self.task_vectors) >= count else None
+
     def within(self, span: tuple[float, float]) -> bool:
         """Whether every number is 0 or has a magnitude in the span."""
         arrays = [array.reshape(-1) for model in (self.base, *self.task_vectors) for array in model.values()]

@@ -20,6 +20,7 @@ from hypothesis.strategies import SearchStrategy
 
 from mergealgebra.laws import equations, strategies
 from mergealgebra.laws.arrangements import Arguments, systematic
+from mergealgebra.laws.calls import arity_of
 from mergealgebra.laws.cases import DIRECTED, Case
 from mergealgebra.laws.counterexample import program
 from mergealgebra.laws.equations import Sides
@@ -53,6 +54,7 @@ class Search:
 
     def __init__(self, target: Target, name: str, seed: int) -> None:
         self._target, self._name, self._law, self._seed = target, name, LAWS[name], seed
+        self._arity = arity_of(target.merge)
         self._tries = 0
         self._raised = 0
         self._stopped = False
@@ -96,12 +98,15 @@ class Search:
     def _first(self, condition: Condition, tries: int) -> _Found | None:
         """The first arguments that meet a condition, of the directed cases and then of random ones, made small."""
         law = self._law
-        for title, case in DIRECTED.items():
-            whole = next(filter(condition, _chosen(law, case)), None) if case.within(law.span) else None
+        for title, directed in DIRECTED.items():
+            case = directed.of(self._arity)
+            if case is None or not case.within(law.span):
+                continue
+            whole = next(filter(condition, _chosen(law, case)), None)
             if whole is not None:
-                parts = strategies.arguments(law.arrangement, strategies.parts(case))
+                parts = strategies.arguments(law.arrangement, strategies.parts(case), self._arity)
                 return _Found(_found(parts, condition, PARTS, self._seed) or whole, f"the built-in case {title!r}")
-        random = strategies.arguments(law.arrangement, strategies.cases(law.span))
+        random = strategies.arguments(law.arrangement, strategies.cases(law.span), self._arity)
         arguments = _found(random, condition, tries, self._seed)
         return None if arguments is None else _Found(arguments, "a random case")
 

@@ -62,9 +62,14 @@ def parts(draw: st.DrawFn, whole: Case) -> Case:
 
 
 @st.composite
-def arguments(draw: st.DrawFn, arrangement: Arrangement, of: st.SearchStrategy[Case]) -> Arguments:
-    """The arguments of a law for cases of a strategy."""
-    chosen = arrangement(draw(of), lambda choices: draw(st.integers(0, choices - 1)))
+def arguments(
+    draw: st.DrawFn, arrangement: Arrangement, of: st.SearchStrategy[Case], count: int | None = None
+) -> Arguments:
+    """The arguments of a law for cases of a strategy, with so many task vectors, or any number."""
+    case = draw(of).of(count)
+    assume(case is not None)
+    assert case is not None  # noqa: S101 - as below
+    chosen = arrangement(case, lambda choices: draw(st.integers(0, choices - 1)))
     assume(chosen is not None)
     assert chosen is not None  # noqa: S101 - for the type checker; `assume` has seen to it
     return chosen

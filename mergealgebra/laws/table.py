@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from mergealgebra.laws import arrangements, equations
 from mergealgebra.laws.arrangements import Arrangement
-from mergealgebra.laws.calls import as_given, by_parts, on_copies
+from mergealgebra.laws.calls import arity_of, as_given, by_parts, on_copies
 from mergealgebra.laws.equations import Sides
 from mergealgebra.laws.relations import equal, same_bits, same_values, within
 
@@ -23,6 +23,22 @@ def to_parts(merge: Any) -> str:
     """Only merge functions with attributes `lift`, `combine` and `finalize` can be asked."""
     missing = [part for part in ("lift", "combine", "finalize") if not callable(getattr(merge, part, None))]
     return f"it has no attribute {', '.join(missing)}" if missing else ""
+
+
+def to_any_number(merge: Any) -> str:
+    """Only merge functions that take any number of task vectors can be asked."""
+    arity = arity_of(merge)
+    return "" if arity is None else f"it takes exactly {arity}, and the law is about other numbers of task vectors"
+
+
+def to_several(merge: Any) -> str:
+    """Only merge functions that take two task vectors or more can be asked."""
+    return "it takes exactly 1, of which there is one order" if arity_of(merge) == 1 else ""
+
+
+def to_one(merge: Any) -> str:
+    """Only merge functions that take one task vector can be asked."""
+    return to_any_number(merge) if arity_of(merge) != 1 else ""
 
 
 @dataclass(frozen=True)
@@ -53,6 +69,7 @@ LAWS: Final[Mapping[str, Law]] = MappingProxyType(
             ("in one order the merge is", "in another"),
             equations.order_independence,
             arrangements.in_another_order,
+            applies=to_several,
         ),
         "associativity": Law(
             "(a . b) . c and a . (b . c) are the same, x . y being the merge of x and y over a base of zeros, "
@@ -60,6 +77,7 @@ LAWS: Final[Mapping[str, Law]] = MappingProxyType(
             ("(a . b) . c is", "a . (b . c) is"),
             equations.associativity,
             arrangements.three,
+            applies=to_any_number,
         ),
         "idempotence": Law(
             "Copies of one task vector give the value that one gives; -0 equals 0.",
@@ -67,6 +85,7 @@ LAWS: Final[Mapping[str, Law]] = MappingProxyType(
             equations.idempotence,
             arrangements.copies,
             same_values,
+            applies=to_any_number,
         ),
         "identity_of_zero": Law(
             "A task vector of zeros among the others changes no value; -0 equals 0.",
@@ -74,6 +93,7 @@ LAWS: Final[Mapping[str, Law]] = MappingProxyType(
             equations.identity_of_zero,
             arrangements.a_place,
             same_values,
+            applies=to_any_number,
         ),
         "single_model_identity": Law(
             "One task vector alone gives base + task vector, rounded once to fp32, in value; -0 equals 0.",
@@ -81,6 +101,7 @@ LAWS: Final[Mapping[str, Law]] = MappingProxyType(
             equations.single_model_identity,
             arrangements.one_alone,
             same_values,
+            applies=to_one,
         ),
         "scale_equivariance": Law(
             "Task vectors times a power of two give the result times it, over a base of zeros, in value, where "

@@ -15,9 +15,16 @@ from typing import TYPE_CHECKING, Final
 
 from mergealgebra.errors import MergeAlgebraError, RecipeError
 from mergealgebra.methods.dare import DareLinear, DareTies
+from mergealgebra.methods.emr import Emr
 from mergealgebra.methods.fisher import Fisher
+from mergealgebra.methods.linear import Linear
+from mergealgebra.methods.magmax import MagMax
 from mergealgebra.methods.mean import Mean
 from mergealgebra.methods.method import Method, keys_of
+from mergealgebra.methods.nearswap import NearSwap
+from mergealgebra.methods.negmerge import NegMerge
+from mergealgebra.methods.passthrough import Passthrough
+from mergealgebra.methods.ram import Ram
 from mergealgebra.methods.task_arithmetic import TaskArithmetic
 from mergealgebra.methods.ties import Ties
 from mergealgebra.text import shown
@@ -34,6 +41,13 @@ METHODS: Final[Mapping[str, type[Method]]] = MappingProxyType(
         "fisher": Fisher,
         "dare_linear": DareLinear,
         "dare_ties": DareTies,
+        "linear": Linear,
+        "negmerge": NegMerge,
+        "ram": Ram,
+        "emr": Emr,
+        "magmax": MagMax,
+        "nearswap": NearSwap,
+        "passthrough": Passthrough,
     }
 )
 

@@ -42,6 +42,10 @@ merge.combine = lambda one, other: one.combine(other)
 merge.finalize = finalize
 """
 
+_ARITY: Final = """\
+merge.arity = {arity}
+"""
+
 
 def method_code(name: str, options: Mapping[str, str]) -> str:
     """Python that binds `merge` to a method with these keys of its recipe.
@@ -51,7 +55,9 @@ def method_code(name: str, options: Mapping[str, str]) -> str:
     """
     recipe = recipe_from_map({"method": name, **options})
     kind, keys = type(recipe), {field_of(key): text for key, text in options.items()}
-    return _CODE.format(
+    code = _CODE if recipe.needs.arity is None else _CODE + _ARITY
+    return code.format(
+        arity=recipe.needs.arity,
         module=kind.__module__,
         name=kind.__qualname__,
         keys=", ".join(f"{key}={text!r}" for key, text in keys.items()),
@@ -66,4 +72,6 @@ def method_parts(name: str, options: Mapping[str, str]) -> str:
 
 def has_parts(recipe: Method) -> bool:
     """Whether contributions can be lifted one by one, and what they give combined [EX-4]."""
-    return len(recipe.rounds) == 1 and not isinstance(recipe.rounds[0], WholeRound) and recipe.needs.on == "tau"
+    if len(recipe.rounds) > 1 or isinstance(recipe.rounds[0], WholeRound):
+        return False
+    return recipe.needs.on == "tau" and recipe.needs.arity is None

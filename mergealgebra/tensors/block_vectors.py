@@ -58,6 +58,18 @@ def theta(values: Array, base: Array, form: str) -> Array:
     return xp.astype(wide, xp.float32, copy=False) + 0.0
 
 
+def own_bits(values: Array, base: Array, form: str) -> tuple[Array, Array]:
+    """A model of a block in the base's dtype, and where it is known bit by bit [MG-14]. Both (n,), storage dtypes.
+
+    A fine-tune is, if it has the base's dtype; a task vector where it is 0, as it leaves the base there.
+    """
+    xp = array_namespace(widen(base))
+    if form == "finetuned":
+        same = name_of(values) == name_of(base)
+        return (values if same else base), xp.full(base.shape, same, dtype=xp.bool, device=base.device)
+    return base, read_stored(values) == 0
+
+
 def add(base: Array, tau_m: Array, lambda32: float) -> tuple[Array, Array]:
     """The merged block and a mask of where it is not finite [MG-2 to MG-5].
 

@@ -33,7 +33,8 @@ def test_numpy_arrays_meet_numpy_itself(monkeypatch):
         for stage in round_.stages:
             view = view.with_tau(stage(view, None if stage.statistic is None else (1, 3)))
         sums = exact.Sums.of(round_.lift(view), round_.columns.votes)
-        round_.finalize(sums.combine(sums).retract(sums), exact.Coefficients((1.0,)))
+        both = sums.combine(sums)
+        round_.finalize(both if sums.maxima else both.retract(sums), exact.Coefficients((1.0,), (1.0,)))
     arrays.with_values(trim.trim(v, 1, 3), np.array([0]), np.array([1.0]))
     assert arrays.first_true(v > 0) == 0
 

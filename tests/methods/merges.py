@@ -37,8 +37,14 @@ def bits(model: Model) -> dict[str, bytes]:
     return {name: np.asarray(array).tobytes() for name, array in model.items()}
 
 
+def every_recipe() -> st.SearchStrategy[Method]:
+    """Recipes of every method of any number of contributions that needs no auxiliary tensors, every option."""
+    without_parts = [st.builds(method, lambda_=st.sampled_from(["1", "-2"])) for method in (ma.Emr, ma.MagMax)]
+    return st.one_of(recipes(), *without_parts, st.just(ma.Linear()))
+
+
 def recipes() -> st.SearchStrategy[Method]:
-    """Recipes of every method that needs no auxiliary tensors, every option."""
+    """The same of those whose sums can be taken apart again."""
     lambdas = st.sampled_from(["1", "0.3", "-2", "0", "0.000001"])
     densities = st.sampled_from(["1", "0.2", "0.5", "0.29", "0.001"])
     scopes, boundaries = st.sampled_from(["model", "tensor"]), st.sampled_from(["keep_all", "lowest_index"])
@@ -55,7 +61,7 @@ def recipes() -> st.SearchStrategy[Method]:
         scope=scopes,
         boundary=boundaries,
     )
-    linear = [st.builds(method, lambda_=lambdas) for method in (ma.Mean, ma.TaskArithmetic)]
+    linear = [st.builds(method, lambda_=lambdas) for method in (ma.Mean, ma.TaskArithmetic, ma.NegMerge, ma.Ram)]
     return st.one_of(ties, ties, *linear, st.builds(ma.DareLinear, **drop, lambda_=lambdas), dare_ties)
 
 

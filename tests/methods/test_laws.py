@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 import mergealgebra as ma
 from mergealgebra.errors import AggregateError, ShapeError
 from tests.algebra.numbers import finite_fp32
-from tests.methods.merges import Case, bits, cases
+from tests.methods.merges import Case, bits, cases, every_recipe
 
 
 @pytest.mark.clause("MG-8", "TI-1")
-@given(cases(), st.randoms())
+@given(cases(every_recipe()), st.randoms())
 def test_order_changes_no_bit(case: Case, random):
     order = list(range(len(case.task_vectors)))
     random.shuffle(order)
@@ -23,13 +23,13 @@ def test_order_changes_no_bit(case: Case, random):
 
 
 @pytest.mark.clause("MG-8")
-@given(cases(), st.integers(1, 8), st.integers(1, 4))
+@given(cases(every_recipe()), st.integers(1, 8), st.integers(1, 4))
 def test_blocks_and_threads_change_no_bit(case: Case, block, threads):
     assert bits(case.merged()) == bits(case.merged(block=block, threads=threads))
 
 
 @pytest.mark.clause("MG-8")
-@given(cases())
+@given(cases(every_recipe()))
 def test_torch_gives_the_bits_of_numpy(case: Case):
     numpy, other = case.merged(), case.merged(backend="torch")
     assert (numpy.backend, other.backend) == ("numpy", "torch")
@@ -40,7 +40,7 @@ def test_torch_gives_the_bits_of_numpy(case: Case):
 @pytest.mark.clause("MG-8")
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @settings(max_examples=30)
-@given(cases())
+@given(cases(every_recipe()))
 def test_cuda_gives_the_bits_of_numpy(case: Case):
     assert bits(case.merged()) == bits(case.merged(backend="torch-cuda"))
 
@@ -154,7 +154,7 @@ def test_the_bits_of_the_base_are_copied_where_nothing_votes(backend):
 
 
 @pytest.mark.clause("MG-8")
-@given(cases())
+@given(cases(every_recipe()))
 @settings(max_examples=20)
 def test_what_is_passed_in_never_changes(case: Case):
     before = [bits(model) for model in (case.base, *case.task_vectors)]

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 import mergealgebra as ma
 from mergealgebra import encoding
-from mergealgebra.algebra import decimals, masks
+from mergealgebra.algebra import decimals, elementary, masks, scalars
+from mergealgebra.algebra.arrays import Array, to_numpy
 from mergealgebra.contribution import Chosen, auxiliary_entry, choose_auxiliary, make_manifest, names_of
 from mergealgebra.contribution_blobs import as_contribution
 from mergealgebra.crdt.genesis import Genesis
@@ -194,6 +197,33 @@ def mask(case: Json, _: Path) -> Json:
     }
 
 
+def function_with(array: Callable[[np.ndarray], Array]) -> Callable[[Json, Path], Json]:
+    """A check of functions on the arrays of a library."""
+
+    def function(case: Json, _: Path) -> Json:
+        results = to_numpy(getattr(elementary, case["function"])(array(_fp64(case["arguments"]))))
+        return {"results": ["nan" if np.isnan(x) else f"{x.view(np.uint32):08x}" for x in results]}
+
+    return function
+
+
+def scalar(case: Json, _: Path) -> Json:
+    results = [getattr(scalars, case["function"])(x) for x in _fp64(case["arguments"]).tolist()]
+    return {"results": list(map(_hex64, results))}
+
+
+def square_root(case: Json, _: Path) -> Json:
+    return {"results": [_hex64(scalars.sqrt(Fraction(int(n), int(d)))) for n, d in case["ratios"]]}
+
+
+def _fp64(arguments: list[str]) -> np.ndarray:
+    return np.array([int(bits, 16) for bits in arguments], np.uint64).view(np.float64)
+
+
+def _hex64(x: float) -> str:
+    return struct.pack(">d", x).hex()
+
+
 def recipe_file(case: Json, folder: Path) -> Json:
     made = read_recipe(_placed(folder / "recipe.yaml", case["yaml"].encode()))
     return {"recipe": made.to_map(), "id": made.id}
@@ -363,6 +393,7 @@ CHECKS: dict[str, Callable[[Json, Path], Json]] = {
     "encode": encode,
     "encode-long": encode_long,
     "formed-task-vector": formed_task_vector,
+    "function": function_with(np.asarray),
     "genesis": genesis,
     "id": id_,
     "join": join,
@@ -384,7 +415,9 @@ CHECKS: dict[str, Callable[[Json, Path], Json]] = {
     "recipe-file": recipe_file,
     "recipe-map": recipe_map,
     "retract": retract,
+    "scalar": scalar,
     "shards": shards,
+    "square-root": square_root,
     "state": state,
     "stored-task-vector": task_vector_with("numpy", stored=True),
     "task-vector": task_vector_with("numpy"),

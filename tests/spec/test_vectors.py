@@ -11,7 +11,9 @@ import torch
 
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.kernels import reference
-from tests.spec.checks import CHECKS
+from mergealgebra.kernels.fused_methods import is_fused
+from mergealgebra.methods.registry import METHODS
+from tests.spec.checks import CHECKS, function_with
 from tests.spec.reductions import label, merge_in_workspace, merge_with, task_vector_with, trim_with
 from tests.spec.vectors import Json, Vector, is_the_error, vectors
 
@@ -27,13 +29,14 @@ WAYS = {
     "numba in blocks of 3, 3 threads": merge_with("numba", block=3, threads=3),
 }
 #: Methods that no kernel computes but the equations, on NumPy or torch.
-EQUATIONS_ALONE = ("fisher", "dare_linear", "dare_ties")
+EQUATIONS_ALONE = [name for name, method in METHODS.items() if not is_fused(method())]
 #: Task vectors and trim on the other backends; `CHECKS` has NumPy's.
 OTHERS = {
     **{f"task-vector, {backend}": task_vector_with(backend) for backend in ("numba", "torch")},
     **{f"stored-task-vector, {backend}": task_vector_with(backend, stored=True) for backend in ("numba", "torch")},
     "trim, numba": trim_with("numba", threads=1),
     "trim, numba in blocks of 3": trim_with("numba", threads=2, block=3),
+    "function, torch": function_with(torch.from_numpy),
     "trim, torch": trim_with("torch", threads=1),
 }
 

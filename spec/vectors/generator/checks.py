@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
 from typing import Any
 
-from generator.reference import canonical, checkpoints, contributions, decimals, forms, hashes, operations
+from generator.reference import canonical, checkpoints, contributions, decimals, forms, functions, hashes, operations
 from generator.reference import lock as locks
 from generator.reference.aggregates import aggregate, certificate, combine
 from generator.reference.configuration import configuration, recipe_file
@@ -16,6 +17,7 @@ from generator.reference.patterns import chosen, matches
 from generator.reference.recipes import complete, is_full_recipe, read_recipe, recipe_id
 from generator.reference.reduction import trim
 from generator.reference.refused import Refused
+from generator.reference.rounding import F64, value
 from generator.reference.safetensors import read_file, write_file
 from generator.reference.taskvectors import between, of_stored
 from generator.reference.tensors import Tensors, name_key, read_bytes, read_tensor, read_tensors, show_tensors
@@ -139,6 +141,24 @@ def mask(x: Json) -> Json:
         "words": show_words(word(key, position) for position in x["positions"]),
         "kept": [position for position in x["positions"] if keeps(key, position, probability)],
     }
+
+
+def function(x: Json) -> Json:
+    """A function of an array, number by number [EF-1]."""
+    found = [functions.of_array(x["function"], int(bits, 16)) for bits in x["arguments"]]
+    return {"results": ["nan" if bits is None else f"{bits:08x}" for bits in found]}
+
+
+def scalar(x: Json) -> Json:
+    """A function of finite numbers [EF-4]."""
+    rounded = functions.ROUNDED[x["function"]]
+    return {"results": [f"{rounded(F64, value(F64, int(bits, 16))):016x}" for bits in x["arguments"]]}
+
+
+def square_root(x: Json) -> Json:
+    """The roots of fractions [EF-4]."""
+    ratios = (Fraction(int(numerator), int(denominator)) for numerator, denominator in x["ratios"])
+    return {"results": [f"{functions.rounded_sqrt(F64, q):016x}" for q in ratios]}
 
 
 def merge(x: Json) -> Json:
@@ -338,6 +358,9 @@ CHECKS: dict[str, Callable[[Json], Json]] = {
     "trim": trimmed,
     "random-words": random_words,
     "mask": mask,
+    "function": function,
+    "scalar": scalar,
+    "square-root": square_root,
     "merge": merge,
     "certificate": certificate,
     "aggregate": aggregate,

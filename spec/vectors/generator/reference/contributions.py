@@ -8,6 +8,7 @@ from typing import Any
 
 from generator.reference.canonical import encode
 from generator.reference.decimals import coefficient
+from generator.reference.elements import own_bits, thetas_of
 from generator.reference.hashes import H, model_root
 from generator.reference.recipes import Recipe, complete, read_recipe, recipe_id
 from generator.reference.reduction import Merged, Voter, dropped, left, merge, trim
@@ -166,7 +167,7 @@ def read_all(
     for i, contribution in enumerate(contributions):
         for kind, found in enumerate((vectors, fishers)):
             try:
-                found.append(read_fisher(contribution, recipe) if kind else vector_of(base, contribution))
+                found.append(read_fisher(contribution, recipe) if kind else vector_of(base, contribution, recipe))
             except Refused as refused:
                 if refused.tensor is None or refused.index is None:
                     raise Refused(refused.rule, contribution=i, tensor=refused.tensor) from None
@@ -177,8 +178,15 @@ def read_all(
     return vectors, fishers
 
 
-def vector_of(base: Tensors, contribution: Contribution) -> dict[str, Tensor]:
+def vector_of(base: Tensors, contribution: Contribution, recipe: Recipe) -> dict[str, Tensor]:
+    if recipe.on_theta:
+        return thetas_of(base, contribution.form, contribution.held)
     return of_contribution(base, contribution.form, contribution.held)
+
+
+def own_of(base: Tensors, contribution: Contribution) -> dict[str, list[int | None]]:
+    """The bits of a model in the base's dtypes [MG-14]."""
+    return {name: own_bits(base[name], contribution.form, t) for name, t in contribution.held.items()}
 
 
 def read_fisher(contribution: Contribution, recipe: Recipe) -> dict[str, Tensor]:
@@ -217,7 +225,8 @@ def voters_of(base: Tensors, contributions: Sequence[Contribution], recipe: Reci
             count = left(taus)
         if recipe.density is not None:
             taus, count = trim(taus, recipe)
-        voters.append(Voter(contribution.c, taus, F))
+        own = own_of(base, contribution) if recipe.copies else {}
+        voters.append(Voter(contribution.c, taus, F, own))
         kept.append(count)
     return voters, kept
 

@@ -16,6 +16,7 @@ from generator.reference.refused import Refused
 
 DEFAULTS = {
     "density": "1", "trim_density": "1", "lambda": "1", "seed": "0", "scope": "model", "boundary": "keep_all",
+    "t": "0.0001", "scale": "1",
 }  # fmt: skip
 KEYS = {
     "ties": ("density", "lambda", "scope", "boundary"),
@@ -25,7 +26,15 @@ KEYS = {
     "fisher": ("lambda",),
     "dare_linear": ("density", "seed", "lambda"),
     "dare_ties": ("density", "seed", "trim_density", "lambda", "scope", "boundary"),
+    "linear": (),
+    "negmerge": ("lambda",),
+    "ram": ("lambda",),
+    "emr": ("lambda",),
+    "magmax": ("lambda",),
+    "nearswap": ("t", "lambda"),
+    "passthrough": ("scale",),
 }
+ARITY = {"nearswap": 1, "passthrough": 1}
 KEY = re.compile("[a-z][a-z0-9_]{0,63}")
 CHOICES = {"scope": ("model", "tensor"), "boundary": ("keep_all", "lowest_index")}
 
@@ -45,19 +54,28 @@ def complete(recipe: Mapping[str, str]) -> dict[str, str]:
     for key, choices in CHOICES.items():
         if key in full and full[key] not in choices:
             raise Refused("RecipeError")
-    for key in ("density", "trim_density"):
-        if key in full:
-            density(full[key])
-            full[key] = canonical(full[key])
     if "seed" in full:
         check_seed(full["seed"])
-    fp32(full["lambda"])
-    full["lambda"] = canonical(full["lambda"])
+    full |= decimals(full)
     if dialect is not None:
         options = DIALECTS.get(dialect, {"lambda": None})
         if None in options.values() or (options["lambda"] == "none" and full["lambda"] != "1"):
             raise Refused("RecipeError")
     return full
+
+
+def decimals(full: Mapping[str, str]) -> dict[str, str]:
+    """The decimals of a map in canonical form [RC-1 to RC-3, NS-1]."""
+    found = {key: full[key] for key in ("density", "trim_density", "lambda", "t", "scale") if key in full}
+    for key, text in found.items():
+        if key in ("density", "trim_density"):
+            density(text)
+        else:
+            fp32(text)
+        found[key] = canonical(text)
+    if found.get("t", "").startswith("-"):
+        raise Refused("DecimalError")
+    return found
 
 
 def recipe_id(full: Mapping[str, str]) -> bytes:
@@ -90,6 +108,7 @@ class Recipe:
     """A recipe in the numbers that a merge needs.
 
     density: of trim, None without trim. drop: the probability with which DARE keeps an element, None without DARE.
+    number: fp32 bits of the key of a method by element, t or scale.
     """
 
     method: str
@@ -99,6 +118,17 @@ class Recipe:
     boundary: str = "keep_all"
     drop: Fraction | None = None
     seed: str = "0"
+    number: int = 0
+
+    @property
+    def on_theta(self) -> bool:
+        """Whether models are merged, and not task vectors [MG-13]."""
+        return self.method in ("linear", "passthrough")
+
+    @property
+    def copies(self) -> bool:
+        """Whether bits are copied where all models have the same [MG-14]."""
+        return self.method == "linear" or (self.method == "passthrough" and self.number == fp32("1"))
 
     @property
     def elects(self) -> bool:
@@ -108,12 +138,13 @@ class Recipe:
 
 def read_recipe(spec: Mapping[str, str]) -> Recipe:
     full = complete(spec)
-    lambda32 = fp32(full["lambda"])
+    lambda32 = fp32(full.get("lambda", "1"))
     if "dialect" in full:
         raise ValueError("merges in a dialect are those of reference/dialects.py")
     drop = density(full["density"]) if full["method"] in ("dare_linear", "dare_ties") else None
     trim = {"ties": "density", "dare_ties": "trim_density"}.get(full["method"])
     if trim is None:
-        return Recipe(full["method"], lambda32, drop=drop, seed=full.get("seed", "0"))
+        number = fp32(full.get("t", full.get("scale", "0")))
+        return Recipe(full["method"], lambda32, drop=drop, seed=full.get("seed", "0"), number=number)
     kept, seed = density(full[trim]), full.get("seed", "0")
     return Recipe(full["method"], lambda32, kept, full["scope"], full["boundary"], drop, seed)

@@ -1,4 +1,4 @@
-"""The methods, apply [TI, ME, TA, FM, DA, MG], and the certificate [EX-2, EX-3, EX-7]."""
+"""The methods, but for those of elements.py, apply [TI, ME, TA, FM, DA, MG], and the certificate [EX-2, EX-3, EX-7]."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from math import floor
 
+from generator.reference import elements
 from generator.reference.decimals import check_coefficient
 from generator.reference.masks import keeps, mask_key
-from generator.reference.recipes import Recipe
+from generator.reference.recipes import ARITY, Recipe
 from generator.reference.refused import Refused
 from generator.reference.rounding import (
     BF16,
@@ -18,6 +19,7 @@ from generator.reference.rounding import (
     F64,
     is_finite,
     magnitude,
+    ratio,
     rn,
     rounded,
     value,
@@ -29,11 +31,15 @@ RESULT_ROUNDINGS = {"F64": (F64,), "F32": (F64, F32), "BF16": (F64, F32, BF16), 
 
 @dataclass(frozen=True)
 class Voter:
-    """A contribution ready to be reduced: fp32 bits of c, its task vector after all stages, and F, both F32 tensors."""
+    """A contribution ready to be reduced: fp32 bits of c, its task vector after all stages, and F, both F32 tensors.
+
+    own: for a method that copies, the bits of the model in the base's dtype [MG-14]. On theta, taus are thetas.
+    """
 
     c: int
     taus: Mapping[str, Tensor]
     fisher: Mapping[str, Tensor] = field(default_factory=dict)
+    own: Mapping[str, Sequence[int | None]] = field(default_factory=dict)
 
     @property
     def coefficient(self) -> Fraction:
@@ -124,16 +130,13 @@ class Terms:
 
 def terms_of(recipe: Recipe, voter: Voter, name: str, tau: int, position: int) -> Terms:
     """v [TI-6, ME-1, DA-2], or w and v [FM-1]."""
+    if recipe.method in elements.METHODS:
+        return Terms(voter.coefficient, elements.v_of(recipe, voter.c, tau))
     if recipe.method != "fisher":
         return Terms(voter.coefficient, product(voter.c, tau))
     w = product(voter.c, voter.fisher[name].bits()[position])
     v = rn(F32, value(F32, w) * value(F32, tau)) if is_finite(F32, w) else w
     return Terms(voter.coefficient, v, (w, tau))
-
-
-def ratio(S: Fraction, W: Fraction) -> int:
-    """RN32(RN64(RN64(S) / RN64(W))) [TI-8, ME-1]."""
-    return rounded(value(F64, rn(F64, S)) / value(F64, rn(F64, W)), F64, F32)
 
 
 def sign(x: Fraction) -> int:
@@ -147,6 +150,8 @@ def total(xs: Iterable[int]) -> Fraction:
 
 def reduce(recipe: Recipe, terms: Sequence[Terms], coefficients: Fraction) -> int:
     """The bits of tau_m at one coordinate, from the terms of those that hold it; `coefficients` is the sum of all c."""
+    if recipe.method in elements.METHODS:
+        return elements.METHODS[recipe.method]([(one.c, value(F32, one.v)) for one in terms], recipe)
     S = total(one.v for one in terms)
     if recipe.method in ("task_arithmetic", "dare_linear"):
         return rounded(S, F64, F32)
@@ -221,6 +226,8 @@ def merge(base: Tensors, voters: Sequence[Voter], recipe: Recipe) -> Merged:
     voters hold what the stages of the method left of their vectors.
     """
     check_coefficients(voters, recipe)
+    if len(voters) != ARITY.get(recipe.method, len(voters)):
+        raise Refused("RecipeError")
     coefficients = sum((voter.coefficient for voter in voters), Fraction(0))
     all_certified = certified([voter.c for voter in voters])
     tensors, tau_m, uncertified = dict(base), {}, 0
@@ -250,10 +257,16 @@ def merge_tensor(
                 raise Refused("NonFinite", contribution=i, tensor=name, index=index)
             terms.append(one)
         tau_m = reduce(recipe, terms, coefficients)
-        result = apply(base, b, recipe.lambda32, tau_m) if is_finite(F32, tau_m) else None
+        result = None
+        if is_finite(F32, tau_m) and recipe.on_theta:
+            own = [voter.own[name][position] for _, voter in holders] if recipe.copies else []
+            result = elements.result_of_theta(base, tau_m, own)
+        elif is_finite(F32, tau_m):
+            result = apply(base, b, recipe.lambda32, tau_m)
         if result is None:
             raise Refused("NonFinite", tensor=name, index=index)
-        sums = zip(*((one.v, *one.more) for one in terms), strict=True)
+        summed = () if recipe.method in elements.WITHOUT_SUMS else ((one.v, *one.more) for one in terms)
+        sums = zip(*summed, strict=True)
         failed += not all(map(certified, sums))  # each sum has a certificate of its own [EX-7]
         taus.append(tau_m)
         results.append(result)

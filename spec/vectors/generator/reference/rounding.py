@@ -100,3 +100,8 @@ def rounded(x: Fraction, first: Format, *then: Format) -> int:
     for target in then:
         bits, fmt = convert(fmt, bits, target), target
     return bits
+
+
+def ratio(S: Fraction, W: Fraction) -> int:
+    """RN32(RN64(RN64(S) / RN64(W))) [TI-8, ME-1]."""
+    return rounded(value(F64, rn(F64, S)) / value(F64, rn(F64, W)), F64, F32)
