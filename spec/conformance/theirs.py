@@ -79,9 +79,9 @@ def mergekit(method: str, models: list[Any], base: Any, weights: Any, settings: 
     spec = merge_methods.get(method).spec
     inputs = [{"w": torch.from_numpy(np.ascontiguousarray(array))} for array in (base, *models)]
     parameters = dict(settings)
-    if weights and any(parameter.name == "weight" for parameter in spec.parameters):
-        parameters["weight"] = [0.0, *weights] if spec.contract.base == "required" else list(weights)
     with_base = spec.contract.base == "required"
+    if weights and any(parameter.name == "weight" for parameter in spec.parameters):
+        parameters["weight"] = dict(enumerate(weights, 1 if with_base else 0))
     given = inputs if with_base else inputs[1:]
     answer = merge_methods.merge_state_dicts(given, method, parameters=parameters, base=0 if with_base else None)
     return answer["w"].numpy()

@@ -1,17 +1,9 @@
-"""Other tools' names against the tools themselves, and the laws of each, raw and by replicas: writes strategies.md.
-
-    python spec/conformance/strategies.py [--environments PATH] [--out PATH] [--record]
-
-`make conformance` makes the environments and calls this. --record also writes crdt-merge's answers to a few questions,
-which tests ask again where the tool is not installed.
-"""
+"""What is asked of crdt-merge and mergekit, their answers and ours: strategies.py writes what comes of it."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,15 +12,19 @@ from typing import Any
 
 import numpy as np
 
+import mergealgebra as ma
 from mergealgebra.algebra.method import WholeModel
 from mergealgebra.dialects.strategies import STRATEGIES, Strategy
 from mergealgebra.dialects.strategy_round import round_of
+from mergealgebra.methods.names import TOOLS
+from mergealgebra.recipe import recipe_from_map
 
 FOLDER = Path(__file__).resolve().parent
-ROOT = FOLDER.parents[1]
 CRDT_MERGE, MERGEKIT = "crdt-merge-0.11", "mergekit-0.1.5"
 PACKAGES = {CRDT_MERGE: "crdt-merge", MERGEKIT: "mergekit"}
 
+#: The largest difference of what is the same in real numbers, relative to the largest magnitude of the models [NA-1].
+SAME = 2.0**-20
 #: The largest difference that NA-6 allows, relative to the largest magnitude of the models; 0 of what is not here.
 BOUNDS = {"slerp": 2.0**-40, "weight_scope_alignment": 2.0**-40, "dam": 2.0**-40, "ada_merging": 2.0**-30}
 BOUNDS |= {"star": 2.0**-40, "adarank": 2.0**-40}
@@ -134,6 +130,107 @@ def compared(tool: Tool, dialect: str, method: str, count: int) -> Compared:
     return Compared(len(asked), equal, worst)
 
 
+@dataclass(frozen=True)
+class AsOurs:
+    """How a method of mergekit is asked, and ours for the same: n models, settings there, keys of our recipe.
+
+    coefficients: of our contributions, where they are not the weights. pair: the base is the first model there.
+    """
+
+    n: int = 4
+    settings: Mapping[str, float] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
+    weighted: bool = False
+    coefficients: Sequence[str] = ()
+    pair: bool = False
+
+
+MERGEKIT_ASKED = {
+    "arcee_fusion": AsOurs(1),
+    "breadcrumbs": AsOurs(
+        settings={"density": 0.6, "gamma": 0.1}, keys={"density": "0.6", "gamma": "0.1"}, weighted=True
+    ),
+    "breadcrumbs_ties": AsOurs(
+        settings={"density": 0.6, "gamma": 0.1}, keys={"density": "0.6", "gamma": "0.1"}, weighted=True
+    ),
+    "karcher": AsOurs(),
+    "linear": AsOurs(weighted=True),
+    "model_stock": AsOurs(),
+    "multislerp": AsOurs(weighted=True),
+    "nearswap": AsOurs(1, {"t": 0.05}, {"t": "0.05"}),
+    "nuslerp": AsOurs(2, weighted=True),
+    "passthrough": AsOurs(1, {"scale": 0.7}, {"scale": "0.7"}),
+    "ram": AsOurs(),
+    "ramplus_tl": AsOurs(),
+    "sce": AsOurs(settings={"select_topk": 0.5}, keys={"select_topk": "0.5"}),
+    "slerp": AsOurs(1, {"t": 0.3}, coefficients=("0.7", "0.3"), pair=True),
+    "task_arithmetic": AsOurs(weighted=True),
+}
+
+
+def same(dialect: str, method: str, count: int) -> Iterator[tuple[Question, Mapping[str, str], Sequence[str], Array]]:
+    """Questions about a method that is the same here: each with our recipe, its coefficients, and our models."""
+    answer = TOOLS[dialect].names[method]
+    how = MERGEKIT_ASKED[method] if dialect == MERGEKIT else AsOurs(weighted=not answer.where)
+    rng = np.random.default_rng([1, *method.encode()])
+    for number in range(count):
+        shape = tuple(rng.integers(2, 13, size=rng.integers(1, 3)).tolist())
+        base = rng.standard_normal(shape).astype(np.float32)
+        near = np.float32((1.0, 0.1)[number % 2])
+        models = base + near * rng.standard_normal((how.n, *shape)).astype(np.float32)
+        weights = np.float32(rng.uniform(0.2, 2, how.n)).tolist() if how.weighted else [1.0] * how.n
+        texts = how.coefficients or [np.format_float_positional(np.float32(w), trim="-") for w in weights]
+        ours_ = np.concatenate([base[None], models]) if how.pair else models
+        recipe = {"method": answer.method, **answer.keys, **how.keys}
+        yield Question(method, models, base, weights, how.settings), recipe, texts, ours_
+
+
+def compared_same(tool: Tool, dialect: str, method: str, count: int) -> Compared:
+    """The tool's answers against our method's, to which they are equal but for rounding."""
+    asked = list(same(dialect, method, count))
+    theirs = tool.answers("merge", [question for question, *_ in asked])
+    equal, worst = 0, 0.0
+    for i, (question, recipe, texts, models) in enumerate(asked):
+        method_ = recipe_from_map(recipe)
+        on_theta = method_.needs.on == "theta"
+        base = np.zeros_like(question.base) if on_theta else question.base
+        found = ma.merge({"w": base}, [{"w": model - base} for model in models], method_, texts, "numpy")["w"]
+        wanted = theirs[str(i)]
+        equal += np.array_equal(found, wanted.astype(np.float32))
+        worst = max(worst, float(np.abs(found - wanted).max() / np.abs(models).max()))
+    return Compared(len(asked), equal, worst)
+
+
+# Laws of a tool's own function
+
+
+@dataclass(frozen=True)
+class Law:
+    """Whether a law held in all tries: bit for bit, and up to the 10^-7 that crdt-merge's own check allows."""
+
+    equal: bool
+    near: bool
+
+
+def raw_laws(tool: Tool, method: str, tries: int) -> dict[str, Law]:
+    """The three laws of a method as a binary merge."""
+    rng = np.random.default_rng(2)
+    asked = [
+        Question(method, rng.standard_normal((3, 6, 5)), rng.standard_normal((6, 5)), [1.0] * 3) for _ in range(tries)
+    ]
+    found = tool.answers("laws", asked)
+    sides = {"commutative": ("ab", "ba"), "associative": ("ab_c", "a_bc"), "idempotent": ("aa", "a")}
+    held = {}
+    for law, (left, right) in sides.items():
+        pairs = [(found[f"{i}.{left}"], found[f"{i}.{right}"]) for i in range(tries)]
+        equal = all(np.array_equal(one, other) for one, other in pairs)
+        held[law] = Law(equal, all(np.abs(one - other).max() < 1e-7 for one, other in pairs))
+    return held
+
+
+# What tests ask again
+
+
 def record(tool: Tool, dialect: str, out: Path) -> None:
     """A few questions and the tool's answers, as JSON with exact numbers."""
     cases = []
@@ -160,20 +257,3 @@ def _case(question: Question, answer: Array) -> dict[str, Any]:
 
 def _hex(array: Array) -> list[str]:
     return [float(number).hex() for number in array.reshape(-1)]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--environments", type=Path, default=ROOT / ".venvs", help="the folder of environments")
-    parser.add_argument("--out", type=Path, default=FOLDER, help="where the report goes")
-    parser.add_argument("--record", action="store_true", help="write crdt-merge's answers for the tests")
-    options = parser.parse_args()
-    tool = Tool(CRDT_MERGE, options.environments)
-    if options.record:
-        record(tool, CRDT_MERGE, options.out / f"{CRDT_MERGE}.answers.json")
-    for method in STRATEGIES[CRDT_MERGE]:
-        print(method, compared(tool, CRDT_MERGE, method, 60), file=sys.stderr)
-
-
-if __name__ == "__main__":
-    main()
