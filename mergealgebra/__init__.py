@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from mergealgebra.incremental.aggregate import Aggregate
     from mergealgebra.lock import Verification
     from mergealgebra.merge_result import MergeResult
+    from mergealgebra.methods.breadcrumbs import Breadcrumbs, BreadcrumbsTies
     from mergealgebra.methods.dare import DareLinear, DareTies
+    from mergealgebra.methods.della import Della, DellaLinear
     from mergealgebra.methods.emr import Emr
     from mergealgebra.methods.fisher import Fisher
     from mergealgebra.methods.linear import Linear
@@ -37,10 +39,14 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Aggregate": "incremental.aggregate",
+    "Breadcrumbs": "methods.breadcrumbs",
+    "BreadcrumbsTies": "methods.breadcrumbs",
     "ContributionId": "publication",
     "DareLinear": "methods.dare",
     "DareTies": "methods.dare",
     "Emr": "methods.emr",
+    "Della": "methods.della",
+    "DellaLinear": "methods.della",
     "Fisher": "methods.fisher",
     "Linear": "methods.linear",
     "MagMax": "methods.magmax",
@@ -65,9 +71,13 @@ _MODULES = ("algebra", "errors", "laws")
 
 __all__ = [
     "Aggregate",
+    "Breadcrumbs",
+    "BreadcrumbsTies",
     "ContributionId",
     "DareLinear",
     "DareTies",
+    "Della",
+    "DellaLinear",
     "Emr",
     "Fisher",
     "Linear",

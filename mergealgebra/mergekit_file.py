@@ -67,7 +67,7 @@ def _method_here(method: object) -> str:
 
 def _normalize(method: object, value: object) -> str:
     """What `normalize` means here: whether a sum is divided by the weights is fixed by the method."""
-    divides = method not in ("task_arithmetic", "dare_linear")
+    divides = method not in ("task_arithmetic", "dare_linear", "breadcrumbs", "della_linear")
     here = "ties, dare_ties and mean always divide" if divides else f"{method} never divides"
     differs = (str(value).lower() == "false") == divides
     return f"leave it out: here {here} by the weights{', so the model is another' if differs else ''}"

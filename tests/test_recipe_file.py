@@ -91,7 +91,7 @@ MISTAKEN = {
     ),
     "capitals": ("method: TIES", read_recipe, "method: 'TIES' is unknown; write it in lower case, ties$"),
     "another tool's": ("method: negative_merge", read_recipe, "write `method: mean`, `lambda: '-1'`"),
-    "mergekit's DELLA": ("merge_method: della", read_merge_file, "write `method`, and 'della' is a method of"),
+    "its key too": ("merge_method: star", read_merge_file, "write `method`, and 'star' is a method of crdt-merge"),
 }
 
 

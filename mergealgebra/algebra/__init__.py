@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from mergealgebra.algebra.decimals import exact_density
     from mergealgebra.algebra.elementary import exp, log, tanh
     from mergealgebra.algebra.exact import Coefficients, Sums
-    from mergealgebra.algebra.masks import keep_below, mask_key, words, words_from
+    from mergealgebra.algebra.masks import keep_below, mask_key, words, words_from, words_of
     from mergealgebra.algebra.method import Columns, Needs, Round, Stage, Statistic, Terms, View, WholeRound
+    from mergealgebra.algebra.outliers import CutLargest
     from mergealgebra.algebra.rounded import product, quotient, scaled
+    from mergealgebra.algebra.rows import CutLargestOfRows, TrimRows, by_rank, row_length
     from mergealgebra.algebra.tally import Tally
     from mergealgebra.algebra.thresholds import Trim
 
@@ -24,6 +26,8 @@ _HOMES = {
     "Array": "arrays",
     "Coefficients": "exact",
     "Columns": "method",
+    "CutLargest": "outliers",
+    "CutLargestOfRows": "rows",
     "Needs": "method",
     "Round": "method",
     "Stage": "method",
@@ -32,9 +36,11 @@ _HOMES = {
     "Tally": "tally",
     "Terms": "method",
     "Trim": "thresholds",
+    "TrimRows": "rows",
     "View": "method",
     "WholeRound": "method",
     "array_namespace": "arrays",
+    "by_rank": "rows",
     "exact_density": "decimals",
     "exp": "elementary",
     "keep_below": "masks",
@@ -42,17 +48,21 @@ _HOMES = {
     "mask_key": "masks",
     "product": "rounded",
     "quotient": "rounded",
+    "row_length": "rows",
     "scaled": "rounded",
     "tanh": "elementary",
     "to_numpy": "arrays",
     "words": "masks",
     "words_from": "masks",
+    "words_of": "masks",
 }
 
 __all__ = [
     "Array",
     "Coefficients",
     "Columns",
+    "CutLargest",
+    "CutLargestOfRows",
     "Needs",
     "Round",
     "Stage",
@@ -61,9 +71,11 @@ __all__ = [
     "Tally",
     "Terms",
     "Trim",
+    "TrimRows",
     "View",
     "WholeRound",
     "array_namespace",
+    "by_rank",
     "exact_density",
     "exp",
     "keep_below",
@@ -71,11 +83,13 @@ __all__ = [
     "mask_key",
     "product",
     "quotient",
+    "row_length",
     "scaled",
     "tanh",
     "to_numpy",
     "words",
     "words_from",
+    "words_of",
 ]
 
 

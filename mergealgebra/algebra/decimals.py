@@ -40,6 +40,14 @@ def exact_density(text: object, what: str = "density") -> Fraction:
     return density
 
 
+def exact_share(text: object, what: str) -> Fraction:
+    """The exact value of a share that may be nothing but not all, from 0 to below 1. Raises DecimalError."""
+    share = exact(text, what)
+    if not 0 <= share < 1:
+        raise DecimalError(f"{what}: {text} is not at least 0 and below 1; it is a share of the elements")
+    return share
+
+
 def fp32(text: object, what: str) -> float:
     """RN32 of a decimal, in one rounding, as a Python float [RC-2]. Raises DecimalError if not finite."""
     value = round_to_fp32(exact(text, what))

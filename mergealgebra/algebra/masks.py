@@ -7,12 +7,15 @@ counter. It is written in wrapping int64 arithmetic, which NumPy and torch have 
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from mergealgebra.algebra.arrays import Array, array_namespace
 from mergealgebra.encoding import encode, hash_id
+
+if TYPE_CHECKING:
+    from mergealgebra.algebra.method import View
 
 _ROUNDS: Final = 10
 _MULTIPLIERS: Final = (0xD2511F53, 0xCD9E8D57)
@@ -51,6 +54,15 @@ def words_from(key: tuple[int, int], start: int, n: int, xp: Any = np, device: A
     first = start // 4
     counters = xp.arange(first, (start + n + 3) // 4, dtype=xp.int64, device=device)
     return xp.stack(_philox(key, counters), axis=1).reshape((-1,))[start - 4 * first :][:n]
+
+
+def words_of(view: View, seed: str) -> Array:
+    """The random word of each element of a view, of a method that needs roots [RM-1, RM-2]. Returns (n,) int64."""
+    xp, device = array_namespace(view.tau), view.tau.device
+    key = mask_key(seed, view.root, view.tensor)
+    if view.at is None:
+        return words_from(key, view.start, view.tau.shape[0], xp, device)
+    return words(key, xp.asarray(view.at + view.start, device=device))
 
 
 def keep_below(share: Fraction) -> int:

@@ -153,4 +153,4 @@ def rn64(value: int, scale: int) -> float:
         # The true division of Python integers is correctly rounded, subnormals included.
         return value / (1 << scale) if scale >= 0 else float(value << -scale)
     except OverflowError:
-        return math.inf if value > 0 else -math.inf
+        return math.inf  # nothing below zero becomes so large

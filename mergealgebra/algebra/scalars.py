@@ -70,9 +70,11 @@ def _away_from(zero: int, name: str, function: RealFunction, x: float) -> float:
 
 
 def _exact(name: str, x: float | Fraction) -> Fraction:
+    if isinstance(x, Fraction):
+        return x
     if not math.isfinite(x):
         raise _outside(name, x, "a finite number")
-    return Fraction(x)
+    return Fraction(float(x))
 
 
 def _outside(name: str, x: float | Fraction, expected: str) -> ValueError:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 
@@ -67,12 +67,16 @@ Look = Window | TiesBySpan | TiesInSpan
 
 @dataclass(frozen=True)
 class Thresholds:
-    """The m-th largest magnitude of each group, and where its ties are cut: a `Statistic` whose answers are proved."""
+    """The m-th largest magnitude of each group, and where its ties are cut: a `Statistic` whose answers are proved.
+
+    least: the bits of the answer where fewer than m elements are not zero, and all that are have to be kept.
+    """
 
     density: Fraction
     scope: Scope
     boundary: Boundary
     proved: bool = True
+    least: ClassVar[int] = 1
 
     @property
     def key(self) -> Sequence[str]:
@@ -145,8 +149,8 @@ class Thresholds:
         if window.shift:
             return False, window.inside(bin_)
         bits = window.low + bin_
-        if bits == 0:  # fewer non-zero elements than m: all of them are kept
-            return True, Cut(1)
+        if bits < self.least:  # fewer non-zero elements than m: all of them are kept
+            return True, Cut(self.least)
         if self.boundary == "lowest_index" and rank < counts[bin_]:
             return False, TiesBySpan(bits, rank)
         return True, Cut(bits)
@@ -173,7 +177,7 @@ class Thresholds:
     def unpacked(self, data: Any) -> Cut | None:
         """As `Statistic.unpacked`."""
         match data:
-            case [int(bits)] if 0 < bits < 1 << 31:
+            case [int(bits)] if self.least <= bits < 1 << 31:
                 return Cut(bits)
             case [int(bits), str(tensor), int(position)] if 0 < bits < 1 << 31 and position >= 0:
                 return Cut(bits, (tensor, position))

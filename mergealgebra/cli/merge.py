@@ -43,7 +43,7 @@ def command(
     """Merge the models named in the YAML file CONFIG into the new folder OUT, or into one file OUT.safetensors.
 
     \b
-    method: ties            # or mean, linear, task_arithmetic, dare_ties, ...
+    method: ties            # or mean, linear, task_arithmetic, dare_ties, breadcrumbs, della, ...
     density: "0.2"
     dialect: canonical      # or whose TIES, as in mergekit-0.1.5; the order of models never counts
     base: path/to/base      # paths are relative to CONFIG's folder

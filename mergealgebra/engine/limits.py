@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import lcm
 from typing import Final
 
-from mergealgebra.engine.sources import SPAN, Contribution, Source
+from mergealgebra.engine.sources import SPAN, Contribution, Source, span_size
 from mergealgebra.errors import BackendError
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.text import by_caller, shown
@@ -36,7 +35,7 @@ class Sizes:
         sources = [contribution.source for contribution in contributions]
         auxiliary = [source for contribution in contributions for source in contribution.auxiliary.values()]
         row = sum(map(_widest, (base, *sources, *auxiliary)))
-        pieces = (min(r.size, lcm(SPAN, units[name])) * DTYPES[r.dtype].itemsize for name, r in base.records.items())
+        pieces = (min(r.size, span_size(units[name])) * DTYPES[r.dtype].itemsize for name, r in base.records.items())
         worker = _WORKER_BYTES + sum(getattr(source, "worker_bytes", 0) for source in sources)
         return cls(row, max(pieces, default=0), worker)
 

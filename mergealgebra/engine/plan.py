@@ -14,10 +14,11 @@ from mergealgebra.algebra.exact import Coefficients
 from mergealgebra.algebra.method import Needs, Round, Stage, WholeRound
 from mergealgebra.engine.checks import check, check_arity, check_method
 from mergealgebra.engine.limits import MEMORY, Sizes, check_positive, fit, thread_count
-from mergealgebra.engine.sources import SPAN, Block, Contribution, Record, Source, Span
+from mergealgebra.engine.sources import Block, Contribution, Record, Source, Span, span_size
 from mergealgebra.errors import NothingVisible
 from mergealgebra.kernels.blocks import Kernel, Reduction, block_rounds, whole_round
 from mergealgebra.methods.method import Method
+from mergealgebra.tensors.dtypes import DTYPES
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class Plan:
     def spans(self, name: str) -> Iterator[Span]:
         """One tensor, in order, as workers take it."""
         record = self.base.records[name]
-        size = lcm(SPAN, self._units[name])
+        size = span_size(self._units[name])
         for start in range(0, record.size, size):
             yield Span(name, start, min(start + size, record.size))
 
@@ -125,8 +126,13 @@ class Plan:
 
 
 def unit_of(rounds: Sequence[Round | WholeRound], record: Record) -> int:
-    """How many elements of a tensor belong together in these rounds: one, a row, or all of them; and whole chunks."""
+    """How many elements of a tensor belong together in these rounds: one, a row, or all of them; and whole chunks.
+
+    Of what is no float one: it is copied.
+    """
     found = 1
+    if not DTYPES[record.dtype].is_float:
+        return found
     for round_ in rounds:
         if isinstance(round_, WholeRound):
             continue

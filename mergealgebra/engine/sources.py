@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import lcm
 from typing import Any, Final, Protocol
 
 from mergealgebra.encoding import LEAF_BYTES
 
 #: Elements in a span, what a worker does at a time: in every dtype a whole number of leaves [EN-6].
 SPAN: Final = LEAF_BYTES
+#: The fewest elements that are whole leaves in every float dtype, of which the smallest has two bytes.
+_LEAVES: Final = LEAF_BYTES // 2
 
 
 class Record(Protocol):
@@ -21,6 +24,18 @@ class Record(Protocol):
     def shape(self) -> tuple[int, ...]: ...
     @property
     def size(self) -> int: ...
+
+
+def span_size(unit: int) -> int:
+    """How many elements of a tensor are a span, if so many belong together: whole units, and whole leaves [EN-6].
+
+    >>> span_size(1), span_size(11008) / 11008
+    (1048576, 2048.0)
+    """
+    if unit == 1:
+        return SPAN
+    both = lcm(_LEAVES, unit)
+    return both * max(1, SPAN // both)
 
 
 class Source(Protocol):

@@ -6,9 +6,20 @@ from mergealgebra.methods.method import (
     check_density,
     check_lambda,
     check_seed,
+    check_share,
     check_text,
     key,
     one_of,
 )
 
-__all__ = ["Check", "Method", "check_density", "check_lambda", "check_seed", "check_text", "key", "one_of"]
+__all__ = [
+    "Check",
+    "Method",
+    "check_density",
+    "check_lambda",
+    "check_seed",
+    "check_share",
+    "check_text",
+    "key",
+    "one_of",
+]

@@ -46,18 +46,14 @@ class Drop:
 
     def __call__(self, view: View, found: None) -> Array:
         """tau' = RN32(RN64(tau / RN64(density))) where the mask keeps, +0 elsewhere."""
-        xp = algebra.array_namespace(view.tau)
-        rescaled = algebra.quotient(view.tau, float(self.density))
-        return xp.where(self._keeps(view), rescaled, 0.0) + 0.0
+        keeps = algebra.words_of(view, self.seed) < algebra.keep_below(self.density)
+        return rescaled(view.tau, keeps, float(self.density))
 
-    def _keeps(self, view: View) -> Array:
-        xp = algebra.array_namespace(view.tau)
-        mask = algebra.mask_key(self.seed, view.root, view.tensor)
-        if view.at is None:
-            words = algebra.words_from(mask, view.start, view.tau.shape[0], xp, view.tau.device)
-        else:
-            words = algebra.words(mask, xp.asarray(view.at + view.start, device=view.tau.device))
-        return words < algebra.keep_below(self.density)
+
+def rescaled(tau: Array, keeps: Array, p: Array | float) -> Array:
+    """RN32(RN64(tau / p)) where it is kept, +0 elsewhere [DA-1, DE-4]. p: (n,) fp64, or one number for all."""
+    xp = algebra.array_namespace(tau)
+    return xp.where(keeps, algebra.quotient(tau, p), 0.0) + 0.0
 
 
 class DareLinear(Method):
@@ -127,10 +123,7 @@ class DareTies(Method):
     def in_words(self) -> str:
         """As `Method.in_words`."""
         trimmed = f" Then, {ties.trimmed_in_words(self.trim_density, self.scope)}" if self.trim_density != "1" else ""
-        return (
-            f"DARE, then TIES: {_dropped_in_words(self.density)}{trimmed} Where models pull a parameter in opposite "
-            "directions, the direction with the larger sum wins, and only the changes in that direction are averaged."
-        )
+        return f"DARE, then TIES: {_dropped_in_words(self.density)}{trimmed} {ties.ELECTED_IN_WORDS}"
 
 
 def _dropped_in_words(density: str) -> str:

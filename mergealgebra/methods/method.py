@@ -28,7 +28,7 @@ def key(*, default: str, check: Check) -> Any:
     """A key of a recipe, for the body of a method's class: `density: str = key(default="1", check=check_density)`.
 
     default: as `check` writes it. check: what makes a value canonical, or refuses it: check_density, check_lambda,
-    check_seed, check_text, `one_of("model", "tensor")`, or a function of your own.
+    check_share, check_seed, check_text, `one_of("model", "tensor")`, or a function of your own.
     """
     return field(default=default, metadata={"check": check})
 
@@ -168,6 +168,12 @@ def check_lambda(value: object, what: str) -> str:
 def check_density(value: object, what: str) -> str:
     """A decimal above 0 and at most 1 [RC-3]."""
     decimals.exact_density(value, _key_in(what))
+    return decimals.canonical_decimal(value, _key_in(what))
+
+
+def check_share(value: object, what: str) -> str:
+    """A decimal from 0 to below 1 [BC-1, DE-1]."""
+    decimals.exact_share(value, _key_in(what))
     return decimals.canonical_decimal(value, _key_in(what))
 
 

@@ -14,7 +14,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from mergealgebra.errors import MergeAlgebraError, RecipeError
+from mergealgebra.methods.breadcrumbs import Breadcrumbs, BreadcrumbsTies
 from mergealgebra.methods.dare import DareLinear, DareTies
+from mergealgebra.methods.della import Della, DellaLinear
 from mergealgebra.methods.emr import Emr
 from mergealgebra.methods.fisher import Fisher
 from mergealgebra.methods.linear import Linear
@@ -48,6 +50,10 @@ METHODS: Final[Mapping[str, type[Method]]] = MappingProxyType(
         "magmax": MagMax,
         "nearswap": NearSwap,
         "passthrough": Passthrough,
+        "breadcrumbs": Breadcrumbs,
+        "breadcrumbs_ties": BreadcrumbsTies,
+        "della": Della,
+        "della_linear": DellaLinear,
     }
 )
 

@@ -28,6 +28,12 @@ Boundary = Literal["keep_all", "lowest_index"]
 _CANONICAL: Final = "canonical"
 _FIXED_BY_DIALECTS: Final = ("scope", "boundary")
 
+#: What elect and disjoint mean do, as a sentence.
+ELECTED_IN_WORDS: Final = (
+    "Where models pull a parameter in opposite directions, the direction with the larger sum wins, and only the "
+    "changes in that direction are averaged."
+)
+
 
 def lift(view: View) -> Terms:
     """v = RN32(c tau'), and c with its sign [TI-6]; a zero does not vote."""
@@ -89,10 +95,7 @@ class Ties(Method):
         """As `Method.in_words`."""
         if self.dialect != _CANONICAL:
             return f"TIES, as {self.dialect} computes it."
-        return (
-            f"TIES: {trimmed_in_words(self.density, self.scope)} Where models pull a parameter in opposite directions, "
-            "the direction with the larger sum wins, and only the changes in that direction are averaged."
-        )
+        return f"TIES: {trimmed_in_words(self.density, self.scope)} {ELECTED_IN_WORDS}"
 
     def _check(self, given: Set[str]) -> None:
         if self.dialect == _CANONICAL:

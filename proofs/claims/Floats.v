@@ -245,7 +245,7 @@ Proof. exact FloatsKernels.updated_by_kernel_is_updated. Qed.
 
 (** * Products and roundings *)
 
-(** The fp64 product of two fp32 numbers is exact, subnormal ones included. [MG-3] *)
+(** The fp64 product of two fp32 numbers is exact, subnormal ones included. [MG-3, DT-1] *)
 Theorem products_are_exact : forall x y, has_format F32 x -> has_format F32 y -> RN64 (x * y) = x * y.
 Proof. exact FloatsRounding.product_is_exact. Qed.
 
@@ -260,7 +260,8 @@ Theorem contraction_is_harmless : forall base lambda32 tau_m, has_format F32 lam
   applied base lambda32 tau_m = RN64 (base + lambda32 * tau_m).
 Proof. exact FloatsRounding.contraction_is_harmless. Qed.
 
-(** A fused multiply-add gives the very bits of a product and a sum, the sign of a zero included. [MG-3, MG-4] *)
+(** A fused multiply-add gives the very bits of a product and a sum, the sign of a zero included. [MG-3, MG-4,
+    DT-1] *)
 Theorem contraction_gives_the_same_bits : forall (x y : number F32) (z : number F64),
   finite x = true -> finite y = true -> finite z = true ->
   Rabs (RN64 (Bits.value z + Bits.value x * Bits.value y)) < 2^1024 ->

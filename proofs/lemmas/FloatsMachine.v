@@ -204,16 +204,32 @@ pose proof (Bplus_correct 53 1024 eq_refl eq_refl binop_nan_pl64 mode_NE x y Fx 
 cbv zeta in C. rewrite Rlt_bool_true in C by exact H. destruct C as (V & F & _). now split.
 Qed.
 
-Lemma sum64_bound {A} (f : A -> R) t : (forall x, In x (leaves t) -> Rabs (f x) <= 2^128) ->
-  (Z.of_nat (length (leaves t)) <= 2 ^ 53)%Z -> Rabs (sum64 f t) <= INR (length (leaves t)) * 2^128.
+Lemma multiply64_is (x y : number F64) : finite x = true -> finite y = true ->
+  let z := Bits.value x * Bits.value y in
+  (Rabs (RN64 z) < 2^1024 ->
+   finite (multiply64 x y) = true /\ Bits.value (multiply64 x y) = RN64 z) /\
+  (2^1024 <= Rabs (RN64 z) -> multiply64 x y = B754_infinity _ _ (xorb (sign x) (sign y))).
 Proof.
-induction t as [x | a IHa b IHb]; cbn [leaves sum64]; intros H Few.
+intros Fx Fy z.
+pose proof (Bmult_correct 53 1024 eq_refl eq_refl binop_nan_pl64 mode_NE x y) as M.
+change (round radix2 _ (round_mode mode_NE) (B2R 53 1024 x * B2R 53 1024 y)) with (RN64 z) in M.
+split; intros H.
+- rewrite Rlt_bool_true in M by exact H. destruct M as (V & F & _). split; [| exact V].
+  unfold finite, multiply64. etransitivity; [exact F |]. apply andb_true_intro. now split.
+- rewrite Rlt_bool_false in M by exact H. unfold multiply64, b64_mult. fold (sign x) (sign y) in M.
+  destruct (Bmult 53 1024 _ _ _ _ x y); try discriminate M. now injection M as ->.
+Qed.
+
+Lemma sum64_bound {A} (f : A -> R) e t : (0 <= e)%Z -> (forall x, In x (leaves t) -> Rabs (f x) <= 2^e) ->
+  (Z.of_nat (length (leaves t)) <= 2 ^ 53)%Z -> Rabs (sum64 f t) <= INR (length (leaves t)) * 2^e.
+Proof.
+intros He. induction t as [x | a IHa b IHb]; cbn [leaves sum64]; intros H Few.
 - change (INR (length [x])) with 1. rewrite Rmult_1_l. apply H. now left.
 - rewrite app_length in *. rewrite plus_INR.
-  assert (Ha : Rabs (sum64 f a) <= INR (length (leaves a)) * 2^128) by (apply IHa; [intros; apply H, in_or_app; tauto | lia]).
-  assert (Hb : Rabs (sum64 f b) <= INR (length (leaves b)) * 2^128) by (apply IHb; [intros; apply H, in_or_app; tauto | lia]).
+  assert (Ha : Rabs (sum64 f a) <= INR (length (leaves a)) * 2^e) by (apply IHa; [intros; apply H, in_or_app; tauto | lia]).
+  assert (Hb : Rabs (sum64 f b) <= INR (length (leaves b)) * 2^e) by (apply IHb; [intros; apply H, in_or_app; tauto | lia]).
   rewrite <- RN_abs. apply RN_at_most.
-  + apply (format_of_grid F64 128); [| now compute |].
+  + apply (format_of_grid F64 e); [| change (least_exponent F64) with (-1074)%Z; lia |].
     * exists (Z.of_nat (length (leaves a) + length (leaves b))). now rewrite <- INR_IZR_INZ, plus_INR.
     * rewrite Rabs_pos_eq by (apply Rmult_le_pos; [apply Rplus_le_le_0_compat; apply pos_INR | auto]).
       rewrite (bpow_plus radix2 (precision F64)). apply Rmult_le_compat_r; [auto |].
@@ -221,20 +237,21 @@ induction t as [x | a IHa b IHb]; cbn [leaves sum64]; intros H Few.
   + eapply Rle_trans; [apply Rabs_triang |]. lra.
 Qed.
 
-Theorem machine_sum_is_sum64 t :
-  (forall x, In x (leaves t) -> finite x = true /\ Rabs (Bits.value x) <= 2^128) ->
+(** Numbers of up to 2^e do not overflow, nor do 2^53 of them. *)
+Theorem machine_sum_is_sum64 e t : (0 <= e <= 900)%Z ->
+  (forall x, In x (leaves t) -> finite x = true /\ Rabs (Bits.value x) <= 2^e) ->
   (Z.of_nat (length (leaves t)) <= 2 ^ 53)%Z ->
   Bits.value (machine_sum t) = sum64 Bits.value t /\ finite (machine_sum t) = true.
 Proof.
-induction t as [x | a IHa b IHb]; cbn [leaves machine_sum sum64]; intros H Few.
+intros He. induction t as [x | a IHa b IHb]; cbn [leaves machine_sum sum64]; intros H Few.
 - split; [reflexivity | now apply H; left].
 - rewrite app_length in Few.
   destruct IHa as [Va Fa]; [intros; apply H, in_or_app; tauto | lia |].
   destruct IHb as [Vb Fb]; [intros; apply H, in_or_app; tauto | lia |].
   rewrite <- Va, <- Vb. apply add64_is; [exact Fa | exact Fb |]. rewrite Va, Vb.
   change (RN64 (sum64 (Bits.value (d := F64)) a + sum64 Bits.value b)) with (sum64 (Bits.value (d := F64)) (Node a b)).
-  eapply Rle_lt_trans; [apply sum64_bound; [intros x Hx; now apply H | cbn [leaves]; rewrite app_length; lia] |].
-  cbn [leaves]. rewrite app_length. apply Rle_lt_trans with (2^53 * 2^128).
+  eapply Rle_lt_trans; [apply (sum64_bound _ e); [lia | intros x Hx; now apply H | cbn [leaves]; rewrite app_length; lia] |].
+  cbn [leaves]. rewrite app_length. apply Rle_lt_trans with (2^53 * 2^e).
   + apply Rmult_le_compat_r; [auto |]. rewrite INR_IZR_INZ. change (2^53) with (IZR (2 ^ 53)). apply IZR_le. lia.
   + rewrite <- bpow_plus. apply bpow_lt. lia.
 Qed.
@@ -257,7 +274,7 @@ Theorem machine_sums_of_fp32 (t : tree (number F32)) :
   finite total = true /\ Bits.value total = sum64 Bits.value t.
 Proof.
 intros F Few total. rewrite Forall_forall in F.
-destruct (machine_sum_is_sum64 (map_tree widen t)) as [V Fi].
+destruct (machine_sum_is_sum64 128 (map_tree widen t)) as [V Fi]; [lia | | |].
 - rewrite leaves_map. intros x Hx. apply in_map_iff in Hx as (y & <- & Hy).
   destruct (widened_is_exact y (F y Hy)) as [-> Fi]. split; [exact Fi |].
   apply Rlt_le. exact (proj2 (value_is_number F32 y)).
@@ -331,8 +348,9 @@ Lemma machine_running_sum_is xs :
   Bits.value (machine_running_sum xs) = running_sum F64 Bits.value xs /\ finite (machine_running_sum xs) = true.
 Proof.
 intros H Few. set (zero := B754_zero _ _ false : number F64).
-pose proof (machine_sum_is_sum64 (leaning zero xs)) as M. unfold leaning in M.
+pose proof (machine_sum_is_sum64 128 (leaning zero xs)) as M. unfold leaning in M.
 rewrite leaning_machine, leaning_sum64, leaning_leaves in M. cbn [leaves machine_sum sum64] in M. apply M.
+- lia.
 - intros x [<- | Hx]; [| now apply H]. split; [reflexivity |]. change (Bits.value zero) with 0. rewrite Rabs_R0. auto.
 - cbn [length app]. lia.
 Qed.

@@ -18,11 +18,13 @@ from generator.lint import problems
 from generator.render import render
 from generator.topics import (
     aggregates,
+    breadcrumbs,
     canonical_values,
     checkpoints,
     contributions,
     dare,
     decimals,
+    della,
     dialects,
     elementary,
     elements,
@@ -59,6 +61,8 @@ TOPICS: Mapping[str, Sequence[Case]] = {
     "fisher": fisher.CASES,
     "dare": dare.CASES,
     "elements": elements.CASES,
+    "breadcrumbs": breadcrumbs.CASES,
+    "della": della.CASES,
     "aggregates": aggregates.CASES,
     "recipes": recipes.CASES,
     "contributions": contributions.CASES,

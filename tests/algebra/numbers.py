@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import mpmath
 import numpy as np
 from hypothesis import strategies as st
 
@@ -41,3 +42,10 @@ def rn64(value: Fraction) -> float:
 def rn32(value: Fraction) -> float:
     """RN32."""
     return round_to_fp32(value)
+
+
+def by_mpmath(name: str, x: float, bits: int) -> Fraction:
+    """A real function to so many bits, by mpmath."""
+    with mpmath.workprec(bits):
+        found = mpmath.mpf(getattr(mpmath, name)(mpmath.mpf(x)))
+    return Fraction(*mpmath.libmp.to_rational(found._mpf_))

@@ -7,6 +7,7 @@ import re
 import ml_dtypes
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 import mergealgebra as ma
 from mergealgebra.engine import limits
@@ -114,3 +115,17 @@ def test_memory_changes_no_bit(name):
         found, other = merged(plan_of(vectors, ma.Ties(density="0.2"), name=name, threads=3, memory=memory))
         assert found["w"].tobytes() == expected["w"].tobytes()
         assert other.kept == totals.kept
+
+
+@pytest.mark.clause("EN-6", "MG-8")
+def test_spans_of_rows_are_whole_rows_and_whole_leaves(tmp_path):
+    """Rows of five numbers of two bytes, of which no power of two is a whole number."""
+    rng = np.random.default_rng(0)
+    base = {"w": rng.normal(size=(600_000, 5)).astype(ml_dtypes.bfloat16)}
+    for name, model in {"base": base, "tuned": {"w": (base["w"] * 1.01).astype(ml_dtypes.bfloat16)}}.items():
+        save_file(model, tmp_path / f"{name}.safetensors")
+    made = plan_of([Arrays(base)], ma.DellaLinear(), Arrays(base))
+    assert [span.size for span in made.spans("w")] == [5 << 19, 3_000_000 - (5 << 19)]
+    out = tmp_path / "out.safetensors"
+    ma.merge(tmp_path / "base.safetensors", [tmp_path / "tuned.safetensors"], ma.DellaLinear(), out=out)
+    assert ma.verify(out).ok

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 import mergealgebra as ma
 from mergealgebra.algebra import thresholds
 from mergealgebra.algebra.thresholds import Thresholds
-from mergealgebra.engine import guess, statistics
-from mergealgebra.engine import plan as plans
+from mergealgebra.engine import guess, sources, statistics
 from tests.algebra.numbers import finite_fp32
 from tests.engine.sources import Arrays, merged, plan_of, trimmed_by_sorting
 
@@ -26,7 +25,7 @@ def guessed(patch, *, pieces=4, piece=8, span=64):
     patch.setattr(statistics, "_LARGE", 1)
     patch.setattr(guess, "_PIECES", pieces)
     patch.setattr(guess, "_PIECE", piece)
-    patch.setattr(plans, "SPAN", span)
+    patch.setattr(sources, "SPAN", span)
     patch.setattr(thresholds, "_SPAN", span)
 
 
@@ -86,7 +85,7 @@ def test_of_several_contributions_are_found_in_the_same_passes(monkeypatch, thre
     monkeypatch.setattr(statistics, "_LARGE", 500)
     monkeypatch.setattr(guess, "_PIECES", 5)
     monkeypatch.setattr(guess, "_PIECE", 20)
-    monkeypatch.setattr(plans, "SPAN", 256)
+    monkeypatch.setattr(sources, "SPAN", 256)
     rng = np.random.default_rng(0)
     sizes = {"a": 300, "b": 700, "c": 40}
     held = [("a", "b"), ("b",), ("c",), ("a", "c"), ("b", "c"), ("a", "b", "c")]

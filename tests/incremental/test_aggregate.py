@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import mergealgebra as ma
-from mergealgebra.engine import plan
 from mergealgebra.engine.measure import Measure
+from mergealgebra.engine.sources import SPAN
 from mergealgebra.errors import AggregateError, NonFinite, Overflow, RecipeError
 
 
@@ -15,7 +15,7 @@ from mergealgebra.errors import AggregateError, NonFinite, Overflow, RecipeError
 @pytest.mark.parametrize(("density", "kept"), [("0.0000125", 13), ("0.9999", 1049481)])
 def test_ties_are_cut_alike_in_tensors_of_many_blocks(density, kept):
     """In the first span of the second tensor, and in its second one."""
-    sizes = {"a": 10, "b": plan.SPAN + 1000}
+    sizes = {"a": 10, "b": SPAN + 1000}
     vector = {name: np.ones(size, np.float32) for name, size in sizes.items()}
     base = {name: np.zeros(size, np.float32) for name, size in sizes.items()}
     recipe = ma.Ties(density=density, boundary="lowest_index")

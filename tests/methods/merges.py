@@ -61,8 +61,24 @@ def recipes() -> st.SearchStrategy[Method]:
         scope=scopes,
         boundary=boundaries,
     )
+    together = st.sampled_from([("0.9", "0.01"), ("0.5", "0.3"), ("0.34", "0.34"), ("0.2", "0.5"), ("1", "0")])
+    crumbs = st.builds(
+        lambda method, both, **keys: method(density=both[0], gamma=both[1], **keys),
+        st.sampled_from([ma.Breadcrumbs, ma.BreadcrumbsTies]),
+        together,
+        lambda_=lambdas,
+        scope=st.sampled_from(["tensor", "row"]),
+    )
+    della = st.builds(
+        lambda method, **keys: method(epsilon="0.25", **keys),
+        st.sampled_from([ma.Della, ma.DellaLinear]),
+        density=st.sampled_from(["0.5", "0.75", "0.3"]),
+        seed=drop["seed"],
+        lambda_=lambdas,
+    )
     linear = [st.builds(method, lambda_=lambdas) for method in (ma.Mean, ma.TaskArithmetic, ma.NegMerge, ma.Ram)]
-    return st.one_of(ties, ties, *linear, st.builds(ma.DareLinear, **drop, lambda_=lambdas), dare_ties)
+    dare_linear = st.builds(ma.DareLinear, **drop, lambda_=lambdas)
+    return st.one_of(ties, ties, *linear, dare_linear, dare_ties, crumbs, della)
 
 
 def values(size: int) -> st.SearchStrategy[np.ndarray]:

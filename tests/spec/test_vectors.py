@@ -101,7 +101,7 @@ def test_merge(vector: Vector, way, tmp_path: Path):
         if v.check == name.partition(",")[0]
     ],
 )
-def test_task_vectors_and_trim(vector: Vector, way, tmp_path: Path):
+def test_equations_on_other_backends(vector: Vector, way, tmp_path: Path):
     hold(vector, way, tmp_path)
 
 

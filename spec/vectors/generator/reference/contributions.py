@@ -14,6 +14,7 @@ from generator.reference.recipes import Recipe, complete, read_recipe, recipe_id
 from generator.reference.reduction import Merged, Voter, dropped, left, merge, trim
 from generator.reference.refused import Refused
 from generator.reference.rounding import F32, Format, convert, is_finite, magnitude
+from generator.reference.rows import crumbs, dropped_by_rank
 from generator.reference.safetensors import read_file, write_file
 from generator.reference.taskvectors import of_contribution
 from generator.reference.tensors import Tensor, Tensors, in_name_order, read_tensors, tensor_of_bits
@@ -221,9 +222,13 @@ def voters_of(base: Tensors, contributions: Sequence[Contribution], recipe: Reci
     for contribution, taus, F in zip(contributions, *read_all(base, contributions, recipe), strict=True):
         count = sum(t.elements for t in taus.values())
         if recipe.drop is not None:
-            taus = dropped(taus, model_root(contribution.held), recipe)
+            drop = dropped if recipe.epsilon is None else dropped_by_rank
+            taus = drop(taus, model_root(contribution.held), recipe)
             count = left(taus)
-        if recipe.density is not None:
+        if recipe.gamma is not None:
+            taus = crumbs(taus, recipe)
+            count = left(taus)
+        elif recipe.density is not None:
             taus, count = trim(taus, recipe)
         own = own_of(base, contribution) if recipe.copies else {}
         voters.append(Voter(contribution.c, taus, F, own))

@@ -40,11 +40,23 @@ def density(text: str) -> Fraction:
     return x
 
 
+def share(text: str) -> Fraction:
+    """A share that may be nothing, but not all, exact [BC-1, DE-1]."""
+    x = parse(text)
+    if not 0 <= x < 1:
+        raise Refused("DecimalError")
+    return x
+
+
+#: Methods that take negative coefficients.
+SIGNED = ("task_arithmetic", "dare_linear", "breadcrumbs", "della_linear")
+
+
 def check_coefficient(bits: int, method: str | None) -> int:
     """The bits of a coefficient, usable in a method; None stands for a contribution of its own [RC-6]."""
     if magnitude(F32, bits) == 0 or not is_finite(F32, bits):
         raise Refused("CoefficientError")
-    if bits & F32.sign_bit and method not in (None, "task_arithmetic", "dare_linear"):
+    if bits & F32.sign_bit and method not in (None, *SIGNED):
         raise Refused("CoefficientError")
     return bits
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from generator.reference.canonical import encode
-from generator.reference.decimals import canonical, density, fp32
+from generator.reference.decimals import canonical, density, fp32, share
 from generator.reference.dialect_table import DIALECTS
 from generator.reference.hashes import H
 from generator.reference.masks import check_seed
@@ -18,6 +18,13 @@ DEFAULTS = {
     "density": "1", "trim_density": "1", "lambda": "1", "seed": "0", "scope": "model", "boundary": "keep_all",
     "t": "0.0001", "scale": "1",
 }  # fmt: skip
+#: What is left out of the recipes of some methods has another meaning there.
+OF_METHODS = {
+    "breadcrumbs": {"density": "0.9", "gamma": "0.01", "scope": "tensor"},
+    "breadcrumbs_ties": {"density": "0.9", "gamma": "0.01", "scope": "tensor"},
+    "della": {"density": "0.5", "epsilon": "0.15"},
+    "della_linear": {"density": "0.5", "epsilon": "0.15"},
+}
 KEYS = {
     "ties": ("density", "lambda", "scope", "boundary"),
     "ties in a dialect": ("dialect", "density", "lambda"),
@@ -33,10 +40,15 @@ KEYS = {
     "magmax": ("lambda",),
     "nearswap": ("t", "lambda"),
     "passthrough": ("scale",),
+    "breadcrumbs": ("density", "gamma", "lambda", "scope"),
+    "breadcrumbs_ties": ("density", "gamma", "lambda", "scope"),
+    "della": ("density", "epsilon", "seed", "lambda"),
+    "della_linear": ("density", "epsilon", "seed", "lambda"),
 }
 ARITY = {"nearswap": 1, "passthrough": 1}
 KEY = re.compile("[a-z][a-z0-9_]{0,63}")
 CHOICES = {"scope": ("model", "tensor"), "boundary": ("keep_all", "lowest_index")}
+SCOPES = {"breadcrumbs": ("tensor", "row"), "breadcrumbs_ties": ("tensor", "row")}
 
 
 def complete(recipe: Mapping[str, str]) -> dict[str, str]:
@@ -50,13 +62,15 @@ def complete(recipe: Mapping[str, str]) -> dict[str, str]:
         raise Refused("RecipeError")
     if set(recipe) - {"method", *KEYS[row]}:
         raise Refused("RecipeError")
-    full = {"method": method} | {key: recipe[key] if key in recipe else DEFAULTS[key] for key in KEYS[row]}
-    for key, choices in CHOICES.items():
+    defaults = DEFAULTS | OF_METHODS.get(method, {})
+    full = {"method": method} | {key: recipe[key] if key in recipe else defaults[key] for key in KEYS[row]}
+    for key, choices in (CHOICES | ({"scope": SCOPES[method]} if method in SCOPES else {})).items():
         if key in full and full[key] not in choices:
             raise Refused("RecipeError")
     if "seed" in full:
         check_seed(full["seed"])
     full |= decimals(full)
+    check_together(full)
     if dialect is not None:
         options = DIALECTS.get(dialect, {"lambda": None})
         if None in options.values() or (options["lambda"] == "none" and full["lambda"] != "1"):
@@ -65,17 +79,31 @@ def complete(recipe: Mapping[str, str]) -> dict[str, str]:
 
 
 def decimals(full: Mapping[str, str]) -> dict[str, str]:
-    """The decimals of a map in canonical form [RC-1 to RC-3, NS-1]."""
-    found = {key: full[key] for key in ("density", "trim_density", "lambda", "t", "scale") if key in full}
+    """The decimals of a map in canonical form [RC-1 to RC-3, NS-1, BC-1, DE-1]."""
+    found = {
+        key: full[key] for key in ("density", "trim_density", "gamma", "epsilon", "lambda", "t", "scale") if key in full
+    }
     for key, text in found.items():
         if key in ("density", "trim_density"):
             density(text)
+        elif key in ("gamma", "epsilon"):
+            share(text)
         else:
             fp32(text)
         found[key] = canonical(text)
     if found.get("t", "").startswith("-"):
         raise Refused("DecimalError")
     return found
+
+
+def check_together(full: Mapping[str, str]) -> None:
+    """What density leaves room for [BC-1, DE-1]."""
+    if "gamma" in full and density(full["density"]) + share(full["gamma"]) > 1:
+        raise Refused("RecipeError")
+    if "epsilon" in full:
+        middle, half = density(full["density"]), share(full["epsilon"])
+        if middle - half <= 0 or middle + half > 1:
+            raise Refused("RecipeError")
 
 
 def recipe_id(full: Mapping[str, str]) -> bytes:
@@ -107,7 +135,8 @@ def is_full_recipe(x: object) -> bool:
 class Recipe:
     """A recipe in the numbers that a merge needs.
 
-    density: of trim, None without trim. drop: the probability with which DARE keeps an element, None without DARE.
+    density: of trim, None without trim. drop: the probability with which DARE keeps an element, and DELLA on average,
+    None without these. gamma: of breadcrumbs alone. epsilon: of DELLA alone.
     number: fp32 bits of the key of a method by element, t or scale.
     """
 
@@ -119,6 +148,8 @@ class Recipe:
     drop: Fraction | None = None
     seed: str = "0"
     number: int = 0
+    gamma: Fraction | None = None
+    epsilon: Fraction | None = None
 
     @property
     def on_theta(self) -> bool:
@@ -133,7 +164,7 @@ class Recipe:
     @property
     def elects(self) -> bool:
         """Whether signs are elected, and what agrees averaged."""
-        return self.method in ("ties", "dare_ties")
+        return self.method in ("ties", "dare_ties", "breadcrumbs_ties", "della")
 
 
 def read_recipe(spec: Mapping[str, str]) -> Recipe:
@@ -141,6 +172,11 @@ def read_recipe(spec: Mapping[str, str]) -> Recipe:
     lambda32 = fp32(full.get("lambda", "1"))
     if "dialect" in full:
         raise ValueError("merges in a dialect are those of reference/dialects.py")
+    if "gamma" in full:
+        return Recipe(full["method"], lambda32, density(full["density"]), full["scope"], gamma=share(full["gamma"]))
+    if "epsilon" in full:
+        middle, half = density(full["density"]), share(full["epsilon"])
+        return Recipe(full["method"], lambda32, drop=middle, seed=full["seed"], epsilon=half)
     drop = density(full["density"]) if full["method"] in ("dare_linear", "dare_ties") else None
     trim = {"ties": "density", "dare_ties": "trim_density"}.get(full["method"])
     if trim is None:

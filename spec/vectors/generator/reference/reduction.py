@@ -8,7 +8,7 @@ from fractions import Fraction
 from math import floor
 
 from generator.reference import elements
-from generator.reference.decimals import check_coefficient
+from generator.reference.decimals import SIGNED, check_coefficient
 from generator.reference.masks import keeps, mask_key
 from generator.reference.recipes import ARITY, Recipe
 from generator.reference.refused import Refused
@@ -153,7 +153,7 @@ def reduce(recipe: Recipe, terms: Sequence[Terms], coefficients: Fraction) -> in
     if recipe.method in elements.METHODS:
         return elements.METHODS[recipe.method]([(one.c, value(F32, one.v)) for one in terms], recipe)
     S = total(one.v for one in terms)
-    if recipe.method in ("task_arithmetic", "dare_linear"):
+    if recipe.method in SIGNED:  # those that only add
         return rounded(S, F64, F32)
     if recipe.method == "mean":
         return ratio(S, coefficients)

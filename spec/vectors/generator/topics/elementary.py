@@ -116,7 +116,7 @@ SCALARS: list[tuple[str, str, Sequence[int], str]] = [
 
 #: Fractions to take the root of: squares, roots halfway between two numbers, roots too small for F64, and plain ones.
 RATIOS = [
-    Fraction(4, 9), Fraction(1, 3), Fraction(10**40 + 1, 10**40), Fraction(10**60, 7),
+    Fraction(4, 9), Fraction(1, 3), Fraction(10**40 + 1, 10**40), Fraction(10**400, 7),
     (1 + Fraction(1, 2**53)) ** 2, (1 + Fraction(3, 2**53)) ** 2, (1 + Fraction(1, 2**53)) ** 2 + Fraction(1, 2**400),
     Fraction(9, 2**2150), Fraction(1, 2**2150), Fraction(1, 2**2150) + Fraction(1, 2**2300), Fraction(1, 2**2400),
 ]  # fmt: skip

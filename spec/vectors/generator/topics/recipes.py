@@ -79,6 +79,8 @@ REFUSED: list[tuple[str, Json, str, str]] = [
 ]
 
 DARE = {"density": "1", "seed": "0", "lambda": "1"}
+CRUMBS = {"density": "0.9", "gamma": "0.01", "lambda": "1", "scope": "tensor"}
+DELLA = {"density": "0.5", "epsilon": "0.15", "seed": "0", "lambda": "1"}
 OF_NEW_METHODS: list[tuple[str, Json, Json, str]] = [
     ("fisher", {"method": "fisher"}, {"method": "fisher", "lambda": "1"}, "Fisher merging has a lambda alone"),
     ("fisher-lambda", {"method": "fisher", "lambda": "0.50"}, {"method": "fisher", "lambda": "0.5"}, "canonical"),
@@ -93,6 +95,17 @@ OF_NEW_METHODS: list[tuple[str, Json, Json, str]] = [
                        "scope": "tensor", "boundary": "lowest_index", "lambda": "2"},
      {"method": "dare_ties", "density": "0.5", "seed": "7", "trim_density": "0.05", "lambda": "2", "scope": "tensor",
       "boundary": "lowest_index"}, "every key"),
+    ("breadcrumbs", {"method": "breadcrumbs"}, {"method": "breadcrumbs", **CRUMBS}, "every default"),
+    ("breadcrumbs-ties-all", {"method": "breadcrumbs_ties", "density": "0.50", "gamma": "0.5", "lambda": "-0",
+                              "scope": "row"},
+     {"method": "breadcrumbs_ties", "density": "0.5", "gamma": "0.5", "lambda": "0", "scope": "row"}, "every key"),
+    ("breadcrumbs-gamma-zero", {"method": "breadcrumbs", "density": "1", "gamma": "-0.0"},
+     {"method": "breadcrumbs", **CRUMBS, "density": "1", "gamma": "0"}, "nothing is cut: all may be kept"),
+    ("della", {"method": "della"}, {"method": "della", **DELLA}, "every default"),
+    ("della-linear-all", {"method": "della_linear", "density": "0.70", "epsilon": "0.3", "seed": "9", "lambda": "2"},
+     {"method": "della_linear", "density": "0.7", "epsilon": "0.3", "seed": "9", "lambda": "2"}, "every key"),
+    ("della-epsilon-zero", {"method": "della", "density": "1", "epsilon": "0.0"},
+     {"method": "della", **DELLA, "density": "1", "epsilon": "0"}, "all are kept alike"),
 ]  # fmt: skip
 
 REFUSED_OF_NEW_METHODS: list[tuple[str, Json, str, str]] = [
@@ -117,6 +130,21 @@ REFUSED_OF_NEW_METHODS: list[tuple[str, Json, str, str]] = [
     ("dare-ties-trim-above-one", {"method": "dare_ties", "trim_density": "1.1"}, "DecimalError", "one above 1"),
     ("dare-ties-boundary", {"method": "dare_ties", "boundary": "first"}, "RecipeError", "an unknown boundary"),
     ("dare-ties-dialect", {"method": "dare_ties", "dialect": "canonical"}, "RecipeError", "DARE has no dialects"),
+    ("breadcrumbs-density-alone", {"method": "breadcrumbs", "density": "1"}, "RecipeError", "gamma is 0.01"),
+    ("breadcrumbs-together", {"method": "breadcrumbs", "density": "0.5", "gamma": "0.5" + "0" * 58 + "1"},
+     "RecipeError", "a little more than 1 together"),
+    ("breadcrumbs-gamma-one", {"method": "breadcrumbs", "gamma": "1"}, "DecimalError", "a gamma of 1"),
+    ("breadcrumbs-gamma-negative", {"method": "breadcrumbs", "gamma": "-0.1"}, "DecimalError", "a negative gamma"),
+    ("breadcrumbs-density-zero", {"method": "breadcrumbs_ties", "density": "0"}, "DecimalError", "a density of 0"),
+    ("breadcrumbs-scope", {"method": "breadcrumbs", "scope": "model"}, "RecipeError", "tensors or rows"),
+    ("breadcrumbs-seed", {"method": "breadcrumbs", "seed": "0"}, "RecipeError", "nothing is random"),
+    ("della-density-alone", {"method": "della", "density": "1"}, "RecipeError", "epsilon is 0.15"),
+    ("della-low", {"method": "della", "density": "0.15"}, "RecipeError", "a probability of 0"),
+    ("della-high", {"method": "della_linear", "density": "0.85" + "0" * 57 + "1"}, "RecipeError", "a little above 1"),
+    ("della-epsilon-negative", {"method": "della", "epsilon": "-0.1"}, "DecimalError", "a negative epsilon"),
+    ("della-density-zero", {"method": "della_linear", "density": "0"}, "DecimalError", "a density of 0"),
+    ("della-seed", {"method": "della", "seed": "1.0"}, "RecipeError", "a seed is no decimal"),
+    ("della-scope", {"method": "della", "scope": "tensor"}, "RecipeError", "it looks at rows"),
 ]  # fmt: skip
 
 # id, the YAML, its pairs as text in order (a mapping as a list of pairs), the answer, why
