@@ -128,7 +128,19 @@ _CRDT_MERGE: Final[Mapping[str, Strategy]] = {
     ),
 }
 
+_MERGEKIT: Final[Mapping[str, Strategy]] = {
+    "breadcrumbs_ties": Strategy(
+        "Of each tensor of each model the largest changes and the smallest are cut; of the rest those in the direction "
+        "with the larger sum are added, not averaged.",
+        {
+            "density": Setting("1"),
+            "gamma": Setting("0.01"),
+            "lambda": Setting("1", low="-1000000", high="1000000"),
+        },
+    ),
+}
+
 #: By the name of the dialect, then of the method.
 STRATEGIES: Final[Mapping[str, Mapping[str, Strategy]]] = MappingProxyType(
-    {"crdt-merge-0.11": MappingProxyType(_CRDT_MERGE)}
+    {"crdt-merge-0.11": MappingProxyType(_CRDT_MERGE), "mergekit-0.1.5": MappingProxyType(_MERGEKIT)}
 )

@@ -1,11 +1,12 @@
-"""A method of another tool as a round over whole tensors: the models as binary64 arrays, and its equation [NA-4].
+"""A method of another tool as a round over whole tensors: the models as it reads them, and its equation [NA-4].
 
-Nothing here knows which method it is: `EQUATIONS` has them by dialect and name.
+Nothing here knows which method it is: `FAMILIES` has the equations by dialect and name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial, reduce
 from operator import add
 from typing import Any, Final
@@ -14,18 +15,36 @@ import numpy as np
 
 from mergealgebra.algebra.arrays import first_true
 from mergealgebra.algebra.method import WholeModel, WholeRound
-from mergealgebra.dialects import crdt_merge
+from mergealgebra.dialects import crdt_merge, mergekit
+from mergealgebra.dialects.arithmetic import rounded_to
 from mergealgebra.dialects.inputs import hosts, only_floats
 from mergealgebra.dialects.merge import Merges
 from mergealgebra.dialects.points import DIALECTS
 from mergealgebra.errors import NonFinite
 
 Array = np.ndarray[Any, Any]
-#: Two models or more and the base, of one shape, and weights whose sum is about 1, to the merged tensor; binary64.
+#: Models and the base, of one shape and dtype, weights, and settings, to the merged tensor.
 Equation = Callable[..., Array]
 
-#: By the name of the dialect, then of the method.
-EQUATIONS: Final[Mapping[str, Mapping[str, Equation]]] = {"crdt-merge-0.11": crdt_merge.EQUATIONS}
+
+@dataclass(frozen=True)
+class Family:
+    """The methods of a tool. dtype: in which they read tensors; None: in that of the base.
+
+    normalised: whether weights are coefficients over their sum. returned: whether one model alone is the result.
+    """
+
+    equations: Mapping[str, Equation]
+    dtype: np.dtype[Any] | None
+    normalised: bool
+    returned: bool
+
+
+#: By the name of the dialect.
+FAMILIES: Final[Mapping[str, Family]] = {
+    "crdt-merge-0.11": Family(crdt_merge.EQUATIONS, np.dtype(np.float64), normalised=True, returned=True),
+    "mergekit-0.1.5": Family(mergekit.EQUATIONS, None, normalised=False, returned=False),
+}
 
 #: Numbers of 8 bytes that are held at once of each element of a model, and of each of the result. Measured, and held
 #: to it by a test.
@@ -48,31 +67,35 @@ def _merge(
 ) -> Merges:
     base = hosts(base)
     models = [only_floats(DIALECTS[dialect], base, model) for model in models]
-    equation = partial(EQUATIONS[dialect][method], **{key: float(text) for key, text in settings.items()})
-    weights = _normalised([float(model.coefficient) for model in models])
+    family = FAMILIES[dialect]
+    numbers = {"lambda_" if key == "lambda" else key: float(text) for key, text in settings.items()}
+    equation = partial(family.equations[method], **numbers)
+    coefficients = [float(model.coefficient) for model in models]
+    weights = _normalised(coefficients) if family.normalised else coefficients
     merged = {name: array.copy() for name, array in base.items()}
     kept: list[dict[str, int]] = [{} for _ in models]
     for name in [name for name in base if all(name in model.tensors for model in models)]:
-        start = base[name].astype(np.float64)
+        start = base[name].astype(family.dtype or base[name].dtype)
         values = [_values(model, name, start) for model in models]
         for count, value in zip(kept, values, strict=True):
             count[name] = int(np.count_nonzero(value != start))
-        alone = len(values) == 1 or not start.size
+        as_it_is = not start.size or (family.returned and len(values) == 1)
         with np.errstate(all="ignore"):
-            merged[name] = values[0] if alone else equation(values, start, weights).reshape(start.shape)
+            merged[name] = values[0] if as_it_is else equation(values, start, weights).reshape(start.shape)
     return merged, kept
 
 
 def _values(model: WholeModel, name: str, base: Array) -> Array:
-    """A tensor of a model in binary64; a difference is added to the base. Raises NonFinite."""
-    stored = np.asarray(model.tensors[name]).astype(np.float64)
+    """A tensor of a model in the dtype of the base; a difference is added to that. Raises NonFinite."""
+    stored = np.asarray(model.tensors[name])
+    stored = stored.astype(np.float64) if model.form != "finetuned" else rounded_to(base.dtype, stored)
     position = first_true(~np.isfinite(stored.reshape(-1)))
     if position is not None:
         raise NonFinite(
             f"{model.label}: tensor {name!r}: element {position} is {stored.flat[position]}; repair the checkpoint, or "
             "leave the tensor out"
         )
-    return stored if model.form == "finetuned" else base + stored
+    return stored if model.form == "finetuned" else rounded_to(base.dtype, base.astype(np.float64) + stored)
 
 
 def _normalised(coefficients: Sequence[float]) -> list[float]:

@@ -104,7 +104,7 @@ _BY_CHANCE: Final = "divides what it keeps by its own chance, where mergekit res
 _MERGEKIT: Final[Mapping[str, Answer]] = {
     "arcee_fusion": Same("arcee_fusion", where="up to 1,000,000 elements a tensor, of more mergekit looks at a sample"),
     "breadcrumbs": Same("breadcrumbs"),
-    "breadcrumbs_ties": Same("breadcrumbs_ties"),
+    "breadcrumbs_ties": Differs("breadcrumbs_ties"),
     "dare_linear": _random("dare_linear", _BY_DENSITY),
     "dare_ties": _random("dare_ties", _BY_DENSITY),
     "della": _random("della", _BY_CHANCE),
