@@ -45,7 +45,7 @@ def test_replicas_agree_on_what_a_name_stands_for(made, tmp_path, name):
 
 
 def test_replicas_that_disagree_are_found_out(made, tmp_path, monkeypatch):
-    replicas, strategies, team = made
+    replicas, _, team = made
     recipes = cycle([InDialect("slerp", CRDT), InDialect("slerp", CRDT, t="0.4")])
 
     class Whim(Wanted):
