@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
     from mergealgebra.algebra.arrays import Array, array_namespace, to_numpy
     from mergealgebra.algebra.decimals import exact_density
+    from mergealgebra.algebra.dots import Dots, Dotted
     from mergealgebra.algebra.elementary import exp, log, tanh
     from mergealgebra.algebra.exact import Coefficients, Sums
     from mergealgebra.algebra.masks import keep_below, mask_key, words, words_from, words_of
-    from mergealgebra.algebra.method import Columns, Needs, Round, Stage, Statistic, Terms, View, WholeRound
+    from mergealgebra.algebra.method import Columns, Gram, Look, Needs, Round, Stage, Statistic, Terms, View, WholeRound
     from mergealgebra.algebra.outliers import CutLargest
     from mergealgebra.algebra.rounded import product, quotient, scaled
     from mergealgebra.algebra.rows import CutLargestOfRows, TrimRows, by_rank, row_length
@@ -28,6 +29,10 @@ _HOMES = {
     "Columns": "method",
     "CutLargest": "outliers",
     "CutLargestOfRows": "rows",
+    "Dots": "dots",
+    "Dotted": "dots",
+    "Gram": "method",
+    "Look": "method",
     "Needs": "method",
     "Round": "method",
     "Stage": "method",
@@ -63,6 +68,10 @@ __all__ = [
     "Columns",
     "CutLargest",
     "CutLargestOfRows",
+    "Dots",
+    "Dotted",
+    "Gram",
+    "Look",
     "Needs",
     "Round",
     "Stage",

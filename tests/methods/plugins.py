@@ -139,4 +139,41 @@ class MagMax(Outside):
         return (algebra.Round(both_ways, larger, algebra.Columns(sums=0, maxima=2)),)
 
 
-ALL = (RowMax, MeanCut, TwoRounds, Soup, MagMax)
+def by_square(gram, coefficients):
+    """c / (tau . tau), nothing where that is 0."""
+    return [c / row[i] if row[i] else 0.0 for i, (c, row) in enumerate(zip(coefficients, gram, strict=True))]
+
+
+class Inverse(Outside):
+    """The sum of the task vectors, each divided by its square, of what is above the mean of each tensor."""
+
+    name: ClassVar[str] = "inverse"
+
+    @property
+    def rounds(self):
+        return (algebra.Round(weighed, total, stages=(AboveMean(),), weigh=by_square),)
+
+
+def signs(view):
+    """How many elements are there, and in how many the sum of all is positive."""
+    return np.array([view.tau.shape[0], int(algebra.to_numpy(view.shared[0] > 0).sum())])
+
+
+def follow(view):
+    """The vector, or nothing where fewer than half of the sums of its tensor are positive."""
+    xp = algebra.array_namespace(view.tau)
+    return algebra.Terms((view.tau if view.found[0] else xp.zeros_like(view.tau),))
+
+
+class Majority(Outside):
+    """The sum of each tensor in which most sums are positive: a later round that counts what the first one gave."""
+
+    name: ClassVar[str] = "majority"
+
+    @property
+    def rounds(self):
+        most = algebra.Tally(2, signs, lambda counts, size: 2 * counts[1] > counts[0], ("majority",))
+        return algebra.Round(weighed, total), algebra.Round(follow, total, stages=(algebra.Look(most),))
+
+
+ALL = (RowMax, MeanCut, TwoRounds, Soup, MagMax, Inverse, Majority)

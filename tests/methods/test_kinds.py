@@ -45,7 +45,7 @@ def merged(root, out, method, order=("one", "two", "three"), **how):
     return result.model_root
 
 
-@pytest.mark.clause("RC-11", "MG-8", "MG-13")
+@pytest.mark.clause("RC-11", "MG-8", "MG-13", "DT-4", "DT-5")
 @pytest.mark.parametrize("method", plugins.ALL, ids=lambda method: method.name)
 def test_bits_are_equal(root, tmp_path, method):
     how = [{"order": order} for order in permutations(("one", "two", "three"))]
@@ -78,6 +78,9 @@ VALUES = {
     "above the mean": (plugins.MeanCut, [[8, -8, 1, 1, 1, 8], [0, 0, 0, 0, 0, 1]], [8, -8, 0, 0, 0, 9]),
     "those that agree": (plugins.TwoRounds, [[4, 4, 4, 4, 4, 4], [4, 4, 4, -7, -7, -7]], [4, 4, 4, -7, -7, -7]),
     "rounds begin anew": (plugins.TwoRounds, [[8, 1, 1, 1, 1, 1], [0, 4, 0, 0, 0, 0]], [8, 4, 0, 0, 0, 0]),
+    "divided by its square": (plugins.Inverse, [[2, 0, 0, 0, 0, 0], [0, 0, 2, -2, 0, 0]], [0.5, 0, 0.25, -0.25, 0, 0]),
+    "mostly positive": (plugins.Majority, [[1, 1, 1, 1, -1, 0], [0, 0, 0, 0, -1, -1]], [1, 1, 1, 1, -2, -1]),
+    "mostly not positive": (plugins.Majority, [[1, 1, 1, -1, -1, 0], [0, 0, 0, 0, -1, -1]], [0] * 6),
     "the largest change": (plugins.MagMax, [[1, -3, 2, 0, -2, 5], [-2, 3, 1, 0, -1, 9]], [-2, 3, 2, 0, -2, 9]),
 }
 
@@ -134,6 +137,21 @@ def changing(monkeypatch):
     return change
 
 
+@pytest.mark.clause("DT-5")
+def test_a_weight_that_is_no_number_is_refused(monkeypatch):
+    monkeypatch.setattr(
+        plugins.Inverse,
+        "rounds",
+        property(
+            lambda self: (
+                ma.algebra.Round(plugins.weighed, plugins.total, weigh=lambda gram, coefficients: [gram[0][0] * 1e300]),
+            )
+        ),
+    )
+    with pytest.raises(MethodError, match=r"<lambda> gave \[inf\], expected a finite fp32 number for each of 1"):
+        ma.merge(*task_vectors([1e20] * 6), plugins.Inverse())
+
+
 @pytest.mark.clause("TI-3")
 class TestAStatisticWithoutAProof:
     def test_is_found_from_what_is_merged(self, root, tmp_path, changing):
@@ -141,6 +159,12 @@ class TestAStatisticWithoutAProof:
         with pytest.raises(CheckpointError, match="changed while it was read"):
             merged(root, tmp_path / "out", plugins.MeanCut(), threads=1)
         assert not (tmp_path / "out").exists()
+
+    @pytest.mark.parametrize("method", [plugins.Inverse, plugins.Majority], ids=lambda method: method.name)
+    def test_is_found_in_dot_products_and_later_rounds_too(self, root, tmp_path, changing, method):
+        changing(at=2)
+        with pytest.raises(CheckpointError, match="changed while it was read"):
+            merged(root, tmp_path / "out", method(), threads=1)
 
     def test_takes_two_passes(self, root, tmp_path, changing):
         honest = merged(root, tmp_path / "honest", plugins.MeanCut())
