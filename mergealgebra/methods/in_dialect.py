@@ -13,6 +13,7 @@ from mergealgebra.dialects.strategies import STRATEGIES, Strategy
 from mergealgebra.errors import CoefficientError, RecipeError
 from mergealgebra.methods.method import Method
 from mergealgebra.methods.names import refusal
+from mergealgebra.methods.settings import SETTINGS
 from mergealgebra.text import did_you_mean, shown
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 class InDialect(Method):
     """A method of another tool, with its settings there [NA-3, NA-4].
 
-    Raises RecipeError for what is not computed, and DecimalError.
+    It takes no `settings` by tensor. Raises RecipeError for what is not computed, and DecimalError.
 
     >>> InDialect("slerp", "crdt-merge-0.11", t="0.50").to_map()
     {'method': 'slerp', 'dialect': 'crdt-merge-0.11', 't': '0.5'}
@@ -45,6 +46,7 @@ class InDialect(Method):
         }
         object.__setattr__(self, "name", method)
         object.__setattr__(self, "entries", {"method": method, "dialect": dialect, **given})
+        object.__setattr__(self, SETTINGS, ())
 
     def __repr__(self) -> str:
         """As it is written, without what is as when left out."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -149,3 +150,20 @@ def test_singular_values(shape):
     assert np.allclose(values, np.linalg.svd(matrix)[1], atol=1e-13)
     assert np.allclose(singular.product(turned, right), matrix, atol=1e-13)
     assert (np.diff(values) <= 0).all()
+
+
+@pytest.mark.clause("NA-4")
+@pytest.mark.parametrize("method", sorted(STRATEGIES[CRDT].keys() - {"evolutionary_merge", "genetic_merge"}))
+@pytest.mark.parametrize("models", [2, 6])
+def test_memory_is_bounded_by_what_is_told(method, models):
+    """star and adarank on a vector: of matrices they take more time than memory."""
+    rng, d = np.random.default_rng(0), 1 << 15
+    base = rng.standard_normal(d).astype(np.float16)
+    whole = [WholeModel(str(i), {"w": base + rng.standard_normal(d).astype(np.float16)}) for i in range(models)]
+    round_ = InDialect(method, CRDT).rounds[0]
+    round_.merge({"w": base[:8]}, [WholeModel(m.label, {"w": m.tensors["w"][:8]}) for m in whole])
+    tracemalloc.start()
+    round_.merge({"w": base}, whole)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak <= round_.nbytes(["F16"], d, 2 * d * (models + 1), models)
