@@ -69,8 +69,8 @@ class Method:
                 raise RecipeError(f"{self.name}: lambda and lambda_ are one key; give it once")
             for key in given:
                 if key not in known:
-                    keys = [*map(key_of, known), SETTINGS]
-                    near = did_you_mean(key_of(key), keys) or ";"
+                    keys = list(map(key_of, known)) or ["none"]
+                    near = did_you_mean(key_of(key), [*keys, SETTINGS]) or ";"
                     raise RecipeError(
                         f"{self.name}: unknown key {shown(key_of(key))}{near} its keys are {', '.join(keys)}"
                     )
