@@ -76,8 +76,6 @@ def _why_no_update(recipe: Method, round_: Round) -> str:
     if round_.unit != "element":
         return f"{recipe.name} looks at each {round_.unit} together, and kept sums are brought up to date by element"
     statistics = [stage.statistic for stage in round_.stages if stage.statistic is not None]
-    if len(statistics) > 1:
-        return f"{recipe.name} has several statistics, and kept sums remember one"
     if not all(statistic.proved for statistic in statistics):
         return f"{recipe.name} has a statistic without a proof, and nothing tells whether its sums are still right"
     return ""

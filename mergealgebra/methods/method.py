@@ -63,8 +63,10 @@ class Method:
             for key in given:
                 if key not in known:
                     keys = list(map(key_of, known)) or ["none"]
-                    near = did_you_mean(key, keys) or ";"
-                    raise RecipeError(f"{self.name}: unknown key {shown(key)}{near} its keys are {', '.join(keys)}")
+                    near = did_you_mean(key_of(key), keys) or ";"
+                    raise RecipeError(
+                        f"{self.name}: unknown key {shown(key_of(key))}{near} its keys are {', '.join(keys)}"
+                    )
             for key, field_ in known.items():
                 check = field_.metadata["check"]
                 object.__setattr__(self, key, check(given.get(key, field_.default), f"{self.name}: {key_of(key)}"))
