@@ -218,7 +218,9 @@ def mask_total(model: Model, name: str, at: int, terms: Sequence[Bits]) -> int:
         return s
     set_ = [masked(model, s, v) for (v,) in terms]
     if "task" in model.full:
-        return s if any(m and one.id == model.full["task"] for m, one in zip(set_, model.held[name], strict=True)) else 0
+        return (
+            s if any(m and one.id == model.full["task"] for m, one in zip(set_, model.held[name], strict=True)) else 0
+        )
     return s if sum(set_) >= int(model.full["threshold"]) else 0
 
 
@@ -280,16 +282,12 @@ def merge(base: Tensors, voters: Sequence[Voter], full: Mapping[str, str], ids: 
     return Merged(tensors, taus, sum(map(len, failed.values()))), model
 
 
-def judge(
-    base: Tensors, model: Model, name: str, terms: Sequence[Sequence[Bits]], failed: set[int]
-) -> None:
+def judge(base: Tensors, model: Model, name: str, terms: Sequence[Sequence[Bits]], failed: set[int]) -> None:
     for at in range(base[name].elements):
         judge_element(base, model, name, [row[at] for row in terms], at, failed)
 
 
-def judge_element(
-    base: Tensors, model: Model, name: str, terms: Sequence[Bits], at: int, failed: set[int]
-) -> None:
+def judge_element(base: Tensors, model: Model, name: str, terms: Sequence[Bits], at: int, failed: set[int]) -> None:
     """Refuse what is not finite, and note where a sum fails its certificate [MG-6, EX-7]."""
     for one, of in zip(model.held[name], terms, strict=True):
         if not all(is_finite(F32, x) for x in of):
