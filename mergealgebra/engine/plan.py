@@ -14,7 +14,7 @@ from mergealgebra.algebra.decimals import round_to_fp32
 from mergealgebra.algebra.dots import CHUNK
 from mergealgebra.algebra.exact import Coefficients
 from mergealgebra.algebra.method import Needs, Round, Stage, WholeRound
-from mergealgebra.engine.checks import check, check_arity, check_method, check_plain
+from mergealgebra.engine.checks import check, check_arity, check_method, check_plain, check_task
 from mergealgebra.engine.limits import MEMORY, Sizes, check_positive, fit, thread_count
 from mergealgebra.engine.sources import Block, Contribution, Record, Source, Span, span_size
 from mergealgebra.errors import NothingVisible
@@ -176,7 +176,15 @@ class Plan:
 
 
 def unit_of(rounds: Sequence[Round | WholeRound], record: Record) -> int:
-    """How many elements of a tensor belong together in these rounds: one, a row, or all of them; and whole chunks.
+    """How many elements of a tensor a block must be a whole number of: those that belong together, and whole chunks."""
+    found = together(rounds, record)
+    if DTYPES[record.dtype].is_float:
+        found = lcm(found, *(chunk for round_ in rounds if isinstance(round_, Round) for chunk in _chunks(round_)))
+    return max(1, min(found, record.size))
+
+
+def together(rounds: Sequence[Round | WholeRound], record: Record) -> int:
+    """How many elements of a tensor belong together in these rounds: one, a row, or all of them.
 
     Of what is no float one: it is copied.
     """
@@ -190,7 +198,6 @@ def unit_of(rounds: Sequence[Round | WholeRound], record: Record) -> int:
             found = max(found, record.shape[-1] if record.shape else 1)
         elif round_.unit == "tensor":
             found = max(found, record.size)
-        found = lcm(found, *(_chunks(round_)))
     return max(1, min(found, record.size))
 
 
@@ -231,6 +238,7 @@ def make_plan(
     check_method(recipe)
     check_plain(recipe, settled(recipe, base), contributions)
     check_arity(recipe, len(contributions))
+    check_task(recipe, contributions)
     for contribution in contributions:
         check(contribution, base, recipe)
     if whole := whole_round(recipe):

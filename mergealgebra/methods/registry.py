@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from mergealgebra.errors import MergeAlgebraError, RecipeError
 from mergealgebra.methods.breadcrumbs import Breadcrumbs, BreadcrumbsTies
+from mergealgebra.methods.consensus_ta import ConsensusTa, TallMask
 from mergealgebra.methods.dare import DareLinear, DareTies
 from mergealgebra.methods.della import Della, DellaLinear
 from mergealgebra.methods.emr import Emr
@@ -26,6 +27,8 @@ from mergealgebra.methods.nearswap import NearSwap
 from mergealgebra.methods.negmerge import NegMerge
 from mergealgebra.methods.passthrough import Passthrough
 from mergealgebra.methods.ram import Ram
+from mergealgebra.methods.ramplus_tl import RamPlusTl
+from mergealgebra.methods.sce import Sce
 from mergealgebra.methods.settings import COEFFICIENT, SETTINGS, TENSORS
 from mergealgebra.methods.task_arithmetic import TaskArithmetic
 from mergealgebra.methods.ties import Ties
@@ -54,6 +57,10 @@ METHODS: Final[Mapping[str, type[Method]]] = MappingProxyType(
         "breadcrumbs_ties": BreadcrumbsTies,
         "della": Della,
         "della_linear": DellaLinear,
+        "sce": Sce,
+        "ramplus_tl": RamPlusTl,
+        "consensus_ta": ConsensusTa,
+        "tall_mask": TallMask,
     }
 )
 

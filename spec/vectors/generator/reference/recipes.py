@@ -14,12 +14,15 @@ from generator.reference.dialect_table import DIALECTS
 from generator.reference.hashes import H
 from generator.reference.masks import check_seed
 from generator.reference.refused import Refused
+from generator.reference.round_keys import DEFAULTS as ROUND_DEFAULTS
+from generator.reference.round_keys import KEYS as ROUND_KEYS
+from generator.reference.round_keys import checked
 from generator.reference.settings import NUMBERS, are_well_formed, complete_settings, plain
 
 DEFAULTS = {
     "density": "1", "trim_density": "1", "lambda": "1", "seed": "0", "scope": "model", "boundary": "keep_all",
     "t": "0.0001", "scale": "1",
-}  # fmt: skip
+} | ROUND_DEFAULTS  # fmt: skip
 #: What is left out of the recipes of some methods has another meaning there.
 OF_METHODS = {
     "breadcrumbs": {"density": "0.9", "gamma": "0.01", "scope": "tensor"},
@@ -38,7 +41,7 @@ KEYS = {
     "linear": (),
     "negmerge": ("lambda",),
     "ram": ("lambda",),
-    "emr": ("lambda",),
+    "emr": ("task", "lambda"),
     "magmax": ("lambda",),
     "nearswap": ("t", "lambda"),
     "passthrough": ("scale",),
@@ -46,7 +49,7 @@ KEYS = {
     "breadcrumbs_ties": ("density", "gamma", "lambda", "scope"),
     "della": ("density", "epsilon", "seed", "lambda"),
     "della_linear": ("density", "epsilon", "seed", "lambda"),
-}
+} | ROUND_KEYS
 ARITY = {"nearswap": 1, "passthrough": 1}
 KEY = re.compile("[a-z][a-z0-9_]{0,63}")
 CHOICES = {"scope": ("model", "tensor"), "boundary": ("keep_all", "lowest_index")}
@@ -90,7 +93,7 @@ def complete_keys(recipe: Mapping[str, str]) -> dict[str, str]:
             raise Refused("RecipeError")
     if "seed" in full:
         check_seed(full["seed"])
-    full |= decimals(full)
+    full |= decimals(full) | checked(full)
     check_together(full)
     if dialect is not None:
         options = DIALECTS.get(dialect, {"lambda": None})
