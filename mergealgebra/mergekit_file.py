@@ -35,9 +35,7 @@ _KEYS_OF_A_MODEL: Final = MappingProxyType(
     }
 )
 #: Methods of mergekit that nothing here computes.
-_NOT_HERE: Final = frozenset(
-    (*("arcee_fusion", "karcher", "model_stock", "multislerp", "nearswap", "nuslerp", "passthrough", "sce", "slerp"),)
-)
+_NOT_HERE: Final = frozenset(("arcee_fusion", "sce"))
 
 
 def method_here(method: str) -> str:

@@ -90,7 +90,11 @@ MISTAKEN = {
         "'modles' looks like it",
     ),
     "capitals": ("method: TIES", read_recipe, "method: 'TIES' is unknown; write it in lower case, ties;"),
-    "mergekit's SLERP": ("merge_method: slerp", read_merge_file, "write `method`, and 'slerp' is a method of"),
+    "mergekit's fusion": (
+        "merge_method: arcee_fusion",
+        read_merge_file,
+        "write `method`, and 'arcee_fusion' is a method",
+    ),
 }
 
 
