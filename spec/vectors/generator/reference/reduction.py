@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import floor
 
-from generator.reference import elements
+from generator.reference import elements, geometry
 from generator.reference.decimals import SIGNED, check_coefficient
 from generator.reference.masks import keeps, mask_key
 from generator.reference.recipes import ARITY, Recipe
@@ -163,7 +163,7 @@ def reduce(recipe: Recipe, terms: Sequence[Terms], coefficients: Fraction) -> in
     if recipe.method in elements.METHODS:
         return elements.METHODS[recipe.method]([(one.c, value(F32, one.v)) for one in terms], recipe)
     S = total(one.v for one in terms)
-    if recipe.method in SIGNED:  # those that only add
+    if recipe.method in (*SIGNED, *geometry.METHODS):  # those that only add
         return rounded(S, F64, F32)
     if recipe.method == "mean":
         return ratio(S, coefficients)
@@ -290,6 +290,11 @@ def merge_tensor(
 ) -> tuple[list[int], list[int], int]:
     """The bits of tau_m and of the results, and how many coordinates fail the certificate [MG-6]."""
     columns = [voter.taus[name].bits() for _, voter in holders]
+    copies = recipe.copies
+    if recipe.method in geometry.METHODS:
+        weights = geometry.weighed(recipe, columns, [voter.c for _, voter in holders])
+        holders = [(i, replace(voter, c=weight)) for (i, voter), weight in zip(holders, weights, strict=True)]
+        copies = copies and geometry.copies(weights)
     taus, results, failed = [], [], 0
     for position, b in enumerate(base.bits()):
         index = base.index(position)
@@ -302,7 +307,7 @@ def merge_tensor(
         tau_m = reduce(recipe, terms, coefficients)
         result = None
         if is_finite(F32, tau_m) and recipe.on_theta:
-            own = [voter.own[name][position] for _, voter in holders] if recipe.copies else []
+            own = [voter.own[name][position] for _, voter in holders] if copies else []
             result = elements.result_of_theta(base, tau_m, own)
         elif is_finite(F32, tau_m):
             result = apply(base, b, recipe.lambda32, tau_m)
