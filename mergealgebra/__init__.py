@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mergealgebra.methods.nearswap import NearSwap
     from mergealgebra.methods.negmerge import NegMerge
     from mergealgebra.methods.passthrough import Passthrough
+    from mergealgebra.methods.pcb import Pcb
     from mergealgebra.methods.ram import Ram
     from mergealgebra.methods.registry import register
     from mergealgebra.methods.task_arithmetic import TaskArithmetic
@@ -57,6 +58,7 @@ _HOMES = {
     "NearSwap": "methods.nearswap",
     "NegMerge": "methods.negmerge",
     "Passthrough": "methods.passthrough",
+    "Pcb": "methods.pcb",
     "Ram": "methods.ram",
     "TaskArithmetic": "methods.task_arithmetic",
     "TaskVector": "tensors.task_vector",
@@ -89,6 +91,7 @@ __all__ = [
     "NearSwap",
     "NegMerge",
     "Passthrough",
+    "Pcb",
     "Ram",
     "TaskArithmetic",
     "TaskVector",

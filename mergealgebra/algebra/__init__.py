@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mergealgebra.algebra.masks import keep_below, mask_key, words, words_from, words_of
     from mergealgebra.algebra.method import Columns, Gram, Look, Needs, Round, Stage, Statistic, Terms, View, WholeRound
     from mergealgebra.algebra.outliers import CutLargest
+    from mergealgebra.algebra.ranked import Ranked
     from mergealgebra.algebra.rounded import product, quotient, scaled
     from mergealgebra.algebra.rows import CutLargestOfRows, TrimRows, by_rank, row_length
     from mergealgebra.algebra.tally import Tally
@@ -34,6 +35,7 @@ _HOMES = {
     "Gram": "method",
     "Look": "method",
     "Needs": "method",
+    "Ranked": "ranked",
     "Round": "method",
     "Stage": "method",
     "Statistic": "method",
@@ -73,6 +75,7 @@ __all__ = [
     "Gram",
     "Look",
     "Needs",
+    "Ranked",
     "Round",
     "Stage",
     "Statistic",

@@ -26,6 +26,7 @@ from mergealgebra.methods.method import Method, keys_of
 from mergealgebra.methods.nearswap import NearSwap
 from mergealgebra.methods.negmerge import NegMerge
 from mergealgebra.methods.passthrough import Passthrough
+from mergealgebra.methods.pcb import Pcb
 from mergealgebra.methods.ram import Ram
 from mergealgebra.methods.task_arithmetic import TaskArithmetic
 from mergealgebra.methods.ties import Ties
@@ -54,6 +55,7 @@ METHODS: Final[Mapping[str, type[Method]]] = MappingProxyType(
         "breadcrumbs_ties": BreadcrumbsTies,
         "della": Della,
         "della_linear": DellaLinear,
+        "pcb": Pcb,
     }
 )
 

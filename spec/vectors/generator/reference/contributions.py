@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from generator.reference.canonical import encode
+from generator.reference.competition import competed, important
 from generator.reference.decimals import coefficient
 from generator.reference.elements import own_bits, thetas_of
 from generator.reference.hashes import H, model_root
@@ -230,10 +231,13 @@ def voters_of(base: Tensors, contributions: Sequence[Contribution], recipe: Reci
             count = left(taus)
         elif recipe.density is not None:
             taus, count = trim(taus, recipe)
+        elif recipe.method == "arcee_fusion":
+            taus = important(base, contribution.c, taus)
+            count = left(taus)
         own = own_of(base, contribution) if recipe.copies else {}
         voters.append(Voter(contribution.c, taus, F, own))
         kept.append(count)
-    return voters, kept
+    return (voters, kept) if recipe.ratio is None else competed(voters, recipe.ratio)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ OF_METHODS = {
     "breadcrumbs_ties": {"density": "0.9", "gamma": "0.01", "scope": "tensor"},
     "della": {"density": "0.5", "epsilon": "0.15"},
     "della_linear": {"density": "0.5", "epsilon": "0.15"},
+    "pcb": {"ratio": "0.1"},
 }
 KEYS = {
     "ties": ("density", "lambda", "scope", "boundary"),
@@ -44,8 +45,10 @@ KEYS = {
     "breadcrumbs_ties": ("density", "gamma", "lambda", "scope"),
     "della": ("density", "epsilon", "seed", "lambda"),
     "della_linear": ("density", "epsilon", "seed", "lambda"),
+    "pcb": ("ratio", "lambda"),
+    "arcee_fusion": ("lambda",),
 }
-ARITY = {"nearswap": 1, "passthrough": 1}
+ARITY = {"nearswap": 1, "passthrough": 1, "arcee_fusion": 1}
 KEY = re.compile("[a-z][a-z0-9_]{0,63}")
 CHOICES = {"scope": ("model", "tensor"), "boundary": ("keep_all", "lowest_index")}
 SCOPES = {"breadcrumbs": ("tensor", "row"), "breadcrumbs_ties": ("tensor", "row")}
@@ -81,10 +84,12 @@ def complete(recipe: Mapping[str, str]) -> dict[str, str]:
 def decimals(full: Mapping[str, str]) -> dict[str, str]:
     """The decimals of a map in canonical form [RC-1 to RC-3, NS-1, BC-1, DE-1]."""
     found = {
-        key: full[key] for key in ("density", "trim_density", "gamma", "epsilon", "lambda", "t", "scale") if key in full
+        key: full[key]
+        for key in ("density", "trim_density", "gamma", "epsilon", "lambda", "t", "scale", "ratio")
+        if key in full
     }
     for key, text in found.items():
-        if key in ("density", "trim_density"):
+        if key in ("density", "trim_density", "ratio"):
             density(text)
         elif key in ("gamma", "epsilon"):
             share(text)
@@ -136,7 +141,7 @@ class Recipe:
     """A recipe in the numbers that a merge needs.
 
     density: of trim, None without trim. drop: the probability with which DARE keeps an element, and DELLA on average,
-    None without these. gamma: of breadcrumbs alone. epsilon: of DELLA alone.
+    None without these. gamma: of breadcrumbs alone. epsilon: of DELLA alone. ratio: of PCB-Merging alone.
     number: fp32 bits of the key of a method by element, t or scale.
     """
 
@@ -150,6 +155,7 @@ class Recipe:
     number: int = 0
     gamma: Fraction | None = None
     epsilon: Fraction | None = None
+    ratio: Fraction | None = None
 
     @property
     def on_theta(self) -> bool:
@@ -177,6 +183,8 @@ def read_recipe(spec: Mapping[str, str]) -> Recipe:
     if "epsilon" in full:
         middle, half = density(full["density"]), share(full["epsilon"])
         return Recipe(full["method"], lambda32, drop=middle, seed=full["seed"], epsilon=half)
+    if "ratio" in full:
+        return Recipe(full["method"], lambda32, ratio=density(full["ratio"]))
     drop = density(full["density"]) if full["method"] in ("dare_linear", "dare_ties") else None
     trim = {"ties": "density", "dare_ties": "trim_density"}.get(full["method"])
     if trim is None:
