@@ -1,4 +1,4 @@
-"""Order statistics of what an equation makes of a view: the number at a rank from the top, exactly [PC-2, AF-3].
+"""Order statistics with signs: the number at a rank from the top, exactly [PC-2, PC-5, AF-4].
 
 Read as an integer, and turned round below zero, the bits of an fp32 number have the order of the numbers. One pass
 counts them by their high halves, another by the low halves within those that hold a rank.
@@ -23,17 +23,21 @@ _Look = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True)
 class Ranked:
-    """A `Statistic`: the numbers at some ranks of a quantity; the stage gets them as `found`, a tuple of fp32 numbers.
+    """A `Statistic`: the numbers at some ranks of a group; the stage gets them as `found`, a tuple of fp32 numbers.
 
-    quantity: a view to (n,) fp32, NaN nowhere, its zeros +0. ranks: of so many elements the ranks that are wanted, from
-    1, the largest, on. key: what both depend on, as texts.
+    What it looks at has no NaN, and zeros that are +0, as vectors and quantities have. ranks: of so many elements the
+    ranks that are wanted, from 1, the largest, on. name: what they depend on, for the key.
     """
 
-    quantity: Callable[[View], Array]
     ranks: Callable[[int], Sequence[int]]
-    key: Sequence[str]
+    name: str
     scope: Literal["model", "tensor"] = "tensor"
     proved: Literal[False] = False
+
+    @property
+    def key(self) -> Sequence[str]:
+        """As `Statistic.key`."""
+        return self.name, self.scope
 
     def first(self, group: Group, sample: Array | None) -> _Look:
         """As `Statistic.first`: nothing is guessed."""
@@ -49,7 +53,7 @@ class Ranked:
 
     def observe(self, look: _Look, view: View, seen: Any) -> Any:
         """As `Statistic.observe`."""
-        bits = _ordered(int_bits(self.quantity(view)))
+        bits = _ordered(int_bits(view.tau))
         highs = (bits >> 16) + _HALVES // 2
         wanted = [bits[highs == high] & (_HALVES - 1) for high, _ in look] if look else [highs]
         for row, halves in enumerate(wanted):

@@ -12,7 +12,7 @@ from typing import Any
 from mergealgebra.algebra.dots import CHUNK
 from mergealgebra.algebra.exact import Coefficients
 from mergealgebra.algebra.method import Needs, Round, Stage, WholeRound
-from mergealgebra.engine.checks import check, check_arity, check_method
+from mergealgebra.engine.checks import check, check_arity, check_method, check_task
 from mergealgebra.engine.limits import MEMORY, Sizes, check_positive, fit, thread_count
 from mergealgebra.engine.sources import Block, Contribution, Record, Source, Span, span_size
 from mergealgebra.errors import NothingVisible
@@ -126,7 +126,15 @@ class Plan:
 
 
 def unit_of(rounds: Sequence[Round | WholeRound], record: Record) -> int:
-    """How many elements of a tensor belong together in these rounds: one, a row, or all of them; and whole chunks.
+    """How many elements of a tensor a block must be a whole number of: those that belong together, and whole chunks."""
+    found = together(rounds, record)
+    if DTYPES[record.dtype].is_float:
+        found = lcm(found, *(chunk for round_ in rounds if isinstance(round_, Round) for chunk in _chunks(round_)))
+    return max(1, min(found, record.size))
+
+
+def together(rounds: Sequence[Round | WholeRound], record: Record) -> int:
+    """How many elements of a tensor belong together in these rounds: one, a row, or all of them.
 
     Of what is no float one: it is copied.
     """
@@ -140,7 +148,6 @@ def unit_of(rounds: Sequence[Round | WholeRound], record: Record) -> int:
             found = max(found, record.shape[-1] if record.shape else 1)
         elif round_.unit == "tensor":
             found = max(found, record.size)
-        found = lcm(found, *(_chunks(round_)))
     return max(1, min(found, record.size))
 
 
@@ -173,6 +180,7 @@ def make_plan(
         raise NothingVisible("there is nothing to merge: no contribution is visible; contribute one, or sync")
     check_method(recipe)
     check_arity(recipe, len(contributions))
+    check_task(recipe, contributions)
     for contribution in contributions:
         check(contribution, base, recipe)
     if whole := whole_round(recipe):

@@ -23,13 +23,15 @@ Witnesses = tuple[tuple[int, ...], ...]
 class Where:
     """Where the elements of a part lie: the tensor, its shape, the first of them in C order, and the whole's root.
 
-    root: of the contribution's tensors; empty where the method needs no roots.
+    root: of the contribution's tensors; empty where the method needs no roots. id: the contribution's; empty where the
+    method needs no task.
     """
 
     tensor: str = ""
     shape: tuple[int, ...] = ()
     start: int = 0
     root: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ class Compete:
     @cached_property
     def statistic(self) -> Statistic:
         """The largest score, and the least one of the best."""
-        return algebra.Ranked(score, Best(self.ratio), self.key, "model")
+        return algebra.Of(algebra.Ranked(Best(self.ratio), f"best {self.ratio}", "model"), score, "score")
 
     @property
     def key(self) -> Sequence[str]:
@@ -170,7 +170,7 @@ class Pcb(Method):
     @property
     def rounds(self) -> tuple[Round, ...]:
         """The sum; how many there are; and then the sums of v and s, once each model's ranks are known."""
-        spread = algebra.Ranked(magnitude, outermost, ("pcb magnitude",), "model")
+        spread = algebra.Of(algebra.Ranked(outermost, "outermost", "model"), magnitude, "magnitude")
         stages = algebra.Look(spread), Compete(Fraction(self.ratio))
         return (
             algebra.Round(lift, bounded),

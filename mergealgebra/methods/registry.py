@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from mergealgebra.errors import MergeAlgebraError, RecipeError
 from mergealgebra.methods.breadcrumbs import Breadcrumbs, BreadcrumbsTies
+from mergealgebra.methods.consensus_ta import ConsensusTa, TallMask
 from mergealgebra.methods.dare import DareLinear, DareTies
 from mergealgebra.methods.della import Della, DellaLinear
 from mergealgebra.methods.emr import Emr
@@ -28,6 +29,8 @@ from mergealgebra.methods.negmerge import NegMerge
 from mergealgebra.methods.passthrough import Passthrough
 from mergealgebra.methods.pcb import Pcb
 from mergealgebra.methods.ram import Ram
+from mergealgebra.methods.ramplus_tl import RamPlusTl
+from mergealgebra.methods.sce import Sce
 from mergealgebra.methods.task_arithmetic import TaskArithmetic
 from mergealgebra.methods.ties import Ties
 from mergealgebra.text import shown
@@ -56,6 +59,10 @@ METHODS: Final[Mapping[str, type[Method]]] = MappingProxyType(
         "della": Della,
         "della_linear": DellaLinear,
         "pcb": Pcb,
+        "sce": Sce,
+        "ramplus_tl": RamPlusTl,
+        "consensus_ta": ConsensusTa,
+        "tall_mask": TallMask,
     }
 )
 

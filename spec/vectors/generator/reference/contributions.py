@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from generator.reference import rounds
 from generator.reference.canonical import encode
 from generator.reference.competition import competed, important
 from generator.reference.decimals import coefficient
@@ -259,6 +260,10 @@ def merge_contributions(spec: Any) -> Outcome:
         raise Refused("DuplicateContribution")
     recipe = read_recipe(full)
     voters, kept = voters_of(base, contributions, recipe)
-    merged = merge(base, voters, recipe)
     ids = [c.id for c in contributions]
+    if rounds.row_of(full) in rounds.METHODS:
+        merged, model = rounds.merge(base, voters, full, [one.hex() for one in ids])
+        kept = rounds.kept(model, kept)
+    else:
+        merged = merge(base, voters, recipe)
     return Outcome(base_root, full, merge_id(base_root, recipe_id(full), ids), contributions, kept, merged)

@@ -13,11 +13,14 @@ from generator.reference.dialect_table import DIALECTS
 from generator.reference.hashes import H
 from generator.reference.masks import check_seed
 from generator.reference.refused import Refused
+from generator.reference.round_keys import DEFAULTS as ROUND_DEFAULTS
+from generator.reference.round_keys import KEYS as ROUND_KEYS
+from generator.reference.round_keys import checked
 
 DEFAULTS = {
     "density": "1", "trim_density": "1", "lambda": "1", "seed": "0", "scope": "model", "boundary": "keep_all",
     "t": "0.0001", "scale": "1",
-}  # fmt: skip
+} | ROUND_DEFAULTS  # fmt: skip
 #: What is left out of the recipes of some methods has another meaning there.
 OF_METHODS = {
     "breadcrumbs": {"density": "0.9", "gamma": "0.01", "scope": "tensor"},
@@ -37,7 +40,7 @@ KEYS = {
     "linear": (),
     "negmerge": ("lambda",),
     "ram": ("lambda",),
-    "emr": ("lambda",),
+    "emr": ("task", "lambda"),
     "magmax": ("lambda",),
     "nearswap": ("t", "lambda"),
     "passthrough": ("scale",),
@@ -47,7 +50,7 @@ KEYS = {
     "della_linear": ("density", "epsilon", "seed", "lambda"),
     "pcb": ("ratio", "lambda"),
     "arcee_fusion": ("lambda",),
-}
+} | ROUND_KEYS
 ARITY = {"nearswap": 1, "passthrough": 1, "arcee_fusion": 1}
 KEY = re.compile("[a-z][a-z0-9_]{0,63}")
 CHOICES = {"scope": ("model", "tensor"), "boundary": ("keep_all", "lowest_index")}
@@ -72,7 +75,7 @@ def complete(recipe: Mapping[str, str]) -> dict[str, str]:
             raise Refused("RecipeError")
     if "seed" in full:
         check_seed(full["seed"])
-    full |= decimals(full)
+    full |= decimals(full) | checked(full)
     check_together(full)
     if dialect is not None:
         options = DIALECTS.get(dialect, {"lambda": None})
