@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mergealgebra.methods.nearswap import NearSwap
     from mergealgebra.methods.negmerge import NegMerge
     from mergealgebra.methods.passthrough import Passthrough
+    from mergealgebra.methods.pcb import Pcb
     from mergealgebra.methods.ram import Ram
     from mergealgebra.methods.ramplus_tl import RamPlusTl
     from mergealgebra.methods.registry import register
@@ -69,6 +70,7 @@ _HOMES = {
     "NegMerge": "methods.negmerge",
     "NuSlerp": "methods.slerp",
     "Passthrough": "methods.passthrough",
+    "Pcb": "methods.pcb",
     "Ram": "methods.ram",
     "RamPlusTl": "methods.ramplus_tl",
     "Sce": "methods.sce",
@@ -110,6 +112,7 @@ __all__ = [
     "NegMerge",
     "NuSlerp",
     "Passthrough",
+    "Pcb",
     "Ram",
     "RamPlusTl",
     "Sce",

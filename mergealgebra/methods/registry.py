@@ -29,6 +29,7 @@ from mergealgebra.methods.multislerp import MultiSlerp
 from mergealgebra.methods.nearswap import NearSwap
 from mergealgebra.methods.negmerge import NegMerge
 from mergealgebra.methods.passthrough import Passthrough
+from mergealgebra.methods.pcb import Pcb
 from mergealgebra.methods.ram import Ram
 from mergealgebra.methods.ramplus_tl import RamPlusTl
 from mergealgebra.methods.sce import Sce
@@ -61,6 +62,7 @@ METHODS: Final[Mapping[str, type[Method]]] = MappingProxyType(
         "breadcrumbs_ties": BreadcrumbsTies,
         "della": Della,
         "della_linear": DellaLinear,
+        "pcb": Pcb,
         "sce": Sce,
         "ramplus_tl": RamPlusTl,
         "consensus_ta": ConsensusTa,

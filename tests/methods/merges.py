@@ -59,6 +59,7 @@ def in_rounds() -> st.SearchStrategy[Method]:
     tasks = st.just(SOMEBODY)
     return st.one_of(
         st.builds(ma.Sce, select_topk=st.sampled_from(["0.5", "0.29", "0.001", "0.9"]), lambda_=lambdas),
+        st.builds(ma.Pcb, ratio=st.sampled_from(["0.1", "0.5", "1"]), lambda_=lambdas),
         st.builds(ma.RamPlusTl, r=factors, alpha=factors, lambda_=lambdas),
         st.builds(ma.ConsensusTa, tall_lambda=factors, threshold=st.sampled_from(["1", "2", "3"]), lambda_=lambdas),
         st.builds(ma.TallMask, tall_lambda=factors, task=tasks, lambda_=lambdas),

@@ -103,6 +103,7 @@ NOT_KEPT = {
     "multislerp": "the coefficients of multislerp follow from all contributions",
     "model_stock": "the coefficients of model_stock follow from all contributions",
     "karcher": "the coefficients of karcher follow from all contributions",
+    "pcb": "pcb has 3 rounds",
     "della": "looks at each row together",
     "della_linear": "looks at each row together",
 }

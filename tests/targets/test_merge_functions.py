@@ -134,8 +134,9 @@ def test_ties_of_other_projects_is_judged(peer):
 
 
 ANGLES = ("slerp", "nuslerp", "multislerp", "model_stock", "karcher")
-#: Methods on models or with coefficients from dot products, which have no parts; and of one model, without an order.
+#: Methods on models, in rounds or by dot products have no parts; those of one model have no order either.
 APART = {
+    "pcb": {"homomorphism": "does not apply"},
     "linear": {"homomorphism": "does not apply", "locality": "holds"},
     "nearswap": dict.fromkeys(["homomorphism", "order_independence"], "does not apply"),
     "passthrough": dict.fromkeys(["homomorphism", "order_independence"], "does not apply") | {"locality": "holds"},

@@ -29,6 +29,7 @@ OF_METHODS = {
     "breadcrumbs_ties": {"density": "0.9", "gamma": "0.01", "scope": "tensor"},
     "della": {"density": "0.5", "epsilon": "0.15"},
     "della_linear": {"density": "0.5", "epsilon": "0.15"},
+    "pcb": {"ratio": "0.1"},
 }
 KEYS = {
     "ties": ("density", "lambda", "scope", "boundary"),
@@ -54,8 +55,10 @@ KEYS = {
     "multislerp": ("lambda",),
     "model_stock": ("lambda",),
     "karcher": ("max_iter", "tol"),
+    "pcb": ("ratio", "lambda"),
+    "arcee_fusion": ("lambda",),
 } | ROUND_KEYS
-ARITY = {"nearswap": 1, "passthrough": 1, "slerp": 2, "nuslerp": 2}
+ARITY = {"nearswap": 1, "passthrough": 1, "arcee_fusion": 1, "slerp": 2, "nuslerp": 2}
 STEPS = re.compile("0|[1-9][0-9]{0,2}|1000", re.ASCII)
 KEY = re.compile("[a-z][a-z0-9_]{0,63}")
 CHOICES = {"scope": ("model", "tensor"), "boundary": ("keep_all", "lowest_index")}
@@ -114,11 +117,11 @@ def decimals(full: Mapping[str, str]) -> dict[str, str]:
     """The decimals of a map in canonical form [RC-1 to RC-3, NS-1, BC-1, DE-1]."""
     found = {
         key: full[key]
-        for key in ("density", "trim_density", "gamma", "epsilon", "lambda", "t", "scale", "tol")
+        for key in ("density", "trim_density", "gamma", "epsilon", "lambda", "t", "scale", "tol", "ratio")
         if key in full
     }
     for key, text in found.items():
-        if key in ("density", "trim_density"):
+        if key in ("density", "trim_density", "ratio"):
             density(text)
         elif key in ("gamma", "epsilon", "tol"):
             share(text)
@@ -173,7 +176,7 @@ class Recipe:
     """A recipe in the numbers that a merge needs.
 
     density: of trim, None without trim. drop: the probability with which DARE keeps an element, and DELLA on average,
-    None without these. gamma: of breadcrumbs alone. epsilon: of DELLA alone.
+    None without these. gamma: of breadcrumbs alone. epsilon: of DELLA alone. ratio: of PCB-Merging alone.
     number: fp32 bits of the key of a method by element, t or scale. steps, tolerance: of the Karcher mean.
     """
 
@@ -189,6 +192,7 @@ class Recipe:
     epsilon: Fraction | None = None
     steps: int = 0
     tolerance: Fraction = Fraction(0)
+    ratio: Fraction | None = None
 
     @property
     def on_theta(self) -> bool:
@@ -222,6 +226,8 @@ def read_recipe(spec: Mapping[str, Any], numbers: Mapping[str, Fraction] = {}) -
         return Recipe(full["method"], lambda32, drop=exact["density"], seed=full["seed"], epsilon=exact["epsilon"])
     if "tol" in full:
         return Recipe(full["method"], lambda32, steps=int(full["max_iter"]), tolerance=share(full["tol"]))
+    if "ratio" in full:
+        return Recipe(full["method"], lambda32, ratio=density(full["ratio"]))
     drop = exact["density"] if full["method"] in ("dare_linear", "dare_ties") else None
     trim = {"ties": "density", "dare_ties": "trim_density"}.get(full["method"])
     if trim is None:
