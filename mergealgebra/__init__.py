@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mergealgebra.lock import Verification
     from mergealgebra.merge_result import MergeResult
     from mergealgebra.methods.breadcrumbs import Breadcrumbs, BreadcrumbsTies
+    from mergealgebra.methods.consensus_ta import ConsensusTa, TallMask
     from mergealgebra.methods.dare import DareLinear, DareTies
     from mergealgebra.methods.della import Della, DellaLinear
     from mergealgebra.methods.emr import Emr
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from mergealgebra.methods.negmerge import NegMerge
     from mergealgebra.methods.passthrough import Passthrough
     from mergealgebra.methods.ram import Ram
+    from mergealgebra.methods.ramplus_tl import RamPlusTl
     from mergealgebra.methods.registry import register
+    from mergealgebra.methods.sce import Sce
     from mergealgebra.methods.task_arithmetic import TaskArithmetic
     from mergealgebra.methods.ties import Ties
     from mergealgebra.one_shot import merge
@@ -41,12 +44,13 @@ _HOMES = {
     "Aggregate": "incremental.aggregate",
     "Breadcrumbs": "methods.breadcrumbs",
     "BreadcrumbsTies": "methods.breadcrumbs",
+    "ConsensusTa": "methods.consensus_ta",
     "ContributionId": "publication",
     "DareLinear": "methods.dare",
     "DareTies": "methods.dare",
-    "Emr": "methods.emr",
     "Della": "methods.della",
     "DellaLinear": "methods.della",
+    "Emr": "methods.emr",
     "Fisher": "methods.fisher",
     "Linear": "methods.linear",
     "MagMax": "methods.magmax",
@@ -58,6 +62,9 @@ _HOMES = {
     "NegMerge": "methods.negmerge",
     "Passthrough": "methods.passthrough",
     "Ram": "methods.ram",
+    "RamPlusTl": "methods.ramplus_tl",
+    "Sce": "methods.sce",
+    "TallMask": "methods.consensus_ta",
     "TaskArithmetic": "methods.task_arithmetic",
     "TaskVector": "tensors.task_vector",
     "Ties": "methods.ties",
@@ -73,6 +80,7 @@ __all__ = [
     "Aggregate",
     "Breadcrumbs",
     "BreadcrumbsTies",
+    "ConsensusTa",
     "ContributionId",
     "DareLinear",
     "DareTies",
@@ -90,6 +98,9 @@ __all__ = [
     "NegMerge",
     "Passthrough",
     "Ram",
+    "RamPlusTl",
+    "Sce",
+    "TallMask",
     "TaskArithmetic",
     "TaskVector",
     "Ties",

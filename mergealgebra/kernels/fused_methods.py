@@ -76,7 +76,7 @@ def fused_as(method: Method, kernel: str) -> Fused:
     return fused
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)
 def _fused(method: Method) -> Fused | None:
     needs, round_ = method.needs, method.rounds[0]
     if len(method.rounds) != 1 or needs.auxiliary or not isinstance(round_, Round):

@@ -16,7 +16,7 @@ from mergealgebra.algebra.arrays import Array, array_namespace, refuse_flushed_s
 from mergealgebra.algebra.contract import finalized, lifted, staged
 from mergealgebra.algebra.dots import ChunkSums, chunk_sums
 from mergealgebra.algebra.exact import Indices, Sums, combine, prepared
-from mergealgebra.algebra.method import Round, Stage, Terms, View, WholeRound
+from mergealgebra.algebra.method import Round, Stage, Terms, View, WholeRound, leaves_out
 from mergealgebra.algebra.trim import Counts, Window, window_counts
 from mergealgebra.kernels.blocks import (
     Part,
@@ -161,7 +161,9 @@ def view_of(
     vector = theta(values, base, part.form) if on == "theta" else tau(values, base, part.form)
     auxiliary = {kind: _fp32(load(array)) for kind, array in part.auxiliary.items()}
     where = part.where
-    return View(vector, part.coefficient, where.tensor, where.shape, where.start, part.at, where.root, auxiliary)
+    return View(
+        vector, part.coefficient, where.tensor, where.shape, where.start, part.at, where.root, where.id, auxiliary
+    )
 
 
 def entering(view: View, part: Part, number: int, shared: Sequence[Array]) -> View:
@@ -182,8 +184,8 @@ def after(view: View, stages: Sequence[Stage], found: Sequence[Any]) -> Staged:
 
 
 def left(view: View, rounds: Sequence[Round]) -> int:
-    """How many elements the stages left: those that are not zero; all where there is no stage [LK-2]."""
-    if not any(round_.stages for round_ in rounds):
+    """How many elements the stages left: those that are not zero; all where none can leave any out [LK-2]."""
+    if not any(leaves_out(round_) for round_ in rounds):
         return int(view.tau.shape[0])
     return int(array_namespace(view.tau).count_nonzero(view.tau))
 

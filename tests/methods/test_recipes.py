@@ -50,8 +50,9 @@ def test_what_a_recipe_remembers_is_not_in_its_id():
         (lambda: ma.DareTies(seed="1" * 5000), RecipeError, "seed: .* is not a whole number"),
         (lambda: ma.DareTies(seed="18446744073709551616"), RecipeError, "seed: 18446744073709551616 is 2.64 or more"),
         (lambda: ma.Ties(**{"lambda": "1", "lambda_": "2"}), RecipeError, "lambda and lambda_ are one key"),
+        (lambda: ma.Linear(**{"lambda": "1"}), RecipeError, "^linear: unknown key 'lambda'; its keys are none"),
     ],
-    ids=["another density", "a long seed", "a large seed", "a key in two spellings"],
+    ids=["another density", "a long seed", "a large seed", "a key in two spellings", "a lambda that is none"],
 )
 def test_a_key_is_named_as_it_was_written(make, error, message):
     with pytest.raises(error, match=message):
@@ -94,8 +95,9 @@ NOT_KEPT = {
     "magmax": "magmax takes maxima",
     "nearswap": "nearswap takes exactly 1, and none comes or goes",
     "passthrough": "passthrough takes exactly 1",
-    "breadcrumbs": "has several statistics",
-    "breadcrumbs_ties": "has several statistics",
+    "sce": "sums more than one number of each element",
+    "ramplus_tl": "ramplus_tl has 2 rounds, and each needs all contributions",
+    "consensus_ta": "consensus_ta has 2 rounds",
     "della": "looks at each row together",
     "della_linear": "looks at each row together",
 }
