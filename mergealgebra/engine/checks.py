@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from math import isinf
 
+from mergealgebra.algebra.decimals import round_to_fp32
+from mergealgebra.algebra.method import Round
 from mergealgebra.engine.sources import Contribution, Source
 from mergealgebra.errors import AuxiliaryError, CoefficientError, DtypeError, MethodError, NamesError, RecipeError
 from mergealgebra.kernels.blocks import block_rounds, whole_round
 from mergealgebra.methods.method import Method
+from mergealgebra.methods.settings import Plain
 from mergealgebra.tensors.auxiliary import BY_ELEMENT
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.strange_names import name_advice
 from mergealgebra.tensors.task_vector import check_shapes
-from mergealgebra.text import shown
+from mergealgebra.text import listed, shown
 
 
 def check_method(recipe: Method) -> None:
@@ -32,6 +37,32 @@ def check_method(recipe: Method) -> None:
         )
 
 
+def check_plain(recipe: Method, plain: Mapping[str, Plain], contributions: Sequence[Contribution]) -> None:
+    """Raise an error unless settings change numbers alone, and leave coefficients finite [ST-4].
+
+    plain: what tensors are merged by.
+    """
+    if plain and (whole := whole_round(recipe)):
+        raise RecipeError(f"{whole.name} sees whole tensors, of which settings say nothing; leave `settings` out")
+    first: dict[int, tuple[str, Plain]] = {}
+    for name, one in plain.items():
+        first.setdefault(id(one), (name, one))
+    for name, one in first.values():
+        if _shape(one.method) != _shape(recipe):
+            raise MethodError(f"{recipe.name} has other stages for tensor {name!r}: numbers by tensor must not do that")
+        for contribution in contributions:
+            if isinf(round_to_fp32(Fraction(contribution.coefficient) * one.factor)):
+                raise CoefficientError(
+                    f"{contribution.label}: tensor {name!r}: its coefficient {contribution.coefficient!r} times that "
+                    "of the recipe's settings is beyond the largest fp32 number; use a smaller one"
+                )
+
+
+def _shape(recipe: Method) -> list[tuple[object, ...]]:
+    """What must be the same for all tensors."""
+    return [(type(one), one.unit, len(one.stages) if isinstance(one, Round) else 0) for one in recipe.rounds]
+
+
 def check_arity(recipe: Method, contributions: int) -> None:
     """Raise RecipeError for more or fewer contributions than the method takes."""
     arity = recipe.needs.arity
@@ -44,6 +75,25 @@ def check_arity(recipe: Method, contributions: int) -> None:
     raise RecipeError(
         f"{recipe.name} merges exactly {arity} contribution{'s' if arity > 1 else ''}, and there are {contributions}; "
         f"{todo}, or merge by another method, such as mean"
+    )
+
+
+def check_task(recipe: Method, contributions: Sequence[Contribution]) -> None:
+    """Raise RecipeError unless the contribution that a method's task names is there, once [RC-13]."""
+    task = recipe.needs.task
+    if not task:
+        return
+    named = [contribution.label for contribution in contributions if contribution.id == task]
+    if len(named) == 1:
+        return
+    if named:
+        raise RecipeError(
+            f"{recipe.name}: task: {listed(named)} are the same contribution {task[:12]}; a task is one: leave out all "
+            "but one of them"
+        )
+    ids = listed(f"{contribution.id} ({contribution.label})" for contribution in contributions)
+    raise RecipeError(
+        f"{recipe.name}: task: no contribution here has the id {task}; write the id of one that is here, in full: {ids}"
     )
 
 

@@ -23,13 +23,15 @@ Witnesses = tuple[tuple[int, ...], ...]
 class Where:
     """Where the elements of a part lie: the tensor, its shape, the first of them in C order, and the whole's root.
 
-    root: of the contribution's tensors; empty where the method needs no roots.
+    root: of the contribution's tensors; empty where the method needs no roots. id: the contribution's; empty where the
+    method needs no task.
     """
 
     tensor: str = ""
     shape: tuple[int, ...] = ()
     start: int = 0
     root: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,11 @@ class Reduction:
     def rounds(self) -> tuple[Round, ...]:
         """The rounds of the method, all of which are block by block."""
         return block_rounds(self.method)
+
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of all rounds, in order."""
+        return tuple(stage for round_ in self.rounds for stage in round_.stages)
 
     @cached_property
     def needs(self) -> Needs:
