@@ -99,6 +99,7 @@ NOT_KEPT = {
     "ramplus_tl": "ramplus_tl has 2 rounds, and each needs all contributions",
     "consensus_ta": "consensus_ta has 2 rounds",
     "pcb": "pcb has 3 rounds",
+    "arcee_fusion": "arcee_fusion takes exactly 1",
     "della": "looks at each row together",
     "della_linear": "looks at each row together",
 }

@@ -135,6 +135,7 @@ def test_ties_of_other_projects_is_judged(peer):
 
 #: Methods on models or in rounds, which have no parts; and of one model, which have no order either.
 APART = {
+    "arcee_fusion": dict.fromkeys(["homomorphism", "order_independence"], "does not apply"),
     "pcb": {"homomorphism": "does not apply"},
     "linear": {"homomorphism": "does not apply", "locality": "holds"},
     "nearswap": dict.fromkeys(["homomorphism", "order_independence"], "does not apply"),
