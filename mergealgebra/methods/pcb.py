@@ -165,7 +165,7 @@ class Pcb(Method):
 
     name: ClassVar[str] = "pcb"
     ratio: str = key(default="0.1", check=check_density)
-    lambda_: str = key(default="1", check=check_lambda)
+    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
 
     @property
     def rounds(self) -> tuple[Round, ...]:

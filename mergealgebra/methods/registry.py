@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields
 from functools import cache
 from inspect import getattr_static
 from types import MappingProxyType
@@ -21,10 +20,13 @@ from mergealgebra.methods.dare import DareLinear, DareTies
 from mergealgebra.methods.della import Della, DellaLinear
 from mergealgebra.methods.emr import Emr
 from mergealgebra.methods.fisher import Fisher
+from mergealgebra.methods.karcher import Karcher
 from mergealgebra.methods.linear import Linear
 from mergealgebra.methods.magmax import MagMax
 from mergealgebra.methods.mean import Mean
-from mergealgebra.methods.method import Method, keys_of
+from mergealgebra.methods.method import Method, keys_of, own_fields
+from mergealgebra.methods.model_stock import ModelStock
+from mergealgebra.methods.multislerp import MultiSlerp
 from mergealgebra.methods.nearswap import NearSwap
 from mergealgebra.methods.negmerge import NegMerge
 from mergealgebra.methods.passthrough import Passthrough
@@ -32,6 +34,8 @@ from mergealgebra.methods.pcb import Pcb
 from mergealgebra.methods.ram import Ram
 from mergealgebra.methods.ramplus_tl import RamPlusTl
 from mergealgebra.methods.sce import Sce
+from mergealgebra.methods.settings import COEFFICIENT, SETTINGS, TENSORS
+from mergealgebra.methods.slerp import NuSlerp, Slerp
 from mergealgebra.methods.task_arithmetic import TaskArithmetic
 from mergealgebra.methods.ties import Ties
 from mergealgebra.text import shown
@@ -65,6 +69,11 @@ METHODS: Final[Mapping[str, type[Method]]] = MappingProxyType(
         "ramplus_tl": RamPlusTl,
         "consensus_ta": ConsensusTa,
         "tall_mask": TallMask,
+        "slerp": Slerp,
+        "nuslerp": NuSlerp,
+        "multislerp": MultiSlerp,
+        "model_stock": ModelStock,
+        "karcher": Karcher,
     }
 )
 
@@ -74,7 +83,9 @@ ENTRY_POINTS: Final = "mergealgebra.methods"
 #: The form of methods' names and of keys.
 WORD: Final = re.compile("[a-z][a-z0-9_]{0,63}", re.ASCII)
 #: Keys that every recipe has, and those of merge files.
-_RESERVED: Final = frozenset({"method", "distribution", "version", "base", "models", "take", "leave"})
+_RESERVED: Final = frozenset(
+    {"method", "distribution", "version", "base", "models", "take", "leave", SETTINGS, TENSORS, COEFFICIENT}
+)
 _MOST_LETTERS: Final = 256
 
 _registered: Final[dict[str, type[Method]]] = {}
@@ -168,7 +179,7 @@ def _check_words(name: str, method: type[Method]) -> None:
 
 def _check_defaults(name: str, method: type[Method]) -> None:
     """What is left out is what `check` would write, so that equal recipes have equal ids."""
-    for field in fields(method):
+    for field in own_fields(method):
         check, default = field.metadata.get("check"), field.default
         if not callable(check):
             raise RecipeError(
