@@ -28,6 +28,8 @@ MAX_BYTES = 100_000_000
 _MAX_DEPTH: Final = 8
 #: A recipe has fewer keys, whatever its method.
 _MAX_RECIPE: Final = 64
+#: Its settings have fewer characters and items together [ST-1].
+_MOST_SETTINGS: Final = 1 << 16
 #: There are fewer forms.
 _MOST_FORMS: Final = 16
 #: So many shapes are remembered while a lock is read: most tensors share theirs with others.
@@ -142,10 +144,8 @@ _NAMES: Final = {name: name for name in DTYPES}
 
 def _contributions(reader: Reader, where: Where) -> list[tuple[int, LockedContribution]]:
     """The contributions, each with the format in which it is written."""
-    if reader.mark != b"[":
-        raise _expected(reader, where, "an array")
     found: list[tuple[int, LockedContribution]] = []
-    for _ in reader.items():
+    for _ in _items(reader, where):
         found.append(_contribution(reader, (*where, len(found))))
     return found
 
@@ -166,14 +166,10 @@ def _contribution(reader: Reader, where: Where) -> tuple[int, LockedContribution
 
 def _forms(reader: Reader, where: Where) -> list[str]:
     """Names of forms, which the manifest judges; few enough to be some."""
-    if reader.mark != b"[":
-        raise _expected(reader, where, "an array")
-    found: list[str] = []
-    for _ in reader.items():
-        form = _text(reader, (*where, len(found)))
-        if AND in form or len(found) == _MOST_FORMS:
+    found = _texts(reader, where, _MOST_FORMS)
+    for form in found:
+        if AND in form:
             raise _wrong(where, f"expected a few names of forms, not {shown(form)}")
-        found.append(form)
     if not found:
         raise _wrong(where, "expected the name of a form")
     return found
@@ -188,13 +184,45 @@ def _auxiliary(reader: Reader, where: Where) -> tuple[Auxiliary, ...]:
     return tuple(sorted(found.values()))
 
 
-def _recipe(reader: Reader, where: Where) -> dict[str, str]:
-    found: dict[str, str] = {}
+def _recipe(reader: Reader, where: Where) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for key in _names(reader, where, found):
         if len(found) == _MAX_RECIPE:
             raise _wrong(where, f"has more than {_MAX_RECIPE} keys")
-        found[key] = _text(reader, (*where, key))
+        found[key] = (_settings if key == "settings" else _text)(reader, (*where, key))
     return found
+
+
+def _settings(reader: Reader, where: Where) -> list[dict[str, str | list[str]]]:
+    """The settings of a recipe, which it judges itself; few enough to be some [ST-1]."""
+    found: list[dict[str, str | list[str]]] = []
+    room = _MOST_SETTINGS
+    for _ in _items(reader, where):
+        entry: dict[str, str | list[str]] = {}
+        for key in _names(reader, (*where, len(found)), entry):
+            at = (*where, len(found), key)
+            entry[key] = _texts(reader, at, room) if reader.mark == b"[" else _text(reader, at)
+            room -= len(entry[key])
+        if (room := room - 1) < 0:
+            raise _wrong(where, f"has more than {_MOST_SETTINGS} characters")
+        found.append(entry)
+    return found
+
+
+def _texts(reader: Reader, where: Where, most: int) -> list[str]:
+    found: list[str] = []
+    for _ in _items(reader, where):
+        if len(found) == most:
+            raise _wrong(where, f"has more than {most} items")
+        found.append(_text(reader, (*where, len(found))))
+    return found
+
+
+def _items(reader: Reader, where: Where) -> Iterator[None]:
+    """The items of an array."""
+    if reader.mark != b"[":
+        raise _expected(reader, where, "an array")
+    yield from reader.items()
 
 
 def _text(reader: Reader, where: Where) -> str:

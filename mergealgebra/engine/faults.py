@@ -107,11 +107,12 @@ def diagnose(plan: Plan, fault: Faulty, order: Sequence[int], progress: Progress
 def _overflow(answers: Answers, order: Sequence[int], buffers: Buffers, block: Block) -> NonFinite | None:
     """The first term, tau_m or result of a block that is not finite; the task vectors are."""
     plan = buffers.plan
-    base, parts = buffers.read(BASE, block), dict(parts_of(plan, buffers, block, answers))
+    base = buffers.read(BASE, block)
+    parts = {index: part for index, part in parts_of(plan, buffers, block, answers) if part.coefficient}
     shared: tuple[Array, ...] = ()
     unit = together(plan.rounds, plan.base.records[block.name])  # a part of a row is not what a stage can look at
     worst: NonFinite | None = None
-    for number in range(_known_rounds(plan, answers)):
+    for number in range(_known_rounds(plan, answers, block.name)):
         terms = {index: _terms(plan, number, part, base, shared) for index, part in parts.items()}
         fault = _first({index: _worst(found.sums, found.maxima) for index, found in terms.items()}, order)
         if fault:  # later rounds may have another one at an earlier element, and never at a later one
@@ -127,20 +128,21 @@ def _overflow(answers: Answers, order: Sequence[int], buffers: Buffers, block: B
     return worst
 
 
-def _known_rounds(plan: Plan, answers: Answers) -> int:
-    """The number of rounds of which statistics and weights are known: the fault lies before the one looked for."""
+def _known_rounds(plan: Plan, answers: Answers, name: str) -> int:
+    """The number of rounds of which all is known of a tensor: the fault lies before what was looked for."""
     for number in range(len(plan.rounds)):
-        stages = [stage for stage in plan.stages_in(number) if plan.stages[stage].statistic is not None]
-        weighed = plan.rounds[number].weigh is None or any(round_ == number for round_, _ in answers.weights)
-        if not weighed or any(stage not in answers.found for stage in stages):
+        stages = [stage for stage in plan.stages_in(number) if plan.stages_of(name)[stage].statistic is not None]
+        found = all(any(name in group.names for group in answers.found.get(stage, ())) for stage in stages)
+        if not found or not (plan.rounds[number].weigh is None or (number, name) in answers.weights):
             return number
     return len(plan.rounds)
 
 
 def _terms(plan: Plan, number: int, part: Part, base: Array, shared: Sequence[Array]) -> Terms:
     """What a part adds to the sums of a round."""
-    round_ = plan.rounds[number]
-    first = sum(len(earlier.stages) for earlier in plan.rounds[:number])
+    rounds = plan.reduction(part.where.tensor).rounds
+    round_ = rounds[number]
+    first = sum(len(earlier.stages) for earlier in rounds[:number])
     view = entering(view_of(part, part.values, base, plan.needs.on), part, number, shared)
     return lifted(round_, after(view, round_.stages, part.found[first : first + len(round_.stages)]).view)
 
@@ -153,7 +155,8 @@ def _worst(*arrays: Sequence[Array]) -> Array:
 def _overflow_of_round(
     plan: Plan, number: int, block: Block, base: Array, parts: dict[int, Part], shared: Sequence[Array]
 ) -> tuple[NonFinite | None, Array]:
-    round_, reduction = plan.rounds[number], plan.reduction(block.name)
+    reduction = plan.reduction(block.name)
+    round_ = reduction.rounds[number]
     terms = [_terms(plan, number, part, base, shared) for part in parts.values()]
     tau_m = finalized(round_, summed(terms, round_, reduction), reduction.coefficients)
     if number < len(reduction.rounds) - 1:

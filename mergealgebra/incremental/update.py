@@ -198,7 +198,7 @@ class Update:
         found: dict[int, list[list[Group]]] = {}
         for number, statistic in self._statistics.items():
             found[number] = [[] for _ in self.whole.contributions]
-            for group in groups(self.whole, statistic):
+            for group in groups(self.whole, statistic, self.whole.held_names()):
                 found[number][group.index].append(group)
         return found
 

@@ -83,14 +83,14 @@ class ConsensusTa(Method):
     """
 
     name: ClassVar[str] = "consensus_ta"
-    tall_lambda: str = key(default="0.4", check=check_factor)
+    tall_lambda: str = key(default="0.4", check=check_factor, by_tensor=True)
     threshold: str = key(default="2", check=check_count)
-    lambda_: str = key(default="1", check=check_lambda)
+    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
 
     @property
     def rounds(self) -> tuple[Round, ...]:
         """The sum, and then who has a use for it."""
-        return rounds_of(Masked(decimals.fp32(self.tall_lambda, "tall_lambda")), int(self.threshold))
+        return rounds_of(Masked(decimals.rounded(self.tall_lambda)), int(self.threshold))
 
     @property
     def in_words(self) -> str:
@@ -114,14 +114,14 @@ class TallMask(Method):
     """
 
     name: ClassVar[str] = "tall_mask"
-    tall_lambda: str = key(default="0.4", check=check_factor)
+    tall_lambda: str = key(default="0.4", check=check_factor, by_tensor=True)
     task: str = key(default="", check=check_task)
-    lambda_: str = key(default="1", check=check_lambda)
+    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
 
     @property
     def rounds(self) -> tuple[Round, ...]:
         """The sum, and then the mask of the task."""
-        masked = Masked(decimals.fp32(self.tall_lambda, "tall_lambda"), self.task)
+        masked = Masked(decimals.rounded(self.tall_lambda), self.task)
         return rounds_of(masked, 1) if self.task else (algebra.Round(lift, total),)
 
     @property

@@ -76,9 +76,9 @@ class RamPlusTl(Method):
     """
 
     name: ClassVar[str] = "ramplus_tl"
-    r: str = key(default="0.1", check=check_factor)
-    alpha: str = key(default="0.2", check=check_factor)
-    lambda_: str = key(default="1", check=check_lambda)
+    r: str = key(default="0.1", check=check_factor, by_tensor=True)
+    alpha: str = key(default="0.2", check=check_factor, by_tensor=True)
+    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
 
     @property
     def rounds(self) -> tuple[Round, ...]:

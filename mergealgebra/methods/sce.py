@@ -128,7 +128,7 @@ class Sce(Method):
 
     name: ClassVar[str] = "sce"
     select_topk: str = key(default="1", check=check_density)
-    lambda_: str = key(default="1", check=check_lambda)
+    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
 
     @property
     def rounds(self) -> tuple[Round, ...]:
