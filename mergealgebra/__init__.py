@@ -19,17 +19,22 @@ if TYPE_CHECKING:
     from mergealgebra.methods.della import Della, DellaLinear
     from mergealgebra.methods.emr import Emr
     from mergealgebra.methods.fisher import Fisher
+    from mergealgebra.methods.karcher import Karcher
     from mergealgebra.methods.linear import Linear
     from mergealgebra.methods.magmax import MagMax
     from mergealgebra.methods.mean import Mean
     from mergealgebra.methods.method import Method
+    from mergealgebra.methods.model_stock import ModelStock
+    from mergealgebra.methods.multislerp import MultiSlerp
     from mergealgebra.methods.nearswap import NearSwap
     from mergealgebra.methods.negmerge import NegMerge
     from mergealgebra.methods.passthrough import Passthrough
+    from mergealgebra.methods.pcb import Pcb
     from mergealgebra.methods.ram import Ram
     from mergealgebra.methods.ramplus_tl import RamPlusTl
     from mergealgebra.methods.registry import register
     from mergealgebra.methods.sce import Sce
+    from mergealgebra.methods.slerp import NuSlerp, Slerp
     from mergealgebra.methods.task_arithmetic import TaskArithmetic
     from mergealgebra.methods.ties import Ties
     from mergealgebra.one_shot import merge
@@ -52,19 +57,25 @@ _HOMES = {
     "DellaLinear": "methods.della",
     "Emr": "methods.emr",
     "Fisher": "methods.fisher",
+    "Karcher": "methods.karcher",
     "Linear": "methods.linear",
     "MagMax": "methods.magmax",
     "Mean": "methods.mean",
     "MergeAlgebraError": "errors",
     "MergeResult": "merge_result",
     "Method": "methods.method",
+    "ModelStock": "methods.model_stock",
+    "MultiSlerp": "methods.multislerp",
     "NearSwap": "methods.nearswap",
     "NegMerge": "methods.negmerge",
+    "NuSlerp": "methods.slerp",
     "Passthrough": "methods.passthrough",
+    "Pcb": "methods.pcb",
     "Ram": "methods.ram",
     "RamPlusTl": "methods.ramplus_tl",
     "Sce": "methods.sce",
     "TallMask": "methods.consensus_ta",
+    "Slerp": "methods.slerp",
     "TaskArithmetic": "methods.task_arithmetic",
     "TaskVector": "tensors.task_vector",
     "Ties": "methods.ties",
@@ -88,18 +99,24 @@ __all__ = [
     "DellaLinear",
     "Emr",
     "Fisher",
+    "Karcher",
     "Linear",
     "MagMax",
     "Mean",
     "MergeAlgebraError",
     "MergeResult",
     "Method",
+    "ModelStock",
+    "MultiSlerp",
     "NearSwap",
     "NegMerge",
+    "NuSlerp",
     "Passthrough",
+    "Pcb",
     "Ram",
     "RamPlusTl",
     "Sce",
+    "Slerp",
     "TallMask",
     "TaskArithmetic",
     "TaskVector",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mergealgebra.algebra.method import Columns, Gram, Look, Needs, Round, Stage, Statistic, Terms, View, WholeRound
     from mergealgebra.algebra.outliers import CutLargest
     from mergealgebra.algebra.quantity import Of
+    from mergealgebra.algebra.ranked import Ranked
     from mergealgebra.algebra.rounded import product, quotient, scaled
     from mergealgebra.algebra.rows import CutLargestOfRows, TrimRows, by_rank, row_length
     from mergealgebra.algebra.tally import Tally
@@ -36,6 +37,7 @@ _HOMES = {
     "Gram": "method",
     "Look": "method",
     "Needs": "method",
+    "Ranked": "ranked",
     "Of": "quantity",
     "Round": "method",
     "Stage": "method",
@@ -79,6 +81,7 @@ __all__ = [
     "Look",
     "Needs",
     "Of",
+    "Ranked",
     "Round",
     "Stage",
     "Statistic",

@@ -179,7 +179,7 @@ class Statistic(Protocol):
         ...
 
     def packed(self, answer: Any) -> Any:
-        """The answer as canonical data, to be cached."""
+        """The answer as canonical data, to be cached if it is proved, or kept beside sums; None if it cannot be."""
         ...
 
     def unpacked(self, data: Any) -> Any:

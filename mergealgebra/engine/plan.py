@@ -108,7 +108,7 @@ class Plan:
         return self.recipe.needs
 
     @cached_property
-    def _units(self) -> Mapping[str, int]:
+    def units(self) -> Mapping[str, int]:
         """How many elements of each tensor belong together."""
         rounds = self.recipe.rounds
         return {name: unit_of(rounds, record) for name, record in self.base.records.items()}
@@ -165,14 +165,22 @@ class Plan:
     def spans(self, name: str) -> Iterator[Span]:
         """One tensor, in order, as workers take it."""
         record = self.base.records[name]
-        size = span_size(self._units[name])
+        size = span_size(self.units[name])
         for start in range(0, record.size, size):
             yield Span(name, start, min(start + size, record.size))
 
     def blocks(self, span: Span) -> Iterator[Block]:
         """A span in blocks of whole units."""
-        unit = self._units[span.name]
-        return span.blocks(max(unit, self.block // unit * unit))
+        return span.blocks(block_of(self.units[span.name], self.block))
+
+
+def block_of(unit: int, block: int) -> int:
+    """A block of about so many elements, in whole units.
+
+    >>> block_of(3, 10), block_of(30, 10)
+    (9, 30)
+    """
+    return max(unit, block // unit * unit)
 
 
 def unit_of(rounds: Sequence[Round | WholeRound], record: Record) -> int:

@@ -5,10 +5,11 @@ It computes every method. What other kernels compute, they compute to its bits.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations_with_replacement
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -30,6 +31,9 @@ from mergealgebra.tensors.block_vectors import add, own_bits, tau, theta
 from mergealgebra.tensors.dtypes import bits, name_of, narrow, to_host, to_torch, widen
 
 Host = np.ndarray[Any, Any]
+
+#: The coefficients of a mean add up to 1, but for their rounding [MG-14].
+_NEAR_ONE: Final = 2.0**-20
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Reference:
         merged = None if passed is None else merged_block(there, passed.shared[-1], reduction)
         if passed is None or merged is None:
             return None
-        if reduction.needs.copies:
+        if reduction.needs.copies and averaged(parts):
             merged = copied(merged, there, [(self.load(part.values), part.form) for part in parts])
         kept = tuple(left(view, reduction.rounds) for view in passed.views)
         count = passed.uncertified.size if reduction.coefficients.certified else base.size
@@ -238,6 +242,13 @@ def merged_models(base: Array, theta_m: Array) -> Array | None:
     theta_m = theta_m + 0.0  # -0 and +0 are one number, and libraries differ in which of them is the larger
     merged = narrow(xp.astype(theta_m, xp.float64) if name == "F64" else theta_m, name)
     return merged if finite(widen(merged)) else None
+
+
+def averaged(parts: Sequence[Part]) -> bool:
+    """Whether models that agree are merged to what they agree on: always, but where weights are no mean's [MG-14]."""
+    weights = [part.weights[-1] for part in parts if part.weights]
+    known = [weight for weight in weights if weight is not None]
+    return not known or abs(math.fsum(known) - 1) <= _NEAR_ONE
 
 
 def copied(merged: Array, base: Array, models: Sequence[tuple[Array, str]]) -> Array:

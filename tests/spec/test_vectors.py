@@ -29,7 +29,7 @@ WAYS = {
     "numba in blocks of 3, 3 threads": merge_with("numba", block=3, threads=3),
 }
 #: Methods that no kernel computes but the equations, on NumPy or torch.
-EQUATIONS_ALONE = [name for name, method in METHODS.items() if not is_fused(method())]
+EQUATIONS_ALONE = [name for name, method in METHODS.items() if not is_fused(method(), "numba")]
 #: Task vectors and trim on the other backends; `CHECKS` has NumPy's.
 OTHERS = {
     **{f"task-vector, {backend}": task_vector_with(backend) for backend in ("numba", "torch")},

@@ -9,6 +9,7 @@ from typing import Any
 
 from generator.reference import rounds
 from generator.reference.canonical import encode
+from generator.reference.competition import competed, important
 from generator.reference.decimals import coefficient
 from generator.reference.elements import own_bits, thetas_of
 from generator.reference.hashes import H, model_root
@@ -238,10 +239,13 @@ def voters_of(
             count = left(taus)
         elif recipe.density is not None:
             taus, count = trim(taus, settings.recipes)
+        elif recipe.method == "arcee_fusion":
+            taus = important(base, contribution.c, taus)
+            count = left(taus)
         own = own_of(base, contribution) if recipe.on_theta else {}
         voters.append(Voter(contribution.c, taus, F, own))
         kept.append(count)
-    return voters, kept
+    return (voters, kept) if recipe.ratio is None else competed(voters, recipe.ratio)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,17 @@ KEYS = {
     "achieved_density", "uncertified", "backend",
 }  # fmt: skip
 #: Methods that leave elements out.
-DROP = ("ties", "dare_linear", "dare_ties", "breadcrumbs", "breadcrumbs_ties", "della", "della_linear")
+DROP = (
+    "ties",
+    "dare_linear",
+    "dare_ties",
+    "breadcrumbs",
+    "breadcrumbs_ties",
+    "della",
+    "della_linear",
+    "pcb",
+    "arcee_fusion",
+)
 ENTRY_KEYS = {
     1: {"id", "form", "coefficient", "elements", "tensors", "kept"},
     2: {"id", "forms", "coefficient", "elements", "tensors", "auxiliary", "kept"},
