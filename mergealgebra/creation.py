@@ -10,6 +10,7 @@ from mergealgebra.addresses import PathLike, local_path, peer_path
 from mergealgebra.contribution import check_base, read_root
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.engine.limits import available_cores
+from mergealgebra.engine.plan import settled
 from mergealgebra.errors import SyncIncomplete, WorkspaceError, WrongWorkspace
 from mergealgebra.interrupts import standing
 from mergealgebra.methods.method import Method
@@ -47,9 +48,13 @@ def new_share(path: PathLike, base: PathLike, recipe: Method, name: str, group: 
 
 
 def new_genesis(base: PathLike, recipe: Method, name: str, progress: Progress) -> Genesis:
-    """The genesis of a workspace for improving `base` [OS-1]. Raises RecipeError, and as `Checkpoint.open` does."""
+    """The genesis of a workspace for improving `base` [OS-1]. Raises as `Checkpoint.open` does.
+
+    Raises RecipeError, and NamesError for settings that say something of tensors that it has not [ST-2].
+    """
     check_recipe(recipe)
     with Checkpoint.open(base) as checkpoint:
+        settled(recipe, checkpoint)
         return Genesis(read_root(checkpoint, available_cores(), progress), name, recipe.to_map())
 
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from mergealgebra import lock_file
 from mergealgebra.algebra import decimals
@@ -39,7 +39,7 @@ class Lock:
     format: int
     spec: int
     base: str
-    recipe: dict[str, str]
+    recipe: dict[str, Any]
     contributions: list[LockedContribution]
     merge_id: str
     tensors: dict[str, LockedTensor]

@@ -28,6 +28,8 @@ MAX_BYTES = 100_000_000
 _MAX_DEPTH: Final = 8
 #: A recipe has fewer keys, whatever its method.
 _MAX_RECIPE: Final = 64
+#: Its settings have fewer characters and items together [ST-1].
+_MOST_SETTINGS: Final = 1 << 16
 #: There are fewer forms.
 _MOST_FORMS: Final = 16
 #: So many shapes are remembered while a lock is read: most tensors share theirs with others.
@@ -188,12 +190,39 @@ def _auxiliary(reader: Reader, where: Where) -> tuple[Auxiliary, ...]:
     return tuple(sorted(found.values()))
 
 
-def _recipe(reader: Reader, where: Where) -> dict[str, str]:
-    found: dict[str, str] = {}
+def _recipe(reader: Reader, where: Where) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for key in _names(reader, where, found):
         if len(found) == _MAX_RECIPE:
             raise _wrong(where, f"has more than {_MAX_RECIPE} keys")
-        found[key] = _text(reader, (*where, key))
+        found[key] = (_settings if key == "settings" else _text)(reader, (*where, key))
+    return found
+
+
+def _settings(reader: Reader, where: Where) -> list[dict[str, str | list[str]]]:
+    """The settings of a recipe, which it judges itself; few enough to be some [ST-1]."""
+    if reader.mark != b"[":
+        raise _expected(reader, where, "an array")
+    found: list[dict[str, str | list[str]]] = []
+    room = _MOST_SETTINGS
+    for _ in reader.items():
+        entry: dict[str, str | list[str]] = {}
+        for key in _names(reader, (*where, len(found)), entry):
+            at = (*where, len(found), key)
+            entry[key] = _texts(reader, at, room) if reader.mark == b"[" else _text(reader, at)
+            room -= len(entry[key])
+        if (room := room - 1) < 0:
+            raise _wrong(where, f"has more than {_MOST_SETTINGS} characters")
+        found.append(entry)
+    return found
+
+
+def _texts(reader: Reader, where: Where, most: int) -> list[str]:
+    found: list[str] = []
+    for _ in reader.items():
+        if len(found) == most:
+            raise _wrong(where, f"has more than {most} items")
+        found.append(_text(reader, where))
     return found
 
 

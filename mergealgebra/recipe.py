@@ -10,13 +10,15 @@ import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import field
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from mergealgebra.algebra.method import Needs
-from mergealgebra.errors import DecimalError, MethodMissing, RecipeError
+from mergealgebra.encoding import encode
+from mergealgebra.errors import DecimalError, EncodingError, MethodMissing, RecipeError
 from mergealgebra.mergekit_file import method_here
 from mergealgebra.methods.method import Method
 from mergealgebra.methods.registry import METHODS, WORD, find_method, known_names
+from mergealgebra.methods.settings import MOST_BYTES, SETTINGS, TENSORS, lines
 from mergealgebra.text import shown
 
 if TYPE_CHECKING:
@@ -37,13 +39,13 @@ def recipe_from_map(entries: Mapping[str, object]) -> Method:
     found = find_method(name) if isinstance(name, str) else None
     if found is None:
         if "distribution" in entries and _is_well_formed(entries):
-            raise UnknownRecipe(cast(Mapping[str, str], entries)).refusal()
+            raise UnknownRecipe(entries).refusal()
         raise RecipeError(
             f"method: {_unknown_method(name)}; expected one of {', '.join(known_names())}, or a method "
             "of an installed package"
         )
     for key, text in entries.items():
-        if not isinstance(text, str):
+        if not isinstance(text, str) and key != SETTINGS:
             raise RecipeError(f"{name}: {shown(key)}: expected text, not a {type(text).__name__}")
         if key == "lambda_":
             raise RecipeError(f"{name}: 'lambda_' is not a key of a recipe file; write 'lambda'")
@@ -86,13 +88,14 @@ class UnknownRecipe(Method):
     entries: its map.
     """
 
-    entries: Mapping[str, str] = field(hash=False)
+    entries: Mapping[str, Any] = field(hash=False)
 
-    def __init__(self, entries: Mapping[str, str]) -> None:
+    def __init__(self, entries: Mapping[str, Any]) -> None:
         object.__setattr__(self, "entries", dict(entries))
         object.__setattr__(self, "name", entries["method"])
+        object.__setattr__(self, SETTINGS, ())
 
-    def to_map(self) -> dict[str, str]:
+    def to_map(self) -> dict[str, Any]:
         """As `Method.to_map`."""
         return dict(self.entries)
 
@@ -120,7 +123,7 @@ class UnknownRecipe(Method):
         )
 
 
-def complete_recipe(entries: Mapping[str, str]) -> Method:
+def complete_recipe(entries: Mapping[str, Any]) -> Method:
     """The recipe whose map this is, every default filled in and every decimal canonical [RC-4, OS-1].
 
     A well-formed map of a method that is not known here is an `UnknownRecipe`. Raises RecipeError or DecimalError.
@@ -131,7 +134,7 @@ def complete_recipe(entries: Mapping[str, str]) -> Method:
     return _complete(recipe_from_map(entries), entries)
 
 
-def computable_recipe(entries: Mapping[str, str]) -> Method:
+def computable_recipe(entries: Mapping[str, Any]) -> Method:
     """The same, for whoever computes: a method from outside is looked for [RC-12].
 
     Raises RecipeError too when it is not here.
@@ -153,7 +156,7 @@ def if_here(recipe: Method) -> Method:
     return recipe
 
 
-def _complete(recipe: Method, entries: Mapping[str, str]) -> Method:
+def _complete(recipe: Method, entries: Mapping[str, Any]) -> Method:
     complete = recipe.to_map()
     for key, text in complete.items():
         if entries.get(key) != text:
@@ -169,11 +172,40 @@ def _is_well_formed(entries: Mapping[str, object]) -> bool:
     return (
         len(entries) <= _MOST_KEYS
         and all(isinstance(key, str) and WORD.fullmatch(key) for key in entries)
-        and all(
-            isinstance(text, str) and len(text.encode(errors="replace")) <= _TEXT_BYTES for text in entries.values()
-        )
+        and all(_are_settings(value) if key == SETTINGS else _is_text(value) for key, value in entries.items())
         and WORD.fullmatch(str(entries.get("method", ""))) is not None
         and ("distribution" in entries) == ("version" in entries)
+    )
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and len(value.encode(errors="replace")) <= _TEXT_BYTES
+
+
+def _are_settings(value: object) -> bool:
+    """Whether this can stand under `settings` in a recipe of some method [RC-12]."""
+    try:
+        return (
+            bool(value) and isinstance(value, list) and all(map(_is_entry, value)) and len(encode(value)) <= MOST_BYTES
+        )
+    except EncodingError:
+        return False
+
+
+def _is_entry(value: object) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and 2 <= len(value) <= _MOST_KEYS
+        and isinstance(value.get(TENSORS), str)
+        and all(isinstance(key, str) and WORD.fullmatch(key) for key in value)
+        and all(_is_number(number) for key, number in value.items() if key != TENSORS)
+    )
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a text, or a list of texts; which of them are numbers the method knows."""
+    return isinstance(value, str) or (
+        isinstance(value, list) and bool(value) and all(isinstance(p, str) for p in value)
     )
 
 
@@ -195,11 +227,12 @@ def check_recipe(recipe: object) -> None:
 _ORDER: Final = ("method", "dialect", "density", "seed", "trim_density", "lambda", "scope", "boundary")
 
 
-def in_words(entries: Mapping[str, str]) -> str:
+def in_words(entries: Mapping[str, Any]) -> str:
     """A recipe's map as a line.
 
-    >>> in_words({"lambda": "1", "method": "mean"})
-    'method mean, lambda 1'
+    >>> in_words({"lambda": "1", "method": "mean", "settings": [{"tensors": "h.*", "lambda": "0.5"}]})
+    'method mean, lambda 1; for h.*: lambda 0.5'
     """
-    keys = [key for key in _ORDER if key in entries] + sorted(entries.keys() - {*_ORDER})
-    return ", ".join(f"{key} {entries[key]}" for key in keys)
+    keys = [key for key in _ORDER if key in entries] + sorted(entries.keys() - {*_ORDER, SETTINGS})
+    everywhere = ", ".join(f"{key} {entries[key]}" for key in keys)
+    return "; for ".join([everywhere, *lines(entries.get(SETTINGS, ()))])

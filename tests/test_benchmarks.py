@@ -21,3 +21,12 @@ def test_every_part_leaves_its_figures(tmp_path):
     for part, figures in found.items():
         assert figures["machine"]["cores"] > 0, part
         assert figures["measurements"], part
+
+
+def test_the_figures_of_functions_are_printed():
+    command = [sys.executable, str(BENCH.with_name("elementary.py")), "1000"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == [
+        n for n in ("exp", "log", "tanh") for _ in "123"
+    ]

@@ -40,6 +40,25 @@ def exact_density(text: object, what: str = "density") -> Fraction:
     return density
 
 
+def text_of(value: Fraction) -> str:
+    """A number as text that `Fraction` reads: a canonical decimal where it is one [RC-1], else a ratio.
+
+    >>> text_of(Fraction(-1, 8)), text_of(Fraction(1, 3))
+    ('-0.125', '1/3')
+    """
+    digits = next((n for n in range(61) if (value * 10**n).denominator == 1), None)
+    if digits is None:
+        return str(value)
+    whole, fraction = divmod(abs(value.numerator) * 10**digits // value.denominator, 10**digits)
+    text = f"{'-' * (value < 0)}{whole}" + (f".{fraction:0{digits}}" if digits else "")
+    return text if _DECIMAL.fullmatch(text) else str(value)
+
+
+def rounded(text: str) -> float:
+    """RN32 of what a method's key has: a canonical decimal, or of a tensor perhaps a ratio [ST-4]."""
+    return round_to_fp32(Fraction(text))
+
+
 def exact_share(text: object, what: str) -> Fraction:
     """The exact value of a share that may be nothing but not all, from 0 to below 1. Raises DecimalError."""
     share = exact(text, what)

@@ -29,7 +29,8 @@ class Genesis:
     """The fixed part of a workspace [OS-1].
 
     base: root of the base model. name: at most 256 bytes, no control characters. recipe: the map of RC-4, kept
-    read-only; here it is only strings, recipe.py knows what they mean. policy: one of POLICIES.
+    read-only; here it is only strings, and lists of maps of them, recipe.py knows what they mean. policy: one of
+    POLICIES.
     Raises WorkspaceError.
 
     >>> genesis = Genesis("ab" * 32, "team", {"method": "mean", "lambda": "1"})
@@ -39,7 +40,7 @@ class Genesis:
 
     base: str
     name: str
-    recipe: Mapping[str, str] = field(hash=False)
+    recipe: Mapping[str, Any] = field(hash=False)
     policy: str = "open"
 
     def __post_init__(self) -> None:
@@ -102,10 +103,26 @@ def merge_id(base: str, recipe_id: str, contributions: Iterable[str]) -> str:
     return hash_id("merge", encode(merge))
 
 
-def _read_only_strings(recipe: object) -> Mapping[str, str]:
+def _read_only_strings(recipe: object) -> Mapping[str, Any]:
+    """A recipe's map: a string under every key, and under `settings` a list of maps of those, or of lists [ST-1]."""
     if not isinstance(recipe, Mapping):
         raise WorkspaceError(f"the genesis' recipe is {shown(recipe)}, not a map")
+    found: dict[str, Any] = {}
     for key, value in recipe.items():
-        if not isinstance(key, str) or not isinstance(value, str):
+        if key == "settings" and isinstance(value, list | tuple):
+            found[key] = [_entry(entry) for entry in value]
+        elif isinstance(key, str) and isinstance(value, str):
+            found[key] = value
+        else:
             raise WorkspaceError(f"the recipe's entry {shown(key)}: {shown(value)} is not a string to a string")
-    return MappingProxyType(dict(recipe))
+    return MappingProxyType(found)
+
+
+def _entry(entry: object) -> dict[str, str | list[str]]:
+    """One of a recipe's settings, copied."""
+    if not isinstance(entry, Mapping) or not all(
+        isinstance(key, str) and all(isinstance(text, str) for text in (value if isinstance(value, list) else [value]))
+        for key, value in entry.items()
+    ):
+        raise WorkspaceError(f"the recipe's settings have {shown(entry)}, not a map of strings and lists of strings")
+    return {key: list(value) if isinstance(value, list) else value for key, value in entry.items()}

@@ -51,10 +51,21 @@ class Answers:
         return tuple(self.weights.get((number, name), {}).get(index) for number in range(rounds))
 
 
-def groups(plan: Plan, statistic: Statistic) -> Iterator[Group]:
-    """All groups with elements: all tensors of a contribution, or each by itself."""
-    for index, contribution in enumerate(plan.contributions):
-        names = [name for name in plan.held_names() if name in contribution.names]
+def statistics(plan: Plan, number: int) -> list[tuple[Statistic, tuple[str, ...]]]:
+    """The statistics of a stage, each with the tensors that have it, in name order [ST-5]."""
+    found: dict[tuple[str, ...], tuple[Statistic, list[str]]] = {}
+    for name in plan.counted_names():
+        statistic: Statistic | None = plan.stages_of(name)[number].statistic
+        if statistic is not None:
+            found.setdefault((kind_of(statistic), *statistic.key), (statistic, []))[1].append(name)
+    return [(statistic, tuple(names)) for statistic, names in found.values()]
+
+
+def groups(plan: Plan, statistic: Statistic, among: Sequence[str]) -> Iterator[Group]:
+    """All groups with elements: all of these tensors that a contribution holds, or each by itself."""
+    counted = {name: {index for index, _ in plan.counted(name)} for name in among}
+    for index in range(len(plan.contributions)):
+        names = [name for name in among if index in counted[name]]
         for together in [names] if statistic.scope == "model" else ([name] for name in names):
             if size := sum(plan.base.records[name].size for name in together):
                 yield Group(index, tuple(together), size)

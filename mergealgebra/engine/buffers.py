@@ -137,11 +137,12 @@ def part_of(
     """What one contribution holds of a block, and what was found for these stages."""
     plan = buffers.plan
     found = tuple(_found(plan, answers, stage, index, block) for stage in stages)
+    coefficient = plan.coefficient(index, block.name)
     auxiliary = {kind: buffers.read(Auxiliary(index, kind), block) for kind in plan.needs.auxiliary}
     values = buffers.read(index, block)
     form, where = contribution.form_of(block.name), where_of(plan, contribution, block)
     weights = answers.weights_of(index, block.name, len(plan.rounds))
-    return Part(values, form, contribution.coefficient, found, where, auxiliary, weights=weights)
+    return Part(values, form, coefficient, found, where, auxiliary, weights=weights)
 
 
 def where_of(plan: Plan, contribution: Contribution, block: Block) -> Where:
@@ -151,7 +152,7 @@ def where_of(plan: Plan, contribution: Contribution, block: Block) -> Where:
 
 
 def _found(plan: Plan, answers: Answers, stage: int, index: int, block: Block) -> Any:
-    statistic, answer = plan.stages[stage].statistic, answers.of(stage, index, block.name)
+    statistic, answer = plan.stages_of(block.name)[stage].statistic, answers.of(stage, index, block.name)
     if statistic is None or answer is None:
         return None
     return statistic.within(answer, block.name, block.start, block.stop)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from math import isinf
 
+from mergealgebra.algebra.decimals import round_to_fp32
+from mergealgebra.algebra.method import Round
 from mergealgebra.engine.sources import Contribution, Source
 from mergealgebra.errors import AuxiliaryError, CoefficientError, DtypeError, MethodError, NamesError, RecipeError
 from mergealgebra.kernels.blocks import block_rounds, whole_round
 from mergealgebra.methods.method import Method
+from mergealgebra.methods.settings import Plain
 from mergealgebra.tensors.auxiliary import BY_ELEMENT
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.strange_names import name_advice
@@ -30,6 +35,32 @@ def check_method(recipe: Method) -> None:
             f"{recipe.name} sums coefficients as votes, which must be positive, and takes negative ones; leave out "
             "negative=True, or columns=algebra.Columns(votes=True)"
         )
+
+
+def check_plain(recipe: Method, plain: Mapping[str, Plain], contributions: Sequence[Contribution]) -> None:
+    """Raise an error unless settings change numbers alone, and leave coefficients finite [ST-4].
+
+    plain: what tensors are merged by.
+    """
+    if plain and (whole := whole_round(recipe)):
+        raise RecipeError(f"{whole.name} sees whole tensors, of which settings say nothing; leave `settings` out")
+    first: dict[int, tuple[str, Plain]] = {}
+    for name, one in plain.items():
+        first.setdefault(id(one), (name, one))
+    for name, one in first.values():
+        if _shape(one.method) != _shape(recipe):
+            raise MethodError(f"{recipe.name} has other stages for tensor {name!r}: numbers by tensor must not do that")
+        for contribution in contributions:
+            if isinf(round_to_fp32(Fraction(contribution.coefficient) * one.factor)):
+                raise CoefficientError(
+                    f"{contribution.label}: tensor {name!r}: its coefficient {contribution.coefficient!r} times that "
+                    "of the recipe's settings is beyond the largest fp32 number; use a smaller one"
+                )
+
+
+def _shape(recipe: Method) -> list[tuple[object, ...]]:
+    """What must be the same for all tensors."""
+    return [(type(one), one.unit, len(one.stages) if isinstance(one, Round) else 0) for one in recipe.rounds]
 
 
 def check_arity(recipe: Method, contributions: int) -> None:

@@ -107,7 +107,8 @@ def diagnose(plan: Plan, fault: Faulty, order: Sequence[int], progress: Progress
 def _overflow(answers: Answers, order: Sequence[int], buffers: Buffers, block: Block) -> NonFinite | None:
     """The first term, tau_m or result of a block that is not finite; the task vectors are."""
     plan = buffers.plan
-    base, parts = buffers.read(BASE, block), dict(parts_of(plan, buffers, block, answers))
+    base = buffers.read(BASE, block)
+    parts = {index: part for index, part in parts_of(plan, buffers, block, answers) if part.coefficient}
     shared: tuple[Array, ...] = ()
     unit = unit_of(plan.rounds, plan.base.records[block.name])  # a part of a row is not what a stage can look at
     for number in range(len(plan.rounds)):
@@ -127,8 +128,9 @@ def _overflow(answers: Answers, order: Sequence[int], buffers: Buffers, block: B
 
 def _terms(plan: Plan, number: int, part: Part, base: Array, shared: Sequence[Array]) -> Terms:
     """What a part adds to the sums of a round."""
-    round_ = plan.rounds[number]
-    first = sum(len(earlier.stages) for earlier in plan.rounds[:number])
+    rounds = plan.reduction(part.where.tensor).rounds
+    round_ = rounds[number]
+    first = sum(len(earlier.stages) for earlier in rounds[:number])
     view = entering(view_of(part, part.values, base, plan.needs.on), part, number, shared)
     return lifted(round_, after(view, round_.stages, part.found[first : first + len(round_.stages)]).view)
 
@@ -141,7 +143,8 @@ def _worst(*arrays: Sequence[Array]) -> Array:
 def _overflow_of_round(
     plan: Plan, number: int, block: Block, base: Array, parts: dict[int, Part], shared: Sequence[Array]
 ) -> tuple[NonFinite | None, Array]:
-    round_, reduction = plan.rounds[number], plan.reduction(block.name)
+    reduction = plan.reduction(block.name)
+    round_ = reduction.rounds[number]
     terms = [_terms(plan, number, part, base, shared) for part in parts.values()]
     tau_m = finalized(round_, summed(terms, round_, reduction), reduction.coefficients)
     if number < len(reduction.rounds) - 1:

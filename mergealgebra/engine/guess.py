@@ -33,9 +33,10 @@ class Task:
     hashed: bool
 
 
-def before(plan: Plan, task: Task) -> tuple[Stage, ...]:
-    """The stages of the same round that come before the one whose statistic is looked for."""
-    return tuple(plan.stages[number] for number in plan.stages_before(task.number))
+def before(plan: Plan, number: int, name: str) -> tuple[Stage, ...]:
+    """The stages of the same round, of a tensor, that come before the one whose statistic is looked for."""
+    stages = plan.stages_of(name)
+    return tuple(stages[earlier] for earlier in plan.stages_before(number))
 
 
 def first_look(task: Task, buffers: Buffers, group: Group) -> Any:
@@ -43,7 +44,7 @@ def first_look(task: Task, buffers: Buffers, group: Group) -> Any:
     if buffers.plan.round_of(task.number):
         return task.statistic.first(group, None)
     blocks = list(_pieces(buffers.plan, group))
-    if not before(buffers.plan, task) and buffers.plan.needs.on == "tau":
+    if not buffers.plan.stages_before(task.number) and buffers.plan.needs.on == "tau":
         return task.statistic.first(group, _changes(buffers, group, blocks))
     pieces = [_staged(task, buffers, group.index, block) for block in blocks]
     return task.statistic.first(group, np.concatenate(pieces))
@@ -72,7 +73,7 @@ def _staged(task: Task, buffers: Buffers, index: int, block: Block) -> Array:
     stages = plan.stages_before(task.number)
     part = part_of(buffers, index, plan.contributions[index], block, task.answers, stages)
     view = entering(view_of(part, part.values, buffers.read(BASE, block), plan.needs.on), part, 0, ())
-    return np.asarray(after(view, before(plan, task), part.found).view.tau)
+    return np.asarray(after(view, before(plan, task.number, block.name), part.found).view.tau)
 
 
 def _pieces(plan: Plan, group: Group) -> Iterator[Block]:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
+from fractions import Fraction
 from functools import cached_property
 from math import lcm
 from typing import Any
 
+from mergealgebra.algebra.decimals import round_to_fp32
 from mergealgebra.algebra.dots import CHUNK
 from mergealgebra.algebra.exact import Coefficients
 from mergealgebra.algebra.method import Needs, Round, Stage, WholeRound
-from mergealgebra.engine.checks import check, check_arity, check_method
+from mergealgebra.engine.checks import check, check_arity, check_method, check_plain
 from mergealgebra.engine.limits import MEMORY, Sizes, check_positive, fit, thread_count
 from mergealgebra.engine.sources import Block, Contribution, Record, Source, Span, span_size
 from mergealgebra.errors import NothingVisible
 from mergealgebra.kernels.blocks import Kernel, Reduction, block_rounds, whole_round
 from mergealgebra.methods.method import Method
+from mergealgebra.methods.settings import Plain, by_tensor
 from mergealgebra.tensors.dtypes import DTYPES
 
 
@@ -45,20 +48,54 @@ class Plan:
 
     @cached_property
     def coefficients(self) -> Coefficients:
-        """Those of all contributions."""
-        return Coefficients(tuple(contribution.coefficient for contribution in self.contributions))
+        """Those of all contributions, where settings do not change them."""
+        return Coefficients(self._scaled(Fraction(1)))
 
     @cached_property
-    def _reductions(self) -> Mapping[str, Reduction]:
-        found: dict[tuple[float, ...], Reduction] = {}
-        held = {name: tuple(one.coefficient for _, one in holders) for name, holders in self._holders.items()}
-        for one in held.values():
-            found.setdefault(one, Reduction(self.recipe, replace(self.coefficients, held=one)))
-        return {name: found[one] for name, one in held.items()}
+    def _plain(self) -> Mapping[str, Plain]:
+        """By tensor, what it is merged by, where settings say something of it [ST-2]."""
+        return settled(self.recipe, self.base)
+
+    @cached_property
+    def _everywhere(self) -> Plain:
+        return Plain(self.recipe)
+
+    def plain(self, name: str) -> Plain:
+        """What a tensor is merged by: its recipe without settings."""
+        return self._plain.get(name, self._everywhere)
+
+    @cached_property
+    def _products(self) -> dict[Fraction, tuple[float, ...]]:
+        return {}
+
+    def _scaled(self, factor: Fraction) -> tuple[float, ...]:
+        """All coefficients times a number, each rounded once [ST-4]."""
+        if factor not in self._products:
+            exact = (Fraction(contribution.coefficient) * factor for contribution in self.contributions)
+            self._products[factor] = tuple(map(round_to_fp32, exact))
+        return self._products[factor]
+
+    @cached_property
+    def _reductions(self) -> dict[str, Reduction]:
+        return {}
+
+    @cached_property
+    def _shared(self) -> dict[tuple[int, tuple[int, ...]], Reduction]:
+        return {}
 
     def reduction(self, name: str) -> Reduction:
-        """How the blocks of a tensor are reduced."""
-        return self._reductions[name]
+        """How the blocks of a tensor are reduced; tensors that are merged alike share it."""
+        found = self._reductions.get(name)
+        if found is None:
+            plain, held = self.plain(name), tuple(index for index, _ in self.counted(name))
+            values = self._scaled(plain.factor)
+            made = Reduction(plain.method, Coefficients(values, tuple(values[index] for index in held)))
+            found = self._reductions[name] = self._shared.setdefault((id(plain), held), made)
+        return found
+
+    def coefficient(self, index: int, name: str) -> float:
+        """The coefficient of a contribution at a tensor; where it is 0 the tensor counts as absent [ST-4]."""
+        return self.reduction(name).coefficients.values[index]
 
     @cached_property
     def rounds(self) -> tuple[Round, ...]:
@@ -75,6 +112,10 @@ class Plan:
         """How many elements of each tensor belong together."""
         rounds = self.recipe.rounds
         return {name: unit_of(rounds, record) for name, record in self.base.records.items()}
+
+    def stages_of(self, name: str) -> tuple[Stage, ...]:
+        """The stages of a tensor: as many as `stages`, perhaps with other numbers [ST-2]."""
+        return self.reduction(name).stages
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
@@ -108,9 +149,18 @@ class Plan:
         """The contributions that hold a tensor, with their indices in the order."""
         return self._holders[name]
 
+    def counted(self, name: str) -> list[tuple[int, Contribution]]:
+        """Those of them that do not count as if they lacked it, because their coefficient there is 0 [ST-4]."""
+        values = self._scaled(self.plain(name).factor)
+        return [(index, one) for index, one in self.holders(name) if values[index]]
+
     def held_names(self) -> list[str]:
         """The tensors that some contribution holds, in name order."""
         return [name for name, holders in self._holders.items() if holders]
+
+    def counted_names(self) -> list[str]:
+        """Those of them that do not count as absent."""
+        return [name for name in self.held_names() if self.reduction(name).coefficients.held]
 
     def spans(self, name: str) -> Iterator[Span]:
         """One tensor, in order, as workers take it."""
@@ -152,6 +202,13 @@ def _chunks(round_: Round) -> Iterator[int]:
         yield getattr(stage.statistic, "unit", 1)
 
 
+def settled(recipe: Method, base: Source) -> Mapping[str, Plain]:
+    """By float tensor of the base, what it is merged by; nothing for a recipe without settings. Raises NamesError."""
+    if not recipe.settings:
+        return {}
+    return by_tensor(recipe, [name for name, record in base.records.items() if DTYPES[record.dtype].is_float])
+
+
 def make_plan(
     base: Source,
     contributions: Sequence[Contribution],
@@ -172,6 +229,7 @@ def make_plan(
     if not contributions:
         raise NothingVisible("there is nothing to merge: no contribution is visible; contribute one, or sync")
     check_method(recipe)
+    check_plain(recipe, settled(recipe, base), contributions)
     check_arity(recipe, len(contributions))
     for contribution in contributions:
         check(contribution, base, recipe)

@@ -18,7 +18,7 @@ from mergealgebra.engine.plan import Plan
 from mergealgebra.engine.sources import Block, Span
 from mergealgebra.engine.statistics import find_answers
 from mergealgebra.kernels.blocks import Part, Reduced, Witnesses, whole_round
-from mergealgebra.kernels.reference import Host
+from mergealgebra.kernels.reference import Host, usable, view_of
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.tensors.dtypes import DTYPES
 
@@ -87,7 +87,7 @@ def by_kernel(
 
 def _merge(reduce: Reducing, answers: Answers, buffers: Buffers, span: Span) -> MergedSpan:
     plan = buffers.plan
-    indices = [index for index, _ in plan.holders(span.name)]
+    indices = [index for index, _ in plan.counted(span.name)]
     hashers = Hashers([*hashed_inputs(plan, span.name), RESULT] if plan.hashed else [])
     merged = np.empty(span.size, DTYPES[plan.base.records[span.name].dtype].numpy)
     kept, witnesses, uncertified = dict.fromkeys(indices, 0), dict[int, Witnesses](), 0
@@ -97,7 +97,10 @@ def _merge(reduce: Reducing, answers: Answers, buffers: Buffers, span: Span) -> 
         parts = []
         for index, part in parts_of(plan, buffers, block, answers):
             hashers.take_part(index, part)
-            parts.append((index, part))
+            if part.coefficient:
+                parts.append((index, part))
+            elif not usable(view_of(part, part.values, base, plan.needs.on)):
+                raise Faulty(block, answers)
         reduced = reduce(answers, buffers, block, base, parts)
         if reduced is None:
             raise Faulty(block, answers)
@@ -113,9 +116,13 @@ def _merge(reduce: Reducing, answers: Answers, buffers: Buffers, span: Span) -> 
 
 def _prove(plan: Plan, answers: Answers, totals: Totals) -> None:
     """Raise Stale unless every answer that has a proof was the right one for what was read [TI-3]."""
-    for at, (number, found) in enumerate(answers.found.items()):
-        statistic: Any = plan.stages[number].statistic
-        for group, answer in found.items() if statistic.proved else ():
+    for number, found in answers.found.items():
+        for group, answer in found.items():
+            stages = plan.stages_of(group.names[0])
+            statistic: Any = stages[number].statistic
+            if not statistic.proved:
+                continue
+            at = sum(stage.statistic is not None for stage in stages[:number])
             if not statistic.proves(answer, group, _witness(totals, group.index, group.names, at)):
                 raise Stale(group)
 

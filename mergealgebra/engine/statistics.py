@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
-from mergealgebra.algebra.method import Group, Statistic
-from mergealgebra.engine.answers import Answers, cache_key, groups, kind_of, pack, unpack
+from mergealgebra.algebra.method import Group, Stage, Statistic
+from mergealgebra.engine.answers import Answers, cache_key, groups, kind_of, pack, statistics, unpack
 from mergealgebra.engine.buffers import BASE, Buffers, Hashers, Input, inputs_of, part_of, parts_of, where_of
 from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.faults import Faulty
@@ -40,10 +40,9 @@ def find_answers(
     answers = Answers()
     for number, round_ in enumerate(plan.rounds):
         for stage in plan.stages_in(number):
-            statistic = plan.stages[stage].statistic
-            if statistic is not None:
-                search = _Search(plan, stage, statistic, answers)
-                found = _cached(search, workers, progress, base_root, cache)
+            for statistic, names in statistics(plan, stage):
+                search = _Search(plan, stage, statistic, names, answers)
+                found = {**answers.found.get(stage, {}), **_cached(search, workers, progress, base_root, cache)}
                 answers = replace(answers, found={**answers.found, stage: found}, read=noted(answers, search.read))
         if round_.weigh is not None:
             weights, read = find_weights(plan, number, answers, workers, progress)
@@ -57,13 +56,12 @@ def _cached(
     """The answers of one statistic, those that are known from the cache, if it has a proof, and all others."""
     plan, statistic = search.plan, search.statistic
     wanted: dict[int, list[Group]] = {index: [] for index in range(len(plan.contributions))}
-    for group in groups(plan, statistic):
+    for group in groups(plan, statistic, search.names):
         wanted[group.index].append(group)
-    earlier_stages = [plan.stages[number] for number in plan.stages_before(search.number)]
-    key = [[kind_of(stage), *stage.key] for stage in earlier_stages] + [[kind_of(statistic), *statistic.key]]
     cached = statistic.proved and not plan.needs.auxiliary  # their roots are not known before they are read
     keys = [
-        cache_key(base_root, contribution, plan.recipe, key) if cached else None for contribution in plan.contributions
+        cache_key(base_root, contribution, plan.recipe, _key(search, wanted[index])) if cached else None
+        for index, contribution in enumerate(plan.contributions)
     ]
     known = {index: _known(statistic, cache, key_, wanted[index]) for index, key_ in enumerate(keys)}
     missing = [group for index, of_index in wanted.items() if known[index] is None for group in of_index]
@@ -77,6 +75,23 @@ def _cached(
     return found
 
 
+def _key(search: _Search, wanted: Sequence[Group]) -> list[list[str]]:
+    """Kind and key of all stages before, and of the statistic; where settings say which tensors, those too."""
+    plan, statistic = search.plan, search.statistic
+    own = [kind_of(statistic), *statistic.key]
+    if not plan.recipe.settings:
+        return [*_keys([plan.stages[number] for number in plan.stages_before(search.number)]), own]
+    alike: dict[str, list[list[str]]] = {}
+    for name in (name for group in wanted for name in group.names):
+        earlier = _keys(before(plan, search.number, name))
+        alike.setdefault(repr(earlier), [*earlier, []])[-1].append(name)
+    return [row for rows in alike.values() for row in rows] + [own]
+
+
+def _keys(stages: Iterable[Stage]) -> list[list[str]]:
+    return [[kind_of(stage), *stage.key] for stage in stages]
+
+
 def _known(
     statistic: Statistic, cache: Mapping[str, bytes], key: str | None, wanted: Sequence[Group]
 ) -> list[Any] | None:
@@ -86,11 +101,15 @@ def _known(
 
 @dataclass
 class _Search:
-    """The search for the answers of one statistic. answers: of earlier stages. read: what was hashed on the way."""
+    """The search for the answers of one statistic of one stage.
+
+    names: of the tensors that have it. answers: of earlier stages. read: what was hashed on the way.
+    """
 
     plan: Plan
     number: int
     statistic: Statistic
+    names: Sequence[str]
     answers: Answers
     read: Read = field(default_factory=dict)
 
@@ -136,7 +155,7 @@ class _Search:
         numbers, order = _numbers(looks), list(looks.values())
         spans = [
             span
-            for name in self.plan.held_names()
+            for name in self.names
             for span in self.plan.spans(name)
             if any(self.statistic.reads(order[n], name, span.start, span.stop) for n in numbers.get(name, ()))
         ]
@@ -180,10 +199,11 @@ def _look_at(
     plan, statistic, groups_ = buffers.plan, task.statistic, list(looks)
     numbers, read, round_ = _numbers(groups_), Read(), plan.round_of(task.number)
     seen = [statistic.nothing(look) for look in looks.values()]
-    watches = [Watch(statistic, look, before(plan, task), plan.needs.on, round_) for look in looks.values()]
+    order = list(looks.values())
     for span in spans:
-        at = span.name, span.start, span.stop
-        here = {groups_[n].index: n for n in numbers[span.name] if statistic.reads(watches[n].look, *at)}
+        at, stages = (span.name, span.start, span.stop), before(plan, task.number, span.name)
+        here = {groups_[n].index: n for n in numbers[span.name] if statistic.reads(order[n], *at)}
+        watches = {n: Watch(statistic, order[n], stages, plan.needs.on, round_) for n in here.values()}
         hashers = Hashers(_inputs_of(plan, span, here, round_) if task.hashed else ())
         for block in plan.blocks(span):
             base = buffers.read(BASE, block)
@@ -224,7 +244,8 @@ def _parts(
             yield index, _part(task, buffers, index, block), ()
         return
     parts, before_ = dict(parts_of(plan, buffers, block, task.answers)), plan.stages_before(task.number)
-    shared = plan.kernel.share(base, list(parts.values()), plan.reduction(block.name), round_)
+    counted = [part for part in parts.values() if part.coefficient]
+    shared = plan.kernel.share(base, counted, plan.reduction(block.name), round_)
     if shared is None:
         raise Faulty(block, task.answers)
     for index, part in parts.items():
@@ -238,6 +259,5 @@ def _part(task: Task, buffers: Buffers, index: int, block: Block) -> Part:
     if stages or plan.needs.auxiliary:
         return part_of(buffers, index, contribution, block, task.answers, stages)
     values = buffers.peek(index, block)
-    return Part(
-        values, contribution.form_of(block.name), contribution.coefficient, (), where_of(plan, contribution, block)
-    )
+    coefficient = plan.coefficient(index, block.name)
+    return Part(values, contribution.form_of(block.name), coefficient, (), where_of(plan, contribution, block))

@@ -26,7 +26,7 @@ def find_weights(
     plan: Plan, round_: int, answers: Answers, workers: Workers, progress: Progress
 ) -> tuple[Weights, Read]:
     """The coefficients of a round, by one pass over all contributions; and what was read. Raises Faulty and Stale."""
-    spans = [span for name in plan.held_names() for span in plan.spans(name)]
+    spans = [span for name in plan.counted_names() for span in plan.spans(name)]
     tasks = list(shares(spans, plan.threads))
     total, done = sum(span.size for span in spans), 0
     weights, read, sums = Weights(), Read(), list[ChunkSums]()
@@ -45,12 +45,13 @@ def find_weights(
 
 def _weights(plan: Plan, round_: int, name: str, sums: ChunkSums) -> dict[int, float]:
     """The coefficients of the holders of one tensor, from the sums of its chunks, by pair."""
-    indices = [index for index, _ in plan.holders(name)]
+    indices = [index for index, _ in plan.counted(name)]
     size = len(indices)
     gram = np.empty((size, size))
     for row, column, of_pair in zip(*np.triu_indices(size), sums, strict=True):
         gram[row, column] = gram[column, row] = fold(of_pair)
-    weights = weighed(plan.rounds[round_], gram.tolist(), plan.reduction(name).coefficients.held)
+    reduction = plan.reduction(name)
+    weights = weighed(reduction.rounds[round_], gram.tolist(), reduction.coefficients.held)
     return dict(zip(indices, weights, strict=True))
 
 
@@ -65,7 +66,8 @@ def _dots(round_: int, answers: Answers, buffers: Buffers, task: Sequence[Span])
             parts = []
             for index, part in parts_of(plan, buffers, block, answers):
                 hashers.take_part(index, part)
-                parts.append(part)
+                if part.coefficient:
+                    parts.append(part)
             of_block = plan.kernel.dots(base, parts, plan.reduction(span.name), round_)
             if of_block is None:
                 raise Faulty(block, answers)

@@ -93,6 +93,11 @@ class Aggregate:
             raise AggregateError(
                 f"the id is a {type(id_).__name__}, not text; the order is lift(recipe, id, task_vector)"
             )
+        if recipe.settings:  # an aggregate has no base [ST-6]
+            raise AggregateError(
+                f"{recipe.name}: settings are about the names of a base, which an aggregate does not know; leave "
+                "`settings` out, or use merge"
+            )
         if whole := whole_round(recipe):
             raise RecipeError(f"{whole.name} has no exact sums, so no aggregate; use merge")
         if reason := _why_no_aggregate(recipe):

@@ -52,7 +52,14 @@ def _nbytes(record: Record) -> int:
 
 
 def why_not_kept(recipe: Method) -> str:
-    """Why the sums of a method cannot be kept on the disk, as the end of a sentence; empty if they can [EX-4, EX-5]."""
+    """Why the sums of a method cannot be kept on the disk, as the end of a sentence; empty if they can [EX-4, ST-6]."""
+    if recipe.settings:
+        return "its recipe has settings by tensor, and kept sums are those of one recipe for all tensors"
+    return _why_no_sums(recipe)
+
+
+def _why_no_sums(recipe: Method) -> str:
+    """The same, of a method."""
     if whole := whole_round(recipe):
         return f"its recipe's {whole.name} has no exact sums"
     if len(recipe.rounds) > 1:
@@ -76,8 +83,6 @@ def _why_no_update(recipe: Method, round_: Round) -> str:
     if round_.unit != "element":
         return f"{recipe.name} looks at each {round_.unit} together, and kept sums are brought up to date by element"
     statistics = [stage.statistic for stage in round_.stages if stage.statistic is not None]
-    if len(statistics) > 1:
-        return f"{recipe.name} has several statistics, and kept sums remember one"
     if not all(statistic.proved for statistic in statistics):
         return f"{recipe.name} has a statistic without a proof, and nothing tells whether its sums are still right"
     return ""

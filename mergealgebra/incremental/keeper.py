@@ -233,7 +233,8 @@ class Keeper:
     def _header_bytes(self) -> int:
         """Bytes that no header exceeds from which few enough changes lead here: half of its entries must be visible."""
         records = self._plan.base.records
-        names = sum(len(name.encode()) + 64 for name in records)  # with a size, or a threshold
+        statistics = sum(stage.statistic is not None for stage in self._plan.stages)
+        names = sum(len(name.encode()) + 64 for name in records) * max(1, statistics)  # with a size, or a threshold
         pages = sum(-(-record.size // PAGE) for record in records.values())
         return 4096 + names + RECORD * pages + 2 * len(self._manifests) * (1024 + names)
 

@@ -9,20 +9,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from mergealgebra.algebra.exact import Indices
-from mergealgebra.algebra.method import Group, Stage, Statistic
+from mergealgebra.algebra.method import Group, Statistic
 from mergealgebra.crdt.manifest import Manifest
-from mergealgebra.encoding import encode, model_root
+from mergealgebra.encoding import decode, encode, model_root
 from mergealgebra.engine.answers import Answers, groups, pack, unpack
 from mergealgebra.engine.buffers import Buffers, parts_of
 from mergealgebra.engine.merged_spans import MergedSpan, Totals
 from mergealgebra.engine.plan import Plan
 from mergealgebra.engine.run import run
 from mergealgebra.engine.sources import Block
+from mergealgebra.errors import EncodingError
 from mergealgebra.incremental.folder import Draft
 from mergealgebra.incremental.header import Entry
 from mergealgebra.incremental.pages import Bytes, Layout, Pages, Unfit, clear, sums_in
@@ -82,8 +84,10 @@ class Update:
 
     def entries(self, totals: Totals) -> tuple[Entry, ...]:
         """What is in the aggregate, once all pieces have come."""
-        packed = {index: self._packed(totals.answers, of_index) for index, of_index in self._groups().items()}
-        read = {index: Entry(self.manifests[index], totals.kept_by(index), packed[index]) for index in packed}
+        read = {
+            index: Entry(self.manifests[index], totals.kept_by(index), self._packed(totals.answers, index))
+            for index in range(len(self.whole.contributions))
+        }
         return tuple((read | dict(self.unread)).values())
 
     # Reducing a page
@@ -174,35 +178,50 @@ class Update:
 
     def _answers_of_all(self, answers: Answers) -> Answers:
         """The thresholds of what is read, and those of all others as the aggregate has them."""
-        if self._of_all is None and self._statistic is not None:
-            number, statistic = self._statistic
-            found = dict(answers.found.get(number, {}))
-            for index, of_index in self._groups().items():
-                if index in self.unread:
-                    found |= _answers(statistic, self.unread[index], of_index)
-            self._of_all = Answers({number: found})
+        if self._of_all is None and self._statistics:
+            found = {number: dict(answers.found.get(number, {})) for number in self._statistics}
+            for index, entry in self.unread.items():
+                for (number, statistic), packed in zip(self._statistics.items(), self._unpacked(entry), strict=True):
+                    found[number] |= _answers(statistic, packed, self._groups[number][index])
+            self._of_all = Answers(found)
         return self._of_all or answers
 
-    @property
-    def _statistic(self) -> tuple[int, Statistic] | None:
-        """The only statistic of the method, and the number of its stage, if there is one."""
-        return statistic_of(self.whole.stages)
+    @cached_property
+    def _statistics(self) -> Mapping[int, Statistic]:
+        """The statistics of the method, by the number of the stage."""
+        stages = enumerate(self.whole.stages)
+        return {number: stage.statistic for number, stage in stages if stage.statistic is not None}
 
-    def _groups(self) -> dict[int, list[Group]]:
-        """The groups of each visible contribution of which something is found, by index."""
-        found: dict[int, list[Group]] = {index: [] for index in range(len(self.whole.contributions))}
-        if self._statistic is not None:
-            for group in groups(self.whole, self._statistic[1]):
-                found[group.index].append(group)
+    @cached_property
+    def _groups(self) -> Mapping[int, Sequence[Sequence[Group]]]:
+        """For each statistic, the groups of each visible contribution of which something is found, by index."""
+        found: dict[int, list[list[Group]]] = {}
+        for number, statistic in self._statistics.items():
+            found[number] = [[] for _ in self.whole.contributions]
+            for group in groups(self.whole, statistic, self.whole.held_names()):
+                found[number][group.index].append(group)
         return found
 
-    def _packed(self, answers: Answers, of_index: Sequence[Group]) -> bytes:
-        """What was found of a contribution; that of nothing where there is nothing to find."""
-        if self._statistic is None:
-            return encode([])
-        number, statistic = self._statistic
-        known = answers.found.get(number, {})
-        return pack(statistic, [known[group] for group in of_index if group in known])
+    def _packed(self, answers: Answers, index: int) -> bytes:
+        """What was found of a contribution: the answers of the only statistic, or a list of those of each."""
+        packed = []
+        for number, statistic in self._statistics.items():
+            known = answers.found.get(number, {})
+            packed.append(pack(statistic, [known[group] for group in self._groups[number][index] if group in known]))
+        return packed[0] if len(packed) == 1 else encode(packed)
+
+    def _unpacked(self, entry: Entry) -> Sequence[bytes]:
+        """The inverse: packed answers for each statistic. Raises Unfit."""
+        if len(self._statistics) == 1:
+            return [entry.thresholds]
+        try:
+            packed = decode(entry.thresholds, max_bytes=len(entry.thresholds))
+        except EncodingError:
+            packed = None
+        found = [one for one in packed if isinstance(one, bytes)] if isinstance(packed, list) else []
+        if len(found) != len(self._statistics):
+            raise Unfit("the aggregate lacks thresholds")
+        return found
 
     def _check_retracted(self, index: int, totals: Totals) -> None:
         """Raise Unfit unless what was taken out is what its manifest names."""
@@ -216,14 +235,8 @@ class Update:
             raise Unfit(f"{contribution.label}, which is retracted, is damaged")
 
 
-def statistic_of(stages: Sequence[Stage]) -> tuple[int, Statistic] | None:
-    """The only statistic of these stages, and the number of its stage; None where there is none."""
-    found = [(number, stage.statistic) for number, stage in enumerate(stages) if stage.statistic is not None]
-    return found[0] if found else None
-
-
-def _answers(statistic: Statistic, entry: Entry, of_index: Sequence[Group]) -> dict[Group, Any]:
-    found = unpack(statistic, entry.thresholds, of_index)
+def _answers(statistic: Statistic, packed: bytes, of_index: Sequence[Group]) -> dict[Group, Any]:
+    found = unpack(statistic, packed, of_index)
     if found is None:
         raise Unfit("the aggregate lacks thresholds")
     return dict(zip(of_index, found, strict=True))

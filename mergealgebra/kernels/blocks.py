@@ -71,6 +71,11 @@ class Reduction:
         return block_rounds(self.method)
 
     @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of all rounds, in order."""
+        return tuple(stage for round_ in self.rounds for stage in round_.stages)
+
+    @cached_property
     def needs(self) -> Needs:
         """What the method needs."""
         return self.method.needs

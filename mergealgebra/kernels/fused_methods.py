@@ -45,7 +45,7 @@ def code_of(method: Method, kernel: str) -> int:
     return code
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)
 def _code(method: Method) -> int | None:
     rounds, needs = method.rounds, method.needs
     if len(rounds) != 1 or needs.on != "tau" or needs.auxiliary or (needs.negative and _votes(rounds[0])):

@@ -28,12 +28,12 @@ def to_parts(merge: Any) -> str:
 def to_any_number(merge: Any) -> str:
     """Only merge functions that take any number of task vectors can be asked."""
     arity = arity_of(merge)
-    return "" if arity is None else f"it takes exactly {arity}, and the law is about other numbers of task vectors"
+    return "" if arity is None else f"of task vectors it takes exactly {arity}, and the law is about other numbers"
 
 
 def to_several(merge: Any) -> str:
     """Only merge functions that take two task vectors or more can be asked."""
-    return "it takes exactly 1, of which there is one order" if arity_of(merge) == 1 else ""
+    return "it takes exactly one task vector, and that has one order" if arity_of(merge) == 1 else ""
 
 
 def to_one(merge: Any) -> str:

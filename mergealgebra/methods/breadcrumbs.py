@@ -45,9 +45,9 @@ class Breadcrumbs(Method):
     """
 
     name: ClassVar[str] = "breadcrumbs"
-    density: str = key(default="0.9", check=check_density)
-    gamma: str = key(default="0.01", check=check_share)
-    lambda_: str = key(default="1", check=check_lambda)
+    density: str = key(default="0.9", check=check_density, by_tensor=True)
+    gamma: str = key(default="0.01", check=check_share, by_tensor=True)
+    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
     scope: Scope = key(default="tensor", check=one_of("tensor", "row"))
 
     @property
@@ -79,9 +79,9 @@ class BreadcrumbsTies(Method):
     """
 
     name: ClassVar[str] = "breadcrumbs_ties"
-    density: str = key(default="0.9", check=check_density)
-    gamma: str = key(default="0.01", check=check_share)
-    lambda_: str = key(default="1", check=check_lambda)
+    density: str = key(default="0.9", check=check_density, by_tensor=True)
+    gamma: str = key(default="0.01", check=check_share, by_tensor=True)
+    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
     scope: Scope = key(default="tensor", check=one_of("tensor", "row"))
 
     @property

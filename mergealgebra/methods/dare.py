@@ -68,9 +68,9 @@ class DareLinear(Method):
     """
 
     name: ClassVar[str] = "dare_linear"
-    density: str = key(default="1", check=check_density)
+    density: str = key(default="1", check=check_density, by_tensor=True)
     seed: str = key(default="0", check=check_seed)
-    lambda_: str = key(default="1", check=check_lambda)
+    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
 
     @property
     def rounds(self) -> tuple[Round, ...]:
@@ -100,10 +100,10 @@ class DareTies(Method):
     """
 
     name: ClassVar[str] = "dare_ties"
-    density: str = key(default="1", check=check_density)
+    density: str = key(default="1", check=check_density, by_tensor=True)
     seed: str = key(default="0", check=check_seed)
-    trim_density: str = key(default="1", check=check_density)
-    lambda_: str = key(default="1", check=check_lambda)
+    trim_density: str = key(default="1", check=check_density, by_tensor=True)
+    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
     scope: Scope = key(default="model", check=one_of("model", "tensor"))
     boundary: Boundary = key(default="keep_all", check=one_of("keep_all", "lowest_index"))
 

@@ -83,10 +83,10 @@ class DellaLinear(Method):
     """
 
     name: ClassVar[str] = "della_linear"
-    density: str = key(default="0.5", check=check_density)
-    epsilon: str = key(default="0.15", check=check_share)
+    density: str = key(default="0.5", check=check_density, by_tensor=True)
+    epsilon: str = key(default="0.15", check=check_share, by_tensor=True)
     seed: str = key(default="0", check=check_seed)
-    lambda_: str = key(default="1", check=check_lambda)
+    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
 
     @property
     def rounds(self) -> tuple[Round, ...]:
@@ -121,10 +121,10 @@ class Della(Method):
     """
 
     name: ClassVar[str] = "della"
-    density: str = key(default="0.5", check=check_density)
-    epsilon: str = key(default="0.15", check=check_share)
+    density: str = key(default="0.5", check=check_density, by_tensor=True)
+    epsilon: str = key(default="0.15", check=check_share, by_tensor=True)
     seed: str = key(default="0", check=check_seed)
-    lambda_: str = key(default="1", check=check_lambda)
+    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
 
     @property
     def rounds(self) -> tuple[Round, ...]:

@@ -43,7 +43,7 @@ class Emr(Method):
     """
 
     name: ClassVar[str] = "emr"
-    lambda_: str = key(default="1", check=check_lambda)
+    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
 
     @property
     def rounds(self) -> tuple[Round, ...]:

@@ -50,7 +50,7 @@ class Fisher(Method):
     """
 
     name: ClassVar[str] = "fisher"
-    lambda_: str = key(default="1", check=check_lambda)
+    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
 
     @property
     def rounds(self) -> tuple[Round, ...]:

@@ -42,7 +42,7 @@ class MagMax(Method):
     """
 
     name: ClassVar[str] = "magmax"
-    lambda_: str = key(default="1", check=check_lambda)
+    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
 
     @property
     def rounds(self) -> tuple[Round, ...]:

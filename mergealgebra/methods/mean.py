@@ -34,7 +34,7 @@ class Mean(Method):
     """
 
     name: ClassVar[str] = "mean"
-    lambda_: str = key(default="1", check=check_lambda)
+    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
 
     @property
     def rounds(self) -> tuple[Round, ...]:

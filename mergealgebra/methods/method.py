@@ -7,14 +7,16 @@ is loaded here: `rounds` says how the method computes, when that is asked.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import Field, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Final, dataclass_transform
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, dataclass_transform
 
 from mergealgebra.algebra import decimals
 from mergealgebra.algebra.method import Needs
 from mergealgebra.encoding import encode, hash_id
-from mergealgebra.errors import RecipeError
+from mergealgebra.errors import CoefficientError, RecipeError
+from mergealgebra.methods.settings import COEFFICIENT, SETTINGS, Setting, entries_of, read_settings
 from mergealgebra.text import did_you_mean, shown
 
 if TYPE_CHECKING:
@@ -24,13 +26,15 @@ if TYPE_CHECKING:
 Check = Callable[[object, str], str]
 
 
-def key(*, default: str, check: Check) -> Any:
+def key(*, default: str, check: Check, by_tensor: bool = False) -> Any:
     """A key of a recipe, for the body of a method's class: `density: str = key(default="1", check=check_density)`.
 
     default: as `check` writes it. check: what makes a value canonical, or refuses it: check_density, check_lambda,
-    check_share, check_seed, check_text, `one_of("model", "tensor")`, or a function of your own.
+    check_share, check_seed, check_text, `one_of("model", "tensor")`, or a function of your own. by_tensor: whether it
+    is a decimal that `settings` may set for some tensors; then the text may be a ratio of whole numbers too: read it by
+    `Fraction` or `decimals.rounded`.
     """
-    return field(default=default, metadata={"check": check})
+    return field(default=default, metadata={"check": check, "by_tensor": by_tensor})
 
 
 @dataclass_transform(eq_default=True, frozen_default=True, kw_only_default=True, field_specifiers=(key,))
@@ -41,13 +45,15 @@ class Method:
     name: what recipes call the method. distribution, version: the package that brings it, and which one; empty for the
     methods of this package. A subclass is a frozen dataclass by itself. It declares its keys, each with `key`, in the
     order in which they are shown; one called `lambda_`, `lambda` in files, is the lambda of the merge. It says how it
-    computes in `rounds`, and perhaps what it needs in `needs`, and what it does in `in_words`.
+    computes in `rounds`, and perhaps what it needs in `needs`, and what it does in `in_words`. settings: what some
+    tensors have instead, each a mapping with a pattern of names under `tensors`, and numbers by key [ST-1].
     docs/how-to/add-a-method.md adds one.
     """
 
     name: ClassVar[str] = ""
     distribution: ClassVar[str] = ""
     version: ClassVar[str] = ""
+    settings: Sequence[Setting | Mapping[str, str | Sequence[str]]] = ()
 
     if TYPE_CHECKING:  # what editors and mypy see; whatever else is written is refused by name below
 
@@ -56,18 +62,25 @@ class Method:
     else:
 
         def __init__(self, /, **entries: object) -> None:
-            known: dict[str, Field[str]] = {field_.name: field_ for field_ in fields(self)}
+            known = {field_.name: field_ for field_ in own_fields(type(self))}
+            settings = entries.pop(SETTINGS, ())
             given = {field_of(key): value for key, value in entries.items()}
             if len(given) < len(entries):
                 raise RecipeError(f"{self.name}: lambda and lambda_ are one key; give it once")
             for key in given:
                 if key not in known:
-                    keys = list(map(key_of, known)) or ["none"]
-                    near = did_you_mean(key, keys) or ";"
-                    raise RecipeError(f"{self.name}: unknown key {shown(key)}{near} its keys are {', '.join(keys)}")
+                    keys = [*map(key_of, known), SETTINGS]
+                    near = did_you_mean(key_of(key), keys) or ";"
+                    raise RecipeError(
+                        f"{self.name}: unknown key {shown(key_of(key))}{near} its keys are {', '.join(keys)}"
+                    )
             for key, field_ in known.items():
                 check = field_.metadata["check"]
                 object.__setattr__(self, key, check(given.get(key, field_.default), f"{self.name}: {key_of(key)}"))
+            numbers = {key_of(name): field_.metadata["check"] for name, field_ in known.items() if _by_tensor(field_)}
+            numbers[COEFFICIENT] = self._check_factor
+            read = read_settings(settings, numbers, keys_of(type(self)), self.name)
+            object.__setattr__(self, SETTINGS, read)
             self._check(given.keys())
 
     def __init_subclass__(cls) -> None:
@@ -77,10 +90,34 @@ class Method:
     def _check(self, given: Set[str]) -> None:
         """Refuse what does not go together. given: the keys that were written."""
 
+    def _check_factor(self, value: object, what: str) -> str:
+        """A decimal that multiplies coefficients; 0 takes tensors out [ST-1]."""
+        text = check_lambda(value, what)
+        if text.startswith("-") and not self.needs.negative:
+            raise CoefficientError(f"{what}: {text} is negative, and {self.name} takes no negative coefficients")
+        return text
+
+    def with_numbers(self, numbers: Mapping[str, Fraction]) -> Self:
+        """The recipe of tensors that have these numbers, by key, in place of its own: one without settings [ST-2].
+
+        Raises RecipeError where they do not go together.
+        """
+        made = object.__new__(type(self))
+        for field_ in fields(self):
+            object.__setattr__(made, field_.name, getattr(self, field_.name))
+        for key, number in numbers.items():
+            object.__setattr__(made, field_of(key), decimals.text_of(number))
+        object.__setattr__(made, SETTINGS, ())
+        made._check({field_of(key) for key in numbers})
+        return made
+
     def __repr__(self) -> str:
         """What is not as it is when left out."""
-        own = (field_.name for field_ in fields(self) if getattr(self, field_.name) != field_.default)
-        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in own)})"
+        fields_ = own_fields(type(self))
+        own = {f.name: getattr(self, f.name) for f in fields_ if getattr(self, f.name) != f.default}
+        if self.settings:
+            own[SETTINGS] = self._settings_map()
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in own.items())})"
 
     @property
     def rounds(self) -> tuple[Round | WholeRound, ...]:
@@ -104,24 +141,31 @@ class Method:
 
     @property
     def lambda32(self) -> float:
-        """lambda as an fp32 number [MG-1]."""
-        return decimals.fp32(self.lambda_text, "lambda")
+        """lambda as an fp32 number [MG-1]; of a tensor, perhaps of a ratio [ST-4]."""
+        return decimals.rounded(self.lambda_text)
 
     @property
     def drops(self) -> bool:
-        """Whether some elements of a task vector may not count: those that a stage or a dialect leaves out [LK-4]."""
-        return any(getattr(round_, "stages", True) for round_ in self.rounds)
+        """Whether some elements of a task vector may not count: left out by a stage, a dialect or a setting [LK-4]."""
+        factors = any(COEFFICIENT in dict(setting.numbers) for setting in entries_of(self))
+        return factors or any(getattr(round_, "stages", True) for round_ in self.rounds)
 
     def check_coefficient(self, coefficient: float, what: str) -> float:
         """The coefficient itself, if the method can use it [RC-6]. Raises CoefficientError."""
         return decimals.check_coefficient(coefficient, what, negative=self.needs.negative, method=self.name)
 
-    def to_map(self) -> dict[str, str]:
-        """The recipe as a map with every default filled in [RC-4]; a method from outside names its package [RC-11]."""
-        entries = {"method": self.name} | {key_of(field_.name): getattr(self, field_.name) for field_ in fields(self)}
+    def to_map(self) -> dict[str, Any]:
+        """The recipe as a map with every default filled in [RC-4]; a method from outside names its package [RC-11].
+
+        Texts by key, and under `settings`, if there are any, a list of maps [ST-1].
+        """
+        entries = {"method": self.name} | {key_of(f.name): getattr(self, f.name) for f in own_fields(type(self))}
         if self.distribution:
             entries |= {"distribution": self.distribution, "version": self.version}
-        return entries
+        return entries | ({SETTINGS: self._settings_map()} if self.settings else {})
+
+    def _settings_map(self) -> list[dict[str, Any]]:
+        return [setting.to_map() for setting in entries_of(self)]
 
     @property
     def id(self) -> str:
@@ -129,9 +173,18 @@ class Method:
         return hash_id("recipe", encode(self.to_map()))
 
 
+def own_fields(method: type[Method]) -> list[Field[str]]:
+    """The fields of a method's keys; all recipes have `settings` beside them."""
+    return [field_ for field_ in fields(method) if field_.name != SETTINGS]
+
+
+def _by_tensor(field_: Field[str]) -> bool:
+    return bool(field_.metadata.get("by_tensor"))
+
+
 def keys_of(method: type[Method]) -> list[str]:
     """The keys of a method's recipes, as files have them."""
-    return [key_of(field_.name) for field_ in fields(method)]
+    return [key_of(field_.name) for field_ in own_fields(method)]
 
 
 def field_of(key: str) -> str:

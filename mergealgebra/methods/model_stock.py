@@ -56,7 +56,7 @@ class ModelStock(Method):
     """
 
     name: ClassVar[str] = "model_stock"
-    lambda_: str = key(default="1", check=check_lambda)
+    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
 
     @property
     def rounds(self) -> tuple[Round, ...]:

@@ -59,13 +59,13 @@ class NearSwap(Method):
     """
 
     name: ClassVar[str] = "nearswap"
-    t: str = key(default="0.0001", check=check_bound)
-    lambda_: str = key(default="1", check=check_lambda)
+    t: str = key(default="0.0001", check=check_bound, by_tensor=True)
+    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
 
     @property
     def rounds(self) -> tuple[Round, ...]:
         """What there is of one contribution, clamped."""
-        return (algebra.Round(lift, Clamp(decimals.fp32(self.t, "t"))),)
+        return (algebra.Round(lift, Clamp(decimals.rounded(self.t))),)
 
     @property
     def needs(self) -> Needs:

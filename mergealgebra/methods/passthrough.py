@@ -45,12 +45,12 @@ class Passthrough(Method):
     """
 
     name: ClassVar[str] = "passthrough"
-    scale: str = key(default="1", check=check_lambda)
+    scale: str = key(default="1", check=check_lambda, by_tensor=True)
 
     @property
     def factor(self) -> float:
         """The scale as an fp32 number [PT-1]."""
-        return decimals.fp32(self.scale, "scale")
+        return decimals.rounded(self.scale)
 
     @property
     def rounds(self) -> tuple[Round, ...]:

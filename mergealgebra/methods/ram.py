@@ -48,7 +48,7 @@ class Ram(Method):
     """
 
     name: ClassVar[str] = "ram"
-    lambda_: str = key(default="1", check=check_lambda)
+    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
 
     @property
     def rounds(self) -> tuple[Round, ...]:

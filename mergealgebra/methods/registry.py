@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields
 from functools import cache
 from inspect import getattr_static
 from types import MappingProxyType
@@ -23,13 +22,14 @@ from mergealgebra.methods.karcher import Karcher
 from mergealgebra.methods.linear import Linear
 from mergealgebra.methods.magmax import MagMax
 from mergealgebra.methods.mean import Mean
-from mergealgebra.methods.method import Method, keys_of
+from mergealgebra.methods.method import Method, keys_of, own_fields
 from mergealgebra.methods.model_stock import ModelStock
 from mergealgebra.methods.multislerp import MultiSlerp
 from mergealgebra.methods.nearswap import NearSwap
 from mergealgebra.methods.negmerge import NegMerge
 from mergealgebra.methods.passthrough import Passthrough
 from mergealgebra.methods.ram import Ram
+from mergealgebra.methods.settings import COEFFICIENT, SETTINGS, TENSORS
 from mergealgebra.methods.slerp import NuSlerp, Slerp
 from mergealgebra.methods.task_arithmetic import TaskArithmetic
 from mergealgebra.methods.ties import Ties
@@ -72,7 +72,9 @@ ENTRY_POINTS: Final = "mergealgebra.methods"
 #: The form of methods' names and of keys.
 WORD: Final = re.compile("[a-z][a-z0-9_]{0,63}", re.ASCII)
 #: Keys that every recipe has, and those of merge files.
-_RESERVED: Final = frozenset({"method", "distribution", "version", "base", "models", "take", "leave"})
+_RESERVED: Final = frozenset(
+    {"method", "distribution", "version", "base", "models", "take", "leave", SETTINGS, TENSORS, COEFFICIENT}
+)
 _MOST_LETTERS: Final = 256
 
 _registered: Final[dict[str, type[Method]]] = {}
@@ -166,7 +168,7 @@ def _check_words(name: str, method: type[Method]) -> None:
 
 def _check_defaults(name: str, method: type[Method]) -> None:
     """What is left out is what `check` would write, so that equal recipes have equal ids."""
-    for field in fields(method):
+    for field in own_fields(method):
         check, default = field.metadata.get("check"), field.default
         if not callable(check):
             raise RecipeError(

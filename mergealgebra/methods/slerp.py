@@ -83,7 +83,7 @@ class NuSlerp(Method):
     """
 
     name: ClassVar[str] = "nuslerp"
-    lambda_: str = key(default="1", check=check_lambda)
+    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
 
     @property
     def rounds(self) -> tuple[Round, ...]:

@@ -34,7 +34,7 @@ class TaskArithmetic(Method):
     """
 
     name: ClassVar[str] = "task_arithmetic"
-    lambda_: str = key(default="1", check=check_lambda)
+    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
 
     @property
     def rounds(self) -> tuple[Round, ...]:

@@ -75,8 +75,8 @@ class Ties(Method):
 
     name: ClassVar[str] = "ties"
     dialect: str = key(default=_CANONICAL, check=one_of(*DIALECTS))
-    density: str = key(default="1", check=check_density)
-    lambda_: str = key(default="1", check=check_lambda)
+    density: str = key(default="1", check=check_density, by_tensor=True)
+    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
     scope: Scope = key(default="model", check=one_of("model", "tensor"))
     boundary: Boundary = key(default="keep_all", check=one_of("keep_all", "lowest_index"))
 
@@ -104,6 +104,11 @@ class Ties(Method):
         if still_open := [point for point, option in dialect.options.items() if option is None]:
             raise RecipeError(
                 f"ties: dialect: dialect {self.dialect} leaves {', '.join(still_open)} open; choose another"
+            )
+        if self.settings:
+            raise RecipeError(
+                f"ties: settings: dialect {self.dialect} has the same numbers for all tensors; leave them out, or "
+                "merge without a dialect"
             )
         if fixed := [key for key in _FIXED_BY_DIALECTS if key in given]:
             raise RecipeError(f"ties: {fixed[0]}: dialect {self.dialect} fixes it; leave it out")

@@ -12,13 +12,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 from mergealgebra.algebra.decimals import from_hex, shortest
 from mergealgebra.credits import UNKNOWN, Credit, hub_name, titles
 from mergealgebra.errors import DecimalError, RecipeError
 from mergealgebra.lock import Lock
 from mergealgebra.lock_file import LockedContribution
+from mergealgebra.methods.settings import SETTINGS, lines
 from mergealgebra.model_folder.base_config import BaseConfig, base_config
 from mergealgebra.recipe import recipe_from_map
 from mergealgebra.tensors.checkpoint import Checkpoint
@@ -166,17 +167,33 @@ def as_markdown(text: str, most: int = _MOST_TITLE) -> str:
     return _ACTIVE.sub(lambda found: f"&#{ord(found[0])};", shortened(printable(text), most))
 
 
-def _recipe_file(recipe: Mapping[str, str]) -> str:
+def _recipe_file(recipe: Mapping[str, Any]) -> str:
     """The recipe as YAML, a line for each key; decimals in quotes, so that all readers take them for text [RC-7]."""
-    return "".join(f"{_yaml(key)}: {_yaml(text)}\n" for key, text in recipe.items())
+    written = [f"{_yaml(key)}: {_yaml(text)}" for key, text in recipe.items() if key != SETTINGS]
+    written += [f"{SETTINGS}:"] if SETTINGS in recipe else []
+    for entry in recipe.get(SETTINGS, ()):
+        written += [f"{' ' if n else '-'} {_yaml(key)}: {_yaml(value)}" for n, (key, value) in enumerate(entry.items())]
+    return "\n".join(written) + "\n"
 
 
-def _yaml(text: str) -> str:
-    return text if _PLAIN.fullmatch(text) else json.dumps(text)
+def _yaml(value: str | list[str]) -> str:
+    """A text, or a list of them; letters beyond ASCII as they are, which JSON would write as halves."""
+    return value if isinstance(value, str) and _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False)
 
 
-def _in_words(recipe: Mapping[str, str]) -> str:
+def _settings(recipe: Mapping[str, Any]) -> str:
+    """What some tensors have instead, a line for each entry; empty where there is none."""
+    entries = [f"- {as_markdown(line, _MOST_REMARK)}" for line in lines(recipe.get(SETTINGS, ()))]
+    told = "Some tensors have numbers of their own; where several lines match a name, the first counts:"
+    return "\n".join(["", "", told, "", *entries]) if entries else ""
+
+
+def _in_words(recipe: Mapping[str, Any]) -> str:
     """What a recipe does, for somebody who never read the paper."""
+    return _everywhere(recipe) + _settings(recipe)
+
+
+def _everywhere(recipe: Mapping[str, Any]) -> str:
     if recipe.get("dialect"):
         return f"TIES, as {as_markdown(recipe['dialect'])} computes it; its settings:"
     words = ""

@@ -21,6 +21,7 @@ METHODS = {
     "ties": ma.Ties(density="0.3"),
     "ties, ties cut": ma.Ties(density="0.3", boundary="lowest_index", scope="tensor"),
     "dare before ties": ma.DareTies(density="0.5", trim_density="0.2", seed="7"),
+    "rows, dropped by rank": ma.Della(seed="7"),
 }
 
 

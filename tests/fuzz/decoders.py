@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
@@ -161,7 +162,7 @@ def check_recipe(data: bytes, found: list[Any], folder: Path) -> None:
     merge, recipe = found
     recipe = recipe or merge.recipe
     assert complete_recipe(recipe.to_map()).id == recipe.id == hash_id("recipe", encoding.encode(recipe.to_map()))
-    text = "".join(f'{key}: "{value}"\n' for key, value in recipe.to_map().items())
+    text = "".join(f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in recipe.to_map().items())
     path = folder / "again.yaml"
     path.write_text(text)
     assert recipe_file.read_recipe(path) == recipe

@@ -97,9 +97,11 @@ OPERATIONS = {
     "signed": encode({"body": {"author": bytes(32)}, "signature": bytes(64)}),
 }
 TIES = {"boundary": "keep_all", "density": "0.2", "lambda": "1", "method": "ties", "scope": "model"}
+SETTINGS = [{"tensors": "*.mlp.*", "density": "0.5"}, {"tensors": "h.*", "lambda": ["0.1", "1"]}]
 GENESES = {
     "mean": GENESIS.encode(),
     "ties": Genesis(BASE, "a garden", TIES).encode(),
+    "settings": Genesis(BASE, "", {**TIES, "settings": SETTINGS}).encode(),
     "control-character": encode({**decode(GENESIS.encode()), "name": "a\n"}),
     "incomplete": Genesis(BASE, "", {"method": "ties"}).encode(),
 }
@@ -122,9 +124,16 @@ def _locks() -> dict[str, bytes]:
     other = entry | {"form": "task_vector", "coefficient": "3f000000", "tensors": OTHER_BASE}
     tensors = {"b": {"dtype": "BF16", "shape": [], "root": BASE}, "w": {"dtype": "F32", "shape": [2, 2], "root": BASE}}
     ties = families.as_lock(recipe=TIES, contributions=[entry | {"kept": 1}, other], tensors=tensors)
+    settings = families.as_lock(recipe={**TIES, "settings": SETTINGS}, contributions=[entry | {"kept": 1}])
     mean = families.as_lock(contributions=[entry], tensors=tensors)
     none = families.as_lock(contributions=[entry | {"elements": 0, "kept": 0}])
-    return {"ties": outer.lock(ties), "mean": outer.lock(mean), "no-elements": outer.lock(none), "not-its-own": ties}
+    return {
+        "ties": outer.lock(ties),
+        "settings": outer.lock(settings),
+        "mean": outer.lock(mean),
+        "no-elements": outer.lock(none),
+        "not-its-own": ties,
+    }
 
 
 RECIPES = {
@@ -135,6 +144,7 @@ RECIPES = {
     "aliases": b"method: mean\nlambda: &one 1\nbase: &b base\nmodels:\n- path: *b\n  coefficient: *one\n- {path: x}\n",
     "blocks": b"method: >-\n  mean\nlambda: |-\n  1\n",
     "tags": b"%YAML 1.1\n%TAG !e! tag:x,2000:\n---\n!!map\n!e!a method: !<b> mean\n...\n",
+    "settings": b"method: ties\nsettings:\n- tensors: '[!a]?.mlp'\n  density: 0.50\n- {tensors: h, lambda: [0, 1]}\n",
     "key-twice": b"method: mean\nmethod: ties\n",
     "documents": b"method: mean\n---\nmethod: mean\n",
     "windows": b"\xef\xbb\xbfmethod: mean\r\nlambda: '1'\r\n",

@@ -40,7 +40,9 @@ def bits(model: Model) -> dict[str, bytes]:
 def every_recipe() -> st.SearchStrategy[Method]:
     """Recipes of every method of any number of contributions that needs no auxiliary tensors, every option."""
     without_parts = [st.builds(method, lambda_=st.sampled_from(["1", "-2"])) for method in (ma.Emr, ma.MagMax)]
-    return st.one_of(recipes(), *without_parts, st.just(ma.Linear()), of_angles())
+    some = {"tensors": "[ab]*", "density": "0.2"}, {"tensors": "c", "lambda": "0.3", "coefficient": "0"}
+    settled = st.builds(ma.Ties, density=st.sampled_from(["1", "0.5"]), settings=st.sampled_from([some[:1], some]))
+    return st.one_of(recipes(), *without_parts, st.just(ma.Linear()), settled, of_angles())
 
 
 def of_angles() -> st.SearchStrategy[Method]:

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mergealgebra as ma
+from mergealgebra.algebra.method import Needs
+from mergealgebra.engine.checks import check_arity
 from mergealgebra.errors import CoefficientError, DecimalError, RecipeError
 from mergealgebra.methods.method import Method
 from mergealgebra.methods.registry import METHODS
@@ -64,6 +66,27 @@ def test_of_two_contributions_one_must_go(recipe: Method):
         ma.merge(BASE, [ONE, OTHER], recipe)
     with pytest.raises(RecipeError, match=f"^{recipe.name} takes exactly 1 at a time, so it has no aggregate; use"):
         ma.Aggregate.lift(recipe, "one", ONE)
+
+
+class Pair(ma.Method):
+    """A method of two."""
+
+    name = "pair"
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(arity=2)
+
+
+@pytest.mark.clause("RC-11")
+@pytest.mark.parametrize(
+    ("count", "message"),
+    [(1, "^pair merges exactly 2 contributions, and there are 1; add 1, or merge by"), (4, "there are 4; take 2 out")],
+)
+def test_of_two_there_must_be_two(count: int, message: str):
+    check_arity(Pair(), 2)
+    with pytest.raises(RecipeError, match=message):
+        check_arity(Pair(), count)
 
 
 @pytest.mark.clause("EX-4")

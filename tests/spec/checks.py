@@ -30,6 +30,8 @@ from mergealgebra.engine.run import run_check
 from mergealgebra.execution import Execution
 from mergealgebra.kernels.reference import tau
 from mergealgebra.lock import Lock, achieved_density
+from mergealgebra.methods import settings
+from mergealgebra.methods.method import field_of
 from mergealgebra.recipe import complete_recipe, recipe_from_map
 from mergealgebra.recipe_file import read_merge_file, read_recipe
 from mergealgebra.store.blobs import stream_blob
@@ -178,6 +180,20 @@ def recipe_map(case: Json, _: Path) -> Json:
     made = complete_recipe(case["recipe"])
     assert made.to_map() == case["recipe"]
     return {"encoding": encoding.encode(made.to_map()).hex(), "id": made.id}
+
+
+def by_tensor(case: Json, _: Path) -> Json:
+    made = recipe_from_map(case["recipe"])
+    keys = [
+        key for key in ("density", "trim_density", "lambda", "t", "scale", "gamma", "epsilon") if key in made.to_map()
+    ]
+    return {
+        "numbers": {
+            name: {key: str(Fraction(getattr(found.method, field_of(key)))) for key in keys}
+            | {"coefficient": str(found.factor)}
+            for name, found in settings.by_tensor(made, case["names"]).items()
+        }
+    }
 
 
 def random_words(case: Json, _: Path) -> Json:
@@ -383,6 +399,7 @@ CHECKS: dict[str, Callable[[Json, Path], Json]] = {
     "achieved-density": density_of,
     "aggregate": aggregate,
     "blob": blob,
+    "by-tensor": by_tensor,
     "certificate": certificate,
     "coefficient": coefficient,
     "combine": combine,

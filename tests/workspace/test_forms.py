@@ -78,6 +78,7 @@ METHODS = {
     "ties": ma.Ties(density="0.3"),
     "ties by tensor": ma.Ties(density="0.7", scope="tensor", boundary="lowest_index"),
     "task arithmetic": ma.TaskArithmetic(lambda_="0.7"),
+    "breadcrumbs of rows": ma.BreadcrumbsTies(gamma="0.1", scope="row"),
 }
 
 

@@ -18,6 +18,7 @@ import mergealgebra as ma
 from mergealgebra.errors import BackendError, BlobDamaged, BlobMissing, MergeAlgebraError, OutputError
 from mergealgebra.incremental import keeper, pages
 from mergealgebra.incremental.folder import HEADER
+from mergealgebra.kernels.fused_methods import is_fused
 from mergealgebra.model_folder import output, tensor_files
 from mergealgebra.resolution import aggregate_home
 from mergealgebra.store import private
@@ -175,6 +176,18 @@ class TestExactness:
             assert check_kept(workspace, backend).changes == 1
         assert workspace.resolve(tmp_path / "out", keep_aggregate="always").lock.uncertified == 1
 
+    @pytest.mark.clause("EX-3", "EX-5", "BC-2", "BC-3")
+    def test_what_each_of_two_thresholds_left_out_is_left_out_where_all_are_read_again(self, tmp_path):
+        """The first element of the second is too small, that of the third is cut; those of the first and last count."""
+        vectors = [[2.0**60, 2.0**61, 0, 1], [1, 9, 3, 4], [7, 2, 3, 1], [2, 5, 1, 0], [1, 8, 2, 2], [3, 1, 1, 0]]
+        recipe = ma.Breadcrumbs(density="0.5", gamma="0.25")
+        workspace, ids = of_task_vectors(tmp_path, recipe, vectors)
+        check_kept(workspace, "numpy")
+        for gone in (5, 4):
+            workspace.retract(ids[gone])
+            assert check_kept(workspace, "numpy").changes == 1
+        assert workspace.resolve(tmp_path / "out", keep_aggregate="always").lock.uncertified == 1
+
     @pytest.mark.clause("EX-5", "TI-8")
     @pytest.mark.parametrize("backend", KERNELS)
     def test_a_fraction_of_a_vote_is_taken_out_in_full(self, tmp_path, backend):
@@ -220,11 +233,13 @@ def models(draw, dtype, values):
 def recipes(draw):
     """Recipes of every method, scope and boundary."""
     lambda_ = draw(st.sampled_from(["1", "0.5", "-2", "0"]))
-    method = draw(st.sampled_from(["ties", "ties", "mean", "task_arithmetic"]))
+    method = draw(st.sampled_from(["ties", "ties", "mean", "task_arithmetic", "two statistics"]))
     if method == "mean":
         return ma.Mean(lambda_=lambda_)
     if method == "task_arithmetic":
         return ma.TaskArithmetic(lambda_=lambda_)
+    if method == "two statistics":
+        return draw(st.sampled_from([ma.Breadcrumbs, ma.BreadcrumbsTies]))(density="0.4", gamma="0.3", lambda_=lambda_)
     scope, boundary = draw(st.sampled_from(["model", "tensor"])), draw(st.sampled_from(["keep_all", "lowest_index"]))
     density = draw(st.sampled_from(["0.3", "0.7", "1"]))
     return ma.Ties(density=density, lambda_=lambda_, scope=scope, boundary=boundary)
@@ -255,6 +270,7 @@ def histories(draw):
 @given(history=histories(), backend=st.sampled_from(KERNELS))
 def test_any_history_gives_what_a_merge_in_full_gives(tmp_path_factory, history, backend):
     start, recipe, pool, turns = history
+    backend = backend if is_fused(recipe) else "numpy"
     root = tmp_path_factory.mktemp("history")
     with pytest.MonkeyPatch.context() as patch:
         for module in (pages, keeper):

@@ -19,6 +19,7 @@ from generator.reference.reduction import trim
 from generator.reference.refused import Refused
 from generator.reference.rounding import F64, value
 from generator.reference.safetensors import read_file, write_file
+from generator.reference.settings import NUMBERS, numbers_of
 from generator.reference.taskvectors import between, of_stored
 from generator.reference.tensors import Tensors, name_key, read_bytes, read_tensor, read_tensors, show_tensors
 
@@ -117,8 +118,17 @@ def pattern(x: Json) -> Json:
 
 
 def trimmed(x: Json) -> Json:
-    tensors, count = trim(read_tensors(x["tau"]), read_recipe({"method": "ties"} | x["recipe"]))
+    tau, recipe = read_tensors(x["tau"]), read_recipe({"method": "ties"} | x["recipe"])
+    tensors, count = trim(tau, dict.fromkeys(tau, recipe))
     return {"kept": count, "trimmed": show_tensors(tensors)}
+
+
+def by_tensor(x: Json) -> Json:
+    """The exact numbers that float tensors of a base have, by key [ST-2, ST-3]."""
+    full = complete(x["recipe"])
+    own = {key: decimals.parse(full[key]) for key in NUMBERS if key in full} | {"coefficient": decimals.parse("1")}
+    found = {name: own | row for name, row in numbers_of(full.get("settings", []), x["names"]).items()}
+    return {"numbers": {name: {key: str(n) for key, n in sorted(row.items())} for name, row in found.items()}}
 
 
 def show_words(words: Iterable[int]) -> list[str]:
@@ -356,6 +366,7 @@ CHECKS: dict[str, Callable[[Json], Json]] = {
     "stored-task-vector": stored_task_vector,
     "pattern": pattern,
     "trim": trimmed,
+    "by-tensor": by_tensor,
     "random-words": random_words,
     "mask": mask,
     "function": function,

@@ -7,7 +7,7 @@ from typing import Any
 from generator.reference.contributions import read_contribution, voters_of
 from generator.reference.hashes import model_root
 from generator.reference.recipes import complete, read_recipe
-from generator.reference.reduction import Voter, certified, merge
+from generator.reference.reduction import Settings, Voter, certified, merge
 from generator.reference.refused import Refused
 from generator.reference.tensors import Tensors, read_tensors, show_tensors
 
@@ -48,8 +48,10 @@ def combine(spec: Any) -> dict[str, Any]:
 def lifted(spec: Any) -> tuple[Tensors, dict[str, str], list[bytes], list[Voter]]:
     """The base, the complete recipe, the ids and the voters of one aggregate."""
     base, full = read_tensors(spec["base"]), complete(spec["recipe"])
+    if "settings" in full:
+        raise Refused("AggregateError")  # ST-6
     contributions = [read_contribution(model_root(base), c, full["method"]) for c in spec["contributions"]]
-    voters, _ = voters_of(base, contributions, read_recipe(full))
+    voters, _ = voters_of(base, contributions, read_recipe(full), Settings.none(base, read_recipe(full)))
     return base, full, [c.id for c in contributions], voters
 
 

@@ -24,12 +24,21 @@ def text_of(x: Any) -> str:
     return x
 
 
+def settings_of(x: Any) -> Any:
+    """A list of mappings; what stands in them is judged with the recipe."""
+    if not isinstance(x, list | tuple):
+        raise Refused("RecipeError")
+    entries = [mapping(pairs) for pairs in x]
+    return [{key: list(y) if isinstance(y, tuple) else y for key, y in entry.items()} for entry in entries]
+
+
 def recipe_file(pairs: Any) -> dict[str, Any]:
     return recipe_of(mapping(pairs))
 
 
 def recipe_of(fields: dict[str, Any]) -> dict[str, Any]:
-    full = complete({key: text_of(content) for key, content in fields.items()})
+    settings = {key: settings_of(content) for key, content in fields.items() if key == "settings"}
+    full = complete({key: text_of(content) for key, content in fields.items() if key != "settings"} | settings)
     return {"recipe": full, "id": recipe_id(full).hex()}
 
 

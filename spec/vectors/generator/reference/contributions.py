@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from generator.reference.canonical import encode
@@ -11,11 +12,12 @@ from generator.reference.decimals import coefficient
 from generator.reference.elements import own_bits, thetas_of
 from generator.reference.hashes import H, model_root
 from generator.reference.recipes import Recipe, complete, read_recipe, recipe_id
-from generator.reference.reduction import Merged, Voter, dropped, left, merge, trim
+from generator.reference.reduction import Merged, Settings, Voter, dropped, left, merge, trim
 from generator.reference.refused import Refused
 from generator.reference.rounding import F32, Format, convert, is_finite, magnitude
 from generator.reference.rows import crumbs, dropped_by_rank
 from generator.reference.safetensors import read_file, write_file
+from generator.reference.settings import numbers_of, plain
 from generator.reference.taskvectors import of_contribution
 from generator.reference.tensors import Tensor, Tensors, in_name_order, read_tensors, tensor_of_bits
 
@@ -216,21 +218,26 @@ def fisher(fmt: Format, stored: int) -> int | None:
     return magnitude(F32, bits)
 
 
-def voters_of(base: Tensors, contributions: Sequence[Contribution], recipe: Recipe) -> tuple[list[Voter], list[int]]:
+def voters_of(
+    base: Tensors, contributions: Sequence[Contribution], recipe: Recipe, settings: Settings
+) -> tuple[list[Voter], list[int]]:
     """The voters of a merge, and the number of elements that the stages left of each; without stages, all [LK-2]."""
     voters, kept = [], []
-    for contribution, taus, F in zip(contributions, *read_all(base, contributions, recipe), strict=True):
+    for i, (contribution, taus, F) in enumerate(
+        zip(contributions, *read_all(base, contributions, recipe), strict=True)
+    ):
+        taus = {name: t for name, t in taus.items() if settings.counts(contribution.c, name, i)}
         count = sum(t.elements for t in taus.values())
         if recipe.drop is not None:
             drop = dropped if recipe.epsilon is None else dropped_by_rank
-            taus = drop(taus, model_root(contribution.held), recipe)
+            taus = drop(taus, model_root(contribution.held), settings.recipes)
             count = left(taus)
         if recipe.gamma is not None:
-            taus = crumbs(taus, recipe)
+            taus = crumbs(taus, settings.recipes)
             count = left(taus)
         elif recipe.density is not None:
-            taus, count = trim(taus, recipe)
-        own = own_of(base, contribution) if recipe.copies else {}
+            taus, count = trim(taus, settings.recipes)
+        own = own_of(base, contribution) if recipe.on_theta else {}
         voters.append(Voter(contribution.c, taus, F, own))
         kept.append(count)
     return voters, kept
@@ -246,6 +253,13 @@ class Outcome:
     merged: Merged
 
 
+def settings_of(full: Mapping[str, Any], names: Sequence[str]) -> Settings:
+    """What the float tensors of the base are merged by [ST-2]."""
+    found = numbers_of(full.get("settings", []), names)
+    recipes = {name: read_recipe(plain(full), numbers) for name, numbers in found.items()}
+    return Settings(recipes, {name: numbers.get("coefficient", Fraction(1)) for name, numbers in found.items()})
+
+
 def merge_contributions(spec: Any) -> Outcome:
     """The merge of a case: {"base", "recipe", "contributions"}, contributions taken in the order of their ids."""
     base, full = read_tensors(spec["base"]), complete(spec["recipe"])
@@ -254,7 +268,8 @@ def merge_contributions(spec: Any) -> Outcome:
     if len({c.id for c in contributions}) != len(contributions) and not spec.get("in_memory"):
         raise Refused("DuplicateContribution")
     recipe = read_recipe(full)
-    voters, kept = voters_of(base, contributions, recipe)
-    merged = merge(base, voters, recipe)
+    settings = settings_of(full, [name for name, t in base.items() if t.is_float])
+    voters, kept = voters_of(base, contributions, recipe, settings)
+    merged = merge(base, voters, recipe, settings)
     ids = [c.id for c in contributions]
     return Outcome(base_root, full, merge_id(base_root, recipe_id(full), ids), contributions, kept, merged)

@@ -26,7 +26,12 @@ def canonical(text: str) -> str:
 
 def fp32(text: str) -> int:
     """The bits of the fp32 number of a decimal: one rounding, finite [RC-2]."""
-    bits = rn(F32, parse(text))
+    return fp32_of(parse(text))
+
+
+def fp32_of(exact: Fraction) -> int:
+    """The same of its exact value."""
+    bits = rn(F32, exact)
     if not is_finite(F32, bits):
         raise Refused("DecimalError")
     return bits if magnitude(F32, bits) else 0  # a zero is +0, -10^-60 too

@@ -6,13 +6,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from generator.reference.canonical import encode
-from generator.reference.decimals import canonical, density, fp32, share
+from generator.reference.decimals import canonical, check_coefficient, density, fp32, fp32_of, parse, share
 from generator.reference.dialect_table import DIALECTS
 from generator.reference.hashes import H
 from generator.reference.masks import check_seed
 from generator.reference.refused import Refused
+from generator.reference.settings import NUMBERS, are_well_formed, complete_settings, plain
 
 DEFAULTS = {
     "density": "1", "trim_density": "1", "lambda": "1", "seed": "0", "scope": "model", "boundary": "keep_all",
@@ -57,11 +59,30 @@ CHOICES = {"scope": ("model", "tensor"), "boundary": ("keep_all", "lowest_index"
 SCOPES = {"breadcrumbs": ("tensor", "row"), "breadcrumbs_ties": ("tensor", "row")}
 
 
-def complete(recipe: Mapping[str, str]) -> dict[str, str]:
-    """The map of RC-4: every key present, decimals in canonical form."""
+def complete(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The map of RC-4 and ST-1: every key present, decimals in canonical form."""
+    if "settings" not in recipe:
+        return complete_keys(recipe)
+    full = complete_keys(plain(recipe))
+    if recipe["settings"] != [] and "dialect" in full:
+        raise Refused("RecipeError")
+    settings = complete_settings(recipe["settings"], full, takes_negative(full["method"]))
+    return full | ({"settings": settings} if settings else {})
+
+
+def takes_negative(method: str) -> bool:
+    """Whether coefficients may be negative [RC-6]."""
+    try:
+        return bool(check_coefficient(fp32("-1"), method))
+    except Refused:
+        return False
+
+
+def complete_keys(recipe: Mapping[str, str]) -> dict[str, str]:
+    """The map of RC-4."""
     dialect = recipe.get("dialect")
     if dialect == "canonical" and recipe.get("method") == "ties":
-        return complete({key: text for key, text in recipe.items() if key != "dialect"})
+        return complete_keys({key: text for key, text in recipe.items() if key != "dialect"})
     method = recipe.get("method")
     row = "ties in a dialect" if method == "ties" and dialect is not None else method
     if not isinstance(row, str) or not isinstance(method, str) or row not in KEYS:
@@ -106,26 +127,29 @@ def decimals(full: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def check_together(full: Mapping[str, str]) -> None:
-    """What density leaves room for [BC-1, DE-1]."""
-    if "gamma" in full and density(full["density"]) + share(full["gamma"]) > 1:
+def check_together(full: Mapping[str, str], numbers: Mapping[str, Fraction] = {}) -> None:
+    """What density leaves room for [BC-1, DE-1, ST-2]."""
+    exact = {key: numbers.get(key, parse(full[key])) for key in ("density", "gamma", "epsilon") if key in full}
+    if "gamma" in exact and exact["density"] + exact["gamma"] > 1:
         raise Refused("RecipeError")
-    if "epsilon" in full:
-        middle, half = density(full["density"]), share(full["epsilon"])
+    if "epsilon" in exact:
+        middle, half = exact["density"], exact["epsilon"]
         if middle - half <= 0 or middle + half > 1:
             raise Refused("RecipeError")
 
 
-def recipe_id(full: Mapping[str, str]) -> bytes:
+def recipe_id(full: Mapping[str, Any]) -> bytes:
     return H("recipe", encode(dict(full)))
 
 
-def is_well_formed(x: Mapping[str, str]) -> bool:
+def is_well_formed(x: Mapping[str, Any]) -> bool:
     """Whether a map may be the recipe of some method that is not known here [RC-12]."""
+    texts = plain(x)
     return (
         x.get("method") not in KEYS
         and len(x) <= 64
-        and all(KEY.fullmatch(key) and len(text.encode("utf-8")) <= 4096 for key, text in x.items())
+        and all(KEY.fullmatch(key) and len(text.encode("utf-8")) <= 4096 for key, text in texts.items())
+        and ("settings" not in x or are_well_formed(x["settings"]))
         and KEY.fullmatch(x.get("method", "")) is not None
         and ("distribution" in x) == ("version" in x)
     )
@@ -133,7 +157,7 @@ def is_well_formed(x: Mapping[str, str]) -> bool:
 
 def is_full_recipe(x: object) -> bool:
     """A map of RC-4 with every key present and decimals in canonical form, or a well-formed one [RC-12]."""
-    if not (isinstance(x, dict) and all(isinstance(text, str) for text in x.values())):
+    if not (isinstance(x, dict) and all(isinstance(text, str) for text in plain(x).values())):
         return False
     try:
         return is_well_formed(x) or complete(x) == x
@@ -181,22 +205,23 @@ class Recipe:
         return self.method in ("ties", "dare_ties", "breadcrumbs_ties", "della")
 
 
-def read_recipe(spec: Mapping[str, str]) -> Recipe:
-    full = complete(spec)
-    lambda32 = fp32(full.get("lambda", "1"))
+def read_recipe(spec: Mapping[str, Any], numbers: Mapping[str, Fraction] = {}) -> Recipe:
+    """A recipe in numbers; those given are a tensor's, in place of its own [ST-2, ST-4]."""
+    full = plain(complete(spec))
+    exact = {key: numbers.get(key, parse(full[key])) for key in NUMBERS if key in full}
+    lambda32 = fp32_of(exact.get("lambda", Fraction(1)))
     if "dialect" in full:
         raise ValueError("merges in a dialect are those of reference/dialects.py")
+    check_together(full, numbers)
     if "gamma" in full:
-        return Recipe(full["method"], lambda32, density(full["density"]), full["scope"], gamma=share(full["gamma"]))
+        return Recipe(full["method"], lambda32, exact["density"], full["scope"], gamma=exact["gamma"])
     if "epsilon" in full:
-        middle, half = density(full["density"]), share(full["epsilon"])
-        return Recipe(full["method"], lambda32, drop=middle, seed=full["seed"], epsilon=half)
+        return Recipe(full["method"], lambda32, drop=exact["density"], seed=full["seed"], epsilon=exact["epsilon"])
     if "tol" in full:
-        return Recipe(full["method"], lambda32, steps=int(full["max_iter"]), tolerance=share(full["tol"]))
-    drop = density(full["density"]) if full["method"] in ("dare_linear", "dare_ties") else None
+        return Recipe(full["method"], lambda32, steps=int(full["max_iter"]), tolerance=exact["tol"])
+    drop = exact["density"] if full["method"] in ("dare_linear", "dare_ties") else None
     trim = {"ties": "density", "dare_ties": "trim_density"}.get(full["method"])
     if trim is None:
-        number = fp32(full.get("t", full.get("scale", "0")))
+        number = fp32_of(exact.get("t", exact.get("scale", Fraction(0))))
         return Recipe(full["method"], lambda32, drop=drop, seed=full.get("seed", "0"), number=number)
-    kept, seed = density(full[trim]), full.get("seed", "0")
-    return Recipe(full["method"], lambda32, kept, full["scope"], full["boundary"], drop, seed)
+    return Recipe(full["method"], lambda32, exact[trim], full["scope"], full["boundary"], drop, full.get("seed", "0"))

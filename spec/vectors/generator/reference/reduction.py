@@ -49,12 +49,14 @@ class Voter:
 # -- drop ----------------------------------------------------------------------------------------------------
 
 
-def dropped(taus: Tensors, root: bytes, recipe: Recipe) -> dict[str, Tensor]:
+def dropped(taus: Tensors, root: bytes, recipes: Mapping[str, Recipe]) -> dict[str, Tensor]:
     """What DARE leaves of a task vector, perhaps not finite; root: of the tensors that are contributed [DA-1]."""
-    if recipe.drop is None:
-        raise ValueError(f"{recipe.method} drops nothing")
-    divisor, result = value(F64, rn(F64, recipe.drop)), {}
+    result = {}
     for name, t in taus.items():
+        recipe = recipes[name]
+        if recipe.drop is None:
+            raise ValueError(f"{recipe.method} drops nothing")
+        divisor = value(F64, rn(F64, recipe.drop))
         key = mask_key(recipe.seed, root, name)
         bits = [
             rounded(value(F32, b) / divisor, F64, F32) if keeps(key, i, recipe.drop) else 0
@@ -89,15 +91,14 @@ def keep(magnitudes: Sequence[int], density: Fraction, boundary: str) -> list[bo
     return kept
 
 
-def trim(taus: Tensors, recipe: Recipe) -> tuple[dict[str, Tensor], int]:
+def trim(taus: Tensors, recipes: Mapping[str, Recipe]) -> tuple[dict[str, Tensor], int]:
     """The trimmed vector, +0 where nothing is kept, and the number of kept elements [TI-2]."""
-    if recipe.density is None:
-        raise ValueError(f"{recipe.method} trims nothing")
-    ordered = in_name_order(taus)
-    groups = [ordered] if recipe.scope == "model" else [[entry] for entry in ordered]
     trimmed: dict[str, Tensor] = {}
     count = 0
-    for group in groups:
+    for group in groups(taus, recipes):
+        recipe = recipes[group[0][0]]
+        if recipe.density is None:
+            raise ValueError(f"{recipe.method} trims nothing")
         flat = [magnitude(F32, bits) for _, t in group for bits in t.bits()]
         kept = iter(keep(flat, recipe.density, recipe.boundary))
         for name, t in group:
@@ -105,6 +106,15 @@ def trim(taus: Tensors, recipe: Recipe) -> tuple[dict[str, Tensor], int]:
             count += sum(b != 0 for b in bits)
             trimmed[name] = tensor_of_bits("F32", t.shape, bits)
     return trimmed, count
+
+
+def groups(taus: Tensors, recipes: Mapping[str, Recipe]) -> list[list[tuple[str, Tensor]]]:
+    """What is trimmed together: tensors of one density, or each by itself [TI-2, ST-5]."""
+    found: dict[object, list[tuple[str, Tensor]]] = {}
+    for name, t in in_name_order(taus):
+        by = recipes[name].density if recipes[name].scope == "model" else name
+        found.setdefault(by, []).append((name, t))
+    return list(found.values())
 
 
 # -- one coordinate ------------------------------------------------------------------------------------------
@@ -220,22 +230,55 @@ def check_coefficients(voters: Sequence[Voter], recipe: Recipe) -> None:
             raise Refused(refused.rule, contribution=i) from None
 
 
-def merge(base: Tensors, voters: Sequence[Voter], recipe: Recipe) -> Merged:
+@dataclass(frozen=True)
+class Settings:
+    """By tensor, the recipe without settings, and what multiplies the coefficients of all [ST-2, ST-4]."""
+
+    recipes: Mapping[str, Recipe]
+    factors: Mapping[str, Fraction]
+
+    @classmethod
+    def none(cls, names: Iterable[str], recipe: Recipe) -> Settings:
+        return cls(dict.fromkeys(names, recipe), {})
+
+    def counts(self, c: int, name: str, contribution: int) -> bool:
+        """Whether a contribution of this coefficient counts as one that holds the tensor."""
+        return scaled(c, self.factors.get(name, Fraction(1)), name, contribution) != 0
+
+    def at(self, name: str, voters: Sequence[Voter]) -> list[Voter]:
+        """The voters with the coefficients that they have at a tensor."""
+        factor = self.factors.get(name, Fraction(1))
+        return [replace(voter, c=scaled(voter.c, factor, name, i)) for i, voter in enumerate(voters)]
+
+
+def scaled(c: int, factor: Fraction, name: str, contribution: int) -> int:
+    """RN32 of the exact product, a zero as +0 [ST-4]."""
+    bits = rn(F32, value(F32, c) * factor)
+    if not is_finite(F32, bits):
+        raise Refused("CoefficientError", contribution=contribution, tensor=name)
+    return bits if magnitude(F32, bits) else 0
+
+
+def merge(base: Tensors, everywhere: Sequence[Voter], recipe: Recipe, settings: Settings | None = None) -> Merged:
     """The merged model [MG-1 to MG-7], its tau_m, and the number of uncertified coordinates [EX-3].
 
-    voters hold what the stages of the method left of their vectors.
+    everywhere: the voters, which hold what the stages of the method left of their vectors.
     """
-    check_coefficients(voters, recipe)
-    if len(voters) != ARITY.get(recipe.method, len(voters)):
+    check_coefficients(everywhere, recipe)
+    if len(everywhere) != ARITY.get(recipe.method, len(everywhere)):
         raise Refused("RecipeError")
-    coefficients = sum((voter.coefficient for voter in voters), Fraction(0))
-    all_certified = certified([voter.c for voter in voters])
+    settings = settings or Settings.none(base, recipe)
     tensors, tau_m, uncertified = dict(base), {}, 0
     for name, base_tensor in in_name_order(base):
+        voters = settings.at(name, everywhere)
+        coefficients = sum((voter.coefficient for voter in voters), Fraction(0))
+        all_certified = certified([voter.c for voter in voters])
         holders = [(i, voter) for i, voter in enumerate(voters) if name in voter.taus]
         if not holders:
             continue
-        taus, results, failed = merge_tensor(name, base_tensor, holders, recipe, coefficients)
+        taus, results, failed = merge_tensor(
+            name, base_tensor, holders, settings.recipes.get(name, recipe), coefficients
+        )
         tensors[name] = tensor_of_bits(base_tensor.dtype, base_tensor.shape, results)
         tau_m[name] = tensor_of_bits("F32", base_tensor.shape, taus)
         uncertified += failed if all_certified else base_tensor.elements

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import floor
 
@@ -23,10 +23,11 @@ def rows_of(t: Tensor) -> Iterator[range]:
 # -- breadcrumbs ---------------------------------------------------------------------------------------------
 
 
-def crumbs(taus: Tensors, recipe: Recipe) -> dict[str, Tensor]:
+def crumbs(taus: Tensors, recipes: Mapping[str, Recipe]) -> dict[str, Tensor]:
     """What breadcrumbs leave of a task vector."""
     result = {}
     for name, t in taus.items():
+        recipe = recipes[name]
         bits, kept = t.bits(), list[int]()
         for group in rows_of(t) if recipe.scope == "row" else [range(t.elements)]:
             kept += crumbs_of([bits[i] for i in group], recipe)
@@ -65,12 +66,13 @@ def ranks(group: Sequence[int]) -> list[int]:
     return [ascending.index(i) + 1 for i in range(len(group))]
 
 
-def dropped_by_rank(taus: Tensors, root: bytes, recipe: Recipe) -> dict[str, Tensor]:
+def dropped_by_rank(taus: Tensors, root: bytes, recipes: Mapping[str, Recipe]) -> dict[str, Tensor]:
     """What DELLA leaves of a task vector, perhaps not finite; root: of the tensors that are contributed [DE-4]."""
-    if recipe.drop is None or recipe.epsilon is None:
-        raise ValueError(f"{recipe.method} drops nothing by rank")
     result = {}
     for name, t in taus.items():
+        recipe = recipes[name]
+        if recipe.drop is None or recipe.epsilon is None:
+            raise ValueError(f"{recipe.method} drops nothing by rank")
         key, bits, kept = mask_key(recipe.seed, root, name), t.bits(), list[int]()
         for row in rows_of(t):
             for i, r in zip(row, ranks([bits[i] for i in row]), strict=True):

@@ -62,8 +62,9 @@ LINEAR = [
     case("linear-exact", "LI-1 EX-1", "2^60 + 1 - 2^60, over 3", {"w": f32(0)}, models(["2^60"], [1], ["-2^60"]),
          {**w(THIRD), "uncertified": 1}),
     case("linear-absent", "LI-1 MG-2", "W is that of those who hold the tensor; what nobody holds is the base's",
-         ABSENT, [tuned({"a": f32(2, 4)}, "3"), tuned({"a": f32(6, 8), "b": bf16(4, 4, 4)})],
-         {"tensors": {**ABSENT, "a": f32(3, 5), "b": bf16(4, 4, 4)}}),
+         ABSENT, [tuned({"a": f32(2, 4)}, "3"), tuned({"a": f32(6, 8), "b": bf16(4, 4, 4)}),
+                  tuned({"b": bf16(8, -4, 0)})],
+         {"tensors": {**ABSENT, "a": f32(3, 5), "b": bf16(6, 0, 2)}}),
     case("linear-agree", "LI-2 MG-14", "all agree: their bits, where c rounds, v / c would be another number",
          {"w": f32("-0", 1, "1+2^-23")}, [tuned({"w": f32("-0", "1+2^-22", "1+2^-23")}, "0.3")] * 1
          + [tuned({"w": f32("-0", "1+2^-22", "1+2^-23")}, "0.7")], w("-0", "1+2^-22", "1+2^-23")),

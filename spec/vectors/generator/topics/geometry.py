@@ -19,11 +19,11 @@ THIRDS = ["0.3", "0.7"]
 ABSENT = {"a": f32("-0", 1), "b": bf16(1, -2, "0.5"), "n": integers("I64", 5), "s": f16(2, shape=[])}
 
 
-def recipe(method: str, **keys: str) -> Json:
+def recipe(method: str, **keys: Json) -> Json:
     return complete({"method": method} | {key.rstrip("_"): text for key, text in keys.items()})
 
 
-def case(i: str, clauses: str, why: str, base: Json, contributions: Sequence[Json], says: Json, **keys: str) -> Case:
+def case(i: str, clauses: str, why: str, base: Json, contributions: Sequence[Json], says: Json, **keys: Json) -> Case:
     """Any merge, by the method that the id begins with."""
     method = next(name for name in METHODS if i.startswith(name.replace("_", "-") + "-"))
     return merge_case(i, clauses, why, base, contributions, recipe(method, **keys), says)
@@ -176,6 +176,10 @@ KARCHER = [
     case("karcher-large-tol", "KA-3", "no step is long enough", zeros(3), models(CROOKED, ["1", "5", "1"]), None,
          tol="0.9"),
     case("karcher-no-tol", "KA-3", "as many steps as it may", zeros(3), models(CROOKED), None, tol="0", max_iter="20"),
+    case("karcher-settings", "KA-1 ST-2 ST-4", "a tol of its own for `v`, and no model for `w`",
+         {"v": f32(0, 0, 0), "w": f32(0, 0, 0), "x": f32(0, 0, 0)},
+         [tuned({name: f32(*row) for name in "vwx"}, c) for row, c in zip(CROOKED, ["1", "5", "1"], strict=True)], None,
+         settings=[{"tensors": "v", "tol": "0.9"}, {"tensors": "w", "coefficient": "0"}]),
     of_models("karcher-wide", "KA-3", "an angle beyond the right one", [[4, 0], [-3, 4]], None, ["1", "2"]),
     of_models("karcher-antipode", "KA-3", "one is opposite the mean, and does not pull", [[1, 0], [-2, 0], [3, 0]],
               None),
