@@ -7,7 +7,7 @@
 #   make simulate  histories of replicas, HISTORIES of them from SEED on (tests/simulation/README.md)
 #   make fuzz    searches each decoder for BUDGET seconds with atheris (tests/fuzz/README.md)
 #   make mutants changes the equations and the operation set, and sees that a test notices (mutants/README.md)
-#   make conformance  asks the known implementations of TIES what they compute (spec/conformance/README.md)
+#   make conformance  asks the known implementations of TIES, and two tools, what they compute (spec/conformance/README.md)
 #   make bench   measures against mergekit, peft and the floor; half an hour on a quiet machine (benchmarks/README.md)
 #   make trace   writes spec/TRACE.md: the code, vectors, tests and theorems of each clause
 #   make docs    the documentation as a site, in .venvs/docs/site/docs/index.html; a broken link is an error
@@ -54,6 +54,7 @@ mutants: .venvs/mutants/made
 
 conformance: .venv/dev $(PEERS:%=.venvs/%/made)
 	$(BIN)/python spec/conformance/run.py $(if $(AUTHORS),--authors $(AUTHORS)) $(if $(MERGELM),--mergelm $(MERGELM))
+	$(BIN)/python spec/conformance/strategies.py
 
 bench: .venv/bench
 	$(BIN)/python benchmarks/bench.py

@@ -7,6 +7,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from mergealgebra.errors import RecipeError
+from mergealgebra.methods.names import answer
+from mergealgebra.methods.registry import find_method
 from mergealgebra.text import shown
 
 _DTYPE: Final = "leave it out, the result has the base's dtypes"
@@ -34,21 +36,6 @@ _KEYS_OF_A_MODEL: Final = MappingProxyType(
         "density": _AT_TOP,
     }
 )
-#: Methods of mergekit that nothing here computes.
-_NOT_HERE: Final = frozenset(
-    (*("arcee_fusion", "karcher", "model_stock", "multislerp", "nearswap", "nuslerp", "passthrough", "sce", "slerp"),)
-)
-
-
-def method_here(method: str) -> str:
-    """What a method of mergekit is here; empty for what is not one, or has the same name.
-
-    >>> method_here("linear")
-    'is `mean` here'
-    """
-    if method == "linear":
-        return "is `mean` here"
-    return "is a method of mergekit, unknown here" if method in _NOT_HERE else ""
 
 
 def refuse_mergekit(entries: Mapping[str, Any], where: str) -> None:
@@ -63,7 +50,7 @@ def _of_the_file(entries: Mapping[str, Any]) -> Iterator[str]:
     method = entries.get("merge_method", entries.get("method"))
     for key, advice in _KEYS.items():
         if key in entries:
-            here = method_here(method) if key == "merge_method" and isinstance(method, str) else ""
+            here = _method_here(method) if key == "merge_method" else ""
             yield f"{shown(key)}: {advice}{f', and {shown(method)} {here}' if here else ''}"
     inside = _mapping(entries.get("parameters"))
     if "int8_mask" in inside:
@@ -71,6 +58,11 @@ def _of_the_file(entries: Mapping[str, Any]) -> Iterator[str]:
     for keys in (entries, inside):
         if "normalize" in keys:
             yield f"'normalize': {_normalize(method, keys['normalize'])}"
+
+
+def _method_here(method: object) -> str:
+    """What mergekit's name of a method is here; empty for what has the same name, or is none [NA-2]."""
+    return answer(method) if isinstance(method, str) and find_method(method) is None else ""
 
 
 def _normalize(method: object, value: object) -> str:

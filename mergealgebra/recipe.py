@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 from mergealgebra.algebra.method import Needs
 from mergealgebra.encoding import encode
 from mergealgebra.errors import DecimalError, EncodingError, MethodMissing, RecipeError
-from mergealgebra.mergekit_file import method_here
-from mergealgebra.methods.method import Method
+from mergealgebra.methods.in_dialect import InDialect, is_in_dialect
+from mergealgebra.methods.method import Method, keys_of
+from mergealgebra.methods.names import answer, refusal
 from mergealgebra.methods.registry import METHODS, WORD, find_method, known_names
 from mergealgebra.methods.settings import MOST_BYTES, SETTINGS, TENSORS, lines
 from mergealgebra.text import shown
@@ -35,23 +36,40 @@ def recipe_from_map(entries: Mapping[str, object]) -> Method:
     >>> recipe_from_map({"method": "ties", "density": "0.20"})
     Ties(density='0.2')
     """
-    name = entries.get("method")
+    name, dialect = entries.get("method"), entries.get("dialect")
+    if isinstance(name, str) and isinstance(dialect, str) and _is_of_another_tool(name):
+        return _in_dialect(name, dialect, entries)
     found = find_method(name) if isinstance(name, str) else None
     if found is None:
         if "distribution" in entries and _is_well_formed(entries):
             raise UnknownRecipe(entries).refusal()
-        raise RecipeError(
-            f"method: {_unknown_method(name)}; expected one of {', '.join(known_names())}, or a method "
-            "of an installed package"
-        )
+        raise RecipeError(f"method: {_unknown_method(name)}")
+    _check_texts(name, entries)
+    left_out = ("method", *(_check_package(found, entries) if found.distribution else ()))
+    keys: dict[str, Any] = {key: value for key, value in entries.items() if key not in left_out}
+    return found(**keys)
+
+
+def _is_of_another_tool(name: str) -> bool:
+    """Whether a dialect of this method is another tool's method; one that has the key itself knows its dialects."""
+    found = find_method(name)
+    return found is None or (not found.distribution and "dialect" not in keys_of(found))
+
+
+def _in_dialect(name: str, dialect: str, entries: Mapping[str, object]) -> Method:
+    """A method as another tool computes it [NA-3]. Raises RecipeError or DecimalError."""
+    if not is_in_dialect(name, dialect):
+        raise refusal(name, dialect)
+    _check_texts(name, entries)
+    return InDialect(name, dialect, **{key: text for key, text in entries.items() if key not in ("method", "dialect")})
+
+
+def _check_texts(name: object, entries: Mapping[str, object]) -> None:
     for key, text in entries.items():
         if not isinstance(text, str) and key != SETTINGS:
             raise RecipeError(f"{name}: {shown(key)}: expected text, not a {type(text).__name__}")
         if key == "lambda_":
             raise RecipeError(f"{name}: 'lambda_' is not a key of a recipe file; write 'lambda'")
-    left_out = ("method", *(_check_package(found, entries) if found.distribution else ()))
-    keys: dict[str, Any] = {key: value for key, value in entries.items() if key not in left_out}
-    return found(**keys)
 
 
 def _check_package(method: type[Method], entries: Mapping[str, object]) -> tuple[str, str]:
@@ -73,13 +91,16 @@ def _install(package: object, version: object) -> str:
 
 
 def _unknown_method(method: object) -> str:
+    """What is wrong with it, and what to write: another tool's name has an answer of its own [NA-2]."""
+    expected = f"; expected one of {', '.join(known_names())}, or a method of an installed package"
     if method is None:
-        return "is missing"
+        return f"is missing{expected}"
     if not isinstance(method, str):
-        return f"a {type(method).__name__} is unknown"
-    if method.lower() in METHODS and method not in METHODS:
+        return f"a {type(method).__name__} is unknown{expected}"
+    if method.lower() in METHODS:
         return f"{shown(method)} is unknown; write it in lower case, {method.lower()}"
-    return f"{shown(method)} {method_here(method) or 'is unknown'}"
+    said = answer(method)
+    return f"{shown(method)} {said}" if said else f"{shown(method)} is unknown{expected}"
 
 
 class UnknownRecipe(Method):
@@ -129,7 +150,8 @@ def complete_recipe(entries: Mapping[str, Any]) -> Method:
     A well-formed map of a method that is not known here is an `UnknownRecipe`. Raises RecipeError or DecimalError.
     """
     name = entries.get("method")
-    if isinstance(name, str) and name not in METHODS and _is_well_formed(entries):
+    known = name in METHODS or is_in_dialect(name, entries.get("dialect"))
+    if isinstance(name, str) and not known and _is_well_formed(entries):
         return UnknownRecipe(entries)
     return _complete(recipe_from_map(entries), entries)
 
@@ -215,6 +237,8 @@ def check_recipe(recipe: object) -> None:
         raise RecipeError(f"{recipe!r} is not a recipe; pass one, such as ma.Ties(density='0.2')")
     if isinstance(recipe, UnknownRecipe):
         raise recipe.refusal()
+    if isinstance(recipe, InDialect):
+        return
     if find_method(recipe.name) is not type(recipe):
         made = type(recipe).__qualname__
         raise RecipeError(

@@ -25,7 +25,7 @@ REFUSED = {
     "an unknown key": (lambda: ma.Ties(k="0.2"), RecipeError, "unknown key 'k'; its keys are dialect, density, lambda"),
     "another method's key": (lambda: ma.Mean(density="0.2"), RecipeError, "unknown key 'density'"),
     "no method": (lambda: recipe_from_map({}), RecipeError, "method: is missing"),
-    "an unknown method": (lambda: recipe_from_map({"method": "dare"}), RecipeError, "expected one of ties, mean"),
+    "an unknown method": (lambda: recipe_from_map({"method": "dara"}), RecipeError, "expected one of ties, mean"),
     "lambda_ in a file": (lambda: recipe_from_map({"method": "ties", "lambda_": "1"}), RecipeError, "write 'lambda'"),
     "an incomplete map": (lambda: complete_recipe({"method": "ties"}), RecipeError, "not complete and canonical"),
     "a key too many": (

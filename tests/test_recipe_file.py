@@ -89,8 +89,9 @@ MISTAKEN = {
         read_merge_file,
         "'modles' looks like it",
     ),
-    "capitals": ("method: TIES", read_recipe, "method: 'TIES' is unknown; write it in lower case, ties;"),
-    "mergekit's SLERP": ("merge_method: slerp", read_merge_file, "write `method`, and 'slerp' is a method of"),
+    "capitals": ("method: TIES", read_recipe, "method: 'TIES' is unknown; write it in lower case, ties$"),
+    "another tool's": ("method: negative_merge", read_recipe, "write `method: mean`, `lambda: '-1'`"),
+    "its key too": ("merge_method: star", read_merge_file, "write `method`, and 'star' is a method of crdt-merge"),
 }
 
 

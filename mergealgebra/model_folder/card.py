@@ -194,8 +194,6 @@ def _in_words(recipe: Mapping[str, Any]) -> str:
 
 
 def _everywhere(recipe: Mapping[str, Any]) -> str:
-    if recipe.get("dialect"):
-        return f"TIES, as {as_markdown(recipe['dialect'])} computes it; its settings:"
     words = ""
     with suppress(RecipeError, DecimalError):  # the card of a lock that was never checked says what it can
         words = recipe_from_map(recipe).in_words

@@ -137,6 +137,7 @@ MERGES = [
     for vector in vectors()
     if vector.check == "merge"
     and vector.input["recipe"]["method"] == "ties"
+    and "settings" not in vector.input["recipe"]
     and vector.error is None
     and all(contribution["form"] == "finetuned" for contribution in vector.input["contributions"])
 ]

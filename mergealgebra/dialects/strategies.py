@@ -1,0 +1,146 @@
+"""Methods other than TIES that are computed as another tool computes them: their settings, as data [NA-3].
+
+What each computes is in `dialects/crdt_merge.py` and beside it. Nothing that computes is loaded here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Final
+
+from mergealgebra.algebra import decimals
+from mergealgebra.errors import RecipeError
+from mergealgebra.text import shown
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A key of such a recipe: a decimal from `low` to `high`, or a whole number if it says so.
+
+    default: what the tool takes when none is given, in canonical form.
+    """
+
+    default: str
+    low: str = "0"
+    high: str = "1"
+    whole: bool = False
+
+    def check(self, value: object, what: str) -> str:
+        """The value in canonical form [RC-1]. Raises RecipeError or DecimalError. what: how a message begins."""
+        text = decimals.canonical_decimal(value, what)
+        number = Fraction(text)
+        if not Fraction(self.low) <= number <= Fraction(self.high) or (self.whole and number.denominator != 1):
+            kind = "a whole number" if self.whole else "a decimal"
+            raise RecipeError(f"{what}: {shown(value)} is not {kind} from {self.low} to {self.high}")
+        return text
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A method of another tool. words: what it computes, as a sentence. coefficients: whether it has any.
+
+    settings: its keys, in the order in which they are shown.
+    """
+
+    words: str
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    coefficients: bool = True
+
+
+_SEED: Final = Setting("42", high="9007199254740992", whole=True)
+_DROP_RATE: Final = Setting("0.9", high="0.999")
+
+_CRDT_MERGE: Final[Mapping[str, Strategy]] = {
+    "ada_merging": Strategy(
+        "The models are averaged, with weights that begin at their entropies and move toward those near the mean.",
+        coefficients=False,
+    ),
+    "adarank": Strategy(
+        "Of each model's changes to a matrix the singular values beyond 90% of their squares are cut; it is averaged."
+    ),
+    "dam": Strategy(
+        "The models are averaged, with weights that move from equal ones toward those near the mean.",
+        coefficients=False,
+    ),
+    "dare": Strategy(
+        "Of each model's changes a random share is dropped and the rest made larger; these are averaged.",
+        {"drop_rate": _DROP_RATE, "seed": _SEED},
+    ),
+    "dare_ties": Strategy(
+        "A random share of each model's changes is dropped, the rest made larger and merged by TIES, by counted votes.",
+        {"drop_rate": _DROP_RATE, "density": Setting("0.2", low="0.001"), "seed": _SEED},
+    ),
+    "della": Strategy(
+        "Of each model's changes the smaller are dropped more often; the rest are made larger and averaged.",
+        {"drop_rate": _DROP_RATE, "epsilon": Setting("0.1"), "seed": _SEED},
+    ),
+    "emr": Strategy(
+        "The largest changes of each model are averaged, and made larger for the parameters that none of them changes.",
+        {"elect_ratio": Setting("0.3", low="0.001")},
+    ),
+    "evolutionary_merge": Strategy(
+        "The models are averaged with the weights, of a thousand tried, that give the smallest variance.",
+        {"seed": _SEED},
+        coefficients=False,
+    ),
+    "fisher_merge": Strategy(
+        "The models are averaged, each parameter of each weighted by its square.", coefficients=False
+    ),
+    "genetic_merge": Strategy(
+        "The models are averaged with the weights, of a thousand bred, that give the smallest variance.",
+        {"seed": _SEED},
+        coefficients=False,
+    ),
+    "led_merge": Strategy("For each parameter the value that lies nearest to the mean is taken.", coefficients=False),
+    "linear": Strategy(
+        "The models are taken in at `t` one after the other, so that the last counts most.",
+        {"t": Setting("0.5")},
+        coefficients=False,
+    ),
+    "model_breadcrumbs": Strategy("The largest changes of each model are averaged.", {"sparsity": Setting("0.9")}),
+    "regression_mean": Strategy(
+        "The models are averaged, each parameter of each weighted by its square and a constant.",
+        {"regularization": Setting("0.01", high="1000")},
+        coefficients=False,
+    ),
+    "safe_merge": Strategy(
+        "The models are averaged, and where they differ most the base stays.",
+        {"safety_threshold": Setting("0.1")},
+    ),
+    "slerp": Strategy(
+        "The models are taken in at `t` one after the other, along the arc between them, so that the last counts most.",
+        {"t": Setting("0.5")},
+        coefficients=False,
+    ),
+    "split_unlearn_merge": Strategy(
+        "The models' changes are averaged, without those of the parameters that change least.",
+        {"target_fraction": Setting("0.1")},
+    ),
+    "star": Strategy(
+        "Of each model's changes to a matrix the smaller singular values are cut, the rest made larger.",
+        {"rank_fraction": Setting("0.5", low="0.001")},
+    ),
+    "weight_scope_alignment": Strategy(
+        "The models are brought to mean 0 and deviation 1, averaged, and brought to their own mean and deviation again."
+    ),
+}
+
+_MERGEKIT: Final[Mapping[str, Strategy]] = {
+    "breadcrumbs_ties": Strategy(
+        "Of each tensor of each model the largest changes and the smallest are cut; of the rest those in the direction "
+        "with the larger sum are added, not averaged.",
+        {
+            "density": Setting("1"),
+            "gamma": Setting("0.01"),
+            "lambda": Setting("1", low="-1000000", high="1000000"),
+        },
+    ),
+}
+
+#: By the name of the dialect, then of the method.
+STRATEGIES: Final[Mapping[str, Mapping[str, Strategy]]] = MappingProxyType(
+    {"crdt-merge-0.11": MappingProxyType(_CRDT_MERGE), "mergekit-0.1.5": MappingProxyType(_MERGEKIT)}
+)

@@ -1,0 +1,55 @@
+"""The methods of mergekit 0.1.5 that compute something else than ours of that name, worked by hand."""
+
+from __future__ import annotations
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import mergealgebra as ma
+from mergealgebra.algebra.method import WholeModel
+from mergealgebra.dialects.strategies import STRATEGIES
+from mergealgebra.dialects.strategy_round import FAMILIES
+from mergealgebra.methods.in_dialect import InDialect
+from mergealgebra.recipe import recipe_from_map
+
+KIT = "mergekit-0.1.5"
+
+
+def merged(base, *models, coefficients=None, **settings):
+    texts = coefficients or ["1"] * len(models)
+    whole = [WholeModel(f"model {i}", {"w": m}, t) for i, (m, t) in enumerate(zip(models, texts, strict=True))]
+    return InDialect("breadcrumbs_ties", KIT, **settings).rounds[0].merge({"w": base}, whole)[0]["w"].tolist()
+
+
+@pytest.mark.clause("NA-11")
+def test_what_agrees_is_added():
+    zero = np.zeros(4, np.float32)
+    one, other = np.float32([1, 2, -3, 1]), np.float32([2, -1, -2, -1])
+    assert merged(zero, one, other) == [3, 2, -5, 1]  # an even vote is +
+    assert merged(zero, one, other, coefficients=["1", "4"]) == [9, -4, -11, -4]
+    assert merged(zero, one, other, **{"lambda": "0.5"}) == [1.5, 1, -2.5, 0.5]
+    assert merged(zero, one) == [1, 2, -3, 1]
+    theirs = ma.merge({"w": zero}, [{"w": one}, {"w": other}], recipe_from_map({"method": "breadcrumbs_ties"}))
+    assert theirs["w"].tolist() != [3, 2, -5, 1]  # ours averages, and cuts by default
+
+
+@pytest.mark.clause("NA-11")
+def test_the_largest_and_the_smallest_are_cut():
+    zero, one = np.zeros(5, np.float32), np.float32([5, -1, 3, -4, 2])
+    assert merged(zero, one, density="0.4", gamma="0.2") == [0, 0, 3, -4, 0]
+    assert merged(zero, one, density="0.4", gamma="0") == [5, 0, 0, -4, 0]
+    assert merged(zero, one, density="0.9", gamma="0.9") == [0, -1, 3, -4, 2]  # what there is, from below
+
+
+@pytest.mark.clause("NA-11")
+def test_numbers_are_rounded_to_the_base_dtype():
+    base = np.array([256, 256], ml_dtypes.bfloat16)
+    assert merged(base, *[np.array([256 + 2 * i, 256], ml_dtypes.bfloat16) for i in (1, 2)]) == [262, 256]
+
+
+@pytest.mark.clause("NA-3")
+def test_every_method_has_an_equation():
+    assert {dialect: family.equations.keys() for dialect, family in FAMILIES.items()} == {
+        dialect: methods.keys() for dialect, methods in STRATEGIES.items()
+    }
