@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mergealgebra.methods.della import Della, DellaLinear
     from mergealgebra.methods.emr import Emr
     from mergealgebra.methods.fisher import Fisher
+    from mergealgebra.methods.in_dialect import InDialect
     from mergealgebra.methods.linear import Linear
     from mergealgebra.methods.magmax import MagMax
     from mergealgebra.methods.mean import Mean
@@ -48,6 +49,7 @@ _HOMES = {
     "Della": "methods.della",
     "DellaLinear": "methods.della",
     "Fisher": "methods.fisher",
+    "InDialect": "methods.in_dialect",
     "Linear": "methods.linear",
     "MagMax": "methods.magmax",
     "Mean": "methods.mean",
@@ -80,6 +82,7 @@ __all__ = [
     "DellaLinear",
     "Emr",
     "Fisher",
+    "InDialect",
     "Linear",
     "MagMax",
     "Mean",
