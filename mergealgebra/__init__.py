@@ -14,20 +14,28 @@ if TYPE_CHECKING:
     from mergealgebra.lock import Verification
     from mergealgebra.merge_result import MergeResult
     from mergealgebra.methods.breadcrumbs import Breadcrumbs, BreadcrumbsTies
+    from mergealgebra.methods.consensus_ta import ConsensusTa, TallMask
     from mergealgebra.methods.dare import DareLinear, DareTies
     from mergealgebra.methods.della import Della, DellaLinear
     from mergealgebra.methods.emr import Emr
     from mergealgebra.methods.fisher import Fisher
     from mergealgebra.methods.in_dialect import InDialect
+    from mergealgebra.methods.karcher import Karcher
     from mergealgebra.methods.linear import Linear
     from mergealgebra.methods.magmax import MagMax
     from mergealgebra.methods.mean import Mean
     from mergealgebra.methods.method import Method
+    from mergealgebra.methods.model_stock import ModelStock
+    from mergealgebra.methods.multislerp import MultiSlerp
     from mergealgebra.methods.nearswap import NearSwap
     from mergealgebra.methods.negmerge import NegMerge
     from mergealgebra.methods.passthrough import Passthrough
+    from mergealgebra.methods.pcb import Pcb
     from mergealgebra.methods.ram import Ram
+    from mergealgebra.methods.ramplus_tl import RamPlusTl
     from mergealgebra.methods.registry import register
+    from mergealgebra.methods.sce import Sce
+    from mergealgebra.methods.slerp import NuSlerp, Slerp
     from mergealgebra.methods.task_arithmetic import TaskArithmetic
     from mergealgebra.methods.ties import Ties
     from mergealgebra.one_shot import merge
@@ -42,24 +50,34 @@ _HOMES = {
     "Aggregate": "incremental.aggregate",
     "Breadcrumbs": "methods.breadcrumbs",
     "BreadcrumbsTies": "methods.breadcrumbs",
+    "ConsensusTa": "methods.consensus_ta",
     "ContributionId": "publication",
     "DareLinear": "methods.dare",
     "DareTies": "methods.dare",
-    "Emr": "methods.emr",
     "Della": "methods.della",
     "DellaLinear": "methods.della",
+    "Emr": "methods.emr",
     "Fisher": "methods.fisher",
     "InDialect": "methods.in_dialect",
+    "Karcher": "methods.karcher",
     "Linear": "methods.linear",
     "MagMax": "methods.magmax",
     "Mean": "methods.mean",
     "MergeAlgebraError": "errors",
     "MergeResult": "merge_result",
     "Method": "methods.method",
+    "ModelStock": "methods.model_stock",
+    "MultiSlerp": "methods.multislerp",
     "NearSwap": "methods.nearswap",
     "NegMerge": "methods.negmerge",
+    "NuSlerp": "methods.slerp",
     "Passthrough": "methods.passthrough",
+    "Pcb": "methods.pcb",
     "Ram": "methods.ram",
+    "RamPlusTl": "methods.ramplus_tl",
+    "Sce": "methods.sce",
+    "TallMask": "methods.consensus_ta",
+    "Slerp": "methods.slerp",
     "TaskArithmetic": "methods.task_arithmetic",
     "TaskVector": "tensors.task_vector",
     "Ties": "methods.ties",
@@ -75,6 +93,7 @@ __all__ = [
     "Aggregate",
     "Breadcrumbs",
     "BreadcrumbsTies",
+    "ConsensusTa",
     "ContributionId",
     "DareLinear",
     "DareTies",
@@ -83,16 +102,25 @@ __all__ = [
     "Emr",
     "Fisher",
     "InDialect",
+    "Karcher",
     "Linear",
     "MagMax",
     "Mean",
     "MergeAlgebraError",
     "MergeResult",
     "Method",
+    "ModelStock",
+    "MultiSlerp",
     "NearSwap",
     "NegMerge",
+    "NuSlerp",
     "Passthrough",
+    "Pcb",
     "Ram",
+    "RamPlusTl",
+    "Sce",
+    "Slerp",
+    "TallMask",
     "TaskArithmetic",
     "TaskVector",
     "Ties",

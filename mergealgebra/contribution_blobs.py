@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -66,7 +66,7 @@ def open_contribution(
     coefficient = decimals.from_hex(manifest.coefficient)
     label = f"contribution {manifest.id[:12]}"
     one = as_contribution(label, manifest.form, coefficient, held, held.records, manifest.tensors, kinds)
-    return OpenContribution(one, held, kinds)
+    return OpenContribution(replace(one, id=manifest.id), held, kinds)
 
 
 def as_contribution(

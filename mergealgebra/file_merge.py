@@ -91,7 +91,7 @@ def merge_checkpoints(
             refuse_little_memory(original, [input_.contribution for input_ in inputs], whole, execution.memory)
         warnings = first_look.left_by_all(original, checkpoints, Choice(leave=as_patterns(leave)))
         warnings += first_look.doubts(inputs, original, recipe, _remove(listed_in))
-        if whole or recipe.needs.roots:
+        if whole or recipe.needs.roots or recipe.needs.task:
             inputs = _in_canonical_order(original, inputs, thread_count(execution.threads))
         result = Merge(original, inputs, recipe, execution, None).write(out)
         return replace(result, warnings=[*map(_told, remarks, remarks.values()), *warnings, *result.warnings])
@@ -135,15 +135,16 @@ def _told(remark: str, models: Sequence[str]) -> str:
 
 
 def _in_canonical_order(base: Checkpoint, inputs: Sequence[Input], threads: int) -> list[Input]:
-    """The inputs by their ids, with the roots of their tensors [TI-1, DI-19, RM-1].
+    """The inputs by their ids, with these and the roots of their tensors [TI-1, DI-19, RM-1, RC-13].
 
-    They are read once more for it, for a method whose sums have an order, or whose masks follow from the roots.
+    They are read once more for it, for a method whose sums have an order, whose masks follow from the roots, or whose
+    task is an id.
     """
     base_root = base.root(threads)
     found = []
     for input_ in inputs:
         manifest = input_.manifest_for(base_root, input_.read_now(threads))
-        known = replace(input_.contribution, tensors=manifest.tensors)
+        known = replace(input_.contribution, tensors=manifest.tensors, id=manifest.id)
         found.append((manifest.id, replace(input_, contribution=known)))
     return [input_ for _, input_ in sorted(found, key=lambda entry: entry[0])]
 

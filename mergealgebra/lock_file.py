@@ -144,10 +144,8 @@ _NAMES: Final = {name: name for name in DTYPES}
 
 def _contributions(reader: Reader, where: Where) -> list[tuple[int, LockedContribution]]:
     """The contributions, each with the format in which it is written."""
-    if reader.mark != b"[":
-        raise _expected(reader, where, "an array")
     found: list[tuple[int, LockedContribution]] = []
-    for _ in reader.items():
+    for _ in _items(reader, where):
         found.append(_contribution(reader, (*where, len(found))))
     return found
 
@@ -168,14 +166,10 @@ def _contribution(reader: Reader, where: Where) -> tuple[int, LockedContribution
 
 def _forms(reader: Reader, where: Where) -> list[str]:
     """Names of forms, which the manifest judges; few enough to be some."""
-    if reader.mark != b"[":
-        raise _expected(reader, where, "an array")
-    found: list[str] = []
-    for _ in reader.items():
-        form = _text(reader, (*where, len(found)))
-        if AND in form or len(found) == _MOST_FORMS:
+    found = _texts(reader, where, _MOST_FORMS)
+    for form in found:
+        if AND in form:
             raise _wrong(where, f"expected a few names of forms, not {shown(form)}")
-        found.append(form)
     if not found:
         raise _wrong(where, "expected the name of a form")
     return found
@@ -201,11 +195,9 @@ def _recipe(reader: Reader, where: Where) -> dict[str, Any]:
 
 def _settings(reader: Reader, where: Where) -> list[dict[str, str | list[str]]]:
     """The settings of a recipe, which it judges itself; few enough to be some [ST-1]."""
-    if reader.mark != b"[":
-        raise _expected(reader, where, "an array")
     found: list[dict[str, str | list[str]]] = []
     room = _MOST_SETTINGS
-    for _ in reader.items():
+    for _ in _items(reader, where):
         entry: dict[str, str | list[str]] = {}
         for key in _names(reader, (*where, len(found)), entry):
             at = (*where, len(found), key)
@@ -219,11 +211,18 @@ def _settings(reader: Reader, where: Where) -> list[dict[str, str | list[str]]]:
 
 def _texts(reader: Reader, where: Where, most: int) -> list[str]:
     found: list[str] = []
-    for _ in reader.items():
+    for _ in _items(reader, where):
         if len(found) == most:
             raise _wrong(where, f"has more than {most} items")
-        found.append(_text(reader, where))
+        found.append(_text(reader, (*where, len(found))))
     return found
+
+
+def _items(reader: Reader, where: Where) -> Iterator[None]:
+    """The items of an array."""
+    if reader.mark != b"[":
+        raise _expected(reader, where, "an array")
+    yield from reader.items()
 
 
 def _text(reader: Reader, where: Where) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from mergealgebra.addresses import PathLike, local_path
+from mergealgebra.algebra import decimals
+from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.engine.checks import refuse_text
 from mergealgebra.errors import (
     AuxiliaryError,
@@ -31,6 +33,7 @@ from mergealgebra.text import kind_of
 
 if TYPE_CHECKING:
     from mergealgebra.engine.memory import Merged
+    from mergealgebra.engine.sources import Contribution
 
 #: A model to merge, alone or with its coefficient.
 Given = Tensors | tuple[Tensors, str]
@@ -199,9 +202,19 @@ def _merge_arrays(
         vectors = [{n: a for n, a in v.items() if n in choice} if isinstance(v, Mapping) else v for v in vectors]
     arrays: Any = base  # what is no mapping is refused there
     texts = [coefficient for _, coefficient in pairs]
-    return memory.merge(
-        arrays, vectors, recipe, texts, backend or "numpy", threads=threads, block=block, auxiliary=auxiliary
-    )
+    how: dict[str, Any] = {"threads": threads, "block": block, "auxiliary": auxiliary, "identify": _id_of}
+    return memory.merge(arrays, vectors, recipe, texts, backend or "numpy", **how)
+
+
+def _id_of(base_root: str, contribution: Contribution, root: str) -> str:
+    """The id that a task vector in memory has in a workspace of this base [CT-2, CT-3]."""
+    return Manifest(
+        base=base_root,
+        coefficient=decimals.to_hex(contribution.coefficient),
+        elements=sum(contribution.source.records[name].size for name in contribution.names),
+        form="task_vector",
+        tensors=root,
+    ).id
 
 
 def _path(given: Tensors, what: str) -> Path:

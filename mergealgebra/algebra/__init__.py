@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from mergealgebra.algebra.masks import keep_below, mask_key, words, words_from, words_of
     from mergealgebra.algebra.method import Columns, Gram, Look, Needs, Round, Stage, Statistic, Terms, View, WholeRound
     from mergealgebra.algebra.outliers import CutLargest
+    from mergealgebra.algebra.quantity import Of
+    from mergealgebra.algebra.ranked import Ranked
     from mergealgebra.algebra.rounded import product, quotient, scaled
     from mergealgebra.algebra.rows import CutLargestOfRows, TrimRows, by_rank, row_length
     from mergealgebra.algebra.tally import Tally
-    from mergealgebra.algebra.thresholds import Trim
+    from mergealgebra.algebra.thresholds import Thresholds, Trim
+    from mergealgebra.algebra.trim import magnitude_bits
 
 _HOMES = {
     "Array": "arrays",
@@ -34,12 +37,15 @@ _HOMES = {
     "Gram": "method",
     "Look": "method",
     "Needs": "method",
+    "Ranked": "ranked",
+    "Of": "quantity",
     "Round": "method",
     "Stage": "method",
     "Statistic": "method",
     "Sums": "exact",
     "Tally": "tally",
     "Terms": "method",
+    "Thresholds": "thresholds",
     "Trim": "thresholds",
     "TrimRows": "rows",
     "View": "method",
@@ -50,6 +56,7 @@ _HOMES = {
     "exp": "elementary",
     "keep_below": "masks",
     "log": "elementary",
+    "magnitude_bits": "trim",
     "mask_key": "masks",
     "product": "rounded",
     "quotient": "rounded",
@@ -73,12 +80,15 @@ __all__ = [
     "Gram",
     "Look",
     "Needs",
+    "Of",
+    "Ranked",
     "Round",
     "Stage",
     "Statistic",
     "Sums",
     "Tally",
     "Terms",
+    "Thresholds",
     "Trim",
     "TrimRows",
     "View",
@@ -89,6 +99,7 @@ __all__ = [
     "exp",
     "keep_below",
     "log",
+    "magnitude_bits",
     "mask_key",
     "product",
     "quotient",

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from mergealgebra.algebra import plain
 from mergealgebra.algebra.arrays import Array, array_namespace, to_numpy
 from mergealgebra.algebra.method import Group, View
 
@@ -134,11 +135,12 @@ class Dots:
         return False
 
     def packed(self, answer: Any) -> Any:
-        """As `Statistic.packed`, which nobody asks: without a proof nothing is kept."""
-        return None
+        """As `Statistic.packed`: it is kept beside sums that it led to; None for what is no number, text or tuple."""
+        return plain.packed(answer)
 
-    def unpacked(self, data: Any) -> None:
+    def unpacked(self, data: Any) -> Any:
         """As `Statistic.unpacked`."""
+        return plain.unpacked(data)
 
 
 def _dotted(blocks: Sequence[tuple[int, list[ChunkSums]]]) -> Dotted:

@@ -20,7 +20,7 @@ import numpy as np
 from mergealgebra.algebra.arrays import Array, array_namespace, int_bits, to_numpy, with_values
 
 if TYPE_CHECKING:
-    from mergealgebra.algebra.method import Columns, Terms
+    from mergealgebra.algebra.method import Terms
 
 #: Every fp32 number is a whole number of these.
 UNIT = 2.0**-149
@@ -65,12 +65,6 @@ class Sums:
                 -(xp.astype(first < 0, xp.float64) * terms.votes),
             ]
         return cls(tuple(columns), tuple(map(grid_exponents, terms.sums)), terms.maxima)
-
-    @classmethod
-    def zeros(cls, n: int, columns: Columns) -> Sums:
-        """The sums of nothing, NumPy, for a method without maxima: of those there is no neutral one."""
-        count = 2 * (columns.sums + columns.votes)
-        return cls((np.zeros(n),) * count, (np.full(n, _NO_GRID, np.uint8),) * columns.sums)
 
     @property
     def weighs(self) -> bool:

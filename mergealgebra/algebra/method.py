@@ -27,7 +27,7 @@ class Needs:
     tensors, from which masks are made. negative: whether coefficients may be negative [RC-6]. arity: how many
     contributions there must be; None for any. on: the task vectors, or the models themselves: of those tau_m is the
     merged model, and there is no lambda. copies: whether the bits of a model are copied where all have the same
-    [MG-14].
+    [MG-14]. task: the id of a contribution that must be there once; empty where none is asked for [RC-13].
     """
 
     auxiliary: frozenset[str] = frozenset()
@@ -36,6 +36,7 @@ class Needs:
     arity: int | None = None
     on: Literal["tau", "theta"] = "tau"
     copies: bool = False
+    task: str = ""
 
     def __post_init__(self) -> None:
         if self.on not in ("tau", "theta"):
@@ -51,8 +52,9 @@ class View:
     tau: (n,) fp32, finite: the task vector, or the model itself for a method on theta; after a stage, what that left.
     coefficient: an fp32 number. tensor: its name. shape: of the whole tensor. start: the position of the block in it,
     in C order. at: the positions in the block, ascending, when only some of it is looked at. root: of the
-    contribution's tensors, where the method needs roots. auxiliary: (n,) fp32 by kind. shared: what earlier rounds
-    gave. found: what the statistics of this round's stages found, in their order.
+    contribution's tensors, where the method needs roots. id: the contribution's, where the method needs a task.
+    auxiliary: (n,) fp32 by kind. shared: what earlier rounds gave. found: what the statistics of this round's stages
+    found, in their order.
     """
 
     tau: Array
@@ -62,6 +64,7 @@ class View:
     start: int = 0
     at: Indices | None = None
     root: str = ""
+    id: str = ""
     auxiliary: Mapping[str, Array] = field(default_factory=dict)
     shared: Sequence[Array] = ()
     found: tuple[Any, ...] = ()
@@ -176,7 +179,7 @@ class Statistic(Protocol):
         ...
 
     def packed(self, answer: Any) -> Any:
-        """The answer as canonical data, to be cached."""
+        """The answer as canonical data, to be cached if it is proved, or kept beside sums; None if it cannot be."""
         ...
 
     def unpacked(self, data: Any) -> Any:
@@ -254,6 +257,13 @@ class Round:
                     f"Round: {stage!r} is not a stage: it needs `statistic` (None where it has none), `key` and "
                     "`__call__`, as algebra.Stage says"
                 )
+
+
+def leaves_out(round_: Round | WholeRound) -> bool:
+    """Whether elements of a contribution may not count in a round: those that a stage or a dialect leaves out."""
+    if isinstance(round_, WholeRound):
+        return True
+    return any(not isinstance(stage, Look) for stage in round_.stages)
 
 
 @dataclass(frozen=True)

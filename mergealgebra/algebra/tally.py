@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mergealgebra.algebra import plain
 from mergealgebra.algebra.arrays import Array
 from mergealgebra.algebra.method import Group, View
 from mergealgebra.errors import MethodError
@@ -78,8 +79,9 @@ class Tally:
         return False
 
     def packed(self, answer: Any) -> Any:
-        """As `Statistic.packed`, which nobody asks: without a proof nothing is kept."""
-        return None
+        """As `Statistic.packed`: it is kept beside sums that it led to; None for what is no number, text or tuple."""
+        return plain.packed(answer)
 
-    def unpacked(self, data: Any) -> None:
+    def unpacked(self, data: Any) -> Any:
         """As `Statistic.unpacked`."""
+        return plain.unpacked(data)

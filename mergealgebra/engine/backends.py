@@ -13,7 +13,7 @@ from typing import Any, Final
 from mergealgebra.disk import FOLDERS_CAN_BE_HELD
 from mergealgebra.errors import BackendError
 from mergealgebra.kernels.blocks import Kernel, whole_round
-from mergealgebra.kernels.fused_methods import is_fused
+from mergealgebra.kernels.fused_methods import COMPUTED, is_fused
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress, quiet
 
@@ -28,13 +28,10 @@ def backend(name: str, progress: Progress = quiet) -> Kernel:
     return BACKENDS[name](progress)
 
 
-#: The backends that compute some methods alone; told before anything is looked for on this machine.
-_FUSED: Final = frozenset({"numba", "triton"})
-
-
 def backend_for(recipe: Method, name: str, progress: Progress = quiet) -> Kernel:
     """The backend of this name, if it computes the method; "auto" is NumPy where the fastest one does not [MG-8].
 
+    Which methods fused kernels compute is told before anything is looked for on this machine.
     Raises BackendError for a backend that does not compute it, and as `backend` does. Methods over whole tensors are
     NumPy's alone [RC-9].
     """
@@ -42,9 +39,9 @@ def backend_for(recipe: Method, name: str, progress: Progress = quiet) -> Kernel
         if name not in ("auto", "numpy"):
             raise BackendError(f"backend {name!r} has no {whole.name}; leave it out, NumPy computes it")
         return _numpy(progress)
-    if name == "auto" and not is_fused(recipe):
+    if name == "auto" and not is_fused(recipe, "numba"):
         return _numpy(progress)
-    if name in _FUSED and not is_fused(recipe):
+    if name in COMPUTED and not is_fused(recipe, name):
         raise BackendError(f"backend {name!r} does not compute {recipe.name}; leave it out, NumPy computes it")
     found = backend(name, progress)
     if not found.computes(recipe):

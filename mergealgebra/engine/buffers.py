@@ -148,7 +148,8 @@ def part_of(
 def where_of(plan: Plan, contribution: Contribution, block: Block) -> Where:
     """Where a block of a contribution lies."""
     root = contribution.tensors if plan.needs.roots and contribution.tensors else ""
-    return Where(block.name, tuple(plan.base.records[block.name].shape), block.start, root)
+    id_ = contribution.id if plan.needs.task and contribution.id else ""
+    return Where(block.name, tuple(plan.base.records[block.name].shape), block.start, root, id_)
 
 
 def _found(plan: Plan, answers: Answers, stage: int, index: int, block: Block) -> Any:

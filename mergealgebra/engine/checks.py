@@ -17,7 +17,7 @@ from mergealgebra.tensors.auxiliary import BY_ELEMENT
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.strange_names import name_advice
 from mergealgebra.tensors.task_vector import check_shapes
-from mergealgebra.text import shown
+from mergealgebra.text import listed, shown
 
 
 def check_method(recipe: Method) -> None:
@@ -75,6 +75,25 @@ def check_arity(recipe: Method, contributions: int) -> None:
     raise RecipeError(
         f"{recipe.name} merges exactly {arity} contribution{'s' if arity > 1 else ''}, and there are {contributions}; "
         f"{todo}, or merge by another method, such as mean"
+    )
+
+
+def check_task(recipe: Method, contributions: Sequence[Contribution]) -> None:
+    """Raise RecipeError unless the contribution that a method's task names is there, once [RC-13]."""
+    task = recipe.needs.task
+    if not task:
+        return
+    named = [contribution.label for contribution in contributions if contribution.id == task]
+    if len(named) == 1:
+        return
+    if named:
+        raise RecipeError(
+            f"{recipe.name}: task: {listed(named)} are the same contribution {task[:12]}; a task is one: leave out all "
+            "but one of them"
+        )
+    ids = listed(f"{contribution.id} ({contribution.label})" for contribution in contributions)
+    raise RecipeError(
+        f"{recipe.name}: task: no contribution here has the id {task}; write the id of one that is here, in full: {ids}"
     )
 
 

@@ -16,7 +16,7 @@ from mergealgebra.algebra.method import Terms, View
 from mergealgebra.engine.answers import Answers
 from mergealgebra.engine.buffers import BASE, Auxiliary, Buffers, part_of, parts_of
 from mergealgebra.engine.executors import Workers
-from mergealgebra.engine.plan import Plan, unit_of
+from mergealgebra.engine.plan import Plan, together
 from mergealgebra.engine.sources import Block, Contribution, Span
 from mergealgebra.errors import NonFinite, Overflow
 from mergealgebra.kernels.blocks import Part
@@ -110,20 +110,32 @@ def _overflow(answers: Answers, order: Sequence[int], buffers: Buffers, block: B
     base = buffers.read(BASE, block)
     parts = {index: part for index, part in parts_of(plan, buffers, block, answers) if part.coefficient}
     shared: tuple[Array, ...] = ()
-    unit = unit_of(plan.rounds, plan.base.records[block.name])  # a part of a row is not what a stage can look at
-    for number in range(len(plan.rounds)):
+    unit = together(plan.rounds, plan.base.records[block.name])  # a part of a row is not what a stage can look at
+    worst: NonFinite | None = None
+    for number in range(_known_rounds(plan, answers)):
         terms = {index: _terms(plan, number, part, base, shared) for index, part in parts.items()}
         fault = _first({index: _worst(found.sums, found.maxima) for index, found in terms.items()}, order)
-        end = fault[0] // unit * unit if fault else block.size
-        if fault and not end:
-            return overflow_of_v(plan, block, *fault)
-        there = np.arange(end)
-        before = {index: part.only(there) for index, part in parts.items()}
-        error, tau_m = _overflow_of_round(plan, number, block, base[:end], before, tuple(x[:end] for x in shared))
-        if error or fault:
-            return error or (overflow_of_v(plan, block, *fault) if fault else None)
+        if fault:  # later rounds may have another one at an earlier element, and never at a later one
+            worst, end = overflow_of_v(plan, block, *fault), fault[0] // unit * unit
+            there, base, shared = np.arange(end), base[:end], tuple(x[:end] for x in shared)
+            parts = {index: part.only(there) for index, part in parts.items()}
+        if not base.size:
+            return worst
+        error, tau_m = _overflow_of_round(plan, number, block, base, parts, shared)
+        if error:
+            return error
         shared = (*shared, tau_m)
-    return None
+    return worst
+
+
+def _known_rounds(plan: Plan, answers: Answers) -> int:
+    """The number of rounds of which statistics and weights are known: the fault lies before the one looked for."""
+    for number in range(len(plan.rounds)):
+        stages = [stage for stage in plan.stages_in(number) if plan.stages[stage].statistic is not None]
+        weighed = plan.rounds[number].weigh is None or any(round_ == number for round_, _ in answers.weights)
+        if not weighed or any(stage not in answers.found for stage in stages):
+            return number
+    return len(plan.rounds)
 
 
 def _terms(plan: Plan, number: int, part: Part, base: Array, shared: Sequence[Array]) -> Terms:

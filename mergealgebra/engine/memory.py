@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from types import MappingProxyType
@@ -36,6 +36,10 @@ from mergealgebra.text import kind_of
 _BASE: Final = "the base"
 
 
+#: The root of the base, a contribution and the root of its tensors, to its id [CT-3].
+Identify = Callable[[str, Contribution, str], str]
+
+
 class Merged(dict[str, Array]):
     """A merged model: name -> array, of the base's kind and dtypes.
 
@@ -64,12 +68,14 @@ def merge(
     block: int | None = None,
     auxiliary: Sequence[Mapping[str, Mapping[str, Array]]] | None = None,
     executor: Executor | None = None,
+    identify: Identify | None = None,
 ) -> Merged:
     """Merge task vectors into a base [MG-8, MG-12]. Other dialects add in the order of the list [RC-9, DI-19].
 
     base: name -> array. task_vectors: mappings from some of the names to float arrays of the same shapes.
     coefficients: a decimal for each, all "1" when left out. auxiliary: for each, arrays by kind and name.
-    executor: where work is done, in this process. Raises MergeAlgebraError; NonFinite names task vector, tensor and
+    executor: where work is done, in this process. identify: what makes ids, for a method whose task is the id of a
+    contribution. Raises MergeAlgebraError; NonFinite names task vector, tensor and
     index.
     """
     check_recipe(recipe)
@@ -86,6 +92,8 @@ def merge(
     given = [as_contribution(f"task vector {i}", vector, text) for i, (vector, text) in entries]
     fitting, remarks = zip(*(without_buffers(contribution, source) for contribution in given), strict=True)
     contributions = completed(fitting, recipe, auxiliary)
+    if recipe.needs.task:
+        contributions = _named(contributions, source, identify)
     plan = make_plan(source, contributions, recipe, chosen, threads=threads, block=block)
     hosts = {name: np.empty(r.size, DTYPES[r.dtype].numpy) for name, r in source.records.items()}
     totals = Totals()
@@ -146,10 +154,23 @@ def completed(
 
 def root_of(contribution: Contribution) -> str:
     """The root of the tensors that are contributed, from arrays in memory [EN-7]."""
-    source, records = contribution.source, contribution.source.records
-    names = [name for name in records if name in contribution.names]
+    return _root_of(contribution.source, contribution.names)
+
+
+def _named(contributions: Sequence[Contribution], base: Source, identify: Identify | None) -> list[Contribution]:
+    """The contributions with their ids, those that they would have in a workspace [CT-3, RC-13]."""
+    if identify is None:
+        raise RecipeError("a task names a contribution by its id, and arrays have none here; merge by `ma.merge`")
+    base_root = _root_of(base, base.records)
+    return [replace(one, id=identify(base_root, one, root_of(one))) for one in contributions]
+
+
+def _root_of(source: Source, names: Container[str]) -> str:
+    records = source.records
     return model_root(
-        (name, records[name].dtype, tuple(records[name].shape), _root_of_array(source.read(name))) for name in names
+        (name, records[name].dtype, tuple(records[name].shape), _root_of_array(source.read(name)))
+        for name in records
+        if name in names
     )
 
 

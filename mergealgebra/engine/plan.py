@@ -14,7 +14,7 @@ from mergealgebra.algebra.decimals import round_to_fp32
 from mergealgebra.algebra.dots import CHUNK
 from mergealgebra.algebra.exact import Coefficients
 from mergealgebra.algebra.method import Needs, Round, Stage, WholeRound
-from mergealgebra.engine.checks import check, check_arity, check_method, check_plain
+from mergealgebra.engine.checks import check, check_arity, check_method, check_plain, check_task
 from mergealgebra.engine.limits import MEMORY, Sizes, check_positive, fit, thread_count
 from mergealgebra.engine.sources import Block, Contribution, Record, Source, Span, span_size
 from mergealgebra.errors import NothingVisible
@@ -108,7 +108,7 @@ class Plan:
         return self.recipe.needs
 
     @cached_property
-    def _units(self) -> Mapping[str, int]:
+    def units(self) -> Mapping[str, int]:
         """How many elements of each tensor belong together."""
         rounds = self.recipe.rounds
         return {name: unit_of(rounds, record) for name, record in self.base.records.items()}
@@ -165,18 +165,34 @@ class Plan:
     def spans(self, name: str) -> Iterator[Span]:
         """One tensor, in order, as workers take it."""
         record = self.base.records[name]
-        size = span_size(self._units[name])
+        size = span_size(self.units[name])
         for start in range(0, record.size, size):
             yield Span(name, start, min(start + size, record.size))
 
     def blocks(self, span: Span) -> Iterator[Block]:
         """A span in blocks of whole units."""
-        unit = self._units[span.name]
-        return span.blocks(max(unit, self.block // unit * unit))
+        return span.blocks(block_of(self.units[span.name], self.block))
+
+
+def block_of(unit: int, block: int) -> int:
+    """A block of about so many elements, in whole units.
+
+    >>> block_of(3, 10), block_of(30, 10)
+    (9, 30)
+    """
+    return max(unit, block // unit * unit)
 
 
 def unit_of(rounds: Sequence[Round | WholeRound], record: Record) -> int:
-    """How many elements of a tensor belong together in these rounds: one, a row, or all of them; and whole chunks.
+    """How many elements of a tensor a block must be a whole number of: those that belong together, and whole chunks."""
+    found = together(rounds, record)
+    if DTYPES[record.dtype].is_float:
+        found = lcm(found, *(chunk for round_ in rounds if isinstance(round_, Round) for chunk in _chunks(round_)))
+    return max(1, min(found, record.size))
+
+
+def together(rounds: Sequence[Round | WholeRound], record: Record) -> int:
+    """How many elements of a tensor belong together in these rounds: one, a row, or all of them.
 
     Of what is no float one: it is copied.
     """
@@ -190,7 +206,6 @@ def unit_of(rounds: Sequence[Round | WholeRound], record: Record) -> int:
             found = max(found, record.shape[-1] if record.shape else 1)
         elif round_.unit == "tensor":
             found = max(found, record.size)
-        found = lcm(found, *(_chunks(round_)))
     return max(1, min(found, record.size))
 
 
@@ -231,6 +246,7 @@ def make_plan(
     check_method(recipe)
     check_plain(recipe, settled(recipe, base), contributions)
     check_arity(recipe, len(contributions))
+    check_task(recipe, contributions)
     for contribution in contributions:
         check(contribution, base, recipe)
     if whole := whole_round(recipe):

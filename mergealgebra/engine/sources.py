@@ -81,7 +81,7 @@ class Contribution:
     tensors that it holds; a name that it lacks is absent, not zero [CT-7]. tensors: the root of its tensors, if that is
     known, under which what is found of it may be kept, and from which masks are made. forms: of tensors that have
     another form than the rest. computed: tensors that the source computes from what is stored, and vouches for itself.
-    auxiliary: by kind, tensors of the same names.
+    auxiliary: by kind, tensors of the same names. id: the contribution's, if it is known.
     """
 
     label: str
@@ -93,6 +93,7 @@ class Contribution:
     forms: Mapping[str, str] = field(default_factory=dict)
     computed: frozenset[str] = frozenset()
     auxiliary: Mapping[str, Source] = field(default_factory=dict)
+    id: str | None = None
 
     def form_of(self, name: str) -> str:
         """The form of one of its tensors."""

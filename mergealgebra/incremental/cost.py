@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from mergealgebra.algebra.method import Round
 from mergealgebra.engine.plan import Plan
 from mergealgebra.engine.sources import Record
 from mergealgebra.incremental.pages import Layout
@@ -33,7 +32,12 @@ class Cost:
         A merge in full reads all contributions, an update moves the sums: it pays where those are fewer bytes.
         """
         contributions = plan.contributions
-        read = sum(_nbytes(c.source.records[name]) for c in contributions for name in c.names)
+        read = sum(
+            _nbytes(source.records[name])
+            for contribution in contributions
+            for name in contribution.names
+            for source in (contribution.source, *(contribution.auxiliary[kind] for kind in plan.needs.auxiliary))
+        )
         pays_from = math.ceil(_READ_AND_WRITTEN * layout.nbytes * len(contributions) / max(read, 1))
         return cls(layout.nbytes, sum(map(_nbytes, plan.base.records.values())), pays_from)
 
@@ -52,7 +56,7 @@ def _nbytes(record: Record) -> int:
 
 
 def why_not_kept(recipe: Method) -> str:
-    """Why the sums of a method cannot be kept on the disk, as the end of a sentence; empty if they can [EX-4, ST-6]."""
+    """Why the sums of a method cannot be kept on the disk, as the end of a sentence; empty if they can [EX-8, ST-6]."""
     if recipe.settings:
         return "its recipe has settings by tensor, and kept sums are those of one recipe for all tensors"
     return _why_no_sums(recipe)
@@ -71,18 +75,4 @@ def _why_no_sums(recipe: Method) -> str:
         return f"the coefficients of {recipe.name} follow from all contributions, and each that comes changes them all"
     if round_.columns.maxima:
         return f"{recipe.name} takes maxima, and no contribution can be taken out of those"
-    return _why_no_update(recipe, round_)
-
-
-def _why_no_update(recipe: Method, round_: Round) -> str:
-    """The same, of one round of sums alone: what an update of sums on the disk does not do."""
-    if round_.columns.sums > 1 or recipe.needs.auxiliary:
-        return f"{recipe.name} sums more than one number of each element, and kept sums hold one"
-    if recipe.needs.on == "theta":
-        return f"{recipe.name} merges models, and kept sums are those of task vectors"
-    if round_.unit != "element":
-        return f"{recipe.name} looks at each {round_.unit} together, and kept sums are brought up to date by element"
-    statistics = [stage.statistic for stage in round_.stages if stage.statistic is not None]
-    if not all(statistic.proved for statistic in statistics):
-        return f"{recipe.name} has a statistic without a proof, and nothing tells whether its sums are still right"
     return ""

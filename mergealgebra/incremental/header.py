@@ -3,9 +3,9 @@
 It is sealed whole, so it says what this workspace wrote at some time. That may be long ago, or it may be about other
 contributions than are visible now: it does no harm. A contribution's id stands for its base, form, coefficient and
 bytes, and the recipe's id for all else that sums depend on. So an aggregate is right for as long as it names the
-recipe, whichever contributions are in it, and what comes or goes since then is put in or taken out. The thresholds
-were proved before they came here. The seal of each page is in the header, so pages of another file do not fit, nor
-older ones.
+recipe, whichever contributions are in it, and what comes or goes since then is put in or taken out. What statistics
+found was proved before it came here, or found in the bytes that the ids stand for. The seal of each page is in the
+header, so pages of another file do not fit, nor older ones.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from mergealgebra.crdt.genesis import SPEC
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.encoding import decode, encode
 from mergealgebra.errors import MergeAlgebraError
-from mergealgebra.incremental.pages import RECORD, VOTES, Bytes, Layout
+from mergealgebra.incremental.pages import BITS, RECORD, VOTES, Bytes, Element, Layout, Paged
 from mergealgebra.incremental.seals import HEADER_BYTES, Seal
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,17 @@ class Header:
     def encode(self, seal: Seal) -> bytes:
         """The file: its seal, then the canonical encoding."""
         value = {
+            "bits": self.layout.element.bits,
             "contributions": [[entry.manifest.to_map(), entry.kept, entry.thresholds] for entry in self.entries],
             "format": _FORMAT,
             "least": self.least,
             "pages": self.table.tobytes(),
             "recipe": self.recipe,
             "spec": SPEC,
-            "tensors": self.layout.tensors,
+            "sums": self.layout.element.sums,
+            "tensors": [[one.name, one.size, one.unit, one.page] for one in self.layout.tensors],
             "token": self.token,
-            "votes": self.layout.votes,
+            "votes": self.layout.element.votes,
         }
         data = encode(value)
         return seal.of_header(data) + data
@@ -90,9 +92,12 @@ class Header:
     def _made(cls, value: Any) -> Header | None:
         if (value["format"], value["spec"]) != (_FORMAT, SPEC) or value["votes"] not in VOTES:
             return None
-        if not 0 <= value["least"] < LIMITS.size:
+        if not 0 <= value["least"] < LIMITS.size or value["sums"] < 1 or value["bits"] not in BITS:
             return None
         entries = tuple(Entry.of(entry) for entry in value["contributions"])
-        layout = Layout(tuple((str(name), int(size)) for name, size in value["tensors"]), value["votes"])
+        tensors = tuple(
+            Paged(str(name), int(size), int(unit), int(page)) for name, size, unit, page in value["tensors"]
+        )
+        layout = Layout(tensors, Element(int(value["sums"]), value["votes"], int(value["bits"])))
         table = np.frombuffer(value["pages"], np.uint8).reshape(layout.pages, RECORD)
         return cls(value["recipe"], entries, int(value["least"]), layout, str(value["token"]), table)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mergealgebra.engine.sources import Block
 from mergealgebra.incremental.folder import Folder
-from mergealgebra.incremental.pages import PAGE, Pages, Unfit
+from mergealgebra.incremental.pages import Pages, Unfit
 
 
 def is_whole(folder: Folder) -> bool:
@@ -19,12 +18,12 @@ def is_whole(folder: Folder) -> bool:
 
 
 def _are_whole(pages: Pages) -> bool:
-    memory = np.empty(PAGE * pages.layout.element_bytes, np.uint8)
+    nbytes = pages.layout.element.nbytes
+    memory = np.empty(nbytes * max((tensor.page for tensor in pages.layout.tensors), default=0), np.uint8)
     try:
-        for name, size in pages.layout.tensors:
-            for start in range(0, size, PAGE):
-                page = Block(name, start, min(start + PAGE, size))
-                pages.read(page, memory[: page.size * pages.layout.element_bytes])
+        for tensor in pages.layout.tensors:
+            for page in tensor.pages():
+                pages.read(page, memory[: page.size * nbytes])
     except Unfit:
         return False
     return True

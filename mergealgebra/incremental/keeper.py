@@ -18,22 +18,21 @@ from mergealgebra.contribution_blobs import open_contribution
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.engine.faults import Faulty
 from mergealgebra.engine.merged_spans import MergedSpan, Stale, Totals
-from mergealgebra.engine.plan import Plan, make_plan
+from mergealgebra.engine.plan import Plan, block_of, make_plan
 from mergealgebra.engine.sources import Contribution
 from mergealgebra.errors import BackendError, MergeAlgebraError, OutputError
 from mergealgebra.incremental.change import Change
 from mergealgebra.incremental.cost import Cost, why_not_kept
 from mergealgebra.incremental.folder import Draft, Folder, Home
 from mergealgebra.incremental.header import Header
-from mergealgebra.incremental.pages import PAGE, RECORD, Layout, Unfit, votes_of, wider
+from mergealgebra.incremental.pages import LARGEST_COUNT, PAGE, RECORD, Element, Layout, Paged, Unfit, votes_of, wider
 from mergealgebra.incremental.update import Update
 from mergealgebra.kernels.blocks import UpdatingKernel
 from mergealgebra.progress import Progress
 from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.text import by_caller
 
-#: Memory of a worker for a page of an aggregate, before and after, at most 33 bytes an element.
-_WORKER_BYTES: Final = 2 * 33 * PAGE
 #: Left free on the disk, beside the aggregate and a model.
 _SPARE_BYTES: Final = 1 << 22
 
@@ -110,6 +109,8 @@ class Keeper:
         """Why nothing can be kept, or why it would not pay; empty if it does."""
         if reason := why_not_kept(self._plan.recipe):
             return reason
+        if self._plan.needs.copies and len(self._manifests) > LARGEST_COUNT:
+            return f"models whose bits are copied are counted up to {LARGEST_COUNT:,}"
         if not self._plan.coefficients.certified:
             return "the coefficients together have no certificate"
         if self._home.always or len(self._manifests) >= self._cost.pays_from:
@@ -165,8 +166,11 @@ class Keeper:
         """Keep what an update left, now that everything has been read and checked."""
         problem = self.outcome.problem if update.changes else ""
         if update.draft is not None:
-            update.draft.commit(self._plan.recipe.id, update.entries(totals), update.least)
-            problem = update.draft.problem
+            try:
+                update.draft.commit(self._plan.recipe.id, update.entries(totals), update.least)
+                problem = update.draft.problem
+            except Unfit as unfit:
+                problem = str(unfit)
         cost = None if problem else Cost.of(self._plan, update.layout)
         self.outcome = Outcome(problem, update.changes if update.unread else None, cost)
 
@@ -186,6 +190,7 @@ class Keeper:
         if (
             header.recipe != self._plan.recipe.id
             or change.size >= len(self._manifests)
+            or any(self._paged(tensor.name) != tensor for tensor in header.layout.tensors)
             or not math.fsum(map(abs, self._coefficients)) < LIMITS[least]
         ):
             return None
@@ -199,7 +204,8 @@ class Keeper:
         plan = self._by_pages([*visible, *retracted])
         if plan is None:
             return None
-        layout = replace(self._layout, votes=wider(self._layout.votes, header.layout.votes))
+        votes = wider(self._layout.element.votes, header.layout.element.votes)
+        layout = replace(self._layout, element=replace(self._layout.element, votes=votes))
         manifests = (*self._manifests, *change.retracted)
         draft = self._draft(folder, layout, opened) if change.size else None
         return Update(
@@ -211,7 +217,8 @@ class Keeper:
         found = []
         for manifest in change.retracted:
             try:
-                found.append(open_contribution(manifest, self._blobs, self._base, opened).contribution)
+                needed = self._plan.needs.auxiliary
+                found.append(open_contribution(manifest, self._blobs, self._base, opened, needed).contribution)
             except MergeAlgebraError:
                 return None
         return found
@@ -224,10 +231,23 @@ class Keeper:
 
     @cached_property
     def _layout(self) -> Layout:
-        records = self._plan.base.records
-        held = tuple((name, records[name].size) for name in self._plan.held_names())
         (round_,) = self._plan.rounds
-        return Layout(held, votes_of(round_.columns, self._coefficients))
+        votes = votes_of(round_.columns, self._coefficients)
+        widths = [DTYPES[self._plan.base.records[name].dtype].itemsize for name in self._plan.held_names()]
+        bits = max(2, *widths) if self._plan.needs.copies else 0
+        element = Element(round_.columns.sums, votes, bits)
+        return Layout(tuple(map(self._paged, self._plan.held_names())), element)
+
+    def _paged(self, name: str) -> Paged:
+        """A tensor of the base in pages, as a plan in blocks of a page cuts it."""
+        unit, block = self._plan.units[name], max(PAGE, *self._plan.units.values())
+        return Paged(name, self._plan.base.records[name].size, unit, block_of(unit, block))
+
+    @cached_property
+    def _page_bytes(self) -> int:
+        """Memory of a worker for the largest page, before and after."""
+        widest = replace(self._layout.element, votes="float64").nbytes
+        return 2 * widest * max((tensor.page for tensor in self._layout.tensors), default=0)
 
     @cached_property
     def _header_bytes(self) -> int:
@@ -235,13 +255,13 @@ class Keeper:
         records = self._plan.base.records
         statistics = sum(stage.statistic is not None for stage in self._plan.stages)
         names = sum(len(name.encode()) + 64 for name in records) * max(1, statistics)  # with a size, or a threshold
-        pages = sum(-(-record.size // PAGE) for record in records.values())
+        pages = sum(self._paged(name).count for name in records)
         return 4096 + names + RECORD * pages + 2 * len(self._manifests) * (1024 + names)
 
     def _by_pages(self, contributions: Sequence[Contribution]) -> Plan | None:
         """The plan in blocks of a page; None when there is no memory for that."""
         full = self._plan
-        memory = full.memory - _WORKER_BYTES * full.threads
+        memory = full.memory - self._page_bytes * full.threads
         try:
             return make_plan(
                 full.base,

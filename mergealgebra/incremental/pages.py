@@ -1,14 +1,15 @@
 """The pages of an aggregate on disk: its sums, page by page, each with its seal.
 
-A page is a number of elements of one tensor. It has one index in the file, which follows from the layout alone, so
-workers read and write pages in any order.
+A page is a number of elements of one tensor, in whole units of the method. It has one index in the file, which follows
+from the layout alone, so workers read and write pages in any order.
 """
 
 from __future__ import annotations
 
 import hmac
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -16,18 +17,21 @@ from typing import Any, Final
 import numpy as np
 
 from mergealgebra.algebra.method import Columns
-from mergealgebra.engine.sources import Block
+from mergealgebra.engine.sources import Block, Span, span_size
 from mergealgebra.incremental.seals import PAGE_BYTES, Seal
-from mergealgebra.kernels.blocks import StoredSums
+from mergealgebra.kernels.blocks import StoredBits, StoredSums
 
-#: Elements in a page, which are reduced at a time.
+#: Elements in a page, which are reduced at a time; about so many where units of several elements belong together.
 PAGE: Final = 1 << 16
 #: Bytes of a record of the table: the seal of the page, and the joined one of its inputs.
 RECORD: Final = 2 * PAGE_BYTES
 
 #: Dtypes of the sums of coefficients: none where nothing votes, whole numbers while all coefficients are 1.
 VOTES: Final = {"": None, "int16": np.int16, "float64": np.float64}
-_LARGEST_COUNT: Final = np.iinfo(np.int16).max
+#: The most contributions that are counted in 16 bits.
+LARGEST_COUNT: Final = int(np.iinfo(np.int16).max)
+#: Bytes of a model's own bits, which are those of the widest tensor; 0 for a method that copies none.
+BITS: Final = (0, 2, 4, 8)
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -40,7 +44,7 @@ def votes_of(columns: Columns, coefficients: Sequence[float]) -> str:
     """How the sums of these coefficients are kept, for a round with these columns: a key of `VOTES`."""
     if not columns.votes:
         return ""
-    whole = len(coefficients) <= _LARGEST_COUNT and all(coefficient == 1 for coefficient in coefficients)
+    whole = len(coefficients) <= LARGEST_COUNT and all(coefficient == 1 for coefficient in coefficients)
     return "int16" if whole else "float64"
 
 
@@ -50,56 +54,108 @@ def wider(votes: str, other: str) -> str:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Where each page lies. tensors: (name, elements), in name order. votes: a key of `VOTES`."""
+class Element:
+    """What is kept of one element. sums: how many sums. votes: a key of `VOTES`. bits: bytes of a model's own bits."""
 
-    tensors: tuple[tuple[str, int], ...]
-    votes: str
+    sums: int = 1
+    votes: str = ""
+    bits: int = 0
 
     @property
-    def element_bytes(self) -> int:
-        """Bytes of the sums of one element."""
+    def nbytes(self) -> int:
+        """Its bytes: S, A and a grid for each sum; V and W; a model's bits, and two counts."""
         dtype = VOTES[self.votes]
-        return 17 + (0 if dtype is None else 2 * np.dtype(dtype).itemsize)
+        votes = 0 if dtype is None else 2 * np.dtype(dtype).itemsize
+        return 17 * self.sums + votes + (self.bits + 4 if self.bits else 0)
+
+
+@dataclass(frozen=True)
+class Paged:
+    """A tensor in pages. size: its elements. unit: how many of them belong together. page: those of a page."""
+
+    name: str
+    size: int
+    unit: int
+    page: int
+
+    @cached_property
+    def span(self) -> int:
+        """The elements of a span, with which a page begins anew."""
+        return span_size(self.unit)
+
+    @cached_property
+    def _in_span(self) -> int:
+        """How many pages a whole span is."""
+        return -(-self.span // self.page)
+
+    @property
+    def count(self) -> int:
+        """How many pages there are."""
+        return self.size // self.span * self._in_span - (-(self.size % self.span) // self.page)
+
+    def index(self, start: int) -> int:
+        """The number of the page that begins here."""
+        return start // self.span * self._in_span + start % self.span // self.page
+
+    def pages(self) -> Iterator[Block]:
+        """All of them, in order."""
+        for start in range(0, self.size, self.span):
+            yield from Span(self.name, start, min(start + self.span, self.size)).blocks(self.page)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each page lies. tensors: in name order. element: what is kept of each of their elements."""
+
+    tensors: tuple[Paged, ...]
+    element: Element
 
     @property
     def nbytes(self) -> int:
         """Bytes of all pages."""
-        return self.element_bytes * sum(size for _, size in self.tensors)
+        return self.element.nbytes * sum(tensor.size for tensor in self.tensors)
 
     @property
     def pages(self) -> int:
         """How many pages there are."""
-        return sum(-(-size // PAGE) for _, size in self.tensors)
+        return sum(tensor.count for tensor in self.tensors)
 
     def __contains__(self, name: object) -> bool:
         return name in self._first
 
     def index(self, page: Block) -> int:
         """The number of a page."""
-        return self._first[page.name][1] + page.start // PAGE
+        tensor, _, first = self._first[page.name]
+        return first + tensor.index(page.start)
 
     def offset(self, page: Block) -> int:
         """Where the bytes of a page begin."""
-        return (self._first[page.name][0] + page.start) * self.element_bytes
+        return (self._first[page.name][1] + page.start) * self.element.nbytes
 
     @cached_property
-    def _first(self) -> dict[str, tuple[int, int]]:
-        """The first element and the first page of each tensor."""
+    def _first(self) -> dict[str, tuple[Paged, int, int]]:
+        """Each tensor, with its first element and its first page."""
         found, elements, pages = {}, 0, 0
-        for name, size in self.tensors:
-            found[name] = elements, pages
-            elements, pages = elements + size, pages - (-size // PAGE)
+        for tensor in self.tensors:
+            found[tensor.name] = tensor, elements, pages
+            elements, pages = elements + tensor.size, pages + tensor.count
         return found
 
 
-def sums_in(memory: Bytes, votes: str) -> StoredSums:
-    """The sums of a page in its bytes: S, A, V, W and grids, one after the other; nothing is copied."""
-    n = memory.size // Layout((), votes).element_bytes
-    dtype, none = VOTES[votes], np.empty(0)
-    sums, magnitudes = memory[: 16 * n].view(np.float64).reshape(2, 1, n)
-    signs, weights = (none, none) if dtype is None else memory[16 * n : -n].view(dtype).reshape(2, n)
-    return StoredSums(sums, magnitudes, signs, weights, memory[memory.size - n :].reshape(1, n))
+def sums_in(memory: Bytes, element: Element) -> StoredSums:
+    """The sums of a page in its bytes, one after the other; nothing is copied."""
+    n, q, at = memory.size // element.nbytes, element.sums, 0
+
+    def taken(dtype: Any, *shape: int) -> Any:
+        nonlocal at
+        start, at = at, at + np.dtype(dtype).itemsize * math.prod(shape)
+        return memory[start:at].view(dtype).reshape(shape)
+
+    sums, magnitudes = taken(np.float64, 2, q, n)
+    votes, none = VOTES[element.votes], np.empty(0)
+    signs, weights = (none, none) if votes is None else taken(votes, 2, n)
+    models = StoredBits(taken(f"u{element.bits}", n), *taken(np.int16, 2, n)) if element.bits else None
+    return StoredSums(sums, magnitudes, signs, weights, taken(np.uint8, q, n), models)
 
 
 def clear(sums: StoredSums) -> None:
@@ -107,7 +163,7 @@ def clear(sums: StoredSums) -> None:
     sums.put(slice(None), _NOTHING)
 
 
-_NOTHING: Final = StoredSums(0.0, 0.0, 0, 0, 255)
+_NOTHING: Final = StoredSums(0.0, 0.0, 0, 0, 255, StoredBits(0, 0, 0))
 
 
 class Pages:

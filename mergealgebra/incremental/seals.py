@@ -42,17 +42,19 @@ class Seal:
         """The seal of a page of an aggregate: of its bytes, in its index, in this file of pages and no other."""
         return self._in_place(b"page", token, page, memory)
 
-    def of_input(self, contribution: str, page: Block, values: np.ndarray[Any, Any]) -> int:
+    def of_input(self, contribution: str, page: Block, values: np.ndarray[Any, Any], kind: str = "") -> int:
         """The seal of what a contribution, by its id, holds of a page. Those of all inputs are joined by exclusive or.
+
+        kind: of auxiliary tensors.
 
         That is a seal of them all: of a contribution only those bytes were ever sealed that its id stands for, once
         their root had been checked. Other bytes bring in a random number that nobody knows and nothing takes out
         again, whichever joined seals were seen before.
         """
-        return int.from_bytes(self._in_place(b"input", contribution, page, values))
+        return int.from_bytes(self._in_place(b"input", contribution, page, values, *([kind] if kind else [])))
 
-    def _in_place(self, kind: bytes, whose: str, page: Block, memory: np.ndarray[Any, Any]) -> bytes:
+    def _in_place(self, person: bytes, whose: str, page: Block, memory: np.ndarray[Any, Any], *further: str) -> bytes:
         # SHA-256 is the faster of the two on whole pages, and lets other threads run meanwhile.
         content = hashlib.sha256(memory.view("u1").data).digest()
-        what = encode([whose, page.name, page.start]) + content
-        return hashlib.blake2b(what, digest_size=PAGE_BYTES, key=self._key, person=kind).digest()
+        what = encode([whose, page.name, page.start, *further]) + content
+        return hashlib.blake2b(what, digest_size=PAGE_BYTES, key=self._key, person=person).digest()

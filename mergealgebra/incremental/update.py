@@ -1,4 +1,4 @@
-"""Bringing an aggregate up to date while merging: one pass over what changed, the aggregate, and the base [EX-4, EX-5].
+"""Bringing an aggregate up to date while merging: one pass over what changed, the aggregate, and the base [EX-8].
 
 Where its sums have no certificate, and only there, all contributions are read again: the pages that they hold, whose
 seals the aggregate keeps. So whatever it gives are the bits of a merge in full.
@@ -19,21 +19,22 @@ from mergealgebra.algebra.method import Group, Statistic
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.encoding import decode, encode, model_root
 from mergealgebra.engine.answers import Answers, groups, pack, unpack
-from mergealgebra.engine.buffers import Buffers, parts_of
+from mergealgebra.engine.buffers import Auxiliary, Buffers, parts_of
 from mergealgebra.engine.merged_spans import MergedSpan, Totals
 from mergealgebra.engine.plan import Plan
 from mergealgebra.engine.run import run
-from mergealgebra.engine.sources import Block
+from mergealgebra.engine.sources import Block, Record
 from mergealgebra.errors import EncodingError
 from mergealgebra.incremental.folder import Draft
 from mergealgebra.incremental.header import Entry
 from mergealgebra.incremental.pages import Bytes, Layout, Pages, Unfit, clear, sums_in
 from mergealgebra.incremental.seals import Seal
 from mergealgebra.kernels.blocks import Part, Reduced, StoredSums, Updated, UpdatingKernel
-from mergealgebra.kernels.numpy_reference import settle
+from mergealgebra.kernels.numpy_reference import settle, unheld
 from mergealgebra.kernels.reference import Host
 from mergealgebra.progress import Progress
 from mergealgebra.tensors.forms import Formed
+from mergealgebra.text import shown
 
 
 @dataclass(eq=False)
@@ -83,7 +84,7 @@ class Update:
             self._check_retracted(index, totals)
 
     def entries(self, totals: Totals) -> tuple[Entry, ...]:
-        """What is in the aggregate, once all pieces have come."""
+        """What is in the aggregate, once all pieces have come. Raises Unfit when some answer cannot be kept."""
         read = {
             index: Entry(self.manifests[index], totals.kept_by(index), self._packed(totals.answers, index))
             for index in range(len(self.whole.contributions))
@@ -96,13 +97,13 @@ class Update:
         self, answers: Answers, buffers: Buffers, page: Block, base: Host, parts: Sequence[tuple[int, Part]]
     ) -> Reduced | None:
         """A page of the merged model, from the sums before and the parts that change them."""
-        if not parts and page.name not in self.layout:
-            return Reduced(base, (), (), 0)
-        memory = self._memory("after", page.size * self.layout.element_bytes)
-        sums = sums_in(memory, self.layout.votes)
+        if page.name not in self.layout:
+            return unheld(base, [part for _, part in parts], self.whole.reduction(page.name))
+        memory = self._memory("after", page.size * self.layout.element.nbytes)
+        sums = sums_in(memory, self.layout.element)
         inputs = self._load(page, memory, sums)
         for index, part in parts:
-            inputs ^= self.seal.of_input(self._ids[index], page, part.values)
+            inputs ^= self._input(index, page, part)
         count = len(self.whole.contributions)
         added = [part for index, part in parts if index < count]
         retracted = [part for index, part in parts if index >= count]
@@ -110,7 +111,7 @@ class Update:
         uncertified = None if updated is None else self._settle(answers, buffers, page, base, updated, sums, inputs)
         if updated is None or uncertified is None:
             return None
-        if self.draft is not None and page.name in self.layout:
+        if self.draft is not None:
             self.draft.write(page, memory, inputs)
         turn = len(retracted)  # the kernel counts them first, their indices are the last
         kept = updated.kept[turn:] + updated.kept[:turn]
@@ -123,13 +124,20 @@ class Update:
             clear(sums)
             return 0
         before = self.old.layout
-        if before.votes == self.layout.votes:
+        if before.element == self.layout.element:
             self.old.read(page, memory)
         else:
-            other = self._memory("before", page.size * before.element_bytes)
+            other = self._memory("before", page.size * before.element.nbytes)
             self.old.read(page, other)
-            sums.put(slice(None), sums_in(other, before.votes))
+            sums.put(slice(None), sums_in(other, before.element))
         return self.old.inputs(page)
+
+    def _input(self, index: int, page: Block, part: Part) -> int:
+        """The seal of what a contribution holds of a page, its auxiliary tensors included."""
+        joined = self.seal.of_input(self._ids[index], page, part.values)
+        for kind, array in part.auxiliary.items():
+            joined ^= self.seal.of_input(self._ids[index], page, array, kind)
+        return joined
 
     def _memory(self, what: str, nbytes: int) -> Bytes:
         """Memory of the calling thread, that is used again for each page."""
@@ -155,9 +163,9 @@ class Update:
 
         None when some number is not finite.
         """
-        at = updated.missed
-        if not at.size:
+        if not updated.missed.size:
             return 0
+        at = self._whole_units(page, updated.missed)
         base = base[at]  # a copy, before its memory is used again
         settled = settle(base, self._all_parts(answers, buffers, page, at, inputs), self.whole.reduction(page.name))
         if settled is None:
@@ -166,11 +174,17 @@ class Update:
         sums.put(at, settled.stored)
         return settled.uncertified
 
+    def _whole_units(self, page: Block, at: Indices) -> Indices:
+        """The positions of the units to which these belong: a stage may look at all of a row."""
+        (round_,) = self.whole.rounds
+        unit = 1 if round_.unit == "element" else self.whole.units[page.name]
+        return np.asarray((np.unique(at // unit)[:, None] * unit + np.arange(unit)).reshape(-1))
+
     def _all_parts(self, answers: Answers, buffers: Buffers, page: Block, at: Indices, inputs: int) -> list[Part]:
         """What every visible contribution holds at some positions of a page. Raises Unfit when one has changed."""
         parts, joined = [], 0
         for index, part in parts_of(self.whole, buffers, page, self._answers_of_all(answers)):
-            joined ^= self.seal.of_input(self._ids[index], page, part.values)
+            joined ^= self._input(index, page, part)
             parts.append(part.only(at))
         if joined != inputs:
             raise Unfit("a contribution is not what it was when it was added")
@@ -207,7 +221,10 @@ class Update:
         packed = []
         for number, statistic in self._statistics.items():
             known = answers.found.get(number, {})
-            packed.append(pack(statistic, [known[group] for group in self._groups[number][index] if group in known]))
+            found = [group for group in self._groups[number][index] if group in known]
+            packed.append(pack(statistic, [known[group] for group in found]))
+            if unpack(statistic, packed[-1], found) is None:
+                raise Unfit(f"what is found by {shown(list(statistic.key))} is no short list of numbers and texts")
         return packed[0] if len(packed) == 1 else encode(packed)
 
     def _unpacked(self, entry: Entry) -> Sequence[bytes]:
@@ -226,13 +243,22 @@ class Update:
     def _check_retracted(self, index: int, totals: Totals) -> None:
         """Raise Unfit unless what was taken out is what its manifest names."""
         contribution = self.plan.contributions[index]
-        held, computed = contribution.source, contribution.computed
+        held, computed, manifest = contribution.source, contribution.computed, self.manifests[index]
         roots = {name: totals.root(index, name) for name in held.records if name not in computed}
         stored = held.stored_roots(roots, held.records) if isinstance(held, Formed) else roots
         records = held.stored.records if isinstance(held, Formed) else held.records
-        leaves = [(name, records[name].dtype, records[name].shape, root) for name, root in stored.items()]
-        if model_root(leaves) != self.manifests[index].tensors:
+        found = {manifest.tensors: _root(records, stored)}
+        for kind in self.plan.needs.auxiliary:
+            entry, given = manifest.auxiliary_of(kind), contribution.auxiliary[kind]
+            of_kind = {name: totals.root(Auxiliary(index, kind), name) for name in given.records}
+            found["" if entry is None else entry.root] = _root(given.records, of_kind)
+        if any(expected != root for expected, root in found.items()):
             raise Unfit(f"{contribution.label}, which is retracted, is damaged")
+
+
+def _root(records: Mapping[str, Record], roots: Mapping[str, str]) -> str:
+    """The root of tensors whose own roots are known."""
+    return model_root((name, records[name].dtype, records[name].shape, root) for name, root in roots.items())
 
 
 def _answers(statistic: Statistic, packed: bytes, of_index: Sequence[Group]) -> dict[Group, Any]:

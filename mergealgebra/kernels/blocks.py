@@ -23,13 +23,15 @@ Witnesses = tuple[tuple[int, ...], ...]
 class Where:
     """Where the elements of a part lie: the tensor, its shape, the first of them in C order, and the whole's root.
 
-    root: of the contribution's tensors; empty where the method needs no roots.
+    root: of the contribution's tensors; empty where the method needs no roots. id: the contribution's; empty where the
+    method needs no task.
     """
 
     tensor: str = ""
     shape: tuple[int, ...] = ()
     start: int = 0
     root: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,13 +162,35 @@ class Kernel(Protocol):
 
 
 @dataclass(frozen=True)
+class StoredBits:
+    """The bits of the models in a block, as far as they tell whether all have the same [MG-14]; changed in place.
+
+    bits: (n,) unsigned, those that some model had which was known when no other was. known: (n,) int16, how many models
+    are known bit by bit. others: (n,) int16, how many of these have other bits.
+    """
+
+    bits: Array
+    known: Array
+    others: Array
+
+    def only(self, at: Indices) -> StoredBits:
+        """Those at some positions, copied."""
+        return StoredBits(self.bits[at], self.known[at], self.others[at])
+
+    def put(self, at: Any, other: StoredBits) -> None:
+        """As `StoredSums.put`."""
+        self.bits[at], self.known[at], self.others[at] = other.bits, other.known, other.others
+
+
+@dataclass(frozen=True)
 class StoredSums:
     """The sums of a block, as an aggregate keeps them from merge to merge; kernels change them in place.
 
     sums, magnitudes: (q, n) fp64, S = sum of the terms and A = sum of their magnitudes, for each of q sums; where A is
     infinite, nothing here means anything. signs, weights: V and W, likewise of the coefficients with the signs of the
     first terms: (n,) int16, fp64 where those are not all 1, and (0,) for a method without votes. grids: (q, n) uint8,
-    the biased exponent of the least grid of any term that ever was among them, 255 where there was none [EX-2].
+    the biased exponent of the least grid of any term that ever was among them, 255 where there was none [EX-2]. models:
+    for a method that copies bits; what they are means something everywhere.
     """
 
     sums: Array
@@ -174,12 +198,21 @@ class StoredSums:
     signs: Array
     weights: Array
     grids: Array
+    models: StoredBits | None = None
+
+    def only(self, at: Indices) -> StoredSums:
+        """Those at some positions, copied."""
+        votes = (self.signs[at], self.weights[at]) if self.weights.size else (self.signs, self.weights)
+        models = None if self.models is None else self.models.only(at)
+        return StoredSums(self.sums[:, at], self.magnitudes[:, at], *votes, self.grids[:, at], models)
 
     def put(self, at: Any, other: StoredSums) -> None:
         """Set these at some positions. other: as many sums as positions, or the same for all."""
         self.sums[:, at], self.magnitudes[:, at], self.grids[:, at] = other.sums, other.magnitudes, other.grids
         if self.weights.size:
             self.signs[at], self.weights[at] = other.signs, other.weights
+        if self.models is not None and other.models is not None:
+            self.models.put(at, other.models)
 
 
 #: The sums of a coordinate without certificate.
@@ -191,7 +224,8 @@ class Updated:
     """A block of the merged model after an update of its sums, but for the positions in `missed`.
 
     data: (n,) in the base's dtype, at the missed positions the base's. kept, witnesses: as in `Reduced`, for each part,
-    the retracted ones first. missed: the ascending positions whose sums have no certificate, and now mean nothing.
+    the retracted ones first. missed: the ascending positions whose sums have no certificate, and now mean nothing, or
+    where the bits that are kept do not tell whether all models have the same.
     """
 
     data: Array

@@ -16,14 +16,25 @@ from typing import Any, Final, Self
 import numpy as np
 
 from mergealgebra.algebra.arrays import refuse_flushed_subnormals
+from mergealgebra.algebra.dots import CHUNK, ChunkSums
+from mergealgebra.algebra.masks import keep_below, mask_key
 from mergealgebra.algebra.trim import Counts, Window
 from mergealgebra.errors import BackendError
 from mergealgebra.kernels.blocks import Part, Reduced, Reduction, StoredSums, Updated, Watch, Witnesses
 from mergealgebra.kernels.fused import table as word
-from mergealgebra.kernels.fused_methods import code_of, counts_magnitudes, cut_of, is_fused, witnesses
+from mergealgebra.kernels.fused_methods import (
+    Fused,
+    counts_magnitudes,
+    cut_of,
+    drop_of,
+    fused_as,
+    is_fused,
+    witnesses,
+)
 from mergealgebra.kernels.machine_code import entry, load
 from mergealgebra.kernels.numpy_reference import on_numpy
 from mergealgebra.kernels.reference import Host, Reference
+from mergealgebra.methods.dare import Drop
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.tensors.dtypes import DTYPES
@@ -32,6 +43,7 @@ _DTYPES: Final = {
     DTYPES[name].numpy: code
     for name, code in {"F64": word.F64, "F32": word.F32, "BF16": word.BF16, "F16": word.F16}.items()
 }
+_ON: Final = {"tau": word.TAU, "theta": word.THETA}
 _VOTES: Final = {np.dtype(np.int16): word.WHOLE, np.dtype(np.float64): word.FP64}
 
 #: The step of progress in which kernels are compiled.
@@ -60,7 +72,7 @@ class NumbaKernel:
 
     def computes(self, method: Method) -> bool:
         """As `Kernel.computes`."""
-        return is_fused(method)
+        return is_fused(method, self.name)
 
     def check_worker(self) -> None:
         """As `Kernel.check_worker`, with compiled code too: NumPy and it run in one thread, under its one mode."""
@@ -68,11 +80,13 @@ class NumbaKernel:
 
     def reduce(self, base: Host, parts: Sequence[Part], reduction: Reduction) -> Reduced | None:
         """As `Kernel.reduce`."""
-        code, certified = code_of(reduction.method, self.name), reduction.coefficients.certified
-        if not certified and code == word.TIES_MERGING:
+        fused, certified = fused_as(reduction.method, self.name), reduction.coefficients.certified
+        votes = fused.code == word.TIES_MERGING
+        if (votes and not certified) or any(part.at is not None for part in parts):
             return self._reference.reduce(base, parts, reduction)
         results = _Results.of(base, len(parts))
-        missed = self._call("reduce_block", base, parts, results.words(code, reduction) | _votes(code, reduction))
+        words = results.words(fused, reduction) | _votes(fused.code, reduction) | {word.ON: _merged(fused)}
+        missed = self._call("reduce_block", base, parts, words, fused.drop)
         if missed < 0 or not self._repair(results.out, results.positions[:missed], base, parts, reduction):
             return None
         return Reduced(results.out, *results.counts(parts), missed if certified else base.size)
@@ -80,7 +94,10 @@ class NumbaKernel:
     def update(
         self, base: Host, stored: StoredSums, retracted: Sequence[Part], added: Sequence[Part], reduction: Reduction
     ) -> Updated | None:
-        """As `UpdatingKernel.update`."""
+        """As `UpdatingKernel.update`. Raises BackendError for a method whose sums cannot be kept."""
+        fused = fused_as(reduction.method, self.name)
+        if fused.on != "tau" or fused.weighed:
+            raise BackendError(f"the sums of {reduction.method.name} are not kept, so there is nothing to update")
         parts = (*retracted, *added)
         results = _Results.of(base, len(parts))
         held = {
@@ -94,28 +111,35 @@ class NumbaKernel:
             word.UNIT: _bits(1.0),
         }
         self._load("update_block")
-        words = results.words(code_of(reduction.method, self.name), reduction)
-        missed = self._call("update_block", base, parts, words | held)
+        missed = self._call("update_block", base, parts, results.words(fused, reduction) | held, fused.drop)
         return None if missed < 0 else Updated(results.out, *results.counts(parts), results.positions[:missed].copy())
 
     def observe(self, base: Host, part: Part, watch: Watch, seen: Any, shared: Sequence[Any] = ()) -> Any | None:
-        """As `Kernel.observe`: windows of magnitudes before any stage by compiled code, all else by the reference."""
-        if not counts_magnitudes(watch):
+        """As `Kernel.observe`: windows of magnitudes, after a drop too, by compiled code, all else by the reference."""
+        drop = drop_of(watch.stages)
+        if not counts_magnitudes(watch) or len(watch.stages) > (drop is not None) or part.at is not None:
             return self._reference.observe(base, part, watch, seen, shared)
-        return seen if self.count(base, part, watch.look, seen) else None
+        return seen if self.count(base, part, watch.look, seen, drop) else None
 
     def share(self, base: Host, parts: Sequence[Part], reduction: Reduction, rounds: int) -> Sequence[Any] | None:
         """As `Kernel.share`, by the reference."""
         return self._reference.share(base, parts, reduction, rounds)
 
-    def dots(self, base: Host, parts: Sequence[Part], reduction: Reduction, round_: int) -> Host | None:
-        """As `Kernel.dots`, by the reference."""
-        return self._reference.dots(base, parts, reduction, round_)
+    def dots(self, base: Host, parts: Sequence[Part], reduction: Reduction, round_: int) -> ChunkSums | None:
+        """As `Kernel.dots`: of a first round without stages by compiled code, of others by the reference."""
+        needs = reduction.needs
+        if round_ or reduction.rounds[0].stages or needs.auxiliary or any(part.at is not None for part in parts):
+            return self._reference.dots(base, parts, reduction, round_)
+        self._load("dots_block")
+        found = np.empty((len(parts) * (len(parts) + 1) // 2, -(-base.size // CHUNK)))
+        vectors = np.empty((len(parts), CHUNK), np.float32)
+        words = {word.DOTS: _address(found), word.VECTORS: _address(vectors), word.ON: _ON[needs.on]}
+        return found if self._call("dots_block", base, parts, words) else None
 
-    def count(self, base: Host, part: Part, window: Window, counts: Counts) -> bool:
+    def count(self, base: Host, part: Part, window: Window, counts: Counts, drop: Drop | None = None) -> bool:
         """Add to `counts` how many magnitudes of tau lie in each bin of a window, and last, above it.
 
-        False when some tau is not finite, to be named.
+        drop: the stage that comes before. False when some tau is not finite, to be named.
         """
         asked = {
             word.LOW: window.low,
@@ -123,18 +147,22 @@ class NumbaKernel:
             word.COUNTS: _address(counts),
             word.BINS: window.bins,
         }
-        return bool(self._call("count_block", base, [part], asked))
+        return bool(self._call("count_block", base, [part], asked, drop))
 
     def _load(self, *names: str) -> None:
         load(names, partial(self._progress, COMPILING))
 
-    def _call(self, name: str, base: Host, parts: Sequence[Part], words: Mapping[int, int]) -> int:
+    def _call(
+        self, name: str, base: Host, parts: Sequence[Part], words: Mapping[int, int], drop: Drop | None = None
+    ) -> int:
         """Call compiled code with a table of the base, the parts and what is special to it."""
         header = [0] * word.HEADER
         header[: word.PARTS + 1] = base.size, _address(base), _DTYPES[base.dtype], self._scratch(), len(parts)
+        header[word.BOUND] = word.NO_DROP if drop is None else keep_below(drop.density)
+        header[word.DENSITY] = _bits(1.0 if drop is None else float(drop.density))
         for at, number in words.items():
             header[at] = number
-        table = np.array(header + [number for part in parts for number in _row(part)], np.int64)
+        table = np.array(header + [number for part in parts for number in _row(part, drop)], np.int64)
         found = entry(name)(_address(table))
         if found == word.UNKNOWN_METHOD:
             raise BackendError(f"the compiled kernels have no method of code {header[word.METHOD]}")
@@ -174,11 +202,12 @@ class _Results:
         kept, above = np.zeros((2, parts), np.int64)
         return cls(np.empty_like(base), kept, above, np.empty(base.size, np.int64))
 
-    def words(self, code: int, reduction: Reduction) -> dict[int, int]:
+    def words(self, fused: Fused, reduction: Reduction) -> dict[int, int]:
+        coefficients = reduction.coefficients
         return {
-            word.METHOD: code,
+            word.METHOD: fused.code,
             word.OUT: _address(self.out),
-            word.TOTAL: _bits(reduction.coefficients.total),
+            word.TOTAL: _bits(coefficients.held_total if fused.code == word.LINEAR else coefficients.total),
             word.LAMBDA: _bits(reduction.lambda32),
             word.KEPT: _address(self.kept),
             word.ABOVE: _address(self.above),
@@ -198,10 +227,18 @@ def _votes(code: int, reduction: Reduction) -> dict[int, int]:
     return {word.VOTES: votes, word.UNIT: _bits(same.pop() if whole else 1.0)}
 
 
-def _row(part: Part) -> tuple[int, ...]:
-    coefficient = int(np.float32(part.coefficient).view(np.int32))
-    values = part.values
-    return (_address(values), _DTYPES[values.dtype], part.form == "finetuned", *cut_of(part), coefficient)
+def _merged(fused: Fused) -> int:
+    """What is merged, and whether bits are copied."""
+    return word.COPIED if fused.copies else _ON[fused.on]
+
+
+def _row(part: Part, drop: Drop | None) -> tuple[int, ...]:
+    weight = part.weights[0] if part.weights else None
+    coefficient = int(np.float32(part.coefficient if weight is None else weight).view(np.int32))
+    where, values = part.where, part.values
+    key = (0, 0) if drop is None else mask_key(drop.seed, where.root, where.tensor)
+    form = part.form == "finetuned"
+    return (_address(values), _DTYPES[values.dtype], form, *cut_of(part), coefficient, where.start, *key)
 
 
 def _bits(number: float) -> int:

@@ -7,17 +7,19 @@ error where a kernel is asked for by name: code never falls through to another m
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from mergealgebra.algebra.method import Columns, Round
+from mergealgebra.algebra.method import Columns, Round, Stage
 from mergealgebra.algebra.thresholds import Thresholds, Trim
 from mergealgebra.algebra.trim import Window
 from mergealgebra.errors import BackendError
 from mergealgebra.kernels.blocks import Part, Watch, Witnesses
-from mergealgebra.kernels.fused.table import MEAN, TASK_ARITHMETIC, TIES_MERGING
-from mergealgebra.methods import mean, task_arithmetic, ties
+from mergealgebra.kernels.fused.table import LINEAR, MEAN, TASK_ARITHMETIC, TIES_MERGING
+from mergealgebra.methods import linear, mean, task_arithmetic, ties
+from mergealgebra.methods.dare import Drop
 from mergealgebra.methods.method import Method
 
 _Equations = tuple[Callable[..., Any], Callable[..., Any], Columns]
@@ -28,56 +30,90 @@ CODES: Final[Mapping[_Equations, int]] = MappingProxyType(
         (ties.lift, ties.merge, Columns(votes=True)): TIES_MERGING,
         (mean.lift, mean.average, Columns()): MEAN,
         (mean.lift, task_arithmetic.total, Columns()): TASK_ARITHMETIC,
+        (mean.lift, linear.average, Columns()): LINEAR,
     }
 )
 
 
-def is_fused(method: Method) -> bool:
-    """Whether fused kernels compute a method."""
-    return _code(method) is not None
+@dataclass(frozen=True)
+class Fused:
+    """A method as fused kernels know it.
+
+    code: of its equations. on, copies: as in `Needs`. drop: its first stage, where elements are dropped at random.
+    weighed: whether coefficients follow from dot products; those stand in the parts.
+    """
+
+    code: int
+    on: Literal["tau", "theta"] = "tau"
+    copies: bool = False
+    drop: Drop | None = None
+    weighed: bool = False
 
 
-def code_of(method: Method, kernel: str) -> int:
-    """The code of a method. kernel: the name of whoever asks. Raises BackendError for one that is not computed."""
-    code = _code(method)
-    if code is None:
+def _every(_: Fused) -> bool:
+    return True
+
+
+def _without_extras(fused: Fused) -> bool:
+    return fused == Fused(fused.code) and fused.code != LINEAR
+
+
+#: What each fused kernel computes of all that are known here.
+COMPUTED: Final[Mapping[str, Callable[[Fused], bool]]] = MappingProxyType({"numba": _every, "triton": _without_extras})
+
+
+def is_fused(method: Method, kernel: str) -> bool:
+    """Whether a fused kernel, by its name, computes a method."""
+    fused = _fused(method)
+    return fused is not None and COMPUTED[kernel](fused)
+
+
+def fused_as(method: Method, kernel: str) -> Fused:
+    """A method as a kernel knows it. kernel: its name. Raises BackendError for a method that it does not compute."""
+    fused = _fused(method)
+    if fused is None or not COMPUTED[kernel](fused):
         raise BackendError(f"backend {kernel!r} does not compute {method.name}; leave it out, and numpy computes it")
-    return code
+    return fused
 
 
 @lru_cache(maxsize=1024)
-def _code(method: Method) -> int | None:
-    rounds, needs = method.rounds, method.needs
-    if len(rounds) != 1 or needs.on != "tau" or needs.auxiliary or (needs.negative and _votes(rounds[0])):
+def _fused(method: Method) -> Fused | None:
+    needs, round_ = method.needs, method.rounds[0]
+    if len(method.rounds) != 1 or needs.auxiliary or not isinstance(round_, Round):
         return None
-    (round_,) = rounds
-    if not isinstance(round_, Round) or round_.weigh is not None or round_.unit != "element" or not _only_trims(round_):
+    if round_.unit != "element" or not _known(round_.stages):
         return None
-    return CODES.get((round_.lift, round_.finalize, round_.columns))
+    if round_.columns.votes and (needs.negative or round_.weigh is not None):
+        return None
+    code = CODES.get((round_.lift, round_.finalize, round_.columns))
+    if code is None:
+        return None
+    return Fused(code, needs.on, needs.copies, drop_of(round_.stages), round_.weigh is not None)
 
 
-def _votes(round_: object) -> bool:
-    return isinstance(round_, Round) and round_.columns.votes
+def _known(stages: Sequence[Stage]) -> bool:
+    """Whether stages are a drop, a trim, or a drop before a trim."""
+    return tuple(map(type, stages)) in ((), (Drop,), (Trim,), (Drop, Trim))
 
 
-def _only_trims(round_: Round) -> bool:
-    return len(round_.stages) <= 1 and all(type(stage) is Trim for stage in round_.stages)
+def drop_of(stages: Sequence[Stage]) -> Drop | None:
+    """The drop with which stages begin."""
+    return stages[0] if stages and type(stages[0]) is Drop else None
 
 
 def counts_magnitudes(watch: Watch) -> bool:
-    """Whether a statistic counts magnitudes of task vectors as they are, in a window, as fused kernels do."""
-    plain = type(watch.statistic) is Thresholds and isinstance(watch.look, Window)
-    return plain and not watch.stages and watch.on == "tau"
+    """Whether a statistic counts magnitudes of task vectors in a window, as fused kernels do."""
+    return type(watch.statistic) is Thresholds and isinstance(watch.look, Window) and watch.on == "tau"
 
 
 def cut_of(part: Part) -> tuple[int, int]:
     """The threshold of a part, as fp32 bits, and before which position ties are kept.
 
-    0 keeps zeros too; 1, where a trim has nothing to find, all but those.
+    0 keeps zeros too; 1, where a trim has nothing to find or elements are only dropped, all but those.
     """
     if not part.found:
         return 0, len(part.values)
-    (found,) = part.found
+    found = part.found[-1]
     return (1, len(part.values)) if found is None else found
 
 

@@ -22,7 +22,7 @@ from mergealgebra.algebra.exact import Coefficients
 from mergealgebra.algebra.trim import Counts, Window
 from mergealgebra.errors import BackendError, SubnormalsFlushed
 from mergealgebra.kernels.blocks import Part, Reduced, Reduction, Watch
-from mergealgebra.kernels.fused_methods import code_of, counts_magnitudes, cut_of, is_fused, witnesses
+from mergealgebra.kernels.fused_methods import counts_magnitudes, cut_of, fused_as, is_fused, witnesses
 from mergealgebra.kernels.numpy_reference import on_numpy
 from mergealgebra.kernels.reference import Host
 from mergealgebra.methods.method import Method
@@ -75,7 +75,7 @@ class TritonKernel:
 
     def computes(self, method: Method) -> bool:
         """As `Kernel.computes`."""
-        return is_fused(method)
+        return is_fused(method, self.name)
 
     def check_worker(self) -> None:
         """As `Kernel.check_worker`: of NumPy, of torch on the device, and of the kernel itself."""
@@ -100,7 +100,7 @@ class TritonKernel:
 
     def observe(self, base: Host, part: Part, watch: Watch, seen: Any, shared: Sequence[Any] = ()) -> Any | None:
         """As `Kernel.observe`: windows of magnitudes before any stage on the device, all else by the reference."""
-        if not counts_magnitudes(watch):
+        if watch.stages or not counts_magnitudes(watch):
             return on_numpy().observe(base, part, watch, seen, shared)
         return seen if self.count(base, part, watch.look, seen) else None
 
@@ -178,7 +178,7 @@ class Launch:
 
         Raises BackendError for a method that has no code.
         """
-        code = code_of(reduction.method, TritonKernel.name)
+        code = fused_as(reduction.method, TritonKernel.name).code
         order = sorted(range(len(parts)), key=lambda i: _kind(parts[i]))
         held = [replace(parts[i], values=_aligned(parts[i].values)) for i in order]
         (table,) = _to_device([_table(held, reduction, base.numel())], base.device)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mergealgebra.algebra.arrays import refuse_flushed_subnormals
 from mergealgebra.algebra.contract import finalized, lifted
-from mergealgebra.algebra.exact import LIMITS, Sums, grid_exponents
-from mergealgebra.algebra.method import Terms
-from mergealgebra.kernels.blocks import UNKNOWN, Part, Reduction, StoredSums, Updated
+from mergealgebra.algebra.exact import LIMITS, Indices, Sums, grid_exponents
+from mergealgebra.algebra.method import Round, Terms
+from mergealgebra.kernels.blocks import UNKNOWN, Part, Reduced, Reduction, StoredBits, StoredSums, Updated
 from mergealgebra.kernels.reference import (
     Host,
     Reference,
     after,
+    copied,
     finite_terms,
     left,
     merged_block,
@@ -23,6 +24,7 @@ from mergealgebra.kernels.reference import (
     usable,
     view_of,
 )
+from mergealgebra.tensors.block_vectors import own_bits
 
 
 class NumPyReference(Reference):
@@ -41,12 +43,19 @@ class NumPyReference(Reference):
         if not all(map(finite_terms, terms)):
             return None
         for i, term in enumerate(terms):
-            _change(stored, np.subtract if i < len(retracted) else np.add, term)
-        missed = np.flatnonzero((stored.magnitudes >= LIMITS[stored.grids]).any(axis=0))
-        tau_m = finalized(round_, _by_sign(stored, missed), reduction.coefficients)
-        merged = merged_block(base, tau_m, reduction)
+            if not _change(stored, np.subtract if i < len(retracted) else np.add, term):
+                return None
+        failing = (stored.magnitudes >= LIMITS[stored.grids]).any(axis=0)
+        if stored.models is not None:
+            _change_models(stored.models, base, retracted, added)
+            failing |= _unclear(stored.models, len(reduction.coefficients.held))
+        missed = np.flatnonzero(failing)
+        merged = merged_block(base, _finalized(round_, stored, missed, reduction), reduction)
         if merged is None:
             return None
+        if stored.models is not None:
+            merged = _copied(merged, stored.models, len(reduction.coefficients.held))
+        merged[missed] = base[missed]
         counts = tuple(left(one.view, reduction.rounds) for one in reached)
         return Updated(merged, counts, tuple(one.witnesses for one in reached), missed)
 
@@ -62,7 +71,10 @@ class Settled:
 
 
 def settle(base: Host, parts: Sequence[Part], reduction: Reduction) -> Settled | None:
-    """Merge coordinates from all parts that there are, if any. None when some number is not finite."""
+    """Merge coordinates from all parts that there are, at least one. None when some number is not finite.
+
+    They are whole units of the method.
+    """
     (round_,) = reduction.rounds
     views = [view_of(part, part.values, base, reduction.needs.on) for part in parts]
     terms = [
@@ -70,9 +82,29 @@ def settle(base: Host, parts: Sequence[Part], reduction: Reduction) -> Settled |
     ]
     if not all(map(finite_terms, terms)):
         return None
-    sums = summed(terms, round_, reduction) if parts else Sums.zeros(base.size, round_.columns)
+    sums = summed(terms, round_, reduction)
     merged = merged_block(base, finalized(round_, sums, reduction.coefficients), reduction)
-    return None if merged is None else Settled(merged, _stored(sums), sums.uncertified.size)
+    if merged is None:
+        return None
+    stored = _stored(sums)
+    if reduction.needs.copies:
+        merged = copied(merged, base, [(part.values, part.form) for part in parts])
+        stored = replace(stored, models=_models(base, parts))
+    return Settled(merged, stored, sums.uncertified.size)
+
+
+def unheld(base: Host, retracted: Sequence[Part], reduction: Reduction) -> Reduced | None:
+    """A block that nobody holds any more, so that it is the base's; what is taken out is counted all the same.
+
+    None when some number is not finite.
+    """
+    (round_,) = reduction.rounds
+    views = [view_of(part, part.values, base, reduction.needs.on) for part in retracted]
+    if not all(map(usable, views)):
+        return None
+    reached = [after(view, round_.stages, part.found) for view, part in zip(views, retracted, strict=True)]
+    counts = tuple(left(one.view, reduction.rounds) for one in reached)
+    return Reduced(base, counts, tuple(one.witnesses for one in reached), 0)
 
 
 def on_numpy() -> NumPyReference:
@@ -85,17 +117,72 @@ def on_numpy() -> NumPyReference:
 # Sums that are stored
 
 
-def _change(stored: StoredSums, join: np.ufunc, terms: Terms) -> None:
-    """Add the terms of one contribution to stored sums, or subtract them."""
+def _change(stored: StoredSums, join: np.ufunc, terms: Terms) -> bool:
+    """Add the terms of one contribution to stored sums, or subtract them; False where its votes do not fit in."""
     for i, term in enumerate(terms.sums):
         wide = term.astype(np.float64)
         stored.sums[i] = join(stored.sums[i], wide)
         stored.magnitudes[i] = join(stored.magnitudes[i], abs(wide))
         np.minimum(stored.grids[i], grid_exponents(term), out=stored.grids[i])
     if stored.weights.size:
+        if stored.weights.dtype.kind == "i" and terms.votes != 1:
+            return False
         votes = np.sign(terms.sums[0]).astype(np.float64) * terms.votes
         stored.signs[:] = join(stored.signs, votes)
         stored.weights[:] = join(stored.weights, abs(votes))
+    return True
+
+
+def _finalized(round_: Round, stored: StoredSums, missed: Indices, reduction: Reduction) -> Host:
+    """What the round gives of stored sums, and 0 where they are missed: they may be anything there."""
+    if not missed.size:
+        return np.asarray(finalized(round_, _by_sign(stored), reduction.coefficients))
+    there = np.delete(np.arange(stored.grids.shape[1]), missed)
+    found = np.zeros(stored.grids.shape[1], np.float32)
+    if there.size:
+        found[there] = finalized(round_, _by_sign(stored.only(there)), reduction.coefficients)
+    return found
+
+
+def _change_models(models: StoredBits, base: Host, retracted: Sequence[Part], added: Sequence[Part]) -> None:
+    """Take the bits of some models out, and put others in."""
+    for part in retracted:
+        own, known = _bits(models, base, part)
+        models.others[...] -= known & (own != models.bits)
+        models.known[...] -= known
+    for part in added:
+        own, known = _bits(models, base, part)
+        np.copyto(models.bits, own, where=known & (models.known == 0))
+        models.others[...] += known & (own != models.bits)
+        models.known[...] += known
+
+
+def _bits(models: StoredBits, base: Host, part: Part) -> tuple[Host, Host]:
+    """A model's bits as unsigned numbers, and where they are known."""
+    own, known = own_bits(part.values, base, part.form)
+    return own.view(_unsigned(base)).astype(models.bits.dtype), known
+
+
+def _unsigned(base: Host) -> str:
+    return f"u{base.dtype.itemsize}"
+
+
+def _unclear(models: StoredBits, count: int) -> Host:
+    """Where all of so many models are known, and none has the bits that are kept: they may still be the same."""
+    return np.asarray((models.known == count) & (models.others == count))
+
+
+def _copied(merged: Host, models: StoredBits, count: int) -> Host:
+    """The merged block with the bits of the models where so many have the same."""
+    alike = (models.known == count) & (models.others == 0)
+    return np.where(alike, models.bits.astype(_unsigned(merged)).view(merged.dtype), merged)
+
+
+def _models(base: Host, parts: Sequence[Part]) -> StoredBits:
+    """The bits of these models."""
+    models = StoredBits(np.zeros(base.size, _unsigned(base)), *np.zeros((2, base.size), np.int16))
+    _change_models(models, base, [], parts)
+    return models
 
 
 def _pairs(stored: StoredSums) -> Iterator[tuple[Host, Host]]:
@@ -105,14 +192,12 @@ def _pairs(stored: StoredSums) -> Iterator[tuple[Host, Host]]:
         yield stored.signs, stored.weights
 
 
-def _by_sign(stored: StoredSums, missed: Host) -> Sums:
-    """Stored sums as S+, S-, W+ and W-, exactly [EX-2]; zero where they are missed."""
+def _by_sign(stored: StoredSums) -> Sums:
+    """Stored sums as S+, S-, W+ and W-, exactly [EX-2]."""
     columns: list[Host] = []
     for total, magnitude in _pairs(stored):
         wide = magnitude.astype(np.float64)  # V and W may be int16, which need not hold twice a count
         columns += [(wide + total) * 0.5, (total - wide) * 0.5]
-    for column in columns:
-        column[missed] = 0.0
     return Sums(tuple(columns), tuple(stored.grids))
 
 

@@ -5,10 +5,11 @@ It computes every method. What other kernels compute, they compute to its bits.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations_with_replacement
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from mergealgebra.algebra.arrays import Array, array_namespace, refuse_flushed_s
 from mergealgebra.algebra.contract import finalized, lifted, staged
 from mergealgebra.algebra.dots import ChunkSums, chunk_sums
 from mergealgebra.algebra.exact import Indices, Sums, combine, prepared
-from mergealgebra.algebra.method import Round, Stage, Terms, View, WholeRound
+from mergealgebra.algebra.method import Round, Stage, Terms, View, WholeRound, leaves_out
 from mergealgebra.algebra.trim import Counts, Window, window_counts
 from mergealgebra.kernels.blocks import (
     Part,
@@ -30,6 +31,9 @@ from mergealgebra.tensors.block_vectors import add, own_bits, tau, theta
 from mergealgebra.tensors.dtypes import bits, name_of, narrow, to_host, to_torch, widen
 
 Host = np.ndarray[Any, Any]
+
+#: The coefficients of a mean add up to 1, but for their rounding [MG-14].
+_NEAR_ONE: Final = 2.0**-20
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Reference:
         merged = None if passed is None else merged_block(there, passed.shared[-1], reduction)
         if passed is None or merged is None:
             return None
-        if reduction.needs.copies:
+        if reduction.needs.copies and averaged(parts):
             merged = copied(merged, there, [(self.load(part.values), part.form) for part in parts])
         kept = tuple(left(view, reduction.rounds) for view in passed.views)
         count = passed.uncertified.size if reduction.coefficients.certified else base.size
@@ -161,7 +165,9 @@ def view_of(
     vector = theta(values, base, part.form) if on == "theta" else tau(values, base, part.form)
     auxiliary = {kind: _fp32(load(array)) for kind, array in part.auxiliary.items()}
     where = part.where
-    return View(vector, part.coefficient, where.tensor, where.shape, where.start, part.at, where.root, auxiliary)
+    return View(
+        vector, part.coefficient, where.tensor, where.shape, where.start, part.at, where.root, where.id, auxiliary
+    )
 
 
 def entering(view: View, part: Part, number: int, shared: Sequence[Array]) -> View:
@@ -182,8 +188,8 @@ def after(view: View, stages: Sequence[Stage], found: Sequence[Any]) -> Staged:
 
 
 def left(view: View, rounds: Sequence[Round]) -> int:
-    """How many elements the stages left: those that are not zero; all where there is no stage [LK-2]."""
-    if not any(round_.stages for round_ in rounds):
+    """How many elements the stages left: those that are not zero; all where none can leave any out [LK-2]."""
+    if not any(leaves_out(round_) for round_ in rounds):
         return int(view.tau.shape[0])
     return int(array_namespace(view.tau).count_nonzero(view.tau))
 
@@ -236,6 +242,13 @@ def merged_models(base: Array, theta_m: Array) -> Array | None:
     theta_m = theta_m + 0.0  # -0 and +0 are one number, and libraries differ in which of them is the larger
     merged = narrow(xp.astype(theta_m, xp.float64) if name == "F64" else theta_m, name)
     return merged if finite(widen(merged)) else None
+
+
+def averaged(parts: Sequence[Part]) -> bool:
+    """Whether models that agree are merged to what they agree on: always, but where weights are no mean's [MG-14]."""
+    weights = [part.weights[-1] for part in parts if part.weights]
+    known = [weight for weight in weights if weight is not None]
+    return not known or abs(math.fsum(known) - 1) <= _NEAR_ONE
 
 
 def copied(merged: Array, base: Array, models: Sequence[tuple[Array, str]]) -> Array:

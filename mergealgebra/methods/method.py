@@ -13,9 +13,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, dataclass_transform
 
 from mergealgebra.algebra import decimals
-from mergealgebra.algebra.method import Needs
+from mergealgebra.algebra.method import Needs, leaves_out
 from mergealgebra.encoding import encode, hash_id
-from mergealgebra.errors import CoefficientError, RecipeError
+from mergealgebra.errors import CoefficientError, DecimalError, RecipeError
 from mergealgebra.methods.settings import COEFFICIENT, SETTINGS, Setting, entries_of, read_settings
 from mergealgebra.text import did_you_mean, shown
 
@@ -69,8 +69,8 @@ class Method:
                 raise RecipeError(f"{self.name}: lambda and lambda_ are one key; give it once")
             for key in given:
                 if key not in known:
-                    keys = [*map(key_of, known), SETTINGS]
-                    near = did_you_mean(key_of(key), keys) or ";"
+                    keys = list(map(key_of, known)) or ["none"]
+                    near = did_you_mean(key_of(key), [*keys, SETTINGS]) or ";"
                     raise RecipeError(
                         f"{self.name}: unknown key {shown(key_of(key))}{near} its keys are {', '.join(keys)}"
                     )
@@ -148,7 +148,7 @@ class Method:
     def drops(self) -> bool:
         """Whether some elements of a task vector may not count: left out by a stage, a dialect or a setting [LK-4]."""
         factors = any(COEFFICIENT in dict(setting.numbers) for setting in entries_of(self))
-        return factors or any(getattr(round_, "stages", True) for round_ in self.rounds)
+        return factors or any(map(leaves_out, self.rounds))
 
     def check_coefficient(self, coefficient: float, what: str) -> float:
         """The coefficient itself, if the method can use it [RC-6]. Raises CoefficientError."""
@@ -201,6 +201,8 @@ def key_of(field_name: str) -> str:
 
 _WHOLE: Final = re.compile("0|[1-9][0-9]{0,19}", re.ASCII)
 _TEXT_BYTES: Final = 1 << 12
+_COUNT: Final = re.compile("[1-9][0-9]{0,8}", re.ASCII)
+_ID: Final = re.compile("[0-9a-f]{64}", re.ASCII)
 
 
 def _key_in(what: str) -> str:
@@ -228,6 +230,31 @@ def check_share(value: object, what: str) -> str:
     """A decimal from 0 to below 1 [BC-1, DE-1]."""
     decimals.exact_share(value, _key_in(what))
     return decimals.canonical_decimal(value, _key_in(what))
+
+
+def check_factor(value: object, what: str) -> str:
+    """A decimal from 0 on whose fp32 number is finite [RA-3, CO-1]."""
+    text = check_lambda(value, what)
+    if text.startswith("-"):
+        raise DecimalError(f"{_key_in(what)}: {text} is negative; it must be 0 or more")
+    return text
+
+
+def check_count(value: object, what: str) -> str:
+    """A whole number from 1 to 999999999 in decimal digits [CO-1]."""
+    if not isinstance(value, str) or not _COUNT.fullmatch(value):
+        raise RecipeError(f"{what}: {shown(value)} is not a whole number from 1 to 999999999; write it like '2'")
+    return value
+
+
+def check_task(value: object, what: str) -> str:
+    """The id of a contribution in full, or an empty text [RC-13]."""
+    if not isinstance(value, str) or not (value == "" or _ID.fullmatch(value)):
+        raise RecipeError(
+            f"{what}: {shown(value)} is not the id of a contribution; write all of its 64 hexadecimal digits, in "
+            "lower case, or leave it out"
+        )
+    return value
 
 
 def check_seed(value: object, what: str) -> str:

@@ -24,11 +24,15 @@ if TYPE_CHECKING:
 UNCHANGED: Final = decimals.fp32("0.00001", "threshold")
 
 
-def lift(view: View) -> Terms:
-    """v = RN32(c tau) where tau is a change; each v that is not 0 counts one [RA-1]."""
+def changes(view: View) -> Array:
+    """v = RN32(c tau) where tau is a change, else +0 [RA-1]. Returns (n,) fp32."""
     xp = algebra.array_namespace(view.tau)
-    v = xp.where(xp.abs(view.tau) > UNCHANGED, algebra.scaled(view.tau, view.coefficient), 0.0) + 0.0
-    return algebra.Terms((v,), votes=1.0)
+    return xp.where(xp.abs(view.tau) > UNCHANGED, algebra.scaled(view.tau, view.coefficient), 0.0) + 0.0
+
+
+def lift(view: View) -> Terms:
+    """v; each that is not 0 counts one [RA-1]."""
+    return algebra.Terms((changes(view),), votes=1.0)
 
 
 def average(sums: Sums, _: Coefficients) -> Array:

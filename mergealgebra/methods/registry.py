@@ -14,19 +14,27 @@ from typing import TYPE_CHECKING, Final
 
 from mergealgebra.errors import MergeAlgebraError, RecipeError
 from mergealgebra.methods.breadcrumbs import Breadcrumbs, BreadcrumbsTies
+from mergealgebra.methods.consensus_ta import ConsensusTa, TallMask
 from mergealgebra.methods.dare import DareLinear, DareTies
 from mergealgebra.methods.della import Della, DellaLinear
 from mergealgebra.methods.emr import Emr
 from mergealgebra.methods.fisher import Fisher
+from mergealgebra.methods.karcher import Karcher
 from mergealgebra.methods.linear import Linear
 from mergealgebra.methods.magmax import MagMax
 from mergealgebra.methods.mean import Mean
 from mergealgebra.methods.method import Method, keys_of, own_fields
+from mergealgebra.methods.model_stock import ModelStock
+from mergealgebra.methods.multislerp import MultiSlerp
 from mergealgebra.methods.nearswap import NearSwap
 from mergealgebra.methods.negmerge import NegMerge
 from mergealgebra.methods.passthrough import Passthrough
+from mergealgebra.methods.pcb import Pcb
 from mergealgebra.methods.ram import Ram
+from mergealgebra.methods.ramplus_tl import RamPlusTl
+from mergealgebra.methods.sce import Sce
 from mergealgebra.methods.settings import COEFFICIENT, SETTINGS, TENSORS
+from mergealgebra.methods.slerp import NuSlerp, Slerp
 from mergealgebra.methods.task_arithmetic import TaskArithmetic
 from mergealgebra.methods.ties import Ties
 from mergealgebra.text import shown
@@ -54,6 +62,16 @@ METHODS: Final[Mapping[str, type[Method]]] = MappingProxyType(
         "breadcrumbs_ties": BreadcrumbsTies,
         "della": Della,
         "della_linear": DellaLinear,
+        "pcb": Pcb,
+        "sce": Sce,
+        "ramplus_tl": RamPlusTl,
+        "consensus_ta": ConsensusTa,
+        "tall_mask": TallMask,
+        "slerp": Slerp,
+        "nuslerp": NuSlerp,
+        "multislerp": MultiSlerp,
+        "model_stock": ModelStock,
+        "karcher": Karcher,
     }
 )
 

@@ -77,6 +77,7 @@ def method_parts(name: str, options: Mapping[str, str]) -> str:
 
 def has_parts(recipe: Method) -> bool:
     """Whether contributions can be lifted one by one, and what they give combined [EX-4]."""
-    if len(recipe.rounds) > 1 or isinstance(recipe.rounds[0], WholeRound):
+    first, *later = recipe.rounds
+    if later or isinstance(first, WholeRound) or first.weigh is not None:
         return False
     return recipe.needs.on == "tau" and recipe.needs.arity is None

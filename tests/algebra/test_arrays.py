@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,12 +13,21 @@ import torch
 from mergealgebra.algebra import arrays, exact, trim
 from mergealgebra.algebra.apply import apply
 from mergealgebra.algebra.difference import difference
-from mergealgebra.algebra.method import View
+from mergealgebra.algebra.method import Group, Statistic, View
 from mergealgebra.errors import SubnormalsFlushed
 from mergealgebra.methods.registry import METHODS
 
 ARRAYS = {"numpy": np.asarray, "torch": torch.from_numpy}
 LEAST = 2.0**-149
+
+
+def found_by(statistic: Statistic, view: View) -> object:
+    """What a statistic finds of a tensor that is one block."""
+    group = Group(0, (view.tensor,), view.tau.size)
+    look, done = statistic.first(group, None), False
+    while not done:
+        done, look = statistic.settle(look, group, statistic.observe(look, view, statistic.nothing(look)))
+    return statistic.within(look, view.tensor, 0, view.tau.size)
 
 
 def test_numpy_arrays_meet_numpy_itself(monkeypatch):
@@ -28,13 +38,16 @@ def test_numpy_arrays_meet_numpy_itself(monkeypatch):
     apply(v, v, 2.0)
     trim.window_counts(difference(v, v, v == 0), trim.around(1))
     for method in METHODS.values():
-        (round_,) = method().rounds
-        view = View(v, 1.0, "w", (3,), root="00" * 32, auxiliary={"fisher": abs(v)})
-        for stage in round_.stages:
-            view = view.with_tau(stage(view, None if stage.statistic is None else (1, 3)))
-        sums = exact.Sums.of(round_.lift(view), round_.columns.votes)
-        both = sums.combine(sums)
-        round_.finalize(both if sums.maxima else both.retract(sums), exact.Coefficients((1.0,), (1.0,)))
+        shared: tuple[np.ndarray, ...] = ()
+        for round_ in method().rounds:
+            view = View(v, 1.0, "w", (3,), root="00" * 32, auxiliary={"fisher": abs(v)}, shared=shared)
+            for stage in round_.stages:
+                found = None if stage.statistic is None else found_by(stage.statistic, view)
+                view = replace(view.with_tau(stage(view, found)), found=(*view.found, found))
+            sums = exact.Sums.of(round_.lift(view), round_.columns.votes)
+            both = sums.combine(sums)
+            whole = both if sums.maxima else both.retract(sums)
+            shared += (round_.finalize(whole, exact.Coefficients((1.0,), (1.0,))),)
     arrays.with_values(trim.trim(v, 1, 3), np.array([0]), np.array([1.0]))
     assert arrays.first_true(v > 0) == 0
 

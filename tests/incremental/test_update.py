@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from functools import partial
+from typing import ClassVar
 
 import ml_dtypes
 import numpy as np
@@ -15,13 +16,13 @@ from mergealgebra.algebra.method import Columns
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.disk import opened_folder
 from mergealgebra.engine.backends import backend, torch_on
-from mergealgebra.engine.sources import Block, Span
+from mergealgebra.engine.sources import SPAN, Block, span_size
 from mergealgebra.incremental.folder import Draft, Folder, Home
 from mergealgebra.incremental.header import Entry, Header
-from mergealgebra.incremental.pages import PAGE, Layout, Pages, Unfit, clear, sums_in, votes_of, wider
+from mergealgebra.incremental.pages import PAGE, Element, Layout, Paged, Pages, Unfit, clear, sums_in, votes_of, wider
 from mergealgebra.incremental.seals import KEY_BYTES, Seal
 from mergealgebra.kernels.blocks import UNKNOWN, Part, UpdatingKernel
-from mergealgebra.kernels.numpy_reference import settle
+from mergealgebra.kernels.numpy_reference import unheld
 from tests.kernels.blocks import reduction_of
 
 SIZE = 2500  # two tiles of the fused kernel, and a piece of one
@@ -32,8 +33,9 @@ SEAL = Seal(bytes(KEY_BYTES))
 
 
 def _zeros(votes, size=SIZE):
-    memory = np.full(size * Layout((), votes).element_bytes, 7, np.uint8)
-    sums = sums_in(memory, votes)
+    element = Element(votes=votes)
+    memory = np.full(size * element.nbytes, 7, np.uint8)
+    sums = sums_in(memory, element)
     clear(sums)
     return memory, sums
 
@@ -131,13 +133,14 @@ class TestKernels:
         _, sums = _zeros("int16", 3)
         assert backend(name).update(base, sums, [], [part], reduction_of("ties", [1.0])) is None
 
-    @pytest.mark.clause("EX-3", "MG-5")
-    def test_settling_without_parts_leaves_the_base(self):
-        base = np.array([-0.0, np.nan], np.float32)
-        settled = settle(base, [], reduction_of("mean", [1.0]))
-        assert settled.data.tobytes() == base.tobytes()
-        assert settled.uncertified == 0
-        assert settled.stored.magnitudes.tolist() == [[0, 0]]
+    @pytest.mark.clause("EX-5", "MG-5")
+    def test_what_nobody_holds_any_more_is_the_base_and_what_goes_is_counted(self):
+        base = np.array([-0.0, np.nan, 1], np.float32)
+        part = Part(np.array([3, 1, -2], np.float32), "task_vector", 1.0, ((int(np.float32(2).view(np.int32)), 0),))
+        found = unheld(base, [part], reduction_of("ties", [1.0]))
+        assert found.data.tobytes() == base.tobytes()
+        assert found.kept == (1,)
+        assert unheld(base, [replace(part, values=base)], reduction_of("ties", [1.0])) is None
 
     def test_others_cannot(self):
         pytest.importorskip("torch")
@@ -149,20 +152,33 @@ class TestKernels:
 class TestPages:
     """Each has its place, and a seal."""
 
-    LAYOUT = Layout((("a", PAGE + 3), ("b", 0), ("c", 1), ("d", 2 * PAGE)), "int16")
+    ELEMENTS: ClassVar = {
+        "one sum": (Element(), 17),
+        "counts": (Element(1, "int16"), 21),
+        "votes": (Element(1, "float64"), 33),
+        "three sums": (Element(3), 51),
+        "two and counts": (Element(2, "int16"), 38),
+    }
 
     def test_they_fill_the_file_without_gaps(self):
-        blocks = [block for name, size in self.LAYOUT.tensors for block in Span(name, 0, size).blocks(PAGE)]
-        assert [self.LAYOUT.index(block) for block in blocks] == list(range(self.LAYOUT.pages)) == [0, 1, 2, 3, 4]
-        ends = [self.LAYOUT.offset(block) + block.size * 21 for block in blocks]
-        assert [self.LAYOUT.offset(block) for block in blocks] == [0, *ends[:-1]]
-        assert ends[-1] == self.LAYOUT.nbytes
+        rows = 3 * span_size(3 * PAGE)  # a page is a row, and a span a whole number of them
+        tensors = [("a", PAGE + 3, 1, PAGE), ("b", 0, 1, PAGE), ("c", 1, 1, PAGE), ("d", SPAN + 1, 1, PAGE)]
+        tensors += [("e", rows, 3 * PAGE, 3 * PAGE), ("f", 2 * span_size(7) + 70, 7, 63)]
+        layout = Layout(tuple(Paged(*tensor) for tensor in tensors), Element(1, "int16"))
+        blocks = [block for tensor in layout.tensors for block in tensor.pages()]
+        assert [layout.index(block) for block in blocks] == list(range(layout.pages))
+        ends = [layout.offset(block) + block.size * 21 for block in blocks]
+        assert [layout.offset(block) for block in blocks] == [0, *ends[:-1]]
+        assert ends[-1] == layout.nbytes
+        assert all(block.start % tensor.unit == 0 for tensor in layout.tensors for block in tensor.pages())
 
-    @pytest.mark.parametrize("votes, nbytes", [("", 17), ("int16", 21), ("float64", 33)])
-    def test_sums_lie_one_after_the_other(self, votes, nbytes):
-        assert Layout((), votes).element_bytes == nbytes
-        memory = np.arange(5 * nbytes, dtype=np.uint8)
-        sums = sums_in(memory, votes)
+    @pytest.mark.parametrize("kept", ELEMENTS)
+    def test_sums_lie_one_after_the_other(self, kept):
+        element, nbytes = self.ELEMENTS[kept]
+        assert element.nbytes == nbytes
+        memory = np.arange(5 * nbytes, dtype=np.uint64).astype(np.uint8)
+        sums = sums_in(memory, element)
+        assert len(sums.sums) == len(sums.magnitudes) == len(sums.grids) == element.sums
         together = b"".join(_columns(sums)) + sums.grids.tobytes()
         assert together == memory.tobytes()
 
@@ -184,13 +200,14 @@ class TestPages:
             SEAL.of_input("x", Block("b", 0, 4), values),
             SEAL.of_input("x", Block("a", 4, 8), values),
             SEAL.of_input("x", page, -values),
+            SEAL.of_input("x", page, values, "fisher"),
             Seal(bytes(KEY_BYTES - 1) + b"x").of_input("x", page, values),
             int.from_bytes(SEAL.of_page("x", page, values)),
         ]
         assert len(set(others)) == len(others)
 
     def test_what_was_written_is_read_and_nothing_else(self, tmp_path):
-        layout, page = Layout((("a", 3),), ""), Block("a", 0, 3)
+        layout, page = Layout((Paged("a", 3, 1, PAGE),), Element()), Block("a", 0, 3)
         descriptor = os.open(tmp_path / "pages", os.O_RDWR | os.O_CREAT)
         pages, memory, found = (
             Pages(descriptor, layout, np.zeros((1, 32), np.uint8), "0" * 16, SEAL),
@@ -216,7 +233,7 @@ HEADER = Header(
     "ef" * 32,
     (Entry(MANIFEST, 3, b"\x90"),),
     127,
-    Layout((("é", 4),), ""),
+    Layout((Paged("é", 4, 1, PAGE),), Element()),
     "0" * 16,
     np.zeros((1, 32), np.uint8),
 )
@@ -242,7 +259,11 @@ class TestHeader:
     @pytest.mark.clause("SY-9")
     @pytest.mark.parametrize(
         "change",
-        [{"table": np.zeros((2, 32), np.uint8)}, {"layout": Layout((), "int8")}, {"entries": (Entry(MANIFEST, 0, 5),)}],
+        [
+            {"table": np.zeros((2, 32), np.uint8)},
+            {"layout": Layout((), Element(1, "int8"))},
+            {"entries": (Entry(MANIFEST, 0, 5),)},
+        ],
         ids=["other pages", "unknown votes", "a number for thresholds"],
     )
     def test_a_sound_seal_is_not_enough(self, change):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from typing import ClassVar
@@ -14,18 +14,19 @@ from hypothesis import strategies as st
 import mergealgebra as ma
 from mergealgebra.algebra import decimals
 from mergealgebra.algebra.exact import Coefficients
-from mergealgebra.algebra.method import Needs, Round
+from mergealgebra.algebra.method import Columns, Needs, Round, Stage
 from mergealgebra.algebra.thresholds import Trim
 from mergealgebra.algebra.trim import magnitude_bits
-from mergealgebra.kernels.blocks import Kernel, Part, Reduced, Reduction
+from mergealgebra.kernels.blocks import Kernel, Part, Reduced, Reduction, Where
 from mergealgebra.kernels.numpy_reference import on_numpy
-from mergealgebra.methods import mean, task_arithmetic
-from mergealgebra.methods.method import Method, check_lambda, key
-from mergealgebra.tensors.block_vectors import tau
+from mergealgebra.methods import linear, mean, task_arithmetic, ties
+from mergealgebra.methods.dare import Drop
+from mergealgebra.methods.method import Method, check_lambda, key, one_of
+from mergealgebra.tensors.block_vectors import tau, theta
 from mergealgebra.tensors.dtypes import DTYPES
 
 FLOATS = ("F64", "F32", "BF16", "F16")
-METHODS = ("ties", "ties", "mean", "task_arithmetic", "trimmed_sum")  # twice what has most cases
+METHODS = ("ties", "ties", "mean", "task_arithmetic", "trimmed_sum", "linear", *["combination"] * 4)
 #: Below, at and above one tile of the fused kernel, and several tiles.
 SIZES = (1, 2, 31, 1023, 1024, 1025, 5000)
 LARGEST = 0x7F7FFFFF
@@ -78,21 +79,64 @@ class TrimmedSum(Method):
         return Needs(negative=True)
 
 
+#: Equations that fused kernels have: lift, finalizer and columns.
+EQUATIONS = {
+    "ties": (ties.lift, ties.merge, Columns(votes=True)),
+    "mean": (mean.lift, mean.average, Columns()),
+    "task_arithmetic": (mean.lift, task_arithmetic.total, Columns()),
+    "linear": (mean.lift, linear.average, Columns()),
+}
+#: Stages that they have; nothing has to be found for the trim that keeps all.
+_DROP, _TRIM, _KEEP = Drop(Fraction(3, 10), "7"), Trim(Fraction(1, 2)), Trim(Fraction(1))
+STAGES: dict[str, tuple[Stage, ...]] = {
+    "none": (),
+    "drop": (_DROP,),
+    "trim": (_TRIM,),
+    "drop and trim": (_DROP, _TRIM),
+    "drop all but zero": (Drop(Fraction(1, 1 << 40), "0"),),
+    "drop none and keep all": (Drop(Fraction(1), "0"), _KEEP),
+}
+
+
+class Combination(Method):
+    """A round of such equations and stages, in any combination, though no method of this package is it."""
+
+    name: ClassVar[str] = "combination"
+    equations: str = key(default="mean", check=one_of(*EQUATIONS))
+    stages: str = key(default="none", check=one_of(*STAGES))
+    on: str = key(default="tau", check=one_of("tau", "theta", "copied"))
+    weighed: str = key(default="no", check=one_of("no", "yes"))
+    lambda_: str = key(default="1", check=check_lambda)
+
+    @property
+    def rounds(self) -> tuple[Round, ...]:
+        weigh = (lambda _, coefficients: coefficients) if self.weighed == "yes" else None
+        return (Round(*EQUATIONS[self.equations], stages=STAGES[self.stages], weigh=weigh),)
+
+    @property
+    def needs(self) -> Needs:
+        on, copies = ("tau", False) if self.on == "tau" else ("theta", self.on == "copied")
+        return Needs(roots=True, negative=self.equations != "ties", on=on, copies=copies)
+
+
 _OF_NAME = {
     "ties": partial(ma.Ties, density="0.5"),
     "mean": ma.Mean,
     "task_arithmetic": ma.TaskArithmetic,
     "trimmed_sum": TrimmedSum,
+    "linear": lambda lambda_: ma.Linear(),
 }
 #: The methods with a trim.
 TRIMMED = ("ties", "trimmed_sum")
 
 
-def reduction_of(method: str, coefficients: Sequence[float], lambda32: float = 1.0) -> Reduction:
-    """How to reduce by a method, with an fp32 number as lambda."""
+def reduction_of(
+    method: str, coefficients: Sequence[float], lambda32: float = 1.0, held: Sequence[float] | None = None
+) -> Reduction:
+    """How to reduce by a method, with an fp32 number as lambda. held: of those that hold the tensor, if not all do."""
     recipe = _OF_NAME[method](lambda_=decimals.shortest(lambda32))
-    assert recipe.lambda32 == lambda32
-    return Reduction(recipe, Coefficients(tuple(coefficients)))
+    assert recipe.lambda32 == lambda32 or method == "linear"
+    return Reduction(recipe, Coefficients(tuple(coefficients), tuple(coefficients if held is None else held)))
 
 
 @dataclass(frozen=True)
@@ -108,26 +152,55 @@ class Case:
 def cases(draw: st.DrawFn) -> Case:
     """Blocks of one to six parts, of dtypes and forms of their own, trimmed anywhere."""
     rng = np.random.default_rng(draw(st.integers(0, 1 << 32)))
-    size, dtype, method = draw(st.sampled_from(SIZES)), draw(st.sampled_from(FLOATS)), draw(st.sampled_from(METHODS))
-    kind = draw(st.sampled_from(KINDS))
-    base = numbers(rng, size, dtype, kind)
-    chosen = _COEFFICIENTS + (_NEGATIVE if method in ("task_arithmetic", "trimmed_sum") else ())
+    size, dtype, kind = draw(st.sampled_from(SIZES)), draw(st.sampled_from(FLOATS)), draw(st.sampled_from(KINDS))
+    recipe, base = draw(recipes()), numbers(rng, size, dtype, kind)
+    chosen = _COEFFICIENTS + (_NEGATIVE if recipe.needs.negative else ())
     if draw(st.booleans()):  # all the same, as most merges have them
         chosen = (draw(st.sampled_from(chosen)),)
     parts = []
     for _ in range(draw(st.integers(1, 6))):
         values = _values(draw, rng, base, dtype, kind)
-        form = draw(st.sampled_from(["finetuned", "task_vector"]))
-        threshold, ties = _threshold(draw, rng, values, base, form)
-        coefficient = draw(st.sampled_from(chosen))
-        found = (((threshold, ties) if threshold else (0, size)),) if method in TRIMMED else ()
-        parts.append(Part(values, form, coefficient, found))
+        part = Part(values, draw(st.sampled_from(["finetuned", "task_vector"])), draw(st.sampled_from(chosen)))
+        found = tuple(_found(draw, rng, part, base, recipe, stage) for stage in recipe.rounds[0].stages)
+        where = Where("w", (1 << 34,), draw(st.sampled_from([0, 1, 2, 3, 5, 4096, (1 << 33) + 1])), "ab" * 32)
+        weighed = recipe.rounds[0].weigh is not None
+        weights = (draw(st.sampled_from([*_COEFFICIENTS, *_NEGATIVE, 0.0])),) if weighed else ()
+        parts.append(replace(part, found=found, where=where, weights=weights))
     others = draw(
         st.lists(st.sampled_from([*chosen, *chosen, 2.0**60]), max_size=2)
     )  # of contributions that lack the tensor
-    coefficients = [*(part.coefficient for part in parts), *others]
-    lambda32 = draw(st.sampled_from([1.0, -1.0, 0.0, float(np.float32(0.7)), 2.0**-149, float(np.float32(1e20))]))
-    return Case(base, parts, reduction_of(method, coefficients, lambda32))
+    held = tuple(part.coefficient for part in parts)
+    return Case(base, parts, Reduction(recipe, Coefficients((*held, *others), held)))
+
+
+@st.composite
+def recipes(draw: st.DrawFn) -> Method:
+    """Methods that fused kernels compute, those of this package and others."""
+    lambda_ = draw(st.sampled_from([1.0, -1.0, 0.0, float(np.float32(0.7)), 2.0**-149, float(np.float32(1e20))]))
+    method = draw(st.sampled_from(METHODS))
+    if method != "combination":
+        return _OF_NAME[method](lambda_=decimals.shortest(lambda_))
+    equations = draw(st.sampled_from(list(EQUATIONS)))
+    return Combination(
+        equations=equations,
+        stages=draw(st.sampled_from(list(STAGES))),
+        on=draw(st.sampled_from(["tau", "theta", "copied", "copied"])),
+        weighed=draw(st.sampled_from(["no"] if equations == "ties" else ["no", "yes"])),
+        lambda_=decimals.shortest(lambda_),
+    )
+
+
+def _found(
+    draw: st.DrawFn, rng: np.random.Generator, part: Part, base: np.ndarray, recipe: Method, stage: Stage
+) -> tuple[int, int] | None:
+    """What a stage's statistic found of a part, if it has one: some threshold, of what a drop before leaves."""
+    if stage.statistic is None:
+        return None
+    with np.errstate(all="ignore"):
+        vector = (theta if recipe.needs.on == "theta" else tau)(part.values, base, part.form)
+        if recipe.rounds[0].stages[0] is not stage:
+            vector = (vector / float(_DROP.density)).astype(np.float32)
+    return _threshold(draw, rng, vector)
 
 
 def _values(draw: st.DrawFn, rng: np.random.Generator, base: np.ndarray, dtype: str, kind: str) -> np.ndarray:
@@ -139,16 +212,13 @@ def _values(draw: st.DrawFn, rng: np.random.Generator, base: np.ndarray, dtype: 
     return values
 
 
-def _threshold(
-    draw: st.DrawFn, rng: np.random.Generator, values: np.ndarray, base: np.ndarray, form: str
-) -> tuple[int, int]:
+def _threshold(draw: st.DrawFn, rng: np.random.Generator, vector: np.ndarray) -> tuple[int, int]:
     """The least, that of some element, or any; and a position at which ties are cut."""
-    with np.errstate(all="ignore"):
-        magnitudes = magnitude_bits(tau(values, base, form))
+    magnitudes = magnitude_bits(vector)
     finite = magnitudes[magnitudes <= LARGEST]
     of_some = int(rng.choice(finite)) if finite.size else 1
     threshold = draw(st.sampled_from([1, 1, *[max(1, of_some)] * 6, LARGEST]))
-    return threshold, draw(st.sampled_from([0, 1, base.size // 2, base.size, base.size]))
+    return threshold, draw(st.sampled_from([0, 1, vector.size // 2, vector.size, vector.size]))
 
 
 def same_as_reference(kernel: Kernel, case: Case) -> Reduced | None:

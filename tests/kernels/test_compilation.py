@@ -27,7 +27,7 @@ from mergealgebra.kernels.cpu import NumbaKernel
 told, real = [], machine_code._compile
 machine_code._compile = lambda names: (told.extend(names), real(names))[1]
 recipes = [ma.Ties(), ma.Ties(density="0.5"), ma.Ties(density="0.5", boundary="lowest_index"), ma.Mean(),
-           ma.TaskArithmetic(lambda_="0")]
+           ma.TaskArithmetic(lambda_="0"), ma.Linear(), ma.DareTies(density="0.5", trim_density="0.5")]
 for dtype in (np.float64, np.float32, np.float16, ml_dtypes.bfloat16):
     base = {"w": np.arange(7).astype(dtype)}
     for other in (np.float64, np.float32, np.float16, ml_dtypes.bfloat16):

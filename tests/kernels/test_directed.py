@@ -91,6 +91,8 @@ class Tau:
         weight = rn64(exact_sum(self.coefficients))
         return rn32(Fraction(rn64(Fraction(rn64(exact_sum(v))) / Fraction(weight))))
 
+    linear = mean  # of models, whose base is 0
+
     @property
     def task_arithmetic(self) -> float:
         v = [rn32(Fraction(c) * Fraction(x)) for x, c in zip(self.values, self.coefficients, strict=True)]
@@ -98,8 +100,8 @@ class Tau:
 
 
 @kernels
-@pytest.mark.clause("EX-1", "EX-2", "EX-3", "TI-6", "TI-7", "TI-8", "ME-1", "TA-1")
-@pytest.mark.parametrize("method", ["ties", "mean", "task_arithmetic"])
+@pytest.mark.clause("EX-1", "EX-2", "EX-3", "TI-6", "TI-7", "TI-8", "ME-1", "TA-1", "LI-1")
+@pytest.mark.parametrize("method", ["ties", "mean", "task_arithmetic", "linear"])
 @pytest.mark.parametrize("weights", ["ones", "decimals", "uncertified"])
 @pytest.mark.parametrize("case", SUMS.values(), ids=SUMS)
 def test_sums_are_those_of_real_numbers(kernel, case, weights, method):
@@ -169,6 +171,28 @@ def test_bits_are_copied_where_nothing_moves(kernel, dtype):
 
 
 @kernels
+@pytest.mark.clause("MG-14", "LI-2")
+@pytest.mark.parametrize("size", [0, 1023, 1024])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_bits_that_all_models_have_are_copied(kernel, dtype, size):
+    """Those of -0, and of F64 numbers that no fp32 number is; not where one differs, or has another dtype."""
+    third = np.asarray(1 / 3, DTYPES[dtype])
+    model = np.concatenate([np.zeros(size), [third, third, 0.0, -0.0, -0.0]]).astype(DTYPES[dtype])
+    base, other = np.zeros_like(model), model.copy()
+    other[size + 2], other[size + 3] = -0.0, 0.0
+    found = reduced(kernel, base, [model, other, model], "linear", form="finetuned")
+    expected = model.copy()
+    expected[size + 2 : size + 4] = 0.0
+    assert found.data.tobytes() == expected.tobytes()
+    parts = [Part(model, "finetuned", 1.0), Part(np.zeros(model.size, np.float32), "task_vector", 1.0)]
+    found = same_as_reference(kernel, Case(model, parts, reduction_of("linear", [1.0, 1.0])))
+    assert found.data.tobytes() == model.tobytes()
+    wider = [model, model.astype(np.float64 if dtype != "F64" else np.float32)]
+    found = reduced(kernel, base, wider, "linear", form="finetuned")
+    assert not np.signbit(found.data[size + 3 :].astype(float)).any()
+
+
+@kernels
 @pytest.mark.clause("TV-3")
 def test_infinities_are_unchanged_in_any_dtype_and_nan_only_in_one(kernel):
     for one, other in itertools.product(DTYPES.values(), repeat=2):
@@ -210,9 +234,10 @@ def test_every_number_of_16_bits_is_widened(kernel, dtype):
 
 
 @kernels
-@pytest.mark.clause("MG-3")
+@pytest.mark.clause("MG-3", "MG-13")
+@pytest.mark.parametrize("method", ["task_arithmetic", "linear"])
 @pytest.mark.parametrize("dtype", HALVES)
-def test_results_are_rounded_to_nearest_even(kernel, dtype):
+def test_results_are_rounded_to_nearest_even(kernel, dtype, method):
     """At every number of 16 bits, halfway between any two, and one fp32 number to either side of that."""
     every = np.arange(1 << 15, dtype=np.uint16).view(DTYPES[dtype])
     positive = every[finite_in(every)].astype(np.float32)
@@ -221,7 +246,7 @@ def test_results_are_rounded_to_nearest_even(kernel, dtype):
     assert np.array_equal(near, halfway)
     points = np.concatenate([positive, near, np.nextafter(near, np.float32(0)), np.nextafter(near, np.float32(INF))])
     points = np.concatenate([points[points != 0], -points[points != 0]])
-    found = reduced(kernel, np.zeros(points.size, DTYPES[dtype]), [points])
+    found = reduced(kernel, np.zeros(points.size, DTYPES[dtype]), [points], method)
     assert found.data.tobytes() == points.astype(DTYPES[dtype]).tobytes()
 
 
@@ -230,16 +255,17 @@ OVERFLOWS = {"F16": 65520.0, "BF16": 2.0**128 - 2.0**119}
 
 
 @kernels
-@pytest.mark.clause("MG-5")
+@pytest.mark.clause("MG-5", "MG-13")
+@pytest.mark.parametrize("method", ["task_arithmetic", "linear"])
 @pytest.mark.parametrize("dtype", HALVES)
-def test_results_overflow_where_rounding_takes_them_to_infinity(kernel, dtype):
+def test_results_overflow_where_rounding_takes_them_to_infinity(kernel, dtype, method):
     most = np.nextafter(np.float32(OVERFLOWS[dtype]), np.float32(0))
     largest = np.finfo(np.float16).max if dtype == "F16" else ml_dtypes.finfo(ml_dtypes.bfloat16).max
     for sign in (1, -1):
         base = np.zeros(2, DTYPES[dtype])
-        assert reduced(kernel, base, [np.float32([1, sign * most])]).data[1] == sign * largest
-        assert reduced(kernel, base, [np.float32([1, sign * OVERFLOWS[dtype]])]) is None
-        assert reduced(kernel, base, [np.float32([1, sign * LARGEST])]) is None
+        assert reduced(kernel, base, [np.float32([1, sign * most])], method).data[1] == sign * largest
+        assert reduced(kernel, base, [np.float32([1, sign * OVERFLOWS[dtype]])], method) is None
+        assert reduced(kernel, base, [np.float32([1, sign * LARGEST])], method) is None
 
 
 # Numbers that are not finite
@@ -265,6 +291,18 @@ REFUSED = {
     "a moved infinity of an fp64 base": (np.float64([0, INF]), [[1, 1]], {}),
     "a moved NaN of the base": (np.float32([0, NAN]), [[1, 1]], {}),
     "a moved infinity of the base": (np.float16([0, INF]), [[1, 1]], {}),
+    "a model's infinity, though the base has it": (
+        np.float32([0, INF]),
+        [[1, INF]],
+        {"form": "finetuned", "method": "linear"},
+    ),
+    "a base's infinity, which a task vector leaves": (np.float32([0, INF]), [[1, 0]], {"method": "linear"}),
+    "a model beyond fp32": (np.float64([0]), [np.float64([1e39])], {"form": "finetuned", "method": "linear"}),
+    "a merged model beyond fp16": (
+        np.float16([0, 0]),
+        [[1, 65520.0], [1, 65521.0]],
+        {"form": "finetuned", "method": "linear"},
+    ),
 }
 
 

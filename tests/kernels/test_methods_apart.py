@@ -18,9 +18,10 @@ from mergealgebra.algebra.thresholds import Trim
 from mergealgebra.engine.backends import BACKENDS, backend, backend_for
 from mergealgebra.errors import BackendError
 from mergealgebra.kernels import fused_methods
-from mergealgebra.kernels.blocks import Kernel, Part, Reduction, Where
+from mergealgebra.kernels.blocks import UNKNOWN, Kernel, Part, Reduction, Where
 from mergealgebra.kernels.numpy_reference import on_numpy
-from mergealgebra.methods import mean, task_arithmetic
+from mergealgebra.methods import linear, mean, task_arithmetic, ties
+from mergealgebra.methods.dare import Drop
 from mergealgebra.methods.method import Method
 from mergealgebra.methods.registry import unregister
 from tests.oracle.kernels import interpreting
@@ -86,12 +87,19 @@ def own_average(sums: Sums, coefficients: Coefficients) -> Array:
     return mean.average(sums, coefficients)
 
 
-TRIM = Trim(Fraction(1, 2))
+def own_weights(_: object, coefficients: Sequence[float]) -> Sequence[float]:
+    """Any coefficients: the kernel is told of them, not of what they follow from."""
+    return coefficients
+
+
+class OwnDrop(Drop):
+    """A drop that may do something else than drop does."""
+
+
+TRIM, DROP = Trim(Fraction(1, 2)), Drop(Fraction(1, 2), "0")
 #: Methods that are close to one that fused kernels compute, and are not it.
 OTHERS = {
     "fisher": ma.Fisher(),
-    "dare_linear": ma.DareLinear(),
-    "dare_ties": ma.DareTies(),
     "a stage of its own": outside(mean_after(Halve())),
     "a stage of its own before trim": outside(mean_after(Halve(), TRIM)),
     "two trims": outside(mean_after(TRIM, TRIM)),
@@ -101,7 +109,10 @@ OTHERS = {
     "other columns": outside(Round(mean.lift, mean.average, Columns(votes=True))),
     "rows": outside(Round(mean.lift, mean.average, unit="row")),
     "two rounds": outside(Round(mean.lift, task_arithmetic.total), Round(mean.lift, mean.average)),
-    "on theta": outside(mean_after(), needs=Needs(on="theta")),
+    "a drop after trim": outside(mean_after(TRIM, DROP)),
+    "a kind of drop": outside(mean_after(OwnDrop(Fraction(1, 2), "0"))),
+    "weighed votes": outside(Round(ties.lift, ties.merge, Columns(votes=True), weigh=own_weights)),
+    "negative votes": outside(Round(ties.lift, ties.merge, Columns(votes=True)), needs=Needs(negative=True)),
     "auxiliary tensors": outside(mean_after(), needs=Needs(auxiliary=frozenset({"gram"}))),
 }
 FUSED = {
@@ -109,6 +120,20 @@ FUSED = {
     "mean": ma.Mean(),
     "task_arithmetic": ma.TaskArithmetic(),
     "mean's from outside": outside(mean_after()),
+}
+#: What the compiled kernel computes, and the one for devices does not.
+NUMBA_ALONE = {
+    "linear": ma.Linear(),
+    "dare_linear": ma.DareLinear(density="0.5"),
+    "dare_ties": ma.DareTies(density="0.5", trim_density="0.5"),
+    "a drop of models": outside(mean_after(DROP), needs=Needs(on="theta", roots=True)),
+    "on theta": outside(mean_after(), needs=Needs(on="theta")),
+    "on theta, with copies": outside(mean_after(), needs=Needs(on="theta", copies=True)),
+    "linear's on tau": outside(Round(mean.lift, linear.average)),
+    "weighed": outside(Round(mean.lift, task_arithmetic.total, weigh=own_weights)),
+    "weighed, on theta": outside(
+        Round(mean.lift, task_arithmetic.total, weigh=own_weights), needs=Needs(on="theta", copies=True)
+    ),
 }
 
 
@@ -128,12 +153,18 @@ def parts_of(method: Method) -> tuple[np.ndarray, list[Part], Reduction]:
     where = Where("w", (2, 4), 0, "ab" * 32)
     auxiliary = {kind: np.ones(8, F32) for kind in method.needs.auxiliary}
     rows = np.arange(1, 9, dtype=F32), -np.arange(3, 11, dtype=F32)
-    parts = [Part(row, "task_vector", 1.0, found, where, auxiliary) for row in rows]
-    return np.ones(8, F32), parts, Reduction(method, Coefficients((1.0, 1.0)))
+    weighed = any(round_.weigh for round_ in method.rounds)
+    parts = [
+        Part(row, "task_vector", 1.0, found, where, auxiliary, weights=(0.25 * i,) if weighed else ())
+        for i, row in enumerate(rows)
+    ]
+    return np.ones(8, F32), parts, Reduction(method, Coefficients((1.0, 1.0, 1.0), (1.0, 1.0)))
 
 
 @pytest.mark.clause("MG-8")
-@pytest.mark.parametrize("method", [*OTHERS.values(), *FUSED.values()], ids=[*OTHERS, *FUSED])
+@pytest.mark.parametrize(
+    "method", [*OTHERS.values(), *FUSED.values(), *NUMBA_ALONE.values()], ids=[*OTHERS, *FUSED, *NUMBA_ALONE]
+)
 @pytest.mark.parametrize("name", BACKENDS)
 def test_a_method_is_computed_as_by_its_equations_or_refused_by_name(name, method):
     kernel = available(name)
@@ -156,8 +187,24 @@ def test_a_method_is_computed_as_by_its_equations_or_refused_by_name(name, metho
 @pytest.mark.clause("MG-8")
 @pytest.mark.parametrize("method", OTHERS.values(), ids=OTHERS)
 def test_what_only_the_equations_compute_is_refused_by_every_fused_kernel(method):
-    assert not fused_methods.is_fused(method)
+    assert not any(fused_methods.is_fused(method, kernel) for kernel in fused_methods.COMPUTED)
     assert backend_for(method, "auto").name == "numpy"
+
+
+@pytest.mark.clause("MG-8")
+@pytest.mark.parametrize("method", NUMBA_ALONE.values(), ids=NUMBA_ALONE)
+def test_what_only_compiled_code_has_is_refused_by_the_kernel_for_devices(method):
+    assert fused_methods.is_fused(method, "numba")
+    assert not fused_methods.is_fused(method, "triton")
+    assert backend_for(method, "auto").name == backend("auto").name
+
+
+@pytest.mark.clause("EX-5")
+@pytest.mark.parametrize("method", [NUMBA_ALONE["linear"], NUMBA_ALONE["weighed"]], ids=["linear", "weighed"])
+def test_sums_that_are_not_kept_are_not_updated(method):
+    base, parts, reduction = parts_of(method)
+    with pytest.raises(BackendError, match="are not kept"):
+        available("numba").update(base, UNKNOWN, [], parts, reduction)
 
 
 @pytest.mark.clause("MG-8")

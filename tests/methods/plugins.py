@@ -80,6 +80,27 @@ class MeanCut(Outside):
         return (algebra.Round(weighed, total, stages=(AboveMean(),)),)
 
 
+def square(view):
+    return ((view.tau, view.tau),)
+
+
+def by_own_square(view):
+    """c tau / (tau . tau), tau what is above the mean of its tensor."""
+    (of_tensor,) = view.found[1:]
+    return algebra.Terms((algebra.scaled(view.tau, float(np.float32(view.coefficient / (of_tensor or 1.0)))),))
+
+
+class Divided(Outside):
+    """The sum of the task vectors, each tensor divided by its square: a count, and a dot product of what is left."""
+
+    name: ClassVar[str] = "divided"
+
+    @property
+    def rounds(self):
+        squares = algebra.Dots(square, lambda dotted: next(iter(dotted.values())).dots[0], ("square",))
+        return (algebra.Round(by_own_square, total, stages=(AboveMean(), algebra.Look(squares))),)
+
+
 def near(view):
     """What has the sign of the mean of all, and 1 for each such."""
     xp = algebra.array_namespace(view.tau)
@@ -176,4 +197,4 @@ class Majority(Outside):
         return algebra.Round(weighed, total), algebra.Round(follow, total, stages=(algebra.Look(most),))
 
 
-ALL = (RowMax, MeanCut, TwoRounds, Soup, MagMax, Inverse, Majority)
+ALL = (RowMax, MeanCut, Divided, TwoRounds, Soup, MagMax, Inverse, Majority)

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 import mergealgebra as ma
 from mergealgebra.engine.memory import merge
 from mergealgebra.errors import AuxiliaryError, CoefficientError, DtypeError, NamesError, NonFinite, ShapeError
-from mergealgebra.incremental.cost import why_not_kept
 from tests.algebra.numbers import exact_sum, rn32, rn64
 from tests.methods.merges import Case, bits, cases
 
@@ -173,10 +172,3 @@ def test_a_contribution_without_its_weights_is_refused(auxiliary, error, said):
 def test_a_negative_coefficient_is_refused():
     with pytest.raises(CoefficientError, match="negative"):
         merge(BASE, [ONES], ma.Fisher(), ["-1"], auxiliary=[{"fisher": ONES}])
-
-
-@pytest.mark.clause("EX-4")
-def test_its_sums_are_not_kept_on_the_disk_and_the_reason_is_said():
-    assert why_not_kept(ma.Fisher()) == "fisher sums more than one number of each element, and kept sums hold one"
-    assert why_not_kept(ma.DareLinear(density="0.5")) == ""
-    assert why_not_kept(ma.DareTies(density="0.5", trim_density="0.2")) == ""

@@ -38,6 +38,15 @@ def root(tmp_path_factory):
     return root
 
 
+#: Methods of which no sums are kept, and why.
+NOT_KEPT = {
+    "two_rounds": "has 2 rounds",
+    "mag_max": "takes maxima",
+    "inverse": "follow from all contributions",
+    "majority": "has 2 rounds",
+}
+
+
 def merged(root, out, method, order=("one", "two", "three"), **how):
     result = ma.merge(
         root / "base.safetensors", [(root / f"{name}.safetensors", "0.3") for name in order], method, out=out, **how
@@ -65,7 +74,8 @@ def test_a_workspace_gives_what_a_merge_of_files_gives(root, tmp_path, method):
         workspace.contribute(root / f"{name}.safetensors", "0.3")
     result = workspace.resolve(tmp_path / "out")
     assert result.model_root == merged(root, tmp_path / "once", method())
-    assert workspace.resolve(tmp_path / "again", keep_aggregate="always").aggregate.problem
+    kept = workspace.resolve(tmp_path / "again", keep_aggregate="always").aggregate.problem
+    assert (NOT_KEPT.get(method.name, "") in kept) and bool(kept) == (method.name in NOT_KEPT)
     assert ma.verify(tmp_path / "out", workspace.path).ok
 
 
@@ -152,6 +162,17 @@ def test_a_weight_that_is_no_number_is_refused(monkeypatch):
         ma.merge(*task_vectors([1e20] * 6), plugins.Inverse())
 
 
+#: Methods that look at more than one contribution, or at what a round gave, before they merge.
+#: How often they read a file: once to merge, once for each statistic and for weights, once more for a threshold.
+LATER = {
+    plugins.Inverse(): 3,
+    plugins.Majority(): 2,
+    ma.Sce(): 2,
+    ma.Sce(select_topk="0.5"): 4,
+    ma.RamPlusTl(): 2,
+}
+
+
 @pytest.mark.clause("TI-3")
 class TestAStatisticWithoutAProof:
     def test_is_found_from_what_is_merged(self, root, tmp_path, changing):
@@ -160,11 +181,20 @@ class TestAStatisticWithoutAProof:
             merged(root, tmp_path / "out", plugins.MeanCut(), threads=1)
         assert not (tmp_path / "out").exists()
 
-    @pytest.mark.parametrize("method", [plugins.Inverse, plugins.Majority], ids=lambda method: method.name)
-    def test_is_found_in_dot_products_and_later_rounds_too(self, root, tmp_path, changing, method):
-        changing(at=2)
+    @pytest.mark.parametrize(
+        ("recipe", "at"), [(recipe, at) for recipe, passes in LATER.items() for at in range(2, passes + 1)], ids=repr
+    )
+    def test_is_found_in_dot_products_and_later_rounds_too(self, root, tmp_path, changing, recipe, at):
+        changing(at)
         with pytest.raises(CheckpointError, match="changed while it was read"):
-            merged(root, tmp_path / "out", method(), threads=1)
+            merged(root, tmp_path / "out", recipe, threads=1)
+        assert not (tmp_path / "out").exists()
+
+    @pytest.mark.parametrize(("recipe", "passes"), LATER.items(), ids=repr)
+    def test_is_read_no_more_often_than_needed(self, root, tmp_path, changing, recipe, passes):
+        reads = changing(at=100)
+        merged(root, tmp_path / "out", recipe, threads=1)
+        assert len(reads) == passes
 
     def test_takes_two_passes(self, root, tmp_path, changing):
         honest = merged(root, tmp_path / "honest", plugins.MeanCut())

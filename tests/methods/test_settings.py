@@ -254,7 +254,7 @@ def test_kept_thresholds_are_those_of_the_groups(tmp_path):
         ("x", "'recipe.settings': expected an array"),
         ([["x"]], "'recipe.settings.0': expected an object"),
         ([{"tensors": "a", "density": 1}], "'recipe.settings.0.density': expected a string"),
-        ([{"tensors": "a", "density": [1]}], "'recipe.settings.0.density': expected a string"),
+        ([{"tensors": "a", "density": [1]}], "'recipe.settings.0.density.0': expected a string"),
         ([{"tensors": "a", "density": "0.50"}], "is not complete and canonical"),
         ([], "settings: .* is not canonical; leave it out"),
         ([{"tensors": "a" * 70_000, "density": "1"}], "'recipe.settings': has more than 65536 characters"),

@@ -34,7 +34,7 @@ BAD_REQUESTS = {
     "an unknown key": {**MERGE, "more": "1"},
     "a missing key": {"check": "merge", "recipe": TIES, "base": ONE},
     "contributions that are no array": {**MERGE, "contributions": {}},
-    "an unknown method": with_recipe(method="slerp"),
+    "an unknown method": with_recipe(method="swirl"),
     "a density for the mean": with_recipe(method="mean"),
     "a density of zero": with_recipe(density="0"),
     "a density above one": with_recipe(density="1.01"),

@@ -170,7 +170,8 @@ def _inputs(case: Json, folder: Path) -> tuple[Checkpoint, list[Input]]:
         source = written(folder / str(i) / "tuned", entry["tensors"])
         number = decimals.fp32(entry["coefficient"], "coefficient")
         names, root = frozenset(source.records), source.root()
-        inputs.append(Input(source, Contribution(label(i), entry["form"], number, source, names, root)))
+        id_ = _found(entry, base, source).id if case["recipe"].get("task") else None
+        inputs.append(Input(source, Contribution(label(i), entry["form"], number, source, names, root, id=id_)))
     return base, inputs
 
 

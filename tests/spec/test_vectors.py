@@ -29,7 +29,7 @@ WAYS = {
     "numba in blocks of 3, 3 threads": merge_with("numba", block=3, threads=3),
 }
 #: Methods that no kernel computes but the equations, on NumPy or torch.
-EQUATIONS_ALONE = [name for name, method in METHODS.items() if not is_fused(method())]
+EQUATIONS_ALONE = [name for name, method in METHODS.items() if not is_fused(method(), "numba")]
 #: Task vectors and trim on the other backends; `CHECKS` has NumPy's.
 OTHERS = {
     **{f"task-vector, {backend}": task_vector_with(backend) for backend in ("numba", "torch")},
@@ -74,7 +74,9 @@ def test_vector(vector: Vector, tmp_path: Path, count_fallbacks):
 
 def takes(way: str, vector: Vector) -> bool:
     """Whether a backend has the method; that others refuse it is what kernels/test_methods_apart.py checks."""
-    return way.startswith(("numpy", "torch")) or vector.input["recipe"]["method"] not in EQUATIONS_ALONE
+    recipe = vector.input["recipe"]
+    alone = recipe["method"] in EQUATIONS_ALONE or recipe.get("task", "") != ""
+    return way.startswith(("numpy", "torch")) or not alone
 
 
 @pytest.mark.clause("MG-8")

@@ -143,11 +143,14 @@ def test_ties_of_other_projects_is_judged(peer):
             assert isinstance(run(verdict.counterexample)[1], AssertionError)
 
 
-#: Methods on models, which have no parts; and of one model, which have no order either.
+ANGLES = ("slerp", "nuslerp", "multislerp", "model_stock", "karcher")
+#: Methods on models, in rounds or by dot products have no parts; those of one model have no order either.
 APART = {
+    "pcb": {"homomorphism": "does not apply"},
     "linear": {"homomorphism": "does not apply", "locality": "holds"},
     "nearswap": dict.fromkeys(["homomorphism", "order_independence"], "does not apply"),
     "passthrough": dict.fromkeys(["homomorphism", "order_independence"], "does not apply") | {"locality": "holds"},
+    **{name: {"homomorphism": "does not apply"} for name in ANGLES},
 }
 
 

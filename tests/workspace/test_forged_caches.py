@@ -127,7 +127,7 @@ HEADERS = {
     "the least grid": lambda w, body: {"least": body["least"] + 1},
     "the file of pages": lambda w, body: {"token": "0" * 16},
     "the votes": lambda w, body: {"votes": "float64"},
-    "the tensors": lambda w, body: {"tensors": [[name + "x", size] for name, size in body["tensors"]]},
+    "the tensors": lambda w, body: {"tensors": [[name + "x", *rest] for name, *rest in body["tensors"]]},
     "the format": lambda w, body: {"format": 1},
     "the seals of pages": lambda w, body: _each_page(w, body, lambda record: record[16:] + record[:16]),
     "no inputs": lambda w, body: _each_page(w, body, lambda record: record[:16] + bytes(16)),
@@ -192,7 +192,7 @@ def test_pages_in_each_others_places_are_damage(alice):
 def _tensors(body):
     """The first element and the size of each tensor."""
     at = 0
-    for _, size in body["tensors"]:
+    for _, size, *_ in body["tensors"]:
         yield at, size
         at += size
 

@@ -8,23 +8,26 @@ import numpy as np
 
 from mergealgebra.kernels.fused.memory import INFINITY, ahead, compiled, magnitude_of, read
 from mergealgebra.kernels.fused.table import F64, TILE
-from mergealgebra.kernels.fused.tau import find_tau
+from mergealgebra.kernels.fused.vector import find_vector
 
 #: Magnitudes that are looked at together for one that is counted.
 GROUP: Final = 32
 
 
 @compiled
-def count(size, base, held, low, shift, counts, scratch):
-    """Add to the counts of a window; False when some tau is not finite. scratch: tiles, the last also in 2-D."""
-    old, tau, inside, groups = scratch
+def count(size, base, part, how, low, shift, counts, scratch):
+    """Add to the counts of a window; False when some tau is not finite.
+
+    how: as `find_vector` takes it. scratch: tiles, that of bins also in 2-D.
+    """
+    (old, tau, inside, words), groups = scratch
     bins, above, middle = np.int32(counts.size - 1), 0, 0
     for start in range(0, size, TILE):
         n = min(TILE, size - start)
         here = (ahead(base[0], base[1], start), base[1])
         if base[1] != F64:
             read(here[0], here[1], old[:n])
-        if find_tau((ahead(held[0], held[1], start), held[1], held[2]), here, old[:n], tau[:n]) >= INFINITY:
+        if find_vector(part, start, here, old[:n], how, words, tau[:n]) >= INFINITY:
             return False
         over, tied = _bins_of(tau[:n], low, shift, bins, inside)
         above, middle = above + over, middle + tied

@@ -9,17 +9,18 @@ import numpy as np
 from numba import carray
 
 from mergealgebra.kernels.fused.count import GROUP, count
+from mergealgebra.kernels.fused.dots import CHUNK, dots
 from mergealgebra.kernels.fused.memory import compiled, double_of, pointer
 from mergealgebra.kernels.fused.reduce import reduce, update
 from mergealgebra.kernels.fused.table import (
     ABOVE,
-    ADDRESS,
     BASE,
     BASE_DTYPE,
     BINS,
+    BOUND,
     COUNTS,
-    DTYPE,
-    FINETUNED,
+    DENSITY,
+    DOTS,
     FP64,
     GRID,
     HEADER,
@@ -28,6 +29,7 @@ from mergealgebra.kernels.fused.table import (
     LOW,
     MAGNITUDES,
     METHOD,
+    ON,
     OUT,
     PARTS,
     POSITIONS,
@@ -41,6 +43,7 @@ from mergealgebra.kernels.fused.table import (
     TILE,
     TOTAL,
     UNIT,
+    VECTORS,
     VOTES,
     WEIGHTS,
     WHOLE,
@@ -60,6 +63,11 @@ def _model(table):
 
 
 @compiled
+def _how(table):
+    return table[ON], table[BOUND], double_of(table[DENSITY])
+
+
+@compiled
 def _counts(table):
     return (
         carray(pointer(table[KEPT], np.int64), table[PARTS]),
@@ -75,12 +83,13 @@ def _numbers(table):
 
 @compiled
 def _tiles(table):
-    """Two tiles of fp32, one of int32."""
+    """Two tiles of fp32, one of int32, and random words."""
     at = np.uint64(table[SCRATCH])
     return (
         carray(pointer(at, np.float32), TILE),
         carray(pointer(at + np.uint64(4 * TILE), np.float32), TILE),
         carray(pointer(at + np.uint64(8 * TILE), np.int32), TILE),
+        carray(pointer(at + np.uint64(44 * TILE), np.uint32), TILE + 4),
     )
 
 
@@ -105,7 +114,8 @@ def reduce_block(address):
     """`fused.reduce.reduce`."""
     table, parts = _read(address)
     scratch = _tiles(table), *_sums(table)
-    return reduce(table[SIZE], table[METHOD], _model(table), parts, _numbers(table), _counts(table), scratch)
+    method, how = table[METHOD], _how(table)
+    return reduce(table[SIZE], method, _model(table), parts, how, _numbers(table), _counts(table), scratch)
 
 
 def update_block(address):
@@ -119,17 +129,27 @@ def update_block(address):
         carray(pointer(table[GRID], np.uint8), n),
     )
     scratch = _tiles(table), *_sums(table)
-    retracted = table[RETRACTED]
-    return update(n, table[METHOD], _model(table), held, retracted, parts, _numbers(table), _counts(table), scratch)
+    method, how, retracted = table[METHOD], _how(table), table[RETRACTED]
+    return update(n, method, _model(table), held, retracted, parts, how, _numbers(table), _counts(table), scratch)
 
 
 def count_block(address):
     """`fused.count.count`: 1, or 0 when some tau is not finite."""
     table, parts = _read(address)
-    held = (np.uint64(parts[0, ADDRESS]), parts[0, DTYPE], parts[0, FINETUNED])
+    low, shift = np.int32(table[LOW]), np.int32(table[SHIFT])
     counts = carray(pointer(table[COUNTS], np.int64), table[BINS] + 1)
     groups = carray(pointer(np.uint64(table[SCRATCH]) + np.uint64(8 * TILE), np.int32), (TILE // GROUP, GROUP))
     base = (np.uint64(table[BASE]), table[BASE_DTYPE])
-    return np.int64(
-        count(table[SIZE], base, held, np.int32(table[LOW]), np.int32(table[SHIFT]), counts, (*_tiles(table), groups))
-    )
+    return np.int64(count(table[SIZE], base, parts[0], _how(table), low, shift, counts, (_tiles(table), groups)))
+
+
+def dots_block(address):
+    """`fused.dots.dots`: 1, or 0 when some number is not finite."""
+    table, parts = _read(address)
+    k, chunks = table[PARTS], (table[SIZE] + CHUNK - 1) // CHUNK
+    old, _, _, words = _tiles(table)
+    vectors = carray(pointer(table[VECTORS], np.float32), (k, CHUNK))
+    folded = carray(pointer(np.uint64(table[SCRATCH]) + np.uint64(12 * TILE), np.float64), CHUNK // 4)
+    out = carray(pointer(table[DOTS], np.float64), (k * (k + 1) // 2, chunks))
+    base = (np.uint64(table[BASE]), table[BASE_DTYPE])
+    return np.int64(dots(table[SIZE], base, parts, _how(table), out, (old, words, vectors, folded)))

@@ -1,22 +1,22 @@
-"""The merged task vector of a tile from its sums, which are exact [TI-7, TI-8, ME-1, TA-1]."""
+"""The merged task vector of a tile from its sums, which are exact [TI-7, TI-8, ME-1, TA-1, LI-1]."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from mergealgebra.kernels.fused.memory import compiled
-from mergealgebra.kernels.fused.table import MEAN, TASK_ARITHMETIC, TIES_MERGING
+from mergealgebra.kernels.fused.table import LINEAR, MEAN, TASK_ARITHMETIC, TIES_MERGING
 
 
 @compiled
 def finalize(method, sums, numbers, tau_m):
-    """The merged task vector of a tile whose sums are exact [TI-7, TI-8, ME-1, TA-1]; False for another method."""
+    """What is merged of a tile whose sums are exact [TI-7, TI-8, ME-1, TA-1, LI-1]; False for another method."""
     s, a, whole, wide, _ = sums
     total, _, unit = numbers
     if method == TIES_MERGING:
         _disjoint_mean(s, a, whole, unit, tau_m)
         _disjoint_mean(s, a, wide, unit, tau_m)
-    elif method == MEAN:
+    elif method in (MEAN, LINEAR):
         for i in range(s.size):
             tau_m[i] = np.float32(s[i] / total)
     elif method == TASK_ARITHMETIC:

@@ -22,50 +22,45 @@ from mergealgebra.kernels.fused.memory import (
     number_of,
     read,
 )
-from mergealgebra.kernels.fused.table import (
-    ADDRESS,
-    COEFFICIENT,
-    DTYPE,
-    F64,
-    FINETUNED,
-    THRESHOLD,
-    TIES,
-    TILE,
-    UNKNOWN_METHOD,
-)
-from mergealgebra.kernels.fused.tau import find_tau
+from mergealgebra.kernels.fused.table import COEFFICIENT, COPIED, F64, TAU, THRESHOLD, TIES, TILE, UNKNOWN_METHOD
+from mergealgebra.kernels.fused.theta import copy_alike, put
+from mergealgebra.kernels.fused.vector import find_vector
 
 _NONE: Final = np.int32(0x7FFFFFFF)  # above the bits of every magnitude
 
 
 @compiled
-def reduce(size, method, model, parts, numbers, counts, scratch):
+def reduce(size, method, model, parts, how, numbers, counts, scratch):
     """Reduce a block. Returns how many coordinates have no certificate, -1 when a number is not finite.
 
     model: address and dtype of the base, address of the result. parts: of each a row, as `entries` has them.
-    numbers: sum of all coefficients, lambda, and the unit of V and W. counts: kept, above, positions without
-    certificate. scratch: tiles, those of V and W once in fp32 and once in fp64, of which one at least is empty.
+    how: as `find_vector` takes it. numbers: sum of the coefficients, lambda, and the unit of V and W. counts: kept,
+    above, positions without certificate. scratch: tiles, those of V and W once in fp32 and once in fp64, of which one
+    at least is empty.
     """
     missed = 0
     for start in range(0, size, TILE):
         n = min(TILE, size - start)
-        (old, tau, low), doubles, whole, wide = scratch
+        (old, tau, low, words), doubles, whole, wide = scratch
         sums = *_tile(doubles, 0, n), _tile(whole, 0, n), _tile(wide, 0, n), low[:n]
         _clear(sums)
         base, out = _at(model, start)
         if base[1] != F64:
             read(base[0], base[1], old[:n])
-        if not _take_all(parts, 0, parts.shape[0], start, base, old[:n], tau[:n], numbers[2], sums, counts):
+        tiles = old[:n], tau[:n], words
+        if not _take_all(parts, 0, parts.shape[0], start, base, how, tiles, numbers[2], sums, counts):
             return -1
-        found = _finish(start, method, numbers, sums, base, out, old[:n], tau[:n], counts[2][missed:])
+        found = _finish(start, method, how[0], numbers, sums, base, out, tiles, counts[2][missed:])
         if found < 0:
             return found
+        if how[0] == COPIED:
+            copy_alike(parts, start, base, out, tau[:n], low[:n])
         missed += found
     return missed
 
 
 @compiled
-def update(size, method, model, held, retracted, parts, numbers, counts, scratch):
+def update(size, method, model, held, retracted, parts, how, numbers, counts, scratch):
     """Bring the sums of a block up to date, and reduce it. Returns as `reduce` does.
 
     held: S and A, V and W once as int16 and once as fp64, grids, as in `StoredSums`. retracted: so many parts, the
@@ -75,22 +70,23 @@ def update(size, method, model, held, retracted, parts, numbers, counts, scratch
     for start in range(0, size, TILE):
         n = min(TILE, size - start)
         held_sums, held_whole, held_wide, grid = held
-        (old, tau, low), _, whole, wide = scratch
+        (old, tau, low, words), _, whole, wide = scratch
         sums = *_tile(held_sums, start, n), _tile(whole, 0, n), _tile(wide, 0, n), low[:n]
         narrow = _tile(held_whole, start, n), _tile(held_wide, start, n), grid[start : start + n]
         _load(narrow, sums)
         base, out = _at(model, start)
         if base[1] != F64:
             read(base[0], base[1], old[:n])
+        tiles = old[:n], tau[:n], words
         if retracted:
             _negate(sums)  # s - v = -(-s + v), exactly
-            if not _take_all(parts, 0, retracted, start, base, old[:n], tau[:n], numbers[2], sums, counts):
+            if not _take_all(parts, 0, retracted, start, base, how, tiles, numbers[2], sums, counts):
                 return -1
             _negate(sums)
-        if not _take_all(parts, retracted, parts.shape[0], start, base, old[:n], tau[:n], numbers[2], sums, counts):
+        if not _take_all(parts, retracted, parts.shape[0], start, base, how, tiles, numbers[2], sums, counts):
             return -1
         _store(narrow, sums)
-        found = _finish(start, method, numbers, sums, base, out, old[:n], tau[:n], counts[2][missed:])
+        found = _finish(start, method, how[0], numbers, sums, base, out, tiles, counts[2][missed:])
         if found < 0:
             return found
         missed += found
@@ -105,10 +101,10 @@ def _at(model, start):
 
 
 @compiled
-def _take_all(parts, first, last, start, base, old, tau, unit, sums, counts):
+def _take_all(parts, first, last, start, base, how, tiles, unit, sums, counts):
     """Add parts of a tile to the sums, and to the counts of what is kept; False when a number is not finite."""
     for i in range(first, last):
-        kept, above, largest = _take(parts[i], start, base, old, tau, unit, sums)
+        kept, above, largest = _take(parts[i], start, base, how, tiles, unit, sums)
         if largest >= INFINITY:
             return False
         counts[0][i] += kept
@@ -117,15 +113,17 @@ def _take_all(parts, first, last, start, base, old, tau, unit, sums, counts):
 
 
 @compiled
-def _finish(start, method, numbers, sums, base, out, old, tau_m, uncertified):
-    """The result of a tile from its sums, the base's where those have no certificate. Returns as `reduce` does."""
+def _finish(start, method, on, numbers, sums, base, out, tiles, uncertified):
+    """The result of a tile from its sums; where those have no certificate, of sums of 0. Returns as `reduce` does."""
+    old, tau_m, _ = tiles
     found = _without_certificate(sums, uncertified)
     if not finalize(method, sums, numbers, tau_m):
         return UNKNOWN_METHOD
     for i in range(found):
         tau_m[uncertified[i]] = 0.0
         uncertified[i] += start
-    return found if apply(base, out, old, tau_m, numbers[1]) else -1
+    finite = apply(base, out, old, tau_m, numbers[1]) if on == TAU else put(base[1], out, tau_m)
+    return found if finite else -1
 
 
 @compiled
@@ -188,14 +186,15 @@ def _negate_both(pair):
 
 
 @compiled
-def _take(part, start, base, old, tau, unit, sums):
+def _take(part, start, base, how, tiles, unit, sums):
     """Add one part of a tile to the sums. Returns as `_trim`, but of the largest |tau| and |v|.
 
     Each loop is over one width of numbers, so that it fills the registers.
     """
     s, a, whole, wide, low = sums
-    code, coefficient = part[DTYPE], number_of(np.int32(part[COEFFICIENT]))
-    largest = find_tau((ahead(part[ADDRESS], code, start), code, part[FINETUNED]), base, old, tau)
+    old, tau, words = tiles
+    coefficient = number_of(np.int32(part[COEFFICIENT]))
+    largest = find_vector(part, start, base, old, how, words, tau)
     ties = np.int32(min(max(part[TIES] - start, 0), TILE))
     kept, above, scaled = _trim(tau, np.int32(part[THRESHOLD]), ties, coefficient)
     _add(tau, s, a)

@@ -6,26 +6,34 @@ from typing import Final
 
 #: Elements in a tile: its sums stay in the first-level cache.
 TILE: Final = 1024
-#: Bytes of memory for the tiles of one thread: two of fp32, one of int32, four of up to fp64.
-SCRATCH_BYTES: Final = (3 * 4 + 4 * 8) * TILE
+#: Bytes of memory for the tiles of one thread: two of fp32, one of int32, four of up to fp64, one of random words.
+SCRATCH_BYTES: Final = (3 * 4 + 4 * 8) * TILE + 4 * (TILE + 4)
 
-#: Words that all entries take.
-SIZE, BASE, BASE_DTYPE, SCRATCH, PARTS = range(5)
+#: Words that all entries take. ON: what is merged; BOUND: below which a random word keeps its element; DENSITY: by
+#: which it is then divided.
+SIZE, BASE, BASE_DTYPE, SCRATCH, PARTS, ON, BOUND, DENSITY = range(8)
 #: Words of `reduce_block`; `update_block` has more of them. VOTES: how V and W are held; UNIT: what they count in.
-METHOD, OUT, TOTAL, LAMBDA, VOTES, UNIT, KEPT, ABOVE, POSITIONS = range(5, 14)
-RETRACTED, SUMS, MAGNITUDES, SIGNS, WEIGHTS, GRID = range(14, 20)
+METHOD, OUT, TOTAL, LAMBDA, VOTES, UNIT, KEPT, ABOVE, POSITIONS = range(8, 17)
+RETRACTED, SUMS, MAGNITUDES, SIGNS, WEIGHTS, GRID = range(17, 23)
 #: Words of `count_block`.
-LOW, SHIFT, COUNTS, BINS = range(5, 9)
-HEADER: Final = 20
+LOW, SHIFT, COUNTS, BINS = range(8, 12)
+#: Words of `dots_block`.
+DOTS, VECTORS = range(8, 10)
+HEADER: Final = 23
 
-#: A row for each part follows; the coefficient by its fp32 bits.
-ADDRESS, DTYPE, FINETUNED, THRESHOLD, TIES, COEFFICIENT = range(6)
-ROW: Final = 6
+#: A row for each part follows; the coefficient by its fp32 bits. POSITION: of its first element in the tensor, and
+#: KEY and OTHER_KEY, the key of the tensor's mask, where elements are dropped.
+ADDRESS, DTYPE, FINETUNED, THRESHOLD, TIES, COEFFICIENT, POSITION, KEY, OTHER_KEY = range(9)
+ROW: Final = 9
 
 #: Codes: of dtypes, of methods, and of how V and W are held: not, as whole numbers below 2^24, as any.
 F64, F32, BF16, F16 = range(4)
-TIES_MERGING, MEAN, TASK_ARITHMETIC = range(3)
+TIES_MERGING, MEAN, TASK_ARITHMETIC, LINEAR = range(4)
 NO_VOTES, WHOLE, FP64 = range(3)
+#: Codes of what is merged: task vectors; models; models, of which the bits are copied where all have the same.
+TAU, THETA, COPIED = range(3)
+#: The bound where nothing is dropped.
+NO_DROP: Final = -1
 
 #: What an entry returns for a method that has no code here; -1 is for a number that is not finite.
 UNKNOWN_METHOD: Final = -2

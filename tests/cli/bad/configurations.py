@@ -63,7 +63,7 @@ CONFIGURATIONS = {
     "lambda beyond fp32": _merge(f"method: mean\nlambda: {'9' * 40}\n", "lambda", "largest fp32", clauses=("RC-2",)),
     "lambda with a list": _merge("method: mean\nlambda: [1, 2]\n", "lambda", "expected text"),
     "a recipe that is a density alone": _recipe("density: 0.5\n", "method", "missing", "ties"),
-    "an unknown method": _merge("method: slerp\n", "method", "'slerp'", "unknown", "ties, mean, task_arithmetic"),
+    "an unknown method": _merge("method: swirl\n", "method", "'swirl'", "unknown", "ties, mean, task_arithmetic"),
     "an unknown method, in a workspace": _recipe("method: dare\n", "method", "'dare'", "unknown"),
     "a method in a list": _merge("method: [ties]\n", "method", "unknown"),
     "an unknown key": _merge("method: ties\ndensty: 0.5\n", "unknown key 'densty'", "its keys are", "density"),

@@ -290,10 +290,10 @@ OWN_STORE = {
         ("SY-1",),
     ),
     "a recipe that no method could have": Case(
-        "-C alice status", ("alice", "'slerp'", "unknown"), _recipe({"method": "slerp", "Key": "1"}), ("RC-12",)
+        "-C alice status", ("alice", "'swirl'", "unknown"), _recipe({"method": "swirl", "Key": "1"}), ("RC-12",)
     ),
     "a recipe that this version does not know": Case(
-        RESOLVE, ("'slerp'", "is not known", "pip install --upgrade"), _recipe({"method": "slerp"}), ("RC-12",)
+        RESOLVE, ("'swirl'", "is not known", "pip install --upgrade"), _recipe({"method": "swirl"}), ("RC-12",)
     ),
     "no local.json": Case(
         RESOLVE,

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from generator.reference import rounds
 from generator.reference.canonical import encode
+from generator.reference.competition import competed, important
 from generator.reference.decimals import coefficient
 from generator.reference.elements import own_bits, thetas_of
 from generator.reference.hashes import H, model_root
@@ -237,10 +239,13 @@ def voters_of(
             count = left(taus)
         elif recipe.density is not None:
             taus, count = trim(taus, settings.recipes)
+        elif recipe.method == "arcee_fusion":
+            taus = important(base, contribution.c, taus)
+            count = left(taus)
         own = own_of(base, contribution) if recipe.on_theta else {}
         voters.append(Voter(contribution.c, taus, F, own))
         kept.append(count)
-    return voters, kept
+    return (voters, kept) if recipe.ratio is None else competed(voters, recipe.ratio)
 
 
 @dataclass(frozen=True)
@@ -270,6 +275,10 @@ def merge_contributions(spec: Any) -> Outcome:
     recipe = read_recipe(full)
     settings = settings_of(full, [name for name, t in base.items() if t.is_float])
     voters, kept = voters_of(base, contributions, recipe, settings)
-    merged = merge(base, voters, recipe, settings)
     ids = [c.id for c in contributions]
+    if rounds.row_of(full) in rounds.METHODS:
+        merged, model = rounds.merge(base, voters, full, [one.hex() for one in ids])
+        kept = rounds.kept(model, kept)
+    else:
+        merged = merge(base, voters, recipe, settings)
     return Outcome(base_root, full, merge_id(base_root, recipe_id(full), ids), contributions, kept, merged)

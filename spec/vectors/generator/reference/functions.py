@@ -177,7 +177,7 @@ def rounded_sqrt(fmt: Format, q: Fraction) -> int:
     """The root of q is above m when q > m^2. A root halfway between two numbers is rational, and rounded as such."""
     if q == 0:
         return 0
-    more = max(0, 64 + q.denominator.bit_length() - q.numerator.bit_length())
+    more = max(0, 64 + q.denominator.bit_length() - q.numerator.bit_length() // 2)
     root = Fraction(math.isqrt((q.numerator << 2 * more) // q.denominator), 2**more)
     return rn(fmt, root) if root * root == q else found(fmt, value(F64, rn(F64, root)), lambda m: q > m * m)
 

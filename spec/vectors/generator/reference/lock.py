@@ -27,7 +27,17 @@ KEYS = {
     "achieved_density", "uncertified", "backend",
 }  # fmt: skip
 #: Methods that leave elements out.
-DROP = ("ties", "dare_linear", "dare_ties", "breadcrumbs", "breadcrumbs_ties", "della", "della_linear")
+DROP = (
+    "ties",
+    "dare_linear",
+    "dare_ties",
+    "breadcrumbs",
+    "breadcrumbs_ties",
+    "della",
+    "della_linear",
+    "pcb",
+    "arcee_fusion",
+)
 ENTRY_KEYS = {
     1: {"id", "form", "coefficient", "elements", "tensors", "kept"},
     2: {"id", "forms", "coefficient", "elements", "tensors", "auxiliary", "kept"},
@@ -102,11 +112,16 @@ def is_count(x: Any) -> bool:
     return is_integer(x) and x >= 0
 
 
+def leaves_out(recipe: Any) -> bool:
+    """Whether some elements may not count [LK-4, SC-6]."""
+    return recipe["method"] in DROP or recipe.get("select_topk", "1") != "1"
+
+
 def is_usable(entry: Any, recipe: Any) -> bool:
     """`kept` and the coefficient of a contribution suit the method; refuses what does not [LK-4, RC-6]."""
     check_coefficient(int(entry["coefficient"], 16), recipe["method"])
     kept, elements = entry["kept"], entry["elements"]
-    return is_count(kept) and kept <= elements and (recipe["method"] in DROP or kept == elements)
+    return is_count(kept) and kept <= elements and (leaves_out(recipe) or kept == elements)
 
 
 def manifest_of(entry: Any, base: str) -> dict[str, Any]:

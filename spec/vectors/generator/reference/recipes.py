@@ -14,18 +14,22 @@ from generator.reference.dialect_table import DIALECTS
 from generator.reference.hashes import H
 from generator.reference.masks import check_seed
 from generator.reference.refused import Refused
+from generator.reference.round_keys import DEFAULTS as ROUND_DEFAULTS
+from generator.reference.round_keys import KEYS as ROUND_KEYS
+from generator.reference.round_keys import checked
 from generator.reference.settings import NUMBERS, are_well_formed, complete_settings, plain
 
 DEFAULTS = {
     "density": "1", "trim_density": "1", "lambda": "1", "seed": "0", "scope": "model", "boundary": "keep_all",
-    "t": "0.0001", "scale": "1",
-}  # fmt: skip
+    "t": "0.0001", "scale": "1", "max_iter": "10", "tol": "0.00001",
+} | ROUND_DEFAULTS  # fmt: skip
 #: What is left out of the recipes of some methods has another meaning there.
 OF_METHODS = {
     "breadcrumbs": {"density": "0.9", "gamma": "0.01", "scope": "tensor"},
     "breadcrumbs_ties": {"density": "0.9", "gamma": "0.01", "scope": "tensor"},
     "della": {"density": "0.5", "epsilon": "0.15"},
     "della_linear": {"density": "0.5", "epsilon": "0.15"},
+    "pcb": {"ratio": "0.1"},
 }
 KEYS = {
     "ties": ("density", "lambda", "scope", "boundary"),
@@ -38,7 +42,7 @@ KEYS = {
     "linear": (),
     "negmerge": ("lambda",),
     "ram": ("lambda",),
-    "emr": ("lambda",),
+    "emr": ("task", "lambda"),
     "magmax": ("lambda",),
     "nearswap": ("t", "lambda"),
     "passthrough": ("scale",),
@@ -46,8 +50,16 @@ KEYS = {
     "breadcrumbs_ties": ("density", "gamma", "lambda", "scope"),
     "della": ("density", "epsilon", "seed", "lambda"),
     "della_linear": ("density", "epsilon", "seed", "lambda"),
-}
-ARITY = {"nearswap": 1, "passthrough": 1}
+    "slerp": (),
+    "nuslerp": ("lambda",),
+    "multislerp": ("lambda",),
+    "model_stock": ("lambda",),
+    "karcher": ("max_iter", "tol"),
+    "pcb": ("ratio", "lambda"),
+    "arcee_fusion": ("lambda",),
+} | ROUND_KEYS
+ARITY = {"nearswap": 1, "passthrough": 1, "arcee_fusion": 1, "slerp": 2, "nuslerp": 2}
+STEPS = re.compile("0|[1-9][0-9]{0,2}|1000", re.ASCII)
 KEY = re.compile("[a-z][a-z0-9_]{0,63}")
 CHOICES = {"scope": ("model", "tensor"), "boundary": ("keep_all", "lowest_index")}
 SCOPES = {"breadcrumbs": ("tensor", "row"), "breadcrumbs_ties": ("tensor", "row")}
@@ -90,7 +102,9 @@ def complete_keys(recipe: Mapping[str, str]) -> dict[str, str]:
             raise Refused("RecipeError")
     if "seed" in full:
         check_seed(full["seed"])
-    full |= decimals(full)
+    if not STEPS.fullmatch(full.get("max_iter", "0")):
+        raise Refused("RecipeError")
+    full |= decimals(full) | checked(full)
     check_together(full)
     if dialect is not None:
         options = DIALECTS.get(dialect, {"lambda": None})
@@ -102,12 +116,14 @@ def complete_keys(recipe: Mapping[str, str]) -> dict[str, str]:
 def decimals(full: Mapping[str, str]) -> dict[str, str]:
     """The decimals of a map in canonical form [RC-1 to RC-3, NS-1, BC-1, DE-1]."""
     found = {
-        key: full[key] for key in ("density", "trim_density", "gamma", "epsilon", "lambda", "t", "scale") if key in full
+        key: full[key]
+        for key in ("density", "trim_density", "gamma", "epsilon", "lambda", "t", "scale", "tol", "ratio")
+        if key in full
     }
     for key, text in found.items():
-        if key in ("density", "trim_density"):
+        if key in ("density", "trim_density", "ratio"):
             density(text)
-        elif key in ("gamma", "epsilon"):
+        elif key in ("gamma", "epsilon", "tol"):
             share(text)
         else:
             fp32(text)
@@ -160,8 +176,8 @@ class Recipe:
     """A recipe in the numbers that a merge needs.
 
     density: of trim, None without trim. drop: the probability with which DARE keeps an element, and DELLA on average,
-    None without these. gamma: of breadcrumbs alone. epsilon: of DELLA alone.
-    number: fp32 bits of the key of a method by element, t or scale.
+    None without these. gamma: of breadcrumbs alone. epsilon: of DELLA alone. ratio: of PCB-Merging alone.
+    number: fp32 bits of the key of a method by element, t or scale. steps, tolerance: of the Karcher mean.
     """
 
     method: str
@@ -174,16 +190,21 @@ class Recipe:
     number: int = 0
     gamma: Fraction | None = None
     epsilon: Fraction | None = None
+    steps: int = 0
+    tolerance: Fraction = Fraction(0)
+    ratio: Fraction | None = None
 
     @property
     def on_theta(self) -> bool:
         """Whether models are merged, and not task vectors [MG-13]."""
-        return self.method in ("linear", "passthrough")
+        return self.method in ("linear", "passthrough", "slerp", "karcher")
 
     @property
     def copies(self) -> bool:
         """Whether bits are copied where all models have the same [MG-14]."""
-        return self.method == "linear" or (self.method == "passthrough" and self.number == fp32("1"))
+        return self.method in ("linear", "slerp", "karcher") or (
+            self.method == "passthrough" and self.number == fp32("1")
+        )
 
     @property
     def elects(self) -> bool:
@@ -203,6 +224,10 @@ def read_recipe(spec: Mapping[str, Any], numbers: Mapping[str, Fraction] = {}) -
         return Recipe(full["method"], lambda32, exact["density"], full["scope"], gamma=exact["gamma"])
     if "epsilon" in full:
         return Recipe(full["method"], lambda32, drop=exact["density"], seed=full["seed"], epsilon=exact["epsilon"])
+    if "tol" in full:
+        return Recipe(full["method"], lambda32, steps=int(full["max_iter"]), tolerance=share(full["tol"]))
+    if "ratio" in full:
+        return Recipe(full["method"], lambda32, ratio=density(full["ratio"]))
     drop = exact["density"] if full["method"] in ("dare_linear", "dare_ties") else None
     trim = {"ties": "density", "dare_ties": "trim_density"}.get(full["method"])
     if trim is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import floor
 
-from generator.reference import elements
+from generator.reference import elements, geometry
 from generator.reference.decimals import SIGNED, check_coefficient
 from generator.reference.masks import keeps, mask_key
 from generator.reference.recipes import ARITY, Recipe
@@ -34,12 +34,14 @@ class Voter:
     """A contribution ready to be reduced: fp32 bits of c, its task vector after all stages, and F, both F32 tensors.
 
     own: for a method that copies, the bits of the model in the base's dtype [MG-14]. On theta, taus are thetas.
+    terms: of a method of several rounds, all that is summed of each element, v first.
     """
 
     c: int
     taus: Mapping[str, Tensor]
     fisher: Mapping[str, Tensor] = field(default_factory=dict)
     own: Mapping[str, Sequence[int | None]] = field(default_factory=dict)
+    terms: Mapping[str, Sequence[tuple[int, ...]]] = field(default_factory=dict)
 
     @property
     def coefficient(self) -> Fraction:
@@ -140,6 +142,9 @@ class Terms:
 
 def terms_of(recipe: Recipe, voter: Voter, name: str, tau: int, position: int) -> Terms:
     """v [TI-6, ME-1, DA-2], or w and v [FM-1]."""
+    if voter.terms:
+        v, *more = voter.terms[name][position]
+        return Terms(voter.coefficient, v, tuple(more))
     if recipe.method in elements.METHODS:
         return Terms(voter.coefficient, elements.v_of(recipe, voter.c, tau))
     if recipe.method != "fisher":
@@ -163,13 +168,13 @@ def reduce(recipe: Recipe, terms: Sequence[Terms], coefficients: Fraction) -> in
     if recipe.method in elements.METHODS:
         return elements.METHODS[recipe.method]([(one.c, value(F32, one.v)) for one in terms], recipe)
     S = total(one.v for one in terms)
-    if recipe.method in SIGNED:  # those that only add
+    if recipe.method in (*SIGNED, *geometry.METHODS, "arcee_fusion"):  # those that only add
         return rounded(S, F64, F32)
     if recipe.method == "mean":
         return ratio(S, coefficients)
-    if recipe.method == "fisher":
+    if recipe.method in ("fisher", "pcb"):
         W, T = (total(one.more[i] for one in terms) for i in (0, 1))
-        return ratio(S, W) if W else ratio(T, Fraction(len(terms)))
+        return ratio(S, W) if W else ratio(T, Fraction(len(terms))) if recipe.method == "fisher" else 0
     if not recipe.elects:
         raise ValueError(f"no clauses for {recipe.method}")
     gamma = sign(S)
@@ -290,6 +295,11 @@ def merge_tensor(
 ) -> tuple[list[int], list[int], int]:
     """The bits of tau_m and of the results, and how many coordinates fail the certificate [MG-6]."""
     columns = [voter.taus[name].bits() for _, voter in holders]
+    copies = recipe.copies
+    if recipe.method in geometry.METHODS:
+        weights = geometry.weighed(recipe, columns, [voter.c for _, voter in holders])
+        holders = [(i, replace(voter, c=weight)) for (i, voter), weight in zip(holders, weights, strict=True)]
+        copies = copies and geometry.copies(weights)
     taus, results, failed = [], [], 0
     for position, b in enumerate(base.bits()):
         index = base.index(position)
@@ -302,7 +312,7 @@ def merge_tensor(
         tau_m = reduce(recipe, terms, coefficients)
         result = None
         if is_finite(F32, tau_m) and recipe.on_theta:
-            own = [voter.own[name][position] for _, voter in holders] if recipe.copies else []
+            own = [voter.own[name][position] for _, voter in holders] if copies else []
             result = elements.result_of_theta(base, tau_m, own)
         elif is_finite(F32, tau_m):
             result = apply(base, b, recipe.lambda32, tau_m)

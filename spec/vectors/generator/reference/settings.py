@@ -13,7 +13,7 @@ from generator.reference.decimals import canonical, density, fp32, parse, share
 from generator.reference.patterns import matches
 from generator.reference.refused import Refused
 
-NUMBERS = ("density", "trim_density", "lambda", "t", "scale", "gamma", "epsilon")
+NUMBERS = ("density", "trim_density", "lambda", "t", "scale", "gamma", "epsilon", "r", "alpha", "tall_lambda")
 KEY = re.compile("[a-z][a-z0-9_]{0,63}")
 LAYER = re.compile("[0-9]{1,9}")
 SIZE = 2**16

@@ -232,7 +232,7 @@ RECIPES: list[tuple[str, Json, Json, str]] = [
     ("linear-lambda", {"method": "linear", "lambda": "1"}, "RecipeError", "the mean of models has no lambda"),
     ("negmerge", {"method": "negmerge"}, {"method": "negmerge", "lambda": "1"}, "a lambda"),
     ("ram", {"method": "ram", "lambda": "0.50"}, {"method": "ram", "lambda": "0.5"}, "a lambda"),
-    ("emr", {"method": "emr"}, {"method": "emr", "lambda": "1"}, "a lambda"),
+    ("emr", {"method": "emr"}, {"method": "emr", "task": "", "lambda": "1"}, "no task"),
     ("magmax", {"method": "magmax"}, {"method": "magmax", "lambda": "1"}, "a lambda"),
     ("nearswap", {"method": "nearswap"}, {"method": "nearswap", "t": "0.0001", "lambda": "1"}, "the default of t"),
     ("nearswap-t", {"method": "nearswap", "t": "-0.0"}, {"method": "nearswap", "t": "0", "lambda": "1"}, "canonical"),
