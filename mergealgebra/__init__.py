@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mergealgebra.incremental.aggregate import Aggregate
     from mergealgebra.lock import Verification
     from mergealgebra.merge_result import MergeResult
+    from mergealgebra.methods.arcee_fusion import ArceeFusion
     from mergealgebra.methods.breadcrumbs import Breadcrumbs, BreadcrumbsTies
     from mergealgebra.methods.consensus_ta import ConsensusTa, TallMask
     from mergealgebra.methods.dare import DareLinear, DareTies
@@ -48,6 +49,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Aggregate": "incremental.aggregate",
+    "ArceeFusion": "methods.arcee_fusion",
     "Breadcrumbs": "methods.breadcrumbs",
     "BreadcrumbsTies": "methods.breadcrumbs",
     "ConsensusTa": "methods.consensus_ta",
@@ -91,6 +93,7 @@ _MODULES = ("algebra", "errors", "laws")
 
 __all__ = [
     "Aggregate",
+    "ArceeFusion",
     "Breadcrumbs",
     "BreadcrumbsTies",
     "ConsensusTa",

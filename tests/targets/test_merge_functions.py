@@ -146,6 +146,7 @@ def test_ties_of_other_projects_is_judged(peer):
 ANGLES = ("slerp", "nuslerp", "multislerp", "model_stock", "karcher")
 #: Methods on models, in rounds or by dot products have no parts; those of one model have no order either.
 APART = {
+    "arcee_fusion": dict.fromkeys(["homomorphism", "order_independence"], "does not apply"),
     "pcb": {"homomorphism": "does not apply"},
     "linear": {"homomorphism": "does not apply", "locality": "holds"},
     "nearswap": dict.fromkeys(["homomorphism", "order_independence"], "does not apply"),

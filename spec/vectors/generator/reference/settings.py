@@ -60,7 +60,7 @@ def complete_number(key: str, text: Value, negative: bool) -> str:
     if key in ("gamma", "epsilon"):
         share(text)
     fp32(text)
-    if key == "t" and canonical(text).startswith("-"):
+    if key in ("t", "r", "alpha", "tall_lambda") and canonical(text).startswith("-"):
         raise Refused("DecimalError")
     if key == "coefficient" and parse(text) < 0 and not negative:
         raise Refused("CoefficientError")
