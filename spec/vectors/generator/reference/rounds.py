@@ -15,6 +15,7 @@ from generator.reference.elements import THRESHOLD
 from generator.reference.recipes import read_recipe
 from generator.reference.reduction import (
     Merged,
+    Settings,
     Voter,
     apply,
     certified,
@@ -256,15 +257,18 @@ def row_of(full: Mapping[str, str]) -> str:
     return full["method"]
 
 
-def merge(base: Tensors, voters: Sequence[Voter], full: Mapping[str, str], ids: Sequence[str]) -> tuple[Merged, Model]:
+def merge(
+    base: Tensors, voters: Sequence[Voter], full: Mapping[str, str], ids: Sequence[str], settings: Settings
+) -> tuple[Merged, Model]:
     """The merged model [MG-1 to MG-7], and what the phases noted."""
     recipe = read_recipe(full)
     check_coefficients(voters, recipe)
     if full.get("task") and list(ids).count(full["task"]) != 1:
         raise Refused("RecipeError")
+    at = {name: settings.at(name, voters) for name, _ in in_name_order(base)}
     held = {
-        name: [Held(i, ids[i], v.c, v.taus[name].bits()) for i, v in enumerate(voters) if name in v.taus]
-        for name, _ in in_name_order(base)
+        name: [Held(i, ids[i], v.c, v.taus[name].bits()) for i, v in enumerate(there) if name in v.taus]
+        for name, there in at.items()
     }
     model = Model(full, {name: of for name, of in held.items() if of})
     phases, finish = METHODS[row_of(full)]
@@ -274,11 +278,12 @@ def merge(base: Tensors, voters: Sequence[Voter], full: Mapping[str, str], ids: 
             judge(base, model, name, phase(model, name), failed[name])
     tensors, taus = dict(base), {}
     for name in model.held:
-        result, tau_m = finished(base, model, name, phases[-1](model, name), finish, recipe.lambda32, failed[name])
+        lambda32 = settings.recipes.get(name, recipe).lambda32
+        result, tau_m = finished(base, model, name, phases[-1](model, name), finish, lambda32, failed[name])
         tensors[name] = tensor_of_bits(base[name].dtype, base[name].shape, result)
         taus[name] = tensor_of_bits("F32", base[name].shape, tau_m)
-    if not certified([voter.c for voter in voters]):
-        failed = {name: set(range(base[name].elements)) for name in failed}
+    uncertified = {name for name in failed if not certified([voter.c for voter in at[name]])}
+    failed |= {name: set(range(base[name].elements)) for name in uncertified}
     return Merged(tensors, taus, sum(map(len, failed.values()))), model
 
 
