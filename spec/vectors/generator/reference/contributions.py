@@ -277,7 +277,7 @@ def merge_contributions(spec: Any) -> Outcome:
     voters, kept = voters_of(base, contributions, recipe, settings)
     ids = [c.id for c in contributions]
     if rounds.row_of(full) in rounds.METHODS:
-        merged, model = rounds.merge(base, voters, full, [one.hex() for one in ids], settings)
+        merged, model = rounds.merge(base, voters, full, [one.hex() for one in ids])
         kept = rounds.kept(model, kept)
     else:
         merged = merge(base, voters, recipe, settings)
