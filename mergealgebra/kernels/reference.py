@@ -16,7 +16,7 @@ import numpy as np
 from mergealgebra.algebra.arrays import Array, array_namespace, refuse_flushed_subnormals, to_numpy
 from mergealgebra.algebra.contract import finalized, lifted, staged
 from mergealgebra.algebra.dots import ChunkSums, chunk_sums
-from mergealgebra.algebra.exact import Indices, Sums, combine, prepared
+from mergealgebra.algebra.exact import Indices, Sums, sums_of
 from mergealgebra.algebra.method import Round, Stage, Terms, View, WholeRound, leaves_out
 from mergealgebra.algebra.trim import Counts, Window, window_counts
 from mergealgebra.kernels.blocks import (
@@ -234,7 +234,7 @@ def _fp32(array: Array) -> Array:
 
 def summed(terms: Sequence[Terms], round_: Round, reduction: Reduction) -> Sums:
     """The exact sums of a block [EX-1]. terms: finite; at least one."""
-    return combine(prepared(Sums.of(term, round_.columns.votes), reduction.coefficients) for term in terms)
+    return sums_of(terms, round_.columns.votes, reduction.coefficients)
 
 
 def merged_block(base: Array, tau_m: Array, reduction: Reduction) -> Array | None:
