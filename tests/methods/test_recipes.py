@@ -95,7 +95,7 @@ NOT_KEPT = {
     "magmax": "magmax takes maxima",
     "nearswap": "nearswap takes exactly 1, and none comes or goes",
     "passthrough": "passthrough takes exactly 1",
-    "ramplus_tl": "ramplus_tl has 2 rounds, and each needs all contributions",
+    "ramplus_tl": "ramplus_tl has 2 rounds: all but the first need all contributions again",
     "consensus_ta": "consensus_ta has 2 rounds",
     "slerp": "slerp takes exactly 2",
     "nuslerp": "nuslerp takes exactly 2",
