@@ -32,8 +32,8 @@ from mergealgebra.kernels.fused_methods import (
     witnesses,
 )
 from mergealgebra.kernels.machine_code import entry, load
-from mergealgebra.kernels.numpy_reference import on_numpy
-from mergealgebra.kernels.reference import Host, Reference
+from mergealgebra.kernels.numpy_reference import NumPyReference, on_numpy
+from mergealgebra.kernels.reference import Host
 from mergealgebra.methods.dare import Drop
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress, quiet
@@ -61,7 +61,7 @@ class NumbaKernel:
     name = "numba"
 
     def __init__(self, progress: Progress = quiet) -> None:
-        self._reference: Reference = on_numpy()
+        self._reference: NumPyReference = on_numpy()
         self._own = threading.local()
         self._progress = progress
         self._load("reduce_block", "count_block")
@@ -94,10 +94,10 @@ class NumbaKernel:
     def update(
         self, base: Host, stored: StoredSums, retracted: Sequence[Part], added: Sequence[Part], reduction: Reduction
     ) -> Updated | None:
-        """As `UpdatingKernel.update`. Raises BackendError for a method whose sums cannot be kept."""
+        """As `UpdatingKernel.update`: of task vectors by compiled code, of models by the reference."""
         fused = fused_as(reduction.method, self.name)
         if fused.on != "tau" or fused.weighed:
-            raise BackendError(f"the sums of {reduction.method.name} are not kept, so there is nothing to update")
+            return self._reference.update(base, stored, retracted, added, reduction)
         parts = (*retracted, *added)
         results = _Results.of(base, len(parts))
         held = {

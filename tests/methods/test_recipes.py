@@ -104,6 +104,7 @@ NOT_KEPT = {
     "model_stock": "the coefficients of model_stock follow from all contributions",
     "karcher": "the coefficients of karcher follow from all contributions",
     "pcb": "pcb has 3 rounds",
+    "arcee_fusion": "arcee_fusion takes exactly 1",
 }
 
 

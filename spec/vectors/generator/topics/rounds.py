@@ -173,7 +173,7 @@ CONSENSUS = [
           threshold="1"),
     plain("consensus_ta-all-zero", "CO-2", "zeros have no masks", [[0], ["-0"]], [0], threshold="1"),
     plain("consensus_ta-equal", "CO-2", "equal contributions agree", [[3, -2], [3, -2]], [9, -6], ["1", "2"]),
-    plain("consensus_ta-exact", "CO-2 EX-1", "2^60 + 1 - 2^60 is 1, of use to the large ones", [["2^60"], [1],
+    plain("consensus_ta-exact", "CO-2 CO-5 EX-1", "2^60 + 1 - 2^60 is 1, of use to the large ones", [["2^60"], [1],
           ["-2^60"]], [1], uncertified=1),
     plain("consensus_ta-coefficients", "CO-1", "3 * 1 and 4", [[1], [4]], [7], ["3", "1"]),
     plain("consensus_ta-sum-overflows", "CO-2", "a sum beyond fp32 has no masks", [["max"], ["2^127"]], [0],
