@@ -128,7 +128,8 @@ class NumbaKernel:
     def dots(self, base: Host, parts: Sequence[Part], reduction: Reduction, round_: int) -> ChunkSums | None:
         """As `Kernel.dots`: of a first round without stages by compiled code, of others by the reference."""
         needs = reduction.needs
-        if round_ or reduction.rounds[0].stages or needs.auxiliary or any(part.at is not None for part in parts):
+        first = reduction.rounds[0]
+        if round_ or first.stages or first.squares or needs.auxiliary or any(part.at is not None for part in parts):
             return self._reference.dots(base, parts, reduction, round_)
         self._load("dots_block")
         found = np.empty((len(parts) * (len(parts) + 1) // 2, -(-base.size // CHUNK)))
