@@ -130,7 +130,7 @@ def test_votes_without_a_certificate_are_refused(monkeypatch):
         lambda view: ma.algebra.Terms((view.tau,), votes=0.1), plugins.total, ma.algebra.Columns(votes=True)
     )
     monkeypatch.setattr(plugins.RowMax, "rounds", property(lambda self: (round_,)))
-    with pytest.raises(MethodError, match=r"gave votes=0\.1; give 1, or the view's coefficient, 1"):
+    with pytest.raises(MethodError, match=r"gave votes=0\.1; give 0, 1 or the view's coefficient, 1"):
         ma.merge(*task_vectors([1] * 6), plugins.RowMax())
 
 
