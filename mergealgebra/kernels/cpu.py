@@ -94,9 +94,14 @@ class NumbaKernel:
     def update(
         self, base: Host, stored: StoredSums, retracted: Sequence[Part], added: Sequence[Part], reduction: Reduction
     ) -> Updated | None:
-        """As `UpdatingKernel.update`: of task vectors by compiled code, of models by the reference."""
+        """As `UpdatingKernel.update`, of models by the reference.
+
+        Raises BackendError for a method whose sums cannot be kept.
+        """
         fused = fused_as(reduction.method, self.name)
-        if fused.on != "tau" or fused.weighed:
+        if fused.weighed:
+            raise BackendError(f"the sums of {reduction.method.name} are not kept, so there is nothing to update")
+        if fused.on != "tau":
             return self._reference.update(base, stored, retracted, added, reduction)
         parts = (*retracted, *added)
         results = _Results.of(base, len(parts))

@@ -330,6 +330,7 @@ OTHERS = [
     partial(ma.DareLinear, density="0.5"),
     partial(ma.Della, epsilon="0.25"),
     partial(ma.DellaLinear, epsilon="0.25"),
+    ma.Sce,
     plugins.MeanCut,
     plugins.Divided,
     lambda lambda_: ma.Linear(),
@@ -395,7 +396,7 @@ def histories(draw):
 @given(history=histories(), backend=st.sampled_from(KERNELS))
 def test_any_history_gives_what_a_merge_in_full_gives(tmp_path_factory, history, backend):
     start, recipe, pool, turns = history
-    backend = backend if is_fused(recipe) else "numpy"
+    backend = backend if is_fused(recipe, "numba") else "numpy"
     root = tmp_path_factory.mktemp("history")
     with pytest.MonkeyPatch.context() as patch:
         for module in (pages, keeper):
