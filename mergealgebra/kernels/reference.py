@@ -16,7 +16,7 @@ import numpy as np
 from mergealgebra.algebra.arrays import Array, array_namespace, refuse_flushed_subnormals, to_numpy
 from mergealgebra.algebra.contract import finalized, lifted, staged
 from mergealgebra.algebra.dots import ChunkSums, chunk_sums
-from mergealgebra.algebra.exact import Indices, Sums, combine, prepared
+from mergealgebra.algebra.exact import Coefficients, Indices, Sums, combine, prepared
 from mergealgebra.algebra.method import Round, Stage, Terms, View, WholeRound, leaves_out
 from mergealgebra.algebra.trim import Counts, Window, window_counts
 from mergealgebra.kernels.blocks import (
@@ -235,7 +235,10 @@ def _fp32(array: Array) -> Array:
 
 def summed(terms: Sequence[Terms], round_: Round, reduction: Reduction) -> Sums:
     """The exact sums of a block [EX-1]. terms: finite; at least one."""
-    return combine(prepared(Sums.of(term, round_.columns.votes), reduction.coefficients) for term in terms)
+    votes = reduction.coefficients
+    if round_.columns.votes and votes.certified:  # of weights, which no certificate of coefficients covers
+        votes = Coefficients(tuple(term.votes for term in terms))
+    return combine(prepared(Sums.of(term, round_.columns.votes), votes) for term in terms)
 
 
 def merged_block(base: Array, tau_m: Array, reduction: Reduction) -> Array | None:

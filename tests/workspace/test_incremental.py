@@ -330,7 +330,6 @@ OTHERS = [
     partial(ma.DareLinear, density="0.5"),
     partial(ma.Della, epsilon="0.25"),
     partial(ma.DellaLinear, epsilon="0.25"),
-    ma.Sce,
     plugins.MeanCut,
     plugins.Divided,
     lambda lambda_: ma.Linear(),
