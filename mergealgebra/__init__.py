@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mergealgebra.methods.della import Della, DellaLinear
     from mergealgebra.methods.emr import Emr
     from mergealgebra.methods.fisher import Fisher
+    from mergealgebra.methods.in_dialect import InDialect
     from mergealgebra.methods.karcher import Karcher
     from mergealgebra.methods.linear import Linear
     from mergealgebra.methods.magmax import MagMax
@@ -59,6 +60,7 @@ _HOMES = {
     "DellaLinear": "methods.della",
     "Emr": "methods.emr",
     "Fisher": "methods.fisher",
+    "InDialect": "methods.in_dialect",
     "Karcher": "methods.karcher",
     "Linear": "methods.linear",
     "MagMax": "methods.magmax",
@@ -102,6 +104,7 @@ __all__ = [
     "DellaLinear",
     "Emr",
     "Fisher",
+    "InDialect",
     "Karcher",
     "Linear",
     "MagMax",

@@ -21,8 +21,8 @@ Rows = Sequence[Sequence[Any]]
 TINY = "0." + "0" * 59 + "1"
 
 
-def recipe(method: str, **keys: str) -> Json:
-    return complete({"method": method} | {key.rstrip("_"): text for key, text in keys.items()})
+def recipe(method: str, **keys: Any) -> Json:
+    return complete({"method": method} | {key.rstrip("_"): given for key, given in keys.items()})
 
 
 def plain(
@@ -33,13 +33,13 @@ def plain(
     result: Sequence[Any],
     cs: Sequence[str] = (),
     uncertified: int = 0,
-    **keys: str,
+    **keys: Any,
 ) -> Case:
     """Task vectors to a base of zeros, by the method that the id begins with."""
     return plain_of(i, clauses, why, rows, result, recipe(i.partition("-")[0], **keys), cs, uncertified)
 
 
-def case(i: str, clauses: str, why: str, base: Json, contributions: Sequence[Json], says: Json, **keys: str) -> Case:
+def case(i: str, clauses: str, why: str, base: Json, contributions: Sequence[Json], says: Json, **keys: Any) -> Case:
     """Any merge, by the method that the id begins with."""
     return merge_case(i, clauses, why, base, contributions, recipe(i.partition("-")[0], **keys), says)
 
@@ -49,7 +49,7 @@ def id_of(base: Json, contribution: Json) -> str:
 
 
 def of_task(
-    i: str, clauses: str, why: str, base: Json, contributions: Sequence[Json], task: int, says: Json, **keys: str
+    i: str, clauses: str, why: str, base: Json, contributions: Sequence[Json], task: int, says: Json, **keys: Any
 ) -> Case:
     """The same for the task of one of the contributions."""
     return case(i, clauses, why, base, contributions, says, task=id_of(base, contributions[task]), **keys)
@@ -68,14 +68,14 @@ ABSENT = {"a": f32("-0", 1), "b": bf16(1, -2, "0.5"), "n": integers("I64", 5), "
 PARTLY = [stored({"a": f32(2, 2)}, "3"), stored({"a": f32(4, -2), "b": f32(4, -4, 0)})]
 
 SCE = [
-    plain("sce-weights", "SC-3 SC-5", "w is 1 and 4: (1 * 1 + 4 * 2) / 5", [[1, 1], [2, 2]],
+    plain("sce-weights", "SC-4 SC-5", "w is 1/5 and 4/5: (1 * 1 + 4 * 2) / 5", [[1, 1], [2, 2]],
           ["0x3fe66666", "0x3fe66666"]),
-    plain("sce-erase", "SC-4 SC-5", "w is 5 and 4; 3 and -2 add up to 1, so -2 is erased", [[1, 3], [2, -2]],
+    plain("sce-erase", "SC-3 SC-5", "w is 5/9 and 4/9; 3 and -2 add up to 1, so -2 is erased", [[1, 3], [2, -2]],
           ["0x3fb8e38e", 3]),
-    plain("sce-minority-weighs-more", "SC-4 SC-5", "the sign is that of the sum of tau: v is -62.5, 13.5, 15",
+    plain("sce-minority-weighs-more", "SC-3 SC-5", "the sign is that of the sum of tau: squares are 25, 9, 10",
           [[-5, 0], [3, 0], [3, 1]], [3, 1]),
-    plain("sce-zero-sum", "SC-4", "a sum of 0 is +", [[3, -3], [-3, 3]], [3, 3]),
-    plain("sce-zero-sum-exact", "SC-4 EX-1", "2^40 - 1 - 2^40 is below 0", [["2^40"], [-1], ["-2^40"]], ["-2^40"],
+    plain("sce-zero-sum", "SC-3", "a sum of 0 is +", [[3, -3], [-3, 3]], [3, 3]),
+    plain("sce-zero-sum-exact", "SC-3 EX-1", "2^40 - 1 - 2^40 is below 0", [["2^40"], [-1], ["-2^40"]], ["-2^40"],
           uncertified=1),
     plain("sce-zeros", "SC-5", "a zero has no sign, and a contribution of zeros no weight", [[4, 0], [0, 0]], [4, 0]),
     plain("sce-all-zero", "SC-5 MG-2", "nobody changed anything", [[0, "-0"], [0, 0]], [0, 0]),
@@ -83,15 +83,15 @@ SCE = [
     plain("sce-one", "SC-5", "one contribution", [[2, -4, 0, 6]], [2, -4, 0, 6]),
     plain("sce-one-selected", "SC-2", "one contribution is kept whole, whatever the share", [[2, -4, 0, 6]],
           [2, -4, 0, 6], select_topk="0.25"),
-    plain("sce-underflow", "SC-3 SC-5", "w is 0 where the mean square underflows: it counts for nothing",
-          [["2^-80"], [0]], [0]),
-    plain("sce-coefficients", "SC-3", "w is 3 * 1 and 1 * 4: (3 * 1 + 4 * 2) / 7", [[1], [2]], ["0x3fc92492"],
+    plain("sce-underflow", "SC-4 SC-5", "a share that is 0 as an fp32 number counts for nothing",
+          [["2^-80", 0], [0, "2^20"]], [0, "2^20"]),
+    plain("sce-coefficients", "SC-4", "w is 3/7 and 4/7: (3 * 1 + 4 * 2) / 7", [[1], [2]], ["0x3fc92492"],
           ["3", "1"]),
-    plain("sce-coefficients-vote", "SC-4", "3 * 2 outvotes 5", [[2], [-5]], [2], ["3", "1"]),
+    plain("sce-coefficients-vote", "SC-3", "3 * 2 outvotes 5", [[2], [-5]], [2], ["3", "1"]),
     plain("sce-select", "SC-2", "variances 0, 1, 4, 0: the two largest", [[1, 1, 4, 2], [1, -1, 0, 2]],
           [0, 1, 4, 0], select_topk="0.5"),
     plain("sce-select-ties", "SC-2", "variances 1, 4, 1, 0: the second largest is tied, both are kept",
-          [[1, 4, 3, 2], [-1, 0, 1, 2]], [1, 4, "0x4036db6e", 0], select_topk="0.5"),
+          [[1, 4, 3, 2], [-1, 0, 1, 2]], [1, 4, "0x4036db6d", 0], select_topk="0.5"),
     plain("sce-select-zero", "SC-2", "fewer differ than are kept: those that agree count too, all of them",
           [[1, 5, 2], [1, 3, 2]], [1, "0x408ba2e9", 2], select_topk="0.67"),
     plain("sce-select-alike", "SC-2", "equal contributions are kept whole", [[1, -1, 1], [1, -1, 1]], [1, -1, 1],
@@ -102,21 +102,21 @@ SCE = [
     case("sce-select-tensors", "SC-2", "each tensor by itself", {"a": f32(0, 0), "b": f32(0, 0)},
          [stored({"a": f32(1, 2), "b": f32(300, 40)}), stored({"a": f32(0, 0), "b": f32(0, 0)})],
          {"tensors": {"a": f32(0, 2), "b": f32(300, 0)}}, select_topk="0.5"),
-    case("sce-select-kept", "SC-3 SC-6 LK-2", "what is not selected is not kept", zeros(2), vectors([[1, 4], [1, -2]]),
+    case("sce-select-kept", "SC-4 SC-6 LK-2", "what is not selected is not kept", zeros(2), vectors([[1, 4], [1, -2]]),
          {**w(0, 4), "kept": [1, 1]}, select_topk="0.5"),
     case("sce-absent", "SC-2 SC-5 CT-7", "n and W are those of who holds the tensor", ABSENT, PARTLY, None,
          select_topk="0.5"),
     case("sce-absent-all", "SC-5 CT-7", "the same without selection", ABSENT, PARTLY, None),
-    case("sce-empty", "SC-3", "tensors without elements", {"d": f32(shape=[3, 0]), "w": f32(0)},
+    case("sce-empty", "SC-4", "tensors without elements", {"d": f32(shape=[3, 0]), "w": f32(0)},
          [stored({"d": f32(shape=[3, 0]), "w": f32(1)})], {"kept": [1]}, select_topk="0.5"),
     case("sce-finetuned", "SC-5 TV-2 MG-3", "fine-tunes of a base in BF16", {"w": bf16(*range(8), shape=[2, 4])},
          [tuned({"w": bf16(*range(8, 0, -1), shape=[2, 4])}), tuned({"w": bf16(*[16] * 8, shape=[2, 4])})], None,
          select_topk="0.3", lambda_="0.4"),
-    case("sce-error-w", "SC-3", "a mean square beyond fp32 is an error at the first element", zeros(2),
-         vectors([[0, "2^66"]]), nonfinite(0, 0)),
-    case("sce-error-v", "SC-4", "v overflows", zeros(2), vectors([[1, "2^50"]]), nonfinite(1, 0)),
-    case("sce-error-u", "SC-4", "u overflows, though w is small", zeros(64),
-         vectors([["2^40"] + [0] * 63], [str(2**88)]), nonfinite(0, 0)),
+    plain("sce-large", "SC-4", "weights are shares: large numbers do not overflow", [["2^100", 0], ["-2^99", 1]],
+          ["2^100", 1]),
+    plain("sce-small", "SC-4", "nor do small ones vanish", [["2^-140"], ["2^-141"]], ["0x000001cd"]),
+    case("sce-error-u", "SC-3", "u overflows, though w is small", zeros(2), vectors([[1, "2^100"]], [str(2**40)]),
+         nonfinite(1, 0)),
     case("sce-error-q", "SC-2", "the square of a distance overflows", zeros(2),
          vectors([[1, "2^66"], [1, "-2^66"]]), nonfinite(1, 0), select_topk="0.5"),
     case("sce-error-negative", "SC-1 RC-6", "a negative coefficient", zeros(1), vectors([[1]], ["-1"]),
@@ -173,7 +173,7 @@ CONSENSUS = [
           threshold="1"),
     plain("consensus_ta-all-zero", "CO-2", "zeros have no masks", [[0], ["-0"]], [0], threshold="1"),
     plain("consensus_ta-equal", "CO-2", "equal contributions agree", [[3, -2], [3, -2]], [9, -6], ["1", "2"]),
-    plain("consensus_ta-exact", "CO-2 EX-1", "2^60 + 1 - 2^60 is 1, of use to the large ones", [["2^60"], [1],
+    plain("consensus_ta-exact", "CO-2 CO-5 EX-1", "2^60 + 1 - 2^60 is 1, of use to the large ones", [["2^60"], [1],
           ["-2^60"]], [1], uncertified=1),
     plain("consensus_ta-coefficients", "CO-1", "3 * 1 and 4", [[1], [4]], [7], ["3", "1"]),
     plain("consensus_ta-sum-overflows", "CO-2", "a sum beyond fp32 has no masks", [["max"], ["2^127"]], [0],
@@ -238,8 +238,28 @@ EMR = [
          task="ab" * 32),
 ]  # fmt: skip
 
+TWO = {"a": f32(0, 0), "b": f32(0, 0)}
+SETTINGS = [
+    case("ramplus_tl-settings", "RA-3 ST-2", "r and alpha are 1 in b", TWO,
+         [stored({"a": f32(1, 1), "b": f32(1, 1)}), stored({"a": f32(0, 1), "b": f32(0, 1)})],
+         {"tensors": {"a": f32("0x3f828f5c", 1), "b": f32(2, 1)}},
+         settings=[{"tensors": "b", "r": "1", "alpha": "1.0"}]),
+    case("consensus_ta-settings", "CO-2 ST-2 ST-4", "in b half of it, and nothing is above 10 times the rest", TWO,
+         [stored({"a": f32(4, 1), "b": f32(4, 1)}), stored({"a": f32(4, 0), "b": f32(4, 0)})],
+         {"tensors": {"a": f32(8, 0), "b": f32(0, 0)}},
+         settings=[{"tensors": "b", "tall_lambda": "10", "coefficient": "0.5"}]),
+    of_task("emr-task-settings", "EM-3 EM-4 ST-4", "with the coefficient 0 nobody holds b", TWO,
+            [stored({"a": f32(2, 0), "b": f32(2, 2)}), stored({"a": f32(1, 0), "b": f32(9, 9)})], 1,
+            {"tensors": {"a": f32(1, 0), "b": f32(0, 0)}}, settings=[{"tensors": "b", "coefficient": "0"}]),
+    case("sce-settings", "SC-2 ST-4", "a coefficient of 2 in b, for all", TWO,
+         [stored({"a": f32(1, 3), "b": f32(1, 3)}), stored({"a": f32(2, -2), "b": f32(2, -2)})], None,
+         settings=[{"tensors": "b", "coefficient": "2", "lambda": "0.3"}], select_topk="0.5"),
+    Case("recipe", "rounds-recipe-sce-by-tensor", "ST-1 SC-1", "the share is one for all tensors",
+         {"recipe": {"method": "sce", "settings": [{"tensors": "b", "select_topk": "0.5"}]}}, "RecipeError"),
+]  # fmt: skip
 
-def recipe_says(method: str, **keys: str) -> Json:
+
+def recipe_says(method: str, **keys: Any) -> Json:
     return {"method": method, **keys, "lambda": "1"}
 
 
@@ -281,7 +301,7 @@ def recipes() -> Iterator[Case]:
         yield Case("recipe", f"rounds-recipe-{i}", "RC-4 RC-13", why, {"recipe": given}, wanted)
 
 
-def keys_of(random: Random, method: str) -> dict[str, str]:
+def keys_of(random: Random, method: str) -> dict[str, Any]:
     keys = {"lambda": random.choose(["1", "0.4", "-1.5"])}
     if method == "sce":
         keys["select_topk"] = random.choose(["1", "0.5", "0.3"])
@@ -315,4 +335,4 @@ def breadth(seed: int, count: int) -> Iterator[Case]:
                 yield replace(found, says=rule)
 
 
-CASES = [*SCE, *RAMPLUS, *CONSENSUS, *TALL, *EMR, *recipes(), *breadth(23, 12)]
+CASES = [*SCE, *RAMPLUS, *CONSENSUS, *TALL, *EMR, *SETTINGS, *recipes(), *breadth(23, 12)]
