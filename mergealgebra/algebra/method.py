@@ -236,7 +236,8 @@ class Round:
     contributions to (n,) fp32. stages: each round begins with the contribution itself, not with what stages of earlier
     rounds left. unit: what a block must be a whole number of. weigh: where contributions have other coefficients in
     this round than their own: from the dot products of what the stages leave of a tensor [DT-5], and the coefficients
-    of the contributions that hold it, in one order, to one fp32 number for each. No order may show in them.
+    of the contributions that hold it, in one order, to one fp32 number for each. No order may show in them. squares:
+    whether it looks at the product of each with itself alone; the others are then not made, and 0.
 
     Equations use the array API, so that they run on NumPy and torch: `xp = algebra.array_namespace(x)`. They look at
     one element, or one unit, at a time, and at nothing but what they are given. Addition, subtraction, multiplication,
@@ -250,6 +251,7 @@ class Round:
     stages: tuple[Stage, ...] = ()
     unit: Literal["element", "row", "tensor"] = "element"
     weigh: Callable[[Gram, Sequence[float]], Sequence[float]] | None = None
+    squares: bool = False
 
     def __post_init__(self) -> None:
         if self.unit not in ("element", "row", "tensor"):

@@ -33,7 +33,7 @@ from mergealgebra.kernels.fused_methods import (
 )
 from mergealgebra.kernels.machine_code import entry, load
 from mergealgebra.kernels.numpy_reference import NumPyReference, on_numpy
-from mergealgebra.kernels.reference import Host
+from mergealgebra.kernels.reference import Host, averaged
 from mergealgebra.methods.dare import Drop
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress, quiet
@@ -85,7 +85,7 @@ class NumbaKernel:
         if (votes and not certified) or any(part.at is not None for part in parts):
             return self._reference.reduce(base, parts, reduction)
         results = _Results.of(base, len(parts))
-        words = results.words(fused, reduction) | _votes(fused.code, reduction) | {word.ON: _merged(fused)}
+        words = results.words(fused, reduction) | _votes(fused.code, reduction) | {word.ON: _merged(fused, parts)}
         missed = self._call("reduce_block", base, parts, words, fused.drop)
         if missed < 0 or not self._repair(results.out, results.positions[:missed], base, parts, reduction):
             return None
@@ -128,7 +128,8 @@ class NumbaKernel:
     def dots(self, base: Host, parts: Sequence[Part], reduction: Reduction, round_: int) -> ChunkSums | None:
         """As `Kernel.dots`: of a first round without stages by compiled code, of others by the reference."""
         needs = reduction.needs
-        if round_ or reduction.rounds[0].stages or needs.auxiliary or any(part.at is not None for part in parts):
+        first = reduction.rounds[0]
+        if round_ or first.stages or first.squares or needs.auxiliary or any(part.at is not None for part in parts):
             return self._reference.dots(base, parts, reduction, round_)
         self._load("dots_block")
         found = np.empty((len(parts) * (len(parts) + 1) // 2, -(-base.size // CHUNK)))
@@ -227,9 +228,9 @@ def _votes(code: int, reduction: Reduction) -> dict[int, int]:
     return {word.VOTES: votes, word.UNIT: _bits(same.pop() if whole else 1.0)}
 
 
-def _merged(fused: Fused) -> int:
-    """What is merged, and whether bits are copied."""
-    return word.COPIED if fused.copies else _ON[fused.on]
+def _merged(fused: Fused, parts: Sequence[Part]) -> int:
+    """What is merged, and whether bits are copied [MG-14]."""
+    return word.COPIED if fused.copies and averaged(parts) else _ON[fused.on]
 
 
 def _row(part: Part, drop: Drop | None) -> tuple[int, ...]:

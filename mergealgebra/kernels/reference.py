@@ -99,7 +99,9 @@ class Reference:
             return None
         pairs = list(zip(views, parts, strict=True))
         vectors = [_wide(self._staged(view, part, reduction, round_, shared).view.tau) for view, part in pairs]
-        return np.stack([chunk_sums(*pair) for pair in combinations_with_replacement(vectors, 2)])
+        alone = reduction.rounds[round_].squares
+        both = zip(vectors, vectors, strict=True) if alone else combinations_with_replacement(vectors, 2)
+        return np.stack([chunk_sums(*pair) for pair in both])
 
     def count(self, base: Host, part: Part, window: Window, counts: Counts) -> bool:
         """Add to `counts` how many magnitudes of tau lie in each bin of a window, and last, above it.

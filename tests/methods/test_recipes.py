@@ -95,6 +95,7 @@ NOT_KEPT = {
     "magmax": "magmax takes maxima",
     "nearswap": "nearswap takes exactly 1, and none comes or goes",
     "passthrough": "passthrough takes exactly 1",
+    "sce": "sce has 2 rounds",
     "ramplus_tl": "ramplus_tl has 2 rounds, and each needs all contributions",
     "consensus_ta": "consensus_ta has 2 rounds",
     "slerp": "slerp takes exactly 2",
