@@ -171,9 +171,9 @@ def grid_exponents(v: Array) -> Array:
     v: (n,) fp32. Returns (n,) uint8: an fp32 number with biased exponent E is a multiple of 2^(max(E, 1) - 150).
     """
     xp = array_namespace(v)
-    exponents = (int_bits(v) >> 23) & 255
-    exponents = xp.where(exponents == 0, 1, exponents)
-    return xp.astype(xp.where(v == 0, _NO_GRID, exponents), xp.uint8)
+    exponents = xp.astype((int_bits(v) >> 23) & 255, xp.uint8)
+    exponents = exponents | xp.astype(exponents == 0, xp.uint8)
+    return exponents | xp.astype(v == 0, xp.uint8) * _NO_GRID
 
 
 def split_by_sign(v: Array) -> tuple[Array, Array]:

@@ -125,6 +125,11 @@ class Kernel(Protocol):
         """What the backend is called in a lock."""
         ...
 
+    @property
+    def block(self) -> int:
+        """The most elements that a block should have, unless somebody says otherwise."""
+        ...
+
     def computes(self, method: Method) -> bool:
         """Whether `reduce` has this method. Other methods are the reference's."""
         ...

@@ -59,6 +59,7 @@ class NumbaKernel:
     """
 
     name = "numba"
+    block = 1 << 20  # what lies between is in the cache whatever the block is
 
     def __init__(self, progress: Progress = quiet) -> None:
         self._reference: NumPyReference = on_numpy()

@@ -48,7 +48,7 @@ class Staged:
 class Reference:
     """A kernel that is nothing but the equations. `load` brings a host array there, `unload` brings it back.
 
-    made: by what it is made again in another process.
+    made: by what it is made again in another process. block: as in `Kernel`: what lies between stays in a core's cache.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Reference:
     unload: Callable[[Array], Host]
     check_worker: Callable[[], None]
     made: tuple[Callable[..., Reference], tuple[Any, ...]]
+    block: int = 1 << 16
 
     def __reduce__(self) -> tuple[Callable[..., Reference], tuple[Any, ...]]:
         return self.made
@@ -300,4 +301,5 @@ def on_torch(device: Any) -> Reference:
     kind = str(device).partition(":")[0]
     name = "torch" if kind == "cpu" else f"torch-{kind}"
     made = (_on_torch_there, (str(device),))
-    return Reference(name, lambda host: to_torch(host, device), to_host, check_worker, made)
+    block = 1 << 16 if kind == "cpu" else 1 << 20  # a device is not filled by few elements
+    return Reference(name, lambda host: to_torch(host, device), to_host, check_worker, made, block)
