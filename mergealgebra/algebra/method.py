@@ -81,9 +81,8 @@ class View:
 class Terms:
     """What one contribution adds to the sums of a block.
 
-    sums: (n,) fp32 each, in the order of the round's columns. votes: 0, 1 or the view's coefficient, added to W+ or W-
-    with the sign of the first of them, where the round has votes. maxima: (n,) fp32 each, of which the greatest is
-    taken.
+    sums: (n,) fp32 each, in the order of the columns. votes: 0, 1 or the view's coefficient, added to W+ or W- with the
+    sign of the first of them, where the round has votes. maxima: (n,) fp32 each, of which the greatest is taken.
     """
 
     sums: tuple[Array, ...]

@@ -33,7 +33,8 @@ from mergealgebra.kernels.fused_methods import (
 )
 from mergealgebra.kernels.machine_code import entry, load
 from mergealgebra.kernels.numpy_reference import NumPyReference, on_numpy
-from mergealgebra.kernels.reference import Host, averaged
+from mergealgebra.kernels.reference import Host
+from mergealgebra.kernels.result import averaged
 from mergealgebra.methods.dare import Drop
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress, quiet

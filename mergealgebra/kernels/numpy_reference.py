@@ -16,14 +16,13 @@ from mergealgebra.kernels.reference import (
     Host,
     Reference,
     after,
-    copied,
     finite_terms,
     left,
-    merged_block,
     summed,
     usable,
     view_of,
 )
+from mergealgebra.kernels.result import copied, merged_block
 from mergealgebra.tensors.block_vectors import own_bits
 
 

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save_file
 
 import mergealgebra as ma
 from mergealgebra.errors import BackendError, CheckpointError, MethodError, Overflow
-from mergealgebra.kernels.reference import merged_models
+from mergealgebra.kernels.result import merged_models
 from mergealgebra.methods.registry import unregister
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.methods import plugins
