@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import venv
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from measure import run
 from ours import Models
@@ -42,8 +44,7 @@ def versions(environment: Path) -> dict[str, str]:
 
 
 def mergekit(environment: Path, models: Models, out: Path, density: str, threads: int) -> list[str | Path]:
-    """The command that merges with `mergekit-yaml`; writes its configuration beside `out`."""
-    config = out.with_suffix(".yaml")
+    """The command that merges with `mergekit-yaml` by TIES; writes its configuration beside `out`."""
     each = {"weight": 1.0, "density": float(density)}
     wanted = {
         "merge_method": "ties",
@@ -52,6 +53,12 @@ def mergekit(environment: Path, models: Models, out: Path, density: str, threads
         "parameters": {"normalize": True, "lambda": 1.0},
         "models": [{"model": str(path), "parameters": each} for path in models.finetunes],
     }
+    return mergekit_with(environment, wanted, out, threads)
+
+
+def mergekit_with(environment: Path, wanted: Mapping[str, Any], out: Path, threads: int) -> list[str | Path]:
+    """The command that merges as a configuration says; writes it beside `out`."""
+    config = out.with_suffix(".yaml")
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text(json.dumps(wanted))  # JSON is YAML
     # Nothing but the merge: no tokenizer, no model card, no bar; and the threads that the others have.

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from mergealgebra.incremental.aggregate import Aggregate
     from mergealgebra.lock import Verification
     from mergealgebra.merge_result import MergeResult
+    from mergealgebra.methods.arcee_fusion import ArceeFusion
     from mergealgebra.methods.breadcrumbs import Breadcrumbs, BreadcrumbsTies
     from mergealgebra.methods.consensus_ta import ConsensusTa, TallMask
     from mergealgebra.methods.dare import DareLinear, DareTies
     from mergealgebra.methods.della import Della, DellaLinear
     from mergealgebra.methods.emr import Emr
     from mergealgebra.methods.fisher import Fisher
+    from mergealgebra.methods.in_dialect import InDialect
     from mergealgebra.methods.karcher import Karcher
     from mergealgebra.methods.linear import Linear
     from mergealgebra.methods.magmax import MagMax
@@ -47,6 +49,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Aggregate": "incremental.aggregate",
+    "ArceeFusion": "methods.arcee_fusion",
     "Breadcrumbs": "methods.breadcrumbs",
     "BreadcrumbsTies": "methods.breadcrumbs",
     "ConsensusTa": "methods.consensus_ta",
@@ -57,6 +60,7 @@ _HOMES = {
     "DellaLinear": "methods.della",
     "Emr": "methods.emr",
     "Fisher": "methods.fisher",
+    "InDialect": "methods.in_dialect",
     "Karcher": "methods.karcher",
     "Linear": "methods.linear",
     "MagMax": "methods.magmax",
@@ -89,6 +93,7 @@ _MODULES = ("algebra", "errors", "laws")
 
 __all__ = [
     "Aggregate",
+    "ArceeFusion",
     "Breadcrumbs",
     "BreadcrumbsTies",
     "ConsensusTa",
@@ -99,6 +104,7 @@ __all__ = [
     "DellaLinear",
     "Emr",
     "Fisher",
+    "InDialect",
     "Karcher",
     "Linear",
     "MagMax",

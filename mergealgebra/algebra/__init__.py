@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from mergealgebra.algebra.arrays import Array, array_namespace, to_numpy
     from mergealgebra.algebra.decimals import exact_density
+    from mergealgebra.algebra.divergence import importance
     from mergealgebra.algebra.dots import Dots, Dotted
     from mergealgebra.algebra.elementary import exp, log, tanh
     from mergealgebra.algebra.exact import Coefficients, Sums
@@ -54,6 +55,7 @@ _HOMES = {
     "by_rank": "rows",
     "exact_density": "decimals",
     "exp": "elementary",
+    "importance": "divergence",
     "keep_below": "masks",
     "log": "elementary",
     "magnitude_bits": "trim",
@@ -97,6 +99,7 @@ __all__ = [
     "by_rank",
     "exact_density",
     "exp",
+    "importance",
     "keep_below",
     "log",
     "magnitude_bits",

@@ -62,6 +62,32 @@ def fold(sums: ChunkSums) -> float:
     return float(sums[0]) if sums.size else 0.0
 
 
+def row_sums(rows: Array) -> Array:
+    """The sum of each row, in the tree of a tensor of its own [DT-2, DT-3].
+
+    rows: (r, c) fp32 or fp64, with c at least 1. Returns (r,) fp64 of the same library.
+
+    >>> row_sums(np.float32([[1, 2, 3], [4, 5, 6]]))
+    array([ 6., 15.])
+    """
+    xp = array_namespace(rows)
+    wide = xp.astype(rows, xp.float64, copy=False)
+    # A chunk that is mostly zeros is folded from the first half that is not: 0 + x is x.
+    width = min(CHUNK, 1 << (rows.shape[1] - 1).bit_length())
+    if missing := -rows.shape[1] % width:
+        filling = xp.zeros((rows.shape[0], missing), dtype=xp.float64, device=rows.device)
+        wide = xp.concat([wide, filling], axis=1)
+    chunks = wide.reshape((rows.shape[0], -1, width))
+    while width > 1:
+        width //= 2
+        chunks = chunks[:, :, :width] + chunks[:, :, width:]
+    sums = chunks[:, :, 0]
+    while sums.shape[1] > 1:
+        even = sums.shape[1] // 2 * 2
+        sums = xp.concat([sums[:, :even:2] + sums[:, 1:even:2], sums[:, even:]], axis=1)
+    return sums[:, 0]
+
+
 def dot(x: Array, y: Array) -> float:
     """x . y in the fixed tree. x, y: (n,) fp32 or fp64, finite, a whole tensor. Returns an fp64 number."""
     return fold(chunk_sums(x, y))

@@ -27,7 +27,8 @@ class Needs:
     tensors, from which masks are made. negative: whether coefficients may be negative [RC-6]. arity: how many
     contributions there must be; None for any. on: the task vectors, or the models themselves: of those tau_m is the
     merged model, and there is no lambda. copies: whether the bits of a model are copied where all have the same
-    [MG-14]. task: the id of a contribution that must be there once; empty where none is asked for [RC-13].
+    [MG-14]. base: whether it looks at the base in `view.base`; so it has no aggregate. task: the id of a contribution
+    that must be there once; empty where none is asked for [RC-13].
     """
 
     auxiliary: frozenset[str] = frozenset()
@@ -37,6 +38,7 @@ class Needs:
     on: Literal["tau", "theta"] = "tau"
     copies: bool = False
     task: str = ""
+    base: bool = False
 
     def __post_init__(self) -> None:
         if self.on not in ("tau", "theta"):
@@ -54,7 +56,7 @@ class View:
     in C order. at: the positions in the block, ascending, when only some of it is looked at. root: of the
     contribution's tensors, where the method needs roots. id: the contribution's, where the method needs a task.
     auxiliary: (n,) fp32 by kind. shared: what earlier rounds gave. found: what the statistics of this round's stages
-    found, in their order.
+    found, in their order. base: (n,) in its storage dtype, for a method that needs it.
     """
 
     tau: Array
@@ -68,6 +70,7 @@ class View:
     auxiliary: Mapping[str, Array] = field(default_factory=dict)
     shared: Sequence[Array] = ()
     found: tuple[Any, ...] = ()
+    base: Array | None = None
 
     def with_tau(self, tau: Array) -> View:
         """The same with another vector, as after a stage."""

@@ -112,7 +112,7 @@ def _overflow(answers: Answers, order: Sequence[int], buffers: Buffers, block: B
     shared: tuple[Array, ...] = ()
     unit = together(plan.rounds, plan.base.records[block.name])  # a part of a row is not what a stage can look at
     worst: NonFinite | None = None
-    for number in range(_known_rounds(plan, answers)):
+    for number in range(_known_rounds(plan, answers, block.name)):
         terms = {index: _terms(plan, number, part, base, shared) for index, part in parts.items()}
         fault = _first({index: _worst(found.sums, found.maxima) for index, found in terms.items()}, order)
         if fault:  # later rounds may have another one at an earlier element, and never at a later one
@@ -128,12 +128,12 @@ def _overflow(answers: Answers, order: Sequence[int], buffers: Buffers, block: B
     return worst
 
 
-def _known_rounds(plan: Plan, answers: Answers) -> int:
-    """The number of rounds of which statistics and weights are known: the fault lies before the one looked for."""
+def _known_rounds(plan: Plan, answers: Answers, name: str) -> int:
+    """The number of rounds of which all is known of a tensor: the fault lies before what was looked for."""
     for number in range(len(plan.rounds)):
-        stages = [stage for stage in plan.stages_in(number) if plan.stages[stage].statistic is not None]
-        weighed = plan.rounds[number].weigh is None or any(round_ == number for round_, _ in answers.weights)
-        if not weighed or any(stage not in answers.found for stage in stages):
+        stages = [stage for stage in plan.stages_in(number) if plan.stages_of(name)[stage].statistic is not None]
+        found = all(any(name in group.names for group in answers.found.get(stage, ())) for stage in stages)
+        if not found or not (plan.rounds[number].weigh is None or (number, name) in answers.weights):
             return number
     return len(plan.rounds)
 

@@ -50,7 +50,8 @@ def _weights(plan: Plan, round_: int, name: str, sums: ChunkSums) -> dict[int, f
     gram = np.empty((size, size))
     for row, column, of_pair in zip(*np.triu_indices(size), sums, strict=True):
         gram[row, column] = gram[column, row] = fold(of_pair)
-    weights = weighed(plan.rounds[round_], gram.tolist(), plan.reduction(name).coefficients.held)
+    reduction = plan.reduction(name)
+    weights = weighed(reduction.rounds[round_], gram.tolist(), reduction.coefficients.held)
     return dict(zip(indices, weights, strict=True))
 
 

@@ -219,6 +219,8 @@ def _why_no_aggregate(recipe: Method) -> str:
         return f"takes exactly {recipe.needs.arity} at a time"
     if recipe.needs.on == "theta":
         return "merges models, which are more than what was changed of the base"
+    if recipe.needs.base:
+        return "looks at the base, which an aggregate has not"
     if _round(recipe).weigh is not None:
         return "has coefficients that follow from all contributions"
     return ""

@@ -32,8 +32,8 @@ from mergealgebra.kernels.fused_methods import (
     witnesses,
 )
 from mergealgebra.kernels.machine_code import entry, load
-from mergealgebra.kernels.numpy_reference import on_numpy
-from mergealgebra.kernels.reference import Host, Reference
+from mergealgebra.kernels.numpy_reference import NumPyReference, on_numpy
+from mergealgebra.kernels.reference import Host, averaged
 from mergealgebra.methods.dare import Drop
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress, quiet
@@ -61,7 +61,7 @@ class NumbaKernel:
     name = "numba"
 
     def __init__(self, progress: Progress = quiet) -> None:
-        self._reference: Reference = on_numpy()
+        self._reference: NumPyReference = on_numpy()
         self._own = threading.local()
         self._progress = progress
         self._load("reduce_block", "count_block")
@@ -85,7 +85,7 @@ class NumbaKernel:
         if (votes and not certified) or any(part.at is not None for part in parts):
             return self._reference.reduce(base, parts, reduction)
         results = _Results.of(base, len(parts))
-        words = results.words(fused, reduction) | _votes(fused.code, reduction) | {word.ON: _merged(fused)}
+        words = results.words(fused, reduction) | _votes(fused.code, reduction) | {word.ON: _merged(fused, parts)}
         missed = self._call("reduce_block", base, parts, words, fused.drop)
         if missed < 0 or not self._repair(results.out, results.positions[:missed], base, parts, reduction):
             return None
@@ -94,10 +94,10 @@ class NumbaKernel:
     def update(
         self, base: Host, stored: StoredSums, retracted: Sequence[Part], added: Sequence[Part], reduction: Reduction
     ) -> Updated | None:
-        """As `UpdatingKernel.update`. Raises BackendError for a method whose sums cannot be kept."""
+        """As `UpdatingKernel.update`: of task vectors by compiled code, of models by the reference."""
         fused = fused_as(reduction.method, self.name)
         if fused.on != "tau" or fused.weighed:
-            raise BackendError(f"the sums of {reduction.method.name} are not kept, so there is nothing to update")
+            return self._reference.update(base, stored, retracted, added, reduction)
         parts = (*retracted, *added)
         results = _Results.of(base, len(parts))
         held = {
@@ -227,9 +227,9 @@ def _votes(code: int, reduction: Reduction) -> dict[int, int]:
     return {word.VOTES: votes, word.UNIT: _bits(same.pop() if whole else 1.0)}
 
 
-def _merged(fused: Fused) -> int:
-    """What is merged, and whether bits are copied."""
-    return word.COPIED if fused.copies else _ON[fused.on]
+def _merged(fused: Fused, parts: Sequence[Part]) -> int:
+    """What is merged, and whether bits are copied [MG-14]."""
+    return word.COPIED if fused.copies and averaged(parts) else _ON[fused.on]
 
 
 def _row(part: Part, drop: Drop | None) -> tuple[int, ...]:

@@ -166,7 +166,16 @@ def view_of(
     auxiliary = {kind: _fp32(load(array)) for kind, array in part.auxiliary.items()}
     where = part.where
     return View(
-        vector, part.coefficient, where.tensor, where.shape, where.start, part.at, where.root, where.id, auxiliary
+        vector,
+        part.coefficient,
+        where.tensor,
+        where.shape,
+        where.start,
+        part.at,
+        where.root,
+        where.id,
+        auxiliary,
+        base=base,
     )
 
 

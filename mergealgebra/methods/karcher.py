@@ -17,10 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from mergealgebra import algebra
-from mergealgebra.algebra import decimals, scalars
+from mergealgebra.algebra import scalars
 from mergealgebra.errors import RecipeError
 from mergealgebra.methods.geometry import ROUNDING, Numbers, Vectors, dot
 from mergealgebra.methods.mean import lift
@@ -121,13 +122,12 @@ class Karcher(Method):
 
     name: ClassVar[str] = "karcher"
     max_iter: str = key(default="10", check=check_steps)
-    tol: str = key(default="0.00001", check=check_share)
+    tol: str = key(default="0.00001", check=check_share, by_tensor=True)
 
     @property
     def rounds(self) -> tuple[Round, ...]:
         """A sum with the coefficients of the mean."""
-        tolerance = decimals.exact_share(self.tol, "tol")
-        mean = KarcherMean(int(self.max_iter), tolerance.numerator / tolerance.denominator)
+        mean = KarcherMean(int(self.max_iter), float(Fraction(self.tol)))
         return (algebra.Round(lift, total, weigh=mean),)
 
     @property

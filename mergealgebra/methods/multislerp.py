@@ -7,7 +7,7 @@ tau_m is the straight weighted mean.
 
 Source: Goddard, 2025, mergekit 0.1.5's `multislerp`, "Multi-SLERP", whose step in the tangent space changes nothing.
 Laws: contributions come into it alike, and the dot products have one tree [DT-4]. mergekit's works on models where
-there is no base, and gives zeros their share of directions by an epsilon.
+there is no base, and takes the mean only where |U| is below 1e-8; here that is 2^-20.
 """
 
 from __future__ import annotations

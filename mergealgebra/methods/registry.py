@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from mergealgebra.errors import MergeAlgebraError, RecipeError
+from mergealgebra.methods.arcee_fusion import ArceeFusion
 from mergealgebra.methods.breadcrumbs import Breadcrumbs, BreadcrumbsTies
 from mergealgebra.methods.consensus_ta import ConsensusTa, TallMask
 from mergealgebra.methods.dare import DareLinear, DareTies
@@ -63,6 +64,7 @@ METHODS: Final[Mapping[str, type[Method]]] = MappingProxyType(
         "della": Della,
         "della_linear": DellaLinear,
         "pcb": Pcb,
+        "arcee_fusion": ArceeFusion,
         "sce": Sce,
         "ramplus_tl": RamPlusTl,
         "consensus_ta": ConsensusTa,

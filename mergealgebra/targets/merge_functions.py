@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mergealgebra.errors import MergeAlgebraError, TargetError
+from mergealgebra.methods.in_dialect import is_in_dialect
 from mergealgebra.methods.registry import find_method, known_names
 from mergealgebra.targets.errors import raised
 from mergealgebra.targets.functions import PATTERN, NotAMergeFunction, call_of, find
@@ -48,7 +49,7 @@ def target(name: str, **options: str) -> Target:
     """
     _check_names(name, options)
     title = " ".join([name, *(f"{key}={text}" for key, text in options.items())])
-    if find_method(name):
+    if find_method(name) or is_in_dialect(name, options.get("dialect")):
         code, parts = method_code(name, options), method_parts(name, options)
         return Target(title, _run(title, code + parts), code, parts)
     if name in PEERS:
@@ -94,7 +95,8 @@ def _run(title: str, code: str, **names: object) -> Any:
 
 
 def _check_names(name: str, options: Mapping[str, str]) -> None:
-    if not find_method(name) and name not in PEERS and not PATTERN.fullmatch(name):
+    ours = find_method(name) or is_in_dialect(name, options.get("dialect"))
+    if not ours and name not in PEERS and not PATTERN.fullmatch(name):
         known = ", ".join([*known_names(), *PEERS])
         raise TargetError(f"{name!r} is not a target; expected one of {known}, or module:function")
     for key in options:

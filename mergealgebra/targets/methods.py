@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from mergealgebra.algebra.method import WholeRound
+from mergealgebra.methods.in_dialect import InDialect
 from mergealgebra.methods.method import Method, field_of
 from mergealgebra.recipe import recipe_from_map
 
@@ -13,7 +14,7 @@ _CODE: Final = """\
 import mergealgebra as ma
 import {module}
 
-recipe = {module}.{name}({keys})
+recipe = {module}.{recipe}
 kinds = {kinds}
 
 
@@ -54,15 +55,19 @@ def method_code(name: str, options: Mapping[str, str]) -> str:
     than that they belong to it. Raises RecipeError and DecimalError.
     """
     recipe = recipe_from_map({"method": name, **options})
-    kind, keys = type(recipe), {field_of(key): text for key, text in options.items()}
+    written = repr(recipe) if isinstance(recipe, InDialect) else _call(type(recipe), options)
     code = _CODE if recipe.needs.arity is None else _CODE + _ARITY
     return code.format(
         arity=recipe.needs.arity,
-        module=kind.__module__,
-        name=kind.__qualname__,
-        keys=", ".join(f"{key}={text!r}" for key, text in keys.items()),
+        module=type(recipe).__module__,
+        recipe=written,
         kinds=sorted(recipe.needs.auxiliary),
     )
+
+
+def _call(kind: type[Method], options: Mapping[str, str]) -> str:
+    keys = {field_of(key): text for key, text in options.items()}
+    return f"{kind.__qualname__}({', '.join(f'{key}={text!r}' for key, text in keys.items())})"
 
 
 def method_parts(name: str, options: Mapping[str, str]) -> str:

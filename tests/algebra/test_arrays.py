@@ -40,7 +40,7 @@ def test_numpy_arrays_meet_numpy_itself(monkeypatch):
     for method in METHODS.values():
         shared: tuple[np.ndarray, ...] = ()
         for round_ in method().rounds:
-            view = View(v, 1.0, "w", (3,), root="00" * 32, auxiliary={"fisher": abs(v)}, shared=shared)
+            view = View(v, 1.0, "w", (3,), root="00" * 32, auxiliary={"fisher": abs(v)}, shared=shared, base=v)
             for stage in round_.stages:
                 found = None if stage.statistic is None else found_by(stage.statistic, view)
                 view = replace(view.with_tau(stage(view, found)), found=(*view.found, found))

@@ -95,7 +95,6 @@ NOT_KEPT = {
     "magmax": "magmax takes maxima",
     "nearswap": "nearswap takes exactly 1, and none comes or goes",
     "passthrough": "passthrough takes exactly 1",
-    "sce": "sums more than one number of each element",
     "ramplus_tl": "ramplus_tl has 2 rounds, and each needs all contributions",
     "consensus_ta": "consensus_ta has 2 rounds",
     "slerp": "slerp takes exactly 2",
@@ -104,6 +103,7 @@ NOT_KEPT = {
     "model_stock": "the coefficients of model_stock follow from all contributions",
     "karcher": "the coefficients of karcher follow from all contributions",
     "pcb": "pcb has 3 rounds",
+    "arcee_fusion": "arcee_fusion takes exactly 1",
 }
 
 

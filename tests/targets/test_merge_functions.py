@@ -51,6 +51,16 @@ def test_a_dialect_is_a_target_whose_order_counts_and_which_has_no_parts():
     assert [verdict.outcome for verdict in verdicts] == ["broken", "does not apply", "holds"]
 
 
+@pytest.mark.clause("NA-4")
+def test_a_method_of_another_tool_is_one_too():
+    laws = ["homomorphism", "single_model_identity", "purity"]
+    verdicts = ma.laws.check(ma.laws.target("led_merge", dialect="crdt-merge-0.11"), laws, tries=5)
+    assert [verdict.outcome for verdict in verdicts] == ["does not apply", "holds", "holds"]
+    linear = ma.laws.target("linear", dialect="crdt-merge-0.11", t="0.25")
+    assert "InDialect('linear', 'crdt-merge-0.11', t='0.25')" in linear.code
+    assert ma.laws.check(linear, ["order_independence"], tries=5)[0].outcome == "broken"
+
+
 #: What is not a target, its options, and what is said of it.
 NO_TARGETS = {
     "unknown": (
@@ -136,6 +146,7 @@ def test_ties_of_other_projects_is_judged(peer):
 ANGLES = ("slerp", "nuslerp", "multislerp", "model_stock", "karcher")
 #: Methods on models, in rounds or by dot products have no parts; those of one model have no order either.
 APART = {
+    "arcee_fusion": dict.fromkeys(["homomorphism", "order_independence"], "does not apply"),
     "pcb": {"homomorphism": "does not apply"},
     "linear": {"homomorphism": "does not apply", "locality": "holds"},
     "nearswap": dict.fromkeys(["homomorphism", "order_independence"], "does not apply"),

@@ -254,13 +254,13 @@ class TestExactness:
 
     @pytest.mark.clause("EX-5", "EX-8", "LI-2", "MG-14")
     def test_bits_that_all_models_have_are_copied_whoever_comes_and_goes(self, tmp_path):
-        """Rounded products of 0.1 have another mean. In each element but the last another model differs."""
-        usual, coefficients = np.float32([0.1, 0.1, 0.1, 0.1, -0.0]), ["0.3", "0.7", "0.1", "0.9"]
-        write_file(tmp_path / "base.safetensors", {"w": np.full(5, 3, np.float32)})
+        """No mean is 0.1, as it is an fp32 number. In each element but the last another model differs."""
+        usual, coefficients = np.array([0.1, 0.1, 0.1, 0.1, -0.0]), ["0.3", "0.7", "0.1", "0.9"]
+        write_file(tmp_path / "base.safetensors", {"w": np.full(5, 3.0)})
         workspace = ma.Workspace.init(tmp_path / "workspace", base=tmp_path / "base.safetensors", recipe=ma.Linear())
         paths = []
         for number in range(4):
-            model = np.where(np.arange(5) == number, np.float32(number + 0.7), usual)
+            model = np.where(np.arange(5) == number, number + 0.7, usual)
             paths.append(write_file(tmp_path / f"model{number}.safetensors", {"w": model}))
         ids = [workspace.contribute(path, c) for path, c in zip(paths, coefficients, strict=True)]
         assert check_kept(workspace, "numpy").problem == ""
@@ -272,7 +272,7 @@ class TestExactness:
                     workspace.retract(ids[gone])
                 assert check_kept(workspace, "numpy").changes == 1
                 merged = workspace.resolve(tmp_path / f"out{gone}{back}", keep_aggregate="always").out
-                alike = load_file(merged / "model.safetensors")["w"].view(np.uint32) == usual.view(np.uint32)
+                alike = load_file(merged / "model.safetensors")["w"].view(np.uint64) == usual.view(np.uint64)
                 assert np.flatnonzero(alike).tolist() == ([4] if back else [gone, 4])
 
     @pytest.mark.clause("EX-5", "TI-8")

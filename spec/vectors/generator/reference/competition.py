@@ -8,6 +8,7 @@ from fractions import Fraction
 from functools import cache
 from math import ceil, floor
 
+from generator.reference.dots import dot, r64
 from generator.reference.functions import rounded_exp, rounded_log, rounded_tanh
 from generator.reference.reduction import Voter
 from generator.reference.refused import Refused
@@ -21,10 +22,6 @@ LARGEST = value(F32, F32.infinity - 1)
 
 def r32(x: Fraction) -> Fraction:
     return value(F32, rn(F32, x))
-
-
-def r64(x: Fraction) -> Fraction:
-    return value(F64, rn(F64, x))
 
 
 def r64_32(x: Fraction) -> Fraction:
@@ -77,7 +74,12 @@ def refuse_overflow(voters: Sequence[Voter], bits: Sequence[dict[str, list[int]]
 
 def summed(columns: Sequence[Sequence[Fraction]]) -> list[Fraction]:
     """S [PC-1]."""
-    return [r32(max(-LARGEST, min(r64(sum(column)), LARGEST))) for column in zip(*columns, strict=True)]
+    return [bounded(r64(sum(column, ZERO))) for column in zip(*columns, strict=True)]
+
+
+def bounded(x: Fraction) -> Fraction:
+    """RN32, no larger than the largest finite number."""
+    return r32(max(-LARGEST, min(x, LARGEST)))
 
 
 def terms_of(t: Vectors, sums: Vectors, n: int, ratio: Fraction) -> dict[str, list[tuple[int, ...]]]:
@@ -144,7 +146,7 @@ def importances(base: Tensor, t: Tensor, ts: Sequence[int]) -> list[Fraction]:
     found = []
     for row in rows_of(t):
         kl = divergence([models[i] for i in row])
-        found += [r64_32(abs(value(F32, ts[i])) * kl) for i in row]
+        found += [bounded(r64(abs(value(F32, ts[i])) * kl)) for i in row]
     return found
 
 
@@ -166,32 +168,36 @@ def divergence(row: Sequence[Pair]) -> Fraction:
     if not any(row):
         return ZERO
     ps, qs = (softmax([pair and pair[which] for pair in row]) for which in (0, 1))
-    logs = [value(F32, rounded_log(F32, r64(p / q))) for p, q in zip(ps, qs, strict=True)]
-    return tree([r64_32(p * log) for p, log in zip(ps, logs, strict=True)])
+    logs = [log(p, q) for p, q in zip(ps, qs, strict=True)]
+    return summed_row([r64_32(p * log) for p, log in zip(ps, logs, strict=True)])
 
 
 def softmax(row: Sequence[Fraction | None]) -> list[Fraction]:
     """p of each element, which is never 0 [AF-2]."""
     largest = max(x for x in row if x is not None)
-    es = [ZERO if x is None else value(F32, rounded_exp(F32, r64(x - largest))) for x in row]
-    z = tree(es)
-    return [r64(r64(e / z) + EPSILON) for e in es]
+    es = [ZERO if x is None else power(r64(x - largest)) for x in row]
+    z = summed_row(es)
+    return [share(e, z) for e in es]
 
 
-def tree(terms: Sequence[Fraction]) -> Fraction:
-    """The sum of fp32 numbers in the fixed tree [DT-2, DT-3]."""
-    sums = []
-    for first in range(0, len(terms), 4096):
-        chunk = [*terms[first : first + 4096]]
-        chunk += [ZERO] * (4096 - len(chunk))
-        while len(chunk) > 1:
-            half = len(chunk) // 2
-            chunk = [r64(x + y) for x, y in zip(chunk[:half], chunk[half:], strict=True)]
-        sums += chunk
-    while len(sums) > 1:
-        odd = sums[len(sums) // 2 * 2 :]
-        sums = [r64(x + y) for x, y in zip(sums[::2], sums[1::2], strict=False)] + odd
-    return sums[0] if sums else ZERO
+@cache
+def power(x: Fraction) -> Fraction:
+    return value(F32, rounded_exp(F32, x))
+
+
+@cache
+def share(e: Fraction, z: Fraction) -> Fraction:
+    return r64(r64(e / z) + EPSILON)
+
+
+@cache
+def log(p: Fraction, q: Fraction) -> Fraction:
+    return value(F32, rounded_log(F32, r64(p / q)))
+
+
+def summed_row(terms: Sequence[Fraction]) -> Fraction:
+    """The sum of fp32 numbers in the fixed tree."""
+    return dot(terms, [Fraction(1)] * len(terms))
 
 
 def threshold(importances: Sequence[Fraction]) -> Fraction:

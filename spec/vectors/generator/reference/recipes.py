@@ -225,7 +225,7 @@ def read_recipe(spec: Mapping[str, Any], numbers: Mapping[str, Fraction] = {}) -
     if "epsilon" in full:
         return Recipe(full["method"], lambda32, drop=exact["density"], seed=full["seed"], epsilon=exact["epsilon"])
     if "tol" in full:
-        return Recipe(full["method"], lambda32, steps=int(full["max_iter"]), tolerance=share(full["tol"]))
+        return Recipe(full["method"], lambda32, steps=int(full["max_iter"]), tolerance=exact["tol"])
     if "ratio" in full:
         return Recipe(full["method"], lambda32, ratio=density(full["ratio"]))
     drop = exact["density"] if full["method"] in ("dare_linear", "dare_ties") else None

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
-from generator.reference.decimals import fp32
 from generator.reference.dots import dot, r64
 from generator.reference.elements import THRESHOLD
 from generator.reference.recipes import read_recipe
@@ -22,11 +22,13 @@ from generator.reference.reduction import (
     keep,
     product,
     ratio,
+    scaled,
     sign,
     total,
 )
 from generator.reference.refused import Refused
 from generator.reference.rounding import F32, F64, is_finite, magnitude, rn, rounded, value
+from generator.reference.settings import numbers_of
 from generator.reference.tensors import Tensors, in_name_order, tensor_of_bits
 
 ONE = rn(F32, Fraction(1))
@@ -49,7 +51,12 @@ class Model:
 
     full: Mapping[str, str]
     held: Mapping[str, Sequence[Held]]
+    numbers: Mapping[str, Mapping[str, Fraction]]
     notes: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+
+    def number(self, key: str, name: str) -> Fraction:
+        """What a tensor has under a key [ST-2]."""
+        return self.numbers[name].get(key, Fraction(self.full.get(key, "1")))
 
 
 #: A tensor's terms: for each that holds it, for each element, fp32 bits.
@@ -144,7 +151,7 @@ def ram_enlarged(model: Model, name: str) -> list[list[Bits]]:
     for row in rows:
         alone = sum(is_change(v) and n == 1 for v, n in zip(row, k, strict=True))
         shared = sum(is_change(v) and n > 1 for v, n in zip(row, k, strict=True))
-        r, alpha = (Fraction(model.full[key]) for key in ("r", "alpha"))
+        r, alpha = (model.number(key, name) for key in ("r", "alpha"))
         f = rn(F32, 1 + r * min(Fraction(shared, alone), alpha)) if alone else ONE
         found.append([(enlarged(f, v) if n == 1 else v,) for v, n in zip(row, k, strict=True)])
     return found
@@ -216,7 +223,8 @@ def mask_total(model: Model, name: str, at: int, terms: Sequence[Bits]) -> int:
     s = rounded(total(v for (v,) in terms), F64, F32)
     if model.full.get("task") == "":
         return s
-    set_ = [masked(model, s, v) for (v,) in terms]
+    factor = value(F32, rn(F32, model.number("tall_lambda", name)))
+    set_ = [masked(factor, s, v) for (v,) in terms]
     if "task" in model.full:
         return (
             s if any(m and one.id == model.full["task"] for m, one in zip(set_, model.held[name], strict=True)) else 0
@@ -224,14 +232,14 @@ def mask_total(model: Model, name: str, at: int, terms: Sequence[Bits]) -> int:
     return s if sum(set_) >= int(model.full["threshold"]) else 0
 
 
-def masked(model: Model, s: int, v: int) -> bool:
+def masked(factor: Fraction, s: int, v: int) -> bool:
     """Whether the mask of a v is set [CO-2]."""
     if not is_finite(F32, s):
         return False
     others = rn(F32, value(F32, s) - value(F32, v))
     if not is_finite(F32, others):
         return False
-    return abs(value(F32, v)) > value(F32, fp32(model.full["tall_lambda"])) * abs(value(F32, others))
+    return abs(value(F32, v)) > factor * abs(value(F32, others))
 
 
 # -- all of them ---------------------------------------------------------------------------------------------
@@ -256,17 +264,20 @@ def row_of(full: Mapping[str, str]) -> str:
     return full["method"]
 
 
-def merge(base: Tensors, voters: Sequence[Voter], full: Mapping[str, str], ids: Sequence[str]) -> tuple[Merged, Model]:
+def merge(base: Tensors, voters: Sequence[Voter], full: Mapping[str, Any], ids: Sequence[str]) -> tuple[Merged, Model]:
     """The merged model [MG-1 to MG-7], and what the phases noted."""
     recipe = read_recipe(full)
+    numbers = numbers_of(full.get("settings", []), [name for name, t in base.items() if t.is_float])
     check_coefficients(voters, recipe)
     if full.get("task") and list(ids).count(full["task"]) != 1:
         raise Refused("RecipeError")
-    held = {
-        name: [Held(i, ids[i], v.c, v.taus[name].bits()) for i, v in enumerate(voters) if name in v.taus]
-        for name, _ in in_name_order(base)
-    }
-    model = Model(full, {name: of for name, of in held.items() if of})
+    held: dict[str, list[Held]] = {}
+    cs: dict[str, list[int]] = {}
+    for name, _ in in_name_order(base):
+        factor = numbers.get(name, {}).get("coefficient", Fraction(1))
+        cs[name] = [scaled(v.c, factor, name, i) for i, v in enumerate(voters)]
+        held[name] = [Held(i, ids[i], cs[name][i], v.taus[name].bits()) for i, v in enumerate(voters) if name in v.taus]
+    model = Model(full, {name: of for name, of in held.items() if of}, numbers)
     phases, finish = METHODS[row_of(full)]
     failed = {name: set[int]() for name in model.held}
     for phase in phases[:-1]:
@@ -274,11 +285,12 @@ def merge(base: Tensors, voters: Sequence[Voter], full: Mapping[str, str], ids: 
             judge(base, model, name, phase(model, name), failed[name])
     tensors, taus = dict(base), {}
     for name in model.held:
-        result, tau_m = finished(base, model, name, phases[-1](model, name), finish, recipe.lambda32, failed[name])
+        lambda32 = rn(F32, model.number("lambda", name))
+        result, tau_m = finished(base, model, name, phases[-1](model, name), finish, lambda32, failed[name])
         tensors[name] = tensor_of_bits(base[name].dtype, base[name].shape, result)
         taus[name] = tensor_of_bits("F32", base[name].shape, tau_m)
-    if not certified([voter.c for voter in voters]):
-        failed = {name: set(range(base[name].elements)) for name in failed}
+        if not certified(cs[name]):
+            failed[name] = set(range(base[name].elements))
     return Merged(tensors, taus, sum(map(len, failed.values()))), model
 
 

@@ -13,7 +13,10 @@ from generator.reference.decimals import canonical, density, fp32, parse, share
 from generator.reference.patterns import matches
 from generator.reference.refused import Refused
 
-NUMBERS = ("density", "trim_density", "lambda", "t", "scale", "gamma", "epsilon", "r", "alpha", "tall_lambda")
+NUMBERS = (
+    *("density", "trim_density", "lambda", "t", "scale", "gamma", "epsilon"),
+    *("r", "alpha", "tall_lambda", "tol"),
+)
 KEY = re.compile("[a-z][a-z0-9_]{0,63}")
 LAYER = re.compile("[0-9]{1,9}")
 SIZE = 2**16
@@ -57,10 +60,10 @@ def complete_number(key: str, text: Value, negative: bool) -> str:
         raise Refused("DecimalError")
     if key in ("density", "trim_density"):
         density(text)
-    if key in ("gamma", "epsilon"):
+    if key in ("gamma", "epsilon", "tol"):
         share(text)
     fp32(text)
-    if key == "t" and canonical(text).startswith("-"):
+    if key in ("t", "r", "alpha", "tall_lambda") and canonical(text).startswith("-"):
         raise Refused("DecimalError")
     if key == "coefficient" and parse(text) < 0 and not negative:
         raise Refused("CoefficientError")

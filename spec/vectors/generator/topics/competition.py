@@ -8,7 +8,7 @@ from typing import Any
 
 from generator.cases import Case
 from generator.prng import Random
-from generator.reference.recipes import complete
+from generator.reference.recipes import ARITY, complete
 from generator.topics.merges import (
     merge_case,
     plain,
@@ -19,7 +19,7 @@ from generator.topics.merges import (
     vectors,
     zeros,
 )
-from generator.writing import bf16, f16, f32, integers
+from generator.writing import bf16, f16, f32, f64, integers
 
 Json = Any
 E60 = str(2**60)
@@ -99,12 +99,91 @@ PCB = [
                "CoefficientError"),
 ]  # fmt: skip
 
+
+# -- Arcee fusion --------------------------------------------------------------------------------------------
+
+FUSION = complete({"method": "arcee_fusion"})
+MATRIX = {"w": f32(*range(-6, 6), shape=[3, 4])}
+
+
+def fused(
+    i: str, clauses: str, why: str, base: Json, tau: Json, kept: int | None = None, coefficient: str = "1"
+) -> Case:
+    """One task vector; how many of its elements are important."""
+    says = None if kept is None else {"kept": [kept]}
+    return merge_case(f"arcee-fusion-{i}", clauses, why, base, [stored(tau, coefficient)], FUSION, says)
+
+
+#: One row of three chunks, in few bytes: 8,998 numbers in turn, and two that stand out.
+LONG = {
+    "dtype": "F32",
+    "shape": [9000],
+    "hex": [{"repeat": "0000803e0000003f000040bf", "bytes": 35992}, "00008040000000c1"],
+}
+LONG_BASE = {"dtype": "F32", "shape": [9000], "hex": {"repeat": "00000000", "bytes": 36000}}
+
+
+def row(*numbers: Any) -> Json:
+    return {"w": f32(*numbers)}
+
+
+ARCEE = [
+    fused("row", "AF-2 AF-3 AF-4 AF-5", "one row: the largest change", zeros(6), row(1, "1.5", 2, "2.5", 3, 9), 1),
+    fused("both-signs", "AF-3 AF-5", "importance has no sign", zeros(6), row(1, "-1.5", 2, "2.5", 3, -9), 1),
+    fused("equal", "AF-5", "equal magnitudes: all are kept", zeros(4), row(3, -3, 3, -3), 4),
+    fused("zeros", "AF-5", "no change at all", row(1, "-0", 3), row(0, "-0", 0), 0),
+    fused("shifted", "AF-3", "a row that moves as a whole does not diverge", row(1, 2, 3), row(4, 4, 4), 3),
+    fused("one-changed", "AF-4", "one of many: the quartiles are 0", row(*range(8)), row(0, 0, 0, 0, 0, 0, 1, 0), 1),
+    fused("quartiles", "AF-4", "at floor(k (d - 1) / 4) of 5, 6, 7 and 8", {name: f32(*[0] * n) for n, name in
+          ((5, "a"), (6, "b"), (7, "c"), (8, "d"))}, {name: f32(*[2**k for k in range(n)]) for n, name in
+          ((5, "a"), (6, "b"), (7, "c"), (8, "d"))}),
+    fused("rows", "AF-2 AF-3", "a row that moves more counts more", MATRIX,
+          {"w": f32(*[1, -1, 1, -1], *["0.125"] * 3, "-0.125", *["0.5"] * 2, "-0.5", 0, shape=[3, 4])}),
+    fused("rows-turned", "AF-2 BC-1", "the same numbers in other rows", {"w": f32(*range(-6, 6), shape=[4, 3])},
+          {"w": f32(*[1, -1, 1, -1], *["0.125"] * 3, "-0.125", *["0.5"] * 2, "-0.5", 0, shape=[4, 3])}),
+    fused("three-axes", "AF-2 BC-1", "rows of the last of three axes, the quartiles of all",
+          {"w": f32(*range(12), shape=[2, 2, 3])}, {"w": f32(*range(1, 12), -5, shape=[2, 2, 3])}),
+    fused("scalar", "AF-3 AF-5", "a scalar, and rows of one element, do not diverge: all are kept",
+          {"a": f32(3, shape=[]), "b": f32(1, 2, 3, shape=[3, 1])},
+          {"a": f32(1, shape=[]), "b": f32(1, "-0.5", 2, shape=[3, 1])}, 4),
+    fused("far", "AF-2", "a share that underflows", row(0, 200, 0, -100), row(150, -300, 1, 40)),
+    fused("small", "AF-2 AF-3", "changes of a millionth of a bf16 row", {"w": bf16(*range(1, 9))},
+          row(*[f"2^-{20 + i}" for i in range(8)])),
+    fused("subnormal", "AF-3", "importances below fp32 are 0: all are kept", zeros(3), row("2^-149", "2^-148", 0), 2),
+    fused("large", "AF-3", "an importance beyond fp32 is bounded", zeros(5), row("max", 1, "-max", 2, 3)),
+    fused("base-not-finite", "AF-2 MG-2", "an infinity and a NaN in the base, where nothing changes",
+          {"w": f32("-inf", 1, "nan", 2, 3, "inf")}, row(0, 1, 0, -2, "0.5", 0)),
+    fused("base-nowhere-finite", "AF-2", "a row of nothing else", {"w": f32("inf", "nan", 1, 2, shape=[2, 2])},
+          {"w": f32(0, 0, 3, 1, shape=[2, 2])}),
+    merge_case("arcee-fusion-theta-beyond", "AF-2 MG-5", "theta beyond fp32 is left out of its row; then it is named",
+               row("max", 1, 2), [stored(row("max", 1, 2))], FUSION, nonfinite(0)),
+    fused("base-double", "AF-2", "an F64 base, one number beyond fp32", {"w": f64("2^130", "1+2^-40", 3, 4)},
+          row(1, 1, -1, 2)),
+    fused("coefficient", "AF-1 AF-2", "c before anything is judged", row(1, 2, 3, 4, 5, 6),
+          row("0.25", 0, 0, "-0.5", 1, "0.125"), None, "3"),
+    merge_case("arcee-fusion-long", "AF-2 DT-2 DT-3", "rows of more than two chunks", {"w": LONG_BASE},
+               [stored({"w": LONG})], FUSION),
+    merge_case("arcee-fusion-finetuned", "AF-2 TV-2 MG-3", "a fine-tune in bf16, and a lambda",
+               {"w": bf16(*range(8), shape=[2, 4])}, [tuned({"w": bf16(*range(8, 0, -1), shape=[2, 4])}, "0.3")],
+               complete({"method": "arcee_fusion", "lambda": "-0.5"})),
+    merge_case("arcee-fusion-absent", "AF-5 MG-2", "tensors that it lacks, or that have no elements", ABSENT
+               | {"d": f32(shape=[2, 0])}, [stored({"a": f32(2, 3), "d": f32(shape=[2, 0])})], FUSION),
+    merge_case("arcee-fusion-error-two", "AF-1", "two contributions", zeros(1), vectors([[1], [2]]), FUSION,
+               "RecipeError"),
+    merge_case("arcee-fusion-error-t", "AF-1 TI-6", "t overflows", zeros(3), vectors([[1, "max", 2]], ["2"]), FUSION,
+               nonfinite(1, 0)),
+    merge_case("arcee-fusion-error-negative", "AF-1 RC-6", "a negative coefficient", zeros(1), vectors([[1]], ["-1"]),
+               FUSION, "CoefficientError"),
+]  # fmt: skip
+
 RECIPES: list[tuple[str, Json, Json, str]] = [
     ("pcb", {"method": "pcb"}, {"method": "pcb", "ratio": "0.1", "lambda": "1"}, "every default"),
     ("pcb-all", {"method": "pcb", "ratio": "0.050", "lambda": "1.20"},
      {"method": "pcb", "ratio": "0.05", "lambda": "1.2"}, "every key"),
     ("pcb-ratio-zero", {"method": "pcb", "ratio": "0"}, "DecimalError", "a ratio of 0"),
     ("pcb-ratio-above", {"method": "pcb", "ratio": "1.01"}, "DecimalError", "a ratio above 1"),
+    ("arcee-fusion", {"method": "arcee_fusion"}, {"method": "arcee_fusion", "lambda": "1"}, "a lambda"),
+    ("arcee-fusion-density", {"method": "arcee_fusion", "density": "1"}, "RecipeError", "what is kept follows"),
     ("pcb-density", {"method": "pcb", "density": "0.1"}, "RecipeError", "its share is called ratio"),
 ]  # fmt: skip
 
@@ -115,8 +194,11 @@ def recipes() -> Iterator[Case]:
         yield Case("recipe", f"competition-recipe-{i}", "RC-4", why, {"recipe": given}, wanted)
 
 
-def random_pcb(random: Random) -> Json:
-    return pcb(random.choose(["0.1", "0.5", "0.3", "1"]), random.choose(["1", "1.2", "-0.5"]))
+def random_recipe(random: Random, method: str) -> Json:
+    lambda_ = random.choose(["1", "1.2", "-0.5"])
+    if method == "pcb":
+        return pcb(random.choose(["0.1", "0.5", "0.3", "1"]), lambda_)
+    return complete({"method": method, "lambda": lambda_})
 
 
 def breadth(method: str, clauses: str, seed: int, count: int) -> Iterator[Case]:
@@ -125,8 +207,9 @@ def breadth(method: str, clauses: str, seed: int, count: int) -> Iterator[Case]:
     while made < count:
         dtype, spread = random.choose(["F32", "BF16", "F16", "F64"]), random.choose([4, 24, 120])
         base = random_tensors(random, dtype, 8, ["a", "b", "c", "d"])
-        contributions, recipe = random_contributions(random, spread, False), random_pcb(random)
-        i, why = f"{method}-random-{made}", f"random, {spread} exponents, base {dtype}"
+        contributions = random_contributions(random, spread, False)[: ARITY.get(method)]
+        recipe = random_recipe(random, method)
+        i, why = f"{method.replace('_', '-')}-random-{made}", f"random, {spread} exponents, base {dtype}"
         found = merge_case(i, clauses, why, base, contributions, recipe)
         rule = found.result().get("error", {}).get("rule")
         if rule is None or (rule == "NonFinite" and made % 8 == 0):
@@ -136,6 +219,8 @@ def breadth(method: str, clauses: str, seed: int, count: int) -> Iterator[Case]:
 
 CASES = [
     *PCB,
+    *ARCEE,
     *recipes(),
-    *breadth("pcb", "PC-3 PC-4 PC-5 PC-6 MG-3 MG-8", 31, 16),
+    *breadth("pcb", "PC-3 PC-4 PC-5 PC-6 MG-3 MG-8", 31, 12),
+    *breadth("arcee_fusion", "AF-2 AF-3 AF-4 AF-5 MG-3", 32, 12),
 ]

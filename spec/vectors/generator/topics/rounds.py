@@ -21,8 +21,8 @@ Rows = Sequence[Sequence[Any]]
 TINY = "0." + "0" * 59 + "1"
 
 
-def recipe(method: str, **keys: str) -> Json:
-    return complete({"method": method} | {key.rstrip("_"): text for key, text in keys.items()})
+def recipe(method: str, **keys: Any) -> Json:
+    return complete({"method": method} | {key.rstrip("_"): given for key, given in keys.items()})
 
 
 def plain(
@@ -33,13 +33,13 @@ def plain(
     result: Sequence[Any],
     cs: Sequence[str] = (),
     uncertified: int = 0,
-    **keys: str,
+    **keys: Any,
 ) -> Case:
     """Task vectors to a base of zeros, by the method that the id begins with."""
     return plain_of(i, clauses, why, rows, result, recipe(i.partition("-")[0], **keys), cs, uncertified)
 
 
-def case(i: str, clauses: str, why: str, base: Json, contributions: Sequence[Json], says: Json, **keys: str) -> Case:
+def case(i: str, clauses: str, why: str, base: Json, contributions: Sequence[Json], says: Json, **keys: Any) -> Case:
     """Any merge, by the method that the id begins with."""
     return merge_case(i, clauses, why, base, contributions, recipe(i.partition("-")[0], **keys), says)
 
@@ -49,7 +49,7 @@ def id_of(base: Json, contribution: Json) -> str:
 
 
 def of_task(
-    i: str, clauses: str, why: str, base: Json, contributions: Sequence[Json], task: int, says: Json, **keys: str
+    i: str, clauses: str, why: str, base: Json, contributions: Sequence[Json], task: int, says: Json, **keys: Any
 ) -> Case:
     """The same for the task of one of the contributions."""
     return case(i, clauses, why, base, contributions, says, task=id_of(base, contributions[task]), **keys)
@@ -238,8 +238,28 @@ EMR = [
          task="ab" * 32),
 ]  # fmt: skip
 
+TWO = {"a": f32(0, 0), "b": f32(0, 0)}
+SETTINGS = [
+    case("ramplus_tl-settings", "RA-3 ST-2", "r and alpha are 1 in b", TWO,
+         [stored({"a": f32(1, 1), "b": f32(1, 1)}), stored({"a": f32(0, 1), "b": f32(0, 1)})],
+         {"tensors": {"a": f32("0x3f828f5c", 1), "b": f32(2, 1)}},
+         settings=[{"tensors": "b", "r": "1", "alpha": "1.0"}]),
+    case("consensus_ta-settings", "CO-2 ST-2 ST-4", "in b half of it, and nothing is above 10 times the rest", TWO,
+         [stored({"a": f32(4, 1), "b": f32(4, 1)}), stored({"a": f32(4, 0), "b": f32(4, 0)})],
+         {"tensors": {"a": f32(8, 0), "b": f32(0, 0)}},
+         settings=[{"tensors": "b", "tall_lambda": "10", "coefficient": "0.5"}]),
+    of_task("emr-task-settings", "EM-3 EM-4 ST-4", "with the coefficient 0 nobody holds b", TWO,
+            [stored({"a": f32(2, 0), "b": f32(2, 2)}), stored({"a": f32(1, 0), "b": f32(9, 9)})], 1,
+            {"tensors": {"a": f32(1, 0), "b": f32(0, 0)}}, settings=[{"tensors": "b", "coefficient": "0"}]),
+    case("sce-settings", "SC-2 ST-4", "a coefficient of 2 in b, for all", TWO,
+         [stored({"a": f32(1, 3), "b": f32(1, 3)}), stored({"a": f32(2, -2), "b": f32(2, -2)})], None,
+         settings=[{"tensors": "b", "coefficient": "2", "lambda": "0.3"}], select_topk="0.5"),
+    Case("recipe", "rounds-recipe-sce-by-tensor", "ST-1 SC-1", "the share is one for all tensors",
+         {"recipe": {"method": "sce", "settings": [{"tensors": "b", "select_topk": "0.5"}]}}, "RecipeError"),
+]  # fmt: skip
 
-def recipe_says(method: str, **keys: str) -> Json:
+
+def recipe_says(method: str, **keys: Any) -> Json:
     return {"method": method, **keys, "lambda": "1"}
 
 
@@ -281,7 +301,7 @@ def recipes() -> Iterator[Case]:
         yield Case("recipe", f"rounds-recipe-{i}", "RC-4 RC-13", why, {"recipe": given}, wanted)
 
 
-def keys_of(random: Random, method: str) -> dict[str, str]:
+def keys_of(random: Random, method: str) -> dict[str, Any]:
     keys = {"lambda": random.choose(["1", "0.4", "-1.5"])}
     if method == "sce":
         keys["select_topk"] = random.choose(["1", "0.5", "0.3"])
@@ -315,4 +335,4 @@ def breadth(seed: int, count: int) -> Iterator[Case]:
                 yield replace(found, says=rule)
 
 
-CASES = [*SCE, *RAMPLUS, *CONSENSUS, *TALL, *EMR, *recipes(), *breadth(23, 12)]
+CASES = [*SCE, *RAMPLUS, *CONSENSUS, *TALL, *EMR, *SETTINGS, *recipes(), *breadth(23, 12)]
