@@ -22,7 +22,7 @@ KEYS = {
     "breadcrumbs_ties": {"density": "0.2"},
 }
 #: What is tried for lambda. Some methods add and some average, so the best is far apart.
-LAMBDAS = ("0.25", "0.4", "0.6", "0.8", "1", "1.3", "2", "3", "5")
+LAMBDAS = ("0.2", "0.3", "0.4", "0.5", "0.6", "0.8", "1", "1.3", "1.6", "2", "2.4", "3.2", "4")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -69,7 +70,11 @@ def measure(out: Path, scale: Scale, say: Callable[[str], None]) -> dict[str, An
             trial = Bench(case, scene, out / "merged").measure(scale.lambdas)
             rows[case.label]["trials"].append(asdict(trial))
             say(f"seed {seed}  {case.label:22}  lambda 1: {trial.at_one:.1f}  tuned: {trial.tuned:.1f}")
-    took = {"seconds": round(time.monotonic() - started), "cpu_seconds": round(time.process_time() - cpu)}
+    took = {
+        "seconds": round(time.monotonic() - started),
+        "cpu_seconds": round(time.process_time() - cpu),
+        "load_after": round(os.getloadavg()[0], 2),
+    }
     return results | {
         "took": took,
         "references": references,
