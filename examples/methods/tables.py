@@ -28,7 +28,7 @@ def markdown(results: Results) -> str:
 
 
 def _table(results: Results, group: str, title: str) -> str:
-    references = [f"| *{name}* | {spread(found)} | | | | |" for name, found in results["references"][group].items()]
+    references = [f"| *{name}* | {spread(found)} | | | | |" for name, found in _references(results, group)]
     rows = [_line(name, row) for name, row in ranked(results, group)]
     return "\n".join([f"**{title}**", "", HEAD, *references, *rows])
 
@@ -49,6 +49,15 @@ def ranked(results: Results, group: str) -> list[tuple[str, Row]]:
     return sorted(rows, key=lambda entry: -fmean(_of(entry[1]["trials"], "tuned")))
 
 
+def depending_on_order(rows: Mapping[str, Row]) -> list[str]:
+    """The rows whose models were others when the fine-tunes came in reverse order."""
+    return [
+        label
+        for label, row in rows.items()
+        if any(trial["roots"] != trial["reversed_roots"] for trial in row["trials"])
+    ]
+
+
 def spread(found: Sequence[float]) -> str:
     """The mean over the seeds, and between what it is.
 
@@ -67,7 +76,7 @@ def chart(results: Results) -> Chart:
     seeds = len(results["seeds"])
     return Chart(
         "What each method is worth",
-        f"Percent of test images recognised, {seeds} seeds; a bar: lambda 1, a dot: lambda tuned with one seed",
+        f"Percent of test images recognised, {seeds} seeds; bars: lambda 1, dots: lambda tuned",
         "Accuracy in percent, with lambda 1 and with lambda tuned: "
         + "; ".join(f"{bar.label} {bar.value.replace(' / ', ' and ')}" for bar in bars)
         + ".",
@@ -78,6 +87,7 @@ def chart(results: Results) -> Chart:
             "agree": "the first two",
             "bad": "the first",
             "faint": "not merged",
+            "dot": "lambda tuned, one seed",
         },
     )
 

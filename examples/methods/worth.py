@@ -28,7 +28,7 @@ from machine import describe
 from network import load
 from recipes import Case, cases
 from scene import Scale, Scene, make_scene, mean_accuracy
-from tables import chart, markdown
+from tables import chart, depending_on_order, markdown
 from trials import Bench
 
 #: Small enough for a test: nothing that it finds means anything.
@@ -79,7 +79,7 @@ def measure(out: Path, scale: Scale, say: Callable[[str], None]) -> dict[str, An
         "took": took,
         "references": references,
         "rows": rows,
-        "depend_on_order": [label for label, row in rows.items() if any(map(_depends, row["trials"]))],
+        "depend_on_order": depending_on_order(rows),
     }
 
 
@@ -93,10 +93,6 @@ def add_references(found: dict[str, list[float]], scene: Scene, models: int | No
     test = scene.test[:models]
     found["base"].append(mean_accuracy([load(scene.base)] * len(test), test))
     found["fine-tunes"].append(mean_accuracy([load(model) for model in scene.models[:models]], test))
-
-
-def _depends(trial: dict[str, Any]) -> bool:
-    return bool(trial["roots"] != trial["reversed_roots"])
 
 
 if __name__ == "__main__":
