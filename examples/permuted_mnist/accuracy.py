@@ -15,21 +15,20 @@ import torch
 from network import Network, load
 from rich.console import Console
 from rich.table import Table
-from tasks import TASKS, test_split
+from tasks import TASKS, Split, test_split
 
 
-def accuracy(network: Network, task: int) -> float:
-    """Percent of the task's 1,300 test images whose digit the network names."""
-    test = test_split(task)
+def accuracy(network: Network, split: Split) -> float:
+    """Percent of the images whose digit the network names."""
     with torch.inference_mode():
-        right = network(test.images).argmax(dim=1) == test.digits
+        right = network(split.images).argmax(dim=1) == split.digits
     return 100 * right.double().mean().item()
 
 
 def accuracies(checkpoint: Path) -> list[float]:
-    """Accuracy on each task in turn, in percent."""
+    """Accuracy on the 1,300 test images of each task in turn, in percent."""
     network = load(checkpoint)
-    return [accuracy(network, task) for task in range(TASKS)]
+    return [accuracy(network, test_split(task)) for task in range(TASKS)]
 
 
 def accuracy_table(rows: dict[str, list[float]]) -> Table:

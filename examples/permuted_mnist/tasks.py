@@ -36,22 +36,27 @@ def mnist_5k() -> Split:
     return Split((rows[:, :-1] / 255 - 0.13) / 0.31, rows[:, -1].long())
 
 
-def train_split(task: int) -> Split:
+def train_split(task: int, seed: int = SEED) -> Split:
     """The 3,000 images that a fine-tune learns from, as the task sees them."""
-    return permuted(task, slice(0, TRAIN))
+    return permuted(task, slice(0, TRAIN), seed)
 
 
-def test_split(task: int) -> Split:
+def validation_split(task: int, seed: int = SEED) -> Split:
+    """The 700 images by which settings of a merge may be chosen, as the task sees them."""
+    return permuted(task, slice(TRAIN, TRAIN + VALIDATION), seed)
+
+
+def test_split(task: int, seed: int = SEED) -> Split:
     """The 1,300 images that no training touches, as the task sees them."""
-    return permuted(task, slice(TRAIN + VALIDATION, None))
+    return permuted(task, slice(TRAIN + VALIDATION, None), seed)
 
 
-def permuted(task: int, rows: slice) -> Split:
+def permuted(task: int, rows: slice, seed: int = SEED) -> Split:
     """Some rows of the data with the pixels in the order that belongs to the task."""
-    order = torch.randperm(784, generator=generator(f"task {task}"))
+    order = torch.randperm(784, generator=generator(f"task {task}", seed))
     return Split(mnist_5k().images[rows][:, order], mnist_5k().digits[rows])
 
 
-def generator(purpose: str) -> torch.Generator:
+def generator(purpose: str, seed: int = SEED) -> torch.Generator:
     """A random generator of its own for each purpose, so that no draw depends on what ran before."""
-    return torch.Generator().manual_seed(int.from_bytes(f"{SEED} {purpose}".encode()) % (2**61 - 1))
+    return torch.Generator().manual_seed(int.from_bytes(f"{seed} {purpose}".encode()) % (2**61 - 1))

@@ -45,6 +45,19 @@ BASE = Training("Adam", steps=40, rate=1e-3, batch=256, images=200)
 FINETUNE = Training("SGD with momentum 0.9", steps=150, rate=2e-2, batch=128, images=3000)
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How a base and its fine-tunes are trained. seed: another one draws other tasks, weights and batches."""
+
+    seed: int = SEED
+    base: Training = BASE
+    finetune: Training = FINETUNE
+
+
+#: The demo's own.
+PLAN = Plan()
+
+
 def train_all(out: Path) -> dict[str, bool]:
     """Make the checkpoints that are not there yet. Returns every name, and whether it had to be made."""
     torch.set_num_threads(1)  # the network is small: more threads only wait for each other
@@ -55,42 +68,42 @@ def train_all(out: Path) -> dict[str, bool]:
     return made
 
 
-def ensure_base(folder: Path) -> bool:
+def ensure_base(folder: Path, plan: Plan = PLAN) -> bool:
     """Train the base unless it is there: every batch holds a few images of all tasks."""
-    config: Config = {"seed": SEED, "training": asdict(BASE)}
+    config: Config = {"seed": plan.seed, "training": asdict(plan.base)}
     if is_complete(folder, config):
         return False
     with torch.random.fork_rng():
-        torch.manual_seed(SEED)
+        torch.manual_seed(plan.seed)
         network = Network()
-    optimizer = torch.optim.Adam(network.parameters(), lr=BASE.rate)
-    splits = [train_split(task) for task in range(TASKS)]
+    optimizer = torch.optim.Adam(network.parameters(), lr=plan.base.rate)
+    splits = [train_split(task, plan.seed) for task in range(TASKS)]
     images = torch.stack([split.images for split in splits], dim=1)
     digits = torch.stack([split.digits for split in splits], dim=1)
-    batches = batches_of(Split(images, digits), BASE, BASE.batch // TASKS, "base")
-    fit(network, optimizer, batches, BASE.steps)
+    draws = generator("batches of base", plan.seed)
+    fit(network, optimizer, batches_of(Split(images, digits), plan.base, plan.base.batch // TASKS, draws), plan.base)
     write(folder, network, config)
     return True
 
 
-def ensure_finetune(folder: Path, base: Path, split: Split) -> bool:
+def ensure_finetune(folder: Path, base: Path, split: Split, plan: Plan = PLAN) -> bool:
     """Fine-tune the base on one task unless that is there; the head, shared by all tasks, stays frozen."""
-    config: Config = {"seed": SEED, "training": asdict(FINETUNE), "base": sha256_of(base / MODEL_FILE)}
+    config: Config = {"seed": plan.seed, "training": asdict(plan.finetune), "base": sha256_of(base / MODEL_FILE)}
     if is_complete(folder, config):
         return False
     network = load(base).train()
     network.head.requires_grad_(False)
     learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.SGD(learned, lr=FINETUNE.rate, momentum=0.9)
-    batches = batches_of(split, FINETUNE, FINETUNE.batch, folder.name)
-    fit(network, optimizer, batches, FINETUNE.steps)
+    optimizer = torch.optim.SGD(learned, lr=plan.finetune.rate, momentum=0.9)
+    draws = generator(f"batches of {folder.name}", plan.seed)
+    fit(network, optimizer, batches_of(split, plan.finetune, plan.finetune.batch, draws), plan.finetune)
     write(folder, network, config)
     return True
 
 
-def fit(network: Network, optimizer: torch.optim.Optimizer, batches: Iterator[Split], steps: int) -> None:
+def fit(network: Network, optimizer: torch.optim.Optimizer, batches: Iterator[Split], training: Training) -> None:
     """Plain training: cross-entropy, and a rate that falls to zero along a cosine."""
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, training.steps)
     for batch in batches:
         optimizer.zero_grad()
         cross_entropy(network(batch.images), batch.digits).backward()
@@ -98,9 +111,8 @@ def fit(network: Network, optimizer: torch.optim.Optimizer, batches: Iterator[Sp
         schedule.step()
 
 
-def batches_of(split: Split, training: Training, rows: int, purpose: str) -> Iterator[Split]:
-    """A batch for each step: some rows at random out of the first images, from draws of its own."""
-    draws = generator(f"batches of {purpose}")
+def batches_of(split: Split, training: Training, rows: int, draws: torch.Generator) -> Iterator[Split]:
+    """A batch for each step: some rows at random out of the first images."""
     for _ in range(training.steps):
         chosen = torch.randperm(training.images, generator=draws)[:rows]
         yield Split(split.images[chosen].reshape(-1, 784), split.digits[chosen].reshape(-1))
