@@ -4,8 +4,8 @@
     python benchmarks/methods.py --size 20M --methods linear,slerp --rounds 5
 
 Programs take turns, with every input in the page cache and the same number of threads. A ratio is mergekit's time by
-ours, the median of the rounds; `beyond start` leaves out what each takes for a tiny `linear`. mergekit is that of
-`make .venvs/mergekit-0.1.5/made`. Results: benchmarks/results/methods.json, and a table on the terminal.
+ours, the median of the rounds; `beyond start` leaves out what each takes for a tiny `linear`. mergekit is that
+of `make .venvs/mergekit-0.1.5/made`. Results: benchmarks/results/methods.json, and a table on the terminal.
 """
 
 from __future__ import annotations

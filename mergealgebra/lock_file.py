@@ -9,14 +9,14 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mergealgebra.crdt.fields import is_id
+from mergealgebra import lock_values
 from mergealgebra.crdt.genesis import SPEC
 from mergealgebra.crdt.manifest import AND, KINDS, Auxiliary
 from mergealgebra.errors import LockError
+from mergealgebra.lock_values import Where
 from mergealgebra.tensors.dtypes import DTYPES
-from mergealgebra.tensors.header import LONE_SURROGATE
 from mergealgebra.tensors.json_grammar import joined
-from mergealgebra.tensors.shapes import LIMIT, SIZES, BadShape, read_shape, shape_of
+from mergealgebra.tensors.shapes import SIZES
 from mergealgebra.tensors.strict_json import Reader
 from mergealgebra.text import shown
 
@@ -41,9 +41,6 @@ _TENSOR: Final = joined(
     *(rb'"shape"', b":", rb"\[", SIZES, rb"\]", b","),
     *(rb'"root"', b":", rb'"([0-9a-f]{64})"', rb"\}"),
 )
-
-#: What leads to a value, from the outside in.
-Where = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,9 @@ def read_fields(data: bytes) -> dict[str, Any]:
     reader.finish()
     for number, (format_, _) in enumerate(fields["contributions"]):
         if format_ != fields["format"]:
-            raise _wrong(("contributions", number), f"is written as in format {format_}, not {fields['format']}")
+            raise lock_values.wrong(
+                ("contributions", number), f"is written as in format {format_}, not {fields['format']}"
+            )
     return {**fields, "contributions": [contribution for _, contribution in fields["contributions"]]}
 
 
@@ -101,22 +100,22 @@ def _members(
     found: dict[str, Any] = {}
     for key in _names(reader, where, found):
         if key not in forms:
-            raise _wrong((*where, key), "is not a key that stands there")
+            raise lock_values.wrong((*where, key), "is not a key that stands there")
         found[key] = forms[key](reader, (*where, key))
     for key in forms:
         if key not in found and key not in optional:
-            raise _wrong((*where, key), "field required")
+            raise lock_values.wrong((*where, key), "field required")
     return found
 
 
 def _names(reader: Reader, where: Where, found: Mapping[str, object]) -> Iterator[str]:
     """The keys of an object, none of which is found already."""
     if reader.mark != b"{":
-        raise _expected(reader, where, "an object")
+        raise lock_values.expected_another(reader, where, "an object")
     for name in reader.names():
         if name in found:
             raise LockError(f"the key {shown(name)} stands twice")
-        _check_text(name)
+        lock_values.check_text(name)
         yield name
 
 
@@ -131,7 +130,7 @@ def _tensors(reader: Reader, where: Where) -> dict[str, LockedTensor]:
         dtype, sizes, root = match[1].decode(), match[2], match[3].decode()
         shape = shapes.get(sizes)
         if shape is None:
-            shape = _shape_of(sizes, (*where, name))
+            shape = lock_values.shape_in(sizes, (*where, name))
             if len(shapes) < _MOST_SHAPES:
                 shapes[sizes] = shape
         found[name] = LockedTensor(_NAMES.get(dtype, dtype), shape, root)
@@ -145,7 +144,7 @@ _NAMES: Final = {name: name for name in DTYPES}
 def _contributions(reader: Reader, where: Where) -> list[tuple[int, LockedContribution]]:
     """The contributions, each with the format in which it is written."""
     found: list[tuple[int, LockedContribution]] = []
-    for _ in _items(reader, where):
+    for _ in lock_values.items(reader, where):
         found.append(_contribution(reader, (*where, len(found))))
     return found
 
@@ -154,13 +153,13 @@ def _contribution(reader: Reader, where: Where) -> tuple[int, LockedContribution
     fields = _members(reader, where, _CONTRIBUTION_FIELDS, _OF_ONE_FORMAT)
     if "form" in fields:
         if more := sorted(fields.keys() & {"forms", "auxiliary"}):
-            raise _wrong((*where, more[0]), "is not a key that stands beside form")
+            raise lock_values.wrong((*where, more[0]), "is not a key that stands beside form")
         return 1, LockedContribution(**fields)
     if "forms" not in fields and "auxiliary" not in fields:
-        raise _wrong((*where, "form"), "field required")
+        raise lock_values.wrong((*where, "form"), "field required")
     for key in ("forms", "auxiliary"):
         if key not in fields:
-            raise _wrong((*where, key), "field required")
+            raise lock_values.wrong((*where, key), "field required")
     return 2, LockedContribution(form=AND.join(fields.pop("forms")), **fields)
 
 
@@ -169,9 +168,9 @@ def _forms(reader: Reader, where: Where) -> list[str]:
     found = _texts(reader, where, _MOST_FORMS)
     for form in found:
         if AND in form:
-            raise _wrong(where, f"expected a few names of forms, not {shown(form)}")
+            raise lock_values.wrong(where, f"expected a few names of forms, not {shown(form)}")
     if not found:
-        raise _wrong(where, "expected the name of a form")
+        raise lock_values.wrong(where, "expected the name of a form")
     return found
 
 
@@ -179,7 +178,7 @@ def _auxiliary(reader: Reader, where: Where) -> tuple[Auxiliary, ...]:
     found: dict[str, Auxiliary] = {}
     for kind in _names(reader, where, found):
         if kind not in KINDS:
-            raise _wrong((*where, kind), "is not a key that stands there")
+            raise lock_values.wrong((*where, kind), "is not a key that stands there")
         found[kind] = Auxiliary(kind, **_members(reader, (*where, kind), _AUXILIARY_FIELDS))
     return tuple(sorted(found.values()))
 
@@ -188,8 +187,8 @@ def _recipe(reader: Reader, where: Where) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key in _names(reader, where, found):
         if len(found) == _MAX_RECIPE:
-            raise _wrong(where, f"has more than {_MAX_RECIPE} keys")
-        found[key] = (_settings if key == "settings" else _text)(reader, (*where, key))
+            raise lock_values.wrong(where, f"has more than {_MAX_RECIPE} keys")
+        found[key] = (_settings if key == "settings" else lock_values.text)(reader, (*where, key))
     return found
 
 
@@ -197,118 +196,51 @@ def _settings(reader: Reader, where: Where) -> list[dict[str, str | list[str]]]:
     """The settings of a recipe, which it judges itself; few enough to be some [ST-1]."""
     found: list[dict[str, str | list[str]]] = []
     room = _MOST_SETTINGS
-    for _ in _items(reader, where):
+    for _ in lock_values.items(reader, where):
         entry: dict[str, str | list[str]] = {}
         for key in _names(reader, (*where, len(found)), entry):
             at = (*where, len(found), key)
-            entry[key] = _texts(reader, at, room) if reader.mark == b"[" else _text(reader, at)
+            entry[key] = _texts(reader, at, room) if reader.mark == b"[" else lock_values.text(reader, at)
             room -= len(entry[key])
         if (room := room - 1) < 0:
-            raise _wrong(where, f"has more than {_MOST_SETTINGS} characters")
+            raise lock_values.wrong(where, f"has more than {_MOST_SETTINGS} characters")
         found.append(entry)
     return found
 
 
 def _texts(reader: Reader, where: Where, most: int) -> list[str]:
     found: list[str] = []
-    for _ in _items(reader, where):
+    for _ in lock_values.items(reader, where):
         if len(found) == most:
-            raise _wrong(where, f"has more than {most} items")
-        found.append(_text(reader, (*where, len(found))))
+            raise lock_values.wrong(where, f"has more than {most} items")
+        found.append(lock_values.text(reader, (*where, len(found))))
     return found
 
 
-def _items(reader: Reader, where: Where) -> Iterator[None]:
-    """The items of an array."""
-    if reader.mark != b"[":
-        raise _expected(reader, where, "an array")
-    yield from reader.items()
-
-
-def _text(reader: Reader, where: Where) -> str:
-    if reader.mark != b'"':
-        raise _expected(reader, where, "a string")
-    text = reader.text()
-    _check_text(text)
-    return text
-
-
-def _root(reader: Reader, where: Where) -> str:
-    root = reader.value()
-    if not is_id(root):
-        raise _wrong(where, f"expected 64 lower-case hexadecimal digits, not {shown(root)}")
-    return str(root)
-
-
-def _count(reader: Reader, where: Where) -> int:
-    count = reader.value()
-    if type(count) is not int or not 0 <= count < LIMIT:
-        raise _wrong(where, f"expected an integer in [0, 2^63), not {shown(count)}")
-    return count
-
-
-def _version(*expected: int) -> Callable[[Reader, Where], int]:
-    def read(reader: Reader, where: Where) -> int:
-        version = reader.value()
-        if type(version) is not int or version not in expected:
-            known = " or ".join(map(str, expected))
-            raise _wrong(where, f"expected {known}, not {shown(version)}; read it with the program that wrote it")
-        return version
-
-    return read
-
-
-def _shape(reader: Reader, where: Where) -> tuple[int, ...]:
-    try:
-        return read_shape(reader)
-    except BadShape as error:
-        raise _wrong(where, str(error)) from None
-
-
-def _shape_of(sizes: bytes, where: Where) -> tuple[int, ...]:
-    try:
-        return shape_of(sizes)
-    except BadShape as error:
-        raise _wrong(where, str(error)) from None
-
-
-def _check_text(text: str) -> None:
-    if found := LONE_SURROGATE.search(text):
-        found[0].encode()  # which is refused; for all of a long text it would take four bytes a character
-
-
-def _expected(reader: Reader, where: Where, what: str) -> LockError:
-    return _wrong(where, f"expected {what}, not {shown(reader.value())}")
-
-
-def _wrong(where: Where, what: str) -> LockError:
-    return LockError(f"{shown('.'.join(map(str, where)) or 'the file')}: {what}")
-
-
 _CONTRIBUTION_FIELDS: Final = {
-    "id": _root,
-    "form": _text,
+    "id": lock_values.root,
+    "form": lock_values.text,
     "forms": _forms,
-    "coefficient": _text,
-    "elements": _count,
-    "tensors": _root,
+    "coefficient": lock_values.text,
+    "elements": lock_values.count,
+    "tensors": lock_values.root,
     "auxiliary": _auxiliary,
-    "kept": _count,
+    "kept": lock_values.count,
 }
 #: Those of them that stand in one format alone.
 _OF_ONE_FORMAT: Final = frozenset({"form", "forms", "auxiliary"})
-_AUXILIARY_FIELDS: Final = {"elements": _count, "root": _root}
-_TENSOR_FIELDS: Final = {"dtype": _text, "shape": _shape, "root": _root}
+_AUXILIARY_FIELDS: Final = {"elements": lock_values.count, "root": lock_values.root}
+_TENSOR_FIELDS: Final = {"dtype": lock_values.text, "shape": lock_values.shape, "root": lock_values.root}
 _LOCK: Final = {
-    "format": _version(*FORMATS),
-    "spec": _version(SPEC),
-    "base": _root,
+    "format": lock_values.version(*FORMATS),
+    "spec": lock_values.version(SPEC),
+    "base": lock_values.root,
     "recipe": _recipe,
     "contributions": _contributions,
-    "merge_id": _root,
+    "merge_id": lock_values.root,
     "tensors": _tensors,
-    "model_root": _root,
-    "achieved_density": _text,
-    "uncertified": _count,
-    "backend": _text,
+    "model_root": lock_values.root,
+    "achieved_density": lock_values.text,
+    "uncertified": lock_values.count,
+    "backend": lock_values.text,
 }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mergealgebra.lock import Lock
 
 if TYPE_CHECKING:
-    from mergealgebra.incremental.keeper import Outcome
+    from mergealgebra.incremental.outcome import Outcome
 
 
 @dataclass(frozen=True, repr=False)

@@ -34,6 +34,11 @@ def lifted(round_: Round, view: View) -> Terms:
         terms = lift(view)
     if not isinstance(terms, Terms):
         raise MethodError(f"{_name(lift)} gave {_kind(terms)}; a lift returns algebra.Terms((one array for each sum,))")
+    if columns.votes and terms.votes not in (0.0, 1.0, view.coefficient):
+        raise MethodError(
+            f"{_name(lift)} gave votes={shown(terms.votes)}; give 0, 1 or the view's coefficient, "
+            f"{view.coefficient:g}: of other numbers there is no certificate, so make them one of the sums"
+        )
     for what, arrays, wanted in (("sums", terms.sums, columns.sums), ("maxima", terms.maxima, columns.maxima)):
         if not isinstance(arrays, tuple):
             raise MethodError(

@@ -9,8 +9,8 @@ fp32 number is a multiple. So each sum is exact at every moment, whatever the or
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from functools import reduce as fold
 from typing import TYPE_CHECKING, Any
@@ -137,6 +137,61 @@ def combine(sums: Iterable[Sums]) -> Sums:
     return fold(Sums.combine, sums)
 
 
+def sums_of(terms: Sequence[Terms], votes: bool, coefficients: Coefficients) -> Sums:
+    """All terms of a block in one: what `combine` gives of them. At least one is needed. votes: as for `Sums.of`.
+
+    What certifies the whole certifies every sum on the way, for magnitudes grow and grids shrink: it is looked at once.
+    """
+    if votes and not coefficients.certified:
+        return combine(Sums.of(term, votes).as_integers() for term in terms)
+    added = [_added([term.sums[i] for term in terms]) for i in range(len(terms[0].sums))]
+    columns = [column for s, a, _ in added for column in ((a + s) * 0.5, (s - a) * 0.5)]
+    whole = Sums((*columns, *(_votes(terms) if votes else ())), tuple(grid for *_, grid in added), _maxima(terms))
+    failing = [_failing_of(magnitudes, grid) for _, magnitudes, grid in added]
+    uncertified = np.unique(np.concatenate(failing)) if failing else _no_indices()
+    if not uncertified.size:
+        return whole
+    integers = combine(Sums.of(_only(term, uncertified), votes).as_integers() for term in terms).integers
+    return replace(whole, uncertified=uncertified, integers=integers)
+
+
+def _only(terms: Terms, at: Indices) -> Terms:
+    """What is summed of a contribution at some positions, on the host."""
+    return replace(terms, sums=tuple(to_numpy(term)[at] for term in terms.sums), maxima=())
+
+
+def _added(values: Sequence[Array]) -> tuple[Array, Array, Array]:
+    """S = sum of v, A = sum of |v|, and the least grid, of arrays v: (n,) fp32."""
+    xp = array_namespace(values[0])
+    s, grid = xp.astype(values[0], xp.float64), grid_exponents(values[0])
+    a = abs(s)
+    for v in values[1:]:
+        wide = xp.astype(v, xp.float64)
+        s += wide
+        a += abs(wide)
+        grid = xp.minimum(grid, grid_exponents(v))
+    return s, a, grid
+
+
+def _votes(terms: Sequence[Terms]) -> tuple[Array, Array]:
+    """The sums of the coefficients of positive and of negative terms."""
+    xp, first = array_namespace(terms[0].sums[0]), terms[0].sums[0]
+    plus = xp.zeros(first.shape, dtype=xp.float64, device=first.device)
+    minus = xp.zeros(first.shape, dtype=xp.float64, device=first.device)
+    for term in terms:
+        plus += xp.astype(term.sums[0] > 0, xp.float64) * term.votes
+        minus -= xp.astype(term.sums[0] < 0, xp.float64) * term.votes
+    return plus, minus
+
+
+def _maxima(terms: Sequence[Terms]) -> tuple[Array, ...]:
+    """The greatest of the terms of which that is taken."""
+    maxima = terms[0].maxima
+    for term in terms[1:]:
+        maxima = tuple(array_namespace(x).maximum(x, y) for x, y in zip(maxima, term.maxima, strict=True))
+    return maxima
+
+
 @dataclass(frozen=True)
 class Coefficients:
     """The coefficients of all contributions to a merge, as fp32 numbers; and of those that hold the tensor at hand.
@@ -171,9 +226,9 @@ def grid_exponents(v: Array) -> Array:
     v: (n,) fp32. Returns (n,) uint8: an fp32 number with biased exponent E is a multiple of 2^(max(E, 1) - 150).
     """
     xp = array_namespace(v)
-    exponents = (int_bits(v) >> 23) & 255
-    exponents = xp.where(exponents == 0, 1, exponents)
-    return xp.astype(xp.where(v == 0, _NO_GRID, exponents), xp.uint8)
+    exponents = xp.astype((int_bits(v) >> 23) & 255, xp.uint8)
+    exponents = exponents | xp.astype(exponents == 0, xp.uint8)
+    return exponents | xp.astype(v == 0, xp.uint8) * _NO_GRID
 
 
 def split_by_sign(v: Array) -> tuple[Array, Array]:

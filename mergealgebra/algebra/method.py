@@ -26,9 +26,9 @@ class Needs:
     auxiliary: kinds of auxiliary tensors that every contribution must have. roots: the root of each contribution's
     tensors, from which masks are made. negative: whether coefficients may be negative [RC-6]. arity: how many
     contributions there must be; None for any. on: the task vectors, or the models themselves: of those tau_m is the
-    merged model, and there is no lambda. copies: whether the bits of a model are copied where all have the same
-    [MG-14]. base: whether it looks at the base in `view.base`; so it has no aggregate. task: the id of a contribution
-    that must be there once; empty where none is asked for [RC-13].
+    merged model, and there is no lambda. copies: whether bits that all models have are copied [MG-14]. base: whether it
+    looks at the base in `view.base`; so it has no aggregate. task: the id of a contribution that must be there once;
+    empty where none is asked for [RC-13].
     """
 
     auxiliary: frozenset[str] = frozenset()
@@ -55,8 +55,8 @@ class View:
     coefficient: an fp32 number. tensor: its name. shape: of the whole tensor. start: the position of the block in it,
     in C order. at: the positions in the block, ascending, when only some of it is looked at. root: of the
     contribution's tensors, where the method needs roots. id: the contribution's, where the method needs a task.
-    auxiliary: (n,) fp32 by kind. shared: what earlier rounds gave. found: what the statistics of this round's stages
-    found, in their order. base: (n,) in its storage dtype, for a method that needs it.
+    auxiliary: (n,) fp32 by kind. shared: what earlier rounds gave. found: what statistics of this round's stages
+    found, in order. base: (n,) in its storage dtype, for a method that needs it.
     """
 
     tau: Array
@@ -81,8 +81,8 @@ class View:
 class Terms:
     """What one contribution adds to the sums of a block.
 
-    sums: (n,) fp32 each, in the order of the round's columns. votes: added to W+ or W- with the sign of the first of
-    them, where the round has votes. maxima: (n,) fp32 each, of which the greatest is taken.
+    sums: (n,) fp32 each, in the order of the columns. votes: 0, 1 or the view's coefficient, added to W+ or W- with the
+    sign of the first of them, where the round has votes. maxima: (n,) fp32 each, of which the greatest is taken.
     """
 
     sums: tuple[Array, ...]
@@ -236,7 +236,7 @@ class Round:
     contributions to (n,) fp32. stages: each round begins with the contribution itself, not with what stages of earlier
     rounds left. unit: what a block must be a whole number of. weigh: where contributions have other coefficients in
     this round than their own: from the dot products of what the stages leave of a tensor [DT-5], and the coefficients
-    of the contributions that hold it, in one order, to one fp32 number for each. No order may show in them.
+    of those that hold it, to an fp32 number for each, with no order in it. squares: only products with itself; else 0.
 
     Equations use the array API, so that they run on NumPy and torch: `xp = algebra.array_namespace(x)`. They look at
     one element, or one unit, at a time, and at nothing but what they are given. Addition, subtraction, multiplication,
@@ -250,6 +250,7 @@ class Round:
     stages: tuple[Stage, ...] = ()
     unit: Literal["element", "row", "tensor"] = "element"
     weigh: Callable[[Gram, Sequence[float]], Sequence[float]] | None = None
+    squares: bool = False
 
     def __post_init__(self) -> None:
         if self.unit not in ("element", "row", "tensor"):

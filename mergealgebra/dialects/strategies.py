@@ -138,6 +138,12 @@ _MERGEKIT: Final[Mapping[str, Strategy]] = {
             "lambda": Setting("1", low="-1000000", high="1000000"),
         },
     ),
+    "sce": Strategy(
+        "Parameters on which the models differ most are chosen, the direction with the smaller sum is erased, and the "
+        "changes are averaged by the mean square of each model's, alike where those are tiny.",
+        {"select_topk": Setting("1")},
+        coefficients=False,
+    ),
 }
 
 #: By the name of the dialect, then of the method.

@@ -20,7 +20,8 @@ from mergealgebra.engine.plan import Plan, together
 from mergealgebra.engine.sources import Block, Contribution, Span
 from mergealgebra.errors import NonFinite, Overflow
 from mergealgebra.kernels.blocks import Part
-from mergealgebra.kernels.reference import after, entering, merged_models, summed, view_of
+from mergealgebra.kernels.reference import after, entering, summed, view_of
+from mergealgebra.kernels.result import merged_models
 from mergealgebra.progress import Progress
 from mergealgebra.tensors.block_vectors import add, index_in
 

@@ -48,13 +48,14 @@ def _widest(source: Source) -> int:
     return max((DTYPES[record.dtype].itemsize for record in source.records.values()), default=0)
 
 
-def fit(sizes: Sizes, threads: int, block: int | None, memory: int, unit: int) -> tuple[int, int]:
+def fit(sizes: Sizes, threads: int, block: int | None, memory: int, unit: int, most: int = SPAN) -> tuple[int, int]:
     """Threads and block that stay within the memory: smaller blocks first, then fewer threads.
 
-    unit: the most elements that must be in one block.
+    unit: the most elements that must be in one block. most: what suits the kernel, where no block is given.
     """
     least = max(unit, LEAST_BLOCK if block is None else check_positive(block, "block"))
-    block = min(SPAN, block or max(LEAST_BLOCK, 1 << max(1, CACHE_BYTES // max(1, sizes.row)).bit_length() - 1))
+    cached = 1 << max(1, CACHE_BYTES // max(1, sizes.row)).bit_length() - 1
+    block = min(SPAN, block or max(LEAST_BLOCK, min(most, cached)))
     block = max(block, unit)
     while sizes.needed(threads, block) > memory:
         if block > least:

@@ -255,7 +255,6 @@ def make_plan(
         refuse_little_memory(base, contributions, whole, memory)
     memory = MEMORY if memory is None else check_positive(memory, "memory")
     units = {name: unit_of(recipe.rounds, record) for name, record in base.records.items()}
-    threads, block = fit(
-        Sizes.of(base, contributions, units), thread_count(threads), block, memory, max(units.values(), default=1)
-    )
+    sizes, unit = Sizes.of(base, contributions, units), max(units.values(), default=1)
+    threads, block = fit(sizes, thread_count(threads), block, memory, unit, kernel.block)
     return Plan(base, tuple(contributions), recipe, kernel, threads, block, memory, hashed)

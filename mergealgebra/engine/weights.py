@@ -47,8 +47,9 @@ def _weights(plan: Plan, round_: int, name: str, sums: ChunkSums) -> dict[int, f
     """The coefficients of the holders of one tensor, from the sums of its chunks, by pair."""
     indices = [index for index, _ in plan.counted(name)]
     size = len(indices)
-    gram = np.empty((size, size))
-    for row, column, of_pair in zip(*np.triu_indices(size), sums, strict=True):
+    gram = np.zeros((size, size))
+    pairs = (np.arange(size),) * 2 if plan.rounds[round_].squares else np.triu_indices(size)
+    for row, column, of_pair in zip(*pairs, sums, strict=True):
         gram[row, column] = gram[column, row] = fold(of_pair)
     reduction = plan.reduction(name)
     weights = weighed(reduction.rounds[round_], gram.tolist(), reduction.coefficients.held)

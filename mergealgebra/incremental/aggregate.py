@@ -177,6 +177,8 @@ class Aggregate:
             raise AggregateError("the aggregate is damaged: its checksum does not fit; build it again")
 
     def _finalized(self, name: str, coefficients: Coefficients) -> Array:
+        if not coefficients.held:  # a mean of nothing is 0 / 0 [EX-5]
+            return np.zeros(self.shapes[name], np.float32)
         with np.errstate(all="ignore"):
             tau_m = finalized(_round(self.recipe), self.sums[name], coefficients)
         bad = np.flatnonzero(~np.isfinite(tau_m))

@@ -67,12 +67,12 @@ def _why_no_sums(recipe: Method) -> str:
     if whole := whole_round(recipe):
         return f"its recipe's {whole.name} has no exact sums"
     if len(recipe.rounds) > 1:
-        return f"{recipe.name} has {len(recipe.rounds)} rounds, and each needs all contributions"
+        return f"{recipe.name} has {len(recipe.rounds)} rounds: all but the first need all contributions again"
     if recipe.needs.arity is not None:
         return f"{recipe.name} takes exactly {recipe.needs.arity}, and none comes or goes"
     (round_,) = block_rounds(recipe)
     if round_.weigh is not None:
-        return f"the coefficients of {recipe.name} follow from all contributions, and each that comes changes them all"
+        return f"the coefficients of {recipe.name} follow from all contributions, which are read again for their sum"
     if round_.columns.maxima:
         return f"{recipe.name} takes maxima, and no contribution can be taken out of those"
     return ""

@@ -6,7 +6,7 @@ import errno
 import math
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
@@ -25,6 +25,7 @@ from mergealgebra.incremental.change import Change
 from mergealgebra.incremental.cost import Cost, why_not_kept
 from mergealgebra.incremental.folder import Draft, Folder, Home
 from mergealgebra.incremental.header import Header
+from mergealgebra.incremental.outcome import Outcome
 from mergealgebra.incremental.pages import LARGEST_COUNT, PAGE, RECORD, Element, Layout, Paged, Unfit, votes_of, wider
 from mergealgebra.incremental.update import Update
 from mergealgebra.kernels.blocks import UpdatingKernel
@@ -35,25 +36,6 @@ from mergealgebra.text import by_caller
 
 #: Left free on the disk, beside the aggregate and a model.
 _SPARE_BYTES: Final = 1 << 22
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Whether a merge left an aggregate behind. problem: why not; empty if it did.
-
-    changes: how many contributions were read to bring an earlier one up to date; None for a merge in full. cost: what
-    it takes, once it is kept.
-    """
-
-    problem: str
-    changes: int | None
-    cost: Cost | None = field(default=None, compare=False)
-
-    def in_words(self) -> str:
-        """The same in one line, but for the changes."""
-        if self.problem or self.cost is None:
-            return f"not kept: {self.problem}"
-        return f"kept: {self.cost.in_words()}"
 
 
 class _DiskFull(Exception):

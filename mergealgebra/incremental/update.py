@@ -21,7 +21,7 @@ from mergealgebra.encoding import decode, encode, model_root
 from mergealgebra.engine.answers import Answers, groups, pack, unpack
 from mergealgebra.engine.buffers import Auxiliary, Buffers, parts_of
 from mergealgebra.engine.merged_spans import MergedSpan, Totals
-from mergealgebra.engine.plan import Plan
+from mergealgebra.engine.plan import Plan, together
 from mergealgebra.engine.run import run
 from mergealgebra.engine.sources import Block, Record
 from mergealgebra.errors import EncodingError
@@ -176,8 +176,7 @@ class Update:
 
     def _whole_units(self, page: Block, at: Indices) -> Indices:
         """The positions of the units to which these belong: a stage may look at all of a row."""
-        (round_,) = self.whole.rounds
-        unit = 1 if round_.unit == "element" else self.whole.units[page.name]
+        unit = together(self.whole.rounds, self.whole.base.records[page.name])
         return np.asarray((np.unique(at // unit)[:, None] * unit + np.arange(unit)).reshape(-1))
 
     def _all_parts(self, answers: Answers, buffers: Buffers, page: Block, at: Indices, inputs: int) -> list[Part]:

@@ -125,6 +125,11 @@ class Kernel(Protocol):
         """What the backend is called in a lock."""
         ...
 
+    @property
+    def block(self) -> int:
+        """The most elements that a block should have, unless somebody says otherwise."""
+        ...
+
     def computes(self, method: Method) -> bool:
         """Whether `reduce` has this method. Other methods are the reference's."""
         ...
@@ -156,7 +161,8 @@ class Kernel(Protocol):
         """The dot products of each pair of parts as the stages of a round leave them, by chunk [DT-2].
 
         base: (n,) whole chunks, but for the end of a tensor. Returns (k (k + 1) / 2, chunks) fp64, NumPy: of the first
-        part with itself, with the second, and so on. None when some number is not finite, to be named.
+        part with itself, with the second, and so on; in a round of squares (k, chunks), of each with itself. None when
+        some number is not finite, to be named.
         """
         ...
 

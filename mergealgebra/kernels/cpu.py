@@ -33,7 +33,8 @@ from mergealgebra.kernels.fused_methods import (
 )
 from mergealgebra.kernels.machine_code import entry, load
 from mergealgebra.kernels.numpy_reference import NumPyReference, on_numpy
-from mergealgebra.kernels.reference import Host, averaged
+from mergealgebra.kernels.reference import Host
+from mergealgebra.kernels.result import averaged
 from mergealgebra.methods.dare import Drop
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress, quiet
@@ -59,6 +60,7 @@ class NumbaKernel:
     """
 
     name = "numba"
+    block = 1 << 20  # what lies between is in the cache whatever the block is
 
     def __init__(self, progress: Progress = quiet) -> None:
         self._reference: NumPyReference = on_numpy()
@@ -94,9 +96,14 @@ class NumbaKernel:
     def update(
         self, base: Host, stored: StoredSums, retracted: Sequence[Part], added: Sequence[Part], reduction: Reduction
     ) -> Updated | None:
-        """As `UpdatingKernel.update`: of task vectors by compiled code, of models by the reference."""
+        """As `UpdatingKernel.update`, of models by the reference.
+
+        Raises BackendError for a method whose sums cannot be kept.
+        """
         fused = fused_as(reduction.method, self.name)
-        if fused.on != "tau" or fused.weighed:
+        if fused.weighed:
+            raise BackendError(f"the sums of {reduction.method.name} are not kept, so there is nothing to update")
+        if fused.on != "tau":
             return self._reference.update(base, stored, retracted, added, reduction)
         parts = (*retracted, *added)
         results = _Results.of(base, len(parts))
@@ -128,7 +135,8 @@ class NumbaKernel:
     def dots(self, base: Host, parts: Sequence[Part], reduction: Reduction, round_: int) -> ChunkSums | None:
         """As `Kernel.dots`: of a first round without stages by compiled code, of others by the reference."""
         needs = reduction.needs
-        if round_ or reduction.rounds[0].stages or needs.auxiliary or any(part.at is not None for part in parts):
+        first = reduction.rounds[0]
+        if round_ or first.stages or first.squares or needs.auxiliary or any(part.at is not None for part in parts):
             return self._reference.dots(base, parts, reduction, round_)
         self._load("dots_block")
         found = np.empty((len(parts) * (len(parts) + 1) // 2, -(-base.size // CHUNK)))

@@ -60,6 +60,7 @@ class TritonKernel:
     """
 
     name = "triton"
+    block = 1 << 20  # enough for all of a device
 
     def __init__(self, device: str | None = None) -> None:
         interpreted = not isinstance(reduce_tile, triton.JITFunction)

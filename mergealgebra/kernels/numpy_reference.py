@@ -16,14 +16,13 @@ from mergealgebra.kernels.reference import (
     Host,
     Reference,
     after,
-    copied,
     finite_terms,
     left,
-    merged_block,
     summed,
     usable,
     view_of,
 )
+from mergealgebra.kernels.result import copied, merged_block
 from mergealgebra.tensors.block_vectors import own_bits
 
 
@@ -43,8 +42,7 @@ class NumPyReference(Reference):
         if not all(map(finite_terms, terms)):
             return None
         for i, term in enumerate(terms):
-            if not _change(stored, np.subtract if i < len(retracted) else np.add, term):
-                return None
+            _change(stored, np.subtract if i < len(retracted) else np.add, term)
         failing = (stored.magnitudes >= LIMITS[stored.grids]).any(axis=0)
         if stored.models is not None:
             _change_models(stored.models, base, retracted, added)
@@ -117,20 +115,17 @@ def on_numpy() -> NumPyReference:
 # Sums that are stored
 
 
-def _change(stored: StoredSums, join: np.ufunc, terms: Terms) -> bool:
-    """Add the terms of one contribution to stored sums, or subtract them; False where its votes do not fit in."""
+def _change(stored: StoredSums, join: np.ufunc, terms: Terms) -> None:
+    """Add the terms of one contribution to stored sums, or subtract them."""
     for i, term in enumerate(terms.sums):
         wide = term.astype(np.float64)
         stored.sums[i] = join(stored.sums[i], wide)
         stored.magnitudes[i] = join(stored.magnitudes[i], abs(wide))
         np.minimum(stored.grids[i], grid_exponents(term), out=stored.grids[i])
     if stored.weights.size:
-        if stored.weights.dtype.kind == "i" and terms.votes != 1:
-            return False
         votes = np.sign(terms.sums[0]).astype(np.float64) * terms.votes
         stored.signs[:] = join(stored.signs, votes)
         stored.weights[:] = join(stored.weights, abs(votes))
-    return True
 
 
 def _finalized(round_: Round, stored: StoredSums, missed: Indices, reduction: Reduction) -> Host:

@@ -5,18 +5,17 @@ It computes every method. What other kernels compute, they compute to its bits.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations_with_replacement
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from mergealgebra.algebra.arrays import Array, array_namespace, refuse_flushed_subnormals, to_numpy
 from mergealgebra.algebra.contract import finalized, lifted, staged
 from mergealgebra.algebra.dots import ChunkSums, chunk_sums
-from mergealgebra.algebra.exact import Indices, Sums, combine, prepared
+from mergealgebra.algebra.exact import Coefficients, Indices, Sums, sums_of
 from mergealgebra.algebra.method import Round, Stage, Terms, View, WholeRound, leaves_out
 from mergealgebra.algebra.trim import Counts, Window, window_counts
 from mergealgebra.kernels.blocks import (
@@ -26,14 +25,12 @@ from mergealgebra.kernels.blocks import (
     Watch,
     Witnesses,
 )
+from mergealgebra.kernels.result import averaged, copied, finite, merged_block
 from mergealgebra.methods.method import Method
-from mergealgebra.tensors.block_vectors import add, own_bits, tau, theta
-from mergealgebra.tensors.dtypes import bits, name_of, narrow, to_host, to_torch, widen
+from mergealgebra.tensors.block_vectors import tau, theta
+from mergealgebra.tensors.dtypes import to_host, to_torch, widen
 
 Host = np.ndarray[Any, Any]
-
-#: The coefficients of a mean add up to 1, but for their rounding [MG-14].
-_NEAR_ONE: Final = 2.0**-20
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class Staged:
 class Reference:
     """A kernel that is nothing but the equations. `load` brings a host array there, `unload` brings it back.
 
-    made: by what it is made again in another process.
+    made: by what it is made again in another process. block: as in `Kernel`: what lies between stays in a core's cache.
     """
 
     name: str
@@ -56,6 +53,7 @@ class Reference:
     unload: Callable[[Array], Host]
     check_worker: Callable[[], None]
     made: tuple[Callable[..., Reference], tuple[Any, ...]]
+    block: int = 1 << 16
 
     def __reduce__(self) -> tuple[Callable[..., Reference], tuple[Any, ...]]:
         return self.made
@@ -99,7 +97,9 @@ class Reference:
             return None
         pairs = list(zip(views, parts, strict=True))
         vectors = [_wide(self._staged(view, part, reduction, round_, shared).view.tau) for view, part in pairs]
-        return np.stack([chunk_sums(*pair) for pair in combinations_with_replacement(vectors, 2)])
+        alone = reduction.rounds[round_].squares
+        both = zip(vectors, vectors, strict=True) if alone else combinations_with_replacement(vectors, 2)
+        return np.stack([chunk_sums(*pair) for pair in both])
 
     def count(self, base: Host, part: Part, window: Window, counts: Counts) -> bool:
         """Add to `counts` how many magnitudes of tau lie in each bin of a window, and last, above it.
@@ -213,11 +213,6 @@ def finite_terms(terms: Terms) -> bool:
     return all(map(finite, (*terms.sums, *terms.maxima)))
 
 
-def finite(array: Array) -> bool:
-    """Whether all numbers of an array are."""
-    return bool(array_namespace(array).isfinite(array).all())
-
-
 def _wide(array: Array) -> Array:
     xp = array_namespace(array)
     return xp.astype(array, xp.float64)
@@ -233,44 +228,10 @@ def _fp32(array: Array) -> Array:
 
 def summed(terms: Sequence[Terms], round_: Round, reduction: Reduction) -> Sums:
     """The exact sums of a block [EX-1]. terms: finite; at least one."""
-    return combine(prepared(Sums.of(term, round_.columns.votes), reduction.coefficients) for term in terms)
-
-
-def merged_block(base: Array, tau_m: Array, reduction: Reduction) -> Array | None:
-    """The merged block [MG-2 to MG-5]; None when a number is not finite."""
-    if reduction.needs.on == "theta":
-        return merged_models(base, tau_m)
-    merged, overflowed = add(base, tau_m, reduction.lambda32)
-    return merged if finite(tau_m) and not bool(overflowed.any()) else None
-
-
-def merged_models(base: Array, theta_m: Array) -> Array | None:
-    """A merged model that is no base plus something, in the base's dtype [MG-13]; None when it is not finite."""
-    name = name_of(base)
-    xp = array_namespace(theta_m)
-    theta_m = theta_m + 0.0  # -0 and +0 are one number, and libraries differ in which of them is the larger
-    merged = narrow(xp.astype(theta_m, xp.float64) if name == "F64" else theta_m, name)
-    return merged if finite(widen(merged)) else None
-
-
-def averaged(parts: Sequence[Part]) -> bool:
-    """Whether models that agree are merged to what they agree on: always, but where weights are no mean's [MG-14]."""
-    weights = [part.weights[-1] for part in parts if part.weights]
-    known = [weight for weight in weights if weight is not None]
-    return not known or abs(math.fsum(known) - 1) <= _NEAR_ONE
-
-
-def copied(merged: Array, base: Array, models: Sequence[tuple[Array, str]]) -> Array:
-    """The merged block with the models' own bits where all of them have the same [MG-14].
-
-    merged, base: (n,) in the base's dtype. models: values in storage dtypes, and their form; at least one.
-    """
-    xp = array_namespace(widen(base))
-    candidates = [own_bits(values, base, form) for values, form in models]
-    first, alike = candidates[0]
-    for model, known in candidates[1:]:
-        alike = alike & known & (bits(model) == bits(first))
-    return xp.where(alike, first, merged)
+    votes = reduction.coefficients
+    if round_.columns.votes and votes.certified:  # of weights, which no certificate of coefficients covers
+        votes = Coefficients(tuple(term.votes for term in terms))
+    return sums_of(terms, round_.columns.votes, votes)
 
 
 # The two libraries
@@ -295,4 +256,5 @@ def on_torch(device: Any) -> Reference:
     kind = str(device).partition(":")[0]
     name = "torch" if kind == "cpu" else f"torch-{kind}"
     made = (_on_torch_there, (str(device),))
-    return Reference(name, lambda host: to_torch(host, device), to_host, check_worker, made)
+    block = 1 << 16 if kind == "cpu" else 1 << 20  # a device is not filled by few elements
+    return Reference(name, lambda host: to_torch(host, device), to_host, check_worker, made, block)

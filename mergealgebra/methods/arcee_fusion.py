@@ -79,7 +79,7 @@ class ArceeFusion(Method):
     """
 
     name: ClassVar[str] = "arcee_fusion"
-    lambda_: str = key(default="1", check=check_lambda)
+    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
 
     @property
     def rounds(self) -> tuple[Round, ...]:

@@ -118,7 +118,7 @@ _MERGEKIT: Final[Mapping[str, Answer]] = {
     "passthrough": Same("passthrough"),
     "ram": Same("ram"),
     "ramplus_tl": Same("ramplus_tl"),
-    "sce": Same("sce"),
+    "sce": Differs("sce"),
     "slerp": Same("slerp"),
     "task_arithmetic": Same("task_arithmetic"),
     "ties": Differs("ties"),

@@ -1,25 +1,23 @@
 """SCE: models weigh as much as they changed a tensor, and what pulls against the sum is erased [SC-1 to SC-6].
 
     tau'  = tau where the models differ most: the share select_topk of each tensor, by the variance over the models
-    w     = c (mean of tau'^2 over the tensor)      v = w tau'      S = sum of c tau'
-    tau_m = (sum of v) / (sum of w), both over the models whose tau' has the sign of S, 0 being +
+    w     = c (tau' . tau') / (sum of the same over all models)
+    tau_m = (sum of w tau') / (sum of w), both over the models whose tau' has the sign of the sum of c tau, 0 being +
 
-Source: Wan et al., 2024, "FuseChat" (select, calculate, erase), arXiv 2408.07990; mergekit 0.1.5 has it. Law: the mean
-of squares is added up in a fixed tree, and exact sums are free of order [DT-4, EX-4]. Unlike mergekit, elements of
-equal variance are all kept, and the share is one of all elements, where mergekit takes one of those with a variance,
-and drops everything where there is none. So one model is kept as it is. The weights are divided by their own sum alone:
-mergekit takes equal ones where the mean squares of all models add up to less than 10^-6. The original has no
-coefficients; here one multiplies the weight of its model, in the mean and in the sum that gives the sign, and not in
-the variance.
+Source: Wan et al., 2024, "FuseChat" (select, calculate, erase), arXiv 2408.07990; mergekit 0.1.5 has it. Law: the
+squares are added up in a fixed tree, and exact sums are free of order [DT-4, EX-4]. Unlike mergekit, elements of equal
+variance are all kept, and the share is one of all elements, where mergekit takes one of those with a variance, and
+drops everything where there is none. So one model is kept as it is. Nor are the weights equal where the mean squares of
+all models add up to less than 10^-6, as they are in mergekit. The original has no coefficients; here one multiplies the
+weight of its model, in the mean and in the sum that gives the sign, and not in the variance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from mergealgebra import algebra
 from mergealgebra.algebra import decimals
@@ -28,7 +26,7 @@ from mergealgebra.methods.method import Method, check_density, check_lambda, key
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mergealgebra.algebra import Array, Coefficients, Dotted, Round, Stage, Statistic, Sums, Terms, View
+    from mergealgebra.algebra import Array, Coefficients, Gram, Round, Stage, Statistic, Sums, Terms, View
 
 #: The least fp32 number above 0: what a variance of 0 counts as, so that it can be among those that are kept [SC-2].
 LEAST: Final = 2.0**-149
@@ -44,7 +42,7 @@ def as_it_is(view: View) -> Terms:
 
 def from_the_mean(view: View) -> Terms:
     """The square of RN32(tau - mean) [SC-2]."""
-    distance = view.tau - view.shared[0]
+    distance = view.tau - view.shared[1]
     return algebra.Terms((algebra.product(distance, distance),))
 
 
@@ -56,7 +54,7 @@ def mean(sums: Sums, coefficients: Coefficients) -> Array:
 def variance(view: View) -> Array:
     """The variance of each element, at least LEAST [SC-2]. Returns (n,) fp32."""
     xp = algebra.array_namespace(view.tau)
-    return xp.where(view.shared[1] > 0, view.shared[1], LEAST) + 0.0
+    return xp.where(view.shared[2] > 0, view.shared[2], LEAST) + 0.0
 
 
 @dataclass(frozen=True)
@@ -84,33 +82,36 @@ class Select:
 # Calculate, erase
 
 
-def square(view: View) -> Sequence[tuple[Array, Array]]:
-    """What is multiplied and added up: tau' with itself [SC-3]."""
-    return ((view.tau, view.tau),)
+def scaled(view: View) -> Terms:
+    """RN32(c tau), whose sum elects the sign [SC-3]."""
+    return algebra.Terms((algebra.scaled(view.tau, view.coefficient),))
 
 
-def mean_square(dotted: Mapping[str, Dotted]) -> float:
-    """RN32 of RN64 of the sum over the number of elements, of the one tensor that is looked at [SC-3]."""
-    (one,) = dotted.values()
-    return decimals.round_to_fp32(Fraction(one.dots[0] / one.elements))
+def elect(sums: Sums, _: Coefficients) -> Array:
+    """1 where the sum is 0 or more, elsewhere -1 [SC-3]. Returns (n,) fp32."""
+    xp = algebra.array_namespace(sums.columns[0])
+    return xp.astype(xp.where(sums.sign() >= 0, 1.0, -1.0), xp.float32)
+
+
+def weigh(gram: Gram, coefficients: Sequence[float]) -> list[float]:
+    """w: the share of c (tau' . tau') in the sum of all of them [SC-4]. All are 0 where that is."""
+    squares = [Fraction(c) * Fraction(row[i]) for i, (c, row) in enumerate(zip(coefficients, gram, strict=True))]
+    total = sum(squares, Fraction(0)) or 1
+    return [decimals.round_to_fp32(square / total) for square in squares]
 
 
 def lift(view: View) -> Terms:
-    """v = RN32(w tau'), w with the sign of tau', and RN32(c tau') [SC-3, SC-4]."""
+    """v = RN32(w tau') and w, where tau' has the elected sign, else 0 [SC-4, SC-5]."""
     xp = algebra.array_namespace(view.tau)
-    found: Any = view.found[-1]
-    w = algebra.scaled(xp.full_like(view.tau, found), view.coefficient)
-    signed = xp.where(view.tau > 0, w, xp.where(view.tau < 0, -w, 0.0)) + 0.0
-    return algebra.Terms((algebra.product(w, view.tau), signed, algebra.scaled(view.tau, view.coefficient)))
+    agrees, w = view.tau * view.shared[0] > 0, xp.full_like(view.tau, view.coefficient)
+    return algebra.Terms(tuple(xp.where(agrees, x, 0.0) + 0.0 for x in (algebra.product(w, view.tau), w)))
 
 
-def erase(sums: Sums, _: Coefficients) -> Array:
-    """tau_m = V / W of what has the sign of S; 0 where nothing has, or weighs anything [SC-5]. Returns (n,) fp32."""
+def average(sums: Sums, _: Coefficients) -> Array:
+    """tau_m = V / W, and 0 where W is 0 [SC-5]. Returns (n,) fp32."""
     xp = algebra.array_namespace(sums.columns[0])
-    positive = sums.sign(2) >= 0
-    v = xp.where(positive, sums.rounded(0), sums.rounded(1))
-    w = xp.where(positive, sums.rounded(2), -sums.rounded(3))
-    return algebra.quotient(v, xp.where(w == 0, 1.0, w)) + 0.0
+    w = sums.total(1)
+    return algebra.quotient(sums.total(0), xp.where(w == 0, 1.0, w))
 
 
 class Sce(Method):
@@ -132,17 +133,14 @@ class Sce(Method):
 
     @property
     def rounds(self) -> tuple[Round, ...]:
-        """The mean, the variance, and then three exact sums; without selection the sums alone."""
-        squares = algebra.Dots(square, mean_square, ("mean square",))
-        stages: tuple[Stage, ...] = (algebra.Look(squares),)
-        if self.select_topk == "1":
-            return (algebra.Round(lift, erase, algebra.Columns(sums=3), stages),)
-        stages = (Select(Fraction(self.select_topk)), *stages)
-        return (
-            algebra.Round(as_it_is, mean),
-            algebra.Round(from_the_mean, mean),
-            algebra.Round(lift, erase, algebra.Columns(sums=3), stages),
-        )
+        """The sign; to select, the mean and the variance; and then two exact sums, weighed by squares."""
+        stages: tuple[Stage, ...] = ()
+        selecting: tuple[Round, ...] = ()
+        if self.select_topk != "1":
+            stages = (Select(Fraction(self.select_topk)),)
+            selecting = (algebra.Round(as_it_is, mean), algebra.Round(from_the_mean, mean))
+        averaged = algebra.Round(lift, average, algebra.Columns(sums=2), stages, weigh=weigh, squares=True)
+        return (algebra.Round(scaled, elect), *selecting, averaged)
 
     @property
     def in_words(self) -> str:

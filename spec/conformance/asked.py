@@ -27,7 +27,7 @@ PACKAGES = {CRDT_MERGE: "crdt-merge", MERGEKIT: "mergekit"}
 SAME = 2.0**-20
 #: The largest difference that NA-6 allows, relative to the largest magnitude of the models; 0 of what is not here.
 BOUNDS = {"slerp": 2.0**-40, "weight_scope_alignment": 2.0**-40, "dam": 2.0**-40, "ada_merging": 2.0**-30}
-BOUNDS |= {"star": 2.0**-40, "adarank": 2.0**-40}
+BOUNDS |= {"star": 2.0**-40, "adarank": 2.0**-40, "sce": 2.0**-20}
 
 Array = np.ndarray[Any, Any]
 
@@ -164,7 +164,6 @@ MERGEKIT_ASKED = {
     "passthrough": AsOurs(1, {"scale": 0.7}, {"scale": "0.7"}),
     "ram": AsOurs(),
     "ramplus_tl": AsOurs(),
-    "sce": AsOurs(settings={"select_topk": 0.5}, keys={"select_topk": "0.5"}),
     "slerp": AsOurs(1, {"t": 0.3}, coefficients=("0.7", "0.3"), pair=True),
     "task_arithmetic": AsOurs(weighted=True),
 }

@@ -79,7 +79,7 @@ def mergekit(method: str, models: list[Any], base: Any, weights: Any, settings: 
     spec = merge_methods.get(method).spec
     inputs = [{"w": torch.from_numpy(np.ascontiguousarray(array))} for array in (base, *models)]
     parameters = dict(settings)
-    with_base = spec.contract.base == "required"
+    with_base = spec.contract.base != "ignored"
     if weights and any(parameter.name == "weight" for parameter in spec.parameters):
         parameters["weight"] = dict(enumerate(weights, 1 if with_base else 0))
     given = inputs if with_base else inputs[1:]

@@ -29,6 +29,13 @@ def task_vectors(count: int, size: int) -> st.SearchStrategy[np.ndarray]:
     return rows.map(lambda values: np.array(values, np.float32).reshape(count, size))
 
 
+def coarse_task_vectors(count: int, size: int) -> st.SearchStrategy[np.ndarray]:
+    """The same of few numbers, so that sums are seldom far from the end of their certificate."""
+    few = st.sampled_from([0.0, 1.0, -1.0, 3.0, 2.0**29, 2.0**30, -(2.0**30), 2.0**52, 2.0**-149])
+    rows = st.lists(st.lists(few, min_size=size, max_size=size), min_size=count, max_size=count)
+    return rows.map(lambda values: np.array(values, np.float32).reshape(count, size))
+
+
 def exact_sum(values: object) -> Fraction:
     """The sum of real numbers."""
     return sum(map(Fraction, map(float, values)), Fraction(0))

@@ -17,7 +17,7 @@ from mergealgebra.algebra import exact
 from mergealgebra.algebra.exact import Coefficients, Sums, grid_exponents
 from mergealgebra.algebra.method import Terms
 from tests.algebra.lifts import sums_of
-from tests.algebra.numbers import exact_sum, finite_fp32, rn64, task_vectors
+from tests.algebra.numbers import coarse_task_vectors, exact_sum, finite_fp32, rn64, task_vectors
 
 ARRAYS = {"numpy": np.asarray, "torch": torch.from_numpy}
 
@@ -222,6 +222,28 @@ def test_only_the_coordinates_that_fail_are_uncertified(array):
     assert without.uncertified.tolist() == [0]
     assert without.grids[0].tolist() == sums.grids[0].tolist()
     assert without.total().tolist() == [1, 1, 2.0**30, 0]
+
+
+@pytest.mark.clause("EX-1", "EX-2", "EX-3", "EX-7")
+@pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
+@given(
+    values=st.one_of(task_vectors(count=4, size=6), coarse_task_vectors(count=4, size=6)),
+    votes=st.sampled_from([None, (1.0, 1.0, 1.0, 1.0), (1.0, 0.5, 3.0, 0.5), (1.0, 2.0**-60, 1.0, 1.0)]),
+)
+def test_all_terms_at_once_are_what_two_by_two_come_to(array, values, votes):
+    """The same sums, with the same coordinates uncertified, though the certificate is looked at once."""
+    coefficients, v = Coefficients(votes or (1.0,) * 4), array(values)
+    terms = [Terms((x[:3], x[3:]), vote, (x[:3],)) for x, vote in zip(v, votes or (0.0,) * 4, strict=True)]
+    found = exact.sums_of(terms, votes is not None, coefficients)
+    lifts = [exact.prepared(Sums.of(term, votes is not None), coefficients) for term in terms]
+    expected = exact.combine(lifts)
+    assert found.uncertified.tolist() == expected.uncertified.tolist()
+    assert found.integers.tolist() == expected.integers.tolist()
+    for column in range(len(expected.columns)):
+        assert found.rounded(column).tolist() == expected.rounded(column).tolist()
+    for one, other in ((found.grids, expected.grids), (found.maxima, expected.maxima)):
+        assert [x.tolist() for x in one] == [x.tolist() for x in other]
+    assert [found.sign(i).tolist() for i in (0, 1)] == [expected.sign(i).tolist() for i in (0, 1)]
 
 
 @pytest.mark.clause("EX-2")

@@ -48,6 +48,18 @@ def test_numbers_are_rounded_to_the_base_dtype():
     assert merged(base, *[np.array([256 + 2 * i, 256], ml_dtypes.bfloat16) for i in (1, 2)]) == [262, 256]
 
 
+@pytest.mark.clause("NA-12")
+def test_tiny_changes_are_weighed_alike():
+    base = np.zeros(4, np.float32)
+    for size, wanted in ((1, [2.8, 2.8]), (1e-4, [2, 2])):  # by squares, 1 to 9, and alike
+        models = [np.float32([size, size, 0, -size]), np.float32([3 * size, 3 * size, 0, size])]
+        whole = [WholeModel(str(i), {"w": model}) for i, model in enumerate(models)]
+        found = InDialect("sce", KIT).rounds[0].merge({"w": base}, whole)[0]["w"] / size
+        assert np.allclose(found, [*wanted, 0, 1], atol=0.1)
+        chosen = InDialect("sce", KIT, select_topk="0.5").rounds[0].merge({"w": base}, whole)[0]["w"]
+        assert np.count_nonzero(chosen) == 1
+
+
 @pytest.mark.clause("NA-3")
 def test_every_method_has_an_equation():
     assert {dialect: family.equations.keys() for dialect, family in FAMILIES.items()} == {

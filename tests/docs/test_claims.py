@@ -7,6 +7,8 @@ import tomllib
 
 import pytest
 
+from mergealgebra.methods.method import keys_of
+from mergealgebra.methods.registry import METHODS
 from tests.docs.pages import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -55,3 +57,10 @@ def test_a_package_index_gets_a_readme_without_what_only_the_repository_has():
 
 def test_the_readme_can_be_read_at_a_sitting():
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) < 100
+
+
+def test_the_page_of_recipes_has_every_method_and_key():
+    page = (ROOT / "docs" / "how-to" / "tune-a-recipe.md").read_text("utf-8")
+    for name, method in METHODS.items():
+        missing = [word for word in (name, *keys_of(method)) if f"`{word}`" not in page]
+        assert missing == [], name

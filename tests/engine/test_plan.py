@@ -57,9 +57,16 @@ class TestMemory:
 
     def test_that_is_enough_changes_nothing(self):
         """Blocks suit the cache, and threads are those asked for, however much there is."""
-        made = [plan(8, threads=4, memory=memory) for memory in (1 << 30, 1 << 40)]
+        made = [plan(8, threads=4, memory=memory, name="numba") for memory in (1 << 30, 1 << 40)]
         assert {(p.threads, p.block) for p in made} == {(4, made[0].block)}
         assert made[0].block * 36 <= limits.CACHE_BYTES < 2 * made[0].block * 36
+
+    def test_is_not_taken_by_what_equations_make_on_the_way(self):
+        """NumPy and torch make several arrays of the size of a block, so that is small, unless somebody says."""
+        for name in ("numpy", "torch"):
+            made = plan(1, name=name)
+            assert made.block == made.kernel.block < plan(1, name="numba").block
+            assert plan(1, name=name, block=SPAN).block == SPAN
 
     def test_that_is_scarce_makes_blocks_smaller_then_threads_fewer(self):
         found = [plan(200, threads=8, memory=memory) for memory in range(160 * MIB, 20 * MIB, -MIB)]

@@ -262,12 +262,14 @@ def _sealed(body: bytes) -> bytes:
 
 def _aggregate(**changed: object) -> bytes:
     fields: dict[str, object] = {
+        "bits": 0,
         "contributions": [],
-        "format": 2,
+        "format": 3,
         "least": 150,
         "pages": b"",
         "recipe": WORKSPACE,
         "spec": 1,
+        "sums": 1,
         "tensors": [],
         "token": "0" * 16,
         "votes": "int16",
@@ -279,6 +281,6 @@ AGGREGATES: dict[str, Family] = {
     "arrays that declare much": lambda n: _sealed(_declaring(b"\xdd")(n)),
     "empty arrays": lambda n: _sealed(VALUES["empty arrays"](n)),
     "contributions": lambda n: _aggregate(contributions=[[MANIFESTS[0].to_map(), 1, b""]] * (n // 150)),
-    "tensors": lambda n: _aggregate(tensors=[["x", 1]] * (n // 36), pages=bytes(32 * (n // 36))),
-    "pages": lambda n: _aggregate(tensors=[["x", (n // 32) << 16]], pages=bytes(32 * (n // 32))),
+    "tensors": lambda n: _aggregate(tensors=[["x", 1, 1, 1]] * (n // 38), pages=bytes(32 * (n // 38))),
+    "pages": lambda n: _aggregate(tensors=[["x", (n // 32) << 16, 1, 1 << 16]], pages=bytes(32 * (n // 32))),
 }

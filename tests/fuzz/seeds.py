@@ -13,7 +13,7 @@ from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.operations import Add, Attest, Operation, Remove
 from mergealgebra.encoding import decode, encode
 from mergealgebra.incremental.header import Entry, Header
-from mergealgebra.incremental.pages import RECORD, Bytes, Layout
+from mergealgebra.incremental.pages import PAGE, RECORD, Bytes, Element, Layout, Paged
 from mergealgebra.incremental.seals import HEADER_BYTES
 from mergealgebra.tensors.safetensors_file import canonical_header
 from tests.crdt.strategies import BASE, GENESIS, MANIFESTS, OTHER_BASE, WORKSPACE, nonce
@@ -168,10 +168,11 @@ THRESHOLDS = {
 
 def _aggregates() -> dict[str, bytes]:
     entries = tuple(Entry(manifest, 1, kept_thresholds()) for manifest in MANIFESTS[:2])
-    layout = Layout((("a", 65537), ("b", 0), ("c", 1)), "int16")
+    tensors = Paged("a", 65537, 1, PAGE), Paged("b", 0, 1, PAGE), Paged("c", 1, 1, PAGE)
+    layout = Layout(tensors, Element(votes="int16"))
     table = bytes(range(32)) * layout.pages
     header = Header(GENESIS.recipe_id, entries, 127, layout, "0123456789abcdef", _records(table))
-    none = Header(GENESIS.recipe_id, (), 255, Layout((), ""), "0" * 16, _records(b""))
+    none = Header(GENESIS.recipe_id, (), 255, Layout((), Element()), "0" * 16, _records(b""))
     return {
         "three-pages": header.encode(outer.SEAL),
         "empty": none.encode(outer.SEAL),

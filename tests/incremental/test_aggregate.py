@@ -46,6 +46,16 @@ def test_only_what_was_combined_can_be_retracted():
     assert whole.retract(lift(1)).finalize()["w"].tolist() == [2]
 
 
+@pytest.mark.clause("EX-5")
+def test_what_nobody_holds_any_more_is_zero_for_a_mean_over_the_holders_too():
+    def lift(id_: str, vector: dict[str, np.ndarray]) -> ma.Aggregate:
+        return ma.Aggregate.lift(ma.Fisher(), id_, vector, auxiliary={"fisher": vector})
+
+    first, second = lift("first", {"w": np.float32([[1, 2]])}), lift("second", {"v": np.float32([3])})
+    tau_m = first.combine(second).retract(first).finalize()
+    assert {name: array.tolist() for name, array in tau_m.items()} == {"v": [3], "w": [[0, 0]]}
+
+
 @pytest.mark.clause("EX-4")
 def test_a_lift_refuses_what_a_merge_refuses():
     with pytest.raises(NonFinite, match=r"it: tensor 'w' at index \[1\]"):

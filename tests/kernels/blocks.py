@@ -163,9 +163,11 @@ def cases(draw: st.DrawFn) -> Case:
         part = Part(values, draw(st.sampled_from(["finetuned", "task_vector"])), draw(st.sampled_from(chosen)))
         found = tuple(_found(draw, rng, part, base, recipe, stage) for stage in recipe.rounds[0].stages)
         where = Where("w", (1 << 34,), draw(st.sampled_from([0, 1, 2, 3, 5, 4096, (1 << 33) + 1])), "ab" * 32)
-        weighed = recipe.rounds[0].weigh is not None
-        weights = (draw(st.sampled_from([*_COEFFICIENTS, *_NEGATIVE, 0.0])),) if weighed else ()
-        parts.append(replace(part, found=found, where=where, weights=weights))
+        parts.append(replace(part, found=found, where=where))
+    if recipe.rounds[0].weigh is not None:
+        of_a_mean = draw(st.booleans())  # of any other, no bits are copied
+        mean_, any_ = st.just(float(np.float32(1 / len(parts)))), st.sampled_from([*_COEFFICIENTS, *_NEGATIVE, 0.0])
+        parts = [replace(part, weights=(draw(mean_ if of_a_mean else any_),)) for part in parts]
     others = draw(
         st.lists(st.sampled_from([*chosen, *chosen, 2.0**60]), max_size=2)
     )  # of contributions that lack the tensor

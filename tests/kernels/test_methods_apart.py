@@ -17,6 +17,7 @@ from mergealgebra.algebra.method import Columns, Needs, Round, Stage, Terms, Vie
 from mergealgebra.algebra.thresholds import Trim
 from mergealgebra.engine.backends import BACKENDS, backend, backend_for
 from mergealgebra.errors import BackendError
+from mergealgebra.incremental.pages import Element, clear, sums_in
 from mergealgebra.kernels import fused_methods
 from mergealgebra.kernels.blocks import UNKNOWN, Kernel, Part, Reduction, Where
 from mergealgebra.kernels.numpy_reference import on_numpy
@@ -199,12 +200,24 @@ def test_what_only_compiled_code_has_is_refused_by_the_kernel_for_devices(method
     assert backend_for(method, "auto").name == backend("auto").name
 
 
-@pytest.mark.clause("EX-5")
-@pytest.mark.parametrize("method", [NUMBA_ALONE["linear"], NUMBA_ALONE["weighed"]], ids=["linear", "weighed"])
-def test_sums_that_are_not_kept_are_not_updated(method):
-    base, parts, reduction = parts_of(method)
+@pytest.mark.clause("EX-8")
+def test_sums_that_are_not_kept_are_not_updated():
+    base, parts, reduction = parts_of(NUMBA_ALONE["weighed"])
     with pytest.raises(BackendError, match="are not kept"):
         available("numba").update(base, UNKNOWN, [], parts, reduction)
+
+
+@pytest.mark.clause("EX-8", "MG-14")
+def test_sums_of_models_are_updated_as_the_equations_do():
+    base, parts, reduction = parts_of(NUMBA_ALONE["linear"])
+    element, made = Element(bits=base.dtype.itemsize), []
+    for name in ("numba", "numpy"):
+        memory = np.zeros(base.size * element.nbytes, np.uint8)
+        sums = sums_in(memory, element)
+        clear(sums)
+        updated = available(name).update(base, sums, [], parts, reduction)
+        made.append((updated.data.tobytes(), updated.kept, updated.missed.tolist(), memory.tobytes()))
+    assert made[0] == made[1]
 
 
 @pytest.mark.clause("MG-8")

@@ -58,7 +58,7 @@ def in_rounds() -> st.SearchStrategy[Method]:
     factors, lambdas = st.sampled_from(["0", "0.1", "0.4", "3"]), st.sampled_from(["1", "-2"])
     tasks = st.just(SOMEBODY)
     return st.one_of(
-        st.builds(ma.Sce, select_topk=st.sampled_from(["0.5", "0.29", "0.001", "0.9"]), lambda_=lambdas),
+        st.builds(ma.Sce, select_topk=st.sampled_from(["1", "0.5", "0.29", "0.001"]), lambda_=lambdas),
         st.builds(ma.Pcb, ratio=st.sampled_from(["0.1", "0.5", "1"]), lambda_=lambdas),
         st.builds(ma.RamPlusTl, r=factors, alpha=factors, lambda_=lambdas),
         st.builds(ma.ConsensusTa, tall_lambda=factors, threshold=st.sampled_from(["1", "2", "3"]), lambda_=lambdas),
@@ -130,9 +130,7 @@ def recipes() -> st.SearchStrategy[Method]:
         seed=drop["seed"],
         lambda_=lambdas,
     )
-    linear = [
-        st.builds(method, lambda_=lambdas) for method in (ma.Mean, ma.TaskArithmetic, ma.NegMerge, ma.Ram, ma.Sce)
-    ]
+    linear = [st.builds(method, lambda_=lambdas) for method in (ma.Mean, ma.TaskArithmetic, ma.NegMerge, ma.Ram)]
     dare_linear = st.builds(ma.DareLinear, **drop, lambda_=lambdas)
     return st.one_of(ties, ties, *linear, dare_linear, dare_ties, crumbs, della)
 

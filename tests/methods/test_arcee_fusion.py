@@ -31,7 +31,8 @@ def test_blocks_threads_and_libraries_change_no_bit(case: Case, block, threads):
 @pytest.mark.clause("AF-2", "AF-3", "DT-3")
 @pytest.mark.parametrize("columns", [1, 2, 3, 63, 64, 65, 4095, 4096, 4097, 12_289, 20_481])
 def test_a_row_is_added_up_as_a_tensor_is(columns):
-    rows = np.random.default_rng(columns).standard_normal((3, columns)).astype(F32)
+    """Of fp64 numbers, so that every addition rounds."""
+    rows = np.random.default_rng(columns).standard_normal((3, columns))
     wanted = [dot(row, np.ones_like(row)) for row in rows]
     assert row_sums(rows).tolist() == row_sums(torch.from_numpy(rows)).tolist() == wanted
 

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save_file
 
 import mergealgebra as ma
 from mergealgebra.errors import BackendError, CheckpointError, MethodError, Overflow
-from mergealgebra.kernels.reference import merged_models
+from mergealgebra.kernels.result import merged_models
 from mergealgebra.methods.registry import unregister
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.methods import plugins
@@ -107,6 +107,31 @@ def test_one_model_is_copied_but_for_the_sign_of_zeros(root, tmp_path, backend):
     ma.merge(root / "base.safetensors", [root / "one.safetensors"], plugins.Soup(), out=out, backend=backend)
     model, found = load_file(root / "one.safetensors"), load_file(out)
     assert all(found[name].tobytes() == (model[name] + np.float32(0)).tobytes() for name in SHAPES)
+
+
+@pytest.mark.clause("EX-1", "MG-8")
+def test_votes_that_fp64_cannot_add_are_added_exactly(monkeypatch):
+    """Weights of 2^53, 1, 1, 1 and 1, whatever the coefficients: fp64 gives 2^53 in one order, 4 more in another."""
+    round_ = ma.algebra.Round(
+        lambda view: ma.algebra.Terms((view.tau,), votes=view.coefficient),
+        lambda sums, _: ma.algebra.quotient(sums.rounded(2) - 2.0**53, 1.0),
+        ma.algebra.Columns(votes=True),
+        weigh=lambda gram, _: [2.0**53 if row[i] > 2 else 1.0 for i, row in enumerate(gram)],
+    )
+    monkeypatch.setattr(plugins.Inverse, "rounds", property(lambda self: (round_,)))
+    vectors = [{"w": np.float32([x])} for x in (2, 1, 1, 1, 1)]
+    for order in (vectors, vectors[::-1]):
+        assert ma.merge({"w": np.float32([0])}, order, plugins.Inverse())["w"].tolist() == [4]
+
+
+@pytest.mark.clause("EX-1", "EX-8")
+def test_votes_without_a_certificate_are_refused(monkeypatch):
+    round_ = ma.algebra.Round(
+        lambda view: ma.algebra.Terms((view.tau,), votes=0.1), plugins.total, ma.algebra.Columns(votes=True)
+    )
+    monkeypatch.setattr(plugins.RowMax, "rounds", property(lambda self: (round_,)))
+    with pytest.raises(MethodError, match=r"gave votes=0\.1; give 0, 1 or the view's coefficient, 1"):
+        ma.merge(*task_vectors([1] * 6), plugins.RowMax())
 
 
 @pytest.mark.clause("MG-13")

@@ -15,7 +15,7 @@ from mergealgebra.engine.plan import make_plan
 from mergealgebra.errors import DecimalError, MethodError, RecipeError
 from mergealgebra.kernels.numpy_reference import on_numpy
 from mergealgebra.methods import ties
-from mergealgebra.methods.registry import METHODS
+from mergealgebra.methods.registry import METHODS, unregister
 from tests.models import task_vector
 from tests.workspace.replicas import make_workspace, write_models
 
@@ -75,6 +75,7 @@ def test_votes_of_negative_coefficients_are_refused():
     for backend in ("numpy", "auto"):
         with pytest.raises(MethodError, match="votes, which must be positive"):
             ma.merge(ONE, [ONE], Forgetting(), ["-1"], backend)
+    unregister(Forgetting.name)
 
 
 @pytest.mark.clause("MG-8")
@@ -95,7 +96,8 @@ NOT_KEPT = {
     "magmax": "magmax takes maxima",
     "nearswap": "nearswap takes exactly 1, and none comes or goes",
     "passthrough": "passthrough takes exactly 1",
-    "ramplus_tl": "ramplus_tl has 2 rounds, and each needs all contributions",
+    "sce": "sce has 2 rounds",
+    "ramplus_tl": "ramplus_tl has 2 rounds: all but the first need all contributions again",
     "consensus_ta": "consensus_ta has 2 rounds",
     "slerp": "slerp takes exactly 2",
     "nuslerp": "nuslerp takes exactly 2",

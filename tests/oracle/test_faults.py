@@ -11,7 +11,7 @@ import pytest
 
 from mergealgebra.algebra import exact, rounded, trim
 from mergealgebra.algebra.thresholds import Thresholds
-from mergealgebra.kernels import reference
+from mergealgebra.kernels import result
 from mergealgebra.kernels.numpy_reference import on_numpy
 from mergealgebra.methods import mean
 from mergealgebra.tensors import block_vectors
@@ -98,8 +98,8 @@ def subnormals_flushed(patch):
         merged, overflowed = original(base, tau_m, lambda32)
         return np.where(np.abs(merged.astype(np.float64)) < 2.0**-126, 0, merged).astype(base.dtype), overflowed
 
-    original = reference.add
-    patch.setattr(reference, "add", add)
+    original = result.add
+    patch.setattr(result, "add", add)
 
 
 def negative_zeros_lost(patch):
@@ -109,8 +109,8 @@ def negative_zeros_lost(patch):
         merged, overflowed = original(base, tau_m, lambda32)
         return merged + base.dtype.type(0), overflowed
 
-    original = reference.add
-    patch.setattr(reference, "add", add)
+    original = result.add
+    patch.setattr(result, "add", add)
 
 
 def absent_tensors_do_not_count(patch):

@@ -144,14 +144,14 @@ def test_ties_of_other_projects_is_judged(peer):
 
 
 ANGLES = ("slerp", "nuslerp", "multislerp", "model_stock", "karcher")
+IN_ROUNDS = ("sce", "ramplus_tl", "consensus_ta", "pcb")
 #: Methods on models, in rounds or by dot products have no parts; those of one model have no order either.
 APART = {
     "arcee_fusion": dict.fromkeys(["homomorphism", "order_independence"], "does not apply"),
-    "pcb": {"homomorphism": "does not apply"},
     "linear": {"homomorphism": "does not apply", "locality": "holds"},
     "nearswap": dict.fromkeys(["homomorphism", "order_independence"], "does not apply"),
     "passthrough": dict.fromkeys(["homomorphism", "order_independence"], "does not apply") | {"locality": "holds"},
-    **{name: {"homomorphism": "does not apply"} for name in ANGLES},
+    **{name: {"homomorphism": "does not apply"} for name in (*ANGLES, *IN_ROUNDS)},
 }
 
 

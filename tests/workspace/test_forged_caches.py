@@ -20,7 +20,7 @@ from mergealgebra.encoding import decode, encode
 from mergealgebra.errors import OutputError
 from mergealgebra.incremental import keeper, pages
 from mergealgebra.incremental.folder import HEADER
-from mergealgebra.incremental.keeper import Outcome
+from mergealgebra.incremental.outcome import Outcome
 from mergealgebra.incremental.pages import RECORD
 from mergealgebra.incremental.seals import HEADER_BYTES, KEY_BYTES, Seal
 from mergealgebra.resolution import aggregate_home, threshold_cache

@@ -11,7 +11,7 @@ import pytest
 import mergealgebra as ma
 from mergealgebra.incremental.folder import HEADER
 from mergealgebra.incremental.header import Header
-from mergealgebra.incremental.keeper import Outcome
+from mergealgebra.incremental.outcome import Outcome
 from mergealgebra.incremental.seals import Seal
 from mergealgebra.store.private import KEY, private_key
 from tests.workspace.replicas import make_workspace, write_models

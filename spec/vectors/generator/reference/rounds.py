@@ -79,7 +79,7 @@ def columns(rows: Sequence[Sequence[int]]) -> list[Bits]:
 
 
 def sce_squares(model: Model, name: str) -> list[list[Bits]]:
-    """tau and q; the variances are noted [SC-2]."""
+    """u, tau and q; the variances are noted [SC-2, SC-3]."""
     rows, n = [one.tau for one in model.held[name]], Fraction(len(model.held[name]))
     mus = [value(F32, ratio(total(column), n)) for column in columns(rows)]
     squares = []
@@ -89,41 +89,32 @@ def sce_squares(model: Model, name: str) -> list[list[Bits]]:
     if all(is_finite(F32, q) for row in squares for q in row):
         variances = [ratio(total(column), n) or 1 for column in columns(squares)]
         model.notes.setdefault("variance", {})[name] = variances
-    return [list(zip(row, qs, strict=True)) for row, qs in zip(rows, squares, strict=True)]
+    us = [v_of(one) for one in model.held[name]]
+    return [list(zip(u, row, qs, strict=True)) for u, row, qs in zip(us, rows, squares, strict=True)]
 
 
 def sce_terms(model: Model, name: str) -> list[list[Bits]]:
-    """v, w with the sign of tau', and u [SC-3, SC-4]."""
-    found = []
-    for one in model.held[name]:
+    """v and w of those that have the sign [SC-3 to SC-5]."""
+    held, taus = model.held[name], []
+    for one in held:
         tau = list(one.tau)
         if model.full["select_topk"] != "1":
             kept = keep(model.notes["variance"][name], Fraction(model.full["select_topk"]), "keep_all")
             tau = [b if k else 0 for b, k in zip(tau, kept, strict=True)]
         model.notes.setdefault(f"left {one.i}", {})[name] = [b for b in tau if magnitude(F32, b)]
-        found.append(sce_of(one.c, tau))
-    return found
-
-
-def sce_of(c: int, tau: Sequence[int]) -> list[Bits]:
-    if not tau:
-        return []
-    xs = exact(tau)
-    m = rounded(dot(xs, xs) / len(xs), F64, F32)
-    w = rn(F32, value(F32, c) * value(F32, m)) if is_finite(F32, m) else m
-    rows = []
-    for b, x in zip(tau, xs, strict=True):
-        v = rn(F32, value(F32, w) * x) if is_finite(F32, w) else w
-        signed = w ^ (F32.sign_bit if x < 0 else 0) if x else 0
-        rows.append((v, signed, product(c, b)))
-    return rows
+        taus.append(exact(tau))
+    squares = [value(F32, one.c) * dot(xs, xs) for one, xs in zip(held, taus, strict=True)]
+    ws = [rn(F32, square / sum(squares)) if sum(squares) else 0 for square in squares]
+    signs = [1 if total(column) >= 0 else -1 for column in columns([v_of(one) for one in held])]
+    return [
+        [(rn(F32, value(F32, w) * x), w) if sign(x) == gamma else (0, 0) for x, gamma in zip(xs, signs, strict=True)]
+        for xs, w in zip(taus, ws, strict=True)
+    ]
 
 
 def sce_total(model: Model, name: str, at: int, terms: Sequence[Bits]) -> int:
     """tau_m [SC-5]."""
-    gamma = 1 if total(u for _, _, u in terms) >= 0 else -1
-    agreeing = [(v, w) for v, w, _ in terms if sign(value(F32, w)) == gamma]
-    V, W = total(v for v, _ in agreeing), gamma * total(w for _, w in agreeing)
+    V, W = total(v for v, _ in terms), total(w for _, w in terms)
     return ratio(V, W) if W else 0
 
 
@@ -246,7 +237,7 @@ def masked(factor: Fraction, s: int, v: int) -> bool:
 
 Total = Callable[[Model, str, int, Sequence[Bits]], int]
 METHODS: Mapping[str, tuple[Sequence[Phase], Total]] = {
-    "sce": ((sce_terms,), sce_total),
+    "sce": ((plain, sce_terms), sce_total),
     "sce, selected": ((sce_squares, sce_terms), sce_total),
     "ramplus_tl": ((ram_changes, ram_enlarged), ram_total),
     "emr of a task": ((plain, emr_terms), emr_total),
