@@ -119,8 +119,9 @@ def test_what_is_no_bound_is_refused(t: str, message: str):
 @pytest.mark.parametrize("name", METHODS)
 def test_a_coefficient_of_zero_is_refused_by_every_method(name: str):
     method = METHODS[name]()
-    auxiliary = [dict.fromkeys(method.needs.auxiliary, OTHER)]
+    models = [ONE, *[OTHER] * ((method.needs.arity or 1) - 1)]
+    auxiliary = [dict.fromkeys(method.needs.auxiliary, OTHER) for _ in models]
     with pytest.raises(
         CoefficientError, match=r"^task vector 0: the coefficient is 0\.0 as an fp32 number; it must be"
     ):
-        ma.merge(BASE, [ONE], method, ["0"], auxiliary=auxiliary)
+        ma.merge(BASE, models, method, ["0", "1"][: len(models)], auxiliary=auxiliary)
