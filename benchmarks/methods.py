@@ -106,13 +106,20 @@ def main() -> None:
         rows += _rows(name, programs, [starts[PROGRAMS.index(program)] for program in programs], found)
         print(table(rows[-len(programs) :]), flush=True)
         remove([settings.out])
-    described["load after"] = machine.describe()["load"]
+        _write(wanted, made, described, rows)
+    print(f"load {described['load']} before, {machine.describe()['load']} after\n\n{table(rows)}")
+    sys.exit(0 if rows else 1)
+
+
+def _write(
+    wanted: argparse.Namespace, made: Models, described: Mapping[str, object], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write what was measured so far."""
     how = {"threads": wanted.threads, "rounds": wanted.rounds, "finetunes": wanted.finetunes, "dtype": wanted.dtype}
-    content = {"machine": described, "settings": {**how, "parameters": made.parameters}, "rows": rows}
+    machine_ = {**described, "load after": machine.describe()["load"]}
+    content = {"machine": machine_, "settings": {**how, "parameters": made.parameters}, "rows": rows}
     wanted.results.parent.mkdir(parents=True, exist_ok=True)
     wanted.results.write_text(json.dumps(content, indent=1) + "\n")
-    print(f"load {described['load']} before, {described['load after']} after\n\n{table(rows)}")
-    sys.exit(0 if rows else 1)
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
