@@ -15,9 +15,9 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from mergealgebra.algebra import plain
 from mergealgebra.algebra.arrays import Array, array_namespace, to_numpy
 from mergealgebra.algebra.method import Group, View
+from mergealgebra.algebra.unproved import Unproved
 
 #: Elements whose products are added before anything else is [DT-2].
 CHUNK: Final = 1 << 12
@@ -102,7 +102,7 @@ class Dotted:
 
 
 @dataclass(frozen=True)
-class Dots:
+class Dots(Unproved):
     """A `Statistic` of dot products, in the fixed tree.
 
     pairs: a view to the pairs of arrays whose dot products are wanted, as many each time. answer: the dot products by
@@ -114,15 +114,7 @@ class Dots:
     answer: Callable[[Mapping[str, Dotted]], Any]
     key: Sequence[str]
     scope: Literal["model", "tensor"] = "tensor"
-    proved: Literal[False] = False
     unit: int = CHUNK
-
-    def first(self, group: Group, sample: Array | None) -> None:
-        """As `Statistic.first`: there is one look, at all of it."""
-
-    def reads(self, look: None, tensor: str, start: int, stop: int) -> bool:
-        """As `Statistic.reads`."""
-        return True
 
     def nothing(self, look: None) -> dict[tuple[str, int], tuple[int, list[ChunkSums]]]:
         """As `Statistic.nothing`."""
@@ -147,26 +139,6 @@ class Dots:
         for (tensor, _), block in sorted(seen.items()):
             blocks.setdefault(tensor, []).append(block)
         return True, self.answer({name: _dotted(blocks[name]) for name in group.names if name in blocks})
-
-    def within(self, answer: Any, tensor: str, start: int, stop: int) -> Any:
-        """As `Statistic.within`: the whole answer."""
-        return answer
-
-    def witness(self, before: View, after: View, found: Any) -> tuple[int, ...]:
-        """As `Statistic.witness`: nothing is proved."""
-        return ()
-
-    def proves(self, answer: Any, group: Group, witness: tuple[int, ...]) -> bool:
-        """As `Statistic.proves`, which nobody asks."""
-        return False
-
-    def packed(self, answer: Any) -> Any:
-        """As `Statistic.packed`: it is kept beside sums that it led to; None for what is no number, text or tuple."""
-        return plain.packed(answer)
-
-    def unpacked(self, data: Any) -> Any:
-        """As `Statistic.unpacked`."""
-        return plain.unpacked(data)
 
 
 def _dotted(blocks: Sequence[tuple[int, list[ChunkSums]]]) -> Dotted:

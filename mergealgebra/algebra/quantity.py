@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 from mergealgebra.algebra.arrays import Array
 from mergealgebra.algebra.method import Group, Statistic, View
+from mergealgebra.algebra.unproved import Unproved
 
 
 @dataclass(frozen=True)
-class Of:
+class Of(Unproved):
     """A `Statistic` that looks at a quantity in place of the vector. What it finds is found anew for every merge.
 
     quantity: a view to (n,) fp32, finite or not, NaN nowhere. name: what it is, for the key.
@@ -20,7 +21,6 @@ class Of:
     statistic: Statistic
     quantity: Callable[[View], Array]
     name: str
-    proved: Literal[False] = False
 
     @property
     def scope(self) -> Literal["model", "tensor"]:
@@ -68,18 +68,3 @@ class Of:
     def within(self, answer: Any, tensor: str, start: int, stop: int) -> Any:
         """As `Statistic.within`."""
         return self.statistic.within(answer, tensor, start, stop)
-
-    def witness(self, before: View, after: View, found: Any) -> tuple[int, ...]:
-        """As `Statistic.witness`: nothing is proved."""
-        return ()
-
-    def proves(self, answer: Any, group: Group, witness: tuple[int, ...]) -> bool:
-        """As `Statistic.proves`, which nobody asks."""
-        return False
-
-    def packed(self, answer: Any) -> Any:
-        """As `Statistic.packed`, which nobody asks: without a proof nothing is kept."""
-        return None
-
-    def unpacked(self, data: Any) -> None:
-        """As `Statistic.unpacked`."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from mergealgebra.algebra.arrays import Array, array_namespace, int_bits, to_numpy
 from mergealgebra.algebra.method import Group, View
+from mergealgebra.algebra.unproved import Unproved
 
 _HALVES: Final = 1 << 16
 
@@ -22,7 +23,7 @@ _Look = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
-class Ranked:
+class Ranked(Unproved):
     """A `Statistic`: the numbers at some ranks of a group; the stage gets them as `found`, a tuple of fp32 numbers.
 
     What it looks at has no NaN, and zeros that are +0, as vectors and quantities have. ranks: of so many elements the
@@ -32,7 +33,6 @@ class Ranked:
     ranks: Callable[[int], Sequence[int]]
     name: str
     scope: Literal["model", "tensor"] = "tensor"
-    proved: Literal[False] = False
 
     @property
     def key(self) -> Sequence[str]:
@@ -42,10 +42,6 @@ class Ranked:
     def first(self, group: Group, sample: Array | None) -> _Look:
         """As `Statistic.first`: nothing is guessed."""
         return ()
-
-    def reads(self, look: _Look, tensor: str, start: int, stop: int) -> bool:
-        """As `Statistic.reads`."""
-        return True
 
     def nothing(self, look: _Look) -> Any:
         """As `Statistic.nothing`: a count for each half, in a row for each high half that is looked into."""
@@ -75,25 +71,6 @@ class Ranked:
         if not look:
             return False, tuple(sorted({_located(seen[0], rank) for rank in ranks}))
         return True, tuple(_number(look, seen, rank) for rank in ranks)
-
-    def within(self, answer: Any, tensor: str, start: int, stop: int) -> Any:
-        """As `Statistic.within`: the whole answer."""
-        return answer
-
-    def witness(self, before: View, after: View, found: Any) -> tuple[int, ...]:
-        """As `Statistic.witness`: nothing is proved."""
-        return ()
-
-    def proves(self, answer: Any, group: Group, witness: tuple[int, ...]) -> bool:
-        """As `Statistic.proves`, which nobody asks."""
-        return False
-
-    def packed(self, answer: Any) -> Any:
-        """As `Statistic.packed`, which nobody asks: without a proof nothing is kept."""
-        return None
-
-    def unpacked(self, data: Any) -> None:
-        """As `Statistic.unpacked`."""
 
 
 def _ordered(bits: Any) -> Any:

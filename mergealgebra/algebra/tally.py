@@ -8,9 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mergealgebra.algebra import plain
-from mergealgebra.algebra.arrays import Array
 from mergealgebra.algebra.method import Group, View
+from mergealgebra.algebra.unproved import Unproved
 from mergealgebra.errors import MethodError
 from mergealgebra.text import shown
 
@@ -18,7 +17,7 @@ Counts = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
-class Tally:
+class Tally(Unproved):
     """A `Statistic` of whole numbers, counted block by block and added up: no order can be seen in them.
 
     count: a view to (bins,) whole numbers, NumPy; `algebra.to_numpy` brings what torch computed. answer: the sums over
@@ -31,14 +30,6 @@ class Tally:
     answer: Callable[[Counts, int], Any]
     key: Sequence[str]
     scope: Literal["model", "tensor"] = "tensor"
-    proved: Literal[False] = False
-
-    def first(self, group: Group, sample: Array | None) -> None:
-        """As `Statistic.first`: there is one look, at all of it."""
-
-    def reads(self, look: None, tensor: str, start: int, stop: int) -> bool:
-        """As `Statistic.reads`."""
-        return True
 
     def nothing(self, look: None) -> Counts:
         """As `Statistic.nothing`."""
@@ -65,23 +56,3 @@ class Tally:
     def settle(self, look: None, group: Group, seen: Counts) -> tuple[bool, Any]:
         """As `Statistic.settle`."""
         return True, self.answer(seen, group.size)
-
-    def within(self, answer: Any, tensor: str, start: int, stop: int) -> Any:
-        """As `Statistic.within`: the whole answer."""
-        return answer
-
-    def witness(self, before: View, after: View, found: Any) -> tuple[int, ...]:
-        """As `Statistic.witness`: nothing is proved."""
-        return ()
-
-    def proves(self, answer: Any, group: Group, witness: tuple[int, ...]) -> bool:
-        """As `Statistic.proves`, which nobody asks."""
-        return False
-
-    def packed(self, answer: Any) -> Any:
-        """As `Statistic.packed`: it is kept beside sums that it led to; None for what is no number, text or tuple."""
-        return plain.packed(answer)
-
-    def unpacked(self, data: Any) -> Any:
-        """As `Statistic.unpacked`."""
-        return plain.unpacked(data)

@@ -75,20 +75,12 @@ def merge(
     base: name -> array. task_vectors: mappings from some of the names to float arrays of the same shapes.
     coefficients: a decimal for each, all "1" when left out. auxiliary: for each, arrays by kind and name.
     executor: where work is done, in this process. identify: what makes ids, for a method whose task is the id of a
-    contribution. Raises MergeAlgebraError; NonFinite names task vector, tensor and
-    index.
+    contribution. Raises MergeAlgebraError; NonFinite names task vector, tensor and index.
     """
     check_recipe(recipe)
     source = _Arrays(base, _BASE)
     chosen = _choose(backend, source, recipe)
-    if coefficients is not None:
-        refuse_text(coefficients)
-    texts = ["1"] * len(task_vectors) if coefficients is None else list(coefficients)
-    if len(texts) != len(task_vectors):
-        raise CoefficientError(f"{len(texts)} coefficients for {len(task_vectors)} task vectors; give one for each")
-    if not task_vectors:
-        raise NothingVisible("there is nothing to merge; pass at least one task vector")
-    entries = enumerate(zip(task_vectors, texts, strict=True))
+    entries = enumerate(zip(task_vectors, _one_for_each(task_vectors, coefficients), strict=True))
     given = [as_contribution(f"task vector {i}", vector, text) for i, (vector, text) in entries]
     fitting, remarks = zip(*(without_buffers(contribution, source) for contribution in given), strict=True)
     contributions = completed(fitting, recipe, auxiliary)
@@ -108,6 +100,18 @@ def merge(
     merged.kept = tuple(map(totals.kept_by, range(len(contributions))))
     merged.warnings = tuple(dict.fromkeys(line for lines in remarks for line in lines))
     return merged
+
+
+def _one_for_each(task_vectors: Sequence[Mapping[str, Array]], coefficients: Sequence[str] | None) -> list[str]:
+    """A coefficient for each task vector, of which there is one at least. Raises CoefficientError, NothingVisible."""
+    if coefficients is not None:
+        refuse_text(coefficients)
+    texts = ["1"] * len(task_vectors) if coefficients is None else list(coefficients)
+    if len(texts) != len(task_vectors):
+        raise CoefficientError(f"{len(texts)} coefficients for {len(task_vectors)} task vectors; give one for each")
+    if not task_vectors:
+        raise NothingVisible("there is nothing to merge; pass at least one task vector")
+    return texts
 
 
 def as_contribution(label: str, task_vector: Mapping[str, Array], coefficient: str) -> Contribution:

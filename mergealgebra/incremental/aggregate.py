@@ -88,20 +88,7 @@ class Aggregate:
         >>> both.finalize()["w"].tolist()
         [1.0, -1.0]
         """
-        check_recipe(recipe)
-        if not isinstance(id_, str):
-            raise AggregateError(
-                f"the id is a {type(id_).__name__}, not text; the order is lift(recipe, id, task_vector)"
-            )
-        if recipe.settings:  # an aggregate has no base [ST-6]
-            raise AggregateError(
-                f"{recipe.name}: settings are about the names of a base, which an aggregate does not know; leave "
-                "`settings` out, or use merge"
-            )
-        if whole := whole_round(recipe):
-            raise RecipeError(f"{whole.name} has no exact sums, so no aggregate; use merge")
-        if reason := _why_no_aggregate(recipe):
-            raise RecipeError(f"{recipe.name} {reason}, so it has no aggregate; use merge")
+        _check(recipe, id_)
         given = as_contribution(id_, task_vector, coefficient)
         fitting, remarks = without_buffers(given, given.source)
         (contribution,) = completed([fitting], recipe, None if auxiliary is None else [auxiliary])
@@ -211,6 +198,22 @@ def _lift_tensor(plan: Plan, answers: Answers, buffers: Buffers, block: Block) -
     if not finite_terms(terms):
         raise Faulty(block, answers)
     return Sums.of(terms, round_.columns.votes)
+
+
+def _check(recipe: Method, id_: object) -> None:
+    """Raise RecipeError for a method without an aggregate, AggregateError for an id that is not text."""
+    check_recipe(recipe)
+    if not isinstance(id_, str):
+        raise AggregateError(f"the id is a {type(id_).__name__}, not text; the order is lift(recipe, id, task_vector)")
+    if recipe.settings:  # an aggregate has no base [ST-6]
+        raise AggregateError(
+            f"{recipe.name}: settings are about the names of a base, which an aggregate does not know; leave "
+            "`settings` out, or use merge"
+        )
+    if whole := whole_round(recipe):
+        raise RecipeError(f"{whole.name} has no exact sums, so no aggregate; use merge")
+    if reason := _why_no_aggregate(recipe):
+        raise RecipeError(f"{recipe.name} {reason}, so it has no aggregate; use merge")
 
 
 def _why_no_aggregate(recipe: Method) -> str:
