@@ -10,6 +10,7 @@
 #   make mutants changes the equations and the operation set, and sees that a test notices (mutants/README.md)
 #   make conformance  asks the known implementations of TIES, and two tools, what they compute (spec/conformance/README.md)
 #   make bench   measures against mergekit, peft and the floor; half an hour on a quiet machine (benchmarks/README.md)
+#   make laws-table  writes spec/laws.md: which laws each method keeps; minutes
 #   make trace   writes spec/TRACE.md: the code, vectors, tests and theorems of each clause
 #   make docs    the documentation as a site, in .venvs/docs/site/docs/index.html; a broken link is an error
 #   make check   what CI runs: format, lint, types, imports, vectors, trace, the documentation, then `make test`
@@ -25,7 +26,7 @@ FUZZED := header index value manifest genesis operation store lock recipe patter
 
 PEERS := mergekit-0.1.5 mergekit-0.1.4 peft-0.21 fusion-bench-0.2 crdt-merge-0.11 sd-mecha-1.1 checkouts
 
-.PHONY: demo worth test thorough proofs simulate fuzz mutants conformance bench trace docs check lint clean
+.PHONY: demo worth test thorough proofs simulate fuzz mutants conformance bench laws-table trace docs check lint clean
 
 demo: .venv/demo
 	@echo "make demo: three people train one small network further, and merge what they trained; all it writes is under demo/"
@@ -63,6 +64,9 @@ conformance: .venv/dev $(PEERS:%=.venvs/%/made)
 
 bench: .venv/bench
 	$(BIN)/python benchmarks/bench.py
+
+laws-table: .venv/dev
+	$(BIN)/python spec/laws.py $(METHODS)
 
 trace:
 	$(PYTHON) spec/trace.py

@@ -14,7 +14,7 @@ from tests.simulation.contributions import Contributions
 from tests.simulation.disk import PowerDisk
 from tests.simulation.folders import Folders
 from tests.simulation.history import Broken, History
-from tests.simulation.scenery import Scenery
+from tests.simulation.scenery import RECIPES, Scenery
 from tests.simulation.seams import taken_over
 from tests.simulation.sets import Sets
 from tests.simulation.shrink import shrunk
@@ -49,9 +49,8 @@ def stage(level: str) -> Iterator[Play]:
         yield lambda history: _played_on_sets(history, contributions)
         return
     with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
-        (Path(folder) / "scenery").mkdir()
-        scenery = Scenery(Path(folder) / "scenery")
-        yield lambda history: _played_on_folders(history, scenery, Path(folder) / "history")
+        sceneries = {name: Scenery(Path(folder) / name, recipe) for name, recipe in RECIPES.items()}
+        yield lambda history: _played_on_folders(history, sceneries[history.recipe], Path(folder) / "history")
 
 
 def drawn(level: str, seed: int) -> History:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from tests.simulation.blob_files import BLOB_DAMAGES
 from tests.simulation.damage import DAMAGES
 from tests.simulation.draws import Draws
-from tests.simulation.scenery import PUBLICATIONS
+from tests.simulation.scenery import PUBLICATIONS, RECIPES
 
 #: How often what is always there happens, and what goes wrong where a history has it.
 SCENES = {"publish": 5, "contribute": 2, "take-back": 2, "regret": 1, "sync": 6, "resolve": 2}
@@ -42,7 +42,8 @@ def draw_events(seed: int) -> tuple[str, ...]:
     drawing = _Drawing(Draws(f"folders {seed}"))
     for _ in range(4 + drawing.draws.below(9)):
         drawing.scene()
-    return tuple(drawing.events)
+    recipe = Draws(f"recipe {seed}").one_of(("ties", *RECIPES))
+    return tuple(drawing.events) if recipe == "ties" else (f"recipe {recipe}", *drawing.events)
 
 
 class _Drawing:

@@ -1,5 +1,6 @@
 """The simulation of folders: real workspaces and exchange folders on a disk whose power fails.
 
+    recipe angles                              first, by what all merge; TIES if left out
     contribute r0 c1 t5 m3 [dies CALLS MASK]   replica 0 publishes contribution 1; its operation is fact 3
     retract r0 c1 t6 m4 [dies ...]             it takes back every add of it that it knows
     sync r0 x1 [dies ...]                      with another replica, an exchange folder, or a copy made long ago
@@ -107,7 +108,7 @@ class Folders(Places):
         self._outs += 1
         out = self._root / "out" / str(self._outs)
         visible = self._foretold.visible(before)
-        after = self._foretold.resolve(before, name in self._kept and keep == "keep")
+        after = self._foretold.resolve(before, name in self._kept and keep == "keep" and self._scenery.keeps)
         made: list[Any] = []
 
         def command() -> None:
@@ -127,6 +128,9 @@ class Folders(Places):
         expected = self._scenery.outcome(visible)
         differing = [file for file in expected.files if found.files.get(file) != expected.files[file]]
         insist("model", found == expected, f"{name} resolves {sorted(visible)} to another {differing}")
+
+    def _begin(self, recipe: str) -> None:
+        """The scenery was chosen by it."""
 
     # What befalls folders
 
@@ -172,6 +176,7 @@ class Folders(Places):
             self._compare(name, self._files[name], "durable")
 
     EVENTS: ClassVar[Mapping[str, Callable[..., None]]] = {
+        "recipe": _begin,
         "contribute": _contribute,
         "retract": _retract,
         "sync": _sync,

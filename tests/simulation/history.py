@@ -49,6 +49,11 @@ class History:
     level: str
     events: tuple[str, ...]
 
+    @property
+    def recipe(self) -> str:
+        """By which recipe all merge; TIES where no event says it."""
+        return next((event.split()[1] for event in self.events if event.startswith("recipe ")), "ties")
+
     def with_events(self, events: tuple[str, ...]) -> History:
         """The same, with other events."""
         return replace(self, events=events)

@@ -17,7 +17,9 @@ from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.execution import Execution
+from mergealgebra.incremental.cost import why_not_kept
 from mergealgebra.merge_result import MergeResult
+from mergealgebra.methods.method import Method
 from mergealgebra.resolve import resolve
 from mergealgebra.wanted import Wanted
 from tests.simulation.blob_files import Tensors, canonical_file
@@ -67,6 +69,21 @@ PUBLICATIONS = {
 }
 
 
+#: The recipes that histories draw, one or more of each class of methods. Those that take exactly one contribution, or
+#: two, are not among them: a history has as many as its events make.
+RECIPES: dict[str, Method] = {
+    "ties": ma.Ties(density="0.5"),
+    "settings": ma.Ties(density="0.5", settings=[{"tensors": "b", "density": "1", "lambda": "0.3"}]),
+    "masks": ma.DareLinear(density="0.5", seed="7"),
+    "greatest": ma.MagMax(),
+    "models": ma.Linear(),
+    "rounds": ma.ConsensusTa(),
+    "selected": ma.Sce(select_topk="0.5"),
+    "competition": ma.Pcb(ratio="0.5"),
+    "angles": ma.ModelStock(),
+}
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a set of contributions resolves to. files: name -> bytes, the backend left out of the lock."""
@@ -79,8 +96,9 @@ class Outcome:
 class Scenery:
     """The files of the scenery in a folder, and what the product makes of them when nothing goes wrong."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, recipe: Method) -> None:
+        self.folder, self._recipe = folder, recipe
+        folder.mkdir()
         self._outcomes: dict[frozenset[str], Outcome] = {}
         for name, tensors in {"base": BASE, **{name: one.tensors for name, one in PUBLICATIONS.items()}}.items():
             (folder / f"{name}.safetensors").write_bytes(canonical_file(tensors))
@@ -95,6 +113,11 @@ class Scenery:
         return workspace.contribute(
             self.path(name), one.coefficient, form=one.form, leave=one.leave, force=True, threads=1
         )
+
+    @cached_property
+    def keeps(self) -> bool:
+        """Whether a resolve can keep sums [EX-4]."""
+        return not why_not_kept(self._recipe)
 
     @cached_property
     def genesis(self) -> Genesis:
@@ -134,8 +157,7 @@ class Scenery:
 
     @cached_property
     def _calm(self) -> ma.Workspace:
-        recipe = ma.Ties(density="0.5")
-        return ma.Workspace.init(self.folder / "calm", base=self.path("base"), recipe=recipe, name="simulation")
+        return ma.Workspace.init(self.folder / "calm", base=self.path("base"), recipe=self._recipe, name="simulation")
 
     @cached_property
     def _published(self) -> dict[str, Any]:

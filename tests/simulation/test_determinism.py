@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 #: `python -m tests.simulation --digest --level sets --histories 150` and the like.
 DIGESTS = {
     "sets": (150, "99580d2682ac8d2fbd0a3073c6ecdf92f027e9d0e8ea56fd5b36c9ac08f50828"),
-    "folders": (8, "844a8ea241e19d951838b2a166b39ce83d2134b8e4db76bcdd9729bcf0f79395"),
+    "folders": (8, "313d3f3ee3fa5f7046c7d1583025a9baf4d55cb3ba8ac1d3c665fe840b780547"),
 }
 
 

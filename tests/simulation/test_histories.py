@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.simulation import draw_folders, draw_sets
-from tests.simulation.campaign import failure_of, first_failure, minimal, stage
+from tests.simulation.campaign import drawn, failure_of, first_failure, minimal, stage
 from tests.simulation.damage import DAMAGES
 from tests.simulation.files import FOLDER_DAMAGES
 from tests.simulation.folders import Folders
 from tests.simulation.history import History
+from tests.simulation.scenery import RECIPES
 from tests.simulation.sets import Sets
 
 CASES = Path(__file__).parent / "cases"
@@ -51,3 +52,4 @@ def test_histories_have_everything_in_them():
     assert {f"r{number}" for number in range(4)} | {f"c{number}" for number in range(7)} <= set(sets)
     folders = " ".join(" ".join(draw_folders.draw_events(seed)) for seed in range(10 * HISTORIES["folders"])).split()
     assert Folders.EVENTS.keys() | set(FOLDER_DAMAGES) <= set(folders)
+    assert {drawn("folders", seed).recipe for seed in range(HISTORIES["folders"])} == set(RECIPES)

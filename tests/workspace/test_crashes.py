@@ -21,6 +21,8 @@ from tests.engine.scenes import names_in
 from tests.models import fine_tune, with_value, write_file
 from tests.workspace.replicas import RECIPE, make_workspace, visible_in
 
+#: The first reads all again for its thresholds, the second for dot products, before it merges.
+RECIPES = (RECIPE, ma.ModelStock())
 #: How many of the calls of a resolve are the cache's, at most; what fails there is no failure.
 CACHE_CALLS = 11
 #: The first of them record where it writes; the others keep thresholds.
@@ -102,11 +104,12 @@ class TestKilled:
             assert visible_in(folder / runner) == visible_in(folder / peer) == known, moment
             assert names_in(folder / runner / "operations") == names_in(folder / peer / "operations"), moment
 
-    def test_resolve(self, root, monkeypatch):
+    @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+    def test_resolve(self, root, monkeypatch, recipe):
         """OUT is there whole or not at all, and whatever was left beside it is on record, and removed from there."""
         place = root / "place"
         place.mkdir()
-        alice = ma.Workspace.init(place / "alice", base=root / "base", recipe=RECIPE)
+        alice = ma.Workspace.init(place / "alice", base=root / "base", recipe=recipe)
         for number in (0, 1):
             alice.contribute(root / f"ft{number}.safetensors")
         expected = alice.resolve(root / "expected", threads=1)
