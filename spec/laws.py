@@ -63,7 +63,7 @@ contribution: there, `emr` and `tall_mask` give the model of all.
 
 Every method must keep {must}, where they apply; the rest is as its clauses want it. What trims, drops, or looks at
 a norm of a tensor is not local, and depends on how tensors are cut if it looks at each by itself; what looks at
-rows depends on places. What draws a random mask takes it from the contribution's id, so other task vectors, even
+rows depends on places. What draws a random mask takes it from what is contributed, so other task vectors, even
 the same ones scaled or negated, have other masks ([RM](methods.md)). Where exact opposites tie, a rule must prefer
 one sign, and that is not symmetric.
 """
