@@ -1,8 +1,8 @@
 """Methods that drop and then sum give the oracle's bits for what they left of each task vector [DA-2, BC-4, DE-5].
 
-The oracle knows sums, means and TIES, and no random masks. What a stage leaves of a task vector is the merge of it alone,
-over a base of zeros, which the vectors of `spec/vectors` judge; all behind it is judged here: the exact sum or the
-election, lambda, the base's dtype.
+The oracle knows sums, means and TIES, and no random masks. What a stage leaves of a task vector is the merge of it
+alone, over a base of zeros, which the vectors of `spec/vectors` judge; all behind it is judged here: the exact sum or
+the election, lambda, the base's dtype.
 """
 
 from __future__ import annotations
