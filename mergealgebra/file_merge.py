@@ -21,6 +21,7 @@ from mergealgebra.merge_input import Input
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
 from mergealgebra.model_folder.output import refuse_occupied
+from mergealgebra.recipe import check_recipe
 from mergealgebra.resolve import Merge
 from mergealgebra.tensors.array_checkpoint import as_checkpoint
 from mergealgebra.tensors.checkpoint import Checkpoint
@@ -64,6 +65,7 @@ def merge_checkpoints(
     """
     from mergealgebra import first_look  # merges of arrays start without it
 
+    check_recipe(recipe)
     refuse_occupied(out)
     for number, model in enumerate(models):
         check_kinds(f"models[{number}] ({location(model.path)})", model.auxiliary, recipe, listed_in)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mergealgebra.algebra.method import Needs
 from mergealgebra.encoding import encode
-from mergealgebra.errors import DecimalError, EncodingError, MethodMissing, RecipeError
+from mergealgebra.errors import DecimalError, EncodingError, MergeAlgebraError, MethodError, MethodMissing, RecipeError
 from mergealgebra.methods.in_dialect import InDialect, is_in_dialect
 from mergealgebra.methods.method import Method, keys_of
 from mergealgebra.methods.names import answer, refusal
@@ -232,7 +232,7 @@ def _is_number(value: object) -> bool:
 
 
 def check_recipe(recipe: object) -> None:
-    """Raise RecipeError for what is not a recipe, or cannot be computed here."""
+    """Raise RecipeError for what is not a recipe, or cannot be computed here, and MethodError for a broken method."""
     if not isinstance(recipe, Method):
         raise RecipeError(f"{recipe!r} is not a recipe; pass one, such as ma.Ties(density='0.2')")
     if isinstance(recipe, UnknownRecipe):
@@ -244,6 +244,27 @@ def check_recipe(recipe: object) -> None:
         raise RecipeError(
             f"{made} is not the method {shown(recipe.name)} that is known here, so others could not tell what to "
             f"install; call ma.register({made}), or install the package whose entry point brings it"
+        )
+    if recipe.distribution:
+        _check_said(recipe)
+
+
+def _check_said(recipe: Method) -> None:
+    """Raise MethodError unless what a method says of itself can be asked: its rounds, its needs, its words."""
+    for what in ("rounds", "needs", "in_words"):
+        try:
+            getattr(recipe, what)
+        except MergeAlgebraError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise MethodError(
+                f"{recipe.name}: `{what}` raised {type(error).__name__}: {shown(str(error))}; mend it in "
+                f"{type(recipe).__module__}"
+            ) from error
+    if not isinstance(recipe.rounds, tuple) or not recipe.rounds:
+        raise MethodError(
+            f"{recipe.name}: `rounds` gives {shown(recipe.rounds)}; it returns a tuple of at least one round, "
+            "(algebra.Round(lift, finalize),)"
         )
 
 

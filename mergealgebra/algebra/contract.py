@@ -100,7 +100,7 @@ def _named(equation: Callable[..., Any]) -> Iterator[None]:
         yield
     except (MergeAlgebraError, MemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # who wrote it may call exit, which would look like success
         raise MethodError(
             f"{_name(equation)} raised {type(error).__name__}: {shown(str(error))}; equations use the array API, "
             "xp = algebra.array_namespace(x), so that they run on NumPy and torch"

@@ -30,7 +30,7 @@ class _Option(click.ParamType[tuple[str, str]]):
 _HELP = f"""\
 Search for counterexamples to laws of the merge function TARGET.
 
-TARGET is ties, mean or task_arithmetic, with the keys of a recipe as options; mergekit or peft, where installed,
+TARGET is a method by its name, such as ties, with the keys of a recipe as options; mergekit or peft, where installed,
 with method=... and its parameters; or module:function, found from the current folder. Such a function is written
 
 {FUNCTION}. `mergealgebra conformance` calls it in the same way.

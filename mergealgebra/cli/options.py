@@ -98,7 +98,7 @@ keep_option = click.option(
     type=click.Choice([WHEN_IT_PAYS, "always"]),
     metavar="[=always]",
     help="Keep the sums, so that the next merge reads little but what changed. They take 17 to 33 bytes an element in "
-    "the workspace's cache, 4 to 17 times a model in fp32 or bf16, and twice that while they are renewed. With few "
+    "the workspace's cache, 17 more for each further sum of a method, and twice that while they are renewed. With few "
     "contributions they save nothing, and are not kept unless =always insists.",
 )
 

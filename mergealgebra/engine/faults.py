@@ -177,6 +177,8 @@ def _overflow_of_result(plan: Plan, block: Block, base: Array, tau_m: Array) -> 
     value = float(base[position])
     if finite[position] and not np.isfinite(value) and plan.needs.on == "tau":
         return not_finite_base(where(plan, block, position), value)
+    if plan.recipe.distribution and not finite[position]:
+        return Overflow(f"{where(plan, block, position)}: {_outside(plan)} gives a number here that is not finite")
     what = "the result" if finite[position] else "the merged task vector"
     return Overflow(
         f"{where(plan, block, position)}: {what} is beyond the range of its dtype; "
@@ -197,10 +199,20 @@ def not_finite_base(where: str, value: float) -> NonFinite:
 
 def overflow_of_v(plan: Plan, block: Block, position: int, index: int) -> Overflow:
     """The error of a v that is not finite [TI-6]."""
-    return Overflow(
-        f"{plan.contributions[index].label}: {where(plan, block, position)}: coefficient times task vector "
-        "is beyond the largest fp32 number; use a smaller coefficient"
-    )
+    at = f"{plan.contributions[index].label}: {where(plan, block, position)}"
+    if plan.recipe.distribution:
+        return Overflow(f"{at}: {_outside(plan)} lifts this to a number that is not finite")
+    if abs(plan.coefficient(index, block.name)) <= 1:  # then c tau is finite, and the method makes more of it
+        return Overflow(
+            f"{at}: {plan.recipe.name} makes a number of it that is beyond the largest fp32 number; merge by another "
+            "method, such as mean, or leave the tensor out"
+        )
+    return Overflow(f"{at}: coefficient times task vector is beyond the largest fp32 number; use a smaller coefficient")
+
+
+def _outside(plan: Plan) -> str:
+    """A method from outside, whose equations may be at fault."""
+    return f"method {plan.recipe.name} of {plan.recipe.distribution} {plan.recipe.version}"
 
 
 def where(plan: Plan, block: Block, position: int) -> str:

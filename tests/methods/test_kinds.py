@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import permutations
 
 import numpy as np
@@ -235,6 +236,7 @@ WRONG = {
     "another shape": (lambda view: ma.algebra.Terms((view.tau[:2],)), "of shape .2., expected"),
     "two sums": (lambda view: ma.algebra.Terms((view.tau,) * 2), r"columns=algebra.Columns\(sums=2\)"),
     "an exception": (lambda view: view.theta, "raised AttributeError: .* equations use the array API"),
+    "an exit": (lambda view: sys.exit(0), "raised SystemExit: .*; equations use the array API"),
 }
 
 
@@ -243,4 +245,48 @@ def test_an_equation_that_is_wrong_is_named(monkeypatch, lift, message):
     rounds = property(lambda self: (ma.algebra.Round(lift, plugins.total),))
     monkeypatch.setattr(plugins.RowMax, "rounds", rounds)
     with pytest.raises(MethodError, match=r"tests\.methods\.test_kinds\.<lambda> .*" + message):
+        ma.merge(*task_vectors([1] * 6), plugins.RowMax())
+
+
+def failing(self):
+    raise RuntimeError("not today")
+
+
+MISSAID = {
+    "rounds that fail": (
+        "rounds",
+        failing,
+        "row_max: `rounds` raised RuntimeError: 'not today'; mend it in tests.methods",
+    ),
+    "needs that fail": ("needs", failing, "row_max: `needs` raised RuntimeError"),
+    "words that fail": ("in_words", failing, "row_max: `in_words` raised RuntimeError"),
+    "no rounds": ("rounds", lambda self: (), r"row_max: `rounds` gives \(\); it returns a tuple"),
+    "a round alone": ("rounds", lambda self: ma.algebra.Round(plugins.weighed, plugins.total), "it returns a tuple"),
+}
+
+
+@pytest.mark.parametrize(("what", "say", "message"), MISSAID.values(), ids=MISSAID)
+@pytest.mark.parametrize("backend", ["auto", "numpy"])
+def test_a_method_that_says_nothing_of_use_is_named(monkeypatch, root, tmp_path, what, say, message, backend):
+    monkeypatch.setattr(plugins.RowMax, what, property(say))
+    with pytest.raises(MethodError, match=message):
+        merged(root, tmp_path / "out", plugins.RowMax(), backend=backend)
+    assert not (tmp_path / "out").exists()
+
+
+NO_NUMBER = {
+    "lifted": (
+        lambda view: ma.algebra.Terms((view.tau * np.float32(np.nan),)),
+        plugins.total,
+        "lifts this to a number",
+    ),
+    "given": (plugins.weighed, lambda sums, _: plugins.total(sums, _) * np.float32(np.inf), "gives a number here"),
+}
+
+
+@pytest.mark.clause("TI-6", "MG-6")
+@pytest.mark.parametrize(("lift", "finalize", "message"), NO_NUMBER.values(), ids=NO_NUMBER)
+def test_numbers_of_a_method_that_are_none_are_its_own(monkeypatch, lift, finalize, message):
+    monkeypatch.setattr(plugins.RowMax, "rounds", property(lambda self: (ma.algebra.Round(lift, finalize),)))
+    with pytest.raises(Overflow, match=f"method row_max of tests 1 {message}"):
         ma.merge(*task_vectors([1] * 6), plugins.RowMax())

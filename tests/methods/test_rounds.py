@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 import mergealgebra as ma
-from mergealgebra.errors import DecimalError, RecipeError
+from mergealgebra.errors import DecimalError, Overflow, RecipeError
 from tests.methods.merges import Case, bits, cases, ids_of
 
 F32 = np.float32
@@ -186,3 +186,10 @@ def test_ram_plus_with_r_of_zero_is_ram(case: Case):
     assert bits(case.merged()) == bits(
         ma.merge(case.base, case.task_vectors, ma.Ram(lambda_=case.recipe.lambda_), case.coefficients)
     )
+
+
+@pytest.mark.clause("SC-6", "MG-6")
+def test_a_tensor_that_is_too_large_to_square_is_not_blamed_on_a_coefficient():
+    vectors = [{"w": F32([x])} for x in (2.0**90, -(2.0**90))]
+    with pytest.raises(Overflow, match=r"^task vector 0: tensor 'w' at index \[0\]: sce makes a number of it that is"):
+        ma.merge({"w": F32([0])}, vectors, ma.Sce(select_topk="0.5"))
