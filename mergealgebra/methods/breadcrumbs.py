@@ -8,9 +8,8 @@ Source: Davari and Belilovsky, 2023, "Model breadcrumbs", arXiv 2312.06795. Law:
 one contribution, and one exact sum is free of order [EX-4]. Unlike the original and mergekit, equal magnitudes are
 never told apart: at most floor(gamma d) are cut, perhaps fewer, and what ties with the smallest one kept is kept too,
 so it does not matter where a change stands. At least one element is kept. Groups are tensors, as in mergekit; the
-authors' are rows. A gamma that leaves less than the density is an error, where mergekit lowers it; mergekit also drops
-the whole of a tensor in which floor(gamma d) is 0, and this cuts nothing there. `breadcrumbs_ties` divides by the
-coefficients.
+authors' are rows. A gamma that leaves less than the density is an error, where mergekit lowers it. `breadcrumbs_ties`
+divides by the coefficients.
 """
 
 from __future__ import annotations
