@@ -63,7 +63,7 @@ def exact_share(text: object, what: str) -> Fraction:
     """The exact value of a share that may be nothing but not all, from 0 to below 1. Raises DecimalError."""
     share = exact(text, what)
     if not 0 <= share < 1:
-        raise DecimalError(f"{what}: {text} is not at least 0 and below 1; it is a share of the elements")
+        raise DecimalError(f"{what}: {text} is not at least 0 and below 1")
     return share
 
 
