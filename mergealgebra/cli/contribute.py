@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mergealgebra.cli.options import PATH, json_option, leave_option, take_option, threads_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report, tell, warn
+
+if TYPE_CHECKING:
+    from mergealgebra.publication import ContributionId
+    from mergealgebra.workspace import Workspace
 
 
 @click.command()
@@ -45,8 +50,6 @@ def command(
     as_json: bool,
 ) -> None:
     """Publish the fine-tuned checkpoint CKPT: a safetensors file or a model folder."""
-    from mergealgebra.cli.words import change, form_in_words
-    from mergealgebra.ids import short_ids
     from mergealgebra.workspace import Workspace
 
     if task_vector and low_rank:
@@ -67,16 +70,23 @@ def command(
             threads=threads,
             progress=show,
         )
-    figures = made.measure.to_map()
+    _say(opened, made, coefficient, as_json)
+
+
+def _say(opened: Workspace, made: ContributionId, coefficient: str, as_json: bool) -> None:
+    """What was contributed, and what looks odd about it."""
+    from mergealgebra.cli.words import change, form_in_words
+    from mergealgebra.ids import short_ids
+
+    figures, form = made.measure.to_map(), opened.visible()[made].form
     if as_json:
-        form = opened.visible()[made].form
         found = {"contribution": str(made), "operation": made.operation, "form": form, "coefficient": coefficient}
         report({**found, **figures, "warnings": list(made.warnings)})
     else:
         tell(
             {
                 "contribution": short_ids([*opened.visible(), made])[made],
-                "what": form_in_words(opened.visible()[made].form, coefficient),
+                "what": form_in_words(form, coefficient),
                 "change": change(figures),
             }
         )
