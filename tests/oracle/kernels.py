@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import torch
@@ -33,8 +34,10 @@ class Checked:
 
     def __init__(self, kernel: Kernel) -> None:
         kernel.check_worker()
-        self.name, self.computes = kernel.name, kernel.computes
-        self.reduce, self.observe = kernel.reduce, kernel.observe
+        self._kernel = kernel
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kernel, name)
 
     def check_worker(self) -> None:
         """As `Kernel.check_worker`."""

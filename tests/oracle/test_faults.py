@@ -22,7 +22,7 @@ from tests.oracle.merges import check_agrees
 
 def naive_fp64_sums(patch):
     """The certificate is not asked: fp64 additions are taken for exact."""
-    patch.setattr(exact, "_failing", lambda columns, grids: np.empty(0, np.int64))
+    patch.setattr(exact, "_failing_of", lambda magnitudes, grid: np.empty(0, np.int64))
 
 
 def signs_of_rounded_sums(patch):
