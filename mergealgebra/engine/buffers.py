@@ -131,6 +131,15 @@ def parts_of(plan: Plan, buffers: Buffers, block: Block, answers: Answers) -> It
         yield index, part_of(buffers, index, contribution, block, answers, range(len(plan.stages)))
 
 
+def hashed_parts(
+    plan: Plan, buffers: Buffers, block: Block, answers: Answers, hashers: Hashers
+) -> Iterator[tuple[int, Part]]:
+    """The same, each hashed on the way."""
+    for index, part in parts_of(plan, buffers, block, answers):
+        hashers.take_part(index, part)
+        yield index, part
+
+
 def part_of(
     buffers: Buffers, index: int, contribution: Contribution, block: Block, answers: Answers, stages: range
 ) -> Part:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mergealgebra.engine.answers import Answers
-from mergealgebra.engine.buffers import BASE, RESULT, Buffers, Hashers, hashed_inputs, parts_of
+from mergealgebra.engine.buffers import BASE, RESULT, Buffers, Hashers, hashed_inputs, hashed_parts
 from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.faults import Faulty, Seen, check_task_vectors, unseen
 from mergealgebra.engine.merged_spans import MergedSpan, Stale, Totals, added
@@ -95,8 +95,7 @@ def _merge(reduce: Reducing, answers: Answers, buffers: Buffers, span: Span) -> 
         base = buffers.read(BASE, block)
         hashers.take(BASE, base)
         parts = []
-        for index, part in parts_of(plan, buffers, block, answers):
-            hashers.take_part(index, part)
+        for index, part in hashed_parts(plan, buffers, block, answers, hashers):
             if part.coefficient:
                 parts.append((index, part))
             elif not usable(view_of(part, part.values, base, plan.needs.on)):

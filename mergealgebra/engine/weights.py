@@ -10,7 +10,7 @@ import numpy as np
 from mergealgebra.algebra.contract import weighed
 from mergealgebra.algebra.dots import ChunkSums, fold
 from mergealgebra.engine.answers import Answers
-from mergealgebra.engine.buffers import BASE, Buffers, Hashers, hashed_inputs, parts_of
+from mergealgebra.engine.buffers import BASE, Buffers, Hashers, hashed_inputs, hashed_parts
 from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.faults import Faulty
 from mergealgebra.engine.passes import Read, join, note, shares
@@ -64,11 +64,8 @@ def _dots(round_: int, answers: Answers, buffers: Buffers, task: Sequence[Span])
         for block in plan.blocks(span):
             base = buffers.read(BASE, block)
             hashers.take(BASE, base)
-            parts = []
-            for index, part in parts_of(plan, buffers, block, answers):
-                hashers.take_part(index, part)
-                if part.coefficient:
-                    parts.append(part)
+            held = hashed_parts(plan, buffers, block, answers, hashers)
+            parts = [part for _, part in held if part.coefficient]
             of_block = plan.kernel.dots(base, parts, plan.reduction(span.name), round_)
             if of_block is None:
                 raise Faulty(block, answers)

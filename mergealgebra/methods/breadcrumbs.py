@@ -30,7 +30,19 @@ if TYPE_CHECKING:
 Scope = Literal["tensor", "row"]
 
 
-class Breadcrumbs(Method):
+class _Crumbs(Method):
+    """The keys of both."""
+
+    density: str = key(default="0.9", check=check_density, by_tensor=True)
+    gamma: str = key(default="0.01", check=check_share, by_tensor=True)
+    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
+    scope: Scope = key(default="tensor", check=one_of("tensor", "row"))
+
+    def _check(self, given: Set[str]) -> None:
+        check_together(self.name, self.density, self.gamma)
+
+
+class Breadcrumbs(_Crumbs):
     """Breadcrumbs alone: the largest changes and the small ones are left out, the rest is added [BC-1 to BC-4].
 
     Davari and Belilovsky, 2023. density: the share of elements that is kept. gamma: the share of the largest, which are
@@ -44,10 +56,6 @@ class Breadcrumbs(Method):
     """
 
     name: ClassVar[str] = "breadcrumbs"
-    density: str = key(default="0.9", check=check_density, by_tensor=True)
-    gamma: str = key(default="0.01", check=check_share, by_tensor=True)
-    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
-    scope: Scope = key(default="tensor", check=one_of("tensor", "row"))
 
     @property
     def rounds(self) -> tuple[Round, ...]:
@@ -66,11 +74,8 @@ class Breadcrumbs(Method):
         left = left_in_words(self.density, self.gamma, self.scope)
         return f"Breadcrumbs: {left} What is kept, times its model's coefficient, is added."
 
-    def _check(self, given: Set[str]) -> None:
-        check_together(self.name, self.density, self.gamma)
 
-
-class BreadcrumbsTies(Method):
+class BreadcrumbsTies(_Crumbs):
     """Breadcrumbs before TIES: what is left is elected and averaged [BC-1 to BC-4]. The keys are `Breadcrumbs`'.
 
     >>> BreadcrumbsTies(gamma="0.10").to_map()
@@ -78,10 +83,6 @@ class BreadcrumbsTies(Method):
     """
 
     name: ClassVar[str] = "breadcrumbs_ties"
-    density: str = key(default="0.9", check=check_density, by_tensor=True)
-    gamma: str = key(default="0.01", check=check_share, by_tensor=True)
-    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
-    scope: Scope = key(default="tensor", check=one_of("tensor", "row"))
 
     @property
     def rounds(self) -> tuple[Round, ...]:
@@ -94,9 +95,6 @@ class BreadcrumbsTies(Method):
         """As `Method.in_words`."""
         left = left_in_words(self.density, self.gamma, self.scope)
         return f"Breadcrumbs, then TIES: {left} {ties.ELECTED_IN_WORDS}"
-
-    def _check(self, given: Set[str]) -> None:
-        check_together(self.name, self.density, self.gamma)
 
 
 def stages_of(density: str, gamma: str, scope: Scope) -> tuple[tuple[Stage, ...], Literal["element", "row"]]:

@@ -71,7 +71,23 @@ class DropByRank:
         return np.minimum(low + steps, high)
 
 
-class DellaLinear(Method):
+class _ByRank(Method):
+    """The keys of both, and their stage."""
+
+    density: str = key(default="0.5", check=check_density, by_tensor=True)
+    epsilon: str = key(default="0.15", check=check_share, by_tensor=True)
+    seed: str = key(default="0", check=check_seed)
+    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
+
+    @property
+    def _drop(self) -> DropByRank:
+        return DropByRank(Fraction(self.density), Fraction(self.epsilon), self.seed)
+
+    def _check(self, given: Set[str]) -> None:
+        check_range(self.name, self.density, self.epsilon)
+
+
+class DellaLinear(_ByRank):
     """DELLA alone: drop at random, by rank, rescale, add (Deep et al., 2024) [DE-1 to DE-5].
 
     density: the probability with which an element is kept, on average. epsilon: how much it is less for the smallest
@@ -83,16 +99,11 @@ class DellaLinear(Method):
     """
 
     name: ClassVar[str] = "della_linear"
-    density: str = key(default="0.5", check=check_density, by_tensor=True)
-    epsilon: str = key(default="0.15", check=check_share, by_tensor=True)
-    seed: str = key(default="0", check=check_seed)
-    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
 
     @property
     def rounds(self) -> tuple[Round, ...]:
         """Drop, then one exact sum."""
-        drop = DropByRank(Fraction(self.density), Fraction(self.epsilon), self.seed)
-        return (algebra.Round(lift, total, stages=(drop,), unit="row"),)
+        return (algebra.Round(lift, total, stages=(self._drop,), unit="row"),)
 
     @property
     def needs(self) -> Needs:
@@ -105,11 +116,8 @@ class DellaLinear(Method):
         dropped = dropped_in_words(self.density, self.epsilon)
         return f"DELLA: {dropped} The changes, each times its model's coefficient, are added."
 
-    def _check(self, given: Set[str]) -> None:
-        check_range(self.name, self.density, self.epsilon)
 
-
-class Della(Method):
+class Della(_ByRank):
     """DELLA before TIES: drop at random, by rank, rescale, then elect and average [DE-1 to DE-5].
 
     Deep et al., 2024. The keys are `DellaLinear`'s.
@@ -121,16 +129,11 @@ class Della(Method):
     """
 
     name: ClassVar[str] = "della"
-    density: str = key(default="0.5", check=check_density, by_tensor=True)
-    epsilon: str = key(default="0.15", check=check_share, by_tensor=True)
-    seed: str = key(default="0", check=check_seed)
-    lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
 
     @property
     def rounds(self) -> tuple[Round, ...]:
         """Drop, elect and average."""
-        drop = DropByRank(Fraction(self.density), Fraction(self.epsilon), self.seed)
-        return (algebra.Round(ties.lift, ties.merge, algebra.Columns(votes=True), (drop,), "row"),)
+        return (algebra.Round(ties.lift, ties.merge, algebra.Columns(votes=True), (self._drop,), "row"),)
 
     @property
     def needs(self) -> Needs:
@@ -141,9 +144,6 @@ class Della(Method):
     def in_words(self) -> str:
         """As `Method.in_words`."""
         return f"DELLA: {dropped_in_words(self.density, self.epsilon)} {ties.ELECTED_IN_WORDS}"
-
-    def _check(self, given: Set[str]) -> None:
-        check_range(self.name, self.density, self.epsilon)
 
 
 def check_range(name: str, density: str, epsilon: str) -> None:
