@@ -9,13 +9,14 @@ Add wins against a concurrent remove; a removed contribution can be added again 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from mergealgebra.crdt.genesis import Genesis, merge_id
 from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.crdt.operation_set import OperationSet
 from mergealgebra.crdt.operations import MOST_NAMES, NONCE_BYTES, Add, Attest, Operation, Payload, Remove
-from mergealgebra.crdt.policy import effective
+from mergealgebra.crdt.records import Record
 from mergealgebra.errors import BaseMismatch, UnknownContribution, WrongWorkspace
 from mergealgebra.text import by_caller
 
@@ -42,25 +43,24 @@ class ORSet:
     """
 
     genesis: Genesis
-    operations: frozenset[Operation] = frozenset()
+    operations: Set[Operation] = frozenset()
 
     def __post_init__(self) -> None:
-        workspace = self.genesis.workspace_id
-        for operation in self.operations:
-            if operation.workspace != workspace:
-                raise WrongWorkspace(
-                    f"operation {operation.id} belongs to workspace {operation.workspace}, not to {workspace}"
-                )
+        own = self.operations
+        if not isinstance(own, OperationSet) or own.workspace != self.genesis.workspace_id:
+            object.__setattr__(self, "operations", OperationSet.of(self.genesis, own))
 
     # The lattice
 
     def join(self, other: ORSet) -> ORSet:
         """The least state that contains both: commutative, associative, idempotent [OS-7].
 
+        It costs what the smaller one has, and with a state that this one came from, nothing.
         Raises WrongWorkspace when the states have different geneses.
         """
         self._check_same_workspace(other)
-        return ORSet(self.genesis, self.operations | other.operations)
+        large, small = (self, other) if len(self._set) >= len(other._set) else (other, self)
+        return large._with(large._set.joined(small._set.lacking_in(large._set)))
 
     def __or__(self, other: ORSet) -> ORSet:
         return self.join(other)
@@ -68,12 +68,24 @@ class ORSet:
     def __le__(self, other: ORSet) -> bool:
         """Whether `other` holds every operation of this state. Raises WrongWorkspace."""
         self._check_same_workspace(other)
-        return self.operations <= other.operations
+        return self._set <= other._set
 
     def difference(self, other: ORSet) -> ORSet:
         """The delta that `other` lacks: `other.join(self.difference(other)) == other.join(self)` [OS-7]."""
         self._check_same_workspace(other)
-        return ORSet(self.genesis, self.operations - other.operations)
+        return ORSet(self.genesis, OperationSet.of(self.genesis, self._set.lacking_in(other._set)))
+
+    def joined(self, records: Iterable[Record]) -> ORSet:
+        """The state with further operations of this workspace, by records of them that were checked."""
+        return self._with(self._set.joined(records))
+
+    @property
+    def _set(self) -> OperationSet:
+        own = self.operations
+        return own if isinstance(own, OperationSet) else OperationSet.of(self.genesis, own)
+
+    def _with(self, operations: OperationSet) -> ORSet:
+        return self if operations is self.operations else ORSet(self.genesis, operations)
 
     # What it says
 
@@ -81,22 +93,52 @@ class ORSet:
         """The operations by their ids, ascending."""
         return dict(sorted((operation.id, operation) for operation in self.operations))
 
+    def records(self) -> dict[str, Record]:
+        """The same without their bodies, which are not read."""
+        return dict(sorted((record.id, record) for record in self._set.records()))
+
+    def has(self, name: str) -> bool:
+        """Whether the operation with this id is here."""
+        return self._set.has(name)
+
+    def record(self, name: str) -> Record | None:
+        """The record of the operation with this id, if it is here."""
+        return self._set.record(name)
+
     def visible(self) -> dict[str, Manifest]:
         """The visible contributions by their ids, in ascending order [OS-9]."""
-        manifests = {add.manifest.id: add.manifest for add in self._standing_adds().values()}
-        return dict(sorted(manifests.items(), key=lambda item: item[0]))
+        with self._set.seen() as seen:
+            adds = {id_: seen.adds[id_][0] for id_ in sorted(seen.visible)}
+        return {id_: _manifest(add) for id_, add in adds.items()}
+
+    def visible_ids(self) -> frozenset[str]:
+        """The ids of the visible contributions; no body is read."""
+        with self._set.seen() as seen:
+            return frozenset(seen.visible)
+
+    def known(self) -> dict[str, tuple[Record, ...]]:
+        """The effective adds of each contribution that was ever visible, by its id, ascending [OS-8]."""
+        with self._set.seen() as seen:
+            return {id_: tuple(adds) for id_, adds in sorted(seen.adds.items())}
+
+    def removes_of(self, adds: Iterable[Record]) -> dict[str, tuple[Record, ...]]:
+        """The effective removes that name each of these adds; those that none names are left out [OS-9]."""
+        with self._set.seen() as seen:
+            return {add.id: tuple(seen.removes[add.id]) for add in adds if add.id in seen.removes}
 
     @property
     def merge_id(self) -> str:
         """The id of what the visible contributions merge to [OS-11, MG-10]."""
-        return merge_id(self.genesis.base, self.genesis.recipe_id, self.visible())
+        return merge_id(self.genesis.base, self.genesis.recipe_id, self.visible_ids())
 
     def attestations(self, merge_id: str) -> frozenset[str]:
         """The model roots that replicas computed for a merge id; more than one: a machine is broken [OS-12]."""
-        payloads = (operation.payload for operation in effective(self.genesis, self.operations))
-        return frozenset(
-            payload.model_root for payload in payloads if isinstance(payload, Attest) and payload.merge_id == merge_id
-        )
+        return self.attested().get(merge_id, frozenset())
+
+    def attested(self) -> Mapping[str, frozenset[str]]:
+        """The same for every merge id that was attested to."""
+        with self._set.seen() as seen:
+            return {merge_id: frozenset(roots) for merge_id, roots in seen.attested.items()}
 
     def disagreements(self) -> frozenset[str]:
         """The model roots attested for the state's own merge id, if there are several: a machine is broken [OS-12]."""
@@ -137,14 +179,12 @@ class ORSet:
 
         Raises UnknownContribution when one is not visible.
         """
-        adds = self._standing_adds()
-        visible = {add.manifest.id for add in adds.values()}
-        for contribution in contributions:
-            if contribution not in visible:
+        standing = self._standing(contributions)
+        for contribution, adds in standing.items():
+            if not adds:
                 lists = by_caller("status", "visible()")
                 raise UnknownContribution(f"contribution {contribution} is not visible; `{lists}` lists those that are")
-        wanted = set(contributions)
-        observed = sorted(name for name, add in adds.items() if add.manifest.id in wanted)
+        observed = sorted(add.id for adds in standing.values() for add in adds)
         parts = [tuple(observed[at : at + MOST_NAMES]) for at in range(0, len(observed), MOST_NAMES)]
         return self._delta([Remove(part) for part in parts], time, note, name)
 
@@ -164,12 +204,10 @@ class ORSet:
         workspace = self.genesis.workspace_id
         return ORSet(self.genesis, frozenset(Operation(workspace, payload, time, note, name) for payload in payloads))
 
-    def _standing_adds(self) -> dict[str, Add]:
-        """The effective adds that no effective remove names, by operation id [OS-9]."""
-        counted = effective(self.genesis, self.operations)
-        removed = {name for item in counted if isinstance(item.payload, Remove) for name in item.payload.operations}
-        adds = {item.id: item.payload for item in counted if isinstance(item.payload, Add)}
-        return {name: add for name, add in adds.items() if name not in removed}
+    def _standing(self, contributions: Iterable[str]) -> dict[str, list[Record]]:
+        """The adds of each of these contributions that no remove names [OS-9]."""
+        with self._set.seen() as seen:
+            return {id_: seen.standing(id_) for id_ in contributions}
 
     def _check_same_workspace(self, other: ORSet) -> None:
         if self.genesis != other.genesis:
@@ -177,3 +215,10 @@ class ORSet:
                 f"a state of workspace {self.genesis.workspace_id} and one of workspace {other.genesis.workspace_id} "
                 "do not join"
             )
+
+
+def _manifest(record: Record) -> Manifest:
+    payload = record.operation.payload
+    if not isinstance(payload, Add):
+        raise ValueError(record)
+    return payload.manifest

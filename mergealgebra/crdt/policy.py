@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mergealgebra.crdt.genesis import Genesis
-from mergealgebra.crdt.operations import Add, Operation
+from mergealgebra.crdt.operations import Operation
+from mergealgebra.crdt.records import Record
 
 
 def effective(genesis: Genesis, operations: Iterable[Operation]) -> frozenset[Operation]:
@@ -13,8 +14,9 @@ def effective(genesis: Genesis, operations: Iterable[Operation]) -> frozenset[Op
 
     Monotone: more operations never make one of them ineffective.
     """
-    return frozenset(operation for operation in operations if not _adds_to_another_base(genesis, operation))
+    return frozenset(operation for operation in operations if counts(genesis, Record.of(operation)))
 
 
-def _adds_to_another_base(genesis: Genesis, operation: Operation) -> bool:
-    return isinstance(operation.payload, Add) and operation.payload.manifest.base != genesis.base
+def counts(genesis: Genesis, record: Record) -> bool:
+    """Whether the operation of a record counts in an open workspace."""
+    return record.kind != "add" or record.names[1] == genesis.base

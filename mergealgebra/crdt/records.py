@@ -1,0 +1,54 @@
+"""Records: what decides about an operation, without its body, which is read when somebody asks for it.
+
+A set of 100,000 operations opens fast because what is visible follows from records alone. A record says what its
+operation says: it is made of an operation that was checked, here or by an earlier command of this workspace [PK-6].
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from mergealgebra.crdt.operations import Add, Attest, Operation, Remove
+
+
+class Source(Protocol):
+    """Where operations can be read again, such as a pack."""
+
+    def read(self, name: str) -> Operation:
+        """The operation with this id. Raises OperationError when it is not there any more, or damaged."""
+
+
+class Record(NamedTuple):
+    """An operation without its body.
+
+    author, grant: who signed it and under what; None in an open workspace. names: what it is about: of an `add` the
+    contribution and its base, of a `remove` the operations, of an `attest` the merge id and the model root.
+    source: the operation itself, or where it is read.
+    """
+
+    id: str
+    kind: str
+    author: str | None
+    grant: str | None
+    names: tuple[str, ...]
+    source: Operation | Source
+
+    @classmethod
+    def of(cls, operation: Operation) -> Record:
+        """The record of an operation that was checked."""
+        return cls(operation.id, operation.kind, None, None, _names(operation), operation)
+
+    @property
+    def operation(self) -> Operation:
+        """The operation, read now unless it is at hand. Raises OperationError when it cannot be read."""
+        return self.source if isinstance(self.source, Operation) else self.source.read(self.id)
+
+
+def _names(operation: Operation) -> tuple[str, ...]:
+    match operation.payload:
+        case Add(manifest=manifest):
+            return manifest.id, manifest.base
+        case Remove(operations=names):
+            return names
+        case Attest(merge_id=merge_id, model_root=model_root):
+            return merge_id, model_root
