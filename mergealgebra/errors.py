@@ -139,6 +139,10 @@ class OperationError(MergeAlgebraError):
     """An operation is malformed, damaged, or of a kind that this workspace does not take."""
 
 
+class PackError(OperationError):
+    """A pack is damaged, or not the file that its operations make [PK-1]."""
+
+
 class WrongWorkspace(MergeAlgebraError):
     """An operation, a state or a peer belongs to another workspace."""
 

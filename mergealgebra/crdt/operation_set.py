@@ -103,7 +103,7 @@ class OperationSet(Set[Operation]):
         return iter(self._log.records[: self._length])
 
     def lacking_in(self, other: OperationSet) -> Iterator[Record]:
-        """The records that another set has not; of a set that this one came from, only those behind it are looked at."""
+        """The records that another set lacks; if this one grew from it, only those that came later are looked at."""
         if self._log is other._log:
             return iter(self._log.records[other._length : self._length])
         return (record for record in self.records() if not other.has(record.id))

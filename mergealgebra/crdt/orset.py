@@ -116,15 +116,24 @@ class ORSet:
         with self._set.seen() as seen:
             return frozenset(seen.visible)
 
-    def known(self) -> dict[str, tuple[Record, ...]]:
-        """The effective adds of each contribution that was ever visible, by its id, ascending [OS-8]."""
+    def known_ids(self) -> tuple[str, ...]:
+        """The contributions that were ever visible, as far as it is known here, ascending [OS-8]; no body is read."""
         with self._set.seen() as seen:
-            return {id_: tuple(adds) for id_, adds in sorted(seen.adds.items())}
+            return tuple(sorted(seen.adds))
 
-    def removes_of(self, adds: Iterable[Record]) -> dict[str, tuple[Record, ...]]:
-        """The effective removes that name each of these adds; those that none names are left out [OS-9]."""
+    def adds(self, contribution: str) -> tuple[Record, ...]:
+        """The effective adds of a contribution; none of one that is not known."""
         with self._set.seen() as seen:
-            return {add.id: tuple(seen.removes[add.id]) for add in adds if add.id in seen.removes}
+            return tuple(seen.adds.get(contribution, ()))
+
+    def standing(self, contribution: str) -> tuple[Record, ...]:
+        """Those of its adds that no remove names [OS-9]."""
+        return tuple(self._standing([contribution])[contribution])
+
+    def removes(self, add: str) -> tuple[Record, ...]:
+        """The effective removes that name an add."""
+        with self._set.seen() as seen:
+            return tuple(seen.removes.get(add, ()))
 
     @property
     def merge_id(self) -> str:

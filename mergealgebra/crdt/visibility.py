@@ -1,4 +1,4 @@
-"""What a growing set of operations makes visible, kept up to date as they join: a join costs what comes in [OS-8, OS-9].
+"""What a growing set of operations makes visible, kept up to date: a join costs what comes in [OS-8, OS-9].
 
 Adds, removes and attests never take back what another made of the set: the order in which they come in changes nothing.
 """

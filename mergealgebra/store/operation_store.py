@@ -1,0 +1,244 @@
+"""The operations of a store: in packs, and in files of one operation each [SY-1 to SY-3, PK-2, PK-5]."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from mergealgebra.crdt.fields import is_id
+from mergealgebra.crdt.genesis import Genesis
+from mergealgebra.crdt.operations import MAX_OPERATION_BYTES, Operation
+from mergealgebra.crdt.orset import ORSet
+from mergealgebra.crdt.packs import BRANCH, MAX_PACK_BYTES, Pack, framed_bytes, head_bytes
+from mergealgebra.crdt.records import Record
+from mergealgebra.encoding import hash_id
+from mergealgebra.errors import MergeAlgebraError, OperationError, WorkspaceError, WrongWorkspace
+from mergealgebra.store.atomic import write_atomically
+from mergealgebra.store.blob_store import BlobStore
+from mergealgebra.store.entries import LOCAL, OPERATIONS, PACKS, ROOT, Entry, Told, told_in
+from mergealgebra.store.pack_files import Packed, checked, damaged, read_pack, salvaged
+from mergealgebra.store.reading import Held, Memory, Reading, in_any
+from mergealgebra.store.record_index import Kept, fields_of, keep, kept_of
+from mergealgebra.store.refusals import read_entry, refused_as
+from mergealgebra.text import location
+
+#: How often the folders are listed, when files go while they are read.
+_TRIES: Final = 4
+
+
+@dataclass(frozen=True, repr=False)
+class OperationStore(BlobStore):
+    """The operations of a store at a path."""
+
+    genesis: Genesis
+    _memory: Memory = field(default_factory=Memory, init=False, compare=False)
+
+    @property
+    def keeps_records(self) -> bool:
+        """Whether this is somebody's replica, which has a cache [SY-9]."""
+        with suppress(OSError):
+            return Entry(self.path, ROOT, LOCAL).is_there()
+        return False
+
+    # Reading
+
+    def state(self) -> ORSet:
+        """All operations that are here [OS-7]; one bad file stops it [SY-3]. Raises as `read_operation` does."""
+        reading = self.read()
+        for refusal in reading.refusals:
+            raise refusal
+        return reading.state
+
+    def read(self, known: ORSet | None = None) -> Reading:
+        """All operations that are here, and which files are refused.
+
+        known: a state of this workspace, whose operations are not decoded again. Raises WorkspaceError.
+        """
+        found = self._files()
+        for _ in range(_TRIES):
+            reading = self._read(*found, known)
+            if not reading.refusals or found == (found := self._files()):
+                break
+        return reading
+
+    def _files(self) -> tuple[tuple[str, ...], Mapping[str, Told]]:
+        """The names of files of one operation; and of packs, with what the system says of them.
+
+        In that order: what is moved into a pack meanwhile is seen in one of the two, or in both [PK-5].
+        """
+        loose = tuple(name for name in self.names(OPERATIONS) if is_id(name))
+        with refused_as(WorkspaceError, self.path / PACKS):
+            return loose, {name: told for name, told in told_in(self.path, PACKS).items() if is_id(name)}
+
+    def _read(self, loose: tuple[str, ...], packs: Mapping[str, Told], known: ORSet | None) -> Reading:
+        files: dict[tuple[str, str], tuple[Told, Held]] = {}
+        damaged_packs: dict[str, MergeAlgebraError] = {}
+        for name, told in packs.items():
+            try:
+                files[PACKS, name] = told, self._memory.known((PACKS, name), told) or self._pack(name, told, known)
+            except MergeAlgebraError as error:
+                damaged_packs[name] = error
+        held = {name: held for (_, name), (_, held) in files.items()}
+        damaged_: dict[str, MergeAlgebraError] = {}
+        with refused_as(WorkspaceError, self.path / OPERATIONS):
+            alone = told_in(self.path, OPERATIONS, [name for name in loose if not in_any(held.values(), name)])
+        for name, told in alone.items():
+            try:
+                files[OPERATIONS, name] = told, self._memory.known((OPERATIONS, name), told) or self._one(name, known)
+            except MergeAlgebraError as error:
+                damaged_[name] = error
+        told_of = {place: told for place, (told, _) in files.items()}
+        lone = {name: files[OPERATIONS, name][1][name] for name in alone if (OPERATIONS, name) in files}
+        state = self._memory.state(self.genesis, files)
+        return Reading(state, held, lone, loose, damaged_, damaged_packs, told_of)
+
+    def _one(self, name: str, known: ORSet | None) -> Held:
+        record = None if known is None else known.record(name)
+        data = self._bytes(name)
+        return {name: Record.of(self._decoded(name, data)) if record is None else record}
+
+    def _pack(self, name: str, told: Told, known: ORSet | None) -> Held:
+        """What a pack holds: as it was written down when it was checked, or checked now [PK-6]."""
+        entry, workspace, keeps = self.pack(name), self.genesis.workspace_id, self.keeps_records
+        kept = kept_of(self.path, workspace, name, told.nbytes) if keeps else None
+        if kept is None:
+            found = read_pack(entry)
+            records = [self._checked(entry, id_, data, known) for id_, data in found.operations.items()]
+            sizes = tuple(len(data) for data in found.operations.values())
+            kept = Kept(len(found.replaces), sizes, fields_of(records))
+            if keeps:
+                keep(self.path, workspace, name, kept)
+        elif told.nbytes != head_bytes(kept.replaced) + sum(map(framed_bytes, kept.sizes)):
+            raise damaged(entry, f"it has {told.nbytes:,} bytes")
+        source = Packed(entry, workspace, self, kept)
+        return {fields[0]: Record(*fields, source) for fields in kept.records}
+
+    def _checked(self, entry: Entry, name: str, data: bytes, known: ORSet | None) -> Record:
+        record = None if known is None else known.record(name)
+        return Record.of(checked(entry, name, data, self.genesis.workspace_id)) if record is None else record
+
+    # One operation
+
+    def operation_ids(self) -> tuple[str, ...]:
+        """The ids of the operations that are here, ascending; files of one operation are not read [SY-1]."""
+        reading = self.read()
+        return tuple(sorted({*reading.loose, *(name for held in reading.packs.values() for name in held)}))
+
+    def read_operation(self, name: str) -> Operation:
+        """The operation with this id, checked against its bytes [SY-3].
+
+        Raises OperationError or WrongWorkspace, naming the file and what to do.
+        """
+        with suppress(OSError):
+            if not self._operation(name).is_there():
+                for held in self.read().packs.values():
+                    if name in held:
+                        return held[name].operation
+        return self._decoded(name, self._bytes(name))
+
+    def salvaged(self, pack: str) -> list[Operation]:
+        """The sound operations in a pack that is damaged [PK-7]."""
+        return salvaged(self.pack(pack), self.genesis.workspace_id)
+
+    def _bytes(self, name: str) -> bytes:
+        entry = self._operation(name)
+        data = read_entry(entry, MAX_OPERATION_BYTES, OperationError)
+        if (found := hash_id("operation", data)) != name:
+            where = location(entry.path)
+            raise OperationError(f"{where} is damaged: its bytes have the id {found}; delete it and sync again")
+        return data
+
+    def _decoded(self, name: str, data: bytes) -> Operation:
+        where = location(self._operation(name).path)
+        try:
+            return Operation.decode(data, self.genesis.workspace_id)
+        except WrongWorkspace as error:
+            raise WrongWorkspace(f"{where} is refused: {error}; move it away") from error
+        except MergeAlgebraError as error:
+            raise OperationError(f"{where} is refused: {error}; delete it") from error
+
+    # Writing
+
+    def write_operation(self, operation: Operation) -> str:
+        """Let an operation appear under its id, unless it is here already [SY-2]. Returns the id.
+
+        Its blob must be here first. Raises WrongWorkspace or OutputError.
+        """
+        self._refuse_stranger(operation)
+        entry = self._operation(operation.id)
+        with refused_as(WorkspaceError, entry.path):
+            there = entry.is_there()
+        if not there:
+            write_atomically(entry, operation.encode())
+        return operation.id
+
+    def write_operations(self, operations: Sequence[Operation]) -> None:
+        """Let operations appear: a few each in a file of its own, more in packs, each pack at once [PK-3].
+
+        Those that come first appear no later than the others. Raises WrongWorkspace or OutputError.
+        """
+        if len(operations) < BRANCH:
+            for operation in operations:
+                self.write_operation(operation)
+            return
+        for operation in operations:
+            self._refuse_stranger(operation)
+        for part in _parts([operation.encode() for operation in operations]):
+            self.write_pack(Pack.of(part))
+
+    def write_delta(self, delta: ORSet) -> str:
+        """Let the operations of a delta appear. Returns the id of the first. Raises as `write_operation` does."""
+        operations = list(delta.by_id().values())
+        self.write_operations(operations)
+        return operations[0].id
+
+    def write_pack(self, pack: Pack) -> None:
+        """Let a pack appear, unless it is here already. Raises OutputError."""
+        entry = self.pack(pack.name)
+        with refused_as(WorkspaceError, entry.path):
+            there = entry.is_there()
+        if not there:
+            write_atomically(entry, pack.encode())
+
+    def mend_operation(self, operation: Operation) -> None:
+        """Put an operation in place of the damaged file that has its id [SY-4]. Raises OutputError."""
+        write_atomically(self._operation(operation.id), operation.encode())
+
+    def mend_pack(self, pack: Pack) -> None:
+        """Put a pack in place of the damaged file that has its name [SY-4]. Raises OutputError."""
+        write_atomically(self.pack(pack.name), pack.encode())
+
+    def _refuse_stranger(self, operation: Operation) -> None:
+        if operation.workspace != self.genesis.workspace_id:
+            raise WrongWorkspace(
+                f"operation {operation.id} belongs to workspace {operation.workspace}, "
+                f"{location(self.path)} holds {self.genesis.workspace_id}"
+            )
+
+    # Places
+
+    def operation_path(self, name: str) -> Path:
+        """Where the operation with this id lies, if it is in a file of its own [SY-1]."""
+        return self._operation(name).path
+
+    def pack(self, name: str) -> Entry:
+        """Where the pack of this name lies, if it is here [PK-2]."""
+        return Entry(self.path, PACKS, name)
+
+    def _operation(self, name: str) -> Entry:
+        return Entry(self.path, OPERATIONS, name)
+
+
+def _parts(encodings: Iterable[bytes]) -> Iterable[list[bytes]]:
+    """Operations in their order, in parts of which each fits in a pack."""
+    part, nbytes = list[bytes](), head_bytes(0)
+    for data in encodings:
+        if nbytes + framed_bytes(len(data)) > MAX_PACK_BYTES:
+            yield part
+            part, nbytes = [], head_bytes(0)
+        part.append(data)
+        nbytes += framed_bytes(len(data))
+    yield part

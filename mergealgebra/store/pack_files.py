@@ -1,0 +1,108 @@
+"""The packs of a store as files: what they hold, checked, and single operations read from them [PK-2]."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Final, Protocol
+
+from mergealgebra.crdt.operations import Operation
+from mergealgebra.crdt.packs import MAX_PACK_BYTES, Pack, framed_bytes, head_bytes, salvage
+from mergealgebra.disk import read_at
+from mergealgebra.encoding import hash_id
+from mergealgebra.errors import MergeAlgebraError, PackError, WrongWorkspace
+from mergealgebra.store.entries import Entry
+from mergealgebra.store.record_index import Kept
+from mergealgebra.store.refusals import advice, read_entry
+from mergealgebra.text import fsck_repair, location
+
+#: How many bytes stand before an operation in a pack.
+_FRAME: Final = framed_bytes(0)
+
+
+class Finder(Protocol):
+    """Where an operation is looked for when its pack is gone: in whatever replaced it."""
+
+    def read_operation(self, name: str) -> Operation:
+        """The operation with this id, wherever it lies now. Raises OperationError."""
+
+
+class Packed:
+    """The operations of one pack that was checked, each read when it is asked for."""
+
+    def __init__(self, entry: Entry, workspace: str, finder: Finder, kept: Kept) -> None:
+        self._entry, self._workspace, self._finder, self._kept = entry, workspace, finder, kept
+        self._places: dict[str, tuple[int, int]] = {}
+        self._read: dict[str, Operation] = {}
+
+    def read(self, name: str) -> Operation:
+        """The operation with this id. Raises OperationError when its bytes are not those any more."""
+        if name not in self._read:
+            self._read[name] = self._decoded(name)
+        return self._read[name]
+
+    def _decoded(self, name: str) -> Operation:
+        at, size = self._place(name)
+        data = bytearray(size)
+        try:
+            with self._entry.opened() as descriptor:
+                found = read_at(descriptor, memoryview(data), at)
+        except FileNotFoundError:
+            return self._finder.read_operation(name)
+        except OSError as error:
+            path = self._entry.path
+            raise PackError(f"{location(path)} cannot be read: {error.strerror}; {advice(error, path)}") from error
+        if found != size or hash_id("operation", bytes(data)) != name:
+            raise damaged(self._entry, f"operation {name} does not stand in it where it stood")
+        return Operation.decode(bytes(data), self._workspace)
+
+    def _place(self, name: str) -> tuple[int, int]:
+        """Where the bytes of an operation begin, and how many they are."""
+        if not self._places:
+            at = head_bytes(self._kept.replaced)
+            for (id_, *_), size in zip(self._kept.records, self._kept.sizes, strict=True):
+                self._places[id_] = (at + _FRAME, size)
+                at += _FRAME + size
+        return self._places[name]
+
+
+def read_pack(entry: Entry) -> Pack:
+    """A pack that is what its name promises; its operations are still to be checked. Raises PackError."""
+    data = read_entry(entry, MAX_PACK_BYTES, PackError)
+    if (found := hash_id("pack", data)) != entry.name:
+        raise damaged(entry, f"its bytes have the name {found}")
+    try:
+        return Pack.decode(data)
+    except PackError as error:
+        raise refused(entry, str(error)) from error
+
+
+def checked(entry: Entry, name: str, data: bytes, workspace: str) -> Operation:
+    """An operation of a pack. Raises PackError or WrongWorkspace, naming the pack."""
+    try:
+        return Operation.decode(data, workspace)
+    except WrongWorkspace as error:
+        raise WrongWorkspace(f"{location(entry.path)} is refused: {error}; move it away") from error
+    except MergeAlgebraError as error:
+        raise refused(entry, f"operation {name}: {error}") from error
+
+
+def salvaged(entry: Entry, workspace: str) -> list[Operation]:
+    """The sound operations in a pack that is damaged, as far as they can be told [PK-7]."""
+    found = []
+    with suppress(OSError):
+        for data in salvage(entry.read(MAX_PACK_BYTES)):
+            with suppress(MergeAlgebraError):
+                found.append(Operation.decode(data, workspace))
+    return found
+
+
+def damaged(entry: Entry, what: str) -> PackError:
+    """The refusal of a file that is not the pack that it was."""
+    return PackError(
+        f"{location(entry.path)} is damaged: {what}; `{fsck_repair(entry.store)}` mends it, or delete it and sync again"
+    )
+
+
+def refused(entry: Entry, why: str) -> PackError:
+    """The refusal of a file that is what its name says, and is no pack of this workspace."""
+    return PackError(f"{location(entry.path)} is refused: {why}; delete it")
