@@ -17,6 +17,9 @@ class Source(Protocol):
     def read(self, name: str) -> Operation:
         """The operation with this id. Raises OperationError when it is not there any more, or damaged."""
 
+    def encoded(self, name: str) -> bytes:
+        """Its encoding, of which the id is the hash. Raises OperationError."""
+
 
 class Record(NamedTuple):
     """An operation without its body.
@@ -42,6 +45,11 @@ class Record(NamedTuple):
     def operation(self) -> Operation:
         """The operation, read now unless it is at hand. Raises OperationError when it cannot be read."""
         return self.source if isinstance(self.source, Operation) else self.source.read(self.id)
+
+    @property
+    def encoded(self) -> bytes:
+        """Its encoding. Raises OperationError when it cannot be read."""
+        return self.source.encode() if isinstance(self.source, Operation) else self.source.encoded(self.id)
 
 
 def _names(operation: Operation) -> tuple[str, ...]:

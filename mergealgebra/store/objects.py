@@ -16,6 +16,7 @@ from typing import Final
 from mergealgebra.addresses import local_path, peer_path
 from mergealgebra.crdt.fields import is_id
 from mergealgebra.crdt.genesis import Genesis
+from mergealgebra.crdt.orset import ORSet
 from mergealgebra.disk import NotAFile, NotAFolder, make_folder, refused_as_output
 from mergealgebra.encoding import MAX_BYTES
 from mergealgebra.errors import (
@@ -40,6 +41,7 @@ from mergealgebra.store.entries import (
     open_to_group,
 )
 from mergealgebra.store.operation_store import OperationStore
+from mergealgebra.store.packing import pack_up, tidy
 from mergealgebra.store.refusals import read_entry, refused_as, refused_in_store
 from mergealgebra.store.rights import for_group
 from mergealgebra.text import by_caller, fsck_repair, location
@@ -113,6 +115,24 @@ class Store(OperationStore):
                 "choose another folder"
             )
         return store
+
+    # Operations
+
+    def state(self) -> ORSet:
+        """All operations that are here [OS-7]; one bad file stops it [SY-3]. Raises as `read_operation` does.
+
+        In somebody's replica, packs that are due are written, and files that lie inside others removed [PK-3, PK-4].
+        """
+        first = self._memory.last is None
+        reading = self.read()
+        for refusal in reading.refusals:
+            raise refusal
+        if not self.keeps_records:
+            return reading.state
+        packed = pack_up(self, reading)
+        if first or packed is not reading:
+            tidy(self, packed)
+        return packed.state
 
     # The folder
 

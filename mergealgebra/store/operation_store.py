@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,13 +44,6 @@ class OperationStore(BlobStore):
         return False
 
     # Reading
-
-    def state(self) -> ORSet:
-        """All operations that are here [OS-7]; one bad file stops it [SY-3]. Raises as `read_operation` does."""
-        reading = self.read()
-        for refusal in reading.refusals:
-            raise refusal
-        return reading.state
 
     def read(self, known: ORSet | None = None) -> Reading:
         """All operations that are here, and which files are refused.
@@ -120,7 +113,22 @@ class OperationStore(BlobStore):
         record = None if known is None else known.record(name)
         return Record.of(checked(entry, name, data, self.genesis.workspace_id)) if record is None else record
 
-    # One operation
+    # One operation, one pack
+
+    def read_alone(self, name: str) -> Operation:
+        """The operation in the file of this name, read anew. Raises as `read_operation` does."""
+        return self._decoded(name, self._bytes(name))
+
+    def check_pack(self, name: str) -> list[Operation]:
+        """The operations of the pack of this name, read and checked anew [PK-2]. Raises PackError or WrongWorkspace."""
+        entry = self.pack(name)
+        found = read_pack(entry).operations
+        return [checked(entry, id_, data, self.genesis.workspace_id) for id_, data in found.items()]
+
+    def kept_ids(self, pack: str) -> list[str] | None:
+        """What a pack holds, as it was written down here when it was checked; None if it was not [PK-6]."""
+        kept = kept_of(self.path, self.genesis.workspace_id, pack, MAX_PACK_BYTES) if self.keeps_records else None
+        return None if kept is None else [id_ for id_, *_ in kept.records]
 
     def operation_ids(self) -> tuple[str, ...]:
         """The ids of the operations that are here, ascending; files of one operation are not read [SY-1]."""
@@ -137,7 +145,7 @@ class OperationStore(BlobStore):
                 for held in self.read().packs.values():
                     if name in held:
                         return held[name].operation
-        return self._decoded(name, self._bytes(name))
+        return self.read_alone(name)
 
     def salvaged(self, pack: str) -> list[Operation]:
         """The sound operations in a pack that is damaged [PK-7]."""
@@ -167,56 +175,50 @@ class OperationStore(BlobStore):
 
         Its blob must be here first. Raises WrongWorkspace or OutputError.
         """
-        self._refuse_stranger(operation)
-        entry = self._operation(operation.id)
-        with refused_as(WorkspaceError, entry.path):
-            there = entry.is_there()
-        if not there:
-            write_atomically(entry, operation.encode())
-        return operation.id
-
-    def write_operations(self, operations: Sequence[Operation]) -> None:
-        """Let operations appear: a few each in a file of its own, more in packs, each pack at once [PK-3].
-
-        Those that come first appear no later than the others. Raises WrongWorkspace or OutputError.
-        """
-        if len(operations) < BRANCH:
-            for operation in operations:
-                self.write_operation(operation)
-            return
-        for operation in operations:
-            self._refuse_stranger(operation)
-        for part in _parts([operation.encode() for operation in operations]):
-            self.write_pack(Pack.of(part))
-
-    def write_delta(self, delta: ORSet) -> str:
-        """Let the operations of a delta appear. Returns the id of the first. Raises as `write_operation` does."""
-        operations = list(delta.by_id().values())
-        self.write_operations(operations)
-        return operations[0].id
-
-    def write_pack(self, pack: Pack) -> None:
-        """Let a pack appear, unless it is here already. Raises OutputError."""
-        entry = self.pack(pack.name)
-        with refused_as(WorkspaceError, entry.path):
-            there = entry.is_there()
-        if not there:
-            write_atomically(entry, pack.encode())
-
-    def mend_operation(self, operation: Operation) -> None:
-        """Put an operation in place of the damaged file that has its id [SY-4]. Raises OutputError."""
-        write_atomically(self._operation(operation.id), operation.encode())
-
-    def mend_pack(self, pack: Pack) -> None:
-        """Put a pack in place of the damaged file that has its name [SY-4]. Raises OutputError."""
-        write_atomically(self.pack(pack.name), pack.encode())
-
-    def _refuse_stranger(self, operation: Operation) -> None:
         if operation.workspace != self.genesis.workspace_id:
             raise WrongWorkspace(
                 f"operation {operation.id} belongs to workspace {operation.workspace}, "
                 f"{location(self.path)} holds {self.genesis.workspace_id}"
             )
+        self._write(self._operation(operation.id), operation.encode())
+        return operation.id
+
+    def write_delta(self, delta: ORSet) -> str:
+        """Let the operations of a delta appear. Returns the id of the first. Raises as `write_operation` does."""
+        records = list(delta.records().values())
+        for part in parts(records):
+            self.write_records(part)
+        return records[0].id
+
+    def write_records(self, records: Sequence[Record]) -> None:
+        """Let operations of this workspace appear: one in a file of its own, several in a pack, all at once [PK-3].
+
+        Raises OutputError, and OperationError when their bytes cannot be read.
+        """
+        if len(records) > 1:
+            self.write_pack(Pack.of([record.encoded for record in records]))
+            return
+        for record in records:
+            self._write(self._operation(record.id), record.encoded)
+
+    def write_pack(self, pack: Pack) -> None:
+        """Let a pack appear, unless it is here already. Raises OutputError."""
+        self._write(self.pack(pack.name), pack.encode())
+
+    def mend_operation(self, record: Record) -> None:
+        """Put an operation in place of the damaged file that has its id [SY-4]. Raises OutputError."""
+        write_atomically(self._operation(record.id), record.encoded)
+
+    def mend_pack(self, pack: Pack) -> None:
+        """Put a pack in place of the damaged file that has its name [SY-4]. Raises OutputError."""
+        write_atomically(self.pack(pack.name), pack.encode())
+
+    @staticmethod
+    def _write(entry: Entry, data: bytes) -> None:
+        with refused_as(WorkspaceError, entry.path):
+            there = entry.is_there()
+        if not there:
+            write_atomically(entry, data)
 
     # Places
 
@@ -232,13 +234,19 @@ class OperationStore(BlobStore):
         return Entry(self.path, OPERATIONS, name)
 
 
-def _parts(encodings: Iterable[bytes]) -> Iterable[list[bytes]]:
-    """Operations in their order, in parts of which each fits in a pack."""
-    part, nbytes = list[bytes](), head_bytes(0)
-    for data in encodings:
-        if nbytes + framed_bytes(len(data)) > MAX_PACK_BYTES:
-            yield part
-            part, nbytes = [], head_bytes(0)
-        part.append(data)
-        nbytes += framed_bytes(len(data))
-    yield part
+def parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """Operations in their order, in parts that are written at once: each alone where they are few, else as packs hold.
+
+    Raises OperationError when the bytes of one cannot be read.
+    """
+    if len(records) < BRANCH:
+        yield from ([record] for record in records)
+        return
+    start, nbytes = 0, head_bytes(0)
+    for number, record in enumerate(records):
+        size = framed_bytes(len(record.encoded))
+        if nbytes + size > MAX_PACK_BYTES:
+            yield records[start:number]
+            start, nbytes = number, head_bytes(0)
+        nbytes += size
+    yield records[start:]

@@ -7,7 +7,6 @@ from typing import Final, Protocol
 
 from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.packs import MAX_PACK_BYTES, Pack, framed_bytes, head_bytes, salvage
-from mergealgebra.disk import read_at
 from mergealgebra.encoding import hash_id
 from mergealgebra.errors import MergeAlgebraError, PackError, WrongWorkspace
 from mergealgebra.store.entries import Entry
@@ -27,33 +26,35 @@ class Finder(Protocol):
 
 
 class Packed:
-    """The operations of one pack that was checked, each read when it is asked for."""
+    """The operations of one pack that was checked. Its bytes are read when the first of them is asked for."""
 
     def __init__(self, entry: Entry, workspace: str, finder: Finder, kept: Kept) -> None:
         self._entry, self._workspace, self._finder, self._kept = entry, workspace, finder, kept
+        self._data: bytes | None = None
         self._places: dict[str, tuple[int, int]] = {}
         self._read: dict[str, Operation] = {}
 
     def read(self, name: str) -> Operation:
         """The operation with this id. Raises OperationError when its bytes are not those any more."""
         if name not in self._read:
-            self._read[name] = self._decoded(name)
+            self._read[name] = Operation.decode(self.encoded(name), self._workspace)
         return self._read[name]
 
-    def _decoded(self, name: str) -> Operation:
+    def encoded(self, name: str) -> bytes:
+        """Its encoding, of which the id is the hash. Raises OperationError."""
+        if self._data is None:
+            try:
+                self._data = self._entry.read(MAX_PACK_BYTES)
+            except FileNotFoundError:
+                return self._finder.read_operation(name).encode()
+            except OSError as error:
+                path = self._entry.path
+                raise PackError(f"{location(path)} cannot be read: {error.strerror}; {advice(error, path)}") from error
         at, size = self._place(name)
-        data = bytearray(size)
-        try:
-            with self._entry.opened() as descriptor:
-                found = read_at(descriptor, memoryview(data), at)
-        except FileNotFoundError:
-            return self._finder.read_operation(name)
-        except OSError as error:
-            path = self._entry.path
-            raise PackError(f"{location(path)} cannot be read: {error.strerror}; {advice(error, path)}") from error
-        if found != size or hash_id("operation", bytes(data)) != name:
+        data = self._data[at : at + size]
+        if hash_id("operation", data) != name:
             raise damaged(self._entry, f"operation {name} does not stand in it where it stood")
-        return Operation.decode(bytes(data), self._workspace)
+        return data
 
     def _place(self, name: str) -> tuple[int, int]:
         """Where the bytes of an operation begin, and how many they are."""
