@@ -21,9 +21,10 @@ class _Log:
     """Records in the order in which they came, each once. Only its end grows, and one thread at a time."""
 
     def __init__(self, genesis: Genesis, records: Iterable[Record] = ()) -> None:
+        once = {record.id: record for record in records}
         self.genesis = genesis
-        self.records = list(records)
-        self.places = {record.id: place for place, record in enumerate(self.records)}
+        self.records = list(once.values())
+        self.places = dict(zip(once, range(len(once)), strict=True))
         self.visibility, self._seen = Visibility(genesis), 0
         self.lock = threading.RLock()
 
@@ -50,8 +51,8 @@ class OperationSet(Set[Operation]):
     @classmethod
     def of(cls, genesis: Genesis, operations: Iterable[Operation | Record] = ()) -> OperationSet:
         """The set of these operations. Raises WrongWorkspace for one of another workspace."""
-        log = _Log(genesis)
-        log.append(one if isinstance(one, Record) else _record(one, genesis.workspace_id) for one in operations)
+        workspace = genesis.workspace_id
+        log = _Log(genesis, (one if isinstance(one, Record) else _record(one, workspace) for one in operations))
         return cls(log, len(log.records))
 
     # A set

@@ -108,7 +108,7 @@ class ORSet:
     def visible(self) -> dict[str, Manifest]:
         """The visible contributions by their ids, in ascending order [OS-9]."""
         with self._set.seen() as seen:
-            adds = {id_: seen.adds[id_][0] for id_ in sorted(seen.visible)}
+            adds = {id_: seen.standing(id_)[0] for id_ in sorted(seen.visible)}
         return {id_: _manifest(add) for id_, add in adds.items()}
 
     def visible_ids(self) -> frozenset[str]:

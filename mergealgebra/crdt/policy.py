@@ -19,4 +19,4 @@ def effective(genesis: Genesis, operations: Iterable[Operation]) -> frozenset[Op
 
 def counts(genesis: Genesis, record: Record) -> bool:
     """Whether the operation of a record counts in an open workspace."""
-    return record.kind != "add" or record.names[1] == genesis.base
+    return record.kind != "add" or record.about == genesis.base

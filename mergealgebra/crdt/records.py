@@ -24,8 +24,8 @@ class Source(Protocol):
 class Record(NamedTuple):
     """An operation without its body.
 
-    author, grant: who signed it and under what; None in an open workspace. names: what it is about: of an `add` the
-    contribution and its base, of a `remove` the operations, of an `attest` the merge id and the model root.
+    author, grant: who signed it and under what; None in an open workspace. names: the operations that a `remove` names.
+    about: the base of an `add`. says: of an `add` the contribution, of an `attest` the merge id and the model root.
     source: the operation itself, or where it is read.
     """
 
@@ -34,12 +34,14 @@ class Record(NamedTuple):
     author: str | None
     grant: str | None
     names: tuple[str, ...]
+    about: str
+    says: tuple[str, ...]
     source: Operation | Source
 
     @classmethod
     def of(cls, operation: Operation) -> Record:
         """The record of an operation that was checked."""
-        return cls(operation.id, operation.kind, None, None, _names(operation), operation)
+        return cls(operation.id, operation.kind, None, None, *_said(operation), operation)
 
     @property
     def operation(self) -> Operation:
@@ -52,11 +54,12 @@ class Record(NamedTuple):
         return self.source.encode() if isinstance(self.source, Operation) else self.source.encoded(self.id)
 
 
-def _names(operation: Operation) -> tuple[str, ...]:
+def _said(operation: Operation) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
+    """What an operation names, what it is about, and what it says."""
     match operation.payload:
         case Add(manifest=manifest):
-            return manifest.id, manifest.base
+            return (), manifest.base, (manifest.id,)
         case Remove(operations=names):
-            return names
+            return names, "", ()
         case Attest(merge_id=merge_id, model_root=model_root):
-            return merge_id, model_root
+            return (), "", (merge_id, model_root)

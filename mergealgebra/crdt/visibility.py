@@ -5,6 +5,7 @@ Adds, removes and attests never take back what another made of the set: the orde
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from mergealgebra.crdt.genesis import Genesis
@@ -21,7 +22,8 @@ class Visibility:
 
     def __init__(self, genesis: Genesis) -> None:
         self._genesis = genesis
-        self._added: dict[str, str] = {}
+        self._standing: dict[str, str] = {}  # the contribution of each add that stands
+        self._count: Counter[str] = Counter()  # how many of each contribution do
         self.adds: dict[str, list[Record]] = {}
         self.removes: dict[str, list[Record]] = {}
         self.attested: dict[str, set[str]] = {}
@@ -35,28 +37,31 @@ class Visibility:
 
     def standing(self, contribution: str) -> list[Record]:
         """The adds of a contribution that no remove names [OS-9]."""
-        return [add for add in self.adds.get(contribution, ()) if add.id not in self.removes]
+        return [add for add in self.adds.get(contribution, ()) if add.id in self._standing]
 
     def _take(self, record: Record) -> None:
         match record.kind:
             case "add":
-                self._add(record, record.names[0])
+                self._add(record, record.says[0])
             case "remove":
                 self._remove(record)
             case "attest":
-                self.attested.setdefault(record.names[0], set()).add(record.names[1])
+                self.attested.setdefault(record.says[0], set()).add(record.says[1])
             case _:
                 raise ValueError(record)
 
     def _add(self, record: Record, contribution: str) -> None:
-        self._added[record.id] = contribution
         self.adds.setdefault(contribution, []).append(record)
         if record.id not in self.removes:
+            self._standing[record.id] = contribution
+            self._count[contribution] += 1
             self.visible.add(contribution)
 
     def _remove(self, record: Record) -> None:
         for name in record.names:
             self.removes.setdefault(name, []).append(record)
-        for contribution in {self._added[name] for name in record.names if name in self._added}:
-            if contribution in self.visible and not self.standing(contribution):
-                self.visible.discard(contribution)
+            contribution = self._standing.pop(name, None)
+            if contribution is not None:
+                self._count[contribution] -= 1
+                if not self._count[contribution]:
+                    self.visible.discard(contribution)

@@ -19,6 +19,7 @@ from mergealgebra.errors import MergeAlgebraError, OperationError, WorkspaceErro
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.blob_store import BlobStore
 from mergealgebra.store.entries import LOCAL, OPERATIONS, PACKS, ROOT, Entry, Told, told_in
+from mergealgebra.store.garbage_collector import paused
 from mergealgebra.store.pack_files import Packed, checked, damaged, read_pack, salvaged
 from mergealgebra.store.reading import Held, Memory, Reading, in_any
 from mergealgebra.store.record_index import Kept, fields_of, keep, kept_of
@@ -52,7 +53,8 @@ class OperationStore(BlobStore):
         """
         found = self._files()
         for _ in range(_TRIES):
-            reading = self._read(*found, known)
+            with paused():
+                reading = self._read(*found, known)
             if not reading.refusals or found == (found := self._files()):
                 break
         return reading

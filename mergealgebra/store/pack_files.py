@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from contextlib import suppress
-from typing import Final, Protocol
+from itertools import accumulate
+from operator import itemgetter
+from typing import Protocol
 
 from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.packs import MAX_PACK_BYTES, Pack, framed_bytes, head_bytes, salvage
@@ -13,9 +16,6 @@ from mergealgebra.store.entries import Entry
 from mergealgebra.store.record_index import Kept
 from mergealgebra.store.refusals import advice, read_entry
 from mergealgebra.text import fsck_repair, location
-
-#: How many bytes stand before an operation in a pack.
-_FRAME: Final = framed_bytes(0)
 
 
 class Finder(Protocol):
@@ -31,7 +31,7 @@ class Packed:
     def __init__(self, entry: Entry, workspace: str, finder: Finder, kept: Kept) -> None:
         self._entry, self._workspace, self._finder, self._kept = entry, workspace, finder, kept
         self._data: bytes | None = None
-        self._places: dict[str, tuple[int, int]] = {}
+        self._ends: list[int] = []
         self._read: dict[str, Operation] = {}
 
     def read(self, name: str) -> Operation:
@@ -58,12 +58,10 @@ class Packed:
 
     def _place(self, name: str) -> tuple[int, int]:
         """Where the bytes of an operation begin, and how many they are."""
-        if not self._places:
-            at = head_bytes(self._kept.replaced)
-            for (id_, *_), size in zip(self._kept.records, self._kept.sizes, strict=True):
-                self._places[id_] = (at + _FRAME, size)
-                at += _FRAME + size
-        return self._places[name]
+        if not self._ends:
+            self._ends = list(accumulate(map(framed_bytes, self._kept.sizes), initial=head_bytes(self._kept.replaced)))
+        number = bisect_left(self._kept.records, name, key=itemgetter(0))
+        return self._ends[number] + framed_bytes(0), self._kept.sizes[number]
 
 
 def read_pack(entry: Entry) -> Pack:

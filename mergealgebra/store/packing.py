@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
-from mergealgebra.crdt.packs import BRANCH, MAX_PACK_BYTES, Pack, framed_bytes, head_bytes, level_of
+from mergealgebra.crdt.pack_levels import insides, to_merge
+from mergealgebra.crdt.packs import BRANCH, MAX_PACK_BYTES, Pack, framed_bytes, head_bytes
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.store.cache import RECORDS
 from mergealgebra.store.entries import OPERATIONS, PACKS, Entry, Told, names_in
 from mergealgebra.store.operation_store import OperationStore
 from mergealgebra.store.pack_files import read_pack
-from mergealgebra.store.reading import Held, Place, Reading
+from mergealgebra.store.reading import Place, Reading
 
 #: Until a file has been in a larger pack for so long, somebody may still be about to read it.
 RESTING_SECONDS: Final = 24 * 60 * 60
@@ -42,11 +43,9 @@ def due(store: OperationStore, reading: Reading) -> Pack | None:
     """
     if len(reading.alone) >= BRANCH:
         return _of_alone(reading)
-    for level in _levels(reading.packs):
-        if len(level) >= BRANCH and sum(reading.told[PACKS, name].nbytes for name in level[:BRANCH]) <= MAX_PACK_BYTES:
-            packs = [read_pack(store.pack(name)) for name in level[:BRANCH]]
-            return Pack.of([data for pack in packs for data in pack.operations.values()], level[:BRANCH])
-    return None
+    names = to_merge(reading.packs, {name: reading.told[PACKS, name].nbytes for name in reading.packs})
+    packs = [read_pack(store.pack(name)) for name in names]
+    return Pack.of([data for pack in packs for data in pack.operations.values()], names) if packs else None
 
 
 def _of_alone(reading: Reading) -> Pack:
@@ -59,34 +58,6 @@ def _of_alone(reading: Reading) -> Pack:
             break
         encodings.append(data)
     return Pack.of(encodings)
-
-
-def _levels(packs: Mapping[str, Held]) -> Iterator[list[str]]:
-    """The names of the packs of each level from 1 on, ascending.
-
-    Those that lie inside another do not count, and of several that hold the same, the first: so the pack of 16 that
-    count is strictly larger than each of them.
-    """
-    inside = {name for name, _ in insides(packs)}
-    levels: dict[int, list[str]] = defaultdict(list)
-    counted: dict[tuple[int, str], list[Held]] = defaultdict(list)
-    for name, held in sorted(packs.items()):
-        alike = counted[len(held), next(iter(held))]
-        if name not in inside and not any(held.keys() == other.keys() for other in alike):
-            alike.append(held)
-            levels[max(1, level_of(len(held)))].append(name)
-    return iter(names for _, names in sorted(levels.items()))
-
-
-def insides(packs: Mapping[str, Held]) -> Iterator[tuple[str, str]]:
-    """Each pack that lies wholly inside a strictly larger one, and that one [PK-4]."""
-    by_size = sorted(packs.items(), key=lambda item: (-len(item[1]), item[0]))
-    for number, (name, held) in enumerate(by_size):
-        first = next(iter(held))
-        for larger, others in by_size[:number]:
-            if len(others) > len(held) and first in others and held.keys() <= others.keys():
-                yield name, larger
-                break
 
 
 def tidy(store: OperationStore, reading: Reading) -> None:

@@ -29,7 +29,7 @@ VERSION: Final = 1
 _TIMES_THE_PACK: Final = 4
 
 #: What is kept of a record: all but where its operation is.
-Fields = tuple[str, str, str | None, str | None, tuple[str, ...]]
+Fields = tuple[str, str, str | None, str | None, tuple[str, ...], str, tuple[str, ...]]
 
 
 class Kept(NamedTuple):
@@ -63,4 +63,4 @@ def kept_of(store: Path, workspace: str, pack: str, pack_bytes: int) -> Kept | N
 
 def fields_of(records: Sequence[Record]) -> tuple[Fields, ...]:
     """What is kept of records."""
-    return tuple((r.id, r.kind, r.author, r.grant, r.names) for r in records)
+    return tuple((r.id, r.kind, r.author, r.grant, r.names, r.about, r.says) for r in records)

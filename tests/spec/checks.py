@@ -24,6 +24,8 @@ from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import KINDS, Attest, Operation
 from mergealgebra.crdt.orset import ORSet
+from mergealgebra.crdt.pack_levels import insides, to_merge
+from mergealgebra.crdt.packs import Pack
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.plan import make_plan
 from mergealgebra.engine.run import run_check
@@ -35,7 +37,8 @@ from mergealgebra.methods.method import field_of
 from mergealgebra.recipe import complete_recipe, recipe_from_map
 from mergealgebra.recipe_file import read_merge_file, read_recipe
 from mergealgebra.store.blobs import stream_blob
-from mergealgebra.store.entries import ROOT, Entry
+from mergealgebra.store.entries import PACKS, ROOT, Entry
+from mergealgebra.store.pack_files import checked
 from mergealgebra.tensors import safetensors_file
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice
@@ -368,6 +371,25 @@ def retract(case: Json, _: Path) -> Json:
     return {"operations": list(made.payload.operations)}
 
 
+def pack(case: Json, _: Path) -> Json:
+    made = Pack.of([bytes.fromhex(one) for one in case["operations"]], case["replaces"])
+    assert Pack.decode(made.encode()) == made
+    return {"encoding": made.encode().hex(), "name": made.name}
+
+
+def read_pack(case: Json, folder: Path) -> Json:
+    made = Pack.decode(data(case["pack"]))
+    for name, operation_ in made.operations.items():
+        checked(Entry(folder, PACKS, made.name), name, operation_, case["workspace"])
+    return {"operations": list(made.operations), "replaces": list(made.replaces)}
+
+
+def merge_packs(case: Json, _: Path) -> Json:
+    held = {file["name"]: dict.fromkeys(file["operations"]) for file in case["packs"]}
+    sizes = {file["name"]: file["bytes"] for file in case["packs"]}
+    return {"merge": to_merge(held, sizes), "inside": sorted(name for name, _ in insides(held))}
+
+
 # Locks
 
 
@@ -414,6 +436,9 @@ CHECKS: dict[str, Callable[[Json, Path], Json]] = {
     "genesis": genesis,
     "id": id_,
     "join": join,
+    "pack": pack,
+    "read-pack": read_pack,
+    "merge-packs": merge_packs,
     "lock": lock,
     "lock-text": lock_text,
     "manifest": manifest,

@@ -6,7 +6,17 @@ from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from generator.reference import canonical, checkpoints, contributions, decimals, forms, functions, hashes, operations
+from generator.reference import (
+    canonical,
+    checkpoints,
+    contributions,
+    decimals,
+    forms,
+    functions,
+    hashes,
+    operations,
+    packs,
+)
 from generator.reference import lock as locks
 from generator.reference.aggregates import aggregate, certificate, combine
 from generator.reference.configuration import configuration, recipe_file
@@ -304,6 +314,23 @@ def join(x: Json) -> Json:
     return {"operations": hexes(sorted(union.operations)), "visible": hexes(operations.visible(union))}
 
 
+def pack(x: Json) -> Json:
+    made = packs.make_pack(map(bytes.fromhex, x["operations"]), map(bytes.fromhex, x["replaces"]))
+    return {"encoding": made.hex(), "name": packs.pack_name(made).hex()}
+
+
+def read_pack(x: Json) -> Json:
+    ids, replaces = packs.read_pack(bytes.fromhex(x["workspace"]), read_bytes(x["pack"]))
+    return {"operations": hexes(ids), "replaces": hexes(replaces)}
+
+
+def merge_packs(x: Json) -> Json:
+    """Which packs the next one replaces, and which lie inside a larger one."""
+    held = {file["name"]: frozenset(file["operations"]) for file in x["packs"]}
+    sizes = {file["name"]: file["bytes"] for file in x["packs"]}
+    return {"merge": list(packs.to_merge(held, sizes)), "inside": packs.inside(held)}
+
+
 def lock(x: Json) -> Json:
     return {"lock": locks.make_lock(x)}
 
@@ -391,6 +418,9 @@ CHECKS: dict[str, Callable[[Json], Json]] = {
     "state": state,
     "retract": retract,
     "join": join,
+    "pack": pack,
+    "read-pack": read_pack,
+    "merge-packs": merge_packs,
     "lock": lock,
     "lock-text": lock_text,
     "verify-lock": verify_lock,

@@ -21,6 +21,7 @@ RULES = {
     "BlobError": "a blob that is not the canonical file, or not of the promised root",
     "GenesisError": "a genesis that breaks OS-1",
     "OperationError": "an operation that breaks OS-2 to OS-5",
+    "PackError": "a pack that breaks PK-1, or one of whose operations breaks OS-2 to OS-5",
     "WrongWorkspace": "an operation or a state of another workspace",
     "NothingVisible": "a merge of no contributions",
     "NothingToRetract": "a contribution to retract of which no effective add stands",
