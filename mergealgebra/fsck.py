@@ -18,7 +18,7 @@ from mergealgebra.crdt.operations import Add, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.crdt.records import Record
 from mergealgebra.disk import refused_as_output
-from mergealgebra.errors import MergeAlgebraError, PackError, WorkspaceError
+from mergealgebra.errors import MergeAlgebraError, PackError, WorkspaceError, WrongWorkspace
 from mergealgebra.progress import More, Progress, counter, quiet
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.blobs import Admit, anything
@@ -78,7 +78,7 @@ def inspect(
     True
     """
     found = Inspection()
-    peer = None if repair is None else Store.open(peer_path(repair))
+    peer = None if repair is None else Store.open(peer_path(repair), peer=True)
     store = _opened(Path(folder), peer, found)
     with judge([store] if peer is None else [store, peer]) as fits:
         _Check(store, peer, found, progress, fits).run()
@@ -181,28 +181,26 @@ class _Check:
 
     def _mended_pack(self, name: str) -> list[Operation]:
         """Mend a pack by the peer's of that name; else write anew what stands in it and what the peer has [PK-7]."""
-        with suppress(MergeAlgebraError):
+        try:
             operations = self._good(lambda peer: peer.check_pack(name))
-            self._store.mend_pack(self._good(lambda peer: read_pack(peer.pack(name))))
-            self._found.mended.append(str(self._store.pack(name).path))
-            return operations
-        operations = self._rescued(name)
-        with refused_as_output(self._store.pack(name).path):
-            self._store.pack(name).remove()
+            self._store.write_pack(self._good(lambda peer: read_pack(peer.pack(name))))
+        except (PackError, WrongWorkspace):
+            operations = self._rescued(name)
         self._found.mended.append(str(self._store.pack(name).path))
         return operations
 
     def _rescued(self, name: str) -> list[Operation]:
         """What a damaged pack held, written again. Raises PackError when some of it is nowhere to be found."""
         theirs = self._good(lambda peer: peer.read()).state
-        here, sound = self._store.read().state, ORSet(theirs.genesis, frozenset(self._store.salvaged(name)))
+        here, sound = self._store.read(anew=True).state, ORSet(theirs.genesis, frozenset(self._store.salvaged(name)))
         found = theirs.join(sound)
         lost = [id_ for id_ in self._store.kept_ids(name) or () if not (found.has(id_) or here.has(id_))]
         if lost:
             raise PackError(f"{location(self._store.pack(name).path)}: {len(lost)} operations of it are not there")
         lacking = list(found.difference(here).records().values())
-        for part in parts(lacking):
-            self._store.write_records(part)
+        if name not in [self._store.write_records(part) for part in parts(lacking)]:
+            with refused_as_output(self._store.pack(name).path):
+                self._store.pack(name).remove()
         return [record.operation for record in lacking]
 
     def _blobs(self, admits: Mapping[str, Admit]) -> None:

@@ -58,15 +58,18 @@ class Store(OperationStore):
         return f"Store({str(self.path)!r}, id={self.genesis.workspace_id[:12]}...)"
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Store:
-        """The store at a path, once its genesis has been checked [SY-1]. Raises WorkspaceError."""
+    def open(cls, path: str | os.PathLike[str], *, peer: bool = False) -> Store:
+        """The store at a path, once its genesis has been checked [SY-1]. Raises WorkspaceError.
+
+        peer: whether it is opened to sync with it: then nothing is kept in its cache.
+        """
         path = local_path(path).absolute()  # a folder that is kept open survives a chdir
         if not has_genesis(path):
             _check_there(path)
             raise WorkspaceError(
                 f"{location(path)} is not a workspace or shared folder, it has no file `{GENESIS}`: {_CHECK_PATH}"
             )
-        return cls(path, _read_genesis(path))
+        return cls(path, _read_genesis(path), peer)
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], genesis: Genesis, *, group: bool = False) -> Store:
@@ -91,7 +94,7 @@ class Store(OperationStore):
             raise WorkspaceError(
                 f"{location(path)} is there already, and not open to its group; its owner opens it: `{for_group(path)}`"
             )
-        return store
+        return cls(store.path, store.genesis)
 
     @classmethod
     def open_peer(cls, path: str | os.PathLike[str], genesis: Genesis) -> Store:
@@ -108,7 +111,7 @@ class Store(OperationStore):
                 f"{location(path)} {found}: if a share is mounted there, mount it; if it is to become one, "
                 f"`{makes}` makes it"
             )
-        store = cls.open(path)
+        store = cls.open(path, peer=True)
         if store.genesis != genesis:
             raise WrongWorkspace(
                 f"{location(path)} holds workspace {store.genesis.workspace_id}, not {genesis.workspace_id}: "

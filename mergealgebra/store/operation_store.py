@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,12 +16,12 @@ from mergealgebra.crdt.orset import ORSet
 from mergealgebra.crdt.packs import BRANCH, MAX_PACK_BYTES, Pack, framed_bytes, head_bytes
 from mergealgebra.crdt.records import Record
 from mergealgebra.encoding import hash_id
-from mergealgebra.errors import MergeAlgebraError, OperationError, WorkspaceError, WrongWorkspace
+from mergealgebra.errors import MergeAlgebraError, OperationError, PackError, WorkspaceError, WrongWorkspace
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.blob_store import BlobStore
 from mergealgebra.store.entries import LOCAL, OPERATIONS, PACKS, ROOT, Entry, Told, told_in
 from mergealgebra.store.garbage_collector import paused
-from mergealgebra.store.pack_files import Packed, checked, damaged, read_pack, salvaged
+from mergealgebra.store.pack_files import Packed, checked, damaged, pack_bytes, read_pack, salvaged
 from mergealgebra.store.reading import Held, Memory, Reading, in_any
 from mergealgebra.store.record_index import Kept, fields_of, keep, kept_of
 from mergealgebra.store.refusals import read_entry, refused_as
@@ -32,29 +33,31 @@ _TRIES: Final = 4
 
 @dataclass(frozen=True, repr=False)
 class OperationStore(BlobStore):
-    """The operations of a store at a path."""
+    """The operations of a store at a path. is_peer: whether somebody syncs with it, and does not work in it."""
 
     genesis: Genesis
+    is_peer: bool = field(default=False, compare=False)
     _memory: Memory = field(default_factory=Memory, init=False, compare=False)
 
     @property
     def keeps_records(self) -> bool:
-        """Whether this is somebody's replica, which has a cache [SY-9]."""
-        with suppress(OSError):
-            return Entry(self.path, ROOT, LOCAL).is_there()
+        """Whether this is the user's own replica, which has a cache [SY-9]."""
+        with suppress(OSError), Entry(self.path, ROOT, LOCAL).opened() as descriptor:
+            return not self.is_peer and os.fstat(descriptor).st_uid == os.geteuid()
         return False
 
     # Reading
 
-    def read(self, known: ORSet | None = None) -> Reading:
+    def read(self, known: ORSet | None = None, *, anew: bool = False) -> Reading:
         """All operations that are here, and which files are refused.
 
-        known: a state of this workspace, whose operations are not decoded again. Raises WorkspaceError.
+        known: a state of this workspace, whose operations are not decoded again. anew: compare all packs with their
+        names, those that were checked before among them: they may be damaged since. Raises WorkspaceError.
         """
         found = self._files()
         for _ in range(_TRIES):
             with paused():
-                reading = self._read(*found, known)
+                reading = self._read(*found, known, anew)
             if not reading.refusals or found == (found := self._files()):
                 break
         return reading
@@ -68,11 +71,13 @@ class OperationStore(BlobStore):
         with refused_as(WorkspaceError, self.path / PACKS):
             return loose, {name: told for name, told in told_in(self.path, PACKS).items() if is_id(name)}
 
-    def _read(self, loose: tuple[str, ...], packs: Mapping[str, Told], known: ORSet | None) -> Reading:
+    def _read(self, loose: tuple[str, ...], packs: Mapping[str, Told], known: ORSet | None, anew: bool) -> Reading:
         files: dict[tuple[str, str], tuple[Told, Held]] = {}
         damaged_packs: dict[str, MergeAlgebraError] = {}
         for name, told in packs.items():
             try:
+                if anew:
+                    pack_bytes(self.pack(name))
                 files[PACKS, name] = told, self._memory.known((PACKS, name), told) or self._pack(name, told, known)
             except MergeAlgebraError as error:
                 damaged_packs[name] = error
@@ -192,28 +197,30 @@ class OperationStore(BlobStore):
             self.write_records(part)
         return records[0].id
 
-    def write_records(self, records: Sequence[Record]) -> None:
+    def write_records(self, records: Sequence[Record]) -> str | None:
         """Let operations of this workspace appear: one in a file of its own, several in a pack, all at once [PK-3].
 
-        Raises OutputError, and OperationError when their bytes cannot be read.
+        Returns the name of the pack. Raises OutputError, and OperationError when their bytes cannot be read.
         """
         if len(records) > 1:
-            self.write_pack(Pack.of([record.encoded for record in records]))
-            return
+            pack = Pack.of([record.encoded for record in records])
+            self.write_pack(pack)
+            return pack.name
         for record in records:
             self._write(self._operation(record.id), record.encoded)
+        return None
 
     def write_pack(self, pack: Pack) -> None:
-        """Let a pack appear, unless it is here already. Raises OutputError."""
-        self._write(self.pack(pack.name), pack.encode())
+        """Let a pack appear, unless it is here already, in good order [SY-2]. Raises OutputError."""
+        entry = self.pack(pack.name)
+        try:
+            pack_bytes(entry)
+        except PackError:
+            write_atomically(entry, pack.encode())
 
     def mend_operation(self, record: Record) -> None:
         """Put an operation in place of the damaged file that has its id [SY-4]. Raises OutputError."""
         write_atomically(self._operation(record.id), record.encoded)
-
-    def mend_pack(self, pack: Pack) -> None:
-        """Put a pack in place of the damaged file that has its name [SY-4]. Raises OutputError."""
-        write_atomically(self.pack(pack.name), pack.encode())
 
     @staticmethod
     def _write(entry: Entry, data: bytes) -> None:

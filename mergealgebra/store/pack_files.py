@@ -64,11 +64,17 @@ class Packed:
         return self._ends[number] + framed_bytes(0), self._kept.sizes[number]
 
 
-def read_pack(entry: Entry) -> Pack:
-    """A pack that is what its name promises; its operations are still to be checked. Raises PackError."""
+def pack_bytes(entry: Entry) -> bytes:
+    """The bytes of a pack, which have its name. Raises PackError."""
     data = read_entry(entry, MAX_PACK_BYTES, PackError)
     if (found := hash_id("pack", data)) != entry.name:
         raise damaged(entry, f"its bytes have the name {found}")
+    return data
+
+
+def read_pack(entry: Entry) -> Pack:
+    """A pack that is what its name promises; its operations are still to be checked. Raises PackError."""
+    data = pack_bytes(entry)
     try:
         return Pack.decode(data)
     except PackError as error:

@@ -123,7 +123,7 @@ def _ignored(store: Store) -> tuple[str, ...]:
 def _read(store: Store, refused: list[MergeAlgebraError], known: ORSet | None = None) -> Side:
     """The operations of a store. known: a state whose operations need not be decoded again."""
     try:
-        reading = store.read(known)
+        reading = store.read(known, anew=True)
     except MergeAlgebraError as error:
         refused.append(error)
         return Side(ORSet(store.genesis))

@@ -103,7 +103,7 @@ class Way:
         self.mended.append(str(self.target.operation_path(record.id)))
 
     def _mend_pack(self, pack: Pack) -> None:
-        self.target.mend_pack(pack)
+        self.target.write_pack(pack)
         self.mended.append(str(self.target.pack(pack.name).path))
 
     def carry_blob(self, root: str, admit: Admit, more: More, *, mends: bool) -> None:
