@@ -171,11 +171,12 @@ def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
     from mergealgebra.history import told_by
     from mergealgebra.store.holdings import needed_kinds
 
+    kinds = needed_kinds(store.genesis)
     measured = saved_figures(store.path, state.visible_ids())
     entries: list[dict[str, object]] = []
     for id_, manifest in state.visible().items():
         figures, add = measured.get(id_, {}), told_by(state, id_)
-        here = store.has_blob(manifest.tensors)
+        here = {root: store.has_blob(root) for root in manifest.roots(kinds)}
         entries.append(
             {
                 "contribution": id_,
@@ -183,8 +184,8 @@ def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
                 "coefficient": shortest(from_hex(manifest.coefficient)),
                 "elements": manifest.elements,
                 "tensors": manifest.tensors,
-                "here": all(map(store.has_blob, manifest.roots(needed_kinds(store.genesis)))),
-                "bytes": store.blob_bytes(manifest.tensors) if here else None,
+                "here": all(here.values()),
+                "bytes": store.blob_bytes(manifest.tensors) if here[manifest.tensors] else None,
                 "name": add.name,
                 "time": add.time,
                 "note": add.note,

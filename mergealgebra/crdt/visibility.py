@@ -5,9 +5,9 @@ Adds, removes and attests never take back what another made of the set: the orde
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 
+from mergealgebra.crdt.garbage_collector import paused
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.policy import counts
 from mergealgebra.crdt.records import Record
@@ -22,8 +22,8 @@ class Visibility:
 
     def __init__(self, genesis: Genesis) -> None:
         self._genesis = genesis
-        self._standing: dict[str, str] = {}  # the contribution of each add that stands
-        self._count: Counter[str] = Counter()  # how many of each contribution do
+        self._added: dict[str, str] = {}  # the contribution of each add that stands
+        self._standing: dict[str, dict[str, Record]] = {}  # the adds of each contribution that stand
         self.adds: dict[str, list[Record]] = {}
         self.removes: dict[str, list[Record]] = {}
         self.attested: dict[str, set[str]] = {}
@@ -31,13 +31,14 @@ class Visibility:
 
     def take(self, records: Iterable[Record]) -> None:
         """Take in further operations, each of which comes once."""
-        for record in records:
-            if counts(self._genesis, record):
-                self._take(record)
+        with paused():
+            for record in records:
+                if counts(self._genesis, record):
+                    self._take(record)
 
     def standing(self, contribution: str) -> list[Record]:
         """The adds of a contribution that no remove names [OS-9]."""
-        return [add for add in self.adds.get(contribution, ()) if add.id in self._standing]
+        return list(self._standing.get(contribution, {}).values())
 
     def _take(self, record: Record) -> None:
         match record.kind:
@@ -53,15 +54,15 @@ class Visibility:
     def _add(self, record: Record, contribution: str) -> None:
         self.adds.setdefault(contribution, []).append(record)
         if record.id not in self.removes:
-            self._standing[record.id] = contribution
-            self._count[contribution] += 1
+            self._added[record.id] = contribution
+            self._standing.setdefault(contribution, {})[record.id] = record
             self.visible.add(contribution)
 
     def _remove(self, record: Record) -> None:
         for name in record.names:
             self.removes.setdefault(name, []).append(record)
-            contribution = self._standing.pop(name, None)
+            contribution = self._added.pop(name, None)
             if contribution is not None:
-                self._count[contribution] -= 1
-                if not self._count[contribution]:
+                del self._standing[contribution][name]
+                if not self._standing[contribution]:
                     self.visible.discard(contribution)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from mergealgebra.crdt.fields import is_id
+from mergealgebra.crdt.garbage_collector import paused
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.operations import MAX_OPERATION_BYTES, Operation
 from mergealgebra.crdt.orset import ORSet
@@ -20,7 +21,6 @@ from mergealgebra.errors import MergeAlgebraError, OperationError, PackError, Wo
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.blob_store import BlobStore
 from mergealgebra.store.entries import LOCAL, OPERATIONS, PACKS, ROOT, Entry, Told, told_in
-from mergealgebra.store.garbage_collector import paused
 from mergealgebra.store.pack_files import Packed, checked, damaged, pack_bytes, read_pack, salvaged
 from mergealgebra.store.reading import Held, Memory, Reading, in_any
 from mergealgebra.store.record_index import Kept, fields_of, keep, kept_of
@@ -111,7 +111,7 @@ class OperationStore(BlobStore):
             kept = Kept(len(found.replaces), sizes, fields_of(records))
             if keeps:
                 keep(self.path, workspace, name, kept)
-        elif told.nbytes != head_bytes(kept.replaced) + sum(map(framed_bytes, kept.sizes)):
+        elif told.nbytes != head_bytes(kept.replaced) + sum(kept.sizes) + len(kept.sizes) * framed_bytes(0):
             raise damaged(entry, f"it has {told.nbytes:,} bytes")
         source = Packed(entry, workspace, self, kept)
         return {fields[0]: Record(*fields, source) for fields in kept.records}
