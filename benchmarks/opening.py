@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -99,9 +99,14 @@ def _timed(action: Callable[[], object], runs: int = RUNS) -> list[Run]:
 
 
 def _seconds(action: Callable[[], object]) -> Run:
-    wall, cpu = time.perf_counter(), sum(os.times()[:4])
+    wall, cpu = time.perf_counter(), _cpu_seconds()
     action()
-    return {"wall": time.perf_counter() - wall, "cpu": sum(os.times()[:4]) - cpu}
+    return {"wall": time.perf_counter() - wall, "cpu": _cpu_seconds() - cpu}
+
+
+def _cpu_seconds() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def main() -> None:

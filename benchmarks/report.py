@@ -150,8 +150,8 @@ def _opening(results: Results) -> Iterator[list[str]]:
         rows = {one["labels"]["what"]: one["median"]["cpu"] for one in results.all("opening", operations=count)}
         yield [
             f"{count:,}",
-            *(f"{rows[what]:.3g}" for what in OPENING.values()),
-            f"{rows['status'] - rows['start']:.3g}",
+            *(f"{rows[what]:.4f}" for what in OPENING.values()),
+            f"{rows['status'] - rows['start']:.4f}",
         ]
 
 
