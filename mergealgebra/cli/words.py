@@ -115,14 +115,17 @@ def news(before: ORSet, after: ORSet) -> Iterator[str]:
         before.visible_ids(),
         after.visible_ids(),
         set(before.known_ids()),
-        short_ids(after.known_ids()),
+        short_ids([*after.known_ids(), *before.known_ids()]),
     )
     for id_ in sorted(is_ - was):
         yield f"{short[id_]}  {'visible again' if id_ in known else 'new'}{_by(told_by(after, id_), ', from')}"
     gone = sorted(was - is_)
     told = stories(after, gone)
     for id_ in gone:
-        yield f"{short[id_]}  taken back{_by(told[id_].retractions[-1], ' by')}"
+        if id_ in told and told[id_].retractions:
+            yield f"{short[id_]}  taken back{_by(told[id_].retractions[-1], ' by')}"
+        else:
+            yield f"{short[id_]}  hidden, for whoever added it may not write any more"
 
 
 def _by(operation: Operation, word: str) -> str:

@@ -14,7 +14,7 @@ from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.records import Record
 from mergealgebra.crdt.visibility import Visibility
-from mergealgebra.errors import WrongWorkspace
+from mergealgebra.errors import OperationError, WrongWorkspace
 
 
 class _Log:
@@ -36,7 +36,11 @@ class _Log:
 
     def catch_up(self) -> Visibility:
         """What all records make visible."""
-        self.visibility.take(self.records[self._seen :])
+        fresh = self.records[self._seen :]
+        if self.visibility.outlives(fresh):
+            self.visibility.take(fresh)
+        else:
+            self.visibility = Visibility(self.genesis, self.records)
         self._seen = len(self.records)
         return self.visibility
 
@@ -50,9 +54,12 @@ class OperationSet(Set[Operation]):
 
     @classmethod
     def of(cls, genesis: Genesis, operations: Iterable[Operation | Record] = ()) -> OperationSet:
-        """The set of these operations. Raises WrongWorkspace for one of another workspace."""
-        workspace = genesis.workspace_id
-        log = _Log(genesis, (one if isinstance(one, Record) else _record(one, workspace) for one in operations))
+        """The set of these operations.
+
+        Raises WrongWorkspace for one of another workspace, and OperationError for one without an author in a signed
+        workspace, or with one in an open one.
+        """
+        log = _Log(genesis, (one if isinstance(one, Record) else _record(one, genesis) for one in operations))
         return cls(log, len(log.records))
 
     # A set
@@ -73,6 +80,11 @@ class OperationSet(Set[Operation]):
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Set) and len(self) == len(other) and self <= other
+
+    def __sub__(self, other: Set[object]) -> frozenset[Operation]:
+        if not isinstance(other, OperationSet):
+            return frozenset(one for one in self if one not in other)
+        return frozenset(record.operation for record in self.lacking_in(other))
 
     def __hash__(self) -> int:
         return hash(frozenset(record.id for record in self.records()))
@@ -132,12 +144,15 @@ class OperationSet(Set[Operation]):
                 yield self._log.catch_up()
                 return
             if self._visibility is None:
-                self._visibility = Visibility(self._log.genesis)
-                self._visibility.take(self.records())
+                self._visibility = Visibility(self._log.genesis, self.records())
             yield self._visibility
 
 
-def _record(operation: Operation, workspace: str) -> Record:
+def _record(operation: Operation, genesis: Genesis) -> Record:
+    workspace = genesis.workspace_id
     if operation.workspace != workspace:
         raise WrongWorkspace(f"operation {operation.id} belongs to workspace {operation.workspace}, not to {workspace}")
+    if (operation.author is not None) != genesis.is_signed:
+        has = "an" if operation.author else "no"
+        raise OperationError(f"operation {operation.id} has {has} author, and its workspace is {genesis.policy}")
     return Record.of(operation)

@@ -1,32 +1,38 @@
 """The state of a replica: a set of operations that joins by union [OS-7].
 
     join(a, b) = a | b
-    visible    = the manifests of the effective adds that no effective remove names
+    visible    = the manifests of the effective adds that no effective remove takes back
 
-Add wins against a concurrent remove; a removed contribution can be added again [OS-9].
+Add wins against a concurrent remove; a removed contribution can be added again [OS-9]. In a signed workspace policy.py
+says what is effective, and what a remove takes back.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
+from functools import cached_property
 
 from mergealgebra.crdt.genesis import Genesis, merge_id
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operation_set import OperationSet
-from mergealgebra.crdt.operations import MOST_NAMES, NONCE_BYTES, Add, Attest, Operation, Payload, Remove
+from mergealgebra.crdt.operations import NONCE_BYTES, Add, Attest, Operation, Remove, SignedPayload, Signer
+from mergealgebra.crdt.permission import owners, parts, permission
+from mergealgebra.crdt.policy import Authority
 from mergealgebra.crdt.records import Record
-from mergealgebra.errors import BaseMismatch, UnknownContribution, WrongWorkspace
-from mergealgebra.text import by_caller
+from mergealgebra.errors import BaseMismatch, NotAllowed, UnknownContribution, WrongWorkspace
+from mergealgebra.text import by_caller, listed
 
 
 @dataclass(frozen=True)
 class ORSet:
     """A genesis and a set of its operations; every subset is a state, so a delta is a state [OS-7].
 
-    Mutators return the delta and leave the state as it is: `state = state.join(state.add(manifest))`.
-    Raises WrongWorkspace when an operation is of another workspace.
+    Mutators return the delta and leave the state as it is: `state = state.join(state.add(manifest))`. In a signed
+    workspace they take a signer, and raise NotAllowed when it may not do that [SG-8].
+    Raises WrongWorkspace when an operation is of another workspace, and OperationError for an operation without an
+    author in a signed workspace, or with one in an open one.
 
     >>> base = "ab" * 32
     >>> empty = ORSet(Genesis(base, "team", {"method": "mean", "lambda": "1"}))
@@ -105,6 +111,22 @@ class ORSet:
         """The record of the operation with this id, if it is here."""
         return self._set.record(name)
 
+    @cached_property
+    def authority(self) -> Authority:
+        """Who may write [SG-8]."""
+        with self._set.seen() as seen:
+            return seen.authority
+
+    @cached_property
+    def effective(self) -> Set[Operation]:
+        """The operations that count [OS-8, SG-8]."""
+        return self._those(self.authority.counts).operations
+
+    @cached_property
+    def admissible(self) -> ORSet:
+        """The state without the operations that are passed on to nobody [SG-10]."""
+        return self._those(self.authority.admits)
+
     def visible(self) -> dict[str, Manifest]:
         """The visible contributions by their ids, in ascending order [OS-9]."""
         with self._set.seen() as seen:
@@ -127,13 +149,13 @@ class ORSet:
             return tuple(seen.adds.get(contribution, ()))
 
     def standing(self, contribution: str) -> tuple[Record, ...]:
-        """Those of its adds that no remove names [OS-9]."""
+        """Those of its adds that no remove takes back [OS-9, SG-9]."""
         return tuple(self._standing([contribution])[contribution])
 
-    def removes(self, add: str) -> tuple[Record, ...]:
-        """The effective removes that name an add."""
+    def removes(self, add: Record) -> tuple[Record, ...]:
+        """The effective removes that take effect on an effective add [OS-9, SG-9]."""
         with self._set.seen() as seen:
-            return tuple(seen.removes.get(add, ()))
+            return tuple(seen.taken_back(add))
 
     @property
     def merge_id(self) -> str:
@@ -142,12 +164,15 @@ class ORSet:
 
     def attestations(self, merge_id: str) -> frozenset[str]:
         """The model roots that replicas computed for a merge id; more than one: a machine is broken [OS-12]."""
-        return self.attested().get(merge_id, frozenset())
+        return frozenset(root for roots in self.attested().get(merge_id, {}).values() for root in roots)
 
-    def attested(self) -> Mapping[str, frozenset[str]]:
-        """The same for every merge id that was attested to."""
+    def attested(self) -> Mapping[str, Mapping[str | None, frozenset[str]]]:
+        """By merge id that was attested to, the roots that each author attests; in an open workspace nobody is one."""
         with self._set.seen() as seen:
-            return {merge_id: frozenset(roots) for merge_id, roots in seen.attested.items()}
+            return {
+                merge_id: {author: frozenset(roots) for author, roots in by_author.items()}
+                for merge_id, by_author in seen.attested.items()
+            }
 
     def disagreements(self) -> frozenset[str]:
         """The model roots attested for the state's own merge id, if there are several: a machine is broken [OS-12]."""
@@ -164,6 +189,7 @@ class ORSet:
         time: int | None = None,
         note: str | None = None,
         name: str | None = None,
+        signer: Signer | None = None,
     ) -> ORSet:
         """The delta that makes a contribution visible [OS-4].
 
@@ -175,27 +201,35 @@ class ORSet:
                 f"contribution {manifest.id} is for base {manifest.base}, the workspace has base {self.genesis.base}; "
                 "make it against the workspace's base"
             )
-        return self._delta(
-            [Add(manifest, secrets.token_bytes(NONCE_BYTES) if nonce is None else nonce)], time, note, name
-        )
+        add = Add(manifest, secrets.token_bytes(NONCE_BYTES) if nonce is None else nonce)
+        return self.said([add], time=time, note=note, name=name, signer=signer)
 
     def remove(
-        self, *contributions: str, time: int | None = None, note: str | None = None, name: str | None = None
+        self,
+        *contributions: str,
+        time: int | None = None,
+        note: str | None = None,
+        name: str | None = None,
+        signer: Signer | None = None,
     ) -> ORSet:
-        """The delta that retracts contributions: it names every standing add of them that is known here [OS-10].
+        """The delta that retracts contributions: it names every standing add of them that it takes back [OS-10, SG-9].
 
         It is one operation, but for more adds than one can name.
 
         Raises UnknownContribution when one is not visible.
         """
-        standing = self._standing(contributions)
-        for contribution, adds in standing.items():
+        author = signer.key if signer else None
+        observed: set[str] = set()
+        for contribution, adds in self._standing(contributions).items():
             if not adds:
                 lists = by_caller("status", "visible()")
                 raise UnknownContribution(f"contribution {contribution} is not visible; `{lists}` lists those that are")
-        observed = sorted(add.id for adds in standing.values() for add in adds)
-        parts = [tuple(observed[at : at + MOST_NAMES]) for at in range(0, len(observed), MOST_NAMES)]
-        return self._delta([Remove(part) for part in parts], time, note, name)
+            mine = {add.id for add in adds if self.authority.takes_back(author, add)}
+            if signer and not mine:
+                by = listed(sorted(owners(adds)))
+                raise NotAllowed(f"contribution {contribution} is from {by}: they or a maintainer can take it back")
+            observed |= mine
+        return self.said(map(Remove, parts(observed)), time=time, note=note, name=name, signer=signer)
 
     def attest(
         self,
@@ -205,18 +239,37 @@ class ORSet:
         time: int | None = None,
         note: str | None = None,
         name: str | None = None,
+        signer: Signer | None = None,
     ) -> ORSet:
         """The delta that says which model root this replica computed for a merge id [OS-12]."""
-        return self._delta([Attest(merge_id, model_root)], time, note, name)
+        return self.said([Attest(merge_id, model_root)], time=time, note=note, name=name, signer=signer)
 
-    def _delta(self, payloads: Iterable[Payload], time: int | None, note: str | None, name: str | None) -> ORSet:
+    def said(
+        self,
+        payloads: Iterable[SignedPayload],
+        *,
+        time: int | None = None,
+        note: str | None = None,
+        name: str | None = None,
+        signer: Signer | None = None,
+    ) -> ORSet:
+        """The delta of operations that say this, signed in a signed workspace [SG-4]. Raises NotAllowed."""
         workspace = self.genesis.workspace_id
-        return ORSet(self.genesis, frozenset(Operation(workspace, payload, time, note, name) for payload in payloads))
+        drafts = [Operation(workspace, payload, time, note, name) for payload in payloads]
+        if self.genesis.is_signed:
+            by, grant = permission(self.authority, signer)
+            drafts = [draft.signed_by(by, grant) for draft in drafts]
+        return ORSet(self.genesis, frozenset(drafts))
 
     def _standing(self, contributions: Iterable[str]) -> dict[str, list[Record]]:
-        """The adds of each of these contributions that no remove names [OS-9]."""
+        """The adds of each of these contributions that no remove takes back [OS-9, SG-9]."""
         with self._set.seen() as seen:
             return {id_: seen.standing(id_) for id_ in contributions}
+
+    def _those(self, chosen: Callable[[Record], bool]) -> ORSet:
+        """The state of these of its operations; itself if all are chosen."""
+        records = [record for record in self._set.records() if chosen(record)]
+        return self if len(records) == len(self._set) else ORSet(self.genesis, OperationSet.of(self.genesis, records))
 
     def _check_same_workspace(self, other: ORSet) -> None:
         if self.genesis != other.genesis:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from mergealgebra.crdt.operations import Add, Attest, Operation, Remove
+from mergealgebra.crdt.operations import Add, Attest, Operation
 
 
 class Source(Protocol):
@@ -22,11 +22,11 @@ class Source(Protocol):
 
 
 class Record(NamedTuple):
-    """An operation without its body.
+    """An operation without its body, and what policy.py wants to know of it.
 
-    author, grant: who signed it and under what; None in an open workspace. names: the operations that a `remove` names.
-    about: the base of an `add`. says: of an `add` the contribution, of an `attest` the merge id and the model root.
-    source: the operation itself, or where it is read.
+    author, grant: who signed it and under what; None in an open workspace. names, about: as of the operation. says: of
+    an `add` the contribution, of an `attest` the merge id and the model root. source: the operation itself, or where
+    it is read.
     """
 
     id: str
@@ -41,7 +41,8 @@ class Record(NamedTuple):
     @classmethod
     def of(cls, operation: Operation) -> Record:
         """The record of an operation that was checked."""
-        return cls(operation.id, operation.kind, None, None, *_said(operation), operation)
+        own = operation
+        return cls(own.id, own.kind, own.author, own.grant, own.names, own.about, _said(own), own)
 
     @property
     def operation(self) -> Operation:
@@ -54,12 +55,10 @@ class Record(NamedTuple):
         return self.source.encode() if isinstance(self.source, Operation) else self.source.encoded(self.id)
 
 
-def _said(operation: Operation) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
-    """What an operation names, what it is about, and what it says."""
+def _said(operation: Operation) -> tuple[str, ...]:
     match operation.payload:
         case Add(manifest=manifest):
-            return (), manifest.base, (manifest.id,)
-        case Remove(operations=names):
-            return names, "", ()
+            return (manifest.id,)
         case Attest(merge_id=merge_id, model_root=model_root):
-            return (), "", (merge_id, model_root)
+            return merge_id, model_root
+    return ()

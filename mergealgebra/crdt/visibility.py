@@ -1,6 +1,7 @@
-"""What a growing set of operations makes visible, kept up to date: a join costs what comes in [OS-8, OS-9].
+"""What a growing set of operations makes visible, kept up to date: a join costs what comes in [OS-8, OS-9, SG-9].
 
 Adds, removes and attests never take back what another made of the set: the order in which they come in changes nothing.
+What a maintainer says about who may write can change what all others count for: then all is looked at anew.
 """
 
 from __future__ import annotations
@@ -9,51 +10,62 @@ from collections.abc import Iterable
 
 from mergealgebra.crdt.garbage_collector import paused
 from mergealgebra.crdt.genesis import Genesis
-from mergealgebra.crdt.policy import counts
+from mergealgebra.crdt.policy import MAINTAINERS_ONLY, Authority
 from mergealgebra.crdt.records import Record
 
 
 class Visibility:
     """What the effective ones of the records that were taken say.
 
-    adds: by contribution. removes: by the operation that they name, here or not. attested: model roots by merge id.
-    visible: the contributions with an add that no remove names.
+    authority: who may write. adds: by contribution. removes: by the operation that they name, here or not, whether they
+    take effect on it or not. attested: by merge id, the model roots that each author attests. visible: the
+    contributions with an add that no remove takes back.
     """
 
-    def __init__(self, genesis: Genesis) -> None:
-        self._genesis = genesis
+    def __init__(self, genesis: Genesis, records: Iterable[Record] = ()) -> None:
+        records = list(records)
+        self.authority = Authority.of(genesis, records)
         self._added: dict[str, str] = {}  # the contribution of each add that stands
         self._standing: dict[str, dict[str, Record]] = {}  # the adds of each contribution that stand
         self.adds: dict[str, list[Record]] = {}
         self.removes: dict[str, list[Record]] = {}
-        self.attested: dict[str, set[str]] = {}
+        self.attested: dict[str, dict[str | None, set[str]]] = {}
         self.visible: set[str] = set()
+        self.take(records)
+
+    def outlives(self, records: Iterable[Record]) -> bool:
+        """Whether further operations leave it as it is who may write; else all is to be looked at anew [SG-8]."""
+        return self.authority.is_open or not any(record.kind in MAINTAINERS_ONLY for record in records)
 
     def take(self, records: Iterable[Record]) -> None:
-        """Take in further operations, each of which comes once."""
+        """Take in further operations, each of which comes once, and which it outlives."""
         with paused():
             for record in records:
-                if counts(self._genesis, record):
+                if self.authority.counts(record):
                     self._take(record)
 
     def standing(self, contribution: str) -> list[Record]:
-        """The adds of a contribution that no remove names [OS-9]."""
+        """The adds of a contribution that no remove takes back [OS-9, SG-9]."""
         return list(self._standing.get(contribution, {}).values())
 
+    def taken_back(self, add: Record) -> list[Record]:
+        """The removes that take effect on an effective add."""
+        return [one for one in self.removes.get(add.id, ()) if self.authority.takes_back(one.author, add)]
+
     def _take(self, record: Record) -> None:
-        match record.kind:
-            case "add":
-                self._add(record, record.says[0])
-            case "remove":
-                self._remove(record)
-            case "attest":
-                self.attested.setdefault(record.says[0], set()).add(record.says[1])
-            case _:
-                raise ValueError(record)
+        if record.kind == "add":
+            self._add(record, record.says[0])
+        elif record.kind == "remove":
+            self._remove(record)
+        elif record.kind == "attest":
+            by_author = self.attested.setdefault(record.says[0], {})
+            by_author.setdefault(record.author, set()).add(record.says[1])
+        elif record.kind not in MAINTAINERS_ONLY:
+            raise ValueError(record)
 
     def _add(self, record: Record, contribution: str) -> None:
         self.adds.setdefault(contribution, []).append(record)
-        if record.id not in self.removes:
+        if record.id not in self.removes or not self.taken_back(record):
             self._added[record.id] = contribution
             self._standing.setdefault(contribution, {})[record.id] = record
             self.visible.add(contribution)
@@ -61,8 +73,10 @@ class Visibility:
     def _remove(self, record: Record) -> None:
         for name in record.names:
             self.removes.setdefault(name, []).append(record)
-            contribution = self._added.pop(name, None)
+            contribution = self._added.get(name)
             if contribution is not None:
-                del self._standing[contribution][name]
-                if not self._standing[contribution]:
-                    self.visible.discard(contribution)
+                standing = self._standing[contribution]
+                if self.authority.takes_back(record.author, standing[name]):
+                    del standing[name], self._added[name]
+                    if not standing:
+                        self.visible.discard(contribution)

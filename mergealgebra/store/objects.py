@@ -20,6 +20,7 @@ from mergealgebra.crdt.orset import ORSet
 from mergealgebra.disk import NotAFile, NotAFolder, make_folder, refused_as_output
 from mergealgebra.encoding import MAX_BYTES
 from mergealgebra.errors import (
+    ForeignOperation,
     MergeAlgebraError,
     OutputError,
     WorkspaceError,
@@ -126,16 +127,20 @@ class Store(OperationStore):
 
         In somebody's replica, packs that are due are written, and files that lie inside others removed [PK-3, PK-4].
         """
+        return self.contents()[0]
+
+    def contents(self) -> tuple[ORSet, tuple[ForeignOperation, ...]]:
+        """The same, and what is passed over in a signed workspace [SG-7]."""
         first = self._memory.last is None
         reading = self.read()
         for refusal in reading.refusals:
             raise refusal
         if not self.keeps_records:
-            return reading.state
+            return reading.state, reading.foreign
         packed = pack_up(self, reading)
         if first or packed is not reading:
             tidy(self, packed)
-        return packed.state
+        return packed.state, packed.foreign
 
     # The folder
 

@@ -8,7 +8,6 @@ operations of the pack were checked here; and as the name stands for the bytes, 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -27,6 +26,9 @@ from mergealgebra.store.private import known_key, private_key
 VERSION: Final = 1
 #: An id takes 34 bytes in an operation and 66 here; what else an operation has takes more there.
 _TIMES_THE_PACK: Final = 4
+
+#: Stands for the kind of what is passed over in a signed workspace [SG-7]; what it says is why.
+FOREIGN: Final = ""
 
 #: What is kept of a record: all but where its operation is.
 Fields = tuple[str, str, str | None, str | None, tuple[str, ...], str, tuple[str, ...]]
@@ -61,6 +63,6 @@ def kept_of(store: Path, workspace: str, pack: str, pack_bytes: int) -> Kept | N
     return None
 
 
-def fields_of(records: Sequence[Record]) -> tuple[Fields, ...]:
-    """What is kept of records."""
-    return tuple((r.id, r.kind, r.author, r.grant, r.names, r.about, r.says) for r in records)
+def fields_of(record: Record) -> Fields:
+    """What is kept of a record."""
+    return record[:7]

@@ -34,6 +34,8 @@ class SyncResult:
     the other side now stands for. refused: one error an entry, in a fixed order; the sync failed when there is any.
     ignored: files of the peer whose names promise nothing, as `FOLDER/NAME`. lost: where retracted blobs were asked
     for, the roots of those that neither side has. not_given: those of the refused that the peer could not store.
+    passed_over: one error for each file of the peer that may not enter the set of a signed workspace [SG-7]. held_back:
+    how many operations of either side are not admissible, and stay where they are [SG-10].
     """
 
     taken_operations: tuple[str, ...]
@@ -45,6 +47,8 @@ class SyncResult:
     ignored: tuple[str, ...]
     lost: tuple[str, ...] = ()
     not_given: tuple[MergeAlgebraError, ...] = ()
+    passed_over: tuple[MergeAlgebraError, ...] = ()
+    held_back: int = 0
 
 
 def sync(
@@ -69,17 +73,18 @@ def sync(
     refused: list[MergeAlgebraError] = []
     ours = _read(store, refused)
     theirs = _read(other, refused, ours.state)
-    joined = ours.state.join(theirs.state)
+    everything = ours.state.join(theirs.state)
     for side in (ours, theirs):
-        joined = joined.join(ORSet(store.genesis, frozenset(side.salvaged)))
+        everything = everything.join(ORSet(store.genesis, frozenset(side.salvaged)))
+    joined = everything.admissible
     taken, given = Way(other, store, refused, closed), Way(store, other, refused)
     taken.carry_operations(joined, ours)
     given.carry_operations(joined, theirs)
     with suppress(MergeAlgebraError):  # refused already, where it mattered
-        pack_up(other, other.read(joined))
+        pack_up(other, other.read(everything))
     if not joined.operations and not theirs.damaged:
         refused += _half_there(other)
-    refused += [error for side in (ours, theirs) for name, error in side.damaged.items() if not joined.has(name)]
+    refused += [error for side in (ours, theirs) for name, error in side.damaged.items() if not everything.has(name)]
     wanted = claims_of(joined.visible().values())
     kinds = KINDS if auxiliary else needed_kinds(store.genesis)
     _exchange_blobs(wanted, kinds, taken, given, fits, progress)
@@ -95,6 +100,8 @@ def sync(
         _ignored(other),
         lost,
         tuple(given.unwritten),
+        theirs.foreign,
+        len(everything.operations) - len(joined.operations),
     )
 
 
@@ -128,7 +135,7 @@ def _read(store: Store, refused: list[MergeAlgebraError], known: ORSet | None = 
         refused.append(error)
         return Side(ORSet(store.genesis))
     salvaged = [operation for name in reading.damaged_packs for operation in store.salvaged(name)]
-    return Side(reading.state, reading.damaged, reading.damaged_packs, salvaged)
+    return Side(reading.state, reading.damaged, reading.damaged_packs, salvaged, reading.foreign)
 
 
 # Blobs

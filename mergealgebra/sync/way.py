@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.orset import ORSet
@@ -19,6 +20,9 @@ from mergealgebra.store.objects import Store
 from mergealgebra.store.operation_store import parts
 from mergealgebra.store.pack_files import read_pack
 
+#: The order in which operations go: whatever is cut short, nothing retracted or revoked is visible [SY-8].
+_FIRST: Final = ("grant", "keep", "revoke", "remove")
+
 #: What the system says of a folder in which nothing can be written, and of some entries in others.
 _CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -28,13 +32,14 @@ class Side:
     """The operations of a store that are what their names promise [SY-3].
 
     damaged, damaged_packs: why other files are not, by id and by the name of the pack. salvaged: sound operations in
-    damaged packs, which are not held.
+    damaged packs, which are not held. foreign: what is passed over in a signed workspace [SG-7].
     """
 
     state: ORSet
     damaged: Mapping[str, MergeAlgebraError] = field(default_factory=dict)
     damaged_packs: Mapping[str, MergeAlgebraError] = field(default_factory=dict)
     salvaged: Sequence[Operation] = ()
+    foreign: tuple[MergeAlgebraError, ...] = ()
 
 
 @dataclass
@@ -58,10 +63,12 @@ class Way:
     def carry_operations(self, joined: ORSet, held: Side) -> None:
         """Write what the target lacks, and what is damaged there.
 
-        Removes go first: if this dies halfway, nothing retracted is visible in the target [SY-8].
+        Some kinds go first: if this dies halfway, nothing retracted is visible in the target [SY-8].
         """
         here = self._mend_packs(joined, held)
-        lacking = sorted(joined.difference(here).records().values(), key=lambda record: record.kind != "remove")
+        rank = {kind: number for number, kind in enumerate(_FIRST)}
+        records = joined.difference(here).records().values()
+        lacking = sorted(records, key=lambda record: rank.get(record.kind, len(_FIRST)))
         for record in lacking:
             if record.id in held.damaged:
                 self._try(partial(self._mend, record))
