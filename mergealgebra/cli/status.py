@@ -178,10 +178,9 @@ def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
     from mergealgebra.algebra.decimals import from_hex, shortest
     from mergealgebra.figures import saved_figures
     from mergealgebra.history import stories
-    from mergealgebra.members import called
     from mergealgebra.store.holdings import needed_kinds
 
-    told, names = stories(state), called(state)
+    told = stories(state)
     measured = saved_figures(store.path, state.visible())
     entries: list[dict[str, object]] = []
     for id_, manifest in state.visible().items():
@@ -196,7 +195,7 @@ def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
                 "tensors": manifest.tensors,
                 "here": all(map(store.has_blob, manifest.roots(needed_kinds(store.genesis)))),
                 "bytes": store.blob_bytes(manifest.tensors) if here else None,
-                "name": names.get(add.author, add.name) if add.author else add.name,
+                "name": state.maker(add),
                 "time": add.time,
                 "note": add.note,
                 "difference": figures.get("difference"),

@@ -114,17 +114,18 @@ def news(before: ORSet, after: ORSet) -> Iterator[str]:
     told, known, was, is_ = stories(after), stories(before), before.visible(), after.visible()
     short = short_ids([*told, *known])
     for id_ in sorted(is_.keys() - was.keys()):
-        yield f"{short[id_]}  {'visible again' if id_ in known else 'new'}{_by(told[id_].told_by, ', from')}"
+        yield f"{short[id_]}  {'visible again' if id_ in known else 'new'}{_by(after, told[id_].told_by, ', from')}"
     for id_ in sorted(was.keys() - is_.keys()):
         if id_ in told and told[id_].retractions:
-            yield f"{short[id_]}  taken back{_by(told[id_].retractions[-1], ' by')}"
+            yield f"{short[id_]}  taken back{_by(after, told[id_].retractions[-1], ' by')}"
         else:
             yield f"{short[id_]}  hidden, for whoever added it may not write any more"
 
 
-def _by(operation: Operation, word: str) -> str:
+def _by(state: ORSet, operation: Operation, word: str) -> str:
     """Who did it, after that word, and their note, where these are known."""
-    name = "" if operation.name is None else f"{word} {who(operation.name)}"
+    maker = state.maker(operation)
+    name = "" if maker is None else f"{word} {who(maker)}"
     return f"{name}: {noted(one_line(operation.note))}" if operation.note else name
 
 
@@ -135,7 +136,7 @@ def made_of(contributions: Sequence[str], state: ORSet) -> Iterator[str]:
 
     told, short = stories(state), short_ids(contributions)
     for id_ in contributions:
-        yield f"{short[id_]}{_by(told[id_].told_by, '  from')}"
+        yield f"{short[id_]}{_by(state, told[id_].told_by, '  from')}"
 
 
 def same_tensors(tensors: Mapping[str, str], command: str) -> Iterator[str]:

@@ -14,12 +14,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from mergealgebra.crdt.authority import Grant
 from mergealgebra.crdt.genesis import Genesis, merge_id
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import NONCE_BYTES, Add, Attest, Operation, Remove, SignedPayload, Signer
 from mergealgebra.crdt.permission import owners, parts, permission
 from mergealgebra.crdt.policy import Authority, taken_back
 from mergealgebra.errors import BaseMismatch, NotAllowed, OperationError, UnknownContribution, WrongWorkspace
+from mergealgebra.signatures import fingerprint
 from mergealgebra.text import by_caller, listed
 
 
@@ -105,6 +107,20 @@ class ORSet:
     def admissible(self) -> ORSet:
         """The state without the operations that are passed on to nobody [SG-10]."""
         return ORSet(self.genesis, frozenset(filter(self.authority.admits, self.operations)))
+
+    @cached_property
+    def called(self) -> dict[str, str]:
+        """What maintainers call the owner of each key that wrote something here; else its fingerprint [SG-13]."""
+        names: dict[str, set[str]] = {}
+        for operation in self.effective:
+            if isinstance(grant := operation.payload, Grant):
+                names.setdefault(grant.key, set()).add(grant.name)
+        keys = {operation.author for operation in self.operations if operation.author is not None}
+        return {key: " or ".join(sorted(names.get(key, ()))) or fingerprint(key) for key in keys}
+
+    def maker(self, operation: Operation) -> str | None:
+        """Who made an operation that is here: what their key is called, or in an open workspace what they say."""
+        return operation.name if operation.author is None else self.called[operation.author]
 
     def visible(self) -> dict[str, Manifest]:
         """The visible contributions by their ids, in ascending order [OS-9]."""
