@@ -92,11 +92,12 @@ def seen_before(contribution: str, state: ORSet) -> list[str]:
     if story is None:
         return []
     if story.visible:
-        since, by = _on(story.told_by, " since "), story.told_by.name
+        since, by = _on(story.told_by, " since "), state.maker(story.told_by)
         said = f"it is visible already{',' if since or by else ''}{since}{f' by {shown(by)}' if by else ''}"
         return [f"{said}; it counts once"]
     remove = story.retractions[-1]
-    who = "somebody" if remove.name is None else shown(remove.name)
+    by = state.maker(remove)
+    who = "somebody" if by is None else shown(by)
     note = f": {shown(remove.note)}" if remove.note else ""
     return [f"{who} took it back{_on(remove, ' on ')}{note}; it is visible again now"]
 
@@ -104,8 +105,11 @@ def seen_before(contribution: str, state: ORSet) -> list[str]:
 def not_mine(state: ORSet, contributions: Collection[str], mine: str | None) -> list[str]:
     """A line for each of these contributions that stands under other names than one's own [OS-14].
 
-    mine: one's own name, None without one. What stands under no name may be anybody's: nothing is said of it.
+    mine: one's own name, None without one. What stands under no name may be anybody's: nothing is said of it. In a
+    signed workspace keys decide, and nothing is said either.
     """
+    if state.genesis.is_signed:
+        return []
     told = stories(state, contributions)
     short = short_ids(state.known_ids())
     lines = []

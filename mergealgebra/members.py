@@ -51,8 +51,3 @@ def members(state: ORSet) -> tuple[Member, ...]:
             names = tuple(sorted({grant.name for one in given if isinstance(grant := one.payload, Grant)}))
             others.append(Member(key, False, names, live, revoked, done[key]))
     return (*maintainers, *others)
-
-
-def called(state: ORSet) -> dict[str, str]:
-    """What the owner of each key is called by the maintainers; a maintainer is called by the key."""
-    return {one.key: " or ".join(one.names) if one.names else one.fingerprint for one in members(state)}

@@ -86,4 +86,4 @@ def known_manifests(state: ORSet) -> dict[str, Manifest]:
 def _credits(state: ORSet, contributions: Iterable[str]) -> dict[str, Credit]:
     """What is known of contributions. An add that stands tells more than all that were taken back."""
     records = (record for id_ in contributions for record in state.standing(id_) or state.adds(id_))
-    return credits_of(record.operation for record in records)
+    return credits_of((record.operation for record in records), state.maker)

@@ -55,6 +55,15 @@ class TestMaking:
         assert [path.name for path in tmp_path.iterdir()] == [there]
         assert (tmp_path / there).read_text() == "mine"
 
+    def test_a_path_that_leads_out_of_a_workspace_is_outside(self, tmp_path, made, monkeypatch):
+        (tmp_path / "w").mkdir()
+        (tmp_path / "w" / "genesis").write_bytes(b"x")
+        monkeypatch.chdir(tmp_path / "w")
+        assert PrivateKey.read("../key").key == made.key
+        (tmp_path / "link").symlink_to("w")
+        with pytest.raises(KeyFileError, match="a private key belongs elsewhere"):
+            PrivateKey.make(tmp_path / "link" / "new")
+
     def test_a_passphrase_is_asked_for_only_where_there_is_one(self, tmp_path, made):
         assert PrivateKey.read(tmp_path / "key", lambda: pytest.fail("asked")).key == made.key
         locked = PrivateKey.make(tmp_path / "locked", SECRET)

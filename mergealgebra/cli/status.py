@@ -178,10 +178,9 @@ def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
     from mergealgebra.algebra.decimals import from_hex, shortest
     from mergealgebra.figures import saved_figures
     from mergealgebra.history import told_by
-    from mergealgebra.members import called
     from mergealgebra.store.holdings import needed_kinds
 
-    names, kinds = called(state), needed_kinds(store.genesis)
+    kinds = needed_kinds(store.genesis)
     measured = saved_figures(store.path, state.visible_ids())
     entries: list[dict[str, object]] = []
     for id_, manifest in state.visible().items():
@@ -196,7 +195,7 @@ def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
                 "tensors": manifest.tensors,
                 "here": all(here.values()),
                 "bytes": store.blob_bytes(manifest.tensors) if here[manifest.tensors] else None,
-                "name": names.get(add.author, add.name) if add.author else add.name,
+                "name": state.maker(add),
                 "time": add.time,
                 "note": add.note,
                 "difference": figures.get("difference"),

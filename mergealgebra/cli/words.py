@@ -118,19 +118,20 @@ def news(before: ORSet, after: ORSet) -> Iterator[str]:
         short_ids([*after.known_ids(), *before.known_ids()]),
     )
     for id_ in sorted(is_ - was):
-        yield f"{short[id_]}  {'visible again' if id_ in known else 'new'}{_by(told_by(after, id_), ', from')}"
+        yield f"{short[id_]}  {'visible again' if id_ in known else 'new'}{_by(after, told_by(after, id_), ', from')}"
     gone = sorted(was - is_)
     told = stories(after, gone)
     for id_ in gone:
         if id_ in told and told[id_].retractions:
-            yield f"{short[id_]}  taken back{_by(told[id_].retractions[-1], ' by')}"
+            yield f"{short[id_]}  taken back{_by(after, told[id_].retractions[-1], ' by')}"
         else:
             yield f"{short[id_]}  hidden, for whoever added it may not write any more"
 
 
-def _by(operation: Operation, word: str) -> str:
+def _by(state: ORSet, operation: Operation, word: str) -> str:
     """Who did it, after that word, and their note, where these are known."""
-    name = "" if operation.name is None else f"{word} {who(operation.name)}"
+    maker = state.maker(operation)
+    name = "" if maker is None else f"{word} {who(maker)}"
     return f"{name}: {noted(one_line(operation.note))}" if operation.note else name
 
 
@@ -141,7 +142,7 @@ def made_of(contributions: Sequence[str], state: ORSet) -> Iterator[str]:
 
     short = short_ids(contributions)
     for id_ in contributions:
-        yield f"{short[id_]}{_by(told_by(state, id_), '  from')}"
+        yield f"{short[id_]}{_by(state, told_by(state, id_), '  from')}"
 
 
 def same_tensors(tensors: Mapping[str, str], command: str) -> Iterator[str]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 
+from mergealgebra.crdt.authority import Grant
 from mergealgebra.crdt.genesis import Genesis, merge_id
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operation_set import OperationSet
@@ -22,6 +23,7 @@ from mergealgebra.crdt.permission import owners, parts, permission
 from mergealgebra.crdt.policy import Authority
 from mergealgebra.crdt.records import Record
 from mergealgebra.errors import BaseMismatch, NotAllowed, UnknownContribution, WrongWorkspace
+from mergealgebra.signatures import fingerprint
 from mergealgebra.text import by_caller, listed
 
 
@@ -126,6 +128,20 @@ class ORSet:
     def admissible(self) -> ORSet:
         """The state without the operations that are passed on to nobody [SG-10]."""
         return self._those(self.authority.admits)
+
+    @cached_property
+    def called(self) -> dict[str, str]:
+        """What maintainers call the owner of each key that wrote something here; else its fingerprint [SG-13]."""
+        names: dict[str, set[str]] = {}
+        for grant in (record for record in self._set.records() if record.kind == Grant.kind):
+            if self.authority.counts(grant) and isinstance(payload := grant.operation.payload, Grant):
+                names.setdefault(payload.key, set()).add(payload.name)
+        keys = {record.author for record in self._set.records() if record.author is not None}
+        return {key: " or ".join(sorted(names.get(key, ()))) or fingerprint(key) for key in keys}
+
+    def maker(self, operation: Operation) -> str | None:
+        """Who made an operation that is here: what their key is called, or in an open workspace what they say."""
+        return operation.name if operation.author is None else self.called[operation.author]
 
     def visible(self) -> dict[str, Manifest]:
         """The visible contributions by their ids, in ascending order [OS-9]."""

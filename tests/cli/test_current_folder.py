@@ -24,6 +24,7 @@ MODULES = [
     *("signal", "subprocess", "threading", "secrets", "selectors", "resource", "shlex", "shutil", "logging"),
     *("warnings", "numpy", "yaml", "msgpack", "click", "rich", "torch", "hypothesis", "xxhash"),
     *("ml_dtypes", "array_api_compat", "numba", "llvmlite", "triton", "safetensors", "mergekit", "peft", "cffi"),
+    *("cryptography", "bcrypt", "base64", "getpass"),
     *("scipy", "sortedcontainers", "psutil", "setuptools", "tests"),
 ]
 
@@ -82,6 +83,11 @@ COMMANDS = {
     "status": "-C ../alice status",
     "show": "-C ../bob show {id}",
     "sync": "-C ../alice sync ../shared",
+    "keygen": "keygen ../{new}",
+    "set-key": "-C ../guild set-key ../ada",
+    "grant": "-C ../guild grant ../ada.pub --name Ada --key ../maya",
+    "revoke": "-C ../guild revoke ../bob-key.pub --key ../maya",
+    "members": "-C ../guild members",
     "set-base": "-C ../alice set-base ../base",
     "set-name": "-C ../alice set-name Ada",
     "fsck": "fsck ../shared --repair ../alice",

@@ -265,6 +265,21 @@ class TestSuccession:
         assert not (team / "new").exists()
 
 
+@pytest.mark.clause("SG-13")
+def test_nobody_is_shown_under_a_name_of_their_own(team):
+    ada = opened(team, "ada")
+    ada.set_name("Maya")
+    ada.contribute(team / "ft1.safetensors", key=ADA)
+    for verb in ("status", "log"):
+        told = [line for line in call(team, "-C", "ada", verb).lines() if not line.startswith("you ")]
+        assert any("Ada" in line for line in told)
+        assert not any("Maya" in line for line in told)
+    ada.resolve(team / "out", key=ADA)
+    assert "Maya" not in (team / "out" / "README.md").read_text()
+    (_, *fingerprints) = call(team, "-C", "ada", "members").lines()
+    assert all("Maya" not in line for line in fingerprints)
+
+
 @pytest.mark.clause("SG-3")
 def test_equal_maintainers_in_any_order_make_one_workspace(tmp_path):
     write_models(tmp_path)
