@@ -120,7 +120,7 @@ def clone(
 
 def source_of(peer: PathLike, workspace_id: str | None) -> Store:
     """The store of a peer to clone. Raises WrongWorkspace unless it is of this workspace, if one is named [SY-12]."""
-    source = Store.open(peer_path(peer))
+    source = Store.open(peer_path(peer), peer=True)
     found = source.genesis.workspace_id
     if workspace_id not in (None, found):
         raise WrongWorkspace(

@@ -37,6 +37,7 @@ from generator.topics import (
     masks,
     mean,
     operations,
+    packs,
     recipes,
     rounds,
     safetensors,
@@ -79,6 +80,7 @@ TOPICS: Mapping[str, Sequence[Case]] = {
     "operations": operations.CASES,
     "states": states.CASES,
     "signatures": signatures.CASES,
+    "packs": packs.CASES,
     "lock": lock.CASES,
     "dialects": dialects.CASES,
 }
