@@ -167,6 +167,10 @@ class BlobDamaged(MergeAlgebraError):
     """Stored tensors are not the bytes that their name promises."""
 
 
+class PeerError(MergeAlgebraError):
+    """A peer cannot be reached, or it says what the protocol does not allow [PR-9]."""
+
+
 class SyncIncomplete(MergeAlgebraError):
     """A peer, or this store, holds files that were refused; everything else was exchanged [SY-4]."""
 

@@ -37,6 +37,7 @@ from generator.topics import (
     masks,
     mean,
     operations,
+    ranges,
     recipes,
     rounds,
     safetensors,
@@ -77,6 +78,7 @@ TOPICS: Mapping[str, Sequence[Case]] = {
     "forms": forms.CASES,
     "operations": operations.CASES,
     "states": states.CASES,
+    "ranges": ranges.CASES,
     "lock": lock.CASES,
     "dialects": dialects.CASES,
 }

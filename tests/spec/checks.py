@@ -43,6 +43,7 @@ from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.file_names import LOCK
 from mergealgebra.tensors.forms import Formed, of_form
 from tests.models import write_canonical
+from tests.spec.peer_checks import PEER_CHECKS
 from tests.spec.reductions import (
     aggregate,
     certificate,
@@ -443,4 +444,5 @@ CHECKS: dict[str, Callable[[Json, Path], Json]] = {
     "trim": trim_with("numpy", threads=1, block=2),
     "verify-lock": verify_lock,
     "write-safetensors": write_safetensors,
+    **PEER_CHECKS,
 }
