@@ -199,8 +199,9 @@ class Endless:
         return encode({**whole, "asks": [], "differences": [], "splits": splits})
 
     def cuts(self, lower: bytes, upper: bytes | None) -> list[bytes]:
-        cut = lower.ljust(32, b"\0")[:31] + b"\x07"
-        return [cut] if lower < cut and (upper is None or cut < upper) else []
+        bounds = [int.from_bytes(bound.ljust(32, b"\0")) for bound in (lower, upper or b"\xff" * 32)]
+        cut = (sum(bounds) // 2).to_bytes(32)
+        return [cut] if lower < cut < (upper or b"\xff" * 33) else []
 
 
 @pytest.mark.clause("PR-9")
@@ -209,4 +210,4 @@ def test_a_peer_that_never_ends_is_ended(count):
     liar = Endless(count)
     with pytest.raises(PeerError, match=f"^{BOB} gives an answer that the protocol does not allow"):
         reconcile(IdSet(hashed(range(1_000))), liar, "admissible", SALT, BOB)
-    assert liar.nbytes < 2 * (2**16 + 32 * (1_000 + count)) + 2**21
+    assert liar.nbytes < 2 * (2**16 + 32 * (1_000 + count)) + 2**20
