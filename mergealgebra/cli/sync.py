@@ -1,22 +1,24 @@
-"""`mergealgebra [-C WORKSPACE] sync PEER [--create[=group]] [--retracted] [--auxiliary]`"""
+"""`mergealgebra [-C WORKSPACE] sync PEER... [--create[=group]] [--retracted] [--auxiliary]`"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from mergealgebra.cli.options import PATH_TEXT, ValueLeftOut, json_option, share_option
+from mergealgebra.cli.options import PEER, ValueLeftOut, json_option, share_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report, say, tell
+from mergealgebra.errors import MergeAlgebraError
 
 if TYPE_CHECKING:
+    from mergealgebra.crdt.orset import ORSet
     from mergealgebra.sync.folder import SyncResult
 
 
 @click.command(cls=ValueLeftOut)
-@click.argument("peer", type=PATH_TEXT)
+@click.argument("peers", metavar="PEER...", type=PEER, nargs=-1, required=True)
 @share_option("--create", "Make a shared folder at PEER first, if nothing is there")
 @click.option(
     "--retracted",
@@ -30,22 +32,51 @@ if TYPE_CHECKING:
 )
 @json_option
 @click.pass_obj
-def command(workspace: str, peer: str, create: str | None, retracted: bool, auxiliary: bool, as_json: bool) -> None:
-    """Exchange contributions with PEER, both ways: a workspace, or a shared folder."""
-    from mergealgebra.cli.words import UNPROVED, count, few, news
-    from mergealgebra.ids import SHORT
+def command(
+    workspace: str, peers: tuple[str, ...], create: str | None, retracted: bool, auxiliary: bool, as_json: bool
+) -> None:
+    """Exchange contributions with each PEER, both ways.
+
+    A PEER is a workspace or a shared folder, or the address of one: http://HOST:PORT, https://HOST:PORT where `serve`
+    runs, or ssh://HOST/PATH.
+    """
+    from mergealgebra.cli.words import UNPROVED
     from mergealgebra.workspace import Workspace
 
     opened = Workspace.open(workspace)
-    before, made = opened.state, create is not None and _is_new(peer)
-    with progress_bar() as show:
-        result = opened.sync(
-            peer,
-            create="group" if create == "group" else create is not None,
-            retracted=retracted,
-            auxiliary=auxiliary,
-            progress=show,
-        )
+    before = opened.state
+    new = [peer for peer in peers if create is not None and _is_new(peer)]
+    done: dict[str, SyncResult] = {}
+    failed: list[MergeAlgebraError] = []
+    for peer in peers:
+        try:
+            with progress_bar() as show:
+                done[peer] = opened.sync(
+                    peer,
+                    create="group" if create == "group" else create is not None,
+                    retracted=retracted,
+                    auxiliary=auxiliary,
+                    progress=show,
+                )
+        except MergeAlgebraError as error:
+            failed.append(error)
+    if failed and len(peers) == 1:
+        raise failed[0]
+    state = opened.state
+    if not as_json:
+        _tell(done, before, state, alone=len(peers) == 1)
+        for peer in new:
+            say(f"made a new shared folder at {peer}; nobody else is there yet")
+        if any(operation.name for operation in state.difference(before).operations):
+            say(UNPROVED)
+    if failed:
+        raise type(failed[0])(f"{failed[0]} ({len(failed)} of {len(peers)} peers failed)")
+    if as_json:
+        _report({peer: _moved(result, retracted) for peer, result in done.items()}, before, state)
+
+
+def _moved(result: SyncResult, retracted: bool) -> dict[str, list[str]]:
+    """What one sync moved, for --json."""
     moved: dict[str, list[str]] = {
         "taken_operations": list(result.taken_operations),
         "taken_blobs": list(result.taken_blobs),
@@ -54,37 +85,42 @@ def command(workspace: str, peer: str, create: str | None, retracted: bool, auxi
         "mended": list(result.mended),
         "ignored": list(result.ignored),
     }
-    if retracted:
-        moved["lost"] = list(result.lost)
-    state = opened.state
+    return {**moved, "lost": list(result.lost)} if retracted else moved
+
+
+def _report(moved: dict[str, dict[str, list[str]]], before: ORSet, state: ORSet) -> None:
+    """What was moved and what changed, as JSON; of several peers, by peer."""
     was, is_ = before.visible().keys(), state.visible().keys()
-    if as_json:
-        changed = {"appeared": sorted(is_ - was), "disappeared": sorted(was - is_)}
-        report({**moved, **changed, "merge_id": state.merge_id})
-        return
-    tell(
-        {
+    changed = {"appeared": sorted(is_ - was), "disappeared": sorted(was - is_)}
+    of_peers: Mapping[str, object] = {"peers": moved} if len(moved) != 1 else next(iter(moved.values()))
+    report({**of_peers, **changed, "merge_id": state.merge_id})
+
+
+def _tell(done: Mapping[str, SyncResult], before: ORSet, state: ORSet, *, alone: bool) -> None:
+    """What was moved and what changed, for people; of several peers, each by itself."""
+    from mergealgebra.cli.words import count, few, news
+    from mergealgebra.ids import SHORT
+
+    now = {"visible here": count(len(state.visible()), "contribution"), "merge id": state.merge_id[:SHORT]}
+    for peer, result in done.items():
+        exchanged = {
             "received": _exchanged(result.taken_operations, result.taken_blobs),
             "given": _exchanged(result.given_operations, result.given_blobs),
             **_named(result),
-            "visible here": count(len(state.visible()), "contribution"),
-            "merge id": state.merge_id[:SHORT],
         }
-    )
+        tell({**exchanged, **now} if alone else {"peer": peer, **exchanged})
+    if not alone:
+        tell(now)
     for line in few(list(news(before, state))):
         say(f"  {line}")
-    if made:
-        say(f"made a new shared folder at {peer}; nobody else is there yet")
-    if any(operation.name for operation in state.difference(before).operations):
-        say(UNPROVED)
 
 
 def _is_new(peer: str) -> bool:
     """Whether a shared folder can be made there: there is none yet."""
-    from mergealgebra.addresses import peer_path
+    from mergealgebra.addresses import live_scheme, peer_path
     from mergealgebra.store.objects import has_genesis
 
-    return not has_genesis(peer_path(peer))
+    return live_scheme(peer) is None and not has_genesis(peer_path(peer))
 
 
 def _exchanged(operations: Sequence[str], blobs: Sequence[str]) -> str:
@@ -105,4 +141,6 @@ def _named(result: SyncResult) -> dict[str, str]:
         "left alone": (result.ignored, "unknown file"),
         "not there": (result.lost, "retracted tensor set"),
     }
-    return {label: count(len(files), noun) for label, (files, noun) in found.items() if files}
+    told = {label: count(len(files), noun) for label, (files, noun) in found.items() if files}
+    outside = {"not admissible": count(result.not_admissible, "operation")} if result.not_admissible else {}
+    return {**told, **outside}

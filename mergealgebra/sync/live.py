@@ -56,18 +56,13 @@ def sync_live(
     """
     check_workspace(store, peer)
     exchange = Exchange(store, peer, Holder(store, rules), closed)
-    for of in SETS:
-        _exchange_operations(exchange, of)
-    held = exchange.holder.look()
-    good = held.by_id.keys()
-    exchange.refused += [error for name, error in sorted(held.damaged.items()) if name not in good]
-    wanted = claims_of(held.state.visible().values())
-    kinds = KINDS if auxiliary else needed_kinds(store.genesis)
-    exchange_blobs(exchange, wanted, {root for root in wanted if is_taken(wanted[root], kinds)}, fits, progress)
     lost: tuple[str, ...] = ()
-    if retracted:
-        known = claims_of(known_manifests(held.state).values(), kinds)
-        lost = take_retracted(exchange, {root: known[root] for root in known.keys() - wanted.keys()}, fits, progress)
+    try:
+        for of in SETS:
+            _exchange_operations(exchange, of)
+        lost = _exchange_blobs(exchange, fits, progress, retracted=retracted, auxiliary=auxiliary)
+    except PeerError as error:  # what was exchanged before stays, and so does what was refused
+        exchange.refused.append(error)
     return SyncResult(
         tuple(sorted(exchange.taken_operations)),
         tuple(exchange.taken_blobs),
@@ -80,6 +75,21 @@ def sync_live(
         tuple(exchange.not_given[:1]),
         exchange.not_admissible,
     )
+
+
+def _exchange_blobs(
+    exchange: Exchange, fits: Fits, progress: Progress, *, retracted: bool, auxiliary: bool
+) -> tuple[str, ...]:
+    """Exchange the blobs of what is visible now, and take retracted ones; the roots of those that nobody has."""
+    held = exchange.holder.look()
+    exchange.refused += [error for _, error in sorted(held.damaged.items())]
+    wanted = claims_of(held.state.visible().values())
+    kinds = KINDS if auxiliary else needed_kinds(exchange.store.genesis)
+    exchange_blobs(exchange, wanted, {root for root in wanted if is_taken(wanted[root], kinds)}, fits, progress)
+    if not retracted:
+        return ()
+    known = claims_of(known_manifests(held.state).values(), kinds)
+    return take_retracted(exchange, {root: known[root] for root in known.keys() - wanted.keys()}, fits, progress)
 
 
 def check_workspace(store: Store, peer: Peer) -> None:

@@ -24,6 +24,8 @@ def exchange_blobs(
     for root, size in takes.items():
         _take(exchange, root, size, wanted[root], fits, counter(progress, "copying blobs", total, done))
         done += size
+    if gives:
+        _ask_to_give(exchange)
     for root, size in gives.items():
         _give(exchange, root, size)
         done += size
@@ -73,6 +75,14 @@ def _take(exchange: Exchange, root: str, size: int, claims: list[Claim], fits: F
         )
     except MergeAlgebraError as error:
         exchange.refused.append(error)
+
+
+def _ask_to_give(exchange: Exchange) -> None:
+    """Give no operation at all: whoever takes nothing says so before many bytes are on their way."""
+    try:
+        exchange.peer.put_operations([])
+    except MergeAlgebraError as error:
+        exchange.give_nothing(error)
 
 
 def _give(exchange: Exchange, root: str, size: int) -> None:
