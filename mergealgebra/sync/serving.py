@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mergealgebra.errors import NotInstalled, OutputError
 from mergealgebra.store.objects import Store
@@ -16,10 +16,16 @@ from mergealgebra.sync.replica import judge
 from mergealgebra.sync.service import Service
 from mergealgebra.sync.streams import serve_streams
 
+if TYPE_CHECKING:
+    from uvicorn import Server
+
 LOOPBACK: Final = "127.0.0.1"
 #: Connections at one time; one more is answered 503.
 _CONNECTIONS: Final = 512
 _BACKLOG: Final = 128
+#: How long a connection without a question is kept, and how long questions may take when the server is ended.
+_KEEP_SECONDS: Final = 60
+_GRACE_SECONDS: Final = 5
 
 
 def serve_http(
@@ -37,6 +43,15 @@ def serve_http(
     host, port: where; a free port if it is 0. certificate, key: PEM files, for https. Raises NotInstalled without the
     extra `net`, and OutputError for an address that cannot be had.
     """
+    with _listening(host, port) as listening, _service(store, writes) as service:
+        server = http_server(service, certificate, key)
+        shown_host = f"[{host}]" if ":" in host else host
+        ready(f"{'https' if certificate else 'http'}://{shown_host}:{listening.getsockname()[1]}")
+        server.run(sockets=[listening])
+
+
+def http_server(service: Service, certificate: Path | None = None, key: Path | None = None) -> Server:
+    """The server of a service. Raises NotInstalled without the extra `net`, OutputError for a bad certificate."""
     try:
         import uvicorn
 
@@ -45,23 +60,25 @@ def serve_http(
         raise NotInstalled(
             f"serve needs starlette and uvicorn, and {error.name} is not installed: `pip install 'mergealgebra[net]'`"
         ) from error
-    listening = _listening(host, port)
-    with listening, _service(store, writes) as service:
-        config = uvicorn.Config(
-            application(service),
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            limit_concurrency=_CONNECTIONS,
-            timeout_keep_alive=60,
-            timeout_graceful_shutdown=5,
-            ssl_certfile=certificate,
-            ssl_keyfile=key,
-        )
-        shown_host = f"[{host}]" if ":" in host else host
-        ready(f"{'https' if certificate else 'http'}://{shown_host}:{listening.getsockname()[1]}")
-        uvicorn.Server(config).run(sockets=[listening])
+    config = uvicorn.Config(
+        application(service),
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=_CONNECTIONS,
+        timeout_keep_alive=_KEEP_SECONDS,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+    )
+    try:
+        config.load()
+    except OSError as error:
+        raise OutputError(
+            f"{certificate} and {key} cannot be used: {error.strerror or error}; give a certificate and its key as PEM"
+        ) from error
+    return uvicorn.Server(config)
 
 
 def serve_stdio(store: Store, *, writes: bool = False) -> None:

@@ -25,6 +25,8 @@ def serve_streams(service: Service, source: BinaryIO, sink: BinaryIO) -> None:
             _answer(service, call, body, sink)
         except MergeAlgebraError as error:
             body.drain()
+            if body.left:
+                raise PeerError("a question ends before its end") from error
             frames.write_refusal(sink.write, str(error))
         sink.flush()
 
