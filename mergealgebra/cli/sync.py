@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from mergealgebra.cli.options import PEER, ValueLeftOut, json_option, share_option
 from mergealgebra.cli.progress import progress_bar
-from mergealgebra.cli.report import report, say, tell
+from mergealgebra.cli.report import report, say, tell, warn
 from mergealgebra.errors import MergeAlgebraError
 
 if TYPE_CHECKING:
@@ -65,19 +65,24 @@ def command(
     state = opened.state
     if not as_json:
         _tell(done, before, state, alone=len(peers) == 1)
+        for result in done.values():
+            for line in _left(result):
+                warn(line)
         for peer in new:
             say(f"made a new shared folder at {peer}; nobody else is there yet")
-        if any(operation.name for operation in state.difference(before).operations):
+        if any(operation.name for operation in state.difference(before).operations) and not state.genesis.is_signed:
             say(UNPROVED)
     if failed:
         raise type(failed[0])(f"{failed[0]} ({len(failed)} of {len(peers)} peers failed)")
     if as_json:
-        _report({peer: _moved(result, retracted) for peer, result in done.items()}, before, state)
+        _report(
+            {peer: _moved(result, retracted, state.genesis.is_signed) for peer, result in done.items()}, before, state
+        )
 
 
-def _moved(result: SyncResult, retracted: bool) -> dict[str, list[str]]:
+def _moved(result: SyncResult, retracted: bool, signed: bool) -> dict[str, object]:
     """What one sync moved, for --json."""
-    moved: dict[str, list[str]] = {
+    moved: dict[str, object] = {
         "taken_operations": list(result.taken_operations),
         "taken_blobs": list(result.taken_blobs),
         "given_operations": list(result.given_operations),
@@ -85,10 +90,13 @@ def _moved(result: SyncResult, retracted: bool) -> dict[str, list[str]]:
         "mended": list(result.mended),
         "ignored": list(result.ignored),
     }
+    if signed:
+        moved["passed_over"] = [str(error) for error in result.passed_over]
+        moved["not_admissible"] = result.held_back
     return {**moved, "lost": list(result.lost)} if retracted else moved
 
 
-def _report(moved: dict[str, dict[str, list[str]]], before: ORSet, state: ORSet) -> None:
+def _report(moved: Mapping[str, Mapping[str, object]], before: ORSet, state: ORSet) -> None:
     """What was moved and what changed, as JSON; of several peers, by peer."""
     was, is_ = before.visible().keys(), state.visible().keys()
     changed = {"appeared": sorted(is_ - was), "disappeared": sorted(was - is_)}
@@ -113,6 +121,18 @@ def _tell(done: Mapping[str, SyncResult], before: ORSet, state: ORSet, *, alone:
         tell(now)
     for line in few(list(news(before, state))):
         say(f"  {line}")
+
+
+def _left(result: SyncResult) -> Iterator[str]:
+    """Lines for what a signed workspace does not take [SG-7, SG-10]."""
+    from mergealgebra.cli.words import count
+
+    if result.passed_over:
+        files = count(len(result.passed_over), "file")
+        yield f"{files} there cannot be operations of this workspace, and changed nothing: {result.passed_over[0]}"
+    if result.held_back:
+        operations = count(result.held_back, "operation")
+        yield f"{operations} without effect, carried to nobody: under no grant, or a revoked one"
 
 
 def _is_new(peer: str) -> bool:
@@ -141,6 +161,4 @@ def _named(result: SyncResult) -> dict[str, str]:
         "left alone": (result.ignored, "unknown file"),
         "not there": (result.lost, "retracted tensor set"),
     }
-    told = {label: count(len(files), noun) for label, (files, noun) in found.items() if files}
-    outside = {"not admissible": count(result.not_admissible, "operation")} if result.not_admissible else {}
-    return {**told, **outside}
+    return {label: count(len(files), noun) for label, (files, noun) in found.items() if files}

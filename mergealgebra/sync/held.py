@@ -6,12 +6,12 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
 
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.orset import ORSet
-from mergealgebra.errors import MergeAlgebraError, PeerError, WorkspaceError
+from mergealgebra.crdt.policy import admissible
+from mergealgebra.errors import ForeignOperation, MergeAlgebraError, PeerError
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.ranges import IdSet
 
@@ -30,37 +30,46 @@ class Rules:
     admissible: Judge
 
 
-def _nobody(operations: Collection[Operation]) -> Collection[str]:
-    return ()
-
-
-def _everything(operations: Collection[Operation]) -> Collection[str]:
-    return {operation.id for operation in operations}
-
-
-#: Of an open workspace: nobody is a maintainer, and everything may be exchanged.
-OPEN: Final = Rules(_nobody, _everything)
-
-
 def rules_of(genesis: Genesis) -> Rules:
-    """The rules of a workspace, by its policy."""
-    if genesis.policy == "open":
-        return OPEN
-    raise WorkspaceError(f"this version exchanges no operations of workspaces with the policy {genesis.policy!r}")
+    """The rules of a workspace [SG-8]; in an open one nobody is a maintainer, and everything may be exchanged."""
+    maintainers = frozenset(genesis.maintainers)
+
+    def of_maintainers(operations: Collection[Operation]) -> Collection[str]:
+        return {operation.id for operation in operations if operation.author in maintainers}
+
+    def all_admissible(operations: Collection[Operation]) -> Collection[str]:
+        return {operation.id for operation in admissible(genesis, operations)}
+
+    return Rules(of_maintainers, all_admissible)
+
+
+def operation_of(data: bytes, genesis: Genesis) -> Operation:
+    """The operation of a workspace in these bytes, its signature verified [OS-6, SG-7]. Raises as `decode` does."""
+    decode = Operation.decode_signed if genesis.is_signed else Operation.decode
+    return decode(data, genesis.workspace_id)
 
 
 @dataclass(frozen=True)
 class Held:
-    """The operations that a store had at some moment. damaged: by name, why others there are not among them."""
+    """The operations that a store had at some moment.
+
+    damaged: by name, why others there are not among them. foreign: names of those that may not enter the set [SG-7].
+    """
 
     state: ORSet
     rules: Rules
     damaged: Mapping[str, MergeAlgebraError]
+    foreign: Collection[str] = ()
 
     @cached_property
     def by_id(self) -> Mapping[str, Operation]:
         """The operations by their ids."""
         return {operation.id: operation for operation in self.state.operations}
+
+    @property
+    def held_back(self) -> int:
+        """How many operations are not admissible, and stay where they are [SG-10]."""
+        return len(self.state.operations) - len(self.ids("admissible"))
 
     def ids(self, of: str) -> IdSet:
         """One of the sets that are reconciled."""
@@ -85,16 +94,16 @@ class Held:
 class Holder:
     """Looks again at a store before each answer; only the operations that are new are read. Threads may share it."""
 
-    def __init__(self, store: Store, rules: Rules = OPEN) -> None:
+    def __init__(self, store: Store, rules: Rules | None = None) -> None:
         self.store = store
-        self._held = Held(ORSet(store.genesis), rules, {})
+        self._held = Held(ORSet(store.genesis), rules or rules_of(store.genesis), {})
         self._lock = threading.Lock()
 
     def look(self) -> Held:
         """What the store has now. Raises WorkspaceError when its folder cannot be read."""
         with self._lock:
-            names, known = set(self.store.operation_ids()), self._held.by_id
-            if names != known.keys() | self._held.damaged.keys() or self._held.damaged:
+            names, held = set(self.store.operation_ids()), self._held
+            if names != held.by_id.keys() | set(held.foreign) or held.damaged:
                 self._held = self._read(names)
             return self._held
 
@@ -102,9 +111,12 @@ class Holder:
         known = self._held.by_id
         kept = [operation for name, operation in known.items() if name in names]
         damaged: dict[str, MergeAlgebraError] = {}
-        for name in names - known.keys():
+        foreign = set(self._held.foreign) & set(names)
+        for name in set(names) - known.keys() - foreign:
             try:
                 kept.append(self.store.read_operation(name))
+            except ForeignOperation:
+                foreign.add(name)
             except MergeAlgebraError as error:
                 damaged[name] = error
-        return Held(ORSet(self.store.genesis, frozenset(kept)), self._held.rules, damaged)
+        return Held(ORSet(self.store.genesis, frozenset(kept)), self._held.rules, damaged, foreign)

@@ -27,7 +27,7 @@ from mergealgebra.sync import calls
 from mergealgebra.sync.admission import Fits, anything_fits, claims_of, is_taken
 from mergealgebra.sync.exchange import Exchange
 from mergealgebra.sync.folder import SyncResult
-from mergealgebra.sync.held import OPEN, Held, Holder, Rules
+from mergealgebra.sync.held import Held, Holder, Rules, operation_of
 from mergealgebra.sync.live_blobs import exchange_blobs, take_retracted
 from mergealgebra.sync.messages import SALT_BYTES, SETS
 from mergealgebra.sync.peer import Peer
@@ -41,7 +41,7 @@ _HELD_BYTES: Final = 1 << 26
 def sync_live(
     store: Store,
     peer: Peer,
-    rules: Rules = OPEN,
+    rules: Rules | None = None,
     fits: Fits = anything_fits,
     closed: MergeAlgebraError | None = None,
     progress: Progress = quiet,
@@ -51,8 +51,8 @@ def sync_live(
 ) -> SyncResult:
     """Take from a live peer what this store lacks, and give it what it lacks [PR-10 to PR-12].
 
-    The arguments are those of `sync` with a folder; rules: which operations are exchanged. Raises WrongWorkspace when
-    the peer has another workspace, and PeerError, naming it, when it cannot be reached or breaks the protocol.
+    The arguments are those of `sync` with a folder; rules: which operations are exchanged, those of the workspace if
+    None. Raises WrongWorkspace for a peer with another workspace, and PeerError for one that is not reached.
     """
     check_workspace(store, peer)
     exchange = Exchange(store, peer, Holder(store, rules), closed)
@@ -73,7 +73,7 @@ def sync_live(
         (),
         lost,
         tuple(exchange.not_given[:1]),
-        exchange.not_admissible,
+        held_back=exchange.not_admissible + exchange.holder.look().held_back,
     )
 
 
@@ -143,7 +143,7 @@ def _operation(exchange: Exchange, id_: str, data: bytes | None) -> Operation:
     if (found := hash_id("operation", data)) != id_:
         raise OperationError(f"{name} gives other bytes for operation {id_}, of id {found}; sync with another peer")
     try:
-        return Operation.decode(data, exchange.store.genesis.workspace_id)
+        return operation_of(data, exchange.store.genesis)
     except MergeAlgebraError as error:
         raise OperationError(
             f"{name} gives operation {id_}, which is refused: {error}; tell whoever made it"

@@ -19,7 +19,6 @@ from mergealgebra.store.local import base_path
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Claim, Fits
 from mergealgebra.sync.folder import SyncResult, sync
-from mergealgebra.sync.held import rules_of
 from mergealgebra.sync.live import sync_live
 from mergealgebra.sync.schemes import live_peer
 from mergealgebra.tensors.checkpoint import Checkpoint
@@ -72,8 +71,7 @@ def _sync(
     if live_scheme(peer) is None:
         return sync(store, peer, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
     with live_peer(os.fspath(peer)) as other:
-        rules = rules_of(store.genesis)
-        return sync_live(store, other, rules, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
+        return sync_live(store, other, None, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
 
 
 def begin(store: Store, peer: str | os.PathLike[str]) -> None:

@@ -19,7 +19,7 @@ from mergealgebra.store.entries import Entry
 from mergealgebra.store.objects import Store
 from mergealgebra.sync import calls
 from mergealgebra.sync.admission import Fits, admission, anything_fits, claims_of
-from mergealgebra.sync.held import OPEN, Held, Holder, Rules
+from mergealgebra.sync.held import Held, Holder, Rules, operation_of
 from mergealgebra.sync.peer import Read
 from mergealgebra.sync.reconciliation import answer
 from mergealgebra.text import shown
@@ -29,13 +29,15 @@ _READ_ONLY: Final = "it takes nothing, it is served for reading only"
 
 @dataclass
 class Service:
-    """One store, served. writes: whether operations and blobs are taken. fits: judges the header of a blob first.
+    """One store, served.
 
+    rules: those of its workspace if None. writes: whether operations and blobs are taken. fits: judges the header of a
+    blob first.
     Every call raises PeerError for what is wrong with what was asked, and other errors for what is wrong here.
     """
 
     store: Store
-    rules: Rules = OPEN
+    rules: Rules | None = None
     writes: bool = False
     fits: Fits = anything_fits
     _holder: Holder = field(init=False)
@@ -105,7 +107,7 @@ class Service:
     def _operation(self, data: bytes | None) -> Operation:
         if data is None or len(data) > MAX_OPERATION_BYTES:
             raise PeerError("an operation is missing, or too long")
-        return Operation.decode(data, self.store.genesis.workspace_id)
+        return operation_of(data, self.store.genesis)
 
     def _visible(self) -> list[Manifest]:
         return list(self._holder.look().state.visible().values())

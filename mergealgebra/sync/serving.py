@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from mergealgebra.errors import NotInstalled, OutputError
 from mergealgebra.store.objects import Store
-from mergealgebra.sync.held import rules_of
 from mergealgebra.sync.replica import judge
 from mergealgebra.sync.service import Service
 from mergealgebra.sync.streams import serve_streams
@@ -90,7 +89,7 @@ def serve_stdio(store: Store, *, writes: bool = False) -> None:
 @contextmanager
 def _service(store: Store, writes: bool) -> Iterator[Service]:
     with judge([store]) as fits:
-        yield Service(store, rules_of(store.genesis), writes, fits)
+        yield Service(store, writes=writes, fits=fits)
 
 
 def _listening(host: str, port: int) -> socket.socket:

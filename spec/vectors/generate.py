@@ -42,6 +42,7 @@ from generator.topics import (
     rounds,
     safetensors,
     settings,
+    signatures,
     states,
     task_arithmetic,
     task_vectors,
@@ -79,6 +80,7 @@ TOPICS: Mapping[str, Sequence[Case]] = {
     "operations": operations.CASES,
     "states": states.CASES,
     "ranges": ranges.CASES,
+    "signatures": signatures.CASES,
     "lock": lock.CASES,
     "dialects": dialects.CASES,
 }

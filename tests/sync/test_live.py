@@ -169,7 +169,7 @@ def test_only_what_is_admissible_is_exchanged_and_the_rest_once_it_is(tmp_path):
     strict = wire_to(bob, RULES)
     assert sync_live(alice, strict.peer, RULES).taken_operations == ()  # bob relays nothing of a stranger
     careless = sync_live(alice, wire_to(bob).peer, RULES)
-    assert (careless.taken_operations, careless.not_admissible) == ((), 1)  # and alice takes nothing
+    assert (careless.taken_operations, careless.held_back) == ((), 1)  # and alice takes nothing
     alice.write_operation(Operation(WORKSPACE, Attest("00" * 32, "cd" * 32), note="carol", name="maintainer"))
     result = sync_live(alice, strict.peer, RULES)
     assert result.taken_operations == (carol.id,)
