@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from typing import Final
 
-from mergealgebra.crdt.operations import Attest
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.signatures import fingerprint
 from mergealgebra.text import listed
@@ -19,12 +18,12 @@ def witnesses(state: ORSet, merge_id: str) -> dict[str, frozenset[str]]:
 
     A key that attests two roots is not among them.
     """
-    return _counted(_said(state).get(merge_id, {}))
+    return _counted(state.attested().get(merge_id, {}))
 
 
 def disagreements(state: ORSet) -> Iterator[tuple[str, str]]:
     """Merge ids for which replicas attest to different models, each with a line for people [OS-12, SG-12]."""
-    for merge_id, by_key in sorted(_said(state).items()):
+    for merge_id, by_key in sorted(state.attested().items()):
         what = "this merge id" if merge_id == state.merge_id else f"merge id {merge_id}"
         if state.genesis.is_signed:
             counted = _counted(by_key)
@@ -42,17 +41,7 @@ def disagreements(state: ORSet) -> Iterator[tuple[str, str]]:
             )
 
 
-def _said(state: ORSet) -> dict[str, dict[str | None, set[str]]]:
-    """The roots that each key attests, by merge id; in an open workspace nobody has a key."""
-    found: dict[str, dict[str | None, set[str]]] = {}
-    for operation in state.effective:
-        if isinstance(attest := operation.payload, Attest):
-            by_key = found.setdefault(attest.merge_id, {})
-            by_key.setdefault(operation.author, set()).add(attest.model_root)
-    return found
-
-
-def _counted(by_key: dict[str | None, set[str]]) -> dict[str, frozenset[str]]:
+def _counted(by_key: Mapping[str | None, Set[str]]) -> dict[str, frozenset[str]]:
     """The keys by the one root that each attests, roots ascending; without the keys that attest two."""
     found: dict[str, set[str]] = {}
     for key, roots in by_key.items():

@@ -132,7 +132,7 @@ def genesis_of(peer: PathLike, workspace_id: str | None) -> Genesis:
 
 def _genesis_there(peer: PathLike) -> Genesis:
     if live_scheme(peer) is None:
-        source = Store.open(peer_path(peer))
+        source = Store.open(peer_path(peer), peer=True)
         default_recipe(source)
         return source.genesis
     with live_peer(os.fspath(peer)) as other:

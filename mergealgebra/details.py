@@ -11,7 +11,7 @@ from mergealgebra.algebra.decimals import from_hex
 from mergealgebra.contribution import check_base
 from mergealgebra.contribution_blobs import as_contribution, check_blob_root, open_blob
 from mergealgebra.crdt.manifest import Manifest
-from mergealgebra.crdt.operations import Attest, Operation
+from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.limits import thread_count
@@ -19,7 +19,7 @@ from mergealgebra.engine.measure import measure
 from mergealgebra.engine.plan import make_plan
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.figures import Figures, save_figures, saved_figures
-from mergealgebra.history import attests, stories
+from mergealgebra.history import stories
 from mergealgebra.ids import SHORT, contribution_named
 from mergealgebra.methods.task_arithmetic import TaskArithmetic
 from mergealgebra.progress import Progress
@@ -81,9 +81,8 @@ def details(prefix: str, store: Store, base: Callable[[], Path], threads: int | 
     and checked. Raises UnknownContribution.
     """
     state = store.state()
-    told = stories(state)
-    id_ = contribution_named(prefix, told)
-    story = told[id_]
+    id_ = contribution_named(prefix, state.known_ids())
+    story = stories(state, [id_])[id_]
     manifest = story.manifest
     unknown: list[str] = []
     nbytes = store.blob_bytes(manifest.tensors) if store.has_blob(manifest.tensors) else None
@@ -129,9 +128,8 @@ def measure_visible(store: Store, base: Path, threads: int | None, progress: Pro
 def _merges(state: ORSet, visible: bool) -> tuple[str | None, tuple[str, ...], int]:
     """The merge that a contribution is known to be in, the models attested for it, and the number of other merges."""
     known = state.merge_id if visible else None
-    attested = {operation.payload.merge_id for operation in attests(state) if isinstance(operation.payload, Attest)}
     models = tuple(sorted(state.attestations(known))) if known else ()
-    return known, models, len(attested - {known})
+    return known, models, len(state.attested().keys() - {known})
 
 
 def _named_by(remove: Operation) -> tuple[str, ...]:

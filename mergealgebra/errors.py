@@ -155,6 +155,10 @@ class KeyFileError(MergeAlgebraError):
     """A key file is missing, open to others, of another kind, or its passphrase is wrong [SG-15]."""
 
 
+class PackError(OperationError):
+    """A pack is damaged, or not the file that its operations make [PK-1]."""
+
+
 class WrongWorkspace(MergeAlgebraError):
     """An operation, a state or a peer belongs to another workspace."""
 

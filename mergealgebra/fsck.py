@@ -13,19 +13,23 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from mergealgebra.addresses import peer_path
+from mergealgebra.crdt.fields import is_id
 from mergealgebra.crdt.operations import Add, Operation
 from mergealgebra.crdt.orset import ORSet
+from mergealgebra.crdt.records import Record
 from mergealgebra.disk import refused_as_output
-from mergealgebra.errors import MergeAlgebraError, WorkspaceError
+from mergealgebra.errors import MergeAlgebraError, PackError, WorkspaceError, WrongWorkspace
 from mergealgebra.progress import More, Progress, counter, quiet
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.blobs import Admit, anything
-from mergealgebra.store.entries import GENESIS, ROOT, Entry
+from mergealgebra.store.entries import GENESIS, OPERATIONS, PACKS, ROOT, Entry
 from mergealgebra.store.holdings import needed_kinds
 from mergealgebra.store.incomplete import read_incomplete
 from mergealgebra.store.inspection import damaged_caches
 from mergealgebra.store.local import began_with, check_genesis, is_replica
 from mergealgebra.store.objects import Store
+from mergealgebra.store.operation_store import parts
+from mergealgebra.store.pack_files import read_pack
 from mergealgebra.sync.admission import Claim, Fits, admission, claims_of
 from mergealgebra.sync.replica import judge
 from mergealgebra.text import by_caller, location
@@ -74,7 +78,7 @@ def inspect(
     True
     """
     found = Inspection()
-    peer = None if repair is None else Store.open(peer_path(repair))
+    peer = None if repair is None else Store.open(peer_path(repair), peer=True)
     store = _opened(Path(folder), peer, found)
     with judge([store] if peer is None else [store, peer]) as fits:
         _Check(store, peer, found, progress, fits).run()
@@ -154,18 +158,50 @@ class _Check:
         return {root: admission(claims, self._fits) for root, claims in claims_of(manifests).items()}
 
     def _operations(self) -> Iterator[Operation]:
-        for name in self._store.operation_ids():
+        """Every sound operation, as often as it is here: each file is read anew."""
+        packs = sorted(name for name in self._store.names(PACKS) if is_id(name))
+        for name in filter(is_id, self._store.names(OPERATIONS)):
             try:
-                yield self._store.read_operation(name)
+                yield self._store.read_alone(name)
             except MergeAlgebraError as error:
                 with self._noted(error):
                     yield self._mended(name)
+        for name in packs:
+            try:
+                yield from self._store.check_pack(name)
+            except MergeAlgebraError as error:
+                with self._noted(error):
+                    yield from self._mended_pack(name)
 
     def _mended(self, name: str) -> Operation:
         operation = self._good(lambda peer: peer.read_operation(name))
-        self._store.mend_operation(operation)
+        self._store.mend_operation(Record.of(operation))
         self._found.mended.append(str(self._store.operation_path(name)))
         return operation
+
+    def _mended_pack(self, name: str) -> list[Operation]:
+        """Mend a pack by the peer's of that name; else write anew what stands in it and what the peer has [PK-7]."""
+        try:
+            operations = self._good(lambda peer: peer.check_pack(name))
+            self._store.write_pack(self._good(lambda peer: read_pack(peer.pack(name))))
+        except (PackError, WrongWorkspace):
+            operations = self._rescued(name)
+        self._found.mended.append(str(self._store.pack(name).path))
+        return operations
+
+    def _rescued(self, name: str) -> list[Operation]:
+        """What a damaged pack held, written again. Raises PackError when some of it is nowhere to be found."""
+        theirs = self._good(lambda peer: peer.read()).state
+        here, sound = self._store.read(anew=True).state, ORSet(theirs.genesis, frozenset(self._store.salvaged(name)))
+        found = theirs.join(sound)
+        lost = [id_ for id_ in self._store.kept_ids(name) or () if not (found.has(id_) or here.has(id_))]
+        if lost:
+            raise PackError(f"{location(self._store.pack(name).path)}: {len(lost)} operations of it are not there")
+        lacking = list(found.difference(here).records().values())
+        if name not in [self._store.write_records(part) for part in parts(lacking)]:
+            with refused_as_output(self._store.pack(name).path):
+                self._store.pack(name).remove()
+        return [record.operation for record in lacking]
 
     def _blobs(self, admits: Mapping[str, Admit]) -> None:
         sizes = {root: self._size(root) for root in admits}

@@ -13,9 +13,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from mergealgebra.crdt.manifest import Manifest
-from mergealgebra.crdt.operations import OPERATION_TIMES, Add, Attest, Operation
+from mergealgebra.crdt.operations import OPERATION_TIMES, Add, Operation
 from mergealgebra.crdt.orset import ORSet
-from mergealgebra.crdt.policy import taken_back
 from mergealgebra.ids import short_ids
 from mergealgebra.text import listed, shown
 
@@ -60,25 +59,34 @@ def by_time(operations: Iterable[Operation]) -> tuple[Operation, ...]:
     return tuple(sorted(operations, key=_time_and_kind))
 
 
-def stories(state: ORSet) -> dict[str, Story]:
-    """What was done with each contribution that was ever visible, as far as it is known here, by id [OS-8, OS-9]."""
-    counted = by_time(state.effective)
-    removes = taken_back(state.authority, counted)
-    adds: dict[str, list[Operation]] = {}
-    manifests: dict[str, Manifest] = {}
-    for operation in counted:
-        if isinstance(payload := operation.payload, Add):
-            adds.setdefault(payload.manifest.id, []).append(operation)
-            manifests[payload.manifest.id] = payload.manifest
-    return {
-        id_: Story(manifests[id_], tuple(own), {add.id: tuple(removes[add.id]) for add in own if add.id in removes})
-        for id_, own in sorted(adds.items())
-    }
+def stories(state: ORSet, contributions: Iterable[str]) -> dict[str, Story]:
+    """What was done with each of these contributions, by id; those that were never visible here are left out.
+
+    The body of each operation about them is read, and of no other.
+    """
+    found = {id_: by_time(add.operation for add in state.adds(id_)) for id_ in contributions}
+    return {id_: _story(state, adds) for id_, adds in found.items() if adds}
+
+
+def _story(state: ORSet, adds: tuple[Operation, ...]) -> Story:
+    removes = {add.id: by_time(remove.operation for remove in state.removes(add.id)) for add in adds}
+    return Story(_manifest(adds[0]), adds, {id_: own for id_, own in removes.items() if own})
+
+
+def _manifest(add: Operation) -> Manifest:
+    if not isinstance(add.payload, Add):
+        raise ValueError(add)
+    return add.payload.manifest
+
+
+def told_by(state: ORSet, contribution: str) -> Operation:
+    """The same as of its story: the add that says who, when and why; no other body is read but of adds that stand."""
+    return by_time(add.operation for add in state.standing(contribution) or state.adds(contribution))[0]
 
 
 def seen_before(contribution: str, state: ORSet) -> list[str]:
     """A line for a contribution that is visible already, or was taken back: what adding it once more does [OS-16]."""
-    story = stories(state).get(contribution)
+    story = stories(state, [contribution]).get(contribution)
     if story is None:
         return []
     if story.visible:
@@ -91,18 +99,13 @@ def seen_before(contribution: str, state: ORSet) -> list[str]:
     return [f"{who} took it back{_on(remove, ' on ')}{note}; it is visible again now"]
 
 
-def attests(state: ORSet) -> tuple[Operation, ...]:
-    """What replicas say that they merged, by time [OS-12]."""
-    return by_time(operation for operation in state.effective if isinstance(operation.payload, Attest))
-
-
 def not_mine(state: ORSet, contributions: Collection[str], mine: str | None) -> list[str]:
     """A line for each of these contributions that stands under other names than one's own [OS-14].
 
     mine: one's own name, None without one. What stands under no name may be anybody's: nothing is said of it.
     """
-    told = stories(state)
-    short = short_ids(told)
+    told = stories(state, contributions)
+    short = short_ids(state.known_ids())
     lines = []
     for id_ in contributions:
         names = {add.name for add in told[id_].standing if add.name is not None} if id_ in told else set()

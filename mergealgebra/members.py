@@ -35,11 +35,11 @@ class Member:
 def members(state: ORSet) -> tuple[Member, ...]:
     """The maintainers, then who has or had a grant that counts, by key; nobody in an open workspace [SG-13]."""
     authority = state.authority
-    done = Counter(operation.author for operation in state.effective)
+    done = Counter(record.author for record in state.effective)
     grants: dict[str, list[Operation]] = {}
-    for operation in state.effective:
-        if isinstance(grant := operation.payload, Grant):
-            grants.setdefault(grant.key, []).append(operation)
+    for record in state.effective:
+        if record.kind == Grant.kind:
+            grants.setdefault(record.about, []).append(record.operation)
     maintainers = [Member(key, True, operations=done[key]) for key in state.genesis.maintainers]
     others = []
     for key, given in sorted(grants.items()):

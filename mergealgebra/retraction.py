@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from mergealgebra.crdt.operations import Signer, check_note
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import UnknownContribution
-from mergealgebra.history import now, stories
+from mergealgebra.history import now
 from mergealgebra.ids import contribution_named
 from mergealgebra.store.local import own_name
 from mergealgebra.store.objects import Store
@@ -58,11 +58,10 @@ def _named(prefixes: Iterable[str], state: ORSet) -> tuple[tuple[str, ...], tupl
 
     A prefix means a visible one if it can. Raises UnknownContribution.
     """
-    told = stories(state)
-    visible = {id_ for id_, story in told.items() if story.visible}
+    known, visible = state.known_ids(), state.visible_ids()
     named = set()
     for prefix in prefixes:
-        begun = {id_ for id_ in told if id_.startswith(prefix.lower())}
+        begun = {id_ for id_ in known if id_.startswith(prefix.lower())}
         if begun and not begun & visible:
             named.add(contribution_named(prefix, begun))
         else:

@@ -15,7 +15,7 @@ from mergealgebra.crdt.orset import ORSet
 from mergealgebra.crdt.permission import permission
 from mergealgebra.creation import check_base_path, new_replica, refuse_existing
 from mergealgebra.errors import BlobMissing, MergeAlgebraError, NotAllowed
-from mergealgebra.history import stories
+from mergealgebra.history import told_by
 from mergealgebra.interrupts import standing
 from mergealgebra.progress import Progress
 from mergealgebra.store.blobs import anything
@@ -75,10 +75,9 @@ def _refuse(source: Store, state: ORSet, empty: ORSet, signer: Signer | None) ->
 
 def _carry(source: Store, store: Store, state: ORSet, empty: ORSet, signer: Signer | None) -> None:
     """Copy the tensors of what is visible, then add it, with who said what of it [SY-2]."""
-    told = stories(state)
     for id_, manifest in state.visible().items():
         for root in (manifest.tensors, *(entry.root for entry in manifest.auxiliary)):
             if source.has_blob(root) and not store.has_blob(root):
                 store.import_blob(source.blob(root), root, anything)
-        add = told[id_].told_by
+        add = told_by(state, id_)
         store.write_delta(empty.add(manifest, time=add.time, note=add.note, name=add.name, signer=signer))

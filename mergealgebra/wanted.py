@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -37,7 +37,7 @@ class Wanted:
     def visible(cls, state: ORSet, recipe: Method | None = None) -> Self:
         """What is visible in a state, by its workspace's default recipe, or by another [OS-11]."""
         recipe = recipe or computable_recipe(state.genesis.recipe)
-        return cls(state.genesis.base, recipe, state.visible(), credits_of(state.effective))
+        return cls(state.genesis.base, recipe, state.visible(), _credits(state, state.visible_ids()))
 
     @classmethod
     def locked(cls, lock: Lock, state: ORSet) -> Self:
@@ -56,7 +56,7 @@ class Wanted:
                     f"contribution {contribution.id} is unknown to the workspace; sync with a replica that has it"
                 )
         contributions = {contribution.id: known[contribution.id] for contribution in lock.contributions}
-        return cls(lock.base, computable_recipe(lock.recipe), contributions, credits_of(state.effective))
+        return cls(lock.base, computable_recipe(lock.recipe), contributions, _credits(state, contributions))
 
     def refuse_lost(self, found: Container[str], state: ORSet, workspace: Path) -> None:
         """Raise BlobMissing for a retracted contribution whose tensors are not among the roots that were found.
@@ -79,5 +79,11 @@ class Wanted:
 
 def known_manifests(state: ORSet) -> dict[str, Manifest]:
     """All contributions that were ever added to a state's base, by id; retracted ones among them."""
-    manifests = (item.payload.manifest for item in state.operations if isinstance(item.payload, Add))
-    return {manifest.id: manifest for manifest in manifests if manifest.base == state.genesis.base}
+    adds = {id_: state.adds(id_)[0].operation.payload for id_ in state.known_ids()}
+    return {id_: add.manifest for id_, add in adds.items() if isinstance(add, Add)}
+
+
+def _credits(state: ORSet, contributions: Iterable[str]) -> dict[str, Credit]:
+    """What is known of contributions. An add that stands tells more than all that were taken back."""
+    records = (record for id_ in contributions for record in state.standing(id_) or state.adds(id_))
+    return credits_of(record.operation for record in records)

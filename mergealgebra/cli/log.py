@@ -38,7 +38,7 @@ def command(workspace: str, as_json: bool) -> None:
     say_table([(WHEN, "who", "did", "to", "note"), *_lines(log, added, called(state))])
     if any(operation.name for operation in log) and not state.genesis.is_signed:
         say(UNPROVED)
-    if idle := len(state.operations - state.effective):
+    if idle := len(state.operations) - len(state.effective):
         say(f"{idle} of these changed nothing; `status` says why.")
 
 

@@ -177,15 +177,15 @@ def _rows(visible: Sequence[_Entry]) -> Iterator[tuple[str, ...]]:
 def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
     from mergealgebra.algebra.decimals import from_hex, shortest
     from mergealgebra.figures import saved_figures
-    from mergealgebra.history import stories
+    from mergealgebra.history import told_by
     from mergealgebra.members import called
     from mergealgebra.store.holdings import needed_kinds
 
-    told, names = stories(state), called(state)
-    measured = saved_figures(store.path, state.visible())
+    names = called(state)
+    measured = saved_figures(store.path, state.visible_ids())
     entries: list[dict[str, object]] = []
     for id_, manifest in state.visible().items():
-        figures, add = measured.get(id_, {}), told[id_].told_by
+        figures, add = measured.get(id_, {}), told_by(state, id_)
         here = store.has_blob(manifest.tensors)
         entries.append(
             {

@@ -108,14 +108,16 @@ def few(lines: Sequence[str]) -> list[str]:
 
 def news(before: ORSet, after: ORSet) -> Iterator[str]:
     """A line for each contribution that became visible between two states, or is not visible any more."""
-    from mergealgebra.history import stories
+    from mergealgebra.history import stories, told_by
     from mergealgebra.ids import short_ids
 
-    told, known, was, is_ = stories(after), stories(before), before.visible(), after.visible()
-    short = short_ids([*told, *known])
-    for id_ in sorted(is_.keys() - was.keys()):
-        yield f"{short[id_]}  {'visible again' if id_ in known else 'new'}{_by(told[id_].told_by, ', from')}"
-    for id_ in sorted(was.keys() - is_.keys()):
+    was, is_, known = before.visible_ids(), after.visible_ids(), set(before.known_ids())
+    short = short_ids([*after.known_ids(), *known])
+    for id_ in sorted(is_ - was):
+        yield f"{short[id_]}  {'visible again' if id_ in known else 'new'}{_by(told_by(after, id_), ', from')}"
+    gone = sorted(was - is_)
+    told = stories(after, gone)
+    for id_ in gone:
         if id_ in told and told[id_].retractions:
             yield f"{short[id_]}  taken back{_by(told[id_].retractions[-1], ' by')}"
         else:
@@ -130,12 +132,12 @@ def _by(operation: Operation, word: str) -> str:
 
 def made_of(contributions: Sequence[str], state: ORSet) -> Iterator[str]:
     """A line for each of these contributions: its id, who made it, the note."""
-    from mergealgebra.history import stories
+    from mergealgebra.history import told_by
     from mergealgebra.ids import short_ids
 
-    told, short = stories(state), short_ids(contributions)
+    short = short_ids(contributions)
     for id_ in contributions:
-        yield f"{short[id_]}{_by(told[id_].told_by, '  from')}"
+        yield f"{short[id_]}{_by(told_by(state, id_), '  from')}"
 
 
 def same_tensors(tensors: Mapping[str, str], command: str) -> Iterator[str]:

@@ -71,9 +71,9 @@ class Signer(Protocol):
     def sign(self, message: bytes) -> bytes: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Operation:
-    """One fact about one workspace [OS-2, OS-3, SG-4].
+    """One fact about one workspace [OS-2, OS-3, SG-4]; operations with one id are equal.
 
     workspace: the workspace's id. time: seconds since 1970, in [0, 2^53). note: 1 to 4,096 bytes of text. name: who
     made it, as they say, which nothing proves: 1 to 256 bytes without control characters. author, signature: in a
@@ -111,6 +111,12 @@ class Operation:
             raise OperationError(
                 f"the operation is {len(self._encoded)} bytes long, at most {MAX_OPERATION_BYTES} are allowed"
             )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Operation) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
 
     @property
     def kind(self) -> str:

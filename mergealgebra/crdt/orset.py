@@ -10,16 +10,18 @@ says what is effective, and what a remove takes back.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 
 from mergealgebra.crdt.genesis import Genesis, merge_id
 from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.crdt.operation_set import OperationSet
 from mergealgebra.crdt.operations import NONCE_BYTES, Add, Attest, Operation, Remove, SignedPayload, Signer
 from mergealgebra.crdt.permission import owners, parts, permission
-from mergealgebra.crdt.policy import Authority, taken_back
-from mergealgebra.errors import BaseMismatch, NotAllowed, OperationError, UnknownContribution, WrongWorkspace
+from mergealgebra.crdt.policy import Authority
+from mergealgebra.crdt.records import Record
+from mergealgebra.errors import BaseMismatch, NotAllowed, UnknownContribution, WrongWorkspace
 from mergealgebra.text import by_caller, listed
 
 
@@ -47,30 +49,24 @@ class ORSet:
     """
 
     genesis: Genesis
-    operations: frozenset[Operation] = frozenset()
+    operations: Set[Operation] = frozenset()
 
     def __post_init__(self) -> None:
-        workspace = self.genesis.workspace_id
-        for operation in self.operations:
-            if operation.workspace != workspace:
-                raise WrongWorkspace(
-                    f"operation {operation.id} belongs to workspace {operation.workspace}, not to {workspace}"
-                )
-            if (operation.author is not None) != self.genesis.is_signed:
-                has = "an" if operation.author else "no"
-                raise OperationError(
-                    f"operation {operation.id} has {has} author, and its workspace is {self.genesis.policy}"
-                )
+        own = self.operations
+        if not isinstance(own, OperationSet) or own.workspace != self.genesis.workspace_id:
+            object.__setattr__(self, "operations", OperationSet.of(self.genesis, own))
 
     # The lattice
 
     def join(self, other: ORSet) -> ORSet:
         """The least state that contains both: commutative, associative, idempotent [OS-7].
 
+        It costs what the smaller one has, and with a state that this one came from, nothing.
         Raises WrongWorkspace when the states have different geneses.
         """
         self._check_same_workspace(other)
-        return ORSet(self.genesis, self.operations | other.operations)
+        large, small = (self, other) if len(self._set) >= len(other._set) else (other, self)
+        return large._with(large._set.joined(small._set.lacking_in(large._set)))
 
     def __or__(self, other: ORSet) -> ORSet:
         return self.join(other)
@@ -78,12 +74,24 @@ class ORSet:
     def __le__(self, other: ORSet) -> bool:
         """Whether `other` holds every operation of this state. Raises WrongWorkspace."""
         self._check_same_workspace(other)
-        return self.operations <= other.operations
+        return self._set <= other._set
 
     def difference(self, other: ORSet) -> ORSet:
         """The delta that `other` lacks: `other.join(self.difference(other)) == other.join(self)` [OS-7]."""
         self._check_same_workspace(other)
-        return ORSet(self.genesis, self.operations - other.operations)
+        return ORSet(self.genesis, OperationSet.of(self.genesis, self._set.lacking_in(other._set)))
+
+    def joined(self, records: Iterable[Record]) -> ORSet:
+        """The state with further operations of this workspace, by records of them that were checked."""
+        return self._with(self._set.joined(records))
+
+    @property
+    def _set(self) -> OperationSet:
+        own = self.operations
+        return own if isinstance(own, OperationSet) else OperationSet.of(self.genesis, own)
+
+    def _with(self, operations: OperationSet) -> ORSet:
+        return self if operations is self.operations else ORSet(self.genesis, operations)
 
     # What it says
 
@@ -91,37 +99,88 @@ class ORSet:
         """The operations by their ids, ascending."""
         return dict(sorted((operation.id, operation) for operation in self.operations))
 
-    @cached_property
+    @property
     def authority(self) -> Authority:
         """Who may write [SG-8]."""
-        return Authority.of(self.genesis, self.operations)
+        with self._set.seen() as seen:
+            return seen.authority
 
-    @cached_property
-    def effective(self) -> frozenset[Operation]:
-        """The operations that count [OS-8, SG-8]."""
-        return frozenset(operation for operation in self.operations if self.authority.counts(operation))
+    @property
+    def effective(self) -> tuple[Record, ...]:
+        """The operations that count [OS-8, SG-8], in the order in which they came; no body is read."""
+        return tuple(filter(self.authority.counts, self._set.records()))
 
     @cached_property
     def admissible(self) -> ORSet:
         """The state without the operations that are passed on to nobody [SG-10]."""
-        return ORSet(self.genesis, frozenset(filter(self.authority.admits, self.operations)))
+        return ORSet(self.genesis, OperationSet.of(self.genesis, filter(self.authority.admits, self._set.records())))
+
+    def held_back(self) -> tuple[Record, ...]:
+        """The operations that are passed on to nobody, by id ascending [SG-10]."""
+        return tuple(record for id_, record in self.records().items() if not self.admissible.has(id_))
+
+    def records(self) -> dict[str, Record]:
+        """The same without their bodies, which are not read."""
+        return dict(sorted((record.id, record) for record in self._set.records()))
+
+    def has(self, name: str) -> bool:
+        """Whether the operation with this id is here."""
+        return self._set.has(name)
+
+    def record(self, name: str) -> Record | None:
+        """The record of the operation with this id, if it is here."""
+        return self._set.record(name)
 
     def visible(self) -> dict[str, Manifest]:
         """The visible contributions by their ids, in ascending order [OS-9]."""
-        manifests = {manifest.id: manifest for _, manifest in self._standing_adds()}
-        return dict(sorted(manifests.items(), key=lambda item: item[0]))
+        with self._set.seen() as seen:
+            adds = {id_: seen.standing(id_)[0] for id_ in sorted(seen.visible)}
+        return {id_: _manifest(add) for id_, add in adds.items()}
+
+    def visible_ids(self) -> frozenset[str]:
+        """The ids of the visible contributions; no body is read."""
+        with self._set.seen() as seen:
+            return frozenset(seen.visible)
+
+    def known_ids(self) -> tuple[str, ...]:
+        """The contributions that were ever visible, as far as it is known here, ascending [OS-8]; no body is read."""
+        with self._set.seen() as seen:
+            return tuple(sorted(seen.adds))
+
+    def adds(self, contribution: str) -> tuple[Record, ...]:
+        """The effective adds of a contribution; none of one that is not known."""
+        with self._set.seen() as seen:
+            return tuple(seen.adds.get(contribution, ()))
+
+    def standing(self, contribution: str) -> tuple[Record, ...]:
+        """Those of its adds that no remove takes back [OS-9, SG-9]."""
+        with self._set.seen() as seen:
+            return tuple(seen.standing(contribution))
+
+    def removes(self, add: str) -> tuple[Record, ...]:
+        """The effective removes that take an add back [OS-9, SG-9]; none of an add that is not here."""
+        record = self._set.record(add)
+        if record is None:
+            return ()
+        with self._set.seen() as seen:
+            return tuple(seen.removes(record))
 
     @property
     def merge_id(self) -> str:
         """The id of what the visible contributions merge to [OS-11, MG-10]."""
-        return merge_id(self.genesis.base, self.genesis.recipe_id, self.visible())
+        return merge_id(self.genesis.base, self.genesis.recipe_id, self.visible_ids())
 
     def attestations(self, merge_id: str) -> frozenset[str]:
         """The model roots that replicas computed for a merge id; more than one: a machine is broken [OS-12]."""
-        payloads = (operation.payload for operation in self.effective)
-        return frozenset(
-            payload.model_root for payload in payloads if isinstance(payload, Attest) and payload.merge_id == merge_id
-        )
+        return frozenset(root for roots in self.attested().get(merge_id, {}).values() for root in roots)
+
+    def attested(self) -> Mapping[str, Mapping[str | None, frozenset[str]]]:
+        """The same for every merge id that was attested to, by the key that did; None in an open workspace [SG-12]."""
+        with self._set.seen() as seen:
+            return {
+                merge_id: {key: frozenset(roots) for key, roots in by_key.items()}
+                for merge_id, by_key in seen.attested.items()
+            }
 
     def disagreements(self) -> frozenset[str]:
         """The model roots attested for the state's own merge id, if there are several: a machine is broken [OS-12]."""
@@ -167,11 +226,10 @@ class ORSet:
 
         Raises UnknownContribution when one is not visible.
         """
-        standing = self._standing_adds()
         author = signer.key if signer else None
         observed: set[str] = set()
         for contribution in contributions:
-            adds = [add for add, manifest in standing if manifest.id == contribution]
+            adds = self.standing(contribution)
             if not adds:
                 lists = by_caller("status", "visible()")
                 raise UnknownContribution(f"contribution {contribution} is not visible; `{lists}` lists those that are")
@@ -212,18 +270,16 @@ class ORSet:
             drafts = [draft.signed_by(by, grant) for draft in drafts]
         return ORSet(self.genesis, frozenset(drafts))
 
-    def _standing_adds(self) -> list[tuple[Operation, Manifest]]:
-        """The effective adds that no effective remove takes back [OS-9, SG-9]."""
-        gone = taken_back(self.authority, self.effective)
-        return [
-            (item, item.payload.manifest)
-            for item in self.effective
-            if isinstance(item.payload, Add) and item.id not in gone
-        ]
-
     def _check_same_workspace(self, other: ORSet) -> None:
         if self.genesis != other.genesis:
             raise WrongWorkspace(
                 f"a state of workspace {self.genesis.workspace_id} and one of workspace {other.genesis.workspace_id} "
                 "do not join"
             )
+
+
+def _manifest(record: Record) -> Manifest:
+    payload = record.operation.payload
+    if not isinstance(payload, Add):
+        raise ValueError(record)
+    return payload.manifest

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from mergealgebra.crdt.authority import Grant, Keep, Revoke
-from mergealgebra.crdt.operations import MOST_NAMES, NONCE_BYTES, Operation, Signer
+from mergealgebra.crdt.operations import MOST_NAMES, NONCE_BYTES, Signer
 from mergealgebra.crdt.policy import Authority
+from mergealgebra.crdt.records import Record
 from mergealgebra.errors import NotAllowed
 from mergealgebra.signatures import fingerprint, openssh_line
 from mergealgebra.text import by_caller, listed
@@ -59,7 +60,7 @@ def revoke(state: ORSet, key: str, signer: Signer | None, *, time: int | None = 
         raise NotAllowed(f"{fingerprint(key)} {why}: there is nothing to revoke")
     revoked = state.said([Revoke(grants)], time=time, note=note, signer=signer)
     (id_,) = revoked.by_id()
-    done = {operation.id for operation in state.operations if operation.author == key}
+    done = {id_ for id_, record in state.records().items() if record.author == key}
     keeps = [Keep(id_, part) for part in parts(done)]
     return revoked.join(state.said(keeps, time=time, signer=signer))
 
@@ -70,7 +71,7 @@ def parts(names: Iterable[str]) -> Iterator[tuple[str, ...]]:
     return (tuple(ordered[at : at + MOST_NAMES]) for at in range(0, len(ordered), MOST_NAMES))
 
 
-def owners(adds: Iterable[Operation]) -> set[str]:
+def owners(adds: Iterable[Record]) -> set[str]:
     """Whose keys signed these operations, as people see keys."""
     return {fingerprint(add.author) for add in adds if add.author is not None}
 

@@ -38,6 +38,10 @@ class Seal:
         """The seal of what was measured of a contribution."""
         return hashlib.blake2b(body, digest_size=HEADER_BYTES, key=self._key, person=b"figures").digest()
 
+    def of_records(self, body: bytes) -> bytes:
+        """The seal of what a pack of operations holds."""
+        return hashlib.blake2b(body, digest_size=HEADER_BYTES, key=self._key, person=b"records").digest()
+
     def of_page(self, token: str, page: Block, memory: np.ndarray[Any, Any]) -> bytes:
         """The seal of a page of an aggregate: of its bytes, in its index, in this file of pages and no other."""
         return self._in_place(b"page", token, page, memory)

@@ -16,10 +16,12 @@ from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.entries import Entry, names_in
 
 CACHE: Final = "cache"
-#: The folders of a store in which thresholds are kept, an aggregate, and what was measured of contributions.
+#: The folders of a store in which thresholds are kept, an aggregate, what was measured of contributions, and what packs
+#: hold.
 THRESHOLDS: Final = f"{CACHE}/thresholds"
 AGGREGATE: Final = f"{CACHE}/aggregate"
 FIGURES: Final = f"{CACHE}/figures"
+RECORDS: Final = f"{CACHE}/records"
 #: No entry is larger; a larger file is not ours.
 MOST_BYTES: Final = 1 << 24
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from mergealgebra.disk import fsync_opened, open_file, opened_folder, read_file
 
@@ -20,6 +20,7 @@ GENESIS: Final = "genesis"
 LOCAL: Final = "local.json"
 INCOMPLETE: Final = "incomplete.json"
 OPERATIONS: Final = "operations"
+PACKS: Final = "packs"
 BLOBS: Final = "blobs"
 TMP: Final = "tmp"
 BLOB_SUFFIX: Final = ".safetensors"
@@ -140,6 +141,30 @@ def open_to_group(store: Path) -> bool:
     """
     store.chmod(store.stat().st_mode | FOLDER_OF_GROUP)
     return is_of_group(store.stat().st_mode)  # it leaves the bit out for who is not in the group
+
+
+class Told(NamedTuple):
+    """What tells a file from another, or from itself after a change."""
+
+    mode: int
+    inode: int
+    nbytes: int
+    written: int
+    changed: int
+
+
+def told_in(store: Path, part: str, names: Iterable[str] | None = None) -> dict[str, Told]:
+    """What the system tells of whatever has these names, or any, in a folder of a store, sorted by name.
+
+    What is not there is left out, and all when the folder is missing. Raises OSError.
+    """
+    found = {}
+    with suppress(FileNotFoundError), opened_part(store, part) as folder:
+        for name in sorted(os.listdir(folder) if names is None else names):  # noqa: PTH208 - of an open folder
+            with suppress(FileNotFoundError):
+                told = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                found[name] = Told(told.st_mode, told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns)
+    return found
 
 
 def files_in(store: Path, part: str) -> dict[str, os.stat_result]:

@@ -18,7 +18,7 @@ from mergealgebra.errors import BaseMismatch, MergeAlgebraError, OperationError,
 from mergealgebra.methods.method import Method
 from mergealgebra.recipe import complete_recipe
 from mergealgebra.store.atomic import write_atomically
-from mergealgebra.store.entries import BLOBS, GENESIS, INCOMPLETE, LOCAL, OPERATIONS, ROOT, TMP, Entry
+from mergealgebra.store.entries import BLOBS, GENESIS, INCOMPLETE, LOCAL, OPERATIONS, PACKS, ROOT, TMP, Entry
 from mergealgebra.store.objects import Store, has_genesis
 from mergealgebra.text import by_caller, command_in, fsck_repair, location, shown
 
@@ -97,7 +97,7 @@ def unmake(path: Path, *, folder: bool) -> None:
     folder: take its folder away, too.
     """
     with suppress(OSError):
-        for part in (OPERATIONS, BLOBS):
+        for part in (OPERATIONS, PACKS, BLOBS):
             with suppress(FileNotFoundError):
                 (path / part).rmdir()
         for name in (INCOMPLETE, LOCAL, GENESIS):

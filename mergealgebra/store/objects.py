@@ -1,6 +1,6 @@
 """A store: the folder that holds a replica's genesis, operations and blobs [SY-1 to SY-3, SY-10].
 
-    genesis    operations/ID    blobs/ROOT.safetensors    tmp/
+    genesis    operations/ID    packs/NAME    blobs/ROOT.safetensors    tmp/
 
 Each file is named by a hash of what it holds, so no file is ever changed, and processes need no locks. A file whose
 bytes do not have the hash in its name is never used: an error names it and says what to do. No link is ever followed.
@@ -16,24 +16,23 @@ from typing import Final
 from mergealgebra.addresses import local_path, peer_path
 from mergealgebra.crdt.fields import is_id
 from mergealgebra.crdt.genesis import Genesis
-from mergealgebra.crdt.operations import MAX_OPERATION_BYTES, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.disk import NotAFile, NotAFolder, make_folder, refused_as_output
-from mergealgebra.encoding import MAX_BYTES, hash_id
+from mergealgebra.encoding import MAX_BYTES
 from mergealgebra.errors import (
     ForeignOperation,
     MergeAlgebraError,
-    OperationError,
     OutputError,
     WorkspaceError,
     WrongWorkspace,
 )
-from mergealgebra.store.atomic import create_atomically, staged, write_atomically
-from mergealgebra.store.blob_store import BlobStore, is_blob_name
+from mergealgebra.store.atomic import create_atomically, staged
+from mergealgebra.store.blob_store import is_blob_name
 from mergealgebra.store.entries import (
     BLOBS,
     GENESIS,
     OPERATIONS,
+    PACKS,
     ROOT,
     TMP,
     Entry,
@@ -42,6 +41,8 @@ from mergealgebra.store.entries import (
     names_in,
     open_to_group,
 )
+from mergealgebra.store.operation_store import OperationStore
+from mergealgebra.store.packing import pack_up, tidy
 from mergealgebra.store.refusals import read_entry, refused_as, refused_in_store
 from mergealgebra.store.rights import for_group
 from mergealgebra.text import by_caller, fsck_repair, location
@@ -51,24 +52,25 @@ _CHECK_PATH: Final = "check the path; if a share is mounted there, mount it"
 
 
 @dataclass(frozen=True, repr=False)
-class Store(BlobStore):
+class Store(OperationStore):
     """One store, opened."""
-
-    genesis: Genesis
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r}, id={self.genesis.workspace_id[:12]}...)"
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Store:
-        """The store at a path, once its genesis has been checked [SY-1]. Raises WorkspaceError."""
+    def open(cls, path: str | os.PathLike[str], *, peer: bool = False) -> Store:
+        """The store at a path, once its genesis has been checked [SY-1]. Raises WorkspaceError.
+
+        peer: whether it is opened to sync with it: then nothing is kept in its cache.
+        """
         path = local_path(path).absolute()  # a folder that is kept open survives a chdir
         if not has_genesis(path):
             _check_there(path)
             raise WorkspaceError(
                 f"{location(path)} is not a workspace or shared folder, it has no file `{GENESIS}`: {_CHECK_PATH}"
             )
-        return cls(path, _read_genesis(path))
+        return cls(path, _read_genesis(path), peer)
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], genesis: Genesis, *, group: bool = False) -> Store:
@@ -93,7 +95,7 @@ class Store(BlobStore):
             raise WorkspaceError(
                 f"{location(path)} is there already, and not open to its group; its owner opens it: `{for_group(path)}`"
             )
-        return store
+        return cls(store.path, store.genesis)
 
     @classmethod
     def open_peer(cls, path: str | os.PathLike[str], genesis: Genesis) -> Store:
@@ -110,7 +112,7 @@ class Store(BlobStore):
                 f"{location(path)} {found}: if a share is mounted there, mount it; if it is to become one, "
                 f"`{makes}` makes it"
             )
-        store = cls.open(path)
+        store = cls.open(path, peer=True)
         if store.genesis != genesis:
             raise WrongWorkspace(
                 f"{location(path)} holds workspace {store.genesis.workspace_id}, not {genesis.workspace_id}: "
@@ -120,83 +122,25 @@ class Store(BlobStore):
 
     # Operations
 
-    def operation_ids(self) -> tuple[str, ...]:
-        """The ids of the operations whose files are here, ascending; the files are not read [SY-1]."""
-        return tuple(name for name in self.names(OPERATIONS) if is_id(name))
-
-    def read_operation(self, name: str) -> Operation:
-        """The operation with this id, checked against its bytes [SY-3], and in a signed workspace its signature [SG-7].
-
-        Raises OperationError or WrongWorkspace, naming the file and what to do; ForeignOperation for sound bytes that
-        may not enter the set of a signed workspace.
-        """
-        entry = self._operation(name)
-        data = read_entry(entry, MAX_OPERATION_BYTES, OperationError)
-        if (found := hash_id("operation", data)) != name:
-            where = location(entry.path)
-            raise OperationError(f"{where} is damaged: its bytes have the id {found}; delete it and sync again")
-        if self.genesis.is_signed:
-            return self._signed_operation(entry, data)
-        try:
-            return Operation.decode(data, self.genesis.workspace_id)
-        except WrongWorkspace as error:
-            raise WrongWorkspace(f"{location(entry.path)} is refused: {error}; move it away") from error
-        except MergeAlgebraError as error:
-            raise OperationError(f"{location(entry.path)} is refused: {error}; delete it") from error
-
-    def _signed_operation(self, entry: Entry, data: bytes) -> Operation:
-        """The operation of a signed workspace that bytes are. Anybody may write other bytes under their right name."""
-        try:
-            return Operation.decode_signed(data, self.genesis.workspace_id)
-        except MergeAlgebraError as error:
-            raise ForeignOperation(f"{location(entry.path)} is passed over: {error}") from error
-
-    def write_operation(self, operation: Operation) -> str:
-        """Let an operation appear under its id, unless it is here already [SY-2]. Returns the id.
-
-        Its blob must be here first. Raises WrongWorkspace or OutputError.
-        """
-        if operation.workspace != self.genesis.workspace_id:
-            raise WrongWorkspace(
-                f"operation {operation.id} belongs to workspace {operation.workspace}, "
-                f"{location(self.path)} holds {self.genesis.workspace_id}"
-            )
-        entry = self._operation(operation.id)
-        with refused_as(WorkspaceError, entry.path):
-            there = entry.is_there()
-        if not there:
-            write_atomically(entry, operation.encode())
-        return operation.id
-
-    def write_delta(self, delta: ORSet) -> str:
-        """Let the operations of a delta appear. Returns the id of the first. Raises as `write_operation` does."""
-        first, *_ = (self.write_operation(operation) for operation in delta.by_id().values())
-        return first
-
-    def mend_operation(self, operation: Operation) -> None:
-        """Put an operation in place of the damaged file that has its id [SY-4]. Raises OutputError."""
-        write_atomically(self._operation(operation.id), operation.encode())
-
     def state(self) -> ORSet:
         """All operations that are here [OS-7]; one bad file stops it [SY-3]. Raises as `read_operation` does."""
         return self.contents()[0]
 
     def contents(self) -> tuple[ORSet, tuple[ForeignOperation, ...]]:
-        """The same, and what is passed over in a signed workspace [SG-7]."""
-        operations, foreign = set[Operation](), list[ForeignOperation]()
-        for name in self.operation_ids():
-            try:
-                operations.add(self.read_operation(name))
-            except ForeignOperation as error:
-                foreign.append(error)
-        return ORSet(self.genesis, frozenset(operations)), tuple(foreign)
+        """The same, and what is passed over in a signed workspace [SG-7].
 
-    def operation_path(self, name: str) -> Path:
-        """Where the operation with this id lies, if it is here [SY-1]."""
-        return self._operation(name).path
-
-    def _operation(self, name: str) -> Entry:
-        return Entry(self.path, OPERATIONS, name)
+        In somebody's replica, packs that are due are written, and files that lie inside others removed [PK-3, PK-4].
+        """
+        first = self._memory.last is None
+        reading = self.read()
+        for refusal in reading.refusals:
+            raise refusal
+        if self.keeps_records:
+            packed = pack_up(self, reading)
+            if first or packed is not reading:
+                tidy(self, packed)
+            reading = packed
+        return reading.state, reading.foreign
 
     # The folder
 
@@ -209,8 +153,8 @@ class Store(BlobStore):
             return False
 
     def ignored(self) -> tuple[str, ...]:
-        """The files under `operations` and `blobs` whose names promise nothing, as `FOLDER/NAME` [SY-1]."""
-        operations = (f"{OPERATIONS}/{name}" for name in self.names(OPERATIONS) if not is_id(name))
+        """The files under `operations`, `packs` and `blobs` whose names promise nothing, as `FOLDER/NAME` [SY-1]."""
+        operations = (f"{part}/{name}" for part in (OPERATIONS, PACKS) for name in self.names(part) if not is_id(name))
         blobs = (f"{BLOBS}/{name}" for name in self.names(BLOBS) if not is_blob_name(name))
         return (*blobs, *operations)
 
@@ -259,13 +203,13 @@ def _check_unused(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise WorkspaceError(f"{location(path)} is not a folder: choose another path")
     with refused_as(WorkspaceError, path):
-        if any(map(is_id, names_in(path, OPERATIONS))):
+        if any(map(is_id, [*names_in(path, OPERATIONS), *names_in(path, PACKS)])):
             raise WorkspaceError(
                 f"{location(path)} has operations and no genesis: `{fsck_repair(path, 'WORKSPACE')}`, with one of "
                 "yours that they belong to, puts it back; or choose another folder"
             )
-        strange = [name for name in names_in(path, ROOT) if name not in (*_FOLDERS, GENESIS)]
-        strange += [f"{folder}/{name}" for folder in (OPERATIONS, BLOBS) for name in names_in(path, folder)]
+        strange = [name for name in names_in(path, ROOT) if name not in (*_FOLDERS, PACKS, GENESIS)]
+        strange += [f"{folder}/{name}" for folder in (OPERATIONS, PACKS, BLOBS) for name in names_in(path, folder)]
     if strange:
         raise WorkspaceError(
             f"{location(path)} holds something other than a workspace, {location(path / strange[0])}: choose another "

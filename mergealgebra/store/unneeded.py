@@ -39,13 +39,13 @@ class Needed:
     """The roots of visible tensors, read again when there are operations that were not there before."""
 
     store: Store
-    _read: dict[tuple[str, ...], frozenset[str]] = field(default_factory=dict)
+    _read: list[tuple[ORSet, frozenset[str]]] = field(default_factory=list)
 
     def __contains__(self, root: str) -> bool:
-        ids = self.store.operation_ids()
-        if ids not in self._read:
-            self._read[ids] = visible_roots(self.store.state())
-        return root in self._read[ids]
+        state = self.store.state()  # the same object while nothing is new
+        if not self._read or self._read[-1][0] is not state:
+            self._read[:] = [(state, visible_roots(state))]
+        return root in self._read[-1][1]
 
 
 @dataclass(frozen=True)

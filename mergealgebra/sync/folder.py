@@ -13,13 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from mergealgebra.crdt.manifest import KINDS
-from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.orset import ORSet
-from mergealgebra.errors import ForeignOperation, MergeAlgebraError, OperationError
+from mergealgebra.errors import MergeAlgebraError, OperationError
 from mergealgebra.progress import More, Progress, counter, quiet, untold
 from mergealgebra.store.blobs import Admit, anything
 from mergealgebra.store.holdings import needed_kinds
 from mergealgebra.store.objects import Store
+from mergealgebra.store.packing import pack_up
 from mergealgebra.sync.admission import Claim, Fits, admission, anything_fits, claims_of, is_taken
 from mergealgebra.sync.way import Side, Way
 from mergealgebra.text import location
@@ -71,16 +71,21 @@ def sync(
     """
     other = Store.open_peer(peer, store.genesis)
     refused: list[MergeAlgebraError] = []
-    ours, theirs = _read(store, refused), _read(other, refused)
+    ours = _read(store, refused)
+    theirs = _read(other, refused, ours.state)
     everything = ours.state.join(theirs.state)
+    for side in (ours, theirs):
+        everything = everything.join(ORSet(store.genesis, frozenset(side.salvaged)))
     joined = everything.admissible
     taken, given = Way(other, store, refused, closed), Way(store, other, refused)
     taken.carry_operations(joined, ours)
     given.carry_operations(joined, theirs)
+    with suppress(MergeAlgebraError):  # refused already, where it mattered
+        pack_up(other, other.read(joined))
     if not joined.operations and not theirs.damaged:
         refused += _half_there(other)
-    good = {operation.id for operation in everything.operations}
-    refused += [error for side in (ours, theirs) for name, error in side.damaged.items() if name not in good]
+    sides = (ours, theirs)
+    refused += [error for side in sides for name, error in side.damaged.items() if not everything.has(name)]
     wanted = claims_of(joined.visible().values())
     kinds = KINDS if auxiliary else needed_kinds(store.genesis)
     _exchange_blobs(wanted, kinds, taken, given, fits, progress)
@@ -123,23 +128,15 @@ def _ignored(store: Store) -> tuple[str, ...]:
 # Operations
 
 
-def _read(store: Store, refused: list[MergeAlgebraError]) -> Side:
-    operations: set[Operation] = set()
-    damaged: dict[str, MergeAlgebraError] = {}
-    foreign: list[MergeAlgebraError] = []
+def _read(store: Store, refused: list[MergeAlgebraError], known: ORSet | None = None) -> Side:
+    """The operations of a store. known: a state whose operations need not be decoded again."""
     try:
-        names = store.operation_ids()
+        reading = store.read(known, anew=True)
     except MergeAlgebraError as error:
         refused.append(error)
-        names = ()
-    for name in names:
-        try:
-            operations.add(store.read_operation(name))
-        except ForeignOperation as error:
-            foreign.append(error)
-        except MergeAlgebraError as error:
-            damaged[name] = error
-    return Side(ORSet(store.genesis, frozenset(operations)), damaged, tuple(foreign))
+        return Side(ORSet(store.genesis))
+    salvaged = [operation for name in reading.damaged_packs for operation in store.salvaged(name)]
+    return Side(reading.state, reading.damaged, reading.damaged_packs, salvaged, reading.foreign)
 
 
 # Blobs

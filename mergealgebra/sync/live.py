@@ -7,11 +7,13 @@ refusal: the rest goes on. A peer that breaks the protocol ends the sync; what w
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Final
 
 from mergealgebra.crdt.manifest import KINDS
 from mergealgebra.crdt.operations import Operation
+from mergealgebra.crdt.records import Record
 from mergealgebra.encoding import hash_id
 from mergealgebra.errors import (
     MergeAlgebraError,
@@ -23,11 +25,12 @@ from mergealgebra.errors import (
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.store.holdings import needed_kinds
 from mergealgebra.store.objects import Store
+from mergealgebra.store.operation_store import parts
 from mergealgebra.sync import calls
 from mergealgebra.sync.admission import Fits, anything_fits, claims_of, is_taken
 from mergealgebra.sync.exchange import Exchange
 from mergealgebra.sync.folder import SyncResult
-from mergealgebra.sync.held import Held, Holder, Rules, operation_of
+from mergealgebra.sync.held import Held, Holder
 from mergealgebra.sync.live_blobs import exchange_blobs, take_retracted
 from mergealgebra.sync.messages import SALT_BYTES, SETS
 from mergealgebra.sync.peer import Peer
@@ -41,7 +44,6 @@ _HELD_BYTES: Final = 1 << 26
 def sync_live(
     store: Store,
     peer: Peer,
-    rules: Rules | None = None,
     fits: Fits = anything_fits,
     closed: MergeAlgebraError | None = None,
     progress: Progress = quiet,
@@ -51,11 +53,11 @@ def sync_live(
 ) -> SyncResult:
     """Take from a live peer what this store lacks, and give it what it lacks [PR-10 to PR-12].
 
-    The arguments are those of `sync` with a folder; rules: which operations are exchanged, those of the workspace if
-    None. Raises WrongWorkspace for a peer with another workspace, and PeerError for one that is not reached.
+    The arguments are those of `sync` with a folder. Raises WrongWorkspace for a peer with another workspace, and
+    PeerError for one that is not reached.
     """
     check_workspace(store, peer)
-    exchange = Exchange(store, peer, Holder(store, rules), closed)
+    exchange = Exchange(store, peer, Holder(store), closed)
     lost: tuple[str, ...] = ()
     try:
         for of in SETS:
@@ -73,7 +75,7 @@ def sync_live(
         (),
         lost,
         tuple(exchange.not_given[:1]),
-        held_back=exchange.not_admissible + exchange.holder.look().held_back,
+        held_back=exchange.not_admissible + len(exchange.holder.look().state.held_back()),
     )
 
 
@@ -82,7 +84,7 @@ def _exchange_blobs(
 ) -> tuple[str, ...]:
     """Exchange the blobs of what is visible now, and take retracted ones; the roots of those that nobody has."""
     held = exchange.holder.look()
-    exchange.refused += [error for _, error in sorted(held.damaged.items())]
+    exchange.refused += held.reading.refusals
     wanted = claims_of(held.state.visible().values())
     kinds = KINDS if auxiliary else needed_kinds(exchange.store.genesis)
     exchange_blobs(exchange, wanted, {root for root in wanted if is_taken(wanted[root], kinds)}, fits, progress)
@@ -113,7 +115,7 @@ def _exchange_operations(exchange: Exchange, of: str) -> None:
         _take_operations(exchange, found.lacking)
     elif found.lacking:
         exchange.refused.append(exchange.closed)
-    _give_operations(exchange, [held.by_id[id_.hex()] for id_ in found.extra])
+    _give_operations(exchange, _records(held, found.extra))
 
 
 def _take_operations(exchange: Exchange, lacking: Sequence[bytes]) -> None:
@@ -143,7 +145,7 @@ def _operation(exchange: Exchange, id_: str, data: bytes | None) -> Operation:
     if (found := hash_id("operation", data)) != id_:
         raise OperationError(f"{name} gives other bytes for operation {id_}, of id {found}; sync with another peer")
     try:
-        return operation_of(data, exchange.store.genesis)
+        return exchange.store.decode(data)
     except MergeAlgebraError as error:
         raise OperationError(
             f"{name} gives operation {id_}, which is refused: {error}; tell whoever made it"
@@ -158,28 +160,38 @@ def _write(exchange: Exchange, came: Iterable[Operation]) -> None:
     held = exchange.holder.look()
     admissible, others = held.admissible(came)
     exchange.not_admissible += len(others)
-    for operation in _removes_first(admissible):
-        try:
-            _write_one(exchange, held, operation)
-        except MergeAlgebraError as error:
-            exchange.refused.append(error)
-            if isinstance(error, OutputError) and not exchange.store.takes_files():
-                exchange.closed = error
-                return
+    ordered = _removes_first(admissible)
+    for record in ordered:
+        if record.id in held.damaged and _try(exchange, partial(exchange.store.mend_operation, record)):
+            exchange.mended.append(str(exchange.store.operation_path(record.id)))
+    for part in parts([record for record in ordered if record.id not in held.damaged]):
+        if _try(exchange, partial(exchange.store.write_records, part)):
+            exchange.taken_operations += (record.id for record in part)
 
 
-def _write_one(exchange: Exchange, held: Held, operation: Operation) -> None:
-    if operation.id in held.damaged:
-        exchange.store.mend_operation(operation)
-        exchange.mended.append(str(exchange.store.operation_path(operation.id)))
-    else:
-        exchange.taken_operations.append(exchange.store.write_operation(operation))
+def _try(exchange: Exchange, step: Callable[[], object]) -> bool:
+    """Take a step; what keeps it from being done is one refusal, and so is a disk that takes nothing at all."""
+    if exchange.closed is not None:
+        return False
+    try:
+        step()
+    except MergeAlgebraError as error:
+        exchange.refused.append(error)
+        if isinstance(error, OutputError) and not exchange.store.takes_files():
+            exchange.closed = error
+        return False
+    return True
 
 
-def _give_operations(exchange: Exchange, extra: Iterable[Operation]) -> None:
+def _records(held: Held, ids: Iterable[bytes]) -> list[Record]:
+    found = (held.state.record(id_.hex()) for id_ in ids)
+    return [record for record in found if record is not None]
+
+
+def _give_operations(exchange: Exchange, extra: Iterable[Record]) -> None:
     given = _removes_first(extra)
     at = 0
-    for batch in calls.batches([operation.encode() for operation in given]):
+    for batch in calls.batches([record.encoded for record in given]):
         try:
             refused = dict(exchange.peer.put_operations(batch))
         except PeerError as error:
@@ -195,5 +207,5 @@ def _give_operations(exchange: Exchange, extra: Iterable[Operation]) -> None:
         at += len(batch)
 
 
-def _removes_first(operations: Iterable[Operation]) -> list[Operation]:
-    return sorted(operations, key=lambda operation: (operation.kind != "remove", operation.id))
+def _removes_first(records: Iterable[Record]) -> list[Record]:
+    return sorted(records, key=lambda record: (record.kind != "remove", record.id))

@@ -71,7 +71,7 @@ def _sync(
     if live_scheme(peer) is None:
         return sync(store, peer, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
     with live_peer(os.fspath(peer)) as other:
-        return sync_live(store, other, None, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
+        return sync_live(store, other, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
 
 
 def begin(store: Store, peer: str | os.PathLike[str]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,9 +17,10 @@ from mergealgebra.crdt.operations import MAX_OPERATION_BYTES, Operation
 from mergealgebra.errors import MergeAlgebraError, PeerError
 from mergealgebra.store.entries import Entry
 from mergealgebra.store.objects import Store
+from mergealgebra.store.operation_store import parts
 from mergealgebra.sync import calls
 from mergealgebra.sync.admission import Fits, admission, anything_fits, claims_of
-from mergealgebra.sync.held import Held, Holder, Rules, operation_of
+from mergealgebra.sync.held import Held, Holder
 from mergealgebra.sync.peer import Read
 from mergealgebra.sync.reconciliation import answer
 from mergealgebra.text import shown
@@ -31,19 +32,17 @@ _READ_ONLY: Final = "it takes nothing, it is served for reading only"
 class Service:
     """One store, served.
 
-    rules: those of its workspace if None. writes: whether operations and blobs are taken. fits: judges the header of a
-    blob first.
+    writes: whether operations and blobs are taken. fits: judges the header of a blob first.
     Every call raises PeerError for what is wrong with what was asked, and other errors for what is wrong here.
     """
 
     store: Store
-    rules: Rules | None = None
     writes: bool = False
     fits: Fits = anything_fits
     _holder: Holder = field(init=False)
 
     def __post_init__(self) -> None:
-        self._holder = Holder(self.store, self.rules)
+        self._holder = Holder(self.store)
 
     def answer(self, call: str, asked: bytes) -> bytes:
         """What is answered to a call of CALLS."""
@@ -95,19 +94,22 @@ class Service:
                 found[position] = self._operation(data)
             except MergeAlgebraError as error:
                 refused[position] = str(error)
-        taken, _ = held.admissible(found.values())
-        allowed = {operation.id for operation in taken}
+        taken, others = held.admissible(found.values())
+        for record in taken:
+            if record.id in held.damaged:
+                self.store.mend_operation(record)
+        for part in parts([record for record in taken if record.id not in held.damaged]):
+            self.store.write_records(part)
+        outside = {record.id for record in others}
         for position, operation in found.items():
-            if operation.id in allowed:
-                self.store.write_operation(operation)
-            else:
+            if operation.id in outside:
                 refused[position] = f"operation {operation.id} is not admissible here"
         return calls.write_refusals(sorted(refused.items()))
 
     def _operation(self, data: bytes | None) -> Operation:
         if data is None or len(data) > MAX_OPERATION_BYTES:
             raise PeerError("an operation is missing, or too long")
-        return operation_of(data, self.store.genesis)
+        return self.store.decode(data)
 
     def _visible(self) -> list[Manifest]:
         return list(self._holder.look().state.visible().values())
@@ -133,12 +135,20 @@ def _first_of(held: Held, ids: tuple[bytes, ...]) -> list[bytes | None]:
     """The encodings of as many as one answer carries; only of those that are admissible."""
     allowed, found, nbytes = held.ids("admissible"), list[bytes | None](), 0
     for id_ in ids:
-        data = held.by_id[id_.hex()].encode() if id_ in allowed else None
+        data = _encoded(held, id_.hex()) if id_ in allowed else None
         nbytes += len(data or b"")
         if found and nbytes > calls.BATCH_BYTES:
             break
         found.append(data)
     return found
+
+
+def _encoded(held: Held, id_: str) -> bytes | None:
+    """The encoding of an operation; None where it cannot be read any more."""
+    record = held.state.record(id_)
+    with suppress(MergeAlgebraError):
+        return None if record is None else record.encoded
+    return None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,10 +11,14 @@ from typing import Final
 
 from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.orset import ORSet
+from mergealgebra.crdt.packs import Pack
+from mergealgebra.crdt.records import Record
 from mergealgebra.errors import BlobDamaged, MergeAlgebraError, OutputError
 from mergealgebra.progress import More
 from mergealgebra.store.blobs import Admit
 from mergealgebra.store.objects import Store
+from mergealgebra.store.operation_store import parts
+from mergealgebra.store.pack_files import read_pack
 
 #: The order in which operations go: whatever is cut short, nothing retracted or revoked is visible [SY-8].
 _FIRST: Final = ("grant", "keep", "revoke", "remove")
@@ -25,13 +29,16 @@ _CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 @dataclass(frozen=True)
 class Side:
-    """The operations of a store that are what their names promise, and by name why the others are not [SY-3].
+    """The operations of a store that are what their names promise [SY-3].
 
-    foreign: what is passed over in a signed workspace [SG-7].
+    damaged, damaged_packs: why other files are not, by id and by the name of the pack. salvaged: sound operations in
+    damaged packs, which are not held. foreign: what is passed over in a signed workspace [SG-7].
     """
 
     state: ORSet
-    damaged: dict[str, MergeAlgebraError]
+    damaged: Mapping[str, MergeAlgebraError] = field(default_factory=dict)
+    damaged_packs: Mapping[str, MergeAlgebraError] = field(default_factory=dict)
+    salvaged: Sequence[Operation] = ()
     foreign: tuple[MergeAlgebraError, ...] = ()
 
 
@@ -58,17 +65,53 @@ class Way:
 
         Some kinds go first: if this dies halfway, nothing retracted is visible in the target [SY-8].
         """
+        here = self._mend_packs(joined, held)
         rank = {kind: number for number, kind in enumerate(_FIRST)}
-        lacking = joined.difference(held.state).operations
-        for operation in sorted(lacking, key=lambda operation: (rank.get(operation.kind, len(_FIRST)), operation.id)):
-            self._try(partial(self._mend if operation.id in held.damaged else self._write, operation))
+        further = joined.difference(here).records().values()
+        lacking = sorted(further, key=lambda record: rank.get(record.kind, len(_FIRST)))
+        for record in lacking:
+            if record.id in held.damaged:
+                self._try(partial(self._mend, record))
+        for part in self._parts([record for record in lacking if record.id not in held.damaged]):
+            self._try(partial(self._write, part))
 
-    def _write(self, operation: Operation) -> None:
-        self.operations.append(self.target.write_operation(operation))
+    def _mend_packs(self, joined: ORSet, held: Side) -> ORSet:
+        """What the target holds once those of its damaged packs are mended that the source has in good order."""
+        here = held.state
+        for name, why in sorted(held.damaged_packs.items()):
+            pack = self._good_pack(name, joined)
+            if pack is None:
+                self.refused.append(why)
+            elif self._try(partial(self._mend_pack, pack)):
+                here = here.joined(record for id_ in pack.operations if (record := joined.record(id_)) is not None)
+        return here
 
-    def _mend(self, operation: Operation) -> None:
-        self.target.mend_operation(operation)
-        self.mended.append(str(self.target.operation_path(operation.id)))
+    def _good_pack(self, name: str, joined: ORSet) -> Pack | None:
+        """The source's pack of this name, if all of it is known to be in good order."""
+        with suppress(MergeAlgebraError):
+            pack = read_pack(self.source.pack(name))
+            return pack if all(map(joined.has, pack.operations)) else None
+        return None
+
+    def _parts(self, records: Sequence[Record]) -> Sequence[Sequence[Record]]:
+        """What is written at once; where the bytes of one cannot be read, that is a refusal of all [SY-4]."""
+        try:
+            return list(parts(records))
+        except MergeAlgebraError as error:
+            self.refused.append(error)
+            return []
+
+    def _write(self, records: Sequence[Record]) -> None:
+        self.target.write_records(records)
+        self.operations += (record.id for record in records)
+
+    def _mend(self, record: Record) -> None:
+        self.target.mend_operation(record)
+        self.mended.append(str(self.target.operation_path(record.id)))
+
+    def _mend_pack(self, pack: Pack) -> None:
+        self.target.write_pack(pack)
+        self.mended.append(str(self.target.pack(pack.name).path))
 
     def carry_blob(self, root: str, admit: Admit, more: More, *, mends: bool) -> None:
         """Copy a blob; a damaged source is refused, and reported beside it so that others mend it."""
@@ -88,10 +131,10 @@ class Way:
         else:
             self.blobs.append(root)
 
-    def _try(self, step: Callable[[], None]) -> None:
+    def _try(self, step: Callable[[], None]) -> bool:
         """Take a step; what keeps it from being done is one refusal, and so is a target that takes nothing at all."""
         if self.closed:
-            return
+            return False
         try:
             if self.why_closed is not None:
                 self.closed = True
@@ -104,3 +147,5 @@ class Way:
             cause = error.__cause__
             closed = isinstance(error, OutputError) and isinstance(cause, OSError) and cause.errno in _CLOSED
             self.closed = self.closed or (closed and not self.target.takes_files())  # or it was this one entry
+            return False
+        return True

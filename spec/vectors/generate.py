@@ -37,6 +37,7 @@ from generator.topics import (
     masks,
     mean,
     operations,
+    packs,
     ranges,
     recipes,
     rounds,
@@ -81,6 +82,7 @@ TOPICS: Mapping[str, Sequence[Case]] = {
     "states": states.CASES,
     "ranges": ranges.CASES,
     "signatures": signatures.CASES,
+    "packs": packs.CASES,
     "lock": lock.CASES,
     "dialects": dialects.CASES,
 }

@@ -27,6 +27,8 @@ from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import KINDS, SIGNED_KINDS, Attest, Operation
 from mergealgebra.crdt.orset import ORSet
+from mergealgebra.crdt.pack_levels import insides, to_merge
+from mergealgebra.crdt.packs import Pack
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.plan import make_plan
 from mergealgebra.engine.run import run_check
@@ -40,7 +42,8 @@ from mergealgebra.recipe import complete_recipe, recipe_from_map
 from mergealgebra.recipe_file import read_merge_file, read_recipe
 from mergealgebra.signatures import fingerprint, is_key, is_valid
 from mergealgebra.store.blobs import stream_blob
-from mergealgebra.store.entries import ROOT, Entry
+from mergealgebra.store.entries import PACKS, ROOT, Entry
+from mergealgebra.store.pack_files import checked
 from mergealgebra.tensors import safetensors_file
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice
@@ -427,7 +430,7 @@ def _signed_state(case: Json) -> ORSet:
 
 def signed_state(case: Json, _: Path) -> Json:
     found = _signed_state(case)
-    merges = sorted({o.payload.merge_id for o in found.effective if isinstance(o.payload, Attest)})
+    merges = sorted(found.attested())
     return {
         "admissible": list(found.admissible.by_id()),
         "effective": sorted(operation.id for operation in found.effective),
@@ -450,6 +453,25 @@ def revoke(case: Json, _: Path) -> Json:
     kept = [name for operation in made if isinstance(operation.payload, Keep) for name in operation.payload.operations]
     (grants,) = (operation.payload.grants for operation in made if isinstance(operation.payload, Revoke))
     return {"grants": list(grants), "kept": kept}
+
+
+def pack(case: Json, _: Path) -> Json:
+    made = Pack.of([bytes.fromhex(one) for one in case["operations"]], case["replaces"])
+    assert Pack.decode(made.encode()) == made
+    return {"encoding": made.encode().hex(), "name": made.name}
+
+
+def read_pack(case: Json, folder: Path) -> Json:
+    made = Pack.decode(data(case["pack"]))
+    for name, operation_ in made.operations.items():
+        checked(Entry(folder, PACKS, made.name), name, operation_, lambda it: Operation.decode(it, case["workspace"]))
+    return {"operations": list(made.operations), "replaces": list(made.replaces)}
+
+
+def merge_packs(case: Json, _: Path) -> Json:
+    held = {file["name"]: dict.fromkeys(file["operations"]) for file in case["packs"]}
+    sizes = {file["name"]: file["bytes"] for file in case["packs"]}
+    return {"merge": to_merge(held, sizes), "inside": sorted(name for name, _ in insides(held))}
 
 
 # Locks
@@ -498,6 +520,9 @@ CHECKS: dict[str, Callable[[Json, Path], Json]] = {
     "genesis": genesis,
     "id": id_,
     "join": join,
+    "pack": pack,
+    "read-pack": read_pack,
+    "merge-packs": merge_packs,
     "lock": lock,
     "lock-text": lock_text,
     "manifest": manifest,

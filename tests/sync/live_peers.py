@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from mergealgebra.store.objects import Store
-from mergealgebra.sync.held import Rules
 from mergealgebra.sync.peer import CarriedPeer, Read
 from mergealgebra.sync.service import InMemory, Service
 
@@ -42,6 +41,6 @@ class Wire:
         return CarriedPeer(self)
 
 
-def wire_to(store: Store, rules: Rules | None = None, *, writes: bool = True, **changes) -> Wire:
+def wire_to(store: Store, *, writes: bool = True, **changes) -> Wire:
     """A wire to a store."""
-    return Wire(Service(store, rules, writes), **changes)
+    return Wire(Service(store, writes), **changes)

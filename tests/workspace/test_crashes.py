@@ -14,7 +14,7 @@ import pytest
 import mergealgebra as ma
 from mergealgebra.model_folder import leftovers
 from mergealgebra.model_folder.unfinished import MARK
-from mergealgebra.store import objects
+from mergealgebra.store import operation_store
 from mergealgebra.store.garbage import unfinished_models
 from tests.crash import fault_points, kill_points
 from tests.engine.scenes import names_in
@@ -233,7 +233,7 @@ def test_the_test_notices_a_torn_write(root, monkeypatch):
         with entry.path.open("wb", buffering=0) as file:
             os.write(file.fileno(), data)
 
-    monkeypatch.setattr(objects, "write_atomically", write_in_place)
+    monkeypatch.setattr(operation_store, "write_atomically", write_in_place)
     alice = make_workspace(root, "alice", 0)
 
     def contribute(folder):

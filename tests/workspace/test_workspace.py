@@ -229,8 +229,8 @@ class TestApi:
     def test_status_reads_the_operations_once(self, root, alice, monkeypatch):
         alice.store.write_operation(*alice.state.attest(alice.merge_id, "0" * 64).operations)
         alice.resolve(root / "out")
-        read, real = [], Store.read_operation
-        monkeypatch.setattr(Store, "read_operation", lambda store, name: (read.append(name), real(store, name))[1])
+        read, real = [], Store._bytes
+        monkeypatch.setattr(Store, "_bytes", lambda store, name: (read.append(name), real(store, name))[1])
         assert "2 unsigned roots differ" in call(root, "-C", "alice", "status").stderr
         assert sorted(read) == list(alice.store.operation_ids())
 

@@ -17,6 +17,7 @@ from generator.reference import (
     functions,
     hashes,
     operations,
+    packs,
     signed,
 )
 from generator.reference import lock as locks
@@ -377,6 +378,23 @@ def revoke(x: Json) -> Json:
     return {"grants": hexes(grants), "kept": hexes(kept)}
 
 
+def pack(x: Json) -> Json:
+    made = packs.make_pack(map(bytes.fromhex, x["operations"]), map(bytes.fromhex, x["replaces"]))
+    return {"encoding": made.hex(), "name": packs.pack_name(made).hex()}
+
+
+def read_pack(x: Json) -> Json:
+    ids, replaces = packs.read_pack(bytes.fromhex(x["workspace"]), read_bytes(x["pack"]))
+    return {"operations": hexes(ids), "replaces": hexes(replaces)}
+
+
+def merge_packs(x: Json) -> Json:
+    """Which packs the next one replaces, and which lie inside a larger one."""
+    held = {file["name"]: frozenset(file["operations"]) for file in x["packs"]}
+    sizes = {file["name"]: file["bytes"] for file in x["packs"]}
+    return {"merge": list(packs.to_merge(held, sizes)), "inside": packs.inside(held)}
+
+
 def lock(x: Json) -> Json:
     return {"lock": locks.make_lock(x)}
 
@@ -473,6 +491,9 @@ CHECKS: dict[str, Callable[[Json], Json]] = {
     "signed-state": signed_state,
     "signed-retract": signed_retract,
     "revoke": revoke,
+    "pack": pack,
+    "read-pack": read_pack,
+    "merge-packs": merge_packs,
     "lock": lock,
     "lock-text": lock_text,
     "verify-lock": verify_lock,

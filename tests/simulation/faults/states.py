@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from unittest import mock
 
-from mergealgebra.crdt import genesis, orset
+from mergealgebra.crdt import genesis, visibility
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import Add, Operation, Remove
 from mergealgebra.crdt.orset import ORSet
+from mergealgebra.crdt.records import Record
 from tests.simulation.faults.fault import Patches, fault, payloads, with_operations
 
 # Joins
@@ -74,6 +75,21 @@ def delta_without_removes() -> Patches:
 # What is visible
 
 
+def _standing_as(standing: Callable[[ORSet], dict[str, Add]]) -> Patches:
+    """Other adds stand than those that the operation set says."""
+
+    def visible(self: ORSet) -> dict[str, Manifest]:
+        return dict(sorted((add.manifest.id, add.manifest) for add in standing(self).values()))
+
+    def records(self: ORSet, contributions: Iterable[str]) -> dict[str, list[Record]]:
+        adds = [(add.manifest.id, Record.of(self.by_id()[name])) for name, add in standing(self).items()]
+        return {wanted: [record for id_, record in adds if id_ == wanted] for wanted in contributions}
+
+    yield mock.patch.object(ORSet, "visible", visible)
+    yield mock.patch.object(ORSet, "visible_ids", lambda self: frozenset(visible(self)))
+    yield mock.patch.object(ORSet, "_standing", records)
+
+
 @fault("a remove takes back every add of its contribution, seen or not", "sets", "visible")
 def remove_deletes_unobserved_adds() -> Patches:
     def standing(self: ORSet) -> dict[str, Add]:
@@ -86,7 +102,7 @@ def remove_deletes_unobserved_adds() -> Patches:
         }
         return {name: add for name, add in adds.items() if add.manifest.id not in gone}
 
-    yield mock.patch.object(ORSet, "_standing_adds", standing)
+    yield from _standing_as(standing)
 
 
 @fault("a remove names one of the adds that stand, not all", "sets", "visible", "merge id")
@@ -106,7 +122,7 @@ def clocks_decide() -> Patches:
             if not any(name in remove.operations and times[id_] >= times[name] for id_, remove in removes)
         }
 
-    yield mock.patch.object(ORSet, "_standing_adds", standing)
+    yield from _standing_as(standing)
 
 
 @contextmanager
@@ -121,6 +137,11 @@ def _arrivals() -> Iterator[None]:
 
     with mock.patch.object(ORSet, "join", join):
         yield
+
+
+def _adds_that_stand(state: ORSet) -> dict[str, Add]:
+    standing = state._standing(state.visible_ids())
+    return {add.id: add.operation.payload for adds in standing.values() for add in adds}
 
 
 def _order(state: ORSet) -> list[str]:
@@ -140,13 +161,13 @@ def arrival_decides() -> Patches:
         }
 
     yield _arrivals()
-    yield mock.patch.object(ORSet, "_standing_adds", standing)
+    yield from _standing_as(standing)
 
 
 @fault("contributions stand in the order in which they came", "sets", "order", "convergence")
 def canonical_order_from_arrival() -> Patches:
     def visible(self: ORSet) -> dict[str, Manifest]:
-        adds = self._standing_adds()
+        adds = _adds_that_stand(self)
         return {adds[name].manifest.id: adds[name].manifest for name in _order(self) if name in adds}
 
     yield _arrivals()
@@ -155,7 +176,7 @@ def canonical_order_from_arrival() -> Patches:
 
 @fault("an add for another base counts", "sets", "visible")
 def another_base_counts() -> Patches:
-    yield mock.patch.object(orset, "effective", lambda _, operations: frozenset(operations))
+    yield mock.patch.object(visibility, "counts", lambda *_: True)
 
 
 @fault("the merge id names all that was ever added", "sets", "merge id", "convergence")
@@ -175,7 +196,7 @@ def disagreement_is_ignored() -> Patches:
 @fault("the merge id hashes contributions in the order in which they came", "sets", "merge id", "convergence")
 def merge_id_in_order_of_arrival() -> Patches:
     def merge_id(self: ORSet) -> str:
-        adds = self._standing_adds()
+        adds = _adds_that_stand(self)
         return hashlib.sha256(
             "".join(adds[name].manifest.id for name in _order(self) if name in adds).encode()
         ).hexdigest()
@@ -193,4 +214,4 @@ def remove_of_an_unknown_add_raises() -> Patches:
                 del adds[name]
         return adds
 
-    yield mock.patch.object(ORSet, "_standing_adds", standing)
+    yield from _standing_as(standing)

@@ -56,7 +56,7 @@ def removes_are_carried_last() -> Patches:
 
 @fault("the first operation that is refused stops a sync", "folders", "held", "blobs")
 def refusal_stops_the_sync() -> Patches:
-    yield mock.patch.object(folder, "_read", lambda store, refused: folder.Side(store.state(), {}))
+    yield mock.patch.object(folder, "_read", lambda store, refused, known=None: folder.Side(store.state()))
 
 
 @fault("a sync that refused something says nothing of it", "folders", "refusal")

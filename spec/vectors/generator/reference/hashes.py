@@ -8,7 +8,7 @@ from hashlib import sha256
 from generator.reference.canonical import encode
 from generator.reference.tensors import Tensor, Tensors, in_name_order
 
-DOMAINS = ("tensor", "model", "contribution", "recipe", "genesis", "operation", "merge")
+DOMAINS = ("tensor", "model", "contribution", "recipe", "genesis", "operation", "merge", "pack")
 LEAF = 2**20
 
 

@@ -22,6 +22,7 @@ RULES = {
     "GenesisError": "a genesis that breaks OS-1 or SG-3",
     "OperationError": "an operation that breaks OS-2 to OS-5, or in a signed workspace SG-4 to SG-6",
     "NotAllowed": "something that its author may not do in a signed workspace",
+    "PackError": "a pack that breaks PK-1, or one of whose operations breaks OS-2 to OS-5",
     "WrongWorkspace": "an operation or a state of another workspace",
     "NothingVisible": "a merge of no contributions",
     "NothingToRetract": "a contribution to retract of which no effective add stands",

@@ -1,0 +1,67 @@
+"""Records: what decides about an operation, without its body, which is read when somebody asks for it.
+
+A set of 100,000 operations opens fast because what is visible follows from records alone. A record says what its
+operation says: it is made of an operation that was checked, here or by an earlier command of this workspace [PK-6].
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple, Protocol
+
+from mergealgebra.crdt.operations import Add, Attest, Operation
+
+#: The kind of a record of sound bytes that may not enter the set of a signed workspace; it says why [SG-7].
+FOREIGN: Final = "foreign"
+
+
+class Source(Protocol):
+    """Where operations can be read again, such as a pack."""
+
+    def read(self, name: str) -> Operation:
+        """The operation with this id. Raises OperationError when it is not there any more, or damaged."""
+
+    def encoded(self, name: str) -> bytes:
+        """Its encoding, of which the id is the hash. Raises OperationError."""
+
+
+class Record(NamedTuple):
+    """An operation without its body.
+
+    author, grant: who signed it and under what; None in an open workspace. names, about: as of `Operation`. says: of an
+    `add` the contribution, of an `attest` the merge id and the model root. source: the operation itself, or where it is
+    read.
+    """
+
+    id: str
+    kind: str
+    author: str | None
+    grant: str | None
+    names: tuple[str, ...]
+    about: str
+    says: tuple[str, ...]
+    source: Operation | Source
+
+    @classmethod
+    def of(cls, operation: Operation) -> Record:
+        """The record of an operation that was checked."""
+        it = operation
+        return cls(it.id, it.kind, it.author, it.grant, it.names, it.about, _says(it), it)
+
+    @property
+    def operation(self) -> Operation:
+        """The operation, read now unless it is at hand. Raises OperationError when it cannot be read."""
+        return self.source if isinstance(self.source, Operation) else self.source.read(self.id)
+
+    @property
+    def encoded(self) -> bytes:
+        """Its encoding. Raises OperationError when it cannot be read."""
+        return self.source.encode() if isinstance(self.source, Operation) else self.source.encoded(self.id)
+
+
+def _says(operation: Operation) -> tuple[str, ...]:
+    match operation.payload:
+        case Add(manifest=manifest):
+            return (manifest.id,)
+        case Attest(merge_id=merge_id, model_root=model_root):
+            return merge_id, model_root
+    return ()
