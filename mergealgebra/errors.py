@@ -164,7 +164,7 @@ class WrongWorkspace(MergeAlgebraError):
 
 
 class AddressError(MergeAlgebraError):
-    """A path is an address on another machine or of a service, and only folders of this one are reached [SY-7]."""
+    """An address is not one that is reached, or stands where a folder of this machine is needed [SY-7, PR-16]."""
 
 
 class WorkspaceError(MergeAlgebraError):

@@ -32,6 +32,11 @@ class Held:
         """Why other files of one operation are not, by its id."""
         return self.reading.damaged
 
+    @property
+    def held_back(self) -> int:
+        """How many operations are not admissible, and stay where they are [SG-10]."""
+        return len(self.state.operations) - len(self.ids("admissible"))
+
     def ids(self, of: str) -> IdSet:
         """One of the sets that are reconciled."""
         if of not in self._sets:
@@ -40,9 +45,9 @@ class Held:
 
     @cached_property
     def _sets(self) -> Mapping[str, IdSet]:
-        maintainers = frozenset(self.state.genesis.maintainers)
-        admissible = self.state.admissible.records().values()
-        of_maintainers = (record for record in admissible if record.author in maintainers)
+        genesis = self.state.genesis
+        admissible = (self.state.admissible if genesis.is_signed else self.state).records().values()
+        of_maintainers = (record for record in admissible if record.author in genesis.maintainers)
         return {"maintainers": _ids(of_maintainers), "admissible": _ids(admissible)}
 
     def admissible(self, operations: Iterable[Operation]) -> tuple[list[Record], list[Record]]:

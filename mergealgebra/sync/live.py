@@ -75,7 +75,7 @@ def sync_live(
         (),
         lost,
         tuple(exchange.not_given[:1]),
-        held_back=exchange.not_admissible + len(exchange.holder.look().state.held_back()),
+        held_back=exchange.not_admissible + exchange.holder.look().held_back,
     )
 
 

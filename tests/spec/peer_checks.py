@@ -37,8 +37,9 @@ def cut(case: Json, _: Path) -> Json:
 
 
 def answered(case: Json, _: Path) -> Json:
-    found = ids(case["ids"])
-    return {"answer": answer(data(case["question"]), lambda name: found).hex()}
+    found, question = ids(case["ids"]), data(case["question"])
+    read_question(question)  # whose errors are told apart here; an answering side names the peer in all of them
+    return {"answer": answer(question, lambda name: found).hex()}
 
 
 def answer_read(case: Json, _: Path) -> Json:
