@@ -1,4 +1,4 @@
-"""Paths that people write: what names another machine or a service is refused, and never made a folder here [SY-7]."""
+"""Paths and addresses that people write: what is not a path is never made a folder here [SY-7]."""
 
 from __future__ import annotations
 
@@ -18,6 +18,20 @@ _USER_AT_HOST: Final = re.compile(r"[^/@]+@([^/:]+):")
 _HOST: Final = re.compile(r"([^/:]{2,}):")
 
 
+#: Schemes of peers that answer questions.
+LIVE: Final = ("http", "https", "ssh")
+
+
+def live_scheme(peer: PathLike) -> str | None:
+    """The scheme of the address of a peer that answers questions; None for a path, and for an address of others.
+
+    >>> live_scheme("https://host/x"), live_scheme("share")
+    ('https', None)
+    """
+    found = _SERVICE.match(os.fspath(peer))
+    return found[1].lower() if found and found[1].lower() in LIVE else None
+
+
 def local_path(path: PathLike) -> Path:
     """A path on this machine. Raises AddressError for `NAME://...`, and for `USER@HOST:...` if nothing is there.
 
@@ -32,7 +46,10 @@ def local_path(path: PathLike) -> Path:
 
 
 def peer_path(path: PathLike) -> Path:
-    """The path of a peer. Raises AddressError as `local_path` does, and for `HOST:...` if nothing is there."""
+    """The path of a peer that is a folder.
+
+    Raises AddressError as `local_path` does, and for `HOST:...` if nothing is there.
+    """
     _refuse_host(_HOST, os.fspath(path))
     return local_path(path)
 
@@ -44,6 +61,7 @@ def _refuse_host(form: re.Pattern[str], text: str) -> None:
 
 def _refuse(text: str, what: str) -> None:
     raise AddressError(
-        f"{shown(text)} looks like {what}, and only folders of this machine are reached: mount it (sshfs, rclone, NFS) "
-        "and name the folder where it is mounted; or write the whole path of a folder here that has such a name"
+        f"{shown(text)} looks like {what}, and only folders of this machine are reached here: mount it (sshfs, rclone, "
+        "NFS) and name the folder where it is mounted; or write the whole path of a folder here that has such a name. "
+        "`sync` and `clone` also reach http://, https:// and ssh://HOST/PATH"
     )

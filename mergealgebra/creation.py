@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from mergealgebra.addresses import PathLike, local_path, peer_path
+from mergealgebra.addresses import PathLike, live_scheme, local_path, peer_path
 from mergealgebra.contribution import check_base, read_root
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.engine.limits import available_cores
 from mergealgebra.engine.plan import settled
-from mergealgebra.errors import SyncIncomplete, WorkspaceError, WrongWorkspace
+from mergealgebra.errors import MergeAlgebraError, PeerError, SyncIncomplete, WorkspaceError, WrongWorkspace
 from mergealgebra.interrupts import standing
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress
-from mergealgebra.recipe import check_recipe
+from mergealgebra.recipe import check_recipe, complete_recipe
 from mergealgebra.store.holdings import missing
 from mergealgebra.store.incomplete import read_incomplete
 from mergealgebra.store.local import (
@@ -28,8 +29,9 @@ from mergealgebra.store.local import (
 from mergealgebra.store.objects import Store, has_genesis
 from mergealgebra.store.refusals import refused_as
 from mergealgebra.sync.replica import begin, sync_replica
+from mergealgebra.sync.schemes import live_peer
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.text import location, shown, sync_again
+from mergealgebra.text import address, location, shown, sync_again
 
 
 def new_workspace(
@@ -103,11 +105,10 @@ def clone(
     Raises as `Workspace.clone` does.
     """
     check_own_name(owner)
-    source = source_of(peer, workspace_id)
-    default_recipe(source)
+    genesis = genesis_of(peer, workspace_id)
     refuse_existing(local_path(path))
-    check_base_path(base, source.genesis, progress)
-    store, made = new_replica(path, source.genesis, base, owner, peer), completing(path, peer)
+    check_base_path(base, genesis, progress)
+    store, made = new_replica(path, genesis, base, owner, peer), completing(path, peer)
     try:
         with standing(made):
             sync_replica(store, peer, progress)
@@ -118,23 +119,38 @@ def clone(
     return store
 
 
-def source_of(peer: PathLike, workspace_id: str | None) -> Store:
-    """The store of a peer to clone. Raises WrongWorkspace unless it is of this workspace, if one is named [SY-12]."""
-    source = Store.open(peer_path(peer), peer=True)
-    found = source.genesis.workspace_id
-    if workspace_id not in (None, found):
+def genesis_of(peer: PathLike, workspace_id: str | None) -> Genesis:
+    """The genesis of a peer to clone. Raises WrongWorkspace unless it is of this workspace, if one is named [SY-12]."""
+    genesis = _genesis_there(peer)
+    if workspace_id not in (None, genesis.workspace_id):
         raise WrongWorkspace(
-            f"{location(Path(peer))} holds workspace {found}, not {shown(workspace_id)}: ask whoever gave you the id, "
-            "all 64 digits of it, or name another folder"
+            f"{address(peer)} holds workspace {genesis.workspace_id}, not {shown(workspace_id)}: ask whoever gave you "
+            "the id, all 64 digits of it, or name another peer"
         )
-    return source
+    return genesis
+
+
+def _genesis_there(peer: PathLike) -> Genesis:
+    if live_scheme(peer) is None:
+        source = Store.open(peer_path(peer), peer=True)
+        default_recipe(source)
+        return source.genesis
+    with live_peer(os.fspath(peer)) as other:
+        try:
+            genesis = Genesis.decode(other.genesis())
+            complete_recipe(genesis.recipe)
+        except PeerError:
+            raise
+        except MergeAlgebraError as error:
+            raise type(error)(f"{address(peer)} has a genesis that this version does not know: {error}") from None
+    return genesis
 
 
 def refuse_missing(peer: PathLike, lacking: Sequence[str], visible: int) -> None:
     """Raise SyncIncomplete for contributions whose tensors a peer did not have, of so many that are visible [SY-12]."""
     if lacking:
         raise SyncIncomplete(
-            f"{location(Path(peer))} lacks the tensors of {len(lacking)} of its {visible} contributions, "
+            f"{address(peer)} lacks the tensors of {len(lacking)} of its {visible} contributions, "
             f"{lacking[0][:12]} first"
         )
 
@@ -161,7 +177,7 @@ def refuse_existing(path: Path) -> None:
     here = f"{location(path)} is a workspace already"
     if peers := list(read_incomplete(Store.open(path)).refusals):
         raise WorkspaceError(
-            f"{here}, and its last sync with {location(Path(peers[0]))} was not complete: "
+            f"{here}, and its last sync with {address(peers[0])} was not complete: "
             f"`{sync_again(path, peers[0])}` completes it; or choose another folder"
         )
     raise WorkspaceError(f"{here}; choose another folder")

@@ -164,7 +164,7 @@ class WrongWorkspace(MergeAlgebraError):
 
 
 class AddressError(MergeAlgebraError):
-    """A path is an address on another machine or of a service, and only folders of this one are reached [SY-7]."""
+    """An address is not one that is reached, or stands where a folder of this machine is needed [SY-7, PR-16]."""
 
 
 class WorkspaceError(MergeAlgebraError):
@@ -185,6 +185,10 @@ class BlobMissing(MergeAlgebraError):
 
 class BlobDamaged(MergeAlgebraError):
     """Stored tensors are not the bytes that their name promises."""
+
+
+class PeerError(MergeAlgebraError):
+    """A peer cannot be reached, or it says what the protocol does not allow [PR-9]."""
 
 
 class SyncIncomplete(MergeAlgebraError):

@@ -129,6 +129,16 @@ def location(path: Path, name: str | None = None) -> str:
     return text if text.isprintable() else ascii(text)
 
 
+def address(peer: str | os.PathLike[str]) -> str:
+    """How a message names a peer: a folder as `location` does, an address as it stands.
+
+    >>> address("http://host:8790"), address("share/")
+    ('http://host:8790', 'share')
+    """
+    text = os.fspath(peer)
+    return printable(text) if "://" in text else location(Path(text))
+
+
 def command_in(workspace: Path) -> str:
     """How a command about a workspace begins, to be typed anywhere.
 
@@ -153,7 +163,7 @@ def sync_again(
     ...     sync_again("mine", "/mnt/our share", retracted=True)
     "mergealgebra -C mine sync '/mnt/our share' --retracted"
     """
-    own, other = location(Path(workspace)), location(Path(peer))
+    own, other = location(Path(workspace)), address(peer)
     options = [name for name, asked in (("retracted", retracted), ("auxiliary", auxiliary)) if asked]
     command = " ".join([command_in(Path(workspace)), "sync", shlex.quote(other), *(f"--{name}" for name in options)])
     arguments = ", ".join([repr(other), *(f"{name}=True" for name in options)])

@@ -15,7 +15,7 @@ from tests.workspace.replicas import RECIPE, make_workspace, visible_in, write_m
 #: Peers of other machines and services, and whose they are said to be.
 ADDRESSES = {
     "s3://bucket/x": "an address of s3",
-    "https://host/x": "an address of https",
+    "ftp://host/x": "an address of ftp",
     "file:///srv/x": "an address of file",
     "bob@host:/srv/x": "a path on the machine host",
     "bob@host:x": "a path on the machine host",

@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from mergealgebra.cli.init import report_workspace
-from mergealgebra.cli.options import PATH, PATH_TEXT, as_option, json_option
+from mergealgebra.cli.options import PATH, PEER, as_option, json_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import say
 
@@ -17,7 +17,7 @@ _ID_DIGITS: Final = 64
 
 
 @click.command()
-@click.argument("peer", metavar="PEER[#ID]", type=PATH_TEXT)
+@click.argument("peer", metavar="PEER[#ID]", type=PEER)
 @click.argument("folder", metavar="DIR", type=PATH)
 @click.option("--base", type=PATH, required=True, help="Where the same base is here.")
 @as_option

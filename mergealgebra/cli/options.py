@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from mergealgebra.addresses import local_path
+from mergealgebra.addresses import live_scheme, local_path
 from mergealgebra.errors import BackendError
 from mergealgebra.sizes import byte_count
 
@@ -33,6 +33,14 @@ class _NamedPath(click.Path):
         if isinstance(value, str):
             local_path(value)  # before pathlib makes of s3://models the folder s3:/models
         return super().convert(value, param, ctx)
+
+
+class _Peer(_NamedPath):
+    """A path, or the address of a live peer."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        live = isinstance(value, str) and live_scheme(value) is not None
+        return value if live else super().convert(value, param, ctx)
 
 
 class ValueLeftOut(click.Command):
@@ -77,6 +85,8 @@ class _ShareKind(click.ParamType[str]):
 #: A path as text, and as a Path.
 PATH_TEXT = _NamedPath()
 PATH = _NamedPath(path_type=Path)
+#: A peer as text.
+PEER = _Peer()
 
 #: The value of --keep-aggregate when it is left out.
 WHEN_IT_PAYS: Final = "when-it-pays"

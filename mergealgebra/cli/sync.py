@@ -1,22 +1,24 @@
-"""`mergealgebra [-C WORKSPACE] sync PEER [--create[=group]] [--retracted] [--auxiliary]`"""
+"""`mergealgebra [-C WORKSPACE] sync PEER... [--create[=group]] [--retracted] [--auxiliary]`"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from mergealgebra.cli.options import PATH_TEXT, ValueLeftOut, json_option, share_option
+from mergealgebra.cli.options import PEER, ValueLeftOut, json_option, share_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report, say, tell, warn
+from mergealgebra.errors import MergeAlgebraError
 
 if TYPE_CHECKING:
+    from mergealgebra.crdt.orset import ORSet
     from mergealgebra.sync.folder import SyncResult
 
 
 @click.command(cls=ValueLeftOut)
-@click.argument("peer", type=PATH_TEXT)
+@click.argument("peers", metavar="PEER...", type=PEER, nargs=-1, required=True)
 @share_option("--create", "Make a shared folder at PEER first, if nothing is there")
 @click.option(
     "--retracted",
@@ -30,23 +32,57 @@ if TYPE_CHECKING:
 )
 @json_option
 @click.pass_obj
-def command(workspace: str, peer: str, create: str | None, retracted: bool, auxiliary: bool, as_json: bool) -> None:
-    """Exchange contributions with PEER, both ways: a workspace, or a shared folder."""
-    from mergealgebra.cli.words import UNPROVED, count, few, news
-    from mergealgebra.ids import SHORT
+def command(
+    workspace: str, peers: tuple[str, ...], create: str | None, retracted: bool, auxiliary: bool, as_json: bool
+) -> None:
+    """Exchange contributions with each PEER, both ways.
+
+    A PEER is a workspace or a shared folder, or the address of one: http://HOST:PORT, https://HOST:PORT where `serve`
+    runs, or ssh://HOST/PATH.
+    """
+    from mergealgebra.cli.words import UNPROVED
     from mergealgebra.workspace import Workspace
 
     opened = Workspace.open(workspace)
-    before, made = opened.state, create is not None and _is_new(peer)
-    with progress_bar() as show:
-        result = opened.sync(
-            peer,
-            create="group" if create == "group" else create is not None,
-            retracted=retracted,
-            auxiliary=auxiliary,
-            progress=show,
+    before = opened.state
+    new = [peer for peer in peers if create is not None and _is_new(peer)]
+    done: dict[str, SyncResult] = {}
+    failed: list[MergeAlgebraError] = []
+    for peer in peers:
+        try:
+            with progress_bar() as show:
+                done[peer] = opened.sync(
+                    peer,
+                    create="group" if create == "group" else create is not None,
+                    retracted=retracted,
+                    auxiliary=auxiliary,
+                    progress=show,
+                )
+        except MergeAlgebraError as error:
+            failed.append(error)
+    if failed and len(peers) == 1:
+        raise failed[0]
+    state = opened.state
+    if not as_json:
+        _tell(done, before, state, alone=len(peers) == 1)
+        for result in done.values():
+            for line in _left(result):
+                warn(line)
+        for peer in new:
+            say(f"made a new shared folder at {peer}; nobody else is there yet")
+        if any(operation.name for operation in state.difference(before).operations) and not state.genesis.is_signed:
+            say(UNPROVED)
+    if failed:
+        raise type(failed[0])(f"{failed[0]} ({len(failed)} of {len(peers)} peers failed)")
+    if as_json:
+        _report(
+            {peer: _moved(result, retracted, state.genesis.is_signed) for peer, result in done.items()}, before, state
         )
-    moved: dict[str, list[str]] = {
+
+
+def _moved(result: SyncResult, retracted: bool, signed: bool) -> dict[str, object]:
+    """What one sync moved, for --json."""
+    moved: dict[str, object] = {
         "taken_operations": list(result.taken_operations),
         "taken_blobs": list(result.taken_blobs),
         "given_operations": list(result.given_operations),
@@ -54,34 +90,37 @@ def command(workspace: str, peer: str, create: str | None, retracted: bool, auxi
         "mended": list(result.mended),
         "ignored": list(result.ignored),
     }
-    if store_signed := opened.store.genesis.is_signed:
+    if signed:
         moved["passed_over"] = [str(error) for error in result.passed_over]
-    if retracted:
-        moved["lost"] = list(result.lost)
-    state = opened.state
+        moved["not_admissible"] = result.held_back
+    return {**moved, "lost": list(result.lost)} if retracted else moved
+
+
+def _report(moved: Mapping[str, Mapping[str, object]], before: ORSet, state: ORSet) -> None:
+    """What was moved and what changed, as JSON; of several peers, by peer."""
     was, is_ = before.visible().keys(), state.visible().keys()
-    if as_json:
-        changed = {"appeared": sorted(is_ - was), "disappeared": sorted(was - is_)}
-        held = {"not_admissible": result.held_back} if store_signed else {}
-        report({**moved, **changed, **held, "merge_id": state.merge_id})
-        return
-    tell(
-        {
+    changed = {"appeared": sorted(is_ - was), "disappeared": sorted(was - is_)}
+    of_peers: Mapping[str, object] = {"peers": moved} if len(moved) != 1 else next(iter(moved.values()))
+    report({**of_peers, **changed, "merge_id": state.merge_id})
+
+
+def _tell(done: Mapping[str, SyncResult], before: ORSet, state: ORSet, *, alone: bool) -> None:
+    """What was moved and what changed, for people; of several peers, each by itself."""
+    from mergealgebra.cli.words import count, few, news
+    from mergealgebra.ids import SHORT
+
+    now = {"visible here": count(len(state.visible()), "contribution"), "merge id": state.merge_id[:SHORT]}
+    for peer, result in done.items():
+        exchanged = {
             "received": _exchanged(result.taken_operations, result.taken_blobs),
             "given": _exchanged(result.given_operations, result.given_blobs),
             **_named(result),
-            "visible here": count(len(state.visible()), "contribution"),
-            "merge id": state.merge_id[:SHORT],
         }
-    )
+        tell({**exchanged, **now} if alone else {"peer": peer, **exchanged})
+    if not alone:
+        tell(now)
     for line in few(list(news(before, state))):
         say(f"  {line}")
-    for line in _left(result):
-        warn(line)
-    if made:
-        say(f"made a new shared folder at {peer}; nobody else is there yet")
-    if any(operation.name for operation in state.difference(before).operations) and not store_signed:
-        say(UNPROVED)
 
 
 def _left(result: SyncResult) -> Iterator[str]:
@@ -98,10 +137,10 @@ def _left(result: SyncResult) -> Iterator[str]:
 
 def _is_new(peer: str) -> bool:
     """Whether a shared folder can be made there: there is none yet."""
-    from mergealgebra.addresses import peer_path
+    from mergealgebra.addresses import live_scheme, peer_path
     from mergealgebra.store.objects import has_genesis
 
-    return not has_genesis(peer_path(peer))
+    return live_scheme(peer) is None and not has_genesis(peer_path(peer))
 
 
 def _exchanged(operations: Sequence[str], blobs: Sequence[str]) -> str:

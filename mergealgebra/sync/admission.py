@@ -63,6 +63,11 @@ def claims_of(manifests: Iterable[Manifest], kinds: Container[str] = KINDS) -> d
     return dict(sorted(found.items()))
 
 
+def is_taken(claims: Iterable[Claim], kinds: Container[str]) -> bool:
+    """Whether a blob is taken: the tensors of a contribution, and auxiliary ones of these kinds."""
+    return any(claim.kind is None or claim.kind in kinds for claim in claims)
+
+
 def admission(claims: Sequence[Claim], fits: Fits) -> Admit:
     """Admits a header that is that of one of these claims, which are about one root."""
     meant = {claim.by_header: claim for claim in reversed(claims)}

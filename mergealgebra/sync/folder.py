@@ -20,7 +20,7 @@ from mergealgebra.store.blobs import Admit, anything
 from mergealgebra.store.holdings import needed_kinds
 from mergealgebra.store.objects import Store
 from mergealgebra.store.packing import pack_up
-from mergealgebra.sync.admission import Claim, Fits, admission, anything_fits, claims_of
+from mergealgebra.sync.admission import Claim, Fits, admission, anything_fits, claims_of, is_taken
 from mergealgebra.sync.way import Side, Way
 from mergealgebra.text import location
 from mergealgebra.wanted import known_manifests
@@ -177,7 +177,7 @@ def _exchange_blobs(
     """Carry each blob to the side that lacks it, or mend the one that is damaged. kinds: of auxiliary ones to take."""
     all_pairs = {root: _pair(root, taken, given) for root in wanted}
     # What nobody gave away is with its maker alone, so all is given; to take it there is always another time.
-    pairs = {root: pair for root, pair in all_pairs.items() if pair.ours.is_there or _takes(wanted[root], kinds)}
+    pairs = {root: pair for root, pair in all_pairs.items() if pair.ours.is_there or is_taken(wanted[root], kinds)}
     done, total = 0, sum(pair.nbytes for pair in pairs.values())
     for root, pair in pairs.items():
         more = counter(progress, "copying blobs", total, done)
@@ -185,11 +185,6 @@ def _exchange_blobs(
         done += pair.nbytes
         if pair.nbytes:
             progress("copying blobs", done, total)  # a blob that is refused is not read to its end
-
-
-def _takes(claims: Collection[Claim], kinds: Collection[str]) -> bool:
-    """Whether a blob is taken: the tensors of a contribution, and auxiliary ones of these kinds."""
-    return any(claim.kind is None or claim.kind in kinds for claim in claims)
 
 
 def _take_blobs(wanted: Mapping[str, list[Claim]], taken: Way, fits: Fits, progress: Progress) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from mergealgebra.addresses import live_scheme
 from mergealgebra.contribution_blobs import check_auxiliary_fit, check_fit
 from mergealgebra.errors import MergeAlgebraError, OutputError, SyncIncomplete
 from mergealgebra.progress import Progress, quiet
@@ -18,6 +19,8 @@ from mergealgebra.store.local import base_path
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Claim, Fits
 from mergealgebra.sync.folder import SyncResult, sync
+from mergealgebra.sync.live import sync_live
+from mergealgebra.sync.schemes import live_peer
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.dtypes import DTYPES
 
@@ -33,7 +36,7 @@ def sync_replica(
     retracted: bool = False,
     auxiliary: bool = False,
 ) -> SyncResult:
-    """Sync a replica with a peer folder, and write down whether all of it went well.
+    """Sync a replica with a peer, a folder or an address, and write down whether all of it went well.
 
     retracted, auxiliary: as of `sync`. Raises SyncIncomplete when something was refused; the good rest has then been
     exchanged. Otherwise as `sync`.
@@ -43,7 +46,7 @@ def sync_replica(
     unwritten = _write_down(store, name, [_CUT_SHORT])
     try:
         with judge([store]) as fits:
-            result = sync(store, peer, fits, unwritten, progress, retracted=retracted, auxiliary=auxiliary)
+            result = _sync(store, peer, fits, unwritten, progress, retracted=retracted, auxiliary=auxiliary)
     except MergeAlgebraError:
         _write_down(store, name, before)
         raise
@@ -54,13 +57,30 @@ def sync_replica(
     return result
 
 
+def _sync(
+    store: Store,
+    peer: str | os.PathLike[str],
+    fits: Fits,
+    closed: OutputError | None,
+    progress: Progress,
+    *,
+    retracted: bool,
+    auxiliary: bool,
+) -> SyncResult:
+    """Sync with a folder, or with a live peer, by the address."""
+    if live_scheme(peer) is None:
+        return sync(store, peer, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
+    with live_peer(os.fspath(peer)) as other:
+        return sync_live(store, other, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
+
+
 def begin(store: Store, peer: str | os.PathLike[str]) -> None:
     """Write down, before the first sync of a new replica, that it is not complete. Raises OutputError."""
     write_incomplete(store, _name(peer), [_CUT_SHORT])
 
 
 def _name(peer: str | os.PathLike[str]) -> str:
-    return str(Path(peer).absolute())
+    return str(Path(peer).absolute()) if live_scheme(peer) is None else os.fspath(peer)
 
 
 def _write_down(store: Store, peer: str, refusals: Sequence[str]) -> OutputError | None:

@@ -19,6 +19,8 @@ from mergealgebra.tensors.files import as_path, identity, opened
 from mergealgebra.tensors.header import AGAIN, METADATA, Entries, TensorRecord, check_name, kind_of, read_entries
 from mergealgebra.text import Where, location, shown
 
+#: Before the header of a file stands its length.
+LENGTH_BYTES: Final = 8
 MAX_HEADER_BYTES: Final = 100_000_000
 #: A shard holds at most so many bytes of data, unless its first tensor alone has more [EN-18].
 SHARD_BYTES = 5_000_000_000

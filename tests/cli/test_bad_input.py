@@ -56,7 +56,7 @@ WRONG_USAGE = {
     "no CKPT": ("contribute", "Missing argument 'CKPT'"),
     "no ID": ("retract", "name the contributions to take back, or --missing"),
     "no id behind a #": ("clone shared#1234 new --base base", "is not the id of a workspace"),
-    "no PEER": ("sync", "Missing argument 'PEER'"),
+    "no PEER": ("sync", "Missing argument 'PEER...'"),
     "no DIR": ("clone shared --base base", "Missing argument 'DIR'"),
     "no base to init": ("init", "Missing option '--base'"),
     "no base to clone": ("clone shared new", "Missing option '--base'"),

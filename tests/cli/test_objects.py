@@ -32,4 +32,4 @@ def test_each_verb_prints_one_object(verb, scene):
 
 
 def test_every_verb_prints_an_object():
-    assert set(VERBS) == set(KEYS)
+    assert set(VERBS) - {"serve"} == set(KEYS)  # which answers others until it is ended

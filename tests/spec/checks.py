@@ -51,6 +51,7 @@ from mergealgebra.tensors.file_names import LOCK
 from mergealgebra.tensors.forms import Formed, of_form
 from tests.models import write_canonical
 from tests.signers import SeedSigner
+from tests.spec.peer_checks import PEER_CHECKS
 from tests.spec.reductions import (
     aggregate,
     certificate,
@@ -562,4 +563,5 @@ CHECKS: dict[str, Callable[[Json, Path], Json]] = {
     "trim": trim_with("numpy", threads=1, block=2),
     "verify-lock": verify_lock,
     "write-safetensors": write_safetensors,
+    **PEER_CHECKS,
 }

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
+from generator.peer_checks import PEER_CHECKS
 from generator.reference import (
     canonical,
     checkpoints,
@@ -499,4 +500,5 @@ CHECKS: dict[str, Callable[[Json], Json]] = {
     "achieved-density": achieved_density,
     "dialects": dialects,
     "options": options,
+    **PEER_CHECKS,
 }

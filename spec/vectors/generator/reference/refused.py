@@ -28,6 +28,7 @@ RULES = {
     "NothingToRetract": "a contribution to retract of which no effective add stands",
     "DuplicateContribution": "two contributions of one id in one merge",
     "AggregateError": "aggregates that must not be combined, an id to retract that is not there, nothing to finalize",
+    "PeerError": "a question or an answer between peers that the clauses do not allow",
     "LockError": "a lock with other keys than it should have, or one that contradicts itself",
 }
 

@@ -1,0 +1,208 @@
+"""A peer over HTTP or HTTPS, asked with what Python has [PR-13].
+
+Nothing that it answers takes more memory than was allowed, nor more time: a watch closes the connection.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import Final
+from urllib.parse import urlsplit
+
+from mergealgebra.errors import AddressError, PeerError
+from mergealgebra.sync import calls
+from mergealgebra.sync.http_paths import BLOBS_PATH, PREFIX
+from mergealgebra.sync.peer import Read
+from mergealgebra.text import one_line, shortened, shown
+
+#: How long a peer may be silent, and how long one whole answer may take.
+IDLE_SECONDS: Final = 60.0
+CALL_SECONDS: Final = 180.0
+#: The fewest bytes a second of a blob, on the average after the first minute.
+_LEAST_RATE: Final = 4096
+_PIECE_BYTES: Final = 1 << 20
+_MOST_REASON_BYTES: Final = 2000
+
+
+class HttpCarrier:
+    """Carries calls to `mergealgebra serve` at an address, on one connection that is opened again when it was closed.
+
+    Raises AddressError for what is not such an address.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.name = address
+        self._secure, self._host, self._port, self._path = _parts(address)
+        self._connection: HTTPConnection | None = None
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def call(self, call: str, asked: bytes, most: int) -> bytes:
+        """As in Carrier."""
+        method = "GET" if call == calls.GENESIS else "POST"
+        with self._failures(), self._watched():
+            response = self._asked(method, f"{PREFIX}/{call}", asked)
+            found = _read(response, most)
+        if len(found) > most:
+            self.close()
+            raise PeerError(f"{self.name} gives an answer of more than {most} bytes; sync with another peer")
+        return found
+
+    @contextmanager
+    def blob(self, root: str) -> Iterator[Read]:
+        """As in Carrier."""
+        with self._failures(), self._watched():
+            response = self._asked("GET", f"{BLOBS_PATH}/{root}", b"")
+        started, nbytes = time.monotonic(), 0
+
+        def read(most: int) -> bytes:
+            nonlocal nbytes
+            with self._failures():
+                piece = response.read1(min(most, _PIECE_BYTES))
+                _end(response)
+            nbytes += len(piece)
+            passed = time.monotonic() - started - IDLE_SECONDS
+            if passed > 0 and nbytes < passed * _LEAST_RATE:
+                raise PeerError(f"{self.name} sends too slowly; sync with another peer, or later")
+            return piece
+
+        try:
+            yield read
+        finally:
+            if not response.isclosed():  # what is left of it is nobody's answer
+                self.close()
+
+    def put_blob(self, root: str, nbytes: int, read: Read) -> None:
+        """As in Carrier."""
+        with self._failures():
+            connection = self._opened()
+            connection.putrequest("PUT", f"{self._path}{BLOBS_PATH}/{root}")
+            connection.putheader("Content-Length", str(nbytes))
+            connection.endheaders()
+            with suppress(BrokenPipeError, ConnectionResetError):  # it may have refused already
+                while nbytes and (piece := read(min(nbytes, _PIECE_BYTES))):
+                    connection.send(piece)
+                    nbytes -= len(piece)
+            if nbytes:
+                self._stop()
+            with self._watched():
+                _read(self._checked(connection.getresponse()), 0)
+
+    def _stop(self) -> None:
+        """Send no more: the peer shall not wait for bytes that never come."""
+        if self._connection is not None and self._connection.sock is not None:
+            with suppress(OSError):
+                self._connection.sock.shutdown(socket.SHUT_WR)
+
+    def _asked(self, method: str, path: str, asked: bytes) -> HTTPResponse:
+        """The response to a request; once more where the peer had closed the connection since the last one."""
+        again = self._connection is not None
+        try:
+            return self._checked(self._sent(method, path, asked))
+        except (HTTPException, ConnectionError):
+            self.close()
+            if not again:
+                raise
+        return self._checked(self._sent(method, path, asked))
+
+    def _sent(self, method: str, path: str, asked: bytes) -> HTTPResponse:
+        connection = self._opened()
+        connection.request(method, self._path + path, body=asked if method == "POST" else None)
+        return connection.getresponse()
+
+    def _checked(self, response: HTTPResponse) -> HTTPResponse:
+        """The response, if it is an answer. Raises PeerError with the peer's reason."""
+        if response.status == 200:
+            return response
+        reason = one_line(_read(response, _MOST_REASON_BYTES)[:_MOST_REASON_BYTES].decode(errors="replace"))
+        self.close()
+        if response.status in (400, 408, 500) and reason:
+            raise PeerError(f"{self.name} refuses: {shortened(reason, calls.MOST_REASON)}")
+        raise PeerError(
+            f"{self.name} answers {response.status} {shown(response.reason)}: check the address, and that "
+            "`mergealgebra serve` runs there"
+        )
+
+    def _opened(self) -> HTTPConnection:
+        if self._connection is None:
+            if self._secure:
+                context = ssl.create_default_context()
+                self._connection = HTTPSConnection(self._host, self._port, timeout=IDLE_SECONDS, context=context)
+            else:
+                self._connection = HTTPConnection(self._host, self._port, timeout=IDLE_SECONDS)
+            self._connection.connect()
+        return self._connection
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Close the connection if the body takes too long, however often a byte comes."""
+
+        def cut() -> None:
+            if self._connection is not None and self._connection.sock is not None:
+                with suppress(OSError):
+                    self._connection.sock.shutdown(socket.SHUT_RDWR)
+
+        watch = threading.Timer(CALL_SECONDS, cut)
+        watch.daemon = True
+        watch.start()
+        try:
+            yield
+        finally:
+            watch.cancel()
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """What the network refuses becomes a PeerError that names the peer."""
+        try:
+            yield
+        except (OSError, HTTPException) as error:
+            self.close()
+            said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise PeerError(
+                f"{self.name} cannot be reached, or ended the connection: {shortened(one_line(said), 200)}; check the "
+                "address, and that `mergealgebra serve` runs there"
+            ) from error
+
+
+def _read(response: HTTPResponse, most: int) -> bytes:
+    """The body of a response, or so much of it that it is seen to be longer than so many bytes."""
+    pieces, nbytes = [], 0
+    while nbytes <= most and (piece := response.read1(_PIECE_BYTES)):
+        pieces.append(piece)
+        nbytes += len(piece)
+    _end(response)
+    if nbytes <= most and response.length:
+        raise ConnectionResetError("the answer ends before its end")
+    return b"".join(pieces)
+
+
+def _end(response: HTTPResponse) -> None:
+    """Let the connection take the next request, where all of a response was read."""
+    if response.length == 0:
+        response.read()
+
+
+def _parts(address: str) -> tuple[bool, str, int | None, str]:
+    """Whether it is secure, host, port and path of an address. Raises AddressError."""
+    try:
+        found = urlsplit(address)
+        host, port = found.hostname, found.port
+    except ValueError as error:
+        raise AddressError(f"{shown(address)} is not an address: {error}") from None
+    plain = address.isascii() and address.isprintable() and " " not in address
+    if not plain or not host or "@" in found.netloc or found.query or found.fragment:
+        raise AddressError(
+            f"{shown(address)} is not the address of a peer: write http://HOST:PORT or https://HOST:PORT, perhaps with "
+            "a path; without a user, a password or a question mark"
+        )
+    return found.scheme == "https", host, port, found.path.rstrip("/")

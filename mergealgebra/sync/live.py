@@ -1,0 +1,212 @@
+"""Syncing with a live peer: ids by ranges, then the operations, then the blobs that either side lacks [PR-10 to PR-12].
+
+As with a folder, everything is checked as it comes, operations go first, and what is wrong with one of them is one
+refusal: the rest goes on. A peer that breaks the protocol ends the sync; what was exchanged before stays.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Final
+
+from mergealgebra.crdt.manifest import KINDS
+from mergealgebra.crdt.operations import Operation
+from mergealgebra.crdt.records import Record
+from mergealgebra.encoding import hash_id
+from mergealgebra.errors import (
+    MergeAlgebraError,
+    OperationError,
+    OutputError,
+    PeerError,
+    WrongWorkspace,
+)
+from mergealgebra.progress import Progress, quiet
+from mergealgebra.store.holdings import needed_kinds
+from mergealgebra.store.objects import Store
+from mergealgebra.store.operation_store import parts
+from mergealgebra.store.pack_files import decoded
+from mergealgebra.sync import calls
+from mergealgebra.sync.admission import Fits, anything_fits, claims_of, is_taken
+from mergealgebra.sync.exchange import Exchange
+from mergealgebra.sync.folder import SyncResult
+from mergealgebra.sync.held import Held, Holder
+from mergealgebra.sync.live_blobs import exchange_blobs, take_retracted
+from mergealgebra.sync.messages import SALT_BYTES, SETS
+from mergealgebra.sync.peer import Peer
+from mergealgebra.sync.reconciliation import reconcile
+from mergealgebra.wanted import known_manifests
+
+#: Operations that came are written together, so that removes go first, until they are so many bytes.
+_HELD_BYTES: Final = 1 << 26
+
+
+def sync_live(
+    store: Store,
+    peer: Peer,
+    fits: Fits = anything_fits,
+    closed: MergeAlgebraError | None = None,
+    progress: Progress = quiet,
+    *,
+    retracted: bool = False,
+    auxiliary: bool = False,
+) -> SyncResult:
+    """Take from a live peer what this store lacks, and give it what it lacks [PR-10 to PR-12].
+
+    The arguments are those of `sync` with a folder. Raises WrongWorkspace for a peer with another workspace, and
+    PeerError for one that is not reached.
+    """
+    check_workspace(store, peer)
+    exchange = Exchange(store, peer, Holder(store), closed)
+    lost: tuple[str, ...] = ()
+    try:
+        for of in SETS:
+            _exchange_operations(exchange, of)
+        lost = _exchange_blobs(exchange, fits, progress, retracted=retracted, auxiliary=auxiliary)
+    except PeerError as error:  # what was exchanged before stays, and so does what was refused
+        exchange.refused.append(error)
+    return SyncResult(
+        tuple(sorted(exchange.taken_operations)),
+        tuple(exchange.taken_blobs),
+        tuple(sorted(exchange.given_operations)),
+        tuple(exchange.given_blobs),
+        tuple(exchange.mended),
+        tuple(exchange.refused),
+        (),
+        lost,
+        tuple(exchange.not_given[:1]),
+        held_back=exchange.not_admissible + exchange.holder.look().held_back,
+    )
+
+
+def _exchange_blobs(
+    exchange: Exchange, fits: Fits, progress: Progress, *, retracted: bool, auxiliary: bool
+) -> tuple[str, ...]:
+    """Exchange the blobs of what is visible now, and take retracted ones; the roots of those that nobody has."""
+    held = exchange.holder.look()
+    exchange.refused += held.reading.refusals
+    wanted = claims_of(held.state.visible().values())
+    kinds = KINDS if auxiliary else needed_kinds(exchange.store.genesis)
+    exchange_blobs(exchange, wanted, {root for root in wanted if is_taken(wanted[root], kinds)}, fits, progress)
+    if not retracted:
+        return ()
+    known = claims_of(known_manifests(held.state).values(), kinds)
+    return take_retracted(exchange, {root: known[root] for root in known.keys() - wanted.keys()}, fits, progress)
+
+
+def check_workspace(store: Store, peer: Peer) -> None:
+    """Raise WrongWorkspace unless a peer has the workspace of this store, and PeerError when it does not answer."""
+    found = peer.genesis()
+    if found != store.genesis.encode():
+        raise WrongWorkspace(
+            f"{peer.name} holds workspace {hash_id('genesis', found)}, not {store.genesis.workspace_id}: "
+            "choose another peer"
+        )
+
+
+# Operations
+
+
+def _exchange_operations(exchange: Exchange, of: str) -> None:
+    """Find out what either side lacks of one set, take it, and give it [PR-10]."""
+    held, peer = exchange.holder.look(), exchange.peer
+    found = reconcile(held.ids(of), peer.reconcile, of, secrets.token_bytes(SALT_BYTES), peer.name)
+    if exchange.closed is None:
+        _take_operations(exchange, found.lacking)
+    elif found.lacking:
+        exchange.refused.append(exchange.closed)
+    _give_operations(exchange, _records(held, found.extra))
+
+
+def _take_operations(exchange: Exchange, lacking: Sequence[bytes]) -> None:
+    came: list[Operation] = []
+    nbytes, at = 0, 0
+    while at < len(lacking):
+        asked = lacking[at : at + calls.MOST_ASKED]
+        answered = exchange.peer.operations(asked)
+        for id_, data in zip(asked, answered, strict=False):
+            try:
+                came.append(_operation(exchange, id_.hex(), data))
+                nbytes += len(data or b"")
+            except MergeAlgebraError as error:
+                exchange.refused.append(error)
+        at += len(answered)
+        if nbytes > _HELD_BYTES:
+            _write(exchange, came)
+            came, nbytes = [], 0
+    _write(exchange, came)
+
+
+def _operation(exchange: Exchange, id_: str, data: bytes | None) -> Operation:
+    """An operation that came, if it is the one that was asked for. Raises OperationError, naming the peer."""
+    name = exchange.peer.name
+    if data is None:
+        raise OperationError(f"{name} names operation {id_} and does not have it; sync with another peer")
+    if (found := hash_id("operation", data)) != id_:
+        raise OperationError(f"{name} gives other bytes for operation {id_}, of id {found}; sync with another peer")
+    try:
+        return decoded(data, exchange.store.genesis)
+    except MergeAlgebraError as error:
+        raise OperationError(
+            f"{name} gives operation {id_}, which is refused: {error}; tell whoever made it"
+        ) from error
+
+
+def _write(exchange: Exchange, came: Iterable[Operation]) -> None:
+    """Let operations appear; removes first: if this dies halfway, nothing retracted is visible [SY-8].
+
+    What is not admissible stays outside until it is [PR-10].
+    """
+    held = exchange.holder.look()
+    admissible, others = held.admissible(came)
+    exchange.not_admissible += len(others)
+    ordered = _removes_first(admissible)
+    for record in ordered:
+        if record.id in held.damaged and _try(exchange, partial(exchange.store.mend_operation, record)):
+            exchange.mended.append(str(exchange.store.operation_path(record.id)))
+    for part in parts([record for record in ordered if record.id not in held.damaged]):
+        if _try(exchange, partial(exchange.store.write_records, part)):
+            exchange.taken_operations += (record.id for record in part)
+
+
+def _try(exchange: Exchange, step: Callable[[], object]) -> bool:
+    """Take a step; what keeps it from being done is one refusal, and so is a disk that takes nothing at all."""
+    if exchange.closed is not None:
+        return False
+    try:
+        step()
+    except MergeAlgebraError as error:
+        exchange.refused.append(error)
+        if isinstance(error, OutputError) and not exchange.store.takes_files():
+            exchange.closed = error
+        return False
+    return True
+
+
+def _records(held: Held, ids: Iterable[bytes]) -> list[Record]:
+    found = (held.state.record(id_.hex()) for id_ in ids)
+    return [record for record in found if record is not None]
+
+
+def _give_operations(exchange: Exchange, extra: Iterable[Record]) -> None:
+    given = _removes_first(extra)
+    at = 0
+    for batch in calls.batches([record.encoded for record in given]):
+        try:
+            refused = dict(exchange.peer.put_operations(batch))
+        except PeerError as error:
+            exchange.give_nothing(error)
+            return
+        for position, operation in enumerate(given[at : at + len(batch)]):
+            if position in refused:
+                exchange.give_nothing(
+                    OperationError(f"{exchange.peer.name} does not take {operation.id}: {refused[position]}")
+                )
+            else:
+                exchange.given_operations.append(operation.id)
+        at += len(batch)
+
+
+def _removes_first(records: Iterable[Record]) -> list[Record]:
+    return sorted(records, key=lambda record: (record.kind != "remove", record.id))

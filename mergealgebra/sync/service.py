@@ -1,0 +1,185 @@
+"""What a replica answers to others, as bytes to bytes: HTTP, the streams of a process and memory carry it [PR-11].
+
+Nothing that a peer says becomes a path: ids and roots are bytes, and files are named by them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from mergealgebra.crdt.fields import is_id
+from mergealgebra.crdt.manifest import Manifest
+from mergealgebra.crdt.operations import MAX_OPERATION_BYTES, Operation
+from mergealgebra.errors import MergeAlgebraError, PeerError
+from mergealgebra.store.entries import Entry
+from mergealgebra.store.objects import Store
+from mergealgebra.store.operation_store import parts
+from mergealgebra.store.pack_files import decoded
+from mergealgebra.sync import calls
+from mergealgebra.sync.admission import Fits, admission, anything_fits, claims_of
+from mergealgebra.sync.held import Held, Holder
+from mergealgebra.sync.peer import Read
+from mergealgebra.sync.reconciliation import answer
+from mergealgebra.text import shown
+
+_READ_ONLY: Final = "it takes nothing, it is served for reading only"
+
+
+@dataclass
+class Service:
+    """One store, served.
+
+    writes: whether operations and blobs are taken. fits: judges the header of a blob first.
+    Every call raises PeerError for what is wrong with what was asked, and other errors for what is wrong here.
+    """
+
+    store: Store
+    writes: bool = False
+    fits: Fits = anything_fits
+    _holder: Holder = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._holder = Holder(self.store)
+
+    def answer(self, call: str, asked: bytes) -> bytes:
+        """What is answered to a call of CALLS."""
+        if len(asked) > calls.most_asked(call):
+            raise PeerError(f"the call {call} has {len(asked)} bytes, at most {calls.most_asked(call)} are allowed")
+        if call == calls.GENESIS:
+            return self.store.genesis.encode()
+        held = self._holder.look()
+        if call == calls.RECONCILE:
+            return answer(asked, held.ids)
+        if call == calls.OPERATIONS:
+            return calls.write_operations(_first_of(held, calls.read_ids(asked)))
+        if call == calls.BLOBS:
+            return calls.write_sizes([self._size(root) for root in calls.read_ids(asked)])
+        if call == calls.PUT:
+            return self._put(held, asked)
+        raise PeerError(f"nothing answers the call {call}")
+
+    @contextmanager
+    def blob(self, root: str) -> Iterator[tuple[int, Read]]:
+        """The size of a blob and its bytes, while the body runs; it is not checked, whoever takes it does."""
+        with ExitStack() as opened:
+            try:
+                descriptor = opened.enter_context(self._blob(root).opened())
+            except OSError as error:
+                raise PeerError(f"the tensors {root} cannot be read there: {error.strerror}") from None
+            file = opened.enter_context(open(descriptor, "rb", closefd=False))
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            yield size, file.read
+
+    def take_blob(self, root: str, nbytes: int, read: Read) -> None:
+        """Take a blob of a visible contribution, once all of it was checked [SY-4]; one that is there stays."""
+        self._check_writes()
+        self._blob(root)
+        if self._size(bytes.fromhex(root)) is not None:
+            return
+        claims = claims_of(self._visible()).get(root)
+        if not claims:
+            raise PeerError(f"no visible contribution names the tensors {root}: give the operations first")
+        self.store.receive_blob(root, nbytes, read, admission(claims, self.fits))
+
+    def _put(self, held: Held, asked: bytes) -> bytes:
+        self._check_writes()
+        refused: dict[int, str] = {}
+        found: dict[int, Operation] = {}
+        for position, data in enumerate(calls.read_operations(asked)):
+            try:
+                found[position] = self._operation(data)
+            except MergeAlgebraError as error:
+                refused[position] = str(error)
+        taken, others = held.admissible(found.values())
+        for record in taken:
+            if record.id in held.damaged:
+                self.store.mend_operation(record)
+        for part in parts([record for record in taken if record.id not in held.damaged]):
+            self.store.write_records(part)
+        outside = {record.id for record in others}
+        for position, operation in found.items():
+            if operation.id in outside:
+                refused[position] = f"operation {operation.id} is not admissible here"
+        return calls.write_refusals(sorted(refused.items()))
+
+    def _operation(self, data: bytes | None) -> Operation:
+        if data is None or len(data) > MAX_OPERATION_BYTES:
+            raise PeerError("an operation is missing, or too long")
+        return decoded(data, self.store.genesis)
+
+    def _visible(self) -> list[Manifest]:
+        return list(self._holder.look().state.visible().values())
+
+    def _size(self, root: bytes) -> int | None:
+        """The size of a blob that is a regular file."""
+        try:
+            return self.store.blob_bytes(root.hex())
+        except MergeAlgebraError:
+            return None
+
+    def _blob(self, root: str) -> Entry:
+        if not is_id(root):
+            raise PeerError(f"{shown(root)} is not a root, 64 digits 0-9a-f")
+        return self.store.blob(root)
+
+    def _check_writes(self) -> None:
+        if not self.writes:
+            raise PeerError(_READ_ONLY)
+
+
+def _first_of(held: Held, ids: tuple[bytes, ...]) -> list[bytes | None]:
+    """The encodings of as many as one answer carries; only of those that are admissible."""
+    allowed, found, nbytes = held.ids("admissible"), list[bytes | None](), 0
+    for id_ in ids:
+        data = _encoded(held, id_.hex()) if id_ in allowed else None
+        nbytes += len(data or b"")
+        if found and nbytes > calls.BATCH_BYTES:
+            break
+        found.append(data)
+    return found
+
+
+def _encoded(held: Held, id_: str) -> bytes | None:
+    """The encoding of an operation; None where it cannot be read any more."""
+    record = held.state.record(id_)
+    with suppress(MergeAlgebraError):
+        return None if record is None else record.encoded
+    return None
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Carries calls to a service of this process."""
+
+    service: Service
+    name: str = "a peer in memory"
+
+    def call(self, call: str, asked: bytes, most: int) -> bytes:
+        """As in Carrier."""
+        with self._refusals():
+            return self.service.answer(call, asked)
+
+    @contextmanager
+    def blob(self, root: str) -> Iterator[Read]:
+        """As in Carrier."""
+        with ExitStack() as opened:
+            with self._refusals():
+                _, read = opened.enter_context(self.service.blob(root))
+            yield read
+
+    def put_blob(self, root: str, nbytes: int, read: Read) -> None:
+        """As in Carrier."""
+        with self._refusals():
+            self.service.take_blob(root, nbytes, read)
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except MergeAlgebraError as error:
+            raise PeerError(f"{self.name} refuses: {error}") from error

@@ -1,0 +1,184 @@
+"""A peer over ssh: the system's `ssh` starts `mergealgebra serve --stdio` on the other machine [PR-15].
+
+Nothing of an address is an option, or more than one word, for `ssh` or for the shell over there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import shlex
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from mergealgebra.errors import AddressError, EncodingError, PeerError
+from mergealgebra.sync import calls, frames
+from mergealgebra.sync.peer import Read
+from mergealgebra.text import one_line, shortened, shown
+
+#: How long a peer may be silent, at first with a person who types a password, and one whole answer take.
+IDLE_SECONDS: Final = 60.0
+FIRST_SECONDS: Final = 180.0
+CALL_SECONDS: Final = 180.0
+_LEAST_RATE: Final = 4096
+
+_ADDRESS: Final = re.compile(
+    r"ssh://(?:(?P<user>[A-Za-z0-9_][A-Za-z0-9._-]*)@)?"
+    r"(?:(?P<host>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)|\[(?P<ip>[0-9A-Fa-f:.]+)\])"
+    r"(?::(?P<port>[0-9]{1,5}))?(?P<path>/.+)"
+)
+
+
+def ssh_command(address: str) -> list[str]:
+    """The words by which a peer's process is started. Raises AddressError.
+
+    >>> ssh_command("ssh://bob@host:2222/srv/our models")[1:]
+    ['-T', '-p', '2222', '-l', 'bob', '--', 'host', "mergealgebra serve --stdio -- '/srv/our models'"]
+    """
+    found = _ADDRESS.fullmatch(address)
+    if found is None or not address.isprintable():
+        raise AddressError(
+            f"{shown(address)} is not the address of a peer: write ssh://HOST/PATH or ssh://USER@HOST:PORT/PATH; a "
+            "host or user does not begin with a hyphen, and options belong into ~/.ssh/config"
+        )
+    port = ["-p", found["port"]] if found["port"] else []
+    user = ["-l", found["user"]] if found["user"] else []
+    there = f"mergealgebra serve --stdio -- {shlex.quote(found['path'])}"
+    return ["ssh", "-T", *port, *user, "--", found["host"] or found["ip"], there]
+
+
+class SshCarrier:
+    """Carries calls to the process at the other end of `ssh`, which lives as long as this."""
+
+    def __init__(self, address: str, command: Sequence[str] | None = None) -> None:
+        self.name = address
+        self._command = list(command or ssh_command(address))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._deadline = 0.0
+
+    def close(self) -> None:
+        """End the process."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()
+        try:
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def call(self, call: str, asked: bytes, most: int) -> bytes:
+        """As in Carrier."""
+        with self._failures():
+            self._begin()
+            frames.write_question(self._write, call, len(asked))
+            self._write(asked)
+            nbytes = self._answered()
+            if nbytes > most:
+                raise PeerError(f"an answer has {nbytes} bytes, at most {most} are allowed")
+            return frames.exactly(self._read, nbytes)
+
+    @contextmanager
+    def blob(self, root: str) -> Iterator[Read]:
+        """As in Carrier."""
+        with self._failures():
+            self._begin()
+            frames.write_question(self._write, frames.BLOB, len(root) // 2)
+            self._write(bytes.fromhex(root))
+            body = frames.Body(self._read, self._answered())
+        started, whole = time.monotonic(), body.left
+
+        def read(most: int) -> bytes:
+            with self._failures():
+                slow = time.monotonic() - started - IDLE_SECONDS
+                if slow > 0 and whole - body.left < slow * _LEAST_RATE:
+                    raise PeerError("it sends too slowly")
+                self._deadline = time.monotonic() + IDLE_SECONDS
+                return body.read(most)
+
+        try:
+            yield read
+        finally:
+            if body.left:  # what is left of it is nobody's answer
+                self.close()
+
+    def put_blob(self, root: str, nbytes: int, read: Read) -> None:
+        """As in Carrier."""
+        with self._failures():
+            self._begin()
+            frames.write_question(self._write, frames.PUT_BLOB, len(root) // 2 + nbytes)
+            self._write(bytes.fromhex(root))
+            while nbytes:
+                piece = read(min(nbytes, frames.PIECE_BYTES))
+                if not piece:
+                    raise PeerError("the tensors to give became shorter")
+                self._deadline = time.monotonic() + IDLE_SECONDS
+                self._write(piece)
+                nbytes -= len(piece)
+            self._deadline = time.monotonic() + CALL_SECONDS
+            frames.exactly(self._read, self._answered())
+
+    def _answered(self) -> int:
+        """The length of the answer. Raises PeerError with the peer's reason."""
+        nbytes, reason = frames.read_answer(self._read)
+        if reason is not None:
+            raise _Refused(one_line(reason))
+        return nbytes
+
+    def _begin(self) -> None:
+        """Start the process if there is none, and the time of a call."""
+        self._deadline = time.monotonic() + CALL_SECONDS
+        if self._process is None:
+            self._deadline = time.monotonic() + FIRST_SECONDS
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=False
+            )
+            os.set_blocking(_descriptor(self._process.stdin), False)
+
+    def _read(self, nbytes: int) -> bytes:
+        descriptor = _descriptor(self._process and self._process.stdout)
+        if not select.select([descriptor], [], [], max(0.0, self._deadline - time.monotonic()))[0]:
+            raise PeerError("it did not answer in time")
+        return os.read(descriptor, nbytes)
+
+    def _write(self, data: bytes) -> None:
+        descriptor, rest = _descriptor(self._process and self._process.stdin), memoryview(data)
+        while rest:
+            if not select.select([], [descriptor], [], max(0.0, self._deadline - time.monotonic()))[1]:
+                raise PeerError("it did not take in time what was sent")
+            rest = rest[os.write(descriptor, rest[: 1 << 16]) :]
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Name the peer in what goes wrong; after anything but a refusal the process is ended."""
+        try:
+            yield
+        except _Refused as error:
+            raise PeerError(f"{self.name} refuses: {shortened(str(error), calls.MOST_REASON)}") from error
+        except (PeerError, EncodingError, OSError) as error:
+            self.close()
+            said = error.strerror if isinstance(error, OSError) else str(error)
+            raise PeerError(
+                f"{self.name} cannot be reached, or ended the connection: {shortened(one_line(said or ''), 200)}; "
+                "check the address, that `ssh` logs in there, and that mergealgebra is installed there"
+            ) from error
+
+
+class _Refused(PeerError):
+    """What the peer says it does not do."""
+
+
+def _descriptor(stream: object) -> int:
+    """The descriptor of a pipe of the process."""
+    if stream is None:
+        raise PeerError("the process has ended")
+    number: int = stream.fileno()  # type: ignore[attr-defined]
+    return number

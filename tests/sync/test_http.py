@@ -1,0 +1,336 @@
+"""Peers over HTTP, against real processes: all end with one state; slow, endless and lying sides are cut off."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import mergealgebra as ma
+from mergealgebra.errors import AddressError, MergeAlgebraError, PeerError, SyncIncomplete
+from mergealgebra.store.objects import Store
+from mergealgebra.sync import http_peer
+from mergealgebra.sync.http_peer import HttpCarrier
+from mergealgebra.sync.live import sync_live
+from mergealgebra.sync.peer import CarriedPeer
+from mergealgebra.sync.service import Service
+from tests.cli.commands import call
+from tests.crdt.strategies import GENESIS, nonce
+from tests.store.stores import contribute
+from tests.sync.servers import in_thread, served
+from tests.workspace.replicas import make_workspace, visible_in, write_models
+
+pytest.importorskip("uvicorn", reason="needs uvicorn and starlette (extra net)")
+pytest.importorskip("starlette", reason="needs uvicorn and starlette (extra net)")
+
+
+@pytest.fixture
+def root(tmp_path):
+    write_models(tmp_path, 4)
+    make_workspace(tmp_path, "alice", 0)
+    return tmp_path
+
+
+def contribute_to(root: Path, name: str, number: int) -> None:
+    ma.Workspace.open(root / name).contribute(root / f"ft{number}.safetensors")
+
+
+# What people do
+
+
+@pytest.mark.clause("PR-13", "PR-16")
+def test_three_people_meet_over_http(root):
+    with served(root / "alice", "--open-writes") as alice:
+        for number, name in enumerate(("bob", "carol"), 1):
+            call(root, "clone", alice.address, name, "--base", "base").lines()
+            contribute_to(root, name, number)
+        contribute_to(root, "alice", 3)  # while she serves
+        for name in ("bob", "carol", "bob"):
+            call(root, "-C", name, "sync", alice.address).lines()
+    assert len(visible_in(root / "alice")) == 4
+    assert visible_in(root / "alice") == visible_in(root / "bob") == visible_in(root / "carol")
+    models = [ma.Workspace.open(root / name).resolve(root / f"of-{name}", backend="numpy") for name in ("alice", "bob")]
+    assert models[0].model_root == models[1].model_root
+
+
+@pytest.mark.clause("PR-13", "PR-16")
+def test_several_peers_at_once_and_one_that_is_not_there(root):
+    call(root, "-C", "alice", "sync", "share", "--create").lines()
+    make_workspace(root, "bob", 1)
+    contribute_to(root, "alice", 2)
+    with served(root / "alice") as alice:
+        moved = call(root, "-C", "bob", "sync", alice.address, "share", "--json")
+        assert "served for reading only" in moved.complaint()
+        assert moved.stderr.endswith("(1 of 2 peers failed)\n")
+        assert len(visible_in(root / "share")) == 3
+        told = call(root, "-C", "bob", "sync", "http://127.0.0.1:1", "share")
+        assert (told.code, "http://127.0.0.1:1 cannot be reached" in told.stderr) == (1, True)
+        assert told.stdout.startswith("peer      share\nreceived  ")
+
+
+@pytest.mark.clause("PR-16")
+def test_serve_is_for_this_machine_and_for_reading(root):
+    make_workspace(root, "bob", 1)
+    with served(root / "alice") as alice:
+        assert alice.address.startswith("http://127.0.0.1:")
+        assert "for reading only" in alice.line
+        with pytest.raises(SyncIncomplete, match="it takes nothing, it is served for reading only"):
+            ma.Workspace.open(root / "bob").sync(alice.address)
+    assert len(visible_in(root / "alice")) == 1
+    assert len(visible_in(root / "bob")) == 2
+    assert "others may lack yours" in call(root, "-C", "bob", "status").stderr
+
+
+@pytest.mark.clause("PR-13", "SY-12")
+def test_a_clone_of_another_workspace_is_refused(root):
+    with served(root / "alice") as alice:
+        complaint = call(root, "clone", f"{alice.address}#{'0' * 64}", "bob", "--base", "base").complaint()
+        assert f"{alice.address} holds workspace" in complaint
+        assert not (root / "bob").exists()
+        id_ = ma.Workspace.open(root / "alice").store.genesis.workspace_id
+        call(root, "clone", f"{alice.address}#{id_}", "bob", "--base", "base").lines()
+
+
+@pytest.mark.clause("PR-13")
+def test_https_by_certificate_files(root, tmp_path, monkeypatch):
+    pytest.importorskip("cryptography", reason="makes the certificate")
+    write_certificate(tmp_path)
+    make_workspace(root, "bob", 1)
+    with served(
+        root / "alice", "--certificate", str(tmp_path / "cert.pem"), "--key", str(tmp_path / "key.pem")
+    ) as alice:
+        assert alice.address.startswith("https://127.0.0.1:")
+        bob = ma.Workspace.open(root / "bob")
+        with pytest.raises(PeerError, match="certificate verify failed"):
+            bob.sync(alice.address)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+        with pytest.raises(SyncIncomplete, match="for reading only"):
+            bob.sync(alice.address)
+    assert len(visible_in(root / "bob")) == 2
+
+
+def write_certificate(folder: Path) -> None:
+    from datetime import UTC, datetime, timedelta
+    from ipaddress import ip_address
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    certificate = made.add_extension(names, critical=False).sign(key, hashes.SHA256())
+    encoding, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(encoding))
+    (folder / "key.pem").write_bytes(key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain))
+
+
+@pytest.mark.clause("PR-12", "PR-13", "SY-8")
+def test_a_server_that_is_killed_in_the_middle(tmp_path):
+    alice, bob = (Store.create(tmp_path / name, GENESIS) for name in ("alice", "bob"))
+    for number in range(30):
+        contribute(alice, number, tmp_path, nonce(number))
+    (tmp_path / "alice" / "local.json").write_text("{}")
+    with served(alice.path) as serving:
+
+        def kill(step: str, done: int, total: int) -> None:
+            if done > total // 2:
+                serving.kill()
+
+        result = sync_live(bob, CarriedPeer(HttpCarrier(serving.address)), progress=kill)
+    assert any(str(error).startswith(serving.address) for error in result.refused)
+    assert 10 < len(bob.blob_roots()) < 30
+    for root in bob.blob_roots():
+        bob.check_blob(root)
+    assert not list((bob.path / "tmp").iterdir())
+    with served(alice.path) as serving:
+        sync_live(bob, CarriedPeer(HttpCarrier(serving.address)))
+    assert bob.blob_roots() == alice.blob_roots()
+    assert bob.state() == alice.state()
+
+
+# Hostile servers
+
+BODY = b"HTTP/1.1 200 OK\r\nContent-Length: "
+#: What a server sends whatever it is asked, and what it does then.
+ANSWERS = {
+    "nothing": (b"", "close"),
+    "garbage": (os.urandom(300), "close"),
+    "half": (BODY + b"100\r\n\r\nabc", "close"),
+    "silent": (b"", "wait"),
+    "silent body": (BODY + b"100\r\n\r\nabc", "wait"),
+    "drip": (BODY + b"100000\r\n\r\n", "drip"),
+    "dripping head": (b"HTTP/1.1 200 OK\r\nX-Long: ", "drip"),
+    "endless": (b"HTTP/1.1 200 OK\r\n\r\n", "flood"),
+    "endless head": (b"HTTP/1.1 200 OK\r\n", "heads"),
+    "endless chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "chunks"),
+    "huge": (BODY + b"99999999999999\r\n\r\n", "flood"),
+    "bad length": (BODY + b"-5\r\n\r\n", "close"),
+    "redirect": (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", "close"),
+    "not found": (b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno", "close"),
+    "refusal": (b"HTTP/1.1 400 Bad\r\nContent-Length: 13\r\n\r\n\x1b[31mred\r\nblue", "close"),
+    "empty": (BODY + b"0\r\n\r\n", "close"),
+}
+
+
+@contextmanager
+def answering(answer: bytes, then: str):
+    """A server of one thread a connection that sends the same whatever it is asked; its address."""
+    stop = threading.Event()
+    more = {"flood": b"x" * 65536, "heads": b"X-More: y\r\n" * 10, "chunks": b"10000\r\n" + b"x" * 65536 + b"\r\n"}
+
+    def serve(connection: socket.socket) -> None:
+        with connection:
+            try:
+                connection.recv(65536)
+                connection.sendall(answer)
+                while then != "close" and not stop.is_set():
+                    if then == "wait":
+                        stop.wait(0.05)
+                    else:
+                        connection.sendall(more.get(then, b"x"))
+                        stop.wait(0.02 if then == "drip" else 0)
+            except OSError:
+                pass
+
+    def accept() -> None:
+        while not stop.is_set():
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=accept, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            stop.set()
+
+
+@pytest.mark.clause("PR-13", "PR-9")
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_a_hostile_server_is_cut_off_and_named(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(http_peer, "IDLE_SECONDS", 0.5)
+    monkeypatch.setattr(http_peer, "CALL_SECONDS", 1.0)
+    store = Store.create(tmp_path / "bob", GENESIS)
+    started = time.monotonic()
+    with answering(*ANSWERS[kind]) as address:
+        carrier = HttpCarrier(address)
+        with pytest.raises(MergeAlgebraError) as caught:
+            sync_live(store, CarriedPeer(carrier))
+        with pytest.raises(MergeAlgebraError) as taken, carrier.blob("ab" * 32) as read:
+            store.receive_blob("ab" * 32, 1000, read)
+        carrier.close()
+    assert time.monotonic() - started < 6
+    assert str(caught.value).startswith(address)
+    assert len(str(caught.value)) < 800
+    assert "\x1b" not in f"{caught.value}{taken.value}"
+    assert not store.blob_roots()
+
+
+#: Addresses that are refused before anything is sent.
+BAD_ADDRESSES = ["http://", "http://user:secret@host/", "http://user@host", "http://host/?q", "http://host/#x", "http://host:x",
+                 "http://host:99999", "http://ho st/", "http://[::1", "http:///path", "https://höst\n/"]  # fmt: skip
+
+
+@pytest.mark.clause("PR-16")
+@pytest.mark.parametrize("address", BAD_ADDRESSES)
+def test_an_address_that_is_none_is_refused(root, address):
+    with pytest.raises(AddressError, match="is not "):
+        ma.Workspace.open(root / "alice").sync(address)
+
+
+# Hostile clients
+
+
+@pytest.fixture
+def alice(tmp_path):
+    store = Store.create(tmp_path / "alice", GENESIS)
+    contribute(store, 1, tmp_path, nonce(1))
+    return store
+
+
+def raw(address: str, request: bytes, seconds: float = 5.0) -> bytes:
+    """What comes back for some bytes."""
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=seconds) as connection:
+        connection.sendall(request)
+        found = b""
+        while piece := connection.recv(65536):
+            found += piece
+            if b"\r\n\r\n" in found and b"chunked" not in found:
+                break
+        return found
+
+
+CALL, PUT = b"POST /mergealgebra/1/", b"PUT /mergealgebra/1/blobs/"
+HOST, LENGTH = b" HTTP/1.1\r\nHost: x\r\n", b" HTTP/1.1\r\nHost: x\r\nContent-Length: "
+CHUNK = b"10000\r\n" + bytes(65536) + b"\r\n"
+#: Requests that are refused, and with which status.
+REQUESTS = {
+    "not http": (os.urandom(99) + b"\r\n\r\n", b"400"),
+    "no such path": (b"GET /etc/passwd" + HOST + b"\r\n", b"404"),
+    "a path above": (b"GET /mergealgebra/1/blobs/..%2F..%2Fgenesis" + HOST + b"\r\n", b"40"),
+    "no such call": (CALL + b"steal" + LENGTH + b"0\r\n\r\n", b"400"),
+    "no such method": (b"DELETE /mergealgebra/1/genesis" + HOST + b"\r\n", b"405"),
+    "too long": (CALL + b"blobs" + LENGTH + b"300000\r\n\r\n" + bytes(300000), b"400"),
+    "chunks without end": (CALL + b"blobs" + HOST + b"Transfer-Encoding: chunked\r\n\r\n" + CHUNK * 9, b"400"),
+    "no length": (PUT + b"ab" * 32 + HOST + b"\r\n", b"400"),
+    "a bad length": (PUT + b"ab" * 32 + LENGTH + b"-1\r\n\r\n", b"400"),
+    "an unwanted blob": (PUT + b"ab" * 32 + LENGTH + b"3\r\n\r\nabc", b"400"),
+    "slow": (CALL + b"blobs" + LENGTH + b"30\r\n\r\nabc", b"408"),
+    "a slow blob": (PUT + b"ROOT" + LENGTH + b"900\r\n\r\nabc", b"408"),
+}
+
+
+@pytest.mark.clause("PR-13")
+@pytest.mark.parametrize("kind", REQUESTS)
+def test_a_hostile_client_is_refused(alice, monkeypatch, kind):
+    from mergealgebra.sync import http_server
+
+    monkeypatch.setattr(http_server, "IDLE_SECONDS", 0.5)
+    (root,) = alice.blob_roots()
+    alice.blob_path(root).unlink()
+    request, status = REQUESTS[kind]
+    with in_thread(Service(alice, writes=True)) as address:
+        found = raw(address, request.replace(b"ROOT", root.encode()))
+        assert found.startswith(b"HTTP/1.1 " + status), found
+        assert HttpCarrier(address).call("genesis", b"", 10**6) == GENESIS.encode()
+    assert not alice.blob_roots()
+    assert not list((alice.path / "tmp").iterdir())
+
+
+@pytest.mark.clause("PR-13")
+def test_two_hundred_slow_clients_cost_little_memory_and_nobody_waits(alice, tmp_path):
+    bob = Store.create(tmp_path / "bob", GENESIS)
+    with served(alice.path) as serving:
+        host, port = serving.address.removeprefix("http://").split(":")
+        before = resident(serving.process.pid)
+        slow = [socket.create_connection((host, int(port))) for _ in range(200)]
+        for number, connection in enumerate(slow):
+            head = b"POST /mergealgebra/1/reconcile HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
+            connection.sendall(head + bytes(1000) if number % 2 else head[:40])
+        started = time.monotonic()
+        sync_live(bob, CarriedPeer(HttpCarrier(serving.address)))
+        assert time.monotonic() - started < 10
+        assert resident(serving.process.pid) - before < 60_000_000
+        for connection in slow:
+            connection.close()
+    assert bob.state() == alice.state()
+
+
+def resident(pid: int) -> int:
+    """The bytes of memory that a process has."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS"))
