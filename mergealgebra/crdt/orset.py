@@ -124,7 +124,7 @@ class ORSet:
 
     def visible(self) -> dict[str, Manifest]:
         """The visible contributions by their ids, in ascending order [OS-9]."""
-        manifests = {manifest.id: manifest for _, manifest in self._standing_adds()}
+        manifests = {add.manifest.id: add.manifest for add in self._standing_adds().values()}
         return dict(sorted(manifests.items(), key=lambda item: item[0]))
 
     @property
@@ -183,11 +183,14 @@ class ORSet:
 
         Raises UnknownContribution when one is not visible.
         """
-        standing = self._standing_adds()
+        standing, adds_of = self._standing_adds(), dict[str, list[Operation]]()
+        for operation in self.effective:
+            if operation.id in standing:
+                adds_of.setdefault(standing[operation.id].manifest.id, []).append(operation)
         author = signer.key if signer else None
         observed: set[str] = set()
         for contribution in contributions:
-            adds = [add for add, manifest in standing if manifest.id == contribution]
+            adds = adds_of.get(contribution)
             if not adds:
                 lists = by_caller("status", "visible()")
                 raise UnknownContribution(f"contribution {contribution} is not visible; `{lists}` lists those that are")
@@ -228,14 +231,11 @@ class ORSet:
             drafts = [draft.signed_by(by, grant) for draft in drafts]
         return ORSet(self.genesis, frozenset(drafts))
 
-    def _standing_adds(self) -> list[tuple[Operation, Manifest]]:
-        """The effective adds that no effective remove takes back [OS-9, SG-9]."""
+    def _standing_adds(self) -> dict[str, Add]:
+        """The effective adds that no effective remove takes back, by operation id [OS-9, SG-9]."""
         gone = taken_back(self.authority, self.effective)
-        return [
-            (item, item.payload.manifest)
-            for item in self.effective
-            if isinstance(item.payload, Add) and item.id not in gone
-        ]
+        adds = {item.id: item.payload for item in self.effective if isinstance(item.payload, Add)}
+        return {name: add for name, add in adds.items() if name not in gone}
 
     def _check_same_workspace(self, other: ORSet) -> None:
         if self.genesis != other.genesis:
