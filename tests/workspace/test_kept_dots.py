@@ -74,7 +74,7 @@ def resolved(workspace, **how):
     """What a resolve writes, and how many dot products it found."""
     out = workspace.path.parent / "out"
     COUNT.clear()
-    workspace.resolve(out, threads=1, **how)
+    workspace.resolve(out, **how)
     model = tree(out)
     shutil.rmtree(out)
     return model, len(COUNT)
@@ -167,6 +167,20 @@ def test_any_history_gives_what_a_merge_in_full_gives(models, tmp_path_factory, 
         if workspace.visible():
             event(f"found: {found(workspace, backend=backend)}")
     shutil.rmtree(root)
+
+
+@pytest.mark.clause("DT-2", "DT-3", "MG-8")
+@pytest.mark.parametrize("backend", KERNELS)
+def test_a_row_of_several_spans_has_the_bits_of_all_pairs(tmp_path, backend):
+    """Of numbers whose sums depend on the order: more than a span of elements, and chunks that are not full."""
+    random = np.random.default_rng(1)
+    start = {"w": random.normal(size=(1 << 20) + 4097).astype(np.float32)}
+    write_file(tmp_path / "base.safetensors", start)
+    workspace = ma.Workspace.init(tmp_path / "workspace", base=tmp_path / "base.safetensors", recipe=ma.Karcher())
+    for number in range(4):
+        moves = random.normal(size=start["w"].size).astype(np.float32)
+        workspace.contribute(write_file(tmp_path / f"ft{number}.safetensors", {"w": start["w"] + moves}))
+        assert found(workspace, backend=backend) == number + 1
 
 
 # Nothing in the cache is trusted
