@@ -24,6 +24,11 @@ _TRUST: Final = (
     "hide that."
 )
 
+#: What the columns are of: a contribution may hold some tensors alone.
+_COLUMNS: Final = (
+    "change: its size (norm), against that of the same tensors of the base. values: how many of their values it changes."
+)
+
 #: What --json prints of a visible contribution.
 _Entry = Mapping[str, Any]
 
@@ -106,7 +111,7 @@ def _tell(found: Mapping[str, Any], store: Store, usage: Usage) -> None:
     say(f"{count(len(visible), 'contribution')}:")
     say_table(_rows(visible), indent="  ")
     if any(entry["difference"] for entry in visible):
-        say("  change: its size (norm), against the base's. values: how many of the base's values it changes.")
+        say(f"  {_COLUMNS}")
     if is_replica(store) and any(entry["here"] and not entry["difference"] for entry in visible):
         say(f"  `{command_for(store)} status --measure` fills in what is not measured here yet.")
 
