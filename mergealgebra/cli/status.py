@@ -26,7 +26,7 @@ _TRUST: Final = (
 
 #: What the columns are of: a contribution may hold some tensors alone.
 _COLUMNS: Final = (
-    "change: its size (norm), against that of the same tensors of the base. values: how many of their values it changes."
+    "change: its size (norm), against that of the same tensors of the base. values: how many of theirs it changes."
 )
 
 #: What --json prints of a visible contribution.

@@ -220,8 +220,8 @@ class TestMistakes:
         assert outcome.code == 0
         (line,) = outcome.stderr.splitlines()
         assert line.endswith(
-            "in its tensors, its difference from the base has 3 times the base's norm, as if it came from another base; "
-            "if so, `retract` it"
+            "in its tensors, its difference from the base has 3 times the base's norm, as if it came from another "
+            "base; if so, `retract` it"
         )
         assert "300% of the size" in outcome.stdout
 
