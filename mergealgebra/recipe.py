@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
-from mergealgebra.algebra.method import Needs
+from mergealgebra.algebra.needs import Needs
 from mergealgebra.encoding import encode
 from mergealgebra.errors import DecimalError, EncodingError, MergeAlgebraError, MethodError, MethodMissing, RecipeError
 from mergealgebra.methods.in_dialect import InDialect, is_in_dialect

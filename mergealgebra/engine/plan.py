@@ -13,7 +13,8 @@ from typing import Any
 from mergealgebra.algebra.decimals import round_to_fp32
 from mergealgebra.algebra.dots import CHUNK
 from mergealgebra.algebra.exact import Coefficients
-from mergealgebra.algebra.method import Needs, Round, Stage, WholeRound
+from mergealgebra.algebra.method import Round, Stage, WholeRound
+from mergealgebra.algebra.needs import Needs
 from mergealgebra.engine.checks import check, check_arity, check_method, check_plain, check_task
 from mergealgebra.engine.limits import MEMORY, Sizes, check_positive, fit, thread_count
 from mergealgebra.engine.sources import Block, Contribution, Record, Source, Span, span_size

@@ -13,7 +13,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, dataclass_transform
 
 from mergealgebra.algebra import decimals
-from mergealgebra.algebra.method import Needs, leaves_out
+from mergealgebra.algebra.method import leaves_out
+from mergealgebra.algebra.needs import Needs
 from mergealgebra.encoding import encode, hash_id
 from mergealgebra.errors import CoefficientError, DecimalError, RecipeError
 from mergealgebra.methods.settings import COEFFICIENT, SETTINGS, Setting, entries_of, read_settings

@@ -78,6 +78,24 @@ def test_votes_of_negative_coefficients_are_refused():
     unregister(Forgetting.name)
 
 
+@pytest.mark.clause("CT-15", "CT-16")
+def test_a_kind_of_auxiliary_tensors_that_nobody_can_bring_is_refused_at_once(tmp_path):
+    @ma.register
+    class Curved(Outside):
+        @property
+        def rounds(self):
+            return (algebra.Round(ties.lift, ties.merge),)
+
+        @property
+        def needs(self):
+            return algebra.Needs(auxiliary=frozenset({"curvature"}))
+
+    write_models(tmp_path)
+    with pytest.raises(MethodError, match="of the kind 'curvature'; contributions bring fisher, a number"):
+        ma.Workspace.init(tmp_path / "w", base=tmp_path / "base", recipe=Curved())
+    unregister(Curved.name)
+
+
 @pytest.mark.clause("MG-8")
 def test_a_plan_travels_after_it_was_used_as_before():
     """What was computed from it stays here: it may hold functions that no other process can find."""
