@@ -155,3 +155,17 @@ class TestChoice:
         with pytest.raises(BackendError, match="is below 1"):
             merged(tmp_path, [fine_tune(0)], base(), execution=Execution(**{option: value}))
         assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_torch_starts_no_threads_of_its_own_while_workers_compute_with_it(threads, monkeypatch):
+    """On a busy machine they wait for each other: one worker took ten times as long as two."""
+    real, seen = torch.isfinite, set()
+    monkeypatch.setattr(torch, "isfinite", lambda x: seen.add(torch.get_num_threads()) or real(x))
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        ma.merge({"w": np.ones(9, np.float32)}, [{"w": np.ones(9, np.float32)}], ma.Mean(), None, "torch", threads)
+        assert (seen, torch.get_num_threads()) == ({1}, 3)
+    finally:
+        torch.set_num_threads(before)
