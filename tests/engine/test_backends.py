@@ -165,7 +165,8 @@ def test_torch_starts_no_threads_of_its_own_while_workers_compute_with_it(thread
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        ma.merge({"w": np.ones(9, np.float32)}, [{"w": np.ones(9, np.float32)}], ma.Mean(), None, "torch", threads)
+        ones = {"w": np.ones(9, np.float32)}
+        ma.merge(ones, [ones], ma.Mean(), backend="torch", threads=threads)
         assert (seen, torch.get_num_threads()) == ({1}, 3)
     finally:
         torch.set_num_threads(before)
