@@ -21,7 +21,7 @@ from mergealgebra.engine.sources import Block, Contribution, Record, Source, Spa
 from mergealgebra.errors import NothingVisible
 from mergealgebra.kernels.blocks import Kernel, Reduction, block_rounds, whole_round
 from mergealgebra.methods.method import Method
-from mergealgebra.methods.settings import Plain, by_tensor
+from mergealgebra.methods.settings import Plain, by_tensor, unused
 from mergealgebra.tensors.dtypes import DTYPES
 
 
@@ -56,6 +56,11 @@ class Plan:
     def _plain(self) -> Mapping[str, Plain]:
         """By tensor, what it is merged by, where settings say something of it [ST-2]."""
         return settled(self.recipe, self.base)
+
+    @property
+    def remarks(self) -> list[str]:
+        """A line for each setting that is not used."""
+        return [*unused(self.recipe, _floats(self.base))] if self.recipe.settings else []
 
     @cached_property
     def _everywhere(self) -> Plain:
@@ -222,7 +227,11 @@ def settled(recipe: Method, base: Source) -> Mapping[str, Plain]:
     """By float tensor of the base, what it is merged by; nothing for a recipe without settings. Raises NamesError."""
     if not recipe.settings:
         return {}
-    return by_tensor(recipe, [name for name, record in base.records.items() if DTYPES[record.dtype].is_float])
+    return by_tensor(recipe, _floats(base))
+
+
+def _floats(base: Source) -> list[str]:
+    return [name for name, record in base.records.items() if DTYPES[record.dtype].is_float]
 
 
 def make_plan(
