@@ -111,6 +111,7 @@ REFUSED = {
     "no decimal": ({"drop_rate": "x"}, DecimalError, "not a decimal"),
     "out of range": ({"drop_rate": "1"}, RecipeError, "drop_rate: '1' is not a decimal from 0 to 0.999"),
     "half a seed": ({"seed": "0.5"}, RecipeError, "seed: '0.5' is not a whole number from 0"),
+    "no seed": ({"seed": "x"}, RecipeError, "seed: 'x' is not a whole number from 0 to .*; write it like '42'$"),
 }
 
 
