@@ -115,6 +115,12 @@ class Lock:
         coefficient = decimals.from_hex(contribution.coefficient)
         recipe.check_coefficient(coefficient, f"contribution {id_}")
 
+    @property
+    def remarks(self) -> list[str]:
+        """A line where the model is the base [LK-1]: what was wanted is hardly that."""
+        said = "the merged model is the base, bit for bit: by this recipe the contributions change nothing"
+        return [said] if self.model_root == self.base else []
+
     def refuse_other_model(self, computed: Lock) -> None:
         """Raise VerificationFailed when a model that was computed anew is not the one of this lock [LK-6]."""
         if difference := first_difference(self.tensors, computed.tensors):

@@ -116,7 +116,7 @@ class Merge:
 
         self._run(run_once)
         outcome = self._keeper.outcome if self._keeper else None
-        return MergeResult(out, made[0], outcome, [*self._plan.remarks, *warnings])
+        return MergeResult(out, made[0], outcome, [*made[0].remarks, *self._plan.remarks, *warnings])
 
     def _contents(self, copies: Sequence[Companion]) -> Contents:
         """What a model of this merge holds, with the layout of the base."""
