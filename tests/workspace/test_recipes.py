@@ -60,10 +60,17 @@ class TestAnotherRecipe:
         assert ma.verify(root / "one", alice.path).remarks == ()
         assert alice.resolve(root / "three", recipe=RECIPE, keep_aggregate="always").kept_aggregate
 
-    def test_is_not_one_of_which_sums_are_kept(self, root, alice):
-        with pytest.raises(RecipeError, match="by the default recipe alone"):
-            alice.resolve(root / "out", recipe=ma.Mean(), keep_aggregate="always")
-        assert not (root / "out").exists()
+    NOT_KEPT = {  # noqa: RUF012 - a table
+        "sums": (ma.Mean(), "not kept: sums are kept of what is visible by the workspace's own recipe alone"),
+        "maxima": (ma.Emr(), "not kept: emr takes maxima, and no contribution can be taken out of those"),
+    }
+
+    @pytest.mark.clause("SY-15")
+    @pytest.mark.parametrize(("recipe", "said"), NOT_KEPT.values(), ids=NOT_KEPT)
+    def test_is_not_one_of_which_sums_are_kept(self, root, alice, recipe, said):
+        result = alice.resolve(root / "out", recipe=recipe, keep_aggregate="always")
+        assert (result.kept_aggregate, result.aggregate.in_words()) == (False, said)
+        assert not alice.resolve(root / "again", lock=root / "out" / "merge.lock", keep_aggregate=True).kept_aggregate
 
     def test_is_a_recipe(self, root, alice):
         with pytest.raises(RecipeError, match="'ties' is not a recipe"):
