@@ -54,7 +54,7 @@ def command(workspace: str, measure: bool, threads: int | None, as_json: bool) -
     visible = _visible(state, store)
     name, doubt = _own_name(opened)
     surprising = _warnings(visible, command_for(store), complete=not opened.doubts)
-    warnings = [*opened.doubts, *doubt, *_base_lost(opened), *unmeasured, *surprising]
+    warnings = [*opened.doubts, *doubt, *_base_lost(opened), *unmeasured, *_misfit(store, visible), *surprising]
     warnings += [line for _, line in disagreements(state)][:MOST_SHOWN] + _unfinished(store)
     usage = Usage.of(store, state)
     found = {
@@ -136,6 +136,19 @@ def _base_lost(workspace: Workspace) -> list[str]:
     except WorkspaceError as error:
         return [str(error)]
     return []
+
+
+def _misfit(store: Store, visible: Sequence[_Entry]) -> list[str]:
+    """A line if the workspace's recipe cannot merge what is visible, for its number or its task."""
+    from mergealgebra.errors import MergeAlgebraError
+    from mergealgebra.store.local import default_recipe
+    from mergealgebra.wanted import misfit
+
+    try:
+        said = misfit(default_recipe(store), [entry["contribution"] for entry in visible])
+    except MergeAlgebraError:  # a recipe that this version does not know; who computes it says so
+        return []
+    return [said] if said else []
 
 
 def _on_the_disk(usage: Usage) -> str:

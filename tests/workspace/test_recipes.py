@@ -196,3 +196,20 @@ class TestAnOldMerge:
         assert (done.code, "--lock has a recipe of its own" in done.stderr) == (2, True)
         with pytest.raises(LockError, match="is not there; check the path"):
             alice.resolve(root / "again", lock=root / "nowhere")
+
+
+@pytest.mark.clause("RC-13", "NS-1")
+class TestWhatCannotMergeWhatIsVisible:
+    def test_is_a_task_that_nobody_contributed(self, root):
+        (root / "task.yaml").write_text(f"method: emr\ntask: {'ab' * 32}\n")
+        made = call(root, "-C", "w", "init", "--base", "base", "--recipe", "task.yaml")
+        assert (made.code, "task, abababababab, is a contribution that is not here yet" in made.stderr) == (0, True)
+        (line,) = call(root, "-C", "w", "status", "--json").printed()["warnings"]
+        assert "the task of contribution abababababab, which is not visible here, so it cannot merge" in line
+
+    def test_is_another_number(self, root):
+        make_workspace(root, "w", 0, 1, recipe=ma.NearSwap())
+        (line,) = call(root, "-C", "w", "status", "--json").printed()["warnings"]
+        assert "nearswap, merges exactly 1, and 2 are visible, so it cannot merge: `retract` or contribute" in line
+        call(root, "-C", "w", "retract", min(ma.Workspace.open(root / "w").visible())).lines()
+        assert call(root, "-C", "w", "status", "--json").printed()["warnings"] == []
