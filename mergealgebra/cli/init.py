@@ -56,8 +56,8 @@ def _warn_of_task(recipe: Method) -> None:
     if recipe.needs.task:
         warn(
             f"the recipe's task, {recipe.needs.task[:12]}, is a contribution that is not here yet: until it is, "
-            "nothing can be merged by this recipe; for models of single tasks leave `task` out, and name it in a recipe for "
-            "`resolve OUT --recipe R`"
+            "nothing can be merged by this recipe; for models of single tasks leave `task` out, and name it in a "
+            "recipe for `resolve OUT --recipe R`"
         )
 
 
