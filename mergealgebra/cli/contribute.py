@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 @click.option(
     "--low-rank", is_flag=True, help="CKPT holds factors of a difference: NAME.low_rank_up, _down and _scale."
 )
-@click.option("--fisher", type=PATH, help="A checkpoint of Fisher information, for `method: fisher`.")
+@click.option(
+    "--fisher", type=PATH, help="A checkpoint of Fisher information, for methods that weigh by it, such as fisher."
+)
 @click.option(
     "--gram",
     type=PATH,
