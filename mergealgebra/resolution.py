@@ -33,6 +33,7 @@ from mergealgebra.wanted import Wanted, known_manifests
 
 if TYPE_CHECKING:
     from mergealgebra.incremental.folder import Home
+    from mergealgebra.incremental.outcome import Outcome
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,6 @@ class Request:
             wanted = Wanted.locked(lock, state)
         else:
             raise RecipeError("a lock has a recipe of its own; give one of the two")
-        if self.keep_aggregate and wanted.merge_id != state.merge_id:
-            raise RecipeError("the sums are kept of what is visible by the default recipe alone; do not keep them here")
         return wanted
 
 
@@ -77,13 +76,16 @@ def resolve_and_attest(store: Store, request: Request, execution: Execution, sta
     lock = None if request.lock is None else Lock.read_named(local_path(request.lock))
     wanted = request.wanted(state, lock)
     execution = replace(execution, answers=KeptAnswers(store.path), noted=Runs(store.path).noted)
-    if request.keep_aggregate:
+    keeps = bool(request.keep_aggregate) and wanted.merge_id == state.merge_id
+    if keeps:
         execution = replace(execution, aggregate=aggregate_home(store, always=request.keep_aggregate == "always"))
         blobs = blobs_here(store, known_manifests(state).values())
     else:
         blobs = wanted_blobs(store, wanted, state)
     with advising_set_base(store):
         result = resolve(wanted, base_path(store), blobs, local_path(request.out), execution, lock)
+    if request.keep_aggregate and not keeps:
+        result = replace(result, aggregate=_not_kept(wanted.recipe))
     attest = state.attest(result.merge_id, result.model_root, name=name)
     unwritten = [] if attest <= state else _write(store, attest)
     differing = [line for merge_id, line in disagreements(state | attest) if merge_id == result.merge_id]
@@ -105,6 +107,15 @@ def aggregate_home(store: Store, *, always: bool = False) -> Home:
     from mergealgebra.incremental.folder import Home  # most merges keep nothing, and start without it
 
     return Home(partial(made_part, store.path, AGGREGATE), partial(private_key, store.path), always)
+
+
+def _not_kept(recipe: Method) -> Outcome:
+    """What is said of the sums of a merge that is not that of what is visible by the workspace's own recipe."""
+    from mergealgebra.incremental.cost import why_not_kept
+    from mergealgebra.incremental.outcome import Outcome
+
+    own = "sums are kept of what is visible by the workspace's own recipe alone"
+    return Outcome(why_not_kept(recipe) or own, None)
 
 
 def _write(store: Store, attest: ORSet) -> list[str]:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from mergealgebra.algebra.elementary import exp, log, tanh
     from mergealgebra.algebra.exact import Coefficients, Sums
     from mergealgebra.algebra.masks import keep_below, mask_key, words, words_from, words_of
-    from mergealgebra.algebra.method import Columns, Gram, Look, Needs, Round, Stage, Statistic, Terms, View, WholeRound
+    from mergealgebra.algebra.method import Columns, Gram, Look, Round, Stage, Statistic, Terms, View, WholeRound
+    from mergealgebra.algebra.needs import Needs
     from mergealgebra.algebra.outliers import CutLargest
     from mergealgebra.algebra.quantity import Of
     from mergealgebra.algebra.ranked import Ranked
@@ -37,7 +38,7 @@ _HOMES = {
     "Dotted": "dots",
     "Gram": "method",
     "Look": "method",
-    "Needs": "method",
+    "Needs": "needs",
     "Ranked": "ranked",
     "Of": "quantity",
     "Round": "method",

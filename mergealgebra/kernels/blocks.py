@@ -10,7 +10,8 @@ from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 from mergealgebra.algebra.arrays import Array
 from mergealgebra.algebra.exact import Coefficients, Indices
-from mergealgebra.algebra.method import Needs, Round, Stage, Statistic, WholeRound
+from mergealgebra.algebra.method import Round, Stage, Statistic, WholeRound
+from mergealgebra.algebra.needs import Needs
 from mergealgebra.errors import BackendError, MethodError, RecipeError
 from mergealgebra.methods.method import Method
 from mergealgebra.text import shown

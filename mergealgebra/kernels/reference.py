@@ -6,6 +6,7 @@ It computes every method. What other kernels compute, they compute to its bits.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,6 +26,7 @@ from mergealgebra.kernels.blocks import (
     Witnesses,
 )
 from mergealgebra.kernels.result import averaged, copied, finite, merged_block
+from mergealgebra.kernels.torch_threads import one_thread
 from mergealgebra.methods.method import Method
 from mergealgebra.tensors.block_vectors import tau, theta
 from mergealgebra.tensors.dtypes import to_host, to_torch, widen
@@ -45,6 +47,7 @@ class Reference:
     """A kernel that is nothing but the equations. `load` brings a host array there, `unload` brings it back.
 
     made: by what it is made again in another process. block: as in `Kernel`: what lies between stays in a core's cache.
+    working: what holds while workers compute with it.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Reference:
     check_worker: Callable[[], None]
     made: tuple[Callable[..., Reference], tuple[Any, ...]]
     block: int = 1 << 16
+    working: Callable[[], AbstractContextManager[object]] = nullcontext
 
     def __reduce__(self) -> tuple[Callable[..., Reference], tuple[Any, ...]]:
         return self.made
@@ -257,4 +261,5 @@ def on_torch(device: Any) -> Reference:
     name = "torch" if kind == "cpu" else f"torch-{kind}"
     made = (_on_torch_there, (str(device),))
     block = 1 << 16 if kind == "cpu" else 1 << 20  # a device is not filled by few elements
-    return Reference(name, lambda host: to_torch(host, device), to_host, check_worker, made, block)
+    working = one_thread if kind == "cpu" else nullcontext
+    return Reference(name, lambda host: to_torch(host, device), to_host, check_worker, made, block, working)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 import mergealgebra as ma
 from mergealgebra.algebra import decimals
 from mergealgebra.algebra.exact import Coefficients
-from mergealgebra.algebra.method import Columns, Needs, Round, Stage
+from mergealgebra.algebra.method import Columns, Round, Stage
+from mergealgebra.algebra.needs import Needs
 from mergealgebra.algebra.thresholds import Trim
 from mergealgebra.algebra.trim import magnitude_bits
 from mergealgebra.kernels.blocks import Kernel, Part, Reduced, Reduction, Where

@@ -13,7 +13,8 @@ import pytest
 import mergealgebra as ma
 from mergealgebra.algebra.arrays import Array
 from mergealgebra.algebra.exact import Coefficients, Sums
-from mergealgebra.algebra.method import Columns, Needs, Round, Stage, Terms, View
+from mergealgebra.algebra.method import Columns, Round, Stage, Terms, View
+from mergealgebra.algebra.needs import Needs
 from mergealgebra.algebra.thresholds import Trim
 from mergealgebra.engine.backends import BACKENDS, backend, backend_for
 from mergealgebra.errors import BackendError
@@ -114,7 +115,7 @@ OTHERS = {
     "a kind of drop": outside(mean_after(OwnDrop(Fraction(1, 2), "0"))),
     "weighed votes": outside(Round(ties.lift, ties.merge, Columns(votes=True), weigh=own_weights)),
     "negative votes": outside(Round(ties.lift, ties.merge, Columns(votes=True)), needs=Needs(negative=True)),
-    "auxiliary tensors": outside(mean_after(), needs=Needs(auxiliary=frozenset({"gram"}))),
+    "auxiliary tensors": outside(mean_after(), needs=Needs(auxiliary=frozenset({"fisher"}))),
 }
 FUSED = {
     "ties": ma.Ties(density="0.5"),
