@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
-    from mergealgebra.algebra.arrays import Array, array_namespace, to_numpy
+    from mergealgebra.algebra.arrays import Array, array_namespace, either, kept, to_numpy
     from mergealgebra.algebra.decimals import exact_density
     from mergealgebra.algebra.divergence import importance
     from mergealgebra.algebra.dots import Dots, Dotted
@@ -53,10 +53,12 @@ _HOMES = {
     "WholeRound": "method",
     "array_namespace": "arrays",
     "by_rank": "rows",
+    "either": "arrays",
     "exact_density": "decimals",
     "exp": "elementary",
     "importance": "divergence",
     "keep_below": "masks",
+    "kept": "arrays",
     "log": "elementary",
     "magnitude_bits": "trim",
     "mask_key": "masks",
@@ -97,10 +99,12 @@ __all__ = [
     "WholeRound",
     "array_namespace",
     "by_rank",
+    "either",
     "exact_density",
     "exp",
     "importance",
     "keep_below",
+    "kept",
     "log",
     "magnitude_bits",
     "mask_key",

@@ -87,4 +87,6 @@ def _philox(key: tuple[int, int], counters: Array) -> list[Array]:
 def _product(multiplier: int, x: Array) -> tuple[Array, Array]:
     """The high and the low word of a product of two words. int64 wraps around, which loses nothing of 64 bits."""
     wide = x * multiplier
+    if isinstance(wide, np.ndarray):  # which has unsigned numbers, that are shifted without a sign
+        return (wide.view(np.uint64) >> 32).view(np.int64), wide & _LOW
     return (wide >> 32) & _LOW, wide & _LOW

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mergealgebra.algebra.arrays import Array, array_namespace, int_bits
+from mergealgebra.algebra.arrays import Array, array_namespace, int_bits, kept
 
 Counts = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -126,12 +126,11 @@ def trim(tau: Array, bits: int, ties: int) -> Array:
     tau: (n,) fp32, a block of a tensor. ties: elements that equal the threshold are kept before this position of
     the block. Returns (n,) fp32.
     """
-    xp = array_namespace(tau)
     magnitudes = magnitude_bits(tau)
-    tied = magnitudes == bits
+    keeps = magnitudes >= bits
     if ties < tau.shape[0]:
-        tied[max(0, ties) :] = False
-    return xp.where((magnitudes > bits) | tied, tau, 0.0)
+        keeps[max(0, ties) :] = (magnitudes > bits)[max(0, ties) :]
+    return kept(tau, keeps)
 
 
 def magnitude_bits(tau: Array) -> Array:

@@ -91,12 +91,16 @@ class Reference:
     def dots(self, base: Host, parts: Sequence[Part], reduction: Reduction, round_: int) -> ChunkSums | None:
         """As `Kernel.dots`."""
         there = self.load(base)
-        shared = self.share(base, parts, reduction, round_)
         views = [self._view(part, there, reduction.needs.on) for part in parts]
-        if shared is None or not all(map(usable, views)):
+        if not all(map(usable, views)):
             return None
-        pairs = list(zip(views, parts, strict=True))
-        vectors = [_wide(self._staged(view, part, reduction, round_, shared).view.tau) for view, part in pairs]
+        if reduction.rounds[round_].stages:
+            shared = self.share(base, parts, reduction, round_)
+            if shared is None:
+                return None
+            pairs = zip(views, parts, strict=True)
+            views = [self._staged(view, part, reduction, round_, shared).view for view, part in pairs]
+        vectors = [_wide(view.tau) for view in views]
         alone = reduction.rounds[round_].squares
         both = zip(vectors, vectors, strict=True) if alone else combinations_with_replacement(vectors, 2)
         return np.stack([chunk_sums(*pair) for pair in both])
@@ -200,7 +204,7 @@ def left(view: View, rounds: Sequence[Round]) -> int:
     """How many elements the stages left: those that are not zero; all where none can leave any out [LK-2]."""
     if not any(leaves_out(round_) for round_ in rounds):
         return int(view.tau.shape[0])
-    return int(array_namespace(view.tau).count_nonzero(view.tau))
+    return int(array_namespace(view.tau).count_nonzero(view.tau != 0))
 
 
 def usable(view: View) -> bool:

@@ -63,7 +63,7 @@ class Fuse:
         important = xp.astype(importance(view), xp.float64) >= threshold
         # What is no number once it is scaled must stay, to be named.
         beyond = ~xp.isfinite(algebra.scaled(view.tau, view.coefficient))
-        return xp.where(important | beyond, view.tau, 0.0)
+        return algebra.kept(view.tau, important | beyond)
 
 
 class ArceeFusion(Method):
