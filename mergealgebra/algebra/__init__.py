@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from mergealgebra.algebra.arrays import Array, array_namespace, either, kept, to_numpy
     from mergealgebra.algebra.decimals import exact_density
-    from mergealgebra.algebra.divergence import importance
+    from mergealgebra.algebra.divergence import RowDivergences, importance
     from mergealgebra.algebra.dots import Dots, Dotted
     from mergealgebra.algebra.elementary import exp, log, tanh
     from mergealgebra.algebra.exact import Coefficients, Sums
@@ -41,6 +41,7 @@ _HOMES = {
     "Ranked": "ranked",
     "Of": "quantity",
     "Round": "method",
+    "RowDivergences": "divergence",
     "Stage": "method",
     "Statistic": "method",
     "Sums": "exact",
@@ -87,6 +88,7 @@ __all__ = [
     "Of",
     "Ranked",
     "Round",
+    "RowDivergences",
     "Stage",
     "Statistic",
     "Sums",

@@ -85,7 +85,7 @@ class Reference:
         view = self._view(part, self.load(base), watch.on)
         if not usable(view):
             return None
-        view = after(entering(view, part, watch.round_, shared), watch.stages, part.found).view
+        view = through(entering(view, part, watch.round_, shared), watch.stages, part.found)
         return watch.statistic.observe(watch.look, view, seen)
 
     def dots(self, base: Host, parts: Sequence[Part], reduction: Reduction, round_: int) -> ChunkSums | None:
@@ -189,15 +189,26 @@ def entering(view: View, part: Part, number: int, shared: Sequence[Array]) -> Vi
     return replace(view, shared=tuple(shared), coefficient=view.coefficient if weight is None else weight)
 
 
+def through(view: View, stages: Sequence[Stage], found: Sequence[Any]) -> View:
+    """What stages leave of a view. found: what each one's statistic found of the block."""
+    for stage, known in zip(stages, found, strict=True):
+        view = _staged(view, stage, known)
+    return view
+
+
 def after(view: View, stages: Sequence[Stage], found: Sequence[Any]) -> Staged:
-    """What stages leave of a view, and what they count. found: what each one's statistic found of the block."""
+    """The same, and what the stages count."""
     witnesses = []
     for stage, known in zip(stages, found, strict=True):
-        before, view = view, staged(stage, view, known)
+        before, view = view, _staged(view, stage, known)
         if stage.statistic is not None:
             witnesses.append(() if known is None else stage.statistic.witness(before, view, known))
-            view = replace(view, found=(*view.found, known))
     return Staged(view, tuple(witnesses))
+
+
+def _staged(view: View, stage: Stage, known: Any) -> View:
+    view = staged(stage, view, known)
+    return view if stage.statistic is None else replace(view, found=(*view.found, known))
 
 
 def left(view: View, rounds: Sequence[Round]) -> int:
