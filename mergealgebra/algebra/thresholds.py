@@ -104,7 +104,7 @@ class Thresholds:
     def observe(self, look: Look, view: View, seen: Any) -> Any:
         """As `Statistic.observe`."""
         if isinstance(look, Window):
-            seen += to_numpy(trim.window_counts(view.tau, look))
+            trim.add_counts(view.tau, look, seen)
             return seen
         ties = view.start + np.flatnonzero(to_numpy(trim.magnitude_bits(view.tau) == look.bits))
         if isinstance(look, TiesBySpan):

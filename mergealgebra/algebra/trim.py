@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mergealgebra.algebra.arrays import Array, array_namespace, int_bits, kept
+from mergealgebra.algebra.arrays import Array, array_namespace, int_bits, kept, to_numpy
 
 Counts = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -92,6 +92,20 @@ def window_counts(tau: Array, window: Window) -> Array:
     bits = magnitude_bits(tau)
     bins = (bits[bits >= window.low] - window.low) >> window.shift
     return xp.bincount(xp.clip(bins, None, window.bins), minlength=window.bins + 1)
+
+
+def add_counts(tau: Array, window: Window, counts: Counts) -> None:
+    """Add those of `window_counts` to counts. A window passes over nearly all elements, unless it is of all of them."""
+    if not isinstance(tau, np.ndarray) or window == ALL:
+        counts += to_numpy(window_counts(tau, window))
+        return
+    bins = (magnitude_bits(tau) - window.low) >> window.shift
+    counts[window.bins] += np.count_nonzero(bins >= window.bins)
+    inside = bins[np.flatnonzero(bins.view(np.uint32) < window.bins)]
+    if inside.size < window.bins // 8:
+        np.add.at(counts, inside, 1)
+    else:
+        counts[:-1] += np.bincount(inside, minlength=window.bins)
 
 
 def locate(counts: Counts, rank: int) -> tuple[int, int] | None:

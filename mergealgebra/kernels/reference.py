@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from mergealgebra.algebra.arrays import Array, array_namespace, refuse_flushed_subnormals, to_numpy
+from mergealgebra.algebra.arrays import Array, array_namespace, refuse_flushed_subnormals
 from mergealgebra.algebra.contract import finalized, lifted, staged
 from mergealgebra.algebra.dots import ChunkSums, chunk_sums
 from mergealgebra.algebra.exact import Coefficients, Indices, Sums, sums_of
 from mergealgebra.algebra.method import Round, Stage, Terms, View, WholeRound, leaves_out
-from mergealgebra.algebra.trim import Counts, Window, window_counts
+from mergealgebra.algebra.trim import Counts, Window, add_counts
 from mergealgebra.kernels.blocks import (
     Part,
     Reduced,
@@ -113,7 +113,7 @@ class Reference:
         view = self._view(part, self.load(base))
         if not usable(view):
             return False
-        counts += to_numpy(window_counts(view.tau, window))
+        add_counts(view.tau, window, counts)
         return True
 
     def _view(self, part: Part, base: Array, on: str = "tau") -> View:
