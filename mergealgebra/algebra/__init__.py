@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
-    from mergealgebra.algebra.arrays import Array, array_namespace, to_numpy
+    from mergealgebra.algebra.arrays import Array, array_namespace, either, kept, to_numpy
     from mergealgebra.algebra.decimals import exact_density
-    from mergealgebra.algebra.divergence import importance
+    from mergealgebra.algebra.divergence import RowDivergences, importance
     from mergealgebra.algebra.dots import Dots, Dotted
     from mergealgebra.algebra.elementary import exp, log, tanh
     from mergealgebra.algebra.exact import Coefficients, Sums
@@ -42,6 +42,7 @@ _HOMES = {
     "Ranked": "ranked",
     "Of": "quantity",
     "Round": "method",
+    "RowDivergences": "divergence",
     "Stage": "method",
     "Statistic": "method",
     "Sums": "exact",
@@ -54,10 +55,12 @@ _HOMES = {
     "WholeRound": "method",
     "array_namespace": "arrays",
     "by_rank": "rows",
+    "either": "arrays",
     "exact_density": "decimals",
     "exp": "elementary",
     "importance": "divergence",
     "keep_below": "masks",
+    "kept": "arrays",
     "log": "elementary",
     "magnitude_bits": "trim",
     "mask_key": "masks",
@@ -86,6 +89,7 @@ __all__ = [
     "Of",
     "Ranked",
     "Round",
+    "RowDivergences",
     "Stage",
     "Statistic",
     "Sums",
@@ -98,10 +102,12 @@ __all__ = [
     "WholeRound",
     "array_namespace",
     "by_rank",
+    "either",
     "exact_density",
     "exp",
     "importance",
     "keep_below",
+    "kept",
     "log",
     "magnitude_bits",
     "mask_key",

@@ -43,7 +43,7 @@ def chunk_sums(x: Array, y: Array) -> ChunkSums:
     chunks = products.reshape((-1, CHUNK))
     half = CHUNK // 2
     while half:
-        chunks = chunks[:, :half] + chunks[:, half:]
+        chunks[:, :half] += chunks[:, half : 2 * half]
         half //= 2
     return np.asarray(to_numpy(chunks)[:, 0])
 

@@ -19,6 +19,7 @@ from mergealgebra.kernels.fused.table import (
     BINS,
     BOUND,
     COUNTS,
+    CUT,
     DENSITY,
     DOTS,
     FP64,
@@ -30,6 +31,7 @@ from mergealgebra.kernels.fused.table import (
     LOW,
     MAGNITUDES,
     METHOD,
+    NOT_BELOW,
     ON,
     OUT,
     PAIRS,
@@ -75,6 +77,8 @@ def _counts(table):
         carray(pointer(table[KEPT], np.int64), table[PARTS]),
         carray(pointer(table[ABOVE], np.int64), table[PARTS]),
         carray(pointer(table[POSITIONS], np.int64), table[SIZE]),
+        carray(pointer(table[CUT], np.int64), table[PARTS]),
+        carray(pointer(table[NOT_BELOW], np.int64), table[PARTS]),
     )
 
 
