@@ -21,7 +21,8 @@ from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
 from mergealgebra.recipe import check_recipe
 from mergealgebra.resolve import resolve
-from mergealgebra.store.cache import AGGREGATE, THRESHOLDS, Cache
+from mergealgebra.store.answers import KeptAnswers
+from mergealgebra.store.cache import AGGREGATE
 from mergealgebra.store.entries import made_part
 from mergealgebra.store.holdings import blobs_here
 from mergealgebra.store.local import advising_set_base, base_path, own_name
@@ -75,7 +76,7 @@ def resolve_and_attest(store: Store, request: Request, execution: Execution, sta
     state, name = state or store.state(), own_name(store)
     lock = None if request.lock is None else Lock.read_named(local_path(request.lock))
     wanted = request.wanted(state, lock)
-    execution = replace(execution, answers=threshold_cache(store), noted=Runs(store.path).noted)
+    execution = replace(execution, answers=KeptAnswers(store.path), noted=Runs(store.path).noted)
     if request.keep_aggregate:
         execution = replace(execution, aggregate=aggregate_home(store, always=request.keep_aggregate == "always"))
         blobs = blobs_here(store, known_manifests(state).values())
@@ -97,11 +98,6 @@ def wanted_blobs(store: Store, wanted: Wanted, state: ORSet) -> dict[str, Path]:
     found = blobs_here(store, wanted.contributions.values())
     wanted.refuse_lost(found, state, store.path)
     return found
-
-
-def threshold_cache(store: Store) -> Cache:
-    """Where the merges of a workspace keep thresholds."""
-    return Cache(store.path, THRESHOLDS)
 
 
 def aggregate_home(store: Store, *, always: bool = False) -> Home:

@@ -62,6 +62,17 @@ def fold(sums: ChunkSums) -> float:
     return float(sums[0]) if sums.size else 0.0
 
 
+def pairs_of(count: int, known: int = 0, *, squares: bool = False) -> list[tuple[int, int]]:
+    """Of which vectors dot products are taken, in order. known: the first so many are left out with each other.
+
+    squares: only of each with itself.
+
+    >>> pairs_of(3, known=2)
+    [(0, 2), (1, 2), (2, 2)]
+    """
+    return [(i, j) for i in range(count) for j in range(max(i, known), i + 1 if squares else count)]
+
+
 def row_sums(rows: Array) -> Array:
     """The sum of each row, in the tree of a tensor of its own [DT-2, DT-3].
 

@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 import numpy as np
 
 from mergealgebra.algebra.arrays import refuse_flushed_subnormals
-from mergealgebra.algebra.dots import CHUNK, ChunkSums
+from mergealgebra.algebra.dots import CHUNK, ChunkSums, pairs_of
 from mergealgebra.algebra.masks import keep_below, mask_key
 from mergealgebra.algebra.trim import Counts, Window
 from mergealgebra.errors import BackendError
@@ -132,16 +132,19 @@ class NumbaKernel:
         """As `Kernel.share`, by the reference."""
         return self._reference.share(base, parts, reduction, rounds)
 
-    def dots(self, base: Host, parts: Sequence[Part], reduction: Reduction, round_: int) -> ChunkSums | None:
+    def dots(
+        self, base: Host, parts: Sequence[Part], reduction: Reduction, round_: int, known: int = 0
+    ) -> ChunkSums | None:
         """As `Kernel.dots`: of a first round without stages by compiled code, of others by the reference."""
         needs = reduction.needs
         first = reduction.rounds[0]
         if round_ or first.stages or first.squares or needs.auxiliary or any(part.at is not None for part in parts):
-            return self._reference.dots(base, parts, reduction, round_)
+            return self._reference.dots(base, parts, reduction, round_, known)
         self._load("dots_block")
-        found = np.empty((len(parts) * (len(parts) + 1) // 2, -(-base.size // CHUNK)))
+        found = np.empty((len(pairs_of(len(parts), known)), -(-base.size // CHUNK)))
         vectors = np.empty((len(parts), CHUNK), np.float32)
-        words = {word.DOTS: _address(found), word.VECTORS: _address(vectors), word.ON: _ON[needs.on]}
+        told = {word.DOTS: _address(found), word.VECTORS: _address(vectors), word.KNOWN: known, word.PAIRS: len(found)}
+        words = told | {word.ON: _ON[needs.on]}
         return found if self._call("dots_block", base, parts, words) else None
 
     def count(self, base: Host, part: Part, window: Window, counts: Counts, drop: Drop | None = None) -> bool:

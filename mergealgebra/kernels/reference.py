@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
 
 from mergealgebra.algebra.arrays import Array, array_namespace, refuse_flushed_subnormals, to_numpy
 from mergealgebra.algebra.contract import finalized, lifted, staged
-from mergealgebra.algebra.dots import ChunkSums, chunk_sums
+from mergealgebra.algebra.dots import ChunkSums, chunk_sums, pairs_of
 from mergealgebra.algebra.exact import Coefficients, Indices, Sums, sums_of
 from mergealgebra.algebra.method import Round, Stage, Terms, View, WholeRound, leaves_out
 from mergealgebra.algebra.trim import Counts, Window, window_counts
@@ -88,7 +87,9 @@ class Reference:
         view = after(entering(view, part, watch.round_, shared), watch.stages, part.found).view
         return watch.statistic.observe(watch.look, view, seen)
 
-    def dots(self, base: Host, parts: Sequence[Part], reduction: Reduction, round_: int) -> ChunkSums | None:
+    def dots(
+        self, base: Host, parts: Sequence[Part], reduction: Reduction, round_: int, known: int = 0
+    ) -> ChunkSums | None:
         """As `Kernel.dots`."""
         there = self.load(base)
         shared = self.share(base, parts, reduction, round_)
@@ -97,9 +98,8 @@ class Reference:
             return None
         pairs = list(zip(views, parts, strict=True))
         vectors = [_wide(self._staged(view, part, reduction, round_, shared).view.tau) for view, part in pairs]
-        alone = reduction.rounds[round_].squares
-        both = zip(vectors, vectors, strict=True) if alone else combinations_with_replacement(vectors, 2)
-        return np.stack([chunk_sums(*pair) for pair in both])
+        both = pairs_of(len(vectors), known, squares=reduction.rounds[round_].squares)
+        return np.stack([chunk_sums(vectors[i], vectors[j]) for i, j in both])
 
     def count(self, base: Host, part: Part, window: Window, counts: Counts) -> bool:
         """Add to `counts` how many magnitudes of tau lie in each bin of a window, and last, above it.

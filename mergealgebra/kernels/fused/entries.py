@@ -25,12 +25,14 @@ from mergealgebra.kernels.fused.table import (
     GRID,
     HEADER,
     KEPT,
+    KNOWN,
     LAMBDA,
     LOW,
     MAGNITUDES,
     METHOD,
     ON,
     OUT,
+    PAIRS,
     PARTS,
     POSITIONS,
     RETRACTED,
@@ -146,10 +148,11 @@ def count_block(address):
 def dots_block(address):
     """`fused.dots.dots`: 1, or 0 when some number is not finite."""
     table, parts = _read(address)
-    k, chunks = table[PARTS], (table[SIZE] + CHUNK - 1) // CHUNK
+    chunks = (table[SIZE] + CHUNK - 1) // CHUNK
     old, _, _, words = _tiles(table)
-    vectors = carray(pointer(table[VECTORS], np.float32), (k, CHUNK))
+    vectors = carray(pointer(table[VECTORS], np.float32), (table[PARTS], CHUNK))
     folded = carray(pointer(np.uint64(table[SCRATCH]) + np.uint64(12 * TILE), np.float64), CHUNK // 4)
-    out = carray(pointer(table[DOTS], np.float64), (k * (k + 1) // 2, chunks))
+    out = carray(pointer(table[DOTS], np.float64), (table[PAIRS], chunks))
     base = (np.uint64(table[BASE]), table[BASE_DTYPE])
-    return np.int64(dots(table[SIZE], base, parts, _how(table), out, (old, words, vectors, folded)))
+    scratch = (old, words, vectors, folded)
+    return np.int64(dots(table[SIZE], base, parts, _how(table), table[KNOWN], out, scratch))

@@ -17,8 +17,8 @@ METHOD, OUT, TOTAL, LAMBDA, VOTES, UNIT, KEPT, ABOVE, POSITIONS = range(8, 17)
 RETRACTED, SUMS, MAGNITUDES, SIGNS, WEIGHTS, GRID = range(17, 23)
 #: Words of `count_block`.
 LOW, SHIFT, COUNTS, BINS = range(8, 12)
-#: Words of `dots_block`.
-DOTS, VECTORS = range(8, 10)
+#: Words of `dots_block`. KNOWN: how many of the first parts are left out with each other; PAIRS: how many pairs remain.
+DOTS, VECTORS, KNOWN, PAIRS = range(8, 12)
 HEADER: Final = 23
 
 #: A row for each part follows; the coefficient by its fp32 bits. POSITION: of its first element in the tensor, and
