@@ -54,7 +54,7 @@ def test_these_blocks_are_not_all_refused():
     """The comparison above says little of blocks with a number that is not finite, or nothing to repair."""
     results = []
 
-    @settings(max_examples=700, database=None)
+    @settings(max_examples=700, database=None, derandomize=True)
     @given(case=cases())
     def collect(case: Case) -> None:
         results.append((same_as_reference(KERNELS["numba"], case), case))
