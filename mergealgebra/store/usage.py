@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import WorkspaceError
 from mergealgebra.store.blob_store import root_of
-from mergealgebra.store.cache import AGGREGATE, FIGURES, THRESHOLDS
+from mergealgebra.store.cache import AGGREGATE, DOTS, FIGURES, THRESHOLDS
 from mergealgebra.store.entries import BLOBS, OPERATIONS, files_in
 from mergealgebra.store.objects import Store
 from mergealgebra.store.refusals import refused_as
@@ -30,10 +30,10 @@ class Usage:
         needed = visible_roots(state)
         blobs = {root: size for name, size in _sizes(store, BLOBS).items() if (root := root_of(name)) is not None}
         visible = sum(size for root, size in blobs.items() if root in needed)
-        operations, thresholds, figures, aggregate = (
-            sum(_sizes(store, part).values()) for part in (OPERATIONS, THRESHOLDS, FIGURES, AGGREGATE)
+        operations, *cache, aggregate = (
+            sum(_sizes(store, part).values()) for part in (OPERATIONS, THRESHOLDS, DOTS, FIGURES, AGGREGATE)
         )
-        return cls(operations, visible, sum(blobs.values()) - visible, thresholds + figures, aggregate)
+        return cls(operations, visible, sum(blobs.values()) - visible, sum(cache), aggregate)
 
     def to_map(self) -> dict[str, int]:
         """The same by name."""
