@@ -61,12 +61,12 @@ def command(
     if base is None and not old:
         raise click.UsageError("name the base with --base, or another workspace with --from")
     signer = private_key(key, passphrase_fd) if key else None
+    recipe = read_recipe(recipe_path) if recipe_path else Ties()
     with progress_bar() as show:
         if old:
             known: dict[str, Any] = {"maintainers": maintainers, "key": signer, "name": name, "as_name": as_name}
             store = Workspace.succeed(workspace, old, **known, base=base, progress=show).store
         else:
-            recipe = read_recipe(recipe_path) if recipe_path else Ties()
             said: dict[str, Any] = {"base": base, "recipe": recipe, "name": name or "", "maintainers": maintainers}
             if share:
                 store = Workspace.init_share(workspace, **said, group=share == "group", progress=show)
@@ -75,7 +75,8 @@ def command(
     if key and not share:
         write_key(store, key)
     report_workspace(store, as_json)
-    _warn_of_task(recipe)
+    if not old:
+        _warn_of_task(recipe)
 
 
 def _warn_of_task(recipe: Method) -> None:
