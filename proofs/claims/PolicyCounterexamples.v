@@ -5,7 +5,7 @@
     by the key 7 under the grant 10. *)
 
 From Coq Require Import NArith List.
-From MergeAlgebra.Definitions Require Import OperationSet Policy PolicyExamples.
+From MergeAlgebra.Definitions Require Import OperationSet Policy PolicyNumbers PolicyExamples.
 From MergeAlgebra.Lemmas Require PolicyExamples.
 Import ListNotations.
 Open Scope N_scope.

@@ -1,7 +1,7 @@
 (** The counterexamples about policies, by computation. *)
 
 From Coq Require Import NArith List Bool.
-From MergeAlgebra.Definitions Require Import OperationSet Policy PolicyExamples.
+From MergeAlgebra.Definitions Require Import OperationSet Policy PolicyNumbers PolicyExamples.
 Import ListNotations.
 Open Scope N_scope.
 
