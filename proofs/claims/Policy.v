@@ -1,6 +1,6 @@
-(** What is claimed of who may change what. [a] is the authority of any workspace [w], signed where the claim says so; of
-    its signatures and hashes nothing is taken for granted. The words are those of definitions/Policy.v: [entry] is an
-    operation with who signed it, and [genuine] says that the signature is right. *)
+(** What is claimed of who may change what. [a] is the authority of any workspace [w], signed where the claim says so;
+    of its signatures and hashes nothing is taken for granted. The words are those of definitions/Policy.v: [entry] is
+    an operation with who signed it, and [genuine] says that the signature is right. *)
 
 From Coq Require Import List.
 From MergeAlgebra.Definitions Require Import OperationSet Network Policy.
@@ -19,7 +19,8 @@ Theorem maintainers_rule : forall w (a : authority w) (s : state_over (entry a))
   (forall o, action e <> Data o) -> (forall said, action e <> Later said) -> effective a s e = by_maintainer a e.
 Proof. exact @PolicyRulings.rulings_count_when_maintained. Qed.
 
-(** A maintainer's add, remove or attest counts as it would in an open workspace, whatever else there is. [SG-8, OS-8] *)
+(** A maintainer's add, remove or attest counts as it would in an open workspace, whatever else there is. [SG-8,
+    OS-8] *)
 Theorem maintainers_need_no_grant : forall w (a : authority w) (s : state_over (entry a)) (e : entry a) o,
   by_maintainer a e = true -> action e = Data o -> effective a s e = OperationSet.effective o.
 Proof. exact @PolicyRulings.maintained_data_counts. Qed.
@@ -111,8 +112,8 @@ Theorem same_set_same_visible : forall w (a : authority w) (s t : state_over (en
   visible a s = visible a t.
 Proof. exact @Policies.same_set_same_visible. Qed.
 
-(** Neither the order in which operations arrive, nor how often, nor in which parts changes what is visible. [SG-8, SG-9,
-    OS-7] *)
+(** Neither the order in which operations arrive, nor how often, nor in which parts changes what is visible. [SG-8,
+    SG-9, OS-7] *)
 Theorem any_order_of_arrival :
   forall w (a : authority w) (parts others : list (state_over (entry a))) (s : state_over (entry a)),
   same (concat parts) (concat others) -> visible a (fold_left join parts s) = visible a (fold_left join others s).
@@ -143,7 +144,7 @@ Theorem admissible_operations_are_enough : forall w (a : authority w) (s t : sta
   visible a (join t (carried a s t)) = visible a (join s t).
 Proof. exact @PolicyRelays.sync_shows_the_union. Qed.
 
-(** After it, both sides hold the same admissible operations, which roots and ranges cover, and show the same. [SG-10] *)
+(** After it, both sides hold the same admissible operations, which roots and ranges cover. [SG-10] *)
 Theorem both_sides_hold_the_same_admissible : forall w (a : authority w) (s t : state_over (entry a)),
   let left := join s (carried a t s) in let right := join t (carried a s t) in
   same (filter (admissible a left) left) (filter (admissible a right) right).
@@ -218,8 +219,8 @@ Theorem a_revoke_that_keeps_all_changes_nothing :
   visible a (join s (r :: keeps_of_r)) = visible a s.
 Proof. exact @PolicyRevoking.a_revoke_that_keeps_all. Qed.
 
-(** So revoking a key, with keeps of all that the key signed and that is held here, changes nothing that is visible here,
-    unless ids collide. [SG-11] *)
+(** So revoking a key, with keeps of all that the key signed and that is held here, changes nothing that is visible
+    here, unless ids collide. [SG-11] *)
 Theorem revoking_a_key_changes_nothing_here :
   forall w (a : authority w) (s : state_over (entry a)) k (r : entry a) (keeps_of_r : state_over (entry a)) said,
   ids_told_apart a s -> action r = Revoke (grants_to a s k) said -> ~ In (entry_id a r) (map (entry_id a) s) ->

@@ -1,8 +1,8 @@
 (** What would not hold under a simpler policy, by computation. Each says why a clause, or a word of one, is there.
 
     [here] has the maintainers 1 and 2. Operations are written as who makes them, under which grant if it is a writer,
-    what they name, and their id last (definitions/PolicyExamples.v): [adds_ 7 10 50 11] is the add 11 of contribution 50
-    by the key 7 under the grant 10. *)
+    what they name, and their id last (definitions/PolicyExamples.v): [adds_ 7 10 50 11] is the add 11 of contribution
+    50 by the key 7 under the grant 10. *)
 
 From Coq Require Import NArith List.
 From MergeAlgebra.Definitions Require Import OperationSet Policy PolicyNumbers PolicyExamples.
@@ -68,8 +68,8 @@ Theorem a_grant_is_not_handed_on :
   visible here s = [].
 Proof. exact PolicyExamples.a_grant_is_not_handed_on. Qed.
 
-(** What the claim about revoking a key takes for granted can be met where something is visible, so that it does not hold
-    emptily. [SG-11] *)
+(** What the claim about revoking a key takes for granted can be met where something is visible, so that it does not
+    hold emptily. [SG-11] *)
 Theorem a_key_can_be_revoked :
   let s := [grants_ 1 7 10; adds_ 7 10 50 11] in let r := revokes_ 1 [10] 12 in let k := keeps_ 1 12 [11] 13 in
   is_signed here /\ ids_told_apart here s /\ action r = Revoke (grants_to here s 7) 12

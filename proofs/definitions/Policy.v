@@ -1,5 +1,5 @@
-(** Who may change what: the policy of a signed workspace, and that of an open one beside it (spec/signatures.md, SG-3 to
-    SG-11).
+(** Who may change what: the policy of a signed workspace, and that of an open one beside it (spec/signatures.md, SG-3
+    to SG-11).
 
     Everything is decided from the genesis and the set of operations, in three steps and without a clock. Maintainers
     stand in the genesis; the grants, revokes and keeps that they signed count, and nothing takes that away. These

@@ -23,4 +23,5 @@ Definition keeps_ (maintainer revoke : N) (kept : list N) (number : N) : entry h
 
 (** Another policy: each revoke would be lifted by any keep, of whichever revoke. *)
 Definition kept_by_any (s : state_over (entry here)) (grant i : N) : bool :=
-  forallb (fun r => implb (revokes here r grant) (existsb (fun k => existsb (fun x => keeps here k (number x) i) s) s)) s.
+  let kept := existsb (fun k => existsb (fun r => keeps here k (number r) i) s) s in
+  forallb (fun r => implb (revokes here r grant) kept) s.

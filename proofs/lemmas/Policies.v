@@ -74,7 +74,8 @@ Section Policies.
     - apply granted_iff in to as (grant & found & named & to). apply granted_iff. exists grant.
       split; [| now split]. apply agree; [now apply grants_rule in to | exact found].
     - rewrite kept_by_all_iff in *. intros r found hit.
-      destruct (free r) as (keep & there & holds); [apply agree; [now apply revokes_rule in hit | exact found] | exact hit |].
+      assert (In r s) as held by (apply agree; [now apply revokes_rule in hit | exact found]).
+      destruct (free r held hit) as (keep & there & holds).
       exists keep. split; [| exact holds]. apply agree; [now apply keeps_rule in holds | exact there].
   Qed.
 

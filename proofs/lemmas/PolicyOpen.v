@@ -40,6 +40,13 @@ Section PolicyOpen.
     - intros found. exists (unsigned a o). split; [exact found |]. cbn. now left.
   Qed.
 
+  Lemma unsigned_removes : forall named said m n r,
+    removes a (unsigned a (Remove named said)) (unsigned a (Add m n r)) = true <->
+    In (entry_id a (unsigned a (Add m n r))) named.
+  Proof.
+    intros named said m n r. rewrite (removes_iff a (unsigned a (Remove named said)) _ named said eq_refl). tauto.
+  Qed.
+
   Lemma open_visible : forall s, (forall o, entry_id a (unsigned a o) = operation_id o) ->
     visible a s = OperationSet.visible (open_part a s).
   Proof.
@@ -54,8 +61,9 @@ Section PolicyOpen.
       + intros named said there. rewrite <- same_ids. intros named_it.
         assert (removes a (unsigned a (Remove named said)) (unsigned a (Add m n r)) = false) as missed.
         { apply left; [now apply in_open_part |]. apply open_effective_iff. now exists (Remove named said). }
-        apply not_true_iff_false in missed. apply missed. apply (removes_iff a (unsigned a (Remove named said)) _ named said eq_refl). auto.
-    - intros (m & n & r & found & hit). apply Visibility.in_standing in found as (m' & n' & r' & [= <- <- <-] & found & ours & left).
+        apply not_true_iff_false in missed. apply missed. now apply unsigned_removes.
+    - intros (m & n & r & found & hit).
+      apply Visibility.in_standing in found as (m' & n' & r' & [= <- <- <-] & found & ours & left).
       exists (unsigned a (Add m n r)), m, n, r. repeat split; [| exact hit]. apply Policies.in_standing.
       split; [now exists m, n, r |]. repeat split.
       + now apply in_open_part.
@@ -63,7 +71,7 @@ Section PolicyOpen.
       + intros x there sound. apply not_true_iff_false. intros acts.
         destruct (only_removes_remove a x _ acts) as (named & said & what).
         apply open_effective_iff in sound as (o & -> & _). cbn in what. injection what as ->.
-        apply (removes_iff a (unsigned a (Remove named said)) _ named said eq_refl) in acts as [named_it _]. rewrite same_ids in named_it.
+        apply unsigned_removes in acts as named_it. rewrite same_ids in named_it.
         apply (left named said); [now apply in_open_part | exact named_it].
   Qed.
 End PolicyOpen.

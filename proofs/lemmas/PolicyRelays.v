@@ -29,12 +29,6 @@ Section PolicyRelays.
     rewrite !in_join, in_carried. tauto.
   Qed.
 
-  Lemma both_sides_show_the_same : forall s t,
-    visible a (join t (carried a s t)) = visible a (join s (carried a t s)).
-  Proof.
-    intros s t. rewrite !sync_shows_the_union. apply same_set_same_visible. apply join_commutative.
-  Qed.
-
   Lemma both_sides_have_the_same_admissible : forall s t,
     let left := join s (carried a t s) in let right := join t (carried a s t) in
     same (filter (admissible a left) left) (filter (admissible a right) right).

@@ -24,7 +24,8 @@ Section PolicyRemoves.
     rewrite andb_true_iff, orb_true_iff, existsb_equal_iff, same_author_iff. intuition.
   Qed.
 
-  Lemma only_removes_remove : forall r e, removes a r e = true -> exists named said, action r = Data (Remove named said).
+  Lemma only_removes_remove : forall r e,
+    removes a r e = true -> exists named said, action r = Data (Remove named said).
   Proof.
     intros r e hit. unfold removes, names in hit. destruct (action r) as [[| named said |] | | | |]; try discriminate.
     now exists named, said.
@@ -38,9 +39,10 @@ Section PolicyRemoves.
   Proof.
     intros s c. rewrite in_visible. split.
     - intros (e & m & n & r & found & what & hit). apply in_standing in found as (_ & found & counts & left).
-      exists e, m, n, r. repeat split; try assumption; rename H into there, H0 into is_remove, H1 into sound, H2 into named_it;
-        pose proof (left x there sound) as missed; apply not_true_iff_false in missed;
-        rewrite (removes_iff x e named said is_remove) in missed; [apply not_true_iff_false |]; tauto.
+      exists e, m, n, r. split; [exact found |]. split; [exact what |]. split; [exact hit |]. split; [exact counts |].
+      intros x named said there is_remove sound named_it.
+      pose proof (left x there sound) as missed. apply not_true_iff_false in missed.
+      rewrite (removes_iff x e named said is_remove) in missed. split; [apply not_true_iff_false |]; tauto.
     - intros (e & m & n & r & found & what & hit & counts & left). exists e, m, n, r. repeat split; try assumption.
       apply in_standing. split; [now exists m, n, r |]. repeat split; try assumption.
       intros x there sound. apply not_true_iff_false. intros acts.
@@ -112,7 +114,8 @@ Section PolicyRemoves.
     - apply in_join in found as [found | [<- | []]]; [exact found | now elim other].
     - intros r there sound. apply left; [apply in_join; now left | now rewrite as_before].
     - apply in_join. now left.
-    - intros r there sound. rewrite as_before in sound. apply in_join in there as [there | [<- | []]]; [now apply left |].
+    - intros r there sound. rewrite as_before in sound.
+      apply in_join in there as [there | [<- | []]]; [now apply left |].
       apply not_true_iff_false. intros acts. destruct (only_removes_remove x e acts) as (named & said & what).
       rewrite (removes_iff x e named said what) in acts. destruct acts as [_ [maintained | own]]; congruence.
   Qed.
@@ -133,7 +136,8 @@ Section PolicyRemoves.
     assert (forall t, ~ In x (standing a t)) as no_add.
     { intros t found. apply in_standing in found as ((m & n & r & an_add) & _). congruence. }
     assert (removes a x e = false) as harmless.
-    { apply not_true_iff_false. intros acts. destruct (only_removes_remove x e acts) as (named & said' & wrong). congruence. }
+    { apply not_true_iff_false. intros acts. destruct (only_removes_remove x e acts) as (named & said' & wrong).
+      congruence. }
     split.
     - intros found. apply (adding_data s x _ e what) in found; [tauto |]. intros ->. now apply no_add in found.
     - intros found. apply (adding_data s x _ e what); [| tauto]. intros ->. now apply no_add in found.

@@ -48,7 +48,8 @@ Section PolicyRevoking.
     { intros x [<- | member] (m & n & q & an_add); [congruence |].
       destruct (are_keeps x member) as (kept' & said' & is_keep). congruence. }
     assert (forall x y, In x (r :: ks) -> removes a x y = false) as no_remove.
-    { intros x y member. apply not_true_iff_false. intros acts. destruct (only_removes_remove a x y acts) as (n & q & wrong).
+    { intros x y member. apply not_true_iff_false. intros acts.
+      destruct (only_removes_remove a x y acts) as (n & q & wrong).
       destruct member as [<- | member]; [congruence |].
       destruct (are_keeps x member) as (kept' & said' & is_keep). congruence. }
     split; intros (an_add & found & counts & left); (split; [exact an_add |]).
@@ -56,7 +57,8 @@ Section PolicyRevoking.
       repeat split; [exact found | now apply no_more |].
       intros x there sound. apply left; [apply in_join; now left | now apply kept_up].
     - repeat split; [apply in_join; now left | now apply kept_up |].
-      intros x there sound. apply in_join in there as [there | there]; [apply left; [exact there | now apply no_more] |].
+      intros x there sound.
+      apply in_join in there as [there | there]; [apply left; [exact there | now apply no_more] |].
       now apply no_remove.
   Qed.
 
@@ -78,7 +80,8 @@ Section PolicyRevoking.
   Qed.
   Lemma revoking_a_key : forall s l r keeps_of_r said,
     ids_told_apart a s -> action r = Revoke (grants_to a s l) said -> ~ In (entry_id a r) (map (entry_id a) s) ->
-    (forall k, In k keeps_of_r -> by_maintainer a k = true /\ exists kept said', action k = Keep (entry_id a r) kept said') ->
+    (forall k, In k keeps_of_r ->
+       by_maintainer a k = true /\ exists kept said', action k = Keep (entry_id a r) kept said') ->
     (forall i, In i (done_by a s l) ->
        exists k kept said', In k keeps_of_r /\ action k = Keep (entry_id a r) kept said' /\ In i kept) ->
     visible a (join s (r :: keeps_of_r)) = visible a s.

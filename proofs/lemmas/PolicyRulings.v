@@ -45,7 +45,8 @@ Section PolicyRulings.
 
   Lemma writers_admissible : forall s e, is_signed a -> by_maintainer a e = false -> admissible a s e = permitted a s e.
   Proof.
-    intros s e closed writer. unfold admissible. destruct (maintainers a) as [keys |] eqn:none; [now rewrite writer | now elim closed].
+    intros s e closed writer. unfold admissible.
+    destruct (maintainers a) as [keys |] eqn:none; [now rewrite writer | now elim closed].
   Qed.
 
   Lemma writers_data_counts : forall s e o, is_signed a -> by_maintainer a e = false -> action e = Data o ->
@@ -227,8 +228,8 @@ Section PolicyRulings.
   Lemma other_grants_are_untouched : forall s r named said e, action r = Revoke named said ->
     (forall g, under e = Some g -> ~ In g named) -> effective a (join s [r]) e = effective a s e.
   Proof.
-    intros s r named said e what other. apply equal_when_both. split; [now apply a_revoke_never_helps with named said |].
-    apply effective_with; [apply join_inflationary |].
+    intros s r named said e what other. apply equal_when_both.
+    split; [now apply a_revoke_never_helps with named said |]. apply effective_with; [apply join_inflationary |].
     intros x g found under_g hit. apply in_join in found as [found | [<- | []]]; [now left |].
     unfold revokes in hit. rewrite what, andb_true_iff, existsb_equal_iff in hit. now elim (other g under_g).
   Qed.
