@@ -150,6 +150,13 @@ Theorem both_sides_hold_the_same_admissible : forall w (a : authority w) (s t : 
   same (filter (admissible a left) left) (filter (admissible a right) right).
 Proof. exact @PolicyRelays.both_sides_have_the_same_admissible. Qed.
 
+(** Replicas of which each two have synced show what all together would, however much each holds that is not admissible
+    and that no other will ever see. [SG-10] *)
+Theorem synced_replicas_show_their_union :
+  forall w (a : authority w) (replicas : list (state_over (entry a))) (s : state_over (entry a)),
+  all_synced a replicas -> In s replicas -> visible a s = visible a (concat replicas).
+Proof. exact @PolicyRelays.synced_replicas_show_their_union. Qed.
+
 (** A side that holds the other's operations by maintainers knows what is admissible in both together: so these go
     first. [SG-10] *)
 Theorem maintainers_first : forall w (a : authority w) (s t : state_over (entry a)) (e : entry a),

@@ -157,6 +157,10 @@ Section Policy.
   (** What goes from who holds [s] to who holds [t]: what is admissible in both together [SG-10]. *)
   Definition carried s t : state_over entry := filter (admissible (join s t)) s.
 
+  (** Each two of these replicas have synced: nothing is left that one would send to the other. *)
+  Definition all_synced (replicas : list (state_over entry)) : Prop :=
+    forall s t, In s replicas -> In t replicas -> within (carried s t) t.
+
   (** ** Revoking a key *)
 
   (** The grants to a key that are held here and count. *)

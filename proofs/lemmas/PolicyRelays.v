@@ -37,6 +37,19 @@ Section PolicyRelays.
     rewrite !admissible_after_sync, (admissible_of_join t s), !in_join, !in_carried, (admissible_of_join t s). tauto.
   Qed.
 
+  Lemma synced_replicas_show_their_union : forall replicas s,
+    all_synced a replicas -> In s replicas -> visible a s = visible a (concat replicas).
+  Proof.
+    intros replicas s synced member. symmetry. apply visible_follows. intros e counts. rewrite in_concat. split.
+    - intros (t & member' & found). apply (synced t s member' member), in_carried. split; [exact found |].
+      rewrite <- (admissible_follows a (concat replicas)); [now apply effective_is_admissible |].
+      intros x ruling. rewrite in_concat, in_join. split.
+      + intros (u & member'' & held). right. apply (synced u s member'' member), in_carried. split; [exact held |].
+        now apply effective_is_admissible, rulings_are_effective.
+      + intros [held | held]; [now exists t | now exists s].
+    - intros found. now exists s.
+  Qed.
+
   Lemma maintainers_first : forall s t e,
     admissible a (join s (filter (by_maintainer a) t)) e = admissible a (join s t) e.
   Proof.
