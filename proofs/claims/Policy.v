@@ -4,7 +4,8 @@
 
 From Coq Require Import List.
 From MergeAlgebra.Definitions Require Import OperationSet Network Policy.
-From MergeAlgebra.Lemmas Require Policies PolicyRulings PolicyRemoves PolicyRevoking PolicyRelays PolicyOpen.
+From MergeAlgebra.Lemmas Require Policies PolicyRulings PolicyRemoves PolicyRevoking PolicyRelays PolicyOpen
+  PolicyWitnesses.
 Import ListNotations.
 
 (** ** Who counts *)
@@ -267,6 +268,34 @@ Proof. exact @PolicyRemoves.removes_work_before_their_adds. Qed.
 Theorem attests_hide_nothing : forall w (a : authority w) (s : state_over (entry a)) x merge root said,
   action x = Data (Attest merge root said) -> visible a (join s [x]) = visible a s.
 Proof. exact @PolicyRemoves.attests_hide_nothing. Qed.
+
+(** ** Witnesses *)
+
+(** A key that attests two roots for one merge counts for neither, nor for any other. [SG-12] *)
+Theorem two_roots_count_for_neither : forall w (a : authority w) (s : state_over (entry a)) k merge root other,
+  root <> other -> key_attests a s k merge root -> key_attests a s k merge other ->
+  forall any, ~ counts_for a s k merge any.
+Proof. exact @PolicyWitnesses.two_roots_count_for_neither. Qed.
+
+(** The same set of operations gives the same witnesses of the same roots. [SG-12, OS-7] *)
+Theorem same_set_same_witnesses : forall w (a : authority w) (s t : state_over (entry a)) k merge root,
+  same s t -> counts_for a s k merge root <-> counts_for a t k merge root.
+Proof. exact @PolicyWitnesses.same_set_same_witnesses. Qed.
+
+(** Nobody but a maintainer changes for what another's key counts, whatever they attest. [SG-8, SG-12] *)
+Theorem others_cannot_take_a_witness_away :
+  forall w (a : authority w) (s : state_over (entry a)) (x : entry a) k merge root,
+  by_maintainer a x = false -> author a x <> Some k ->
+  counts_for a (join s [x]) k merge root <-> counts_for a s k merge root.
+Proof. exact @PolicyWitnesses.others_cannot_take_a_witness_away. Qed.
+
+(** An operation that does not count, such as a forged one in another's name, changes for no key for what it counts.
+    [SG-8, SG-12] *)
+Theorem forgeries_witness_nothing :
+  forall w (a : authority w) (s : state_over (entry a)) (x : entry a) k merge root,
+  effective a (join s [x]) x = false ->
+  counts_for a (join s [x]) k merge root <-> counts_for a s k merge root.
+Proof. exact @PolicyWitnesses.forgeries_witness_nothing. Qed.
 
 (** ** Open workspaces *)
 

@@ -152,6 +152,20 @@ Section Policy.
   (** The visible contributions, ascending, each once. *)
   Definition visible s : list (id w) := ascending (contributions (standing s)).
 
+  (** ** Witnesses [SG-12] *)
+
+  (** It says that this root was computed for this merge. *)
+  Definition attests e (merge root : id w) : bool :=
+    match action e with Data (Attest m r _) => equal m merge && equal r root | _ => false end.
+
+  (** A key attests a root: an effective attest of its says so. *)
+  Definition key_attests s (k : key w) (merge root : id w) : Prop :=
+    exists e, In e s /\ effective s e = true /\ author e = Some k /\ attests e merge root = true.
+
+  (** It counts for it: it attests no other root for this merge. *)
+  Definition counts_for s (k : key w) (merge root : id w) : Prop :=
+    key_attests s k merge root /\ forall other, key_attests s k merge other -> other = root.
+
   (** ** Sync *)
 
   (** What goes from who holds [s] to who holds [t]: what is admissible in both together [SG-10]. *)
