@@ -1,4 +1,4 @@
-"""What replicas attest to, and where they contradict each other [OS-12]."""
+"""What replicas attest to, by whom it is known, and where they contradict each other [OS-12, SG-12]."""
 
 from __future__ import annotations
 
@@ -7,20 +7,65 @@ from typing import Final
 
 from mergealgebra.crdt.operations import Attest
 from mergealgebra.crdt.orset import ORSet
+from mergealgebra.signatures import fingerprint
+from mergealgebra.text import listed
 
 #: The most roots, or merge ids, that are named: anybody can attest a thousand times.
 MOST_SHOWN: Final = 8
 
 
+def witnesses(state: ORSet, merge_id: str) -> dict[str, frozenset[str]]:
+    """The keys that attest each model root of a merge id in a signed workspace, roots ascending [SG-12].
+
+    A key that attests two roots is not among them.
+    """
+    return _counted(_said(state).get(merge_id, {}))
+
+
 def disagreements(state: ORSet) -> Iterator[tuple[str, str]]:
-    """Merge ids for which replicas attest to different models, each with a line for people [OS-12]."""
-    roots: dict[str, set[str]] = {}
-    for operation in state.operations:
+    """Merge ids for which replicas attest to different models, each with a line for people [OS-12, SG-12]."""
+    for merge_id, by_key in sorted(_said(state).items()):
+        what = "this merge id" if merge_id == state.merge_id else f"merge id {merge_id}"
+        if state.genesis.is_signed:
+            counted = _counted(by_key)
+            if len(counted) > 1:
+                yield merge_id, f"MACHINES DISAGREE on {what}, at least one of them is broken: {_accused(counted)}"
+            if liars := [key for key, roots in by_key.items() if key is not None and len(roots) > 1]:
+                yield (
+                    merge_id,
+                    f"{listed(sorted(map(fingerprint, liars)))} attested two models for {what} and counts for neither",
+                )
+        elif len(roots := {root for said in by_key.values() for root in said}) > 1:
+            yield (
+                merge_id,
+                f"{len(roots)} unsigned roots differ for {what}; anybody can write one: {_few(sorted(roots))}",
+            )
+
+
+def _said(state: ORSet) -> dict[str, dict[str | None, set[str]]]:
+    """The roots that each key attests, by merge id; in an open workspace nobody has a key."""
+    found: dict[str, dict[str | None, set[str]]] = {}
+    for operation in state.effective:
         if isinstance(attest := operation.payload, Attest):
-            roots.setdefault(attest.merge_id, set()).add(attest.model_root)
-    for merge_id, found in sorted(roots.items()):
-        if len(found) > 1:
-            what = "this merge id" if merge_id == state.merge_id else f"merge id {merge_id}"
-            told = f"replicas computed different models for {what}, some machine is broken: "
-            more = f" and {len(found) - MOST_SHOWN} more" if len(found) > MOST_SHOWN else ""
-            yield merge_id, told + ", ".join(sorted(found)[:MOST_SHOWN]) + more
+            by_key = found.setdefault(attest.merge_id, {})
+            by_key.setdefault(operation.author, set()).add(attest.model_root)
+    return found
+
+
+def _counted(by_key: dict[str | None, set[str]]) -> dict[str, frozenset[str]]:
+    """The keys by the one root that each attests, roots ascending; without the keys that attest two."""
+    found: dict[str, set[str]] = {}
+    for key, roots in by_key.items():
+        if key is not None and len(roots) == 1:
+            found.setdefault(next(iter(roots)), set()).add(key)
+    return {root: frozenset(keys) for root, keys in sorted(found.items())}
+
+
+def _accused(counted: dict[str, frozenset[str]]) -> str:
+    """Each root, and who attests it."""
+    return _few([f"{root} by {listed(sorted(map(fingerprint, keys)))}" for root, keys in counted.items()])
+
+
+def _few(texts: list[str]) -> str:
+    more = f" and {len(texts) - MOST_SHOWN} more" if len(texts) > MOST_SHOWN else ""
+    return ", ".join(texts[:MOST_SHOWN]) + more

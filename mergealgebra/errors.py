@@ -139,6 +139,18 @@ class OperationError(MergeAlgebraError):
     """An operation is malformed, damaged, or of a kind that this workspace does not take."""
 
 
+class SignatureError(OperationError):
+    """An operation of a signed workspace has no signature, or none of its author's that is valid [SG-2]."""
+
+
+class NotAllowed(MergeAlgebraError):
+    """Who does something in a signed workspace has no key, or no grant, or is not one of its maintainers [SG-8]."""
+
+
+class KeyFileError(MergeAlgebraError):
+    """A key file is missing, open to others, of another kind, or its passphrase is wrong [SG-15]."""
+
+
 class WrongWorkspace(MergeAlgebraError):
     """An operation, a state or a peer belongs to another workspace."""
 

@@ -38,7 +38,9 @@ def command(workspace: str, as_json: bool) -> None:
 
 def _entry(operation: Operation, added: Mapping[str, str]) -> dict[str, object]:
     """An operation for JSON. added: the contribution of each add that is known."""
-    from mergealgebra.crdt.operations import Add, Remove
+    from mergealgebra.crdt.authority import Grant, Later
+    from mergealgebra.crdt.operations import Add, Attest, Remove
+    from mergealgebra.signatures import fingerprint
 
     payload = operation.payload
     entry: dict[str, object] = {"operation": operation.id, "kind": operation.kind}
@@ -47,9 +49,17 @@ def _entry(operation: Operation, added: Mapping[str, str]) -> dict[str, object]:
     elif isinstance(payload, Remove):
         entry["removes"] = list(payload.operations)
         entry["contributions"] = _removed(payload, added)
-    else:
+    elif isinstance(payload, Attest):
         entry |= {"merge_id": payload.merge_id, "model_root": payload.model_root}
+    elif isinstance(payload, Grant):
+        entry |= {"key": fingerprint(payload.key), "granted": payload.name}
+    elif isinstance(payload, Later):
+        entry |= {"version": payload.version, "label": payload.label}
+    else:
+        entry["operations"] = list(operation.names)
     extras = {"time": operation.time, "name": operation.name, "note": operation.note}
+    if operation.author:
+        extras["author"] = fingerprint(operation.author)
     return entry | {key: value for key, value in extras.items() if value is not None}
 
 
@@ -64,8 +74,11 @@ def _lines(log: Sequence[Operation], added: Mapping[str, str]) -> Iterator[tuple
 
 def _deed(operation: Operation, added: Mapping[str, str], short: Mapping[str, str]) -> tuple[str, str]:
     """What was done, in the words of the command line, and to what."""
+    from mergealgebra.cli.words import count
+    from mergealgebra.crdt.authority import Grant, Keep, Later, Revoke
     from mergealgebra.crdt.operations import Add, Attest, Remove
     from mergealgebra.ids import SHORT
+    from mergealgebra.signatures import fingerprint
 
     match operation.payload:
         case Add(manifest=manifest):
@@ -75,6 +88,14 @@ def _deed(operation: Operation, added: Mapping[str, str], short: Mapping[str, st
             return "retract", ", ".join(known) if known else "something unknown here"
         case Attest() as attest:
             return "resolve", f"{attest.merge_id[:SHORT]}, to the model {attest.model_root[:SHORT]}"
+        case Grant(key=key, name=name):
+            return "grant", f"{fingerprint(key)}, {name!r}"
+        case Revoke(grants=grants):
+            return "revoke", count(len(grants), "grant")
+        case Keep(operations=kept):
+            return "keep", count(len(kept), "operation")
+        case Later(label=label, version=version):
+            return "later", f"{label!r} of version {version}, unknown here"
 
 
 def _removed(remove: Remove, added: Mapping[str, str]) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Set
 from typing import Any, Final
 
 from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.signatures import is_key
 from mergealgebra.text import shown
 
 _ID: Final = re.compile("[0-9a-f]{64}")
@@ -27,6 +28,28 @@ def check_id(value: object, what: str, refusal: Refusal) -> None:
     """Refuse what is not an id [EN-4]."""
     if not is_id(value):
         raise refusal(f"{what} is {shown(value)}, not 32 bytes in 64 lower-case hexadecimal digits")
+
+
+def check_key(value: object, what: str, refusal: Refusal) -> None:
+    """Refuse what is not a key in 64 hexadecimal digits [SG-1]."""
+    check_id(value, what, refusal)
+    if not is_key(bytes.fromhex(str(value))):
+        raise refusal(f"{what} is {shown(value)}, not the canonical encoding of an Ed25519 key that is of large order")
+
+
+def ids_from_array(value: object, what: str, refusal: Refusal) -> tuple[str, ...]:
+    """The ids whose bytes stand in an array of an encoding; `check_ascending` looks at their order."""
+    if not isinstance(value, list):
+        raise refusal(f"{what} are {shown(value)}, not an array")
+    return tuple(id_from_bytes(item, f"one of {what}", refusal) for item in value)
+
+
+def check_ascending(ids: tuple[str, ...], what: str, refusal: Refusal) -> None:
+    """Refuse what is not at least one id, ascending, each once."""
+    for item in ids:
+        check_id(item, f"one of {what}", refusal)
+    if not ids or list(ids) != sorted(set(ids)):
+        raise refusal(f"{what} are {len(ids)} ids, not at least one, ascending, each once")
 
 
 def id_from_bytes(value: object, what: str, refusal: Refusal) -> str:

@@ -11,14 +11,17 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
-from mergealgebra.crdt.fields import check_id, check_name, id_from_bytes, map_with_keys
+from mergealgebra.crdt.fields import check_id, check_key, check_name, id_from_bytes, map_with_keys
 from mergealgebra.encoding import decode, encode, hash_id
 from mergealgebra.errors import WorkspaceError
 from mergealgebra.text import shown
 
 SPEC: Final = 1
-#: Who may write: in an open workspace everyone who can reach it [OS-8].
-POLICIES: Final = ("open",)
+#: Who may write: everyone who can reach it [OS-8], or whom its maintainers let [SG-8].
+OPEN: Final = "open"
+SIGNED: Final = "signed"
+#: How many maintainers a signed workspace can have [SG-3].
+MAINTAINERS: Final = range(1, 257)
 
 _KEYS: Final = frozenset({"base", "name", "policy", "recipe", "spec"})
 _NAME_BYTES: Final = range(257)
@@ -26,11 +29,11 @@ _NAME_BYTES: Final = range(257)
 
 @dataclass(frozen=True)
 class Genesis:
-    """The fixed part of a workspace [OS-1].
+    """The fixed part of a workspace [OS-1, SG-3].
 
     base: root of the base model. name: at most 256 bytes, no control characters. recipe: the map of RC-4, kept
-    read-only; here it is only strings, and lists of maps of them, recipe.py knows what they mean. policy: one of
-    POLICIES.
+    read-only; here it is only strings, and lists of maps of them, recipe.py knows what they mean. maintainers: keys,
+    in hexadecimal digits, ascending, each once; none in an open workspace.
     Raises WorkspaceError.
 
     >>> genesis = Genesis("ab" * 32, "team", {"method": "mean", "lambda": "1"})
@@ -41,14 +44,23 @@ class Genesis:
     base: str
     name: str
     recipe: Mapping[str, Any] = field(hash=False)
-    policy: str = "open"
+    maintainers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_id(self.base, "the genesis' base", WorkspaceError)
         check_name(self.name, _NAME_BYTES, "the workspace's name", WorkspaceError)
-        if self.policy not in POLICIES:
-            raise WorkspaceError(f"the genesis' policy is {shown(self.policy)}, not {' or '.join(POLICIES)}")
+        _check_maintainers(self.maintainers)
         object.__setattr__(self, "recipe", _read_only_strings(self.recipe))
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether maintainers say who may write [SG-8]."""
+        return bool(self.maintainers)
+
+    @property
+    def policy(self) -> str:
+        """OPEN or SIGNED."""
+        return SIGNED if self.is_signed else OPEN
 
     @cached_property
     def workspace_id(self) -> str:
@@ -61,31 +73,33 @@ class Genesis:
         return hash_id("recipe", encode(dict(self.recipe)))
 
     def encode(self) -> bytes:
-        """The canonical bytes of the genesis [OS-1]."""
-        return encode(
-            {
-                "base": bytes.fromhex(self.base),
-                "name": self.name,
-                "policy": self.policy,
-                "recipe": dict(self.recipe),
-                "spec": SPEC,
-            }
-        )
+        """The canonical bytes of the genesis [OS-1, SG-3]."""
+        fields: dict[str, object] = {
+            "base": bytes.fromhex(self.base),
+            "name": self.name,
+            "policy": self.policy,
+            "recipe": dict(self.recipe),
+            "spec": SPEC,
+        }
+        if self.is_signed:
+            fields["maintainers"] = [bytes.fromhex(key) for key in self.maintainers]
+        return encode(fields)
 
     @classmethod
     def decode(cls, data: bytes) -> Genesis:
-        """Decode a genesis from its canonical bytes [OS-1].
+        """Decode a genesis from its canonical bytes [OS-1, SG-3].
 
         Raises EncodingError for bytes that are not canonical, WorkspaceError for any other fault.
         """
-        fields: dict[str, Any] = map_with_keys(decode(data), _KEYS, "the genesis", WorkspaceError)
+        optional = {"maintainers"}
+        fields: dict[str, Any] = map_with_keys(decode(data), _KEYS, "the genesis", WorkspaceError, optional=optional)
         if type(fields["spec"]) is not int or fields["spec"] != SPEC:
             raise WorkspaceError(f"the genesis names spec {shown(fields['spec'])}, this version knows {SPEC}")
         return cls(
             base=id_from_bytes(fields["base"], "the genesis' base", WorkspaceError),
             name=fields["name"],
             recipe=fields["recipe"],
-            policy=fields["policy"],
+            maintainers=_maintainers(fields),
         )
 
 
@@ -101,6 +115,29 @@ def merge_id(base: str, recipe_id: str, contributions: Iterable[str]) -> str:
         "spec": SPEC,
     }
     return hash_id("merge", encode(merge))
+
+
+def _check_maintainers(keys: tuple[str, ...]) -> None:
+    """Refuse what are not keys, ascending, each once, and too many [SG-3]."""
+    for key in keys:
+        check_key(key, "a maintainer", WorkspaceError)
+    if list(keys) != sorted(set(keys)):
+        raise WorkspaceError("the genesis' maintainers are not in ascending order, each once")
+    if keys and len(keys) not in MAINTAINERS:
+        raise WorkspaceError(f"the genesis has {len(keys)} maintainers, not 1 to {MAINTAINERS.stop - 1}")
+
+
+def _maintainers(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """The maintainers that a genesis names, of the policy that it has; none in an open workspace."""
+    if fields["policy"] not in (OPEN, SIGNED):
+        raise WorkspaceError(f"the genesis' policy is {shown(fields['policy'])}, not {OPEN} or {SIGNED}")
+    if (fields["policy"] == SIGNED) != ("maintainers" in fields):
+        has = "has" if "maintainers" in fields else "lacks"
+        raise WorkspaceError(f"the genesis {has} maintainers, and its policy is {fields['policy']}")
+    keys = fields.get("maintainers", [])
+    if not isinstance(keys, list) or ("maintainers" in fields and not keys):
+        raise WorkspaceError(f"the genesis' maintainers are {shown(keys)}, not an array of keys")
+    return tuple(id_from_bytes(key, "a maintainer", WorkspaceError) for key in keys)
 
 
 def _read_only_strings(recipe: object) -> Mapping[str, Any]:

@@ -1,9 +1,10 @@
 """The state of a replica: a set of operations that joins by union [OS-7].
 
     join(a, b) = a | b
-    visible    = the manifests of the effective adds that no effective remove names
+    visible    = the manifests of the effective adds that no effective remove takes back
 
-Add wins against a concurrent remove; a removed contribution can be added again [OS-9].
+Add wins against a concurrent remove; a removed contribution can be added again [OS-9]. In a signed workspace policy.py
+says what is effective, and what a remove takes back.
 """
 
 from __future__ import annotations
@@ -11,21 +12,25 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from mergealgebra.crdt.genesis import Genesis, merge_id
 from mergealgebra.crdt.manifest import Manifest
-from mergealgebra.crdt.operations import MOST_NAMES, NONCE_BYTES, Add, Attest, Operation, Payload, Remove
-from mergealgebra.crdt.policy import effective
-from mergealgebra.errors import BaseMismatch, UnknownContribution, WrongWorkspace
-from mergealgebra.text import by_caller
+from mergealgebra.crdt.operations import NONCE_BYTES, Add, Attest, Operation, Remove, SignedPayload, Signer
+from mergealgebra.crdt.permission import owners, parts, permission
+from mergealgebra.crdt.policy import Authority, taken_back
+from mergealgebra.errors import BaseMismatch, NotAllowed, OperationError, UnknownContribution, WrongWorkspace
+from mergealgebra.text import by_caller, listed
 
 
 @dataclass(frozen=True)
 class ORSet:
     """A genesis and a set of its operations; every subset is a state, so a delta is a state [OS-7].
 
-    Mutators return the delta and leave the state as it is: `state = state.join(state.add(manifest))`.
-    Raises WrongWorkspace when an operation is of another workspace.
+    Mutators return the delta and leave the state as it is: `state = state.join(state.add(manifest))`. In a signed
+    workspace they take a signer, and raise NotAllowed when it may not do that [SG-8].
+    Raises WrongWorkspace when an operation is of another workspace, and OperationError for an operation without an
+    author in a signed workspace, or with one in an open one.
 
     >>> base = "ab" * 32
     >>> empty = ORSet(Genesis(base, "team", {"method": "mean", "lambda": "1"}))
@@ -50,6 +55,11 @@ class ORSet:
             if operation.workspace != workspace:
                 raise WrongWorkspace(
                     f"operation {operation.id} belongs to workspace {operation.workspace}, not to {workspace}"
+                )
+            if (operation.author is not None) != self.genesis.is_signed:
+                has = "an" if operation.author else "no"
+                raise OperationError(
+                    f"operation {operation.id} has {has} author, and its workspace is {self.genesis.policy}"
                 )
 
     # The lattice
@@ -81,9 +91,24 @@ class ORSet:
         """The operations by their ids, ascending."""
         return dict(sorted((operation.id, operation) for operation in self.operations))
 
+    @cached_property
+    def authority(self) -> Authority:
+        """Who may write [SG-8]."""
+        return Authority.of(self.genesis, self.operations)
+
+    @cached_property
+    def effective(self) -> frozenset[Operation]:
+        """The operations that count [OS-8, SG-8]."""
+        return frozenset(operation for operation in self.operations if self.authority.counts(operation))
+
+    @cached_property
+    def admissible(self) -> ORSet:
+        """The state without the operations that are passed on to nobody [SG-10]."""
+        return ORSet(self.genesis, frozenset(filter(self.authority.admits, self.operations)))
+
     def visible(self) -> dict[str, Manifest]:
         """The visible contributions by their ids, in ascending order [OS-9]."""
-        manifests = {add.manifest.id: add.manifest for add in self._standing_adds().values()}
+        manifests = {manifest.id: manifest for _, manifest in self._standing_adds()}
         return dict(sorted(manifests.items(), key=lambda item: item[0]))
 
     @property
@@ -93,7 +118,7 @@ class ORSet:
 
     def attestations(self, merge_id: str) -> frozenset[str]:
         """The model roots that replicas computed for a merge id; more than one: a machine is broken [OS-12]."""
-        payloads = (operation.payload for operation in effective(self.genesis, self.operations))
+        payloads = (operation.payload for operation in self.effective)
         return frozenset(
             payload.model_root for payload in payloads if isinstance(payload, Attest) and payload.merge_id == merge_id
         )
@@ -113,6 +138,7 @@ class ORSet:
         time: int | None = None,
         note: str | None = None,
         name: str | None = None,
+        signer: Signer | None = None,
     ) -> ORSet:
         """The delta that makes a contribution visible [OS-4].
 
@@ -124,29 +150,37 @@ class ORSet:
                 f"contribution {manifest.id} is for base {manifest.base}, the workspace has base {self.genesis.base}; "
                 "make it against the workspace's base"
             )
-        return self._delta(
-            [Add(manifest, secrets.token_bytes(NONCE_BYTES) if nonce is None else nonce)], time, note, name
-        )
+        add = Add(manifest, secrets.token_bytes(NONCE_BYTES) if nonce is None else nonce)
+        return self.said([add], time=time, note=note, name=name, signer=signer)
 
     def remove(
-        self, *contributions: str, time: int | None = None, note: str | None = None, name: str | None = None
+        self,
+        *contributions: str,
+        time: int | None = None,
+        note: str | None = None,
+        name: str | None = None,
+        signer: Signer | None = None,
     ) -> ORSet:
-        """The delta that retracts contributions: it names every standing add of them that is known here [OS-10].
+        """The delta that retracts contributions: it names every standing add of them that it takes back [OS-10, SG-9].
 
         It is one operation, but for more adds than one can name.
 
         Raises UnknownContribution when one is not visible.
         """
-        adds = self._standing_adds()
-        visible = {add.manifest.id for add in adds.values()}
+        standing = self._standing_adds()
+        author = signer.key if signer else None
+        observed: set[str] = set()
         for contribution in contributions:
-            if contribution not in visible:
+            adds = [add for add, manifest in standing if manifest.id == contribution]
+            if not adds:
                 lists = by_caller("status", "visible()")
                 raise UnknownContribution(f"contribution {contribution} is not visible; `{lists}` lists those that are")
-        wanted = set(contributions)
-        observed = sorted(name for name, add in adds.items() if add.manifest.id in wanted)
-        parts = [tuple(observed[at : at + MOST_NAMES]) for at in range(0, len(observed), MOST_NAMES)]
-        return self._delta([Remove(part) for part in parts], time, note, name)
+            mine = {add.id for add in adds if self.authority.takes_back(author, add)}
+            if signer and not mine:
+                by = listed(sorted(owners(adds)))
+                raise NotAllowed(f"contribution {contribution} is from {by}: they or a maintainer can take it back")
+            observed |= mine
+        return self.said(map(Remove, parts(observed)), time=time, note=note, name=name, signer=signer)
 
     def attest(
         self,
@@ -156,20 +190,36 @@ class ORSet:
         time: int | None = None,
         note: str | None = None,
         name: str | None = None,
+        signer: Signer | None = None,
     ) -> ORSet:
         """The delta that says which model root this replica computed for a merge id [OS-12]."""
-        return self._delta([Attest(merge_id, model_root)], time, note, name)
+        return self.said([Attest(merge_id, model_root)], time=time, note=note, name=name, signer=signer)
 
-    def _delta(self, payloads: Iterable[Payload], time: int | None, note: str | None, name: str | None) -> ORSet:
+    def said(
+        self,
+        payloads: Iterable[SignedPayload],
+        *,
+        time: int | None = None,
+        note: str | None = None,
+        name: str | None = None,
+        signer: Signer | None = None,
+    ) -> ORSet:
+        """The delta of operations that say this, signed in a signed workspace [SG-4]. Raises NotAllowed."""
         workspace = self.genesis.workspace_id
-        return ORSet(self.genesis, frozenset(Operation(workspace, payload, time, note, name) for payload in payloads))
+        drafts = [Operation(workspace, payload, time, note, name) for payload in payloads]
+        if self.genesis.is_signed:
+            by, grant = permission(self.authority, signer)
+            drafts = [draft.signed_by(by, grant) for draft in drafts]
+        return ORSet(self.genesis, frozenset(drafts))
 
-    def _standing_adds(self) -> dict[str, Add]:
-        """The effective adds that no effective remove names, by operation id [OS-9]."""
-        counted = effective(self.genesis, self.operations)
-        removed = {name for item in counted if isinstance(item.payload, Remove) for name in item.payload.operations}
-        adds = {item.id: item.payload for item in counted if isinstance(item.payload, Add)}
-        return {name: add for name, add in adds.items() if name not in removed}
+    def _standing_adds(self) -> list[tuple[Operation, Manifest]]:
+        """The effective adds that no effective remove takes back [OS-9, SG-9]."""
+        gone = taken_back(self.authority, self.effective)
+        return [
+            (item, item.payload.manifest)
+            for item in self.effective
+            if isinstance(item.payload, Add) and item.id not in gone
+        ]
 
     def _check_same_workspace(self, other: ORSet) -> None:
         if self.genesis != other.genesis:

@@ -41,6 +41,7 @@ from generator.topics import (
     rounds,
     safetensors,
     settings,
+    signatures,
     states,
     task_arithmetic,
     task_vectors,
@@ -77,6 +78,7 @@ TOPICS: Mapping[str, Sequence[Case]] = {
     "forms": forms.CASES,
     "operations": operations.CASES,
     "states": states.CASES,
+    "signatures": signatures.CASES,
     "lock": lock.CASES,
     "dialects": dialects.CASES,
 }

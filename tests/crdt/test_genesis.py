@@ -26,7 +26,9 @@ BAD_FIELDS = {
     "name with a line feed": ("name", "a\nb", r"name 'a\\nb' has a control character"),
     "name with a delete": ("name", "a\x7fb", "control character"),
     "name with a C1 control": ("name", "a\x9bb", "control character"),
-    "signed policy": ("policy", "signed", "policy is 'signed', not open"),
+    "another policy": ("policy", "closed", "policy is 'closed', not open or signed"),
+    "signed policy": ("policy", "signed", "lacks maintainers"),
+    "maintainers": ("maintainers", [bytes(2)], "has maintainers, and its policy is open"),
     "no policy": ("policy", None, "policy is None"),
     "recipe as text": ("recipe", "ties", "recipe is 'ties', not a map"),
     "recipe with a number": ("recipe", {"density": 1}, "'density': 1 is not a string"),
@@ -39,7 +41,7 @@ MESSAGES = {
     "spec": (2, "the genesis names spec 2, this version knows 1"),
     "base": (b"", "the genesis' base is b'', not 32 bytes"),
     "name": (b"", "the workspace's name is b'', not a string"),
-    "policy": ("signed", "the genesis' policy is 'signed', not open"),
+    "policy": ("closed", "the genesis' policy is 'closed', not open or signed"),
     "recipe": ("ties", "the genesis' recipe is 'ties', not a map"),
 }
 

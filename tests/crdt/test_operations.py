@@ -171,7 +171,7 @@ UNREAD = {
     "kind": (with_body(kind="merge"), "the operation's kind is 'merge', not one of add, remove, attest"),
     "author": (
         with_body(author=A),
-        "the operation has an author or a signature, which this version does not know",
+        "the operation has an author or a signature, and its workspace is open",
     ),
     "time nil": (with_body(time=None), "the operation's time is nil; leave the key out instead"),
     "note nil": (with_body(note=None), "the operation's note is nil; leave the key out instead"),

@@ -18,15 +18,19 @@ import mergealgebra as ma
 from mergealgebra import encoding
 from mergealgebra.algebra import decimals, elementary, masks, scalars
 from mergealgebra.algebra.arrays import Array, to_numpy
+from mergealgebra.attestations import witnesses
 from mergealgebra.contribution import Chosen, auxiliary_entry, choose_auxiliary, make_manifest, names_of
 from mergealgebra.contribution_blobs import as_contribution
+from mergealgebra.crdt import permission
+from mergealgebra.crdt.authority import Keep, Later, Revoke
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.manifest import Manifest
-from mergealgebra.crdt.operations import KINDS, Attest, Operation
+from mergealgebra.crdt.operations import KINDS, SIGNED_KINDS, Attest, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.plan import make_plan
 from mergealgebra.engine.run import run_check
+from mergealgebra.errors import WorkspaceError
 from mergealgebra.execution import Execution
 from mergealgebra.kernels.reference import tau
 from mergealgebra.lock import Lock, achieved_density
@@ -34,6 +38,7 @@ from mergealgebra.methods import settings
 from mergealgebra.methods.method import field_of
 from mergealgebra.recipe import complete_recipe, recipe_from_map
 from mergealgebra.recipe_file import read_merge_file, read_recipe
+from mergealgebra.signatures import fingerprint, is_key, is_valid
 from mergealgebra.store.blobs import stream_blob
 from mergealgebra.store.entries import ROOT, Entry
 from mergealgebra.tensors import safetensors_file
@@ -43,6 +48,7 @@ from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.file_names import LOCK
 from mergealgebra.tensors.forms import Formed, of_form
 from tests.models import write_canonical
+from tests.signers import SeedSigner
 from tests.spec.reductions import (
     aggregate,
     certificate,
@@ -368,6 +374,83 @@ def retract(case: Json, _: Path) -> Json:
     return {"operations": list(made.payload.operations)}
 
 
+# Signed workspaces
+
+
+def key(case: Json, _: Path) -> Json:
+    given = bytes.fromhex(case["key"])
+    return {"sound": True, "fingerprint": fingerprint(case["key"])} if is_key(given) else {"sound": False}
+
+
+def signature(case: Json, _: Path) -> Json:
+    return {"valid": is_valid(*(bytes.fromhex(case[name]) for name in ("key", "signature", "message")))}
+
+
+def signed_genesis(case: Json, _: Path) -> Json:
+    recipe = recipe_from_map(case["recipe"]).to_map()
+    if not case["maintainers"]:  # in Python that is an open workspace: nobody can write this one
+        raise WorkspaceError("a signed workspace without maintainers")
+    made = Genesis(case["base"], case["name"], recipe, maintainers=tuple(case["maintainers"]))
+    return {"encoding": made.encode().hex(), "workspace": made.workspace_id}
+
+
+def read_signed_genesis(case: Json, _: Path) -> Json:
+    made = Genesis.decode(bytes.fromhex(case["genesis"]))
+    return {"workspace": made.workspace_id, "maintainers": list(made.maintainers)}
+
+
+def sign(case: Json, _: Path) -> Json:
+    body = value(case["body"])
+    if body["version"] == 3 and body["kind"] in SIGNED_KINDS:
+        payload = SIGNED_KINDS[body["kind"]].from_fields(body["fields"])
+    else:  # nobody writes this here: it is read, and written again
+        known = {"version", "workspace", "kind", "author", "grant"}
+        payload = Later.of(body, frozenset(known | ({"time", "note", "name"} if body["version"] == 3 else set())))
+    said = {name: body[name] for name in ("time", "note", "name") if name in body and body["version"] == 3}
+    signer = SeedSigner(bytes.fromhex(case["seed"]))
+    grant = body["grant"].hex() if "grant" in body else None
+    made = Operation(case["workspace"], payload, **said).signed_by(signer, grant)
+    return {"encoding": made.encode().hex(), "id": made.id}
+
+
+def read_signed(case: Json, _: Path) -> Json:
+    made = Operation.decode_signed(data(case["operation"]), case["workspace"])
+    assert made.encode() == data(case["operation"])
+    return {"id": made.id, "later": made.kind == Later.kind}
+
+
+def _signed_state(case: Json) -> ORSet:
+    root = Genesis.decode(bytes.fromhex(case["genesis"]))
+    return ORSet(root, frozenset(Operation.decode_signed(data(o), root.workspace_id) for o in case["operations"]))
+
+
+def signed_state(case: Json, _: Path) -> Json:
+    found = _signed_state(case)
+    merges = sorted({o.payload.merge_id for o in found.effective if isinstance(o.payload, Attest)})
+    return {
+        "admissible": list(found.admissible.by_id()),
+        "effective": sorted(operation.id for operation in found.effective),
+        "visible": list(found.visible()),
+        "merge_id": found.merge_id,
+        "witnesses": {m: {root: len(keys) for root, keys in witnesses(found, m).items()} for m in merges},
+    }
+
+
+def signed_retract(case: Json, _: Path) -> Json:
+    (made,) = (
+        _signed_state(case).remove(case["contribution"], signer=SeedSigner(bytes.fromhex(case["seed"]))).operations
+    )
+    return {"operations": list(made.payload.operations)}
+
+
+def revoke(case: Json, _: Path) -> Json:
+    made = permission.revoke(_signed_state(case), case["key"], SeedSigner(bytes.fromhex(case["seed"]))).operations
+    assert all(operation.is_valid for operation in made)
+    kept = [name for operation in made if isinstance(operation.payload, Keep) for name in operation.payload.operations]
+    (grants,) = (operation.payload.grants for operation in made if isinstance(operation.payload, Revoke))
+    return {"grants": list(grants), "kept": kept}
+
+
 # Locks
 
 
@@ -436,6 +519,15 @@ CHECKS: dict[str, Callable[[Json, Path], Json]] = {
     "shards": shards,
     "square-root": square_root,
     "state": state,
+    "key": key,
+    "signature": signature,
+    "signed-genesis": signed_genesis,
+    "read-signed-genesis": read_signed_genesis,
+    "sign": sign,
+    "read-signed": read_signed,
+    "signed-state": signed_state,
+    "signed-retract": signed_retract,
+    "revoke": revoke,
     "stored-task-vector": task_vector_with("numpy", stored=True),
     "task-vector": task_vector_with("numpy"),
     "tensor-root": tensor_root,

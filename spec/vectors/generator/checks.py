@@ -6,7 +6,18 @@ from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from generator.reference import canonical, checkpoints, contributions, decimals, forms, functions, hashes, operations
+from generator.reference import (
+    canonical,
+    checkpoints,
+    contributions,
+    decimals,
+    ed25519,
+    forms,
+    functions,
+    hashes,
+    operations,
+    signed,
+)
 from generator.reference import lock as locks
 from generator.reference.aggregates import aggregate, certificate, combine
 from generator.reference.configuration import configuration, recipe_file
@@ -304,6 +315,67 @@ def join(x: Json) -> Json:
     return {"operations": hexes(sorted(union.operations)), "visible": hexes(operations.visible(union))}
 
 
+def key(x: Json) -> Json:
+    data = bytes.fromhex(x["key"])
+    return {"sound": True, "fingerprint": signed.fingerprint(data)} if signed.is_key(data) else {"sound": False}
+
+
+def signature(x: Json) -> Json:
+    parts = (bytes.fromhex(x[name]) for name in ("key", "signature", "message"))
+    return {"valid": ed25519.verify(*parts)}
+
+
+def signed_genesis(x: Json) -> Json:
+    maintainers = [bytes.fromhex(key) for key in x["maintainers"]]
+    encoding = signed.make_genesis(bytes.fromhex(x["base"]), x["name"], x["recipe"], maintainers)
+    return {"encoding": encoding.hex(), "workspace": operations.workspace_id(encoding).hex()}
+
+
+def read_signed_genesis(x: Json) -> Json:
+    encoding = read_bytes(x["genesis"])
+    found = signed.read_genesis(encoding)
+    return {"workspace": operations.workspace_id(encoding).hex(), "maintainers": hexes(found["maintainers"])}
+
+
+def sign(x: Json) -> Json:
+    encoding = signed.sign(bytes.fromhex(x["seed"]), canonical.read_value(x["body"]))
+    signed.read_operation(bytes.fromhex(x["workspace"]), encoding)
+    return {"encoding": encoding.hex(), "id": operations.operation_id(encoding).hex()}
+
+
+def read_signed(x: Json) -> Json:
+    encoding = read_bytes(x["operation"])
+    body = signed.read_operation(bytes.fromhex(x["workspace"]), encoding)
+    later = body["version"] > 3 or body["kind"] not in {*signed.OPEN_KINDS, *signed.KINDS}
+    return {"id": operations.operation_id(encoding).hex(), "later": later}
+
+
+def read_signed_state(x: Json) -> operations.State:
+    return signed.read_state(bytes.fromhex(x["genesis"]), [read_bytes(op) for op in x["operations"]])
+
+
+def signed_state(x: Json) -> Json:
+    found = read_signed_state(x)
+    said = signed.witnesses(found).items()
+    return {
+        "admissible": hexes(signed.admissible(found)),
+        "effective": hexes(signed.effective(found)),
+        "visible": hexes(signed.visible(found)),
+        "merge_id": signed.state_merge_id(found).hex(),
+        "witnesses": {merge.hex(): {root.hex(): n for root, n in by_root.items()} for merge, by_root in said},
+    }
+
+
+def signed_retract(x: Json) -> Json:
+    author, contribution = (bytes.fromhex(x[name]) for name in ("author", "contribution"))
+    return {"operations": hexes(signed.retract(read_signed_state(x), author, contribution))}
+
+
+def revoke(x: Json) -> Json:
+    grants, kept = signed.revoke(read_signed_state(x), bytes.fromhex(x["key"]))
+    return {"grants": hexes(grants), "kept": hexes(kept)}
+
+
 def lock(x: Json) -> Json:
     return {"lock": locks.make_lock(x)}
 
@@ -391,6 +463,15 @@ CHECKS: dict[str, Callable[[Json], Json]] = {
     "state": state,
     "retract": retract,
     "join": join,
+    "key": key,
+    "signature": signature,
+    "signed-genesis": signed_genesis,
+    "read-signed-genesis": read_signed_genesis,
+    "sign": sign,
+    "read-signed": read_signed,
+    "signed-state": signed_state,
+    "signed-retract": signed_retract,
+    "revoke": revoke,
     "lock": lock,
     "lock-text": lock_text,
     "verify-lock": verify_lock,
