@@ -277,6 +277,11 @@ Theorem two_roots_count_for_neither : forall w (a : authority w) (s : state_over
   forall any, ~ counts_for a s k merge any.
 Proof. exact @PolicyWitnesses.two_roots_count_for_neither. Qed.
 
+(** What is computed as the witnesses of a root are the keys that count for it. [SG-12] *)
+Theorem witnesses_are_those_that_count : forall w (a : authority w) (s : state_over (entry a)) k merge root,
+  In k (witnesses a s merge root) <-> counts_for a s k merge root.
+Proof. exact @PolicyWitnesses.witnesses_are_those_that_count. Qed.
+
 (** The same set of operations gives the same witnesses of the same roots. [SG-12, OS-7] *)
 Theorem same_set_same_witnesses : forall w (a : authority w) (s t : state_over (entry a)) k merge root,
   same s t -> counts_for a s k merge root <-> counts_for a t k merge root.

@@ -166,6 +166,25 @@ Section Policy.
   Definition counts_for s (k : key w) (merge root : id w) : Prop :=
     key_attests s k merge root /\ forall other, key_attests s k merge other -> other = root.
 
+  Definition by_key (k : key w) e : bool := match author e with Some l => equal l k | None => false end.
+
+  (** Whether it attests for this merge, and another root than this. *)
+  Definition attests_another e (merge root : id w) : bool :=
+    match action e with Data (Attest m r _) => equal m merge && negb (equal r root) | _ => false end.
+
+  Definition equivocates s (k : key w) (merge root : id w) : bool :=
+    existsb (fun e => effective s e && by_key k e && attests_another e merge root) s.
+
+  Definition witness s e (merge root : id w) : list (key w) :=
+    match author e with
+    | Some k => if effective s e && attests e merge root && negb (equivocates s k merge root) then [k] else []
+    | None => []
+    end.
+
+  (** The keys that count for a root, ascending, each once: as it is computed. *)
+  Definition witnesses s (merge root : id w) : list (key w) :=
+    ascending (flat_map (fun e => witness s e merge root) s).
+
   (** ** Sync *)
 
   (** What goes from who holds [s] to who holds [t]: what is admissible in both together [SG-10]. *)
@@ -179,8 +198,6 @@ Section Policy.
 
   (** The grants to a key that are held here and count. *)
   Definition grants_to s (k : key w) : list (id w) := map (entry_id a) (filter (fun g => grants g k) s).
-
-  Definition by_key (k : key w) e : bool := match author e with Some l => equal l k | None => false end.
 
   (** What is held here of what a key signed, removes included. *)
   Definition done_by s (k : key w) : list (id w) := map (entry_id a) (filter (by_key k) s).

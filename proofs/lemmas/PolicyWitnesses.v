@@ -2,7 +2,7 @@
 
 From Coq Require Import List Bool.
 From MergeAlgebra.Definitions Require Import OperationSet Policy.
-From MergeAlgebra.Lemmas Require Import Joins Policies PolicyRulings.
+From MergeAlgebra.Lemmas Require Import Ascending Joins Policies PolicyRulings.
 Import ListNotations.
 
 Section PolicyWitnesses.
@@ -37,6 +37,43 @@ Section PolicyWitnesses.
         intros e own; now apply agree. }
     unfold counts_for. rewrite both.
     split; intros [said alone]; (split; [exact said |]); intros r found; now apply alone, both.
+  Qed.
+
+  Lemma equivocates_iff : forall s k merge root,
+    equivocates a s k merge root = true <-> exists other, other <> root /\ key_attests a s k merge other.
+  Proof.
+    intros s k merge root. unfold equivocates. rewrite existsb_exists. split.
+    - intros (e & found & hit). rewrite !andb_true_iff in hit. destruct hit as [[sound own] another].
+      unfold attests_another in another. destruct (action e) as [[| | m r said] | | | |] eqn:what; try discriminate.
+      apply andb_true_iff in another as [of_merge differs]. apply negb_true_iff in differs.
+      exists r. split.
+      + intros ->. assert (equal root root = true) by now apply equal_iff. congruence.
+      + exists e. repeat split; try assumption.
+        * unfold by_key in own. destruct (author a e) as [l |]; [| discriminate]. apply equal_iff in own. congruence.
+        * unfold attests. rewrite what, of_merge. now apply equal_iff.
+    - intros (other & differs & e & found & sound & own & said). exists e. split; [exact found |].
+      unfold by_key, attests_another. unfold attests in said. rewrite sound, own.
+      destruct (action e) as [[| | m r note] | | | |]; try discriminate.
+      apply andb_true_iff in said as [of_merge hit]. apply equal_iff in hit as ->. rewrite of_merge.
+      assert (equal other root = false) as -> by (apply not_true_iff_false; now rewrite equal_iff).
+      assert (equal k k = true) as -> by now apply equal_iff. reflexivity.
+  Qed.
+
+  Lemma witnesses_are_those_that_count : forall s k merge root,
+    In k (witnesses a s merge root) <-> counts_for a s k merge root.
+  Proof.
+    intros s k merge root. unfold witnesses. rewrite in_ascending, in_flat_map. unfold counts_for. split.
+    - intros (e & found & hit). unfold witness in hit. destruct (author a e) as [l |] eqn:own; [| contradiction].
+      destruct (effective a s e && attests a e merge root && negb (equivocates a s l merge root)) eqn:both;
+        [| contradiction].
+      destruct hit as [-> | []]. rewrite !andb_true_iff, negb_true_iff in both. destruct both as [[sound said] alone].
+      split; [exists e; now repeat split |]. intros other said'.
+      destruct (equal_decides other root) as [same_root | differs]; [exact same_root |].
+      assert (equivocates a s k merge root = true); [| congruence]. apply equivocates_iff. now exists other.
+    - intros [(e & found & sound & own & said) alone]. exists e. split; [exact found |].
+      unfold witness. rewrite own, sound, said.
+      assert (equivocates a s k merge root = false) as ->; [| now left].
+      apply not_true_iff_false. rewrite equivocates_iff. intros (other & differs & said'). now apply differs, alone.
   Qed.
 
   Lemma same_set_same_witnesses : forall s t k merge root, same s t ->

@@ -15,8 +15,10 @@ Section Asked.
 
   Definition visible_ids (s : list held) : list N := visible (governed base keys) s.
 
+  Definition witness_keys (s : list held) (merge root : N) : list N := witnesses (governed base keys) s merge root.
+
   Definition carried_ids (s t : list held) : list N := map number (carried (governed base keys) s t).
 End Asked.
 
 Extraction Language OCaml.
-Extraction "oracle/policy.ml" admissible_ids effective_ids visible_ids carried_ids.
+Extraction "oracle/policy.ml" admissible_ids effective_ids visible_ids witness_keys carried_ids.

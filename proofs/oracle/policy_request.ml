@@ -47,6 +47,11 @@ let operation value =
 
 let operations what value = List.map operation (array what value)
 
+(* The merge ids and roots of all attests, each pair once. *)
+let attested held =
+  let said one = match one.Policy.action with Data (Attest (merge, root, _)) -> Some (merge, root) | _ -> None in
+  List.sort_uniq compare (List.filter_map said held)
+
 let answer value =
   match of_keys "request" [ "check"; "base"; "maintainers"; "operations"; "peer" ] value with
   | [ _; base; maintainers; held; peer ] ->
@@ -54,11 +59,13 @@ let answer value =
     let keys = match ids "maintainers" maintainers with [] -> None | keys -> Some keys in
     let held, peer = (operations "operations" held, operations "peer" peer) in
     let show found = Json.array (List.map (fun number -> Json.quoted (hex_of_id number)) found) in
+    let witnesses (merge, root) = show (merge :: root :: Policy.witness_keys base keys held merge root) in
     Json.obj
       [
         ("admissible", show (Policy.admissible_ids base keys held));
         ("effective", show (Policy.effective_ids base keys held));
         ("visible", show (Policy.visible_ids base keys held));
+        ("witnesses", Json.array (List.map witnesses (attested held)));
         ("carried", show (Policy.carried_ids base keys held peer));
       ]
   | _ -> assert false

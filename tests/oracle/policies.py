@@ -14,7 +14,13 @@ from tests.oracle.program import Json, Oracle
 def ask(oracle: Oracle, state: ORSet, peer: ORSet) -> Json:
     """What the proofs say of the operations of a state, and of what goes from it to a peer."""
     answer = oracle.ask(request(state.genesis, state.operations, peer.operations))
-    return {what: set(ids) if what != "visible" else ids for what, ids in answer.items()}
+    return {
+        "admissible": set(answer["admissible"]),
+        "effective": set(answer["effective"]),
+        "visible": answer["visible"],
+        "witnesses": {(merge_id, root): set(keys) for merge_id, root, *keys in answer["witnesses"] if keys},
+        "carried": set(answer["carried"]),
+    }
 
 
 def request(genesis: Genesis, operations: Iterable[Operation], peer: Iterable[Operation]) -> Json:

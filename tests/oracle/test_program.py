@@ -98,7 +98,13 @@ BAD_LINES = {
 def test_bad_requests_are_answered_with_an_error(oracle: Oracle, request_):
     assert list(oracle.ask(request_)) == ["error"]
     assert oracle.ask(MERGE) == {"tensors": {"w": {"dtype": "F32", "hex": "00000040"}}, "kept": [1]}
-    assert oracle.ask(POLICY) == {"admissible": [ID], "effective": [ID], "visible": [ID], "carried": [ID]}
+    assert oracle.ask(POLICY) == {
+        "admissible": [ID],
+        "effective": [ID],
+        "visible": [ID],
+        "carried": [ID],
+        "witnesses": [],
+    }
 
 
 @pytest.mark.parametrize("line", BAD_LINES.values(), ids=BAD_LINES)

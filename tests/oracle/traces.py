@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -10,22 +9,13 @@ from random import Random
 from mergealgebra.crdt.authority import Grant, Keep, Later, Revoke
 from mergealgebra.crdt.operations import Add, Attest, Operation, Remove, SignedPayload
 from tests.crdt.strategies import GENESIS, MANIFESTS, OTHER_BASE, nonce
+from tests.signers import SeedSigner, signers
 
-MAINTAINERS = ("02" * 32, "03" * 32)
-WRITERS = ("04" * 32, "05" * 32, "06" * 32)
-SIGNED = replace(GENESIS, maintainers=MAINTAINERS)
+PEOPLE = signers(5)
+MAINTAINERS, WRITERS = PEOPLE[:2], PEOPLE[2:]
+SIGNED = replace(GENESIS, maintainers=tuple(one.key for one in MAINTAINERS))
 FOREIGN = replace(MANIFESTS[0], base=OTHER_BASE)
-MERGE_ID, ROOT = "1" * 64, "2" * 64
-
-
-@dataclass(frozen=True)
-class Hand:
-    """Signs with what is no signature: the policy never looks at one, for what is not valid is in no set [SG-7]."""
-
-    key: str
-
-    def sign(self, message: bytes) -> bytes:
-        return hashlib.sha512(self.key.encode() + message).digest()
+MERGE_IDS, ROOTS = ("1" * 64,), ("3" * 64, "4" * 64)
 
 
 @dataclass
@@ -53,7 +43,7 @@ class Trace:
         return Remove(names) if (names := self.some("add")) else None
 
     def grant(self) -> Grant:
-        return Grant(self.choose.choice(WRITERS), "somebody", nonce(len(self.made)))
+        return Grant(self.choose.choice(WRITERS).key, "somebody", nonce(len(self.made)))
 
     def revoke(self) -> Revoke | None:
         return Revoke(names) if (names := self.some("grant", most=2)) else None
@@ -63,27 +53,27 @@ class Trace:
         return Keep(revokes[0], kept) if revokes and kept else None
 
     def attest(self) -> Attest:
-        return Attest(MERGE_ID, ROOT)
+        return Attest(self.choose.choice(MERGE_IDS), self.choose.choice(ROOTS))
 
     def later(self) -> Later:
         return Later(self.choose.choice((3, 4)), f"kind{len(self.made)}", b"\x80")
 
-    def author(self, kind: str) -> str:
+    def author(self, kind: str) -> SeedSigner:
         """Mostly who may; what only maintainers may do is tried by writers too."""
         ruling = kind in {Grant.kind, Revoke.kind, Keep.kind}
         return self.choose.choice(MAINTAINERS if self.choose.random() < (0.9 if ruling else 0.15) else WRITERS)
 
-    def under(self, author: str) -> str | None:
+    def under(self, author: SeedSigner) -> str | None:
         """A grant that was made to this author, seldom one to another, or no grant."""
         grants = [one.id for one in self.made if one.kind == Grant.kind]
-        own = [one.id for one in self.made if isinstance(one.payload, Grant) and one.payload.key == author]
+        own = [one.id for one in self.made if isinstance(one.payload, Grant) and one.payload.key == author.key]
         return self.choose.choice([*own * 12, *grants, None])
 
     def signed(self) -> Operation:
         payload = self.payload()
         author = self.author(payload.kind)
         grant = None if author in MAINTAINERS and self.choose.random() < 0.9 else self.under(author)
-        return Operation(SIGNED.workspace_id, payload).signed_by(Hand(author), grant)
+        return Operation(SIGNED.workspace_id, payload).signed_by(author, grant)
 
 
 #: What is said in a signed workspace, and how often.
@@ -93,7 +83,7 @@ SAYINGS: dict[Callable[[Trace], SignedPayload | None], int] = {
     Trace.grant: 2,
     Trace.revoke: 2,
     Trace.keep: 6,
-    Trace.attest: 1,
+    Trace.attest: 6,
     Trace.later: 1,
 }
 
@@ -101,9 +91,9 @@ SAYINGS: dict[Callable[[Trace], SignedPayload | None], int] = {
 def signed_trace(seed: int, most: int = 40) -> list[Operation]:
     """What a signed workspace may come to hold. The first grants are made first, so that writers can use them."""
     trace = Trace(Random(seed))
-    for number, key in enumerate(WRITERS[:2]):
-        grant = Operation(SIGNED.workspace_id, Grant(key, "writer", nonce(1000 + number)))
-        trace.made.append(grant.signed_by(Hand(MAINTAINERS[0])))
+    for number, writer in enumerate(WRITERS[:2]):
+        grant = Operation(SIGNED.workspace_id, Grant(writer.key, "writer", nonce(1000 + number)))
+        trace.made.append(grant.signed_by(MAINTAINERS[0]))
     for _ in range(trace.choose.randrange(most)):
         trace.made.append(trace.signed())
     return trace.made
