@@ -10,7 +10,9 @@ import pytest
 MODULES = frozenset(
     f"mergealgebra.{name}"
     for name in (
+        "administration",
         "contents",
+        "key_files",
         "merge_result",
         "publication",
         "tensors.checkpoint",

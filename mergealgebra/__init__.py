@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mergealgebra import algebra, errors, laws
     from mergealgebra.errors import MergeAlgebraError
     from mergealgebra.incremental.aggregate import Aggregate
+    from mergealgebra.key_files import PrivateKey
     from mergealgebra.lock import Verification
     from mergealgebra.merge_result import MergeResult
     from mergealgebra.methods.arcee_fusion import ArceeFusion
@@ -75,6 +76,7 @@ _HOMES = {
     "NuSlerp": "methods.slerp",
     "Passthrough": "methods.passthrough",
     "Pcb": "methods.pcb",
+    "PrivateKey": "key_files",
     "Ram": "methods.ram",
     "RamPlusTl": "methods.ramplus_tl",
     "Sce": "methods.sce",
@@ -119,6 +121,7 @@ __all__ = [
     "NuSlerp",
     "Passthrough",
     "Pcb",
+    "PrivateKey",
     "Ram",
     "RamPlusTl",
     "Sce",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -33,29 +33,47 @@ from mergealgebra.text import location, shown, sync_again
 
 
 def new_workspace(
-    path: PathLike, base: PathLike, recipe: Method, name: str, owner: str | None, progress: Progress
+    path: PathLike,
+    base: PathLike,
+    recipe: Method,
+    name: str,
+    owner: str | None,
+    progress: Progress,
+    maintainers: Iterable[str] = (),
 ) -> Store:
     """The store of a new workspace for improving `base`. Raises as `Workspace.init` does."""
     check_own_name(owner)
     refuse_existing(local_path(path))
-    return new_replica(path, new_genesis(base, recipe, name, progress), base, owner)
+    return new_replica(path, new_genesis(base, recipe, name, progress, maintainers), base, owner)
 
 
-def new_share(path: PathLike, base: PathLike, recipe: Method, name: str, group: bool, progress: Progress) -> Store:
+def new_share(
+    path: PathLike,
+    base: PathLike,
+    recipe: Method,
+    name: str,
+    group: bool,
+    progress: Progress,
+    maintainers: Iterable[str] = (),
+) -> Store:
     """The store of a new share of that workspace. Raises as `Workspace.init_share` does."""
     refuse_existing(local_path(path))
-    return Store.create(path, new_genesis(base, recipe, name, progress), group=group)
+    return Store.create(path, new_genesis(base, recipe, name, progress, maintainers), group=group)
 
 
-def new_genesis(base: PathLike, recipe: Method, name: str, progress: Progress) -> Genesis:
+def new_genesis(
+    base: PathLike, recipe: Method, name: str, progress: Progress, maintainers: Iterable[str] = ()
+) -> Genesis:
     """The genesis of a workspace for improving `base` [OS-1]. Raises as `Checkpoint.open` does.
 
-    Raises RecipeError, and NamesError for settings that say something of tensors that it has not [ST-2].
+    maintainers: keys, in any order; a signed workspace has some [SG-3]. Raises RecipeError, and NamesError for settings
+    that say something of tensors that it has not [ST-2].
     """
     check_recipe(recipe)
     with Checkpoint.open(base) as checkpoint:
         settled(recipe, checkpoint)
-        return Genesis(read_root(checkpoint, available_cores(), progress), name, recipe.to_map())
+        root = read_root(checkpoint, available_cores(), progress)
+        return Genesis(root, name, recipe.to_map(), tuple(sorted(set(maintainers))))
 
 
 def new_replica(

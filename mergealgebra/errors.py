@@ -143,6 +143,10 @@ class SignatureError(OperationError):
     """An operation of a signed workspace has no signature, or none of its author's that is valid [SG-2]."""
 
 
+class ForeignOperation(OperationError):
+    """A file is what its name promises, and not an operation that may enter the set of its signed workspace [SG-7]."""
+
+
 class NotAllowed(MergeAlgebraError):
     """Who does something in a signed workspace has no key, or no grant, or is not one of its maintainers [SG-8]."""
 

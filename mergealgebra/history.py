@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from mergealgebra.crdt.manifest import Manifest
-from mergealgebra.crdt.operations import OPERATION_TIMES, Add, Attest, Operation, Remove
+from mergealgebra.crdt.operations import OPERATION_TIMES, Add, Attest, Operation
 from mergealgebra.crdt.orset import ORSet
-from mergealgebra.crdt.policy import effective
+from mergealgebra.crdt.policy import taken_back
 from mergealgebra.ids import short_ids
 from mergealgebra.text import listed, shown
 
@@ -62,15 +62,12 @@ def by_time(operations: Iterable[Operation]) -> tuple[Operation, ...]:
 
 def stories(state: ORSet) -> dict[str, Story]:
     """What was done with each contribution that was ever visible, as far as it is known here, by id [OS-8, OS-9]."""
-    counted = by_time(effective(state.genesis, state.operations))
-    removes: dict[str, list[Operation]] = {}
+    counted = by_time(state.effective)
+    removes = taken_back(state.authority, counted)
     adds: dict[str, list[Operation]] = {}
     manifests: dict[str, Manifest] = {}
     for operation in counted:
-        if isinstance(payload := operation.payload, Remove):
-            for name in payload.operations:
-                removes.setdefault(name, []).append(operation)
-        elif isinstance(payload, Add):
+        if isinstance(payload := operation.payload, Add):
             adds.setdefault(payload.manifest.id, []).append(operation)
             manifests[payload.manifest.id] = payload.manifest
     return {
@@ -96,7 +93,7 @@ def seen_before(contribution: str, state: ORSet) -> list[str]:
 
 def attests(state: ORSet) -> tuple[Operation, ...]:
     """What replicas say that they merged, by time [OS-12]."""
-    return by_time(operation for operation in state.operations if isinstance(operation.payload, Attest))
+    return by_time(operation for operation in state.effective if isinstance(operation.payload, Attest))
 
 
 def not_mine(state: ORSet, contributions: Collection[str], mine: str | None) -> list[str]:

@@ -20,7 +20,7 @@ from mergealgebra.contribution import (
 )
 from mergealgebra.contribution_blobs import as_contribution
 from mergealgebra.crdt.manifest import FORMS, Auxiliary, Manifest
-from mergealgebra.crdt.operations import check_note
+from mergealgebra.crdt.operations import Signer, check_note
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.limits import thread_count
 from mergealgebra.engine.measure import Measure, measure
@@ -34,6 +34,7 @@ from mergealgebra.methods.method import Method
 from mergealgebra.methods.task_arithmetic import TaskArithmetic
 from mergealgebra.progress import Progress
 from mergealgebra.recipe import if_here
+from mergealgebra.signing import check_may_write
 from mergealgebra.store.blobs import write_blob
 from mergealgebra.store.local import advising_set_base, base_path, default_recipe, own_name
 from mergealgebra.store.objects import Store
@@ -119,14 +120,22 @@ class _Stored:
     warnings: tuple[str, ...]
 
 
-def publish(store: Store, offer: Offer, note: str | None, threads: int | None, progress: Progress) -> ContributionId:
+def publish(
+    store: Store,
+    offer: Offer,
+    note: str | None,
+    threads: int | None,
+    progress: Progress,
+    signer: Signer | None = None,
+) -> ContributionId:
     """Check and measure what is offered, and write its blob, then its operation [SY-2].
 
-    Raises OperationError for the note, NamesError, ShapeError, DtypeError, NonFinite and the like, naming file, tensor
-    and index, and Implausible [CT-11, CT-12].
+    signer: of the operation, in a signed workspace. Raises NotAllowed; OperationError for the note; NamesError,
+    ShapeError, DtypeError, NonFinite and the like, naming file, tensor and index; and Implausible [CT-11, CT-12].
     """
     check_note(note)
     state, name, base = store.state(), own_name(store), base_path(store)
+    check_may_write(state, signer)
     visible = state.visible()
     with advising_set_base(store):
         made = _store_blob(offer, store, base, visible, threads, progress)
@@ -134,7 +143,7 @@ def publish(store: Store, offer: Offer, note: str | None, threads: int | None, p
     alike = likeness(made.manifest, visible, store, base)
     before = seen_before(id_, state)
     save_figures(store.path, id_, made.measure.to_map())
-    operation = store.write_delta(state.add(made.manifest, time=now(), note=note, name=name))
+    operation = store.write_delta(state.add(made.manifest, time=now(), note=note, name=name, signer=signer))
     return ContributionId(id_, operation, made.measure, (*made.warnings, *before, *alike))
 
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Literal
 
 from mergealgebra.addresses import PathLike, local_path
 from mergealgebra.attestations import disagreements
+from mergealgebra.crdt.operations import Signer
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.disk import reason
-from mergealgebra.errors import OutputError, RecipeError
+from mergealgebra.errors import NotAllowed, OutputError, RecipeError
 from mergealgebra.execution import Execution
 from mergealgebra.lock import Lock
 from mergealgebra.merge_result import MergeResult
@@ -39,6 +40,7 @@ class Request:
     """What is to be merged and where to. recipe: another one than the workspace's. lock: of a model to make once more.
 
     keep_aggregate: whether to keep the sums for the next merge; "always" also where that saves no time [SY-15].
+    attest: whether to say which model came out [SG-12]. signer: of that, in a signed workspace.
     Raises RecipeError.
     """
 
@@ -46,6 +48,8 @@ class Request:
     recipe: Method | None = None
     lock: PathLike | None = None
     keep_aggregate: bool | Literal["always"] = False
+    attest: bool = True
+    signer: Signer | None = None
 
     def __post_init__(self) -> None:
         if self.keep_aggregate not in (True, False, "always"):
@@ -83,10 +87,22 @@ def resolve_and_attest(store: Store, request: Request, execution: Execution, sta
         blobs = wanted_blobs(store, wanted, state)
     with advising_set_base(store):
         result = resolve(wanted, base_path(store), blobs, local_path(request.out), execution, lock)
-    attest = state.attest(result.merge_id, result.model_root, name=name)
-    unwritten = [] if attest <= state else _write(store, attest)
-    differing = [line for merge_id, line in disagreements(state | attest) if merge_id == result.merge_id]
-    return replace(result, warnings=(*result.warnings, *unwritten, *differing))
+    known, unattested = _attested(store, state, request, result, name)
+    differing = [line for merge_id, line in disagreements(known) if merge_id == result.merge_id]
+    return replace(result, warnings=(*result.warnings, *unattested, *differing))
+
+
+def _attested(
+    store: Store, state: ORSet, request: Request, result: MergeResult, name: str | None
+) -> tuple[ORSet, list[str]]:
+    """The state with an attest to a result, which is written if it may be; else a line that says why not [SG-12]."""
+    if not request.attest:
+        return state, []
+    try:
+        attest = state.attest(result.merge_id, result.model_root, name=name, signer=request.signer)
+    except NotAllowed as error:
+        return state, [f"the model is whole, and is not attested: {error}"]
+    return state | attest, [] if attest <= state else _write(store, attest)
 
 
 def wanted_blobs(store: Store, wanted: Wanted, state: ORSet) -> dict[str, Path]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mergealgebra.crdt.operations import check_note
+from mergealgebra.crdt.operations import Signer, check_note
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import UnknownContribution
 from mergealgebra.history import now, stories
@@ -31,11 +31,14 @@ class Retraction:
     after: ORSet
 
 
-def retract(store: Store, contributions: Iterable[str], note: str | None, state: ORSet | None) -> Retraction:
+def retract(
+    store: Store, contributions: Iterable[str], note: str | None, state: ORSet | None, signer: Signer | None = None
+) -> Retraction:
     """Take visible contributions back, and write the operations for that.
 
     contributions: ids or unique prefixes of ids. state: the operations here, where the caller has just read them.
-    Raises UnknownContribution; then nothing was taken back.
+    signer: of the operations, in a signed workspace, where one takes back what is one's own, and maintainers everything
+    [SG-9]. Raises UnknownContribution and NotAllowed; then nothing was taken back.
     """
     check_note(note)
     state, name = state or store.state(), own_name(store)
@@ -45,7 +48,7 @@ def retract(store: Store, contributions: Iterable[str], note: str | None, state:
         raise UnknownContribution(f"{error}; nothing was taken back") from None
     if not ids:
         return Retraction((), gone, state, state)
-    delta = state.remove(*ids, time=now(), note=note, name=name)
+    delta = state.remove(*ids, time=now(), note=note, name=name, signer=signer)
     store.write_delta(delta)
     return Retraction(ids, gone, state, state | delta)
 

@@ -37,7 +37,7 @@ class Wanted:
     def visible(cls, state: ORSet, recipe: Method | None = None) -> Self:
         """What is visible in a state, by its workspace's default recipe, or by another [OS-11]."""
         recipe = recipe or computable_recipe(state.genesis.recipe)
-        return cls(state.genesis.base, recipe, state.visible(), credits_of(state.operations))
+        return cls(state.genesis.base, recipe, state.visible(), credits_of(state.effective))
 
     @classmethod
     def locked(cls, lock: Lock, state: ORSet) -> Self:
@@ -56,7 +56,7 @@ class Wanted:
                     f"contribution {contribution.id} is unknown to the workspace; sync with a replica that has it"
                 )
         contributions = {contribution.id: known[contribution.id] for contribution in lock.contributions}
-        return cls(lock.base, computable_recipe(lock.recipe), contributions, credits_of(state.operations))
+        return cls(lock.base, computable_recipe(lock.recipe), contributions, credits_of(state.effective))
 
     def refuse_lost(self, found: Container[str], state: ORSet, workspace: Path) -> None:
         """Raise BlobMissing for a retracted contribution whose tensors are not among the roots that were found.

@@ -14,13 +14,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from mergealgebra.addresses import PathLike, local_path, peer_path
-from mergealgebra.contents import Contents
+from mergealgebra.administration import Administration
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import MergeAlgebraWarning, UnknownContribution
 from mergealgebra.interrupts import standing
+from mergealgebra.key_files import public_key
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.retraction import Retraction, retract
+from mergealgebra.signing import KeySource
 from mergealgebra.sizes import byte_count
 from mergealgebra.store import local
 from mergealgebra.store.objects import Store
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class Workspace(Contents):
+class Workspace(Administration):
     """One replica. Nothing is kept in memory, so several processes may use one workspace at once.
 
     >>> from pathlib import Path
@@ -59,19 +61,23 @@ class Workspace(Contents):
         recipe: Method,
         name: str = "",
         as_name: str | None = None,
+        maintainers: Iterable[PathLike] = (),
         progress: Progress | None = None,
     ) -> Workspace:
         """A new workspace for improving `base`; equal arguments give one workspace id on every machine [OS-1].
 
-        as_name: as in `set_name`; no part of the id. progress: called as the base is read. Raises WorkspaceError when
-        something is there already, OperationError for `as_name`, and as `Checkpoint.open` does.
+        as_name: as in `set_name`; no part of the id. maintainers: their public keys, as OpenSSH lines or files; with
+        any, the workspace is signed, and they say who may write [SG-3]. progress: called as the base is read. Raises
+        WorkspaceError when something is there already, OperationError for `as_name`, KeyFileError, and as
+        `Checkpoint.open` does.
 
         >>> Workspace.init("trim", base="base.safetensors", recipe=Ties(density="0.2"), name="team").recipe
         Ties(density='0.2')
         """
         from mergealgebra.creation import new_workspace
 
-        store = new_workspace(path, base, recipe, name, as_name, progress or quiet)
+        keys = map(public_key, maintainers)
+        store = new_workspace(path, base, recipe, name, as_name, progress or quiet, keys)
         return cls(store.path, store)
 
     @staticmethod
@@ -82,6 +88,7 @@ class Workspace(Contents):
         recipe: Method,
         name: str = "",
         group: bool = False,
+        maintainers: Iterable[PathLike] = (),
         progress: Progress | None = None,
     ) -> Store:
         """A share of the workspace that `init` makes of the same arguments: a folder to sync with, nobody's workspace.
@@ -94,7 +101,7 @@ class Workspace(Contents):
         """
         from mergealgebra.creation import new_share
 
-        return new_share(path, base, recipe, name, group, progress or quiet)
+        return new_share(path, base, recipe, name, group, progress or quiet, map(public_key, maintainers))
 
     @classmethod
     def clone(
@@ -148,6 +155,7 @@ class Workspace(Contents):
         force: bool = False,
         note: str | None = None,
         auxiliary: Mapping[str, Tensors] = MappingProxyType({}),
+        key: KeySource | None = None,
         threads: int | None = None,
         progress: Progress | None = None,
     ) -> ContributionId:
@@ -156,8 +164,8 @@ class Workspace(Contents):
         With form "low_rank" its tensors' names say how each is stored, as factors or whole [CT-13].
         checkpoint: a path, or name -> array, NumPy or torch; a TaskVector is a difference.
         coefficient: a decimal. take, leave: patterns of tensor names [CT-8]. auxiliary: what some methods need beside
-        it, "fisher" or "gram", each a path or name -> array [CT-15]. All of it is read and checked first:
-        raises NamesError, ShapeError, DtypeError, NonFinite and the like, naming file, tensor and index, and
+        it, "fisher" or "gram", each a path or name -> array [CT-15]. key: as of `signer`. All of it is read and checked
+        first: raises NamesError, ShapeError, DtypeError, NonFinite and the like, naming file, tensor and index, and
         Implausible for what can only be a mistake, unless `force` insists [CT-11, CT-12]. Warns, also of a visible
         contribution that is nearly the same [OS-15], and of what was here before [OS-16]; what comes back has the same
         lines in `warnings`.
@@ -169,53 +177,32 @@ class Workspace(Contents):
         from mergealgebra.publication import Offer, publish
 
         offer = Offer(checkpoint, form, coefficient, take, leave, force, auxiliary)
-        contribution = publish(self.store, offer, note, threads, progress or quiet)
+        contribution = publish(self.store, offer, note, threads, progress or quiet, self.signer(key))
         for line in contribution.warnings:
             warnings.warn(line, MergeAlgebraWarning, stacklevel=2)
         return contribution
 
-    def set_base(self, base: PathLike, *, progress: Progress | None = None) -> None:
-        """Say where the base is on this machine now. Raises BaseMismatch for another model, and as `contribute`.
-
-        >>> _ = Path("base.safetensors").rename("moved.safetensors")
-        >>> alice.set_base("moved.safetensors")
-        >>> alice.base.name
-        'moved.safetensors'
-        """
-        from mergealgebra.creation import check_base_path
-
-        local.refuse_exchange_folder(self.store)
-        check_base_path(base, self.store.genesis, progress or quiet)
-        local.write_local(self.store, base)
-
-    def set_name(self, name: str | None) -> None:
-        """Say under which name you contribute, retract and attest from now on; None for no name any more.
-
-        Everybody who syncs can read it, and nothing proves it. Raises OperationError for what is not 1 to 256 bytes of
-        text without control characters [OS-3].
-
-        >>> alice.set_name("Alice")
-        >>> alice.as_name
-        'Alice'
-        """
-        local.write_name(self.store, name)
-
-    def retract(self, contribution: str, *, note: str | None = None) -> str:
+    def retract(self, contribution: str, *, note: str | None = None, key: KeySource | None = None) -> str:
         """Take a visible contribution back; returns its id. contribution: the id or a unique prefix of it.
 
-        Raises UnknownContribution, also when it was taken back already.
+        key: as of `signer`. Raises NotAllowed, and UnknownContribution, also when it was taken back already.
 
         >>> alice.retract(math[:12]) == math
         True
         >>> alice.visible()
         {}
         """
-        if retracted := self.retract_all([contribution], note=note).contributions:
+        if retracted := self.retract_all([contribution], note=note, key=key).contributions:
             return retracted[0]
         raise UnknownContribution(f"contribution {shown(contribution)} was taken back already")
 
     def retract_all(
-        self, contributions: Iterable[str], *, note: str | None = None, state: ORSet | None = None
+        self,
+        contributions: Iterable[str],
+        *,
+        note: str | None = None,
+        key: KeySource | None = None,
+        state: ORSet | None = None,
     ) -> Retraction:
         """Take several visible contributions back, all or none.
 
@@ -227,7 +214,7 @@ class Workspace(Contents):
         >>> alice.retract_all([math]).gone == (math,)
         True
         """
-        return retract(self.store, contributions, note, state)
+        return retract(self.store, contributions, note, state, self.signer(key))
 
     def sync(
         self,
@@ -271,6 +258,8 @@ class Workspace(Contents):
         block: int | None = None,
         memory: int | str | None = None,
         keep_aggregate: bool | Literal["always"] = False,
+        attest: bool = True,
+        key: KeySource | None = None,
         progress: Progress | None = None,
         state: ORSet | None = None,
     ) -> MergeResult:
@@ -279,8 +268,9 @@ class Workspace(Contents):
         recipe: another one than the workspace's. lock: a `merge.lock`, to make the model that it describes once more.
         backend, threads, block, memory: how it is computed, never what [MG-8]. keep_aggregate: keep the sums in the
         cache, so that the next merge reads little but what changed [SY-9]; where that saves no time they are not kept,
-        unless it is "always" [SY-15]. progress: called as the work goes on. state: what was read here a moment ago; it
-        is read now if None. Warns of the result's `warnings`, such as an attest that cannot be written.
+        unless it is "always" [SY-15]. attest, key: whether to attest, and as of `signer` [SG-12]. progress: called as
+        the work goes on. state: what was read here a moment ago; it is read now if None. Warns of the result's
+        `warnings`, such as an attest that cannot be written.
         Raises NothingVisible, BaseMismatch, BlobMissing, BlobDamaged, NonFinite, OutputError, UnknownContribution or
         VerificationFailed for a lock; then nothing is written.
 
@@ -290,7 +280,7 @@ class Workspace(Contents):
         from mergealgebra.execution import Execution
         from mergealgebra.resolution import Request, resolve_and_attest
 
-        request = Request(out, recipe, lock, keep_aggregate)
+        request = Request(out, recipe, lock, keep_aggregate, attest, self.signer(key) if attest else None)
         limit = byte_count(memory) if isinstance(memory, str) else memory
         execution = Execution(backend, threads, block, progress or quiet, limit)
         result = resolve_and_attest(self.store, request, execution, state)

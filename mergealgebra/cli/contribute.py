@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mergealgebra.cli.keys import key_options, signer_in
 from mergealgebra.cli.options import PATH, json_option, leave_option, take_option, threads_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report, tell, warn
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 @leave_option
 @click.option("--force", is_flag=True, help="Contribute it although it looks like a mistake.")
 @click.option("--note", help="A line for the log.")
+@key_options
 @threads_option
 @json_option
 @click.pass_obj
@@ -46,6 +48,8 @@ def command(
     leave: tuple[str, ...],
     force: bool,
     note: str | None,
+    key: Path | None,
+    passphrase_fd: int | None,
     threads: int | None,
     as_json: bool,
 ) -> None:
@@ -57,6 +61,7 @@ def command(
     form = "low_rank" if low_rank else "task_vector" if task_vector else "finetuned"
     given = {"fisher": fisher, "gram": gram}
     opened = Workspace.open(workspace)
+    signer = signer_in(opened, key, passphrase_fd)
     with progress_bar() as show:
         made = opened.contribute(
             checkpoint,
@@ -67,6 +72,7 @@ def command(
             force=force,
             note=note,
             auxiliary={kind: path for kind, path in given.items() if path is not None},
+            key=signer,
             threads=threads,
             progress=show,
         )

@@ -21,9 +21,13 @@ def command(workspace: str, as_json: bool) -> None:
     """List what was done by time: who contributed, took back or merged what, as far as it is known here."""
     from mergealgebra.cli.words import UNPROVED, WHEN
     from mergealgebra.crdt.operations import Add
+    from mergealgebra.history import by_time
+    from mergealgebra.members import called
     from mergealgebra.workspace import Workspace
 
-    log = Workspace.open(workspace).log()
+    opened = Workspace.open(workspace)
+    state = opened.state
+    log = by_time(state.operations)
     added = {o.id: o.payload.manifest.id for o in log if isinstance(o.payload, Add)}
     if as_json:
         report({"operations": [_entry(operation, added) for operation in log]})
@@ -31,9 +35,11 @@ def command(workspace: str, as_json: bool) -> None:
     if not log:
         say("Nothing was done yet.")
         return
-    say_table([(WHEN, "who", "did", "to", "note"), *_lines(log, added)])
-    if any(operation.name for operation in log):
+    say_table([(WHEN, "who", "did", "to", "note"), *_lines(log, added, called(state))])
+    if any(operation.name for operation in log) and not state.genesis.is_signed:
         say(UNPROVED)
+    if idle := len(state.operations - state.effective):
+        say(f"{idle} of these changed nothing; `status` says why.")
 
 
 def _entry(operation: Operation, added: Mapping[str, str]) -> dict[str, object]:
@@ -63,13 +69,15 @@ def _entry(operation: Operation, added: Mapping[str, str]) -> dict[str, object]:
     return entry | {key: value for key, value in extras.items() if value is not None}
 
 
-def _lines(log: Sequence[Operation], added: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
+def _lines(log: Sequence[Operation], added: Mapping[str, str], names: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
     from mergealgebra.cli.words import noted, when, who
     from mergealgebra.ids import short_ids
+    from mergealgebra.signatures import fingerprint
 
     short = short_ids(added.values())
     for operation in log:
-        yield when(operation.time), who(operation.name), *_deed(operation, added, short), noted(operation.note)
+        by = names.get(operation.author, fingerprint(operation.author)) if operation.author else operation.name
+        yield when(operation.time), who(by), *_deed(operation, added, short), noted(operation.note)
 
 
 def _deed(operation: Operation, added: Mapping[str, str], short: Mapping[str, str]) -> tuple[str, str]:
@@ -90,12 +98,10 @@ def _deed(operation: Operation, added: Mapping[str, str], short: Mapping[str, st
             return "resolve", f"{attest.merge_id[:SHORT]}, to the model {attest.model_root[:SHORT]}"
         case Grant(key=key, name=name):
             return "grant", f"{fingerprint(key)}, {name!r}"
-        case Revoke(grants=grants):
-            return "revoke", count(len(grants), "grant")
-        case Keep(operations=kept):
-            return "keep", count(len(kept), "operation")
         case Later(label=label, version=version):
             return "later", f"{label!r} of version {version}, unknown here"
+        case Revoke() | Keep():
+            return operation.kind, count(len(operation.names), "operation")
 
 
 def _removed(remove: Remove, added: Mapping[str, str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mergealgebra.cli.keys import key_options, signer_in
 from mergealgebra.cli.options import (
     PATH,
     WHEN_IT_PAYS,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 @block_option
 @memory_option
 @keep_option
+@click.option("--no-attest", is_flag=True, help="Do not tell the others which model came out.")
+@key_options
 @json_option
 @click.pass_obj
 def command(
@@ -47,6 +50,9 @@ def command(
     block: int | None,
     memory: int | None,
     keep_aggregate: str | None,
+    no_attest: bool,
+    key: Path | None,
+    passphrase_fd: int | None,
     as_json: bool,
 ) -> None:
     """Merge all visible contributions by the workspace's recipe or another.
@@ -62,6 +68,7 @@ def command(
     opened = Workspace.open(workspace)
     state = opened.state  # read once
     recipe = read_recipe(recipe_path) if recipe_path else None
+    signer = None if no_attest else signer_in(opened, key, passphrase_fd)
     with progress_bar() as show:
         result = opened.resolve(
             out,
@@ -72,6 +79,8 @@ def command(
             threads=threads,
             block=block,
             memory=memory,
+            attest=not no_attest,
+            key=signer,
             keep_aggregate="always" if keep_aggregate == "always" else keep_aggregate == WHEN_IT_PAYS,
             progress=show,
         )

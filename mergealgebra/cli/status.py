@@ -23,6 +23,11 @@ _TRUST: Final = (
     "This workspace is open: who can write to a folder that you sync with can add contributions, take them back, and "
     "hide that."
 )
+#: And that of a signed one.
+_SIGNED: Final = (
+    "This workspace is signed: only its maintainers, and whom they let, can change it. Who can write to a folder that "
+    "you sync with can still hide what is new."
+)
 
 #: What --json prints of a visible contribution.
 _Entry = Mapping[str, Any]
@@ -36,6 +41,7 @@ _Entry = Mapping[str, Any]
 def command(workspace: str, measure: bool, threads: int | None, as_json: bool) -> None:
     """Show the visible contributions, what they merge to, and what is amiss."""
     from mergealgebra.attestations import MOST_SHOWN, disagreements
+    from mergealgebra.cli.trust import signed_for_json, signed_for_people, without_effect
     from mergealgebra.store.usage import Usage
     from mergealgebra.workspace import Workspace
 
@@ -45,12 +51,13 @@ def command(workspace: str, measure: bool, threads: int | None, as_json: bool) -
     if measure:
         with progress_bar() as show:
             unmeasured = opened.measure(threads=threads, progress=show)
-    state = store.state()
+    state, foreign = store.contents()
     visible = _visible(state, store)
     name, doubt = _own_name(opened)
     surprising = _warnings(visible, command_for(store), complete=not opened.doubts)
     warnings = [*opened.doubts, *doubt, *_base_lost(opened), *unmeasured, *surprising]
     warnings += [line for _, line in disagreements(state)][:MOST_SHOWN] + _unfinished(store)
+    warnings += without_effect(state, foreign)
     usage = Usage.of(store, state)
     found = {
         "workspace": genesis.workspace_id,
@@ -60,6 +67,7 @@ def command(workspace: str, measure: bool, threads: int | None, as_json: bool) -
         "default_recipe": dict(genesis.recipe),
         "default_recipe_id": genesis.recipe_id,
         "merge_id": state.merge_id,
+        **signed_for_json(state, foreign),
         "operations": len(state.operations),
         "bytes": usage.to_map(),
         "visible": visible,
@@ -68,19 +76,19 @@ def command(workspace: str, measure: bool, threads: int | None, as_json: bool) -
     if as_json:
         report(found)
         return
-    _tell(found, store, usage)
+    _tell(found, store, usage, signed_for_people(state))
     for text in warnings:
         warn(text)
     say()
-    if any(entry["name"] for entry in visible):
+    if any(entry["name"] for entry in visible) and not genesis.is_signed:
         from mergealgebra.cli.words import UNPROVED
 
         say(UNPROVED)
-    say(_TRUST)
+    say(_SIGNED if genesis.is_signed else _TRUST)
 
 
-def _tell(found: Mapping[str, Any], store: Store, usage: Usage) -> None:
-    """What a workspace is, and what is visible in it, for a person."""
+def _tell(found: Mapping[str, Any], store: Store, usage: Usage, signed: Mapping[str, str]) -> None:
+    """What a workspace is, and what is visible in it, for a person. signed: lines about a signed one."""
     from mergealgebra.cli.words import count
     from mergealgebra.ids import SHORT
     from mergealgebra.recipe import in_words
@@ -95,6 +103,7 @@ def _tell(found: Mapping[str, Any], store: Store, usage: Usage) -> None:
             "base": found["base"][:SHORT],
             "recipe": in_words(found["default_recipe"]),
             "merge id": found["merge_id"][:SHORT],
+            **signed,
             "on the disk": _on_the_disk(usage),
         }
     )
@@ -169,9 +178,10 @@ def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
     from mergealgebra.algebra.decimals import from_hex, shortest
     from mergealgebra.figures import saved_figures
     from mergealgebra.history import stories
+    from mergealgebra.members import called
     from mergealgebra.store.holdings import needed_kinds
 
-    told = stories(state)
+    told, names = stories(state), called(state)
     measured = saved_figures(store.path, state.visible())
     entries: list[dict[str, object]] = []
     for id_, manifest in state.visible().items():
@@ -186,7 +196,7 @@ def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
                 "tensors": manifest.tensors,
                 "here": all(map(store.has_blob, manifest.roots(needed_kinds(store.genesis)))),
                 "bytes": store.blob_bytes(manifest.tensors) if here else None,
-                "name": add.name,
+                "name": names.get(add.author, add.name) if add.author else add.name,
                 "time": add.time,
                 "note": add.note,
                 "difference": figures.get("difference"),

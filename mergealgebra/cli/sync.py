@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from mergealgebra.cli.options import PATH_TEXT, ValueLeftOut, json_option, share_option
 from mergealgebra.cli.progress import progress_bar
-from mergealgebra.cli.report import report, say, tell
+from mergealgebra.cli.report import report, say, tell, warn
 
 if TYPE_CHECKING:
     from mergealgebra.sync.folder import SyncResult
@@ -54,13 +54,16 @@ def command(workspace: str, peer: str, create: str | None, retracted: bool, auxi
         "mended": list(result.mended),
         "ignored": list(result.ignored),
     }
+    if store_signed := opened.store.genesis.is_signed:
+        moved["passed_over"] = [str(error) for error in result.passed_over]
     if retracted:
         moved["lost"] = list(result.lost)
     state = opened.state
     was, is_ = before.visible().keys(), state.visible().keys()
     if as_json:
         changed = {"appeared": sorted(is_ - was), "disappeared": sorted(was - is_)}
-        report({**moved, **changed, "merge_id": state.merge_id})
+        held = {"not_admissible": result.held_back} if store_signed else {}
+        report({**moved, **changed, **held, "merge_id": state.merge_id})
         return
     tell(
         {
@@ -73,10 +76,24 @@ def command(workspace: str, peer: str, create: str | None, retracted: bool, auxi
     )
     for line in few(list(news(before, state))):
         say(f"  {line}")
+    for line in _left(result):
+        warn(line)
     if made:
         say(f"made a new shared folder at {peer}; nobody else is there yet")
-    if any(operation.name for operation in state.difference(before).operations):
+    if any(operation.name for operation in state.difference(before).operations) and not store_signed:
         say(UNPROVED)
+
+
+def _left(result: SyncResult) -> Iterator[str]:
+    """Lines for what a signed workspace does not take [SG-7, SG-10]."""
+    from mergealgebra.cli.words import count
+
+    if result.passed_over:
+        files = count(len(result.passed_over), "file")
+        yield f"{files} there cannot be operations of this workspace, and changed nothing: {result.passed_over[0]}"
+    if result.held_back:
+        operations = count(result.held_back, "operation")
+        yield f"{operations} without effect, carried to nobody: under no grant, or a revoked one"
 
 
 def _is_new(peer: str) -> bool:

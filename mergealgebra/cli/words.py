@@ -112,11 +112,14 @@ def news(before: ORSet, after: ORSet) -> Iterator[str]:
     from mergealgebra.ids import short_ids
 
     told, known, was, is_ = stories(after), stories(before), before.visible(), after.visible()
-    short = short_ids(told)
+    short = short_ids([*told, *known])
     for id_ in sorted(is_.keys() - was.keys()):
         yield f"{short[id_]}  {'visible again' if id_ in known else 'new'}{_by(told[id_].told_by, ', from')}"
     for id_ in sorted(was.keys() - is_.keys()):
-        yield f"{short[id_]}  taken back{_by(told[id_].retractions[-1], ' by')}"
+        if id_ in told and told[id_].retractions:
+            yield f"{short[id_]}  taken back{_by(told[id_].retractions[-1], ' by')}"
+        else:
+            yield f"{short[id_]}  hidden, for whoever added it may not write any more"
 
 
 def _by(operation: Operation, word: str) -> str:

@@ -52,6 +52,22 @@ def write_name(store: Store, name: str | None) -> None:
     write_json(store.path, LOCAL, found if name is None else found | {"name": name})
 
 
+def write_key(store: Store, path: str | os.PathLike[str] | None) -> None:
+    """Write down where the owner's private key is, or forget it: never what is in it [SG-15]. Raises OutputError.
+
+    Raises WorkspaceError for a store that is not a workspace of somebody's.
+    """
+    refuse_exchange_folder(store)
+    found = {key: value for key, value in _read(store.path, LOCAL).items() if key != "key"}
+    write_json(store.path, LOCAL, found if path is None else found | {"key": str(Path(path).absolute())})
+
+
+def own_key(store: Store) -> str | None:
+    """Where the owner's private key is, if they said so."""
+    path = _read(store.path, LOCAL).get("key")
+    return path if isinstance(path, str) and path and "\0" not in path else None
+
+
 def own_name(store: Store) -> str | None:
     """The name under which the owner contributes, None without one; never the name of a user of the system.
 

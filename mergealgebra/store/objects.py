@@ -21,6 +21,7 @@ from mergealgebra.crdt.orset import ORSet
 from mergealgebra.disk import NotAFile, NotAFolder, make_folder, refused_as_output
 from mergealgebra.encoding import MAX_BYTES, hash_id
 from mergealgebra.errors import (
+    ForeignOperation,
     MergeAlgebraError,
     OperationError,
     OutputError,
@@ -124,21 +125,31 @@ class Store(BlobStore):
         return tuple(name for name in self.names(OPERATIONS) if is_id(name))
 
     def read_operation(self, name: str) -> Operation:
-        """The operation with this id, checked against its bytes [SY-3].
+        """The operation with this id, checked against its bytes [SY-3], and in a signed workspace its signature [SG-7].
 
-        Raises OperationError or WrongWorkspace, naming the file and what to do.
+        Raises OperationError or WrongWorkspace, naming the file and what to do; ForeignOperation for sound bytes that
+        may not enter the set of a signed workspace.
         """
         entry = self._operation(name)
         data = read_entry(entry, MAX_OPERATION_BYTES, OperationError)
         if (found := hash_id("operation", data)) != name:
             where = location(entry.path)
             raise OperationError(f"{where} is damaged: its bytes have the id {found}; delete it and sync again")
+        if self.genesis.is_signed:
+            return self._signed_operation(entry, data)
         try:
             return Operation.decode(data, self.genesis.workspace_id)
         except WrongWorkspace as error:
             raise WrongWorkspace(f"{location(entry.path)} is refused: {error}; move it away") from error
         except MergeAlgebraError as error:
             raise OperationError(f"{location(entry.path)} is refused: {error}; delete it") from error
+
+    def _signed_operation(self, entry: Entry, data: bytes) -> Operation:
+        """The operation of a signed workspace that bytes are. Anybody may write other bytes under their right name."""
+        try:
+            return Operation.decode_signed(data, self.genesis.workspace_id)
+        except MergeAlgebraError as error:
+            raise ForeignOperation(f"{location(entry.path)} is passed over: {error}") from error
 
     def write_operation(self, operation: Operation) -> str:
         """Let an operation appear under its id, unless it is here already [SY-2]. Returns the id.
@@ -168,7 +179,17 @@ class Store(BlobStore):
 
     def state(self) -> ORSet:
         """All operations that are here [OS-7]; one bad file stops it [SY-3]. Raises as `read_operation` does."""
-        return ORSet(self.genesis, frozenset(map(self.read_operation, self.operation_ids())))
+        return self.contents()[0]
+
+    def contents(self) -> tuple[ORSet, tuple[ForeignOperation, ...]]:
+        """The same, and what is passed over in a signed workspace [SG-7]."""
+        operations, foreign = set[Operation](), list[ForeignOperation]()
+        for name in self.operation_ids():
+            try:
+                operations.add(self.read_operation(name))
+            except ForeignOperation as error:
+                foreign.append(error)
+        return ORSet(self.genesis, frozenset(operations)), tuple(foreign)
 
     def operation_path(self, name: str) -> Path:
         """Where the operation with this id lies, if it is here [SY-1]."""

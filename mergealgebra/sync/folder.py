@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from mergealgebra.crdt.manifest import KINDS
 from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.orset import ORSet
-from mergealgebra.errors import MergeAlgebraError, OperationError
+from mergealgebra.errors import ForeignOperation, MergeAlgebraError, OperationError
 from mergealgebra.progress import More, Progress, counter, quiet, untold
 from mergealgebra.store.blobs import Admit, anything
 from mergealgebra.store.holdings import needed_kinds
@@ -34,6 +34,8 @@ class SyncResult:
     the other side now stands for. refused: one error an entry, in a fixed order; the sync failed when there is any.
     ignored: files of the peer whose names promise nothing, as `FOLDER/NAME`. lost: where retracted blobs were asked
     for, the roots of those that neither side has. not_given: those of the refused that the peer could not store.
+    passed_over: one error for each file of the peer that may not enter the set of a signed workspace [SG-7]. held_back:
+    how many operations of either side are not admissible, and stay where they are [SG-10].
     """
 
     taken_operations: tuple[str, ...]
@@ -45,6 +47,8 @@ class SyncResult:
     ignored: tuple[str, ...]
     lost: tuple[str, ...] = ()
     not_given: tuple[MergeAlgebraError, ...] = ()
+    passed_over: tuple[MergeAlgebraError, ...] = ()
+    held_back: int = 0
 
 
 def sync(
@@ -68,13 +72,14 @@ def sync(
     other = Store.open_peer(peer, store.genesis)
     refused: list[MergeAlgebraError] = []
     ours, theirs = _read(store, refused), _read(other, refused)
-    joined = ours.state.join(theirs.state)
+    everything = ours.state.join(theirs.state)
+    joined = everything.admissible
     taken, given = Way(other, store, refused, closed), Way(store, other, refused)
     taken.carry_operations(joined, ours)
     given.carry_operations(joined, theirs)
     if not joined.operations and not theirs.damaged:
         refused += _half_there(other)
-    good = {operation.id for operation in joined.operations}
+    good = {operation.id for operation in everything.operations}
     refused += [error for side in (ours, theirs) for name, error in side.damaged.items() if name not in good]
     wanted = claims_of(joined.visible().values())
     kinds = KINDS if auxiliary else needed_kinds(store.genesis)
@@ -91,6 +96,8 @@ def sync(
         _ignored(other),
         lost,
         tuple(given.unwritten),
+        theirs.foreign,
+        len(everything.operations) - len(joined.operations),
     )
 
 
@@ -119,6 +126,7 @@ def _ignored(store: Store) -> tuple[str, ...]:
 def _read(store: Store, refused: list[MergeAlgebraError]) -> Side:
     operations: set[Operation] = set()
     damaged: dict[str, MergeAlgebraError] = {}
+    foreign: list[MergeAlgebraError] = []
     try:
         names = store.operation_ids()
     except MergeAlgebraError as error:
@@ -127,9 +135,11 @@ def _read(store: Store, refused: list[MergeAlgebraError]) -> Side:
     for name in names:
         try:
             operations.add(store.read_operation(name))
+        except ForeignOperation as error:
+            foreign.append(error)
         except MergeAlgebraError as error:
             damaged[name] = error
-    return Side(ORSet(store.genesis, frozenset(operations)), damaged)
+    return Side(ORSet(store.genesis, frozenset(operations)), damaged, tuple(foreign))
 
 
 # Blobs

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.orset import ORSet
@@ -15,16 +16,23 @@ from mergealgebra.progress import More
 from mergealgebra.store.blobs import Admit
 from mergealgebra.store.objects import Store
 
+#: The order in which operations go: whatever is cut short, nothing retracted or revoked is visible [SY-8].
+_FIRST: Final = ("grant", "keep", "revoke", "remove")
+
 #: What the system says of a folder in which nothing can be written, and of some entries in others.
 _CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True)
 class Side:
-    """The operations of a store that are what their names promise, and by name why the others are not [SY-3]."""
+    """The operations of a store that are what their names promise, and by name why the others are not [SY-3].
+
+    foreign: what is passed over in a signed workspace [SG-7].
+    """
 
     state: ORSet
     damaged: dict[str, MergeAlgebraError]
+    foreign: tuple[MergeAlgebraError, ...] = ()
 
 
 @dataclass
@@ -48,10 +56,11 @@ class Way:
     def carry_operations(self, joined: ORSet, held: Side) -> None:
         """Write what the target lacks, and what is damaged there.
 
-        Removes go first: if this dies halfway, nothing retracted is visible in the target [SY-8].
+        Some kinds go first: if this dies halfway, nothing retracted is visible in the target [SY-8].
         """
+        rank = {kind: number for number, kind in enumerate(_FIRST)}
         lacking = joined.difference(held.state).operations
-        for operation in sorted(lacking, key=lambda operation: (operation.kind != "remove", operation.id)):
+        for operation in sorted(lacking, key=lambda operation: (rank.get(operation.kind, len(_FIRST)), operation.id)):
             self._try(partial(self._mend if operation.id in held.damaged else self._write, operation))
 
     def _write(self, operation: Operation) -> None:

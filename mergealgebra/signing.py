@@ -1,0 +1,41 @@
+"""Whose key signs what is done in a workspace: the one that is named, or that the owner has set [SG-15]."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mergealgebra.addresses import PathLike
+from mergealgebra.crdt.operations import Signer
+from mergealgebra.crdt.orset import ORSet
+from mergealgebra.crdt.permission import permission
+from mergealgebra.errors import NotAllowed
+from mergealgebra.key_files import VARIABLE, Passphrase, PrivateKey
+from mergealgebra.store.local import own_key
+from mergealgebra.store.objects import Store
+
+#: A private key, as callers give it: a file of one without a passphrase, or what was read.
+KeySource = PathLike | Signer
+
+
+def signer_of(store: Store, key: KeySource | None, passphrase: bytes | Passphrase | None = None) -> Signer | None:
+    """Who signs in a workspace: in an open one nobody, and nobody either where no key is named.
+
+    key: named first; else MERGEALGEBRA_KEY, else what `set-key` wrote down. Raises KeyFileError, and NotAllowed for a
+    key that is named in an open workspace.
+    """
+    if not store.genesis.is_signed:
+        if key is not None:
+            raise NotAllowed("this workspace is open, and nothing in it is signed: leave the key out")
+        return None
+    if key is None:
+        key = os.environ.get(VARIABLE) or own_key(store)
+    if key is None:
+        return None
+    return PrivateKey.read(Path(key), passphrase) if isinstance(key, str | os.PathLike) else key
+
+
+def check_may_write(state: ORSet, signer: Signer | None) -> None:
+    """Raise NotAllowed before work that its maker could not publish [SG-8]."""
+    if state.genesis.is_signed:
+        permission(state.authority, signer)
