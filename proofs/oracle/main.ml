@@ -1,42 +1,13 @@
 (* One request a line in, one answer a line out; README.md has the format. Everything that decides a bit is in
-   Reducer, which Coq extracts; here is only reading and writing. *)
+   Reducer and Policy, which Coq extracts; here is only reading and writing. *)
 
-exception Malformed of string
-
-let malformed what = raise (Malformed what)
-
-(* Members *)
-
-let members what = function Json.Object found -> found | _ -> malformed (what ^ " is not an object")
-
-(* The values of exactly these keys. *)
-let of_keys what keys value =
-  let found = members what value in
-  let unknown = List.find_opt (fun (key, _) -> not (List.mem key keys)) found in
-  Option.iter (fun (key, _) -> malformed (Printf.sprintf "%s has an unknown key %S" what key)) unknown;
-  let get key =
-    match List.assoc_opt key found with Some v -> v | None -> malformed (Printf.sprintf "%s lacks %S" what key)
-  in
-  List.map get keys
-
-let text what = function Json.String found -> found | _ -> malformed (what ^ " is not a string")
-
-let one_of what choices value =
-  match List.assoc_opt (text what value) choices with
-  | Some found -> found
-  | None -> malformed (what ^ " is none of " ^ String.concat ", " (List.map fst choices))
+open Request
 
 (* Bits *)
 
 let dtypes = Reducer.[ ("F64", F64); ("F32", F32); ("BF16", BF16); ("F16", F16) ]
 let dtype_name dtype = fst (List.find (fun (_, d) -> d = dtype) dtypes)
 let bytes_of = function Reducer.F64 -> 8 | F32 -> 4 | BF16 | F16 -> 2
-
-let digit what c =
-  match c with
-  | '0' .. '9' -> Char.code c - Char.code '0'
-  | 'a' .. 'f' -> Char.code c - Char.code 'a' + 10
-  | _ -> malformed (what ^ " is not lower-case hexadecimal")
 
 let bytes_of_hex what hex =
   if String.length hex mod 2 = 1 then malformed (what ^ " has half a byte");
@@ -198,7 +169,8 @@ let answer line =
     match List.assoc_opt "check" (members "request" value) with
     | Some (Json.String "merge") -> merge value
     | Some (Json.String "task-vector") -> task_vector value
-    | _ -> malformed "check is none of merge, task-vector"
+    | Some (Json.String "policy") -> Policy_request.answer value
+    | _ -> malformed "check is none of merge, task-vector, policy"
   with
   | made -> made
   | exception (Json.Bad what | Malformed what) -> Json.obj [ ("error", Json.quoted what) ]

@@ -444,13 +444,13 @@ def read_signed(case: Json, _: Path) -> Json:
     return {"id": made.id, "later": made.kind == Later.kind}
 
 
-def _signed_state(case: Json) -> ORSet:
+def signed_state_of(case: Json) -> ORSet:
     root = Genesis.decode(bytes.fromhex(case["genesis"]))
     return ORSet(root, frozenset(Operation.decode_signed(data(o), root.workspace_id) for o in case["operations"]))
 
 
 def signed_state(case: Json, _: Path) -> Json:
-    found = _signed_state(case)
+    found = signed_state_of(case)
     merges = sorted({o.payload.merge_id for o in found.effective if isinstance(o.payload, Attest)})
     return {
         "admissible": list(found.admissible.by_id()),
@@ -463,13 +463,13 @@ def signed_state(case: Json, _: Path) -> Json:
 
 def signed_retract(case: Json, _: Path) -> Json:
     (made,) = (
-        _signed_state(case).remove(case["contribution"], signer=SeedSigner(bytes.fromhex(case["seed"]))).operations
+        signed_state_of(case).remove(case["contribution"], signer=SeedSigner(bytes.fromhex(case["seed"]))).operations
     )
     return {"operations": list(made.payload.operations)}
 
 
 def revoke(case: Json, _: Path) -> Json:
-    made = permission.revoke(_signed_state(case), case["key"], SeedSigner(bytes.fromhex(case["seed"]))).operations
+    made = permission.revoke(signed_state_of(case), case["key"], SeedSigner(bytes.fromhex(case["seed"]))).operations
     assert all(operation.is_valid for operation in made)
     kept = [name for operation in made if isinstance(operation.payload, Keep) for name in operation.payload.operations]
     (grants,) = (operation.payload.grants for operation in made if isinstance(operation.payload, Revoke))
