@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -75,6 +75,24 @@ class Wanted:
     def merge_id(self) -> str:
         """The id of this merge [MG-10]."""
         return merge_id(self.base, self.recipe.id, self.contributions)
+
+
+def misfit(recipe: Method, contributions: Collection[str]) -> str:
+    """Why a workspace's recipe cannot merge these contributions, whatever they hold; empty if it may [RC-13, NS-1]."""
+    arity, task = recipe.needs.arity, recipe.needs.task
+    other = f"{by_caller('`resolve OUT --recipe R`', 'resolve(OUT, recipe=R)')} merges by another recipe"
+    if task and task not in contributions:
+        return (
+            f"the workspace's recipe, {recipe.name}, is for the task of contribution {task[:12]}, which is not visible "
+            f"here, so it cannot merge: sync with somebody who has it; {other}"
+        )
+    if arity is not None and contributions and len(contributions) != arity:
+        number = "1 is" if len(contributions) == 1 else f"{len(contributions):,} are"
+        return (
+            f"the workspace's recipe, {recipe.name}, merges exactly {arity}, and {number} visible, so it "
+            f"cannot merge: `retract` or contribute one; {other}"
+        )
+    return ""
 
 
 def known_manifests(state: ORSet) -> dict[str, Manifest]:

@@ -84,11 +84,15 @@ def percent(share: str) -> str:
 
 
 def change(figures: Mapping[str, str]) -> str:
-    """How much a contribution changes the base, by the figures that were measured."""
-    values = f"{percent(figures['changed'])} of the base's values"
-    if figures["difference"] == NOTHING:  # the base is zero, or there is none of it
-        return values
-    return f"{percent(figures['difference'])} of the base's size (their norms), in {values}"
+    """How much a contribution changes the tensors that it holds, by the figures that were measured [CT-11].
+
+    >>> change({"difference": "0.02", "changed": "1"})
+    '2% of the size (norm) of the same tensors of the base, in 100% of their values'
+    """
+    if figures["difference"] == NOTHING:  # the base is zero there, or there is none of it
+        return f"{percent(figures['changed'])} of the values of the same tensors of the base"
+    size_ = f"{percent(figures['difference'])} of the size (norm) of the same tensors of the base"
+    return f"{size_}, in {percent(figures['changed'])} of their values"
 
 
 def count(number: int, noun: str) -> str:

@@ -109,24 +109,27 @@ let contribution base place value =
     { Reducer.kind; coefficient_bits; held = held base what tensors }
   | _ -> assert false
 
+(* Those of lambda alone. *)
+let plain = Reducer.[ ("mean", Mean); ("task_arithmetic", TaskArithmetic); ("negmerge", NegMerge); ("ram", RAM) ]
+
 let recipe value =
   let common = [ "method"; "lambda" ] in
-  let read_method = function
-    | Json.Object found when List.assoc_opt "method" found = Some (Json.String "ties") -> (
+  let named name = List.assoc_opt "method" (members "recipe" value) = Some (Json.String name) in
+  let how, lambda =
+    if named "linear" then (ignore (of_keys "recipe" [ "method" ] value); (Reducer.Linear, Json.String "3f800000"))
+    else if named "ties" then
       match of_keys "recipe" (common @ [ "density"; "scope"; "boundary" ]) value with
       | [ _; lambda; rho; scope; boundary ] ->
         let num, den = density rho in
         let scope = one_of "scope" Reducer.[ ("model", Model); ("tensor", Tensor) ] scope in
         let boundary = one_of "boundary" Reducer.[ ("keep_all", KeepAll); ("lowest_index", LowestIndex) ] boundary in
         (Reducer.TIES (boundary, num, den, scope), lambda)
-      | _ -> assert false)
-    | _ -> (
+      | _ -> assert false
+    else
       match of_keys "recipe" common value with
-      | [ name; lambda ] ->
-        (one_of "method" Reducer.[ ("mean", Mean); ("task_arithmetic", TaskArithmetic) ] name, lambda)
-      | _ -> assert false)
+      | [ name; lambda ] -> (one_of "method" plain name, lambda)
+      | _ -> assert false
   in
-  let how, lambda = read_method value in
   (how, fp32 "lambda" lambda)
 
 (* Answers *)

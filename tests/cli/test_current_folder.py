@@ -160,6 +160,19 @@ def test_a_module_that_a_user_names_is_found_and_hides_no_other(arguments, hosti
     assert _ran(hostile_scene, "shared", command, arguments) == ["beside"]
 
 
+@pytest.mark.parametrize("arguments", ["laws numpy:merge --tries 1", "conformance json:merge --discover"])
+def test_a_module_that_is_hidden_by_another_is_said_to_be(arguments, hostile_scene, tmp_path):
+    """The user meant the file here, and would be told of something else."""
+    name = arguments.split()[1].partition(":")[0]
+    command = [*console_script(tmp_path / "mergealgebra"), *arguments.split()]
+    done = subprocess.run(
+        command, cwd=hostile_scene / "shared", env=without_python_path(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert f"{name}/__init__.py, which comes before {name}.py here" in done.stderr
+    assert not (hostile_scene / "ran" / name).exists()
+
+
 def test_the_hostile_modules_would_run(hostile_scene):
     """This test can fail: Python as it is usually started runs them."""
     assert _ran(hostile_scene, "alice", [sys.executable], "-c pass") == []

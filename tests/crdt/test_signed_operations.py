@@ -1,4 +1,4 @@
-"""Signed operations and geneses that strangers mangled: nothing but what was signed enters, and nothing else is raised."""
+"""Signed operations and geneses that strangers mangled: nothing but what was signed enters, and no other error."""
 
 from __future__ import annotations
 

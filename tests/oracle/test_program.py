@@ -36,6 +36,7 @@ BAD_REQUESTS = {
     "contributions that are no array": {**MERGE, "contributions": {}},
     "an unknown method": with_recipe(method="swirl"),
     "a density for the mean": with_recipe(method="mean"),
+    "a lambda for linear": with_recipe(method="linear"),
     "a density of zero": with_recipe(density="0"),
     "a density above one": with_recipe(density="1.01"),
     "a negative density": with_recipe(density="-0.5"),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from types import SimpleNamespace
 
+import click
 import pytest
 
 import mergealgebra as ma
@@ -334,6 +336,43 @@ def test_what_people_type(typed):
     for path in (typed / "w").rglob("*"):
         if path.is_file():
             assert not any(secret.encode() in path.read_bytes() for secret in [*secrets, "open sesame"])
+
+
+@pytest.mark.clause("SG-15")
+class TestWhoseKey:
+    @pytest.fixture
+    def signed(self, typed):
+        ma.PrivateKey.make(typed / "bob")
+        maintainers = [typed / f"{name}.pub" for name in ("maya", "ada", "bob")]
+        return ma.Workspace.init(typed / "w", base=typed / "base", recipe=RECIPE, maintainers=maintainers)
+
+    def test_the_named_one_then_that_of_the_environment_then_that_which_was_set(self, typed, signed, monkeypatch):
+        keys = {name: ma.PrivateKey.read(typed / name).key for name in ("ada", "bob")}
+        assert signed.signer() is None
+        signed.set_key(typed / "ada")
+        assert signed.signer().key == keys["ada"]
+        monkeypatch.setenv("MERGEALGEBRA_KEY", str(typed / "bob"))
+        assert signed.signer().key == keys["bob"]
+        assert signed.signer(typed / "ada").key == keys["ada"]
+        monkeypatch.delenv("MERGEALGEBRA_KEY")
+        signed.set_key(None)
+        assert signed.signer() is None
+
+    def test_no_key_is_read_for_an_open_workspace(self, typed, monkeypatch):
+        monkeypatch.setenv("MERGEALGEBRA_KEY", str(typed / "none"))
+        assert ma.Workspace.init(typed / "o", base=typed / "base", recipe=RECIPE).signer() is None
+
+    def test_a_passphrase_is_typed_at_a_terminal_that_does_not_show_it(self, typed, signed, monkeypatch):
+        asked = []
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+        monkeypatch.setattr(click, "prompt", lambda text, **how: (asked.append((text, how)), "open sesame")[1])
+        assert call(typed, "-C", "w", "set-key", "maya").code == 0
+        assert call(typed, "keygen", "new", "--json").printed()["encrypted"] is True
+        assert [(text.split(" (")[0], how["hide_input"]) for text, how in asked] == [
+            ("passphrase of your key", True),
+            ("passphrase of the new key", True),
+        ]
+        assert ma.PrivateKey.read(typed / "new", b"open sesame")
 
 
 @pytest.mark.clause("SG-13")
