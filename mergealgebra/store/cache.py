@@ -16,7 +16,7 @@ from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.entries import Entry, names_in
 
 CACHE: Final = "cache"
-#: The folders of a store in which thresholds are kept, dot products, an aggregate, what was measured, and what packs
+#: The folders of a store in which thresholds, dot products and an aggregate are kept, what was measured, and what packs
 #: hold.
 THRESHOLDS: Final = f"{CACHE}/thresholds"
 DOTS: Final = f"{CACHE}/dots"
