@@ -228,10 +228,10 @@ class Workspace(Administration):
         """Exchange operations and blobs with another workspace or a share, both ways [SY-4].
 
         peer: its folder, or the address of one that is served: http://HOST:PORT, https://HOST:PORT or ssh://HOST/PATH
-        [PR-13, PR-15]. create: make a share there first, if nothing is there, with "group" one in which all members of the folder's
-        group may write [SY-16]; otherwise it must be there [SY-7]. retracted: also take the tensors of contributions
-        that were taken back, for old merges. auxiliary: also take auxiliary tensors that the workspace's recipe does
-        not need. Raises AddressError for what is neither, PeerError for a peer that is not reached, and
+        [PR-13, PR-15]. create: make a share there first, if nothing is there, with "group" one in which all members of
+        the folder's group may write [SY-16]; otherwise it must be there [SY-7]. retracted: also take the tensors of
+        contributions that were taken back, for old merges. auxiliary: also take auxiliary tensors that the workspace's
+        recipe does not need. Raises AddressError for what is neither, PeerError for a peer that is not reached, and
         SyncIncomplete when something was refused; the good rest has then been exchanged. That it was incomplete is
         written down here, until a sync with that peer is complete. progress: called as blobs are copied and checked.
 
