@@ -39,6 +39,13 @@ def measure_joins(settings: Settings) -> dict[str, Any]:
     return found
 
 
+def measure_opening(settings: Settings) -> dict[str, Any]:
+    """Opening workspaces of many operations, in a process of its own."""
+    operations = [str(count) for count in settings.scale.operations if count >= settings.scale.operations[-1] // 100]
+    found: dict[str, Any] = json.loads(run([sys.executable, HERE / "opening.py", settings.out / "opened", *operations]))
+    return found
+
+
 #: Every part, in the order of a full run. Compiling kernels is not for a quick one.
 PARTS: Final[dict[str, Callable[[Settings], dict[str, Any]]]] = {
     "start": measure_start,
@@ -50,6 +57,7 @@ PARTS: Final[dict[str, Callable[[Settings], dict[str, Any]]]] = {
     "size": grow_size,
     "incremental": measure_incremental,
     "joins": measure_joins,
+    "opening": measure_opening,
 }
 #: Those in which mergekit and peft are measured too.
 PEERED: Final = {"start", "compare"}

@@ -4,8 +4,9 @@
     python benchmarks/methods.py --size 20M --methods linear,slerp --rounds 5
 
 Programs take turns, with every input in the page cache and the same number of threads. A ratio is mergekit's time by
-ours, the median of the rounds; `beyond start` leaves out what each takes for a tiny `linear`. mergekit is that
-of `make .venvs/mergekit-0.1.5/made`. Results: benchmarks/results/methods.json, and a table on the terminal.
+a program's, the median of the rounds; `beyond start` leaves out what each takes for a tiny `linear`. `floor` reads,
+writes and hashes what a merge does, once, and computes nothing. mergekit is that of `make .venvs/mergekit-0.1.5/made`.
+Results: benchmarks/results/methods.json, and a table on the terminal.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import floor
 import machine
 import peers
 from measure import Command, CommandFailed, measure_by_turns, remove, run
@@ -27,8 +29,9 @@ from settings import FULL, Measurement, Settings, number_of
 HERE = Path(__file__).resolve().parent
 ENVIRONMENT: Final = HERE.parent / ".venvs" / "mergekit-0.1.5"
 MERGEKIT: Final = "mergekit"
-#: That, and our backends: of fused kernels, and of the equations.
-PROGRAMS: Final = (MERGEKIT, "numba", "numpy")
+FLOOR: Final = "floor"
+#: That, our backends of fused kernels and of the equations, and what hashing alone takes.
+PROGRAMS: Final = (MERGEKIT, "numba", "numpy", FLOOR)
 #: Parameters of the models whose merge is start-up and nothing else.
 TINY: Final = 100_000
 MIB: Final = 1 << 20
@@ -157,6 +160,9 @@ def _command(settings: Settings, name: str, program: str, made: Models, rounds: 
     if program == MERGEKIT:
         words = peers.mergekit_with(settings.peers, _for_mergekit(name, case, made), out, settings.threads)
         environment = peers.OFFLINE
+    elif program == FLOOR:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        words, environment = floor.hashing(made, out), {}
     else:
         words, environment = _for_us(settings, name, case, program, made, out), {}
     labels = made.labels(program, method=name)

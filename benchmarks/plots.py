@@ -107,6 +107,19 @@ def _joins(figure: Figure, results: Results) -> None:
     axes.legend(frameon=False, ncols=len(kinds), loc="upper center", bbox_to_anchor=(0.5, 1.15))
 
 
+def _opening(figure: Figure, results: Results) -> None:
+    axes = figure.subplots()
+    for kind in ("first", "open", "status", "join", "read"):
+        found = results.all("opening", what=kind)
+        counts = [one["labels"]["operations"] for one in found]
+        axes.plot(counts, [one["median"]["cpu"] for one in found], marker="o", label=kind)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("operations in the workspace")
+    axes.set_ylabel("CPU seconds")
+    axes.legend(frameon=False, ncols=5, loc="upper center", bbox_to_anchor=(0.5, 1.15))
+
+
 def _line(
     axes: Axes,
     found: list[Measurement],
@@ -143,4 +156,5 @@ PLOTS: dict[str, Callable[[Figure, Results], None]] = {
     "size": _size,
     "incremental": _incremental,
     "joins": _joins,
+    "opening": _opening,
 }

@@ -143,6 +143,26 @@ def _joins(results: Results) -> Iterator[list[str]]:
         yield [f"{count:,}", *(f"{seconds / count * 1e6:.2f}" for seconds in times if seconds is not None)]
 
 
+def _opening(results: Results) -> Iterator[list[str]]:
+    """CPU seconds, and what they are of those that reading the bytes takes."""
+    for found in results.all("opening", what="read"):
+        count = found["labels"]["operations"]
+        rows = {one["labels"]["what"]: one["median"]["cpu"] for one in results.all("opening", operations=count)}
+        yield [
+            f"{count:,}",
+            *(f"{rows[what]:.4f}" for what in OPENING.values()),
+            f"{rows['status'] - rows['start']:.4f}",
+        ]
+
+
+#: The columns of what opening takes, and what each shows.
+OPENING = {
+    "read the bytes": "read",
+    "open, all new": "first",
+    "open": "open",
+    "join one more": "join",
+    "`status`": "status",
+}
 GROWTH_COLUMNS = ("program", "parameters", "n", "s", "CPU s", "peak MB", "GB/s")
 #: Every table: its title, its columns, its rows.
 TABLES: tuple[tuple[str, Sequence[str], Callable[[Results], Iterator[list[str]]]], ...] = (
@@ -170,6 +190,11 @@ TABLES: tuple[tuple[str, Sequence[str], Callable[[Results], Iterator[list[str]]]
         "States: microseconds for each operation",
         ("operations", "join, half shared", "join one more", "what is visible", "decode"),
         _joins,
+    ),
+    (
+        "Workspaces of many operations: CPU seconds",
+        ("operations", *OPENING, "`status` beyond start-up"),
+        _opening,
     ),
 )
 

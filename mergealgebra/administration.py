@@ -124,5 +124,5 @@ class Administration(Contents):
 
     def _named(self, key: PathLike, state: ORSet) -> str:
         """The key that somebody names; a fingerprint may be that of whoever wrote something here."""
-        known = {one.key for one in members(state)} | {one.author for one in state.records().values() if one.author}
+        known = {one.key for one in members(state)} | {one.author for one in state.operations if one.author}
         return public_key(key, {fingerprint(one): one for one in known})

@@ -23,8 +23,9 @@ def witnesses(state: ORSet, merge_id: str) -> dict[str, frozenset[str]]:
 
 def disagreements(state: ORSet) -> Iterator[tuple[str, str]]:
     """Merge ids for which replicas attest to different models, each with a line for people [OS-12, SG-12]."""
+    own = state.merge_id
     for merge_id, by_key in sorted(state.attested().items()):
-        what = "this merge id" if merge_id == state.merge_id else f"merge id {merge_id}"
+        what = "this merge id" if merge_id == own else f"merge id {merge_id}"
         if state.genesis.is_signed:
             counted = _counted(by_key)
             if len(counted) > 1:

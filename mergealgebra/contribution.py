@@ -22,7 +22,8 @@ from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Advice, count_of, leave_out
 from mergealgebra.tensors.configuration import ties_by_part
 from mergealgebra.tensors.dtypes import DTYPES, UNMERGED, unmerged
-from mergealgebra.tensors.forms import FINETUNED, TASK_VECTOR, Formed, Held, forms_of
+from mergealgebra.tensors.form_names import FINETUNED, TASK_VECTOR
+from mergealgebra.tensors.forms import Formed, Held, forms_of
 from mergealgebra.tensors.prefixes import prefix_advice
 from mergealgebra.tensors.strange_names import name_advice
 from mergealgebra.tensors.task_vector import check_shapes, fitting

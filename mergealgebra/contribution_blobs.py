@@ -28,7 +28,8 @@ from mergealgebra.errors import (
 from mergealgebra.tensors import auxiliary
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.files import opened
-from mergealgebra.tensors.forms import FINETUNED, TASK_VECTOR, Formed, Held, forms_of, of_form
+from mergealgebra.tensors.form_names import FINETUNED, TASK_VECTOR
+from mergealgebra.tensors.forms import Formed, Held, forms_of, of_form
 from mergealgebra.tensors.safetensors_file import canonical_header, read_header
 from mergealgebra.text import by_caller, location
 

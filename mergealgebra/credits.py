@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,8 +32,12 @@ class Credit:
 UNKNOWN: Final = Credit()
 
 
-def credits_of(operations: Iterable[Operation]) -> dict[str, Credit]:
+def credits_of(
+    operations: Iterable[Operation], maker: Callable[[Operation], str | None] = lambda operation: operation.name
+) -> dict[str, Credit]:
     """What the adds of each contribution say of it, by its id: the same for all who hold these operations.
+
+    maker: who made an operation.
 
     Of several adds the one counts that was not taken back, has a note, is the oldest, and has the least id.
     """
@@ -46,7 +50,7 @@ def credits_of(operations: Iterable[Operation]) -> dict[str, Credit]:
     adds = {item: item.payload.manifest.id for item in operations if isinstance(item.payload, Add)}
     found: dict[str, Credit] = {}
     for add in sorted(adds, key=order):
-        found.setdefault(adds[add], Credit(_first_line(add.note or ""), add.name or "", add.time))
+        found.setdefault(adds[add], Credit(_first_line(add.note or ""), maker(add) or "", add.time))
     return found
 
 

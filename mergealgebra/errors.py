@@ -139,6 +139,10 @@ class OperationError(MergeAlgebraError):
     """An operation is malformed, damaged, or of a kind that this workspace does not take."""
 
 
+class PackError(OperationError):
+    """A pack is damaged, or not the file that its operations make [PK-1]."""
+
+
 class SignatureError(OperationError):
     """An operation of a signed workspace has no signature, or none of its author's that is valid [SG-2]."""
 
@@ -153,10 +157,6 @@ class NotAllowed(MergeAlgebraError):
 
 class KeyFileError(MergeAlgebraError):
     """A key file is missing, open to others, of another kind, or its passphrase is wrong [SG-15]."""
-
-
-class PackError(OperationError):
-    """A pack is damaged, or not the file that its operations make [PK-1]."""
 
 
 class WrongWorkspace(MergeAlgebraError):

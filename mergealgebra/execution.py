@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Execution:
     """How a merge is computed; never what it gives [MG-8]. Left out: all cores, a fitting block, 256 MiB, silence.
 
-    memory: bytes beyond the imports; no limit for other dialects of TIES. answers: where what statistics found is kept
+    memory: bytes beyond the imports; no limit for other dialects of TIES. answers: where what was found before is kept
     from merge to merge. executor: where work is done, any of `concurrent.futures`; threads if left out. aggregate: the
     home in which the sums of a state's contributions are, so that a change costs one pass over it and them [EX-4,
     EX-5]. noted: told where the model is written until it is whole [LK-7].

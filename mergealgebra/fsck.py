@@ -168,7 +168,9 @@ class _Check:
                     yield self._mended(name)
         for name in packs:
             try:
-                yield from self._store.check_pack(name)
+                sound, foreign = self._store.check_pack(name)
+                self._found.damaged += map(str, foreign)
+                yield from sound
             except MergeAlgebraError as error:
                 with self._noted(error):
                     yield from self._mended_pack(name)
@@ -182,7 +184,7 @@ class _Check:
     def _mended_pack(self, name: str) -> list[Operation]:
         """Mend a pack by the peer's of that name; else write anew what stands in it and what the peer has [PK-7]."""
         try:
-            operations = self._good(lambda peer: peer.check_pack(name))
+            operations, _ = self._good(lambda peer: peer.check_pack(name))
             self._store.write_pack(self._good(lambda peer: read_pack(peer.pack(name))))
         except (PackError, WrongWorkspace):
             operations = self._rescued(name)

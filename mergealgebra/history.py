@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -15,6 +15,7 @@ from functools import cached_property
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import OPERATION_TIMES, Add, Operation
 from mergealgebra.crdt.orset import ORSet
+from mergealgebra.crdt.records import Record
 from mergealgebra.ids import short_ids
 from mergealgebra.text import listed, shown
 
@@ -64,12 +65,13 @@ def stories(state: ORSet, contributions: Iterable[str]) -> dict[str, Story]:
 
     The body of each operation about them is read, and of no other.
     """
-    found = {id_: by_time(add.operation for add in state.adds(id_)) for id_ in contributions}
+    found = {id_: state.adds(id_) for id_ in contributions}
     return {id_: _story(state, adds) for id_, adds in found.items() if adds}
 
 
-def _story(state: ORSet, adds: tuple[Operation, ...]) -> Story:
-    removes = {add.id: by_time(remove.operation for remove in state.removes(add.id)) for add in adds}
+def _story(state: ORSet, records: Sequence[Record]) -> Story:
+    adds = by_time(record.operation for record in records)
+    removes = {add.id: by_time(remove.operation for remove in state.removes(add)) for add in records}
     return Story(_manifest(adds[0]), adds, {id_: own for id_, own in removes.items() if own})
 
 
@@ -90,11 +92,12 @@ def seen_before(contribution: str, state: ORSet) -> list[str]:
     if story is None:
         return []
     if story.visible:
-        since, by = _on(story.told_by, " since "), story.told_by.name
+        since, by = _on(story.told_by, " since "), state.maker(story.told_by)
         said = f"it is visible already{',' if since or by else ''}{since}{f' by {shown(by)}' if by else ''}"
         return [f"{said}; it counts once"]
     remove = story.retractions[-1]
-    who = "somebody" if remove.name is None else shown(remove.name)
+    by = state.maker(remove)
+    who = "somebody" if by is None else shown(by)
     note = f": {shown(remove.note)}" if remove.note else ""
     return [f"{who} took it back{_on(remove, ' on ')}{note}; it is visible again now"]
 
@@ -102,8 +105,11 @@ def seen_before(contribution: str, state: ORSet) -> list[str]:
 def not_mine(state: ORSet, contributions: Collection[str], mine: str | None) -> list[str]:
     """A line for each of these contributions that stands under other names than one's own [OS-14].
 
-    mine: one's own name, None without one. What stands under no name may be anybody's: nothing is said of it.
+    mine: one's own name, None without one. What stands under no name may be anybody's: nothing is said of it. In a
+    signed workspace keys decide, and nothing is said either.
     """
+    if state.genesis.is_signed:
+        return []
     told = stories(state, contributions)
     short = short_ids(state.known_ids())
     lines = []

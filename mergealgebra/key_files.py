@@ -171,7 +171,8 @@ def _refuse_open(path: Path, told: os.stat_result) -> None:
 def _refuse_in_store(path: Path) -> None:
     """Refuse a key that lies in a workspace or a share, from where it might be copied or synced."""
     with suppress(OSError, ValueError):
-        for folder in (*path.absolute().parents, *path.resolve().parents):
+        lexical = Path(os.path.abspath(path))  # noqa: PTH100 - without `..`, which pathlib keeps
+        for folder in (*lexical.parents, *path.resolve().parents):
             if os.path.lexists(folder / _MARK):
                 raise KeyFileError(
                     f"{location(path)} lies in {location(folder)}, a workspace or shared folder; a private key belongs "

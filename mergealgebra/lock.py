@@ -98,6 +98,7 @@ class Lock:
             raise LockError(f"its format is {self.format}, and its contributions need {needed}")
         if ids != sorted(set(ids)):
             raise LockError("contributions are not in the order of their ids, each once")
+        self._check_number(recipe, ids)
         density = achieved_density([c.kept for c in self.contributions], [c.elements for c in self.contributions])
         if self.achieved_density != density:
             raise LockError(f"the achieved density {shown(self.achieved_density)} is {density}")
@@ -105,6 +106,13 @@ class Lock:
             raise LockError("the merge id does not follow from base, recipe and contributions")
         if self.model_root != tensors_root(self.tensors):
             raise LockError("the model root does not follow from the tensors")
+
+    def _check_number(self, recipe: Method, ids: Sequence[str]) -> None:
+        arity, task = recipe.needs.arity, recipe.needs.task
+        if arity not in (None, len(ids)):
+            raise LockError(f"{recipe.name} merges exactly {arity}, and it has {len(ids)} contributions")
+        if task and task not in ids:
+            raise LockError(f"the recipe's task {task} is not the id of one of its contributions")
 
     def _check_contribution(self, contribution: LockedContribution, recipe: Method) -> None:
         id_, kept, elements = contribution.id, contribution.kept, contribution.elements
@@ -114,6 +122,12 @@ class Lock:
             raise LockError(f"contribution {id_} cannot have kept {kept} of {elements} elements")
         coefficient = decimals.from_hex(contribution.coefficient)
         recipe.check_coefficient(coefficient, f"contribution {id_}")
+
+    @property
+    def remarks(self) -> list[str]:
+        """A line where the model is the base [LK-1]: what was wanted is hardly that."""
+        said = "the merged model is the base, bit for bit: by this recipe the contributions change nothing"
+        return [said] if self.model_root == self.base else []
 
     def refuse_other_model(self, computed: Lock) -> None:
         """Raise VerificationFailed when a model that was computed anew is not the one of this lock [LK-6]."""

@@ -35,9 +35,10 @@ class Member:
 def members(state: ORSet) -> tuple[Member, ...]:
     """The maintainers, then who has or had a grant that counts, by key; nobody in an open workspace [SG-13]."""
     authority = state.authority
-    done = Counter(record.author for record in state.effective)
+    counted = [record for record in state.records().values() if authority.counts(record)]
+    done = Counter(record.author for record in counted)
     grants: dict[str, list[Operation]] = {}
-    for record in state.effective:
+    for record in counted:
         if record.kind == Grant.kind:
             grants.setdefault(record.about, []).append(record.operation)
     maintainers = [Member(key, True, operations=done[key]) for key in state.genesis.maintainers]
@@ -50,8 +51,3 @@ def members(state: ORSet) -> tuple[Member, ...]:
             names = tuple(sorted({grant.name for one in given if isinstance(grant := one.payload, Grant)}))
             others.append(Member(key, False, names, live, revoked, done[key]))
     return (*maintainers, *others)
-
-
-def called(state: ORSet) -> dict[str, str]:
-    """What the owner of each key is called by the maintainers; a maintainer is called by the key."""
-    return {one.key: " or ".join(one.names) if one.names else one.fingerprint for one in members(state)}

@@ -42,7 +42,8 @@ from mergealgebra.tensors.array_checkpoint import as_checkpoint
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice
 from mergealgebra.tensors.file_names import INDEX, LOCK, MODEL
-from mergealgebra.tensors.forms import FINETUNED, LOW_RANK, TASK_VECTOR, Formed, Held, of_form
+from mergealgebra.tensors.form_names import FINETUNED, LOW_RANK, TASK_VECTOR
+from mergealgebra.tensors.forms import Formed, Held, of_form
 from mergealgebra.tensors.task_vector import TaskVector, Tensors
 from mergealgebra.text import by_caller, location, shown
 

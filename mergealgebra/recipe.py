@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
-from mergealgebra.algebra.method import Needs
+from mergealgebra.algebra.needs import Needs
 from mergealgebra.encoding import encode
 from mergealgebra.errors import DecimalError, EncodingError, MergeAlgebraError, MethodError, MethodMissing, RecipeError
 from mergealgebra.methods.in_dialect import InDialect, is_in_dialect
@@ -20,7 +20,7 @@ from mergealgebra.methods.method import Method, keys_of
 from mergealgebra.methods.names import answer, refusal
 from mergealgebra.methods.registry import METHODS, WORD, find_method, known_names
 from mergealgebra.methods.settings import MOST_BYTES, SETTINGS, TENSORS, lines
-from mergealgebra.text import shown
+from mergealgebra.text import did_you_mean, shown
 
 if TYPE_CHECKING:
     from mergealgebra.algebra.method import Round, WholeRound
@@ -99,8 +99,8 @@ def _unknown_method(method: object) -> str:
         return f"a {type(method).__name__} is unknown{expected}"
     if method.lower() in METHODS:
         return f"{shown(method)} is unknown; write it in lower case, {method.lower()}"
-    said = answer(method)
-    return f"{shown(method)} {said}" if said else f"{shown(method)} is unknown{expected}"
+    said = answer(method) or f"is unknown{did_you_mean(method, known_names()) or expected}"
+    return f"{shown(method)} {said}"
 
 
 class UnknownRecipe(Method):

@@ -22,7 +22,8 @@ from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
 from mergealgebra.recipe import check_recipe
 from mergealgebra.resolve import resolve
-from mergealgebra.store.cache import AGGREGATE, THRESHOLDS, Cache
+from mergealgebra.store.answers import KeptAnswers
+from mergealgebra.store.cache import AGGREGATE
 from mergealgebra.store.entries import made_part
 from mergealgebra.store.holdings import blobs_here
 from mergealgebra.store.local import advising_set_base, base_path, own_name
@@ -33,6 +34,7 @@ from mergealgebra.wanted import Wanted, known_manifests
 
 if TYPE_CHECKING:
     from mergealgebra.incremental.folder import Home
+    from mergealgebra.incremental.outcome import Outcome
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,6 @@ class Request:
             wanted = Wanted.locked(lock, state)
         else:
             raise RecipeError("a lock has a recipe of its own; give one of the two")
-        if self.keep_aggregate and wanted.merge_id != state.merge_id:
-            raise RecipeError("the sums are kept of what is visible by the default recipe alone; do not keep them here")
         return wanted
 
 
@@ -79,14 +79,17 @@ def resolve_and_attest(store: Store, request: Request, execution: Execution, sta
     state, name = state or store.state(), own_name(store)
     lock = None if request.lock is None else Lock.read_named(local_path(request.lock))
     wanted = request.wanted(state, lock)
-    execution = replace(execution, answers=threshold_cache(store), noted=Runs(store.path).noted)
-    if request.keep_aggregate:
+    execution = replace(execution, answers=KeptAnswers(store.path), noted=Runs(store.path).noted)
+    keeps = bool(request.keep_aggregate) and wanted.merge_id == state.merge_id
+    if keeps:
         execution = replace(execution, aggregate=aggregate_home(store, always=request.keep_aggregate == "always"))
         blobs = blobs_here(store, known_manifests(state).values())
     else:
         blobs = wanted_blobs(store, wanted, state)
     with advising_set_base(store):
         result = resolve(wanted, base_path(store), blobs, local_path(request.out), execution, lock)
+    if request.keep_aggregate and not keeps:
+        result = replace(result, aggregate=_not_kept(wanted.recipe))
     known, unattested = _attested(store, state, request, result, name)
     differing = [line for merge_id, line in disagreements(known) if merge_id == result.merge_id]
     return replace(result, warnings=(*result.warnings, *unattested, *differing))
@@ -115,16 +118,20 @@ def wanted_blobs(store: Store, wanted: Wanted, state: ORSet) -> dict[str, Path]:
     return found
 
 
-def threshold_cache(store: Store) -> Cache:
-    """Where the merges of a workspace keep thresholds."""
-    return Cache(store.path, THRESHOLDS)
-
-
 def aggregate_home(store: Store, *, always: bool = False) -> Home:
     """Where the merges of a workspace keep sums. always: also where that saves no time [SY-15]."""
     from mergealgebra.incremental.folder import Home  # most merges keep nothing, and start without it
 
     return Home(partial(made_part, store.path, AGGREGATE), partial(private_key, store.path), always)
+
+
+def _not_kept(recipe: Method) -> Outcome:
+    """What is said of the sums of a merge that is not that of what is visible by the workspace's own recipe."""
+    from mergealgebra.incremental.cost import why_not_kept
+    from mergealgebra.incremental.outcome import Outcome
+
+    own = "sums are kept of what is visible by the workspace's own recipe alone"
+    return Outcome(why_not_kept(recipe) or own, None)
 
 
 def _write(store: Store, attest: ORSet) -> list[str]:

@@ -115,7 +115,8 @@ class Merge:
                 write_model(out, contents, spans, lock_and_card, self._execution.noted)
 
         self._run(run_once)
-        return MergeResult(out, made[0], self._keeper.outcome if self._keeper else None, warnings)
+        outcome = self._keeper.outcome if self._keeper else None
+        return MergeResult(out, made[0], outcome, [*made[0].remarks, *self._plan.remarks, *warnings])
 
     def _contents(self, copies: Sequence[Companion]) -> Contents:
         """What a model of this merge holds, with the layout of the base."""

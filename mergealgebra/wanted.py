@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -77,6 +77,24 @@ class Wanted:
         return merge_id(self.base, self.recipe.id, self.contributions)
 
 
+def misfit(recipe: Method, contributions: Collection[str]) -> str:
+    """Why a workspace's recipe cannot merge these contributions, whatever they hold; empty if it may [RC-13, NS-1]."""
+    arity, task = recipe.needs.arity, recipe.needs.task
+    other = f"{by_caller('`resolve OUT --recipe R`', 'resolve(OUT, recipe=R)')} merges by another recipe"
+    if task and task not in contributions:
+        return (
+            f"the workspace's recipe, {recipe.name}, is for the task of contribution {task[:12]}, which is not visible "
+            f"here, so it cannot merge: sync with somebody who has it; {other}"
+        )
+    if arity is not None and contributions and len(contributions) != arity:
+        number = "1 is" if len(contributions) == 1 else f"{len(contributions):,} are"
+        return (
+            f"the workspace's recipe, {recipe.name}, merges exactly {arity}, and {number} visible, so it "
+            f"cannot merge: `retract` or contribute one; {other}"
+        )
+    return ""
+
+
 def known_manifests(state: ORSet) -> dict[str, Manifest]:
     """All contributions that were ever added to a state's base, by id; retracted ones among them."""
     adds = {id_: state.adds(id_)[0].operation.payload for id_ in state.known_ids()}
@@ -86,4 +104,4 @@ def known_manifests(state: ORSet) -> dict[str, Manifest]:
 def _credits(state: ORSet, contributions: Iterable[str]) -> dict[str, Credit]:
     """What is known of contributions. An add that stands tells more than all that were taken back."""
     records = (record for id_ in contributions for record in state.standing(id_) or state.adds(id_))
-    return credits_of(record.operation for record in records)
+    return credits_of((record.operation for record in records), state.maker)

@@ -164,11 +164,11 @@ class Workspace(Administration):
         With form "low_rank" its tensors' names say how each is stored, as factors or whole [CT-13].
         checkpoint: a path, or name -> array, NumPy or torch; a TaskVector is a difference.
         coefficient: a decimal. take, leave: patterns of tensor names [CT-8]. auxiliary: what some methods need beside
-        it, "fisher" or "gram", each a path or name -> array [CT-15]. key: as of `signer`. All of it is read and checked
-        first: raises NamesError, ShapeError, DtypeError, NonFinite and the like, naming file, tensor and index, and
-        Implausible for what can only be a mistake, unless `force` insists [CT-11, CT-12]. Warns, also of a visible
-        contribution that is nearly the same [OS-15], and of what was here before [OS-16]; what comes back has the same
-        lines in `warnings`.
+        it, "fisher", or "gram", which none reads yet, each a path or name -> array [CT-15]. key: as of `signer`. All is
+        read and checked first: raises NamesError, ShapeError, DtypeError, NonFinite and the like, naming file, tensor
+        and index, and Implausible for what can only be a mistake, unless `force` insists [CT-11, CT-12]. Warns, also of
+        a visible contribution that is nearly the same [OS-15], and of what was here before [OS-16]; what comes back has
+        the same lines in `warnings`.
 
         >>> code = alice.contribute("code.safetensors", "0.5")
         >>> code, code.measure.changed, code.warnings

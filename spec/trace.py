@@ -21,8 +21,8 @@ ROOT = Path(__file__).parent.parent
 TRACE = ROOT / "spec" / "TRACE.md"
 
 _PREFIXES = (
-    "EN RC TV CT EX TI ME TA MG DI OS SG SY PK LK CL EF DT RM FM DA LI NM RA SC EM MM NS PT BC DE MS MU SL KA CO PC AF"
-    " ST NA PR"
+    "EN RC TV CT EX TI ME TA MG DI OS SG SY PK PR LK CL EF DT RM FM DA LI NM RA SC EM MM NS PT BC DE MS MU SL KA CO PC"
+    " AF ST NA"
 )
 _ID = rf"(?:{_PREFIXES.replace(' ', '|')})-\d+"
 _CLAUSE = re.compile(rf"^- \*\*({_ID})\*\* ?(.*(?:\n  .*)*)", re.MULTILINE)

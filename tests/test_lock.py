@@ -217,6 +217,18 @@ def rename_tensor(content):
 
 OTHER = "0123456789abcdef" * 4
 
+
+def merged_by(**recipe):
+    """Let the lock say that it was merged by another recipe, which leaves nothing out."""
+
+    def tamper(lock):
+        lock["recipe"] = recipe
+        for contribution in lock["contributions"]:
+            contribution["kept"] = contribution["elements"]
+
+    return tamper
+
+
 #: What is changed in a lock, and what the refusal says. None: no one can tell, and nothing depends on it.
 TAMPERED = {
     "format": (lambda lock: lock.update(format=2), "format"),
@@ -228,6 +240,11 @@ TAMPERED = {
     "base in capitals": (lambda lock: lock.update(base=lock["base"].upper()), "base"),
     "base with a line feed": (lambda lock: lock.update(base=lock["base"] + "\n"), "base"),
     "method": (lambda lock: lock["recipe"].update(method="mean"), "mean: unknown key"),
+    "another number": (merged_by(method="nearswap", t="1", **{"lambda": "1"}), "nearswap merges exactly 1, and it has"),
+    "a task of nobody's": (
+        merged_by(method="emr", task=OTHER, **{"lambda": "1"}),
+        f"task {OTHER} is not the id of one",
+    ),
     "unknown method": (lambda lock: lock["recipe"].update(method="x"), "method 'x' is not known to this version"),
     "density": (lambda lock: lock["recipe"].update(density="0.4"), "the merge id does not follow"),
     "density written otherwise": (lambda lock: lock["recipe"].update(density="0.50"), "is not complete and canonical"),

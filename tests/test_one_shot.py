@@ -56,6 +56,19 @@ class TestFiles:
         assert result.backend == "numpy"
         assert ma.verify(files / out).ok
 
+    NOTHING = {  # noqa: RUF012 - a table
+        "t of 0": ma.NearSwap(t="0"),
+        "lambda of 0": ma.Mean(lambda_="0"),
+        "coefficient of 0": ma.TaskArithmetic(settings=[{"tensors": "*", "coefficient": "0"}]),
+    }
+
+    @pytest.mark.clause("LK-1", "NS-1")
+    @pytest.mark.parametrize("recipe", NOTHING.values(), ids=NOTHING)
+    def test_say_that_the_result_is_the_base(self, files, recipe):
+        with pytest.warns(MergeAlgebraWarning, match="the merged model is the base, bit for bit") as warned:
+            ma.merge(files / "base", [files / "ft0.safetensors"], recipe, out=files / "out")
+        assert len(warned) == 1
+
     def test_warn_of_what_the_result_lacks(self, files):
         with pytest.warns(MergeAlgebraWarning, match="one file holds the tensors alone") as warned:
             result = ma.merge(files / "base", [files / "ft0.safetensors"], RECIPE, out=files / "o.safetensors")

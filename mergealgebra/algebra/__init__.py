@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
-    from mergealgebra.algebra.arrays import Array, array_namespace, to_numpy
+    from mergealgebra.algebra.arrays import Array, array_namespace, either, kept, to_numpy
     from mergealgebra.algebra.decimals import exact_density
-    from mergealgebra.algebra.divergence import importance
+    from mergealgebra.algebra.divergence import RowDivergences, importance
     from mergealgebra.algebra.dots import Dots, Dotted
     from mergealgebra.algebra.elementary import exp, log, tanh
     from mergealgebra.algebra.exact import Coefficients, Sums
     from mergealgebra.algebra.masks import keep_below, mask_key, words, words_from, words_of
-    from mergealgebra.algebra.method import Columns, Gram, Look, Needs, Round, Stage, Statistic, Terms, View, WholeRound
+    from mergealgebra.algebra.method import Columns, Gram, Look, Round, Stage, Statistic, Terms, View, WholeRound
+    from mergealgebra.algebra.needs import Needs
     from mergealgebra.algebra.outliers import CutLargest
     from mergealgebra.algebra.quantity import Of
     from mergealgebra.algebra.ranked import Ranked
@@ -37,10 +38,11 @@ _HOMES = {
     "Dotted": "dots",
     "Gram": "method",
     "Look": "method",
-    "Needs": "method",
+    "Needs": "needs",
     "Ranked": "ranked",
     "Of": "quantity",
     "Round": "method",
+    "RowDivergences": "divergence",
     "Stage": "method",
     "Statistic": "method",
     "Sums": "exact",
@@ -53,10 +55,12 @@ _HOMES = {
     "WholeRound": "method",
     "array_namespace": "arrays",
     "by_rank": "rows",
+    "either": "arrays",
     "exact_density": "decimals",
     "exp": "elementary",
     "importance": "divergence",
     "keep_below": "masks",
+    "kept": "arrays",
     "log": "elementary",
     "magnitude_bits": "trim",
     "mask_key": "masks",
@@ -85,6 +89,7 @@ __all__ = [
     "Of",
     "Ranked",
     "Round",
+    "RowDivergences",
     "Stage",
     "Statistic",
     "Sums",
@@ -97,10 +102,12 @@ __all__ = [
     "WholeRound",
     "array_namespace",
     "by_rank",
+    "either",
     "exact_density",
     "exp",
     "importance",
     "keep_below",
+    "kept",
     "log",
     "magnitude_bits",
     "mask_key",

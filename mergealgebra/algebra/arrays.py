@@ -6,7 +6,7 @@ follows the standard, or torch by way of array-api-compat. Neither that nor torc
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from mergealgebra.errors import SubnormalsFlushed
 
 #: A NumPy array or a torch tensor.
 Array = Any
+
+_INTEGERS: Final = {2: np.int16, 4: np.int32, 8: np.int64}
 
 
 def array_namespace(*arrays: Array) -> Any:
@@ -28,6 +30,32 @@ def array_namespace(*arrays: Array) -> Any:
 def int_bits(x: Array) -> Array:
     """The bits of an fp32 array as int32, not copied."""
     return x.view(array_namespace(x).int32)
+
+
+def kept(x: Array, mask: Array) -> Array:
+    """x where a mask is true, +0 elsewhere. x: fp32 or fp64.
+
+    NumPy's `where` takes twenty times as long where nothing foretells the mask, for it branches at each element; a
+    product of the bits does not.
+
+    >>> kept(np.float32([np.inf, -1]), np.array([False, True])).tolist()
+    [0.0, -1.0]
+    """
+    if isinstance(x, np.ndarray):
+        return (x.view(_INTEGERS[x.itemsize]) * mask).view(x.dtype)
+    return array_namespace(x).where(mask, x, 0.0)
+
+
+def either(mask: Array, x: Array, y: Array) -> Array:
+    """x where a mask is true, y elsewhere, as fast as `kept`. x, y: of one dtype of up to four bytes.
+
+    >>> either(np.array([False, True]), np.float32([1, 2]), np.float32([3, 4])).tolist()
+    [3.0, 2.0]
+    """
+    if isinstance(x, np.ndarray):
+        one, other = x.view(_INTEGERS[x.itemsize]), y.view(_INTEGERS[x.itemsize])
+        return (other ^ ((one ^ other) * mask)).view(x.dtype)
+    return array_namespace(x).where(mask, x, y)
 
 
 def first_true(mask: Array) -> int | None:

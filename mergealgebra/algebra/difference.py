@@ -5,6 +5,15 @@ from __future__ import annotations
 from mergealgebra.algebra.arrays import Array, array_namespace
 
 
+def finite_difference(finetuned: Array, base: Array) -> Array | None:
+    """As `difference`, where every difference is finite; else None. Of finite numbers, equal ones leave +0.
+
+    What both lack, infinities and NaN, is equal only where the bits are, and that is looked at where there are any.
+    """
+    xp, found = array_namespace(finetuned, base), stored(finetuned - base)
+    return found if bool(xp.all(xp.isfinite(found))) else None
+
+
 def difference(finetuned: Array, base: Array, same_bits: Array) -> Array:
     """tau = RN32(finetuned - base), +0 where nothing changed.
 

@@ -43,7 +43,7 @@ def chunk_sums(x: Array, y: Array) -> ChunkSums:
     chunks = products.reshape((-1, CHUNK))
     half = CHUNK // 2
     while half:
-        chunks = chunks[:, :half] + chunks[:, half:]
+        chunks[:, :half] += chunks[:, half : 2 * half]
         half //= 2
     return np.asarray(to_numpy(chunks)[:, 0])
 
@@ -60,6 +60,17 @@ def fold(sums: ChunkSums) -> float:
         even = sums.size // 2 * 2
         sums = np.concatenate([sums[:even:2] + sums[1:even:2], sums[even:]])
     return float(sums[0]) if sums.size else 0.0
+
+
+def pairs_of(count: int, known: int = 0, *, squares: bool = False) -> list[tuple[int, int]]:
+    """Of which vectors dot products are taken, in order. known: the first so many are left out with each other.
+
+    squares: only of each with itself.
+
+    >>> pairs_of(3, known=2)
+    [(0, 2), (1, 2), (2, 2)]
+    """
+    return [(i, j) for i in range(count) for j in range(max(i, known), i + 1 if squares else count)]
 
 
 def row_sums(rows: Array) -> Array:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 UNIT = 2.0**-149
 _UNITS_IN_ONE = 1 << 149
 _NO_GRID = 255
+_GREATEST = 0x7FFFFFFF
 #: 2^53 grids, by the biased exponent of the grid: what certified magnitudes add up to less than.
 LIMITS = np.ldexp(1.0, np.arange(256) - 97)
 
@@ -163,24 +164,30 @@ def _only(terms: Terms, at: Indices) -> Terms:
 def _added(values: Sequence[Array]) -> tuple[Array, Array, Array]:
     """S = sum of v, A = sum of |v|, and the least grid, of arrays v: (n,) fp32."""
     xp = array_namespace(values[0])
-    s, grid = xp.astype(values[0], xp.float64), grid_exponents(values[0])
+    s, least = xp.astype(values[0], xp.float64), _below_magnitudes(values[0])
     a = abs(s)
     for v in values[1:]:
         wide = xp.astype(v, xp.float64)
         s += wide
         a += abs(wide)
-        grid = xp.minimum(grid, grid_exponents(v))
-    return s, a, grid
+        least = xp.minimum(least, _below_magnitudes(v))
+    return s, a, _grids_above(least)
 
 
 def _votes(terms: Sequence[Terms]) -> tuple[Array, Array]:
-    """The sums of the coefficients of positive and of negative terms."""
+    """The sums of the coefficients of positive and of negative terms; those that are alike are counted."""
     xp, first = array_namespace(terms[0].sums[0]), terms[0].sums[0]
-    plus = xp.zeros(first.shape, dtype=xp.float64, device=first.device)
-    minus = xp.zeros(first.shape, dtype=xp.float64, device=first.device)
+    alike: dict[float, list[Array]] = {}
     for term in terms:
-        plus += xp.astype(term.sums[0] > 0, xp.float64) * term.votes
-        minus -= xp.astype(term.sums[0] < 0, xp.float64) * term.votes
+        alike.setdefault(term.votes, []).append(term.sums[0])
+    plus, minus = 0.0, 0.0
+    for vote, values in alike.items():
+        count = xp.zeros((2, *first.shape), dtype=xp.int32, device=first.device)
+        for value in values:
+            count[0] += value > 0
+            count[1] += value < 0
+        weights = xp.astype(count, xp.float64) * vote
+        plus, minus = plus + weights[0], minus - weights[1]
     return plus, minus
 
 
@@ -229,6 +236,18 @@ def grid_exponents(v: Array) -> Array:
     exponents = xp.astype((int_bits(v) >> 23) & 255, xp.uint8)
     exponents = exponents | xp.astype(exponents == 0, xp.uint8)
     return exponents | xp.astype(v == 0, xp.uint8) * _NO_GRID
+
+
+def _below_magnitudes(v: Array) -> Array:
+    """The bits of each magnitude, less one; of 0 the greatest int32. v: (n,) fp32."""
+    return ((int_bits(v) & _GREATEST) - 1) & _GREATEST
+
+
+def _grids_above(least: Array) -> Array:
+    """As `grid_exponents`, of the least of some magnitudes, each of which is given as `_below_magnitudes`."""
+    xp = array_namespace(least)
+    exponents = xp.astype((least + (least != _GREATEST)) >> 23, xp.uint8)
+    return exponents | xp.astype(exponents == 0, xp.uint8)
 
 
 def split_by_sign(v: Array) -> tuple[Array, Array]:

@@ -45,7 +45,7 @@ def words(key: tuple[int, int], positions: Array) -> Array:
     """
     xp = array_namespace(positions)
     counters, which = positions >> 2, positions & 3
-    four = _philox(key, counters)
+    four = _philox(key, counters & _LOW, (counters >> 32) & _LOW)
     return xp.where(which < 2, xp.where(which == 0, four[0], four[1]), xp.where(which == 2, four[2], four[3]))
 
 
@@ -53,7 +53,8 @@ def words_from(key: tuple[int, int], start: int, n: int, xp: Any = np, device: A
     """The words of n positions in a row: a quarter of the work of `words`. Returns (n,) int64."""
     first = start // 4
     counters = xp.arange(first, (start + n + 3) // 4, dtype=xp.int64, device=device)
-    return xp.stack(_philox(key, counters), axis=1).reshape((-1,))[start - 4 * first :][:n]
+    low, high = (counters, 0) if (start + n) // 4 < _LOW else (counters & _LOW, (counters >> 32) & _LOW)
+    return xp.stack(_philox(key, low, high), axis=1).reshape((-1,))[start - 4 * first :][:n]
 
 
 def words_of(view: View, seed: str) -> Array:
@@ -70,21 +71,25 @@ def keep_below(share: Fraction) -> int:
     return int(share * (1 << 32))
 
 
-def _philox(key: tuple[int, int], counters: Array) -> list[Array]:
-    """The four words of each counter, as int64 below 2^32."""
-    xp = array_namespace(counters)
-    nothing = xp.zeros_like(counters)
-    a, b, c, d = counters & _LOW, (counters >> 32) & _LOW, nothing, nothing
+def _philox(key: tuple[int, int], low: Array, high: Array | int) -> list[Array]:
+    """The four words of each counter, as int64 below 2^32. low, high: the words of the counters."""
+    a, b, c, d = low, high, 0, 0
     one, other = key
     for _ in range(_ROUNDS):
-        high, low = _product(_MULTIPLIERS[0], a)
-        high_other, low_other = _product(_MULTIPLIERS[1], c)
-        a, b, c, d = high_other ^ b ^ one, low_other, high ^ d ^ other, low
+        upper, lower = _product(_MULTIPLIERS[0], a)
+        upper_other, lower_other = _product(_MULTIPLIERS[1], c)
+        upper ^= d
+        upper ^= other
+        upper_other ^= b
+        upper_other ^= one
+        a, b, c, d = upper_other, lower_other, upper, lower
         one, other = (one + _WEYL[0]) & _LOW, (other + _WEYL[1]) & _LOW
     return [a, b, c, d]
 
 
-def _product(multiplier: int, x: Array) -> tuple[Array, Array]:
+def _product(multiplier: int, x: Array | int) -> tuple[Array | int, Array | int]:
     """The high and the low word of a product of two words. int64 wraps around, which loses nothing of 64 bits."""
     wide = x * multiplier
-    return (wide >> 32) & _LOW, wide & _LOW
+    upper = (wide.view(np.uint64) >> 32).view(np.int64) if isinstance(wide, np.ndarray) else (wide >> 32) & _LOW
+    wide &= _LOW
+    return upper, wide

@@ -20,34 +20,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Needs:
-    """What a method needs beside base and task vectors.
-
-    auxiliary: kinds of auxiliary tensors that every contribution must have. roots: the root of each contribution's
-    tensors, from which masks are made. negative: whether coefficients may be negative [RC-6]. arity: how many
-    contributions there must be; None for any. on: the task vectors, or the models themselves: of those tau_m is the
-    merged model, and there is no lambda. copies: whether bits that all models have are copied [MG-14]. base: whether it
-    looks at the base in `view.base`; so it has no aggregate. task: the id of a contribution that must be there once;
-    empty where none is asked for [RC-13].
-    """
-
-    auxiliary: frozenset[str] = frozenset()
-    roots: bool = False
-    negative: bool = False
-    arity: int | None = None
-    on: Literal["tau", "theta"] = "tau"
-    copies: bool = False
-    task: str = ""
-    base: bool = False
-
-    def __post_init__(self) -> None:
-        if self.on not in ("tau", "theta"):
-            raise MethodError(f"Needs: on={self.on!r} is unknown; expected 'tau' or 'theta'")
-        if self.copies and self.on != "theta":
-            raise MethodError("Needs: copies=True copies bits of models; write on='theta' too, or leave it out")
-
-
-@dataclass(frozen=True)
 class View:
     """What one contribution holds of a block of a tensor.
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from mergealgebra.algebra import trim
-from mergealgebra.algebra.arrays import Array, array_namespace
+from mergealgebra.algebra.arrays import Array, array_namespace, kept
 from mergealgebra.algebra.method import Group, View
 from mergealgebra.algebra.thresholds import Cut, Scope, Thresholds
 
@@ -69,4 +69,4 @@ class CutLargest:
 
 def cut(tau: Array, ceiling: Array | int) -> Array:
     """tau, +0 where its magnitude is above a ceiling, given as fp32 bits [BC-2]. tau: fp32 of any shape."""
-    return array_namespace(tau).where(trim.magnitude_bits(tau) > ceiling, 0.0, tau)
+    return kept(tau, trim.magnitude_bits(tau) <= ceiling)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mergealgebra.algebra import trim
-from mergealgebra.algebra.arrays import Array, array_namespace
+from mergealgebra.algebra.arrays import Array, array_namespace, kept
 from mergealgebra.algebra.method import View
 from mergealgebra.algebra.outliers import cut, outlier_count
 
@@ -43,7 +43,7 @@ class TrimRows:
         """tau where it is kept, +0 elsewhere."""
         rows = _rows(view)
         threshold = _largest(rows, trim.kept_count(self.density, row_length(view)))
-        return array_namespace(rows).where(trim.magnitude_bits(rows) >= threshold, rows, 0.0).reshape((-1,))
+        return kept(rows, trim.magnitude_bits(rows) >= threshold).reshape((-1,))
 
 
 @dataclass(frozen=True)
@@ -98,5 +98,5 @@ def by_rank(view: View, of_rank: np.ndarray[Any, Any]) -> Array:
     places = (ordered & 0xFFFFFFFF) + first[:, None]
     numbers = xp.asarray(of_rank, device=device)
     found = xp.empty(view.tau.shape, dtype=numbers.dtype, device=device)
-    found[places] = xp.broadcast_to(numbers, places.shape)
+    found[places.reshape((-1,))] = xp.broadcast_to(numbers, places.shape).reshape((-1,))
     return found

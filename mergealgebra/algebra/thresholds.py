@@ -104,7 +104,7 @@ class Thresholds:
     def observe(self, look: Look, view: View, seen: Any) -> Any:
         """As `Statistic.observe`."""
         if isinstance(look, Window):
-            seen += to_numpy(trim.window_counts(view.tau, look))
+            trim.add_counts(view.tau, look, seen)
             return seen
         ties = view.start + np.flatnonzero(to_numpy(trim.magnitude_bits(view.tau) == look.bits))
         if isinstance(look, TiesBySpan):
@@ -163,7 +163,7 @@ class Thresholds:
         """How many elements are kept, and how many lie above the threshold."""
         xp = array_namespace(before.tau)
         above = xp.count_nonzero(trim.magnitude_bits(before.tau) > found[0])
-        return int(xp.count_nonzero(after.tau)), int(above)
+        return int(xp.count_nonzero(after.tau != 0)), int(above)
 
     def proves(self, answer: Cut, group: Group, witness: tuple[int, ...]) -> bool:
         """As `Statistic.proves`: by what was kept of the group, and what lay above the threshold [TI-3]."""

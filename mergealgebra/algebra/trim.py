@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mergealgebra.algebra.arrays import Array, array_namespace, int_bits
+from mergealgebra.algebra.arrays import Array, array_namespace, int_bits, kept, to_numpy
 
 Counts = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -94,6 +94,20 @@ def window_counts(tau: Array, window: Window) -> Array:
     return xp.bincount(xp.clip(bins, None, window.bins), minlength=window.bins + 1)
 
 
+def add_counts(tau: Array, window: Window, counts: Counts) -> None:
+    """Add those of `window_counts` to counts. A window passes over nearly all elements, unless it is of all of them."""
+    if not isinstance(tau, np.ndarray) or window == ALL:
+        counts += to_numpy(window_counts(tau, window))
+        return
+    bins = (magnitude_bits(tau) - window.low) >> window.shift
+    counts[window.bins] += np.count_nonzero(bins >= window.bins)
+    inside = bins[np.flatnonzero(bins.view(np.uint32) < window.bins)]
+    if inside.size < window.bins // 8:
+        np.add.at(counts, inside, 1)
+    else:
+        counts[:-1] += np.bincount(inside, minlength=window.bins)
+
+
 def locate(counts: Counts, rank: int) -> tuple[int, int] | None:
     """The bin that holds the rank-th largest element (from 1), and its rank within that bin.
 
@@ -126,12 +140,11 @@ def trim(tau: Array, bits: int, ties: int) -> Array:
     tau: (n,) fp32, a block of a tensor. ties: elements that equal the threshold are kept before this position of
     the block. Returns (n,) fp32.
     """
-    xp = array_namespace(tau)
     magnitudes = magnitude_bits(tau)
-    tied = magnitudes == bits
+    keeps = magnitudes >= bits
     if ties < tau.shape[0]:
-        tied[max(0, ties) :] = False
-    return xp.where((magnitudes > bits) | tied, tau, 0.0)
+        keeps[max(0, ties) :] = (magnitudes > bits)[max(0, ties) :]
+    return kept(tau, keeps)
 
 
 def magnitude_bits(tau: Array) -> Array:

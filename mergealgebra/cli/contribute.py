@@ -24,9 +24,13 @@ if TYPE_CHECKING:
 @click.option(
     "--low-rank", is_flag=True, help="CKPT holds factors of a difference: NAME.low_rank_up, _down and _scale."
 )
-@click.option("--fisher", type=PATH, help="A checkpoint of Fisher information, for methods that weigh by it.")
 @click.option(
-    "--gram", type=PATH, help="A checkpoint of Gram matrices of the layers' inputs, for methods that need them."
+    "--fisher", type=PATH, help="A checkpoint of Fisher information, for methods that weigh by it, such as fisher."
+)
+@click.option(
+    "--gram",
+    type=PATH,
+    help="A checkpoint of Gram matrices of the layers' inputs: kept for later, no method of this version reads it.",
 )
 @take_option
 @leave_option

@@ -36,7 +36,9 @@ class _Row:
     "--retracted", is_flag=True, help="With --delete, also remove tensors that no visible contribution needs."
 )
 @click.option(
-    "--cache", is_flag=True, help="With --delete, also remove what only saves time: thresholds and kept sums."
+    "--cache",
+    is_flag=True,
+    help="With --delete, also remove what only saves time: thresholds, dot products, kept sums.",
 )
 @json_option
 @click.pass_obj

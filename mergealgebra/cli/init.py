@@ -10,9 +10,10 @@ import click
 from mergealgebra.cli.keys import key_options, private_key
 from mergealgebra.cli.options import PATH, ValueLeftOut, as_option, json_option, share_option
 from mergealgebra.cli.progress import progress_bar
-from mergealgebra.cli.report import report, tell
+from mergealgebra.cli.report import report, tell, warn
 
 if TYPE_CHECKING:
+    from mergealgebra.methods.method import Method
     from mergealgebra.store.objects import Store
 
 
@@ -60,12 +61,12 @@ def command(
     if base is None and not old:
         raise click.UsageError("name the base with --base, or another workspace with --from")
     signer = private_key(key, passphrase_fd) if key else None
+    recipe = read_recipe(recipe_path) if recipe_path else Ties()
     with progress_bar() as show:
         if old:
             known: dict[str, Any] = {"maintainers": maintainers, "key": signer, "name": name, "as_name": as_name}
             store = Workspace.succeed(workspace, old, **known, base=base, progress=show).store
         else:
-            recipe = read_recipe(recipe_path) if recipe_path else Ties()
             said: dict[str, Any] = {"base": base, "recipe": recipe, "name": name or "", "maintainers": maintainers}
             if share:
                 store = Workspace.init_share(workspace, **said, group=share == "group", progress=show)
@@ -74,6 +75,18 @@ def command(
     if key and not share:
         write_key(store, key)
     report_workspace(store, as_json)
+    if not old:
+        _warn_of_task(recipe)
+
+
+def _warn_of_task(recipe: Method) -> None:
+    """There are no contributions yet, and a genesis never changes."""
+    if recipe.needs.task:
+        warn(
+            f"the recipe's task, {recipe.needs.task[:12]}, is a contribution that is not here yet: until it is, "
+            "nothing can be merged by this recipe; for models of single tasks leave `task` out, and name it in a "
+            "recipe for `resolve OUT --recipe R`"
+        )
 
 
 def report_workspace(store: Store, as_json: bool) -> None:

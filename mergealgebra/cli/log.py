@@ -12,6 +12,7 @@ from mergealgebra.cli.report import report, say, say_table
 
 if TYPE_CHECKING:
     from mergealgebra.crdt.operations import Operation, Remove
+    from mergealgebra.crdt.orset import ORSet
 
 
 @click.command()
@@ -22,7 +23,6 @@ def command(workspace: str, as_json: bool) -> None:
     from mergealgebra.cli.words import UNPROVED, WHEN
     from mergealgebra.crdt.operations import Add
     from mergealgebra.history import by_time
-    from mergealgebra.members import called
     from mergealgebra.workspace import Workspace
 
     opened = Workspace.open(workspace)
@@ -35,10 +35,10 @@ def command(workspace: str, as_json: bool) -> None:
     if not log:
         say("Nothing was done yet.")
         return
-    say_table([(WHEN, "who", "did", "to", "note"), *_lines(log, added, called(state))])
+    say_table([(WHEN, "who", "did", "to", "note"), *_lines(log, added, state)])
     if any(operation.name for operation in log) and not state.genesis.is_signed:
         say(UNPROVED)
-    if idle := len(state.operations) - len(state.effective):
+    if idle := len(state.operations - state.effective):
         say(f"{idle} of these changed nothing; `status` says why.")
 
 
@@ -69,15 +69,13 @@ def _entry(operation: Operation, added: Mapping[str, str]) -> dict[str, object]:
     return entry | {key: value for key, value in extras.items() if value is not None}
 
 
-def _lines(log: Sequence[Operation], added: Mapping[str, str], names: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
+def _lines(log: Sequence[Operation], added: Mapping[str, str], state: ORSet) -> Iterator[tuple[str, ...]]:
     from mergealgebra.cli.words import noted, when, who
     from mergealgebra.ids import short_ids
-    from mergealgebra.signatures import fingerprint
 
     short = short_ids(added.values())
     for operation in log:
-        by = names.get(operation.author, fingerprint(operation.author)) if operation.author else operation.name
-        yield when(operation.time), who(by), *_deed(operation, added, short), noted(operation.note)
+        yield when(operation.time), who(state.maker(operation)), *_deed(operation, added, short), noted(operation.note)
 
 
 def _deed(operation: Operation, added: Mapping[str, str], short: Mapping[str, str]) -> tuple[str, str]:

@@ -51,8 +51,8 @@ def command(
       - {path: path/to/fine-tune, coefficient: "1"}
 
     `take` and `leave`, patterns of tensor names like 'lm_head.*', choose tensors: at the top for all models, beside a
-    path for that one. --take and --leave are added to those at the top. `fisher` or `gram` beside a path names the file
-    of what some methods need to know of that model.
+    path for that one. --take and --leave are added to those at the top. `fisher` beside a path names the file of Fisher
+    information of that model, which `method: fisher` needs.
     """
     from mergealgebra.cli.resolve import report_result
     from mergealgebra.execution import Execution

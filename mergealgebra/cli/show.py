@@ -53,7 +53,7 @@ def _for_people(found: Details) -> dict[str, str]:
     add, manifest = found.told_by, found.manifest
     lines = {
         "contribution": found.contribution,
-        "who": who(add.name),
+        "who": who(_maker(add)),
         "when": f"{when(add.time)} UTC" if add.time is not None else NOTHING,
         "note": add.note or NOTHING,
         "what": form_in_words(manifest.form, shortest(found.coefficient)),
@@ -79,7 +79,14 @@ def _deed(operation: Operation) -> list[str]:
     from mergealgebra.cli.words import when, who
 
     note = [shown(operation.note)] if operation.note else []
-    return [who(operation.name), when(operation.time), *note]
+    return [who(_maker(operation)), when(operation.time), *note]
+
+
+def _maker(operation: Operation) -> str | None:
+    """Whose key signed it, or in an open workspace who they say they are."""
+    from mergealgebra.signatures import fingerprint
+
+    return operation.name if operation.author is None else fingerprint(operation.author)
 
 
 def _remarks(found: Details) -> Iterator[str]:
@@ -90,7 +97,7 @@ def _remarks(found: Details) -> Iterator[str]:
         one = found.other_merges == 1
         known = f"{count(found.other_merges, 'earlier merge')} {'is' if one else 'are'} known here"
         yield f"{known}; whether this was in {'it' if one else 'them'} is not recorded."
-    if any(operation.name for operation in (*found.adds, *found.retractions)):
+    if any(operation.name and not operation.author for operation in (*found.adds, *found.retractions)):
         yield UNPROVED
 
 
@@ -117,4 +124,10 @@ def _for_json(found: Details, with_tensors: bool) -> Mapping[str, object]:
 
 
 def _operation(operation: Operation) -> dict[str, object]:
-    return {"operation": operation.id, "name": operation.name, "time": operation.time, "note": operation.note}
+    found: dict[str, object] = {
+        "operation": operation.id,
+        "name": operation.name,
+        "time": operation.time,
+        "note": operation.note,
+    }
+    return found | ({"author": _maker(operation)} if operation.author else {})

@@ -29,6 +29,11 @@ _SIGNED: Final = (
     "you sync with can still hide what is new."
 )
 
+#: What the columns are of: a contribution may hold some tensors alone.
+_COLUMNS: Final = (
+    "change: its size (norm), against that of the same tensors of the base. values: how many of theirs it changes."
+)
+
 #: What --json prints of a visible contribution.
 _Entry = Mapping[str, Any]
 
@@ -55,7 +60,7 @@ def command(workspace: str, measure: bool, threads: int | None, as_json: bool) -
     visible = _visible(state, store)
     name, doubt = _own_name(opened)
     surprising = _warnings(visible, command_for(store), complete=not opened.doubts)
-    warnings = [*opened.doubts, *doubt, *_base_lost(opened), *unmeasured, *surprising]
+    warnings = [*opened.doubts, *doubt, *_base_lost(opened), *unmeasured, *_misfit(store, visible), *surprising]
     warnings += [line for _, line in disagreements(state)][:MOST_SHOWN] + _unfinished(store)
     warnings += without_effect(state, foreign)
     usage = Usage.of(store, state)
@@ -115,7 +120,7 @@ def _tell(found: Mapping[str, Any], store: Store, usage: Usage, signed: Mapping[
     say(f"{count(len(visible), 'contribution')}:")
     say_table(_rows(visible), indent="  ")
     if any(entry["difference"] for entry in visible):
-        say("  change: its size (norm), against the base's. values: how many of the base's values it changes.")
+        say(f"  {_COLUMNS}")
     if is_replica(store) and any(entry["here"] and not entry["difference"] for entry in visible):
         say(f"  `{command_for(store)} status --measure` fills in what is not measured here yet.")
 
@@ -140,6 +145,19 @@ def _base_lost(workspace: Workspace) -> list[str]:
     except WorkspaceError as error:
         return [str(error)]
     return []
+
+
+def _misfit(store: Store, visible: Sequence[_Entry]) -> list[str]:
+    """A line if the workspace's recipe cannot merge what is visible, for its number or its task."""
+    from mergealgebra.errors import MergeAlgebraError
+    from mergealgebra.store.local import default_recipe
+    from mergealgebra.wanted import misfit
+
+    try:
+        said = misfit(default_recipe(store), [entry["contribution"] for entry in visible])
+    except MergeAlgebraError:  # a recipe that this version does not know; who computes it says so
+        return []
+    return [said] if said else []
 
 
 def _on_the_disk(usage: Usage) -> str:
@@ -178,15 +196,14 @@ def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
     from mergealgebra.algebra.decimals import from_hex, shortest
     from mergealgebra.figures import saved_figures
     from mergealgebra.history import told_by
-    from mergealgebra.members import called
     from mergealgebra.store.holdings import needed_kinds
 
-    names = called(state)
+    kinds = needed_kinds(store.genesis)
     measured = saved_figures(store.path, state.visible_ids())
     entries: list[dict[str, object]] = []
     for id_, manifest in state.visible().items():
         figures, add = measured.get(id_, {}), told_by(state, id_)
-        here = store.has_blob(manifest.tensors)
+        here = {root: store.has_blob(root) for root in manifest.roots(kinds)}
         entries.append(
             {
                 "contribution": id_,
@@ -194,9 +211,9 @@ def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
                 "coefficient": shortest(from_hex(manifest.coefficient)),
                 "elements": manifest.elements,
                 "tensors": manifest.tensors,
-                "here": all(map(store.has_blob, manifest.roots(needed_kinds(store.genesis)))),
-                "bytes": store.blob_bytes(manifest.tensors) if here else None,
-                "name": names.get(add.author, add.name) if add.author else add.name,
+                "here": all(here.values()),
+                "bytes": store.blob_bytes(manifest.tensors) if here[manifest.tensors] else None,
+                "name": state.maker(add),
                 "time": add.time,
                 "note": add.note,
                 "difference": figures.get("difference"),

@@ -84,11 +84,15 @@ def percent(share: str) -> str:
 
 
 def change(figures: Mapping[str, str]) -> str:
-    """How much a contribution changes the base, by the figures that were measured."""
-    values = f"{percent(figures['changed'])} of the base's values"
-    if figures["difference"] == NOTHING:  # the base is zero, or there is none of it
-        return values
-    return f"{percent(figures['difference'])} of the base's size (their norms), in {values}"
+    """How much a contribution changes the tensors that it holds, by the figures that were measured [CT-11].
+
+    >>> change({"difference": "0.02", "changed": "1"})
+    '2% of the size (norm) of the same tensors of the base, in 100% of their values'
+    """
+    if figures["difference"] == NOTHING:  # the base is zero there, or there is none of it
+        return f"{percent(figures['changed'])} of the values of the same tensors of the base"
+    size_ = f"{percent(figures['difference'])} of the size (norm) of the same tensors of the base"
+    return f"{size_}, in {percent(figures['changed'])} of their values"
 
 
 def count(number: int, noun: str) -> str:
@@ -111,22 +115,27 @@ def news(before: ORSet, after: ORSet) -> Iterator[str]:
     from mergealgebra.history import stories, told_by
     from mergealgebra.ids import short_ids
 
-    was, is_, known = before.visible_ids(), after.visible_ids(), set(before.known_ids())
-    short = short_ids([*after.known_ids(), *known])
+    was, is_, known, short = (
+        before.visible_ids(),
+        after.visible_ids(),
+        set(before.known_ids()),
+        short_ids([*after.known_ids(), *before.known_ids()]),
+    )
     for id_ in sorted(is_ - was):
-        yield f"{short[id_]}  {'visible again' if id_ in known else 'new'}{_by(told_by(after, id_), ', from')}"
+        yield f"{short[id_]}  {'visible again' if id_ in known else 'new'}{_by(after, told_by(after, id_), ', from')}"
     gone = sorted(was - is_)
     told = stories(after, gone)
     for id_ in gone:
         if id_ in told and told[id_].retractions:
-            yield f"{short[id_]}  taken back{_by(told[id_].retractions[-1], ' by')}"
+            yield f"{short[id_]}  taken back{_by(after, told[id_].retractions[-1], ' by')}"
         else:
             yield f"{short[id_]}  hidden, for whoever added it may not write any more"
 
 
-def _by(operation: Operation, word: str) -> str:
+def _by(state: ORSet, operation: Operation, word: str) -> str:
     """Who did it, after that word, and their note, where these are known."""
-    name = "" if operation.name is None else f"{word} {who(operation.name)}"
+    maker = state.maker(operation)
+    name = "" if maker is None else f"{word} {who(maker)}"
     return f"{name}: {noted(one_line(operation.note))}" if operation.note else name
 
 
@@ -137,7 +146,7 @@ def made_of(contributions: Sequence[str], state: ORSet) -> Iterator[str]:
 
     short = short_ids(contributions)
     for id_ in contributions:
-        yield f"{short[id_]}{_by(told_by(state, id_), '  from')}"
+        yield f"{short[id_]}{_by(state, told_by(state, id_), '  from')}"
 
 
 def same_tensors(tensors: Mapping[str, str], command: str) -> Iterator[str]:

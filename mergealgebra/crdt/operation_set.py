@@ -36,7 +36,11 @@ class _Log:
 
     def catch_up(self) -> Visibility:
         """What all records make visible."""
-        self.visibility.take(self.records[self._seen :])
+        fresh = self.records[self._seen :]
+        if self.visibility.outlives(fresh):
+            self.visibility.take(fresh)
+        else:
+            self.visibility = Visibility(self.genesis, self.records)
         self._seen = len(self.records)
         return self.visibility
 
@@ -53,7 +57,7 @@ class OperationSet(Set[Operation]):
         """The set of these operations.
 
         Raises WrongWorkspace for one of another workspace, and OperationError for one without an author in a signed
-        workspace, or with one in an open one [SG-4].
+        workspace, or with one in an open one.
         """
         log = _Log(genesis, (one if isinstance(one, Record) else _record(one, genesis) for one in operations))
         return cls(log, len(log.records))
@@ -76,6 +80,11 @@ class OperationSet(Set[Operation]):
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Set) and len(self) == len(other) and self <= other
+
+    def __sub__(self, other: Set[object]) -> frozenset[Operation]:
+        if not isinstance(other, OperationSet):
+            return frozenset(one for one in self if one not in other)
+        return frozenset(record.operation for record in self.lacking_in(other))
 
     def __hash__(self) -> int:
         return hash(frozenset(record.id for record in self.records()))
@@ -135,8 +144,7 @@ class OperationSet(Set[Operation]):
                 yield self._log.catch_up()
                 return
             if self._visibility is None:
-                self._visibility = Visibility(self._log.genesis)
-                self._visibility.take(self.records())
+                self._visibility = Visibility(self._log.genesis, self.records())
             yield self._visibility
 
 

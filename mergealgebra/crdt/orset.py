@@ -10,10 +10,11 @@ says what is effective, and what a remove takes back.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 
+from mergealgebra.crdt.authority import Grant
 from mergealgebra.crdt.genesis import Genesis, merge_id
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operation_set import OperationSet
@@ -22,6 +23,7 @@ from mergealgebra.crdt.permission import owners, parts, permission
 from mergealgebra.crdt.policy import Authority
 from mergealgebra.crdt.records import Record
 from mergealgebra.errors import BaseMismatch, NotAllowed, UnknownContribution, WrongWorkspace
+from mergealgebra.signatures import fingerprint
 from mergealgebra.text import by_caller, listed
 
 
@@ -99,26 +101,6 @@ class ORSet:
         """The operations by their ids, ascending."""
         return dict(sorted((operation.id, operation) for operation in self.operations))
 
-    @property
-    def authority(self) -> Authority:
-        """Who may write [SG-8]."""
-        with self._set.seen() as seen:
-            return seen.authority
-
-    @property
-    def effective(self) -> tuple[Record, ...]:
-        """The operations that count [OS-8, SG-8], in the order in which they came; no body is read."""
-        return tuple(filter(self.authority.counts, self._set.records()))
-
-    @cached_property
-    def admissible(self) -> ORSet:
-        """The state without the operations that are passed on to nobody [SG-10]."""
-        return ORSet(self.genesis, OperationSet.of(self.genesis, filter(self.authority.admits, self._set.records())))
-
-    def held_back(self) -> tuple[Record, ...]:
-        """The operations that are passed on to nobody, by id ascending [SG-10]."""
-        return tuple(record for id_, record in self.records().items() if not self.admissible.has(id_))
-
     def records(self) -> dict[str, Record]:
         """The same without their bodies, which are not read."""
         return dict(sorted((record.id, record) for record in self._set.records()))
@@ -130,6 +112,36 @@ class ORSet:
     def record(self, name: str) -> Record | None:
         """The record of the operation with this id, if it is here."""
         return self._set.record(name)
+
+    @cached_property
+    def authority(self) -> Authority:
+        """Who may write [SG-8]."""
+        with self._set.seen() as seen:
+            return seen.authority
+
+    @cached_property
+    def effective(self) -> Set[Operation]:
+        """The operations that count [OS-8, SG-8]."""
+        return self._those(self.authority.counts).operations
+
+    @cached_property
+    def admissible(self) -> ORSet:
+        """The state without the operations that are passed on to nobody [SG-10]."""
+        return self._those(self.authority.admits)
+
+    @cached_property
+    def called(self) -> dict[str, str]:
+        """What maintainers call the owner of each key that wrote something here; else its fingerprint [SG-13]."""
+        names: dict[str, set[str]] = {}
+        for grant in (record for record in self._set.records() if record.kind == Grant.kind):
+            if self.authority.counts(grant) and isinstance(payload := grant.operation.payload, Grant):
+                names.setdefault(payload.key, set()).add(payload.name)
+        keys = {record.author for record in self._set.records() if record.author is not None}
+        return {key: " or ".join(sorted(names.get(key, ()))) or fingerprint(key) for key in keys}
+
+    def maker(self, operation: Operation) -> str | None:
+        """Who made an operation that is here: what their key is called, or in an open workspace what they say."""
+        return operation.name if operation.author is None else self.called[operation.author]
 
     def visible(self) -> dict[str, Manifest]:
         """The visible contributions by their ids, in ascending order [OS-9]."""
@@ -154,16 +166,12 @@ class ORSet:
 
     def standing(self, contribution: str) -> tuple[Record, ...]:
         """Those of its adds that no remove takes back [OS-9, SG-9]."""
-        with self._set.seen() as seen:
-            return tuple(seen.standing(contribution))
+        return tuple(self._standing([contribution])[contribution])
 
-    def removes(self, add: str) -> tuple[Record, ...]:
-        """The effective removes that take an add back [OS-9, SG-9]; none of an add that is not here."""
-        record = self._set.record(add)
-        if record is None:
-            return ()
+    def removes(self, add: Record) -> tuple[Record, ...]:
+        """The effective removes that take effect on an effective add [OS-9, SG-9]."""
         with self._set.seen() as seen:
-            return tuple(seen.removes(record))
+            return tuple(seen.taken_back(add))
 
     @property
     def merge_id(self) -> str:
@@ -175,11 +183,11 @@ class ORSet:
         return frozenset(root for roots in self.attested().get(merge_id, {}).values() for root in roots)
 
     def attested(self) -> Mapping[str, Mapping[str | None, frozenset[str]]]:
-        """The same for every merge id that was attested to, by the key that did; None in an open workspace [SG-12]."""
+        """By merge id that was attested to, the roots that each author attests; in an open workspace nobody is one."""
         with self._set.seen() as seen:
             return {
-                merge_id: {key: frozenset(roots) for key, roots in by_key.items()}
-                for merge_id, by_key in seen.attested.items()
+                merge_id: {author: frozenset(roots) for author, roots in by_author.items()}
+                for merge_id, by_author in seen.attested.items()
             }
 
     def disagreements(self) -> frozenset[str]:
@@ -228,8 +236,7 @@ class ORSet:
         """
         author = signer.key if signer else None
         observed: set[str] = set()
-        for contribution in contributions:
-            adds = self.standing(contribution)
+        for contribution, adds in self._standing(contributions).items():
             if not adds:
                 lists = by_caller("status", "visible()")
                 raise UnknownContribution(f"contribution {contribution} is not visible; `{lists}` lists those that are")
@@ -269,6 +276,16 @@ class ORSet:
             by, grant = permission(self.authority, signer)
             drafts = [draft.signed_by(by, grant) for draft in drafts]
         return ORSet(self.genesis, frozenset(drafts))
+
+    def _standing(self, contributions: Iterable[str]) -> dict[str, list[Record]]:
+        """The adds of each of these contributions that no remove takes back [OS-9, SG-9]."""
+        with self._set.seen() as seen:
+            return {id_: seen.standing(id_) for id_ in contributions}
+
+    def _those(self, chosen: Callable[[Record], bool]) -> ORSet:
+        """The state of these of its operations; itself if all are chosen."""
+        records = [record for record in self._set.records() if chosen(record)]
+        return self if len(records) == len(self._set) else ORSet(self.genesis, OperationSet.of(self.genesis, records))
 
     def _check_same_workspace(self, other: ORSet) -> None:
         if self.genesis != other.genesis:

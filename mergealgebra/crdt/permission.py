@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from mergealgebra.crdt.authority import Grant, Keep, Revoke
 from mergealgebra.crdt.operations import MOST_NAMES, NONCE_BYTES, Signer
-from mergealgebra.crdt.policy import Authority
-from mergealgebra.crdt.records import Record
+from mergealgebra.crdt.policy import Authority, Record
 from mergealgebra.errors import NotAllowed
 from mergealgebra.signatures import fingerprint, openssh_line
 from mergealgebra.text import by_caller, listed
@@ -60,7 +59,7 @@ def revoke(state: ORSet, key: str, signer: Signer | None, *, time: int | None = 
         raise NotAllowed(f"{fingerprint(key)} {why}: there is nothing to revoke")
     revoked = state.said([Revoke(grants)], time=time, note=note, signer=signer)
     (id_,) = revoked.by_id()
-    done = {id_ for id_, record in state.records().items() if record.author == key}
+    done = {record.id for record in state.records().values() if record.author == key}
     keeps = [Keep(id_, part) for part in parts(done)]
     return revoked.join(state.said(keeps, time=time, signer=signer))
 

@@ -66,7 +66,7 @@ class Authority:
     def of(cls, genesis: Genesis, records: Iterable[Record]) -> Self:
         """Who may write, by all records of a set."""
         maintainers = frozenset(genesis.maintainers)
-        said = [one for one in records if one.kind in MAINTAINERS_ONLY and one.author in maintainers]
+        said = [one for one in records if one.author in maintainers and one.kind in MAINTAINERS_ONLY]
         grants = {one.id: one.about for one in said if one.kind == Grant.kind}
         kept: dict[str, set[str]] = {one.id: set() for one in said if one.kind == Revoke.kind}
         for keep in said:
@@ -84,10 +84,6 @@ class Authority:
     def is_open(self) -> bool:
         """Whether everybody may write."""
         return not self.maintainers
-
-    def changes_with(self, record: Record) -> bool:
-        """Whether a further operation can change who may write."""
-        return record.kind in MAINTAINERS_ONLY and record.author in self.maintainers
 
     def admits(self, record: Record) -> bool:
         """Whether an operation of the set is admissible: passed on to others, and perhaps effective [SG-8]."""

@@ -6,12 +6,9 @@ operation says: it is made of an operation that was checked, here or by an earli
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from mergealgebra.crdt.operations import Add, Attest, Operation
-
-#: The kind of a record of sound bytes that may not enter the set of a signed workspace; it says why [SG-7].
-FOREIGN: Final = "foreign"
 
 
 class Source(Protocol):
@@ -25,11 +22,11 @@ class Source(Protocol):
 
 
 class Record(NamedTuple):
-    """An operation without its body.
+    """An operation without its body, and what policy.py wants to know of it.
 
-    author, grant: who signed it and under what; None in an open workspace. names, about: as of `Operation`. says: of an
-    `add` the contribution, of an `attest` the merge id and the model root. source: the operation itself, or where it is
-    read.
+    author, grant: who signed it and under what; None in an open workspace. names, about: as of the operation. says: of
+    an `add` the contribution, of an `attest` the merge id and the model root. source: the operation itself, or where
+    it is read.
     """
 
     id: str
@@ -44,8 +41,8 @@ class Record(NamedTuple):
     @classmethod
     def of(cls, operation: Operation) -> Record:
         """The record of an operation that was checked."""
-        it = operation
-        return cls(it.id, it.kind, it.author, it.grant, it.names, it.about, _says(it), it)
+        own = operation
+        return cls(own.id, own.kind, own.author, own.grant, own.names, own.about, _said(own), own)
 
     @property
     def operation(self) -> Operation:
@@ -58,7 +55,7 @@ class Record(NamedTuple):
         return self.source.encode() if isinstance(self.source, Operation) else self.source.encoded(self.id)
 
 
-def _says(operation: Operation) -> tuple[str, ...]:
+def _said(operation: Operation) -> tuple[str, ...]:
     match operation.payload:
         case Add(manifest=manifest):
             return (manifest.id,)

@@ -6,13 +6,14 @@ What each computes is in `dialects/crdt_merge.py` and beside it. Nothing that co
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Final
 
 from mergealgebra.algebra import decimals
-from mergealgebra.errors import RecipeError
+from mergealgebra.errors import DecimalError, RecipeError
 from mergealgebra.text import shown
 
 
@@ -30,12 +31,23 @@ class Setting:
 
     def check(self, value: object, what: str) -> str:
         """The value in canonical form [RC-1]. Raises RecipeError or DecimalError. what: how a message begins."""
+        if self.whole:
+            return self._check_whole(value, what)
         text = decimals.canonical_decimal(value, what)
-        number = Fraction(text)
-        if not Fraction(self.low) <= number <= Fraction(self.high) or (self.whole and number.denominator != 1):
-            kind = "a whole number" if self.whole else "a decimal"
-            raise RecipeError(f"{what}: {shown(value)} is not {kind} from {self.low} to {self.high}")
+        if not Fraction(self.low) <= Fraction(text) <= Fraction(self.high):
+            raise RecipeError(f"{what}: {shown(value)} is not a decimal from {self.low} to {self.high}")
         return text
+
+    def _check_whole(self, value: object, what: str) -> str:
+        """The same of a whole number, which no decimal point has a place in."""
+        with suppress(DecimalError):
+            text = decimals.canonical_decimal(value, what)
+            if int(self.low) <= Fraction(text) <= int(self.high) and Fraction(text).denominator == 1:
+                return text
+        raise RecipeError(
+            f"{what}: {shown(value)} is not a whole number from {self.low} to {self.high}; write it like "
+            f"{shown(self.default)}"
+        )
 
 
 @dataclass(frozen=True)

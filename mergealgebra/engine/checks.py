@@ -13,7 +13,6 @@ from mergealgebra.errors import AuxiliaryError, CoefficientError, DtypeError, Me
 from mergealgebra.kernels.blocks import block_rounds, whole_round
 from mergealgebra.methods.method import Method
 from mergealgebra.methods.settings import Plain
-from mergealgebra.tensors.auxiliary import BY_ELEMENT
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.strange_names import name_advice
 from mergealgebra.tensors.task_vector import check_shapes
@@ -24,11 +23,6 @@ def check_method(recipe: Method) -> None:
     """Raise MethodError for a method that cannot be computed, whoever wrote it, and RecipeError for one not here."""
     if not recipe.rounds:
         raise MethodError(f"{recipe.name} has no rounds; `rounds` returns (algebra.Round(lift, finalize),)")
-    if unknown := recipe.needs.auxiliary - BY_ELEMENT:
-        raise MethodError(
-            f"{recipe.name} needs auxiliary tensors of the kind {shown(min(unknown))}; the kinds with a number for "
-            f"each element are {', '.join(sorted(BY_ELEMENT))}"
-        )
     votes = whole_round(recipe) is None and any(round_.columns.votes for round_ in block_rounds(recipe))
     if votes and recipe.needs.negative:
         raise MethodError(

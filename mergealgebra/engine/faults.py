@@ -20,7 +20,7 @@ from mergealgebra.engine.plan import Plan, together
 from mergealgebra.engine.sources import Block, Contribution, Span
 from mergealgebra.errors import NonFinite, Overflow
 from mergealgebra.kernels.blocks import Part
-from mergealgebra.kernels.reference import after, entering, summed, view_of
+from mergealgebra.kernels.reference import entering, summed, through, view_of
 from mergealgebra.kernels.result import merged_models
 from mergealgebra.progress import Progress
 from mergealgebra.tensors.block_vectors import add, index_in
@@ -145,7 +145,7 @@ def _terms(plan: Plan, number: int, part: Part, base: Array, shared: Sequence[Ar
     round_ = rounds[number]
     first = sum(len(earlier.stages) for earlier in rounds[:number])
     view = entering(view_of(part, part.values, base, plan.needs.on), part, number, shared)
-    return lifted(round_, after(view, round_.stages, part.found[first : first + len(round_.stages)]).view)
+    return lifted(round_, through(view, round_.stages, part.found[first : first + len(round_.stages)]))
 
 
 def _worst(*arrays: Sequence[Array]) -> Array:

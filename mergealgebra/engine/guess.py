@@ -16,7 +16,7 @@ from mergealgebra.engine.answers import Answers
 from mergealgebra.engine.buffers import BASE, Buffers, Input, part_of
 from mergealgebra.engine.plan import Plan
 from mergealgebra.engine.sources import Block
-from mergealgebra.kernels.reference import after, entering, view_of
+from mergealgebra.kernels.reference import entering, through, view_of
 
 #: A sample is so many pieces of so many elements.
 _PIECES: Final = 256
@@ -73,7 +73,7 @@ def _staged(task: Task, buffers: Buffers, index: int, block: Block) -> Array:
     stages = plan.stages_before(task.number)
     part = part_of(buffers, index, plan.contributions[index], block, task.answers, stages)
     view = entering(view_of(part, part.values, buffers.read(BASE, block), plan.needs.on), part, 0, ())
-    return np.asarray(after(view, before(plan, task.number, block.name), part.found).view.tau)
+    return np.asarray(through(view, before(plan, task.number, block.name), part.found).tau)
 
 
 def _pieces(plan: Plan, group: Group) -> Iterator[Block]:

@@ -46,7 +46,7 @@ class Measure:
     other: float
 
     def to_map(self) -> dict[str, str]:
-        """For people and JSON: the difference in norms of the base, and the share of elements that it changes."""
+        """For people and JSON: the difference in norms of the same tensors of the base, and the share it changes."""
         return {"difference": _figure(self.difference, self.base), "changed": _figure(self.changed, self.elements)}
 
     def judge(self, label: str, *, force: bool, others: Iterable[float] = ()) -> list[str]:

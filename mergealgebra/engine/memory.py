@@ -98,7 +98,7 @@ def merge(
     merged = Merged({name: like(host.reshape(base[name].shape), base[name]) for name, host in hosts.items()})
     merged.backend, merged.uncertified = chosen.name, totals.uncertified
     merged.kept = tuple(map(totals.kept_by, range(len(contributions))))
-    merged.warnings = tuple(dict.fromkeys(line for lines in remarks for line in lines))
+    merged.warnings = tuple(dict.fromkeys(line for lines in (*remarks, plan.remarks) for line in lines))
     return merged
 
 

@@ -13,14 +13,15 @@ from typing import Any
 from mergealgebra.algebra.decimals import round_to_fp32
 from mergealgebra.algebra.dots import CHUNK
 from mergealgebra.algebra.exact import Coefficients
-from mergealgebra.algebra.method import Needs, Round, Stage, WholeRound
+from mergealgebra.algebra.method import Round, Stage, WholeRound
+from mergealgebra.algebra.needs import Needs
 from mergealgebra.engine.checks import check, check_arity, check_method, check_plain, check_task
 from mergealgebra.engine.limits import MEMORY, Sizes, check_positive, fit, thread_count
 from mergealgebra.engine.sources import Block, Contribution, Record, Source, Span, span_size
 from mergealgebra.errors import NothingVisible
 from mergealgebra.kernels.blocks import Kernel, Reduction, block_rounds, whole_round
 from mergealgebra.methods.method import Method
-from mergealgebra.methods.settings import Plain, by_tensor
+from mergealgebra.methods.settings import Plain, by_tensor, unused
 from mergealgebra.tensors.dtypes import DTYPES
 
 
@@ -55,6 +56,11 @@ class Plan:
     def _plain(self) -> Mapping[str, Plain]:
         """By tensor, what it is merged by, where settings say something of it [ST-2]."""
         return settled(self.recipe, self.base)
+
+    @property
+    def remarks(self) -> list[str]:
+        """A line for each setting that is not used."""
+        return [*unused(self.recipe, _floats(self.base))] if self.recipe.settings else []
 
     @cached_property
     def _everywhere(self) -> Plain:
@@ -221,7 +227,11 @@ def settled(recipe: Method, base: Source) -> Mapping[str, Plain]:
     """By float tensor of the base, what it is merged by; nothing for a recipe without settings. Raises NamesError."""
     if not recipe.settings:
         return {}
-    return by_tensor(recipe, [name for name, record in base.records.items() if DTYPES[record.dtype].is_float])
+    return by_tensor(recipe, _floats(base))
+
+
+def _floats(base: Source) -> list[str]:
+    return [name for name, record in base.records.items() if DTYPES[record.dtype].is_float]
 
 
 def make_plan(

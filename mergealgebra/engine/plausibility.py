@@ -20,7 +20,7 @@ def doubt(difference: float, others: Iterable[float] = ()) -> str:
     """
     known = [other for other in others if isfinite(other)]
     usual = median(known) if known else 0.0
-    its = f"its difference from the base has {difference:.4g} times the base's norm"
+    its = f"in its tensors, its difference from the base has {difference:.4g} times the base's norm"
     if usual > 0 and difference >= TIMES * usual:
         more = f"{difference / usual:.4g} times the {usual:.4g} of the others (their median)"
         return f"{its}, {more}, as if it came from another base"

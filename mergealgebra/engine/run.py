@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, MutableMapping, Sequence
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,7 @@ from mergealgebra.engine.plan import Plan
 from mergealgebra.engine.sources import Block, Span
 from mergealgebra.engine.statistics import find_answers
 from mergealgebra.kernels.blocks import Part, Reduced, Witnesses, whole_round
-from mergealgebra.kernels.reference import Host, usable, view_of
+from mergealgebra.kernels.reference import Host, Reference, usable, view_of
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.tensors.dtypes import DTYPES
 
@@ -50,7 +51,8 @@ def run(
 
         yield from _counted(run_whole(plan, whole), totals, progress, total)
         return
-    with Workers(plan, Buffers, plan.threads, executor) as workers:
+    working = plan.kernel.working if isinstance(plan.kernel, Reference) else nullcontext
+    with working(), Workers(plan, Buffers, plan.threads, executor) as workers:
         answers = find_answers(plan, workers, progress, base_root, {} if cache is None else cache)
         totals.answers = answers
         spans = [span for name in plan.base.records for span in plan.spans(name)]

@@ -21,7 +21,7 @@ from mergealgebra.engine.merged_spans import Stale
 from mergealgebra.engine.passes import Read, join, note, noted, shares
 from mergealgebra.engine.plan import Plan
 from mergealgebra.engine.sources import Block, Span
-from mergealgebra.engine.weights import find_weights
+from mergealgebra.engine.weights import DotsSearch, find_weights
 from mergealgebra.kernels.blocks import Part, Watch
 from mergealgebra.kernels.reference import Host
 from mergealgebra.progress import Progress
@@ -45,7 +45,7 @@ def find_answers(
                 found = {**answers.found.get(stage, {}), **_cached(search, workers, progress, base_root, cache)}
                 answers = replace(answers, found={**answers.found, stage: found}, read=noted(answers, search.read))
         if round_.weigh is not None:
-            weights, read = find_weights(plan, number, answers, workers, progress)
+            weights, read = find_weights(DotsSearch(plan, number, answers), workers, progress, base_root, cache)
             answers = replace(answers, weights={**answers.weights, **weights}, read=noted(answers, read))
     return answers
 

@@ -31,7 +31,7 @@ from mergealgebra.engine.statistics import find_answers
 from mergealgebra.errors import AggregateError, MergeAlgebraWarning, Overflow, RecipeError, ShapeError
 from mergealgebra.kernels.blocks import block_rounds, whole_round
 from mergealgebra.kernels.numpy_reference import on_numpy
-from mergealgebra.kernels.reference import after, finite_terms, usable, view_of
+from mergealgebra.kernels.reference import finite_terms, through, usable, view_of
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import quiet
 from mergealgebra.recipe import check_recipe
@@ -194,7 +194,7 @@ def _lift_tensor(plan: Plan, answers: Answers, buffers: Buffers, block: Block) -
     round_, view = _round(plan.recipe), view_of(part, part.values, part.values)
     if not usable(view):
         raise Faulty(block, answers)
-    terms = lifted(round_, after(view, round_.stages, part.found).view)
+    terms = lifted(round_, through(view, round_.stages, part.found))
     if not finite_terms(terms):
         raise Faulty(block, answers)
     return Sums.of(terms, round_.columns.votes)

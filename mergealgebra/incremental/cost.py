@@ -72,7 +72,10 @@ def _why_no_sums(recipe: Method) -> str:
         return f"{recipe.name} takes exactly {recipe.needs.arity}, and none comes or goes"
     (round_,) = block_rounds(recipe)
     if round_.weigh is not None:
-        return f"the coefficients of {recipe.name} follow from all contributions, which are read again for their sum"
+        return (
+            f"the coefficients of {recipe.name} follow from all contributions, which are read again for their sum; "
+            "their dot products are kept without it"
+        )
     if round_.columns.maxima:
         return f"{recipe.name} takes maxima, and no contribution can be taken out of those"
     return ""

@@ -34,9 +34,9 @@ class Seal:
         """The seal of the header of an aggregate."""
         return hashlib.blake2b(body, digest_size=HEADER_BYTES, key=self._key, person=b"header").digest()
 
-    def of_figures(self, body: bytes) -> bytes:
-        """The seal of what was measured of a contribution."""
-        return hashlib.blake2b(body, digest_size=HEADER_BYTES, key=self._key, person=b"figures").digest()
+    def of_entry(self, body: bytes) -> bytes:
+        """The seal of an entry of a cache, with the place that it is in."""
+        return hashlib.blake2b(body, digest_size=HEADER_BYTES, key=self._key, person=b"entry").digest()
 
     def of_records(self, body: bytes) -> bytes:
         """The seal of what a pack of operations holds."""

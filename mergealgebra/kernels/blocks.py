@@ -10,7 +10,8 @@ from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 from mergealgebra.algebra.arrays import Array
 from mergealgebra.algebra.exact import Coefficients, Indices
-from mergealgebra.algebra.method import Needs, Round, Stage, Statistic, WholeRound
+from mergealgebra.algebra.method import Round, Stage, Statistic, WholeRound
+from mergealgebra.algebra.needs import Needs
 from mergealgebra.errors import BackendError, MethodError, RecipeError
 from mergealgebra.methods.method import Method
 from mergealgebra.text import shown
@@ -157,12 +158,12 @@ class Kernel(Protocol):
         """What the first rounds give of a block, where the kernel computes. None when some number is not finite."""
         ...
 
-    def dots(self, base: Any, parts: Sequence[Part], reduction: Reduction, round_: int) -> Any | None:
+    def dots(self, base: Any, parts: Sequence[Part], reduction: Reduction, round_: int, known: int = 0) -> Any | None:
         """The dot products of each pair of parts as the stages of a round leave them, by chunk [DT-2].
 
-        base: (n,) whole chunks, but for the end of a tensor. Returns (k (k + 1) / 2, chunks) fp64, NumPy: of the first
-        part with itself, with the second, and so on; in a round of squares (k, chunks), of each with itself. None when
-        some number is not finite, to be named.
+        base: (n,) whole chunks, but for the end of a tensor. known: so many of the first parts are left out with each
+        other. Returns (pairs, chunks) fp64, NumPy: of the first part with itself, with the second, and so on; in a
+        round of squares of each with itself, and none is known. None when some number is not finite, to be named.
         """
         ...
 

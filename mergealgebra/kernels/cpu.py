@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Self
 
 import numpy as np
 
 from mergealgebra.algebra.arrays import refuse_flushed_subnormals
-from mergealgebra.algebra.dots import CHUNK, ChunkSums
+from mergealgebra.algebra.dots import CHUNK, ChunkSums, pairs_of
 from mergealgebra.algebra.masks import keep_below, mask_key
 from mergealgebra.algebra.trim import Counts, Window
 from mergealgebra.errors import BackendError
@@ -24,8 +24,10 @@ from mergealgebra.kernels.blocks import Part, Reduced, Reduction, StoredSums, Up
 from mergealgebra.kernels.fused import table as word
 from mergealgebra.kernels.fused_methods import (
     Fused,
+    ceiling_of,
     counts_magnitudes,
     cut_of,
+    cuts,
     drop_of,
     fused_as,
     is_fused,
@@ -88,10 +90,10 @@ class NumbaKernel:
             return self._reference.reduce(base, parts, reduction)
         results = _Results.of(base, len(parts))
         words = results.words(fused, reduction) | _votes(fused.code, reduction) | {word.ON: _merged(fused, parts)}
-        missed = self._call("reduce_block", base, parts, words, fused.drop)
+        missed = self._call("reduce_block", base, parts, words, fused.drop, fused.cuts)
         if missed < 0 or not self._repair(results.out, results.positions[:missed], base, parts, reduction):
             return None
-        return Reduced(results.out, *results.counts(parts), missed if certified else base.size)
+        return Reduced(results.out, *results.counts(parts, fused), missed if certified else base.size)
 
     def update(
         self, base: Host, stored: StoredSums, retracted: Sequence[Part], added: Sequence[Part], reduction: Reduction
@@ -118,36 +120,45 @@ class NumbaKernel:
             word.UNIT: _bits(1.0),
         }
         self._load("update_block")
-        missed = self._call("update_block", base, parts, results.words(fused, reduction) | held, fused.drop)
-        return None if missed < 0 else Updated(results.out, *results.counts(parts), results.positions[:missed].copy())
+        words = results.words(fused, reduction) | held
+        missed = self._call("update_block", base, parts, words, fused.drop, fused.cuts)
+        if missed < 0:
+            return None
+        return Updated(results.out, *results.counts(parts, fused), results.positions[:missed].copy())
 
     def observe(self, base: Host, part: Part, watch: Watch, seen: Any, shared: Sequence[Any] = ()) -> Any | None:
-        """As `Kernel.observe`: windows of magnitudes, after a drop too, by compiled code, all else by the reference."""
-        drop = drop_of(watch.stages)
-        if not counts_magnitudes(watch) or len(watch.stages) > (drop is not None) or part.at is not None:
+        """As `Kernel.observe`: windows of magnitudes, after a drop or a cut too, by compiled code."""
+        drop, cut = drop_of(watch.stages), cuts(watch.stages)
+        if not counts_magnitudes(watch) or len(watch.stages) > (drop is not None or cut) or part.at is not None:
             return self._reference.observe(base, part, watch, seen, shared)
-        return seen if self.count(base, part, watch.look, seen, drop) else None
+        return seen if self.count(base, part, watch.look, seen, drop, cut) else None
 
     def share(self, base: Host, parts: Sequence[Part], reduction: Reduction, rounds: int) -> Sequence[Any] | None:
         """As `Kernel.share`, by the reference."""
         return self._reference.share(base, parts, reduction, rounds)
 
-    def dots(self, base: Host, parts: Sequence[Part], reduction: Reduction, round_: int) -> ChunkSums | None:
+    def dots(
+        self, base: Host, parts: Sequence[Part], reduction: Reduction, round_: int, known: int = 0
+    ) -> ChunkSums | None:
         """As `Kernel.dots`: of a first round without stages by compiled code, of others by the reference."""
         needs = reduction.needs
         first = reduction.rounds[0]
         if round_ or first.stages or first.squares or needs.auxiliary or any(part.at is not None for part in parts):
-            return self._reference.dots(base, parts, reduction, round_)
+            return self._reference.dots(base, parts, reduction, round_, known)
         self._load("dots_block")
-        found = np.empty((len(parts) * (len(parts) + 1) // 2, -(-base.size // CHUNK)))
+        found = np.empty((len(pairs_of(len(parts), known)), -(-base.size // CHUNK)))
         vectors = np.empty((len(parts), CHUNK), np.float32)
-        words = {word.DOTS: _address(found), word.VECTORS: _address(vectors), word.ON: _ON[needs.on]}
+        told = {word.DOTS: _address(found), word.VECTORS: _address(vectors), word.KNOWN: known, word.PAIRS: len(found)}
+        words = told | {word.ON: _ON[needs.on]}
         return found if self._call("dots_block", base, parts, words) else None
 
-    def count(self, base: Host, part: Part, window: Window, counts: Counts, drop: Drop | None = None) -> bool:
+    def count(
+        self, base: Host, part: Part, window: Window, counts: Counts, drop: Drop | None = None, cut: bool = False
+    ) -> bool:
         """Add to `counts` how many magnitudes of tau lie in each bin of a window, and last, above it.
 
-        drop: the stage that comes before. False when some tau is not finite, to be named.
+        drop: the stage that comes before. cut: whether that is one that cuts the largest. False when some tau is not
+        finite, to be named.
         """
         asked = {
             word.LOW: window.low,
@@ -155,13 +166,19 @@ class NumbaKernel:
             word.COUNTS: _address(counts),
             word.BINS: window.bins,
         }
-        return bool(self._call("count_block", base, [part], asked, drop))
+        return bool(self._call("count_block", base, [part], asked, drop, cut))
 
     def _load(self, *names: str) -> None:
         load(names, partial(self._progress, COMPILING))
 
     def _call(
-        self, name: str, base: Host, parts: Sequence[Part], words: Mapping[int, int], drop: Drop | None = None
+        self,
+        name: str,
+        base: Host,
+        parts: Sequence[Part],
+        words: Mapping[int, int],
+        drop: Drop | None = None,
+        cut: bool = False,
     ) -> int:
         """Call compiled code with a table of the base, the parts and what is special to it."""
         header = [0] * word.HEADER
@@ -170,7 +187,7 @@ class NumbaKernel:
         header[word.DENSITY] = _bits(1.0 if drop is None else float(drop.density))
         for at, number in words.items():
             header[at] = number
-        table = np.array(header + [number for part in parts for number in _row(part, drop)], np.int64)
+        table = np.array(header + [number for part in parts for number in _row(part, drop, cut)], np.int64)
         found = entry(name)(_address(table))
         if found == word.UNKNOWN_METHOD:
             raise BackendError(f"the compiled kernels have no method of code {header[word.METHOD]}")
@@ -198,17 +215,22 @@ class NumbaKernel:
 
 @dataclass(frozen=True)
 class _Results:
-    """Where compiled code writes: the block, elements kept and above the threshold, positions without certificate."""
+    """Where compiled code writes: the block, positions without certificate, and for each part, how many elements.
+
+    kept, above: by a trim, and above its threshold. cut, not_below: above a ceiling, and not below it.
+    """
 
     out: Host
     kept: Words
     above: Words
+    cut: Words
+    not_below: Words
     positions: Words
 
     @classmethod
     def of(cls, base: Host, parts: int) -> Self:
-        kept, above = np.zeros((2, parts), np.int64)
-        return cls(np.empty_like(base), kept, above, np.empty(base.size, np.int64))
+        kept, above, cut, not_below = np.zeros((4, parts), np.int64)
+        return cls(np.empty_like(base), kept, above, cut, not_below, np.empty(base.size, np.int64))
 
     def words(self, fused: Fused, reduction: Reduction) -> dict[int, int]:
         coefficients = reduction.coefficients
@@ -219,12 +241,27 @@ class _Results:
             word.LAMBDA: _bits(reduction.lambda32),
             word.KEPT: _address(self.kept),
             word.ABOVE: _address(self.above),
+            word.CUT: _address(self.cut),
+            word.NOT_BELOW: _address(self.not_below),
             word.POSITIONS: _address(self.positions),
         }
 
-    def counts(self, parts: Sequence[Part]) -> tuple[tuple[int, ...], tuple[Witnesses, ...]]:
+    def counts(self, parts: Sequence[Part], fused: Fused) -> tuple[tuple[int, ...], tuple[Witnesses, ...]]:
         kept = self.kept.tolist()
-        return tuple(kept), witnesses(parts, kept, self.above.tolist())
+        trimmed = witnesses([_trimmed(part, fused) for part in parts], kept, self.above.tolist())
+        cut = zip(self.cut.tolist(), self.not_below.tolist(), strict=True)
+        both = zip(parts, cut, trimmed, strict=True)
+        return tuple(kept), tuple((*_cut_first(part, fused, counts), *after) for part, counts, after in both)
+
+
+def _trimmed(part: Part, fused: Fused) -> Part:
+    """A part with what was found for its trim alone."""
+    return replace(part, found=part.found[1:]) if fused.cuts else part
+
+
+def _cut_first(part: Part, fused: Fused, counts: tuple[int, int]) -> Witnesses:
+    """What the proof of a cut counts, where there was anything to find."""
+    return (counts,) if fused.cuts and part.found[0] is not None else ()
 
 
 def _votes(code: int, reduction: Reduction) -> dict[int, int]:
@@ -240,13 +277,14 @@ def _merged(fused: Fused, parts: Sequence[Part]) -> int:
     return word.COPIED if fused.copies and averaged(parts) else _ON[fused.on]
 
 
-def _row(part: Part, drop: Drop | None) -> tuple[int, ...]:
+def _row(part: Part, drop: Drop | None, cut: bool) -> tuple[int, ...]:
     weight = part.weights[0] if part.weights else None
     coefficient = int(np.float32(part.coefficient if weight is None else weight).view(np.int32))
     where, values = part.where, part.values
     key = (0, 0) if drop is None else mask_key(drop.seed, where.root, where.tensor)
     form = part.form == "finetuned"
-    return (_address(values), _DTYPES[values.dtype], form, *cut_of(part), coefficient, where.start, *key)
+    ceiling = ceiling_of(part) if cut else word.NO_CEILING
+    return (_address(values), _DTYPES[values.dtype], form, *cut_of(part), coefficient, where.start, *key, ceiling)
 
 
 def _bits(number: float) -> int:

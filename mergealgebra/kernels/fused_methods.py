@@ -13,11 +13,12 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from mergealgebra.algebra.method import Columns, Round, Stage
+from mergealgebra.algebra.outliers import Ceilings, CutLargest
 from mergealgebra.algebra.thresholds import Thresholds, Trim
 from mergealgebra.algebra.trim import Window
 from mergealgebra.errors import BackendError
 from mergealgebra.kernels.blocks import Part, Watch, Witnesses
-from mergealgebra.kernels.fused.table import LINEAR, MEAN, TASK_ARITHMETIC, TIES_MERGING
+from mergealgebra.kernels.fused.table import LINEAR, MEAN, NO_CEILING, TASK_ARITHMETIC, TIES_MERGING
 from mergealgebra.methods import linear, mean, task_arithmetic, ties
 from mergealgebra.methods.dare import Drop
 from mergealgebra.methods.method import Method
@@ -40,13 +41,15 @@ class Fused:
     """A method as fused kernels know it.
 
     code: of its equations. on, copies: as in `Needs`. drop: its first stage, where elements are dropped at random.
-    weighed: whether coefficients follow from dot products; those stand in the parts.
+    cuts: whether that is one that cuts the largest. weighed: whether coefficients follow from dot products; those stand
+    in the parts.
     """
 
     code: int
     on: Literal["tau", "theta"] = "tau"
     copies: bool = False
     drop: Drop | None = None
+    cuts: bool = False
     weighed: bool = False
 
 
@@ -88,12 +91,12 @@ def _fused(method: Method) -> Fused | None:
     code = CODES.get((round_.lift, round_.finalize, round_.columns))
     if code is None:
         return None
-    return Fused(code, needs.on, needs.copies, drop_of(round_.stages), round_.weigh is not None)
+    return Fused(code, needs.on, needs.copies, drop_of(round_.stages), cuts(round_.stages), round_.weigh is not None)
 
 
 def _known(stages: Sequence[Stage]) -> bool:
-    """Whether stages are a drop, a trim, or a drop before a trim."""
-    return tuple(map(type, stages)) in ((), (Drop,), (Trim,), (Drop, Trim))
+    """Whether stages are a drop, a trim, or a drop before a trim, or else a cut before that."""
+    return tuple(map(type, stages)) in ((), (Drop,), (Trim,), (Drop, Trim), (CutLargest, Trim))
 
 
 def drop_of(stages: Sequence[Stage]) -> Drop | None:
@@ -101,9 +104,19 @@ def drop_of(stages: Sequence[Stage]) -> Drop | None:
     return stages[0] if stages and type(stages[0]) is Drop else None
 
 
+def cuts(stages: Sequence[Stage]) -> bool:
+    """Whether stages begin with one that cuts the largest."""
+    return bool(stages) and type(stages[0]) is CutLargest
+
+
 def counts_magnitudes(watch: Watch) -> bool:
     """Whether a statistic counts magnitudes of task vectors in a window, as fused kernels do."""
-    return type(watch.statistic) is Thresholds and isinstance(watch.look, Window) and watch.on == "tau"
+    return type(watch.statistic) in (Thresholds, Ceilings) and isinstance(watch.look, Window) and watch.on == "tau"
+
+
+def ceiling_of(part: Part) -> int:
+    """The largest magnitude that is not cut, as fp32 bits, of a part whose stages begin with a cut."""
+    return int(part.found[0][0]) if part.found and part.found[0] is not None else NO_CEILING
 
 
 def cut_of(part: Part) -> tuple[int, int]:

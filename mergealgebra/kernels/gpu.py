@@ -109,9 +109,9 @@ class TritonKernel:
         """As `Kernel.share`, by the reference."""
         return on_numpy().share(base, parts, reduction, rounds)
 
-    def dots(self, base: Host, parts: Sequence[Part], reduction: Reduction, round_: int) -> Host | None:
+    def dots(self, base: Host, parts: Sequence[Part], reduction: Reduction, round_: int, known: int = 0) -> Host | None:
         """As `Kernel.dots`, by the reference."""
-        return on_numpy().dots(base, parts, reduction, round_)
+        return on_numpy().dots(base, parts, reduction, round_, known)
 
     def count(self, base: Host, part: Part, window: Window, counts: Counts) -> bool:
         """Add to `counts` how many magnitudes lie in each bin; False when some tau is not finite.

@@ -19,6 +19,7 @@ from mergealgebra.kernels.reference import (
     finite_terms,
     left,
     summed,
+    through,
     usable,
     view_of,
 )
@@ -75,9 +76,7 @@ def settle(base: Host, parts: Sequence[Part], reduction: Reduction) -> Settled |
     """
     (round_,) = reduction.rounds
     views = [view_of(part, part.values, base, reduction.needs.on) for part in parts]
-    terms = [
-        lifted(round_, after(view, round_.stages, part.found).view) for view, part in zip(views, parts, strict=True)
-    ]
+    terms = [lifted(round_, through(view, round_.stages, part.found)) for view, part in zip(views, parts, strict=True)]
     if not all(map(finite_terms, terms)):
         return None
     sums = summed(terms, round_, reduction)

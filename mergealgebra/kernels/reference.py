@@ -6,18 +6,18 @@ It computes every method. What other kernels compute, they compute to its bits.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
 
-from mergealgebra.algebra.arrays import Array, array_namespace, refuse_flushed_subnormals, to_numpy
+from mergealgebra.algebra.arrays import Array, array_namespace, refuse_flushed_subnormals
 from mergealgebra.algebra.contract import finalized, lifted, staged
-from mergealgebra.algebra.dots import ChunkSums, chunk_sums
+from mergealgebra.algebra.dots import ChunkSums, chunk_sums, pairs_of
 from mergealgebra.algebra.exact import Coefficients, Indices, Sums, sums_of
 from mergealgebra.algebra.method import Round, Stage, Terms, View, WholeRound, leaves_out
-from mergealgebra.algebra.trim import Counts, Window, window_counts
+from mergealgebra.algebra.trim import Counts, Window, add_counts
 from mergealgebra.kernels.blocks import (
     Part,
     Reduced,
@@ -26,6 +26,7 @@ from mergealgebra.kernels.blocks import (
     Witnesses,
 )
 from mergealgebra.kernels.result import averaged, copied, finite, merged_block
+from mergealgebra.kernels.torch_threads import one_thread
 from mergealgebra.methods.method import Method
 from mergealgebra.tensors.block_vectors import tau, theta
 from mergealgebra.tensors.dtypes import to_host, to_torch, widen
@@ -46,6 +47,7 @@ class Reference:
     """A kernel that is nothing but the equations. `load` brings a host array there, `unload` brings it back.
 
     made: by what it is made again in another process. block: as in `Kernel`: what lies between stays in a core's cache.
+    working: what holds while workers compute with it.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Reference:
     check_worker: Callable[[], None]
     made: tuple[Callable[..., Reference], tuple[Any, ...]]
     block: int = 1 << 16
+    working: Callable[[], AbstractContextManager[object]] = nullcontext
 
     def __reduce__(self) -> tuple[Callable[..., Reference], tuple[Any, ...]]:
         return self.made
@@ -85,21 +88,26 @@ class Reference:
         view = self._view(part, self.load(base), watch.on)
         if not usable(view):
             return None
-        view = after(entering(view, part, watch.round_, shared), watch.stages, part.found).view
+        view = through(entering(view, part, watch.round_, shared), watch.stages, part.found)
         return watch.statistic.observe(watch.look, view, seen)
 
-    def dots(self, base: Host, parts: Sequence[Part], reduction: Reduction, round_: int) -> ChunkSums | None:
+    def dots(
+        self, base: Host, parts: Sequence[Part], reduction: Reduction, round_: int, known: int = 0
+    ) -> ChunkSums | None:
         """As `Kernel.dots`."""
         there = self.load(base)
-        shared = self.share(base, parts, reduction, round_)
         views = [self._view(part, there, reduction.needs.on) for part in parts]
-        if shared is None or not all(map(usable, views)):
+        if not all(map(usable, views)):
             return None
-        pairs = list(zip(views, parts, strict=True))
-        vectors = [_wide(self._staged(view, part, reduction, round_, shared).view.tau) for view, part in pairs]
-        alone = reduction.rounds[round_].squares
-        both = zip(vectors, vectors, strict=True) if alone else combinations_with_replacement(vectors, 2)
-        return np.stack([chunk_sums(*pair) for pair in both])
+        if reduction.rounds[round_].stages:
+            shared = self.share(base, parts, reduction, round_)
+            if shared is None:
+                return None
+            pairs = zip(views, parts, strict=True)
+            views = [self._staged(view, part, reduction, round_, shared).view for view, part in pairs]
+        vectors = [_wide(view.tau) for view in views]
+        both = pairs_of(len(vectors), known, squares=reduction.rounds[round_].squares)
+        return np.stack([chunk_sums(vectors[i], vectors[j]) for i, j in both])
 
     def count(self, base: Host, part: Part, window: Window, counts: Counts) -> bool:
         """Add to `counts` how many magnitudes of tau lie in each bin of a window, and last, above it.
@@ -109,7 +117,7 @@ class Reference:
         view = self._view(part, self.load(base))
         if not usable(view):
             return False
-        counts += to_numpy(window_counts(view.tau, window))
+        add_counts(view.tau, window, counts)
         return True
 
     def _view(self, part: Part, base: Array, on: str = "tau") -> View:
@@ -185,22 +193,33 @@ def entering(view: View, part: Part, number: int, shared: Sequence[Array]) -> Vi
     return replace(view, shared=tuple(shared), coefficient=view.coefficient if weight is None else weight)
 
 
+def through(view: View, stages: Sequence[Stage], found: Sequence[Any]) -> View:
+    """What stages leave of a view. found: what each one's statistic found of the block."""
+    for stage, known in zip(stages, found, strict=True):
+        view = _staged(view, stage, known)
+    return view
+
+
 def after(view: View, stages: Sequence[Stage], found: Sequence[Any]) -> Staged:
-    """What stages leave of a view, and what they count. found: what each one's statistic found of the block."""
+    """The same, and what the stages count."""
     witnesses = []
     for stage, known in zip(stages, found, strict=True):
-        before, view = view, staged(stage, view, known)
+        before, view = view, _staged(view, stage, known)
         if stage.statistic is not None:
             witnesses.append(() if known is None else stage.statistic.witness(before, view, known))
-            view = replace(view, found=(*view.found, known))
     return Staged(view, tuple(witnesses))
+
+
+def _staged(view: View, stage: Stage, known: Any) -> View:
+    view = staged(stage, view, known)
+    return view if stage.statistic is None else replace(view, found=(*view.found, known))
 
 
 def left(view: View, rounds: Sequence[Round]) -> int:
     """How many elements the stages left: those that are not zero; all where none can leave any out [LK-2]."""
     if not any(leaves_out(round_) for round_ in rounds):
         return int(view.tau.shape[0])
-    return int(array_namespace(view.tau).count_nonzero(view.tau))
+    return int(array_namespace(view.tau).count_nonzero(view.tau != 0))
 
 
 def usable(view: View) -> bool:
@@ -257,4 +276,5 @@ def on_torch(device: Any) -> Reference:
     name = "torch" if kind == "cpu" else f"torch-{kind}"
     made = (_on_torch_there, (str(device),))
     block = 1 << 16 if kind == "cpu" else 1 << 20  # a device is not filled by few elements
-    return Reference(name, lambda host: to_torch(host, device), to_host, check_worker, made, block)
+    working = one_thread if kind == "cpu" else nullcontext
+    return Reference(name, lambda host: to_torch(host, device), to_host, check_worker, made, block, working)

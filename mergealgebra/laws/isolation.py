@@ -30,7 +30,7 @@ from mergealgebra.errors import MergeAlgebraError, TargetError
 from mergealgebra.laws.checker import check
 from mergealgebra.laws.verdict import Verdict
 from mergealgebra.targets.line_process import LineProcess, NoLine
-from mergealgebra.targets.merge_functions import target
+from mergealgebra.targets.merge_functions import refuse_hidden_function, target
 from mergealgebra.text import printable
 
 #: How long one law may take, if nobody says how long.
@@ -198,6 +198,7 @@ def serve(questions: TextIO, answers: TextIO, folder: str) -> None:
     try:
         if ":" in asked.name:
             sys.path.append(folder)  # last, so that what is in it hides no other module
+            refuse_hidden_function(asked.name, folder)
         loaded = target(asked.name, **asked.options)
     except MergeAlgebraError as error:
         print(json.dumps({"refused": str(error)}), file=answers, flush=True)

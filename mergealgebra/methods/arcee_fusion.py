@@ -26,10 +26,15 @@ if TYPE_CHECKING:
     from mergealgebra.algebra import Array, Needs, Round, Statistic, View
 
 
+def change(view: View) -> Array:
+    """t = RN32(c tau) [AF-1]. Returns (n,) fp32."""
+    return algebra.scaled(view.tau, view.coefficient)
+
+
 def importance(view: View) -> Array:
-    """What each change matters [AF-3]. Returns (n,) fp32."""
-    tau = algebra.scaled(view.tau, view.coefficient)
-    return algebra.importance(view.base, tau, algebra.row_length(view))
+    """What each change matters, when it is known how far each row moved [AF-3]. Returns (n,) fp32."""
+    xp, device = algebra.array_namespace(view.tau), view.tau.device
+    return algebra.importance(change(view), xp.asarray(view.found[0], device=device))
 
 
 def quartiles(elements: int) -> tuple[int, ...]:
@@ -62,8 +67,8 @@ class Fuse:
         threshold = float(median + Fraction(3, 2) * (q3 - q1))
         important = xp.astype(importance(view), xp.float64) >= threshold
         # What is no number once it is scaled must stay, to be named.
-        beyond = ~xp.isfinite(algebra.scaled(view.tau, view.coefficient))
-        return xp.where(important | beyond, view.tau, 0.0)
+        beyond = ~xp.isfinite(change(view))
+        return algebra.kept(view.tau, important | beyond)
 
 
 class ArceeFusion(Method):
@@ -84,7 +89,8 @@ class ArceeFusion(Method):
     @property
     def rounds(self) -> tuple[Round, ...]:
         """What is left of one contribution."""
-        return (algebra.Round(lift, total, stages=(Fuse(),), unit="row"),)
+        moved = algebra.Look(algebra.RowDivergences(change, "change"))
+        return (algebra.Round(lift, total, stages=(moved, Fuse()), unit="row"),)
 
     @property
     def needs(self) -> Needs:

@@ -52,8 +52,7 @@ class Drop:
 
 def rescaled(tau: Array, keeps: Array, p: Array | float) -> Array:
     """RN32(RN64(tau / p)) where it is kept, +0 elsewhere [DA-1, DE-4]. p: (n,) fp64, or one number for all."""
-    xp = algebra.array_namespace(tau)
-    return xp.where(keeps, algebra.quotient(tau, p), 0.0) + 0.0
+    return algebra.kept(algebra.quotient(tau, p), keeps) + 0.0
 
 
 class DareLinear(Method):

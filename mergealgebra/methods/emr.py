@@ -38,8 +38,7 @@ def lift(view: View) -> Terms:
 def unify(sums: Sums, _: Coefficients) -> Array:
     """u: the largest v where S is above 0, elsewhere the least one [EM-2]. Returns (n,) fp32."""
     largest, least_negated = sums.maxima
-    xp = algebra.array_namespace(largest)
-    return xp.where(sums.sign() > 0, largest, 0.0 - least_negated)
+    return algebra.either(sums.sign() > 0, largest, 0.0 - least_negated)
 
 
 # One task
@@ -68,9 +67,8 @@ class OfTask:
 
     def _taken(self, view: View) -> Array:
         """u where v has its sign, else +0."""
-        xp = algebra.array_namespace(view.tau)
         v, u = algebra.scaled(view.tau, view.coefficient), view.shared[0]
-        return xp.where(((v > 0) & (u > 0)) | ((v < 0) & (u < 0)), u, 0.0) + 0.0
+        return algebra.kept(u, ((v > 0) & (u > 0)) | ((v < 0) & (u < 0))) + 0.0
 
 
 def scale(dotted: Mapping[str, Dotted]) -> float:

@@ -37,9 +37,9 @@ class InDialect(Method):
             raise refusal(method, dialect)
         for key in settings:
             if key not in strategy.settings:
-                known = ", ".join(strategy.settings) or "none"
+                known = f"its keys are {', '.join(strategy.settings)}" if strategy.settings else "it has no keys"
                 near = did_you_mean(key, strategy.settings) or ";"
-                raise RecipeError(f"{method}: unknown key {shown(key)}{near} in dialect {dialect} its keys are {known}")
+                raise RecipeError(f"{method}: unknown key {shown(key)}{near} in dialect {dialect} {known}")
         given = {
             key: setting.check(settings.get(key, setting.default), f"{method}: {key}")
             for key, setting in strategy.settings.items()

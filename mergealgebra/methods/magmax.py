@@ -28,8 +28,7 @@ def lift(view: View) -> Terms:
 def greatest(sums: Sums, _: Coefficients) -> Array:
     """tau_m: the largest v or the least one, whichever is farther from 0; if both are, the largest [MM-2]."""
     largest, least_negated = sums.maxima
-    xp = algebra.array_namespace(largest)
-    return xp.where(largest >= least_negated, largest, 0.0 - least_negated)
+    return algebra.either(largest >= least_negated, largest, 0.0 - least_negated)
 
 
 class MagMax(Method):

@@ -13,7 +13,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, dataclass_transform
 
 from mergealgebra.algebra import decimals
-from mergealgebra.algebra.method import Needs, leaves_out
+from mergealgebra.algebra.method import leaves_out
+from mergealgebra.algebra.needs import Needs
 from mergealgebra.encoding import encode, hash_id
 from mergealgebra.errors import CoefficientError, DecimalError, RecipeError
 from mergealgebra.methods.settings import COEFFICIENT, SETTINGS, Setting, entries_of, read_settings
@@ -69,11 +70,10 @@ class Method:
                 raise RecipeError(f"{self.name}: lambda and lambda_ are one key; give it once")
             for key in given:
                 if key not in known:
-                    keys = list(map(key_of, known)) or ["none"]
-                    near = did_you_mean(key_of(key), [*keys, SETTINGS]) or ";"
-                    raise RecipeError(
-                        f"{self.name}: unknown key {shown(key_of(key))}{near} its keys are {', '.join(keys)}"
-                    )
+                    keys = [*map(key_of, known), SETTINGS]
+                    near = did_you_mean(key_of(key), keys) or ";"
+                    said = f"its keys are {', '.join(keys)}" if known else f"its only key is {SETTINGS}"
+                    raise RecipeError(f"{self.name}: unknown key {shown(key_of(key))}{near} {said}")
             for key, field_ in known.items():
                 check = field_.metadata["check"]
                 object.__setattr__(self, key, check(given.get(key, field_.default), f"{self.name}: {key_of(key)}"))

@@ -30,21 +30,22 @@ class Same:
 
 
 @dataclass(frozen=True)
-class Differs:
-    """It computes something else, which the dialect named after the tool computes here.
-
-    near: our method for what its name promises; empty where there is none.
-    """
-
-    near: str = ""
-
-
-@dataclass(frozen=True)
 class Refused:
     """It cannot be computed here. reason: why, as a sentence goes on. use: what to do instead."""
 
     reason: str
     use: str
+
+
+@dataclass(frozen=True)
+class Differs:
+    """It computes something else, which the dialect named after the tool computes here.
+
+    near: our method for what its name promises; empty where there is none. absent: else why not, and what to use.
+    """
+
+    near: str = ""
+    absent: Refused | None = None
 
 
 Answer = Same | Differs | Refused
@@ -58,28 +59,54 @@ class Tool:
     names: Mapping[str, Answer]
 
 
+_DATA: Final = Refused(
+    "learns from data, and what merges here reads weights alone", "use `linear` with coefficients that you have tried"
+)
+_SEARCH: Final = Refused("makes many merges and keeps the best", "use `linear` with coefficients that you have tried")
+_SPECTRA: Final = Refused(
+    "takes whole matrices apart, which no method of this version does", "use `ties`, `sce` or `della`"
+)
+_REGMEAN: Final = Refused(
+    "needs Gram matrices of the layers' inputs, which no method of this version reads", "use `fisher`, or `mean`"
+)
+
+#: Published methods that are neither here nor in these tools, or there under another name.
+_PUBLISHED: Final[Mapping[str, Refused]] = MappingProxyType(
+    {
+        "adamerging": _DATA,
+        "iso_c": _SPECTRA,
+        "iso_cts": _SPECTRA,
+        "knots": _SPECTRA,
+        "lines": Refused("is lambda by layer", "write `lambda` as a list under `settings`, for any method"),
+        "regmean": _REGMEAN,
+        "tsv": _SPECTRA,
+        "tsv_m": _SPECTRA,
+        "wudi": _SPECTRA,
+    }
+)
+
 _CRDT_MERGE: Final[Mapping[str, Answer]] = {
-    "ada_merging": Differs(),
-    "adarank": Differs(),
-    "dam": Differs(),
+    "ada_merging": Differs(absent=_DATA),
+    "adarank": Differs(absent=_SPECTRA),
+    "dam": Differs(absent=_DATA),
     "dare": Differs("dare_linear"),
     "dare_ties": Differs("dare_ties"),
     "della": Differs("della"),
     "dual_projection": Same("linear"),
     "emr": Differs("emr"),
-    "evolutionary_merge": Differs(),
+    "evolutionary_merge": Differs(absent=_SEARCH),
     "fisher_merge": Differs("fisher"),
-    "genetic_merge": Differs(),
-    "led_merge": Differs(),
+    "genetic_merge": Differs(absent=_SEARCH),
+    "led_merge": Differs(absent=_DATA),
     "linear": Differs("linear"),
     "model_breadcrumbs": Differs("breadcrumbs"),
     "negative_merge": Same("mean", {"lambda": "-1"}),
-    "regression_mean": Differs(),
+    "regression_mean": Differs(absent=_REGMEAN),
     "representation_surgery": Same("linear", where="where all coefficients are equal"),
-    "safe_merge": Differs(),
+    "safe_merge": Differs(absent=_DATA),
     "slerp": Differs("slerp"),
-    "split_unlearn_merge": Differs(),
-    "star": Differs(),
+    "split_unlearn_merge": Differs("negmerge"),
+    "star": Differs(absent=_SPECTRA),
     "svd_knot_tying": Refused(
         "its result depends on the signs of singular vectors, which its LAPACK happens to choose",
         "use `ties`, or what `svd_knot_tying` is of vectors, the mean: `mean`",
@@ -87,7 +114,7 @@ _CRDT_MERGE: Final[Mapping[str, Answer]] = {
     "task_arithmetic": Same("task_arithmetic", where="where all coefficients are 1"),
     "ties": Differs("ties"),
     "weight_average": Same("linear"),
-    "weight_scope_alignment": Differs(),
+    "weight_scope_alignment": Differs(absent=_DATA),
 }
 
 
@@ -138,9 +165,13 @@ def answer(name: str) -> str:
 
     >>> answer("negative_merge")
     "is crdt-merge 0.11.0's name of `mean` with lambda -1: write `method: mean`, `lambda: '-1'`"
-    >>> answer("led_merge")
-    'is a method of crdt-merge 0.11.0: for what it computes there, write `dialect: crdt-merge-0.11` beside it'
+    >>> answer("lines")
+    'is published, and not a method here, as it is lambda by layer; write `lambda` as a list under `settings`, for any \
+method'
     """
+    published = _PUBLISHED.get(name)
+    if published:
+        return f"is published, and not a method here, as it {published.reason}; {published.use}"
     return "; it ".join(_answers(name))
 
 
@@ -152,13 +183,18 @@ def _answers(name: str) -> Iterator[str]:
             case Same() as same:
                 yield _same(tool, same)
             case Differs() as differs:
-                near = f"; `method: {differs.near}` is what its name promises" if _here(differs.near) else ""
                 yield (
                     f"is a method of {tool.title}: for what it computes there, write `dialect: {dialect}` beside it"
-                    f"{near}"
+                    f"{_what_it_promises(differs)}"
                 )
             case Refused() as refused:
                 yield f"is a method of {tool.title}, and {refused.reason}; {_use(refused)}"
+
+
+def _what_it_promises(differs: Differs) -> str:
+    if differs.absent:
+        return f"; what its name promises is not here, as it {differs.absent.reason}: {differs.absent.use}"
+    return f"; `method: {differs.near}` is what its name promises" if _here(differs.near) else ""
 
 
 def _same(tool: Tool, same: Same) -> str:

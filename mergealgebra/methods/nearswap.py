@@ -50,7 +50,7 @@ class Clamp:
 class NearSwap(Method):
     """Nearswap: go to one model, no parameter farther from the base than t (mergekit 0.1.5) [NS-1, NS-2].
 
-    t: the farthest that a parameter moves, 0 or more.
+    t: the farthest that a parameter moves, 0 or more; with 0 nothing moves, and a merge of files says so.
 
     >>> import mergealgebra as ma, numpy as np
     >>> base, model = ({"w": np.float32(w)} for w in ([1, 1, 1], [0.25, -3, 2]))

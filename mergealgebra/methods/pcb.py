@@ -123,7 +123,7 @@ class Compete:
 
     def __call__(self, view: View, found: tuple[float, float]) -> Array:
         """tau where s is above 0, +0 elsewhere."""
-        return algebra.array_namespace(view.tau).where(scale(view, found) > 0, view.tau, 0.0)
+        return algebra.kept(view.tau, scale(view, found) > 0)
 
 
 def scale(view: View, best: tuple[float, float]) -> Array:

@@ -27,7 +27,7 @@ UNCHANGED: Final = decimals.fp32("0.00001", "threshold")
 def changes(view: View) -> Array:
     """v = RN32(c tau) where tau is a change, else +0 [RA-1]. Returns (n,) fp32."""
     xp = algebra.array_namespace(view.tau)
-    return xp.where(xp.abs(view.tau) > UNCHANGED, algebra.scaled(view.tau, view.coefficient), 0.0) + 0.0
+    return algebra.kept(algebra.scaled(view.tau, view.coefficient), xp.abs(view.tau) > UNCHANGED) + 0.0
 
 
 def lift(view: View) -> Terms:

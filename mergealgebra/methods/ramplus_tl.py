@@ -26,10 +26,16 @@ if TYPE_CHECKING:
     from mergealgebra.algebra.tally import Counts
 
 
+def changed(view: View) -> Terms:
+    """1 where the model changed the element [RA-1]."""
+    xp = algebra.array_namespace(view.tau)
+    return algebra.Terms((xp.astype(ram.changes(view) != 0, xp.float32),))
+
+
 def how_many(sums: Sums, _: Coefficients) -> Array:
     """k, the number of models that changed the element [RA-2]. Returns (n,) fp32: 2 for 2 and more."""
     xp = algebra.array_namespace(sums.columns[0])
-    k = sums.rounded(2) - sums.rounded(3)
+    k = sums.total()
     return xp.astype(xp.where(k > 2, 2.0, k), xp.float32)
 
 
@@ -85,10 +91,9 @@ class RamPlusTl(Method):
         """Who changed what; then one exact sum, and how many are in it."""
         answer = Factor(Fraction(self.r), Fraction(self.alpha))
         tally = algebra.Tally(2, shared_and_own, answer, ("ram plus", self.r, self.alpha))
-        votes = algebra.Columns(votes=True)
         return (
-            algebra.Round(ram.lift, how_many, votes),
-            algebra.Round(lift, ram.average, votes, (algebra.Look(tally),)),
+            algebra.Round(changed, how_many),
+            algebra.Round(lift, ram.average, algebra.Columns(votes=True), (algebra.Look(tally),)),
         )
 
     @property

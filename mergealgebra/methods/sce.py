@@ -75,8 +75,7 @@ class Select:
 
     def __call__(self, view: View, found: tuple[int, int]) -> Array:
         """tau where it is kept, +0 elsewhere."""
-        xp = algebra.array_namespace(view.tau)
-        return xp.where(algebra.magnitude_bits(variance(view)) >= found[0], view.tau, 0.0) + 0.0
+        return algebra.kept(view.tau, algebra.magnitude_bits(variance(view)) >= found[0]) + 0.0
 
 
 # Calculate, erase
@@ -90,7 +89,7 @@ def scaled(view: View) -> Terms:
 def elect(sums: Sums, _: Coefficients) -> Array:
     """1 where the sum is 0 or more, elsewhere -1 [SC-3]. Returns (n,) fp32."""
     xp = algebra.array_namespace(sums.columns[0])
-    return xp.astype(xp.where(sums.sign() >= 0, 1.0, -1.0), xp.float32)
+    return xp.astype(sums.sign() >= 0, xp.float32) * 2 - 1
 
 
 def weigh(gram: Gram, coefficients: Sequence[float]) -> list[float]:
@@ -104,7 +103,7 @@ def lift(view: View) -> Terms:
     """v = RN32(w tau') and w, where tau' has the elected sign, else 0 [SC-4, SC-5]."""
     xp = algebra.array_namespace(view.tau)
     agrees, w = view.tau * view.shared[0] > 0, xp.full_like(view.tau, view.coefficient)
-    return algebra.Terms(tuple(xp.where(agrees, x, 0.0) + 0.0 for x in (algebra.product(w, view.tau), w)))
+    return algebra.Terms(tuple(algebra.kept(x, agrees) + 0.0 for x in (algebra.product(w, view.tau), w)))
 
 
 def average(sums: Sums, _: Coefficients) -> Array:

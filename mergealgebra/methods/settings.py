@@ -187,6 +187,26 @@ def _numbers(recipe: Method, names: Collection[str]) -> dict[str, dict[str, Frac
     return found
 
 
+def unused(recipe: Method, names: Collection[str]) -> Iterator[str]:
+    """A line for each number that no tensor takes, and for each list longer than there are layers [ST-2, ST-3].
+
+    names: as for `by_tensor`, which refuses what does not fit them.
+    """
+    taken_by: dict[tuple[str, str], int] = {}
+    for place, setting in enumerate(entries_of(recipe)):
+        matching = Choice(take=(setting.tensors,)).of(names)
+        layers = 1 + max((layer_of(name) or 0 for name in matching), default=0)
+        for key, number in setting.numbers:
+            takers = {taken_by.setdefault((name, key), place) for name in matching}
+            where = f"{recipe.name}: {SETTINGS}[{place}]: {key}"
+            if place not in takers:
+                above = listed(f"{SETTINGS}[{other}]" for other in sorted(takers))
+                yield f"{where} is used nowhere: {above} above has all tensors that {setting.tensors!r} matches"
+            elif not isinstance(number, str) and len(number) > layers:
+                more = "layer" if layers == 1 else "layers"
+                yield f"{where} is a list of {len(number)} numbers for {layers} {more}, so not all of them are used"
+
+
 def _at(number: str | tuple[str, ...], name: str, layer: int | None, last: int, where: str) -> Fraction:
     if isinstance(number, str):
         return Fraction(number)

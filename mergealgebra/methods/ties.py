@@ -55,8 +55,8 @@ def disjoint_mean(sums: Sums, gamma: Array) -> Array:
     xp = algebra.array_namespace(gamma)
     value = xp.where(gamma > 0, sums.rounded(0), sums.rounded(1))
     weight = xp.where(gamma > 0, sums.rounded(2), -sums.rounded(3))
-    mean = value / xp.where(gamma == 0, 1.0, weight)
-    return xp.astype(xp.where(gamma == 0, 0.0, mean), xp.float32)
+    mean = value / (weight + xp.astype(gamma == 0, xp.float64))
+    return algebra.kept(xp.astype(mean, xp.float32), gamma != 0)
 
 
 class Ties(Method):

@@ -94,23 +94,27 @@ def _front_matter(hub: str, config: BaseConfig) -> str:
 def _summary(lock: Lock, base: str) -> str:
     count = len(lock.contributions)
     models = "one fine-tuned model" if count == 1 else f"{count} fine-tuned models"
+    made = f"Made with mergealgebra from {models} of the base **{as_markdown(base)}**, by the method "
+    made += f"{as_markdown(lock.recipe['method'])}."
+    if not _some_left_out(lock.contributions):
+        return made
     return (
-        f"Made with mergealgebra from {models} of the base **{as_markdown(base)}**, by the method "
-        f"{as_markdown(lock.recipe['method'])}. Of all the parameters of the models, "
-        f"{_percent(_share(lock.contributions))} count (achieved density {as_markdown(lock.achieved_density)})."
+        f"{made} Of all the parameters of the models, {_percent(_share(lock.contributions))} were kept (achieved "
+        f"density {as_markdown(lock.achieved_density)})."
     )
 
 
 def _models(contributions: Sequence[LockedContribution], known: Mapping[str, Credit]) -> str:
-    """A row for each: what it is called, who made it when, its coefficient, how much of it was kept."""
+    """A row for each: what it is called, who made it when, its coefficient; how much was kept, if not all of all."""
+    told = _some_left_out(contributions)
     contributions = sorted(contributions, key=lambda c: (known[c.id].title, c.id))
     columns = {
         "model": [_title(c.id, known[c.id]) for c in contributions],
         "author": [as_markdown(known[c.id].author) for c in contributions],
         "date": [_date(known[c.id].time) for c in contributions],
         "coefficient": [shortest(from_hex(c.coefficient)) for c in contributions],
-        "kept": [f"{c.kept:,} of {c.elements:,}" for c in contributions],
-        "density": [_percent(_share([c])) for c in contributions],
+        "kept": [f"{c.kept:,} of {c.elements:,}" if told else "" for c in contributions],
+        "density": [_percent(_share([c])) if told else "" for c in contributions],
     }
     return _table({heading: cells for heading, cells in columns.items() if any(cells)})
 
@@ -146,6 +150,11 @@ def _date(time: int | None) -> str:
     if time is None or time > _LAST_DATE:
         return ""
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d")
+
+
+def _some_left_out(contributions: Iterable[LockedContribution]) -> bool:
+    """Whether `kept` says anything: most methods keep all, though what comes of it may be masked or elected [LK-2]."""
+    return any(one.kept < one.elements for one in contributions)
 
 
 def _share(contributions: Iterable[LockedContribution]) -> Fraction:

@@ -1,7 +1,7 @@
 """The cache of a replica: what can always be computed again, kept to save time [SY-9]. It may be deleted at any moment.
 
-Nothing here is trusted: a merge proves the thresholds that it uses, and what cannot be read counts as missing. No link
-is followed: where a link stands in place of a folder, nothing is cached.
+Nothing here is trusted: a merge proves the thresholds that it uses, all else is sealed, and what cannot be read counts
+as missing. No link is followed: where a link stands in place of a folder, nothing is cached.
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.entries import Entry, names_in
 
 CACHE: Final = "cache"
-#: The folders of a store in which thresholds are kept, an aggregate, what was measured of contributions, and what packs
+#: The folders of a store in which thresholds, dot products and an aggregate are kept, what was measured, and what packs
 #: hold.
 THRESHOLDS: Final = f"{CACHE}/thresholds"
+DOTS: Final = f"{CACHE}/dots"
+#: What merges found out, by folder, and what it is called.
+ANSWERS: Final = {THRESHOLDS: "thresholds", DOTS: "dot products"}
 AGGREGATE: Final = f"{CACHE}/aggregate"
 FIGURES: Final = f"{CACHE}/figures"
 RECORDS: Final = f"{CACHE}/records"
-#: No entry is larger; a larger file is not ours.
+#: No entry is larger: what would be is not kept, and a larger file is not ours.
 MOST_BYTES: Final = 1 << 24
 
 
@@ -39,6 +42,8 @@ class Cache(MutableMapping[str, bytes]):
             raise KeyError(name) from None
 
     def __setitem__(self, name: str, data: bytes) -> None:
+        if len(data) > MOST_BYTES:
+            return
         with suppress(OSError, OutputError):
             write_atomically(self._entry(name), data)
 

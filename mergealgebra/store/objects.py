@@ -123,24 +123,24 @@ class Store(OperationStore):
     # Operations
 
     def state(self) -> ORSet:
-        """All operations that are here [OS-7]; one bad file stops it [SY-3]. Raises as `read_operation` does."""
-        return self.contents()[0]
-
-    def contents(self) -> tuple[ORSet, tuple[ForeignOperation, ...]]:
-        """The same, and what is passed over in a signed workspace [SG-7].
+        """All operations that are here [OS-7]; one bad file stops it [SY-3]. Raises as `read_operation` does.
 
         In somebody's replica, packs that are due are written, and files that lie inside others removed [PK-3, PK-4].
         """
+        return self.contents()[0]
+
+    def contents(self) -> tuple[ORSet, tuple[ForeignOperation, ...]]:
+        """The same, and what is passed over in a signed workspace [SG-7]."""
         first = self._memory.last is None
         reading = self.read()
         for refusal in reading.refusals:
             raise refusal
-        if self.keeps_records:
-            packed = pack_up(self, reading)
-            if first or packed is not reading:
-                tidy(self, packed)
-            reading = packed
-        return reading.state, reading.foreign
+        if not self.keeps_records:
+            return reading.state, reading.foreign
+        packed = pack_up(self, reading)
+        if first or packed is not reading:
+            tidy(self, packed)
+        return packed.state, packed.foreign
 
     # The folder
 

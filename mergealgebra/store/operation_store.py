@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from mergealgebra.crdt.fields import is_id
+from mergealgebra.crdt.garbage_collector import paused
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.operations import MAX_OPERATION_BYTES, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.crdt.packs import BRANCH, MAX_PACK_BYTES, Pack, framed_bytes, head_bytes
-from mergealgebra.crdt.records import FOREIGN, Record
+from mergealgebra.crdt.records import Record
 from mergealgebra.encoding import hash_id
 from mergealgebra.errors import (
     ForeignOperation,
@@ -27,10 +28,9 @@ from mergealgebra.errors import (
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.blob_store import BlobStore
 from mergealgebra.store.entries import LOCAL, OPERATIONS, PACKS, ROOT, Entry, Told, told_in
-from mergealgebra.store.garbage_collector import paused
-from mergealgebra.store.pack_files import Packed, checked, damaged, pack_bytes, read_pack, salvaged
-from mergealgebra.store.reading import Held, Memory, Reading, in_any
-from mergealgebra.store.record_index import Fields, Kept, fields_of, keep, kept_of
+from mergealgebra.store.pack_files import Packed, checked, damaged, decoded, pack_bytes, read_pack, salvaged
+from mergealgebra.store.reading import File, Memory, Place, Reading, in_any
+from mergealgebra.store.record_index import FOREIGN, Fields, Kept, fields_of, keep, kept_of
 from mergealgebra.store.refusals import read_entry, refused_as
 from mergealgebra.text import location
 
@@ -79,63 +79,58 @@ class OperationStore(BlobStore):
             return loose, {name: told for name, told in told_in(self.path, PACKS).items() if is_id(name)}
 
     def _read(self, loose: tuple[str, ...], packs: Mapping[str, Told], known: ORSet | None, anew: bool) -> Reading:
-        files: dict[tuple[str, str], tuple[Told, Held]] = {}
+        files: dict[Place, File] = {}
         damaged_packs: dict[str, MergeAlgebraError] = {}
         for name, told in packs.items():
             try:
                 if anew:
                     pack_bytes(self.pack(name))
-                files[PACKS, name] = told, self._memory.known((PACKS, name), told) or self._pack(name, told, known)
+                files[PACKS, name] = self._memory.known((PACKS, name), told) or self._pack(name, told, known)
             except MergeAlgebraError as error:
                 damaged_packs[name] = error
-        held = {name: held for (_, name), (_, held) in files.items()}
+        held = {name: file.held for (_, name), file in files.items() if file.held}
         damaged_: dict[str, MergeAlgebraError] = {}
-        foreign = [
-            ForeignOperation(f"{location(self.pack(pack).path)}: operation {name} is passed over: {record.says[0]}")
-            for pack, records in held.items()
-            for name, record in records.items()
-            if record.kind == FOREIGN
-        ]
+        foreign = [error for file in files.values() for error in file.foreign]
         with refused_as(WorkspaceError, self.path / OPERATIONS):
             alone = told_in(self.path, OPERATIONS, [name for name in loose if not in_any(held.values(), name)])
         for name, told in alone.items():
             try:
-                files[OPERATIONS, name] = told, self._memory.known((OPERATIONS, name), told) or self._one(name, known)
+                files[OPERATIONS, name] = self._memory.known((OPERATIONS, name), told) or self._one(name, told, known)
             except ForeignOperation as error:
                 foreign.append(error)
             except MergeAlgebraError as error:
                 damaged_[name] = error
-        told_of = {place: told for place, (told, _) in files.items()}
-        lone = {name: files[OPERATIONS, name][1][name] for name in alone if (OPERATIONS, name) in files}
+        lone = {name: files[OPERATIONS, name].held[name] for name in alone if (OPERATIONS, name) in files}
+        told_of = {place: file.told for place, file in files.items()}
         state = self._memory.state(self.genesis, files)
-        return Reading(state, held, lone, loose, damaged_, damaged_packs, tuple(foreign), told_of)
+        return Reading(state, held, lone, loose, damaged_, damaged_packs, told_of, tuple(foreign))
 
-    def _one(self, name: str, known: ORSet | None) -> Held:
+    def _one(self, name: str, told: Told, known: ORSet | None) -> File:
         record = None if known is None else known.record(name)
         data = self._bytes(name)
-        return {name: Record.of(self._decoded(name, data)) if record is None else record}
+        return File(told, {name: Record.of(self._decoded(name, data)) if record is None else record})
 
-    def _pack(self, name: str, told: Told, known: ORSet | None) -> Held:
+    def _pack(self, name: str, told: Told, known: ORSet | None) -> File:
         """What a pack holds: as it was written down when it was checked, or checked now [PK-6]."""
         entry, workspace, keeps = self.pack(name), self.genesis.workspace_id, self.keeps_records
         kept = kept_of(self.path, workspace, name, told.nbytes) if keeps else None
         if kept is None:
             found = read_pack(entry)
-            records = tuple(self._fields(entry, id_, data, known) for id_, data in found.operations.items())
-            sizes = tuple(len(data) for data in found.operations.values())
-            kept = Kept(len(found.replaces), sizes, records)
+            records = tuple(self._checked(entry, id_, data, known) for id_, data in found.operations.items())
+            kept = Kept(len(found.replaces), tuple(map(len, found.operations.values())), records)
             if keeps:
                 keep(self.path, workspace, name, kept)
-        elif told.nbytes != head_bytes(kept.replaced) + sum(map(framed_bytes, kept.sizes)):
+        elif told.nbytes != head_bytes(kept.replaced) + sum(kept.sizes) + len(kept.sizes) * framed_bytes(0):
             raise damaged(entry, f"it has {told.nbytes:,} bytes")
-        source = Packed(entry, self, kept)
-        return {fields[0]: Record(*fields, source) for fields in kept.records}
+        source = Packed(entry, self.genesis, self, kept)
+        foreign = tuple(ForeignOperation(said[0]) for _, kind, *_, said in kept.records if kind == FOREIGN)
+        held = {fields[0]: Record(*fields, source) for fields in kept.records if fields[1] != FOREIGN}
+        return File(told, held, foreign)
 
-    def _fields(self, entry: Entry, name: str, data: bytes, known: ORSet | None) -> Fields:
-        """What is kept of an operation of a pack, which is checked unless it is known."""
+    def _checked(self, entry: Entry, name: str, data: bytes, known: ORSet | None) -> Fields:
         record = None if known is None else known.record(name)
         try:
-            return fields_of(Record.of(checked(entry, name, data, self.decode)) if record is None else record)
+            return fields_of(Record.of(checked(entry, name, data, self.genesis)) if record is None else record)
         except ForeignOperation as error:
             return name, FOREIGN, None, None, (), "", (str(error),)
 
@@ -145,20 +140,24 @@ class OperationStore(BlobStore):
         """The operation in the file of this name, read anew. Raises as `read_operation` does."""
         return self._decoded(name, self._bytes(name))
 
-    def check_pack(self, name: str) -> list[Operation]:
-        """The operations of the pack of this name, read and checked anew [PK-2]. Raises PackError or WrongWorkspace."""
+    def check_pack(self, name: str) -> tuple[list[Operation], list[ForeignOperation]]:
+        """The operations of the pack of this name, read and checked anew, and what is passed over [PK-2, SG-7].
+
+        Raises PackError or WrongWorkspace.
+        """
         entry = self.pack(name)
-        found = read_pack(entry).operations
-        operations = list[Operation]()
-        for id_, data in found.items():
-            with suppress(ForeignOperation):
-                operations.append(checked(entry, id_, data, self.decode))
-        return operations
+        found, foreign = list[Operation](), list[ForeignOperation]()
+        for id_, data in read_pack(entry).operations.items():
+            try:
+                found.append(checked(entry, id_, data, self.genesis))
+            except ForeignOperation as error:
+                foreign.append(error)
+        return found, foreign
 
     def kept_ids(self, pack: str) -> list[str] | None:
         """What a pack holds, as it was written down here when it was checked; None if it was not [PK-6]."""
         kept = kept_of(self.path, self.genesis.workspace_id, pack, MAX_PACK_BYTES) if self.keeps_records else None
-        return None if kept is None else [id_ for id_, *_ in kept.records]
+        return None if kept is None else [id_ for id_, kind, *_ in kept.records if kind != FOREIGN]
 
     def operation_ids(self) -> tuple[str, ...]:
         """The ids of the operations that are here, ascending; files of one operation are not read [SY-1]."""
@@ -180,7 +179,7 @@ class OperationStore(BlobStore):
 
     def salvaged(self, pack: str) -> list[Operation]:
         """The sound operations in a pack that is damaged [PK-7]."""
-        return salvaged(self.pack(pack), self.decode)
+        return salvaged(self.pack(pack), self.genesis)
 
     def _bytes(self, name: str) -> bytes:
         entry = self._operation(name)
@@ -193,27 +192,13 @@ class OperationStore(BlobStore):
     def _decoded(self, name: str, data: bytes) -> Operation:
         where = location(self._operation(name).path)
         try:
-            return self.decode(data)
+            return decoded(data, self.genesis)
         except ForeignOperation as error:
             raise ForeignOperation(f"{where} is passed over: {error}") from error
         except WrongWorkspace as error:
             raise WrongWorkspace(f"{where} is refused: {error}; move it away") from error
         except MergeAlgebraError as error:
             raise OperationError(f"{where} is refused: {error}; delete it") from error
-
-    def decode(self, data: bytes, *, verified: bool = False) -> Operation:
-        """The operation of this workspace that bytes are. verified: whether its signature was checked before [PK-6].
-
-        Raises as `Operation.decode` does; in a signed workspace ForeignOperation, whatever is wrong: anybody may write
-        sound bytes under their right name [SG-7].
-        """
-        workspace = self.genesis.workspace_id
-        if not self.genesis.is_signed:
-            return Operation.decode(data, workspace)
-        try:
-            return (Operation.decode_verified if verified else Operation.decode_signed)(data, workspace)
-        except MergeAlgebraError as error:
-            raise ForeignOperation(str(error)) from error
 
     # Writing
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
 from contextlib import suppress
 from itertools import accumulate
 from operator import itemgetter
 from typing import Protocol
 
+from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.packs import MAX_PACK_BYTES, Pack, framed_bytes, head_bytes, salvage
 from mergealgebra.encoding import hash_id
@@ -20,10 +20,7 @@ from mergealgebra.text import fsck_repair, location
 
 
 class Finder(Protocol):
-    """The store of a pack: where an operation is looked for when the pack is gone, in whatever replaced it."""
-
-    def decode(self, data: bytes, *, verified: bool = False) -> Operation:
-        """The operation of its workspace that bytes are."""
+    """Where an operation is looked for when its pack is gone: in whatever replaced it."""
 
     def read_operation(self, name: str) -> Operation:
         """The operation with this id, wherever it lies now. Raises OperationError."""
@@ -32,8 +29,8 @@ class Finder(Protocol):
 class Packed:
     """The operations of one pack that was checked. Its bytes are read when the first of them is asked for."""
 
-    def __init__(self, entry: Entry, finder: Finder, kept: Kept) -> None:
-        self._entry, self._finder, self._kept = entry, finder, kept
+    def __init__(self, entry: Entry, genesis: Genesis, finder: Finder, kept: Kept) -> None:
+        self._entry, self._genesis, self._finder, self._kept = entry, genesis, finder, kept
         self._data: bytes | None = None
         self._ends: list[int] = []
         self._read: dict[str, Operation] = {}
@@ -41,7 +38,8 @@ class Packed:
     def read(self, name: str) -> Operation:
         """The operation with this id. Raises OperationError when its bytes are not those any more."""
         if name not in self._read:
-            self._read[name] = self._finder.decode(self.encoded(name), verified=True)
+            decode = Operation.decode_verified if self._genesis.is_signed else Operation.decode
+            self._read[name] = decode(self.encoded(name), self._genesis.workspace_id)
         return self._read[name]
 
     def encoded(self, name: str) -> bytes:
@@ -85,25 +83,41 @@ def read_pack(entry: Entry) -> Pack:
         raise refused(entry, str(error)) from error
 
 
-def checked(entry: Entry, name: str, data: bytes, decode: Callable[[bytes], Operation]) -> Operation:
-    """An operation of a pack. Raises PackError or WrongWorkspace, naming the pack, and ForeignOperation."""
+def checked(entry: Entry, name: str, data: bytes, genesis: Genesis) -> Operation:
+    """An operation of a pack. Raises PackError or WrongWorkspace, naming the pack.
+
+    In a signed workspace ForeignOperation, for anybody may write other bytes under their right name [SG-7].
+    """
     try:
-        return decode(data)
-    except ForeignOperation:
-        raise
+        return decoded(data, genesis)
+    except ForeignOperation as error:
+        raise ForeignOperation(f"{location(entry.path)}, operation {name}, is passed over: {error}") from error
     except WrongWorkspace as error:
         raise WrongWorkspace(f"{location(entry.path)} is refused: {error}; move it away") from error
     except MergeAlgebraError as error:
         raise refused(entry, f"operation {name}: {error}") from error
 
 
-def salvaged(entry: Entry, decode: Callable[[bytes], Operation]) -> list[Operation]:
+def decoded(data: bytes, genesis: Genesis) -> Operation:
+    """The operation of a workspace that bytes are, its signature verified.
+
+    Raises ForeignOperation in a signed workspace [SG-7], in an open one as `Operation.decode` does.
+    """
+    if not genesis.is_signed:
+        return Operation.decode(data, genesis.workspace_id)
+    try:
+        return Operation.decode_signed(data, genesis.workspace_id)
+    except MergeAlgebraError as error:
+        raise ForeignOperation(str(error)) from error
+
+
+def salvaged(entry: Entry, genesis: Genesis) -> list[Operation]:
     """The sound operations in a pack that is damaged, as far as they can be told [PK-7]."""
     found = []
     with suppress(OSError):
         for data in salvage(entry.read(MAX_PACK_BYTES)):
             with suppress(MergeAlgebraError):
-                found.append(decode(data))
+                found.append(decoded(data, genesis))
     return found
 
 

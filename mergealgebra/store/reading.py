@@ -8,18 +8,27 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.operation_set import OperationSet
 from mergealgebra.crdt.orset import ORSet
-from mergealgebra.crdt.records import FOREIGN, Record
+from mergealgebra.crdt.records import Record
 from mergealgebra.errors import ForeignOperation, MergeAlgebraError
 from mergealgebra.store.entries import Told
 
 #: A file by its folder and name.
 Place = tuple[str, str]
-#: The operations of one file, by id, ascending; foreign ones among them.
+#: The operations of one file, by id, ascending.
 Held = Mapping[str, Record]
+
+
+class File(NamedTuple):
+    """A file that was read. foreign: what of it is passed over in a signed workspace [SG-7]."""
+
+    told: Told
+    held: Held
+    foreign: tuple[ForeignOperation, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -28,8 +37,8 @@ class Reading:
 
     state: those in files that are what their names promise. packs: what each good pack holds. alone: the good files of
     one operation each that no pack holds. loose: the names of all such files, good or not, in a pack or not. damaged,
-    damaged_packs: why other files are refused, by id and by the name of the pack. foreign: what is passed over in a
-    signed workspace [SG-7]. told: what the system says of files.
+    damaged_packs: why other files are refused, by id and by the name of the pack. told: what the system says of files.
+    foreign: what is passed over in a signed workspace [SG-7].
     """
 
     state: ORSet
@@ -38,8 +47,8 @@ class Reading:
     loose: tuple[str, ...]
     damaged: Mapping[str, MergeAlgebraError]
     damaged_packs: Mapping[str, MergeAlgebraError]
-    foreign: tuple[ForeignOperation, ...]
     told: Mapping[Place, Told]
+    foreign: tuple[ForeignOperation, ...] = ()
 
     @property
     def refusals(self) -> list[MergeAlgebraError]:
@@ -53,33 +62,29 @@ class Reading:
 
 @dataclass
 class Memory:
-    """What this process has read of a store. files: what the system said of each good one then, and what it holds."""
+    """What this process has read of a store: the good files, and their state."""
 
-    files: dict[Place, tuple[Told, Held]] = field(default_factory=dict)
+    files: dict[Place, File] = field(default_factory=dict)
     last: ORSet | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def known(self, place: Place, told: Told) -> Held | None:
-        """What a file holds that was read before, and has not changed."""
+    def known(self, place: Place, told: Told) -> File | None:
+        """A file that was read before, and has not changed."""
         before = self.files.get(place)
-        return before[1] if before is not None and before[0] == told else None
+        return before if before is not None and before.told == told else None
 
-    def state(self, genesis: Genesis, files: Mapping[Place, tuple[Told, Held]]) -> ORSet:
+    def state(self, genesis: Genesis, files: Mapping[Place, File]) -> ORSet:
         """The state of these files: the one that was made last, with what is new, if nothing was lost meanwhile."""
         with self._lock:
-            return self._grown(genesis, files)
-
-    def _grown(self, genesis: Genesis, files: Mapping[Place, tuple[Told, Held]]) -> ORSet:
-        lost = [held for place, (told, held) in self.files.items() if files.get(place, (None,))[0] != told]
-        there = [held for _, held in files.values()]
-        state = self.last
-        if state is None or not all(in_any(there, name) for held in lost for name in held):
-            state = ORSet(genesis, OperationSet.of(genesis, _all(there)))
-        else:
-            new = [held for place, (told, held) in files.items() if self.files.get(place, (None,))[0] != told]
-            state = state.joined(_all(new))
-        self.files, self.last = dict(files), state
-        return state
+            lost = [file for place, file in self.files.items() if place not in files or files[place].told != file.told]
+            new = [file for place, file in files.items() if self.known(place, file.told) is None]
+            there = [file.held for file in files.values()]
+            if self.last is None or not all(in_any(there, name) for file in lost for name in file.held):
+                self.last = ORSet(genesis, OperationSet.of(genesis, _all(there)))
+            else:
+                self.last = self.last.joined(_all(file.held for file in new))
+            self.files = dict(files)
+            return self.last
 
 
 def in_any(files: Iterable[Held], name: str) -> bool:
@@ -88,7 +93,7 @@ def in_any(files: Iterable[Held], name: str) -> bool:
 
 
 def _all(files: Iterable[Held]) -> Iterable[Record]:
-    return (record for held in files for record in held.values() if record.kind != FOREIGN)
+    return (record for held in files for record in held.values())
 
 
 def _name(item: tuple[str, MergeAlgebraError]) -> str:

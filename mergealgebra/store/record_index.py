@@ -27,6 +27,9 @@ VERSION: Final = 1
 #: An id takes 34 bytes in an operation and 66 here; what else an operation has takes more there.
 _TIMES_THE_PACK: Final = 4
 
+#: Stands for the kind of what is passed over in a signed workspace [SG-7]; what it says is why.
+FOREIGN: Final = ""
+
 #: What is kept of a record: all but where its operation is.
 Fields = tuple[str, str, str | None, str | None, tuple[str, ...], str, tuple[str, ...]]
 
@@ -62,4 +65,4 @@ def kept_of(store: Path, workspace: str, pack: str, pack_bytes: int) -> Kept | N
 
 def fields_of(record: Record) -> Fields:
     """What is kept of a record."""
-    return record.id, record.kind, record.author, record.grant, record.names, record.about, record.says
+    return record[:7]

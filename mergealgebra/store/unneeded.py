@@ -20,7 +20,7 @@ from mergealgebra.errors import OutputError, WorkspaceError
 from mergealgebra.model_folder.leftovers import not_removed
 from mergealgebra.store.atomic import set_aside
 from mergealgebra.store.blob_store import root_of
-from mergealgebra.store.cache import AGGREGATE, THRESHOLDS
+from mergealgebra.store.cache import AGGREGATE, ANSWERS
 from mergealgebra.store.entries import BLOBS, Entry, files_in, opened_part
 from mergealgebra.store.inspection import HEADER_BYTES
 from mergealgebra.store.objects import Store
@@ -109,26 +109,31 @@ def _first_of(ids: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
-class CachedThresholds:
-    """The thresholds that merges found. age: seconds since the last was written."""
+class CachedAnswers:
+    """What merges found out. part: the folder that it is in. age: seconds since the last was written."""
 
     store: Path
+    part: str
     nbytes: int
     age: float
-    kind: ClassVar[str] = "thresholds, which the next merge finds again"
     option: ClassVar[str] = "--cache"
     is_settled: ClassVar[bool] = True
 
     @property
+    def kind(self) -> str:
+        """What they are."""
+        return f"{ANSWERS[self.part]}, which the next merge finds again"
+
+    @property
     def path(self) -> Path:
         """The folder that they are in."""
-        return self.store / THRESHOLDS
+        return self.store / self.part
 
     def remove(self) -> None:
         """Remove them. Raises OutputError."""
         try:
-            for name in files_in(self.store, THRESHOLDS):
-                Entry(self.store, THRESHOLDS, name).remove()
+            for name in files_in(self.store, self.part):
+                Entry(self.store, self.part, name).remove()
         except OSError as error:
             raise not_removed(self.path, error) from error
 
@@ -161,14 +166,14 @@ class CachedAggregate:
             raise not_removed(self.path, error) from error
 
 
-Unneeded = UnneededBlob | CachedThresholds | CachedAggregate
+Unneeded = UnneededBlob | CachedAnswers | CachedAggregate
 
 
-def caches(store: Path) -> list[CachedThresholds | CachedAggregate]:
+def caches(store: Path) -> list[CachedAnswers | CachedAggregate]:
     """What a replica keeps to save time. Raises WorkspaceError."""
-    found: list[CachedThresholds | CachedAggregate] = []
-    if told := _told(store, THRESHOLDS):
-        found.append(CachedThresholds(store, *told))
+    found: list[CachedAnswers | CachedAggregate] = [
+        CachedAnswers(store, part, *told) for part in ANSWERS if (told := _told(store, part))
+    ]
     if told := _told(store, AGGREGATE):
         found.append(CachedAggregate(store, *told))
     return found

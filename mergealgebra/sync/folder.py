@@ -81,11 +81,10 @@ def sync(
     taken.carry_operations(joined, ours)
     given.carry_operations(joined, theirs)
     with suppress(MergeAlgebraError):  # refused already, where it mattered
-        pack_up(other, other.read(joined))
+        pack_up(other, other.read(everything))
     if not joined.operations and not theirs.damaged:
         refused += _half_there(other)
-    sides = (ours, theirs)
-    refused += [error for side in sides for name, error in side.damaged.items() if not everything.has(name)]
+    refused += [error for side in (ours, theirs) for name, error in side.damaged.items() if not everything.has(name)]
     wanted = claims_of(joined.visible().values())
     kinds = KINDS if auxiliary else needed_kinds(store.genesis)
     _exchange_blobs(wanted, kinds, taken, given, fits, progress)

@@ -26,6 +26,7 @@ from mergealgebra.progress import Progress, quiet
 from mergealgebra.store.holdings import needed_kinds
 from mergealgebra.store.objects import Store
 from mergealgebra.store.operation_store import parts
+from mergealgebra.store.pack_files import decoded
 from mergealgebra.sync import calls
 from mergealgebra.sync.admission import Fits, anything_fits, claims_of, is_taken
 from mergealgebra.sync.exchange import Exchange
@@ -150,7 +151,7 @@ def _operation(exchange: Exchange, id_: str, data: bytes | None) -> Operation:
     if (found := hash_id("operation", data)) != id_:
         raise OperationError(f"{name} gives other bytes for operation {id_}, of id {found}; sync with another peer")
     try:
-        return exchange.store.decode(data)
+        return decoded(data, exchange.store.genesis)
     except MergeAlgebraError as error:
         raise OperationError(
             f"{name} gives operation {id_}, which is refused: {error}; tell whoever made it"

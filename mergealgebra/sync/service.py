@@ -18,6 +18,7 @@ from mergealgebra.errors import MergeAlgebraError, PeerError
 from mergealgebra.store.entries import Entry
 from mergealgebra.store.objects import Store
 from mergealgebra.store.operation_store import parts
+from mergealgebra.store.pack_files import decoded
 from mergealgebra.sync import calls
 from mergealgebra.sync.admission import Fits, admission, anything_fits, claims_of
 from mergealgebra.sync.held import Held, Holder
@@ -110,7 +111,7 @@ class Service:
     def _operation(self, data: bytes | None) -> Operation:
         if data is None or len(data) > MAX_OPERATION_BYTES:
             raise PeerError("an operation is missing, or too long")
-        return self.store.decode(data)
+        return decoded(data, self.store.genesis)
 
     def _visible(self) -> list[Manifest]:
         return list(self._holder.look().state.visible().values())

@@ -67,8 +67,8 @@ class Way:
         """
         here = self._mend_packs(joined, held)
         rank = {kind: number for number, kind in enumerate(_FIRST)}
-        further = joined.difference(here).records().values()
-        lacking = sorted(further, key=lambda record: rank.get(record.kind, len(_FIRST)))
+        records = joined.difference(here).records().values()
+        lacking = sorted(records, key=lambda record: rank.get(record.kind, len(_FIRST)))
         for record in lacking:
             if record.id in held.damaged:
                 self._try(partial(self._mend, record))

@@ -13,11 +13,13 @@ standard library alone, and runs on Python 3.8.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import re
 import sys
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, Callable, Tuple  # noqa: UP035  Python 3.8
 
 #: How to write one, for errors and help texts.
@@ -70,6 +72,27 @@ def find(text: str, told: Callable[[BaseException], str]) -> Any:
     if not callable(found):
         raise NotAMergeFunction(f"{where} is not a function; {module} has {_functions_of(sys.modules[module], name)}")
     return found
+
+
+def refuse_hidden(text: str, folder: str) -> None:
+    """Raise NotAMergeFunction where an installed module hides the one of this name in the folder that comes last.
+
+    Nobody could tell by the answers which of the two was asked.
+    """
+    name = text.partition(":")[0].partition(".")[0]
+    beside = [Path(folder) / f"{name}.py", Path(folder) / name / "__init__.py"]
+    here = next((path for path in beside if path.is_file()), None)
+    try:
+        spec = importlib.util.find_spec(name) if here else None
+    except ValueError:  # a module that was not imported, such as __main__
+        return
+    if spec is None or here is None or (spec.origin and Path(spec.origin).resolve() == here.resolve()):
+        return
+    installed = f"is {spec.origin}" if spec.origin and Path(spec.origin).is_absolute() else "is a part of Python"
+    raise NotAMergeFunction(
+        f"{name} {installed}, which comes before {here.relative_to(folder)} here: the current folder is the last "
+        "to be searched. Rename that file to ask it, or run this in another folder"
+    )
 
 
 def _functions_of(owner: Any, wanted: str) -> str:

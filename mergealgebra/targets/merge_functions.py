@@ -14,7 +14,7 @@ from mergealgebra.errors import MergeAlgebraError, TargetError
 from mergealgebra.methods.in_dialect import is_in_dialect
 from mergealgebra.methods.registry import find_method, known_names
 from mergealgebra.targets.errors import raised
-from mergealgebra.targets.functions import PATTERN, NotAMergeFunction, call_of, find
+from mergealgebra.targets.functions import PATTERN, NotAMergeFunction, call_of, find, refuse_hidden
 from mergealgebra.targets.methods import method_code, method_parts
 from mergealgebra.targets.source import PEERS, SAME_PARTS, call_code, function_code, peer_code
 from mergealgebra.text import did_you_mean, printable
@@ -111,6 +111,14 @@ def _found(name: str) -> Callable[..., Any]:
     except NotAMergeFunction as error:
         raise TargetError(f"{name} cannot be asked: {error}") from error
     return found
+
+
+def refuse_hidden_function(name: str, folder: str) -> None:
+    """Raise TargetError where MODULE:FUNCTION is in this folder, and not what an import finds."""
+    try:
+        refuse_hidden(name, folder)
+    except NotAMergeFunction as error:
+        raise TargetError(f"{name} cannot be asked: {error}") from error
 
 
 def _check_options(name: str, found: Callable[..., Any], options: Mapping[str, str]) -> None:

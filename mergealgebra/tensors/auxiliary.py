@@ -21,8 +21,6 @@ from mergealgebra.text import location, shown
 
 FISHER: Final = "fisher"
 GRAM: Final = "gram"
-#: The kinds with a number for each element of a tensor, which are read block by block like the tensor.
-BY_ELEMENT: Final = frozenset({FISHER})
 #: Behind the name of a Gram matrix: how many rows it sums.
 ROWS: Final = ".gram_rows"
 

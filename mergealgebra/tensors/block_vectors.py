@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from mergealgebra.algebra.apply import apply, changed
-from mergealgebra.algebra.arrays import Array, array_namespace
-from mergealgebra.algebra.difference import difference, stored
+from mergealgebra.algebra.arrays import Array, array_namespace, either
+from mergealgebra.algebra.difference import difference, finite_difference, stored
 from mergealgebra.tensors.dtypes import bits, name_of, narrow, widen
 
 
@@ -19,9 +19,12 @@ def subtract(finetuned: Array, base: Array) -> Array:
     >>> subtract(np.array([1, 2], np.float16), np.array([1, 1.5], np.float16))
     array([0. , 0.5], dtype=float32)
     """
+    wide = widen(finetuned), widen(base)
+    if (found := finite_difference(*wide)) is not None:
+        return found
     xp = array_namespace(finetuned, base)
     same = bits(finetuned) == bits(base) if finetuned.dtype == base.dtype else xp.zeros_like(base, dtype=xp.bool)
-    return difference(widen(finetuned), widen(base), same)
+    return difference(*wide, same)
 
 
 def read_stored(values: Array) -> Array:
@@ -81,7 +84,8 @@ def add(base: Array, tau_m: Array, lambda32: float) -> tuple[Array, Array]:
     xp = array_namespace(widen(base), tau_m)
     merged = narrow(apply(widen(base), tau_m, lambda32), name_of(base))
     moved = changed(tau_m, lambda32)
-    return xp.where(moved, merged, base), moved & ~xp.isfinite(widen(merged))
+    whole = xp.where(moved, merged, base) if name_of(base) == "F64" else either(moved, merged, base)
+    return whole, moved & ~xp.isfinite(widen(merged))
 
 
 def index_in(shape: tuple[int, ...], position: int) -> list[int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import ml_dtypes
@@ -203,8 +204,14 @@ def _array_name(array: Array) -> str:
     if is_torch(array):
         return str(array.dtype).removeprefix("torch.")
     if isinstance(array, (np.ndarray, np.generic)):
-        return array.dtype.name
+        return _numpy_name(array.dtype)
     return ""
+
+
+@cache
+def _numpy_name(dtype: np.dtype[Any]) -> str:
+    """What NumPy puts together each time it is asked."""
+    return dtype.name
 
 
 def is_torch(array: object) -> bool:

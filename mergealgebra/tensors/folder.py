@@ -20,7 +20,7 @@ from mergealgebra.tensors.header import TensorRecord
 from mergealgebra.tensors.index import Index, is_index, read_shards
 from mergealgebra.tensors.parts import PartList, part_list, part_of
 from mergealgebra.tensors.safetensors_file import read_header
-from mergealgebra.tensors.strange_names import UNLOAD
+from mergealgebra.tensors.strange_names import UNLOAD, unload_or_factors
 from mergealgebra.text import listed, location, shown
 
 #: The files that are a whole model by their names: transformers' and diffusers'.
@@ -29,8 +29,6 @@ _SHARD: Final = re.compile(r"(.*)-[0-9]{5,}-of-(?!0*1[.])[0-9]{5,}[.]safetensors
 _PART_WEIGHTS: Final = ("*.safetensors", "*pytorch_model*.bin")
 _ADAPTERS: Final = ("adapter_model.safetensors", "adapter_model.bin", "adapter_config.json")
 _MAX_REF_BYTES: Final = 1024
-
-_ADAPTER_ADVICE: Final = f"a LoRA adapter, which is not a whole model: {UNLOAD}, then save that"
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def read_model(path: Path) -> ModelFiles:
     if is_index(path.name):
         return ModelFiles(_read_file(path, _names_in(path.parent)))
     if path.name in _ADAPTERS:
-        raise CheckpointError(f"{location(path)} is {_ADAPTER_ADVICE}")
+        raise CheckpointError(f"{location(path)} is {_adapter_advice()}")
     if path.suffix in FORMATS:
         raise CheckpointError(f"{location(path)} holds {FORMATS[path.suffix]}")
     if _SHARD.fullmatch(path.name) and os.path.lexists(path):
@@ -182,12 +180,16 @@ def _refuse_adapter(folder: Path, names: Set[str], model: str) -> None:
 # What to name instead
 
 
+def _adapter_advice() -> str:
+    return f"a LoRA adapter, which is not a whole model: {unload_or_factors()}"
+
+
 def _why_no_model(folder: Path, names: Set[str]) -> str:
     """What the folder is instead, and what to do."""
     if {"snapshots", "refs"} <= names:
         return f"is the outer folder of a Hugging Face cache: name {_snapshot(folder)} instead"
     if not names.isdisjoint(_ADAPTERS):
-        return f"holds {_ADAPTER_ADVICE}"
+        return f"holds {_adapter_advice()}"
     others = sorted(name for name in names if name.endswith(".safetensors"))
     if shard := next(filter(_SHARD.fullmatch, others), None):
         return f"holds shards of a model, such as {shown(shard)}, and no index of them: get the folder again, all of it"

@@ -20,34 +20,12 @@ from mergealgebra.errors import CheckpointError, DtypeError, DuplicateName, Name
 from mergealgebra.progress import More, untold
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.dtypes import DTYPES
+from mergealgebra.tensors.form_names import FINETUNED, FORM_OF, LOW_RANK, SUFFIXES, TASK_VECTOR, parted
 from mergealgebra.tensors.header import TensorRecord
 from mergealgebra.tensors.shapes import LIMIT
 from mergealgebra.text import location, shown
 
-FINETUNED: Final = "finetuned"
-TASK_VECTOR: Final = "task_vector"
-LOW_RANK: Final = "low_rank"
-
-UP: Final = ".low_rank_up"
-DOWN: Final = ".low_rank_down"
-SCALE: Final = ".low_rank_scale"
-#: Behind the name of a tensor, by its form; the one that is stored under its own name has no suffix.
-SUFFIXES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {FINETUNED: ("",), LOW_RANK: (UP, DOWN, SCALE), TASK_VECTOR: (".task_vector",)}
-)
-#: The form of each suffix.
-_FORM_OF: Final = {suffix: form for form, suffixes in SUFFIXES.items() for suffix in suffixes if suffix}
-
 Host = np.ndarray[Any, Any]
-
-
-def is_suffixed(name: str) -> bool:
-    """Whether a name says by its end how it is stored.
-
-    >>> is_suffixed("q.weight.low_rank_up"), is_suffixed("q.weight")
-    (True, False)
-    """
-    return _parted(name)[1] != ""
 
 
 @dataclass(frozen=True)
@@ -128,7 +106,7 @@ class Formed:
 
     def names_of(self, stored: Iterable[str]) -> list[str]:
         """The tensors that are stored under these names, in name order."""
-        return sorted({_parted(name)[0] for name in stored})
+        return sorted({parted(name)[0] for name in stored})
 
     def stored_names(self, names: Iterable[str]) -> list[str]:
         """What is stored of these tensors, in name order."""
@@ -245,8 +223,8 @@ def _forms(stored: Checkpoint) -> dict[str, str]:
     """The form of each tensor, by its own name. Raises NamesError or DuplicateName."""
     found: dict[str, str] = {}
     for name in stored.records:
-        own, suffix = _parted(name)
-        form = _FORM_OF.get(suffix, FINETUNED)
+        own, suffix = parted(name)
+        form = FORM_OF.get(suffix, FINETUNED)
         if found.setdefault(own, form) != form:
             raise DuplicateName(
                 f"{location(stored.path, own)} is there as {found[own]} and as {form}: keep it in one form"
@@ -256,14 +234,6 @@ def _forms(stored: Checkpoint) -> dict[str, str]:
             if own + suffix not in stored.records:
                 raise NamesError(f"{location(stored.path, own + suffix)} is missing beside the rest of {shown(own)}")
     return found
-
-
-def _parted(name: str) -> tuple[str, str]:
-    """The tensor's own name and the suffix, which may be empty."""
-    for suffix in _FORM_OF:
-        if name.endswith(suffix):
-            return name.removesuffix(suffix), suffix
-    return name, ""
 
 
 def _shape_of(name: str, up: TensorRecord, down: TensorRecord, scale: TensorRecord) -> tuple[int, ...]:

@@ -1,4 +1,5 @@
-(** What is claimed of the operation set. [w] is any workspace; the words are those of definitions/OperationSet.v. *)
+(** What is claimed of the operation set. [w] is any workspace, [op] whatever an operation is: the laws
+    of join hold in open and in signed workspaces. The words are those of definitions/OperationSet.v. *)
 
 From Coq Require Import List Sorting.Sorted.
 From MergeAlgebra.Definitions Require Import OperationSet.
@@ -8,41 +9,41 @@ Import ListNotations.
 (** ** Join *)
 
 (** Join is commutative. [OS-7] *)
-Theorem join_commutative : forall w (a b : state w), same (join a b) (join b a).
+Theorem join_commutative : forall op (a b : state_over op), same (join a b) (join b a).
 Proof. exact @Joins.join_commutative. Qed.
 
 (** Join is associative. [OS-7] *)
-Theorem join_associative : forall w (a b c : state w), same (join (join a b) c) (join a (join b c)).
+Theorem join_associative : forall op (a b c : state_over op), same (join (join a b) c) (join a (join b c)).
 Proof. exact @Joins.join_associative. Qed.
 
 (** Join is idempotent. [OS-7] *)
-Theorem join_idempotent : forall w (a : state w), same (join a a) a.
+Theorem join_idempotent : forall op (a : state_over op), same (join a a) a.
 Proof. exact @Joins.join_idempotent. Qed.
 
 (** Equality of states is an equivalence that join respects. [OS-7] *)
-Theorem same_is_an_equality : forall w,
-  (forall a : state w, same a a) /\ (forall a b : state w, same a b -> same b a)
-  /\ (forall a b c : state w, same a b -> same b c -> same a c)
-  /\ forall a b c d : state w, same a b -> same c d -> same (join a c) (join b d).
+Theorem same_is_an_equality : forall op,
+  (forall a : state_over op, same a a) /\ (forall a b : state_over op, same a b -> same b a)
+  /\ (forall a b c : state_over op, same a b -> same b c -> same a c)
+  /\ forall a b c d : state_over op, same a b -> same c d -> same (join a c) (join b d).
 Proof. exact @Joins.same_is_an_equality. Qed.
 
 (** States are ordered by what they hold. [OS-7] *)
-Theorem within_is_an_order : forall w,
-  (forall a : state w, within a a) /\ (forall a b c : state w, within a b -> within b c -> within a c)
-  /\ forall a b : state w, within a b -> within b a -> same a b.
+Theorem within_is_an_order : forall op,
+  (forall a : state_over op, within a a) /\ (forall a b c : state_over op, within a b -> within b c -> within a c)
+  /\ forall a b : state_over op, within a b -> within b a -> same a b.
 Proof. exact @Joins.within_is_an_order. Qed.
 
 (** In that order, join is the least state above both. [OS-7] *)
-Theorem join_least_upper_bound : forall w (a b c : state w),
+Theorem join_least_upper_bound : forall op (a b c : state_over op),
   within a (join a b) /\ within b (join a b) /\ (within a c -> within b c -> within (join a b) c).
 Proof. exact @Joins.join_least_upper_bound. Qed.
 
 (** Join is monotone on both sides. [OS-7] *)
-Theorem join_monotone : forall w (a b c d : state w), within a b -> within c d -> within (join a c) (join b d).
+Theorem join_monotone : forall op (a b c d : state_over op), within a b -> within c d -> within (join a c) (join b d).
 Proof. exact @Joins.join_monotone. Qed.
 
 (** A command joins a delta to the state, whichever it is, and that takes nothing away. [OS-7] *)
-Theorem join_inflationary : forall w (a delta : state w), within a (join a delta).
+Theorem join_inflationary : forall op (a delta : state_over op), within a (join a delta).
 Proof. exact @Joins.join_inflationary. Qed.
 
 (** The delta that sync carries, the operations whose ids the peer lacks, does what the whole state would do. [OS-7,
@@ -52,11 +53,12 @@ Theorem delta_joins_like_the_state : forall w (a b : state w),
 Proof. exact @Joins.sync_gives_the_union. Qed.
 
 (** A sync that was cut off anywhere and is repeated ends where one sync would have ended. [SY-4, SY-8] *)
-Theorem cut_off_and_repeated : forall w (a b part : state w), within part b -> same (join (join a part) b) (join a b).
+Theorem cut_off_and_repeated : forall op (a b part : state_over op),
+  within part b -> same (join (join a part) b) (join a b).
 Proof. exact @Joins.cut_off_and_repeated. Qed.
 
 (** Neither the order in which parts arrive, nor how often, nor how they were cut changes the state. [OS-7] *)
-Theorem deliveries_are_a_set : forall w (parts others : list (state w)) (a : state w),
+Theorem deliveries_are_a_set : forall op (parts others : list (state_over op)) (a : state_over op),
   same (concat parts) (concat others) -> same (fold_left join parts a) (fold_left join others a).
 Proof. exact @Joins.deliveries_are_a_set. Qed.
 

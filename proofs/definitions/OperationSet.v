@@ -53,14 +53,17 @@ Definition ascending {w} (ids : list (id w)) : list (id w) := fold_right insert 
 
 (** ** States [OS-7] *)
 
-(** A finite set of operations. The list's order and repetitions mean nothing: [same] is equality. *)
-Definition state (w : workspace) : Type := list (operation w).
+(** A finite set of operations, whatever an operation is: those of a signed workspace are others (Policy.v). The list's
+    order and repetitions mean nothing: [same] is equality. *)
+Definition state_over (op : Type) : Type := list op.
 
-Definition within {w} (a b : state w) : Prop := forall o, In o a -> In o b.
-Definition same {w} (a b : state w) : Prop := forall o, In o a <-> In o b.
+Definition within {op} (a b : state_over op) : Prop := forall o, In o a -> In o b.
+Definition same {op} (a b : state_over op) : Prop := forall o, In o a <-> In o b.
 
 (** Union. *)
-Definition join {w} (a b : state w) : state w := a ++ b.
+Definition join {op} (a b : state_over op) : state_over op := a ++ b.
+
+Definition state (w : workspace) : Type := state_over (operation w).
 
 (** The hash tells these operations apart. *)
 Definition collision_free {w} (s : state w) : Prop :=

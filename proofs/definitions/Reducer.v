@@ -1,13 +1,13 @@
 (** The reducer, from bits to bits: what the oracle runs, and what the claims speak of.
 
     Exact arithmetic on integers between named rounding points: decode, subtract, trim (Trim.v), scale, elect and
-    average (Ties.v), apply, encode. A model is the list of its float tensors in name order; an element's position
-    is its place in all of them together, in C order: the canonical order [TI-1]. *)
+    average (Ties.v, Counting.v), apply, encode. A model is the list of its float tensors in name order; an element's
+    position is its place in all of them together, in C order: the canonical order [TI-1]. *)
 
 From Coq Require Import ZArith List Bool.
 From Flocq Require Import Core.Core Calc.Operations IEEE754.BinarySingleNaN IEEE754.Binary.
 From MergeAlgebra.Definitions Require Import Bits Rounding.
-From MergeAlgebra.Definitions Require Trim Ties.
+From MergeAlgebra.Definitions Require Trim Ties Counting.
 Import ListNotations.
 Open Scope Z_scope.
 
@@ -19,7 +19,13 @@ Inductive scope : Set := Model | Tensor.
 Inductive method : Set :=
   | TIES (rule : Trim.boundary) (num den : Z) (group : scope)
   | Mean
-  | TaskArithmetic.
+  | TaskArithmetic
+  | Linear
+  | NegMerge
+  | RAM.
+
+(** Whether it merges models, and not task vectors; then it copies what they agree on [MG-13, MG-14]. *)
+Definition on_theta (m : method) : bool := match m with Linear => true | _ => false end.
 
 (** Elements as bits, all of one dtype. *)
 Definition tensor : Set := (dtype * list Z)%type.
@@ -33,7 +39,7 @@ Record contribution : Set := Contribution {
   held : list (option tensor)
 }.
 
-(** Lambda is given as fp32 bits. *)
+(** Lambda is given as fp32 bits; a method on theta has none, and looks at none. *)
 Record request : Set := Request {
   how : method;
   lambda_bits : Z;
@@ -97,7 +103,8 @@ Fixpoint cut_like {A B : Type} (pieces : list (list A)) (xs : list B) : list (li
 
 (** * Task vectors [TV-2 to TV-6] *)
 
-(** What a contribution has at a coordinate; tau as a numerator on the grid of fp32, so that a zero has no sign. *)
+(** What a contribution has at a coordinate; tau as a numerator on the grid of fp32, so that a zero has no sign. For a
+    method on theta, theta stands in place of tau. *)
 Inductive element : Set := Absent | NotFinite | Tau (n : Z).
 
 Definition element_of (x : number F32) : element :=
@@ -131,16 +138,39 @@ Definition stored (e : dtype) (y : Z) : element :=
   | None => NotFinite
   end.
 
-Definition elements_of (k : form) (b : tensor) (h : option tensor) : list element :=
-  match h, k with
-  | None, _ => map (fun _ => Absent) (snd b)
-  | Some t, TaskVector => map (stored (fst t)) (snd t)
-  | Some t, Finetuned => zip_with (fun x y => difference (fst b) x (fst t) y) (snd b) (snd t)
+(** What is made of the bits of the base and of a contribution, each with its dtype. *)
+Definition reading (A : Type) : Type := form -> dtype -> Z -> dtype -> Z -> A.
+
+Definition tau : reading element := fun k d x e y =>
+  match k with
+  | Finetuned => difference d x e y
+  | TaskVector => stored e y
+  end.
+
+(** RN32 of the model; of a task vector RN32(RN64(base + tau)) [TV-13]. *)
+Definition theta : reading element := fun k d x e y =>
+  match k with
+  | Finetuned => stored e y
+  | TaskVector =>
+      match exact (of_bits d x), stored e y with
+      | Some from, Tau n => element_of (convert F32 (round_to F64 (Fplus from (of_numerator n))))
+      | _, _ => NotFinite
+      end
+  end.
+
+Definition read_tensor {A} (absent : A) (read : reading A) (k : form) (b : tensor) (h : option tensor) : list A :=
+  match h with
+  | None => map (fun _ => absent) (snd b)
+  | Some t => zip_with (fun x y => read k (fst b) x (fst t) y) (snd b) (snd t)
   end.
 
 (** Tensor by tensor. *)
-Definition elements (b : list tensor) (c : contribution) : list (list element) :=
-  zip_with (elements_of (kind c)) b (held c).
+Definition read_all {A} (absent : A) (read : reading A) (b : list tensor) (c : contribution) : list (list A) :=
+  zip_with (read_tensor absent read (kind c)) b (held c).
+
+(** What a method looks at [MG-13]. *)
+Definition elements (m : method) : list tensor -> contribution -> list (list element) :=
+  read_all Absent (if on_theta m then theta else tau).
 
 (** * Trim [TI-2 to TI-5] *)
 
@@ -162,11 +192,17 @@ Fixpoint refill (es : list element) (ns : list Z) : list Z :=
 Definition trimmed_group (rule : Trim.boundary) (num den : Z) (es : list element) : list Z :=
   refill es (Trim.trim_group rule num den (present es)).
 
-(** The numerators of a contribution in canonical order, 0 for what is dropped or absent. *)
+(** What is not above RN32(10^-5) is no change [RA-1]. *)
+Definition no_change : Z := 10995116 * 2 ^ 109.
+
+Definition change (n : Z) : Z := if no_change <? Z.abs n then n else 0.
+
+(** The numerators of a contribution in canonical order, 0 for what is dropped, no change, or absent. *)
 Definition trimmed (m : method) (es : list (list element)) : list Z :=
   match m with
   | TIES rule num den Model => trimmed_group rule num den (concat es)
   | TIES rule num den Tensor => flat_map (trimmed_group rule num den) es
+  | RAM => refill (concat es) (map change (present (concat es)))
   | _ => refill (concat es) (present (concat es))
   end.
 
@@ -179,7 +215,14 @@ Definition kept_of (m : method) (es : list (list element)) : Z :=
 
 (** * One coordinate *)
 
-(** v = RN32(c * tau) as a numerator, beside c; None where it is not finite [TI-6, ME-1, TA-2]. *)
+(** The coefficient of an element: 0 for an absent one, where only those count that hold the tensor [LI-1, NM-2]. *)
+Definition weight (m : method) (c : Z) (e : element) : Z :=
+  match m, e with
+  | Linear, Absent | NegMerge, Absent => 0
+  | _, _ => c
+  end.
+
+(** v = RN32(c * tau) as a numerator, beside c; None where it is not finite [TI-6, ME-1, TA-2, LI-1, NM-1, RA-1]. *)
 Definition scaled (c n : Z) : option Z * Z :=
   (numerator (round_to F32 (Fmult (of_numerator c) (of_numerator n))), c).
 
@@ -187,15 +230,18 @@ Definition scaled (c n : Z) : option Z * Z :=
     coefficient counts in the mean alone, as it must there [ME-1]. *)
 Definition vote_of (x : option Z * Z) : Ties.vote := (match fst x with Some v => v | None => 0 end, snd x).
 
-(** S and W; for task arithmetic S alone [TI-7, TI-8, ME-1, TA-1]. *)
+(** S and W; for task arithmetic S alone [TI-7, TI-8, ME-1, TA-1, LI-1, NM-2, RA-2]. *)
 Definition sums (m : method) (votes : list Ties.vote) : Z * Z :=
   match m with
   | TIES _ _ _ _ => Ties.finalize (Ties.aggregate_of votes)
   | Mean => Ties.mean_sums votes
   | TaskArithmetic => (Ties.task_arithmetic votes, 1)
+  | Linear => Counting.linear_sums votes
+  | NegMerge => Counting.negmerge_sums votes
+  | RAM => Counting.ram_sums votes
   end.
 
-(** RN32(RN64(RN64(S) / RN64(W))); of task arithmetic RN32(RN64(S)) [TI-8, ME-1, TA-1]. *)
+(** RN32(RN64(RN64(S) / RN64(W))); of task arithmetic RN32(RN64(S)) [TI-8, ME-1, TA-1, LI-1, NM-2, RA-2]. *)
 Definition tau_m (m : method) (votes : list Ties.vote) : number F32 :=
   let (S, W) := sums m votes in
   let S64 := round_to F64 (of_numerator S) in
@@ -214,6 +260,14 @@ Definition apply (l t : Z) (d : dtype) (b : Z) : Z + fault :=
            if finite merged then inl (to_bits d merged) else inr InResult
        end.
 
+(** The bits of a model that is theta_m, whose zeros are +0 [MG-13]. *)
+Definition become (t : Z) (d : dtype) : Z + fault :=
+  let merged := round_to d (of_numerator t) in
+  if finite merged then inl (to_bits d merged) else inr InResult.
+
+Definition result (m : method) (l t : Z) (d : dtype) (b : Z) : Z + fault :=
+  if on_theta m then become t d else apply l t d b.
+
 Definition overflowed (x : option Z * Z) : bool := match fst x with Some _ => false | None => true end.
 
 (** One coordinate, or the first thing wrong with it: a v, then tau_m, then the result [MG-6]. *)
@@ -223,9 +277,36 @@ Definition coordinate (m : method) (l : Z) (b : dtype * Z) (column : list (optio
   | None =>
       match numerator (tau_m m (map vote_of column)) with
       | None => inr InTauM
-      | Some t => apply l t (fst b) (snd b)
+      | Some t => result m l t (fst b) (snd b)
       end
   end.
+
+(** * Copies [MG-14] *)
+
+(** What a model has at an element, to the bit. *)
+Inductive own : Set := NotHeld | NotKnown | Known (bits : Z).
+
+(** A fine-tune has its own bits, if its dtype is that of the base; a task vector has the base's where tau is 0. *)
+Definition own_bits : reading own := fun k d x e y =>
+  match k with
+  | Finetuned => if dtype_eqb d e then Known y else NotKnown
+  | TaskVector => match stored e y with Tau 0 => Known x | _ => NotKnown end
+  end.
+
+Definition is_or_lacks (bits : Z) (o : own) : bool :=
+  match o with
+  | NotHeld => true
+  | NotKnown => false
+  | Known others => others =? bits
+  end.
+
+Definition known (column : list own) : list Z :=
+  flat_map (fun o => match o with Known bits => [bits] | _ => [] end) column.
+
+(** The bits that all models have which hold the tensor; those of the base, where none does [LI-1]; else the merged. *)
+Definition copied (b_merged : Z * Z) (column : list own) : Z :=
+  let first := hd (fst b_merged) (known column) in
+  if forallb (is_or_lacks first) column then first else snd b_merged.
 
 (** * All coordinates *)
 
@@ -263,10 +344,18 @@ Definition fault_of_taus (column : list element) : unit + fault :=
 
 (** The rows of v and c, contribution by contribution. *)
 Definition scaled_rows (m : method) (rows : list (list (list element))) (cs : list Z) : list (list (option Z * Z)) :=
-  zip_with (fun row c => map (scaled c) (trimmed m row)) rows cs.
+  zip_with (fun row c => zip_with (fun e => scaled (weight m c e)) (concat row) (trimmed m row)) rows cs.
+
+(** The merged bits of all coordinates, or the models' own where they agree. *)
+Definition finished (r : request) (bits : list Z) : list Z :=
+  if on_theta (how r) then
+    let rows := map (fun c => concat (read_all NotHeld own_bits (base r) c)) (contributions r) in
+    let bases := map snd (coordinates (base r)) in
+    zip_with copied (combine bases bits) (columns (length bases) rows)
+  else bits.
 
 Definition reduce (r : request) : answer :=
-  let rows := map (elements (base r)) (contributions r) in
+  let rows := map (elements (how r) (base r)) (contributions r) in
   let bases := coordinates (base r) in
   let size := length bases in
   match numerator (of_bits F32 (lambda_bits r)), forallb (fits (base r)) (contributions r), coefficients r with
@@ -279,7 +368,7 @@ Definition reduce (r : request) : answer :=
       | inl _ =>
           match all_or_first 0 (zip_with (coordinate (how r) l) bases (columns size (scaled_rows (how r) rows cs))) with
           | inr (position, fault) => NotFiniteAt position fault
-          | inl bits => Merged (cut_like (map snd (base r)) bits) (map (kept_of (how r)) rows)
+          | inl bits => Merged (cut_like (map snd (base r)) (finished r bits)) (map (kept_of (how r)) rows)
           end
       end
   end.
@@ -288,7 +377,7 @@ Definition reduce (r : request) : answer :=
 
 (** The fp32 bits of tau, tensor by tensor; an absent one is empty. *)
 Definition task_vector (b : list tensor) (c : contribution) : answer :=
-  let row := elements b c in
+  let row := read_all Absent tau b c in
   if negb (fits b c) then Malformed
   else match all_or_first 0 (map (fun e => fault_of_taus [e]) (concat row)) with
        | inr (position, fault) => NotFiniteAt position fault

@@ -3,7 +3,7 @@
 
 From Coq Require Import ZArith Reals List Bool.
 From MergeAlgebra.Definitions Require Import Bits Rounding Reducer.
-From MergeAlgebra.Definitions Require Ties.
+From MergeAlgebra.Definitions Require Ties Counting.
 Import ListNotations.
 Open Scope Z_scope.
 
@@ -19,23 +19,40 @@ Definition relabel (es : list element) (ns : list Z) : list element :=
 Definition coefficient_of (c : contribution) : Z :=
   match numerator (of_bits F32 (coefficient_bits c)) with Some n => n | None => 0 end.
 
+(** What a contribution has at coordinate i, before trim. *)
+Definition element_at (r : request) (i : nat) (c : contribution) : element :=
+  nth i (concat (elements (how r) (base r) c)) Absent.
+
+Definition elements_at (r : request) (i : nat) : list element := map (element_at r i) (contributions r).
+
 (** tau of a contribution at coordinate i, after trim: 0 where it is dropped or absent. *)
 Definition tau_at (r : request) (i : nat) (c : contribution) : Z :=
-  nth i (trimmed (how r) (elements (base r) c)) 0.
+  nth i (trimmed (how r) (elements (how r) (base r) c)) 0.
+
+(** The coefficient with which it counts there. *)
+Definition weight_at (r : request) (i : nat) (c : contribution) : Z :=
+  weight (how r) (coefficient_of c) (element_at r i c).
 
 (** Every contribution's v and c at coordinate i. *)
 Definition column_at (r : request) (i : nat) : list (option Z * Z) :=
-  map (fun c => scaled (coefficient_of c) (tau_at r i c)) (contributions r).
+  map (fun c => scaled (weight_at r i c) (tau_at r i c)) (contributions r).
+
+(** The bits that each model has there. *)
+Definition owns_at (r : request) (i : nat) : list own :=
+  map (fun c => nth i (concat (read_all NotHeld own_bits (base r) c)) NotHeld) (contributions r).
 
 (** The votes of the exact model at coordinate i. *)
 Definition votes_at (r : request) (i : nat) : list Ties.vote := map vote_of (column_at r i).
 
-(** S and W as the clauses have them [TI-8, ME-1, TA-1]. *)
+(** S and W as the clauses have them [TI-8, ME-1, TA-1, LI-1, NM-2, RA-2]. *)
 Definition exact_sums (m : method) (votes : list Ties.vote) : Z * Z :=
   match m with
   | TIES _ _ _ _ => Ties.ties_sums votes
   | Mean => Ties.mean_sums votes
   | TaskArithmetic => (Ties.task_arithmetic votes, 1)
+  | Linear => Counting.linear_sums votes
+  | NegMerge => Counting.negmerge_sums votes
+  | RAM => Counting.ram_sums votes
   end.
 
 (** tau_m in real numbers. *)
@@ -61,10 +78,6 @@ Definition unplaced (a : answer) : answer :=
   | BadCoefficient _ => BadCoefficient 0
   | _ => a
   end.
-
-(** What the contributions have at coordinate i, before trim. *)
-Definition elements_at (r : request) (i : nat) : list element :=
-  map (fun c => nth i (concat (elements (base r) c)) Absent) (contributions r).
 
 (** For examples: one fp32 tensor, its base 0, lambda and all coefficients 1. *)
 Definition small (m : method) (rows : list (list Z)) : request :=

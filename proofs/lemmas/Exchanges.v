@@ -6,9 +6,9 @@ From MergeAlgebra.Lemmas Require Import Joins Visibility Networks.
 Import ListNotations.
 
 Section Exchanges.
-  Context {w : workspace}.
-  Implicit Types s t u : system w.
-  Implicit Types history : list (event w).
+  Context {op : Type}.
+  Implicit Types s t u : system op.
+  Implicit Types history : list (event op).
 
   Lemma every_operation_arrives : forall s participants history t,
     run s history t -> round s participants history ->
@@ -18,15 +18,15 @@ Section Exchanges.
     apply (round_delivers s participants history t ran through j member'), in_pool. now exists i.
   Qed.
 
-  Lemma all_agree_after_a_quiet_round : forall s participants history t,
+  Lemma all_hold_the_same_after_a_quiet_round : forall s participants history t,
     run s history t -> round s participants history -> quiet s participants history ->
     forall i j, In i participants -> In j participants ->
-      same (memory t i) (memory t j) /\ visible (memory t i) = visible (pool s participants).
+      same (memory t i) (memory t j) /\ same (memory t i) (pool s participants).
   Proof.
     intros s participants history t ran through still i j member member'.
     pose proof (quiet_round_agrees s participants history t ran through still) as agrees. split.
     - intros o. rewrite (agrees i member o), (agrees j member' o). tauto.
-    - apply visible_respects_same, agrees, member.
+    - apply agrees, member.
   Qed.
 
   Lemma a_round_can_always_go_through : forall s participants,
@@ -47,16 +47,6 @@ Section Exchanges.
     apply within_transitive with (memory t i).
     - now apply persisted_survives with history.
     - now apply (every_operation_arrives t participants history' u).
-  Qed.
-
-  Lemma removes_arrive : forall s participants history t i named said o,
-    run s history t -> round s participants history -> In i participants ->
-    In (Remove named said) (memory s i) -> In (operation_id o) named ->
-    forall j, In j participants -> ~ In o (standing (memory t j)).
-  Proof.
-    intros s participants history t i named said o ran through member held hit j member'.
-    apply (remove_works_before_its_add (memory s i) (memory t j) named said o held hit).
-    now apply (every_operation_arrives s participants history t).
   Qed.
 
   Lemma over_a_folder : forall s history t history' u folder participants,
@@ -81,6 +71,43 @@ Section Exchanges.
     apply within_transitive with (memory t j); [| now apply (every_operation_arrives t participants history u)].
     inversion stepped; subst. cbn. rewrite update_elsewhere by exact differ. apply within_itself.
   Qed.
+End Exchanges.
+
+(** What an open workspace shows. *)
+Section Shown.
+  Context {w : workspace}.
+  Implicit Types s t u : system (operation w).
+  Implicit Types history : list (event (operation w)).
+
+  Lemma same_received_same_answer : forall history history' s s' i j,
+    run (initial (operation w)) history s -> run (initial (operation w)) history' s' ->
+    stays_up i history -> stays_up j history' ->
+    same (received i history) (received j history') -> visible (memory s i) = visible (memory s' j).
+  Proof.
+    intros history history' s s' i j ran ran' up up' equal. apply visible_respects_same.
+    now apply (same_received_same_memory history history').
+  Qed.
+
+  Lemma all_agree_after_a_quiet_round : forall s participants history t,
+    run s history t -> round s participants history -> quiet s participants history ->
+    forall i j, In i participants -> In j participants ->
+      same (memory t i) (memory t j) /\ visible (memory t i) = visible (pool s participants).
+  Proof.
+    intros s participants history t ran through still i j member member'.
+    destruct (all_hold_the_same_after_a_quiet_round s participants history t ran through still i j member member')
+      as [each pooled].
+    split; [exact each | now apply visible_respects_same].
+  Qed.
+
+  Lemma removes_arrive : forall s participants history t i named said o,
+    run s history t -> round s participants history -> In i participants ->
+    In (Remove named said) (memory s i) -> In (operation_id o) named ->
+    forall j, In j participants -> ~ In o (standing (memory t j)).
+  Proof.
+    intros s participants history t i named said o ran through member held hit j member'.
+    apply (remove_works_before_its_add (memory s i) (memory t j) named said o held hit).
+    now apply (every_operation_arrives s participants history t).
+  Qed.
 
   Lemma add_again : forall s i m n r,
     reachable s -> collision_free (Add m n r :: made s) -> ~ In (Add m n r) (made s) ->
@@ -91,4 +118,4 @@ Section Exchanges.
     intros s i m n r reached free new observed ours.
     apply new_add_is_visible with (made s); try assumption. apply (nothing_is_invented s reached i).
   Qed.
-End Exchanges.
+End Shown.

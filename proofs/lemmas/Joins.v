@@ -6,8 +6,8 @@ From MergeAlgebra.Lemmas Require Import Ascending.
 Import ListNotations.
 
 Section Joins.
-  Context {w : workspace}.
-  Implicit Types a b c d part : state w.
+  Context {op : Type}.
+  Implicit Types a b c d part : state_over op.
 
   Lemma in_join : forall a b o, In o (join a b) <-> In o a \/ In o b.
   Proof. intros a b o. unfold join. apply in_app_iff. Qed.
@@ -63,6 +63,29 @@ Section Joins.
     - intros equal o found. apply equal, in_join. now left.
   Qed.
 
+  Lemma cut_off_and_repeated : forall a b part,
+    within part b -> same (join (join a part) b) (join a b).
+  Proof.
+    unfold within, same. intros a b part all o. rewrite !in_join. firstorder.
+  Qed.
+
+  Lemma in_deliveries : forall (parts : list (state_over op)) a o,
+    In o (fold_left join parts a) <-> In o a \/ In o (concat parts).
+  Proof.
+    induction parts as [| part parts IH]; intros a o; cbn.
+    - tauto.
+    - rewrite IH, in_join, in_app_iff. tauto.
+  Qed.
+
+  Lemma deliveries_are_a_set : forall (parts others : list (state_over op)) a,
+    same (concat parts) (concat others) -> same (fold_left join parts a) (fold_left join others a).
+  Proof. intros parts others a equal o. rewrite !in_deliveries, (equal o). tauto. Qed.
+End Joins.
+
+Section Differences.
+  Context {w : workspace}.
+  Implicit Types a b : state w.
+
   Lemma in_difference : forall a b o,
     In o (difference a b) <-> In o a /\ ~ In (operation_id o) (map operation_id b).
   Proof.
@@ -80,22 +103,4 @@ Section Joins.
       apply free; [apply in_join; now left | apply in_join; now right | now symmetry].
     - right. split; [exact found |]. rewrite <- existsb_equal_iff. congruence.
   Qed.
-
-  Lemma cut_off_and_repeated : forall a b part,
-    within part b -> same (join (join a part) b) (join a b).
-  Proof.
-    unfold within, same. intros a b part all o. rewrite !in_join. firstorder.
-  Qed.
-
-  Lemma in_deliveries : forall (parts : list (state w)) a o,
-    In o (fold_left join parts a) <-> In o a \/ In o (concat parts).
-  Proof.
-    induction parts as [| part parts IH]; intros a o; cbn.
-    - tauto.
-    - rewrite IH, in_join, in_app_iff. tauto.
-  Qed.
-
-  Lemma deliveries_are_a_set : forall (parts others : list (state w)) a,
-    same (concat parts) (concat others) -> same (fold_left join parts a) (fold_left join others a).
-  Proof. intros parts others a equal o. rewrite !in_deliveries, (equal o). tauto. Qed.
-End Joins.
+End Differences.

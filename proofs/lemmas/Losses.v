@@ -6,22 +6,22 @@ From MergeAlgebra.Lemmas Require Import Joins Networks.
 Import ListNotations.
 
 Section Losses.
-  Context {w : workspace}.
-  Implicit Types s t u : system w.
-  Implicit Types history : list (event w).
+  Context {op : Type}.
+  Implicit Types s t u : system op.
+  Implicit Types history : list (event op).
 
-  Record gone (o : operation w) s : Prop := {
+  Record gone (o : op) s : Prop := {
     in_no_memory : forall i, ~ In o (memory s i);
     on_no_disk : forall i, ~ In o (disk s i);
     in_no_backup : forall copy, In copy (backups s) -> ~ In o copy;
     in_no_message : forall message, In message (messages s) -> ~ In o message
   }.
 
-  Lemma update_lacks : forall (f : replica -> state w) i x (o : operation w),
+  Lemma update_lacks : forall (f : replica -> state_over op) i x (o : op),
     (forall j, ~ In o (f j)) -> ~ In o x -> forall j, ~ In o (update f i x j).
   Proof. intros f i x o lacks missing j. unfold update. now destruct (j =? i). Qed.
 
-  Lemma join_lacks : forall (a b : state w) o, ~ In o a -> ~ In o b -> ~ In o (join a b).
+  Lemma join_lacks : forall (a b : state_over op) o, ~ In o a -> ~ In o b -> ~ In o (join a b).
   Proof. intros a b o. rewrite in_join. tauto. Qed.
 
   Lemma gone_steps : forall o s e t, gone o s -> step s e t -> (forall i, e <> Make i o) -> gone o t.
@@ -46,8 +46,8 @@ Section Losses.
     - intros i found. apply (unmade i). now right.
   Qed.
 
-  Lemma unpersisted_operations_can_be_lost : forall i (o : operation w),
-    exists s, run (initial w) [Make i o; Crash i] s /\ In o (made s) /\
+  Lemma unpersisted_operations_can_be_lost : forall i (o : op),
+    exists s, run (initial op) [Make i o; Crash i] s /\ In o (made s) /\
       forall history t, run s history t -> (forall j, ~ In (Make j o) history) -> forall j, ~ In o (memory t j).
   Proof.
     intros i o. eexists. split; [| split].

@@ -2,13 +2,13 @@
 
 From Coq Require Import List Arith.
 From MergeAlgebra.Definitions Require Import OperationSet Network.
-From MergeAlgebra.Lemmas Require Import Joins Visibility.
+From MergeAlgebra.Lemmas Require Import Joins.
 Import ListNotations.
 
 Section Networks.
-  Context {w : workspace}.
-  Implicit Types s t u : system w.
-  Implicit Types history : list (event w).
+  Context {op : Type}.
+  Implicit Types s t u : system op.
+  Implicit Types history : list (event op).
 
   Lemma update_at : forall (A : Type) (f : replica -> A) i x, update f i x i = x.
   Proof. intros. unfold update. now rewrite Nat.eqb_refl. Qed.
@@ -26,8 +26,8 @@ Section Networks.
   Proof. intros s history t [past ran] more. exists (past ++ history). now apply run_append with s. Qed.
 
   (** An invariant that each step keeps holds in every reachable state. *)
-  Lemma invariant : forall (holds : system w -> Prop),
-    holds (initial w) -> (forall s e t, holds s -> step s e t -> holds t) -> forall s, reachable s -> holds s.
+  Lemma invariant : forall (holds : system op -> Prop),
+    holds (initial op) -> (forall s e t, holds s -> step s e t -> holds t) -> forall s, reachable s -> holds s.
   Proof.
     intros holds base keeps s [history ran]. induction ran; [exact base | eauto].
   Qed.
@@ -41,27 +41,27 @@ Section Networks.
     messages_sound : forall message, In message (messages s) -> within message (made s)
   }.
 
-  Lemma within_join : forall a b c : state w, within a c -> within b c -> within (join a b) c.
+  Lemma within_join : forall a b c : state_over op, within a c -> within b c -> within (join a b) c.
   Proof. intros a b c. apply join_least_upper_bound. Qed.
 
-  Lemma within_itself : forall a : state w, within a a.
+  Lemma within_itself : forall a : state_over op, within a a.
   Proof. intros a o. exact (fun found => found). Qed.
 
-  Lemma within_transitive : forall a b c : state w, within a b -> within b c -> within a c.
+  Lemma within_transitive : forall a b c : state_over op, within a b -> within b c -> within a c.
   Proof. intros a b c ab bc o found. now apply bc, ab. Qed.
 
-  Lemma within_join_left : forall a b c : state w, within a b -> within a (join b c).
+  Lemma within_join_left : forall a b c : state_over op, within a b -> within a (join b c).
   Proof. intros a b c all o found. apply in_join. left. now apply all. Qed.
 
-  Lemma update_within : forall (f g : replica -> state w) i x,
+  Lemma update_within : forall (f g : replica -> state_over op) i x,
     (forall j, within (f j) (g j)) -> within x (g i) -> forall j, within (update f i x j) (g j).
   Proof. intros f g i x all at_i j. unfold update. now destruct (Nat.eqb_spec j i) as [-> |]. Qed.
 
-  Lemma within_update : forall (f g : replica -> state w) i x,
+  Lemma within_update : forall (f g : replica -> state_over op) i x,
     (forall j, within (f j) (g j)) -> within (f i) x -> forall j, within (f j) (update g i x j).
   Proof. intros f g i x all at_i j. unfold update. now destruct (Nat.eqb_spec j i) as [-> |]. Qed.
 
-  Lemma update_update_within : forall (f g : replica -> state w) i x,
+  Lemma update_update_within : forall (f g : replica -> state_over op) i x,
     (forall j, within (f j) (g j)) -> forall j, within (update f i x j) (update g i x j).
   Proof. intros f g i x all j. unfold update. destruct (j =? i); [apply within_itself | apply all]. Qed.
 
@@ -102,7 +102,7 @@ Section Networks.
 
   (** ** What is held stays held *)
 
-  Lemma stays_up_tail : forall i (e : event w) history, stays_up i (e :: history) -> stays_up i history.
+  Lemma stays_up_tail : forall i (e : event op) history, stays_up i (e :: history) -> stays_up i history.
   Proof. intros i e history [crash restore]. split; [| intros copy]; cbn in *; firstorder. Qed.
 
   Lemma step_keeps_memory : forall s e t i, step s e t -> stays_up i [e] -> within (memory s i) (memory t i).
@@ -146,7 +146,7 @@ Section Networks.
 
   (** ** What arrives is held *)
 
-  Lemma in_received_cons : forall i (e : event w) history o,
+  Lemma in_received_cons : forall i (e : event op) history o,
     In o (received i (e :: history)) <-> In o (received i [e]) \/ In o (received i history).
   Proof. intros i e history o. unfold received. cbn. rewrite app_nil_r, in_app_iff. tauto. Qed.
 
@@ -172,16 +172,16 @@ Section Networks.
   Qed.
 
   Lemma memory_is_what_was_received : forall history s i,
-    run (initial w) history s -> stays_up i history -> same (memory s i) (received i history).
+    run (initial op) history s -> stays_up i history -> same (memory s i) (received i history).
   Proof.
     intros history s i ran up o. rewrite (run_receives _ _ _ _ ran up o), in_join. cbn. tauto.
   Qed.
 
-  Lemma same_received_same_answer : forall history history' s s' i j,
-    run (initial w) history s -> run (initial w) history' s' -> stays_up i history -> stays_up j history' ->
-    same (received i history) (received j history') -> visible (memory s i) = visible (memory s' j).
+  Lemma same_received_same_memory : forall history history' s s' i j,
+    run (initial op) history s -> run (initial op) history' s' -> stays_up i history -> stays_up j history' ->
+    same (received i history) (received j history') -> same (memory s i) (memory s' j).
   Proof.
-    intros history history' s s' i j ran ran' up up' equal. apply visible_respects_same. intros o.
+    intros history history' s s' i j ran ran' up up' equal o.
     rewrite (memory_is_what_was_received _ _ _ ran up o), (memory_is_what_was_received _ _ _ ran' up' o). apply equal.
   Qed.
 
@@ -214,12 +214,12 @@ Section Networks.
 
   (** A schedule that is a quiet round: all send what they hold, then each is delivered each message. *)
 
-  Definition all_send s (senders : list replica) : list (event w) := map (fun i => Send i (memory s i)) senders.
+  Definition all_send s (senders : list replica) : list (event op) := map (fun i => Send i (memory s i)) senders.
 
-  Definition deliveries s (senders : list replica) (i : replica) : list (event w) :=
+  Definition deliveries s (senders : list replica) (i : replica) : list (event op) :=
     map (fun j => Deliver i (memory s j) (memory s j)) senders.
 
-  Definition full_round s (participants : list replica) : list (event w) :=
+  Definition full_round s (participants : list replica) : list (event op) :=
     all_send s participants ++ flat_map (deliveries s participants) participants.
 
   Lemma all_send_runs : forall senders s,
@@ -240,7 +240,7 @@ Section Networks.
     exists u. repeat split; [exact ran | exact kept |]. intros m found. apply sent, in_app_iff. now left.
   Qed.
 
-  Definition only_deliveries_of (messages : list (state w)) history : Prop :=
+  Definition only_deliveries_of (messages : list (state_over op)) history : Prop :=
     forall e, In e history -> exists i m, e = Deliver i m m /\ In m messages.
 
   Lemma deliveries_run : forall history t, only_deliveries_of (messages t) history -> exists u, run t history u.

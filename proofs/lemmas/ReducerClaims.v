@@ -37,15 +37,14 @@ Lemma rounding_is_RN d (x : dyadic) :
       value (round_to d x) = RN d (F2R x) /\ sign (round_to d x) = Rlt_bool (F2R x) 0).
 Proof. split; [apply round_to_finite|apply round_to_value]. Qed.
 
-Lemma elements_stand_where_the_base_has_them b c k t h :
+Lemma elements_stand_where_the_base_has_them {A} (absent : A) read b c k t h :
   nth_error b k = Some t -> nth_error (held c) k = Some h ->
-  nth_error (elements b c) k = Some (elements_of (kind c) t h)
+  nth_error (read_all absent read b c) k = Some (read_tensor absent read (kind c) t h)
   /\ forall i x, nth_error (snd t) i = Some x ->
-     (forall form, nth_error (elements_of form t None) i = Some Absent)
+     nth_error (read_tensor absent read (kind c) t None) i = Some absent
      /\ forall u y, nth_error (snd u) i = Some y ->
-        nth_error (elements_of Finetuned t (Some u)) i = Some (difference (fst t) x (fst u) y)
-        /\ nth_error (elements_of TaskVector t (Some u)) i = Some (stored (fst u) y).
-Proof. intros at_b at_h. split; [now apply elements_nth|]. intros i x. apply element_nth. Qed.
+        nth_error (read_tensor absent read (kind c) t (Some u)) i = Some (read (kind c) (fst t) x (fst u) y).
+Proof. intros at_b at_h. split; [now apply tensors_nth|]. intros i x. apply element_nth. Qed.
 
 Lemma unchanged_is_zero d x e y :
   (d = e /\ x = y) \/ (finite (of_bits d x) = false /\ finite (of_bits e y) = false
@@ -53,6 +52,12 @@ Lemma unchanged_is_zero d x e y :
     /\ sign (of_bits d x) = sign (of_bits e y)) ->
   difference d x e y = Tau 0.
 Proof. intros same%unchanged_iff. unfold difference. now rewrite same. Qed.
+
+Lemma theta_is_the_rounded_model d x e y :
+  theta Finetuned d x e y = stored e y
+  /\ forall n, theta TaskVector d x e y = Tau n -> exists m, stored e y = Tau m /\ finite (of_bits d x) = true
+     /\ real n = RN F32 (RN F64 (value (of_bits d x) + real m)).
+Proof. split; [reflexivity|]. intros n. apply theta_value. Qed.
 
 (** * Coordinates *)
 
@@ -66,24 +71,39 @@ Qed.
 Lemma lambda_value r l : ready r l -> value (of_bits F32 (lambda_bits r)) = real l.
 Proof. intros (found & _). now apply numerator_value in found as [_ ->]. Qed.
 
+Lemma absent_is_zero r i c : weight_at r i c = coefficient_of c \/ (weight_at r i c = 0 /\ tau_at r i c = 0).
+Proof.
+  unfold weight_at. destruct (weight_cases (how r) (coefficient_of c) (element_at r i c)) as [->|(some & absent & ->)];
+    [now left|right]. split; [reflexivity|].
+  unfold tau_at. rewrite untrimmed by (destruct (how r); discriminate).
+  set (f := fun e => match e with Tau n => n | _ => 0 end). change 0 with (f Absent). rewrite map_nth.
+  fold (element_at r i c). now rewrite absent.
+Qed.
+
 Lemma votes_are_rounded_products r tensors kept i c : reduce r = Merged tensors kept ->
   (i < length (coordinates (base r)))%nat -> In c (contributions r) ->
-  exists v, scaled (coefficient_of c) (tau_at r i c) = (Some v, coefficient_of c)
+  exists v, scaled (weight_at r i c) (tau_at r i c) = (Some v, weight_at r i c)
     /\ real (coefficient_of c) = value (of_bits F32 (coefficient_bits c))
     /\ real v = RN F32 (real (coefficient_of c) * real (tau_at r i c))
-    /\ In (v, coefficient_of c) (votes_at r i).
+    /\ weight_at r i c = match how r, element_at r i c with
+                         | Linear, Absent | NegMerge, Absent => 0
+                         | _, _ => coefficient_of c
+                         end
+    /\ In (v, weight_at r i c) (votes_at r i).
 Proof.
   intros merged below member. apply merged_coordinate in merged as (l & checked & all).
   destruct (nth_error (coordinates (base r)) i) as [[d b]|] eqn:at_i; [|apply nth_error_None in at_i; lia].
-  specialize (all i d b at_i). apply coordinate_result in all as [somes _].
-  assert (here : In (scaled (coefficient_of c) (tau_at r i c)) (column_at r i))
+  destruct (all i d b at_i) as (merged & found & _). apply coordinate_result in found as [somes _].
+  assert (here : In (scaled (weight_at r i c) (tau_at r i c)) (column_at r i))
     by (apply in_map_iff; eauto).
   rewrite Forall_forall in somes. pose proof (somes _ here) as some.
-  destruct (fst (scaled (coefficient_of c) (tau_at r i c))) as [v|] eqn:found; [|contradiction].
-  assert (whole : scaled (coefficient_of c) (tau_at r i c) = (Some v, coefficient_of c))
+  destruct (fst (scaled (weight_at r i c) (tau_at r i c))) as [v|] eqn:found; [|contradiction].
+  assert (whole : scaled (weight_at r i c) (tau_at r i c) = (Some v, weight_at r i c))
     by (rewrite <- found; reflexivity).
-  exists v. repeat split; [exact whole|now apply (coefficient_value r l)|now apply scaled_value|].
-  unfold votes_at. apply in_map_iff. exists (scaled (coefficient_of c) (tau_at r i c)). now rewrite whole in *.
+  exists v. repeat split; [exact whole|now apply (coefficient_value r l)| |].
+  - apply scaled_value in found as ->. destruct (absent_is_zero r i c) as [->|[-> ->]]; [reflexivity|].
+    now rewrite real_zero, !Rmult_0_r.
+  - unfold votes_at. apply in_map_iff. exists (scaled (weight_at r i c) (tau_at r i c)). now rewrite whole in *.
 Qed.
 
 Lemma tau_m_of_merged r l i t : ready r l -> Z.of_nat (length (contributions r)) <= 2 ^ 800 ->
@@ -91,14 +111,14 @@ Lemma tau_m_of_merged r l i t : ready r l -> Z.of_nat (length (contributions r))
 Proof.
   intros checked few found. symmetry. apply tau_m_value; [|exact found].
   assert (how r = TaskArithmetic \/ how r <> TaskArithmetic) as [is|divides]
-    by (destruct (how r); [right|right|left]; congruence).
+    by (destruct (how r); try (now left); now right).
   - now left.
   - right. now apply (votes_weigh r l).
 Qed.
 
 Lemma bits_are_the_exact_model_rounded r tensors kept i d b :
   reduce r = Merged tensors kept -> Z.of_nat (length (contributions r)) <= 2 ^ 800 ->
-  nth_error (coordinates (base r)) i = Some (d, b) ->
+  on_theta (how r) = false -> nth_error (coordinates (base r)) i = Some (d, b) ->
   let out := nth i (concat tensors) 0 in
   let t := tau_m_R (how r) (votes_at r i) in
   let lambda := value (of_bits F32 (lambda_bits r)) in
@@ -108,8 +128,10 @@ Lemma bits_are_the_exact_model_rounded r tensors kept i d b :
       are_bits d out /\ finite (of_bits d b) = true /\ finite (of_bits d out) = true
       /\ value (of_bits d out) = narrow_R d x /\ sign (of_bits d out) = Rlt_bool x 0).
 Proof.
-  intros merged few at_i. apply merged_coordinate in merged as (l & checked & all).
-  specialize (all i d b at_i). apply coordinate_result in all as [_ (t & found & applied)]. cbn [fst snd] in applied.
+  intros merged few on_tau at_i. apply merged_coordinate in merged as (l & checked & all).
+  destruct (all i d b at_i) as (merged & here & ->). unfold finished_at. rewrite on_tau.
+  apply coordinate_result in here as [_ (t & found & applied)]. cbn [fst snd] in applied.
+  unfold result in applied. rewrite on_tau in applied.
   cbv zeta. rewrite (tau_m_of_merged r l i t checked few found), (lambda_value r l checked).
   split.
   - intros zero. apply (apply_copies _ _ _ _ _ applied). destruct zero as [zero|zero]; apply real_eq_zero in zero; auto.
@@ -119,17 +141,57 @@ Proof.
     destruct (apply_moves _ _ _ _ _ applied) as (? & ? & ? & ? & ?); auto.
 Qed.
 
+Lemma models_are_the_exact_mean_rounded r tensors kept i d b :
+  reduce r = Merged tensors kept -> Z.of_nat (length (contributions r)) <= 2 ^ 800 ->
+  on_theta (how r) = true -> nth_error (coordinates (base r)) i = Some (d, b) ->
+  let t := tau_m_R (how r) (votes_at r i) in
+  exists merged, nth i (concat tensors) 0 = copied (b, merged) (owns_at r i)
+    /\ are_bits d merged /\ finite (of_bits d merged) = true
+    /\ value (of_bits d merged) = RN d t /\ sign (of_bits d merged) = Rlt_bool t 0.
+Proof.
+  intros answered few models at_i. apply merged_coordinate in answered as (l & checked & all).
+  destruct (all i d b at_i) as (merged & here & out). unfold finished_at in out. rewrite models in out.
+  apply coordinate_result in here as [_ (t & found & applied)]. cbn [fst snd] in applied.
+  unfold result in applied. rewrite models in applied.
+  cbv zeta. rewrite (tau_m_of_merged r l i t checked few found). exists merged. split; [exact out|].
+  now apply becomes.
+Qed.
+
+Lemma what_models_agree_on_is_copied b merged column :
+  ((forall o, In o column -> o = NotHeld) -> copied (b, merged) column = b)
+  /\ (forall x, In (Known x) column -> (forall o, In o column -> o = NotHeld \/ o = Known x) ->
+      copied (b, merged) column = x)
+  /\ (In NotKnown column \/ (exists x y, x <> y /\ In (Known x) column /\ In (Known y) column) ->
+      copied (b, merged) column = merged).
+Proof.
+  unfold copied. cbn [fst snd]. repeat split.
+  - intros none. replace (known column) with (@nil Z).
+    + cbn [hd]. rewrite (proj2 (forallb_forall _ _)); [reflexivity|]. intros o member. now rewrite (none o member).
+    + symmetry. destruct (known column) as [|x rest] eqn:some; [reflexivity|].
+      assert (In x (known column)) as member%known_in by (rewrite some; now left). discriminate (none _ member).
+  - intros x there same. assert (some : known column <> []).
+    { intros none. apply known_in in there. now rewrite none in there. }
+    pose proof (head_member b _ some) as here%known_in. destruct (same _ here) as [|[= ->]]; [discriminate|].
+    rewrite (proj2 (forallb_forall _ _)); [reflexivity|]. intros o member.
+    destruct (same o member) as [->| ->]; [reflexivity|apply Z.eqb_refl].
+  - intros differ. destruct (forallb _ column) eqn:all; [|reflexivity]. exfalso.
+    destruct differ as [member|(x & y & differ & at_x & at_y)].
+    + rewrite forallb_forall in all. discriminate (all _ member).
+    + apply differ. apply known_in in at_x, at_y.
+      now rewrite (alike_is _ _ _ all at_x), (alike_is _ _ _ all at_y).
+Qed.
+
 Lemma sums_come_from_the_aggregate rule num den group votes :
   Ties.finalize (Ties.aggregate_of votes) = exact_sums (TIES rule num den group) votes.
 Proof. apply TiesSums.finalize_aggregate_of. Qed.
 
 Lemma nothing_votes_nothing_moves r tensors kept i d b :
   reduce r = Merged tensors kept -> Z.of_nat (length (contributions r)) <= 2 ^ 800 ->
-  nth_error (coordinates (base r)) i = Some (d, b) ->
+  on_theta (how r) = false -> nth_error (coordinates (base r)) i = Some (d, b) ->
   (forall c, In c (contributions r) -> tau_at r i c = 0) -> nth i (concat tensors) 0 = b.
 Proof.
-  intros merged few at_i none.
-  apply (proj1 (bits_are_the_exact_model_rounded r tensors kept i d b merged few at_i)). left.
+  intros merged few on_tau at_i none.
+  apply (proj1 (bits_are_the_exact_model_rounded r tensors kept i d b merged few on_tau at_i)). left.
   apply no_votes_no_tau. apply Forall_forall. unfold votes_at, column_at. rewrite map_map.
   intros x [c [<- member]]%in_map_iff. now rewrite (none c member), scaled_zero.
 Qed.
@@ -144,7 +206,8 @@ Qed.
 
 Lemma coordinate_not_tau m l b column place : coordinate m l b column <> inr (InTau place).
 Proof.
-  unfold coordinate, apply. destruct (place_of _ _ _); [discriminate|]. destruct (numerator _); [|discriminate].
+  unfold coordinate, result, become, apply. destruct (place_of _ _ _); [discriminate|].
+  destruct (numerator _); [|discriminate]. destruct (on_theta m); [now destruct (finite _)|].
   destruct (_ || _); [discriminate|]. destruct (exact _); [|discriminate]. now destruct (finite _).
 Qed.
 
@@ -185,8 +248,7 @@ Lemma the_first_error_is_named r position what :
            /\ finite (tau_m (how r) (votes_at r i)) = false
        | InResult => (forall x, In x (column_at r i) -> fst x <> None)
            /\ exists t, numerator (tau_m (how r) (votes_at r i)) = Some t
-           /\ apply l t (fst (nth i (coordinates (base r)) (F32, 0))) (snd (nth i (coordinates (base r)) (F32, 0)))
-              = inr InResult
+           /\ let (d, b) := nth i (coordinates (base r)) (F32, 0) in result (how r) l t d b = inr InResult
        end.
 Proof.
   intros refused other. apply named in refused as (l & i & checked & -> & _ & [[here _]|(taus & here & before)]).
@@ -202,7 +264,9 @@ Proof.
     + apply nth_error_None in at_k. assert (j < length (column_at r i))%nat by (apply nth_error_Some; congruence). lia.
   - pose proof (finite_column _ found) as somes.
     destruct (numerator (tau_m (how r) (votes_at r i))) as [t|] eqn:is.
-    + assert (what = InResult) as ->; [|split; [exact somes|eauto]].
+    + assert (what = InResult) as ->;
+        [|split; [exact somes|]; exists t; split; [reflexivity|now destruct (nth i _ _)]].
+      unfold result, become in here. destruct (on_theta (how r)); [destruct (finite _); congruence|].
       unfold apply in here. destruct (_ || _); [discriminate|]. destruct (exact _); [|congruence].
       destruct (finite _); [discriminate|congruence].
     + injection here as <-. split; [exact somes|]. now apply numerator_none.
@@ -218,3 +282,10 @@ Lemma examples :
         [0x3f800000; 0xc0000000; 0x40000000; 0x3f800000; 0x40400000]])
     = Merged [[0xbfc00000; 0xc0000000; 0x3fc00000; 0; 0x40400000]] [3; 4; 3].
 Proof. split; vm_compute; reflexivity. Qed.
+
+Lemma counting_examples :
+  let rows := [[0x40800000; 0x3f800000; 0x80000000]; [0; 0x40400000; 0x3727c5ac]] in
+  reduce (small Linear rows) = Merged [[0x40000000; 0x40000000; 0x36a7c5ac]] [3; 3]
+  /\ reduce (small NegMerge rows) = Merged [[0; 0xc0000000; 0]] [3; 3]
+  /\ reduce (small RAM rows) = Merged [[0x40800000; 0x40000000; 0]] [3; 3].
+Proof. repeat split; vm_compute; reflexivity. Qed.

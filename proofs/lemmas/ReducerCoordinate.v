@@ -3,7 +3,7 @@
 From Coq Require Import ZArith Reals List Bool Lia Lra.
 From Flocq Require Import Core.Core Calc.Operations IEEE754.BinarySingleNaN IEEE754.Binary.
 From MergeAlgebra.Definitions Require Import Bits Rounding Reducer ReducerModel.
-From MergeAlgebra.Definitions Require Ties.
+From MergeAlgebra.Definitions Require Ties Counting.
 From MergeAlgebra.Lemmas Require Import RoundingLaws ReducerLists.
 From MergeAlgebra.Lemmas Require TiesSums TiesMean.
 Import ListNotations.
@@ -57,25 +57,49 @@ Qed.
 (** * tau_m *)
 
 Lemma sums_are_exact m votes : sums m votes = exact_sums m votes.
-Proof. destruct m; [apply TiesSums.finalize_aggregate_of| |]; reflexivity. Qed.
+Proof. destruct m; [apply TiesSums.finalize_aggregate_of|..]; reflexivity. Qed.
+
+(** Whether absent elements have the coefficient of their contribution, and not 0. *)
+Definition all_weigh (m : method) : bool := match m with Linear | NegMerge => false | _ => true end.
 
 (** Votes whose weights may be divided by. *)
-Definition has_weight (votes : list Ties.vote) : Prop :=
-  votes <> [] /\ Ties.weighted votes /\ Ties.total_coefficient votes <= 2 ^ 1077.
+Definition has_weight (m : method) (votes : list Ties.vote) : Prop :=
+  votes <> [] /\ Forall (fun x => 0 <= Ties.coefficient x) votes /\ (all_weigh m = true -> Ties.weighted votes)
+  /\ Ties.total_coefficient votes <= 2 ^ 1077 /\ Z.of_nat (length votes) <= 2 ^ 800.
 
-Lemma total_of_some p votes : Ties.weighted votes ->
-  Ties.total_coefficient (filter p votes) <= Ties.total_coefficient votes.
+Lemma total_of_some p votes : Forall (fun x => 0 <= Ties.coefficient x) votes ->
+  0 <= Ties.total_coefficient (filter p votes) <= Ties.total_coefficient votes.
 Proof.
-  unfold Ties.weighted. induction 1 as [|x votes positive _ IH]; cbn [filter]; [reflexivity|].
+  induction 1 as [|x votes positive _ IH]; cbn [filter]; [now vm_compute|].
   destruct (p x); rewrite !TiesSums.total_coefficient_cons; lia.
 Qed.
 
-Lemma weight_of_sums m votes : m <> TaskArithmetic -> has_weight votes -> 0 < snd (exact_sums m votes) <= 2 ^ 1077.
+Lemma or_zero_weight sums : 0 <= snd sums <= 2 ^ 1077 -> 0 < snd (Counting.or_zero sums) <= 2 ^ 1077.
 Proof.
-  intros divides (some & positive & bound). destruct m; [| |contradiction]; cbn [exact_sums].
-  - split; [now apply TiesMean.ties_weight_positive|]. unfold Ties.ties_sums. destruct (_ =? 0); cbn [snd]; [now vm_compute|].
-    etransitivity; [now apply total_of_some|exact bound].
-  - cbn [Ties.mean_sums snd]. split; [now apply TiesMean.total_coefficient_pos|exact bound].
+  intros range. unfold Counting.or_zero. destruct (Z.eqb_spec (snd sums) 0); [now vm_compute|]. lia.
+Qed.
+
+Lemma some_changes votes : Counting.changes votes <= Z.of_nat (length votes).
+Proof.
+  unfold Counting.changes. induction votes as [|x votes IH]; [reflexivity|]. cbn [filter length].
+  destruct (negb _); cbn [length]; lia.
+Qed.
+
+Lemma weight_of_sums m votes : m <> TaskArithmetic -> has_weight m votes -> 0 < snd (exact_sums m votes) <= 2 ^ 1077.
+Proof.
+  intros divides (some & none_below & positive & bound & few).
+  pose proof (total_of_some (fun _ => true) votes none_below) as above.
+  destruct m; [| |contradiction| | |]; cbn [exact_sums].
+  - split; [now apply TiesMean.ties_weight_positive, positive|]. unfold Ties.ties_sums.
+    destruct (_ =? 0); cbn [snd]; [now vm_compute|]. etransitivity; [now apply total_of_some|exact bound].
+  - cbn [Ties.mean_sums snd]. split; [now apply TiesMean.total_coefficient_pos; [apply positive|]|exact bound].
+  - apply or_zero_weight. cbn [Ties.mean_sums snd]. lia.
+  - unfold Counting.negmerge_sums. destruct (_ || _); [|now vm_compute]. apply or_zero_weight. cbn [snd].
+    unfold Counting.holders. pose proof (total_of_some (fun x => 0 <? Ties.coefficient x) votes none_below). lia.
+  - apply or_zero_weight. cbn [snd]. pose proof (some_changes votes). unfold Counting.changes, Counting.one in *.
+    change (2 ^ 1077) with (2 ^ 149 * 2 ^ 928). split; [apply Z.mul_nonneg_nonneg; lia|].
+    apply Z.mul_le_mono_nonneg_l; [now vm_compute|]. etransitivity; [eassumption|].
+    etransitivity; [exact few|]. now vm_compute.
 Qed.
 
 Lemma quotient_value (S W : Z) : 0 < W <= 2 ^ 1077 ->
@@ -87,12 +111,13 @@ Proof.
   apply round_to_value in isS as [-> _]. now apply round_to_value in isW as [-> _].
 Qed.
 
-Lemma tau_m_value m votes t : m = TaskArithmetic \/ has_weight votes ->
+Lemma tau_m_value m votes t : m = TaskArithmetic \/ has_weight m votes ->
   numerator (tau_m m votes) = Some t -> real t = tau_m_R m votes.
 Proof.
   intros usable found. apply numerator_value in found as [is <-].
   assert (weight : m = TaskArithmetic \/ 0 < snd (exact_sums m votes) <= 2 ^ 1077).
-  { destruct m; [right|right|now left]; apply weight_of_sums; try discriminate; now destruct usable. }
+  { destruct usable as [is_sum|weighs]; [now left|].
+    destruct m; try (now left); right; (apply weight_of_sums; [discriminate|exact weighs]). }
   unfold tau_m, tau_m_R in *. rewrite sums_are_exact in *.
   destruct (exact_sums m votes) as [S W]. cbn [snd] in weight.
   destruct m; try (apply quotient_value; [now destruct weight|exact is]).
@@ -120,11 +145,19 @@ Proof.
   rewrite F2R_plus, F2R_mult in law. repeat split; try assumption; try apply law; apply to_bits_range.
 Qed.
 
+Lemma becomes t d out : become t d = inl out ->
+  are_bits d out /\ finite (of_bits d out) = true
+  /\ value (of_bits d out) = RN d (real t) /\ sign (of_bits d out) = Rlt_bool (real t) 0.
+Proof.
+  unfold become. destruct (finite _) eqn:is; [|discriminate]. intros [= <-]. rewrite of_bits_to_bits.
+  pose proof (round_to_value _ _ is) as [equal signed]. repeat split; try assumption; apply to_bits_range.
+Qed.
+
 (** * A coordinate that has a result *)
 
 Lemma coordinate_result m l b column out : coordinate m l b column = inl out ->
   Forall (fun x => fst x <> None) column
-  /\ exists t, numerator (tau_m m (map vote_of column)) = Some t /\ apply l t (fst b) (snd b) = inl out.
+  /\ exists t, numerator (tau_m m (map vote_of column)) = Some t /\ result m l t (fst b) (snd b) = inl out.
 Proof.
   unfold coordinate. destruct (place_of overflowed 0 column) eqn:none; [discriminate|].
   destruct (numerator _) as [t|] eqn:found; [|discriminate]. intros result. split; [|eauto].

@@ -4,7 +4,7 @@ From Coq Require Import ZArith List Bool Lia Permutation.
 From MergeAlgebra.Definitions Require Import Bits Rounding Reducer ReducerModel.
 From MergeAlgebra.Definitions Require Ties.
 From MergeAlgebra.Lemmas Require Import ReducerLists ReducerCoordinate ReducerWhole.
-From MergeAlgebra.Lemmas Require TiesSums.
+From MergeAlgebra.Lemmas Require TiesSums CountingSums.
 Import ListNotations.
 Open Scope Z_scope.
 
@@ -47,6 +47,9 @@ Proof.
   - now rewrite (TiesSums.aggregate_of_permutation _ _ perm).
   - exact mean.
   - now rewrite arithmetic.
+  - now apply CountingSums.linear_permutation.
+  - now apply CountingSums.negmerge_permutation.
+  - now apply CountingSums.ram_permutation.
 Qed.
 
 Lemma coordinate_permutation m l b xs ys : Permutation xs ys ->
@@ -65,6 +68,45 @@ Proof.
   intros perm. unfold fault_of_taus. pose proof (place_permutation is_not_finite _ _ 0 perm) as same.
   destruct (place_of is_not_finite 0 xs), (place_of is_not_finite 0 ys);
     [reflexivity|discriminate (proj2 same eq_refl)|discriminate (proj1 same eq_refl)|reflexivity].
+Qed.
+
+(** * Copies *)
+
+Lemma known_in x column : In x (known column) <-> In (Known x) column.
+Proof.
+  unfold known. rewrite in_flat_map. split.
+  - intros ([| |bits] & member & is); cbn in is; try contradiction. now destruct is as [->|[]].
+  - intros member. exists (Known x). split; [exact member|now left].
+Qed.
+
+Lemma alike_is column x y : forallb (is_or_lacks x) column = true -> In y (known column) -> y = x.
+Proof.
+  rewrite forallb_forall. intros all member%known_in. apply Z.eqb_eq. exact (all _ member).
+Qed.
+
+Lemma head_member (b : Z) xs : xs <> [] -> In (hd b xs) xs.
+Proof. destruct xs; [contradiction|now left]. Qed.
+
+Lemma copied_permutation x xs ys : Permutation xs ys -> copied x xs = copied x ys.
+Proof.
+  intros perm. assert (knowns : Permutation (known xs) (known ys)) by now apply Permutation_flat_map.
+  unfold copied. destruct (known xs) as [|a rest] eqn:of_xs.
+  - apply Permutation_nil in knowns. rewrite knowns. cbn [hd]. now rewrite (forallb_permutation _ _ _ perm).
+  - assert (of_ys : known ys <> []).
+    { intros none. rewrite none in knowns. apply Permutation_sym, Permutation_nil in knowns. discriminate. }
+    set (a' := hd (fst x) (known ys)). assert (there : In a' (known ys)) by now apply head_member.
+    assert (here : In a (known xs)) by (rewrite of_xs; now left). cbn [hd].
+    destruct (Z.eqb_spec a' a) as [->|differ]; [now rewrite (forallb_permutation _ _ _ perm)|].
+    destruct (forallb (is_or_lacks a) xs) eqn:all.
+    + contradiction differ. apply (alike_is xs); [exact all|]. rewrite of_xs. now apply (Permutation_in a' (Permutation_sym knowns)).
+    + destruct (forallb (is_or_lacks a') ys) eqn:all'; [|reflexivity].
+      contradiction differ. symmetry. apply (alike_is ys); [exact all'|]. apply (Permutation_in a knowns). now left.
+Qed.
+
+Lemma zip_with_same {A B C} (f : A -> B -> C) (g h : nat -> B) xs indices : (forall x i, f x (g i) = f x (h i)) ->
+  zip_with f xs (map g indices) = zip_with f xs (map h indices).
+Proof.
+  intros same. revert xs. induction indices as [|i rest IH]; intros [|x xs]; cbn; try reflexivity. now rewrite same, IH.
 Qed.
 
 (** * Requests *)
@@ -90,6 +132,18 @@ Proof.
   - rewrite Forall_forall in *. intros c member. apply usables. now apply (Permutation_in c (Permutation_sym perm)).
 Qed.
 
+Lemma finished_permutation r cs bits : forallb (fits (base r)) (contributions r) = true -> Permutation (contributions r) cs ->
+  finished r bits = finished (with_contributions r cs) bits.
+Proof.
+  intros fit perm. unfold finished. cbn [how base contributions with_contributions].
+  destruct (on_theta (how r)); [|reflexivity]. rewrite map_length. fold (size_of r).
+  rewrite own_columns by exact fit. pose proof (own_columns (with_contributions r cs)) as theirs.
+  change (size_of (with_contributions r cs)) with (size_of r) in theirs.
+  cbn [base contributions with_contributions] in theirs.
+  rewrite theirs by now rewrite <- (forallb_permutation _ _ _ perm).
+  apply zip_with_same. intros x i. now apply copied_permutation, Permutation_map.
+Qed.
+
 Lemma ready_same r cs l : Permutation (contributions r) cs -> ready r l ->
   unplaced (reduce r) = unplaced (reduce (with_contributions r cs)).
 Proof.
@@ -104,7 +158,8 @@ Proof.
     (all_or_first 0 (map (fun i => fault_of_taus (elements_at (with_contributions r cs) i)) _)) as [|[]]; try discriminate;
     [|cbn; congruence].
   destruct (all_or_first 0 (map (outcome_at r l) _)) as [|[]],
-    (all_or_first 0 (map (outcome_at (with_contributions r cs) l) _)) as [|[]]; try discriminate; cbn; congruence.
+    (all_or_first 0 (map (outcome_at (with_contributions r cs) l) _)) as [|[]]; try discriminate; cbn; [|congruence].
+  injection outcomes as ->. rewrite (finished_permutation r cs); [reflexivity|apply checked|exact perm].
 Qed.
 
 Lemma reduce_permutation r cs : Permutation (contributions r) cs ->

@@ -1,9 +1,9 @@
 (** Task vectors and trim: what tau is in real numbers, and that trim sees what is present and nothing else. *)
 
 From Coq Require Import ZArith Reals List Bool Lia Lra.
-From Flocq Require Import Core.Core Calc.Operations IEEE754.BinarySingleNaN IEEE754.Binary.
+From Flocq Require Import Core.Core Calc.Operations IEEE754.BinarySingleNaN IEEE754.Binary IEEE754.Bits.
 From MergeAlgebra.Definitions Require Import Bits Rounding Reducer ReducerModel.
-From MergeAlgebra.Definitions Require Trim Ties.
+From MergeAlgebra.Definitions Require Trim Ties Counting.
 From MergeAlgebra.Lemmas Require Import RoundingLaws ReducerLists ReducerCoordinate ReducerWhole.
 From MergeAlgebra.Lemmas Require TiesSums TrimLaws.
 Import ListNotations.
@@ -49,19 +49,30 @@ Proof.
   apply numerator_value in found as [is <-]. apply round_to_value in is as [-> _]. now split.
 Qed.
 
-Lemma elements_nth b c k t h : nth_error b k = Some t -> nth_error (held c) k = Some h ->
-  nth_error (elements b c) k = Some (elements_of (kind c) t h).
-Proof. intros at_b at_h. unfold elements. now rewrite zip_nth, at_b, at_h. Qed.
-
-Lemma element_nth t i x : nth_error (snd t) i = Some x ->
-  (forall form, nth_error (elements_of form t None) i = Some Absent)
-  /\ forall u y, nth_error (snd u) i = Some y ->
-     nth_error (elements_of Finetuned t (Some u)) i = Some (difference (fst t) x (fst u) y)
-     /\ nth_error (elements_of TaskVector t (Some u)) i = Some (stored (fst u) y).
+(** theta of a task vector in real numbers. *)
+Lemma theta_value d x e y n : theta TaskVector d x e y = Tau n ->
+  exists m, stored e y = Tau m /\ finite (of_bits d x) = true
+  /\ real n = RN F32 (RN F64 (value (of_bits d x) + real m)).
 Proof.
-  intros at_t. split.
-  - intros form. cbn [elements_of]. now rewrite nth_error_map, at_t.
-  - intros u y at_u. cbn [elements_of]. now rewrite zip_nth, nth_error_map, at_t, at_u.
+  cbn [theta]. destruct (exact (of_bits d x)) as [from|] eqn:is_from; [|discriminate].
+  destruct (stored e y) as [| |m]; try discriminate. intros found%element_of_tau. exists m.
+  apply exact_value in is_from as [-> ->]. repeat split.
+  apply numerator_value in found as [is <-]. apply convert_value in is as (is & -> & _).
+  apply round_to_value in is as [-> _]. now rewrite F2R_plus.
+Qed.
+
+Lemma tensors_nth {A} (absent : A) read b c k t h : nth_error b k = Some t -> nth_error (held c) k = Some h ->
+  nth_error (read_all absent read b c) k = Some (read_tensor absent read (kind c) t h).
+Proof. intros at_b at_h. unfold read_all. now rewrite zip_nth, at_b, at_h. Qed.
+
+Lemma element_nth {A} (absent : A) read k t i x : nth_error (snd t) i = Some x ->
+  nth_error (read_tensor absent read k t None) i = Some absent
+  /\ forall u y, nth_error (snd u) i = Some y ->
+     nth_error (read_tensor absent read k t (Some u)) i = Some (read k (fst t) x (fst u) y).
+Proof.
+  intros at_t. split; cbn [read_tensor].
+  - now rewrite nth_error_map, at_t.
+  - intros u y at_u. now rewrite zip_nth, at_t, at_u.
 Qed.
 
 (** * Trim *)
@@ -83,14 +94,44 @@ Proof.
   now rewrite app_nil_r.
 Qed.
 
-Lemma untrimmed m es : (m = Mean \/ m = TaskArithmetic) ->
+Lemma refill_each (f : Z -> Z) es :
+  refill es (map f (present es)) = map (fun e => match e with Tau n => f n | _ => 0 end) es.
+Proof.
+  induction es as [|[| |n] es IH]; cbn; [reflexivity| | |now rewrite IH];
+    (destruct (present es) eqn:p; cbn in *; rewrite <- IH; reflexivity).
+Qed.
+
+Lemma untrimmed m es : (forall rule num den group, m <> TIES rule num den group) -> m <> RAM ->
   trimmed m es = map (fun e => match e with Tau n => n | _ => 0 end) (concat es).
 Proof.
-  assert (same : forall e, refill e (present e) = map (fun x => match x with Tau n => n | _ => 0 end) e).
-  { induction e as [|[| |n] e IH]; cbn; [reflexivity| | |now rewrite IH];
-      (destruct (present e) eqn:p; cbn; rewrite <- IH; reflexivity). }
-  intros [-> | ->]; apply same.
+  intros trims counts. rewrite <- (refill_each (fun n => n)), map_id.
+  destruct m; try reflexivity; [now contradiction (trims rule num den group)|contradiction].
 Qed.
+
+(** * RAM *)
+
+Lemma no_change_is_rounded : real no_change = RN F32 (1 / IZR 100000).
+Proof.
+  set (divided := b32_div mode_NE (of_bits F32 0x3f800000) (of_bits F32 0x47c35000) : number F32).
+  assert (found : numerator divided = Some no_change) by (vm_compute; reflexivity).
+  apply numerator_value in found as [fin <-].
+  assert (some : value (of_bits F32 0x47c35000) <> 0%R).
+  { change (value (of_bits F32 0x47c35000)) with (F2R (Float radix2 12800000 (-7))). unfold F2R. cbn. lra. }
+  pose proof (Bdiv_correct 24 128 eq_refl eq_refl binop_nan_pl32 mode_NE
+                (of_bits F32 0x3f800000) (of_bits F32 0x47c35000) some) as law.
+  change (round radix2 (SpecFloat.fexp 24 128) (round_mode mode_NE)) with (RN F32) in law.
+  match type of law with (if ?c then _ else _) => destruct c end.
+  - destruct law as (equal & _). unfold value, divided, b32_div in *. refine (eq_trans equal _). f_equal.
+    change (B2R 24 128 (of_bits F32 0x3f800000)) with (F2R (Float radix2 8388608 (-23))).
+    change (B2R 24 128 (of_bits F32 0x47c35000)) with (F2R (Float radix2 12800000 (-7))).
+    unfold F2R. cbn. lra.
+  - exfalso. unfold divided, b32_div, finite in *. match type of fin with is_finite _ _ ?z = true => set (quotient := z) in * end.
+    match type of law with B2FF _ _ ?z = _ => change z with quotient in law end. clearbody quotient. now destruct quotient.
+Qed.
+
+Lemma ram_takes_changes es :
+  trimmed RAM es = map (fun e => match e with Tau n => if no_change <? Z.abs n then n else 0 | _ => 0 end) (concat es).
+Proof. exact (refill_each change (concat es)). Qed.
 
 (** * Where nothing votes *)
 
@@ -104,11 +145,21 @@ Proof.
   apply numerator_value in found as [is <-]. apply round_to_value in is as [-> _]. now rewrite zero, RN_zero.
 Qed.
 
+Lemma no_votes_no_sum m votes : Forall (fun x => Ties.value x = 0) votes -> fst (exact_sums m votes) = 0.
+Proof.
+  intros none.
+  assert (total : forall some, Forall (fun x => Ties.value x = 0) some -> Ties.total_value some = 0).
+  { induction 1 as [|x rest is _ IH]; [reflexivity|]. rewrite TiesSums.total_value_cons, is. exact IH. }
+  assert (held : Ties.total_value (Counting.holders votes) = 0).
+  { apply total. unfold Counting.holders. revert none. apply incl_Forall. intros x member. now apply filter_In in member. }
+  specialize (total votes none).
+  destruct m; cbn [exact_sums]; unfold Ties.ties_sums, Ties.gamma, Ties.mean_sums, Ties.task_arithmetic,
+    Counting.linear_sums, Counting.ram_sums, Counting.negmerge_sums, Counting.or_zero; rewrite ?held, ?total; cbn;
+    repeat match goal with |- context [if ?c then _ else _] => destruct c end; try reflexivity; assumption.
+Qed.
+
 Lemma no_votes_no_tau m votes : Forall (fun x => Ties.value x = 0) votes -> tau_m_R m votes = 0%R.
 Proof.
-  intros none. assert (total : Ties.total_value votes = 0).
-  { induction none as [|x votes is _ IH]; [reflexivity|]. rewrite TiesSums.total_value_cons, is. exact IH. }
-  unfold tau_m_R, exact_sums, Ties.ties_sums, Ties.mean_sums, Ties.task_arithmetic, Ties.gamma. rewrite total.
-  destruct m; cbn [Z.sgn Z.eqb]; rewrite real_zero, !RN_zero; try reflexivity;
-    unfold Rdiv; now rewrite Rmult_0_l, !RN_zero.
+  intros none%(no_votes_no_sum m). unfold tau_m_R. destruct (exact_sums m votes) as [S W]. cbn [fst] in none. subst S.
+  destruct m; rewrite real_zero, !RN_zero; try reflexivity; unfold Rdiv; now rewrite Rmult_0_l, !RN_zero.
 Qed.

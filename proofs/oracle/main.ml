@@ -1,42 +1,13 @@
 (* One request a line in, one answer a line out; README.md has the format. Everything that decides a bit is in
-   Reducer, which Coq extracts; here is only reading and writing. *)
+   Reducer and Policy, which Coq extracts; here is only reading and writing. *)
 
-exception Malformed of string
-
-let malformed what = raise (Malformed what)
-
-(* Members *)
-
-let members what = function Json.Object found -> found | _ -> malformed (what ^ " is not an object")
-
-(* The values of exactly these keys. *)
-let of_keys what keys value =
-  let found = members what value in
-  let unknown = List.find_opt (fun (key, _) -> not (List.mem key keys)) found in
-  Option.iter (fun (key, _) -> malformed (Printf.sprintf "%s has an unknown key %S" what key)) unknown;
-  let get key =
-    match List.assoc_opt key found with Some v -> v | None -> malformed (Printf.sprintf "%s lacks %S" what key)
-  in
-  List.map get keys
-
-let text what = function Json.String found -> found | _ -> malformed (what ^ " is not a string")
-
-let one_of what choices value =
-  match List.assoc_opt (text what value) choices with
-  | Some found -> found
-  | None -> malformed (what ^ " is none of " ^ String.concat ", " (List.map fst choices))
+open Request
 
 (* Bits *)
 
 let dtypes = Reducer.[ ("F64", F64); ("F32", F32); ("BF16", BF16); ("F16", F16) ]
 let dtype_name dtype = fst (List.find (fun (_, d) -> d = dtype) dtypes)
 let bytes_of = function Reducer.F64 -> 8 | F32 -> 4 | BF16 | F16 -> 2
-
-let digit what c =
-  match c with
-  | '0' .. '9' -> Char.code c - Char.code '0'
-  | 'a' .. 'f' -> Char.code c - Char.code 'a' + 10
-  | _ -> malformed (what ^ " is not lower-case hexadecimal")
 
 let bytes_of_hex what hex =
   if String.length hex mod 2 = 1 then malformed (what ^ " has half a byte");
@@ -109,24 +80,27 @@ let contribution base place value =
     { Reducer.kind; coefficient_bits; held = held base what tensors }
   | _ -> assert false
 
+(* Those of lambda alone. *)
+let plain = Reducer.[ ("mean", Mean); ("task_arithmetic", TaskArithmetic); ("negmerge", NegMerge); ("ram", RAM) ]
+
 let recipe value =
   let common = [ "method"; "lambda" ] in
-  let read_method = function
-    | Json.Object found when List.assoc_opt "method" found = Some (Json.String "ties") -> (
+  let named name = List.assoc_opt "method" (members "recipe" value) = Some (Json.String name) in
+  let how, lambda =
+    if named "linear" then (ignore (of_keys "recipe" [ "method" ] value); (Reducer.Linear, Json.String "3f800000"))
+    else if named "ties" then
       match of_keys "recipe" (common @ [ "density"; "scope"; "boundary" ]) value with
       | [ _; lambda; rho; scope; boundary ] ->
         let num, den = density rho in
         let scope = one_of "scope" Reducer.[ ("model", Model); ("tensor", Tensor) ] scope in
         let boundary = one_of "boundary" Reducer.[ ("keep_all", KeepAll); ("lowest_index", LowestIndex) ] boundary in
         (Reducer.TIES (boundary, num, den, scope), lambda)
-      | _ -> assert false)
-    | _ -> (
+      | _ -> assert false
+    else
       match of_keys "recipe" common value with
-      | [ name; lambda ] ->
-        (one_of "method" Reducer.[ ("mean", Mean); ("task_arithmetic", TaskArithmetic) ] name, lambda)
-      | _ -> assert false)
+      | [ name; lambda ] -> (one_of "method" plain name, lambda)
+      | _ -> assert false
   in
-  let how, lambda = read_method value in
   (how, fp32 "lambda" lambda)
 
 (* Answers *)
@@ -195,7 +169,8 @@ let answer line =
     match List.assoc_opt "check" (members "request" value) with
     | Some (Json.String "merge") -> merge value
     | Some (Json.String "task-vector") -> task_vector value
-    | _ -> malformed "check is none of merge, task-vector"
+    | Some (Json.String "policy") -> Policy_request.answer value
+    | _ -> malformed "check is none of merge, task-vector, policy"
   with
   | made -> made
   | exception (Json.Bad what | Malformed what) -> Json.obj [ ("error", Json.quoted what) ]

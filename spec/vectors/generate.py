@@ -81,8 +81,8 @@ TOPICS: Mapping[str, Sequence[Case]] = {
     "operations": operations.CASES,
     "states": states.CASES,
     "ranges": ranges.CASES,
-    "signatures": signatures.CASES,
     "packs": packs.CASES,
+    "signatures": signatures.CASES,
     "lock": lock.CASES,
     "dialects": dialects.CASES,
 }

@@ -183,3 +183,20 @@ def test_the_message_says_what_to_do():
         "this process flushes subnormal numbers to zero, so its merged bits would differ from everyone else's; "
         "do not call torch.set_flush_denormal(True), and unload libraries built with -ffast-math"
     )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
+def test_a_mask_keeps_bits_and_leaves_positive_zeros(array, dtype):
+    """Whatever they are: NaN and infinities leave nothing behind, and a negative zero that is kept keeps its sign."""
+    x = np.array([np.nan, -np.nan, np.inf, -np.inf, -0.0, LEAST, -3.0], dtype)
+    for mask in (np.arange(x.size) % 2 == 0, np.arange(x.size) % 2 == 1):
+        found = np.asarray(arrays.kept(array(x), array(mask)))
+        assert found.tobytes() == np.where(mask, x, dtype(0)).tobytes()
+
+
+@pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
+def test_two_arrays_are_joined_by_a_mask_to_the_bit(array):
+    x, y = np.float32([np.nan, np.inf, -0.0, LEAST]), np.float32([-3, np.nan, 0, -np.inf])
+    for mask in (np.array([True, False, True, False]), np.array([False, True, False, True])):
+        assert np.asarray(arrays.either(array(mask), array(x), array(y))).tobytes() == np.where(mask, x, y).tobytes()

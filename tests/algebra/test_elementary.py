@@ -115,6 +115,21 @@ def test_near_ties_the_rounded_answer_of_a_library_is_wrong(name):
     assert bits(getattr(np, name)(x).astype(np.float32)) != bits(getattr(elementary, name)(x))
 
 
+@pytest.mark.clause("EF-3")
+def test_products_of_short_numbers_ask_for_hardly_any_integers(monkeypatch):
+    """They are halfway between two fp32 numbers a thousand times as often as others, and tanh of small ones is near."""
+    random, asked = np.random.default_rng(7), []
+    short = random.integers(1 << 7, 1 << 8, (2, 20_000)) * 2.0 ** random.integers(-60, -20, (2, 20_000))
+    x = np.concatenate([short[0] * (short[0] + short[1]), [-(2.0**-30) * (1 + 2.0**-24)] * 99])
+    slowly = np.array([elementary._rn32(real_functions.tanh, a) for a in x[-300:].tolist()], np.float32)
+    integers = elementary._rn32
+    monkeypatch.setattr(elementary, "_rn32", lambda function, a: asked.append(a) or integers(function, a))
+    assert bits(elementary.tanh(x)[-300:]) == bits(slowly)
+    low, high = ((np.tanh(x) * factor).astype(np.float32) for factor in (BELOW, ABOVE))
+    assert len(asked) <= 1
+    assert (low != high).sum() > 100  # so many without a certificate
+
+
 @pytest.mark.clause("EF-1")
 @pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
 def test_arrays_of_any_shape_keep_it_and_fp32_is_taken_as_it_is(array):

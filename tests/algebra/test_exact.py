@@ -228,7 +228,9 @@ def test_only_the_coordinates_that_fail_are_uncertified(array):
 @pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
 @given(
     values=st.one_of(task_vectors(count=4, size=6), coarse_task_vectors(count=4, size=6)),
-    votes=st.sampled_from([None, (1.0, 1.0, 1.0, 1.0), (1.0, 0.5, 3.0, 0.5), (1.0, 2.0**-60, 1.0, 1.0)]),
+    votes=st.sampled_from(
+        [None, (1.0, 1.0, 1.0, 1.0), (1 + 2.0**-23,) * 4, (1.0, 0.5, 3.0, 0.5), (1.0, 2.0**-60, 1.0, 1.0)]
+    ),
 )
 def test_all_terms_at_once_are_what_two_by_two_come_to(array, values, votes):
     """The same sums, with the same coordinates uncertified, though the certificate is looked at once."""

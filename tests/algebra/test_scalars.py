@@ -28,7 +28,12 @@ OUTSIDE = {
     "sqrt": (-1e-300, "sqrt of -1e-300: expected 0 or more"),
     "log": (0.0, "log of 0.0: expected above 0"),
     "acos": (1.0000000000000002, "acos of 1.0000000000000002: expected from -1 to 1"),
+    "acos below": (-1.5, "acos of -1.5: expected from -1 to 1"),
 }
+#: What is asked of a number first, where it is not whether it is finite.
+FIRST = {("log", -math.inf): "above 0", ("log", math.nan): "above 0"}
+#: Where a function is 0, and no number of bits would decide.
+ZEROS = {"sqrt": 0.0, "log": 1.0, "tanh": 0.0, "sin": 0.0, "acos": 1.0}
 
 
 @pytest.mark.clause("EF-4")
@@ -49,16 +54,31 @@ def test_the_root_of_a_fraction_is_between_those_around_it(q):
 
 
 @pytest.mark.clause("EF-4")
+@pytest.mark.parametrize(("name", "x"), ZEROS.items(), ids=ZEROS)
+def test_zeros_are_exact(name, x):
+    assert getattr(scalars, name)(x).hex() == (0.0).hex()
+
+
+@pytest.mark.clause("EF-4")
+@pytest.mark.parametrize(("half", "below", "even", "above"), [(1, 0, 0, 2), (3, 2, 4, 4)])
+def test_a_root_halfway_between_two_numbers_goes_to_the_even_one_and_beside_it_to_the_nearest(half, below, even, above):
+    root, little = 1 + Fraction(half, 2**53), Fraction(1, 2**300)
+    roots = [scalars.sqrt(root**2 + step) for step in (-little, 0, little)]
+    assert roots == [1 + step * 2.0**-53 for step in (below, even, above)]
+
+
+@pytest.mark.clause("EF-4")
 @pytest.mark.parametrize(("name", "case"), OUTSIDE.items(), ids=OUTSIDE)
 def test_what_is_outside_is_refused(name, case):
     x, message = case
     with pytest.raises(ValueError, match=re.escape(message)):
-        getattr(scalars, name)(x)
+        getattr(scalars, name.split()[0])(x)
 
 
 @pytest.mark.clause("EF-4")
 @pytest.mark.parametrize("x", [math.inf, -math.inf, math.nan], ids=str)
 @pytest.mark.parametrize("name", DOMAINS)
 def test_what_is_not_finite_is_refused(name, x):
-    with pytest.raises(ValueError, match=f"{name} of .*: expected "):
+    expected = "from -1 to 1" if name == "acos" else FIRST.get((name, x), "a finite number")
+    with pytest.raises(ValueError, match=f"{name} of {x}: expected {expected};"):
         getattr(scalars, name)(x)

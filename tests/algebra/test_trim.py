@@ -162,6 +162,10 @@ def test_a_window_counts_its_bins_and_what_lies_above(array):
     assert trim.window_counts(array(tau), trim.Window(8, 2, 2)).tolist() == [3, 2, 3]
     assert trim.window_counts(array(tau), trim.Window(0, 0, 8)).tolist() == [1, 0, 0, 0, 0, 0, 0, 1, 8]
     assert trim.window_counts(array(tau[:2]), trim.Window(8, 2, 2)).tolist() == [0, 0, 0]
+    for window in (trim.Window(8, 2, 2), trim.Window(0, 0, 8), trim.Window(0, 0, 80), trim.ALL):  # of few and of many
+        counts = np.full(window.bins + 1, 7)
+        trim.add_counts(array(tau), window, counts)
+        assert np.array_equal(counts, 7 + np.asarray(trim.window_counts(array(tau), window)))
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=6))

@@ -7,6 +7,7 @@ shared/              the exchange folder that alice synced with
 bob/                 a replica, cloned from there; ft2 is visible too, and not given to anyone yet
 other/               a workspace of the same base, with another name and one contribution; its folder: others/
 merged/              what alice resolved
+guild/               a signed workspace, whose maintainer's key is maya; bob-key.pub has a grant, ada.pub has none
 merge.yaml           a one-shot merge of ft0 and ft1
 """
 
@@ -47,6 +48,11 @@ def build(root: Path) -> Path:
         "-C other contribute ft0.safetensors",
         "-C other sync others --create",
         "-C alice resolve merged",
+        "keygen maya",
+        "keygen ada",
+        "keygen bob-key",
+        "-C guild init --base base --maintainer maya.pub --key maya",
+        "-C guild grant bob-key.pub --name Bob",
     ):
         call(root, *line.split(), "--json").printed()
     return root

@@ -220,10 +220,18 @@ class TestMistakes:
         assert outcome.code == 0
         (line,) = outcome.stderr.splitlines()
         assert line.endswith(
-            "its difference from the base has 3 times the base's norm, as if it came from another base; if so, "
-            "`retract` it"
+            "in its tensors, its difference from the base has 3 times the base's norm, as if it came from another "
+            "base; if so, `retract` it"
         )
-        assert "300% of the base's size" in outcome.stdout
+        assert "300% of the size" in outcome.stdout
+
+    def test_of_some_tensors_is_measured_against_the_same_tensors_and_says_so(self, scene):
+        change, start = task_vector(2)["layer.0.weight"], base()["layer.0.weight"]
+        write_file(scene / "bad.safetensors", {"layer.0.weight": change})
+        told = call(scene, *CONTRIBUTE.split(), "--task-vector").stdout
+        share = 100 * np.linalg.norm(change) / np.linalg.norm(start)
+        assert f"{share:.4g}% of the size (norm) of the same tensors of the base, in " in told
+        assert "against that of the same tensors of the base" in call(scene, "-C", "alice", "status").stdout
 
     def test_what_is_likely_is_no_warning(self, scene):
         made = call(scene, "-C", "alice", "contribute", "ft2.safetensors", "--json").printed()

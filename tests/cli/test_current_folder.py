@@ -24,6 +24,7 @@ MODULES = [
     *("signal", "subprocess", "threading", "secrets", "selectors", "resource", "shlex", "shutil", "logging"),
     *("warnings", "numpy", "yaml", "msgpack", "click", "rich", "torch", "hypothesis", "xxhash"),
     *("ml_dtypes", "array_api_compat", "numba", "llvmlite", "triton", "safetensors", "mergekit", "peft", "cffi"),
+    *("cryptography", "bcrypt", "base64", "getpass"),
     *("scipy", "sortedcontainers", "psutil", "setuptools", "tests"),
 ]
 
@@ -82,6 +83,11 @@ COMMANDS = {
     "status": "-C ../alice status",
     "show": "-C ../bob show {id}",
     "sync": "-C ../alice sync ../shared",
+    "keygen": "keygen ../{new}",
+    "set-key": "-C ../guild set-key ../ada",
+    "grant": "-C ../guild grant ../ada.pub --name Ada --key ../maya",
+    "revoke": "-C ../guild revoke ../bob-key.pub --key ../maya",
+    "members": "-C ../guild members",
     "set-base": "-C ../alice set-base ../base",
     "set-name": "-C ../alice set-name Ada",
     "fsck": "fsck ../shared --repair ../alice",
@@ -152,6 +158,19 @@ def test_a_module_that_a_user_names_is_found_and_hides_no_other(arguments, hosti
     (hostile_scene / "shared" / "ours_beside.py").write_text(beside)
     command = console_script(tmp_path / "mergealgebra")
     assert _ran(hostile_scene, "shared", command, arguments) == ["beside"]
+
+
+@pytest.mark.parametrize("arguments", ["laws numpy:merge --tries 1", "conformance json:merge --discover"])
+def test_a_module_that_is_hidden_by_another_is_said_to_be(arguments, hostile_scene, tmp_path):
+    """The user meant the file here, and would be told of something else."""
+    name = arguments.split()[1].partition(":")[0]
+    command = [*console_script(tmp_path / "mergealgebra"), *arguments.split()]
+    done = subprocess.run(
+        command, cwd=hostile_scene / "shared", env=without_python_path(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert f"{name}/__init__.py, which comes before {name}.py here" in done.stderr
+    assert not (hostile_scene / "ran" / name).exists()
 
 
 def test_the_hostile_modules_would_run(hostile_scene):

@@ -16,7 +16,8 @@ from tests.cli.commands import call
 
 ROOT = Path(__file__).parents[2]
 
-ARRAYS = {"numpy", "ml_dtypes", "torch", "array_api_compat"}
+#: And what only signed workspaces need.
+ARRAYS = {"numpy", "ml_dtypes", "torch", "array_api_compat", "cryptography"}
 
 #: What a user asks for, in a fresh process, and which packages it must not load.
 LIGHT = {

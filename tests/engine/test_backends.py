@@ -13,6 +13,7 @@ import mergealgebra as ma
 from mergealgebra.engine.backends import backend, torch_on
 from mergealgebra.errors import BackendError
 from mergealgebra.execution import Execution
+from mergealgebra.kernels import reference
 from tests.engine.scenes import merged, tensors_of
 from tests.models import DTYPES, base, fine_tune
 
@@ -155,3 +156,18 @@ class TestChoice:
         with pytest.raises(BackendError, match="is below 1"):
             merged(tmp_path, [fine_tune(0)], base(), execution=Execution(**{option: value}))
         assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_torch_starts_no_threads_of_its_own_while_workers_compute_with_it(threads, monkeypatch):
+    """On a busy machine they wait for each other: one worker took ten times as long as two."""
+    real, seen = reference.view_of, set()
+    monkeypatch.setattr(reference, "view_of", lambda *given: seen.add(torch.get_num_threads()) or real(*given))
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        ones = {"w": np.ones(9, np.float32)}
+        ma.merge(ones, [ones], ma.Mean(), backend="torch", threads=threads)
+        assert (seen, torch.get_num_threads()) == ({1}, 3)
+    finally:
+        torch.set_num_threads(before)

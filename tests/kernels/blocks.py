@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 import mergealgebra as ma
 from mergealgebra.algebra import decimals
 from mergealgebra.algebra.exact import Coefficients
-from mergealgebra.algebra.method import Columns, Needs, Round, Stage
+from mergealgebra.algebra.method import Columns, Round, Stage
+from mergealgebra.algebra.needs import Needs
+from mergealgebra.algebra.outliers import CutLargest
 from mergealgebra.algebra.thresholds import Trim
 from mergealgebra.algebra.trim import magnitude_bits
 from mergealgebra.kernels.blocks import Kernel, Part, Reduced, Reduction, Where
@@ -95,6 +97,9 @@ STAGES: dict[str, tuple[Stage, ...]] = {
     "drop and trim": (_DROP, _TRIM),
     "drop all but zero": (Drop(Fraction(1, 1 << 40), "0"),),
     "drop none and keep all": (Drop(Fraction(1), "0"), _KEEP),
+    "cut and trim": (CutLargest(Fraction(1, 10)), _TRIM),
+    "cut and keep all": (CutLargest(Fraction(1, 10)), _KEEP),
+    "cut none and trim": (CutLargest(Fraction(0)), _TRIM),
 }
 
 
@@ -200,7 +205,7 @@ def _found(
         return None
     with np.errstate(all="ignore"):
         vector = (theta if recipe.needs.on == "theta" else tau)(part.values, base, part.form)
-        if recipe.rounds[0].stages[0] is not stage:
+        if type(first := recipe.rounds[0].stages[0]) is Drop and first is not stage:
             vector = (vector / float(_DROP.density)).astype(np.float32)
     return _threshold(draw, rng, vector)
 

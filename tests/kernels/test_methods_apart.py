@@ -13,7 +13,9 @@ import pytest
 import mergealgebra as ma
 from mergealgebra.algebra.arrays import Array
 from mergealgebra.algebra.exact import Coefficients, Sums
-from mergealgebra.algebra.method import Columns, Needs, Round, Stage, Terms, View
+from mergealgebra.algebra.method import Columns, Round, Stage, Terms, View
+from mergealgebra.algebra.needs import Needs
+from mergealgebra.algebra.outliers import CutLargest
 from mergealgebra.algebra.thresholds import Trim
 from mergealgebra.engine.backends import BACKENDS, backend, backend_for
 from mergealgebra.errors import BackendError
@@ -97,7 +99,11 @@ class OwnDrop(Drop):
     """A drop that may do something else than drop does."""
 
 
-TRIM, DROP = Trim(Fraction(1, 2)), Drop(Fraction(1, 2), "0")
+class OwnCut(CutLargest):
+    """A cut that may do something else than cut does."""
+
+
+TRIM, DROP, CUT = Trim(Fraction(1, 2)), Drop(Fraction(1, 2), "0"), CutLargest(Fraction(1, 10))
 #: Methods that are close to one that fused kernels compute, and are not it.
 OTHERS = {
     "fisher": ma.Fisher(),
@@ -111,10 +117,15 @@ OTHERS = {
     "rows": outside(Round(mean.lift, mean.average, unit="row")),
     "two rounds": outside(Round(mean.lift, task_arithmetic.total), Round(mean.lift, mean.average)),
     "a drop after trim": outside(mean_after(TRIM, DROP)),
+    "a cut alone": outside(mean_after(CUT)),
+    "a cut after trim": outside(mean_after(TRIM, CUT)),
+    "a cut after a drop": outside(mean_after(DROP, CUT, TRIM)),
+    "a kind of cut": outside(mean_after(OwnCut(Fraction(1, 10)), TRIM)),
+    "breadcrumbs by row": ma.Breadcrumbs(scope="row"),
     "a kind of drop": outside(mean_after(OwnDrop(Fraction(1, 2), "0"))),
     "weighed votes": outside(Round(ties.lift, ties.merge, Columns(votes=True), weigh=own_weights)),
     "negative votes": outside(Round(ties.lift, ties.merge, Columns(votes=True)), needs=Needs(negative=True)),
-    "auxiliary tensors": outside(mean_after(), needs=Needs(auxiliary=frozenset({"gram"}))),
+    "auxiliary tensors": outside(mean_after(), needs=Needs(auxiliary=frozenset({"fisher"}))),
 }
 FUSED = {
     "ties": ma.Ties(density="0.5"),
@@ -125,6 +136,8 @@ FUSED = {
 #: What the compiled kernel computes, and the one for devices does not.
 NUMBA_ALONE = {
     "linear": ma.Linear(),
+    "breadcrumbs": ma.Breadcrumbs(density="0.5", gamma="0.1"),
+    "breadcrumbs_ties": ma.BreadcrumbsTies(density="0.5", gamma="0.1"),
     "dare_linear": ma.DareLinear(density="0.5"),
     "dare_ties": ma.DareTies(density="0.5", trim_density="0.5"),
     "a drop of models": outside(mean_after(DROP), needs=Needs(on="theta", roots=True)),

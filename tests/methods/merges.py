@@ -13,7 +13,7 @@ from mergealgebra.algebra import decimals
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.engine.memory import as_contribution, root_of
 from mergealgebra.methods.method import Method, field_of
-from mergealgebra.tensors.forms import TASK_VECTOR
+from mergealgebra.tensors.form_names import TASK_VECTOR
 from tests.algebra.numbers import finite_fp32
 
 DTYPES = {"F32": np.float32, "F64": np.float64, "F16": np.float16, "BF16": ml_dtypes.bfloat16}

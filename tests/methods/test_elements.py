@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mergealgebra as ma
-from mergealgebra.algebra.method import Needs
+from mergealgebra.algebra.needs import Needs
 from mergealgebra.engine.checks import check_arity
 from mergealgebra.errors import CoefficientError, DecimalError, RecipeError
 from mergealgebra.methods.method import Method

@@ -55,6 +55,12 @@ def test_every_name_resolves(dialect, name):
     assert re.fullmatch("[^\n]*(leave `dialect` out|choose another|use )[^\n]*", str(refused.value))
 
 
+@pytest.mark.clause("NA-2")
+def test_what_a_name_promises_is_here_or_why_not():
+    answers = [answer for tool in TOOLS.values() for answer in tool.names.values() if isinstance(answer, Differs)]
+    assert all((answer.near in METHODS) != (answer.absent is not None) for answer in answers)
+
+
 @pytest.mark.clause("NA-1")
 @pytest.mark.parametrize(("dialect", "name"), NAMES)
 def test_what_an_answer_says_to_write_can_be_written(dialect, name):
@@ -80,6 +86,9 @@ SAID = {
     "no such dialect": ("led_merge", "crdt-merge", "'crdt-merge' is unknown; did you mean 'crdt-merge-0.11'"),
     "no such method": ("led_merg", CRDT, "crdt-merge 0.11.0 has no 'led_merg'; did you mean 'led_merge'"),
     "a dialect of TIES": ("mean", "peft-0.21", "'peft-0.21' is unknown.* one of crdt-merge-0.11 and mergekit-0.1.5"),
+    "not here": ("star", None, "what its name promises is not here, as it takes whole matrices apart.*: use `ties`"),
+    "published": ("regmean", None, "'regmean' is published, and not a method here, as it needs Gram .*; use `fisher`"),
+    "a typo": ("task_arithmetics", None, "'task_arithmetics' is unknown; did you mean 'task_arithmetic'"),
     "neither": ("led", None, "'led' is unknown; expected one of ties, mean"),
 }
 
@@ -111,6 +120,7 @@ REFUSED = {
     "no decimal": ({"drop_rate": "x"}, DecimalError, "not a decimal"),
     "out of range": ({"drop_rate": "1"}, RecipeError, "drop_rate: '1' is not a decimal from 0 to 0.999"),
     "half a seed": ({"seed": "0.5"}, RecipeError, "seed: '0.5' is not a whole number from 0"),
+    "no seed": ({"seed": "x"}, RecipeError, "seed: 'x' is not a whole number from 0 to .*; write it like '42'$"),
 }
 
 

@@ -51,7 +51,7 @@ def test_what_a_recipe_remembers_is_not_in_its_id():
         (lambda: ma.DareTies(seed="1" * 5000), RecipeError, "seed: .* is not a whole number"),
         (lambda: ma.DareTies(seed="18446744073709551616"), RecipeError, "seed: 18446744073709551616 is 2.64 or more"),
         (lambda: ma.Ties(**{"lambda": "1", "lambda_": "2"}), RecipeError, "lambda and lambda_ are one key"),
-        (lambda: ma.Linear(**{"lambda": "1"}), RecipeError, "^linear: unknown key 'lambda'; its keys are none"),
+        (lambda: ma.Linear(**{"lambda": "1"}), RecipeError, "^linear: unknown key 'lambda'; its only key is settings"),
     ],
     ids=["another density", "a long seed", "a large seed", "a key in two spellings", "a lambda that is none"],
 )
@@ -76,6 +76,24 @@ def test_votes_of_negative_coefficients_are_refused():
         with pytest.raises(MethodError, match="votes, which must be positive"):
             ma.merge(ONE, [ONE], Forgetting(), ["-1"], backend)
     unregister(Forgetting.name)
+
+
+@pytest.mark.clause("CT-15", "CT-16")
+def test_a_kind_of_auxiliary_tensors_that_nobody_can_bring_is_refused_at_once(tmp_path):
+    @ma.register
+    class Curved(Outside):
+        @property
+        def rounds(self):
+            return (algebra.Round(ties.lift, ties.merge),)
+
+        @property
+        def needs(self):
+            return algebra.Needs(auxiliary=frozenset({"curvature"}))
+
+    write_models(tmp_path)
+    with pytest.raises(MethodError, match="of the kind 'curvature'; contributions bring fisher, a number"):
+        ma.Workspace.init(tmp_path / "w", base=tmp_path / "base", recipe=Curved())
+    unregister(Curved.name)
 
 
 @pytest.mark.clause("MG-8")

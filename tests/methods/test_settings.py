@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from decimal import Decimal
 from fractions import Fraction
 
@@ -18,6 +19,7 @@ from mergealgebra.errors import (
     CoefficientError,
     DecimalError,
     LockError,
+    MergeAlgebraWarning,
     MethodError,
     NamesError,
     NonFinite,
@@ -301,3 +303,33 @@ def test_a_card_says_and_repeats_them(tmp_path):
     assert "&#42;: lambda 0.25, coefficient 2" in card
     (tmp_path / "recipe.yaml").write_text(card.split("```yaml\n")[1].split("```")[0])
     assert read_recipe(tmp_path / "recipe.yaml") == recipe
+
+
+UNUSED = {
+    "all taken": (
+        [{"tensors": "*", "density": "0.5"}, {"tensors": "layer.*", "density": "0.1", "lambda": "0.5"}],
+        [r"settings[1]: density is used nowhere: settings[0] above has all tensors that 'layer.*' matches"],
+    ),
+    "more numbers than layers": (
+        [{"tensors": "layer.*", "lambda": ["0", "1", "2"]}],
+        ["settings[0]: lambda is a list of 3 numbers for 1 layer, so not all of them are used"],
+    ),
+    "some left": ([{"tensors": "layer.*", "density": "0.5"}, {"tensors": "*", "density": "0.1"}], []),
+}
+
+
+@pytest.mark.clause("ST-3")
+@pytest.mark.parametrize(("settings", "lines"), UNUSED.values(), ids=UNUSED)
+def test_what_is_not_used_is_told_wherever_it_is_merged(tmp_path, settings, lines):
+    recipe, told = ma.Ties(settings=settings), [f"ties: {line}" for line in lines]
+    write_models(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MergeAlgebraWarning)
+        workspace = make_workspace(tmp_path, "w", 0, recipe=recipe)
+        assert list(workspace.resolve(tmp_path / "resolved").warnings) == told
+        assert (
+            list(ma.merge(tmp_path / "base", [tmp_path / "ft0.safetensors"], recipe, out=tmp_path / "at-once").warnings)
+            == told
+        )
+        start, changes = base(), {"layer.0.bias": np.ones(4, np.float32)}
+        assert list(ma.merge(start, [changes], recipe).warnings) == told

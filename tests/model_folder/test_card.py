@@ -135,6 +135,13 @@ class TestCard:
         assert "To merge again, run `mergealgebra merge` with the same file" in section(card, "Check it")
         assert "WORKSPACE" not in card
 
+    def test_speaks_of_what_was_kept_only_where_something_was_not(self, tmp_path):
+        """A mask of the merged model keeps nothing of a model: 100% would say that all of it counts."""
+        merged(tmp_path, recipe=ma.ConsensusTa())
+        card = (tmp_path / "out" / "README.md").read_text()
+        assert "by the method consensus_ta.\n" in card and "density" not in card
+        assert rows(section(card, "Models"))[0] == ["model", "coefficient"]
+
     def test_tells_what_was_left_out_and_taken_for_another(self, tmp_path):
         head, embedding = "lm_head.weight", "embed_tokens.weight"
         start = base() | {head: base()["embed.weight"], embedding: base()["embed.weight"]}

@@ -9,7 +9,10 @@ import ml_dtypes
 import numpy as np
 
 import mergealgebra as ma
+from mergealgebra.methods.linear import Linear
 from mergealgebra.methods.method import Method
+from mergealgebra.methods.negmerge import NegMerge
+from mergealgebra.methods.ram import UNCHANGED, Ram
 from tests.kernels.test_directed import SUMS
 from tests.oracle.merges import Case, Entry
 
@@ -19,6 +22,9 @@ METHODS: dict[str, Method] = {
     "ties, the first of equals": ma.Ties(density="0.5", boundary="lowest_index", scope="tensor"),
     "mean": ma.Mean(),
     "task arithmetic": ma.TaskArithmetic(lambda_="-0.7"),
+    "linear": Linear(),
+    "negmerge": NegMerge(),
+    "ram": Ram(lambda_="-0.7"),
 }
 DTYPES = {"F64": np.float64, "F32": np.float32, "BF16": ml_dtypes.bfloat16, "F16": np.float16}
 NAN, INF, LARGEST = float("nan"), float("inf"), float(np.finfo(np.float32).max)
@@ -59,6 +65,49 @@ def absences() -> Iterator[Case]:
         yield Case(base, tuple(entries), recipe)
         yield Case(base, tuple(entries[1:]), recipe)
         yield Case(base, (Entry("finetuned", 1.0, {"BF16": base["BF16"]}), *entries), recipe)
+
+
+def models() -> Iterator[Case]:
+    """Models that agree to the bit or almost, that have other dtypes than the base, and that nobody has."""
+    tiny, close = np.float32(2.0**-149), np.nextafter(np.float32(1), np.float32(2))
+    old = np.array([1, -0.0, 0.0, 3, NAN, INF, 2.0**-20, 1], np.float32)
+    same = np.array([1, -0.0, 0.0, 3, 5, 5, 2.0**-20, close], np.float32)
+    zeros = np.float32([0, 0, -0.0, 0, 1, 1, 0, 0])
+    for dtype in DTYPES.values():
+        base = {"u": np.array([NAN, -0.0], dtype), "w": old.astype(dtype)}
+        mine = Entry("finetuned", 0.3, {"w": same.astype(dtype)})
+        others = [
+            Entry("finetuned", 3.0, {"w": np.float32([1, 0.0, -0.0, -3, 5, 5, 2.0**-20, 1]).astype(dtype)}),
+            Entry("finetuned", 3.0, {"w": same.astype(np.float64)}),
+            Entry("finetuned", 1.0, {"w": same, "u": np.array([1, -tiny], np.float32)}),
+            Entry("finetuned", 1.0, {"w": np.full(8, -tiny)}),
+        ]
+        yield Case(base, (mine,), Linear())
+        for other in others:
+            yield Case(base, (mine, other), Linear())
+            yield Case(base, (other,), Linear())
+        finite = {"w": np.nan_to_num(old, posinf=7.0).astype(dtype)}
+        unmoved = Entry("task_vector", 1.0, {"w": zeros.astype(np.float64) * 2.0**-160})
+        for entries in ((unmoved,), (unmoved, mine), (unmoved, Entry("task_vector", 0.5, {"w": zeros}))):
+            yield Case(finite, entries, Linear())
+
+
+def counts() -> Iterator[Case]:
+    """Zeros, signs and what is just no change, by tensors that not all hold: what NegMerge and RAM count."""
+    above, below = (np.nextafter(np.float32(UNCHANGED), np.float32(to)) for to in (1, 0))
+    one = np.float32([1, 1, 1, -1, 0, -0.0, UNCHANGED, above, below, -above, 2.0**-149])
+    two = np.float32([2, -2, 0, -3, 0, -1, 1, UNCHANGED, above, -1, 2.0**-149])
+    base = {"w": np.full(11, -0.0, np.float32), "x": np.ones(11, ml_dtypes.bfloat16)}
+    entries = [
+        Entry("task_vector", 0.3, {"w": one, "x": two}),
+        Entry("task_vector", 2.0**-10, {"w": two}),
+        Entry("task_vector", 3.0, {"w": one, "x": one}),
+        Entry("task_vector", 1e38, {"w": np.full(11, below), "x": np.zeros(11, np.float32)}),
+    ]
+    for recipe in (NegMerge(), NegMerge(lambda_="-2"), Ram(), Ram(lambda_="3")):
+        for end in (1, 2, 3, 4):
+            yield Case(base, tuple(entries[:end]), recipe)
+            yield Case(base, tuple(entries[end - 1 :]), recipe)
 
 
 #: Of a dtype: bits of the fraction, and the exponent of the least number.
@@ -103,7 +152,7 @@ def large() -> Iterator[Case]:
             for sign in (1, -1):
                 vector = {"v": np.float32([1, 1]), "w": np.float32([1, 1, sign * tau])}
                 base = {"v": np.zeros(2, DTYPES[dtype]), "w": np.zeros(3, DTYPES[dtype])}
-                for recipe in (ma.TaskArithmetic(), ma.TaskArithmetic(lambda_="2")):
+                for recipe in (ma.TaskArithmetic(), ma.TaskArithmetic(lambda_="2"), Linear()):
                     yield Case(base, (Entry("task_vector", 1.0, vector),), recipe)
 
 
@@ -136,5 +185,5 @@ def errors() -> Iterator[Case]:
 
 
 DIRECTED: dict[str, Callable[[], Iterator[Case]]] = {
-    group.__name__: group for group in (sums, thresholds, absences, edges, scaled, large, errors)
+    group.__name__: group for group in (sums, thresholds, absences, models, counts, edges, scaled, large, errors)
 }

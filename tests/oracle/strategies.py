@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from hypothesis import strategies as st
 
 import mergealgebra as ma
+from mergealgebra.methods.linear import Linear
 from mergealgebra.methods.method import Method
+from mergealgebra.methods.negmerge import NegMerge
+from mergealgebra.methods.ram import Ram
 from mergealgebra.tensors.dtypes import DTYPES
 from tests.kernels.blocks import FLOATS, numbers
 from tests.oracle.merges import Case, Entry
@@ -26,7 +31,7 @@ LAMBDAS = ("1", "1", "1", "0.7", "-2", "0", "0.000001", "1.0000001788139343", "3
 
 
 def recipes() -> st.SearchStrategy[Method]:
-    """Recipes of every method and option, TIES half of the time."""
+    """Recipes of every method that the oracle knows, and of every option."""
     lambdas = st.sampled_from(LAMBDAS)
     ties = st.builds(
         ma.Ties,
@@ -35,7 +40,8 @@ def recipes() -> st.SearchStrategy[Method]:
         scope=st.sampled_from(["model", "tensor"]),
         boundary=st.sampled_from(["keep_all", "lowest_index"]),
     )
-    return st.one_of(ties, ties, st.builds(ma.Mean, lambda_=lambdas), st.builds(ma.TaskArithmetic, lambda_=lambdas))
+    summing = [st.builds(method, lambda_=lambdas) for method in (ma.Mean, ma.TaskArithmetic, NegMerge, Ram)]
+    return st.one_of(ties, ties, ties, *summing, st.just(Linear()))
 
 
 def _values(rng: np.random.Generator, size: int, dtype: str, kind: str) -> np.ndarray:
@@ -47,14 +53,17 @@ def _values(rng: np.random.Generator, size: int, dtype: str, kind: str) -> np.nd
 
 
 @st.composite
-def merges(draw: st.DrawFn) -> Case:
-    """Merges of one to six contributions, of both forms, over up to four tensors; some are refused."""
+def merges(draw: st.DrawFn, computed: Callable[[Method], bool]) -> Case:
+    """Merges of one to six contributions, of both forms, over up to four tensors; some are refused.
+
+    computed: whether a method may be drawn.
+    """
     rng = np.random.default_rng(draw(st.integers(0, 1 << 32)))
     kind = draw(st.sampled_from(["near 1", "near 1", "coarse", "coarse", "cancelling", "cancelling", "finite", "raw"]))
     names = draw(st.lists(st.sampled_from(NAMES), unique=True, min_size=1))
     shapes = {name: (draw(st.sampled_from(SIZES)),) for name in names}
     base = {name: _values(rng, *shapes[name], draw(st.sampled_from(FLOATS)), kind) for name in names}
-    recipe = draw(recipes())
+    recipe = draw(recipes().filter(computed))
     chosen = COEFFICIENTS + (NEGATIVE * 2 if recipe.needs.negative else ())
     if draw(st.booleans()):
         chosen = (1.0,)

@@ -9,11 +9,12 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from mergealgebra import algebra
 from mergealgebra.algebra import exact, rounded, trim
 from mergealgebra.algebra.thresholds import Thresholds
-from mergealgebra.kernels import result
+from mergealgebra.kernels import reference, result
 from mergealgebra.kernels.numpy_reference import on_numpy
-from mergealgebra.methods import mean
+from mergealgebra.methods import linear, mean, negmerge, ram
 from mergealgebra.tensors import block_vectors
 from tests.algebra.numbers import rn64
 from tests.oracle.directed import DIRECTED
@@ -131,6 +132,43 @@ def absent_tensors_do_not_count(patch):
     patch.setattr(mean, "average", average)
 
 
+def nothing_copied(patch):
+    """Models that agree are averaged like others."""
+    patch.setattr(reference, "copied", lambda merged, *_: merged)
+
+
+def zeros_of_models_are_one(patch):
+    """-0 and +0 are the same bits."""
+    original = result.bits
+    patch.setattr(result, "bits", lambda array: original(array + array.dtype.type(0)))
+
+
+def absent_models_count(patch):
+    """The mean of models divides by the coefficients of all."""
+    patch.setattr(linear, "average", lambda sums, coefficients: algebra.quotient(sums.total(), coefficients.total))
+
+
+def the_threshold_is_a_change(patch):
+    """`>=` for `>`."""
+    patch.setattr(ram, "UNCHANGED", np.nextafter(np.float32(ram.UNCHANGED), np.float32(0)))
+
+
+def all_divide(patch):
+    """RAM divides by all who hold the tensor."""
+    patch.setattr(ram, "average", lambda sums, c: algebra.quotient(sums.total(), np.float64(len(c.held))))
+
+
+def zeros_agree(patch):
+    """NegMerge asks only that no two v have opposite signs."""
+    quotient = algebra.quotient
+
+    def forget(sums, coefficients):
+        alike = (sums.rounded(2) == 0) | (sums.rounded(3) == 0)
+        return np.where(alike, 0.0 - quotient(sums.total(), coefficients.held_total or 1.0), np.float32(0)) + 0.0
+
+    patch.setattr(negmerge, "forget", forget)
+
+
 #: Each fault, and the group of directed merges that has to find it.
 FAULTS = {
     naive_fp64_sums: "sums",
@@ -143,6 +181,12 @@ FAULTS = {
     subnormals_flushed: "edges",
     negative_zeros_lost: "absences",
     absent_tensors_do_not_count: "absences",
+    nothing_copied: "models",
+    zeros_of_models_are_one: "models",
+    absent_models_count: "absences",
+    the_threshold_is_a_change: "counts",
+    all_divide: "counts",
+    zeros_agree: "counts",
 }
 
 

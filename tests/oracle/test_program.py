@@ -13,6 +13,14 @@ VECTOR = {"form": "task_vector", "coefficient": "3f800000", "tensors": ONE}
 TIES = {"method": "ties", "lambda": "3f800000", "density": "0.5", "scope": "model", "boundary": "keep_all"}
 MERGE = {"check": "merge", "recipe": TIES, "base": ONE, "contributions": [VECTOR]}
 
+ID = "0" * 64
+ADD = {"id": ID, "signed": [], "under": [], "action": ["add", ID, ID]}
+POLICY = {"check": "policy", "base": ID, "maintainers": [], "operations": [ADD], "peer": []}
+
+
+def with_operation(**changes: Json) -> Json:
+    return {**POLICY, "operations": [{**ADD, **changes}]}
+
 
 def with_recipe(**changes: Json) -> Json:
     return {**MERGE, "recipe": {**TIES, **changes}}
@@ -36,6 +44,7 @@ BAD_REQUESTS = {
     "contributions that are no array": {**MERGE, "contributions": {}},
     "an unknown method": with_recipe(method="swirl"),
     "a density for the mean": with_recipe(method="mean"),
+    "a lambda for linear": with_recipe(method="linear"),
     "a density of zero": with_recipe(density="0"),
     "a density above one": with_recipe(density="1.01"),
     "a negative density": with_recipe(density="-0.5"),
@@ -55,6 +64,15 @@ BAD_REQUESTS = {
     "half an element": with_base(hex="0000"),
     "upper-case digits": with_base(hex="0000803F"),
     "digits that are none": with_base(hex="0000803g"),
+    "a short id": with_operation(id="00"),
+    "an upper-case id": with_operation(id="A" * 64),
+    "an author without a signature": with_operation(signed=[ID]),
+    "a signature that is neither": with_operation(signed=[ID, "maybe"]),
+    "two grants": with_operation(under=[ID, ID]),
+    "an unknown action": with_operation(action=["swirl"]),
+    "an action without its part": with_operation(action=["add", ID]),
+    "a remove of no array": with_operation(action=["remove", ID]),
+    "maintainers that are no array": {**POLICY, "maintainers": {}},
 }
 
 #: Lines that are no JSON of ours.
@@ -81,6 +99,13 @@ BAD_LINES = {
 def test_bad_requests_are_answered_with_an_error(oracle: Oracle, request_):
     assert list(oracle.ask(request_)) == ["error"]
     assert oracle.ask(MERGE) == {"tensors": {"w": {"dtype": "F32", "hex": "00000040"}}, "kept": [1]}
+    assert oracle.ask(POLICY) == {
+        "admissible": [ID],
+        "effective": [ID],
+        "visible": [ID],
+        "carried": [ID],
+        "witnesses": [],
+    }
 
 
 @pytest.mark.parametrize("line", BAD_LINES.values(), ids=BAD_LINES)

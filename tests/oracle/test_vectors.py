@@ -10,6 +10,7 @@ import pytest
 from mergealgebra.algebra import decimals
 from mergealgebra.recipe import recipe_from_map
 from mergealgebra.tensors.dtypes import DTYPES
+from tests.oracle.merges import written_recipe
 from tests.oracle.program import Json, Oracle
 from tests.spec.vectors import Vector, vectors
 
@@ -25,7 +26,7 @@ OTHER_LAYER = {
     "ShapeError": "shapes are judged before",
 }
 #: The methods that the proofs speak of.
-PROVED = ("ties", "mean", "task_arithmetic")
+PROVED = ("ties", "mean", "task_arithmetic", "linear", "negmerge", "ram")
 CHECKED = ("merge", "trim", "task-vector", "stored-task-vector", "pattern")
 VECTORS = [v for v in vectors() if v.check in CHECKED]
 
@@ -59,8 +60,12 @@ def merge(case: Json) -> Json:
         }
         for entry in case["contributions"]
     ]
-    recipe = {**made.to_map(), "lambda": decimals.to_hex(made.lambda32)}
-    return {"check": "merge", "recipe": recipe, "base": floats(case["base"]), "contributions": contributions}
+    return {
+        "check": "merge",
+        "recipe": written_recipe(made),
+        "base": floats(case["base"]),
+        "contributions": contributions,
+    }
 
 
 def trim(case: Json) -> Json:

@@ -23,7 +23,7 @@ from typing import ClassVar
 from mergealgebra.crdt.operations import Add, Operation, Remove
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import MergeAlgebraError, UnknownContribution
-from mergealgebra.store import objects
+from mergealgebra.store import objects, operation_store
 from tests.simulation.contributions import GENESIS, Contributions
 from tests.simulation.damage import damaged
 from tests.simulation.history import Broken, insist
@@ -285,10 +285,10 @@ def _files_of(state: ORSet) -> dict[str, bytes]:
 def _read(files: Files) -> tuple[ORSet, list[str]]:
     """The state of the files that the product takes, and the names of those that it refuses."""
     taken, refused = set(), []
-    with replaced(objects, read_entry=lambda entry, most, refusal: files[entry.name]):
+    with replaced(operation_store, read_entry=lambda entry, most, refusal: files[entry.name]):
         for name in sorted(files):
             try:
-                taken.add(_STORE.read_operation(name))
+                taken.add(_STORE.read_alone(name))
             except MergeAlgebraError:
                 refused.append(name)
     return ORSet(GENESIS, frozenset(taken)), refused

@@ -32,7 +32,7 @@ from mergealgebra.crdt.packs import Pack
 from mergealgebra.engine.backends import backend as backend_named
 from mergealgebra.engine.plan import make_plan
 from mergealgebra.engine.run import run_check
-from mergealgebra.errors import WorkspaceError
+from mergealgebra.errors import PackError, WorkspaceError, WrongWorkspace
 from mergealgebra.execution import Execution
 from mergealgebra.kernels.reference import tau
 from mergealgebra.lock import Lock, achieved_density
@@ -42,8 +42,7 @@ from mergealgebra.recipe import complete_recipe, recipe_from_map
 from mergealgebra.recipe_file import read_merge_file, read_recipe
 from mergealgebra.signatures import fingerprint, is_key, is_valid
 from mergealgebra.store.blobs import stream_blob
-from mergealgebra.store.entries import PACKS, ROOT, Entry
-from mergealgebra.store.pack_files import checked
+from mergealgebra.store.entries import ROOT, Entry
 from mergealgebra.tensors import safetensors_file
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice
@@ -378,6 +377,28 @@ def retract(case: Json, _: Path) -> Json:
     return {"operations": list(made.payload.operations)}
 
 
+def pack(case: Json, _: Path) -> Json:
+    made = Pack.of([bytes.fromhex(one) for one in case["operations"]], case["replaces"])
+    assert Pack.decode(made.encode()) == made
+    return {"encoding": made.encode().hex(), "name": made.name}
+
+
+def read_pack(case: Json, folder: Path) -> Json:
+    made = Pack.decode(data(case["pack"]))
+    for encoded in made.operations.values():
+        try:
+            Operation.decode(encoded, case["workspace"])
+        except ma.MergeAlgebraError as error:
+            raise (error if isinstance(error, WrongWorkspace) else PackError(str(error))) from None
+    return {"operations": list(made.operations), "replaces": list(made.replaces)}
+
+
+def merge_packs(case: Json, _: Path) -> Json:
+    held = {file["name"]: dict.fromkeys(file["operations"]) for file in case["packs"]}
+    sizes = {file["name"]: file["bytes"] for file in case["packs"]}
+    return {"merge": to_merge(held, sizes), "inside": sorted(name for name, _ in insides(held))}
+
+
 # Signed workspaces
 
 
@@ -423,14 +444,14 @@ def read_signed(case: Json, _: Path) -> Json:
     return {"id": made.id, "later": made.kind == Later.kind}
 
 
-def _signed_state(case: Json) -> ORSet:
+def signed_state_of(case: Json) -> ORSet:
     root = Genesis.decode(bytes.fromhex(case["genesis"]))
     return ORSet(root, frozenset(Operation.decode_signed(data(o), root.workspace_id) for o in case["operations"]))
 
 
 def signed_state(case: Json, _: Path) -> Json:
-    found = _signed_state(case)
-    merges = sorted(found.attested())
+    found = signed_state_of(case)
+    merges = sorted({o.payload.merge_id for o in found.effective if isinstance(o.payload, Attest)})
     return {
         "admissible": list(found.admissible.by_id()),
         "effective": sorted(operation.id for operation in found.effective),
@@ -442,36 +463,17 @@ def signed_state(case: Json, _: Path) -> Json:
 
 def signed_retract(case: Json, _: Path) -> Json:
     (made,) = (
-        _signed_state(case).remove(case["contribution"], signer=SeedSigner(bytes.fromhex(case["seed"]))).operations
+        signed_state_of(case).remove(case["contribution"], signer=SeedSigner(bytes.fromhex(case["seed"]))).operations
     )
     return {"operations": list(made.payload.operations)}
 
 
 def revoke(case: Json, _: Path) -> Json:
-    made = permission.revoke(_signed_state(case), case["key"], SeedSigner(bytes.fromhex(case["seed"]))).operations
+    made = permission.revoke(signed_state_of(case), case["key"], SeedSigner(bytes.fromhex(case["seed"]))).operations
     assert all(operation.is_valid for operation in made)
     kept = [name for operation in made if isinstance(operation.payload, Keep) for name in operation.payload.operations]
     (grants,) = (operation.payload.grants for operation in made if isinstance(operation.payload, Revoke))
     return {"grants": list(grants), "kept": kept}
-
-
-def pack(case: Json, _: Path) -> Json:
-    made = Pack.of([bytes.fromhex(one) for one in case["operations"]], case["replaces"])
-    assert Pack.decode(made.encode()) == made
-    return {"encoding": made.encode().hex(), "name": made.name}
-
-
-def read_pack(case: Json, folder: Path) -> Json:
-    made = Pack.decode(data(case["pack"]))
-    for name, operation_ in made.operations.items():
-        checked(Entry(folder, PACKS, made.name), name, operation_, lambda it: Operation.decode(it, case["workspace"]))
-    return {"operations": list(made.operations), "replaces": list(made.replaces)}
-
-
-def merge_packs(case: Json, _: Path) -> Json:
-    held = {file["name"]: dict.fromkeys(file["operations"]) for file in case["packs"]}
-    sizes = {file["name"]: file["bytes"] for file in case["packs"]}
-    return {"merge": to_merge(held, sizes), "inside": sorted(name for name, _ in insides(held))}
 
 
 # Locks

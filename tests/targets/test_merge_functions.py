@@ -61,6 +61,15 @@ def test_a_method_of_another_tool_is_one_too():
     assert ma.laws.check(linear, ["order_independence"], tries=5)[0].outcome == "broken"
 
 
+@pytest.mark.clause("RC-13")
+@pytest.mark.parametrize("name", ["emr", "tall_mask"])
+def test_a_task_is_chosen_in_each_merge_by_its_place_or_by_what_it_holds(name):
+    asked = [ma.laws.target(name, task=rule) for rule in ("first", "greatest")]
+    by_place, by_content = (ma.laws.check(target, ["order_independence"], tries=5)[0] for target in asked)
+    assert (by_place.outcome, by_content.outcome) == ("broken", "holds")
+    assert isinstance(run(by_place.counterexample)[1], AssertionError)
+
+
 #: What is not a target, its options, and what is said of it.
 NO_TARGETS = {
     "unknown": (

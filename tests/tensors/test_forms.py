@@ -13,7 +13,8 @@ from mergealgebra.errors import CheckpointError, DtypeError, DuplicateName, Name
 from mergealgebra.tensors import auxiliary
 from mergealgebra.tensors.array_checkpoint import ArrayCheckpoint
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.forms import SUFFIXES, Formed
+from mergealgebra.tensors.form_names import SUFFIXES
+from mergealgebra.tensors.forms import Formed
 from tests.models import write_file
 
 ROWS, COLUMNS, RANK = 37, 53, 5

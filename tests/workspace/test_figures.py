@@ -59,7 +59,7 @@ class TestFigures:
         path.unlink()
         match how:
             case "sealed by others":
-                path.write_bytes(Seal(b"x" * 32).of_figures(body) + body)
+                path.write_bytes(Seal(b"x" * 32).of_entry(body) + body)
             case "without a seal":
                 path.write_bytes(body)
             case "empty":

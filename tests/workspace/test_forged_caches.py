@@ -23,7 +23,8 @@ from mergealgebra.incremental.folder import HEADER
 from mergealgebra.incremental.outcome import Outcome
 from mergealgebra.incremental.pages import RECORD
 from mergealgebra.incremental.seals import HEADER_BYTES, KEY_BYTES, Seal
-from mergealgebra.resolution import aggregate_home, threshold_cache
+from mergealgebra.resolution import aggregate_home
+from mergealgebra.store.answers import KeptAnswers
 from mergealgebra.store.private import KEY
 from tests.cli.commands import tree
 from tests.workspace.replicas import write_models
@@ -405,17 +406,17 @@ def test_no_link_leads_out_of_the_workspace(alice, outside, name):
     if name == "tmp":
         with pytest.raises(OutputError, match="it is a link, not a folder"):
             aggregate_home(alice.store).key()
-        for entry in list(threshold_cache(alice.store)):
-            del threshold_cache(alice.store)[entry]
-        threshold_cache(alice.store)["x"] = b"y"
-        assert "x" not in threshold_cache(alice.store)
+        for entry in list(KeptAnswers(alice.path)):
+            del KeptAnswers(alice.path)[entry]
+        KeptAnswers(alice.path)["x"] = b"y"
+        assert "x" not in KeptAnswers(alice.path)
     else:
         result = alice.resolve(alice.path.parent / "kept", keep_aggregate="always")
         refused = name != "cache/thresholds"
         assert (
             "in the workspace cannot be used: it is a link, not a folder; delete it" in result.aggregate.problem
         ) == refused
-        del threshold_cache(alice.store)[HEADER]
-        assert refused or list(threshold_cache(alice.store)) == []
+        del KeptAnswers(alice.path)[HEADER]
+        assert refused or list(KeptAnswers(alice.path)) == []
     assert tree(outside) == before
     assert path.is_symlink()

@@ -134,6 +134,12 @@ class TestLowRank:
         shown = call(root, "-C", "w", "show", found["visible"][0]["contribution"]).lines()
         assert any("factors" in line for line in shown)
 
+    @pytest.mark.parametrize("flag", [[], ["--task-vector"]], ids=["no flag", "another flag"])
+    def test_given_as_another_form_leads_to_the_flag(self, root, flag):
+        workspace(root, "w")
+        said = call(root, "-C", "w", "contribute", "f0.safetensors", *flag).complaint()
+        assert "in a workspace, `contribute --low-rank` takes it" in said
+
     def test_that_is_not_finite_is_refused_with_its_tensor(self, root):
         stored = factors()
         stored["w.low_rank_up"][3, 2] = np.nan

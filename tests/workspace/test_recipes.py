@@ -60,10 +60,17 @@ class TestAnotherRecipe:
         assert ma.verify(root / "one", alice.path).remarks == ()
         assert alice.resolve(root / "three", recipe=RECIPE, keep_aggregate="always").kept_aggregate
 
-    def test_is_not_one_of_which_sums_are_kept(self, root, alice):
-        with pytest.raises(RecipeError, match="by the default recipe alone"):
-            alice.resolve(root / "out", recipe=ma.Mean(), keep_aggregate="always")
-        assert not (root / "out").exists()
+    NOT_KEPT = {  # noqa: RUF012 - a table
+        "sums": (ma.Mean(), "not kept: sums are kept of what is visible by the workspace's own recipe alone"),
+        "maxima": (ma.Emr(), "not kept: emr takes maxima, and no contribution can be taken out of those"),
+    }
+
+    @pytest.mark.clause("SY-15")
+    @pytest.mark.parametrize(("recipe", "said"), NOT_KEPT.values(), ids=NOT_KEPT)
+    def test_is_not_one_of_which_sums_are_kept(self, root, alice, recipe, said):
+        result = alice.resolve(root / "out", recipe=recipe, keep_aggregate="always")
+        assert (result.kept_aggregate, result.aggregate.in_words()) == (False, said)
+        assert not alice.resolve(root / "again", lock=root / "out" / "merge.lock", keep_aggregate=True).kept_aggregate
 
     def test_is_a_recipe(self, root, alice):
         with pytest.raises(RecipeError, match="'ties' is not a recipe"):
@@ -187,7 +194,22 @@ class TestAnOldMerge:
         (root / "mean.yaml").write_text("method: mean\n")
         done = call(root, "-C", "alice", "resolve", "again", "--lock", old, "--recipe", "mean.yaml")
         assert (done.code, "--lock has a recipe of its own" in done.stderr) == (2, True)
-        with pytest.raises(RecipeError, match="what is visible"):
-            alice.resolve(root / "again", lock=old, keep_aggregate="always")
         with pytest.raises(LockError, match="is not there; check the path"):
             alice.resolve(root / "again", lock=root / "nowhere")
+
+
+@pytest.mark.clause("RC-13", "NS-1")
+class TestWhatCannotMergeWhatIsVisible:
+    def test_is_a_task_that_nobody_contributed(self, root):
+        (root / "task.yaml").write_text(f"method: emr\ntask: {'ab' * 32}\n")
+        made = call(root, "-C", "w", "init", "--base", "base", "--recipe", "task.yaml")
+        assert (made.code, "task, abababababab, is a contribution that is not here yet" in made.stderr) == (0, True)
+        (line,) = call(root, "-C", "w", "status", "--json").printed()["warnings"]
+        assert "the task of contribution abababababab, which is not visible here, so it cannot merge" in line
+
+    def test_is_another_number(self, root):
+        make_workspace(root, "w", 0, 1, recipe=ma.NearSwap())
+        (line,) = call(root, "-C", "w", "status", "--json").printed()["warnings"]
+        assert "nearswap, merges exactly 1, and 2 are visible, so it cannot merge: `retract` or contribute" in line
+        call(root, "-C", "w", "retract", min(ma.Workspace.open(root / "w").visible())).lines()
+        assert call(root, "-C", "w", "status", "--json").printed()["warnings"] == []

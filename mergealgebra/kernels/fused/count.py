@@ -6,8 +6,9 @@ from typing import Final
 
 import numpy as np
 
+from mergealgebra.kernels.fused.cut import cut
 from mergealgebra.kernels.fused.memory import INFINITY, ahead, compiled, magnitude_of, read
-from mergealgebra.kernels.fused.table import F64, TILE
+from mergealgebra.kernels.fused.table import CEILING, F64, NO_CEILING, TILE
 from mergealgebra.kernels.fused.vector import find_vector
 
 #: Magnitudes that are looked at together for one that is counted.
@@ -29,6 +30,8 @@ def count(size, base, part, how, low, shift, counts, scratch):
             read(here[0], here[1], old[:n])
         if find_vector(part, start, here, old[:n], how, words, tau[:n]) >= INFINITY:
             return False
+        if part[CEILING] != NO_CEILING:
+            cut(np.int32(part[CEILING]), tau[:n])
         over, tied = _bins_of(tau[:n], low, shift, bins, inside)
         above, middle = above + over, middle + tied
         _add(groups, bins, counts)

@@ -19,18 +19,22 @@ from mergealgebra.kernels.fused.table import (
     BINS,
     BOUND,
     COUNTS,
+    CUT,
     DENSITY,
     DOTS,
     FP64,
     GRID,
     HEADER,
     KEPT,
+    KNOWN,
     LAMBDA,
     LOW,
     MAGNITUDES,
     METHOD,
+    NOT_BELOW,
     ON,
     OUT,
+    PAIRS,
     PARTS,
     POSITIONS,
     RETRACTED,
@@ -73,6 +77,8 @@ def _counts(table):
         carray(pointer(table[KEPT], np.int64), table[PARTS]),
         carray(pointer(table[ABOVE], np.int64), table[PARTS]),
         carray(pointer(table[POSITIONS], np.int64), table[SIZE]),
+        carray(pointer(table[CUT], np.int64), table[PARTS]),
+        carray(pointer(table[NOT_BELOW], np.int64), table[PARTS]),
     )
 
 
@@ -146,10 +152,11 @@ def count_block(address):
 def dots_block(address):
     """`fused.dots.dots`: 1, or 0 when some number is not finite."""
     table, parts = _read(address)
-    k, chunks = table[PARTS], (table[SIZE] + CHUNK - 1) // CHUNK
+    chunks = (table[SIZE] + CHUNK - 1) // CHUNK
     old, _, _, words = _tiles(table)
-    vectors = carray(pointer(table[VECTORS], np.float32), (k, CHUNK))
+    vectors = carray(pointer(table[VECTORS], np.float32), (table[PARTS], CHUNK))
     folded = carray(pointer(np.uint64(table[SCRATCH]) + np.uint64(12 * TILE), np.float64), CHUNK // 4)
-    out = carray(pointer(table[DOTS], np.float64), (k * (k + 1) // 2, chunks))
+    out = carray(pointer(table[DOTS], np.float64), (table[PAIRS], chunks))
     base = (np.uint64(table[BASE]), table[BASE_DTYPE])
-    return np.int64(dots(table[SIZE], base, parts, _how(table), out, (old, words, vectors, folded)))
+    scratch = (old, words, vectors, folded)
+    return np.int64(dots(table[SIZE], base, parts, _how(table), table[KNOWN], out, scratch))

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from mergealgebra.kernels.fused.apply import apply
+from mergealgebra.kernels.fused.cut import cut
 from mergealgebra.kernels.fused.finalize import finalize
 from mergealgebra.kernels.fused.memory import (
     INFINITY,
@@ -22,7 +23,18 @@ from mergealgebra.kernels.fused.memory import (
     number_of,
     read,
 )
-from mergealgebra.kernels.fused.table import COEFFICIENT, COPIED, F64, TAU, THRESHOLD, TIES, TILE, UNKNOWN_METHOD
+from mergealgebra.kernels.fused.table import (
+    CEILING,
+    COEFFICIENT,
+    COPIED,
+    F64,
+    NO_CEILING,
+    TAU,
+    THRESHOLD,
+    TIES,
+    TILE,
+    UNKNOWN_METHOD,
+)
 from mergealgebra.kernels.fused.theta import copy_alike, put
 from mergealgebra.kernels.fused.vector import find_vector
 
@@ -35,8 +47,8 @@ def reduce(size, method, model, parts, how, numbers, counts, scratch):
 
     model: address and dtype of the base, address of the result. parts: of each a row, as `entries` has them.
     how: as `find_vector` takes it. numbers: sum of the coefficients, lambda, and the unit of V and W. counts: kept,
-    above, positions without certificate. scratch: tiles, those of V and W once in fp32 and once in fp64, of which one
-    at least is empty.
+    above, positions without certificate, cut, not below the ceiling. scratch: tiles, those of V and W once in fp32 and
+    once in fp64, of which one at least is empty.
     """
     missed = 0
     for start in range(0, size, TILE):
@@ -104,11 +116,13 @@ def _at(model, start):
 def _take_all(parts, first, last, start, base, how, tiles, unit, sums, counts):
     """Add parts of a tile to the sums, and to the counts of what is kept; False when a number is not finite."""
     for i in range(first, last):
-        kept, above, largest = _take(parts[i], start, base, how, tiles, unit, sums)
+        kept, above, over, not_below, largest = _take(parts[i], start, base, how, tiles, unit, sums)
         if largest >= INFINITY:
             return False
         counts[0][i] += kept
         counts[1][i] += above
+        counts[3][i] += over
+        counts[4][i] += not_below
     return True
 
 
@@ -187,7 +201,7 @@ def _negate_both(pair):
 
 @compiled
 def _take(part, start, base, how, tiles, unit, sums):
-    """Add one part of a tile to the sums. Returns as `_trim`, but of the largest |tau| and |v|.
+    """Add one part of a tile to the sums. Returns as `_trim`, and `cut` before the last, the largest of |tau| and |v|.
 
     Each loop is over one width of numbers, so that it fills the registers.
     """
@@ -195,13 +209,16 @@ def _take(part, start, base, how, tiles, unit, sums):
     old, tau, words = tiles
     coefficient = number_of(np.int32(part[COEFFICIENT]))
     largest = find_vector(part, start, base, old, how, words, tau)
+    over, not_below = np.int32(0), np.int32(0)
+    if part[CEILING] != NO_CEILING:
+        over, not_below = cut(np.int32(part[CEILING]), tau)
     ties = np.int32(min(max(part[TIES] - start, 0), TILE))
     kept, above, scaled = _trim(tau, np.int32(part[THRESHOLD]), ties, coefficient)
     _add(tau, s, a)
     _add_votes(tau, coefficient / unit, whole)
     _add_votes(tau, coefficient / unit, wide)
     _refine(tau, low)
-    return kept, above, max(largest, scaled)
+    return kept, above, over, not_below, max(largest, scaled)
 
 
 @compiled

@@ -13,18 +13,20 @@ SCRATCH_BYTES: Final = (3 * 4 + 4 * 8) * TILE + 4 * (TILE + 4)
 #: which it is then divided.
 SIZE, BASE, BASE_DTYPE, SCRATCH, PARTS, ON, BOUND, DENSITY = range(8)
 #: Words of `reduce_block`; `update_block` has more of them. VOTES: how V and W are held; UNIT: what they count in.
-METHOD, OUT, TOTAL, LAMBDA, VOTES, UNIT, KEPT, ABOVE, POSITIONS = range(8, 17)
-RETRACTED, SUMS, MAGNITUDES, SIGNS, WEIGHTS, GRID = range(17, 23)
+#: CUT, NOT_BELOW: how many elements lie above a ceiling, and not below it.
+METHOD, OUT, TOTAL, LAMBDA, VOTES, UNIT, KEPT, ABOVE, POSITIONS, CUT, NOT_BELOW = range(8, 19)
+RETRACTED, SUMS, MAGNITUDES, SIGNS, WEIGHTS, GRID = range(19, 25)
 #: Words of `count_block`.
 LOW, SHIFT, COUNTS, BINS = range(8, 12)
-#: Words of `dots_block`.
-DOTS, VECTORS = range(8, 10)
-HEADER: Final = 23
+#: Words of `dots_block`. KNOWN: how many of the first parts are left out with each other; PAIRS: how many pairs remain.
+DOTS, VECTORS, KNOWN, PAIRS = range(8, 12)
+HEADER: Final = 25
 
 #: A row for each part follows; the coefficient by its fp32 bits. POSITION: of its first element in the tensor, and
-#: KEY and OTHER_KEY, the key of the tensor's mask, where elements are dropped.
-ADDRESS, DTYPE, FINETUNED, THRESHOLD, TIES, COEFFICIENT, POSITION, KEY, OTHER_KEY = range(9)
-ROW: Final = 9
+#: KEY and OTHER_KEY, the key of the tensor's mask, where elements are dropped. CEILING: the bits of the largest
+#: magnitude that is not cut.
+ADDRESS, DTYPE, FINETUNED, THRESHOLD, TIES, COEFFICIENT, POSITION, KEY, OTHER_KEY, CEILING = range(10)
+ROW: Final = 10
 
 #: Codes: of dtypes, of methods, and of how V and W are held: not, as whole numbers below 2^24, as any.
 F64, F32, BF16, F16 = range(4)
@@ -34,6 +36,9 @@ NO_VOTES, WHOLE, FP64 = range(3)
 TAU, THETA, COPIED = range(3)
 #: The bound where nothing is dropped.
 NO_DROP: Final = -1
+
+#: The ceiling where nothing is cut: above the bits of every magnitude.
+NO_CEILING: Final = 0x7FFFFFFF
 
 #: What an entry returns for a method that has no code here; -1 is for a number that is not finite.
 UNKNOWN_METHOD: Final = -2

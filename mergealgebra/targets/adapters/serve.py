@@ -89,6 +89,7 @@ def function(text: str, folder: str) -> Served:
     sys.path.append(folder)
     functions = loaded("functions_of_targets", Path(__file__).resolve().parents[1] / "functions.py")
     try:
+        functions.refuse_hidden(text, folder)
         found = functions.find(text, raised)
         call = functions.call_of(found)
     except functions.NotAMergeFunction as error:

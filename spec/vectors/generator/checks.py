@@ -317,6 +317,23 @@ def join(x: Json) -> Json:
     return {"operations": hexes(sorted(union.operations)), "visible": hexes(operations.visible(union))}
 
 
+def pack(x: Json) -> Json:
+    made = packs.make_pack(map(bytes.fromhex, x["operations"]), map(bytes.fromhex, x["replaces"]))
+    return {"encoding": made.hex(), "name": packs.pack_name(made).hex()}
+
+
+def read_pack(x: Json) -> Json:
+    ids, replaces = packs.read_pack(bytes.fromhex(x["workspace"]), read_bytes(x["pack"]))
+    return {"operations": hexes(ids), "replaces": hexes(replaces)}
+
+
+def merge_packs(x: Json) -> Json:
+    """Which packs the next one replaces, and which lie inside a larger one."""
+    held = {file["name"]: frozenset(file["operations"]) for file in x["packs"]}
+    sizes = {file["name"]: file["bytes"] for file in x["packs"]}
+    return {"merge": list(packs.to_merge(held, sizes)), "inside": packs.inside(held)}
+
+
 def key(x: Json) -> Json:
     data = bytes.fromhex(x["key"])
     return {"sound": True, "fingerprint": signed.fingerprint(data)} if signed.is_key(data) else {"sound": False}
@@ -376,23 +393,6 @@ def signed_retract(x: Json) -> Json:
 def revoke(x: Json) -> Json:
     grants, kept = signed.revoke(read_signed_state(x), bytes.fromhex(x["key"]))
     return {"grants": hexes(grants), "kept": hexes(kept)}
-
-
-def pack(x: Json) -> Json:
-    made = packs.make_pack(map(bytes.fromhex, x["operations"]), map(bytes.fromhex, x["replaces"]))
-    return {"encoding": made.hex(), "name": packs.pack_name(made).hex()}
-
-
-def read_pack(x: Json) -> Json:
-    ids, replaces = packs.read_pack(bytes.fromhex(x["workspace"]), read_bytes(x["pack"]))
-    return {"operations": hexes(ids), "replaces": hexes(replaces)}
-
-
-def merge_packs(x: Json) -> Json:
-    """Which packs the next one replaces, and which lie inside a larger one."""
-    held = {file["name"]: frozenset(file["operations"]) for file in x["packs"]}
-    sizes = {file["name"]: file["bytes"] for file in x["packs"]}
-    return {"merge": list(packs.to_merge(held, sizes)), "inside": packs.inside(held)}
 
 
 def lock(x: Json) -> Json:
@@ -482,6 +482,9 @@ CHECKS: dict[str, Callable[[Json], Json]] = {
     "state": state,
     "retract": retract,
     "join": join,
+    "pack": pack,
+    "read-pack": read_pack,
+    "merge-packs": merge_packs,
     "key": key,
     "signature": signature,
     "signed-genesis": signed_genesis,
@@ -491,9 +494,6 @@ CHECKS: dict[str, Callable[[Json], Json]] = {
     "signed-state": signed_state,
     "signed-retract": signed_retract,
     "revoke": revoke,
-    "pack": pack,
-    "read-pack": read_pack,
-    "merge-packs": merge_packs,
     "lock": lock,
     "lock-text": lock_text,
     "verify-lock": verify_lock,

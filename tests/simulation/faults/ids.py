@@ -16,7 +16,7 @@ from mergealgebra.crdt import operations
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.orset import ORSet
-from mergealgebra.store import blobs, objects
+from mergealgebra.store import blobs, operation_store
 from mergealgebra.sync import replica
 from mergealgebra.tensors import checkpoint
 from tests.simulation.faults.fault import Patches, fault
@@ -89,7 +89,7 @@ def backup_resets_nonces() -> Patches:
 
 @fault("the name of an operation is not compared with its bytes", "sets", "admission", "held")
 def damaged_operation_is_admitted() -> Patches:
-    yield mock.patch.object(objects, "hash_id", lambda domain, data: _Anything("f" * 64))
+    yield mock.patch.object(operation_store, "hash_id", lambda domain, data: _Anything("f" * 64))
 
 
 class _Anything(str):

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from unittest import mock
 
-from mergealgebra.crdt import genesis, visibility
+from mergealgebra.crdt import genesis
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import Add, Operation, Remove
 from mergealgebra.crdt.orset import ORSet
+from mergealgebra.crdt.policy import Authority
 from mergealgebra.crdt.records import Record
 from tests.simulation.faults.fault import Patches, fault, payloads, with_operations
 
@@ -176,7 +177,7 @@ def canonical_order_from_arrival() -> Patches:
 
 @fault("an add for another base counts", "sets", "visible")
 def another_base_counts() -> Patches:
-    yield mock.patch.object(visibility, "counts", lambda *_: True)
+    yield mock.patch.object(Authority, "counts", lambda self, operation: True)
 
 
 @fault("the merge id names all that was ever added", "sets", "merge id", "convergence")

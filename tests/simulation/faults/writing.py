@@ -6,7 +6,7 @@ import os
 from unittest import mock
 
 from mergealgebra.disk import fsync_folder
-from mergealgebra.store import atomic, objects
+from mergealgebra.store import atomic, operation_store
 from mergealgebra.store.entries import Entry
 from mergealgebra.store.objects import Store
 from tests.simulation.faults.fault import Patches, fault
@@ -22,7 +22,7 @@ def _write_in_place(entry: Entry, data: bytes) -> None:
 
 @fault("an operation is written under its own name", "folders", "between")
 def operation_is_written_in_place() -> Patches:
-    yield mock.patch.object(objects, "write_atomically", _write_in_place)
+    yield mock.patch.object(operation_store, "write_atomically", _write_in_place)
 
 
 @fault("a file gets its name before its bytes are on the disk", "folders", "between", "durable")
@@ -45,7 +45,7 @@ def renamed_before_complete() -> Patches:
             os.fsync(file._open())
             fsync_folder(entry.path.parent)
 
-    yield mock.patch.object(objects, "write_atomically", write_atomically)
+    yield mock.patch.object(operation_store, "write_atomically", write_atomically)
 
 
 @fault("a folder is not flushed when a file in it got its name", "folders", "durable", "between", "refusal")

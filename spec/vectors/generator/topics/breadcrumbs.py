@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from generator.cases import Case
 from generator.prng import Random
 from generator.reference.recipes import complete
 from generator.topics.merges import (
+    breadth,
     merge_case,
     plain,
-    random_contributions,
-    random_tensors,
     stored,
     tuned,
     vectors,
@@ -22,6 +20,7 @@ from generator.topics.merges import (
 from generator.writing import bf16, f16, f32, integers
 
 Json = Any
+CLAUSES = "BC-2 BC-3 BC-4 MG-3"
 TINY = "0." + "0" * 59 + "1"
 
 
@@ -152,20 +151,11 @@ def random_recipe(random: Random, method: str) -> Json:
     return ties(density, gamma, scope)
 
 
-def breadth(method: str, seed: int, count: int) -> list[Case]:
-    """As the breadth of the other methods."""
-    random, cases = Random(seed), list[Case]()
-    while len(cases) < count:
-        dtype = random.choose(["F32", "BF16", "F16", "F64"])
-        base = random_tensors(random, dtype, 8, ["a", "b", "c", "d"])
-        spread = random.choose([4, 24, 120])
-        contributions = random_contributions(random, spread, method == "breadcrumbs")
-        i, why = f"{method.replace('_', '-')}-random-{len(cases)}", f"random, {spread} exponents, base {dtype}"
-        case = merge_case(i, "BC-2 BC-3 BC-4 MG-3", why, base, contributions, random_recipe(random, method))
-        rule = case.result().get("error", {}).get("rule")
-        if rule is None or (rule == "NonFinite" and len(cases) % 8 == 0):
-            cases.append(replace(case, says=rule))
-    return cases
-
-
-CASES = [*CUT, *ROWS, *SUMS, *aggregates(), *breadth("breadcrumbs", 19, 16), *breadth("breadcrumbs_ties", 20, 16)]
+CASES = [
+    *CUT,
+    *ROWS,
+    *SUMS,
+    *aggregates(),
+    *breadth("breadcrumbs", 19, 16, CLAUSES, random_recipe, ["breadcrumbs"]),
+    *breadth("breadcrumbs_ties", 20, 16, CLAUSES, random_recipe, ["breadcrumbs"]),
+]

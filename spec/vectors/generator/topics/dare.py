@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from itertools import count
 from typing import Any
@@ -19,10 +18,9 @@ from generator.reference.rounding import F32, F64, rn, rounded, value
 from generator.reference.tensors import read_tensors
 from generator.topics.masks import LARGEST, decimal
 from generator.topics.merges import (
+    breadth,
     merge_case,
     plain,
-    random_contributions,
-    random_tensors,
     stored,
     tuned,
     vectors,
@@ -31,6 +29,7 @@ from generator.topics.merges import (
 from generator.writing import bf16, f16, f32, f64, integers
 
 Json = Any
+CLAUSES = "DA-1 DA-2 DA-3 MG-3"
 TINY = "0." + "0" * 59 + "1"
 PAPER = [[1, -2, 2, 1, 3], [-2, 0, 1, 0, -1], [-1, 1, -2, 0, -1]]
 LOW = "lowest_index"
@@ -271,28 +270,12 @@ def random_recipe(random: Random, method: str) -> Json:
     return ties(density, trim, seed=seed, lambda_=lambda_, scope=scope, boundary=random.choose(["keep_all", LOW]))
 
 
-def breadth(method: str, seed: int, count: int) -> list[Case]:
-    """As the breadth of the other methods."""
-    random, cases = Random(seed), list[Case]()
-    while len(cases) < count:
-        dtype = random.choose(["F32", "BF16", "F16", "F64"])
-        base = random_tensors(random, dtype, 8, ["a", "b", "c", "d"])
-        spread = random.choose([4, 24, 120])
-        contributions = random_contributions(random, spread, method == "dare_linear")
-        i, why = f"{method.replace('_', '-')}-random-{len(cases)}", f"random, {spread} exponents, base {dtype}"
-        case = merge_case(i, "DA-1 DA-2 DA-3 MG-3", why, base, contributions, random_recipe(random, method))
-        rule = case.result().get("error", {}).get("rule")
-        if rule is None or (rule == "NonFinite" and len(cases) % 8 == 0):
-            cases.append(replace(case, says=rule))
-    return cases
-
-
 CASES = [
     *ALONE,
     *RESCALED,
     *OVERFLOW,
     *BEFORE_TIES,
     *aggregates(),
-    *breadth("dare_linear", 17, 24),
-    *breadth("dare_ties", 18, 32),
+    *breadth("dare_linear", 17, 24, CLAUSES, random_recipe, ["dare_linear"]),
+    *breadth("dare_ties", 18, 32, CLAUSES, random_recipe, ["dare_linear"]),
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -13,10 +12,9 @@ from generator.reference.contributions import merge_contributions
 from generator.reference.recipes import complete
 from generator.topics.masks import LARGEST
 from generator.topics.merges import (
+    breadth,
     merge_case,
     plain,
-    random_contributions,
-    random_tensors,
     stored,
     tuned,
     vectors,
@@ -25,6 +23,7 @@ from generator.topics.merges import (
 from generator.writing import bf16, f16, f32, integers
 
 Json = Any
+CLAUSES = "DE-3 DE-4 DE-5 MG-3"
 QUARTERS = {"density": "0.5", "epsilon": "0.25"}
 NEARLY_HALF = "0.4" + "9" * 59
 
@@ -172,28 +171,12 @@ def random_recipe(random: Random, method: str) -> Json:
     return linear(density, epsilon, seed, random.choose(["1", "1", "0.4", "-1.5", "0.001"]))
 
 
-def breadth(method: str, seed: int, count: int) -> list[Case]:
-    """As the breadth of the other methods."""
-    random, cases = Random(seed), list[Case]()
-    while len(cases) < count:
-        dtype = random.choose(["F32", "BF16", "F16", "F64"])
-        base = random_tensors(random, dtype, 8, ["a", "b", "c", "d"])
-        spread = random.choose([4, 24, 120])
-        contributions = random_contributions(random, spread, method == "della_linear")
-        i, why = f"{method.replace('_', '-')}-random-{len(cases)}", f"random, {spread} exponents, base {dtype}"
-        case = merge_case(i, "DE-3 DE-4 DE-5 MG-3", why, base, contributions, random_recipe(random, method))
-        rule = case.result().get("error", {}).get("rule")
-        if rule is None or (rule == "NonFinite" and len(cases) % 8 == 0):
-            cases.append(replace(case, says=rule))
-    return cases
-
-
 CASES = [
     *RANKS,
     *rounding(),
     *MASKS,
     *SUMS,
     *aggregates(),
-    *breadth("della", 21, 16),
-    *breadth("della_linear", 22, 16),
+    *breadth("della", 21, 16, CLAUSES, random_recipe, ["della_linear"]),
+    *breadth("della_linear", 22, 16, CLAUSES, random_recipe, ["della_linear"]),
 ]

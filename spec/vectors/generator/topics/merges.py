@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -168,19 +168,26 @@ def random_recipe(random: Random, method: str) -> Json:
     )
 
 
-def breadth(method: str, seed: int, count: int) -> list[Case]:
-    """Bases of every dtype; narrow and wide ranges of exponents in turn."""
+def breadth(
+    method: str,
+    seed: int,
+    count: int,
+    clauses: str = "MG-3 MG-8",
+    recipe_of: Callable[[Random, str], Json] = random_recipe,
+    signed: Container[str] = ("task_arithmetic",),
+) -> list[Case]:
+    """Bases of every dtype; narrow and wide ranges of exponents in turn. signed: with negative coefficients."""
     random, cases = Random(seed), []
     slug = method.replace("_", "-")
     while len(cases) < count:
         dtype = random.choose(["F32", "BF16", "F16", "F64"])
         base = random_tensors(random, dtype, 8, ["a", "b", "c", "d"])
         spread = random.choose([4, 24, 120])
-        contributions = random_contributions(random, spread, method == "task_arithmetic")
-        recipe = random_recipe(random, method)
+        contributions = random_contributions(random, spread, method in signed)
+        recipe = recipe_of(random, method)
         case = merge_case(
             f"{slug}-random-{len(cases)}",
-            "MG-3 MG-8",
+            clauses,
             f"random, {spread} exponents, base {dtype}",
             base,
             contributions,
