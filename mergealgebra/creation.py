@@ -137,7 +137,7 @@ def _genesis_there(peer: PathLike) -> Genesis:
         return source.genesis
     with live_peer(os.fspath(peer)) as other:
         try:
-            genesis = Genesis.decode(other.genesis())
+            genesis = Genesis.decode(other.genesis()[0])
             complete_recipe(genesis.recipe)
         except PeerError:
             raise

@@ -12,7 +12,7 @@ from mergealgebra.crdt.fields import map_with_keys
 from mergealgebra.crdt.operations import MAX_OPERATION_BYTES
 from mergealgebra.encoding import MAX_BYTES, decode, encode
 from mergealgebra.errors import PeerError
-from mergealgebra.sync.message_fields import array_of, entry_of, number_of, pieces_of
+from mergealgebra.sync.message_fields import array_of, bytes_of, entry_of, number_of, pieces_of
 from mergealgebra.sync.messages import ANSWER_BYTES, QUESTION_BYTES
 from mergealgebra.sync.ranges import ID_BYTES
 from mergealgebra.text import shortened, shown
@@ -32,8 +32,9 @@ OPERATIONS: Final = "operations"
 PUT: Final = "put"
 BLOBS: Final = "blobs"
 _CARRIED: Final = BATCH_BYTES + MAX_OPERATION_BYTES + (1 << 16)
+_GENESIS_BYTES: Final = MAX_BYTES + 100
 CALLS: Final = {
-    GENESIS: (0, MAX_BYTES),
+    GENESIS: (0, _GENESIS_BYTES),
     RECONCILE: (QUESTION_BYTES, ANSWER_BYTES),
     OPERATIONS: (1 << 18, _CARRIED),
     PUT: (_CARRIED, 1 << 21),
@@ -46,6 +47,19 @@ def most_asked(call: str) -> int:
     if call not in CALLS:
         raise PeerError(f"there is no call {shown(call)}, only {', '.join(CALLS)}")
     return CALLS[call][0]
+
+
+def write_genesis(genesis: bytes, maintainers: bytes) -> bytes:
+    """The encoding of a genesis, and the root of the operations that maintainers made."""
+    return encode({"genesis": genesis, "maintainers": maintainers})
+
+
+def read_genesis(data: bytes) -> tuple[bytes, bytes]:
+    """The same from their bytes; the genesis is not looked at. Raises PeerError or EncodingError."""
+    value = decode(data, max_bytes=_GENESIS_BYTES)
+    found = map_with_keys(value, {"genesis", "maintainers"}, "the answer", PeerError)
+    genesis = bytes_of(found["genesis"], range(MAX_BYTES + 1), "the genesis")
+    return genesis, bytes_of(found["maintainers"], (ID_BYTES,), "the root of what maintainers made")
 
 
 # Ids, and what is known of each

@@ -13,6 +13,7 @@ from mergealgebra.crdt.records import Record
 from mergealgebra.errors import MergeAlgebraError, PeerError
 from mergealgebra.store.objects import Store
 from mergealgebra.store.reading import Reading
+from mergealgebra.sync.messages import ADMISSIBLE, MAINTAINERS
 from mergealgebra.sync.ranges import IdSet
 
 
@@ -35,7 +36,7 @@ class Held:
     @property
     def held_back(self) -> int:
         """How many operations are not admissible, and stay where they are [SG-10]."""
-        return len(self.state.operations) - len(self.ids("admissible"))
+        return len(self.state.operations) - len(self.ids(ADMISSIBLE))
 
     def ids(self, of: str) -> IdSet:
         """One of the sets that are reconciled."""
@@ -48,7 +49,7 @@ class Held:
         genesis = self.state.genesis
         admissible = (self.state.admissible if genesis.is_signed else self.state).records().values()
         of_maintainers = (record for record in admissible if record.author in genesis.maintainers)
-        return {"maintainers": _ids(of_maintainers), "admissible": _ids(admissible)}
+        return {MAINTAINERS: _ids(of_maintainers), ADMISSIBLE: _ids(admissible)}
 
     def admissible(self, operations: Iterable[Operation]) -> tuple[list[Record], list[Record]]:
         """Of further operations, those that are admissible once all of them are here, and the others [SG-10]."""

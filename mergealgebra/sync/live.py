@@ -33,7 +33,7 @@ from mergealgebra.sync.exchange import Exchange
 from mergealgebra.sync.folder import SyncResult
 from mergealgebra.sync.held import Held, Holder
 from mergealgebra.sync.live_blobs import exchange_blobs, take_retracted
-from mergealgebra.sync.messages import SALT_BYTES, SETS
+from mergealgebra.sync.messages import ADMISSIBLE, MAINTAINERS, SALT_BYTES
 from mergealgebra.sync.peer import Peer
 from mergealgebra.sync.reconciliation import reconcile
 from mergealgebra.wanted import known_manifests
@@ -57,12 +57,13 @@ def sync_live(
     The arguments are those of `sync` with a folder. Raises WrongWorkspace for a peer with another workspace, and
     PeerError for one that is not reached.
     """
-    check_workspace(store, peer)
+    maintainers = check_workspace(store, peer)
     exchange = Exchange(store, peer, Holder(store), closed)
     lost: tuple[str, ...] = ()
     try:
-        for of in SETS:
-            _exchange_operations(exchange, of)
+        if maintainers != exchange.holder.look().ids(MAINTAINERS).root():
+            _exchange_operations(exchange, MAINTAINERS)
+        _exchange_operations(exchange, ADMISSIBLE)
         lost = _exchange_blobs(exchange, fits, progress, retracted=retracted, auxiliary=auxiliary)
     except PeerError as error:  # what was exchanged before stays, and so does what was refused
         exchange.refused.append(error)
@@ -95,14 +96,18 @@ def _exchange_blobs(
     return take_retracted(exchange, {root: known[root] for root in known.keys() - wanted.keys()}, fits, progress)
 
 
-def check_workspace(store: Store, peer: Peer) -> None:
-    """Raise WrongWorkspace unless a peer has the workspace of this store, and PeerError when it does not answer."""
-    found = peer.genesis()
+def check_workspace(store: Store, peer: Peer) -> bytes:
+    """The root of what a peer has of maintainers' operations.
+
+    Raises WrongWorkspace unless the peer has the workspace of this store, and PeerError when it does not answer.
+    """
+    found, maintainers = peer.genesis()
     if found != store.genesis.encode():
         raise WrongWorkspace(
             f"{peer.name} holds workspace {hash_id('genesis', found)}, not {store.genesis.workspace_id}: "
             "choose another peer"
         )
+    return maintainers
 
 
 # Operations

@@ -30,7 +30,7 @@ def entry_of(value: object, length: int, what: str) -> list[Any]:
 def bytes_of(value: object, sizes: Sequence[int], what: str) -> bytes:
     """A byte string of one of these sizes."""
     if not isinstance(value, bytes) or len(value) not in sizes:
-        raise PeerError(f"{what} is {shown(value)}, not {' or '.join(map(str, sizes))} bytes")
+        raise PeerError(f"{what} is {shown(value)}, not {' or '.join(map(str, sizes[:3]))} bytes")
     return value
 
 

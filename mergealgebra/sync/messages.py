@@ -39,7 +39,9 @@ QUESTION_BYTES: Final = 1 << 20
 ANSWER_BYTES: Final = 1 << 22
 
 #: The sets of a replica that are reconciled, one after the other [PR-10].
-SETS: Final = ("maintainers", "admissible")
+MAINTAINERS: Final = "maintainers"
+ADMISSIBLE: Final = "admissible"
+SETS: Final = (MAINTAINERS, ADMISSIBLE)
 
 _QUESTION_KEYS: Final = frozenset({"lists", "of", "prints", "salt", "version"})
 _PAGE_KEYS: Final = frozenset({"after", "of", "version"})

@@ -26,8 +26,8 @@ class Peer(Protocol):
         """Its address, for messages and for what is written down of syncs."""
         ...
 
-    def genesis(self) -> bytes:
-        """The encoding of its genesis."""
+    def genesis(self) -> tuple[bytes, bytes]:
+        """The encoding of its genesis, and the root of the operations that maintainers made [PR-10]."""
         ...
 
     def reconcile(self, question: bytes) -> bytes:
@@ -81,9 +81,10 @@ class CarriedPeer:
         """The carrier's address."""
         return self.carrier.name
 
-    def genesis(self) -> bytes:
+    def genesis(self) -> tuple[bytes, bytes]:
         """As in Peer."""
-        return self._call(calls.GENESIS, b"")
+        with naming(self.name):
+            return calls.read_genesis(self._call(calls.GENESIS, b""))
 
     def reconcile(self, question: bytes) -> bytes:
         """As in Peer."""

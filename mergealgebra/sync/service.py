@@ -22,6 +22,7 @@ from mergealgebra.store.pack_files import decoded
 from mergealgebra.sync import calls
 from mergealgebra.sync.admission import Fits, admission, anything_fits, claims_of
 from mergealgebra.sync.held import Held, Holder
+from mergealgebra.sync.messages import ADMISSIBLE, MAINTAINERS
 from mergealgebra.sync.peer import Read
 from mergealgebra.sync.reconciliation import answer
 from mergealgebra.text import shown
@@ -49,9 +50,9 @@ class Service:
         """What is answered to a call of CALLS."""
         if len(asked) > calls.most_asked(call):
             raise PeerError(f"the call {call} has {len(asked)} bytes, at most {calls.most_asked(call)} are allowed")
-        if call == calls.GENESIS:
-            return self.store.genesis.encode()
         held = self._holder.look()
+        if call == calls.GENESIS:
+            return calls.write_genesis(self.store.genesis.encode(), held.ids(MAINTAINERS).root())
         if call == calls.RECONCILE:
             return answer(asked, held.ids)
         if call == calls.OPERATIONS:
@@ -134,7 +135,7 @@ class Service:
 
 def _first_of(held: Held, ids: tuple[bytes, ...]) -> list[bytes | None]:
     """The encodings of as many as one answer carries; only of those that are admissible."""
-    allowed, found, nbytes = held.ids("admissible"), list[bytes | None](), 0
+    allowed, found, nbytes = held.ids(ADMISSIBLE), list[bytes | None](), 0
     for id_ in ids:
         data = _encoded(held, id_.hex()) if id_ in allowed else None
         nbytes += len(data or b"")

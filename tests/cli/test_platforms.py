@@ -71,7 +71,7 @@ def test_what_needs_no_folder_works(code, expected, scene):
 
 
 #: Modules of ours that need another package, or run in a process of their own alone.
-_ELSEWHERE = ("adapters", "fused", "gpu", "supervisor", "__main__")
+_ELSEWHERE = ("adapters", "fused", "gpu", "http_server", "supervisor", "__main__")
 
 
 def test_every_module_can_be_imported(tmp_path):

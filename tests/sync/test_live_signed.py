@@ -36,6 +36,7 @@ def test_a_grant_and_what_was_done_under_it_come_in_one_sync(stores):
     result = sync_live(bob, wire.peer)
     assert (len(result.taken_operations), result.held_back, result.refused) == (2, 0, ())
     assert bob.state() == alice.state()
+    assert [decode(data)["of"] for call, data in wire.asked if call == "reconcile"] == ["maintainers", "admissible"]
     ids = [decode(data)["ids"] for call, data in wire.asked if call == "operations"]
     assert [len(one) // 32 for one in ids] == [1, 1]  # the grant by itself, before what needs it
 
@@ -68,3 +69,14 @@ def test_what_is_forged_or_of_a_stranger_is_not_taken(stores):
     refused = calls.read_refusals(Service(alice, writes=True).answer("put", put), 2)
     assert [position for position, _ in refused] == [0, 1]
     assert tuple(alice.state().by_id()) == (granted,)
+
+
+@pytest.mark.clause("PR-10")
+def test_maintainers_who_agree_cost_no_round_trip(stores):
+    alice, bob = stores
+    sync_live(bob, wire_to(alice).peer)
+    alice.write_delta(alice.state().add(manifest_of("ab" * 32), nonce(1), signer=WRITER))
+    wire = wire_to(alice)
+    sync_live(bob, wire.peer)
+    assert [decode(data)["of"] for call, data in wire.asked if call == "reconcile"] == ["admissible"]
+    assert bob.state() == alice.state()
