@@ -36,6 +36,13 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "mergealgebra"
 #: The packages, each with the tests that are about all of its modules.
 SHARED = {"algebra": ["tests/algebra/test_arrays.py"], "crdt": []}
+#: The tests of modules that have no file of their own, or not that one alone.
+ELSEWHERE = {
+    "crdt/authority.py": ["tests/crdt/test_authority.py", "tests/crdt/test_signed_operations.py"],
+    "crdt/payloads.py": ["tests/crdt/test_operations.py"],
+    "crdt/permission.py": ["tests/crdt/test_authority.py"],
+    "crdt/policy.py": ["tests/crdt/test_policy.py", "tests/crdt/test_authority.py"],
+}
 #: Imported once, before the forks: what the tests need and what is not ours.
 THIRD_PARTY = ("array_api_compat.torch", "doctest", "hypothesis.stateful", "ml_dtypes", "msgpack", "numba")
 #: A mutant that takes so many times the processor time of the module itself, and these seconds more, counts as killed.
@@ -44,9 +51,10 @@ MEMORY = 4 << 30
 
 
 def tests_of(file: str) -> list[str]:
-    """The tests of a module: `tests/` mirrors the package."""
+    """The tests of a module: `tests/` mirrors the package, but for some."""
     package, _, module = file.partition("/")
-    return list(dict.fromkeys([f"tests/{package}/test_{module}", *SHARED[package]]))
+    own = ELSEWHERE.get(file, [f"tests/{package}/test_{module}"])
+    return list(dict.fromkeys([*own, *SHARED[package]]))
 
 
 class Mutated(MetaPathFinder, SourceFileLoader):

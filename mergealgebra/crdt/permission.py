@@ -54,7 +54,7 @@ def revoke(state: ORSet, key: str, signer: Signer | None, *, time: int | None = 
     """
     _check_maintainer(state, signer)
     grants = tuple(sorted(id_ for id_, to in state.authority.grants.items() if to == key))
-    if not grants:
+    if not grants or key in state.authority.maintainers:
         why = "is a maintainer's, who never change" if key in state.authority.maintainers else "has no grant here"
         raise NotAllowed(f"{fingerprint(key)} {why}: there is nothing to revoke")
     revoked = state.said([Revoke(grants)], time=time, note=note, signer=signer)

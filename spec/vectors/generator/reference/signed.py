@@ -228,7 +228,7 @@ def retract(state: State, author: bytes, contribution: bytes) -> list[bytes]:
 def revoke(state: State, key: bytes) -> tuple[list[bytes], list[bytes]]:
     """The grants that a revocation of a key names, and the operations that its keeps name [SG-11]."""
     grants = sorted(i for i, fields in of_maintainers(state, "grant").items() if fields["key"] == key)
-    if not grants:
+    if not grants or is_maintainer(state, key):
         raise Refused("NotAllowed")
     return grants, sorted(i for i, body in state.operations.items() if body["author"] == key)
 

@@ -196,9 +196,9 @@ RETRACTS = [
 ]
 
 
-def revoked(i: str, why: str, operations: list[bytes], says: Json) -> Case:
+def revoked(i: str, why: str, operations: list[bytes], says: Json, key: str = "ada") -> Case:
     given = {"genesis": GENESIS.hex(), "operations": [operation.hex() for operation in operations]}
-    given |= {"key": KEYS["ada"].hex(), "seed": SEEDS[M].hex()}
+    given |= {"key": KEYS[key].hex(), "seed": SEEDS[M].hex()}
     return Case("revoke", f"revoke-{i}", "SG-11", why, given, says)
 
 
@@ -210,6 +210,7 @@ REVOKES = [
     revoked("again", "a second time: the grants that are revoked too", [TO_ADA, A, OUT],
             {"grants": hexes(TO_ADA), "kept": hexes(A)}),
     revoked("refused-none", "a key without a grant", [TO_BOB, grant("ada", by="eve")], "NotAllowed"),
+    revoked("refused-maintainer", "a maintainer's key, whatever it was granted", [grant(N)], "NotAllowed", N),
 ]  # fmt: skip
 
 
