@@ -45,7 +45,8 @@ def seconds(folder: Path, operations: int) -> dict[str, list[Run]]:
     state = store.state()
     state.visible_ids()
     numbers = iter(range(operations, operations + RUNS))
-    files = [file for part in ("packs", "cache/records") for file in (folder / part).iterdir()]
+    folders = [folder / part for part in ("operations", "packs", "cache/records")]
+    files = [file for part in folders if part.exists() for file in part.iterdir()]
     command = [sys.executable, "-m", "mergealgebra"]
     return {
         "read": _timed(lambda: [file.read_bytes() for file in files]),

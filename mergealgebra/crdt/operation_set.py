@@ -54,11 +54,13 @@ class OperationSet(Set[Operation]):
 
     @classmethod
     def of(cls, genesis: Genesis, operations: Iterable[Operation | Record] = ()) -> OperationSet:
-        """The set of these operations.
+        """The set of these operations; itself if it is one already.
 
         Raises WrongWorkspace for one of another workspace, and OperationError for one without an author in a signed
         workspace, or with one in an open one.
         """
+        if isinstance(operations, cls) and operations.workspace == genesis.workspace_id:
+            return operations
         log = _Log(genesis, (one if isinstance(one, Record) else _record(one, genesis) for one in operations))
         return cls(log, len(log.records))
 

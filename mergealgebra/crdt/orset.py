@@ -54,9 +54,7 @@ class ORSet:
     operations: Set[Operation] = frozenset()
 
     def __post_init__(self) -> None:
-        own = self.operations
-        if not isinstance(own, OperationSet) or own.workspace != self.genesis.workspace_id:
-            object.__setattr__(self, "operations", OperationSet.of(self.genesis, own))
+        object.__setattr__(self, "operations", self._set)
 
     # The lattice
 
@@ -89,8 +87,7 @@ class ORSet:
 
     @property
     def _set(self) -> OperationSet:
-        own = self.operations
-        return own if isinstance(own, OperationSet) else OperationSet.of(self.genesis, own)
+        return OperationSet.of(self.genesis, self.operations)
 
     def _with(self, operations: OperationSet) -> ORSet:
         return self if operations is self.operations else ORSet(self.genesis, operations)
