@@ -38,8 +38,9 @@ BASE: Final = _Named("BASE")
 #: The result among what is hashed.
 RESULT: Final = _Named("RESULT")
 
-#: The largest allocation, in bytes, by which glibc judges what to keep: 32 MiB and more are another matter.
-_FREED: Final = 31 << 20
+#: What is freed once so that the C library keeps as much: bytes for each element of a block, and at most.
+_FREED: Final = 64
+_MOST_FREED: Final = 1 << 23
 
 #: What is read or written by a merge.
 Input = int | Auxiliary | _Named
@@ -53,7 +54,7 @@ class Buffers:
 
     def __init__(self, plan: Plan) -> None:
         plan.kernel.check_worker()
-        _let_freed_memory_be_used_again()
+        _let_freed_memory_be_used_again(min(_MOST_FREED, _FREED * plan.block))
         self.plan = plan
         self.sampled: tuple[tuple[str, ...], Host] = ((), np.empty(0, np.float32))
         self._memory: dict[Input | str, np.ndarray[Any, np.dtype[np.uint8]]] = {}
@@ -86,13 +87,13 @@ class Buffers:
         return self._memory[slot].data
 
 
-def _let_freed_memory_be_used_again() -> None:
-    """Have the C library keep what arrays between two equations leave, a few MiB, for those of the next block.
+def _let_freed_memory_be_used_again(nbytes: int) -> None:
+    """Have the C library keep what arrays between two equations leave, at most twice so much, for the next block.
 
     glibc gives memory back to the system at once, which has to clear it each time, up to twice the size of the largest
     allocation that was ever freed: then a quarter of a merge is spent on that. Elsewhere this changes nothing.
     """
-    np.empty(_FREED, np.uint8)
+    np.empty(nbytes, np.uint8)
 
 
 class Hashers:

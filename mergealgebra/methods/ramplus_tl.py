@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 
 
 def changed(view: View) -> Terms:
-    """1 where the model changed the element [RA-1]."""
-    xp = algebra.array_namespace(view.tau)
-    return algebra.Terms((xp.astype(ram.changes(view) != 0, xp.float32),))
+    """1 where the model changed the element [RA-1]; no number where v is none, which is an error before those of v'."""
+    v = ram.changes(view)
+    xp = algebra.array_namespace(v)
+    return algebra.Terms((xp.astype(v != 0, xp.float32) + (v - v),))
 
 
 def how_many(sums: Sums, _: Coefficients) -> Array:
