@@ -34,7 +34,7 @@ def root(tmp_path):
 @pytest.mark.parametrize("address", ADDRESSES)
 @pytest.mark.parametrize(
     "command",
-    ["-C alice sync {}", "-C alice sync {} --create", "clone {} new --base base", "fsck alice --repair {}"],
+    ["-C alice sync {}", "-C alice sync {} --create", "clone --yes {} new --base base", "fsck alice --repair {}"],
 )
 def test_a_peer_elsewhere_is_refused_by_name(root, command, address):
     before = tree(root)
@@ -51,7 +51,7 @@ def test_a_peer_elsewhere_is_refused_by_name(root, command, address):
     [
         "-C {} init --base base",
         "-C {} status",
-        "clone alice {} --base base",
+        "clone --yes alice {} --base base",
         "-C alice resolve {}",
         "-C alice contribute {}",
         "-C new init --base {}",
@@ -122,6 +122,6 @@ class TestShares:
         assert made["workspace"] == ma.Workspace.open(root / "alice").store.genesis.workspace_id
         assert not (root / "share" / "local.json").exists()
         call(root, "-C", "alice", "sync", "share").lines()
-        call(root, "clone", "share", "bob", "--base", "base").lines()
+        call(root, "clone", "--yes", "share", "bob", "--base", "base").lines()
         assert visible_in(root / "bob") == visible_in(root / "alice")
         assert "is a workspace already" in call(root, "-C", "alice", *words).complaint()

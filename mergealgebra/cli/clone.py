@@ -1,10 +1,11 @@
-"""`mergealgebra clone PEER[#WORKSPACE_ID] DIR --base B [--as YOU]`"""
+"""`mergealgebra clone PEER[#WORKSPACE_ID] DIR --base B [--as YOU] [--yes]`"""
 
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -12,6 +13,10 @@ from mergealgebra.cli.init import report_workspace
 from mergealgebra.cli.options import PATH, PEER, as_option, json_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import say
+from mergealgebra.errors import WrongWorkspace
+
+if TYPE_CHECKING:
+    from mergealgebra.crdt.genesis import Genesis
 
 _ID_DIGITS: Final = 64
 
@@ -20,22 +25,46 @@ _ID_DIGITS: Final = 64
 @click.argument("peer", metavar="PEER[#ID]", type=PEER)
 @click.argument("folder", metavar="DIR", type=PATH)
 @click.option("--base", type=PATH, required=True, help="Where the same base is here.")
+@click.option("--yes", is_flag=True, help="Without #ID, take whatever workspace PEER holds, and do not ask.")
 @as_option
 @json_option
-def command(peer: str, folder: Path, base: Path, as_name: str | None, as_json: bool) -> None:
+def command(peer: str, folder: Path, base: Path, yes: bool, as_name: str | None, as_json: bool) -> None:
     """Make DIR a new replica of the workspace that PEER holds.
 
     With #ID behind PEER, the 64 digits of a workspace's id from somebody you trust, no other workspace is cloned.
+    Without it you see the id and whose keys maintain the workspace, and are asked whether it is the one you mean.
     """
+    from mergealgebra.creation import genesis_of
     from mergealgebra.workspace import Workspace
 
     path, workspace_id = _parts(peer)
+    if workspace_id is None and not yes:
+        workspace_id = _confirmed(genesis_of(path, None), path)
     with progress_bar() as show:
         made = Workspace.clone(path, folder, base=base, workspace_id=workspace_id, as_name=as_name, progress=show)
     report_workspace(made.store, as_json)
-    if workspace_id is None and not as_json:
+    if yes and not as_json:
         say("Anybody can make a workspace of this name: compare its id and its recipe with what a colleague has.")
         say(f"Next time, this clones no other: clone {path}#{made.store.genesis.workspace_id}")
+
+
+def _confirmed(genesis: Genesis, peer: str) -> str:
+    """The id of a workspace, if somebody at a terminal says that they mean it [SY-12]. Raises WrongWorkspace."""
+    from mergealgebra.signatures import fingerprint
+
+    known = f"{peer}#{genesis.workspace_id}"
+    if not sys.stdin.isatty():
+        raise WrongWorkspace(
+            f"nobody said that the workspace there is the one that is meant: if a colleague's has the same id, "
+            f"`clone {known}` takes it and no other; `clone --yes` takes whatever is there"
+        )
+    maintainers = ", ".join(map(fingerprint, genesis.maintainers)) or "nobody: whoever can write there can change it"
+    lines = {"workspace": genesis.name or "without a name", "id": genesis.workspace_id, "maintainers": maintainers}
+    for label, text in lines.items():
+        say(f"{label:<11}  {text}", err=True)
+    if not click.confirm("Do a colleague's `status` and `members` show the same?", err=True):
+        raise WrongWorkspace(f"nothing was cloned; ask for the id of the workspace, and `clone {peer}#ID`")
+    return genesis.workspace_id
 
 
 def _parts(peer: str) -> tuple[str, str | None]:

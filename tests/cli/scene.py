@@ -42,7 +42,7 @@ def build(root: Path) -> Path:
         "-C alice contribute ft0.safetensors",
         "-C alice contribute ft1.safetensors --coefficient 0.5",
         "-C alice sync shared --create",
-        "clone shared bob --base base",
+        "clone --yes shared bob --base base",
         "-C bob contribute ft2.safetensors",
         "-C other init --base base --name orchard",
         "-C other contribute ft0.safetensors",

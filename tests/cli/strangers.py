@@ -140,7 +140,7 @@ def _genesis(name: str = "garden", **recipe: str) -> Arrange:
         known = Store.open(scene / "shared").genesis
         values = {key.replace("TEXT", text): value.replace("TEXT", text) for key, value in recipe.items()}
         Store.create(scene / "share", Genesis(known.base, name.replace("TEXT", text), {**known.recipe, **values}))
-        return ["clone", "share", "new", "--base", "base"]
+        return ["clone", "--yes", "share", "new", "--base", "base"]
 
     return arrange
 
@@ -193,7 +193,7 @@ def _local(key: str) -> Arrange:
 def _in_the_way(scene: Path, text: str) -> list[str]:
     (scene / "new").mkdir()
     (scene / "new" / text).touch()
-    return ["clone", "shared", "new", "--base", "base"]
+    return ["clone", "--yes", "shared", "new", "--base", "base"]
 
 
 WORKSPACES: Mapping[str, Field] = {

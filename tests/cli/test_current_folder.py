@@ -76,7 +76,7 @@ def _run(root, folder, command, arguments, variables):
 COMMANDS = {
     "merge": "merge ../merge.yaml ../{new}",
     "init": "-C ../{new} init --base ../base",
-    "clone": "clone ../shared ../{new} --base ../base",
+    "clone": "clone --yes ../shared ../{new} --base ../base",
     "contribute": "-C ../bob contribute ../ft1.safetensors --note again",
     "retract": "-C ../bob retract {id}",
     "log": "-C ../alice log",

@@ -116,7 +116,7 @@ def test_a_model_whose_attest_cannot_be_written_is_whole_and_a_warning_says_so(s
         "-C alice resolve disk/deep/out",
         "-C disk/new init --base base",
         "-C alice sync disk/shared --create",
-        "clone shared disk/new --base base",
+        "clone --yes shared disk/new --base base",
     ],
 )
 def test_a_disk_that_is_read_only(command, scene, mount):

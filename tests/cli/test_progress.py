@@ -18,7 +18,7 @@ BARS = {
     "set-base": ("-C alice set-base base", "reading the base"),
     "contribute": ("-C alice contribute ft2.safetensors", "writing the contribution"),
     "sync": ("-C alice sync new --create", "copying blobs"),
-    "clone": ("clone shared new --base base", "copying blobs"),
+    "clone": ("clone --yes shared new --base base", "copying blobs"),
     "resolve": ("-C alice resolve out", "merge"),
     "merge": ("merge merge.yaml out", "merge"),
     "verify": ("verify merged", "reading the model"),

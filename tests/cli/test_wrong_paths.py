@@ -20,7 +20,7 @@ NOT_THERE = "is not there: check the path; if a share is mounted there, mount it
 
 #: Command lines with a typo, and what is said of it.
 TYPOS = {
-    "a peer to clone": ("clone shar new --base base", f"shar {NOT_THERE}"),
+    "a peer to clone": ("clone --yes shar new --base base", f"shar {NOT_THERE}"),
     "a store to check": ("fsck shar", f"shar {NOT_THERE}"),
     "a peer to mend from": ("fsck shared --repair alic", f"alic {NOT_THERE}"),
     "a workspace": ("-C bo status", "there is no folder bo: check the path"),
@@ -54,12 +54,12 @@ def test_a_model_stands_for_its_lock(scene):
 
 #: What is closed, its mode, the command that meets it, and what opens it.
 CLOSED = {
-    "a share": ("shared", 0o700, "clone shared mine/new --base base", "chgrp -R GROUP .*/shared; chmod -R g"),
-    "a base": ("base", 0o700, "clone shared mine/new --base base", "chmod -R o[+]rX .*base"),
+    "a share": ("shared", 0o700, "clone --yes shared mine/new --base base", "chgrp -R GROUP .*/shared; chmod -R g"),
+    "a base": ("base", 0o700, "clone --yes shared mine/new --base base", "chmod -R o[+]rX .*base"),
     "a file of the base": (
         "base/model.safetensors",
         0o600,
-        "clone shared mine/new --base base",
+        "clone --yes shared mine/new --base base",
         "chmod o[+]rX .*base/model.safetensors",
     ),
     "a recipe": ("recipe.yaml", 0o600, "-C mine/new init --base base --recipe recipe.yaml", "chmod o[+]rX recipe"),

@@ -133,7 +133,7 @@ class TestMissing:
         assert without.run("-C", "alice", "log").returncode == 0
         assert without.printed("-C", "alice", "contribute", "ft1.safetensors", "--coefficient", "-1")
         assert without.printed("-C", "alice", "sync", "share", "--create")
-        assert without.run("clone", "share", "bob", "--base", "base").returncode == 0
+        assert without.run("clone", "--yes", "share", "bob", "--base", "base").returncode == 0
         ours, theirs = (without.printed("-C", who, "status")["merge_id"] for who in ("alice", "bob"))
         assert ours == theirs
 

@@ -47,7 +47,7 @@ def contribute_to(root: Path, name: str, number: int) -> None:
 def test_three_people_meet_over_http(root):
     with served(root / "alice", "--open-writes") as alice:
         for number, name in enumerate(("bob", "carol"), 1):
-            call(root, "clone", alice.address, name, "--base", "base").lines()
+            call(root, "clone", "--yes", alice.address, name, "--base", "base").lines()
             contribute_to(root, name, number)
         contribute_to(root, "alice", 3)  # while she serves
         for name in ("bob", "carol", "bob"):

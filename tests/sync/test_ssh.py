@@ -65,7 +65,7 @@ def test_both_sides_meet(root, a_shell_for_ssh, name):
     words = (root / "words").read_text().splitlines()
     assert words[:-1] == ["-T", "-p", "2222", "-l", "me", "--", "host"]
     assert not list(root.rglob("x"))
-    call(root, "clone", f"ssh://host{root / name}", "carol", "--base", "base").lines()
+    call(root, "clone", "--yes", f"ssh://host{root / name}", "carol", "--base", "base").lines()
     assert visible_in(root / "carol") == visible_in(root / "bob")
 
 
@@ -241,5 +241,5 @@ def test_both_sides_meet_by_a_real_sshd(root, sshd):
     call(root, "-C", "bob", "sync", address).lines()
     assert visible_in(root / "alice") == visible_in(root / "bob")
     assert len(visible_in(root / "bob")) == 2
-    call(root, "clone", address, "carol", "--base", "base").lines()
+    call(root, "clone", "--yes", address, "carol", "--base", "base").lines()
     assert visible_in(root / "carol") == visible_in(root / "bob")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import itertools
 import json
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import mergealgebra as ma
+from mergealgebra import creation
 from mergealgebra.errors import OutputError, SyncIncomplete, WrongWorkspace
 from mergealgebra.store import local
 from mergealgebra.store.incomplete import read_incomplete, write_incomplete
@@ -160,13 +162,42 @@ class TestClone:
     @pytest.mark.clause("SY-12")
     def test_without_an_id_shows_what_it_took(self, root):
         wanted = Store.open(root / "alice").genesis.workspace_id
-        lines = call(root, "clone", "alice", "new", "--base", "base").lines()
+        lines = call(root, "clone", "--yes", "alice", "new", "--base", "base").lines()
         assert any("compare its id and its recipe" in line for line in lines)
         assert lines[-1].endswith(f"clone alice#{wanted}")
 
+    @pytest.mark.clause("SY-12")
+    def test_without_an_id_and_without_a_terminal_takes_none(self, root, monkeypatch):
+        wanted = Store.open(root / "alice").genesis.workspace_id
+        monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+        assert f"`clone alice#{wanted}` takes it" in call(root, "clone", "alice", "new", "--base", "base").complaint()
+        assert not (root / "new").exists()
+
+    @pytest.mark.clause("SY-12")
+    @pytest.mark.parametrize("answer", ["y", "n"])
+    def test_without_an_id_asks_at_a_terminal(self, root, monkeypatch, answer):
+        wanted, terminal = Store.open(root / "alice").genesis.workspace_id, io.StringIO(f"{answer}\n")
+        terminal.isatty = lambda: True
+        monkeypatch.setattr("sys.stdin", terminal)
+        done = call(root, "clone", "alice", "new", "--base", "base")
+        assert wanted in done.stderr
+        assert "nobody: whoever can write there can change it" in done.stderr
+        assert (done.code == 0, (root / "new").exists()) == (answer == "y", answer == "y")
+
+    @pytest.mark.clause("SY-12")
+    def test_what_changes_after_the_answer_is_refused(self, root, monkeypatch):
+        twin = ma.Workspace.init(root / "twin", base=root / "base", recipe=ma.Ties(density="0.5", lambda_="-1"))
+        shown = iter([Store.open(root / "alice").genesis, twin.store.genesis])
+        terminal = io.StringIO("y\n")
+        terminal.isatty = lambda: True
+        monkeypatch.setattr("sys.stdin", terminal)
+        monkeypatch.setattr(creation, "_genesis_there", lambda _: next(shown))
+        assert "holds workspace" in call(root, "clone", "alice", "new", "--base", "base").stderr
+        assert not (root / "new").exists()
+
     def test_takes_a_folder_with_a_mark_in_its_name(self, root):
         (root / "alice").rename(root / "a#b")
-        call(root, "clone", "a#b", "new", "--base", "base").lines()
+        call(root, "clone", "--yes", "a#b", "new", "--base", "base").lines()
 
 
 class TestPartialClone:
@@ -191,7 +222,7 @@ class TestPartialClone:
     def test_of_a_share_that_is_half_there(self, root, share, lost, said):
         for path in list(share.glob(lost)):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        complaint = call(root, "clone", "share", "bob", "--base", "base").complaint()
+        complaint = call(root, "clone", "--yes", "share", "bob", "--base", "base").complaint()
         assert said in complaint
         assert "bob is a workspace now; `mergealgebra -C bob sync" in complaint
         assert "warning: " in call(root, "-C", "bob", "status").stderr
@@ -207,7 +238,7 @@ class TestPartialClone:
             new = root / f"new{moment}"
             with monkeypatch.context() as patch:
                 patch.setattr(os, "write", writes_until_full(moment))
-                done = call(root, "clone", "alice", new.name, "--base", "base")
+                done = call(root, "clone", "--yes", "alice", new.name, "--base", "base")
             if done.code == 0:
                 break
             assert "No space left on device" in done.stderr
@@ -215,7 +246,7 @@ class TestPartialClone:
                 assert "was incomplete" in call(root, "-C", new.name, "status").stderr, moment
                 call(root, "-C", new.name, "sync", "alice").lines()
             else:
-                call(root, "clone", "alice", new.name, "--base", "base").lines()
+                call(root, "clone", "--yes", "alice", new.name, "--base", "base").lines()
             assert visible_in(new) == wanted
             assert said_nothing(root, "-C", new.name, "status"), moment
         assert moment > 5

@@ -14,7 +14,7 @@ from tests.workspace.replicas import make_workspace
 
 #: What is typed, and what an interrupt leaves of it.
 INTERRUPTED = {
-    "clone": ("clone share bob --base base", "bob is a workspace now"),
+    "clone": ("clone --yes share bob --base base", "bob is a workspace now"),
     "sync --create": ("-C alice sync new --create", "new is a shared folder now"),
     "sync": ("-C alice sync share", "what was exchanged so far stays"),
 }
@@ -53,10 +53,10 @@ def test_what_stands_is_said_and_completed_as_advised(command, standing, root, i
 
 @pytest.mark.clause("SY-12")
 def test_a_clone_again_tells_how_to_complete_the_first(root, interrupted):
-    interrupted("clone share bob --base base")
-    complaint = call(root, "clone", "share", "bob", "--base", "base").complaint()
+    interrupted("clone --yes share bob --base base")
+    complaint = call(root, "clone", "--yes", "share", "bob", "--base", "base").complaint()
     assert "bob is a workspace already, and its last sync with" in complaint
     assert call(root, *advised(complaint)).code == 0
     assert ma.Workspace.open(root / "bob").visible()
-    again = call(root, "clone", "share", "bob", "--base", "base").complaint()
+    again = call(root, "clone", "--yes", "share", "bob", "--base", "base").complaint()
     assert again == "bob is a workspace already; choose another folder"

@@ -81,7 +81,7 @@ class TestName:
 
 def test_set_name_and_as_are_what_people_type(root):
     call(root, "-C", "ada", "init", "--base", "base", "--as", "Ada").lines()
-    call(root, "clone", "ada", "bob", "--base", "base", "--as", "Bob").lines()
+    call(root, "clone", "--yes", "ada", "bob", "--base", "base", "--as", "Bob").lines()
     assert [ma.Workspace.open(root / who).as_name for who in ("ada", "bob")] == ["Ada", "Bob"]
     assert call(root, "-C", "bob", "set-name", "Robert").lines()[0].split() == ["you", "Robert"]
     assert ma.Workspace.open(root / "bob").as_name == "Robert"

@@ -367,17 +367,17 @@ MAKING = {
         "-C new init --base base --name 'a\nb'", ("name", "control character"), clauses=("OS-1",)
     ),
     "clone with another base": Case(
-        "clone shared new --base ft0.safetensors", ("ft0.safetensors", "is not the base", "expected"), clauses=("SY-6",)
+        "clone --yes shared new --base ft0.safetensors", ("ft0.safetensors", "is not the base", "expected"), clauses=("SY-6",)
     ),
-    "clone over a workspace": Case("clone shared bob --base base", ("bob", "workspace already")),
-    "clone into a folder of something else": Case("clone shared merged --base base", ("merged", "something other")),
+    "clone over a workspace": Case("clone --yes shared bob --base base", ("bob", "workspace already")),
+    "clone into a folder of something else": Case("clone --yes shared merged --base base", ("merged", "something other")),
     "clone from nowhere": Case(
-        "clone nowhere new --base base", ("nowhere is not there", "if a share is mounted there")
+        "clone --yes nowhere new --base base", ("nowhere is not there", "if a share is mounted there")
     ),
-    "clone from a model": Case("clone base new --base base", ("base", "not a workspace")),
-    "clone without a base": Case("clone shared new --base nowhere", ("nowhere", "No such file")),
+    "clone from a model": Case("clone --yes base new --base base", ("base", "not a workspace")),
+    "clone without a base": Case("clone --yes shared new --base nowhere", ("nowhere", "No such file")),
     "clone of a damaged genesis": Case(
-        "clone shared new --base base",
+        "clone --yes shared new --base base",
         ("shared/genesis", "damaged"),
         lambda scene: flip(scene / "shared" / "genesis", 1),
     ),
@@ -398,7 +398,7 @@ NAMES = {
     "a name with a line break": Case("-C alice set-name 'a\nb'", ("your name", "control character"), clauses=("OS-3",)),
     "a name for a shared folder": Case("-C shared set-name Ada", ("shared", "name your workspace")),
     "a name with a line break at init": Case("-C new init --base base --as 'a\nb'", ("your name", "control character")),
-    "a name with a line break at clone": Case("clone shared new --base base --as 'a\nb'", ("your name",)),
+    "a name with a line break at clone": Case("clone --yes shared new --base base --as 'a\nb'", ("your name",)),
     "a written name that is a number": Case(
         "-C alice contribute ft2.safetensors",
         ("local.json", "your name is 3", "not a string", "set-name NAME"),
