@@ -57,7 +57,7 @@ def http_server(service: Service, certificate: Path | None = None, key: Path | N
         from mergealgebra.sync.http_server import application
     except ImportError as error:
         raise NotInstalled(
-            f"serve needs starlette and uvicorn, and {error.name} is not installed: `pip install 'mergealgebra[net]'`"
+            f"serve needs starlette and uvicorn, and {error.name} is not installed: pip install starlette uvicorn"
         ) from error
     config = uvicorn.Config(
         application(service),

@@ -9,6 +9,7 @@ import os
 import re
 import select
 import shlex
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -49,6 +50,15 @@ def ssh_command(address: str) -> list[str]:
     user = ["-l", found["user"]] if found["user"] else []
     there = f"mergealgebra serve --stdio -- {shlex.quote(found['path'])}"
     return ["ssh", "-T", *port, *user, "--", found["host"] or found["ip"], there]
+
+
+def _program(name: str) -> str:
+    """Where a program is, by the folders of PATH that are the same ones wherever one stands. Raises PeerError."""
+    path = os.pathsep.join(filter(os.path.isabs, os.get_exec_path()))
+    found = shutil.which(name, path=path)
+    if found is None:
+        raise PeerError(f"`{name}` is not there: install OpenSSH's client")
+    return found
 
 
 class SshCarrier:
@@ -139,7 +149,11 @@ class SshCarrier:
         if self._process is None:
             self._deadline = time.monotonic() + FIRST_SECONDS
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=False
+                [_program(self._command[0]), *self._command[1:]],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=False,
             )
             os.set_blocking(_descriptor(self._process.stdin), False)
 

@@ -26,12 +26,12 @@ def test_each_operation_is_read_once(scene, monkeypatch, words):
     (id_, *_) = (entry["contribution"] for entry in call(scene, "-C", "alice", "status", "--json").printed()["visible"])
     if "--missing" in words:
         shutil.rmtree(scene / "alice" / "blobs")
-    real, read = Store.read_operation, Counter()
+    real, read = Store._bytes, Counter()
 
-    def read_operation(store, name):
+    def _bytes(store, name):
         read[name] += 1
         return real(store, name)
 
-    monkeypatch.setattr(Store, "read_operation", read_operation)
+    monkeypatch.setattr(Store, "_bytes", _bytes)
     assert call(scene, "-C", "alice", *words.replace("ID", id_).split()).code == 0
     assert set(read.values()) == {1}

@@ -45,7 +45,12 @@ FILES = {
     "alice/local.json": ["-C alice status", "-C alice resolve out"],
     "alice/incomplete.json": ["-C alice status", "-C alice resolve out", "-C alice sync shared"],
     "alice/key": ["-C alice resolve out --keep-aggregate=always"],
-    "alice/operations/FIRST": ["-C alice log", "-C alice sync shared", "fsck alice", "clone --yes alice new --base base"],
+    "alice/operations/FIRST": [
+        "-C alice log",
+        "-C alice sync shared",
+        "fsck alice",
+        "clone --yes alice new --base base",
+    ],
     "alice/blobs/FIRST": ["-C alice status", "-C alice resolve out", "-C alice sync shared", "fsck alice"],
     "alice/cache/thresholds/FIRST": ["-C alice resolve out", "fsck alice"],
     "alice/cache/aggregate/header": ["-C alice resolve out --keep-aggregate=always", "fsck alice"],

@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
+from mergealgebra.store import operation_store, packing
 from tests.simulation import draw_folders, draw_sets
 from tests.simulation.contributions import Contributions
 from tests.simulation.disk import PowerDisk
@@ -48,7 +50,11 @@ def stage(level: str) -> Iterator[Play]:
         contributions = Contributions()
         yield lambda history: _played_on_sets(history, contributions)
         return
-    with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
+    many = 1 << 30  # the model knows files of one operation; packs have tests of their own, kills among them
+    packs = (mock.patch.object(module, "BRANCH", many) for module in (operation_store, packing))
+    with ExitStack() as entered, tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
+        for unpacked in packs:
+            entered.enter_context(unpacked)
         sceneries = {name: Scenery(Path(folder) / name, recipe) for name, recipe in RECIPES.items()}
         yield lambda history: _played_on_folders(history, sceneries[history.recipe], Path(folder) / "history")
 

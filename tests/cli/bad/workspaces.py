@@ -367,10 +367,14 @@ MAKING = {
         "-C new init --base base --name 'a\nb'", ("name", "control character"), clauses=("OS-1",)
     ),
     "clone with another base": Case(
-        "clone --yes shared new --base ft0.safetensors", ("ft0.safetensors", "is not the base", "expected"), clauses=("SY-6",)
+        "clone --yes shared new --base ft0.safetensors",
+        ("ft0.safetensors", "is not the base", "expected"),
+        clauses=("SY-6",),
     ),
     "clone over a workspace": Case("clone --yes shared bob --base base", ("bob", "workspace already")),
-    "clone into a folder of something else": Case("clone --yes shared merged --base base", ("merged", "something other")),
+    "clone into a folder of something else": Case(
+        "clone --yes shared merged --base base", ("merged", "something other")
+    ),
     "clone from nowhere": Case(
         "clone --yes nowhere new --base base", ("nowhere is not there", "if a share is mounted there")
     ),
