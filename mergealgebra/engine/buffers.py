@@ -39,7 +39,7 @@ BASE: Final = _Named("BASE")
 RESULT: Final = _Named("RESULT")
 
 #: What is freed once so that the C library keeps as much: bytes for each element of a block, and at most.
-_FREED: Final = 64
+_FREED: Final = 128
 _MOST_FREED: Final = 1 << 23
 
 #: What is read or written by a merge.
