@@ -144,8 +144,8 @@ def contribute(shell: Shell) -> None:
     shell.run("cat recipe.yaml")
     shell.say("each has a workspace: a folder that knows the base, the recipe, and who contributed which fine-tune")
     shell.do("mergealgebra -C alice init --base models/base --recipe recipe.yaml --name digits --as Alice")
-    shell.do("mergealgebra clone alice bob --base models/base --as Bob")
-    shell.do("mergealgebra clone alice carol --base models/base --as Carol")
+    shell.do("mergealgebra clone --yes alice bob --base models/base --as Bob")
+    shell.do("mergealgebra clone --yes alice carol --base models/base --as Carol")
     for replica, names in CONTRIBUTIONS.items():
         for name in names:
             shell.do(f"mergealgebra -C {replica} contribute models/{name} --note {name}")

@@ -21,7 +21,7 @@ def test_a_certificate_and_its_key_belong_together(scene):
 def test_without_the_extra_it_says_what_to_install(scene, monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     complaint = call(scene, "serve", "alice", "--port", "0").complaint()
-    assert complaint.endswith("uvicorn is not installed: `pip install 'mergealgebra[net]'`")
+    assert complaint.endswith("uvicorn is not installed: pip install starlette uvicorn")
 
 
 @pytest.mark.clause("PR-16")
