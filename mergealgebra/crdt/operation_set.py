@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager
+from itertools import islice
 
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.operations import Operation
@@ -27,6 +28,12 @@ class _Log:
         self.places = dict(zip(once, range(len(once)), strict=True))
         self.visibility, self._seen = Visibility(genesis), 0
         self.lock = threading.RLock()
+
+    def beginning(self, length: int) -> _Log:
+        """A log of its own that begins alike."""
+        log = _Log(self.genesis)
+        log.records, log.places = self.records[:length], dict(islice(self.places.items(), length))
+        return log
 
     def append(self, records: Iterable[Record]) -> None:
         for record in records:
@@ -121,16 +128,18 @@ class OperationSet(Set[Operation]):
         """The records that another set lacks; if this one grew from it, only those that came later are looked at."""
         if self._log is other._log:
             return iter(self._log.records[other._length : self._length])
-        return (record for record in self.records() if not other.has(record.id))
+        places, end = other._log.places, other._length
+        return (record for record in self.records() if places.get(record.id, end) >= end)
 
     def joined(self, records: Iterable[Record]) -> OperationSet:
         """This set with further operations; itself when it has them all."""
-        fresh = [record for record in records if not self.has(record.id)]
+        places, end = self._log.places, self._length
+        fresh = [record for record in records if places.get(record.id, end) >= end]
         if not fresh:
             return self
         with self._log.lock:
             if self._length != len(self._log.records):
-                return OperationSet._made(_Log(self._log.genesis, self.records()), fresh)
+                return OperationSet._made(self._log.beginning(self._length), fresh)
             return OperationSet._made(self._log, fresh)
 
     @classmethod

@@ -132,7 +132,7 @@ def played_by_name(size: Size) -> dict[str, Outcome]:
 
 
 def large_join() -> float:
-    """The least seconds of a join of two states of many operations, half of them in both."""
+    """The median seconds of a join of two states of many operations, half of them in both."""
     genesis, dice = Genesis("ab" * 32, "large", {"method": "mean", "lambda": "1"}), random.Random(0)
     attests = [ORSet(genesis).attest(dice.randbytes(32).hex(), "0" * 64) for _ in range(OPERATIONS * 3 // 2)]
     operations = [operation for state in attests for operation in state.operations]
@@ -142,7 +142,7 @@ def large_join() -> float:
         begin = time.perf_counter()
         one.join(other)
         times.append(time.perf_counter() - begin)
-    return min(times)
+    return statistics.median(times)
 
 
 # The tables
@@ -174,7 +174,7 @@ def _joins(medians: Iterable[float]) -> Iterable[str]:
     if max(here, large) >= JOIN:
         raise SystemExit(f"a join took {max(here, large) * 1000:.2f} ms, which is not under {JOIN * 1000:g}")
     yield f"A join of the set layer took a median of {here * 1e6:.1f} microseconds in these histories, and"
-    yield f"{large * 1e6:.0f} at least where both states have {OPERATIONS:,} operations: under {JOIN * 1000:g} ms.\n"
+    yield f"{large * 1e6:.0f} where both states have {OPERATIONS:,} operations: under {JOIN * 1000:g} ms.\n"
 
 
 def _mergekit(tool: Tool | None) -> Iterable[str]:
