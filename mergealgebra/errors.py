@@ -191,6 +191,14 @@ class PeerError(MergeAlgebraError):
     """A peer cannot be reached, or it says what the protocol does not allow [PR-9]."""
 
 
+class SignatureRefused(PeerError):
+    """A server wants a member's signature, and what came is none, or one of another request [PR-20, PR-21]."""
+
+
+class NotMember(PeerError):
+    """A request is signed by a key that may not write in the workspace that is served [PR-21]."""
+
+
 class SyncIncomplete(MergeAlgebraError):
     """A peer, or this store, holds files that were refused; everything else was exchanged [SY-4]."""
 

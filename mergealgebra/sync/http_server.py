@@ -27,7 +27,7 @@ from mergealgebra.sync.http_paths import BLOBS_PATH, PREFIX
 from mergealgebra.sync.peer import Read
 from mergealgebra.sync.service import Service
 
-#: How long a client may take to send what it asks, and to take or send the next piece of a blob.
+#: How long a client may take to take or send the next piece of a blob.
 IDLE_SECONDS: Final = 60.0
 #: Bytes of a blob in one piece.
 PIECE_BYTES: Final = 1 << 20
@@ -40,7 +40,7 @@ _Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 def application(service: Service) -> Starlette:
-    """The ASGI application of a service."""
+    """The ASGI application of a service, which belongs behind a `Guard`."""
     served = _Served(service)
     return Starlette(
         routes=[
@@ -61,14 +61,8 @@ class _Served:
         return await self._answered(partial(self.service.answer, calls.GENESIS, b""))
 
     async def call(self, request: Request) -> Response:
-        try:
-            call = str(request.path_params["call"])
-            asked = await _body(request, calls.most_asked(call))
-        except PeerError as error:
-            return _refused(error)
-        except TimeoutError:
-            return PlainTextResponse("what was asked came too slowly", 408)
-        return await self._answered(partial(self.service.answer, call, asked))
+        asked = await request.body()  # bounded by the guard
+        return await self._answered(partial(self.service.answer, str(request.path_params["call"]), asked))
 
     async def blob(self, request: Request) -> Any:
         opened = self.service.blob(str(request.path_params["root"]))
@@ -103,18 +97,6 @@ class _Served:
 def _refused(error: MergeAlgebraError) -> Response:
     """What was wrong with what was asked, or with what is here, in one line."""
     return PlainTextResponse(str(error), 400 if isinstance(error, PeerError) else 500)
-
-
-async def _body(request: Request, most: int) -> bytes:
-    """The whole of what is asked, in bounded time. Raises PeerError when it is too long."""
-    pieces, nbytes = [], 0
-    async with asyncio.timeout(IDLE_SECONDS):
-        async for piece in request.stream():
-            nbytes += len(piece)
-            if nbytes > most:
-                raise PeerError(f"what is asked has more than {most} bytes")
-            pieces.append(piece)
-    return b"".join(pieces)
 
 
 def _length(request: Request) -> int:

@@ -11,6 +11,7 @@ from typing import Final
 
 from mergealgebra.addresses import live_scheme
 from mergealgebra.contribution_blobs import check_auxiliary_fit, check_fit
+from mergealgebra.crdt.operations import Signer
 from mergealgebra.errors import MergeAlgebraError, OutputError, SyncIncomplete
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.store.blobs import Records
@@ -19,6 +20,7 @@ from mergealgebra.store.local import base_path
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Claim, Fits
 from mergealgebra.sync.folder import SyncResult, sync
+from mergealgebra.sync.identity import Identity
 from mergealgebra.sync.live import sync_live
 from mergealgebra.sync.schemes import live_peer
 from mergealgebra.tensors.checkpoint import Checkpoint
@@ -35,18 +37,19 @@ def sync_replica(
     *,
     retracted: bool = False,
     auxiliary: bool = False,
+    signer: Signer | None = None,
 ) -> SyncResult:
     """Sync a replica with a peer, a folder or an address, and write down whether all of it went well.
 
-    retracted, auxiliary: as of `sync`. Raises SyncIncomplete when something was refused; the good rest has then been
-    exchanged. Otherwise as `sync`.
+    retracted, auxiliary: as of `sync`. signer: signs what is asked of a server that wants to know [PR-20]. Raises
+    SyncIncomplete when something was refused; the good rest has then been exchanged. Otherwise as `sync`.
     """
     name = _name(peer)
     before = read_incomplete(store).refusals.get(name, [])
     unwritten = _write_down(store, name, [_CUT_SHORT])
     try:
         with judge([store]) as fits:
-            result = _sync(store, peer, fits, unwritten, progress, retracted=retracted, auxiliary=auxiliary)
+            result = _sync(store, peer, fits, unwritten, progress, signer, retracted=retracted, auxiliary=auxiliary)
     except MergeAlgebraError:
         _write_down(store, name, before)
         raise
@@ -63,6 +66,7 @@ def _sync(
     fits: Fits,
     closed: OutputError | None,
     progress: Progress,
+    signer: Signer | None,
     *,
     retracted: bool,
     auxiliary: bool,
@@ -70,7 +74,7 @@ def _sync(
     """Sync with a folder, or with a live peer, by the address."""
     if live_scheme(peer) is None:
         return sync(store, peer, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
-    with live_peer(os.fspath(peer)) as other:
+    with live_peer(os.fspath(peer), Identity(signer, store.genesis.workspace_id)) as other:
         return sync_live(store, other, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from mergealgebra.crdt.fields import is_id
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import MAX_OPERATION_BYTES, Operation
+from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import MergeAlgebraError, PeerError
 from mergealgebra.store.entries import Entry
 from mergealgebra.store.objects import Store
@@ -62,6 +63,10 @@ class Service:
         if call == calls.PUT:
             return self._put(held, asked)
         raise PeerError(f"nothing answers the call {call}")
+
+    def state(self) -> ORSet:
+        """The operations that are here now."""
+        return self._holder.look().state
 
     @contextmanager
     def blob(self, root: str) -> Iterator[tuple[int, Read]]:
@@ -114,7 +119,7 @@ class Service:
         return decoded(data, self.store.genesis)
 
     def _visible(self) -> list[Manifest]:
-        return list(self._holder.look().state.visible().values())
+        return list(self.state().visible().values())
 
     def _size(self, root: bytes) -> int | None:
         """The size of a blob that is a regular file."""

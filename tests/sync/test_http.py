@@ -297,9 +297,10 @@ REQUESTS = {
 @pytest.mark.clause("PR-13")
 @pytest.mark.parametrize("kind", REQUESTS)
 def test_a_hostile_client_is_refused(alice, monkeypatch, kind):
-    from mergealgebra.sync import http_server
+    from mergealgebra.sync import http_guard, http_server
 
-    monkeypatch.setattr(http_server, "IDLE_SECONDS", 0.5)
+    for module in (http_guard, http_server):
+        monkeypatch.setattr(module, "IDLE_SECONDS", 0.5)
     (root,) = alice.blob_roots()
     alice.blob_path(root).unlink()
     request, status = REQUESTS[kind]
