@@ -1,4 +1,4 @@
-"""Who may read and who may write what is served [PR-16, PR-21]."""
+"""Who may read and who may write what is served [PR-21, PR-22]."""
 
 from __future__ import annotations
 

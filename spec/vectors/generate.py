@@ -40,6 +40,7 @@ from generator.topics import (
     packs,
     ranges,
     recipes,
+    requests,
     rounds,
     safetensors,
     settings,
@@ -83,6 +84,7 @@ TOPICS: Mapping[str, Sequence[Case]] = {
     "ranges": ranges.CASES,
     "packs": packs.CASES,
     "signatures": signatures.CASES,
+    "requests": requests.CASES,
     "lock": lock.CASES,
     "dialects": dialects.CASES,
 }
