@@ -1,4 +1,4 @@
-"""The connections of a server: none waits for its client for ever, and where there are too many the laziest go [PR-13].
+"""The connections of a server: none waits for its client for ever, and where there are too many the laziest go [PR-23].
 
 A connection waits while its client has not sent the whole head of a request, or the next bytes of a body, or has not
 taken what was sent. Whoever opens hundreds of them and is slow loses those that have waited longest; nobody else waits.
@@ -57,6 +57,10 @@ class Connections:
         self._open.pop(client, None)
         self._has_head(client)
 
+    def is_open(self, client: Client) -> bool:
+        """Whether a client is still there."""
+        return client in self._open
+
     def asked(self, client: Client) -> None:
         """The head of a request has come."""
         self._asked[client] += 1
@@ -89,6 +93,7 @@ class Connections:
 
     def cut(self, client: Client) -> None:
         """End a connection at once, whatever is not sent yet."""
+        self._has_head(client)
         if transport := self._open.pop(client, None):
             transport.abort()
 

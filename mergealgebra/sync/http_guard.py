@@ -1,4 +1,4 @@
-"""What stands before the routes of a server: who may ask, and how long and how large asking and answering are [PR-21].
+"""What stands before the routes of a server: who may ask, and how long and how large asking and answering are [PR-21, PR-23].
 
 It knows nothing of what is asked, so it holds for every path.
 """
@@ -28,7 +28,7 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 #: How long a client may keep a server waiting in all, beside the time that its bytes take at the least rate.
 IDLE_SECONDS = 60.0
-LEAST_RATE: Final = 4096
+LEAST_RATE = 4096
 #: Bytes that are handed to a connection at once.
 PIECE_BYTES: Final = 1 << 16
 _NOBODY: Final = ("", 0)
@@ -53,6 +53,7 @@ class Guard:
             await self._answer(scope, asking)
         except (_TooSlow, TimeoutError):
             self.connections.cut(client)
+            await asyncio.sleep(0.01)  # until the connection has noticed, else it takes this for a mistake of ours
         except ClientDisconnect:
             return
         finally:
@@ -148,6 +149,10 @@ class _Asking:
 
     async def send(self, message: Message) -> None:
         """Send a message, in pieces that wait until the client has taken those before them."""
+        if self.client != _NOBODY and not self.connections.is_open(
+            self.client
+        ):  # or a whole blob would be read for nobody
+            raise ClientDisconnect
         body = message.get("body", b"")
         if len(body) <= PIECE_BYTES:
             await self._sent(message, len(body))

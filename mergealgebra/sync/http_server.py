@@ -29,8 +29,8 @@ from mergealgebra.sync.service import Service
 
 #: How long a client may take to take or send the next piece of a blob.
 IDLE_SECONDS: Final = 60.0
-#: Bytes of a blob in one piece.
-PIECE_BYTES: Final = 1 << 20
+#: Bytes of a blob in one piece: each slow reader keeps one.
+PIECE_BYTES: Final = 1 << 18
 #: Blobs that are taken at one time.
 _UPLOADS: Final = 8
 #: The longest blob that is taken: its claims bound it further.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 from hashlib import sha256
+from typing import Any
 
 from generator.reference import ed25519
 from generator.reference.canonical import encode
@@ -28,7 +29,7 @@ def header(seed: bytes, server: str, given: bytes, signed: bytes) -> str:
     return f"Mergealgebra {server} {(ed25519.public_key(seed) + given + ed25519.sign(seed, signed)).hex()}"
 
 
-def check(x: dict[str, object], text: str, key: bytes, members: list[bytes], names: list[str], now: int) -> None:
+def check(x: dict[str, Any], text: str, key: bytes, members: list[bytes], names: list[str], now: int) -> None:
     """PR-21. x: workspace, method, path and body of what is asked. Raises Refused."""
     found = FORM.fullmatch(text)
     if found is None or found[1] not in names:
@@ -36,11 +37,9 @@ def check(x: dict[str, object], text: str, key: bytes, members: list[bytes], nam
     parts = bytes.fromhex(found[2])
     author, given, signature = parts[:32], parts[32:88], parts[88:]
     end = int.from_bytes(given[16:24], "big")
-    workspace = x["workspace"]
-    assert isinstance(workspace, bytes)
-    if given != challenge(key, workspace, given[:16], end) or now >= end:
+    if given != challenge(key, x["workspace"], given[:16], end) or now >= end:
         raise Refused("SignatureRefused")
     if author not in members:
         raise Refused("NotMember")
-    if not ed25519.verify(author, signature, message(server=found[1], given=given, **x)):  # type: ignore[arg-type]
+    if not ed25519.verify(author, signature, message(server=found[1], given=given, **x)):
         raise Refused("SignatureRefused")
