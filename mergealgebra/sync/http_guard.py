@@ -1,4 +1,4 @@
-"""What stands before the routes of a server: who may ask, and how long and how large asking and answering are [PR-21, PR-23].
+"""What stands before the routes of a server: who may ask, how long, and how much [PR-21, PR-23].
 
 It knows nothing of what is asked, so it holds for every path.
 """
