@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from mergealgebra.errors import MergeAlgebraError, PeerError
+from mergealgebra.errors import EncodingError, MergeAlgebraError, PeerError
 from mergealgebra.sync import calls
 from mergealgebra.sync.http_paths import BLOBS_PATH, PREFIX
 from mergealgebra.sync.peer import Read
@@ -96,7 +96,7 @@ class _Served:
 
 def _refused(error: MergeAlgebraError) -> Response:
     """What was wrong with what was asked, or with what is here, in one line."""
-    return PlainTextResponse(str(error), 400 if isinstance(error, PeerError) else 500)
+    return PlainTextResponse(str(error), 400 if isinstance(error, PeerError | EncodingError) else 500)
 
 
 def _length(request: Request) -> int:
