@@ -40,6 +40,8 @@ from mergealgebra.wanted import known_manifests
 
 #: Operations that came are written together, so that removes go first, until they are so many bytes.
 _HELD_BYTES: Final = 1 << 26
+#: After so many refusals of one peer no more is asked of it: it may name 2^22 operations that nobody made.
+_MOST_REFUSED: Final = 1 << 12
 
 
 def sync_live(
@@ -137,6 +139,12 @@ def _take_operations(exchange: Exchange, lacking: Sequence[bytes]) -> None:
             except MergeAlgebraError as error:
                 exchange.refused.append(error)
         at += len(answered)
+        if len(exchange.refused) > _MOST_REFUSED:
+            _write(exchange, came)
+            raise PeerError(
+                f"{exchange.peer.name} gives thousands of operations that are refused, first: {exchange.refused[0]}; "
+                "no more were asked for: sync with another peer"
+            )
         if nbytes > _HELD_BYTES:
             _write(exchange, came)
             came, nbytes = [], 0

@@ -30,7 +30,7 @@ from mergealgebra.sync.terms import Terms, Who
 from tests.crdt.strategies import nonce
 from tests.fuzz.mutation import mutate_bytes
 from tests.signed import GENESIS, MAINTAINER, STRANGER, WRITER
-from tests.store.stores import entry_of, files_of, manifest_of, write_blob
+from tests.store.stores import entry_of, files_of, manifest_of, names_in, write_blob
 from tests.sync.live_peers import wire_to
 from tests.sync.mutations import mutated
 from tests.sync.test_hostile_messages import COUNTS
@@ -76,7 +76,7 @@ class Kept:
     honest: frozenset[str]
 
     def __post_init__(self) -> None:
-        self.before = files_of(self.store.path)
+        self.before, self.around = files_of(self.store.path), names_in(self.store.path.parent)
 
     def check(self) -> None:
         """Nothing of before is lost or changed, and nothing is there that nobody made."""
@@ -89,6 +89,7 @@ class Kept:
             if root.startswith("blobs/")
         }
         assert not any(name.startswith("tmp/") for name in after)
+        assert names_in(self.store.path.parent) == self.around
 
 
 def kept(store: Store, *others: Store) -> Kept:

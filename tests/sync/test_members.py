@@ -34,6 +34,7 @@ from tests.crdt.strategies import nonce
 from tests.signed import GENESIS, MAINTAINER, STRANGER, WRITER
 from tests.store.stores import files_of, manifest_of
 from tests.sync.servers import in_thread, served
+from tests.sync.test_http import write_certificate
 from tests.workspace.replicas import visible_in, write_models
 
 pytest.importorskip("uvicorn", reason="needs uvicorn and starlette (extra net)")
@@ -167,6 +168,21 @@ def test_a_key_that_nobody_needs_is_not_read(tmp_path, stores, monkeypatch):
         (tmp_path / "other" / "local.json").write_text("{}")
         workspace = ma.Workspace(other.path, other)
         assert len(workspace.sync(address, key=tmp_path / "no such key").taken_operations) == 1
+
+
+@pytest.mark.clause("PR-13", "PR-20")
+def test_members_sign_over_https_too(stores, tmp_path, monkeypatch):
+    alice, bob = stores
+    write_certificate(tmp_path)
+    files = ("--certificate", str(tmp_path / "cert.pem"), "--key", str(tmp_path / "key.pem"))
+    with served(alice.path, "--members-only", *files) as serving:
+        with pytest.raises(PeerError, match="certificate verify failed"):
+            synced(bob, serving.address, WRITER)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+        with pytest.raises(PeerError, match="needs the signature of a member"):
+            synced(bob, serving.address)
+        assert len(synced(bob, serving.address, WRITER).given_operations) == 2
+    assert Store.open(alice.path).state() == bob.state()
 
 
 # Names of servers
