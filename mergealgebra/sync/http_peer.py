@@ -41,6 +41,7 @@ class HttpCarrier:
         self.name = address
         self._secure, self._host, self._port, self._path = _parts(address)
         self._connection: HTTPConnection | None = None
+        self._was_cut = False
 
     def close(self) -> None:
         """Close the connection."""
@@ -63,6 +64,7 @@ class HttpCarrier:
 
     def cut(self) -> None:
         """As in Carrier."""
+        self._was_cut = True
         if self._connection is not None and self._connection.sock is not None:
             with suppress(OSError):
                 self._connection.sock.shutdown(socket.SHUT_RDWR)
@@ -117,12 +119,12 @@ class HttpCarrier:
 
     def _asked(self, method: str, path: str, asked: bytes) -> HTTPResponse:
         """The response to a request; once more where the peer had closed the connection since the last one."""
-        again = self._connection is not None
+        again, self._was_cut = self._connection is not None, False
         try:
             return self._checked(self._sent(method, path, asked))
         except (HTTPException, ConnectionError):
             self.close()
-            if not again:
+            if not again or self._was_cut:
                 raise
         return self._checked(self._sent(method, path, asked))
 

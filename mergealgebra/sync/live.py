@@ -81,6 +81,10 @@ def sync_together(
     ]
     lost: tuple[str, ...] = ()
     if reached := [one for one in found if isinstance(one, Exchange)]:
+        if any(one.taken_operations for one in reached[1:]):  # which those before them lack
+            for exchange in reached[:-1]:
+                if not exchange.dropped:
+                    _exchange_sets(exchange, (MAINTAINERS, ADMISSIBLE))
         maps = Maps(store)
         carrying = Carrying(store, maps, BaseLeaves(maps, base), fits, progress)
         lost = _exchange_blobs(carrying, reached, retracted=retracted, auxiliary=auxiliary)
@@ -94,14 +98,19 @@ def _operations_with(store: Store, peer: Peer, closed: MergeAlgebraError | None)
     except MergeAlgebraError as error:
         return error
     exchange = Exchange(store, peer.name, Holder(store), closed, peer=peer)
+    of = [MAINTAINERS] if maintainers != exchange.holder.look().ids(MAINTAINERS).root() else []
+    _exchange_sets(exchange, [*of, ADMISSIBLE])
+    return exchange
+
+
+def _exchange_sets(exchange: Exchange, sets: Iterable[str]) -> None:
+    """Exchange the operations of some sets; what was exchanged before an error stays, and so does what was refused."""
     try:
-        if maintainers != exchange.holder.look().ids(MAINTAINERS).root():
-            _exchange_operations(exchange, MAINTAINERS)
-        _exchange_operations(exchange, ADMISSIBLE)
-    except PeerError as error:  # what was exchanged before stays, and so does what was refused
+        for of in sets:
+            _exchange_operations(exchange, of)
+    except PeerError as error:
         exchange.refused.append(error)
         exchange.dropped = True
-    return exchange
 
 
 def _exchange_blobs(
