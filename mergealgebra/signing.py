@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
+from threading import Lock
 
 from mergealgebra.addresses import PathLike
 from mergealgebra.crdt.operations import Signer
@@ -47,10 +48,18 @@ class SignerWhenNeeded:
 
     read: Callable[[], Signer]
     named: Path | None = None
+    _lock: Lock = field(default_factory=Lock)
 
     @cached_property
+    def _known(self) -> list[Signer]:
+        return []
+
+    @property
     def _signer(self) -> Signer:
-        return self.read()
+        with self._lock:  # threads that sign at once ask for one passphrase
+            if not self._known:
+                self._known.append(self.read())
+            return self._known[0]
 
     @property
     def key(self) -> str:

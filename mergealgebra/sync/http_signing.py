@@ -124,7 +124,7 @@ class _Signs(HTTPConnection):
         """End the head with the signature, if there is one, and send it."""
         if self._now is not None:
             method, path, _ = self._now
-            body = message_body or b""
+            body = message_body if message_body and method != "PUT" else b""
             if self.signing.wants(method, path) and (header := self.signing.header(method, path, body)):
                 self.putheader(_HEADER, header)
             self._now = method, path, body if method in ("GET", "POST") else None

@@ -239,52 +239,6 @@ def test_hostile_calls_leave_a_store_as_it_is(alice, bob, kind):
     bob.state()  # whatever was taken is what its name promises
 
 
-@pytest.mark.clause("PR-12")
-@pytest.mark.parametrize("root", ["", "..", "../genesis", "a" * 63, "A" * 64, "a/" * 32], ids=repr)
-def test_no_name_of_a_peer_becomes_a_path(bob, root):
-    service = Service(bob, writes=True)
-    with pytest.raises(PeerError, match="is not a root"), service.blob(root):
-        pass
-    with pytest.raises(PeerError, match="is not a root"):
-        service.take_blob(root, 8, bytes)
-
-
-@pytest.mark.clause("PR-12")
-def test_a_blob_that_nobody_asked_for_is_not_taken(alice, bob):
-    (root,) = {manifest.tensors for manifest in alice.state().visible().values()}
-    with pytest.raises(PeerError, match="no visible contribution names the tensors"):
-        Service(bob, writes=True).take_blob(root, 8, bytes)
-    assert not bob.has_blob(root)
-
-
-#: What a peer may send as a blob: (bytes that it names, bytes that come).
-BLOBS = {
-    "short": (len, lambda good: good[:-3]),
-    "one byte": (len, lambda good: good[:-1] + bytes([good[-1] ^ 1])),
-    "header": (len, lambda good: good[:9] + b"x" + good[10:]),
-    "no header": (lambda good: 3, lambda good: good[:3]),
-    "nothing": (lambda good: 0, lambda good: b""),
-    "huge header": (lambda good: 2**40, lambda good: (2**39).to_bytes(8, "little") + good),
-    "huge": (lambda good: 2**40, lambda good: good),
-    "other length": (lambda good: len(good) + 8, lambda good: good + bytes(8)),
-}
-
-
-@pytest.mark.clause("PR-12")
-@pytest.mark.parametrize("kind", BLOBS)
-def test_a_bad_blob_never_appears(alice, bob, kind):
-    sync_live(alice, wire_to(bob).peer)
-    root = min(manifest.tensors for manifest in bob.state().visible().values())
-    good = bob.blob_path(root).read_bytes()
-    bob.blob_path(root).unlink()
-    size, data = (part(good) for part in BLOBS[kind])
-    came = [data[at : at + 50] for at in range(0, len(data), 50)][::-1]
-    with pytest.raises(MergeAlgebraError):
-        Service(bob, writes=True).take_blob(root, size, lambda nbytes: came.pop()[:nbytes] if came else b"")
-    assert not bob.has_blob(root)
-    assert not list((bob.path / "tmp").iterdir())
-
-
 @pytest.mark.clause("PR-11")
 def test_a_peer_that_names_operations_that_nobody_made_is_given_up(alice, bob, monkeypatch):
     """Each of them is a refusal, which is kept and told: there could be four million."""

@@ -57,8 +57,8 @@ def lacking(store: Store) -> str:
 SLOW = {
     "head": b"POST /mergealgebra/1/reconcile HTTP/1.1\r\nHost: x\r\nX-Lo",
     "body": b"POST /mergealgebra/1/reconcile HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n" + bytes(MIB - 1),
-    "reader": b"GET /mergealgebra/1/blobs/ROOT HTTP/1.1\r\nHost: x\r\n\r\n",
-    "upload": b"PUT /mergealgebra/1/blobs/LACK HTTP/1.1\r\nHost: x\r\nContent-Length: 16777400\r\n\r\n",
+    "reader": b"GET /mergealgebra/1/blobs/ROOT/leaves/0/16/0 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "upload": b"PUT /mergealgebra/1/blobs/LACK/map HTTP/1.1\r\nHost: x\r\nContent-Length: 400\r\n\r\n",
 }
 
 
