@@ -149,10 +149,6 @@ class _Asking:
 
     async def send(self, message: Message) -> None:
         """Send a message, in pieces that wait until the client has taken those before them."""
-        if self.client != _NOBODY and not self.connections.is_open(
-            self.client
-        ):  # or a whole blob would be read for nobody
-            raise ClientDisconnect
         body = message.get("body", b"")
         if len(body) <= PIECE_BYTES:
             await self._sent(message, len(body))
@@ -184,6 +180,8 @@ class _Asking:
         return message
 
     async def _sent(self, message: Message, nbytes: int) -> None:
+        if self.client != _NOBODY and not self.connections.is_open(self.client):
+            raise ClientDisconnect  # or all of a blob would be read for nobody
         began = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self._left() + nbytes / LEAST_RATE):
