@@ -20,6 +20,7 @@ from mergealgebra.errors import EncodingError, MergeAlgebraError, PeerError
 from mergealgebra.store.objects import Store
 from mergealgebra.sync import calls, frames
 from mergealgebra.sync.admittance import Admittance
+from mergealgebra.sync.calls import Run
 from mergealgebra.sync.challenges import SCHEME, Asked, SignedHeader
 from mergealgebra.sync.http_paths import BLOBS_PATH, CHALLENGE_PATH, PREFIX
 from mergealgebra.sync.live import sync_live
@@ -213,9 +214,11 @@ def test_hostile_questions_in_frames(stores):
     for call, data in questions(stores):
         frames.write_question(stream.write, call, len(data))
         stream.write(data)
-    root = bytes.fromhex(bob.blob_roots()[0])
-    frames.write_question(stream.write, frames.BLOB, 32)
-    stream.write(root)
+    root = bob.blob_roots()[0]
+    frames.write_question(stream.write, frames.MAP, 32)
+    stream.write(bytes.fromhex(root))
+    frames.write_question(stream.write, frames.LEAVES, 38)
+    stream.write(frames.write_run(Run(root, 0, 1)) + b"\0")
     good = stream.getvalue()
     service, was, ended = Service(bob, writes=True), kept(bob, alice), Counter()
     for seed in range(INPUTS["questions in frames"]):
@@ -314,7 +317,16 @@ def test_hostile_requests(stores):
         call, data = random.choice(asked)
         root = random.choice((bob.blob_roots()[0], "ab" * 32, "..%2Fgenesis", "../genesis", "\0"))
         path = random.choice(
-            (f"{PREFIX}/{call}", f"{PREFIX}/{call}", PUT, f"{BLOBS_PATH}/{root}", CHALLENGE_PATH, "/", "//x")
+            (
+                f"{PREFIX}/{call}",
+                f"{PREFIX}/{call}",
+                PUT,
+                f"{BLOBS_PATH}/{root}/map",
+                f"{BLOBS_PATH}/{root}/leaves/0/1/0",
+                CHALLENGE_PATH,
+                "/",
+                "//x",
+            )
         )
         method = random.choice(("POST", "POST", "GET", "PUT", "HEAD", "DELETE", "OPTIONS", "put"))
         body = mutated(random, data)[: 1 << 22]
