@@ -23,7 +23,7 @@ import floor
 import machine
 import peers
 from measure import Command, CommandFailed, measure_by_turns, remove, run
-from ours import PROGRAM, Models, models
+from ours import PROGRAM, Models, keep_bytecode, models
 from settings import FULL, Measurement, Settings, number_of
 
 HERE = Path(__file__).resolve().parent
@@ -91,6 +91,7 @@ def main() -> None:
     """Measure what the command line asks for. Exits with 1 when a command fails."""
     wanted = _arguments()
     settings = Settings(FULL, wanted.work.resolve(), wanted.threads, "auto", wanted.peers.absolute())
+    keep_bytecode()
     known: dict[str, bool] = json.loads(run([sys.executable, "-c", _KNOWN]))
     described, rows = machine.describe(), []
     made = models(settings, wanted.size, wanted.finetunes, wanted.dtype)
