@@ -40,7 +40,7 @@ def backend_for(recipe: Method, name: str, progress: Progress = quiet) -> Kernel
             raise BackendError(f"backend {name!r} has no {whole.name}; leave it out, NumPy computes it")
         return _numpy(progress)
     if name == "auto" and not is_fused(recipe, "numba"):
-        return _numpy(progress)
+        return _numpy_with_numba(progress) if _can_compile() else _numpy(progress)
     if name in COMPUTED and not is_fused(recipe, name):
         raise BackendError(f"backend {name!r} does not compute {recipe.name}; leave it out, NumPy computes it")
     found = backend(name, progress)
@@ -56,7 +56,7 @@ def warm_up(progress: Progress = quiet) -> tuple[Path, list[str]]:
     there is nothing to compile, and where nothing can be kept.
     """
     _refuse_without_numba()
-    from mergealgebra.kernels.cpu import COMPILING
+    from mergealgebra.kernels.calls import COMPILING
     from mergealgebra.kernels.machine_code import keep_all
 
     return keep_all(partial(progress, COMPILING))
@@ -90,8 +90,19 @@ def _refuse_without_numba() -> None:
         raise BackendError("backend 'numba' cannot keep its machine code safely on this system; use 'numpy', or WSL2")
 
 
+def _numpy_with_numba(progress: Progress) -> Kernel:
+    _refuse_without_numba()
+    from mergealgebra.kernels.pieces import numpy_with_numba
+
+    return numpy_with_numba(progress)
+
+
 def _auto(progress: Progress) -> Kernel:
-    return _numba(progress) if _has("numba") and FOLDERS_CAN_BE_HELD else _numpy(progress)
+    return _numba(progress) if _can_compile() else _numpy(progress)
+
+
+def _can_compile() -> bool:
+    return _has("numba") and FOLDERS_CAN_BE_HELD
 
 
 def _torch(_: Progress) -> Kernel:
@@ -128,5 +139,13 @@ def _has(package: str) -> bool:
 
 
 BACKENDS: Final[Mapping[str, Callable[[Progress], Kernel]]] = MappingProxyType(
-    {"auto": _auto, "numba": _numba, "numpy": _numpy, "torch": _torch, "torch-cuda": _torch_cuda, "triton": _triton}
+    {
+        "auto": _auto,
+        "numba": _numba,
+        "numpy": _numpy,
+        "numpy+numba": _numpy_with_numba,
+        "torch": _torch,
+        "torch-cuda": _torch_cuda,
+        "triton": _triton,
+    }
 )
