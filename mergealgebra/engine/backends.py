@@ -29,8 +29,9 @@ def backend(name: str, progress: Progress = quiet) -> Kernel:
 
 
 def backend_for(recipe: Method, name: str, progress: Progress = quiet) -> Kernel:
-    """The backend of this name, if it computes the method; "auto" is NumPy where the fastest one does not [MG-8].
+    """The backend of this name, if it computes the method [MG-8].
 
+    "auto" is Numba's if that does, else NumPy with compiled pieces, or without where Numba is not installed.
     Which methods fused kernels compute is told before anything is looked for on this machine.
     Raises BackendError for a backend that does not compute it, and as `backend` does. Methods over whole tensors are
     NumPy's alone [RC-9].
