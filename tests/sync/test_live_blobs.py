@@ -307,14 +307,14 @@ def test_hostile_gifts_let_nothing_in(tmp_path, part):
 @pytest.mark.parametrize("root", ["", "..", "../genesis", "a" * 63, "A" * 64, "a/" * 32], ids=repr)
 def test_no_name_of_a_peer_becomes_a_path(bob, root):
     blobs = Service(bob, writes=True).blobs
-    for call in (
+    for ask in (
         lambda: blobs.map_of(root),
         lambda: blobs.leaves(Run(root, 0, 1), 0).__enter__(),
         lambda: blobs.take_map(root, b""),
         lambda: blobs.take_leaves(Run(root, 0, 1), 8, bytes),
     ):
         with pytest.raises(PeerError, match="is not a root"):
-            call()
+            ask()
 
 
 @pytest.mark.clause("BL-11", "PR-12")
@@ -442,13 +442,13 @@ def test_what_came_in_part_is_counted_listed_and_removed(tmp_path, monkeypatch):
         (folder / f"{'ab' * 32}.{suffix}").write_bytes(bytes(5000))
     (folder / "of somebody else").write_bytes(b"")
     (left,) = unfinished_blobs(tmp_path / "alice")
-    assert call(tmp_path, "-C", "alice", "status", "--json").json()["bytes"]["partial"] == left.nbytes >= 15_000
-    assert call(tmp_path, "-C", "alice", "fsck", "--json").json()["unfinished"] == [str(left.path)]
-    (young,) = call(tmp_path, "-C", "alice", "gc", "--json", "--delete").json()["leftovers"]
+    assert call(tmp_path, "-C", "alice", "status", "--json").printed()["bytes"]["partial"] == left.nbytes >= 15_000
+    assert call(tmp_path, "-C", "alice", "fsck", "--json").printed()["unfinished"] == [str(left.path)]
+    (young,) = call(tmp_path, "-C", "alice", "gc", "--json", "--delete").printed()["leftovers"]
     assert (young["options"], young["removed"]) == ([], False)
     for path in folder.iterdir():
         os.utime(path, (1, 1))
-    (old,) = call(tmp_path, "-C", "alice", "gc", "--json", "--delete").json()["leftovers"]
+    (old,) = call(tmp_path, "-C", "alice", "gc", "--json", "--delete").printed()["leftovers"]
     assert (old["options"], old["removed"]) == (["--delete"], True)
     assert [path.name for path in folder.iterdir()] == ["of somebody else"]
 
