@@ -1,6 +1,7 @@
 # mergealgebra
 #   make demo    three people, eight fine-tunes, one model: what merging is worth, and how it goes without a
 #                server; about a minute after the installation
+#   make strangers  three people who share no disk and no trust build one model; half a minute after the installation
 #   make worth   merges by every method, with five seeds, and measures what each is worth; ten minutes (examples/methods)
 #   make test    the tests, and the trace from clauses to tests and code; ends with the ten slowest
 #   make thorough  the tests with many more examples, where `make test` tries some: hours
@@ -30,12 +31,15 @@ FUZZED := header index value manifest genesis operation store lock recipe patter
 
 PEERS := mergekit-0.1.5 mergekit-0.1.4 peft-0.21 fusion-bench-0.2 crdt-merge-0.11 sd-mecha-1.1 checkouts
 
-.PHONY: demo worth test thorough proofs simulate faults fuzz mutants conformance bench laws-table trace docs check lint clean
+.PHONY: demo strangers worth test thorough proofs simulate faults fuzz mutants conformance bench laws-table trace docs check lint clean
 
 demo: .venv/demo
 	@echo "make demo: three people train one small network further, and merge what they trained; all it writes is under demo/"
 	$(BIN)/mergealgebra warmup
 	$(BIN)/python examples/permuted_mnist/demo.py --out demo
+
+strangers: .venv/demo
+	$(BIN)/python examples/strangers/strangers.py --out strangers
 
 worth: .venv/demo
 	@echo "make worth: every method on the demo's data, with five seeds; all it writes is under worth/"
@@ -142,4 +146,4 @@ $(PEERS:%=.venvs/%/made): .venvs/%/made: spec/conformance/%.txt $(CONSTRAINTS)
 	&& touch $@ || echo "$* is not installed, so it will not be asked"
 
 clean:
-	rm -rf .venv .venvs demo worth benchmarks/.work build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venvs demo strangers worth benchmarks/.work build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
