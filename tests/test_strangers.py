@@ -16,6 +16,7 @@ CHANGING = {
     r"SHA256:\S+": "KEY",
     r"\b[0-9a-f]{8,64}\b": "ID",
     r"http://127\.0\.0\.1:\d+": "ADDRESS",
+    r"everybody may [^;]*;": "TERMS;",
     r"\d+%": "PERCENT",
     r"\((\d+, )+\d+ on": "(on",
     r"\s+": " ",
