@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.store import operation_store, packing
-from tests.simulation import draw_folders, draw_sets
+from tests.simulation import draw_folders, draw_sets, draw_teams
 from tests.simulation.contributions import Contributions
 from tests.simulation.disk import PowerDisk
 from tests.simulation.folders import Folders
@@ -20,11 +21,12 @@ from tests.simulation.scenery import RECIPES, Scenery
 from tests.simulation.seams import taken_over
 from tests.simulation.sets import Sets
 from tests.simulation.shrink import shrunk
+from tests.simulation.teams import Teams
 
 #: Plays a history to its end and returns a digest of it, or raises Broken.
 Play = Callable[[History], str]
 
-DRAWS = {"sets": draw_sets.draw_events, "folders": draw_folders.draw_events}
+DRAWS = {"sets": draw_sets.draw_events, "teams": draw_teams.draw_events, "folders": draw_folders.draw_events}
 _MEMORY = Path("/dev/shm")  # a folder in memory, where there is one
 
 
@@ -49,6 +51,10 @@ def stage(level: str) -> Iterator[Play]:
     if level == "sets":
         contributions = Contributions()
         yield lambda history: _played_on_sets(history, contributions)
+        return
+    if level == "teams":
+        manifests = Contributions().manifests
+        yield lambda history: _played_on_teams(history, manifests)
         return
     many = 1 << 30  # the model knows files of one operation; packs have tests of their own, kills among them
     packs = (mock.patch.object(module, "BRANCH", many) for module in (operation_store, packing))
@@ -97,6 +103,11 @@ def minimal(play: Play, failure: Failure) -> Failure:
 def _played_on_sets(history: History, contributions: Contributions) -> str:
     with taken_over() as world:
         return Sets(contributions, world).run(history.events)
+
+
+def _played_on_teams(history: History, manifests: dict[str, Manifest]) -> str:
+    with taken_over() as world:
+        return Teams(manifests, world).run(history.events)
 
 
 def _played_on_folders(history: History, scenery: Scenery, folder: Path) -> str:

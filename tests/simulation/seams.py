@@ -1,6 +1,6 @@
 """Where the world enters the product, taken over: nonces and clocks come from the history.
 
-The product draws nonces in `crdt.orset` (`secrets.token_bytes`), names of temporary files in `store.atomic`
+The product draws nonces in `crdt.orset` and `crdt.permission` (`secrets.token_bytes`), names of temporary files in `store.atomic`
 (`secrets.token_hex`), times in `history` (`time.time`). Nothing else of it is replaced here.
 """
 
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from mergealgebra import history
-from mergealgebra.crdt import orset
+from mergealgebra.crdt import orset, permission
 from mergealgebra.store import atomic
 
 
@@ -59,7 +59,8 @@ def taken_over() -> Iterator[World]:
     """Nonces and clocks of the product are the history's while the body runs."""
     world = World()
     files = _Names()
-    with replaced(orset, secrets=world), replaced(history, time=world), replaced(atomic, secrets=files):
+    nonces = replaced(orset, secrets=world), replaced(permission, secrets=world)
+    with nonces[0], nonces[1], replaced(history, time=world), replaced(atomic, secrets=files):
         yield world
 
 
