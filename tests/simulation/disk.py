@@ -36,12 +36,13 @@ class Unsafe:
 class PowerDisk:
     """The calls of `os` with which the product writes, counted, and what they did under `root` that is not safe yet."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, deadly: tuple[str, ...] = DEADLY) -> None:
+        self._root, self._deaths = root, deadly
         self._unsafe: list[Unsafe] = []
         self._opened: dict[int, Path] = {}
         self._calls_left: int | None = None
         self._dead = False
+        self._visit: tuple[int, Callable[[], Any]] | None = None
         self._real = {name: getattr(os, name) for name in (*DEADLY, "open", "close", "unlink", "rmdir")}
 
     def run(self, command: Callable[[], Any], calls: int | None) -> bool:
@@ -53,12 +54,25 @@ class PowerDisk:
         except PowerCut:
             return False
         finally:
-            self._calls_left, self._dead = None, False
+            self._calls_left, self._dead, self._visit = None, False, None
         return True
 
-    def cut(self, mask: int) -> None:
-        """Undo what is not safe, the latest first; what a bit of the mask spares has reached the disk by luck."""
-        unsafe, self._unsafe = self._unsafe, []
+    def limit(self, calls: int | None) -> int | None:
+        """From now on a process runs that dies after so many calls; returns how many were left to the one before."""
+        before, self._calls_left, self._dead = self._calls_left, calls, False
+        return before
+
+    def visit(self, opens: int, visitor: Callable[[], Any]) -> None:
+        """Let another process run to its end when the next command has opened so many files."""
+        self._visit = opens, visitor
+
+    def cut(self, mask: int, within: Path | None = None) -> None:
+        """Undo what is not safe, the latest first; what a bit of the mask spares has reached the disk by luck.
+
+        within: a folder on the disk of whom the power failed; everybody's if None.
+        """
+        unsafe = [one for one in self._unsafe if within is None or one.settled_by.is_relative_to(within)]
+        self._unsafe = [one for one in self._unsafe if one not in unsafe]
         for number, one in enumerate(reversed(unsafe)):
             if not mask >> number % 16 & 1:
                 with suppress(FileNotFoundError):
@@ -71,8 +85,8 @@ class PowerDisk:
     @contextmanager
     def _standing_in(self) -> Iterator[None]:
         """In place of the calls of `os` while the body runs."""
-        deadly = {name: self._deadly(name, getattr(self, f"_{name}")) for name in DEADLY}
-        tidying = {name: self._tidying(name) for name in ("unlink", "rmdir")}
+        deadly = {name: self._deadly(name, getattr(self, f"_{name}")) for name in self._deaths}
+        tidying = {name: self._tidying(name) for name in ("unlink", "rmdir") if name not in deadly}
         with replaced(os, open=self._open, close=self._close, **deadly, **tidying):
             yield
 
@@ -100,7 +114,15 @@ class PowerDisk:
 
         return stand_in
 
+    def _unlink(self, *arguments: Any, **named: Any) -> None:
+        self._real["unlink"](*arguments, **named)  # at once: of names that go, the worst is that they are gone
+
     def _open(self, path: Any, *arguments: Any, **named: Any) -> int:
+        if self._visit is not None:
+            opens, visitor = self._visit
+            self._visit = (opens - 1, visitor) if opens else None
+            if not opens:
+                visitor()
         descriptor: int = self._real["open"](path, *arguments, **named)
         self._opened[descriptor] = self._path(path, named.get("dir_fd"))
         return descriptor

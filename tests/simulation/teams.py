@@ -67,7 +67,7 @@ class Teams(Team):
     def _hear(self, name: str, fact: str, _: str = "", how: str = "") -> None:
         operation = self._operations.get(fact)
         if operation is None:
-            return
+            return None
         data = forged(operation, how) if how else operation.encode()
         try:
             came = decoded(data, GENESIS)
