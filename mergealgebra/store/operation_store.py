@@ -15,7 +15,7 @@ from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.operations import MAX_OPERATION_BYTES, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.crdt.packs import BRANCH, MAX_PACK_BYTES, Pack, framed_bytes, head_bytes
-from mergealgebra.crdt.records import Record
+from mergealgebra.crdt.records import Record, in_writing_order
 from mergealgebra.encoding import hash_id
 from mergealgebra.errors import (
     ForeignOperation,
@@ -216,8 +216,11 @@ class OperationStore(BlobStore):
         return operation.id
 
     def write_delta(self, delta: ORSet) -> str:
-        """Let the operations of a delta appear. Returns the id of the first. Raises as `write_operation` does."""
-        records = list(delta.records().values())
+        """Let the operations of a delta appear. Returns the id of the first. Raises as `write_operation` does.
+
+        In an order in which whoever dies halfway leaves what was visible, or what is to be [SY-8].
+        """
+        records = in_writing_order(delta.records().values())
         for part in parts(records):
             self.write_records(part)
         return records[0].id

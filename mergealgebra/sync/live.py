@@ -13,7 +13,7 @@ from typing import Final
 
 from mergealgebra.crdt.manifest import KINDS
 from mergealgebra.crdt.operations import Operation
-from mergealgebra.crdt.records import Record
+from mergealgebra.crdt.records import Record, in_writing_order
 from mergealgebra.encoding import hash_id
 from mergealgebra.errors import (
     MergeAlgebraError,
@@ -166,7 +166,7 @@ def _write(exchange: Exchange, came: Iterable[Operation]) -> None:
     held = exchange.holder.look()
     admissible, others = held.admissible(came)
     exchange.not_admissible += len(others)
-    ordered = _removes_first(admissible)
+    ordered = in_writing_order(admissible)
     for record in ordered:
         if record.id in held.damaged and _try(exchange, partial(exchange.store.mend_operation, record)):
             exchange.mended.append(str(exchange.store.operation_path(record.id)))
@@ -195,7 +195,7 @@ def _records(held: Held, ids: Iterable[bytes]) -> list[Record]:
 
 
 def _give_operations(exchange: Exchange, extra: Iterable[Record]) -> None:
-    given = _removes_first(extra)
+    given = in_writing_order(extra)
     at = 0
     for batch in calls.batches([record.encoded for record in given]):
         try:
@@ -211,7 +211,3 @@ def _give_operations(exchange: Exchange, extra: Iterable[Record]) -> None:
             else:
                 exchange.given_operations.append(operation.id)
         at += len(batch)
-
-
-def _removes_first(records: Iterable[Record]) -> list[Record]:
-    return sorted(records, key=lambda record: (record.kind != "remove", record.id))

@@ -35,6 +35,7 @@ THEMES = (
     {"add": 6, "look": 4, "age": 5, "ferry": 2, "sync": 2, "retract": 1},
     {"add": 5, "spoil": 5, "sync": 4, "look": 1, "copy": 1},
     {"add": 4, "call": 6, "revoke": 2, "keep": 2, "retract": 2, "grant": 1},
+    {"add": 5, "revoke": 5, "grant": 2, "keep": 1, "retract": 2, "call": 3, "sync": 2},
     {"add": 4, "put": 5, "borrow": 3, "rule": 2, "steal": 2, "sync": 3, "call": 2},
 )
 #: The longest that a command that dies lives, in calls.
