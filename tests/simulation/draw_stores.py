@@ -59,9 +59,9 @@ class StoreDrawing(TeamDrawing):
         super().__init__(draws)
         self.shares = [f"x{number}" for number in range(1 + draws.below(2))]
         any_ = DOINGS | draws.some_of(ADVERSITIES)
-        self.weights = any_ if draws.chance(0.5) else draws.one_of(THEMES)
-        self.deadly = draws.one_of((0, 0, 0.15, 0.4))
-        self.busy = draws.one_of((0, 0, 0.3))
+        self.weights = any_ if draws.chance(0.4) else draws.one_of(THEMES)
+        self.deadly = draws.one_of((0, 0, 0.15, 0.5))
+        self.busy = draws.one_of((0, 0, 0.6))
 
     def begin(self) -> None:
         """Mostly the first writers are let in first, and everybody knows that."""
@@ -83,7 +83,8 @@ class StoreDrawing(TeamDrawing):
                 self.events.append(f"damage {place} {draws.one_of(tuple(OUTER))} {draws.below(10_000)}")
                 self.command(f"sync {where} {place}")
             case "age":
-                self.events += [f"age {where} {self.mask()}", f"look {where}"]
+                self.events.append(f"age {place} {self.mask()}")
+                self.command(f"look {place}" if place[0] == "r" else f"sync {where} {place}")
             case "clock":
                 self.events.append(f"clock {draws.one_of((-3, 0, 0, 3))}")
             case "copy" | "restore":
@@ -127,7 +128,7 @@ class StoreDrawing(TeamDrawing):
         """A command, which may die, or meet another process."""
         undisturbed = line.startswith("call") and len(line.split()) > 3
         if not undisturbed and self.draws.chance(self.deadly):
-            line += f" dies {self.draws.below(LONGEST)} {self.mask()}"
+            line += f" dies {self.draws.below(self.draws.one_of((8, LONGEST)))} {self.mask()}"
         elif not undisturbed and self.draws.chance(self.busy):
             line += f" meets {self.draws.below(40)}"
         self.events.append(line)

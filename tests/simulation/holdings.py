@@ -1,9 +1,8 @@
-"""What the folder of a store holds, read by nobody's code but this: packs and files of one operation [SY-1, PK-1, PK-2]."""
+"""What the folder of a store holds, read by nobody's code but this: packs and lone operations [SY-1, PK-1, PK-2]."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +60,7 @@ def holdings(folder: Path, fact_of: FactOf) -> Holdings:
             foreign += fact is None
         elif name not in packed:
             damaged.add(f"operations/{name}")
-    blobs = frozenset(os.listdir(folder / "blobs")) if (folder / "blobs").is_dir() else frozenset()
+    blobs = frozenset(path.name for path in (folder / "blobs").iterdir())
     return Holdings(files, foreign, frozenset(damaged), salvage, written, blobs)
 
 

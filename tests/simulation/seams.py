@@ -1,7 +1,7 @@
 """Where the world enters the product, taken over: nonces and clocks come from the history.
 
-The product draws nonces in `crdt.orset` and `crdt.permission` (`secrets.token_bytes`), names of temporary files in `store.atomic`
-(`secrets.token_hex`), times in `history` (`time.time`). Nothing else of it is replaced here.
+The product draws nonces in `crdt.orset` and `crdt.permission` (`secrets.token_bytes`), names of temporary files in
+`store.atomic` (`secrets.token_hex`), times in `history` (`time.time`). Nothing else of it is replaced here.
 """
 
 from __future__ import annotations

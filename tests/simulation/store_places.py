@@ -41,6 +41,7 @@ class StorePlaces(Team):
         self._held: dict[str, Holdings] = {}  # what every folder holds
         self._cut_off: set[str] = set()
         self._staying: dict[str, Store] = {}  # processes that go on running
+        self._gone: set[str] = set()  # the files that went while another command ran, and was judged by itself
         self._days = 0  # by how many the clock of all processes is wrong
 
     def _path(self, name: str) -> Path:
@@ -63,6 +64,7 @@ class StorePlaces(Team):
         return self._held[name]
 
     def _look_at(self, name: str) -> Holdings:
+        (self._path(name) / "blobs").mkdir(exist_ok=True)
         self._held[name] = holdings(self._path(name), self._fact_of)
         return self._held[name]
 
@@ -75,7 +77,7 @@ class StorePlaces(Team):
     # What others do
 
     def _put(self, name: str, data: list[bytes]) -> None:
-        """Somebody writes operations straight into a folder: one into a file, several as a pack that claims to be all."""
+        """Somebody writes operations straight into a folder; several as a pack that claims to replace all others."""
         held = self._there(name)
         if len(data) > 1:
             packs = sorted(file.removeprefix("packs/") for file in held.files if file.startswith("packs/"))
@@ -87,6 +89,7 @@ class StorePlaces(Team):
 
     def _age(self, name: str, mask: str = "65535") -> None:
         """Some packs were written days ago, by the file system's word."""
+        self._there(name)
         packs = sorted(self._path(name).glob("packs/*"))
         long_ago = time.time() - 3 * DAY
         for number, path in enumerate(packs):

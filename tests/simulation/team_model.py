@@ -1,4 +1,4 @@
-"""The model of signed workspaces: who said what, and what that comes to for one who has heard some of it [SG-8 to SG-12].
+"""The model of signed workspaces: who said what, and what that comes to for who has heard some of it [SG-8 to SG-12].
 
 It knows people and facts by the simulator's names; no keys, ids, bytes, order or time. It is written from the clauses,
 each of them as it reads, and is slow.

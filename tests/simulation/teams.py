@@ -32,7 +32,7 @@ class Replica:
     """A state, and the facts that it must amount to."""
 
     state: ORSet = field(default_factory=lambda: ORSet(GENESIS))
-    facts: Facts = Facts()
+    facts: Facts = frozenset()
 
 
 class Teams(Team):
