@@ -16,10 +16,10 @@ from tests.simulation.disk import DEADLY, PowerDisk
 from tests.simulation.folders import Folders
 from tests.simulation.history import Broken, History
 from tests.simulation.scenery import RECIPES, Scenery
-from tests.simulation.seams import taken_over
+from tests.simulation.seams import merged_by, taken_over
 from tests.simulation.sets import Sets
 from tests.simulation.shrink import shrunk
-from tests.simulation.stores import Stores, merged_by
+from tests.simulation.stores import Stores
 from tests.simulation.teams import Teams
 
 #: Plays a history to its end and returns a digest of it, or raises Broken.

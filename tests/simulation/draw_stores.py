@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.simulation.damage import OUTER
 from tests.simulation.draw_teams import TeamDrawing
 from tests.simulation.draws import Draws
-from tests.simulation.people import FORGERIES
+from tests.simulation.people import FORGERIES, WRITERS
 from tests.simulation.stores import BRANCHES
 from tests.simulation.wire import MISHAPS
 
@@ -32,10 +32,11 @@ ADVERSITIES = {
 }
 #: Half of the histories are about one thing.
 THEMES = (
-    {"add": 6, "look": 4, "age": 5, "ferry": 2, "sync": 2, "retract": 1},
+    {"add": 6, "look": 3, "age": 4, "rot": 3, "ferry": 2, "sync": 3},
+    {"add": 6, "look": 5, "sync": 2},
     {"add": 5, "spoil": 5, "sync": 4, "look": 1, "copy": 1},
     {"add": 4, "call": 6, "revoke": 2, "keep": 2, "retract": 2, "grant": 1},
-    {"add": 5, "revoke": 5, "grant": 2, "keep": 1, "retract": 2, "call": 3, "sync": 2},
+    {"add": 4, "oust": 5, "revoke": 1, "grant": 1, "keep": 1, "regret": 4, "call": 2, "sync": 1},
     {"add": 4, "put": 5, "borrow": 3, "rule": 2, "steal": 2, "sync": 3, "call": 2},
 )
 #: The longest that a command that dies lives, in calls.
@@ -60,8 +61,8 @@ class StoreDrawing(TeamDrawing):
         self.shares = [f"x{number}" for number in range(1 + draws.below(2))]
         any_ = DOINGS | draws.some_of(ADVERSITIES)
         self.weights = any_ if draws.chance(0.4) else draws.one_of(THEMES)
-        self.deadly = draws.one_of((0, 0, 0.15, 0.5))
-        self.busy = draws.one_of((0, 0, 0.6))
+        self.deadly = 0.5 if "regret" in self.weights else draws.one_of((0, 0, 0.15, 0.5))
+        self.busy = 0.8 if len(self.weights) == 3 else draws.one_of((0, 0, 0.6))
 
     def begin(self) -> None:
         """Mostly the first writers are let in first, and everybody knows that."""
@@ -79,24 +80,63 @@ class StoreDrawing(TeamDrawing):
                 self.command(f"look {where}")
             case "put":
                 self.events.append(self.written(place))
-            case "spoil":
-                self.events.append(f"damage {place} {draws.one_of(tuple(OUTER))} {draws.below(10_000)}")
-                self.command(f"sync {where} {place}")
-            case "age":
-                self.events.append(f"age {place} {self.mask()}")
-                self.command(f"look {place}" if place[0] == "r" else f"sync {where} {place}")
-            case "clock":
-                self.events.append(f"clock {draws.one_of((-3, 0, 0, 3))}")
-            case "copy" | "restore":
-                self.events.append(f"{scene} {place if scene == 'copy' else where} s{draws.below(3)}")
-            case "ferry":
-                self.events.append(f"ferry {place} {draws.one_of([where, *self.shares])} {self.mask()}")
-            case "stay" | "cut":
-                self.events.append(f"{scene} {where}")
-            case "power":
-                self.events.append(f"power {self.mask()}")
+            case "regret" | "oust":
+                self.taken_back(scene, where)
+            case "spoil" | "rot" | "age":
+                self.decayed(scene, where, place)
+            case "clock" | "copy" | "restore" | "ferry" | "stay" | "cut" | "power":
+                self.events.append(f"{scene} {self.mishap(scene, where, place)}")
             case _:
                 self.saying(scene, where, place)
+
+    def taken_back(self, scene: str, where: str) -> None:
+        """Somebody adds something, and right after that it, or they, are taken back, and something goes wrong."""
+        draws, writer = self.draws, self.said_by(where)
+        if scene == "oust":
+            self.events.append(f"revoke {where} m0 {writer} t{draws.below(50)} {self.fact('revoke')}")
+            self.events[-1] += f" dies {draws.below(12)} {self.mask()}" if draws.chance(0.7) else ""
+        else:
+            what = self.events[-1].split()[3]
+            self.events.append(f"retract {where} {writer} {what} t{draws.below(50)} {self.fact('retract')}")
+            self.command(self.meeting(draws.one_of(("sync", "call", "call")), where, draws.one_of(self.replicas)))
+
+    def decayed(self, scene: str, where: str, place: str) -> None:
+        """Files grow old or rot, and somebody meets that."""
+        draws = self.draws
+        if scene == "age":
+            self.events.append(f"age {place} {self.mask()}")
+            self.command(f"look {place}" if place[0] == "r" else f"sync {where} {place}")
+        elif scene == "rot":  # a pack that was good: the last of the files
+            for _ in range(2):
+                self.said_by(where)
+            self.events += [f"look {where}", f"age {where} 65535", f"damage {where} flip -1"]
+            self.command(f"look {where}")
+        else:
+            self.events.append(f"damage {place} {draws.one_of(tuple(OUTER))} {draws.below(10_000)}")
+            self.command(f"sync {where} {place}")
+            if draws.chance(0.3):
+                self.events.append(f"mend {place}")
+
+    def mishap(self, scene: str, where: str, place: str) -> str:
+        """What befalls folders and clocks."""
+        draws, copy = self.draws, f"s{self.draws.below(3)}"
+        return {
+            "clock": f"{draws.one_of((-3, 0, 0, 3))}",
+            "copy": f"{place} {copy}",
+            "restore": f"{where} {copy}",
+            "ferry": f"{place} {draws.one_of([where, *self.shares])} {self.mask()}",
+            "stay": where,
+            "cut": where,
+            "power": f"{self.mask()}",
+        }[scene]
+
+    def said_by(self, where: str) -> str:
+        """Somebody who was let in, if need be, and has just added something."""
+        draws, who = self.draws, self.draws.one_of(WRITERS)
+        self.events.append(f"grant {where} m0 {who} t{draws.below(50)} {self.fact('grant')}")
+        what = draws.one_of(self.contributions)
+        self.events.append(f"add {where} {who} {what} t{draws.below(50)} {self.fact('add')}")
+        return who
 
     def saying(self, scene: str, where: str, place: str) -> None:
         """Somebody says something; what was signed with another program is put somewhere."""
@@ -130,7 +170,7 @@ class StoreDrawing(TeamDrawing):
         if not undisturbed and self.draws.chance(self.deadly):
             line += f" dies {self.draws.below(self.draws.one_of((8, LONGEST)))} {self.mask()}"
         elif not undisturbed and self.draws.chance(self.busy):
-            line += f" meets {self.draws.below(40)}"
+            line += f" meets {self.draws.below(self.draws.one_of((12, 40)))}"
         self.events.append(line)
 
     def mask(self) -> int:

@@ -13,10 +13,12 @@ from tests.simulation.blob_files import canonical_file
 from tests.simulation.contributions import TENSORS
 from tests.simulation.damage import OUTER, operation_name
 from tests.simulation.disk import PowerDisk
-from tests.simulation.holdings import DAY, Holdings, holdings, pack_name, pack_of
+from tests.simulation.history import insist
+from tests.simulation.holdings import DAY, Holdings, holdings, pack_name, pack_of, unduly_gone
 from tests.simulation.people import GENESIS
 from tests.simulation.seams import World
 from tests.simulation.team import Team
+from tests.simulation.team_model import Facts
 
 #: The values of the tensors in contributions.py.
 _VALUES = {"another value": bytes(range(1, 25))}
@@ -43,6 +45,10 @@ class StorePlaces(Team):
         self._staying: dict[str, Store] = {}  # processes that go on running
         self._gone: set[str] = set()  # the files that went while another command ran, and was judged by itself
         self._days = 0  # by how many the clock of all processes is wrong
+
+    def time(self) -> float:
+        """In place of `time.time`, where it is asked how old packs are."""
+        return time.time() + self._days * DAY
 
     def _path(self, name: str) -> Path:
         return self._root / name
@@ -144,8 +150,9 @@ class StorePlaces(Team):
         files = sorted(self._there(name).files)
         if files:
             path = self._path(name) / files[int(number) % len(files)]
-            data = path.read_bytes() or b"\x00"  # a forgery may be empty
+            data, told = path.read_bytes() or b"\x00", path.stat()  # a forgery may be empty
             path.write_bytes(OUTER[how](data, int(number)))
+            os.utime(path, ns=(told.st_atime_ns, told.st_mtime_ns))  # bits rot without a word
             self._look_at(name)
 
     def _mend(self, name: str) -> None:
@@ -160,3 +167,34 @@ class StorePlaces(Team):
     def _power(self, mask: str) -> None:
         self._staying.clear()
         self._disk.cut(int(mask))
+
+    # What must hold
+
+    def _judge(self, name: str, before: Holdings, expected: Facts, whole: bool, law: str) -> None:
+        """A folder holds what it should, and the product reads in it what is there."""
+        held = self._held[name]
+        lost = before.facts - held.facts
+        insist("durable", not lost, f"{name} has lost {sorted(lost)}")
+        differ = sorted(held.facts ^ expected if whole else held.facts - expected)
+        insist(law if whole else "between", not differ, f"{name} holds {differ} more or less than it should")
+        insist("admission", held.damaged <= before.damaged, f"{name} has what is not what its name promises")
+        bad = [root for root in held.blobs - before.blobs if not self._is_good_blob(name, root)]
+        insist("blobs", not bad, f"{name} has {bad}")
+        gone = set(unduly_gone(before, held, self.time())) - self._gone
+        insist("packs", not gone, f"from {name} went {gone}")
+        insist("packs", name[0] == "r" or before.files.keys() <= held.files.keys(), f"share {name} was tidied")
+        if held != before:
+            self._judge_reading(name, held)
+
+    def _is_good_blob(self, name: str, file: str) -> bool:
+        return self._blobs.get(file.removesuffix(".safetensors")) == (self._path(name) / "blobs" / file).read_bytes()
+
+    def _judge_reading(self, name: str, held: Holdings) -> None:
+        reading = Store.open(self._path(name), peer=name[0] != "r").read(anew=True)
+        refused = len(reading.refusals)
+        insist(
+            "admission", refused == len(held.damaged), f"{name}: {refused} files are refused, damaged: {held.damaged}"
+        )
+        passed = bool(reading.foreign)
+        insist("admission", passed == bool(held.foreign), f"{name}: {held.foreign} forgeries, passed over {passed}")
+        self._judge_state(name, reading.state, held.facts)

@@ -22,16 +22,13 @@ A further transport is a further row of `ROADS`.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
-from unittest import mock
 
-from mergealgebra.crdt import pack_levels, packs
 from mergealgebra.crdt.operations import Operation
 from mergealgebra.errors import MergeAlgebraError
-from mergealgebra.store import operation_store, packing
+from mergealgebra.store import packing
 from mergealgebra.store.entries import ROOT, Entry
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.folder import SyncResult, sync
@@ -41,7 +38,7 @@ from mergealgebra.sync.service import Service
 from tests.simulation.history import insist
 from tests.simulation.holdings import Holdings, crowded, unduly_gone
 from tests.simulation.people import forged
-from tests.simulation.seams import replaced
+from tests.simulation.seams import decoded_once, merged_by, replaced
 from tests.simulation.store_places import StorePlaces
 from tests.simulation.team import COMMANDS
 from tests.simulation.team_model import Facts
@@ -56,7 +53,11 @@ class Stores(StorePlaces):
     def run(self, events: Sequence[str]) -> str:
         """Do what happens, then heal the network. Returns the merge id of the end."""
         self._branch = next((int(event.split()[1]) for event in events if event.startswith("branch ")), 3)
-        with merged_by(self._branch), replaced(packing, time=self), replaced(Operation, decode_signed=_decoded_once()):
+        with (
+            merged_by(self._branch),
+            replaced(packing, time=self),
+            replaced(Operation, decode_signed=decoded_once("decode_signed")),
+        ):
             for event in events:
                 kind, *words = event.split()
                 if kind in COMMANDS:
@@ -64,10 +65,6 @@ class Stores(StorePlaces):
                 else:
                     self.EVENTS[kind](self, *words)
             return self._heal()
-
-    def time(self) -> float:
-        """In place of `time.time`, where it is asked how old packs are."""
-        return time.time() + self._days * 24 * 60 * 60
 
     # What people do
 
@@ -81,6 +78,7 @@ class Stores(StorePlaces):
         def act() -> None:
             store = self._open(name)
             state = store.state()
+            self._judge_state(name, state, before.facts)
             self._world.fact = fact
             delta = command.say(state)
             said.append(self._said(command, delta, before.facts))
@@ -108,11 +106,17 @@ class Stores(StorePlaces):
 
     def _look(self, name: str, *fate: str) -> None:
         before = self._there(name)
-        lived, refused = self._do(lambda: self._open(name).state(), [name], fate)
+
+        def act() -> None:
+            state = self._open(name).state()
+            if not before.damaged:
+                self._judge_state(name, state, before.facts)
+
+        lived, refused = self._do(act, [name], fate)
         if lived:  # what was checked here once is not looked at again by all commands [PK-6]
             insist("refusal", not refused or bool(before.damaged), f"{name} is opened: {refused}")
         self._judge(name, before, before.facts, lived, "held")
-        due = crowded(self._held[name], self._branch) if lived and not refused else []
+        due = crowded(self._held[name], self._branch) if lived and not before.damaged else []
         insist("packs", not due, f"{name} has {self._branch} files of the levels {due}, and merges them not")
 
     # Syncs
@@ -249,37 +253,6 @@ class Stores(StorePlaces):
             self._gone |= before.files.keys() - self._held[name].files.keys()
             self._age(name)
 
-    # What must hold
-
-    def _judge(self, name: str, before: Holdings, expected: Facts, whole: bool, law: str) -> None:
-        """A folder holds what it should, and the product reads in it what is there."""
-        held = self._held[name]
-        lost = before.facts - held.facts
-        insist("durable", not lost, f"{name} has lost {sorted(lost)}")
-        differ = sorted(held.facts ^ expected if whole else held.facts - expected)
-        insist(law if whole else "between", not differ, f"{name} holds {differ} more or less than it should")
-        insist("admission", held.damaged <= before.damaged, f"{name} has what is not what its name promises")
-        bad = [root for root in held.blobs - before.blobs if not self._is_good_blob(name, root)]
-        insist("blobs", not bad, f"{name} has {bad}")
-        gone = set(unduly_gone(before, held, self.time())) - self._gone
-        insist("packs", not gone, f"from {name} went {gone}")
-        insist("packs", name[0] == "r" or before.files.keys() <= held.files.keys(), f"share {name} was tidied")
-        if held != before:
-            self._judge_reading(name, held)
-
-    def _is_good_blob(self, name: str, file: str) -> bool:
-        return self._blobs.get(file.removesuffix(".safetensors")) == (self._path(name) / "blobs" / file).read_bytes()
-
-    def _judge_reading(self, name: str, held: Holdings) -> None:
-        reading = Store.open(self._path(name), peer=name[0] != "r").read(anew=True)
-        refused = len(reading.refusals)
-        insist(
-            "admission", refused == len(held.damaged), f"{name}: {refused} files are refused, damaged: {held.damaged}"
-        )
-        passed = bool(reading.foreign)
-        insist("admission", passed == bool(held.foreign), f"{name}: {held.foreign} forgeries, passed over {passed}")
-        self._judge_state(name, reading.state, held.facts)
-
     def _heal(self) -> str:
         """Damage is deleted, everybody syncs with everybody by one road or the other, and all are compared."""
         self._cut_off.clear()
@@ -299,25 +272,3 @@ class Stores(StorePlaces):
         for name in replicas:
             self._look(name)
         return self._open(replicas[0]).state().merge_id
-
-
-@contextmanager
-def merged_by(branch: int) -> Iterator[None]:
-    """So many files of a level are merged, in place of 16."""
-    with ExitStack() as stack:
-        for module in (packs, pack_levels, operation_store, packing):
-            stack.enter_context(mock.patch.object(module, "BRANCH", branch))
-        yield
-
-
-def _decoded_once() -> Any:
-    """`Operation.decode_signed`, which is a function of its bytes, computed once for each of them in a history."""
-    decode = vars(Operation)["decode_signed"].__func__
-    known: dict[tuple[bytes, str], Operation] = {}
-
-    def decoded(cls: type[Operation], data: bytes, workspace: str) -> Operation:
-        if (data, workspace) not in known:
-            known[data, workspace] = decode(cls, data, workspace)
-        return known[data, workspace]
-
-    return classmethod(decoded)

@@ -144,7 +144,7 @@ class Team:
 
     # What must hold
 
-    def _judge_state(self, name: str, state: ORSet, facts: Facts, attested: bool = True) -> None:
+    def _judge_state(self, name: str, state: ORSet, facts: Facts) -> None:
         """What a state holds, shows, relays and counts is what the model says [SG-8 to SG-12]."""
         held = {self._facts.get(id_, id_) for id_ in state.records()}
         insist("held", held == facts, f"{name} holds {sorted(held ^ facts)} more or less than it should")
@@ -157,8 +157,7 @@ class Team:
         relayed = {self._facts[id_] for id_ in state.admissible.records()}
         differ = sorted(relayed ^ self._model.admissible(facts))
         insist("relay", not differ, f"{name} has other ideas of whether {differ} are admissible")
-        if attested:
-            self._judge_witnesses(name, state, facts)
+        self._judge_witnesses(name, state, facts)
 
     def _judge_witnesses(self, name: str, state: ORSet, facts: Facts) -> None:
         found = {root: {NAMES[key] for key in keys} for root, keys in witnesses(state, state.merge_id).items()}

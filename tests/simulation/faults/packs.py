@@ -47,7 +47,8 @@ def nothing_rests() -> Patches:
 
 @fault("packs of a share are deleted", "stores", "packs")
 def shares_are_tidied() -> Patches:
-    yield mock.patch.object(folder, "pack_up", packing.tidy)
+    real = folder.pack_up
+    yield mock.patch.object(folder, "pack_up", lambda store, reading: packing.tidy(store, real(store, reading)))
 
 
 @fault("a damaged pack counts as holding what it held", "stores", "packs", "durable", "admission")
@@ -63,13 +64,13 @@ def damaged_packs_hold() -> Patches:
     yield mock.patch.object(packing, "read_pack", read_pack)
 
 
-@fault("the name of a pack is not compared with its bytes", "stores", "admission", "error")
+@fault("the name of a pack is not compared with its bytes", "stores", "admission", "packs")
 def packs_are_not_compared() -> Patches:
     yield mock.patch.object(pack_files, "pack_bytes", lambda entry: entry.read(1 << 26))
     yield mock.patch.object(operation_store, "pack_bytes", lambda entry: entry.read(1 << 26))
 
 
-@fault("a pack that claims to replace others hides them", "stores", "held", "visible", "admission", "refusal")
+@fault("a pack that claims to replace others hides them", "stores", "held", "visible", "authority", "refusal")
 def claims_are_believed() -> Patches:
     real = Store._files
 
