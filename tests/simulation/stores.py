@@ -27,6 +27,7 @@ from contextlib import suppress
 from typing import Any, ClassVar
 
 from mergealgebra.crdt.operations import Operation
+from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.store import packing
 from mergealgebra.store.entries import ROOT, Entry
@@ -37,7 +38,7 @@ from mergealgebra.sync.peer import CarriedPeer
 from mergealgebra.sync.service import Service
 from tests.simulation.history import insist
 from tests.simulation.holdings import Holdings, crowded, unduly_gone
-from tests.simulation.people import forged
+from tests.simulation.people import GENESIS, forged
 from tests.simulation.seams import decoded_once, merged_by, replaced
 from tests.simulation.store_places import StorePlaces
 from tests.simulation.team import COMMANDS
@@ -47,8 +48,17 @@ from tests.simulation.wire import Wire
 BRANCHES = ("2", "3", "4", "16")
 
 
+Pair = tuple[ORSet, ORSet]
+OnSync = Callable[[Pair, Pair], None]
+
+
 class Stores(StorePlaces):
-    """One history of stores. `run` raises Broken as soon as a law does not hold."""
+    """One history of stores. `run` raises Broken as soon as a law does not hold.
+
+    on_sync: told of every sync that came to its end, by what both sides held before and hold after.
+    """
+
+    on_sync: ClassVar[OnSync | None] = None
 
     def run(self, events: Sequence[str]) -> str:
         """Do what happens, then heal the network. Returns the merge id of the end."""
@@ -173,6 +183,12 @@ class Stores(StorePlaces):
         insist("refusal", not still or told, f"nothing is said of {sorted(still)}")
         may_refuse = us[1].damaged or them[1].damaged or (not carried and them[1].blobs)  # it is half there
         insist("refusal", bool(may_refuse) or not told, f"refused: {results[0].refused}")
+        if Stores.on_sync is not None:
+            before = [
+                ORSet(GENESIS, frozenset(self._operations[fact] for fact in held.facts)) for _, held in (us, them)
+            ]
+            after = [Store.open(self._path(side), peer=side[0] != "r").read().state for side, _ in (us, them)]
+            Stores.on_sync((before[0], before[1]), (after[0], after[1]))
         visible = self._model.visible(carried)
         wanted = {f"{self._manifests[one].tensors}.safetensors" for one in visible}
         both = wanted & (us[1].blobs | them[1].blobs)
