@@ -7,9 +7,7 @@ refusal: the rest goes on. A peer that breaks the protocol ends the sync; what w
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
-from typing import Final
+from collections.abc import Iterable, Sequence
 
 from mergealgebra.crdt.manifest import KINDS
 from mergealgebra.crdt.operations import Operation
@@ -18,28 +16,25 @@ from mergealgebra.encoding import hash_id
 from mergealgebra.errors import (
     MergeAlgebraError,
     OperationError,
-    OutputError,
     PeerError,
     WrongWorkspace,
 )
 from mergealgebra.progress import Progress, quiet
+from mergealgebra.store.base_leaves import Base, BaseLeaves, no_base
 from mergealgebra.store.holdings import needed_kinds
+from mergealgebra.store.maps import Maps
 from mergealgebra.store.objects import Store
-from mergealgebra.store.operation_store import parts
-from mergealgebra.store.pack_files import decoded
 from mergealgebra.sync import calls
 from mergealgebra.sync.admission import Fits, anything_fits, claims_of, is_taken
 from mergealgebra.sync.exchange import Exchange
 from mergealgebra.sync.folder import SyncResult
 from mergealgebra.sync.held import Held, Holder
-from mergealgebra.sync.live_blobs import exchange_blobs, take_retracted
+from mergealgebra.sync.live_blobs import Carrying
 from mergealgebra.sync.messages import ADMISSIBLE, MAINTAINERS, SALT_BYTES
 from mergealgebra.sync.peer import Peer
 from mergealgebra.sync.reconciliation import reconcile
+from mergealgebra.sync.taking import HELD_BYTES, operation_of, take
 from mergealgebra.wanted import known_manifests
-
-#: Operations that came are written together, so that removes go first, until they are so many bytes.
-_HELD_BYTES: Final = 1 << 26
 
 
 def sync_live(
@@ -49,51 +44,90 @@ def sync_live(
     closed: MergeAlgebraError | None = None,
     progress: Progress = quiet,
     *,
+    base: Base = no_base,
     retracted: bool = False,
     auxiliary: bool = False,
 ) -> SyncResult:
     """Take from a live peer what this store lacks, and give it what it lacks [PR-10 to PR-12].
 
-    The arguments are those of `sync` with a folder. Raises WrongWorkspace for a peer with another workspace, and
-    PeerError for one that is not reached.
+    The arguments are those of `sync` with a folder. base: the base, if it is at hand. Raises WrongWorkspace for a peer
+    with another workspace, and PeerError for one that is not reached.
     """
-    maintainers = check_workspace(store, peer)
-    exchange = Exchange(store, peer, Holder(store), closed)
-    lost: tuple[str, ...] = ()
-    try:
-        if maintainers != exchange.holder.look().ids(MAINTAINERS).root():
-            _exchange_operations(exchange, MAINTAINERS)
-        _exchange_operations(exchange, ADMISSIBLE)
-        lost = _exchange_blobs(exchange, fits, progress, retracted=retracted, auxiliary=auxiliary)
-    except PeerError as error:  # what was exchanged before stays, and so does what was refused
-        exchange.refused.append(error)
-    return SyncResult(
-        tuple(sorted(exchange.taken_operations)),
-        tuple(exchange.taken_blobs),
-        tuple(sorted(exchange.given_operations)),
-        tuple(exchange.given_blobs),
-        tuple(exchange.mended),
-        tuple(exchange.refused),
-        (),
-        lost,
-        tuple(exchange.not_given[:1]),
-        held_back=exchange.not_admissible + exchange.holder.look().held_back,
+    (result,) = sync_together(
+        store, [peer], fits, [closed], progress, base=base, retracted=retracted, auxiliary=auxiliary
     )
+    if isinstance(result, MergeAlgebraError):
+        raise result
+    return result
+
+
+def sync_together(
+    store: Store,
+    peers: Sequence[Peer],
+    fits: Fits,
+    closed: Sequence[MergeAlgebraError | None],
+    progress: Progress,
+    *,
+    base: Base = no_base,
+    retracted: bool = False,
+    auxiliary: bool = False,
+) -> list[SyncResult | MergeAlgebraError]:
+    """The same with several peers: operations with each in turn, then leaves from all at once [BL-10].
+
+    closed: for each, why nothing may be taken from it, if so. Returns for each what `sync_live` returns or raises.
+    """
+    found: list[Exchange | MergeAlgebraError] = [
+        _operations_with(store, peer, reason) for peer, reason in zip(peers, closed, strict=True)
+    ]
+    lost: tuple[str, ...] = ()
+    if reached := [one for one in found if isinstance(one, Exchange)]:
+        if any(one.taken_operations for one in reached[1:]):  # which those before them lack
+            for exchange in reached[:-1]:
+                if not exchange.dropped:
+                    _exchange_sets(exchange, (MAINTAINERS, ADMISSIBLE))
+        maps = Maps(store)
+        carrying = Carrying(store, maps, BaseLeaves(maps, base), fits, progress)
+        lost = _exchange_blobs(carrying, reached, retracted=retracted, auxiliary=auxiliary)
+    return [one if isinstance(one, MergeAlgebraError) else one.result(lost) for one in found]
+
+
+def _operations_with(store: Store, peer: Peer, closed: MergeAlgebraError | None) -> Exchange | MergeAlgebraError:
+    """What was exchanged with a peer but for blobs; an error where it is none to sync with."""
+    try:
+        maintainers = check_workspace(store, peer)
+    except MergeAlgebraError as error:
+        return error
+    exchange = Exchange(store, peer.name, Holder(store), closed, peer=peer)
+    of = [MAINTAINERS] if maintainers != exchange.holder.look().ids(MAINTAINERS).root() else []
+    _exchange_sets(exchange, [*of, ADMISSIBLE])
+    return exchange
+
+
+def _exchange_sets(exchange: Exchange, sets: Iterable[str]) -> None:
+    """Exchange the operations of some sets; what was exchanged before an error stays, and so does what was refused."""
+    try:
+        for of in sets:
+            _exchange_operations(exchange, of)
+    except PeerError as error:
+        exchange.refused.append(error)
+        exchange.dropped = True
 
 
 def _exchange_blobs(
-    exchange: Exchange, fits: Fits, progress: Progress, *, retracted: bool, auxiliary: bool
+    carrying: Carrying, exchanges: Sequence[Exchange], *, retracted: bool, auxiliary: bool
 ) -> tuple[str, ...]:
     """Exchange the blobs of what is visible now, and take retracted ones; the roots of those that nobody has."""
-    held = exchange.holder.look()
-    exchange.refused += held.reading.refusals
-    wanted = claims_of(held.state.visible().values())
-    kinds = KINDS if auxiliary else needed_kinds(exchange.store.genesis)
-    exchange_blobs(exchange, wanted, {root for root in wanted if is_taken(wanted[root], kinds)}, fits, progress)
-    if not retracted:
+    held = exchanges[-1].holder.look()
+    exchanges[-1].refused += held.reading.refusals
+    reached = [exchange for exchange in exchanges if not exchange.dropped]
+    if not reached:
         return ()
-    known = claims_of(known_manifests(held.state).values(), kinds)
-    return take_retracted(exchange, {root: known[root] for root in known.keys() - wanted.keys()}, fits, progress)
+    wanted = claims_of(held.state.visible().values())
+    kinds = KINDS if auxiliary else needed_kinds(carrying.store.genesis)
+    taken = {root for root in wanted if is_taken(wanted[root], kinds)}
+    known = claims_of(known_manifests(held.state).values(), kinds) if retracted else {}
+    others = {root: known[root] for root in known.keys() - wanted.keys()}
+    return tuple(sorted(carrying.exchange(reached, wanted, taken, others)))
 
 
 def check_workspace(store: Store, peer: Peer) -> bytes:
@@ -132,61 +166,19 @@ def _take_operations(exchange: Exchange, lacking: Sequence[bytes]) -> None:
         answered = exchange.peer.operations(asked)
         for id_, data in zip(asked, answered, strict=False):
             try:
-                came.append(_operation(exchange, id_.hex(), data))
+                came.append(operation_of(exchange, id_.hex(), data))
                 nbytes += len(data or b"")
             except MergeAlgebraError as error:
                 exchange.refused.append(error)
         at += len(answered)
-        if nbytes > _HELD_BYTES:
-            _write(exchange, came)
+        if nbytes > HELD_BYTES:
+            _count(exchange, take(exchange, came))
             came, nbytes = [], 0
-    _write(exchange, came)
+    _count(exchange, take(exchange, came))
 
 
-def _operation(exchange: Exchange, id_: str, data: bytes | None) -> Operation:
-    """An operation that came, if it is the one that was asked for. Raises OperationError, naming the peer."""
-    name = exchange.peer.name
-    if data is None:
-        raise OperationError(f"{name} names operation {id_} and does not have it; sync with another peer")
-    if (found := hash_id("operation", data)) != id_:
-        raise OperationError(f"{name} gives other bytes for operation {id_}, of id {found}; sync with another peer")
-    try:
-        return decoded(data, exchange.store.genesis)
-    except MergeAlgebraError as error:
-        raise OperationError(
-            f"{name} gives operation {id_}, which is refused: {error}; tell whoever made it"
-        ) from error
-
-
-def _write(exchange: Exchange, came: Iterable[Operation]) -> None:
-    """Let operations appear; removes first: if this dies halfway, nothing retracted is visible [SY-8].
-
-    What is not admissible stays outside until it is [PR-10].
-    """
-    held = exchange.holder.look()
-    admissible, others = held.admissible(came)
-    exchange.not_admissible += len(others)
-    ordered = in_writing_order(admissible)
-    for record in ordered:
-        if record.id in held.damaged and _try(exchange, partial(exchange.store.mend_operation, record)):
-            exchange.mended.append(str(exchange.store.operation_path(record.id)))
-    for part in parts([record for record in ordered if record.id not in held.damaged]):
-        if _try(exchange, partial(exchange.store.write_records, part)):
-            exchange.taken_operations += (record.id for record in part)
-
-
-def _try(exchange: Exchange, step: Callable[[], object]) -> bool:
-    """Take a step; what keeps it from being done is one refusal, and so is a disk that takes nothing at all."""
-    if exchange.closed is not None:
-        return False
-    try:
-        step()
-    except MergeAlgebraError as error:
-        exchange.refused.append(error)
-        if isinstance(error, OutputError) and not exchange.store.takes_files():
-            exchange.closed = error
-        return False
-    return True
+def _count(exchange: Exchange, outside: Sequence[Record]) -> None:
+    exchange.not_admissible += len(outside)
 
 
 def _records(held: Held, ids: Iterable[bytes]) -> list[Record]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from mergealgebra.crdt.manifest import Manifest
 from tests.simulation import draw_folders, draw_sets, draw_stores, draw_teams
 from tests.simulation.contributions import Contributions
-from tests.simulation.disk import DEADLY, PowerDisk
+from tests.simulation.disk import ALL_DEADLY, PowerDisk
 from tests.simulation.folders import Folders
 from tests.simulation.history import Broken, History
 from tests.simulation.scenery import RECIPES, Scenery
@@ -118,7 +118,7 @@ def _played_on_teams(history: History, manifests: dict[str, Manifest]) -> str:
 
 def _played_on_stores(history: History, manifests: dict[str, Manifest], folder: Path) -> str:
     with _made(folder), taken_over() as world:
-        return Stores(manifests, world, PowerDisk(folder, (*DEADLY, "unlink")), folder).run(history.events)
+        return Stores(manifests, world, PowerDisk(folder, ALL_DEADLY), folder).run(history.events)
 
 
 def _played_on_folders(history: History, scenery: Scenery, folder: Path) -> str:

@@ -19,6 +19,8 @@ from tests.simulation.seams import replaced
 
 #: The calls before which a command may die; it dies halfway through a write.
 DEADLY = ("write", "fsync", "replace", "link", "mkdir")
+#: The same where files are removed that others need, and blobs come leaf by leaf.
+ALL_DEADLY = (*DEADLY, "unlink", "pwrite")
 
 
 class PowerCut(BaseException):
@@ -43,7 +45,7 @@ class PowerDisk:
         self._calls_left: int | None = None
         self._dead = False
         self._visit: tuple[int, Callable[[], Any]] | None = None
-        self._real = {name: getattr(os, name) for name in (*DEADLY, "open", "close", "unlink", "rmdir")}
+        self._real = {name: getattr(os, name) for name in {*DEADLY, *deadly, "open", "close", "unlink", "rmdir"}}
 
     def run(self, command: Callable[[], Any], calls: int | None) -> bool:
         """Run a command that dies when it has made so many calls; None lets it live. Returns whether it lived."""
@@ -96,8 +98,9 @@ class PowerDisk:
         def stand_in(*arguments: Any, **named: Any) -> Any:
             if self._calls_left == 0 and not self._dead:
                 self._dead = True
-                if name == "write":
-                    self._real["write"](arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2])
+                if name in ("write", "pwrite"):
+                    descriptor, data, *offset = arguments
+                    self._real[name](descriptor, bytes(data)[: len(data) // 2], *offset)
             if self._dead:
                 raise PowerCut
             if self._calls_left is not None:
@@ -141,6 +144,14 @@ class PowerDisk:
             self._note(path, _Truncation(path, os.fstat(descriptor).st_size))
         return int(self._real["write"](descriptor, data))
 
+    def _pwrite(self, descriptor: int, data: Any, offset: int) -> int:
+        path = self._opened.get(descriptor)
+        if path is not None:
+            with path.open("rb") as file:
+                file.seek(offset)
+                self._note(path, _Overwriting(path, offset, file.read(len(data))))
+        return int(self._real["pwrite"](descriptor, data, offset))
+
     def _fsync(self, descriptor: int) -> None:
         path = self._opened.get(descriptor)
         self._unsafe = [one for one in self._unsafe if one.settled_by != path]
@@ -164,7 +175,7 @@ class PowerDisk:
     def _renamed(self, source: Path, target: Path, before: bytes | None) -> None:
         """The unflushed bytes of a file go with it under its new name; that name itself is not safe yet."""
         for one in self._unsafe:
-            if one.settled_by == source and isinstance(one.undo, _Truncation):
+            if one.settled_by == source and isinstance(one.undo, _Truncation | _Overwriting):
                 one.settled_by = one.undo.path = target
         self._note(target.parent, lambda: _put_back(target, before))
 
@@ -182,6 +193,20 @@ class _Truncation:
 
     def __call__(self) -> None:
         os.truncate(self.path, self.size)
+
+
+@dataclass
+class _Overwriting:
+    """What was written at this place of a file never reached the disk."""
+
+    path: Path
+    offset: int
+    before: bytes
+
+    def __call__(self) -> None:
+        with self.path.open("r+b") as file:
+            file.seek(self.offset)
+            file.write(self.before)
 
 
 def _put_back(path: Path, before: bytes | None) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
 from mergealgebra.errors import PeerError
-from mergealgebra.sync.peer import Read
+from mergealgebra.sync.calls import Run
+from mergealgebra.sync.leaf_frames import Fill, exact, pieces_read
 from mergealgebra.sync.service import InMemory, Service
 from tests.simulation.damage import flip
 from tests.simulation.disk import PowerCut, PowerDisk
@@ -42,15 +43,32 @@ class Wire:
             return found[: len(found) // 2]
         return flip(found, 37 * self.number + 5) if found and self._befalls("altered") else found
 
-    @contextmanager
-    def blob(self, root: str) -> Iterator[Read]:
+    def blob_map(self, root: str, most: int) -> bytes:
         """As in Carrier."""
-        with self._memory.blob(root) as read:
-            yield lambda nbytes: self._carried(lambda: read(min(nbytes, 64)))
+        return self._carried(lambda: self._memory.blob_map(root, most))
 
-    def put_blob(self, root: str, nbytes: int, read: Read) -> None:
+    @contextmanager
+    def leaves(self, run: Run, packing: int) -> Iterator[Fill]:
+        """As in Carrier: all frames at once, as a message."""
+        came = self._carried(lambda: self._frames(run, packing))
+        if self._befalls("cut"):
+            came = came[: len(came) // 2]
+        yield exact(self.name, pieces_read(iter([came])))
+
+    def put_map(self, root: str, data: bytes, most: int) -> bytes:
         """As in Carrier."""
-        self._carried(lambda: self._memory.put_blob(root, nbytes, read))
+        return self._carried(lambda: self._memory.put_map(root, data, most))
+
+    def put_leaves(self, run: Run, frames: Sequence[bytes | memoryview]) -> None:
+        """As in Carrier."""
+        self._carried(lambda: self._memory.put_leaves(run, frames))
+
+    def cut(self) -> None:
+        """As in Carrier: nobody waits here."""
+
+    def _frames(self, run: Run, packing: int) -> bytes:
+        with self.service.blobs.leaves(run, packing) as found:
+            return b"".join(found.pieces)
 
     @property
     def _memory(self) -> InMemory:

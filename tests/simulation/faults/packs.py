@@ -14,7 +14,7 @@ from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.store import operation_store, pack_files, packing
 from mergealgebra.store.objects import Store
-from mergealgebra.sync import folder, live
+from mergealgebra.sync import folder, live, taking
 from mergealgebra.sync.held import Held
 from mergealgebra.sync.ranges import IdSet
 from mergealgebra.sync.reconciliation import Reconciled
@@ -151,7 +151,10 @@ def revokes_are_written_first() -> Patches:
 
 @fault("live peers give adds before removes", "stores", "between")
 def adds_are_given_first() -> Patches:
-    yield mock.patch.object(live, "in_writing_order", lambda given: sorted(given, key=lambda one: one.kind != "add"))
+    for module in (live, taking):
+        yield mock.patch.object(
+            module, "in_writing_order", lambda given: sorted(given, key=lambda one: one.kind != "add")
+        )
 
 
 @fault("a forgery stops whoever opens the folder", "stores", "refusal", "admission")
