@@ -14,7 +14,7 @@ from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.store import operation_store, pack_files, packing
 from mergealgebra.store.objects import Store
-from mergealgebra.sync import folder, live, taking
+from mergealgebra.sync import folder, leaf_frames, live, taking
 from mergealgebra.sync.held import Held
 from mergealgebra.sync.ranges import IdSet
 from mergealgebra.sync.reconciliation import Reconciled
@@ -175,3 +175,14 @@ def nothing_is_reconciled() -> Patches:
 
 def _says_nothing(*_: Any) -> Reconciled:
     return Reconciled((), (), 0, 0)
+
+
+@fault("a leaf is not compared with the digest in the map", "stores", "blobs")
+def leaves_are_believed() -> Patches:
+    class Anything(bytes):
+        __hash__ = bytes.__hash__
+
+        def __ne__(self, other: object) -> bool:
+            return False
+
+    yield mock.patch.object(leaf_frames, "leaf_digest", lambda data: Anything())
