@@ -12,7 +12,7 @@ from typing import Final
 
 from mergealgebra.crdt.manifest import KINDS
 from mergealgebra.crdt.operations import Operation
-from mergealgebra.crdt.records import Record
+from mergealgebra.crdt.records import Record, in_writing_order
 from mergealgebra.encoding import hash_id
 from mergealgebra.errors import (
     MergeAlgebraError,
@@ -34,7 +34,7 @@ from mergealgebra.sync.live_blobs import Carrying
 from mergealgebra.sync.messages import ADMISSIBLE, MAINTAINERS, SALT_BYTES
 from mergealgebra.sync.peer import Peer
 from mergealgebra.sync.reconciliation import reconcile
-from mergealgebra.sync.taking import HELD_BYTES, operation_of, removes_first, take
+from mergealgebra.sync.taking import HELD_BYTES, operation_of, take
 from mergealgebra.wanted import known_manifests
 
 #: After so many refusals of one peer no more is asked of it: it may name 2^22 operations that nobody made.
@@ -197,7 +197,7 @@ def _records(held: Held, ids: Iterable[bytes]) -> list[Record]:
 
 
 def _give_operations(exchange: Exchange, extra: Iterable[Record]) -> None:
-    given = removes_first(extra)
+    given = in_writing_order(extra)
     at = 0
     for batch in calls.batches([record.encoded for record in given]):
         try:
