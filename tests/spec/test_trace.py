@@ -106,7 +106,7 @@ def test_untestable_needs_a_reason():
 
 
 def test_the_threats_are_shown_by_tests_that_are_there():
-    named = {name for name in re.findall(r"`(tests/[^`]+)`", (ROOT / "spec" / "threats.md").read_text())}
+    named = set(re.findall(r"`(tests/[^`]+)`", (ROOT / "spec" / "threats.md").read_text()))
     assert any("::" in name for name in named)
     assert [name for name in named if not is_there(*name.split("::"))] == []
 
