@@ -110,7 +110,7 @@ def _first_of(ids: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class CachedAnswers:
-    """What merges found out. part: the folder that it is in. age: seconds since the last was written."""
+    """What was found out once. part: the folder that it is in. age: seconds since the last was written."""
 
     store: Path
     part: str
@@ -122,7 +122,7 @@ class CachedAnswers:
     @property
     def kind(self) -> str:
         """What they are."""
-        return f"{ANSWERS[self.part]}, which the next merge finds again"
+        return ANSWERS[self.part]
 
     @property
     def path(self) -> Path:
