@@ -25,6 +25,8 @@ ANSWERS: Final = {THRESHOLDS: "thresholds", DOTS: "dot products"}
 AGGREGATE: Final = f"{CACHE}/aggregate"
 FIGURES: Final = f"{CACHE}/figures"
 RECORDS: Final = f"{CACHE}/records"
+#: Of each object store a folder: what the packs hold that were read there.
+SEEN: Final = f"{CACHE}/seen"
 #: No entry is larger: what would be is not kept, and a larger file is not ours.
 MOST_BYTES: Final = 1 << 24
 

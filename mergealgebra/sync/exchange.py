@@ -1,25 +1,27 @@
-"""One sync with a live peer: what was moved so far, and what was refused on the way [SY-4]."""
+"""One sync: what was moved so far, and what was refused on the way [SY-4]."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.errors import ForeignOperation, MergeAlgebraError
 from mergealgebra.store.objects import Store
+from mergealgebra.sync.folder import SyncResult
 from mergealgebra.sync.held import Holder
 from mergealgebra.sync.peer import Peer
 
 
 @dataclass
-class Exchange:
-    """One sync of a store with a peer, and what it has done so far.
+class Moved:
+    """One sync of a store with a peer of some name, and what it has done so far.
 
     closed: why nothing may be taken. not_given: why the peer could not be given what it lacks. not_admissible: how
     many operations came and stay outside until they are admissible [PR-10].
     """
 
     store: Store
-    peer: Peer
+    name: str
     holder: Holder
     closed: MergeAlgebraError | None
     refused: list[MergeAlgebraError] = field(default_factory=list)
@@ -36,3 +38,26 @@ class Exchange:
         if not self.not_given:
             self.refused.append(error)
         self.not_given.append(error)
+
+    def result(self, lost: tuple[str, ...], passed_over: Sequence[ForeignOperation] = ()) -> SyncResult:
+        """What there is to say of it in the end."""
+        return SyncResult(
+            tuple(sorted(self.taken_operations)),
+            tuple(self.taken_blobs),
+            tuple(sorted(self.given_operations)),
+            tuple(self.given_blobs),
+            tuple(self.mended),
+            tuple(self.refused),
+            (),
+            lost,
+            tuple(self.not_given[:1]),
+            tuple(passed_over),
+            self.not_admissible + self.holder.look().held_back,
+        )
+
+
+@dataclass
+class Exchange(Moved):
+    """One sync with a live peer."""
+
+    peer: Peer = field(kw_only=True)

@@ -7,9 +7,7 @@ refusal: the rest goes on. A peer that breaks the protocol ends the sync; what w
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
-from typing import Final
+from collections.abc import Iterable, Sequence
 
 from mergealgebra.crdt.manifest import KINDS
 from mergealgebra.crdt.operations import Operation
@@ -18,15 +16,12 @@ from mergealgebra.encoding import hash_id
 from mergealgebra.errors import (
     MergeAlgebraError,
     OperationError,
-    OutputError,
     PeerError,
     WrongWorkspace,
 )
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.store.holdings import needed_kinds
 from mergealgebra.store.objects import Store
-from mergealgebra.store.operation_store import parts
-from mergealgebra.store.pack_files import decoded
 from mergealgebra.sync import calls
 from mergealgebra.sync.admission import Fits, anything_fits, claims_of, is_taken
 from mergealgebra.sync.exchange import Exchange
@@ -36,10 +31,8 @@ from mergealgebra.sync.live_blobs import exchange_blobs, take_retracted
 from mergealgebra.sync.messages import ADMISSIBLE, MAINTAINERS, SALT_BYTES
 from mergealgebra.sync.peer import Peer
 from mergealgebra.sync.reconciliation import reconcile
+from mergealgebra.sync.taking import HELD_BYTES, operation_of, removes_first, take
 from mergealgebra.wanted import known_manifests
-
-#: Operations that came are written together, so that removes go first, until they are so many bytes.
-_HELD_BYTES: Final = 1 << 26
 
 
 def sync_live(
@@ -58,7 +51,7 @@ def sync_live(
     PeerError for one that is not reached.
     """
     maintainers = check_workspace(store, peer)
-    exchange = Exchange(store, peer, Holder(store), closed)
+    exchange = Exchange(store, peer.name, Holder(store), closed, peer=peer)
     lost: tuple[str, ...] = ()
     try:
         if maintainers != exchange.holder.look().ids(MAINTAINERS).root():
@@ -67,18 +60,7 @@ def sync_live(
         lost = _exchange_blobs(exchange, fits, progress, retracted=retracted, auxiliary=auxiliary)
     except PeerError as error:  # what was exchanged before stays, and so does what was refused
         exchange.refused.append(error)
-    return SyncResult(
-        tuple(sorted(exchange.taken_operations)),
-        tuple(exchange.taken_blobs),
-        tuple(sorted(exchange.given_operations)),
-        tuple(exchange.given_blobs),
-        tuple(exchange.mended),
-        tuple(exchange.refused),
-        (),
-        lost,
-        tuple(exchange.not_given[:1]),
-        held_back=exchange.not_admissible + exchange.holder.look().held_back,
-    )
+    return exchange.result(lost)
 
 
 def _exchange_blobs(
@@ -132,61 +114,19 @@ def _take_operations(exchange: Exchange, lacking: Sequence[bytes]) -> None:
         answered = exchange.peer.operations(asked)
         for id_, data in zip(asked, answered, strict=False):
             try:
-                came.append(_operation(exchange, id_.hex(), data))
+                came.append(operation_of(exchange, id_.hex(), data))
                 nbytes += len(data or b"")
             except MergeAlgebraError as error:
                 exchange.refused.append(error)
         at += len(answered)
-        if nbytes > _HELD_BYTES:
-            _write(exchange, came)
+        if nbytes > HELD_BYTES:
+            _count(exchange, take(exchange, came))
             came, nbytes = [], 0
-    _write(exchange, came)
+    _count(exchange, take(exchange, came))
 
 
-def _operation(exchange: Exchange, id_: str, data: bytes | None) -> Operation:
-    """An operation that came, if it is the one that was asked for. Raises OperationError, naming the peer."""
-    name = exchange.peer.name
-    if data is None:
-        raise OperationError(f"{name} names operation {id_} and does not have it; sync with another peer")
-    if (found := hash_id("operation", data)) != id_:
-        raise OperationError(f"{name} gives other bytes for operation {id_}, of id {found}; sync with another peer")
-    try:
-        return decoded(data, exchange.store.genesis)
-    except MergeAlgebraError as error:
-        raise OperationError(
-            f"{name} gives operation {id_}, which is refused: {error}; tell whoever made it"
-        ) from error
-
-
-def _write(exchange: Exchange, came: Iterable[Operation]) -> None:
-    """Let operations appear; removes first: if this dies halfway, nothing retracted is visible [SY-8].
-
-    What is not admissible stays outside until it is [PR-10].
-    """
-    held = exchange.holder.look()
-    admissible, others = held.admissible(came)
-    exchange.not_admissible += len(others)
-    ordered = _removes_first(admissible)
-    for record in ordered:
-        if record.id in held.damaged and _try(exchange, partial(exchange.store.mend_operation, record)):
-            exchange.mended.append(str(exchange.store.operation_path(record.id)))
-    for part in parts([record for record in ordered if record.id not in held.damaged]):
-        if _try(exchange, partial(exchange.store.write_records, part)):
-            exchange.taken_operations += (record.id for record in part)
-
-
-def _try(exchange: Exchange, step: Callable[[], object]) -> bool:
-    """Take a step; what keeps it from being done is one refusal, and so is a disk that takes nothing at all."""
-    if exchange.closed is not None:
-        return False
-    try:
-        step()
-    except MergeAlgebraError as error:
-        exchange.refused.append(error)
-        if isinstance(error, OutputError) and not exchange.store.takes_files():
-            exchange.closed = error
-        return False
-    return True
+def _count(exchange: Exchange, outside: Sequence[Record]) -> None:
+    exchange.not_admissible += len(outside)
 
 
 def _records(held: Held, ids: Iterable[bytes]) -> list[Record]:
@@ -195,7 +135,7 @@ def _records(held: Held, ids: Iterable[bytes]) -> list[Record]:
 
 
 def _give_operations(exchange: Exchange, extra: Iterable[Record]) -> None:
-    given = _removes_first(extra)
+    given = removes_first(extra)
     at = 0
     for batch in calls.batches([record.encoded for record in given]):
         try:
@@ -211,7 +151,3 @@ def _give_operations(exchange: Exchange, extra: Iterable[Record]) -> None:
             else:
                 exchange.given_operations.append(operation.id)
         at += len(batch)
-
-
-def _removes_first(records: Iterable[Record]) -> list[Record]:
-    return sorted(records, key=lambda record: (record.kind != "remove", record.id))
