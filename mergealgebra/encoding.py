@@ -34,17 +34,18 @@ def encode(value: object) -> bytes:
         raise EncodingError(f"a value has no canonical encoding: {error}") from None
 
 
-def decode(data: bytes, *, max_bytes: int = MAX_BYTES) -> Any:
+def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_values: int | None = None) -> Any:
     """Decode canonical bytes, and nothing else: what is decoded must encode back to `data` [EN-3].
 
-    Raises EncodingError when the bytes are too many, too deep, malformed or not canonical.
+    max_values: how many values may lie in arrays and maps, if that is bounded.
+    Raises EncodingError when the bytes, or values, are too many, too deep, malformed or not canonical.
 
     >>> decode(encode(["w", 2, b"\\x00"]))
     ['w', 2, b'\\x00']
     """
     if len(data) > max_bytes:
         raise EncodingError(f"{len(data)} bytes where at most {max_bytes} are allowed")
-    _check_depth(data)
+    _check_depth(data, max_values)
     try:
         value = msgpack.unpackb(data, raw=False, strict_map_key=True)
     except (ValueError, TypeError, msgpack.UnpackException) as error:
@@ -177,8 +178,10 @@ def _node(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
-def _check_depth(data: bytes) -> None:
+def _check_depth(data: bytes, most: int | None = None) -> None:
     """Refuse what nests too deep, and tags that no canonical value has, before any value is built [EN-1, EN-3].
+
+    most: how many values arrays and maps may claim to hold, if that is bounded.
 
     msgpack nests a thousand levels deep, and reserves memory at each level for as many items as an array claims.
     """
@@ -192,6 +195,8 @@ def _check_depth(data: bytes) -> None:
         open_[-1] -= 1
         if number and values_each:
             open_.append(number * values_each)
+            if most is not None and (most := most - number * values_each) < 0:
+                raise EncodingError("it holds more values than are allowed")
         if len(open_) > 1 + MAX_DEPTH:
             raise EncodingError(f"nested deeper than {MAX_DEPTH}")
         while open_ and not open_[-1]:

@@ -143,6 +143,10 @@ class PackError(OperationError):
     """A pack is damaged, or not the file that its operations make [PK-1]."""
 
 
+class MapError(MergeAlgebraError):
+    """A map of a blob is not what it must be, or not of the blob whose root was asked for [BL-1 to BL-3]."""
+
+
 class SignatureError(OperationError):
     """An operation of a signed workspace has no signature, or none of its author's that is valid [SG-2]."""
 

@@ -18,6 +18,7 @@ from generator.lint import problems
 from generator.render import render
 from generator.topics import (
     aggregates,
+    blob_maps,
     breadcrumbs,
     canonical_values,
     checkpoints,
@@ -82,6 +83,7 @@ TOPICS: Mapping[str, Sequence[Case]] = {
     "states": states.CASES,
     "ranges": ranges.CASES,
     "packs": packs.CASES,
+    "blob_maps": blob_maps.CASES,
     "signatures": signatures.CASES,
     "lock": lock.CASES,
     "dialects": dialects.CASES,

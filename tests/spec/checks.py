@@ -41,6 +41,7 @@ from mergealgebra.methods.method import field_of
 from mergealgebra.recipe import complete_recipe, recipe_from_map
 from mergealgebra.recipe_file import read_merge_file, read_recipe
 from mergealgebra.signatures import fingerprint, is_key, is_valid
+from mergealgebra.store.blob_map import BlobMap
 from mergealgebra.store.blobs import stream_blob
 from mergealgebra.store.entries import ROOT, Entry
 from mergealgebra.tensors import safetensors_file
@@ -399,6 +400,33 @@ def merge_packs(case: Json, _: Path) -> Json:
     return {"merge": to_merge(held, sizes), "inside": sorted(name for name, _ in insides(held))}
 
 
+def blob_map(case: Json, _: Path) -> Json:
+    tensors = sorted((name, dtype, shape, data(raw)) for name, dtype, shape, raw in case["tensors"])
+    made = BlobMap.of((name, dtype, shape, _digests(raw)) for name, dtype, shape, raw in tensors)
+    file = made.header + b"".join(raw for *_, raw in tensors)
+    for leaf in made.run(0, made.leaves):
+        assert hashlib.sha256(b"\0" + file[leaf.offset : leaf.offset + leaf.nbytes]).digest() == leaf.digest
+    return {"encoding": made.encode().hex(), "root": made.root, **_places(made)}
+
+
+def read_blob_map(case: Json, _: Path) -> Json:
+    encoded = data(case["map"])
+    made = BlobMap.decode(encoded, case["root"], int(case["elements"]))
+    assert made.encode() == encoded
+    return _places(made)
+
+
+def _digests(raw: bytes) -> bytes:
+    hasher = encoding.LeafHasher()
+    hasher.update(raw)
+    return b"".join(hasher.digests())
+
+
+def _places(made: BlobMap) -> Json:
+    leaves = [[leaf.tensor.name, leaf.offset, leaf.nbytes] for leaf in made.run(0, made.leaves)]
+    return {"leaves": leaves, "bytes": made.nbytes}
+
+
 # Signed workspaces
 
 
@@ -525,6 +553,8 @@ CHECKS: dict[str, Callable[[Json, Path], Json]] = {
     "pack": pack,
     "read-pack": read_pack,
     "merge-packs": merge_packs,
+    "blob-map": blob_map,
+    "read-blob-map": read_blob_map,
     "lock": lock,
     "lock-text": lock_text,
     "manifest": manifest,

@@ -8,6 +8,7 @@ from typing import Any
 
 from generator.peer_checks import PEER_CHECKS
 from generator.reference import (
+    blob_maps,
     canonical,
     checkpoints,
     contributions,
@@ -327,6 +328,19 @@ def read_pack(x: Json) -> Json:
     return {"operations": hexes(ids), "replaces": hexes(replaces)}
 
 
+def blob_map(x: Json) -> Json:
+    """The map of a blob, from its tensors."""
+    rows = [(name, dtype, shape, read_bytes(data)) for name, dtype, shape, data in x["tensors"]]
+    made = blob_maps.make_map(rows)
+    found = blob_maps.Map([blob_maps.read_row(row) for row in canonical.decode(made)["tensors"]])
+    return {"encoding": made.hex(), "root": found.root.hex(), "leaves": found.leaves, "bytes": found.bytes}
+
+
+def read_blob_map(x: Json) -> Json:
+    found = blob_maps.read_map(read_bytes(x["map"]), bytes.fromhex(x["root"]), int(x["elements"]))
+    return {"leaves": found.leaves, "bytes": found.bytes}
+
+
 def merge_packs(x: Json) -> Json:
     """Which packs the next one replaces, and which lie inside a larger one."""
     held = {file["name"]: frozenset(file["operations"]) for file in x["packs"]}
@@ -485,6 +499,8 @@ CHECKS: dict[str, Callable[[Json], Json]] = {
     "pack": pack,
     "read-pack": read_pack,
     "merge-packs": merge_packs,
+    "blob-map": blob_map,
+    "read-blob-map": read_blob_map,
     "key": key,
     "signature": signature,
     "signed-genesis": signed_genesis,

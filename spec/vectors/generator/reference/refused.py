@@ -23,6 +23,7 @@ RULES = {
     "OperationError": "an operation that breaks OS-2 to OS-5, or in a signed workspace SG-4 to SG-6",
     "NotAllowed": "something that its author may not do in a signed workspace",
     "PackError": "a pack that breaks PK-1, or one of whose operations breaks OS-2 to OS-5",
+    "MapError": "a map of a blob that breaks BL-1 to BL-3",
     "WrongWorkspace": "an operation or a state of another workspace",
     "NothingVisible": "a merge of no contributions",
     "NothingToRetract": "a contribution to retract of which no effective add stands",
