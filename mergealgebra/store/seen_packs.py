@@ -21,7 +21,7 @@ _ID: Final = 32
 
 
 class Seen(NamedTuple):
-    """What a pack holds, ascending by id, and its bytes.
+    """What a pack holds, ascending by id, its bytes, and what it replaces.
 
     foreign: why operations can never enter the set of this workspace, by id [SG-7]. outside: those that were not
     admissible when the operations of maintainers that were here had the root `judged` [SG-10].
@@ -29,6 +29,7 @@ class Seen(NamedTuple):
 
     ids: tuple[str, ...]
     nbytes: int
+    replaces: tuple[str, ...]
     foreign: Mapping[str, str]
     outside: frozenset[str]
     judged: bytes
@@ -44,15 +45,16 @@ class SeenPacks(MutableMapping[str, Seen]):
         with suppress(EncodingError):
             version, *rest = decode(self._entries[name], max_bytes=MOST_BYTES)
             if version == _VERSION:
-                ids, nbytes, foreign, outside, judged = rest
-                return Seen(_ids(ids), nbytes, dict(map(_reason, foreign)), frozenset(_ids(outside)), judged)
+                ids, nbytes, replaces, foreign, outside, judged = rest
+                apart = dict(map(_reason, foreign))
+                return Seen(_ids(ids), nbytes, _ids(replaces), apart, frozenset(_ids(outside)), judged)
         raise KeyError(name)
 
     def __setitem__(self, name: str, seen: Seen) -> None:
         foreign = [[bytes.fromhex(id_), said] for id_, said in sorted(seen.foreign.items())]
-        fields = [_joined(seen.ids), seen.nbytes, foreign, _joined(sorted(seen.outside)), seen.judged]
+        fields = [_joined(seen.ids), seen.nbytes, _joined(seen.replaces), foreign, _joined(sorted(seen.outside))]
         with suppress(EncodingError):  # what is too large is read again
-            self._entries[name] = encode([_VERSION, *fields])
+            self._entries[name] = encode([_VERSION, *fields, seen.judged])
 
     def __delitem__(self, name: str) -> None:
         del self._entries[name]

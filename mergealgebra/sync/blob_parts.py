@@ -26,6 +26,10 @@ MAP_SUFFIX: Final = ".map"
 _ELSEWHERE: Final = "sync with another peer that has them, who mends it then"
 
 
+class DamagedObject(BlobDamaged):
+    """An object of a store is not what the blob's root promises."""
+
+
 def map_key(root: str) -> str:
     """The key of a blob's map."""
     return f"{BLOBS}/{root}{MAP_SUFFIX}"
@@ -42,7 +46,7 @@ def part_key(root: str, number: int) -> str:
 def read_map(objects: ObjectStore, root: str, elements: int) -> BlobMap | None:
     """The map of a blob, None if it is not there; a contribution says how many elements it has.
 
-    Raises BlobDamaged, and PeerError for one that is longer than so many elements allow.
+    Raises DamagedObject, and PeerError for one that is longer than so many elements allow.
     """
     data = get(objects, map_key(root), most_map_bytes(elements))
     if data is None:
@@ -50,7 +54,9 @@ def read_map(objects: ObjectStore, root: str, elements: int) -> BlobMap | None:
     try:
         return BlobMap.decode(data, root, elements)
     except (EncodingError, MapError) as error:
-        raise BlobDamaged(f"{objects.name} gives a damaged map of the tensors {root}: {error}; {_ELSEWHERE}") from error
+        raise DamagedObject(
+            f"{objects.name} gives a damaged map of the tensors {root}: {error}; {_ELSEWHERE}"
+        ) from error
 
 
 def parts_of(leaves: int) -> int:
@@ -59,7 +65,7 @@ def parts_of(leaves: int) -> int:
 
 
 def reader(objects: ObjectStore, root: str, blob_map: BlobMap) -> Read:
-    """Reads the bytes of a blob's file, of which every leaf was checked. It raises BlobDamaged and PeerError."""
+    """Reads the bytes of a blob's file, of which every leaf was checked. It raises DamagedObject and PeerError."""
     pieces, rest = _file(objects, root, blob_map), memoryview(b"")
 
     def read(most: int) -> bytes:
@@ -87,13 +93,13 @@ def _part(objects: ObjectStore, root: str, number: int, leaves: Iterable[Leaf]) 
             for place, leaf in enumerate(leaves):
                 data = _next(read, leaf.nbytes)
                 if _digest(data) != leaf.digest:
-                    raise BlobDamaged(
+                    raise DamagedObject(
                         f"{objects.name} gives other bytes for leaf {number * PART_LEAVES + place} of the tensors "
                         f"{root}, in the object {key}; {_ELSEWHERE}"
                     )
                 yield data
     except NotThere as error:
-        raise BlobDamaged(
+        raise DamagedObject(
             f"{objects.name} has a map of the tensors {root} and not their part {key}; {_ELSEWHERE}"
         ) from error
 
@@ -118,7 +124,7 @@ def _digest(leaf: bytes | memoryview) -> bytes:
 
 
 def write_blob(objects: ObjectStore, entry: Entry, root: str, there: Mapping[str, int], more: More) -> None:
-    """Write the parts of a blob, then its map. there: how long the parts are that are in the store and not to be written.
+    """Write the parts of a blob, then its map. there: the bytes of parts that are in the store, and stay as they are.
 
     Raises BlobMissing or BlobDamaged for the file, and PeerError.
     """

@@ -5,6 +5,7 @@ A store has a blob as a map and parts, or whole, as in a share whose files someb
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,9 +17,9 @@ from mergealgebra.progress import Progress, counter
 from mergealgebra.store.entries import BLOB_SUFFIX, BLOBS
 from mergealgebra.store.holdings import needed_kinds
 from mergealgebra.sync.admission import Claim, Fits, admission, claims_of, is_taken
-from mergealgebra.sync.blob_parts import MAP_SUFFIX, map_key, read_map, reader, write_blob
+from mergealgebra.sync.blob_parts import MAP_SUFFIX, DamagedObject, map_key, read_map, reader, write_blob
 from mergealgebra.sync.exchange import Moved
-from mergealgebra.sync.object_store import Listed, NotThere, ObjectStore, has
+from mergealgebra.sync.object_store import Listed, NotThere, ObjectStore, TooLong, has
 from mergealgebra.wanted import known_manifests
 
 #: Ends the key of an object beside a blob of which somebody found something damaged.
@@ -79,8 +80,10 @@ class _Blobs:
         try:
             taken = self._take_parts(root, claims) or self._take_whole(root, claims)
         except MergeAlgebraError as error:
+            if isinstance(error, PeerError) and not isinstance(error, TooLong):
+                raise
             self.moved.refused.append(error)
-            if isinstance(error, BlobDamaged) and self.listed is not None:
+            if isinstance(error, DamagedObject) and self.listed is not None:
                 with suppress(PeerError):
                     self.objects.put(f"{BLOBS}/{root}{_REPORT}", b"damaged\n")
             return True
@@ -105,7 +108,7 @@ class _Blobs:
         try:
             with self.objects.opened(f"{BLOBS}/{root}{BLOB_SUFFIX}") as (nbytes, read):
                 if nbytes is None:
-                    raise PeerError(f"{self.objects.name} does not say how long the tensors {root} are")
+                    raise BlobDamaged("it does not say how long they are; choose another server")
                 more = counter(self.progress, _STEP, nbytes)
                 self.moved.store.receive_blob(root, nbytes, read, admission(claims, self.fits), more)
         except NotThere:
@@ -159,7 +162,6 @@ class _Blobs:
     def _data_bytes(self, root: str) -> int | None:
         """The bytes behind the header of a blob that is here; None where it cannot be read."""
         with suppress(OSError), self.moved.store.blob(root).opened() as descriptor:
-            with open(descriptor, "rb", closefd=False) as file:
-                head = int.from_bytes(file.read(_LENGTH_BYTES), "little") + _LENGTH_BYTES
-                return file.seek(0, 2) - head
+            length = os.pread(descriptor, _LENGTH_BYTES, 0)
+            return os.fstat(descriptor).st_size - int.from_bytes(length, "little") - _LENGTH_BYTES
         return None

@@ -49,13 +49,25 @@ class _Intake:
 
     def add_pack(self, pack: Pack) -> None:
         """Take what is not here of a pack."""
-        self.fetched[pack.name] = Known(tuple(pack.operations), pack.nbytes)
+        self.fetched[pack.name] = Known.of(pack)
         for id_, data in pack.operations.items():
             self.add(id_, data, f"pack {pack.name}")
 
+    def salvage(self, data: bytes) -> None:
+        """Take an operation that stands in a damaged pack, if it is one [PK-7]."""
+        with suppress(MergeAlgebraError):
+            decoded(data, self.moved.store.genesis)
+            self.add(hash_id("operation", data), data, "a damaged pack")
+
     def add(self, id_: str, data: bytes, where: str) -> None:
         """Take an operation, if it is one and is not here."""
-        if self._state.has(id_) or id_ in self.waiting or id_ in self.outside or id_ in self.foreign or id_ in self.unsound:
+        if (
+            self._state.has(id_)
+            or id_ in self.waiting
+            or id_ in self.outside
+            or id_ in self.foreign
+            or id_ in self.unsound
+        ):
             return
         here = f"{self.moved.name}, {where}"
         try:
@@ -95,18 +107,23 @@ def exchange_operations(moved: Moved, objects: ObjectStore) -> Sequence[ForeignO
     judged = held.ids(MAINTAINERS).root()
     packs = ObjectPacks(objects, lambda name: _known(moved, held, seen, judged, name))
     intake = _Intake(moved)
-    packs.read(intake.add_pack)
-    packs.read_loose(held.state.has)
+    try:
+        packs.read(intake.add_pack, intake.salvage)
+        packs.read_loose(held.state.has)
+    except PeerError:
+        intake.write()
+        _write_down(moved, seen, intake, intake.foreign)
+        raise
     for id_, data in packs.loose.items():
         intake.add(id_, data, "a file of its own")
     intake.write()
     foreign = {**_foreign(seen, packs), **intake.foreign}
-    _write_down(moved, seen, intake)
     now = moved.holder.look()
     moved.not_admissible = len({id_ for id_ in packs.ids() if not now.state.has(id_)} - foreign.keys())
-    _mend(moved, packs)
     moved.refused += packs.damaged.values()
-    _give(moved, packs, now)
+    for pack in _give(moved, packs, now, seen):
+        intake.fetched[pack.name] = Known.of(pack)
+    _write_down(moved, seen, intake, foreign)
     return [ForeignOperation(said) for _, said in sorted(foreign.items())]
 
 
@@ -124,12 +141,12 @@ def _known(moved: Moved, held: Held, seen: Mapping[str, Seen], judged: bytes, na
     if (before := seen.get(name)) is not None:
         apart = before.foreign.keys() | (before.outside if before.judged == judged else frozenset())
         if all(held.state.has(id_) or id_ in apart for id_ in before.ids):
-            return Known(before.ids, before.nbytes)
+            return Known(before.ids, before.nbytes, before.replaces)
     elif name in held.reading.packs:
         with suppress(MergeAlgebraError):
             pack = read_pack(moved.store.pack(name))
             if all(map(held.state.has, pack.operations)):
-                return Known(tuple(pack.operations), pack.nbytes)
+                return Known.of(pack)
     return None
 
 
@@ -139,41 +156,53 @@ def _foreign(seen: Mapping[str, Seen], packs: ObjectPacks) -> dict[str, str]:
     return {id_: said for before in found if before is not None for id_, said in before.foreign.items()}
 
 
-def _write_down(moved: Moved, seen: MutableMapping[str, Seen], intake: _Intake) -> None:
-    """Write down what the packs hold that were read, but for those of which something could not be taken."""
+def _write_down(moved: Moved, seen: MutableMapping[str, Seen], intake: _Intake, foreign: Mapping[str, str]) -> None:
+    """Write down what the packs hold that were read or written, but for those of which something could not be taken."""
     now = moved.holder.look()
     judged = now.ids(MAINTAINERS).root()
     for name, known in intake.fetched.items():
-        foreign = {id_: intake.foreign[id_] for id_ in known.ids if id_ in intake.foreign}
+        apart = {id_: foreign[id_] for id_ in known.ids if id_ in foreign}
         outside = frozenset(id_ for id_ in known.ids if id_ in intake.outside)
-        if all(now.state.has(id_) or id_ in foreign or id_ in outside for id_ in known.ids):
-            seen[name] = Seen(tuple(known.ids), known.nbytes, foreign, outside, judged)
+        if all(now.state.has(id_) or id_ in apart or id_ in outside for id_ in known.ids):
+            seen[name] = Seen(tuple(known.ids), known.nbytes, tuple(known.replaces), apart, outside, judged)
 
 
 # Giving
 
 
-def _mend(moved: Moved, packs: ObjectPacks) -> None:
-    """Put packs that are here in place of damaged ones of their name [PK-7]."""
+def _mend(moved: Moved, packs: ObjectPacks, held: Held, seen: Mapping[str, Seen]) -> None:
+    """Write damaged packs again whose operations are known and all here [PK-7]. Raises PeerError."""
     for name in list(packs.damaged):
-        with suppress(MergeAlgebraError):
-            packs.write(read_pack(moved.store.pack(name)))
+        before = seen.get(name)
+        ids = before.ids if before is not None else ()
+        encodings = [data for id_ in ids if (data := _encoded(held, id_)) is not None]
+        if before is not None and len(encodings) == len(ids):
+            packs.write(Pack.of(encodings, before.replaces))
+            moved.refused.remove(packs.damaged.pop(name))
             moved.mended.append(f"{moved.name}/packs/{name}")
+    packs.report()
 
 
-def _give(moved: Moved, packs: ObjectPacks, held: Held) -> None:
-    """Write what the store's packs lack, then what is due there, the index, and delete what is not needed."""
+def _give(moved: Moved, packs: ObjectPacks, held: Held, seen: Mapping[str, Seen]) -> list[Pack]:
+    """Write what the store's packs lack, then what is due there, the index, and delete what is not needed.
+
+    Returns the packs that were written.
+    """
+    written = list[Pack]()
     try:
         for part in _lacking(packs, held):
-            packs.write(Pack.of([record.encoded for record in part]))
+            written.append(Pack.of([record.encoded for record in part]))
+            packs.write(written[-1])
             moved.given_operations += (record.id for record in part if record.id not in packs.loose)
     except PeerError as error:
         moved.give_nothing(error)
-        return
+        return written[:-1]
     with suppress(MergeAlgebraError):  # it only saves requests
-        packs.merge(lambda id_: _encoded(held, id_))
+        _mend(moved, packs, held, seen)
+        written += packs.merge(lambda id_: _encoded(held, id_))
         packs.write_index()
         packs.delete_covered()
+    return written
 
 
 def _lacking(packs: ObjectPacks, held: Held) -> Iterator[Sequence[Record]]:

@@ -16,11 +16,11 @@ from mergealgebra.crdt.fields import is_id
 from mergealgebra.crdt.operations import MAX_OPERATION_BYTES
 from mergealgebra.crdt.pack_index import INDEX, MAX_INDEX_BYTES, PackIndex
 from mergealgebra.crdt.pack_levels import insides, to_merge
-from mergealgebra.crdt.packs import MAX_PACK_BYTES, Pack
+from mergealgebra.crdt.packs import MAX_PACK_BYTES, Pack, salvage
 from mergealgebra.encoding import hash_id
 from mergealgebra.errors import MergeAlgebraError, PackError, PeerError
 from mergealgebra.store.entries import OPERATIONS, PACKS
-from mergealgebra.sync.object_store import Listed, ObjectStore, get
+from mergealgebra.sync.object_store import Listed, ObjectStore, TooLong, get
 
 #: For how long a pack must have been in the store before what lies inside it is deleted.
 RESTING_SECONDS: Final = 24 * 60 * 60
@@ -30,16 +30,25 @@ _TRIES: Final = 4
 
 @dataclass(frozen=True)
 class Known:
-    """What a pack that was seen holds: the ids of its operations, ascending, and its bytes."""
+    """What a pack that was seen holds: the ids of its operations, ascending, its bytes, and what it replaces."""
 
     ids: Sequence[str]
     nbytes: int
+    replaces: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, pack: Pack) -> Known:
+        """What there is to know of a pack."""
+        return cls(tuple(pack.operations), pack.nbytes, pack.replaces)
 
 
 #: What is known of a pack of this name, so that it need not be fetched; None if it must be.
 Knows = Callable[[str], Known | None]
-#: Told of each pack that was fetched.
+#: Told of each pack that was fetched, and of what may be an operation in a damaged one.
 Fetched = Callable[[Pack], object]
+Salvaged = Callable[[bytes], object]
+#: Ends the key of an object beside a pack that somebody found damaged; who knows what was in it writes it again.
+REPORT: Final = ".damaged"
 
 
 @dataclass
@@ -60,14 +69,14 @@ class ObjectPacks:
 
     # Reading
 
-    def read(self, fetched: Fetched) -> None:
+    def read(self, fetched: Fetched, salvaged: Salvaged) -> None:
         """Find every pack, and fetch those that are not known; list again when one is gone [PK-5]. Raises PeerError."""
         gone: list[str] = []
         for _ in range(_TRIES):
             names = self._look()
             for name in self.held.keys() - names:
                 del self.held[name]
-            gone = [name for name in sorted(names - self.held.keys()) if not self._read(name, fetched)]
+            gone = [name for name in sorted(names - self.held.keys()) if not self._read(name, fetched, salvaged)]
             if not gone:
                 break
         for name in gone:
@@ -77,8 +86,10 @@ class ObjectPacks:
     def read_loose(self, has: Callable[[str], bool]) -> None:
         """Fetch the single operations that the index names and that are not here. What is gone is in a pack now."""
         for name in self.indexed.operations if self.indexed else ():
-            if not has(name) and (data := get(self.objects, f"{OPERATIONS}/{name}", MAX_OPERATION_BYTES)) is not None:
-                self.loose[name] = data
+            with suppress(TooLong):
+                data = None if has(name) else get(self.objects, f"{OPERATIONS}/{name}", MAX_OPERATION_BYTES)
+                if data is not None:
+                    self.loose[name] = data
 
     def _look(self) -> set[str]:
         """The names of all packs that are listed, or that the index names."""
@@ -89,38 +100,53 @@ class ObjectPacks:
 
     def _index(self) -> PackIndex | None:
         """The index; None where there is none. A damaged one is one that is not there: it is rewritten."""
-        with suppress(PackError):
+        with suppress(PackError, TooLong):
             data = get(self.objects, f"{PACKS}/{INDEX}", MAX_INDEX_BYTES)
             return None if data is None else PackIndex.decode(data)
         return None
 
-    def _read(self, name: str, fetched: Fetched) -> bool:
+    def _read(self, name: str, fetched: Fetched, salvaged: Salvaged) -> bool:
         """Know what a pack holds, fetching it if need be; False when it is gone."""
-        if (known := self.knows(name)) is not None:
+        if not self.is_reported(name) and (known := self.knows(name)) is not None:
             self._holds(name, known.ids, known.nbytes)
             return True
         try:
-            pack = self.fetch(name)
+            data = get(self.objects, f"{PACKS}/{name}", MAX_PACK_BYTES)
+        except TooLong as error:
+            self.damaged[name] = PackError(str(error))
+            return True
+        if data is None:
+            return self._listed is not None and name not in self._listed  # the index says so, and that is a hint
+        try:
+            pack = self._decoded(name, data)
         except PackError as error:
             self.damaged[name] = error
+            for one in salvage(data):
+                salvaged(one)
             return True
-        if pack is None:
-            return self._listed is not None and name not in self._listed  # the index says so, and that is a hint
         self._holds(name, pack.operations, pack.nbytes)
         fetched(pack)
         return True
 
-    def fetch(self, name: str) -> Pack | None:
-        """The pack of this name; None if it is not there. Raises PackError, naming store and pack."""
-        data = get(self.objects, f"{PACKS}/{name}", MAX_PACK_BYTES)
-        if data is None:
-            return None
+    def is_reported(self, name: str) -> bool:
+        """Whether somebody found a pack damaged; it may be good all the same."""
+        return self._listed is not None and f"{name}{REPORT}" in self._listed
+
+    def _decoded(self, name: str, data: bytes) -> Pack:
+        """The pack of this name. Raises PackError, naming store and pack."""
         if (found := hash_id("pack", data)) != name:
             raise PackError(f"{self.objects.name} gives other bytes for pack {name}, of name {found}; delete it there")
         try:
             return Pack.decode(data)
         except PackError as error:
             raise PackError(f"{self.objects.name} holds pack {name}, which is refused: {error}; delete it") from error
+
+    def _fetch(self, name: str) -> Pack:
+        """The pack of this name, read again. Raises PackError, also when it is not there any more, and PeerError."""
+        data = get(self.objects, f"{PACKS}/{name}", MAX_PACK_BYTES)
+        if data is None:
+            raise PackError(f"{self.objects.name} has no pack {name} any more; sync again")
+        return self._decoded(name, data)
 
     def ids(self) -> set[str]:
         """The ids of the operations in all good packs."""
@@ -132,7 +158,20 @@ class ObjectPacks:
         """Put a pack. Raises PeerError."""
         self.objects.put(f"{PACKS}/{pack.name}", pack.encode())
         self._holds(pack.name, pack.operations, pack.nbytes)
-        self.damaged.pop(pack.name, None)
+
+    def report(self) -> None:
+        """Write down beside damaged packs that they are, so that others mend them, and forget what is mended.
+
+        Only where that can be listed. Raises PeerError.
+        """
+        listed = self._listed or {}
+        for name in self.damaged:
+            if name in listed and not self.is_reported(name):
+                self.objects.put(f"{PACKS}/{name}{REPORT}", b"damaged\n")
+        for name in self.held:
+            if self.is_reported(name):
+                with suppress(PeerError):  # a store that refuses deletes keeps it
+                    self.objects.delete(f"{PACKS}/{name}{REPORT}")
 
     def merge(self, encoded: Callable[[str], bytes | None]) -> list[Pack]:
         """Write the packs that are due [PK-3]. encoded: the encoding of an operation that is here. Raises PeerError."""
@@ -149,10 +188,7 @@ class ObjectPacks:
         known = [data for data in here if data is not None]
         if len(known) == len(here):
             return known
-        pack = self.fetch(name)
-        if pack is None:
-            raise PeerError(f"{self.objects.name} has no pack {name} any more; sync again")
-        return pack.operations.values()
+        return self._fetch(name).operations.values()
 
     def write_index(self) -> None:
         """Rewrite the index, unless it is right [PK-8]: it names no pack that lies inside another. Raises PeerError."""
@@ -171,8 +207,7 @@ class ObjectPacks:
         deleted = list[str]()
         for larger, names in deletable(self.held, self._rested()).items():
             with suppress(PackError):
-                if self.fetch(larger) is None:
-                    continue
+                self._fetch(larger)
                 for name in names:
                     self.objects.delete(f"{PACKS}/{name}")
                     del self.held[name]

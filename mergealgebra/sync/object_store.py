@@ -26,6 +26,10 @@ class NotThere(PeerError):
     """A store has no object of a key, or does not give it."""
 
 
+class TooLong(PeerError):
+    """An object is longer than one of its kind can be."""
+
+
 class Listed(NamedTuple):
     """What a store's list says of an object. modified: when it was last written, in seconds, by the store's clock."""
 
@@ -66,7 +70,7 @@ class ObjectStore(Protocol):
 
 
 def get(objects: ObjectStore, key: str, most: int) -> bytes | None:
-    """An object of at most so many bytes; None if it is not there. Raises PeerError for a longer one."""
+    """An object of at most so many bytes; None if it is not there. Raises TooLong, and PeerError."""
     try:
         with objects.opened(key) as (nbytes, read):
             pieces, left = list[bytes](), most
@@ -76,7 +80,7 @@ def get(objects: ObjectStore, key: str, most: int) -> bytes | None:
     except NotThere:
         return None
     if (nbytes or 0) > most or left < 0:
-        raise PeerError(f"{objects.name} has an object {key} of more than {most} bytes; sync with another peer")
+        raise TooLong(f"{objects.name} has an object {key} of more than {most} bytes; delete it there")
     data = b"".join(pieces)
     if nbytes is not None and len(data) != nbytes:
         raise PeerError(f"{objects.name} ends the object {key} before its end; sync again")

@@ -32,6 +32,8 @@ _SEGMENT: Final = re.compile("[A-Za-z0-9._-]+")
 _CODE: Final = re.compile("<Code>([A-Za-z]{1,64})</Code>")
 _STATUS: Final = re.compile("status code: ([0-9]{3})")
 _WRONG_KEYS: Final = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken")
+#: To who may not list, a server says that they may not read what is not there.
+_PERHAPS_HIDDEN: Final = ("list ", "read packs/", "read blobs/", "read operations/")
 
 
 class S3Store:
@@ -114,13 +116,12 @@ class S3Store:
             )
         if status in ("401", "403") or isinstance(error, PermissionError):
             said = f"{self.name} does not let these keys {what} ({code or status or 'denied'}): ask whoever owns it"
-            return NotThere(said) if what.startswith(("read packs", "read blobs", "read operations", "list")) else PeerError(said)
+            return NotThere(said) if what.startswith(_PERHAPS_HIDDEN) else PeerError(said)
         if status == "404" or isinstance(error, FileNotFoundError):
             return NotThere(f"{self.name} has no {what.removeprefix('read ')}")
-        said = str(error).split("\n\nDebug source", maxsplit=1)[0]
+        said = shortened(one_line(str(error).split("\n\nDebug source", maxsplit=1)[0]), 300)
         return PeerError(
-            f"{self.name} cannot be reached, or did not {what}: {shortened(one_line(said), 300)}; check the address and "
-            "AWS_ENDPOINT_URL"
+            f"{self.name} cannot be reached, or did not {what}: {said}; check the address and AWS_ENDPOINT_URL"
         )
 
 
