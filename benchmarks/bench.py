@@ -41,8 +41,17 @@ def measure_joins(settings: Settings) -> dict[str, Any]:
 
 def measure_opening(settings: Settings) -> dict[str, Any]:
     """Opening workspaces of many operations, in a process of its own."""
+    return _of_workspaces(settings, "opening.py")
+
+
+def measure_syncing(settings: Settings) -> dict[str, Any]:
+    """Syncing workspaces of many operations with a live peer, in a process of its own."""
+    return _of_workspaces(settings, "syncing.py")
+
+
+def _of_workspaces(settings: Settings, script: str) -> dict[str, Any]:
     operations = [str(count) for count in settings.scale.operations if count >= settings.scale.operations[-1] // 100]
-    found: dict[str, Any] = json.loads(run([sys.executable, HERE / "opening.py", settings.out / "opened", *operations]))
+    found: dict[str, Any] = json.loads(run([sys.executable, HERE / script, settings.out / "opened", *operations]))
     return found
 
 
@@ -58,6 +67,7 @@ PARTS: Final[dict[str, Callable[[Settings], dict[str, Any]]]] = {
     "incremental": measure_incremental,
     "joins": measure_joins,
     "opening": measure_opening,
+    "syncing": measure_syncing,
 }
 #: Those in which mergekit and peft are measured too.
 PEERED: Final = {"start", "compare"}

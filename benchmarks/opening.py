@@ -40,7 +40,7 @@ def seconds(folder: Path, operations: int) -> dict[str, list[Run]]:
     what is then visible known. start: the command line, without any workspace. status: the command, a process of its
     own.
     """
-    store = _made(folder, operations)
+    store = made(folder, operations)
     first = _timed(lambda: _open(store.path), 1)
     state = store.state()
     state.visible_ids()
@@ -58,7 +58,8 @@ def seconds(folder: Path, operations: int) -> dict[str, list[Run]]:
     }
 
 
-def _made(folder: Path, operations: int) -> Store:
+def made(folder: Path, operations: int) -> Store:
+    """A workspace of so many operations in a new folder."""
     shutil.rmtree(folder, ignore_errors=True)
     store = Store.create(folder, GENESIS)
     write_local(store, folder / "base.safetensors")
@@ -69,14 +70,15 @@ def _made(folder: Path, operations: int) -> Store:
 def _operations(count: int) -> Iterator[Operation]:
     contributions = max(1, count // 100)
     for number in range((count - contributions) // 2):
-        add = _add(number % contributions, number + contributions)
-        yield add
-        yield Operation(GENESIS.workspace_id, Remove((add.id,)), time=1_700_000_000 + number, name="Alice")
+        taken_back = add(number % contributions, number + contributions)
+        yield taken_back
+        yield Operation(GENESIS.workspace_id, Remove((taken_back.id,)), time=1_700_000_000 + number, name="Alice")
     for number in range(contributions):
-        yield _add(number, number)
+        yield add(number, number)
 
 
-def _add(contribution: int, nonce: int) -> Operation:
+def add(contribution: int, nonce: int) -> Operation:
+    """An add of a contribution; numbers tell them apart."""
     manifest = Manifest(BASE, "3f800000", 4, "finetuned", hashlib.sha256(str(contribution).encode()).hexdigest())
     payload = Add(manifest, nonce.to_bytes(16))
     return Operation(GENESIS.workspace_id, payload, time=1_700_000_000 + nonce, note="three epochs", name="Alice")
@@ -87,7 +89,7 @@ def _open(folder: Path) -> None:
 
 
 def _join(store: Store, number: int) -> None:
-    store.write_operation(_add(number, number))
+    store.write_operation(add(number, number))
     store.state().visible_ids()
 
 

@@ -108,16 +108,25 @@ def _joins(figure: Figure, results: Results) -> None:
 
 
 def _opening(figure: Figure, results: Results) -> None:
+    _by_operations(figure, results, "opening", ("first", "open", "status", "join", "read"))
+
+
+def _syncing(figure: Figure, results: Results) -> None:
+    _by_operations(figure, results, "syncing", ("all", "missing", "nothing"))
+
+
+def _by_operations(figure: Figure, results: Results, part: str, kinds: tuple[str, ...]) -> None:
+    """CPU seconds against the number of operations, both on logarithmic scales."""
     axes = figure.subplots()
-    for kind in ("first", "open", "status", "join", "read"):
-        found = results.all("opening", what=kind)
+    for kind in kinds:
+        found = results.all(part, what=kind)
         counts = [one["labels"]["operations"] for one in found]
         axes.plot(counts, [one["median"]["cpu"] for one in found], marker="o", label=kind)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("operations in the workspace")
     axes.set_ylabel("CPU seconds")
-    axes.legend(frameon=False, ncols=5, loc="upper center", bbox_to_anchor=(0.5, 1.15))
+    axes.legend(frameon=False, ncols=len(kinds), loc="upper center", bbox_to_anchor=(0.5, 1.15))
 
 
 def _line(
@@ -157,4 +166,5 @@ PLOTS: dict[str, Callable[[Figure, Results], None]] = {
     "incremental": _incremental,
     "joins": _joins,
     "opening": _opening,
+    "syncing": _syncing,
 }

@@ -155,6 +155,21 @@ def _opening(results: Results) -> Iterator[list[str]]:
         ]
 
 
+def _syncing(results: Results) -> Iterator[list[str]]:
+    """CPU seconds of both sides, and bytes, by what the two lack of each other."""
+    for found in results.all("syncing", what="missing"):
+        count = found["labels"]["operations"]
+        rows = {one["labels"]["what"]: one["median"] for one in results.all("syncing", operations=count)}
+        missing = rows["missing"]
+        yield [
+            f"{count:,}",
+            *(f"{rows[what]['cpu']:.3f}" for what in ("all", "missing", "nothing")),
+            f"{missing['reconciling']:,.0f}",
+            f"{missing['round_trips']:.0f}",
+            f"{rows['nothing']['reconciling']:,.0f}",
+        ]
+
+
 #: The columns of what opening takes, and what each shows.
 OPENING = {
     "read the bytes": "read",
@@ -195,6 +210,19 @@ TABLES: tuple[tuple[str, Sequence[str], Callable[[Results], Iterator[list[str]]]
         "Workspaces of many operations: CPU seconds",
         ("operations", *OPENING, "`status` beyond start-up"),
         _opening,
+    ),
+    (
+        "Syncing with a live peer: CPU seconds of both sides, bytes of reconciling ids",
+        (
+            "operations",
+            "one side has none",
+            "10 missing on each side",
+            "nothing new",
+            "bytes, 10 missing",
+            "round trips",
+            "bytes, nothing new",
+        ),
+        _syncing,
     ),
 )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 BENCH = Path(__file__).parent.parent / "benchmarks" / "bench.py"
 #: Without `kernels`: the quick run is on NumPy, which compiles none.
-PARTS = {"start", "compare", "threads", "cached", "count", "size", "incremental", "joins", "opening"}
+PARTS = {"start", "compare", "threads", "cached", "count", "size", "incremental", "joins", "opening", "syncing"}
 
 
 def test_every_part_leaves_its_figures(tmp_path):

@@ -48,8 +48,10 @@ def check_ascending(ids: tuple[str, ...], what: str, refusal: Refusal) -> None:
     """Refuse what is not at least one id, ascending, each once."""
     for item in ids:
         check_id(item, f"one of {what}", refusal)
-    if not ids or list(ids) != sorted(set(ids)):
-        raise refusal(f"{what} are {len(ids)} ids, not at least one, ascending, each once")
+    if not ids:
+        raise refusal(f"{what} are none; at least one must be named")
+    if list(ids) != sorted(set(ids)):
+        raise refusal(f"{what} are not in ascending order, each once")
 
 
 def id_from_bytes(value: object, what: str, refusal: Refusal) -> str:

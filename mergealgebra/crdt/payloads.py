@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from mergealgebra.crdt.fields import check_id, id_from_bytes, map_with_keys
+from mergealgebra.crdt.fields import check_ascending, check_id, id_from_bytes, ids_from_array, map_with_keys
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.errors import OperationError
 from mergealgebra.text import shown
@@ -51,12 +51,7 @@ class Remove:
     operations: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        for name in self.operations:
-            check_id(name, "an operation named by a remove", OperationError)
-        if not self.operations:
-            raise OperationError("a remove names no operation; it must name at least one")
-        if list(self.operations) != sorted(set(self.operations)):
-            raise OperationError("the operations named by a remove are not in ascending order, each once")
+        check_ascending(self.operations, "the operations of a remove", OperationError)
 
     def to_fields(self) -> dict[str, object]:
         """The canonical value of the fields."""
@@ -65,11 +60,8 @@ class Remove:
     @classmethod
     def from_fields(cls, fields: object) -> Remove:
         """The remove that these decoded fields describe. Raises OperationError."""
-        names = map_with_keys(fields, {"operations"}, "a remove", OperationError)["operations"]
-        if not isinstance(names, list):
-            raise OperationError(f"the operations of a remove are {shown(names)}, not an array")
-        what = "an operation named by a remove"
-        return cls(tuple(id_from_bytes(name, what, OperationError) for name in names))
+        found = map_with_keys(fields, {"operations"}, "a remove", OperationError)
+        return cls(ids_from_array(found["operations"], "the operations of a remove", OperationError))
 
 
 @dataclass(frozen=True)

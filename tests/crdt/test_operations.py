@@ -92,11 +92,14 @@ BAD_OPERATIONS = {
     "nonce of 15 bytes": (of_kind("add", {"manifest": MANIFEST, "nonce": bytes(15)}), "nonce.*not 16 bytes"),
     "nonce as text": (of_kind("add", {"manifest": MANIFEST, "nonce": "0" * 16}), "nonce.*not 16 bytes"),
     "malformed manifest": (of_kind("add", {"manifest": {}, "nonce": nonce(1)}), "the manifest lacks the key 'base'"),
-    "remove of nothing": (of_kind("remove", {"operations": []}), "names no operation"),
+    "remove of nothing": (of_kind("remove", {"operations": []}), "are none; at least one"),
     "remove in descending order": (of_kind("remove", {"operations": [B, A]}), "not in ascending order"),
     "remove of one twice": (of_kind("remove", {"operations": [A, A]}), "each once"),
-    "remove of a short id": (of_kind("remove", {"operations": [bytes(31)]}), "named by a remove is .*not 32 bytes"),
-    "remove of a text": (of_kind("remove", {"operations": [ID_A]}), "named by a remove is .*not 32 bytes"),
+    "remove of a short id": (
+        of_kind("remove", {"operations": [bytes(31)]}),
+        "operations of a remove is .*not 32 bytes",
+    ),
+    "remove of a text": (of_kind("remove", {"operations": [ID_A]}), "operations of a remove is .*not 32 bytes"),
     "remove of bytes, no array": (of_kind("remove", {"operations": A}), "not an array"),
     "remove with the fields of an add": (of_kind("remove", BODY["fields"]), "a remove lacks the key 'operations'"),
     "attest without a root": (of_kind("attest", {"merge_id": A}), "an attest lacks the key 'model_root'"),
@@ -135,14 +138,14 @@ UNBUILT = {
         "the operation is 1048688 bytes long, at most 1048576 are allowed",
     ),
     "nonce": (lambda: Add(MANIFESTS[0], b"short"), "the nonce of an add is b'short', not 16 bytes"),
-    "nothing removed": (lambda: Remove(()), "a remove names no operation; it must name at least one"),
+    "nothing removed": (lambda: Remove(()), "the operations of a remove are none; at least one must be named"),
     "order": (
         lambda: Remove((ID_B, ID_A)),
-        "the operations named by a remove are not in ascending order, each once",
+        "the operations of a remove are not in ascending order, each once",
     ),
     "removed": (
         lambda: Remove((ID_A, "root")),
-        "an operation named by a remove is 'root', not 32 bytes in 64 lower-case hexadecimal digits",
+        "one of the operations of a remove is 'root', not 32 bytes in 64 lower-case hexadecimal digits",
     ),
     "merge id": (
         lambda: Attest("id", ID_B),
@@ -184,7 +187,7 @@ UNREAD = {
     ),
     "removed, no id": (
         of_kind("remove", {"operations": [b""]}),
-        "an operation named by a remove is b'', not 32 bytes",
+        "one of the operations of a remove is b'', not 32 bytes",
     ),
     "merge id": (
         of_kind("attest", {"merge_id": b"", "model_root": B}),

@@ -1,0 +1,121 @@
+"""Syncing workspaces of many operations with a live peer: python syncing.py FOLDER 1000 10000 100000
+
+Prints JSON: CPU seconds of both sides together, and the bytes and round trips between them, for each number of
+operations and each state of the two. The peer answers in this process, so nothing but the two replicas is measured.
+There are no tensors.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opening import GENESIS, RUNS, add, made
+
+from mergealgebra.crdt.orset import ORSet
+from mergealgebra.store.objects import Store
+from mergealgebra.sync.calls import RECONCILE
+from mergealgebra.sync.live import sync_live
+from mergealgebra.sync.peer import CarriedPeer
+from mergealgebra.sync.service import InMemory, Service
+
+#: Operations that each side has, and the other lacks.
+MISSING = 10
+#: One run: `cpu`, the `bytes` of everything, those of `reconciling` ids, and the `round_trips` of that.
+Run = dict[str, float]
+
+
+@dataclass
+class Counted:
+    """Carries calls to a service of this process, and counts them and their bytes."""
+
+    carrier: InMemory
+    name: str = "http://peer.example"
+    nbytes: int = 0
+    reconciling: int = 0
+    round_trips: int = 0
+
+    def call(self, call: str, asked: bytes, most: int) -> bytes:
+        """As in Carrier."""
+        answer = self.carrier.call(call, asked, most)
+        self.nbytes += len(asked) + len(answer)
+        if call == RECONCILE:
+            self.reconciling += len(asked) + len(answer)
+            self.round_trips += 1
+        return answer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.carrier, name)
+
+
+def measured(folder: Path, operations: int) -> dict[str, list[Run]]:
+    """All runs of each state of two replicas of so many operations.
+
+    all: this side has none of them. missing: each side has 10 that the other lacks. nothing: both have the same.
+    """
+    ours, theirs = made(folder / "ours", operations), _copy(folder / "ours", folder / "theirs")
+    found: dict[str, list[Run]] = {
+        "all": [_sync(_empty(folder / "empty"), theirs) for _ in range(RUNS if operations < 100_000 else 1)]
+    }
+    for at in range(RUNS):
+        for number, store in enumerate((ours, theirs)):
+            first = operations + (2 * at + number) * MISSING
+            store.write_delta(ORSet(GENESIS, [add(other, other) for other in range(first, first + MISSING)]))
+            store.state().visible_ids()
+        found.setdefault("missing", []).append(_sync(ours, theirs))
+        found.setdefault("nothing", []).append(_sync(ours, theirs))
+    return found
+
+
+def _sync(store: Store, other: Store) -> Run:
+    counted = Counted(InMemory(Service(other, writes=True)))
+    start = time.process_time()
+    result = sync_live(store, CarriedPeer(counted))
+    seconds = time.process_time() - start
+    if result.refused or store.state() != other.state():
+        raise SystemExit(f"the two did not become equal: {result.refused[:1]}")
+    return {
+        "cpu": seconds,
+        "bytes": counted.nbytes,
+        "reconciling": counted.reconciling,
+        "round_trips": counted.round_trips,
+    }
+
+
+def _empty(folder: Path) -> Store:
+    shutil.rmtree(folder, ignore_errors=True)
+    return Store.create(folder, GENESIS)
+
+
+def _copy(folder: Path, other: Path) -> Store:
+    shutil.rmtree(other, ignore_errors=True)
+    shutil.copytree(folder, other)
+    return Store.open(other)
+
+
+def main() -> None:
+    """Measure the numbers of operations of the command line, in a folder that may be written."""
+    folder, rows = Path(sys.argv[1]), []
+    for operations in map(int, sys.argv[2:]):
+        rows.append((operations, measured(folder, operations)))
+        shutil.rmtree(folder)
+    measurements = [
+        {
+            "labels": {"what": what, "operations": operations},
+            "median": {field: statistics.median(run[field] for run in runs) for field in runs[0]},
+            "runs": runs,
+        }
+        for operations, row in rows
+        for what, runs in row.items()
+    ]
+    print(json.dumps({"measurements": measurements}))
+
+
+if __name__ == "__main__":
+    main()
