@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from mergealgebra.errors import AddressError, PeerError
 from mergealgebra.sync import calls
 from mergealgebra.sync.http_paths import BLOBS_PATH, PREFIX
-from mergealgebra.sync.peer import Read
+from mergealgebra.sync.peer import Read, Unserved
 from mergealgebra.text import one_line, shortened, shown
 
 #: How long a peer may be silent, and how long one whole answer may take.
@@ -61,8 +61,15 @@ class HttpCarrier:
     @contextmanager
     def blob(self, root: str) -> Iterator[Read]:
         """As in Carrier."""
+        with self.body(f"{BLOBS_PATH}/{root}") as (_, read):
+            yield read
+
+    @contextmanager
+    def body(self, path: str) -> Iterator[tuple[int | None, Read]]:
+        """What is at a path below the address: its length, if that is said, and its bytes. Raises as `call` does."""
         with self._failures(), self._watched():
-            response = self._asked("GET", f"{BLOBS_PATH}/{root}", b"")
+            response = self._asked("GET", path, b"")
+            length = response.length
         started, nbytes = time.monotonic(), 0
 
         def read(most: int) -> bytes:
@@ -77,7 +84,7 @@ class HttpCarrier:
             return piece
 
         try:
-            yield read
+            yield length, read
         finally:
             if not response.isclosed():  # what is left of it is nobody's answer
                 self.close()
@@ -128,9 +135,10 @@ class HttpCarrier:
         self.close()
         if response.status in (400, 408, 500) and reason:
             raise PeerError(f"{self.name} refuses: {shortened(reason, calls.MOST_REASON)}")
-        raise PeerError(
+        raise Unserved(
+            response.status,
             f"{self.name} answers {response.status} {shown(response.reason)}: check the address, and that "
-            "`mergealgebra serve` runs there"
+            "`mergealgebra serve` runs there",
         )
 
     def _opened(self) -> HTTPConnection:

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from mergealgebra.addresses import live_scheme
+from mergealgebra.addresses import peer_scheme
 from mergealgebra.contribution_blobs import check_auxiliary_fit, check_fit
 from mergealgebra.errors import MergeAlgebraError, OutputError, SyncIncomplete
 from mergealgebra.progress import Progress, quiet
@@ -19,8 +19,7 @@ from mergealgebra.store.local import base_path
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Claim, Fits
 from mergealgebra.sync.folder import SyncResult, sync
-from mergealgebra.sync.live import sync_live
-from mergealgebra.sync.schemes import live_peer
+from mergealgebra.sync.remote import sync_at
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.dtypes import DTYPES
 
@@ -67,11 +66,10 @@ def _sync(
     retracted: bool,
     auxiliary: bool,
 ) -> SyncResult:
-    """Sync with a folder, or with a live peer, by the address."""
-    if live_scheme(peer) is None:
+    """Sync with a folder, or with whatever is at an address."""
+    if peer_scheme(peer) is None:
         return sync(store, peer, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
-    with live_peer(os.fspath(peer)) as other:
-        return sync_live(store, other, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
+    return sync_at(store, os.fspath(peer), fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
 
 
 def begin(store: Store, peer: str | os.PathLike[str]) -> None:
@@ -80,7 +78,7 @@ def begin(store: Store, peer: str | os.PathLike[str]) -> None:
 
 
 def _name(peer: str | os.PathLike[str]) -> str:
-    return str(Path(peer).absolute()) if live_scheme(peer) is None else os.fspath(peer)
+    return str(Path(peer).absolute()) if peer_scheme(peer) is None else os.fspath(peer)
 
 
 def _write_down(store: Store, peer: str, refusals: Sequence[str]) -> OutputError | None:
