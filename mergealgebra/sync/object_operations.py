@@ -188,33 +188,46 @@ def _give(moved: Moved, packs: ObjectPacks, held: Held, seen: Mapping[str, Seen]
 
     Returns the packs that were written.
     """
-    written = list[Pack]()
+    lacking, written = _lacking(packs, held), list[Pack]()
+    named = packs.indexed.operations if packs.indexed else ()
+    given = {record.id for record in lacking if record.id not in named}
     try:
-        for part in _lacking(packs, held):
-            written.append(Pack.of([record.encoded for record in part]))
-            packs.write(written[-1])
-            moved.given_operations += (record.id for record in part if record.id not in packs.loose)
+        for part in _parts(lacking) if given else ():
+            written.append(_write(packs, part))
+            moved.given_operations += (record.id for record in part if record.id in given)
     except PeerError as error:
         moved.give_nothing(error)
-        return written[:-1]
+        return written
     with suppress(MergeAlgebraError):  # it only saves requests
         _mend(moved, packs, held, seen)
+        for part in _parts(lacking) if not given else ():  # what lies there in files of its own
+            written.append(_write(packs, part))
         written += packs.merge(lambda id_: _encoded(held, id_))
         packs.write_index()
         packs.delete_covered()
     return written
 
 
-def _lacking(packs: ObjectPacks, held: Held) -> Iterator[Sequence[Record]]:
-    """What is admissible here and in no pack there, in parts that are written at once."""
+def _lacking(packs: ObjectPacks, held: Held) -> list[Record]:
+    """What is admissible here and in no pack there, removes first."""
     there = packs.ids()
     ids = (id_.hex() for id_ in held.ids(ADMISSIBLE))
     found = (held.state.record(id_) for id_ in ids if id_ not in there)
-    lacking = removes_first(record for record in found if record is not None)
-    if len(lacking) >= BRANCH:
-        yield from parts(lacking)
-    elif lacking:
-        yield lacking
+    return removes_first(record for record in found if record is not None)
+
+
+def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """Operations as packs hold them, few of them too."""
+    if len(records) >= BRANCH:
+        yield from parts(records)
+    elif records:
+        yield records
+
+
+def _write(packs: ObjectPacks, records: Sequence[Record]) -> Pack:
+    pack = Pack.of([record.encoded for record in records])
+    packs.write(pack)
+    return pack
 
 
 def _encoded(held: Held, id_: str) -> bytes | None:
