@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 
 from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.orset import ORSet
+from mergealgebra.crdt.pack_index import INDEX
 from mergealgebra.crdt.packs import BRANCH, Pack
 from mergealgebra.crdt.records import Record
 from mergealgebra.encoding import hash_id
 from mergealgebra.errors import ForeignOperation, MergeAlgebraError, OperationError, PeerError
+from mergealgebra.store.entries import PACKS
 from mergealgebra.store.operation_store import parts
 from mergealgebra.store.pack_files import decoded, read_pack
 from mergealgebra.store.seen_packs import Seen, SeenPacks
@@ -114,6 +116,13 @@ def exchange_operations(moved: Moved, objects: ObjectStore) -> Sequence[ForeignO
         intake.write()
         _write_down(moved, seen, intake, intake.foreign)
         raise
+    if packs.is_blind:
+        moved.refused.append(
+            PeerError(
+                f"{moved.name} has no sound {PACKS}/{INDEX}, by which its packs could be found: sync again later, or have "
+                "somebody who writes there `sync` with it once more"
+            )
+        )
     for id_, data in packs.loose.items():
         intake.add(id_, data, "a file of its own")
     intake.write()

@@ -98,6 +98,11 @@ class ObjectPacks:
         named = self.indexed.packs if self.indexed else ()
         return {*named, *filter(is_id, self._listed)} if self._listed is not None else set(named)
 
+    @property
+    def is_blind(self) -> bool:
+        """Whether there is nothing by which packs could be found."""
+        return self._listed is None and self.indexed is None
+
     def _index(self) -> PackIndex | None:
         """The index; None where there is none. A damaged one is one that is not there: it is rewritten."""
         with suppress(PackError, TooLong):

@@ -7,10 +7,11 @@ with one object is one refusal: the rest goes on. A store that takes nothing sti
 from __future__ import annotations
 
 from mergealgebra.crdt.genesis import Genesis
+from mergealgebra.crdt.pack_index import INDEX, PackIndex
 from mergealgebra.encoding import MAX_BYTES, hash_id
 from mergealgebra.errors import ForeignOperation, MergeAlgebraError, PeerError, WorkspaceError, WrongWorkspace
 from mergealgebra.progress import Progress, quiet
-from mergealgebra.store.entries import GENESIS
+from mergealgebra.store.entries import GENESIS, PACKS
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Fits, anything_fits
 from mergealgebra.sync.exchange import Moved
@@ -79,13 +80,14 @@ def create_share(objects: ObjectStore, genesis: Genesis) -> bool:
     made = not get(objects, GENESIS, MAX_BYTES)
     if made:
         _check_unused(objects)
+        objects.put(f"{PACKS}/{INDEX}", PackIndex().encode())  # without it, who cannot list would look in vain
         objects.put(GENESIS, genesis.encode())
     check_genesis(objects, genesis)  # where several make one at once, what is there now stays
     return made
 
 
 def _check_unused(objects: ObjectStore) -> None:
-    strange = sorted(objects.list("") or ())
+    strange = sorted({*(objects.list("") or ())} - {f"{PACKS}/{INDEX}"})
     if strange:
         raise WorkspaceError(
             f"{objects.name} holds something other than a workspace, {strange[0]}: choose another prefix"

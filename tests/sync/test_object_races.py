@@ -52,7 +52,7 @@ class Writer:
 
 
 def raced(seed: int) -> tuple[set[str], int]:
-    """The operations that a completed sync had given and that are in no pack in the end; how many packs were deleted."""
+    """The operations that a completed sync gave and that are in no pack in the end; how many packs were deleted."""
     random = Random(seed)
     objects, turns = MemoryObjects(), Turns(random)
     made = {hash_id("operation", data): data for data in (bytes([seed % 256, n]) for n in range(OPERATIONS))}

@@ -9,10 +9,12 @@ import pytest
 
 from mergealgebra.crdt.pack_index import PackIndex
 from mergealgebra.crdt.packs import BRANCH, Pack
+from mergealgebra.crdt.permission import grant
 from mergealgebra.errors import WorkspaceError, WrongWorkspace
 from mergealgebra.store.objects import Store
 from mergealgebra.sync import blob_parts
 from mergealgebra.sync.object_sync import create_share, sync_objects
+from tests import signed
 from tests.crdt.strategies import GENESIS, OTHER_GENESIS, nonce
 from tests.store.stores import contribute, entry_of, manifest_of, write_blob
 from tests.store.test_packs import attest, pack_of, put, replica
@@ -117,7 +119,7 @@ def test_another_workspace_is_refused_and_nothing_is_made(alice):
         create_share(objects, GENESIS)
     with pytest.raises(WorkspaceError, match=r"holds something other than a workspace, photos/1\.jpg"):
         create_share(MemoryObjects({"photos/1.jpg": (b"", 0)}), GENESIS)
-    assert objects.keys("packs") == set()
+    assert objects.keys("packs") == {"index"}
 
 
 # Packs
@@ -198,6 +200,50 @@ class TestDeletes:
         assert len(objects.keys("packs")) == BRANCH + 3
 
 
+@pytest.mark.clause("PK-9", "SG-7", "SG-10", "PR-10")
+class TestSigned:
+    """A signed workspace in a store in which anybody writes anything."""
+
+    @pytest.fixture
+    def stores(self, tmp_path):
+        alice, bob = (Store.create(tmp_path / name, signed.GENESIS) for name in ("alice", "bob"))
+        for store in (alice, bob):
+            write_local(store, tmp_path / "base")
+        objects = MemoryObjects()
+        create_share(objects, signed.GENESIS)
+        return objects, alice, bob
+
+    def test_what_is_not_admissible_is_counted_and_taken_once_it_is(self, stores):
+        objects, alice, bob = stores
+        granted = grant(alice.state(), signed.WRITER.key, "writer", signed.MAINTAINER)
+        add = alice.state().join(granted).add(manifest_of("ab" * 32), nonce(1), signer=signed.WRITER)
+        for delta in (add, granted):
+            if delta is granted:  # of what was judged and stays outside nothing is fetched again
+                assert [sync_objects(bob, objects).held_back for _ in range(2)] == [1, 1]
+                assert [key for _, key in objects.asked if key.startswith("packs/")].count(pack_key) == 1
+            pack = Pack.of([operation.encode() for operation in delta.operations])
+            pack_key = f"packs/{pack.name}"
+            objects.put(pack_key, pack.encode())
+            objects.asked.clear()
+        result = sync_objects(bob, objects)
+        assert (len(result.taken_operations), result.held_back, result.refused) == (2, 0, ())
+
+    def test_what_is_forged_is_passed_over_named_and_fetched_once(self, stores):
+        objects, alice, bob = stores
+        granted = grant(alice.state(), signed.WRITER.key, "writer", signed.MAINTAINER)
+        (good,) = granted.operations
+        forged = good.encode()[:-1] + bytes([good.encode()[-1] ^ 1])
+        pack = Pack.of([good.encode(), forged])
+        objects.put(f"packs/{pack.name}", pack.encode())
+        for _ in range(2):
+            objects.asked.clear()
+            result = sync_objects(bob, objects)
+            assert (result.refused, result.held_back) == ((), 0)
+            assert [f"memory://bucket, pack {pack.name}" in str(error) for error in result.passed_over] == [True]
+        assert ("get", f"packs/{pack.name}") not in objects.asked
+        assert len(bob.state().operations) == 1
+
+
 def pack_of_all(objects):
     """The name of the largest pack."""
     return max(objects.keys("packs") - {"index"}, key=lambda name: len(objects.objects[f"packs/{name}"][0]))
@@ -230,6 +276,15 @@ class TestReading:
         objects.spoil("packs/index")
         assert not sync_objects(alice, objects).refused
         assert objects.objects["packs/index"] == good
+
+    def test_without_a_list_and_an_index_that_is_said_and_all_is_given_again(self, alice, bob):
+        objects = bucket(lists=False)
+        sync_objects(alice, objects)
+        objects.spoil("packs/index")
+        (error,) = sync_objects(alice, objects).refused
+        assert "has no sound packs/index" in str(error)
+        assert not sync_objects(bob, objects).refused
+        assert len(bob.state().operations) == 4
 
     def test_a_damaged_pack_is_named_and_the_rest_is_taken(self, tmp_path):
         objects, store = bucket(), replica(tmp_path / "alice")

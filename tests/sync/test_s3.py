@@ -96,7 +96,7 @@ def test_a_refusal_says_what_to_do(bucket, refuses, message):
 @pytest.mark.clause("PR-17")
 def test_a_server_that_is_not_there_is_named(monkeypatch, bucket):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    with pytest.raises(PeerError, match="^s3://models/team/a cannot be reached, or did not read genesis: "):
+    with pytest.raises(PeerError, match=r"^s3://models/team/a cannot be reached, or did not read genesis: "):
         get(S3Store(ADDRESS), "genesis", 100)
 
 
@@ -115,8 +115,8 @@ def test_a_list_of_several_pages_and_a_delete_of_nothing(bucket):
     assert len(store.list("")) == 7
 
 
-BAD_ADDRESSES = ["s3://me:secret@models/x", "s3://secret@models", "s3://models:secret/x", "s3://", "s3:///x", "s3://a/b c",
-                 "s3://a/../b", "s3://a//b", "s3://a/b?secret=1", "s3://-a/b", "s3://a/b\n"]  # fmt: skip
+BAD_ADDRESSES = ["s3://me:secret@models/x", "s3://secret@models", "s3://models:secret/x", "s3://", "s3:///x",
+                 "s3://a/b c", "s3://a/../b", "s3://a//b", "s3://a/b?secret=1", "s3://-a/b", "s3://a/b\n"]  # fmt: skip
 
 
 @pytest.mark.clause("PR-17")
@@ -132,5 +132,5 @@ def test_an_address_that_is_none_is_refused_and_no_secret_repeated(bucket, addre
 def test_without_obstore_one_line_says_what_to_install(root, monkeypatch):
     monkeypatch.setitem(sys.modules, "obstore", None)
     monkeypatch.setitem(sys.modules, "obstore.store", None)
-    with pytest.raises(NotInstalled, match="^s3:// needs obstore, and it is not installed: pip install obstore$"):
+    with pytest.raises(NotInstalled, match=r"^s3:// needs obstore, and it is not installed: pip install obstore$"):
         ma.Workspace.open(root / "alice").sync(ADDRESS)
