@@ -16,7 +16,7 @@ from mergealgebra.crdt.pack_index import INDEX
 from mergealgebra.crdt.packs import BRANCH, Pack
 from mergealgebra.crdt.records import Record
 from mergealgebra.encoding import hash_id
-from mergealgebra.errors import ForeignOperation, MergeAlgebraError, OperationError, PeerError
+from mergealgebra.errors import ForeignOperation, MergeAlgebraError, OperationError, PackError, PeerError
 from mergealgebra.store.entries import PACKS
 from mergealgebra.store.operation_store import parts
 from mergealgebra.store.pack_files import decoded, read_pack
@@ -119,13 +119,14 @@ def exchange_operations(moved: Moved, objects: ObjectStore) -> Sequence[ForeignO
     if packs.is_blind:
         moved.refused.append(
             PeerError(
-                f"{moved.name} has no sound {PACKS}/{INDEX}, by which its packs could be found: sync again later, or have "
-                "somebody who writes there `sync` with it once more"
+                f"{moved.name} has no sound {PACKS}/{INDEX}, by which its packs could be found: sync again later, or "
+                "have somebody who writes there `sync` with it once more"
             )
         )
     for id_, data in packs.loose.items():
         intake.add(id_, data, "a file of its own")
     intake.write()
+    _judge_again(moved, packs, seen, judged, intake)
     foreign = {**_foreign(seen, packs), **intake.foreign}
     now = moved.holder.look()
     moved.not_admissible = len({id_ for id_ in packs.ids() if not now.state.has(id_)} - foreign.keys())
@@ -157,6 +158,17 @@ def _known(moved: Moved, held: Held, seen: Mapping[str, Seen], judged: bytes, na
             if all(map(held.state.has, pack.operations)):
                 return Known.of(pack)
     return None
+
+
+def _judge_again(moved: Moved, packs: ObjectPacks, seen: Mapping[str, Seen], judged: bytes, intake: _Intake) -> None:
+    """Fetch packs again of which something stayed outside, when grants came meanwhile [SG-10]."""
+    if moved.holder.look().ids(MAINTAINERS).root() == judged:
+        return
+    for name in sorted(packs.held.keys() - intake.fetched.keys()):
+        if (before := seen.get(name)) is not None and before.outside:
+            with suppress(PackError):
+                intake.add_pack(packs.fetch(name))
+    intake.write()
 
 
 def _foreign(seen: Mapping[str, Seen], packs: ObjectPacks) -> dict[str, str]:

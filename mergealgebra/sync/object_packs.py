@@ -146,7 +146,7 @@ class ObjectPacks:
         except PackError as error:
             raise PackError(f"{self.objects.name} holds pack {name}, which is refused: {error}; delete it") from error
 
-    def _fetch(self, name: str) -> Pack:
+    def fetch(self, name: str) -> Pack:
         """The pack of this name, read again. Raises PackError, also when it is not there any more, and PeerError."""
         data = get(self.objects, f"{PACKS}/{name}", MAX_PACK_BYTES)
         if data is None:
@@ -193,7 +193,7 @@ class ObjectPacks:
         known = [data for data in here if data is not None]
         if len(known) == len(here):
             return known
-        return self._fetch(name).operations.values()
+        return self.fetch(name).operations.values()
 
     def write_index(self) -> None:
         """Rewrite the index, unless it is right [PK-8]: it names no pack that lies inside another. Raises PeerError."""
@@ -212,7 +212,7 @@ class ObjectPacks:
         deleted = list[str]()
         for larger, names in deletable(self.held, self._rested()).items():
             with suppress(PackError):
-                self._fetch(larger)
+                self.fetch(larger)
                 for name in names:
                     self.objects.delete(f"{PACKS}/{name}")
                     del self.held[name]

@@ -42,7 +42,7 @@ BUCKETS = {
     "moto": Bucket(
         MOTO,
         lambda folder, port: [MOTO, "-H", "127.0.0.1", "-p", port],
-        ("me", "secret"),
+        ("tester", "a-secret"),
         False,
         lambda address: [
             MOTO.with_name("python"), "-c",
@@ -57,8 +57,10 @@ BUCKETS = {
     ),
     "rclone serve s3": Bucket(
         RCLONE,
-        lambda folder, port: [RCLONE, "serve", "s3", "--addr", f"127.0.0.1:{port}", "--auth-key", "me,secret", folder],
-        ("me", "secret"),
+        lambda folder, port: [
+            RCLONE, "serve", "s3", "--addr", f"127.0.0.1:{port}", "--auth-key", "tester,a-secret", folder,
+        ],
+        ("tester", "a-secret"),
         True,
     ),
 }  # fmt: skip

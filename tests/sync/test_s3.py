@@ -58,7 +58,9 @@ def test_a_read_only_bucket_is_cloned(root, bucket):
     bucket.refuses = dict.fromkeys(("PUT", "DELETE"), (403, "AccessDenied"))
     call(root, "clone", "--yes", ADDRESS, "carol", "--base", "base").lines()
     assert visible_in(root / "carol") == visible_in(root / "alice")
-    with pytest.raises(SyncIncomplete, match="does not let these keys write packs/.* .AccessDenied.: ask whoever owns"):
+    with pytest.raises(
+        SyncIncomplete, match=r"does not let these keys write packs/.* .AccessDenied.: ask whoever owns"
+    ):
         ma.Workspace.open(root / "bob").sync(ADDRESS)
     assert len(visible_in(root / "bob")) == 2
 
