@@ -163,6 +163,16 @@ def read_at(descriptor: int, buffer: memoryview, offset: int) -> int:
     return len(piece)
 
 
+def fill_at(descriptor: int, buffer: memoryview, offset: int) -> bool:
+    """Fill a buffer from an offset on; False where the file ends before. Raises OSError."""
+    while len(buffer):
+        count = read_at(descriptor, buffer, offset)
+        if not count:
+            return False
+        buffer, offset = buffer[count:], offset + count
+    return True
+
+
 @contextmanager
 def opened_folder(path: str | os.PathLike[str], *, within: int | None = None) -> Iterator[int]:
     """A descriptor of a folder, open while the body runs; links are followed as by `open_file`.
@@ -206,6 +216,14 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
     rest = memoryview(data).cast("B")
     while len(rest):
         rest = rest[os.write(descriptor, rest[:PIECE_BYTES]) :]
+
+
+def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
+    """Write all bytes from an offset on. Threads may share a file. Raises OSError."""
+    rest = memoryview(data).cast("B")
+    while len(rest):
+        written = os.pwrite(descriptor, rest[:PIECE_BYTES], offset)
+        rest, offset = rest[written:], offset + written
 
 
 def clone(source: int, target: int) -> bool:

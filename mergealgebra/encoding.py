@@ -66,6 +66,13 @@ def hash_id(domain: str, data: bytes) -> str:
     return hashlib.sha256(b"mergealgebra/1/" + domain.encode() + b"\x00" + data).hexdigest()
 
 
+def leaf_digest(leaf: bytes | memoryview) -> bytes:
+    """The digest of one leaf: the tree hash of it alone [EN-5]."""
+    digest = hashlib.sha256(b"\x00")
+    digest.update(leaf)
+    return digest.digest()
+
+
 def merkle_root(leaves: Iterable[bytes]) -> bytes:
     """The tree hash of RFC 6962, section 2.1, over the leaves [EN-5]. Returns 32 bytes.
 
@@ -74,7 +81,7 @@ def merkle_root(leaves: Iterable[bytes]) -> bytes:
     """
     tree = _Tree()
     for leaf in leaves:
-        tree.append(hashlib.sha256(b"\x00" + leaf).digest())
+        tree.append(leaf_digest(leaf))
     return tree.root()
 
 

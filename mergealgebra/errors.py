@@ -147,6 +147,17 @@ class MapError(MergeAlgebraError):
     """A map of a blob is not what it must be, or not of the blob whose root was asked for [BL-1 to BL-3]."""
 
 
+class LeafDamaged(MergeAlgebraError):
+    """What came as a leaf of a blob is not that leaf [BL-6]. by_base: whether a damaged base here may be the reason.
+
+    No user sees it: who asked for the leaf names the peer.
+    """
+
+    def __init__(self, message: str, *, by_base: bool = False) -> None:
+        super().__init__(message)
+        self.by_base = by_base
+
+
 class SignatureError(OperationError):
     """An operation of a signed workspace has no signature, or none of its author's that is valid [SG-2]."""
 
@@ -193,6 +204,10 @@ class BlobDamaged(MergeAlgebraError):
 
 class PeerError(MergeAlgebraError):
     """A peer cannot be reached, or it says what the protocol does not allow [PR-9]."""
+
+
+class PeerRefused(PeerError):
+    """A peer answers that it does not do what it was asked; the connection is in order."""
 
 
 class SyncIncomplete(MergeAlgebraError):

@@ -10,12 +10,12 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mergealgebra.addresses import PathLike, local_path
 from mergealgebra.administration import Administration
 from mergealgebra.crdt.orset import ORSet
-from mergealgebra.errors import MergeAlgebraWarning, UnknownContribution
+from mergealgebra.errors import MergeAlgebraError, MergeAlgebraWarning, UnknownContribution
 from mergealgebra.interrupts import standing
 from mergealgebra.key_files import public_key
 from mergealgebra.methods.method import Method
@@ -248,6 +248,15 @@ class Workspace(Administration):
         again = sync_again(self.path, peer, retracted=retracted, auxiliary=auxiliary)
         with standing(f"{what}; `{again}` completes it"):
             return sync_replica(self.store, peer, progress or quiet, retracted=retracted, auxiliary=auxiliary)
+
+    def sync_all(
+        self, peers: Sequence[PathLike], *, progress: Progress | None = None, **options: Any
+    ) -> list[SyncResult | MergeAlgebraError]:
+        """What `sync` returns or raises for each of several peers; servers in a row give tensors at once [BL-10]."""
+        from mergealgebra.sync.replica import sync_with_all
+
+        with standing("what was exchanged so far stays; the same command again completes it"):
+            return sync_with_all(self.store, peers, progress or quiet, **options)
 
     def resolve(
         self,

@@ -4,8 +4,8 @@
         assert state_of(folder) in (state_before, state_after)
 
 `before` is a folder (or a path where none is yet) that `action` gets a fresh copy of, every time. The moments are
-the calls of `os.write`, `os.fsync`, `os.replace`, `os.link` and `os.mkdir`: right before each, right after it,
-and for a write also with half of it written.
+the calls of `os.write`, `os.pwrite`, `os.fsync`, `os.replace`, `os.link` and `os.mkdir`: right before each, right after
+it, and for a write also with half of it written.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 from unittest import mock
 
-CALLS = ("write", "fsync", "replace", "link", "mkdir")
+CALLS = ("write", "pwrite", "fsync", "replace", "link", "mkdir")
 
 Action = Callable[[Path], object]
 #: What stands in for an os call: (its number from 0, its name, the real call, its arguments).
@@ -39,7 +39,7 @@ def kill_points(before: Path, action: Action, scratch: Path) -> Iterator[tuple[s
     every time, and what it raises is an AssertionError here.
     """
     for number, call in enumerate(_calls_of(before, action, scratch)):
-        for moment in ("before", "halfway", "after") if call == "write" else ("before", "after"):
+        for moment in ("before", "halfway", "after") if call in ("write", "pwrite") else ("before", "after"):
             with _copied(before, scratch) as folder:
                 code = _in_a_child(lambda at=folder: action(at), _death(number, moment))
                 assert code == _KILLED, f"call {number} was not reached a second time"
@@ -92,8 +92,8 @@ def _death(number: int, moment: str) -> Stand:
         if at != number:
             return call(*arguments)
         if moment == "halfway":
-            descriptor, data = arguments
-            call(descriptor, bytes(data)[: len(data) // 2])
+            descriptor, data, *offset = arguments
+            call(descriptor, bytes(data)[: len(data) // 2], *offset)
         elif moment == "after":
             with suppress(OSError):  # what the system refuses, a process survives for a moment too
                 call(*arguments)

@@ -48,18 +48,19 @@ def command(
     new = [peer for peer in peers if create is not None and _is_new(peer)]
     done: dict[str, SyncResult] = {}
     failed: list[MergeAlgebraError] = []
-    for peer in peers:
-        try:
-            with progress_bar() as show:
-                done[peer] = opened.sync(
-                    peer,
-                    create="group" if create == "group" else create is not None,
-                    retracted=retracted,
-                    auxiliary=auxiliary,
-                    progress=show,
-                )
-        except MergeAlgebraError as error:
-            failed.append(error)
+    with progress_bar() as show:
+        results = opened.sync_all(
+            peers,
+            create="group" if create == "group" else create is not None,
+            retracted=retracted,
+            auxiliary=auxiliary,
+            progress=show,
+        )
+    for peer, result in zip(peers, results, strict=True):
+        if isinstance(result, MergeAlgebraError):
+            failed.append(result)
+        else:
+            done[peer] = result
     if failed and len(peers) == 1:
         raise failed[0]
     state = opened.state

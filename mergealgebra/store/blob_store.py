@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mergealgebra.crdt.fields import is_id
-from mergealgebra.disk import NotAFile, refused_as_output
+from mergealgebra.disk import NotAFile, fill_at, refused_as_output
 from mergealgebra.encoding import LEAF_BYTES
 from mergealgebra.errors import BlobDamaged, BlobMissing, OutputError, WorkspaceError
 from mergealgebra.progress import More, untold
@@ -21,6 +21,7 @@ from mergealgebra.store.blobs import (
     Records,
     admit_opened,
     anything,
+    damaged,
     discard,
     once,
     opened_blob,
@@ -30,6 +31,9 @@ from mergealgebra.store.blobs import (
 from mergealgebra.store.entries import BLOB_SUFFIX, BLOBS, Entry, names_in
 from mergealgebra.store.refusals import refused_as
 from mergealgebra.text import location
+
+if TYPE_CHECKING:
+    from mergealgebra.store.blob_map import Leaf
 
 #: Ends the name of a report: a file that says that the blob beside it was found to be damaged.
 REPORT_SUFFIX: Final = f"{BLOB_SUFFIX}.damaged"
@@ -86,7 +90,7 @@ class BlobStore:
 
         def admit_here(path: Path, records: Records) -> None:
             judge(path, records)
-            self._check_room(path.name, sum(record.nbytes for record in records.values()))
+            self.check_room(path.name, sum(record.nbytes for record in records.values()))
 
         with self.blob_writer() as blob:
             if not blob.clone(source, root, judge, more):
@@ -96,18 +100,19 @@ class BlobStore:
     def receive_blob(
         self, root: str, nbytes: int, read: Callable[[int], bytes], admit: Admit = anything, more: More = untold
     ) -> None:
-        """Take a blob of so many bytes from somebody who sends it; it appears only when all of it was checked [PR-12].
+        """Take a blob of so many bytes from somebody who sends it; it appears only when all of it was checked [PR-18].
 
         read: the next bytes, at most so many. admit: judges the header, before the rest is read; the room on this disk
         comes before the first byte. more: told the bytes that came. Raises BlobDamaged, OutputError, and what `admit`
         and `read` raise.
         """
-        self._check_room(root, nbytes)
+        self.check_room(root, nbytes)
         with self.blob_writer() as blob:
             blob.receive(read, nbytes, root, admit, more)
             blob.commit(root)
 
-    def _check_room(self, name: str, nbytes: int) -> None:
+    def check_room(self, name: str, nbytes: int) -> None:
+        """Refuse what its disk has no room for. Raises OutputError."""
         needed = nbytes + _SPARE_BYTES
         with refused_as_output(self.path):
             free = shutil.disk_usage(self.path).free
@@ -115,6 +120,19 @@ class BlobStore:
             raise OutputError(
                 f"{location(self.path)} needs {needed:,} bytes for {name} and its disk has {free:,} free; make room"
             )
+
+    def read_leaves(self, root: str, leaves: Iterable[Leaf]) -> Iterator[tuple[Leaf, memoryview]]:
+        """Leaves of a blob as they are in its file, each in memory of its own; they are not checked.
+
+        Raises BlobMissing or BlobDamaged where they cannot be read.
+        """
+        entry = self.blob(root)
+        with opened_blob(entry) as descriptor:
+            for leaf in leaves:
+                data = memoryview(bytearray(leaf.nbytes))
+                if not fill_at(descriptor, data, leaf.offset):
+                    raise damaged(entry.path, f"it ends before byte {leaf.offset + leaf.nbytes}")
+                yield leaf, data
 
     def report_damage(self, root: str) -> None:
         """Write down beside a blob that it is damaged, so that others mend it [SY-4]. Raises OutputError."""

@@ -115,6 +115,12 @@ def admit_opened(descriptor: int, path: Path, admit: Admit) -> None:
         admit(path, header_of(file, path))
 
 
+def canonical_of(descriptor: int, path: Path) -> Records:
+    """The tensors of an open blob, by its header, which must be the canonical one. Raises BlobDamaged and OSError."""
+    with _sound_header(path), os.fdopen(descriptor, "rb", closefd=False) as file:
+        return _canonical(file, path)[0]
+
+
 def stream_opened(
     descriptor: int, path: Path, root: str, sink: Sink, admit: Admit = anything, more: More = untold
 ) -> None:
@@ -123,7 +129,7 @@ def stream_opened(
     with _sound_header(path), os.fdopen(descriptor, "rb", closefd=False) as file:
         found = _root_of(file, path, _counted(sink, more), admit)
     if found != root:
-        raise _damaged(path, f"its tensors have the root {found}, not {root}")
+        raise damaged(path, f"its tensors have the root {found}, not {root}")
 
 
 @contextmanager
@@ -145,20 +151,26 @@ def _without_advice(text: str) -> str:
 
 def _root_of(file: BinaryIO, path: Path, sink: Sink, admit: Admit) -> str:
     """The root of the tensors of a file that is canonical down to its end [EN-7, EN-17]. Raises BlobDamaged."""
+    records, header = _canonical(file, path)
+    admit(path, records)
+    sink(header)
+    # An equal header has equal offsets: the tensors follow each other in name order.
+    root = model_root([(r.name, r.dtype, r.shape, _tensor_root(file, path, r.nbytes, sink)) for r in records.values()])
+    if file.read(1):
+        raise damaged(path, "it goes on after its last tensor")
+    return root
+
+
+def _canonical(file: BinaryIO, path: Path) -> tuple[Records, bytes]:
+    """The tensors and the header of a file, which is read as far as that. Raises BlobDamaged for another header."""
     from mergealgebra.tensors.safetensors_file import canonical_header, header_of
 
     records = header_of(file, path)
     header = canonical_header((r.name, r.dtype, r.shape, r.nbytes) for r in records.values())
     file.seek(0)
     if file.read(len(header)) != header:
-        raise _damaged(path, "its header is not the canonical one for its tensors")
-    admit(path, records)
-    sink(header)
-    # An equal header has equal offsets: the tensors follow each other in name order.
-    root = model_root([(r.name, r.dtype, r.shape, _tensor_root(file, path, r.nbytes, sink)) for r in records.values()])
-    if file.read(1):
-        raise _damaged(path, "it goes on after its last tensor")
-    return root
+        raise damaged(path, "its header is not the canonical one for its tensors")
+    return records, header
 
 
 def _tensor_root(file: BinaryIO, path: Path, nbytes: int, sink: Sink) -> str:
@@ -185,12 +197,13 @@ def _pieces(file: BinaryIO, path: Path, nbytes: int) -> Iterator[bytes]:
     while nbytes:
         piece = file.read(min(nbytes, LEAF_BYTES))
         if not piece:
-            raise _damaged(path, f"it ends {nbytes} bytes before the end of a tensor")
+            raise damaged(path, f"it ends {nbytes} bytes before the end of a tensor")
         yield piece
         nbytes -= len(piece)
 
 
-def _damaged(source: Path, what: str) -> BlobDamaged:
+def damaged(source: Path, what: str) -> BlobDamaged:
+    """The error for a blob's file of which this was found."""
     return BlobDamaged(f"{location(source)} is damaged: {what}; {_mending(source)}")
 
 

@@ -16,8 +16,8 @@ from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.entries import Entry, names_in
 
 CACHE: Final = "cache"
-#: The folders of a store in which thresholds, dot products and an aggregate are kept, what was measured, and what packs
-#: hold.
+#: The folders of a store in which thresholds, dot products and an aggregate are kept, what was measured, what packs
+#: hold, and the maps of blobs.
 THRESHOLDS: Final = f"{CACHE}/thresholds"
 DOTS: Final = f"{CACHE}/dots"
 #: What merges found out, by folder, and what it is called.
@@ -27,6 +27,7 @@ FIGURES: Final = f"{CACHE}/figures"
 RECORDS: Final = f"{CACHE}/records"
 #: Of each object store a folder: what the packs hold that were read there.
 SEEN: Final = f"{CACHE}/seen"
+MAPS: Final = f"{CACHE}/maps"
 #: No entry is larger: what would be is not kept, and a larger file is not ours.
 MOST_BYTES: Final = 1 << 24
 

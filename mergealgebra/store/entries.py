@@ -23,6 +23,7 @@ OPERATIONS: Final = "operations"
 PACKS: Final = "packs"
 BLOBS: Final = "blobs"
 TMP: Final = "tmp"
+PARTIAL: Final = "partial"
 BLOB_SUFFIX: Final = ".safetensors"
 
 #: The mode of a folder that a group shares: new files in it are the group's too, whoever writes them.

@@ -6,17 +6,17 @@ and each leaf against the map as it comes: so what is wrong is named, down to th
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from mergealgebra.encoding import LEAF_BYTES
+from mergealgebra.encoding import LEAF_BYTES, leaf_digest
 from mergealgebra.errors import BlobDamaged, EncodingError, MapError
 from mergealgebra.progress import More
 from mergealgebra.store.blob_map import BlobMap, Leaf, most_map_bytes
 from mergealgebra.store.blobs import Records, stream_blob
 from mergealgebra.store.entries import BLOBS, Entry
+from mergealgebra.store.partial_blob import PartialBlob
 from mergealgebra.sync.object_store import NotThere, ObjectStore, get
 from mergealgebra.sync.peer import Read
 
@@ -64,40 +64,33 @@ def parts_of(leaves: int) -> int:
     return -(-leaves // PART_LEAVES)
 
 
-def reader(objects: ObjectStore, root: str, blob_map: BlobMap) -> Read:
-    """Reads the bytes of a blob's file, of which every leaf was checked. It raises DamagedObject and PeerError."""
-    pieces, rest = _file(objects, root, blob_map), memoryview(b"")
+def fetch_parts(objects: ObjectStore, blob: PartialBlob, more: More) -> None:
+    """Fetch the parts with leaves that are not here yet, checking each leaf before it is written.
 
-    def read(most: int) -> bytes:
-        nonlocal rest
-        if not rest:
-            rest = memoryview(next(pieces, b""))
-        piece, rest = bytes(rest[:most]), rest[most:]
-        return piece
-
-    return read
-
-
-def _file(objects: ObjectStore, root: str, blob_map: BlobMap) -> Iterator[bytes]:
-    yield blob_map.header
-    for number in range(parts_of(blob_map.leaves)):
-        first = number * PART_LEAVES
-        yield from _part(objects, root, number, blob_map.run(first, min(PART_LEAVES, blob_map.leaves - first)))
+    more: told the bytes of those. Raises DamagedObject, PeerError and OutputError.
+    """
+    with blob.opened() as file:
+        for number in sorted({leaf // PART_LEAVES for leaf in blob.lacking()}):
+            first = number * PART_LEAVES
+            leaves = blob.map.run(first, min(PART_LEAVES, blob.map.leaves - first))
+            for place, (leaf, data) in enumerate(_part(objects, blob.root, number, leaves), first):
+                if file.write(place, leaf, memoryview(data)):
+                    more(leaf.nbytes)
 
 
-def _part(objects: ObjectStore, root: str, number: int, leaves: Iterable[Leaf]) -> Iterator[bytes]:
+def _part(objects: ObjectStore, root: str, number: int, leaves: Iterable[Leaf]) -> Iterator[tuple[Leaf, bytes]]:
     """The leaves of a part, each checked."""
     key = part_key(root, number)
     try:
         with objects.opened(key) as (_, read):
-            for place, leaf in enumerate(leaves):
+            for place, leaf in enumerate(leaves, number * PART_LEAVES):
                 data = _next(read, leaf.nbytes)
-                if _digest(data) != leaf.digest:
+                if leaf_digest(data) != leaf.digest:
                     raise DamagedObject(
-                        f"{objects.name} gives other bytes for leaf {number * PART_LEAVES + place} of the tensors "
-                        f"{root}, in the object {key}; {_ELSEWHERE}"
+                        f"{objects.name} gives other bytes for leaf {place} of the tensors {root}, in the object "
+                        f"{key}; {_ELSEWHERE}"
                     )
-                yield data
+                yield leaf, data
     except NotThere as error:
         raise DamagedObject(
             f"{objects.name} has a map of the tensors {root} and not their part {key}; {_ELSEWHERE}"
@@ -111,13 +104,6 @@ def _next(read: Read, nbytes: int) -> bytes:
         pieces.append(piece)
         left -= len(piece)
     return b"".join(pieces)
-
-
-def _digest(leaf: bytes | memoryview) -> bytes:
-    """The digest of a leaf [EN-5]."""
-    digest = hashlib.sha256(b"\0")
-    digest.update(leaf)
-    return digest.digest()
 
 
 # Writing
@@ -152,7 +138,7 @@ class _Writing:
         if not self._begun:
             self._begun = True
             return
-        self._digests.append(_digest(piece))
+        self._digests.append(leaf_digest(piece))
         self._part += piece
         if len(self._digests) % PART_LEAVES == 0:
             self._put()

@@ -1,4 +1,4 @@
-"""What the calls of peers carry, beside questions and answers of a reconciliation [PR-11, PR-12].
+"""What the calls of peers carry, beside questions and answers of a reconciliation [PR-11, PR-12, BL-4].
 
 Canonical bytes, read strictly: sizes and counts are judged before anything is kept.
 """
@@ -6,9 +6,10 @@ Canonical bytes, read strictly: sizes and counts are judged before anything is k
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-from mergealgebra.crdt.fields import map_with_keys
+from mergealgebra.crdt.fields import is_id, map_with_keys
 from mergealgebra.crdt.operations import MAX_OPERATION_BYTES
 from mergealgebra.encoding import MAX_BYTES, decode, encode
 from mergealgebra.errors import PeerError
@@ -24,6 +25,10 @@ MOST_GIVEN: Final = 1 << 12
 BATCH_BYTES: Final = 1 << 21
 #: Characters of a reason.
 MOST_REASON: Final = 400
+
+#: Leaves in one run, and the highest number of one.
+MOST_LEAVES: Final = 16
+MOST_NUMBER: Final = 1 << 32
 
 #: Every call, with the most bytes of what is asked and of what is answered.
 GENESIS: Final = "genesis"
@@ -127,6 +132,56 @@ def read_sizes(data: bytes, asked: int) -> list[int | None]:
     if len(sizes) != asked:
         raise PeerError(f"there are {len(sizes)} sizes of {asked} blobs")
     return [None if size is None else number_of(size, range(1 << 53), "a size") for size in sizes]
+
+
+# Leaves
+
+
+@dataclass(frozen=True)
+class Run:
+    """Neighbouring leaves of the blob with this root [BL-3]."""
+
+    root: str
+    first: int
+    count: int
+
+    @property
+    def numbers(self) -> range:
+        """Their numbers."""
+        return range(self.first, self.first + self.count)
+
+    def checked(self) -> Run:
+        """This, if one call may be about it. Raises PeerError."""
+        if not is_id(self.root):
+            raise PeerError(f"{shown(self.root)} is not a root, 64 digits 0-9a-f")
+        if not (0 <= self.first < MOST_NUMBER and 1 <= self.count <= MOST_LEAVES):
+            raise PeerError(f"a run is of 1 to {MOST_LEAVES} leaves, not of {self.count} from {self.first} on")
+        return self
+
+
+def runs_of(root: str, numbers: Sequence[int], most: int = MOST_LEAVES) -> Iterator[Run]:
+    """Ascending numbers of leaves in runs of at most so many.
+
+    >>> [(run.first, run.count) for run in runs_of("ab", [0, 1, 2, 7, 8], 2)]
+    [(0, 2), (2, 1), (7, 2)]
+    """
+    start = 0
+    for at in range(1, len(numbers) + 1):
+        if at == len(numbers) or numbers[at] != numbers[at - 1] + 1 or at - start == most:
+            yield Run(root, numbers[start], at - start)
+            start = at
+
+
+def write_wanted(here: bytes, packing: int) -> bytes:
+    """Which leaves somebody who was given a map has, and what they can unpack [BL-11]."""
+    return encode({"here": here, "packing": packing})
+
+
+def read_wanted(data: bytes, leaves: int) -> tuple[bytes, int]:
+    """The same from their bytes. leaves: how many there are. Raises PeerError or EncodingError."""
+    found = map_with_keys(decode(data), {"here", "packing"}, "what is lacking", PeerError)
+    here = bytes_of(found["here"], (-(-leaves // 8),), "the leaves that are there")
+    return here, number_of(found["packing"], range(3), "what can be unpacked")
 
 
 def _reason(reason: object) -> str:

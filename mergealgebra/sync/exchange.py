@@ -12,7 +12,7 @@ from mergealgebra.sync.held import Holder
 from mergealgebra.sync.peer import Peer
 
 
-@dataclass
+@dataclass(eq=False)
 class Moved:
     """One sync of a store with a peer of some name, and what it has done so far.
 
@@ -56,8 +56,9 @@ class Moved:
         )
 
 
-@dataclass
+@dataclass(eq=False)
 class Exchange(Moved):
-    """One sync with a live peer."""
+    """One sync with a live peer. dropped: whether it lied, or was not reached, and is asked for nothing more."""
 
     peer: Peer = field(kw_only=True)
+    dropped: bool = False

@@ -14,19 +14,36 @@ from mergealgebra.crdt.fields import map_with_keys
 from mergealgebra.encoding import decode, encode
 from mergealgebra.errors import PeerError
 from mergealgebra.sync import calls
+from mergealgebra.sync.calls import Run
 from mergealgebra.sync.message_fields import number_of
 from mergealgebra.sync.peer import Read
 from mergealgebra.text import shortened, shown
 
-#: A blob that is asked for, and one that is given: the body is the root, and in the latter the bytes behind it.
-BLOB: Final = "blob"
-PUT_BLOB: Final = "put-blob"
+#: A map and a run of leaves that are asked for, and those that are given: behind the root, or the run.
+MAP: Final = "map"
+LEAVES: Final = "leaves"
+PUT_MAP: Final = "put-map"
+PUT_LEAVES: Final = "put-leaves"
+_RUN_BYTES: Final = 32 + 4 + 1
 
 _HEAD_BYTES: Final = 1 << 12
 _MOST_BYTES: Final = 1 << 53
 PIECE_BYTES: Final = 1 << 20
 
 Write = Callable[[bytes], object]
+
+
+def write_run(run: Run) -> bytes:
+    """The root, the number of the first leaf, how many leaves."""
+    return bytes.fromhex(run.root) + run.first.to_bytes(4) + bytes([run.count])
+
+
+def read_run(body: Body) -> Run:
+    """The same from the next bytes. Raises PeerError."""
+    data = exactly(body.read, min(body.left, _RUN_BYTES))
+    if len(data) < _RUN_BYTES:
+        raise PeerError(f"a run is named by {_RUN_BYTES} bytes, not by {len(data)}")
+    return Run(data[:32].hex(), int.from_bytes(data[32:36]), data[36]).checked()
 
 
 def write_question(write: Write, call: str, nbytes: int) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from mergealgebra.errors import PeerError
 from mergealgebra.sync.http_peer import HttpCarrier
-from mergealgebra.sync.object_store import NotThere, Opened
+from mergealgebra.sync.object_store import NotThere, Opened, paced
 from mergealgebra.sync.peer import Unserved
 
 #: Statuses of a file that is not there, or is not given.
@@ -35,7 +35,7 @@ class HttpFiles:
         """As in ObjectStore."""
         try:
             with self._carrier.body(f"/{key}") as (nbytes, read):
-                yield Opened(nbytes, read)
+                yield Opened(nbytes, paced(read, self.name))
         except Unserved as error:
             if error.status in _NOT_THERE:
                 raise NotThere(f"{self.name} has no file {key}") from error

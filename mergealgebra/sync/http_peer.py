@@ -9,22 +9,24 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Final
 from urllib.parse import urlsplit
 
-from mergealgebra.errors import AddressError, PeerError
+from mergealgebra.errors import AddressError, PeerError, PeerRefused
 from mergealgebra.sync import calls
+from mergealgebra.sync.calls import Run
 from mergealgebra.sync.http_paths import BLOBS_PATH, PREFIX
+from mergealgebra.sync.leaf_frames import Fill, exact
 from mergealgebra.sync.peer import Read, Unserved
 from mergealgebra.text import one_line, shortened, shown
 
 #: How long a peer may be silent, and how long one whole answer may take.
 IDLE_SECONDS: Final = 60.0
 CALL_SECONDS: Final = 180.0
-#: The fewest bytes a second of a blob, on the average after the first minute.
+#: The fewest bytes a second of leaves, on the average after the first minute.
 _LEAST_RATE: Final = 4096
 _PIECE_BYTES: Final = 1 << 20
 _MOST_REASON_BYTES: Final = 2000
@@ -40,6 +42,7 @@ class HttpCarrier:
         self.name = address
         self._secure, self._host, self._port, self._path = _parts(address)
         self._connection: HTTPConnection | None = None
+        self._was_cut = False
 
     def close(self) -> None:
         """Close the connection."""
@@ -50,8 +53,26 @@ class HttpCarrier:
     def call(self, call: str, asked: bytes, most: int) -> bytes:
         """As in Carrier."""
         method = "GET" if call == calls.GENESIS else "POST"
+        return self._whole(method, f"{PREFIX}/{call}", asked, most)
+
+    def blob_map(self, root: str, most: int) -> bytes:
+        """As in Carrier."""
+        return self._whole("GET", f"{BLOBS_PATH}/{root}/map", b"", most)
+
+    def put_map(self, root: str, data: bytes, most: int) -> bytes:
+        """As in Carrier."""
+        return self._whole("PUT", f"{BLOBS_PATH}/{root}/map", data, most)
+
+    def cut(self) -> None:
+        """As in Carrier."""
+        self._was_cut = True
+        if self._connection is not None and self._connection.sock is not None:
+            with suppress(OSError):
+                self._connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def _whole(self, method: str, path: str, asked: bytes, most: int) -> bytes:
         with self._failures(), self._watched():
-            response = self._asked(method, f"{PREFIX}/{call}", asked)
+            response = self._asked(method, path, asked)
             found = _read(response, most)
         if len(found) > most:
             self.close()
@@ -59,72 +80,76 @@ class HttpCarrier:
         return found
 
     @contextmanager
-    def blob(self, root: str) -> Iterator[Read]:
+    def leaves(self, run: Run, packing: int) -> Iterator[Fill]:
         """As in Carrier."""
-        with self.body(f"{BLOBS_PATH}/{root}") as (_, read):
-            yield read
+        with self._failures(), self._watched():
+            response = self._asked("GET", f"{_leaves_path(run)}/{packing}", b"")
+        started, nbytes = time.monotonic(), 0
+
+        def read(buffer: memoryview) -> int:
+            nonlocal nbytes
+            with self._failures():
+                count = _read_into(response, buffer)
+            nbytes += count
+            passed = time.monotonic() - started - IDLE_SECONDS
+            if passed > 0 and nbytes < passed * _LEAST_RATE:
+                raise PeerError(f"{self.name} sends too slowly; sync with another peer, or later")
+            return count
+
+        try:
+            yield exact(self.name, read)
+            with self._failures():
+                if not _is_over(response):
+                    raise PeerError(f"{self.name} sends more than was asked for; sync with another peer")
+        finally:
+            if not response.isclosed():  # what is left of it is nobody's answer
+                self.close()
 
     @contextmanager
     def body(self, path: str) -> Iterator[tuple[int | None, Read]]:
         """What is at a path below the address: its length, if that is said, and its bytes. Raises as `call` does."""
         with self._failures(), self._watched():
             response = self._asked("GET", path, b"")
-            length = response.length
-        started, nbytes = time.monotonic(), 0
 
         def read(most: int) -> bytes:
-            nonlocal nbytes
             with self._failures():
                 piece = response.read1(min(most, _PIECE_BYTES))
                 _end(response)
-            nbytes += len(piece)
-            passed = time.monotonic() - started - IDLE_SECONDS
-            if passed > 0 and nbytes < passed * _LEAST_RATE:
-                raise PeerError(f"{self.name} sends too slowly; sync with another peer, or later")
             return piece
 
         try:
-            yield length, read
+            yield response.length, read
         finally:
             if not response.isclosed():  # what is left of it is nobody's answer
                 self.close()
 
-    def put_blob(self, root: str, nbytes: int, read: Read) -> None:
+    def put_leaves(self, run: Run, frames: Sequence[bytes | memoryview]) -> None:
         """As in Carrier."""
         with self._failures():
             connection = self._opened()
-            connection.putrequest("PUT", f"{self._path}{BLOBS_PATH}/{root}")
-            connection.putheader("Content-Length", str(nbytes))
+            connection.putrequest("PUT", self._path + _leaves_path(run))
+            connection.putheader("Content-Length", str(sum(map(len, frames))))
             connection.endheaders()
             with suppress(BrokenPipeError, ConnectionResetError):  # it may have refused already
-                while nbytes and (piece := read(min(nbytes, _PIECE_BYTES))):
-                    connection.send(piece)
-                    nbytes -= len(piece)
-            if nbytes:
-                self._stop()
+                for frame in frames:
+                    connection.send(frame)
             with self._watched():
                 _read(self._checked(connection.getresponse()), 0)
 
-    def _stop(self) -> None:
-        """Send no more: the peer shall not wait for bytes that never come."""
-        if self._connection is not None and self._connection.sock is not None:
-            with suppress(OSError):
-                self._connection.sock.shutdown(socket.SHUT_WR)
-
     def _asked(self, method: str, path: str, asked: bytes) -> HTTPResponse:
         """The response to a request; once more where the peer had closed the connection since the last one."""
-        again = self._connection is not None
+        again, self._was_cut = self._connection is not None, False
         try:
             return self._checked(self._sent(method, path, asked))
         except (HTTPException, ConnectionError):
             self.close()
-            if not again:
+            if not again or self._was_cut:
                 raise
         return self._checked(self._sent(method, path, asked))
 
     def _sent(self, method: str, path: str, asked: bytes) -> HTTPResponse:
         connection = self._opened()
-        connection.request(method, self._path + path, body=asked if method == "POST" else None)
+        connection.request(method, self._path + path, body=None if method == "GET" else asked)
         return connection.getresponse()
 
     def _checked(self, response: HTTPResponse) -> HTTPResponse:
@@ -134,11 +159,11 @@ class HttpCarrier:
         reason = one_line(_read(response, _MOST_REASON_BYTES)[:_MOST_REASON_BYTES].decode(errors="replace"))
         self.close()
         if response.status in (400, 408, 500) and reason:
-            raise PeerError(f"{self.name} refuses: {shortened(reason, calls.MOST_REASON)}")
+            raise PeerRefused(f"{self.name} refuses: {shortened(reason, calls.MOST_REASON)}")
         raise Unserved(
-            response.status,
             f"{self.name} answers {response.status} {shown(response.reason)}: check the address, and that "
             "`mergealgebra serve` runs there",
+            response.status,
         )
 
     def _opened(self) -> HTTPConnection:
@@ -155,12 +180,7 @@ class HttpCarrier:
     def _watched(self) -> Iterator[None]:
         """Close the connection if the body takes too long, however often a byte comes."""
 
-        def cut() -> None:
-            if self._connection is not None and self._connection.sock is not None:
-                with suppress(OSError):
-                    self._connection.sock.shutdown(socket.SHUT_RDWR)
-
-        watch = threading.Timer(CALL_SECONDS, cut)
+        watch = threading.Timer(CALL_SECONDS, self.cut)
         watch.daemon = True
         watch.start()
         try:
@@ -192,6 +212,29 @@ def _read(response: HTTPResponse, most: int) -> bytes:
     if nbytes <= most and response.length:
         raise ConnectionResetError("the answer ends before its end")
     return b"".join(pieces)
+
+
+def _read_into(response: HTTPResponse, buffer: memoryview) -> int:
+    """Read what is there of a body into a buffer, in one call of the system where its length was said."""
+    if response.chunked or response.length is None:
+        piece = response.read1(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
+    count = response.fp.readinto1(buffer[: response.length]) if response.length else 0
+    response.length -= count
+    return count
+
+
+def _is_over(response: HTTPResponse) -> bool:
+    """Whether a body is at its end; then the connection can take the next request."""
+    if response.chunked:
+        return not response.read1(1)
+    _end(response)
+    return response.isclosed()
+
+
+def _leaves_path(run: Run) -> str:
+    return f"{BLOBS_PATH}/{run.root}/leaves/{run.first}/{run.count}"
 
 
 def _end(response: HTTPResponse) -> None:

@@ -1,7 +1,9 @@
 """A replica served over HTTP: what a `Service` answers, with bounds on sizes and times [PR-13].
 
-    GET  /mergealgebra/1/genesis        POST /mergealgebra/1/CALL
-    GET  /mergealgebra/1/blobs/ROOT     PUT  /mergealgebra/1/blobs/ROOT
+    GET  /mergealgebra/1/genesis            POST /mergealgebra/1/CALL
+    GET  /mergealgebra/1/blobs/ROOT/map     PUT  /mergealgebra/1/blobs/ROOT/map
+    GET  /mergealgebra/1/blobs/ROOT/leaves/FIRST/COUNT/PACKING
+    PUT  /mergealgebra/1/blobs/ROOT/leaves/FIRST/COUNT
 
 Whoever reads or writes slowly costs a connection with small buffers, until it is cut off. starlette and uvicorn are
 imported when a server is made: they come with the extra `net`.
@@ -10,7 +12,7 @@ imported when a server is made: they come with the extra `net`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -21,20 +23,21 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from mergealgebra.encoding import LEAF_BYTES
 from mergealgebra.errors import MergeAlgebraError, PeerError
 from mergealgebra.sync import calls
+from mergealgebra.sync.calls import Run
 from mergealgebra.sync.http_paths import BLOBS_PATH, PREFIX
-from mergealgebra.sync.peer import Read
+from mergealgebra.sync.leaf_frames import HEAD_BYTES, exact
 from mergealgebra.sync.service import Service
 
 #: How long a client may take to send what it asks, and to take or send the next piece of a blob.
 IDLE_SECONDS: Final = 60.0
-#: Bytes of a blob in one piece.
-PIECE_BYTES: Final = 1 << 20
-#: Blobs that are taken at one time.
+#: Runs of leaves that are taken at one time.
 _UPLOADS: Final = 8
-#: The longest blob that is taken: its claims bound it further.
-_MOST_BYTES: Final = 1 << 53
+#: The longest run of leaves that is taken: what its map says bounds it further.
+_MOST_BYTES: Final = calls.MOST_LEAVES * (LEAF_BYTES + HEAD_BYTES)
+_LEAVES: Final = f"{BLOBS_PATH}/{{root}}/leaves/{{first:int}}/{{count:int}}"
 
 _Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -45,8 +48,10 @@ def application(service: Service) -> Starlette:
     return Starlette(
         routes=[
             Route(f"{PREFIX}/{calls.GENESIS}", served.genesis, methods=["GET"]),
-            Route(f"{BLOBS_PATH}/{{root}}", served.blob, methods=["GET"]),
-            Route(f"{BLOBS_PATH}/{{root}}", served.put_blob, methods=["PUT"]),
+            Route(f"{BLOBS_PATH}/{{root}}/map", served.blob_map, methods=["GET"]),
+            Route(f"{BLOBS_PATH}/{{root}}/map", served.put_map, methods=["PUT"]),
+            Route(f"{_LEAVES}/{{packing:int}}", served.leaves, methods=["GET"]),
+            Route(_LEAVES, served.put_leaves, methods=["PUT"]),
             Route(f"{PREFIX}/{{call}}", served.call, methods=["POST"]),
         ]
     )
@@ -70,32 +75,43 @@ class _Served:
             return PlainTextResponse("what was asked came too slowly", 408)
         return await self._answered(partial(self.service.answer, call, asked))
 
-    async def blob(self, request: Request) -> Any:
-        opened = self.service.blob(str(request.path_params["root"]))
+    async def blob_map(self, request: Request) -> Response:
+        return await self._answered(partial(self.service.blobs.map_of, _root(request)))
+
+    async def leaves(self, request: Request) -> Any:
+        opened = self.service.blobs.leaves(_run(request), request.path_params["packing"])
         try:
-            size, read = await to_thread.run_sync(opened.__enter__)
+            found = await to_thread.run_sync(opened.__enter__)
         except MergeAlgebraError as error:
             return _refused(error)
-        return _Sending(size, read, partial(opened.__exit__, None, None, None))
+        return _Sending(found.nbytes, found.pieces, partial(opened.__exit__, None, None, None))
 
-    async def put_blob(self, request: Request) -> Response:
+    async def put_map(self, request: Request) -> Response:
+        root = _root(request)
+        try:
+            asked = await _body(request, await to_thread.run_sync(self.service.blobs.most_map, root))
+        except MergeAlgebraError as error:
+            return _refused(error)
+        except TimeoutError:
+            return PlainTextResponse("the map came too slowly", 408)
+        return await self._answered(partial(self.service.blobs.take_map, root, asked), self.uploads)
+
+    async def put_leaves(self, request: Request) -> Response:
         try:
             nbytes = _length(request)
-        except PeerError as error:
-            return _refused(error)
-        read = _Reading(request.stream(), nbytes).read
-        take = partial(self.service.take_blob, str(request.path_params["root"]), nbytes, read)
-        try:
+            fill = exact("whoever gives them", _Reading(request.stream(), nbytes).read_into)
+            take = partial(self.service.blobs.take_leaves, _run(request), nbytes, fill)
             await to_thread.run_sync(take, limiter=self.uploads)
         except MergeAlgebraError as error:
             return _refused(error)
         except TimeoutError:
-            return PlainTextResponse("the tensors came too slowly", 408)
+            return PlainTextResponse("the leaves came too slowly", 408)
         return Response(b"")
 
-    async def _answered(self, answer: Callable[[], bytes]) -> Response:
+    async def _answered(self, answer: Callable[[], bytes], limiter: CapacityLimiter | None = None) -> Response:
         try:
-            return Response(await to_thread.run_sync(answer), media_type="application/octet-stream")
+            found = await to_thread.run_sync(answer, limiter=limiter)
+            return Response(found, media_type="application/octet-stream")
         except MergeAlgebraError as error:
             return _refused(error)
 
@@ -117,10 +133,18 @@ async def _body(request: Request, most: int) -> bytes:
     return b"".join(pieces)
 
 
+def _root(request: Request) -> str:
+    return str(request.path_params["root"])
+
+
+def _run(request: Request) -> Run:
+    return Run(_root(request), request.path_params["first"], request.path_params["count"])
+
+
 def _length(request: Request) -> int:
     text = request.headers.get("content-length", "")
     if not (text.isascii() and text.isdigit()) or int(text) > _MOST_BYTES:
-        raise PeerError("the number of bytes is missing, or not a number that a blob may have")
+        raise PeerError("the number of bytes is missing, or not one that leaves may have")
     return int(text)
 
 
@@ -130,17 +154,18 @@ class _Reading:
 
     pieces: AsyncIterator[bytes]
     left: int
-    rest: bytes = b""
+    rest: memoryview = field(default_factory=lambda: memoryview(b""))
 
-    def read(self, nbytes: int) -> bytes:
-        """The next bytes, at most so many; none at the end."""
-        while not self.rest and self.left:
-            self.rest = from_thread.run(self._next)
-            if not self.rest:
-                return b""
-        piece, self.rest = self.rest[: min(nbytes, self.left)], self.rest[nbytes:]
-        self.left -= len(piece)
-        return piece
+    def read_into(self, buffer: memoryview) -> int:
+        """Read the next bytes into a buffer; how many there were, 0 at the end."""
+        while not len(self.rest) and self.left:
+            self.rest = memoryview(from_thread.run(self._next))
+            if not len(self.rest):
+                return 0
+        count = min(len(buffer), len(self.rest), self.left)
+        buffer[:count], self.rest = self.rest[:count], self.rest[count:]
+        self.left -= count
+        return count
 
     async def _next(self) -> bytes:
         async with asyncio.timeout(IDLE_SECONDS):
@@ -152,25 +177,22 @@ class _Reading:
 
 @dataclass
 class _Sending:
-    """A blob as a response: each piece is read when the client has taken those before it."""
+    """Leaves as a response: each is read when the client has taken those before it. size: of all, if it is known."""
 
-    size: int
-    read: Read
+    size: int | None
+    pieces: Iterator[bytes | memoryview]
     close: Callable[[], object]
 
     async def __call__(self, scope: object, receive: object, send: _Send) -> None:
         try:
-            headers = [(b"content-length", str(self.size).encode()), (b"content-type", b"application/octet-stream")]
+            length = [] if self.size is None else [(b"content-length", str(self.size).encode())]
+            headers = [*length, (b"content-type", b"application/octet-stream")]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
-            left = self.size
-            while left:
-                piece = await to_thread.run_sync(self.read, min(left, PIECE_BYTES))
-                if not piece:
-                    break  # it became shorter: the connection is closed, and the client sees that it lacks bytes
-                left -= len(piece)
+            while (piece := await to_thread.run_sync(next, self.pieces, None)) is not None:
                 async with asyncio.timeout(IDLE_SECONDS):
-                    await send({"type": "http.response.body", "body": piece, "more_body": bool(left)})
-            if not self.size:
-                await send({"type": "http.response.body", "body": b""})
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        except MergeAlgebraError:
+            return  # the blob is damaged: the connection is closed, and the client sees that it lacks bytes
         finally:
             self.close()

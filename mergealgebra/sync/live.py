@@ -20,14 +20,16 @@ from mergealgebra.errors import (
     WrongWorkspace,
 )
 from mergealgebra.progress import Progress, quiet
+from mergealgebra.store.base_leaves import Base, BaseLeaves, no_base
 from mergealgebra.store.holdings import needed_kinds
+from mergealgebra.store.maps import Maps
 from mergealgebra.store.objects import Store
 from mergealgebra.sync import calls
 from mergealgebra.sync.admission import Fits, anything_fits, claims_of, is_taken
 from mergealgebra.sync.exchange import Exchange
 from mergealgebra.sync.folder import SyncResult
 from mergealgebra.sync.held import Held, Holder
-from mergealgebra.sync.live_blobs import exchange_blobs, take_retracted
+from mergealgebra.sync.live_blobs import Carrying
 from mergealgebra.sync.messages import ADMISSIBLE, MAINTAINERS, SALT_BYTES
 from mergealgebra.sync.peer import Peer
 from mergealgebra.sync.reconciliation import reconcile
@@ -42,40 +44,90 @@ def sync_live(
     closed: MergeAlgebraError | None = None,
     progress: Progress = quiet,
     *,
+    base: Base = no_base,
     retracted: bool = False,
     auxiliary: bool = False,
 ) -> SyncResult:
     """Take from a live peer what this store lacks, and give it what it lacks [PR-10 to PR-12].
 
-    The arguments are those of `sync` with a folder. Raises WrongWorkspace for a peer with another workspace, and
-    PeerError for one that is not reached.
+    The arguments are those of `sync` with a folder. base: the base, if it is at hand. Raises WrongWorkspace for a peer
+    with another workspace, and PeerError for one that is not reached.
     """
-    maintainers = check_workspace(store, peer)
-    exchange = Exchange(store, peer.name, Holder(store), closed, peer=peer)
+    (result,) = sync_together(
+        store, [peer], fits, [closed], progress, base=base, retracted=retracted, auxiliary=auxiliary
+    )
+    if isinstance(result, MergeAlgebraError):
+        raise result
+    return result
+
+
+def sync_together(
+    store: Store,
+    peers: Sequence[Peer],
+    fits: Fits,
+    closed: Sequence[MergeAlgebraError | None],
+    progress: Progress,
+    *,
+    base: Base = no_base,
+    retracted: bool = False,
+    auxiliary: bool = False,
+) -> list[SyncResult | MergeAlgebraError]:
+    """The same with several peers: operations with each in turn, then leaves from all at once [BL-10].
+
+    closed: for each, why nothing may be taken from it, if so. Returns for each what `sync_live` returns or raises.
+    """
+    found: list[Exchange | MergeAlgebraError] = [
+        _operations_with(store, peer, reason) for peer, reason in zip(peers, closed, strict=True)
+    ]
     lost: tuple[str, ...] = ()
+    if reached := [one for one in found if isinstance(one, Exchange)]:
+        if any(one.taken_operations for one in reached[1:]):  # which those before them lack
+            for exchange in reached[:-1]:
+                if not exchange.dropped:
+                    _exchange_sets(exchange, (MAINTAINERS, ADMISSIBLE))
+        maps = Maps(store)
+        carrying = Carrying(store, maps, BaseLeaves(maps, base), fits, progress)
+        lost = _exchange_blobs(carrying, reached, retracted=retracted, auxiliary=auxiliary)
+    return [one if isinstance(one, MergeAlgebraError) else one.result(lost) for one in found]
+
+
+def _operations_with(store: Store, peer: Peer, closed: MergeAlgebraError | None) -> Exchange | MergeAlgebraError:
+    """What was exchanged with a peer but for blobs; an error where it is none to sync with."""
     try:
-        if maintainers != exchange.holder.look().ids(MAINTAINERS).root():
-            _exchange_operations(exchange, MAINTAINERS)
-        _exchange_operations(exchange, ADMISSIBLE)
-        lost = _exchange_blobs(exchange, fits, progress, retracted=retracted, auxiliary=auxiliary)
-    except PeerError as error:  # what was exchanged before stays, and so does what was refused
+        maintainers = check_workspace(store, peer)
+    except MergeAlgebraError as error:
+        return error
+    exchange = Exchange(store, peer.name, Holder(store), closed, peer=peer)
+    of = [MAINTAINERS] if maintainers != exchange.holder.look().ids(MAINTAINERS).root() else []
+    _exchange_sets(exchange, [*of, ADMISSIBLE])
+    return exchange
+
+
+def _exchange_sets(exchange: Exchange, sets: Iterable[str]) -> None:
+    """Exchange the operations of some sets; what was exchanged before an error stays, and so does what was refused."""
+    try:
+        for of in sets:
+            _exchange_operations(exchange, of)
+    except PeerError as error:
         exchange.refused.append(error)
-    return exchange.result(lost)
+        exchange.dropped = True
 
 
 def _exchange_blobs(
-    exchange: Exchange, fits: Fits, progress: Progress, *, retracted: bool, auxiliary: bool
+    carrying: Carrying, exchanges: Sequence[Exchange], *, retracted: bool, auxiliary: bool
 ) -> tuple[str, ...]:
     """Exchange the blobs of what is visible now, and take retracted ones; the roots of those that nobody has."""
-    held = exchange.holder.look()
-    exchange.refused += held.reading.refusals
-    wanted = claims_of(held.state.visible().values())
-    kinds = KINDS if auxiliary else needed_kinds(exchange.store.genesis)
-    exchange_blobs(exchange, wanted, {root for root in wanted if is_taken(wanted[root], kinds)}, fits, progress)
-    if not retracted:
+    held = exchanges[-1].holder.look()
+    exchanges[-1].refused += held.reading.refusals
+    reached = [exchange for exchange in exchanges if not exchange.dropped]
+    if not reached:
         return ()
-    known = claims_of(known_manifests(held.state).values(), kinds)
-    return take_retracted(exchange, {root: known[root] for root in known.keys() - wanted.keys()}, fits, progress)
+    wanted = claims_of(held.state.visible().values())
+    kinds = KINDS if auxiliary else needed_kinds(carrying.store.genesis)
+    taken = {root for root in wanted if is_taken(wanted[root], kinds)}
+    known = claims_of(known_manifests(held.state).values(), kinds) if retracted else {}
+    others = {root: known[root] for root in known.keys() - wanted.keys()}
+    return tuple(sorted(carrying.exchange(reached, wanted, taken, others)))
 
 
 def check_workspace(store: Store, peer: Peer) -> bytes:

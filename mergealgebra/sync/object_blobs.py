@@ -16,8 +16,9 @@ from mergealgebra.errors import BlobDamaged, MergeAlgebraError, PeerError
 from mergealgebra.progress import Progress, counter
 from mergealgebra.store.entries import BLOB_SUFFIX, BLOBS
 from mergealgebra.store.holdings import needed_kinds
+from mergealgebra.store.partial_blob import PartialBlob
 from mergealgebra.sync.admission import Claim, Fits, admission, claims_of, is_taken
-from mergealgebra.sync.blob_parts import MAP_SUFFIX, DamagedObject, map_key, read_map, reader, write_blob
+from mergealgebra.sync.blob_parts import MAP_SUFFIX, DamagedObject, fetch_parts, map_key, read_map, write_blob
 from mergealgebra.sync.exchange import Moved
 from mergealgebra.sync.object_store import Listed, NotThere, ObjectStore, TooLong, has
 from mergealgebra.wanted import known_manifests
@@ -97,9 +98,13 @@ class _Blobs:
         blob_map = read_map(self.objects, root, max(claim.elements for claim in claims))
         if blob_map is None:
             return False
-        more = counter(self.progress, _STEP, blob_map.nbytes)
-        read = reader(self.objects, root, blob_map)
-        self.moved.store.receive_blob(root, blob_map.nbytes, read, admission(claims, self.fits), more)
+        more = counter(self.progress, _STEP, blob_map.nbytes - len(blob_map.header))
+        blob = PartialBlob.begin(self.moved.store, root, blob_map, admission(claims, self.fits), more)
+        try:
+            fetch_parts(self.objects, blob, more)
+            blob.finish()
+        finally:
+            blob.pause()
         return True
 
     def _take_whole(self, root: str, claims: list[Claim]) -> bool:

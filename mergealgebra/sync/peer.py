@@ -7,18 +7,21 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from mergealgebra.encoding import MAX_BYTES
 from mergealgebra.errors import EncodingError, PeerError
 from mergealgebra.sync import calls
+from mergealgebra.sync.calls import Run
+from mergealgebra.sync.leaf_frames import Fill
 from mergealgebra.text import shortened
 
-#: Reads at most so many bytes of a blob; none at its end.
+#: Reads at most so many bytes; none at the end.
 Read = Callable[[int], bytes]
 
 
 class Unserved(PeerError):
     """Whatever answers at an address, with a status of HTTP, is no answer of a live peer."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)
         self.status = status
 
@@ -54,12 +57,24 @@ class Peer(Protocol):
         """The bytes of the blobs with these roots, None for one that is not there."""
         ...
 
-    def blob(self, root: str) -> AbstractContextManager[Read]:
-        """The bytes of a blob, while the body runs."""
+    def blob_map(self, root: str, most: int) -> bytes:
+        """The map of a blob, at most so many bytes; it is not looked at."""
         ...
 
-    def put_blob(self, root: str, nbytes: int, read: Read) -> None:
-        """Give it a blob of so many bytes."""
+    def leaves(self, run: Run, packing: int) -> AbstractContextManager[Fill]:
+        """The frames of a run of leaves, packed at most so, while the body runs [BL-5]."""
+        ...
+
+    def put_map(self, root: str, data: bytes, leaves: int) -> tuple[bytes, int]:
+        """Give it a map of so many leaves: which of them it has, and what it can unpack [BL-11]."""
+        ...
+
+    def put_leaves(self, run: Run, frames: Sequence[bytes | memoryview]) -> None:
+        """Give it a run of leaves."""
+        ...
+
+    def cut(self) -> None:
+        """End what is being carried, from another thread: whoever waits for it gets an error."""
         ...
 
 
@@ -73,9 +88,15 @@ class Carrier(Protocol):
         """What is answered, at most so many bytes. Raises PeerError."""
         ...
 
-    def blob(self, root: str) -> AbstractContextManager[Read]: ...
+    def blob_map(self, root: str, most: int) -> bytes: ...
 
-    def put_blob(self, root: str, nbytes: int, read: Read) -> None: ...
+    def leaves(self, run: Run, packing: int) -> AbstractContextManager[Fill]: ...
+
+    def put_map(self, root: str, data: bytes, most: int) -> bytes: ...
+
+    def put_leaves(self, run: Run, frames: Sequence[bytes | memoryview]) -> None: ...
+
+    def cut(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -123,13 +144,27 @@ class CarriedPeer:
                 sizes += calls.read_sizes(found, len(asked))
         return sizes
 
-    def blob(self, root: str) -> AbstractContextManager[Read]:
+    def blob_map(self, root: str, most: int) -> bytes:
         """As in Peer."""
-        return self.carrier.blob(root)
+        return self.carrier.blob_map(root, most)
 
-    def put_blob(self, root: str, nbytes: int, read: Read) -> None:
+    def leaves(self, run: Run, packing: int) -> AbstractContextManager[Fill]:
         """As in Peer."""
-        self.carrier.put_blob(root, nbytes, read)
+        return self.carrier.leaves(run, packing)
+
+    def put_map(self, root: str, data: bytes, leaves: int) -> tuple[bytes, int]:
+        """As in Peer."""
+        found = self.carrier.put_map(root, data, MAX_BYTES)
+        with naming(self.name):
+            return calls.read_wanted(found, leaves)
+
+    def put_leaves(self, run: Run, frames: Sequence[bytes | memoryview]) -> None:
+        """As in Peer."""
+        self.carrier.put_leaves(run, frames)
+
+    def cut(self) -> None:
+        """As in Peer."""
+        self.carrier.cut()
 
     def _call(self, call: str, asked: bytes) -> bytes:
         return self.carrier.call(call, asked, calls.CALLS[call][1])

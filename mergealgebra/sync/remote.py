@@ -13,6 +13,7 @@ from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.encoding import MAX_BYTES
 from mergealgebra.errors import AddressError, MergeAlgebraError, PeerError
 from mergealgebra.progress import Progress
+from mergealgebra.store.base_leaves import Base
 from mergealgebra.store.entries import GENESIS
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Fits
@@ -31,6 +32,7 @@ def sync_at(
     closed: MergeAlgebraError | None,
     progress: Progress,
     *,
+    base: Base,
     retracted: bool,
     auxiliary: bool,
 ) -> SyncResult:
@@ -40,7 +42,7 @@ def sync_at(
             return sync_objects(store, objects, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
     try:
         with live_peer(address) as other:
-            return sync_live(store, other, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
+            return sync_live(store, other, fits, closed, progress, base=base, retracted=retracted, auxiliary=auxiliary)
     except Unserved as error:
         with _files(address, error) as objects:
             return sync_objects(store, objects, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)

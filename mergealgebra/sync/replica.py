@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cache
+from functools import cache, partial
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-from mergealgebra.addresses import peer_scheme
+from mergealgebra.addresses import live_scheme, peer_path, peer_scheme
 from mergealgebra.contribution_blobs import check_auxiliary_fit, check_fit
 from mergealgebra.errors import MergeAlgebraError, OutputError, SyncIncomplete
 from mergealgebra.progress import Progress, quiet
+from mergealgebra.store.base_leaves import Base
 from mergealgebra.store.blobs import Records
 from mergealgebra.store.incomplete import NOT_GIVEN, read_incomplete, write_incomplete
 from mergealgebra.store.local import base_path
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Claim, Fits
 from mergealgebra.sync.folder import SyncResult, sync
-from mergealgebra.sync.remote import sync_at
+from mergealgebra.sync.live import sync_together
+from mergealgebra.sync.peer import Unserved
+from mergealgebra.sync.remote import create_at, sync_at
+from mergealgebra.sync.schemes import live_peer
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.dtypes import DTYPES
 
@@ -44,11 +49,78 @@ def sync_replica(
     before = read_incomplete(store).refusals.get(name, [])
     unwritten = _write_down(store, name, [_CUT_SHORT])
     try:
-        with judge([store]) as fits:
-            result = _sync(store, peer, fits, unwritten, progress, retracted=retracted, auxiliary=auxiliary)
+        with base_of([store]) as base:
+            result = _sync(store, peer, base, unwritten, progress, retracted=retracted, auxiliary=auxiliary)
     except MergeAlgebraError:
         _write_down(store, name, before)
         raise
+    return _concluded(store, name, result)
+
+
+def sync_with_all(
+    store: Store,
+    peers: Sequence[str | os.PathLike[str]],
+    progress: Progress = quiet,
+    *,
+    create: bool | str = False,
+    retracted: bool = False,
+    auxiliary: bool = False,
+) -> list[SyncResult | MergeAlgebraError]:
+    """Sync a replica with several peers, in their order; with live ones that follow each other at once [PR-16, BL-10].
+
+    create: make shares that are not there, with "group" those of their group. Returns for each what `sync_replica`
+    returns or raises.
+    """
+
+    def alone(peer: str | os.PathLike[str]) -> SyncResult:
+        if create and peer_scheme(peer) is None:
+            Store.create(peer_path(peer), store.genesis, group=create == "group")
+        elif create and live_scheme(peer) is None:
+            create_at(os.fspath(peer), store.genesis)
+        return sync_replica(store, peer, progress, retracted=retracted, auxiliary=auxiliary)
+
+    found: list[SyncResult | MergeAlgebraError] = []
+    for live, group in groupby(peers, lambda peer: live_scheme(peer) is not None):
+        some = list(group)
+        if live and len(some) > 1:
+            results = _sync_live_ones(store, some, progress, retracted=retracted, auxiliary=auxiliary)
+            for peer, result in zip(some, results, strict=True):  # one may be a web server with files
+                found.append(_or_error(partial(alone, peer)) if isinstance(result, Unserved) else result)
+        else:
+            found += [_or_error(partial(alone, peer)) for peer in some]
+    return found
+
+
+def _sync_live_ones(
+    store: Store, peers: Sequence[str | os.PathLike[str]], progress: Progress, *, retracted: bool, auxiliary: bool
+) -> list[SyncResult | MergeAlgebraError]:
+    names = [_name(peer) for peer in peers]
+    before = [read_incomplete(store).refusals.get(name, []) for name in names]
+    unwritten = [_write_down(store, name, [_CUT_SHORT]) for name in names]
+    with base_of([store]) as base, ExitStack() as opened:
+        others = [opened.enter_context(live_peer(name)) for name in names]
+        results = sync_together(
+            store, others, fits_by(base), unwritten, progress, base=base, retracted=retracted, auxiliary=auxiliary
+        )
+    found: list[SyncResult | MergeAlgebraError] = []
+    for name, refusals, result in zip(names, before, results, strict=True):
+        if isinstance(result, MergeAlgebraError):
+            _write_down(store, name, refusals)
+            found.append(result)
+        else:
+            found.append(_or_error(partial(_concluded, store, name, result)))
+    return found
+
+
+def _or_error(step: Callable[[], SyncResult]) -> SyncResult | MergeAlgebraError:
+    try:
+        return step()
+    except MergeAlgebraError as error:
+        return error
+
+
+def _concluded(store: Store, name: str, result: SyncResult) -> SyncResult:
+    """Write down how a sync went. Raises SyncIncomplete when something was refused."""
     _write_down(store, name, [f"{NOT_GIVEN if error in result.not_given else ''}{error}" for error in result.refused])
     if result.refused:
         files = "1 file" if len(result.refused) == 1 else f"{len(result.refused)} files"
@@ -59,7 +131,7 @@ def sync_replica(
 def _sync(
     store: Store,
     peer: str | os.PathLike[str],
-    fits: Fits,
+    base: Base,
     closed: OutputError | None,
     progress: Progress,
     *,
@@ -67,9 +139,10 @@ def _sync(
     auxiliary: bool,
 ) -> SyncResult:
     """Sync with a folder, or with whatever is at an address."""
+    fits = fits_by(base)
     if peer_scheme(peer) is None:
         return sync(store, peer, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
-    return sync_at(store, os.fspath(peer), fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
+    return sync_at(store, os.fspath(peer), fits, closed, progress, base=base, retracted=retracted, auxiliary=auxiliary)
 
 
 def begin(store: Store, peer: str | os.PathLike[str]) -> None:
@@ -93,6 +166,13 @@ def _write_down(store: Store, peer: str, refusals: Sequence[str]) -> OutputError
 @contextmanager
 def judge(stores: Sequence[Store]) -> Iterator[Fits]:
     """Judges blobs by the base of the first store that has one, opened at the first blob; without a base all fit."""
+    with base_of(stores) as base:
+        yield fits_by(base)
+
+
+@contextmanager
+def base_of(stores: Sequence[Store]) -> Iterator[Base]:
+    """The base of the first store that has one, opened when it is first asked for."""
     with ExitStack() as opened:
 
         @cache
@@ -102,15 +182,21 @@ def judge(stores: Sequence[Store]) -> Iterator[Fits]:
                     return opened.enter_context(Checkpoint.open(base_path(store)))
             return None
 
-        def fits(claim: Claim, path: Path, records: Records) -> None:
-            original = base()
-            if original is None:
-                return
-            blob = Checkpoint(path, dict(records))
-            if claim.kind is None:
-                check_fit(claim.manifest, blob, original)
-            else:
-                shapes = {name: r.shape for name, r in original.records.items() if DTYPES[r.dtype].is_float}
-                check_auxiliary_fit(claim.manifest, claim.kind, blob, shapes, whole=False)
+        yield base
 
-        yield fits
+
+def fits_by(base: Base) -> Fits:
+    """Judges blobs by a base; without one all fit."""
+
+    def fits(claim: Claim, path: Path, records: Records) -> None:
+        original = base()
+        if original is None:
+            return
+        blob = Checkpoint(path, dict(records))
+        if claim.kind is None:
+            check_fit(claim.manifest, blob, original)
+        else:
+            shapes = {name: r.shape for name, r in original.records.items() if DTYPES[r.dtype].is_float}
+            check_auxiliary_fit(claim.manifest, claim.kind, blob, shapes, whole=False)
+
+    return fits

@@ -5,27 +5,25 @@ Nothing that a peer says becomes a path: ids and roots are bytes, and files are 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from mergealgebra.crdt.fields import is_id
-from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import MAX_OPERATION_BYTES, Operation
-from mergealgebra.errors import MergeAlgebraError, PeerError
-from mergealgebra.store.entries import Entry
+from mergealgebra.errors import MergeAlgebraError, PeerError, PeerRefused
+from mergealgebra.store.base_leaves import Base, no_base
 from mergealgebra.store.objects import Store
 from mergealgebra.store.operation_store import parts
 from mergealgebra.store.pack_files import decoded
 from mergealgebra.sync import calls
-from mergealgebra.sync.admission import Fits, admission, anything_fits, claims_of
+from mergealgebra.sync.admission import Claim, Fits, anything_fits, claims_of
+from mergealgebra.sync.calls import Run
 from mergealgebra.sync.held import Held, Holder
+from mergealgebra.sync.leaf_frames import Fill, exact, pieces_read
 from mergealgebra.sync.messages import ADMISSIBLE, MAINTAINERS
-from mergealgebra.sync.peer import Read
 from mergealgebra.sync.reconciliation import answer
-from mergealgebra.text import shown
+from mergealgebra.sync.served_blobs import ServedBlobs
 
 _READ_ONLY: Final = "it takes nothing, it is served for reading only"
 
@@ -34,17 +32,21 @@ _READ_ONLY: Final = "it takes nothing, it is served for reading only"
 class Service:
     """One store, served.
 
-    writes: whether operations and blobs are taken. fits: judges the header of a blob first.
+    writes: whether operations and blobs are taken. fits: judges the header of a blob first. base: the base, if it is at
+    hand. blobs: what is served and taken of blobs.
     Every call raises PeerError for what is wrong with what was asked, and other errors for what is wrong here.
     """
 
     store: Store
     writes: bool = False
     fits: Fits = anything_fits
+    base: Base = no_base
+    blobs: ServedBlobs = field(init=False)
     _holder: Holder = field(init=False)
 
     def __post_init__(self) -> None:
         self._holder = Holder(self.store)
+        self.blobs = ServedBlobs(self.store, self.fits, self.base, self._claims, self._check_writes)
 
     def answer(self, call: str, asked: bytes) -> bytes:
         """What is answered to a call of CALLS."""
@@ -62,30 +64,6 @@ class Service:
         if call == calls.PUT:
             return self._put(held, asked)
         raise PeerError(f"nothing answers the call {call}")
-
-    @contextmanager
-    def blob(self, root: str) -> Iterator[tuple[int, Read]]:
-        """The size of a blob and its bytes, while the body runs; it is not checked, whoever takes it does."""
-        with ExitStack() as opened:
-            try:
-                descriptor = opened.enter_context(self._blob(root).opened())
-            except OSError as error:
-                raise PeerError(f"the tensors {root} cannot be read there: {error.strerror}") from None
-            file = opened.enter_context(open(descriptor, "rb", closefd=False))
-            size = file.seek(0, os.SEEK_END)
-            file.seek(0)
-            yield size, file.read
-
-    def take_blob(self, root: str, nbytes: int, read: Read) -> None:
-        """Take a blob of a visible contribution, once all of it was checked [SY-4]; one that is there stays."""
-        self._check_writes()
-        self._blob(root)
-        if self._size(bytes.fromhex(root)) is not None:
-            return
-        claims = claims_of(self._visible()).get(root)
-        if not claims:
-            raise PeerError(f"no visible contribution names the tensors {root}: give the operations first")
-        self.store.receive_blob(root, nbytes, read, admission(claims, self.fits))
 
     def _put(self, held: Held, asked: bytes) -> bytes:
         self._check_writes()
@@ -113,8 +91,9 @@ class Service:
             raise PeerError("an operation is missing, or too long")
         return decoded(data, self.store.genesis)
 
-    def _visible(self) -> list[Manifest]:
-        return list(self._holder.look().state.visible().values())
+    def _claims(self, root: str) -> list[Claim]:
+        """What visible contributions claim of a root."""
+        return claims_of(self._holder.look().state.visible().values()).get(root, [])
 
     def _size(self, root: bytes) -> int | None:
         """The size of a blob that is a regular file."""
@@ -122,11 +101,6 @@ class Service:
             return self.store.blob_bytes(root.hex())
         except MergeAlgebraError:
             return None
-
-    def _blob(self, root: str) -> Entry:
-        if not is_id(root):
-            raise PeerError(f"{shown(root)} is not a root, 64 digits 0-9a-f")
-        return self.store.blob(root)
 
     def _check_writes(self) -> None:
         if not self.writes:
@@ -165,22 +139,35 @@ class InMemory:
         with self._refusals():
             return self.service.answer(call, asked)
 
+    def blob_map(self, root: str, most: int) -> bytes:
+        """As in Carrier."""
+        with self._refusals():
+            return self.service.blobs.map_of(root)
+
     @contextmanager
-    def blob(self, root: str) -> Iterator[Read]:
+    def leaves(self, run: Run, packing: int) -> Iterator[Fill]:
         """As in Carrier."""
         with ExitStack() as opened:
             with self._refusals():
-                _, read = opened.enter_context(self.service.blob(root))
-            yield read
+                found = opened.enter_context(self.service.blobs.leaves(run, packing))
+            yield exact(self.name, pieces_read(found.pieces))
 
-    def put_blob(self, root: str, nbytes: int, read: Read) -> None:
+    def put_map(self, root: str, data: bytes, most: int) -> bytes:
         """As in Carrier."""
         with self._refusals():
-            self.service.take_blob(root, nbytes, read)
+            return self.service.blobs.take_map(root, data)
+
+    def put_leaves(self, run: Run, frames: Sequence[bytes | memoryview]) -> None:
+        """As in Carrier."""
+        with self._refusals():
+            self.service.blobs.take_leaves(run, sum(map(len, frames)), exact(self.name, pieces_read(iter(frames))))
+
+    def cut(self) -> None:
+        """As in Carrier: nothing is carried here."""
 
     @contextmanager
     def _refusals(self) -> Iterator[None]:
         try:
             yield
         except MergeAlgebraError as error:
-            raise PeerError(f"{self.name} refuses: {error}") from error
+            raise PeerRefused(f"{self.name} refuses: {error}") from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from mergealgebra.errors import NotInstalled, OutputError
 from mergealgebra.store.objects import Store
-from mergealgebra.sync.replica import judge
+from mergealgebra.sync.replica import base_of, fits_by
 from mergealgebra.sync.service import Service
 from mergealgebra.sync.streams import serve_streams
 
@@ -88,8 +88,8 @@ def serve_stdio(store: Store, *, writes: bool = False) -> None:
 
 @contextmanager
 def _service(store: Store, writes: bool) -> Iterator[Service]:
-    with judge([store]) as fits:
-        yield Service(store, writes=writes, fits=fits)
+    with base_of([store]) as base:
+        yield Service(store, writes=writes, fits=fits_by(base), base=base)
 
 
 def _listening(host: str, port: int) -> socket.socket:

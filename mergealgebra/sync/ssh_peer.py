@@ -16,9 +16,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from mergealgebra.errors import AddressError, EncodingError, PeerError
-from mergealgebra.sync import calls, frames
-from mergealgebra.sync.peer import Read
+from mergealgebra.errors import AddressError, EncodingError, PeerError, PeerRefused
+from mergealgebra.sync import calls
+from mergealgebra.sync import frames as wire
+from mergealgebra.sync.calls import Run
+from mergealgebra.sync.leaf_frames import Fill, exact
 from mergealgebra.text import one_line, shortened, shown
 
 #: How long a peer may be silent, at first with a person who types a password, and one whole answer take.
@@ -85,60 +87,77 @@ class SshCarrier:
             process.kill()
             process.wait()
 
+    def cut(self) -> None:
+        """As in Carrier: the process ends, and the next call starts another."""
+        process = self._process
+        if process is not None:
+            process.kill()
+
+    def blob_map(self, root: str, most: int) -> bytes:
+        """As in Carrier."""
+        return self.call(wire.MAP, bytes.fromhex(root), most)
+
+    def put_map(self, root: str, data: bytes, most: int) -> bytes:
+        """As in Carrier."""
+        return self.call(wire.PUT_MAP, bytes.fromhex(root) + data, most)
+
     def call(self, call: str, asked: bytes, most: int) -> bytes:
         """As in Carrier."""
         with self._failures():
             self._begin()
-            frames.write_question(self._write, call, len(asked))
+            wire.write_question(self._write, call, len(asked))
             self._write(asked)
             nbytes = self._answered()
             if nbytes > most:
                 raise PeerError(f"an answer has {nbytes} bytes, at most {most} are allowed")
-            return frames.exactly(self._read, nbytes)
+            return wire.exactly(self._read, nbytes)
 
     @contextmanager
-    def blob(self, root: str) -> Iterator[Read]:
+    def leaves(self, run: Run, packing: int) -> Iterator[Fill]:
         """As in Carrier."""
         with self._failures():
             self._begin()
-            frames.write_question(self._write, frames.BLOB, len(root) // 2)
-            self._write(bytes.fromhex(root))
-            body = frames.Body(self._read, self._answered())
-        started, whole = time.monotonic(), body.left
+            asked = wire.write_run(run) + bytes([packing])
+            wire.write_question(self._write, wire.LEAVES, len(asked))
+            self._write(asked)
+            whole = left = self._answered()
+        started = time.monotonic()
 
-        def read(most: int) -> bytes:
+        def read(buffer: memoryview) -> int:
+            nonlocal left
             with self._failures():
                 slow = time.monotonic() - started - IDLE_SECONDS
-                if slow > 0 and whole - body.left < slow * _LEAST_RATE:
+                if slow > 0 and whole - left < slow * _LEAST_RATE:
                     raise PeerError("it sends too slowly")
                 self._deadline = time.monotonic() + IDLE_SECONDS
-                return body.read(most)
+                count = os.readv(self._readable(), [buffer[:left]]) if left else 0
+            left -= count
+            return count
 
         try:
-            yield read
+            yield exact(self.name, read)
+            if left:
+                raise PeerError(f"{self.name} sends more than was asked for; sync with another peer")
         finally:
-            if body.left:  # what is left of it is nobody's answer
+            if left:  # what is left of it is nobody's answer
                 self.close()
 
-    def put_blob(self, root: str, nbytes: int, read: Read) -> None:
+    def put_leaves(self, run: Run, frames: Sequence[bytes | memoryview]) -> None:
         """As in Carrier."""
         with self._failures():
             self._begin()
-            frames.write_question(self._write, frames.PUT_BLOB, len(root) // 2 + nbytes)
-            self._write(bytes.fromhex(root))
-            while nbytes:
-                piece = read(min(nbytes, frames.PIECE_BYTES))
-                if not piece:
-                    raise PeerError("the tensors to give became shorter")
+            named = wire.write_run(run)
+            wire.write_question(self._write, wire.PUT_LEAVES, len(named) + sum(map(len, frames)))
+            self._write(named)
+            for frame in frames:
                 self._deadline = time.monotonic() + IDLE_SECONDS
-                self._write(piece)
-                nbytes -= len(piece)
+                self._write(frame)
             self._deadline = time.monotonic() + CALL_SECONDS
-            frames.exactly(self._read, self._answered())
+            wire.exactly(self._read, self._answered())
 
     def _answered(self) -> int:
         """The length of the answer. Raises PeerError with the peer's reason."""
-        nbytes, reason = frames.read_answer(self._read)
+        nbytes, reason = wire.read_answer(self._read)
         if reason is not None:
             raise _Refused(one_line(reason))
         return nbytes
@@ -158,12 +177,16 @@ class SshCarrier:
             os.set_blocking(_descriptor(self._process.stdin), False)
 
     def _read(self, nbytes: int) -> bytes:
+        return os.read(self._readable(), nbytes)
+
+    def _readable(self) -> int:
+        """The descriptor of what comes, once there is something."""
         descriptor = _descriptor(self._process and self._process.stdout)
         if not select.select([descriptor], [], [], max(0.0, self._deadline - time.monotonic()))[0]:
             raise PeerError("it did not answer in time")
-        return os.read(descriptor, nbytes)
+        return descriptor
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes | memoryview) -> None:
         descriptor, rest = _descriptor(self._process and self._process.stdin), memoryview(data)
         while rest:
             if not select.select([], [descriptor], [], max(0.0, self._deadline - time.monotonic()))[1]:
@@ -176,7 +199,7 @@ class SshCarrier:
         try:
             yield
         except _Refused as error:
-            raise PeerError(f"{self.name} refuses: {shortened(str(error), calls.MOST_REASON)}") from error
+            raise PeerRefused(f"{self.name} refuses: {shortened(str(error), calls.MOST_REASON)}") from error
         except (PeerError, EncodingError, OSError) as error:
             self.close()
             said = error.strerror if isinstance(error, OSError) else str(error)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import BinaryIO
 
 from mergealgebra.errors import EncodingError, MergeAlgebraError, PeerError
 from mergealgebra.sync import calls, frames
+from mergealgebra.sync.leaf_frames import exact
 from mergealgebra.sync.ranges import ID_BYTES
 from mergealgebra.sync.service import Service
 
@@ -32,19 +34,19 @@ def serve_streams(service: Service, source: BinaryIO, sink: BinaryIO) -> None:
 
 
 def _answer(service: Service, call: str, body: frames.Body, sink: BinaryIO) -> None:
-    if call == frames.BLOB:
-        with service.blob(_root(body)) as (size, read):
-            frames.write_answer(sink.write, size)
-            sent = frames.Body(read, size)
-            while piece := sent.read(frames.PIECE_BYTES):
-                sink.write(piece)
-            if sent.left:  # it became shorter: whoever reads must see that, and nothing else can follow
-                raise SystemExit(1)
+    if call == frames.LEAVES:
+        _send_leaves(service, body, sink)
         return
-    if call == frames.PUT_BLOB:
+    if call == frames.MAP:
+        found = service.blobs.map_of(_root(body))
+    elif call == frames.PUT_MAP:
         root = _root(body)
-        service.take_blob(root, body.left, body.read)
-        body.drain()
+        if body.left > (most := service.blobs.most_map(root)):
+            raise PeerError(f"the map has {body.left} bytes, at most {most} are allowed")
+        found = service.blobs.take_map(root, frames.exactly(body.read, body.left))
+    elif call == frames.PUT_LEAVES:
+        run = frames.read_run(body)
+        service.blobs.take_leaves(run, body.left, exact("whoever gives it", _into(body)))
         found = b""
     else:
         if body.left > calls.most_asked(call):
@@ -52,6 +54,33 @@ def _answer(service: Service, call: str, body: frames.Body, sink: BinaryIO) -> N
         found = service.answer(call, frames.exactly(body.read, body.left))
     frames.write_answer(sink.write, len(found))
     sink.write(found)
+
+
+def _send_leaves(service: Service, body: frames.Body, sink: BinaryIO) -> None:
+    run = frames.read_run(body)
+    packing = frames.exactly(body.read, min(body.left, 1))
+    if len(packing) != 1:
+        raise PeerError("what can be unpacked is not said")
+    with service.blobs.leaves(run, packing[0]) as found:
+        nbytes, pieces = found.nbytes, found.pieces
+        if nbytes is None:  # how long they are packed is known when they are
+            ready = list(pieces)
+            nbytes, pieces = sum(map(len, ready)), iter(ready)
+        frames.write_answer(sink.write, nbytes)
+        try:
+            for piece in pieces:
+                sink.write(piece)
+        except MergeAlgebraError as error:  # whoever reads must see that it is cut short, and nothing else can follow
+            raise SystemExit(1) from error
+
+
+def _into(body: frames.Body) -> Callable[[memoryview], int]:
+    def read(buffer: memoryview) -> int:
+        piece = body.read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    return read
 
 
 def _root(body: frames.Body) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from mergealgebra.encoding import LEAF_BYTES, model_root, tensor_root
+from mergealgebra.encoding import LEAF_BYTES, leaf_digest, model_root, tensor_root
 from mergealgebra.errors import CheckpointError, NamesError, ShapeError
 from mergealgebra.progress import More, untold
 from mergealgebra.tensors.descriptors import File
@@ -148,6 +148,13 @@ class Checkpoint:
     def tensor_root(self, name: str) -> str:
         """The root of one tensor, from its bytes as they are now [EN-6]. Raises as `read` does."""
         return tensor_root(self._leaves(self._record(name)))
+
+    def leaf_digests(self, name: str) -> bytes:
+        """The digests of the leaves of one tensor, joined, from its bytes as they are now [EN-5, EN-6].
+
+        Raises as `read` does.
+        """
+        return b"".join(map(leaf_digest, self._leaves(self._record(name))))
 
     def _leaves(self, record: TensorRecord) -> Iterator[memoryview]:
         """The bytes of a tensor, leaf by leaf, each in the memory of the one before."""

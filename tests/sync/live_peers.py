@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from mergealgebra.store.objects import Store
-from mergealgebra.sync.peer import CarriedPeer, Read
+from mergealgebra.sync.calls import Run
+from mergealgebra.sync.leaf_frames import Fill, exact, pieces_read
+from mergealgebra.sync.peer import CarriedPeer
 from mergealgebra.sync.service import InMemory, Service
 
 BOB = "http://bob.example"
@@ -28,13 +30,23 @@ class Wire:
         assert len(found) <= most
         return found
 
-    @contextmanager
-    def blob(self, root: str) -> Iterator[Read]:
-        with InMemory(self.service, self.name).blob(root) as read:
-            yield lambda nbytes: self.change("blob", read(min(nbytes, 64)))
+    def blob_map(self, root: str, most: int) -> bytes:
+        return self.change("map", InMemory(self.service, self.name).blob_map(root, most))
 
-    def put_blob(self, root: str, nbytes: int, read: Read) -> None:
-        InMemory(self.service, self.name).put_blob(root, nbytes, read)
+    @contextmanager
+    def leaves(self, run: Run, packing: int) -> Iterator[Fill]:
+        with self.service.blobs.leaves(run, packing) as found:
+            came = self.change("leaves", b"".join(found.pieces))
+        yield exact(self.name, pieces_read(iter([came])))
+
+    def put_map(self, root: str, data: bytes, most: int) -> bytes:
+        return self.change("put-map", InMemory(self.service, self.name).put_map(root, data, most))
+
+    def put_leaves(self, run: Run, frames: Sequence[bytes | memoryview]) -> None:
+        InMemory(self.service, self.name).put_leaves(run, frames)
+
+    def cut(self) -> None:
+        pass
 
     @property
     def peer(self) -> CarriedPeer:

@@ -163,10 +163,10 @@ class TestCosts:
 
     @pytest.mark.clause("SY-4")
     def test_a_blob_larger_than_the_disk_is_refused_and_the_rest_is_taken(self, alice, shared, monkeypatch):
-        real = Store._check_room
+        real = Store.check_room
         largest = max(shared.blob_roots(), key=shared.blob_bytes)
         monkeypatch.setattr(
-            Store, "_check_room", lambda self, name, n: real(self, name, 1 << 60 if largest in name else n)
+            Store, "check_room", lambda self, name, n: real(self, name, 1 << 60 if largest in name else n)
         )
         result = sync(alice, shared.path)
         (error,) = result.refused

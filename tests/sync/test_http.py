@@ -13,9 +13,14 @@ import pytest
 
 import mergealgebra as ma
 from mergealgebra.errors import AddressError, MergeAlgebraError, PeerError, SyncIncomplete
+from mergealgebra.store.base_leaves import BaseLeaves
+from mergealgebra.store.blob_map import BlobMap
+from mergealgebra.store.maps import Maps
 from mergealgebra.store.objects import Store
 from mergealgebra.sync import http_peer
+from mergealgebra.sync.calls import Run
 from mergealgebra.sync.http_peer import HttpCarrier
+from mergealgebra.sync.leaf_frames import RAW, leaf_buffer, read_leaf
 from mergealgebra.sync.live import sync_live
 from mergealgebra.sync.peer import CarriedPeer
 from mergealgebra.sync.service import Service
@@ -218,6 +223,9 @@ def answering(answer: bytes, then: str):
             stop.set()
 
 
+LEAF = BlobMap.of([("w", "F32", (2,), bytes(32))]).leaf(0)
+
+
 @pytest.mark.clause("PR-13", "PR-9")
 @pytest.mark.parametrize("kind", ANSWERS)
 def test_a_hostile_server_is_cut_off_and_named(tmp_path, monkeypatch, kind):
@@ -229,10 +237,12 @@ def test_a_hostile_server_is_cut_off_and_named(tmp_path, monkeypatch, kind):
         carrier = HttpCarrier(address)
         with pytest.raises(MergeAlgebraError) as caught:
             sync_live(store, CarriedPeer(carrier))
-        with pytest.raises(MergeAlgebraError) as taken, carrier.blob("ab" * 32) as read:
-            store.receive_blob("ab" * 32, 1000, read)
+        with pytest.raises(MergeAlgebraError) as taken, carrier.leaves(Run("ab" * 32, 0, 1), RAW) as fill:
+            read_leaf(fill, LEAF, RAW, BaseLeaves(Maps(store)), leaf_buffer())
+        with pytest.raises(MergeAlgebraError):
+            BlobMap.decode(carrier.blob_map("ab" * 32, 1000), "ab" * 32, 10)
         carrier.close()
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < 8
     assert str(caught.value).startswith(address)
     assert len(str(caught.value)) < 800
     assert "\x1b" not in f"{caught.value}{taken.value}"
@@ -274,7 +284,8 @@ def raw(address: str, request: bytes, seconds: float = 5.0) -> bytes:
         return found
 
 
-CALL, PUT = b"POST /mergealgebra/1/", b"PUT /mergealgebra/1/blobs/"
+CALL, PUT, GET = b"POST /mergealgebra/1/", b"PUT /mergealgebra/1/blobs/", b"GET /mergealgebra/1/blobs/"
+RUN = b"/leaves/0/1"
 HOST, LENGTH = b" HTTP/1.1\r\nHost: x\r\n", b" HTTP/1.1\r\nHost: x\r\nContent-Length: "
 CHUNK = b"10000\r\n" + bytes(65536) + b"\r\n"
 #: Requests that are refused, and with which status.
@@ -286,11 +297,18 @@ REQUESTS = {
     "no such method": (b"DELETE /mergealgebra/1/genesis" + HOST + b"\r\n", b"405"),
     "too long": (CALL + b"blobs" + LENGTH + b"300000\r\n\r\n" + bytes(300000), b"400"),
     "chunks without end": (CALL + b"blobs" + HOST + b"Transfer-Encoding: chunked\r\n\r\n" + CHUNK * 9, b"400"),
-    "no length": (PUT + b"ab" * 32 + HOST + b"\r\n", b"400"),
-    "a bad length": (PUT + b"ab" * 32 + LENGTH + b"-1\r\n\r\n", b"400"),
-    "an unwanted blob": (PUT + b"ab" * 32 + LENGTH + b"3\r\n\r\nabc", b"400"),
+    "no length": (PUT + b"ab" * 32 + RUN + HOST + b"\r\n", b"400"),
+    "a bad length": (PUT + b"ab" * 32 + RUN + LENGTH + b"-1\r\n\r\n", b"400"),
+    "a long run": (PUT + b"ab" * 32 + RUN + LENGTH + b"99999999\r\n\r\n", b"400"),
+    "many leaves": (GET + b"ab" * 32 + b"/leaves/0/17/0" + HOST + b"\r\n", b"400"),
+    "huge numbers": (GET + b"ab" * 32 + b"/leaves/" + b"9" * 99 + b"/1/0" + HOST + b"\r\n", b"400"),
+    "a negative number": (GET + b"ab" * 32 + b"/leaves/-1/1/0" + HOST + b"\r\n", b"404"),
+    "an unwanted map": (PUT + b"ab" * 32 + b"/map" + LENGTH + b"3\r\n\r\nabc", b"400"),
+    "a bad map": (PUT + b"ROOT/map" + LENGTH + b"3\r\n\r\nabc", b"400"),
+    "a long map": (PUT + b"ROOT/map" + LENGTH + b"9999999\r\n\r\n" + bytes(2**22 + 99), b"400"),
+    "leaves without a map": (PUT + b"ROOT" + RUN + LENGTH + b"3\r\n\r\nabc", b"400"),
     "slow": (CALL + b"blobs" + LENGTH + b"30\r\n\r\nabc", b"408"),
-    "a slow blob": (PUT + b"ROOT" + LENGTH + b"900\r\n\r\nabc", b"408"),
+    "a slow map": (PUT + b"ROOT/map" + LENGTH + b"900\r\n\r\nabc", b"408"),
 }
 
 

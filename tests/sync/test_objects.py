@@ -401,6 +401,20 @@ class TestBlobs:
         sync_objects(Store.open(bob.path.parent / "alice"), objects)
         assert sync_objects(bob, objects).taken_blobs == (root,)
 
+    @pytest.mark.clause("BL-7")
+    def test_a_part_that_came_is_not_fetched_again(self, shared):
+        objects, root, bob = shared
+        second = objects.objects.pop(f"blobs/{root}.1")
+        assert len(sync_objects(bob, objects).refused) == 1
+        objects.objects[f"blobs/{root}.1"] = second
+        objects.asked.clear()
+        assert sync_objects(Store.open(bob.path), objects).taken_blobs == (root,)
+        assert [key for _, key in objects.asked if key.startswith(f"blobs/{root}")] == [
+            f"blobs/{root}.map",
+            f"blobs/{root}.1",
+        ]
+        bob.check_blob(root)
+
     def test_parts_that_are_there_are_not_written_again(self, shared):
         objects, root, bob = shared
         del objects.objects[f"blobs/{root}.map"]

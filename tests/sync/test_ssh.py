@@ -18,6 +18,7 @@ import pytest
 import mergealgebra as ma
 from mergealgebra.encoding import encode
 from mergealgebra.errors import AddressError, PeerError
+from mergealgebra.store.blob_map import BlobMap
 from mergealgebra.sync import frames
 from mergealgebra.sync.calls import read_genesis
 from mergealgebra.sync.live import sync_live
@@ -122,19 +123,25 @@ def question(call: str, body: bytes = b"", **changes) -> bytes:
 def test_a_refusal_leaves_the_stream_in_order(alice):
     (root,) = alice.blob_roots()
     found = io.BytesIO(
-        asked(alice, question("steal", b"abc"), question("blob", bytes(32)), question("put-blob", bytes(5000)),
-              question("blobs", bytes(300_000)), question("genesis"), question("blob", bytes.fromhex(root)))
+        asked(alice, question("steal", b"abc"), question("map", bytes(32)), question("put-map", bytes(5000)),
+              question("put-leaves", bytes(5000)), question("leaves", bytes(36)), question("blobs", bytes(300_000)),
+              question("genesis"), question("map", bytes.fromhex(root)),
+              question("leaves", bytes.fromhex(root) + bytes([0, 0, 0, 0, 1, 0])))
     )  # fmt: skip
     for expected in (
         "there is no call 'steal'",
-        "cannot be read there",
+        "are not there",
         "no visible contribution names",
+        "a run is of 1 to 16 leaves",
+        "a run is named by 37 bytes",
         "300000 bytes",
     ):
         nbytes, reason = frames.read_answer(found.read)
         assert (nbytes, expected in reason) == (0, True)
     assert read_genesis(found.read(frames.read_answer(found.read)[0]))[0] == GENESIS.encode()
-    assert found.read(frames.read_answer(found.read)[0]) == alice.blob_path(root).read_bytes()
+    blob_map = BlobMap.decode(found.read(frames.read_answer(found.read)[0]), root, 10)
+    leaf = alice.blob_path(root).read_bytes()[len(blob_map.header) :][:20]
+    assert found.read(frames.read_answer(found.read)[0]) == b"\0" + len(leaf).to_bytes(4) + leaf
     assert not found.read()
 
 

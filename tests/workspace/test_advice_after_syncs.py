@@ -72,8 +72,8 @@ def test_ones_own_damaged_tensors_that_nobody_has_are_contributed_again(root):
 def test_what_only_the_peer_lacks_is_said_to_be_lacking_there(root, alice, monkeypatch):
     bob = ma.Workspace.clone(root / "share", root / "bob", base=root / "base")
     bob.contribute(root / "ft2.safetensors")
-    real = Store._check_room
-    monkeypatch.setattr(Store, "_check_room", lambda store, name, n: real(store, name, 1 << 60))
+    real = Store.check_room
+    monkeypatch.setattr(Store, "check_room", lambda store, name, n: real(store, name, 1 << 60))
     with pytest.raises(SyncIncomplete):
         bob.sync(root / "share")
     (doubt,) = bob.doubts

@@ -1,0 +1,305 @@
+"""Blobs in the making: leaves that came are kept until all are here, whatever dies on the way [BL-7, BL-8].
+
+    partial/ROOT.map    partial/ROOT.part    partial/ROOT.have
+
+The second is the blob's file, with holes; the third says which leaves are worth looking at. Nothing of it is trusted by
+another process: each leaf is hashed again before it counts. No sync reads this folder.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from mergealgebra.crdt.fields import is_id
+from mergealgebra.disk import NotAFile, fill_at, fsync_opened, refused_as_output, write_at
+from mergealgebra.encoding import LEAF_BYTES, leaf_digest
+from mergealgebra.errors import OutputError
+from mergealgebra.model_folder.leftovers import not_removed
+from mergealgebra.progress import More, untold
+from mergealgebra.store.atomic import SHARED, write_atomically
+from mergealgebra.store.blobs import Admit, admit_opened
+from mergealgebra.store.entries import (
+    BLOB_SUFFIX,
+    BLOBS,
+    FILE_OF_GROUP,
+    PARTIAL,
+    Entry,
+    files_in,
+    is_of_group,
+    made_part,
+    opened_part,
+)
+from mergealgebra.store.refusals import refused_in_store
+
+if TYPE_CHECKING:
+    from mergealgebra.store.blob_map import BlobMap, Leaf
+    from mergealgebra.store.blob_store import BlobStore
+
+#: Ends of names, and the most leaves that a killed process may have to ask for again.
+MAP: Final = ".map"
+PART: Final = ".part"
+HAVE: Final = ".have"
+FLUSHED_LEAVES: Final = 64
+#: What the bitmap of the largest blob takes.
+_MOST_BITMAP: Final = 1 << 20
+_BLOCK_BYTES: Final = 512
+_OPEN: Final = os.O_RDWR | sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK"))
+
+
+def bitmap(numbers: Iterable[int], count: int) -> bytes:
+    """Which of so many leaves: the bit i % 8 of byte i // 8, the least significant first [BL-7].
+
+    >>> bitmap([0, 9], 10).hex()
+    '0102'
+    """
+    found = bytearray(-(-count // 8))
+    for number in numbers:
+        found[number // 8] |= 1 << number % 8
+    return bytes(found)
+
+
+def numbers_in(bits: bytes, count: int) -> list[int]:
+    """The leaves that a bitmap names, ascending.
+
+    >>> numbers_in(bytes.fromhex("0102"), 10)
+    [0, 9]
+    """
+    return [number for number in range(min(count, 8 * len(bits))) if bits[number // 8] >> number % 8 & 1]
+
+
+class PartialBlob:
+    """A blob of which this process has seen some leaves to be right. Threads may share it."""
+
+    def __init__(self, store: BlobStore, root: str, blob_map: BlobMap) -> None:
+        self.store, self.root, self.map = store, root, blob_map
+        self._here: set[int] = set()
+        self._unflushed = 0
+        self._lock = threading.RLock()
+
+    @classmethod
+    def begin(cls, store: BlobStore, root: str, blob_map: BlobMap, admit: Admit, more: More = untold) -> PartialBlob:
+        """The blob of a map that was checked, with those leaves that an earlier process left in good order.
+
+        admit: judges the header, before a leaf is asked for. The room on the disk comes before the first byte. more:
+        told the bytes that are here. Raises OutputError, and what `admit` raises.
+        """
+        made = cls(store, root, blob_map)
+        path = Path(f"{root}{BLOB_SUFFIX}")
+        store.check_room(root, blob_map.nbytes - made._taken())
+        with made._opened(os.O_CREAT) as descriptor:
+            with refused_as_output(made.path):
+                if os.fstat(descriptor).st_size != blob_map.nbytes:
+                    os.ftruncate(descriptor, blob_map.nbytes)
+                write_at(descriptor, blob_map.header, 0)
+                try:
+                    admit_opened(descriptor, path, admit)
+                except BaseException:
+                    made._forget()
+                    raise
+            if made._read(MAP, len(blob_map.encode())) != blob_map.encode():
+                write_atomically(made._entry(MAP), blob_map.encode())
+            made._look(descriptor, more)
+        return made
+
+    @property
+    def path(self) -> Path:
+        """Where its file is, until it is complete."""
+        return self._entry(PART).path
+
+    def lacking(self) -> list[int]:
+        """The leaves that are not here, ascending."""
+        with self._lock:
+            return [number for number in range(self.map.leaves) if number not in self._here]
+
+    def here(self) -> bytes:
+        """The bitmap of the leaves that are here."""
+        with self._lock:
+            return bitmap(self._here, self.map.leaves)
+
+    @contextmanager
+    def opened(self) -> Iterator[PartialFile]:
+        """Its file, to write leaves to. Raises OutputError, and FileNotFoundError when it is complete already."""
+        with self._opened(0) as descriptor:
+            yield PartialFile(self, descriptor)
+
+    def is_here(self, number: int) -> bool:
+        """Whether a leaf is here."""
+        return number in self._here
+
+    def note(self, number: int, descriptor: int) -> bool:
+        """Count a leaf that was checked and written; whether it was lacking. Raises OutputError."""
+        with self._lock:
+            if number in self._here:
+                return False
+            self._here.add(number)
+            self._unflushed += 1
+            if self._unflushed >= FLUSHED_LEAVES:
+                self._flush(descriptor)
+            return True
+
+    def pause(self) -> None:
+        """Write down which leaves are here, so that a later sync goes on from them. Raises OutputError."""
+        with self._lock:
+            if self._unflushed:
+                with suppress(FileNotFoundError), self._opened(0) as descriptor:
+                    self._flush(descriptor)
+
+    def finish(self) -> bool:
+        """Let the blob appear, if every leaf is here; whether it did [SY-2]. Raises OutputError."""
+        with self._lock:
+            if len(self._here) < self.map.leaves:
+                return False
+            entry = self.store.blob(self.root)
+            with refused_in_store(entry.path), made_part(self.store.path, BLOBS) as blobs:
+                self._appear(blobs, entry.name)
+            self._forget()
+            return True
+
+    def _appear(self, blobs: int, name: str) -> None:
+        try:
+            with self._opened(0) as descriptor:
+                os.fsync(descriptor)
+            with opened_part(self.store.path, PARTIAL) as folder:
+                os.replace(f"{self.root}{PART}", name, src_dir_fd=folder, dst_dir_fd=blobs)
+        except FileNotFoundError:
+            if not self.store.has_blob(self.root):  # else another process was first, with the same bytes
+                raise
+        fsync_opened(blobs)
+
+    def _flush(self, descriptor: int) -> None:
+        """The data first, then what says that it is there."""
+        with refused_as_output(self.path):
+            os.fsync(descriptor)
+        write_atomically(self._entry(HAVE), self.here())
+        self._unflushed = 0
+
+    def _look(self, descriptor: int, more: More) -> None:
+        """Hash the leaves that an earlier process wrote."""
+        claimed = numbers_in(self._read(HAVE, _MOST_BITMAP) or b"", self.map.leaves)
+        buffer = memoryview(bytearray(LEAF_BYTES))
+        for number in claimed:
+            leaf = self.map.leaf(number)
+            data = buffer[: leaf.nbytes]
+            with refused_as_output(self.path):
+                filled = fill_at(descriptor, data, leaf.offset)
+            if filled and leaf_digest(data) == leaf.digest:
+                self._here.add(number)
+                more(leaf.nbytes)
+
+    def _taken(self) -> int:
+        """The bytes that its file takes on the disk."""
+        with suppress(OSError), self._entry(PART).opened() as descriptor:
+            return int(os.fstat(descriptor).st_blocks) * _BLOCK_BYTES
+        return 0
+
+    def _read(self, suffix: str, most: int) -> bytes | None:
+        with suppress(OSError):
+            return self._entry(suffix).read(most)
+        return None
+
+    def _forget(self) -> None:
+        for suffix in (PART, HAVE, MAP):
+            with suppress(OSError):
+                self._entry(suffix).remove()
+
+    def _entry(self, suffix: str) -> Entry:
+        return Entry(self.store.path, PARTIAL, f"{self.root}{suffix}")
+
+    @contextmanager
+    def _opened(self, create: int) -> Iterator[int]:
+        """A descriptor of its file. Raises OutputError, and FileNotFoundError where it is not there nor made."""
+        try:
+            with refused_in_store(self.path), made_part(self.store.path, PARTIAL) as folder:
+                descriptor = _open(folder, f"{self.root}{PART}", create, of_group=_is_of_group(self.store.path))
+        except OutputError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise error.__cause__ from None
+            raise
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+
+class PartialFile:
+    """The open file of a blob in the making."""
+
+    def __init__(self, blob: PartialBlob, descriptor: int) -> None:
+        self._blob, self._descriptor = blob, descriptor
+
+    def write(self, number: int, leaf: Leaf, data: memoryview) -> bool:
+        """Write a leaf whose digest was found to be the map's; whether it was lacking. Raises OutputError."""
+        if self._blob.is_here(number):
+            return False
+        with refused_as_output(self._blob.path):
+            write_at(self._descriptor, data, leaf.offset)
+        return self._blob.note(number, self._descriptor)
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """What a sync that did not end left of a blob. age: seconds since the last leaf came."""
+
+    store: Path
+    root: str
+    nbytes: int
+    age: float
+    kind: ClassVar[str] = "tensors that came in part; a sync goes on with them"
+
+    @property
+    def path(self) -> Path:
+        """Where they are."""
+        return self.store / PARTIAL / f"{self.root}{PART}"
+
+    def remove(self) -> None:
+        """Remove them. Raises OutputError."""
+        try:
+            for suffix in (HAVE, PART, MAP):
+                Entry(self.store, PARTIAL, f"{self.root}{suffix}").remove()
+        except OSError as error:
+            raise not_removed(self.path, error) from error
+
+
+def unfinished_blobs(store: Path) -> list[Unfinished]:
+    """The blobs in the making, by root, with the bytes that they take on the disk. Raises OSError."""
+    found: dict[str, list[os.stat_result]] = {}
+    for name, told in files_in(store, PARTIAL).items():
+        root, dot, _ = name.partition(".")
+        if is_id(root) and dot + name.partition(".")[2] in (MAP, PART, HAVE):
+            found.setdefault(root, []).append(told)
+    now = time.time()
+    return [
+        Unfinished(
+            store,
+            root,
+            sum(told.st_blocks for told in files) * _BLOCK_BYTES,
+            max(0.0, now - max(told.st_mtime for told in files)),
+        )
+        for root, files in sorted(found.items())
+    ]
+
+
+def _open(folder: int, name: str, create: int, *, of_group: bool) -> int:
+    descriptor = os.open(name, _OPEN | create, SHARED, dir_fd=folder)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise NotAFile("something else", name)
+        if create and of_group and mode & FILE_OF_GROUP != FILE_OF_GROUP:
+            os.fchmod(descriptor, mode | FILE_OF_GROUP)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _is_of_group(store: Path) -> bool:
+    return is_of_group(store.stat().st_mode)
