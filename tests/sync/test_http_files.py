@@ -53,6 +53,15 @@ def test_an_address_with_neither_says_what_was_looked_for(root, address):
         ma.Workspace.open(root / "bob").sync(f"{address}/nowhere")
 
 
+@pytest.mark.clause("PR-17", "PR-13")
+def test_a_redirection_is_not_followed(root, address):
+    (root / "share" / "genesis").rename(root / "share" / "there")
+    (root / "share" / "genesis").mkdir()  # for which this server answers: ask for genesis/
+    (root / "share" / "there").rename(root / "share" / "genesis" / "index.html")
+    with pytest.raises(PeerError, match="nor is there a file `genesis`"):
+        ma.Workspace.open(root / "bob").sync(address)
+
+
 @pytest.mark.clause("PR-17", "PR-18")
 @pytest.mark.parametrize("lie", ["a changed bit of the tensors", "a changed operation", "a pack that is not there"])
 def test_what_is_wrong_is_named_and_nothing_of_it_taken(root, address, lie):

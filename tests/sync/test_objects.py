@@ -10,10 +10,11 @@ import pytest
 from mergealgebra.crdt.pack_index import PackIndex
 from mergealgebra.crdt.packs import BRANCH, Pack
 from mergealgebra.crdt.permission import grant
-from mergealgebra.errors import WorkspaceError, WrongWorkspace
+from mergealgebra.errors import PeerError, WorkspaceError, WrongWorkspace
 from mergealgebra.store.local import write_local
 from mergealgebra.store.objects import Store
 from mergealgebra.sync import blob_parts
+from mergealgebra.sync.object_store import paced
 from mergealgebra.sync.object_sync import create_share, sync_objects
 from tests import signed
 from tests.crdt.strategies import GENESIS, OTHER_GENESIS, nonce
@@ -448,3 +449,13 @@ class TestBlobs:
         objects.put(f"blobs/{root}.safetensors", whole)
         assert sync_objects(bob, objects).taken_blobs == (root,)
         assert sync_objects(alice, objects).given_blobs == ()
+
+
+@pytest.mark.clause("PR-17", "PR-13")
+def test_whoever_sends_too_slowly_is_cut_off():
+    now = [0.0]
+    read = paced(lambda most: b"x" * 100, "memory://bucket", lambda: now[0])
+    assert read(100)
+    now[0] = 60.5
+    with pytest.raises(PeerError, match="sends too slowly"):
+        read(100)
