@@ -25,7 +25,7 @@ ANSWERS: Final = {THRESHOLDS: "thresholds", DOTS: "dot products"}
 AGGREGATE: Final = f"{CACHE}/aggregate"
 FIGURES: Final = f"{CACHE}/figures"
 RECORDS: Final = f"{CACHE}/records"
-#: Of each object store a folder: what the packs hold that were read there.
+#: What packs of object stores hold, that were read there.
 SEEN: Final = f"{CACHE}/seen"
 MAPS: Final = f"{CACHE}/maps"
 #: No entry is larger: what would be is not kept, and a larger file is not ours.

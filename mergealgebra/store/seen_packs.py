@@ -18,6 +18,8 @@ from mergealgebra.store.sealed import SealedCache
 #: Changes whenever a program checks operations otherwise, or keeps something else of them.
 _VERSION: Final = 1
 _ID: Final = 32
+#: Digits of what tells stores apart, in the name of an entry.
+_STORE_DIGITS: Final = 16
 
 
 class Seen(NamedTuple):
@@ -39,11 +41,12 @@ class SeenPacks(MutableMapping[str, Seen]):
     """What was seen in one object store, by the names of packs."""
 
     def __init__(self, store: Path, workspace: str, peer: str) -> None:
-        self._entries = SealedCache(store, f"{SEEN}/{hash_id('peer', encode([workspace, peer]))}")
+        self._entries = SealedCache(store, SEEN)
+        self._start = f"{hash_id('peer', encode([workspace, peer]))[:_STORE_DIGITS]}-"
 
     def __getitem__(self, name: str) -> Seen:
         with suppress(EncodingError):
-            version, *rest = decode(self._entries[name], max_bytes=MOST_BYTES)
+            version, *rest = decode(self._entries[self._start + name], max_bytes=MOST_BYTES)
             if version == _VERSION:
                 ids, nbytes, replaces, foreign, outside, judged = rest
                 apart = dict(map(_reason, foreign))
@@ -54,16 +57,16 @@ class SeenPacks(MutableMapping[str, Seen]):
         foreign = [[bytes.fromhex(id_), said] for id_, said in sorted(seen.foreign.items())]
         fields = [_joined(seen.ids), seen.nbytes, _joined(seen.replaces), foreign, _joined(sorted(seen.outside))]
         with suppress(EncodingError):  # what is too large is read again
-            self._entries[name] = encode([_VERSION, *fields, seen.judged])
+            self._entries[self._start + name] = encode([_VERSION, *fields, seen.judged])
 
     def __delitem__(self, name: str) -> None:
-        del self._entries[name]
+        del self._entries[self._start + name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
+        return (name.removeprefix(self._start) for name in self._entries if name.startswith(self._start))
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return sum(1 for _ in self)
 
 
 def _reason(entry: list[bytes | str]) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import WorkspaceError
 from mergealgebra.store.blob_store import root_of
-from mergealgebra.store.cache import AGGREGATE, DOTS, FIGURES, RECORDS, THRESHOLDS
+from mergealgebra.store.cache import AGGREGATE, DOTS, FIGURES, RECORDS, SEEN, THRESHOLDS
 from mergealgebra.store.entries import BLOBS, OPERATIONS, PACKS, files_in
 from mergealgebra.store.objects import Store
 from mergealgebra.store.refusals import refused_as
@@ -32,7 +32,7 @@ class Usage:
         visible = sum(size for root, size in blobs.items() if root in needed)
         operations, cache, aggregate = (
             sum(size for part in parts for size in _sizes(store, part).values())
-            for parts in ((OPERATIONS, PACKS), (THRESHOLDS, DOTS, FIGURES, RECORDS), (AGGREGATE,))
+            for parts in ((OPERATIONS, PACKS), (THRESHOLDS, DOTS, FIGURES, RECORDS, SEEN), (AGGREGATE,))
         )
         return cls(operations, visible, sum(blobs.values()) - visible, cache, aggregate)
 

@@ -34,7 +34,7 @@ class _Intake:
     """What comes from packs, until it is written.
 
     outside: what was not admissible when it was judged, by id. foreign: what can never be an operation here, and why.
-    unsound: what is refused every time. fetched: the packs that were read, with the ids in them and their bytes.
+    unsound: what is refused every time, or was not kept. fetched: the packs that were read, and what stands in them.
     """
 
     moved: Moved
@@ -99,6 +99,9 @@ class _Intake:
         elif came:
             self.outside = {record.id: record for record in take(self.moved, came)}
             self._state = self.moved.holder.look().state
+            if sum(len(record.encoded) for record in self.outside.values()) > HELD_BYTES:
+                self.unsound |= self.outside.keys()  # too many to keep: they are looked at again another time
+                self.outside = {}
         self.waiting, self._nbytes = {}, 0
 
 
@@ -111,7 +114,7 @@ def exchange_operations(moved: Moved, objects: ObjectStore) -> Sequence[ForeignO
     intake = _Intake(moved)
     try:
         packs.read(intake.add_pack, intake.salvage)
-        packs.read_loose(held.state.has)
+        packs.read_loose(held.state.has, lambda id_, data: intake.add(id_, data, "a file of its own"))
     except PeerError:
         intake.write()
         _write_down(moved, seen, intake, intake.foreign)
@@ -123,8 +126,6 @@ def exchange_operations(moved: Moved, objects: ObjectStore) -> Sequence[ForeignO
                 "have somebody who writes there `sync` with it once more"
             )
         )
-    for id_, data in packs.loose.items():
-        intake.add(id_, data, "a file of its own")
     intake.write()
     _judge_again(moved, packs, seen, judged, intake)
     foreign = {**_foreign(seen, packs), **intake.foreign}
@@ -134,6 +135,8 @@ def exchange_operations(moved: Moved, objects: ObjectStore) -> Sequence[ForeignO
     for pack in _give(moved, packs, now, seen):
         intake.fetched[pack.name] = Known.of(pack)
     _write_down(moved, seen, intake, foreign)
+    for name in seen.keys() - packs.held.keys() - packs.damaged.keys():
+        del seen[name]
     return [ForeignOperation(said) for _, said in sorted(foreign.items())]
 
 

@@ -53,16 +53,15 @@ REPORT: Final = ".damaged"
 
 @dataclass
 class ObjectPacks:
-    """The packs of a store. held: the ids in each good one. damaged: why others are refused. loose: single operations.
+    """The packs of a store. held: the ids in each good one. damaged: why others are refused.
 
-    indexed: the index as it was found, with nothing in it if there was none.
+    indexed: the index as it was found, None if there was none.
     """
 
     objects: ObjectStore
     knows: Knows
     held: dict[str, Mapping[str, None]] = field(default_factory=dict)
     damaged: dict[str, MergeAlgebraError] = field(default_factory=dict)
-    loose: dict[str, bytes] = field(default_factory=dict)
     indexed: PackIndex | None = None
     _sizes: dict[str, int] = field(default_factory=dict)
     _listed: Mapping[str, Listed] | None = None
@@ -83,13 +82,13 @@ class ObjectPacks:
             what = f"{self.objects.name} names pack {name} and does not have it; sync again later"
             self.damaged[name] = PackError(what)
 
-    def read_loose(self, has: Callable[[str], bool]) -> None:
+    def read_loose(self, has: Callable[[str], bool], taken: Callable[[str, bytes], object]) -> None:
         """Fetch the single operations that the index names and that are not here. What is gone is in a pack now."""
         for name in self.indexed.operations if self.indexed else ():
             with suppress(TooLong):
                 data = None if has(name) else get(self.objects, f"{OPERATIONS}/{name}", MAX_OPERATION_BYTES)
                 if data is not None:
-                    self.loose[name] = data
+                    taken(name, data)
 
     def _look(self) -> set[str]:
         """The names of all packs that are listed, or that the index names."""
