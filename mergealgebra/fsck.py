@@ -30,6 +30,7 @@ from mergealgebra.store.local import began_with, check_genesis, is_replica
 from mergealgebra.store.objects import Store
 from mergealgebra.store.operation_store import parts
 from mergealgebra.store.pack_files import read_pack
+from mergealgebra.store.unfinished import unfinished_blobs
 from mergealgebra.sync.admission import Claim, Fits, admission, claims_of
 from mergealgebra.sync.replica import judge
 from mergealgebra.text import by_caller, location
@@ -46,7 +47,7 @@ class Inspection:
 
     damaged: a line for each file that is not what its name promises. missing: a line for each visible contribution
     whose tensors are not here. unnamed: blobs that no add here names, and that claim more bytes than are on the disk:
-    they are not read.
+    they are not read. unfinished: blobs that came in part, which a sync goes on from; it hashes what is there again.
     """
 
     operations: int = 0
@@ -55,6 +56,7 @@ class Inspection:
     damaged: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     unnamed: list[str] = field(default_factory=list)
+    unfinished: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -151,6 +153,8 @@ class _Check:
                 if root not in here:
                     self._missing(id_, root, claims, admits[root])
         self._caches()
+        with suppress(OSError):
+            self._found.unfinished += (str(left.path) for left in unfinished_blobs(self._store.path))
 
     def _admits(self, operations: Iterable[Operation]) -> dict[str, Admit]:
         """What judges the header of a blob, by root, of all contributions that were ever added."""

@@ -35,7 +35,7 @@ def command(workspace: str, folder: Path | None, repair: str | None, as_json: bo
 
         good = f"{count(found.operations, 'operation')} and the tensors of {count(found.blobs, 'contribution')}"
         say(f"in good order: {good}")
-        for title in ("mended", "damaged", "missing", "unnamed"):
+        for title in ("mended", "damaged", "missing", "unnamed", "unfinished"):
             for line in getattr(found, title):
                 say(f"{title}: {line}")
     if not found.ok:

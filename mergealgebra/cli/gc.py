@@ -16,6 +16,7 @@ from mergealgebra.errors import MergeAlgebraError, OutputError
 if TYPE_CHECKING:
     from mergealgebra.store.garbage import Leftover
     from mergealgebra.store.objects import Store
+    from mergealgebra.store.unfinished import Unfinished
     from mergealgebra.store.unneeded import Unneeded
 
 _DELETE: Final = "--delete"
@@ -25,7 +26,7 @@ _DELETE: Final = "--delete"
 class _Row:
     """Something that could be freed. options: those that free it; none while it is too new."""
 
-    entry: Leftover | Unneeded
+    entry: Leftover | Unfinished | Unneeded
     options: tuple[str, ...]
 
 
@@ -46,10 +47,10 @@ def command(workspace: str, folders: Sequence[Path], delete: bool, retracted: bo
     """List what could be freed, and by which options; with --delete, remove what killed commands left.
 
     In each FOLDER, these are the models that merges into it did not finish, and in a shared folder or workspace your
-    own temporary files that are older than a day. Without a FOLDER, those of the workspace,
-    wherever they are, and its temporary files. Its retracted tensors and its cache are listed too: an old merge cannot
-    be made again without its tensors, and only somebody who has them or the checkpoint can bring them back. What a
-    living process may be writing is never removed.
+    own temporary files that are older than a day. Without a FOLDER, those of the workspace, wherever they are, its
+    temporary files, and tensors that came in part. Its retracted tensors and its cache are listed too: an old merge
+    cannot be made again without its tensors, and only somebody who has them or the checkpoint can bring them back.
+    What a living process may be writing is never removed.
     """
     if folders and (retracted or cache):
         raise click.UsageError("--retracted and --cache are about a workspace: name it by -C, and no FOLDER")
@@ -83,12 +84,14 @@ def _in_folders(folders: Sequence[Path]) -> list[_Row]:
 def _of_workspace(workspace: str, retracted: bool) -> list[_Row]:
     from mergealgebra.store.garbage import leftovers
     from mergealgebra.store.local import refuse_exchange_folder
+    from mergealgebra.store.unfinished import unfinished_blobs
     from mergealgebra.store.unneeded import caches
     from mergealgebra.workspace import Workspace
 
     store = Workspace.open(workspace).store
     refuse_exchange_folder(store)  # that is its members' together, who may be writing
     left = [_Row(leftover, (_DELETE,)) for leftover in leftovers(store.path)]
+    left += [_Row(blob, (_DELETE,) if blob.is_settled else ()) for blob in unfinished_blobs(store.path)]
     cached = [_Row(cache, (_DELETE, "--cache")) for cache in caches(store.path)]
     return [*left, *_unneeded(store, retracted), *cached]
 
@@ -151,4 +154,4 @@ def _line(row: _Row, end: str) -> str:
 def _what_to_do(row: _Row) -> str:
     if row.options:
         return f"{' '.join(row.options)} removes it"
-    return "kept until it is an hour old, for a command may be about to name it"
+    return "kept until it is an hour old, for a command may be about to use it"

@@ -168,6 +168,7 @@ def _on_the_disk(usage: Usage) -> str:
         "operations": usage.operations,
         "visible tensors": usage.visible,
         "retracted tensors": usage.retracted,
+        "tensors that came in part": usage.partial,
         "cache": usage.cache,
         "kept sums": usage.aggregate,
     }

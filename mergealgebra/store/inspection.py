@@ -11,7 +11,7 @@ from typing import Final
 from mergealgebra.encoding import decode
 from mergealgebra.errors import EncodingError, OutputError
 from mergealgebra.incremental.seals import HEADER_BYTES as SEAL_BYTES
-from mergealgebra.store.cache import AGGREGATE, DOTS, FIGURES, MOST_BYTES, THRESHOLDS
+from mergealgebra.store.cache import AGGREGATE, DOTS, FIGURES, MAPS, MOST_BYTES, THRESHOLDS
 from mergealgebra.store.entries import Entry, names_in, opened_part
 from mergealgebra.store.local import is_replica
 from mergealgebra.store.private import private_key
@@ -23,13 +23,14 @@ HEADER_BYTES: Final = 1 << 30
 def damaged_caches(store: Path) -> list[Entry]:
     """The entries that cannot be read or used: answers, figures, and the header of an aggregate that is not whole.
 
-    Thresholds that can be read are not judged: the merge that uses them proves them. Nor is what is sealed one by one:
-    what lacks our seal is not used. A shared folder has no caches.
+    Thresholds and maps that can be read are not judged: whoever uses them proves them. Nor is what is sealed one by
+    one: what lacks our seal is not used. A shared folder has no caches.
     """
     if not is_replica(store):
         return []
     sealed = (entry for part in (DOTS, FIGURES) for entry in _undecodable(store, part, SEAL_BYTES))
-    return [*_undecodable(store, THRESHOLDS, 0), *sealed, *_damaged_aggregate(store)]
+    proved = (entry for part in (THRESHOLDS, MAPS) for entry in _undecodable(store, part, 0))
+    return [*proved, *sealed, *_damaged_aggregate(store)]
 
 
 def _undecodable(store: Path, part: str, seal_bytes: int) -> Iterator[Entry]:

@@ -11,18 +11,14 @@ from __future__ import annotations
 import os
 import stat
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
-from mergealgebra.crdt.fields import is_id
 from mergealgebra.disk import NotAFile, fill_at, fsync_opened, refused_as_output, write_at
 from mergealgebra.encoding import LEAF_BYTES, leaf_digest
 from mergealgebra.errors import OutputError
-from mergealgebra.model_folder.leftovers import not_removed
 from mergealgebra.progress import More, untold
 from mergealgebra.store.atomic import SHARED, write_atomically
 from mergealgebra.store.blobs import Admit, admit_opened
@@ -32,7 +28,6 @@ from mergealgebra.store.entries import (
     FILE_OF_GROUP,
     PARTIAL,
     Entry,
-    files_in,
     is_of_group,
     made_part,
     opened_part,
@@ -50,7 +45,7 @@ HAVE: Final = ".have"
 FLUSHED_LEAVES: Final = 64
 #: What the bitmap of the largest blob takes.
 _MOST_BITMAP: Final = 1 << 20
-_BLOCK_BYTES: Final = 512
+BLOCK_BYTES: Final = 512
 _OPEN: Final = os.O_RDWR | sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK"))
 
 
@@ -197,7 +192,7 @@ class PartialBlob:
     def _taken(self) -> int:
         """The bytes that its file takes on the disk."""
         with suppress(OSError), self._entry(PART).opened() as descriptor:
-            return int(os.fstat(descriptor).st_blocks) * _BLOCK_BYTES
+            return int(os.fstat(descriptor).st_blocks) * BLOCK_BYTES
         return 0
 
     def _read(self, suffix: str, most: int) -> bytes | None:
@@ -242,49 +237,6 @@ class PartialFile:
         with refused_as_output(self._blob.path):
             write_at(self._descriptor, data, leaf.offset)
         return self._blob.note(number, self._descriptor)
-
-
-@dataclass(frozen=True)
-class Unfinished:
-    """What a sync that did not end left of a blob. age: seconds since the last leaf came."""
-
-    store: Path
-    root: str
-    nbytes: int
-    age: float
-    kind: ClassVar[str] = "tensors that came in part; a sync goes on with them"
-
-    @property
-    def path(self) -> Path:
-        """Where they are."""
-        return self.store / PARTIAL / f"{self.root}{PART}"
-
-    def remove(self) -> None:
-        """Remove them. Raises OutputError."""
-        try:
-            for suffix in (HAVE, PART, MAP):
-                Entry(self.store, PARTIAL, f"{self.root}{suffix}").remove()
-        except OSError as error:
-            raise not_removed(self.path, error) from error
-
-
-def unfinished_blobs(store: Path) -> list[Unfinished]:
-    """The blobs in the making, by root, with the bytes that they take on the disk. Raises OSError."""
-    found: dict[str, list[os.stat_result]] = {}
-    for name, told in files_in(store, PARTIAL).items():
-        root, dot, _ = name.partition(".")
-        if is_id(root) and dot + name.partition(".")[2] in (MAP, PART, HAVE):
-            found.setdefault(root, []).append(told)
-    now = time.time()
-    return [
-        Unfinished(
-            store,
-            root,
-            sum(told.st_blocks for told in files) * _BLOCK_BYTES,
-            max(0.0, now - max(told.st_mtime for told in files)),
-        )
-        for root, files in sorted(found.items())
-    ]
 
 
 def _open(folder: int, name: str, create: int, *, of_group: bool) -> int:

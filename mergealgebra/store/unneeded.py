@@ -20,7 +20,7 @@ from mergealgebra.errors import OutputError, WorkspaceError
 from mergealgebra.model_folder.leftovers import not_removed
 from mergealgebra.store.atomic import set_aside
 from mergealgebra.store.blob_store import root_of
-from mergealgebra.store.cache import AGGREGATE, ANSWERS
+from mergealgebra.store.cache import AGGREGATE, ANSWERS, MAPS
 from mergealgebra.store.entries import BLOBS, Entry, files_in, opened_part
 from mergealgebra.store.inspection import HEADER_BYTES
 from mergealgebra.store.objects import Store
@@ -32,6 +32,12 @@ from mergealgebra.wanted import known_manifests
 
 #: The `add` that names a blob follows it within moments; clocks of other machines may be wrong by minutes.
 SETTLING_SECONDS: Final = 60 * 60
+
+
+#: What is in the folders of a cache.
+_KINDS: Final = {part: f"{what}, which the next merge finds again" for part, what in ANSWERS.items()} | {
+    MAPS: "maps of tensors, which are made again when a peer asks for them"
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +116,7 @@ def _first_of(ids: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class CachedAnswers:
-    """What merges found out. part: the folder that it is in. age: seconds since the last was written."""
+    """What was found out once. part: the folder that it is in. age: seconds since the last was written."""
 
     store: Path
     part: str
@@ -122,7 +128,7 @@ class CachedAnswers:
     @property
     def kind(self) -> str:
         """What they are."""
-        return f"{ANSWERS[self.part]}, which the next merge finds again"
+        return _KINDS[self.part]
 
     @property
     def path(self) -> Path:
@@ -172,7 +178,7 @@ Unneeded = UnneededBlob | CachedAnswers | CachedAggregate
 def caches(store: Path) -> list[CachedAnswers | CachedAggregate]:
     """What a replica keeps to save time. Raises WorkspaceError."""
     found: list[CachedAnswers | CachedAggregate] = [
-        CachedAnswers(store, part, *told) for part in ANSWERS if (told := _told(store, part))
+        CachedAnswers(store, part, *told) for part in _KINDS if (told := _told(store, part))
     ]
     if told := _told(store, AGGREGATE):
         found.append(CachedAggregate(store, *told))

@@ -8,21 +8,26 @@ from dataclasses import asdict, dataclass
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import WorkspaceError
 from mergealgebra.store.blob_store import root_of
-from mergealgebra.store.cache import AGGREGATE, DOTS, FIGURES, RECORDS, SEEN, THRESHOLDS
-from mergealgebra.store.entries import BLOBS, OPERATIONS, PACKS, files_in
+from mergealgebra.store.cache import AGGREGATE, DOTS, FIGURES, MAPS, RECORDS, SEEN, THRESHOLDS
+from mergealgebra.store.entries import BLOBS, OPERATIONS, PACKS, PARTIAL, files_in
 from mergealgebra.store.objects import Store
 from mergealgebra.store.refusals import refused_as
+from mergealgebra.store.unfinished import unfinished_blobs
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Bytes of operations, of tensors that are visible and that are not, of kept sums, and of the cache beside them."""
+    """Bytes of operations, of tensors that are visible and that are not, of kept sums, and of the cache beside them.
+
+    partial: of tensors that came in part.
+    """
 
     operations: int
     visible: int
     retracted: int
     cache: int
     aggregate: int
+    partial: int
 
     @classmethod
     def of(cls, store: Store, state: ORSet) -> Usage:
@@ -32,9 +37,11 @@ class Usage:
         visible = sum(size for root, size in blobs.items() if root in needed)
         operations, cache, aggregate = (
             sum(size for part in parts for size in _sizes(store, part).values())
-            for parts in ((OPERATIONS, PACKS), (THRESHOLDS, DOTS, FIGURES, RECORDS, SEEN), (AGGREGATE,))
+            for parts in ((OPERATIONS, PACKS), (THRESHOLDS, DOTS, FIGURES, RECORDS, MAPS, SEEN), (AGGREGATE,))
         )
-        return cls(operations, visible, sum(blobs.values()) - visible, cache, aggregate)
+        with refused_as(WorkspaceError, store.path / PARTIAL):
+            partial = sum(left.nbytes for left in unfinished_blobs(store.path))
+        return cls(operations, visible, sum(blobs.values()) - visible, cache, aggregate, partial)
 
     def to_map(self) -> dict[str, int]:
         """The same by name."""

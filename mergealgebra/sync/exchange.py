@@ -58,7 +58,11 @@ class Moved:
 
 @dataclass(eq=False)
 class Exchange(Moved):
-    """One sync with a live peer. dropped: whether it lied, or was not reached, and is asked for nothing more."""
+    """One sync with a live peer. dropped: whether it lied, or was not reached, and is asked for nothing more.
+
+    is_fast: whether its connection is so fast that packing leaves would cost more time than it saves.
+    """
 
     peer: Peer = field(kw_only=True)
     dropped: bool = False
+    is_fast: bool = False

@@ -32,7 +32,7 @@ from mergealgebra.sync.admission import Claim, Fits, admission
 from mergealgebra.sync.calls import MOST_LEAVES, Run, runs_of
 from mergealgebra.sync.exchange import Exchange
 from mergealgebra.sync.fetch_queue import Queue, Taken
-from mergealgebra.sync.leaf_frames import leaf_buffer, read_leaf, readable
+from mergealgebra.sync.leaf_frames import RAW, Metered, leaf_buffer, read_leaf, readable
 from mergealgebra.text import shown
 
 #: Pieces that a blob is cut into for each peer that has it, at least, so that none waits for another's last run.
@@ -144,14 +144,16 @@ class Fetch:
 
     def _bring(self, taken: Taken, run: Run, giver: Exchange, buffer: memoryview) -> bool:
         """Write the leaves of a run as they come; whether all did. Raises PeerError and OutputError."""
-        blob, packing = taken.made, readable(self.base)
+        blob, packing = taken.made, RAW if giver.is_fast else readable(self.base)
         number = run.first
         try:
-            with blob.opened() as file, giver.peer.leaves(run, packing) as fill:
+            with blob.opened() as file, giver.peer.leaves(run, packing) as came:
+                fill = Metered(came)
                 for number, leaf in zip(run.numbers, blob.map.run(run.first, run.count), strict=True):
                     data = read_leaf(fill, leaf, packing, self.base, buffer)
                     if file.write(number, leaf, data):
                         self._tell(leaf.nbytes)
+                giver.is_fast = fill.is_fast(packing != RAW, giver.is_fast)
         except LeafDamaged as error:
             name = shown(blob.map.leaf(number).tensor.name)
             if error.by_base and not self.base.is_the_base():

@@ -1,4 +1,4 @@
-"""The blobs that either side of a live sync lacks, leaf by leaf; taken from all peers at once [BL-10, BL-11]."""
+"""The blobs that either side of a live sync lacks, leaf by leaf; taken from all peers at once [BL-10, BL-11, BL-13]."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ KEYS = {
         "disappeared",
         "merge_id",
     ],
-    "fsck": ["ok", "operations", "blobs", "mended", "damaged", "missing", "unnamed"],
+    "fsck": ["ok", "operations", "blobs", "mended", "damaged", "missing", "unnamed", "unfinished"],
     "resolve": [
         "merge_id",
         "model_root",

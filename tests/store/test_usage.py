@@ -15,7 +15,7 @@ from tests.store.stores import contribute
 
 def test_each_file_counts_once_for_what_it_is_for(tmp_path, monkeypatch):
     store = Store.create(tmp_path / "alice", GENESIS)
-    assert Usage.of(store, store.state()) == Usage(0, 0, 0, 0, 0)
+    assert Usage.of(store, store.state()) == Usage(0, 0, 0, 0, 0, 0)
     ids = [contribute(store, number, tmp_path) for number in range(2)]
     roots = {id_: manifest.tensors for id_, manifest in store.state().visible().items()}
     for operation in store.state().remove(ids[0]).operations:
@@ -28,4 +28,4 @@ def test_each_file_counts_once_for_what_it_is_for(tmp_path, monkeypatch):
     state, operations = store.state(), sum(path.stat().st_size for path in (store.path / "operations").iterdir())
     blobs = [store.blob_path(roots[id_]).stat().st_size for id_ in ids]
     monkeypatch.setattr(os, "read", lambda *_: pytest.fail("a file is read"))
-    assert Usage.of(store, state) == Usage(operations, blobs[1], blobs[0], 17, 300)
+    assert Usage.of(store, state) == Usage(operations, blobs[1], blobs[0], 17, 300, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -10,23 +11,26 @@ from random import Random
 import numpy as np
 import pytest
 
+import mergealgebra as ma
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.encoding import LEAF_BYTES
 from mergealgebra.errors import MergeAlgebraError, OutputError, PeerError
 from mergealgebra.store.blob_map import BlobMap
 from mergealgebra.store.objects import Store
-from mergealgebra.store.partial_blob import unfinished_blobs
+from mergealgebra.store.unfinished import unfinished_blobs
 from mergealgebra.sync import fetch_queue
 from mergealgebra.sync.admission import anything_fits
 from mergealgebra.sync.calls import Run
 from mergealgebra.sync.live import sync_live, sync_together
 from mergealgebra.sync.service import Service
 from mergealgebra.tensors.checkpoint import Checkpoint
+from tests.cli.commands import call
 from tests.crdt.strategies import GENESIS, nonce
 from tests.fuzz.mutation import mutate_bytes, mutate_value
 from tests.models import write_canonical
 from tests.store.stores import contribute, entry_of, manifest_of
 from tests.sync.live_peers import BOB, Wire, wire_to
+from tests.workspace.replicas import make_workspace, write_models
 
 LEAVES = 7
 
@@ -303,14 +307,14 @@ def test_hostile_gifts_let_nothing_in(tmp_path, part):
 @pytest.mark.parametrize("root", ["", "..", "../genesis", "a" * 63, "A" * 64, "a/" * 32], ids=repr)
 def test_no_name_of_a_peer_becomes_a_path(bob, root):
     blobs = Service(bob, writes=True).blobs
-    for call in (
+    for ask in (
         lambda: blobs.map_of(root),
         lambda: blobs.leaves(Run(root, 0, 1), 0).__enter__(),
         lambda: blobs.take_map(root, b""),
         lambda: blobs.take_leaves(Run(root, 0, 1), 8, bytes),
     ):
         with pytest.raises(PeerError, match="is not a root"):
-            call()
+            ask()
 
 
 @pytest.mark.clause("BL-11", "PR-12")
@@ -426,3 +430,43 @@ def test_a_map_is_made_once_and_one_that_is_kept_proves_itself(bob, monkeypatch)
     other = BlobMap.of([("w", "F32", (2,), bytes(32))])
     kept.write_bytes(other.encode())
     assert Service(bob).blobs.map_of(root) == made
+
+
+@pytest.mark.clause("BL-12")
+def test_what_came_in_part_is_counted_listed_and_removed(tmp_path, monkeypatch):
+    write_models(tmp_path, 1)
+    make_workspace(tmp_path, "alice")
+    folder = tmp_path / "alice" / "partial"
+    folder.mkdir()
+    for suffix in ("map", "part", "have"):
+        (folder / f"{'ab' * 32}.{suffix}").write_bytes(bytes(5000))
+    (folder / "of somebody else").write_bytes(b"")
+    (left,) = unfinished_blobs(tmp_path / "alice")
+    assert call(tmp_path, "-C", "alice", "status", "--json").printed()["bytes"]["partial"] == left.nbytes >= 15_000
+    assert call(tmp_path, "-C", "alice", "fsck", "--json").printed()["unfinished"] == [str(left.path)]
+    (young,) = call(tmp_path, "-C", "alice", "gc", "--json", "--delete").printed()["leftovers"]
+    assert (young["options"], young["removed"]) == ([], False)
+    for path in folder.iterdir():
+        os.utime(path, (1, 1))
+    (old,) = call(tmp_path, "-C", "alice", "gc", "--json", "--delete").printed()["leftovers"]
+    assert (old["options"], old["removed"]) == (["--delete"], True)
+    assert [path.name for path in folder.iterdir()] == ["of somebody else"]
+
+
+@pytest.mark.clause("BL-13")
+def test_who_resolves_keeps_what_came_and_serves_it_and_takes_nothing_retracted(tmp_path):
+    write_models(tmp_path, 3)
+    for name, number in (("alice", 0), ("bob", 1)):
+        make_workspace(tmp_path, name, number)
+    alice, bob, carol = (ma.Workspace.open(tmp_path / name) for name in ("alice", "bob", "bob"))
+    retracted = alice.contribute(tmp_path / "ft2.safetensors")
+    alice.retract(retracted)
+    assert len(alice.store.blob_roots()) == 2
+    sync_live(bob.store, wire_to(alice.store).peer)
+    bob.resolve(tmp_path / "out", backend="numpy", attest=False)
+    assert len(bob.store.blob_roots()) == 2
+    make_workspace(tmp_path, "carol")
+    carol = ma.Workspace.open(tmp_path / "carol")
+    result = sync_live(carol.store, wire_to(bob.store).peer)
+    assert set(result.taken_blobs) == set(bob.store.blob_roots())
+    assert len(sync_live(carol.store, wire_to(alice.store).peer, retracted=True).taken_blobs) == 1
