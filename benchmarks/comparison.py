@@ -11,7 +11,7 @@ from typing import Any
 import peers
 from floor import floors
 from measure import Command, measure_by_turns, run
-from ours import PROGRAM, Models, import_only, imported_modules, merge, models
+from ours import PROGRAM, Models, import_only, imported_modules, keep_bytecode, merge, models
 from settings import FIRST, IMPORTS, OURS, TINY, Settings
 
 HERE = Path(__file__).resolve().parent
@@ -20,6 +20,7 @@ PEERS = {"mergekit": peers.mergekit, "peft": peers.peft}
 
 def warm_up(settings: Settings) -> None:
     """Run every program once, so that no measured run writes bytecode or compiles kernels for later ones."""
+    keep_bytecode()
     for dtype in settings.scale.dtypes:
         made = models(settings, settings.scale.tiny, settings.scale.finetunes, dtype)
         for scope in ("model", "tensor"):

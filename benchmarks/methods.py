@@ -23,25 +23,18 @@ import floor
 import machine
 import peers
 from measure import Command, CommandFailed, measure_by_turns, remove, run
-from ours import PROGRAM, Models, models
+from ours import PROGRAM, Models, keep_bytecode, models
 from settings import FULL, Measurement, Settings, number_of
 
 HERE = Path(__file__).resolve().parent
 ENVIRONMENT: Final = HERE.parent / ".venvs" / "mergekit-0.1.5"
 MERGEKIT: Final = "mergekit"
 FLOOR: Final = "floor"
-#: That, our backends of fused kernels and of the equations, and what hashing alone takes.
-PROGRAMS: Final = (MERGEKIT, "numba", "numpy", FLOOR)
+#: That, ours with compiled code and without, and what hashing alone takes.
+PROGRAMS: Final = (MERGEKIT, "auto", "numpy", FLOOR)
 #: Parameters of the models whose merge is start-up and nothing else.
 TINY: Final = 100_000
 MIB: Final = 1 << 20
-#: Which methods there are here, and which of them compiled code computes.
-_KNOWN: Final = """
-import json
-from mergealgebra.kernels.fused_methods import is_fused
-from mergealgebra.methods.registry import METHODS
-print(json.dumps({name: is_fused(method(), "numba") for name, method in METHODS.items()}))
-"""
 
 
 @dataclass(frozen=True)
@@ -91,23 +84,20 @@ def main() -> None:
     """Measure what the command line asks for. Exits with 1 when a command fails."""
     wanted = _arguments()
     settings = Settings(FULL, wanted.work.resolve(), wanted.threads, "auto", wanted.peers.absolute())
-    known: dict[str, bool] = json.loads(run([sys.executable, "-c", _KNOWN]))
+    keep_bytecode()
+    run([*PROGRAM, "warmup"])
     described, rows = machine.describe(), []
     made = models(settings, wanted.size, wanted.finetunes, wanted.dtype)
     tiny = models(settings, TINY, wanted.finetunes, wanted.dtype)
     starts = measure_by_turns([_command(settings, "linear", program, tiny, 2) for program in PROGRAMS])
     for name in wanted.methods or CASES:
-        if name not in known:
-            print(f"{name}: not here yet", flush=True)
-            continue
-        programs = [program for program in PROGRAMS if program != "numba" or known[name]]
         try:
-            found = measure_by_turns([_command(settings, name, program, made, wanted.rounds) for program in programs])
+            found = measure_by_turns([_command(settings, name, program, made, wanted.rounds) for program in PROGRAMS])
         except CommandFailed as error:
             print(f"{name}: failed: {error}", flush=True)
             continue
-        rows += _rows(name, programs, [starts[PROGRAMS.index(program)] for program in programs], found)
-        print(table(rows[-len(programs) :]), flush=True)
+        rows += _rows(name, starts, found)
+        print(table(rows[-len(PROGRAMS) :]), flush=True)
         remove([settings.out])
         _write(wanted, made, described, rows)
     print(f"load {described['load']} before, {machine.describe()['load']} after\n\n{table(rows)}")
@@ -137,15 +127,13 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _rows(
-    name: str, programs: Sequence[str], starts: Sequence[Measurement], found: Sequence[Measurement]
-) -> Iterator[dict[str, Any]]:
+def _rows(name: str, starts: Sequence[Measurement], found: Sequence[Measurement]) -> Iterator[dict[str, Any]]:
     """What was measured of a method, with ratios to mergekit's, which is the first. memory_beyond: without start-up."""
     medians = [one["median"] for one in found]
     at_start = [one["median"] for one in starts]
     cpu = [one["user"] + one["system"] for one in medians]
     beyond = [time - one["user"] - one["system"] for time, one in zip(cpu, at_start, strict=True)]
-    for i, program in enumerate(programs):
+    for i, program in enumerate(PROGRAMS):
         memory = medians[i]["peak_anonymous"] - at_start[i]["peak_anonymous"]
         yield {
             "method": name, "program": program, "cpu": cpu[i], "wall": medians[i]["wall"], "cpu_beyond": beyond[i],

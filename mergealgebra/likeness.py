@@ -10,18 +10,20 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from mergealgebra.contribution_blobs import open_contribution
-from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.engine.sources import Block, Contribution, Record
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.ids import short_ids
 from mergealgebra.kernels.reference import Host
-from mergealgebra.store.objects import Store
 from mergealgebra.tensors.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from mergealgebra.crdt.manifest import Manifest
+    from mergealgebra.store.objects import Store
 
 #: Blocks of a sample, and elements in each: half a megabyte of each contribution.
 BLOCKS: Final = 64

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Self
 from mergealgebra.crdt.genesis import merge_id
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import Add
-from mergealgebra.crdt.orset import ORSet
 from mergealgebra.credits import Credit, credits_of
 from mergealgebra.errors import BaseMismatch, BlobMissing, UnknownContribution
 from mergealgebra.methods.method import Method
@@ -18,6 +17,7 @@ from mergealgebra.recipe import computable_recipe
 from mergealgebra.text import by_caller, command_in
 
 if TYPE_CHECKING:
+    from mergealgebra.crdt.orset import ORSet
     from mergealgebra.lock import Lock
 
 

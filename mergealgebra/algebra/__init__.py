@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from mergealgebra.algebra.arrays import Array, array_namespace, either, kept, to_numpy
     from mergealgebra.algebra.decimals import exact_density
-    from mergealgebra.algebra.divergence import RowDivergences, importance
+    from mergealgebra.algebra.divergence import RankedImportances, importance
     from mergealgebra.algebra.dots import Dots, Dotted
     from mergealgebra.algebra.elementary import exp, log, tanh
     from mergealgebra.algebra.exact import Coefficients, Sums
@@ -40,9 +40,9 @@ _HOMES = {
     "Look": "method",
     "Needs": "needs",
     "Ranked": "ranked",
+    "RankedImportances": "divergence",
     "Of": "quantity",
     "Round": "method",
-    "RowDivergences": "divergence",
     "Stage": "method",
     "Statistic": "method",
     "Sums": "exact",
@@ -88,8 +88,8 @@ __all__ = [
     "Needs",
     "Of",
     "Ranked",
+    "RankedImportances",
     "Round",
-    "RowDivergences",
     "Stage",
     "Statistic",
     "Sums",

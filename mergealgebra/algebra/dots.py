@@ -42,8 +42,8 @@ def chunk_sums(x: Array, y: Array) -> ChunkSums:
         products = xp.concat([products, xp.zeros(missing, dtype=xp.float64, device=products.device)])
     chunks = products.reshape((-1, CHUNK))
     half = CHUNK // 2
-    while half:
-        chunks[:, :half] += chunks[:, half : 2 * half]
+    while half:  # into new memory: NumPy takes a third longer to add in place
+        chunks = chunks[:, :half] + chunks[:, half:]
         half //= 2
     return np.asarray(to_numpy(chunks)[:, 0])
 

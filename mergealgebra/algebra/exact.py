@@ -27,6 +27,7 @@ UNIT = 2.0**-149
 _UNITS_IN_ONE = 1 << 149
 _NO_GRID = 255
 _GREATEST = 0x7FFFFFFF
+_LEAST = -0x80000000
 #: 2^53 grids, by the biased exponent of the grid: what certified magnitudes add up to less than.
 LIMITS = np.ldexp(1.0, np.arange(256) - 97)
 
@@ -147,8 +148,12 @@ def sums_of(terms: Sequence[Terms], votes: bool, coefficients: Coefficients) -> 
         return combine(Sums.of(term, votes).as_integers() for term in terms)
     added = [_added([term.sums[i] for term in terms]) for i in range(len(terms[0].sums))]
     columns = [column for s, a, _ in added for column in ((a + s) * 0.5, (s - a) * 0.5)]
-    whole = Sums((*columns, *(_votes(terms) if votes else ())), tuple(grid for *_, grid in added), _maxima(terms))
-    failing = [_failing_of(magnitudes, grid) for _, magnitudes, grid in added]
+    whole = Sums((*columns, *(_votes(terms) if votes else ())), tuple(grid for *_, grid in added), maxima_of(terms))
+    return with_integers(whole, [_failing_of(magnitudes, grid) for _, magnitudes, grid in added], terms, votes)
+
+
+def with_integers(whole: Sums, failing: Sequence[Indices], terms: Sequence[Terms], votes: bool) -> Sums:
+    """Sums of these terms, as integers too where one of them has no certificate. failing: where that is, of each."""
     uncertified = np.unique(np.concatenate(failing)) if failing else _no_indices()
     if not uncertified.size:
         return whole
@@ -164,14 +169,14 @@ def _only(terms: Terms, at: Indices) -> Terms:
 def _added(values: Sequence[Array]) -> tuple[Array, Array, Array]:
     """S = sum of v, A = sum of |v|, and the least grid, of arrays v: (n,) fp32."""
     xp = array_namespace(values[0])
-    s, least = xp.astype(values[0], xp.float64), _below_magnitudes(values[0])
+    s, least = xp.astype(values[0], xp.float64), _below(values[0])
     a = abs(s)
     for v in values[1:]:
         wide = xp.astype(v, xp.float64)
         s += wide
         a += abs(wide)
-        least = xp.minimum(least, _below_magnitudes(v))
-    return s, a, _grids_above(least)
+        least = xp.minimum(least, _below(v))
+    return s, a, _grids_above(least & _GREATEST)
 
 
 def _votes(terms: Sequence[Terms]) -> tuple[Array, Array]:
@@ -191,7 +196,7 @@ def _votes(terms: Sequence[Terms]) -> tuple[Array, Array]:
     return plus, minus
 
 
-def _maxima(terms: Sequence[Terms]) -> tuple[Array, ...]:
+def maxima_of(terms: Sequence[Terms]) -> tuple[Array, ...]:
     """The greatest of the terms of which that is taken."""
     maxima = terms[0].maxima
     for term in terms[1:]:
@@ -238,13 +243,16 @@ def grid_exponents(v: Array) -> Array:
     return exponents | xp.astype(v == 0, xp.uint8) * _NO_GRID
 
 
-def _below_magnitudes(v: Array) -> Array:
-    """The bits of each magnitude, less one; of 0 the greatest int32. v: (n,) fp32."""
-    return ((int_bits(v) & _GREATEST) - 1) & _GREATEST
+def _below(v: Array) -> Array:
+    """What has the order of the magnitudes, but that 0 comes last. v: (n,) fp32. Returns (n,) int32.
+
+    Its bits but the first are those of the magnitude, less one; of 0 it is the greatest int32.
+    """
+    return (int_bits(v) | _LEAST) - 1
 
 
 def _grids_above(least: Array) -> Array:
-    """As `grid_exponents`, of the least of some magnitudes, each of which is given as `_below_magnitudes`."""
+    """As `grid_exponents`, of magnitudes of which the bits, less one, are given; of 0 the greatest int32."""
     xp = array_namespace(least)
     exponents = xp.astype((least + (least != _GREATEST)) >> 23, xp.uint8)
     return exponents | xp.astype(exponents == 0, xp.uint8)

@@ -68,9 +68,10 @@ class Ranked(Unproved):
     def settle(self, look: _Look, group: Group, seen: Any) -> tuple[bool, Any]:
         """As `Statistic.settle`."""
         ranks = self.ranks(group.size)
+        from_above = np.cumsum(seen[:, ::-1], axis=1)
         if not look:
-            return False, tuple(sorted({_located(seen[0], rank) for rank in ranks}))
-        return True, tuple(_number(look, seen, rank) for rank in ranks)
+            return False, tuple(sorted({_located(from_above[0], rank) for rank in ranks}))
+        return True, tuple(_number(look, from_above, rank) for rank in ranks)
 
 
 def _ordered(bits: Any) -> Any:
@@ -78,18 +79,23 @@ def _ordered(bits: Any) -> Any:
     return bits ^ ((bits >> 31) & 0x7FFFFFFF)
 
 
-def _located(counts: Any, rank: int) -> tuple[int, int]:
-    """The place that holds the rank-th largest of what was counted, and how many lie above it."""
-    from_above = np.cumsum(counts[::-1])
+def _located(from_above: Any, rank: int) -> tuple[int, int]:
+    """The place that holds the rank-th largest of what was counted, and how many lie above it.
+
+    from_above: how many lie at each place or above it, the greatest place first.
+    """
     at = int(np.searchsorted(from_above, rank))
     if at == from_above.size:
         raise LookupError("there are fewer elements than the group has")
     return from_above.size - 1 - at, int(from_above[at - 1]) if at else 0
 
 
-def _number(look: _Look, seen: Any, rank: int) -> float:
-    """The rank-th largest number, whose high half is among those that were looked into."""
+def _number(look: _Look, from_above: Any, rank: int) -> float:
+    """The rank-th largest number, whose high half is among those that were looked into.
+
+    from_above: a row for each of those, as `_located` takes it.
+    """
     above, high, row = max((above, high, row) for row, (high, above) in enumerate(look) if above < rank)
-    low, _ = _located(seen[row], rank - above)
+    low, _ = _located(from_above[row], rank - above)
     bits = np.array([(high - _HALVES // 2) * _HALVES + low], np.int32)
     return float(_ordered(bits).view(np.float32)[0])

@@ -127,7 +127,7 @@ take_option = click.option(
 leave_option = click.option("--leave", multiple=True, metavar="PATTERN", help="Leave tensors of such names out.")
 backend_option = click.option(
     "--backend",
-    type=click.Choice(["auto", "numba", "numpy", "torch", "torch-cuda", "triton"]),
+    type=click.Choice(["auto", "numba", "numpy", "numpy+numba", "torch", "torch-cuda", "triton"]),
     default="auto",
     show_default=True,
     help="What computes it; never changes the result.",

@@ -29,8 +29,9 @@ def backend(name: str, progress: Progress = quiet) -> Kernel:
 
 
 def backend_for(recipe: Method, name: str, progress: Progress = quiet) -> Kernel:
-    """The backend of this name, if it computes the method; "auto" is NumPy where the fastest one does not [MG-8].
+    """The backend of this name, if it computes the method [MG-8].
 
+    "auto" is Numba's if that does, else NumPy with compiled pieces, or without where Numba is not installed.
     Which methods fused kernels compute is told before anything is looked for on this machine.
     Raises BackendError for a backend that does not compute it, and as `backend` does. Methods over whole tensors are
     NumPy's alone [RC-9].
@@ -40,7 +41,7 @@ def backend_for(recipe: Method, name: str, progress: Progress = quiet) -> Kernel
             raise BackendError(f"backend {name!r} has no {whole.name}; leave it out, NumPy computes it")
         return _numpy(progress)
     if name == "auto" and not is_fused(recipe, "numba"):
-        return _numpy(progress)
+        return _numpy_with_numba(progress) if _can_compile() else _numpy(progress)
     if name in COMPUTED and not is_fused(recipe, name):
         raise BackendError(f"backend {name!r} does not compute {recipe.name}; leave it out, NumPy computes it")
     found = backend(name, progress)
@@ -56,7 +57,7 @@ def warm_up(progress: Progress = quiet) -> tuple[Path, list[str]]:
     there is nothing to compile, and where nothing can be kept.
     """
     _refuse_without_numba()
-    from mergealgebra.kernels.cpu import COMPILING
+    from mergealgebra.kernels.calls import COMPILING
     from mergealgebra.kernels.machine_code import keep_all
 
     return keep_all(partial(progress, COMPILING))
@@ -90,8 +91,19 @@ def _refuse_without_numba() -> None:
         raise BackendError("backend 'numba' cannot keep its machine code safely on this system; use 'numpy', or WSL2")
 
 
+def _numpy_with_numba(progress: Progress) -> Kernel:
+    _refuse_without_numba()
+    from mergealgebra.kernels.pieces import numpy_with_numba
+
+    return numpy_with_numba(progress)
+
+
 def _auto(progress: Progress) -> Kernel:
-    return _numba(progress) if _has("numba") and FOLDERS_CAN_BE_HELD else _numpy(progress)
+    return _numba(progress) if _can_compile() else _numpy(progress)
+
+
+def _can_compile() -> bool:
+    return _has("numba") and FOLDERS_CAN_BE_HELD
 
 
 def _torch(_: Progress) -> Kernel:
@@ -128,5 +140,13 @@ def _has(package: str) -> bool:
 
 
 BACKENDS: Final[Mapping[str, Callable[[Progress], Kernel]]] = MappingProxyType(
-    {"auto": _auto, "numba": _numba, "numpy": _numpy, "torch": _torch, "torch-cuda": _torch_cuda, "triton": _triton}
+    {
+        "auto": _auto,
+        "numba": _numba,
+        "numpy": _numpy,
+        "numpy+numba": _numpy_with_numba,
+        "torch": _torch,
+        "torch-cuda": _torch_cuda,
+        "triton": _triton,
+    }
 )

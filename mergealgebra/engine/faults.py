@@ -20,8 +20,9 @@ from mergealgebra.engine.plan import Plan, together
 from mergealgebra.engine.sources import Block, Contribution, Span
 from mergealgebra.errors import NonFinite, Overflow
 from mergealgebra.kernels.blocks import Part
-from mergealgebra.kernels.reference import entering, summed, through, view_of
+from mergealgebra.kernels.reference import summed
 from mergealgebra.kernels.result import merged_models
+from mergealgebra.kernels.views import entering, through, view_of
 from mergealgebra.progress import Progress
 from mergealgebra.tensors.block_vectors import add, index_in
 

@@ -16,7 +16,7 @@ from mergealgebra.engine.answers import Answers
 from mergealgebra.engine.buffers import BASE, Buffers, Input, part_of
 from mergealgebra.engine.plan import Plan
 from mergealgebra.engine.sources import Block
-from mergealgebra.kernels.reference import entering, through, view_of
+from mergealgebra.kernels.views import entering, through, view_of
 
 #: A sample is so many pieces of so many elements.
 _PIECES: Final = 256

@@ -19,7 +19,8 @@ from mergealgebra.engine.plan import Plan
 from mergealgebra.engine.sources import Block, Span
 from mergealgebra.engine.statistics import find_answers
 from mergealgebra.kernels.blocks import Part, Reduced, Witnesses, whole_round
-from mergealgebra.kernels.reference import Host, Reference, usable, view_of
+from mergealgebra.kernels.reference import Host, Reference
+from mergealgebra.kernels.views import usable, view_of
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.tensors.dtypes import DTYPES
 

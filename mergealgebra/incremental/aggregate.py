@@ -31,7 +31,7 @@ from mergealgebra.engine.statistics import find_answers
 from mergealgebra.errors import AggregateError, MergeAlgebraWarning, Overflow, RecipeError, ShapeError
 from mergealgebra.kernels.blocks import block_rounds, whole_round
 from mergealgebra.kernels.numpy_reference import on_numpy
-from mergealgebra.kernels.reference import finite_terms, through, usable, view_of
+from mergealgebra.kernels.views import finite_terms, through, usable, view_of
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import quiet
 from mergealgebra.recipe import check_recipe

@@ -7,50 +7,36 @@ coefficients likewise. The few coordinates without certificate are left to the e
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Final, Self
 
 import numpy as np
 
 from mergealgebra.algebra.arrays import refuse_flushed_subnormals
-from mergealgebra.algebra.dots import CHUNK, ChunkSums, pairs_of
-from mergealgebra.algebra.masks import keep_below, mask_key
+from mergealgebra.algebra.dots import ChunkSums
 from mergealgebra.algebra.trim import Counts, Window
 from mergealgebra.errors import BackendError
 from mergealgebra.kernels.blocks import Part, Reduced, Reduction, StoredSums, Updated, Watch, Witnesses
+from mergealgebra.kernels.calls import ON, CompiledCode, address, bits, row_of
 from mergealgebra.kernels.fused import table as word
 from mergealgebra.kernels.fused_methods import (
     Fused,
-    ceiling_of,
     counts_magnitudes,
-    cut_of,
     cuts,
     drop_of,
     fused_as,
     is_fused,
     witnesses,
 )
-from mergealgebra.kernels.machine_code import entry, load
 from mergealgebra.kernels.numpy_reference import NumPyReference, on_numpy
 from mergealgebra.kernels.reference import Host
 from mergealgebra.kernels.result import averaged
 from mergealgebra.methods.dare import Drop
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress, quiet
-from mergealgebra.tensors.dtypes import DTYPES
 
-_DTYPES: Final = {
-    DTYPES[name].numpy: code
-    for name, code in {"F64": word.F64, "F32": word.F32, "BF16": word.BF16, "F16": word.F16}.items()
-}
-_ON: Final = {"tau": word.TAU, "theta": word.THETA}
 _VOTES: Final = {np.dtype(np.int16): word.WHOLE, np.dtype(np.float64): word.FP64}
-
-#: The step of progress in which kernels are compiled.
-COMPILING: Final = "compiling kernels, once for this machine"
 
 Words = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -66,9 +52,8 @@ class NumbaKernel:
 
     def __init__(self, progress: Progress = quiet) -> None:
         self._reference: NumPyReference = on_numpy()
-        self._own = threading.local()
-        self._progress = progress
-        self._load("reduce_block", "count_block")
+        self._code = CompiledCode(progress)
+        self._code.load("reduce_block", "count_block")
 
     def __reduce__(self) -> tuple[type[Self], tuple[()]]:
         """Another process loads the machine code that this one kept."""
@@ -90,7 +75,7 @@ class NumbaKernel:
             return self._reference.reduce(base, parts, reduction)
         results = _Results.of(base, len(parts))
         words = results.words(fused, reduction) | _votes(fused.code, reduction) | {word.ON: _merged(fused, parts)}
-        missed = self._call("reduce_block", base, parts, words, fused.drop, fused.cuts)
+        missed = self._code.call("reduce_block", base, _rows(parts, fused), words, fused.drop)
         if missed < 0 or not self._repair(results.out, results.positions[:missed], base, parts, reduction):
             return None
         return Reduced(results.out, *results.counts(parts, fused), missed if certified else base.size)
@@ -111,17 +96,17 @@ class NumbaKernel:
         results = _Results.of(base, len(parts))
         held = {
             word.RETRACTED: len(retracted),
-            word.SUMS: _address(stored.sums),
-            word.MAGNITUDES: _address(stored.magnitudes),
-            word.SIGNS: _address(stored.signs),
-            word.WEIGHTS: _address(stored.weights),
-            word.GRID: _address(stored.grids),
+            word.SUMS: address(stored.sums),
+            word.MAGNITUDES: address(stored.magnitudes),
+            word.SIGNS: address(stored.signs),
+            word.WEIGHTS: address(stored.weights),
+            word.GRID: address(stored.grids),
             word.VOTES: _VOTES[stored.signs.dtype] if stored.signs.size else word.NO_VOTES,
-            word.UNIT: _bits(1.0),
+            word.UNIT: bits(1.0),
         }
-        self._load("update_block")
+        self._code.load("update_block")
         words = results.words(fused, reduction) | held
-        missed = self._call("update_block", base, parts, words, fused.drop, fused.cuts)
+        missed = self._code.call("update_block", base, _rows(parts, fused), words, fused.drop)
         if missed < 0:
             return None
         return Updated(results.out, *results.counts(parts, fused), results.positions[:missed].copy())
@@ -145,60 +130,13 @@ class NumbaKernel:
         first = reduction.rounds[0]
         if round_ or first.stages or first.squares or needs.auxiliary or any(part.at is not None for part in parts):
             return self._reference.dots(base, parts, reduction, round_, known)
-        self._load("dots_block")
-        found = np.empty((len(pairs_of(len(parts), known)), -(-base.size // CHUNK)))
-        vectors = np.empty((len(parts), CHUNK), np.float32)
-        told = {word.DOTS: _address(found), word.VECTORS: _address(vectors), word.KNOWN: known, word.PAIRS: len(found)}
-        words = told | {word.ON: _ON[needs.on]}
-        return found if self._call("dots_block", base, parts, words) else None
+        return self._code.dots(base, parts, needs.on, known)
 
     def count(
         self, base: Host, part: Part, window: Window, counts: Counts, drop: Drop | None = None, cut: bool = False
     ) -> bool:
-        """Add to `counts` how many magnitudes of tau lie in each bin of a window, and last, above it.
-
-        drop: the stage that comes before. cut: whether that is one that cuts the largest. False when some tau is not
-        finite, to be named.
-        """
-        asked = {
-            word.LOW: window.low,
-            word.SHIFT: window.shift,
-            word.COUNTS: _address(counts),
-            word.BINS: window.bins,
-        }
-        return bool(self._call("count_block", base, [part], asked, drop, cut))
-
-    def _load(self, *names: str) -> None:
-        load(names, partial(self._progress, COMPILING))
-
-    def _call(
-        self,
-        name: str,
-        base: Host,
-        parts: Sequence[Part],
-        words: Mapping[int, int],
-        drop: Drop | None = None,
-        cut: bool = False,
-    ) -> int:
-        """Call compiled code with a table of the base, the parts and what is special to it."""
-        header = [0] * word.HEADER
-        header[: word.PARTS + 1] = base.size, _address(base), _DTYPES[base.dtype], self._scratch(), len(parts)
-        header[word.BOUND] = word.NO_DROP if drop is None else keep_below(drop.density)
-        header[word.DENSITY] = _bits(1.0 if drop is None else float(drop.density))
-        for at, number in words.items():
-            header[at] = number
-        table = np.array(header + [number for part in parts for number in _row(part, drop, cut)], np.int64)
-        found = entry(name)(_address(table))
-        if found == word.UNKNOWN_METHOD:
-            raise BackendError(f"the compiled kernels have no method of code {header[word.METHOD]}")
-        return found
-
-    def _scratch(self) -> int:
-        """The address of memory for the tiles of this thread."""
-        if not hasattr(self._own, "scratch"):
-            self._own.memory = np.empty(word.SCRATCH_BYTES, np.uint8)
-            self._own.scratch = _address(self._own.memory)
-        return int(self._own.scratch)
+        """As `CompiledCode.count`."""
+        return self._code.count(base, part, window, counts, drop, cut)
 
     def _repair(
         self, out: Host, at: np.ndarray[Any, Any], base: Host, parts: Sequence[Part], reduction: Reduction
@@ -236,14 +174,14 @@ class _Results:
         coefficients = reduction.coefficients
         return {
             word.METHOD: fused.code,
-            word.OUT: _address(self.out),
-            word.TOTAL: _bits(coefficients.held_total if fused.code == word.LINEAR else coefficients.total),
-            word.LAMBDA: _bits(reduction.lambda32),
-            word.KEPT: _address(self.kept),
-            word.ABOVE: _address(self.above),
-            word.CUT: _address(self.cut),
-            word.NOT_BELOW: _address(self.not_below),
-            word.POSITIONS: _address(self.positions),
+            word.OUT: address(self.out),
+            word.TOTAL: bits(coefficients.held_total if fused.code == word.LINEAR else coefficients.total),
+            word.LAMBDA: bits(reduction.lambda32),
+            word.KEPT: address(self.kept),
+            word.ABOVE: address(self.above),
+            word.CUT: address(self.cut),
+            word.NOT_BELOW: address(self.not_below),
+            word.POSITIONS: address(self.positions),
         }
 
     def counts(self, parts: Sequence[Part], fused: Fused) -> tuple[tuple[int, ...], tuple[Witnesses, ...]]:
@@ -252,6 +190,10 @@ class _Results:
         cut = zip(self.cut.tolist(), self.not_below.tolist(), strict=True)
         both = zip(parts, cut, trimmed, strict=True)
         return tuple(kept), tuple((*_cut_first(part, fused, counts), *after) for part, counts, after in both)
+
+
+def _rows(parts: Sequence[Part], fused: Fused) -> list[tuple[int, ...]]:
+    return [row_of(part, fused.drop, fused.cuts) for part in parts]
 
 
 def _trimmed(part: Part, fused: Fused) -> Part:
@@ -269,27 +211,9 @@ def _votes(code: int, reduction: Reduction) -> dict[int, int]:
     same = set(reduction.coefficients.values)
     whole = len(same) == 1 and 0 not in same and len(reduction.coefficients.values) < 1 << 24
     votes = word.NO_VOTES if code != word.TIES_MERGING else word.WHOLE if whole else word.FP64
-    return {word.VOTES: votes, word.UNIT: _bits(same.pop() if whole else 1.0)}
+    return {word.VOTES: votes, word.UNIT: bits(same.pop() if whole else 1.0)}
 
 
 def _merged(fused: Fused, parts: Sequence[Part]) -> int:
     """What is merged, and whether bits are copied [MG-14]."""
-    return word.COPIED if fused.copies and averaged(parts) else _ON[fused.on]
-
-
-def _row(part: Part, drop: Drop | None, cut: bool) -> tuple[int, ...]:
-    weight = part.weights[0] if part.weights else None
-    coefficient = int(np.float32(part.coefficient if weight is None else weight).view(np.int32))
-    where, values = part.where, part.values
-    key = (0, 0) if drop is None else mask_key(drop.seed, where.root, where.tensor)
-    form = part.form == "finetuned"
-    ceiling = ceiling_of(part) if cut else word.NO_CEILING
-    return (_address(values), _DTYPES[values.dtype], form, *cut_of(part), coefficient, where.start, *key, ceiling)
-
-
-def _bits(number: float) -> int:
-    return int(np.float64(number).view(np.int64))
-
-
-def _address(array: Host) -> int:
-    return int(array.ctypes.data)
+    return word.COPIED if fused.copies and averaged(parts) else ON[fused.on]

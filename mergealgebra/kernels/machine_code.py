@@ -33,7 +33,15 @@ Entry = Callable[[int], int]
 Announce = Callable[[int, int], None]
 
 #: All that are ever loaded.
-ENTRIES: Final = ("reduce_block", "count_block", "update_block", "dots_block")
+ENTRIES: Final = (
+    "reduce_block",
+    "count_block",
+    "update_block",
+    "dots_block",
+    "vectors_block",
+    "sums_block",
+    "apply_block",
+)
 
 _PROTOTYPE: Final = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64)  # it gives up the interpreter lock
 _SOURCES: Final = Path(__file__).parent / "fused"

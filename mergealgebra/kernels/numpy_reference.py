@@ -12,18 +12,9 @@ from mergealgebra.algebra.contract import finalized, lifted
 from mergealgebra.algebra.exact import LIMITS, Indices, Sums, grid_exponents
 from mergealgebra.algebra.method import Round, Terms
 from mergealgebra.kernels.blocks import UNKNOWN, Part, Reduced, Reduction, StoredBits, StoredSums, Updated
-from mergealgebra.kernels.reference import (
-    Host,
-    Reference,
-    after,
-    finite_terms,
-    left,
-    summed,
-    through,
-    usable,
-    view_of,
-)
+from mergealgebra.kernels.reference import Host, Reference, summed
 from mergealgebra.kernels.result import copied, merged_block
+from mergealgebra.kernels.views import after, finite_terms, left, through, usable, view_of
 from mergealgebra.tensors.block_vectors import own_bits
 
 
@@ -35,8 +26,8 @@ class NumPyReference(Reference):
     ) -> Updated | None:
         """As `UpdatingKernel.update`."""
         parts, (round_,) = (*retracted, *added), reduction.rounds
-        views = [self._view(part, base, reduction.needs.on) for part in parts]
-        if not all(map(usable, views)):
+        views = self._views(base, parts, reduction.needs.on)
+        if views is None:
             return None
         reached = [after(view, round_.stages, part.found) for view, part in zip(views, parts, strict=True)]
         terms = [lifted(round_, one.view) for one in reached]
@@ -49,7 +40,7 @@ class NumPyReference(Reference):
             _change_models(stored.models, base, retracted, added)
             failing |= _unclear(stored.models, len(reduction.coefficients.held))
         missed = np.flatnonzero(failing)
-        merged = merged_block(base, _finalized(round_, stored, missed, reduction), reduction)
+        merged = self._merged(base, _finalized(round_, stored, missed, reduction), reduction)
         if merged is None:
             return None
         if stored.models is not None:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from mergealgebra.algebra.arrays import Array, array_namespace, refuse_flushed_subnormals
-from mergealgebra.algebra.contract import finalized, lifted, staged
+from mergealgebra.algebra.contract import finalized, lifted
 from mergealgebra.algebra.dots import ChunkSums, chunk_sums, pairs_of
 from mergealgebra.algebra.exact import Coefficients, Indices, Sums, sums_of
-from mergealgebra.algebra.method import Round, Stage, Terms, View, WholeRound, leaves_out
+from mergealgebra.algebra.method import Round, Terms, View, WholeRound
 from mergealgebra.algebra.trim import Counts, Window, add_counts
 from mergealgebra.kernels.blocks import (
     Part,
@@ -25,21 +25,13 @@ from mergealgebra.kernels.blocks import (
     Watch,
     Witnesses,
 )
-from mergealgebra.kernels.result import averaged, copied, finite, merged_block
+from mergealgebra.kernels.result import averaged, copied, merged_block
 from mergealgebra.kernels.torch_threads import one_thread
+from mergealgebra.kernels.views import Staged, after, entering, finite_terms, left, through, usable, view_of
 from mergealgebra.methods.method import Method
-from mergealgebra.tensors.block_vectors import tau, theta
-from mergealgebra.tensors.dtypes import to_host, to_torch, widen
+from mergealgebra.tensors.dtypes import to_host, to_torch
 
 Host = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True)
-class Staged:
-    """A part on its way to the sums: what the stages of a round left of it, and what they counted."""
-
-    view: View
-    witnesses: Witnesses = ()
 
 
 @dataclass(frozen=True)
@@ -69,7 +61,7 @@ class Reference:
         """As `Kernel.reduce`."""
         there = self.load(base)
         passed = self._passed(there, parts, reduction, len(reduction.rounds))
-        merged = None if passed is None else merged_block(there, passed.shared[-1], reduction)
+        merged = None if passed is None else self._merged(there, passed.shared[-1], reduction)
         if passed is None or merged is None:
             return None
         if reduction.needs.copies and averaged(parts):
@@ -85,27 +77,20 @@ class Reference:
 
     def observe(self, base: Host, part: Part, watch: Watch, seen: Any, shared: Sequence[Array] = ()) -> Any | None:
         """As `Kernel.observe`."""
-        view = self._view(part, self.load(base), watch.on)
-        if not usable(view):
+        views = self._views(self.load(base), [part], watch.on)
+        if views is None:
             return None
-        view = through(entering(view, part, watch.round_, shared), watch.stages, part.found)
+        view = through(entering(views[0], part, watch.round_, shared), watch.stages, part.found)
         return watch.statistic.observe(watch.look, view, seen)
 
     def dots(
         self, base: Host, parts: Sequence[Part], reduction: Reduction, round_: int, known: int = 0
     ) -> ChunkSums | None:
         """As `Kernel.dots`."""
-        there = self.load(base)
-        views = [self._view(part, there, reduction.needs.on) for part in parts]
-        if not all(map(usable, views)):
+        found = self._vectors(base, parts, reduction, round_)
+        if found is None:
             return None
-        if reduction.rounds[round_].stages:
-            shared = self.share(base, parts, reduction, round_)
-            if shared is None:
-                return None
-            pairs = zip(views, parts, strict=True)
-            views = [self._staged(view, part, reduction, round_, shared).view for view, part in pairs]
-        vectors = [_wide(view.tau) for view in views]
+        vectors = list(map(_wide, found))
         both = pairs_of(len(vectors), known, squares=reduction.rounds[round_].squares)
         return np.stack([chunk_sums(vectors[i], vectors[j]) for i, j in both])
 
@@ -114,19 +99,40 @@ class Reference:
 
         False when some tau is not finite, to be named.
         """
-        view = self._view(part, self.load(base))
-        if not usable(view):
+        views = self._views(self.load(base), [part], "tau")
+        if views is None:
             return False
-        add_counts(view.tau, window, counts)
+        add_counts(views[0].tau, window, counts)
         return True
 
-    def _view(self, part: Part, base: Array, on: str = "tau") -> View:
-        return view_of(part, self.load(part.values), base, on, self.load)
+    def _views(self, base: Array, parts: Sequence[Part], on: str) -> list[View] | None:
+        """Parts before any stage; None when some number is not finite."""
+        views = [view_of(part, self.load(part.values), base, on, self.load) for part in parts]
+        return views if all(map(usable, views)) else None
+
+    def _sums(self, terms: Sequence[Terms], round_: Round, reduction: Reduction) -> Sums | None:
+        """The exact sums of a block; None when some term is not finite."""
+        return summed(terms, round_, reduction) if all(map(finite_terms, terms)) else None
+
+    def _merged(self, base: Array, tau_m: Array, reduction: Reduction) -> Array | None:
+        """The merged block; None when some number is not finite."""
+        return merged_block(base, tau_m, reduction)
+
+    def _vectors(self, base: Host, parts: Sequence[Part], reduction: Reduction, round_: int) -> list[Array] | None:
+        """What the stages of a round leave of each part; None when some number is not finite."""
+        views = self._views(self.load(base), parts, reduction.needs.on)
+        if views is not None and reduction.rounds[round_].stages:
+            shared = self.share(base, parts, reduction, round_)
+            if shared is None:
+                return None
+            pairs = zip(views, parts, strict=True)
+            views = [self._staged(view, part, reduction, round_, shared).view for view, part in pairs]
+        return None if views is None else [view.tau for view in views]
 
     def _passed(self, base: Array, parts: Sequence[Part], reduction: Reduction, rounds: int) -> _Passed | None:
         """What the first rounds make of a block; None when some number is not finite."""
-        views = [self._view(part, base, reduction.needs.on) for part in parts]
-        if not all(map(usable, views)):
+        views = self._views(base, parts, reduction.needs.on)
+        if views is None:
             return None
         passed = _Passed(views, tuple(() for _ in parts))
         for number, round_ in enumerate(reduction.rounds[:rounds]):
@@ -134,10 +140,9 @@ class Reference:
                 self._staged(view, part, reduction, number, passed.shared)
                 for view, part in zip(views, parts, strict=True)
             ]
-            terms = [lifted(round_, one.view) for one in reached]
-            if not all(map(finite_terms, terms)):
+            sums = self._sums([lifted(round_, one.view) for one in reached], round_, reduction)
+            if sums is None:
                 return None
-            sums = summed(terms, round_, reduction)
             passed = _Passed(
                 [one.view for one in reached],
                 tuple(before + one.witnesses for before, one in zip(passed.witnesses, reached, strict=True)),
@@ -163,83 +168,9 @@ class _Passed:
     uncertified: Indices = field(default_factory=lambda: np.empty(0, np.int64))
 
 
-# One part
-
-
-def view_of(
-    part: Part, values: Array, base: Array, on: str = "tau", load: Callable[[Host], Array] = lambda host: host
-) -> View:
-    """A part before any stage. values, base: (n,) where it is computed. load: brings auxiliary tensors there."""
-    vector = theta(values, base, part.form) if on == "theta" else tau(values, base, part.form)
-    auxiliary = {kind: _fp32(load(array)) for kind, array in part.auxiliary.items()}
-    where = part.where
-    return View(
-        vector,
-        part.coefficient,
-        where.tensor,
-        where.shape,
-        where.start,
-        part.at,
-        where.root,
-        where.id,
-        auxiliary,
-        base=base,
-    )
-
-
-def entering(view: View, part: Part, number: int, shared: Sequence[Array]) -> View:
-    """A part as a round begins: with what earlier rounds gave, and the coefficient that it has there."""
-    weight = part.weights[number] if part.weights else None
-    return replace(view, shared=tuple(shared), coefficient=view.coefficient if weight is None else weight)
-
-
-def through(view: View, stages: Sequence[Stage], found: Sequence[Any]) -> View:
-    """What stages leave of a view. found: what each one's statistic found of the block."""
-    for stage, known in zip(stages, found, strict=True):
-        view = _staged(view, stage, known)
-    return view
-
-
-def after(view: View, stages: Sequence[Stage], found: Sequence[Any]) -> Staged:
-    """The same, and what the stages count."""
-    witnesses = []
-    for stage, known in zip(stages, found, strict=True):
-        before, view = view, _staged(view, stage, known)
-        if stage.statistic is not None:
-            witnesses.append(() if known is None else stage.statistic.witness(before, view, known))
-    return Staged(view, tuple(witnesses))
-
-
-def _staged(view: View, stage: Stage, known: Any) -> View:
-    view = staged(stage, view, known)
-    return view if stage.statistic is None else replace(view, found=(*view.found, known))
-
-
-def left(view: View, rounds: Sequence[Round]) -> int:
-    """How many elements the stages left: those that are not zero; all where none can leave any out [LK-2]."""
-    if not any(leaves_out(round_) for round_ in rounds):
-        return int(view.tau.shape[0])
-    return int(array_namespace(view.tau).count_nonzero(view.tau != 0))
-
-
-def usable(view: View) -> bool:
-    """Whether the vector is finite, and auxiliary numbers are finite and not negative [FM-1]."""
-    return finite(view.tau) and all(finite(array) and not bool((array < 0).any()) for array in view.auxiliary.values())
-
-
-def finite_terms(terms: Terms) -> bool:
-    """Whether all terms are finite [TI-6]."""
-    return all(map(finite, (*terms.sums, *terms.maxima)))
-
-
 def _wide(array: Array) -> Array:
     xp = array_namespace(array)
     return xp.astype(array, xp.float64)
-
-
-def _fp32(array: Array) -> Array:
-    xp = array_namespace(widen(array))
-    return xp.astype(widen(array), xp.float32, copy=False)
 
 
 # All parts
@@ -247,10 +178,15 @@ def _fp32(array: Array) -> Array:
 
 def summed(terms: Sequence[Terms], round_: Round, reduction: Reduction) -> Sums:
     """The exact sums of a block [EX-1]. terms: finite; at least one."""
+    return sums_of(terms, round_.columns.votes, votes_of(terms, round_, reduction))
+
+
+def votes_of(terms: Sequence[Terms], round_: Round, reduction: Reduction) -> Coefficients:
+    """What certifies sums of votes: of weights, which no certificate of coefficients covers, the weights themselves."""
     votes = reduction.coefficients
-    if round_.columns.votes and votes.certified:  # of weights, which no certificate of coefficients covers
-        votes = Coefficients(tuple(term.votes for term in terms))
-    return sums_of(terms, round_.columns.votes, votes)
+    if round_.columns.votes and votes.certified:
+        return Coefficients(tuple(term.votes for term in terms))
+    return votes
 
 
 # The two libraries

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mergealgebra import algebra
 from mergealgebra.methods.method import Method, check_lambda, key
@@ -29,12 +29,6 @@ if TYPE_CHECKING:
 def change(view: View) -> Array:
     """t = RN32(c tau) [AF-1]. Returns (n,) fp32."""
     return algebra.scaled(view.tau, view.coefficient)
-
-
-def importance(view: View) -> Array:
-    """What each change matters, when it is known how far each row moved [AF-3]. Returns (n,) fp32."""
-    xp, device = algebra.array_namespace(view.tau), view.tau.device
-    return algebra.importance(change(view), xp.asarray(view.found[0], device=device))
 
 
 def quartiles(elements: int) -> tuple[int, ...]:
@@ -52,23 +46,23 @@ class Fuse:
 
     @cached_property
     def statistic(self) -> Statistic:
-        """The quartiles of a tensor's importances."""
-        return algebra.Of(algebra.Ranked(quartiles, "quartiles", "tensor"), importance, "importance")
+        """How far each row moved, and the quartiles of a tensor's importances."""
+        return algebra.RankedImportances(change, quartiles, "quartiles of changes")
 
     @property
     def key(self) -> Sequence[str]:
         """As `Stage.key`."""
         return ("fuse",)
 
-    def __call__(self, view: View, found: tuple[float, float, float]) -> Array:
-        """tau where it is important, +0 elsewhere."""
-        xp = algebra.array_namespace(view.tau)
-        q1, median, q3 = map(Fraction, found)
+    def __call__(self, view: View, found: tuple[Any, tuple[float, float, float]]) -> Array:
+        """tau where it is important, +0 elsewhere [AF-3, AF-5]."""
+        xp, moved = algebra.array_namespace(view.tau), change(view)
+        q1, median, q3 = map(Fraction, found[1])
         threshold = float(median + Fraction(3, 2) * (q3 - q1))
-        important = xp.astype(importance(view), xp.float64) >= threshold
+        importance = algebra.importance(moved, xp.asarray(found[0], device=view.tau.device))
+        important = xp.astype(importance, xp.float64) >= threshold
         # What is no number once it is scaled must stay, to be named.
-        beyond = ~xp.isfinite(change(view))
-        return algebra.kept(view.tau, important | beyond)
+        return algebra.kept(view.tau, important | ~xp.isfinite(moved))
 
 
 class ArceeFusion(Method):
@@ -89,8 +83,7 @@ class ArceeFusion(Method):
     @property
     def rounds(self) -> tuple[Round, ...]:
         """What is left of one contribution."""
-        moved = algebra.Look(algebra.RowDivergences(change, "change"))
-        return (algebra.Round(lift, total, stages=(moved, Fuse()), unit="row"),)
+        return (algebra.Round(lift, total, stages=(Fuse(),), unit="row"),)
 
     @property
     def needs(self) -> Needs:

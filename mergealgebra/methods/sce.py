@@ -103,7 +103,7 @@ def lift(view: View) -> Terms:
     """v = RN32(w tau') and w, where tau' has the elected sign, else 0 [SC-4, SC-5]."""
     xp = algebra.array_namespace(view.tau)
     agrees, w = view.tau * view.shared[0] > 0, xp.full_like(view.tau, view.coefficient)
-    return algebra.Terms(tuple(algebra.kept(x, agrees) + 0.0 for x in (algebra.product(w, view.tau), w)))
+    return algebra.Terms(tuple(algebra.kept(x, agrees) for x in (algebra.scaled(view.tau, view.coefficient), w)))
 
 
 def average(sums: Sums, _: Coefficients) -> Array:

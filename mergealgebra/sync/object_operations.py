@@ -14,7 +14,7 @@ from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.crdt.pack_index import INDEX
 from mergealgebra.crdt.packs import BRANCH, Pack
-from mergealgebra.crdt.records import Record
+from mergealgebra.crdt.records import Record, in_writing_order
 from mergealgebra.encoding import hash_id
 from mergealgebra.errors import ForeignOperation, MergeAlgebraError, OperationError, PackError, PeerError
 from mergealgebra.store.entries import PACKS
@@ -26,7 +26,7 @@ from mergealgebra.sync.held import Held
 from mergealgebra.sync.messages import ADMISSIBLE, MAINTAINERS
 from mergealgebra.sync.object_packs import Known, ObjectPacks
 from mergealgebra.sync.object_store import ObjectStore
-from mergealgebra.sync.taking import HELD_BYTES, removes_first, take
+from mergealgebra.sync.taking import HELD_BYTES, take
 
 
 @dataclass
@@ -233,11 +233,11 @@ def _give(moved: Moved, packs: ObjectPacks, held: Held, seen: Mapping[str, Seen]
 
 
 def _lacking(packs: ObjectPacks, held: Held) -> list[Record]:
-    """What is admissible here and in no pack there, removes first."""
+    """What is admissible here and in no pack there, in the order in which it is written."""
     there = packs.ids()
     ids = (id_.hex() for id_ in held.ids(ADMISSIBLE))
     found = (held.state.record(id_) for id_ in ids if id_ not in there)
-    return removes_first(record for record in found if record is not None)
+    return in_writing_order(record for record in found if record is not None)
 
 
 def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:

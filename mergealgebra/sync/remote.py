@@ -18,6 +18,7 @@ from mergealgebra.store.entries import GENESIS
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Fits
 from mergealgebra.sync.folder import SyncResult
+from mergealgebra.sync.identity import Identity
 from mergealgebra.sync.live import sync_live
 from mergealgebra.sync.object_store import ObjectStore, get
 from mergealgebra.sync.object_sync import create_share, genesis_of, sync_objects
@@ -28,6 +29,7 @@ from mergealgebra.sync.schemes import live_peer
 def sync_at(
     store: Store,
     address: str,
+    identity: Identity,
     fits: Fits,
     closed: MergeAlgebraError | None,
     progress: Progress,
@@ -36,25 +38,31 @@ def sync_at(
     retracted: bool,
     auxiliary: bool,
 ) -> SyncResult:
-    """Sync a store with what is at an address. The arguments are those of `sync` with a folder, and the errors."""
+    """Sync a store with what is at an address. identity: as of `genesis_at`.
+
+    The other arguments are those of `sync` with a folder, and so are the errors.
+    """
     if peer_scheme(address) in STORES:
         with _bucket(address) as objects:
             return sync_objects(store, objects, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
     try:
-        with live_peer(address) as other:
+        with live_peer(address, identity) as other:
             return sync_live(store, other, fits, closed, progress, base=base, retracted=retracted, auxiliary=auxiliary)
     except Unserved as error:
         with _files(address, error) as objects:
             return sync_objects(store, objects, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
 
 
-def genesis_at(address: str) -> bytes:
-    """The encoding of the genesis of what is at an address; not looked at. Raises PeerError, and as `genesis_of`."""
+def genesis_at(address: str, identity: Identity) -> bytes:
+    """The encoding of the genesis of what is at an address; not looked at. Raises PeerError, and as `genesis_of`.
+
+    identity: as whom a live peer is asked, where it wants to know [PR-20].
+    """
     if peer_scheme(address) in STORES:
         with _bucket(address) as objects:
             return genesis_of(objects)
     try:
-        with live_peer(address) as other:
+        with live_peer(address, identity) as other:
             return other.genesis()[0]
     except Unserved as error:
         with _files(address, error) as objects:

@@ -6,7 +6,7 @@ All expressions are possessive: with backtracking, time would not be linear.
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, cached_property
 from typing import Final
 
 #: A string of more bytes is decoded in pieces.
@@ -29,12 +29,17 @@ def joined(*tokens: bytes) -> re.Pattern[bytes]:
     return re.compile(_WS.join(tokens))
 
 
-#: How deep a value may nest that one pattern steps over; deeper ones are entered. Each level doubles the pattern.
+#: How deep a value may nest that one pattern steps over; deeper ones are entered. Each level doubles the pattern, and
+#: the time that it takes to be made, some hundredths of a second: so there is one level in short texts.
 LEVELS: Final = 3
+SHORT: Final = 1 << 16
 
 
 class Strides:
-    """Patterns that step over what nests up to some levels deep; the first group is a bracket that nests deeper."""
+    """Patterns that step over what nests up to some levels deep; the first group is a bracket that nests deeper.
+
+    Each is made when it is asked for.
+    """
 
     def __init__(self, scalar: bytes, levels: int) -> None:
         value, ends = scalar, rb"%b(?:,%b(?![\]}])|(?=[\]}]))" % (_WS, _WS)
@@ -44,20 +49,30 @@ class Strides:
                 rb"\{%b(?:%b%b%b)*+\}" % (_WS, _COLON, value, ends),
             )
             value = rb"(?:%b|%b|%b)" % (scalar, array_, object_)
-        last = rb"(?:%b|([\[{])%b)" % (value, _WS)
-        runs = {b"]": value, b"}": _COLON + value}
-        # A value. By what closes an object or array: all in it that commas follow, and that with what comes then.
-        self.value = re.compile(last)
-        self.runs = {closing: re.compile(rb"(?:%b%b,%b)*+" % (run, _WS, _WS)) for closing, run in runs.items()}
-        self.rest = {
-            closing: re.compile(self.runs[closing].pattern + (_COLON if closing == b"}" else b"") + last)
-            for closing in runs
+        self._last = rb"(?:%b|([\[{])%b)" % (value, _WS)
+        self._runs = {
+            closing: rb"(?:%b%b,%b)*+" % (run, _WS, _WS) for closing, run in ((b"]", value), (b"}", _COLON + value))
         }
+
+    @cached_property
+    def value(self) -> re.Pattern[bytes]:
+        """A value."""
+        return re.compile(self._last)
+
+    @cache  # noqa: B019 - strides are made once, and stay
+    def run(self, closing: bytes) -> re.Pattern[bytes]:
+        """All in an object or array that commas follow, by what closes it."""
+        return re.compile(self._runs[closing])
+
+    @cache  # noqa: B019
+    def rest(self, closing: bytes) -> re.Pattern[bytes]:
+        """That, with what comes then."""
+        return re.compile(self._runs[closing] + (_COLON if closing == b"}" else b"") + self._last)
 
 
 @cache
 def strides(scalar: bytes, levels: int) -> Strides:
-    """The patterns for this scalar, made once: making them takes some hundredths of a second."""
+    """The patterns for this scalar, made once."""
     return Strides(scalar, levels)
 
 

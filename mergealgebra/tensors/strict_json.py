@@ -24,6 +24,7 @@ from mergealgebra.tensors.json_grammar import (
     PIECE,
     RUN,
     SCALAR,
+    SHORT,
     SOUND_TEXT,
     TEXT,
     TEXT_START,
@@ -79,6 +80,7 @@ class Reader:
         self._data, self._max_depth, self._depth = data, max_depth, 0
         self._end = len(data.rstrip(around))
         self._at = len(data) - len(data.lstrip(around))
+        self._levels = 1 if len(data) < SHORT else LEVELS
 
     @property
     def mark(self) -> bytes:
@@ -95,7 +97,7 @@ class Reader:
         for suspect in _repeated(hashes):
             again = Reader.__new__(type(self))
             again._data, again._end, again._max_depth = self._data, self._end, self._max_depth
-            again._at, again._depth = begun, depth
+            again._at, again._depth, again._levels = begun, depth, self._levels
             again._look_for(suspect)
 
     def names(self) -> Iterator[str]:
@@ -161,8 +163,8 @@ class Reader:
         outer, open_ = self._depth, bytearray()  # what closes each object and array that was entered
         while True:
             depth, inner = outer + len(open_), bytes(open_[-1:])
-            stride = strides(self._scalar, min(LEVELS, self._max_depth - depth))
-            match = self.take(stride.rest[inner] if inner else stride.value)
+            stride = strides(self._scalar, min(self._levels, self._max_depth - depth))
+            match = self.take(stride.rest(inner) if inner else stride.value)
             if match is None:
                 raise self._no_item(stride, inner)
             if match[1]:
@@ -223,7 +225,7 @@ class Reader:
 
     def _no_item(self, stride: Strides, closing: bytes) -> ValueError:
         if closing:
-            self.take(stride.runs[closing])
+            self.take(stride.run(closing))
         if closing == b"}" and not self.take(KEY):
             return self._no_key()
         return self._no_value()

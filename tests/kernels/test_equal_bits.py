@@ -18,6 +18,7 @@ from mergealgebra.algebra.trim import ALL, Window, around, magnitude_bits, windo
 from mergealgebra.kernels.blocks import Part, Reduction, StoredSums, Watch, Where
 from mergealgebra.kernels.cpu import NumbaKernel
 from mergealgebra.kernels.numpy_reference import on_numpy
+from mergealgebra.kernels.pieces import numpy_with_numba
 from mergealgebra.kernels.reference import on_torch
 from mergealgebra.methods.dare import Drop
 from mergealgebra.tensors.block_vectors import tau
@@ -35,7 +36,7 @@ from tests.kernels.blocks import (
     same_as_reference,
 )
 
-KERNELS = {"numba": NumbaKernel(), "torch": on_torch(torch.device("cpu"))}
+KERNELS = {"numba": NumbaKernel(), "numpy+numba": numpy_with_numba(), "torch": on_torch(torch.device("cpu"))}
 kernels = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
 
 

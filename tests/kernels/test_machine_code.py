@@ -25,14 +25,12 @@ from mergealgebra.kernels import machine_code
 machine_code._folder = lambda: Path(sys.argv[1])
 from mergealgebra.kernels.blocks import Part
 from mergealgebra.kernels.fused import table
-from mergealgebra.kernels import cpu
+from mergealgebra.kernels.calls import CompiledCode
 
 told = []
-kernel = cpu.NumbaKernel.__new__(cpu.NumbaKernel)
-kernel._own, kernel._progress = __import__("threading").local(), lambda *step: told.append(step)
-kernel._load("count_block")
+code = CompiledCode(lambda *step: told.append(step))
 tau, counts = np.float32([1, -1, 2]), np.zeros(ALL.bins + 1, np.int64)
-assert kernel.count(tau, Part(tau, "task_vector", 1.0), ALL, counts)
+assert code.count(tau, Part(tau, "task_vector", 1.0), ALL, counts)
 print(json.dumps({"told": told, "numba": "numba" in sys.modules, "ones": int(counts[0x3F80])}))
 """
 COMPILED = [["compiling kernels, once for this machine", done, 1] for done in (0, 1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -202,7 +203,7 @@ def test_a_method_is_computed_as_by_its_equations_or_refused_by_name(name, metho
 @pytest.mark.parametrize("method", OTHERS.values(), ids=OTHERS)
 def test_what_only_the_equations_compute_is_refused_by_every_fused_kernel(method):
     assert not any(fused_methods.is_fused(method, kernel) for kernel in fused_methods.COMPUTED)
-    assert backend_for(method, "auto").name == "numpy"
+    assert backend_for(method, "auto").name == "numpy+numba"
 
 
 @pytest.mark.clause("MG-8")
@@ -234,10 +235,14 @@ def test_sums_of_models_are_updated_as_the_equations_do():
 
 
 @pytest.mark.clause("MG-8")
-def test_left_to_itself_a_merge_falls_back_to_numpy_and_says_so():
+def test_left_to_itself_a_merge_falls_back_to_the_equations_and_says_so(monkeypatch):
     base, vectors = {"w": np.zeros(4, F32)}, [{"w": F32([1, 2, 3, 4])}, {"w": F32([3, 2, 1, 0])}]
     ma.register(type(OTHERS["a stage of its own"]))
     halved = ma.merge(base, vectors, OTHERS["a stage of its own"], backend="auto")
+    assert (halved.backend, halved["w"].tolist()) == ("numpy+numba", [1, 1, 1, 1])
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "numba", None)
+        halved = ma.merge(base, vectors, OTHERS["a stage of its own"], backend="auto")
     assert (halved.backend, halved["w"].tolist()) == ("numpy", [1, 1, 1, 1])
     ma.register(type(FUSED["mean's from outside"]))
     whole = ma.merge(base, vectors, FUSED["mean's from outside"], backend="auto")

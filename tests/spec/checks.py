@@ -35,7 +35,6 @@ from mergealgebra.engine.plan import make_plan
 from mergealgebra.engine.run import run_check
 from mergealgebra.errors import PackError, WorkspaceError, WrongWorkspace
 from mergealgebra.execution import Execution
-from mergealgebra.kernels.reference import tau
 from mergealgebra.lock import Lock, achieved_density
 from mergealgebra.methods import settings
 from mergealgebra.methods.method import field_of
@@ -46,6 +45,7 @@ from mergealgebra.store.blob_map import BlobMap
 from mergealgebra.store.blobs import stream_blob
 from mergealgebra.store.entries import ROOT, Entry
 from mergealgebra.tensors import safetensors_file
+from mergealgebra.tensors.block_vectors import tau
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice
 from mergealgebra.tensors.dtypes import DTYPES

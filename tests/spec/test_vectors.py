@@ -21,6 +21,8 @@ VECTORS = list(vectors())
 MERGES = [vector for vector in VECTORS if vector.check == "merge"]
 #: Ways to compute a merge, none of which may change a bit or an error [MG-6, MG-8].
 WAYS = {
+    "numpy with numba": merge_with("numpy+numba"),
+    "numpy with numba in blocks of 3, 3 threads": merge_with("numpy+numba", block=3, threads=3),
     "torch": merge_with("torch", threads=1),
     "numba": merge_with("numba"),
     "numpy in blocks of 1, 3 threads": merge_with("numpy", block=1, threads=3),

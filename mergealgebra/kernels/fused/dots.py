@@ -16,11 +16,11 @@ _QUARTER: Final = CHUNK // 4
 
 
 @compiled
-def dots(size, base, parts, how, known, out, scratch):
+def dots(size, base, parts, how, known, squares, out, scratch):
     """The sums of the chunks of a block, by pair of parts; False when some number is not finite.
 
-    known: so many of the first parts are left out with each other. out: (pairs, chunks). scratch: a tile of the base,
-    random words, a chunk of each part, and a quarter of one in fp64.
+    known: so many of the first parts are left out with each other. squares: each is taken with itself alone. out:
+    (pairs, chunks). scratch: a tile of the base, random words, a chunk of each part, and a quarter of one in fp64.
     """
     old, words, vectors, folded = scratch
     for chunk in range(out.shape[1]):
@@ -30,7 +30,7 @@ def dots(size, base, parts, how, known, out, scratch):
                 return False
         pair = 0
         for i in range(parts.shape[0]):
-            for j in range(max(i, known), parts.shape[0]):
+            for j in range(max(i, known), i + 1 if squares else parts.shape[0]):
                 out[pair, chunk] = _dot(vectors[i], vectors[j], folded)
                 pair += 1
     return True

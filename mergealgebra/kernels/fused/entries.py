@@ -11,6 +11,7 @@ from numba import carray
 from mergealgebra.kernels.fused.count import GROUP, count
 from mergealgebra.kernels.fused.dots import CHUNK, dots
 from mergealgebra.kernels.fused.memory import compiled, double_of, pointer
+from mergealgebra.kernels.fused.pieces import exact_sums, put_merged, vectors
 from mergealgebra.kernels.fused.reduce import reduce, update
 from mergealgebra.kernels.fused.table import (
     ABOVE,
@@ -24,25 +25,33 @@ from mergealgebra.kernels.fused.table import (
     DOTS,
     FP64,
     GRID,
+    GRIDS,
     HEADER,
     KEPT,
     KNOWN,
     LAMBDA,
     LOW,
     MAGNITUDES,
+    MERGED,
     METHOD,
+    MINUS,
+    NEGATIVE,
     NOT_BELOW,
     ON,
     OUT,
     PAIRS,
     PARTS,
+    PLUS,
     POSITIONS,
+    POSITIVE,
+    RESULT,
     RETRACTED,
     ROW,
     SCRATCH,
     SHIFT,
     SIGNS,
     SIZE,
+    SQUARES,
     SUMS,
     TILE,
     TOTAL,
@@ -51,6 +60,7 @@ from mergealgebra.kernels.fused.table import (
     VOTES,
     WEIGHTS,
     WHOLE,
+    WITHOUT,
 )
 
 
@@ -159,4 +169,34 @@ def dots_block(address):
     out = carray(pointer(table[DOTS], np.float64), (table[PAIRS], chunks))
     base = (np.uint64(table[BASE]), table[BASE_DTYPE])
     scratch = (old, words, vectors, folded)
-    return np.int64(dots(table[SIZE], base, parts, _how(table), table[KNOWN], out, scratch))
+    return np.int64(dots(table[SIZE], base, parts, _how(table), table[KNOWN], table[SQUARES], out, scratch))
+
+
+def vectors_block(address):
+    """`fused.pieces.vectors`: 1, or 0 when some number is not finite."""
+    table, parts = _read(address)
+    old, _, _, words = _tiles(table)
+    out = carray(pointer(table[VECTORS], np.float32), (table[PARTS], table[SIZE]))
+    base = (np.uint64(table[BASE]), table[BASE_DTYPE])
+    return np.int64(vectors(table[SIZE], base, parts, _how(table), out, (old, words)))
+
+
+def sums_block(address):
+    """`fused.pieces.exact_sums`."""
+    table, terms = _read(address)
+    n = table[SIZE]
+    term, _, low, _ = _tiles(table)
+    s = np.uint64(table[SCRATCH]) + np.uint64(12 * TILE)
+    both = _both(s, s + np.uint64(8 * TILE), np.float64, TILE)
+    out = (*_both(table[POSITIVE], table[NEGATIVE], np.float64, n), carray(pointer(table[GRIDS], np.uint8), n))
+    votes = _both(table[PLUS], table[MINUS], np.float64, n if table[PLUS] else 0)
+    return exact_sums(n, terms, out, votes, carray(pointer(table[WITHOUT], np.int64), n), (term, *both, low))
+
+
+def apply_block(address):
+    """`fused.pieces.put_merged`: 1, or 0 when some number is not finite."""
+    table, _ = _read(address)
+    old, tau_m, _, _ = _tiles(table)
+    base, lambda32 = (np.uint64(table[BASE]), table[BASE_DTYPE]), double_of(table[LAMBDA])
+    merged, out = np.uint64(table[MERGED]), np.uint64(table[RESULT])
+    return np.int64(put_merged(table[SIZE], base, table[ON], merged, out, lambda32, (old, tau_m)))

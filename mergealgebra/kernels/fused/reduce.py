@@ -38,7 +38,7 @@ from mergealgebra.kernels.fused.table import (
 from mergealgebra.kernels.fused.theta import copy_alike, put
 from mergealgebra.kernels.fused.vector import find_vector
 
-_NONE: Final = np.int32(0x7FFFFFFF)  # above the bits of every magnitude
+NONE: Final = np.int32(0x7FFFFFFF)  # above the bits of every magnitude
 
 
 @compiled
@@ -130,7 +130,7 @@ def _take_all(parts, first, last, start, base, how, tiles, unit, sums, counts):
 def _finish(start, method, on, numbers, sums, base, out, tiles, uncertified):
     """The result of a tile from its sums; where those have no certificate, of sums of 0. Returns as `reduce` does."""
     old, tau_m, _ = tiles
-    found = _without_certificate(sums, uncertified)
+    found = without_certificate(sums, uncertified)
     if not finalize(method, sums, numbers, tau_m):
         return UNKNOWN_METHOD
     for i in range(found):
@@ -150,7 +150,7 @@ def _tile(pair, start, n):
 @compiled
 def _clear(sums):
     s, a, whole, wide, low = sums
-    low[:] = _NONE
+    low[:] = NONE
     for x in (s, a, *wide):
         x[:] = 0.0
     for x in whole:
@@ -214,10 +214,10 @@ def _take(part, start, base, how, tiles, unit, sums):
         over, not_below = cut(np.int32(part[CEILING]), tau)
     ties = np.int32(min(max(part[TIES] - start, 0), TILE))
     kept, above, scaled = _trim(tau, np.int32(part[THRESHOLD]), ties, coefficient)
-    _add(tau, s, a)
+    add(tau, s, a)
     _add_votes(tau, coefficient / unit, whole)
     _add_votes(tau, coefficient / unit, wide)
-    _refine(tau, low)
+    refine(tau, low)
     return kept, above, over, not_below, max(largest, scaled)
 
 
@@ -240,7 +240,7 @@ def _trim(tau, threshold, ties, coefficient):
 
 
 @compiled
-def _add(x, s, a):
+def add(x, s, a):
     for i in range(x.size):
         wide = np.float64(x[i])
         s[i] += wide
@@ -259,15 +259,15 @@ def _add_votes(x, coefficient, votes):
 
 
 @compiled
-def _refine(x, low):
+def refine(x, low):
     """The bits of the least |x| so far."""
     for i in range(x.size):
         bits = magnitude_of(x[i])
-        low[i] = min(low[i], bits if bits != 0 else _NONE)
+        low[i] = min(low[i], bits if bits != 0 else NONE)
 
 
 @compiled
-def _without_certificate(sums, found):
+def without_certificate(sums, found):
     """The positions in a tile of coordinates without certificate [EX-2]; returns how many."""
     _, a, _, _, low = sums
     count = np.int64(0)

@@ -18,8 +18,14 @@ METHOD, OUT, TOTAL, LAMBDA, VOTES, UNIT, KEPT, ABOVE, POSITIONS, CUT, NOT_BELOW 
 RETRACTED, SUMS, MAGNITUDES, SIGNS, WEIGHTS, GRID = range(19, 25)
 #: Words of `count_block`.
 LOW, SHIFT, COUNTS, BINS = range(8, 12)
-#: Words of `dots_block`. KNOWN: how many of the first parts are left out with each other; PAIRS: how many pairs remain.
-DOTS, VECTORS, KNOWN, PAIRS = range(8, 12)
+#: Words of `dots_block`. KNOWN: how many of the first parts are left out with each other; PAIRS: how many pairs remain;
+#: SQUARES: whether each is taken with itself alone. `vectors_block` has VECTORS too.
+DOTS, VECTORS, KNOWN, PAIRS, SQUARES = range(8, 13)
+#: Words of `sums_block`, of which the rows are those of terms: ADDRESS, and in KEY the bits of its vote in fp64. PLUS
+#: and MINUS are 0 where there are no votes. WITHOUT: the positions without certificate.
+POSITIVE, NEGATIVE, GRIDS, PLUS, MINUS, WITHOUT = range(8, 14)
+#: Words of `apply_block`: where what is merged lies, and where the result goes. It has LAMBDA too.
+MERGED, RESULT = 8, 9
 HEADER: Final = 25
 
 #: A row for each part follows; the coefficient by its fp32 bits. POSITION: of its first element in the tensor, and
