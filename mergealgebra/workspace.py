@@ -265,6 +265,11 @@ class Workspace(Administration):
         """What `sync` returns or raises for each of several peers; servers in a row give tensors at once [BL-10]."""
         from mergealgebra.sync.replica import sync_with_all
 
+        if len(peers) == 1:
+            try:
+                return [self.sync(peers[0], key=key, progress=progress, **options)]
+            except MergeAlgebraError as error:
+                return [error]
         with standing("what was exchanged so far stays; the same command again completes it"):
             signer = signer_when_needed(self.store, key)
             return sync_with_all(self.store, peers, progress or quiet, signer=signer, **options)
