@@ -111,7 +111,7 @@ class TeamModel:
         return frozenset(fact for fact in heard if self.said[fact].by == who)
 
     def to_keep(self, heard: Set[str], who: str) -> Facts:
-        """What a revoke of somebody keeps: all that they signed, and what is kept of it already, here or not [SG-11]."""
+        """What a revoke of somebody keeps: all they signed, and what is kept of it already, here or not [SG-11]."""
         grants, revokes = self.grants_to(heard, who), self.rulings(heard, "revoke")
         keeps = self.rulings(heard, "keep").values()
         kept = [keep.names for keep in keeps if keep.what in revokes and revokes[keep.what].names & grants]
