@@ -14,7 +14,7 @@ from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.store import operation_store, pack_files, packing
 from mergealgebra.store.objects import Store
-from mergealgebra.sync import folder, leaf_frames, live, taking
+from mergealgebra.sync import leaf_frames, live, taking
 from mergealgebra.sync.held import Held
 from mergealgebra.sync.ranges import IdSet
 from mergealgebra.sync.reconciliation import Reconciled
@@ -42,13 +42,7 @@ def two_packs_cover_a_third() -> Patches:
 
 @fault("what lies in a pack goes at once, and not a day later", "stores", "packs")
 def nothing_rests() -> Patches:
-    yield mock.patch.object(packing, "_has_rested", lambda told: True)
-
-
-@fault("packs of a share are deleted", "stores", "packs")
-def shares_are_tidied() -> Patches:
-    real = folder.pack_up
-    yield mock.patch.object(folder, "pack_up", lambda store, reading: packing.tidy(store, real(store, reading)))
+    yield mock.patch.object(packing, "_has_rested", lambda *_: True)
 
 
 @fault("a damaged pack counts as holding what it held", "stores", "packs", "durable", "admission")
