@@ -13,6 +13,7 @@ from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.store import operation_store, pack_files, packing
+from mergealgebra.store.entries import Entry
 from mergealgebra.store.objects import Store
 from mergealgebra.sync import leaf_frames, live, taking
 from mergealgebra.sync.held import Held
@@ -37,6 +38,12 @@ def two_packs_cover_a_third() -> Patches:
                     yield name, first
                     break
 
+    def remove(store: Any, reading: Any, rested: set[str]) -> None:
+        for places in packing._covered(reading, rested).values():
+            for part, name in places:
+                Entry(store.path, part, name).remove()
+
+    yield mock.patch.object(packing, "_remove", remove)
     yield mock.patch.object(packing, "insides", insides)
 
 
