@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -46,26 +46,25 @@ def command(
     opened = Workspace.open(workspace)
     before = opened.state
     new = [peer for peer in peers if create is not None and _is_new(peer)]
-    done: dict[str, SyncResult] = {}
-    failed: list[MergeAlgebraError] = []
+    options: dict[str, Any] = {
+        "create": "group" if create == "group" else create is not None,
+        "retracted": retracted,
+        "auxiliary": auxiliary,
+    }
     with progress_bar() as show:
-        results = opened.sync_all(
-            peers,
-            create="group" if create == "group" else create is not None,
-            retracted=retracted,
-            auxiliary=auxiliary,
-            progress=show,
+        alone = len(peers) == 1
+        results = (
+            [opened.sync(peers[0], progress=show, **options)]
+            if alone
+            else opened.sync_all(peers, progress=show, **options)
         )
-    for peer, result in zip(peers, results, strict=True):
-        if isinstance(result, MergeAlgebraError):
-            failed.append(result)
-        else:
-            done[peer] = result
-    if failed and len(peers) == 1:
-        raise failed[0]
+    failed = [result for result in results if isinstance(result, MergeAlgebraError)]
+    done = {
+        peer: result for peer, result in zip(peers, results, strict=True) if not isinstance(result, MergeAlgebraError)
+    }
     state = opened.state
     if not as_json:
-        _tell(done, before, state, alone=len(peers) == 1)
+        _tell(done, before, state, alone=alone)
         for result in done.values():
             for line in _left(result):
                 warn(line)
