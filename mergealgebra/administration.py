@@ -122,6 +122,26 @@ class Administration(Contents):
         self.store.write_delta(delta)
         return delta
 
+    def keep(
+        self,
+        key: PathLike,
+        operations: Iterable[str] = (),
+        *,
+        note: str | None = None,
+        signed_by: KeySource | None = None,
+    ) -> ORSet:
+        """Let operations of a key count although its grant was revoked, as a maintainer [SG-16].
+
+        key, signed_by: as of `grant`. operations: ids of operations, or of contributions that they add, or beginnings
+        of those that are here; all that a revoke hides here if there is none. Returns what was said. Raises as `grant`
+        does, and OperationError.
+        """
+        state = self.state
+        signer, chosen = self.signer(signed_by), tuple(operations)
+        delta = permission.keep(state, self._named(key, state), chosen, signer, time=now(), note=note)
+        self.store.write_delta(delta)
+        return delta
+
     def _named(self, key: PathLike, state: ORSet) -> str:
         """The key that somebody names; a fingerprint may be that of whoever wrote something here."""
         known = {one.key for one in members(state)} | {one.author for one in state.operations if one.author}

@@ -10,6 +10,7 @@ from pathlib import Path
 from mergealgebra.addresses import PathLike, live_scheme, local_path, peer_path
 from mergealgebra.contribution import check_base, read_root
 from mergealgebra.crdt.genesis import Genesis
+from mergealgebra.crdt.operations import Signer
 from mergealgebra.engine.limits import available_cores
 from mergealgebra.engine.plan import settled
 from mergealgebra.errors import MergeAlgebraError, PeerError, SyncIncomplete, WorkspaceError, WrongWorkspace
@@ -17,6 +18,7 @@ from mergealgebra.interrupts import standing
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress
 from mergealgebra.recipe import check_recipe, complete_recipe
+from mergealgebra.signing import KeySource, SignerWhenNeeded, signer_when_needed
 from mergealgebra.store.holdings import missing
 from mergealgebra.store.incomplete import read_incomplete
 from mergealgebra.store.local import (
@@ -24,10 +26,12 @@ from mergealgebra.store.local import (
     default_recipe,
     is_replica,
     unmake,
+    write_key,
     write_local,
 )
 from mergealgebra.store.objects import Store, has_genesis
 from mergealgebra.store.refusals import refused_as
+from mergealgebra.sync.identity import Identity
 from mergealgebra.sync.replica import begin, sync_replica
 from mergealgebra.sync.schemes import live_peer
 from mergealgebra.tensors.checkpoint import Checkpoint
@@ -98,20 +102,29 @@ def new_replica(
 
 
 def clone(
-    peer: PathLike, path: PathLike, base: PathLike, workspace_id: str | None, owner: str | None, progress: Progress
+    peer: PathLike,
+    path: PathLike,
+    base: PathLike,
+    workspace_id: str | None,
+    owner: str | None,
+    progress: Progress,
+    key: KeySource | None = None,
 ) -> Store:
     """The store of a new replica of the workspace that a peer holds, synced with it [SY-12].
 
     Raises as `Workspace.clone` does.
     """
     check_own_name(owner)
-    genesis = genesis_of(peer, workspace_id)
+    signer = signer_when_needed(None, key)
+    genesis = genesis_of(peer, workspace_id, signer)
     refuse_existing(local_path(path))
     check_base_path(base, genesis, progress)
     store, made = new_replica(path, genesis, base, owner, peer), completing(path, peer)
     try:
         with standing(made):
-            sync_replica(store, peer, progress)
+            if genesis.is_signed and isinstance(signer, SignerWhenNeeded) and signer.named is not None:
+                write_key(store, signer.named)
+            sync_replica(store, peer, progress, signer=signer if genesis.is_signed else None)
         state = store.state()
         refuse_missing(peer, missing(store, state), len(state.visible()))
     except SyncIncomplete as error:
@@ -119,9 +132,12 @@ def clone(
     return store
 
 
-def genesis_of(peer: PathLike, workspace_id: str | None) -> Genesis:
-    """The genesis of a peer to clone. Raises WrongWorkspace unless it is of this workspace, if one is named [SY-12]."""
-    genesis = _genesis_there(peer)
+def genesis_of(peer: PathLike, workspace_id: str | None, signer: Signer | None = None) -> Genesis:
+    """The genesis of a peer to clone. Raises WrongWorkspace unless it is of this workspace, if one is named [SY-12].
+
+    signer: signs what is asked, where only members may read.
+    """
+    genesis = _genesis_there(peer, Identity(signer, workspace_id))
     if workspace_id not in (None, genesis.workspace_id):
         raise WrongWorkspace(
             f"{address(peer)} holds workspace {genesis.workspace_id}, not {shown(workspace_id)}: ask whoever gave you "
@@ -130,12 +146,12 @@ def genesis_of(peer: PathLike, workspace_id: str | None) -> Genesis:
     return genesis
 
 
-def _genesis_there(peer: PathLike) -> Genesis:
+def _genesis_there(peer: PathLike, identity: Identity) -> Genesis:
     if live_scheme(peer) is None:
         source = Store.open(peer_path(peer), peer=True)
         default_recipe(source)
         return source.genesis
-    with live_peer(os.fspath(peer)) as other:
+    with live_peer(os.fspath(peer), identity) as other:
         try:
             genesis = Genesis.decode(other.genesis()[0])
             complete_recipe(genesis.recipe)

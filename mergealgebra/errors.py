@@ -210,6 +210,14 @@ class PeerRefused(PeerError):
     """A peer answers that it does not do what it was asked; the connection is in order."""
 
 
+class SignatureRefused(PeerError):
+    """A server wants a member's signature, and what came is none, or one of another request [PR-20, PR-21]."""
+
+
+class NotMember(PeerError):
+    """A request is signed by a key that may not write in the workspace that is served [PR-21]."""
+
+
 class SyncIncomplete(MergeAlgebraError):
     """A peer, or this store, holds files that were refused; everything else was exchanged [SY-4]."""
 

@@ -6,13 +6,12 @@ Every file of the peer is checked before it is taken, so a peer can mend a store
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
-from mergealgebra.addresses import peer_path
 from mergealgebra.crdt.fields import is_id
 from mergealgebra.crdt.operations import Add, Operation
 from mergealgebra.crdt.orset import ORSet
@@ -21,17 +20,17 @@ from mergealgebra.disk import refused_as_output
 from mergealgebra.errors import MergeAlgebraError, PackError, WorkspaceError, WrongWorkspace
 from mergealgebra.progress import More, Progress, counter, quiet
 from mergealgebra.store.atomic import write_atomically
-from mergealgebra.store.blobs import Admit, anything
+from mergealgebra.store.blobs import anything
 from mergealgebra.store.entries import GENESIS, OPERATIONS, PACKS, ROOT, Entry
 from mergealgebra.store.holdings import needed_kinds
 from mergealgebra.store.incomplete import read_incomplete
-from mergealgebra.store.inspection import damaged_caches
+from mergealgebra.store.inspection import damaged_caches, damaged_notes, unsealed_caches
 from mergealgebra.store.local import began_with, check_genesis, is_replica
 from mergealgebra.store.objects import Store
 from mergealgebra.store.operation_store import parts
-from mergealgebra.store.pack_files import read_pack
 from mergealgebra.store.unfinished import unfinished_blobs
 from mergealgebra.sync.admission import Claim, Fits, admission, claims_of
+from mergealgebra.sync.good_copies import GoodCopies, check_workspace, good_copies
 from mergealgebra.sync.replica import judge
 from mergealgebra.text import by_caller, location
 
@@ -47,7 +46,9 @@ class Inspection:
 
     damaged: a line for each file that is not what its name promises. missing: a line for each visible contribution
     whose tensors are not here. unnamed: blobs that no add here names, and that claim more bytes than are on the disk:
-    they are not read. unfinished: blobs that came in part, which a sync goes on from; it hashes what is there again.
+    they are not read. unused: entries of the cache without this workspace's seal, which are made again. unfinished:
+    blobs that came in part, which a sync goes on from; it hashes what is there again. foreign: files whose names
+    promise nothing, as `FOLDER/NAME`; nothing reads them.
     """
 
     operations: int = 0
@@ -56,7 +57,9 @@ class Inspection:
     damaged: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     unnamed: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -69,8 +72,9 @@ def inspect(
 ) -> Inspection:
     """Check the genesis, every operation and every blob of a store.
 
-    repair: a peer whose good copies replace what is damaged or missing here. Raises WorkspaceError when the folder, or
-    the peer, holds no workspace, WrongWorkspace when it is another one's, and OutputError.
+    repair: a peer, a folder or an address, whose good copies replace what is damaged or missing here. Raises
+    WorkspaceError when the folder, or the peer, holds no workspace, WrongWorkspace when it is another one's, PeerError
+    when it does not answer, and OutputError.
 
     >>> import tempfile
     >>> from mergealgebra.crdt.genesis import Genesis
@@ -80,14 +84,15 @@ def inspect(
     True
     """
     found = Inspection()
-    peer = None if repair is None else Store.open(peer_path(repair), peer=True)
-    store = _opened(Path(folder), peer, found)
-    with judge([store] if peer is None else [store, peer]) as fits:
-        _Check(store, peer, found, progress, fits).run()
+    with nullcontext() if repair is None else good_copies(repair) as peer:
+        store = _opened(Path(folder), peer, found)
+        beside = [peer.store] if peer is not None and peer.store is not None else []
+        with judge([store, *beside]) as fits:
+            _Check(store, peer, found, progress, fits).run()
     return found
 
 
-def _opened(folder: Path, peer: Store | None, found: Inspection) -> Store:
+def _opened(folder: Path, peer: GoodCopies | None, found: Inspection) -> Store:
     """The store, its genesis mended by the peer's if that is the one it began with."""
     try:
         store = _own_store(folder)
@@ -102,7 +107,7 @@ def _opened(folder: Path, peer: Store | None, found: Inspection) -> Store:
     return _own_store(folder)
 
 
-def _lost_genesis(folder: Path, peer: Store, store: Store | None = None) -> bool:
+def _lost_genesis(folder: Path, peer: GoodCopies, store: Store | None = None) -> bool:
     """Whether a shared folder was one of the peer's workspace: it has sound operations of that, and none of its own.
 
     store: what it is by the genesis that it has now. To a replica, `local.json` says it.
@@ -132,34 +137,39 @@ def _own_store(folder: Path) -> Store:
 T = TypeVar("T")
 
 
+class _NoPeer(MergeAlgebraError):
+    """Nobody was named who could have a good copy."""
+
+
 class _Check:
     """One check of a store, with a peer that may mend it."""
 
-    def __init__(self, store: Store, peer: Store | None, found: Inspection, progress: Progress, fits: Fits) -> None:
+    def __init__(
+        self, store: Store, peer: GoodCopies | None, found: Inspection, progress: Progress, fits: Fits
+    ) -> None:
         self._store, self._peer, self._found, self._progress, self._fits = store, peer, found, progress, fits
-        if peer is not None and peer.genesis != store.genesis:
-            Store.open_peer(peer.path, store.genesis)  # which says what is wrong
+        self._claims: Mapping[str, Sequence[Claim]] = {}
+        if peer is not None:
+            check_workspace(peer, store)
 
     def run(self) -> None:
         operations = set(self._operations())
         self._found.operations = len(operations)
         visible = ORSet(self._store.genesis, frozenset(operations)).visible()
-        admits, here = self._admits(operations), set(self._store.blob_roots())
-        unread = {root for root in here if root not in admits and self._is_sparse(root)}
+        manifests = [item.payload.manifest for item in operations if isinstance(item.payload, Add)]
+        self._claims, here = claims_of(manifests), set(self._store.blob_roots())  # of all that were ever added
+        unread = {root for root in here if root not in self._claims and self._is_sparse(root)}
         self._found.unnamed += (str(self._store.blob_path(root)) for root in sorted(unread))
-        self._blobs({root: admits.get(root, anything) for root in sorted(here - unread)})
+        self._blobs(sorted(here - unread))
         for id_, manifest in visible.items():
             for root, claims in claims_of([manifest], needed_kinds(self._store.genesis)).items():
                 if root not in here:
-                    self._missing(id_, root, claims, admits[root])
+                    self._missing(id_, root, claims)
+        self._found.damaged += damaged_notes(self._store.path)
         self._caches()
         with suppress(OSError):
             self._found.unfinished += (str(left.path) for left in unfinished_blobs(self._store.path))
-
-    def _admits(self, operations: Iterable[Operation]) -> dict[str, Admit]:
-        """What judges the header of a blob, by root, of all contributions that were ever added."""
-        manifests = [item.payload.manifest for item in operations if isinstance(item.payload, Add)]
-        return {root: admission(claims, self._fits) for root, claims in claims_of(manifests).items()}
+        self._found.foreign += sorted(self._store.ignored())
 
     def _operations(self) -> Iterator[Operation]:
         """Every sound operation, as often as it is here: each file is read anew."""
@@ -180,7 +190,7 @@ class _Check:
                     yield from self._mended_pack(name)
 
     def _mended(self, name: str) -> Operation:
-        operation = self._good(lambda peer: peer.read_operation(name))
+        operation = self._good(lambda peer: peer.operation(self._store, name))
         self._store.mend_operation(Record.of(operation))
         self._found.mended.append(str(self._store.operation_path(name)))
         return operation
@@ -188,8 +198,8 @@ class _Check:
     def _mended_pack(self, name: str) -> list[Operation]:
         """Mend a pack by the peer's of that name; else write anew what stands in it and what the peer has [PK-7]."""
         try:
-            operations, _ = self._good(lambda peer: peer.check_pack(name))
-            self._store.write_pack(self._good(lambda peer: read_pack(peer.pack(name))))
+            operations, pack = self._good(lambda peer: peer.pack(name))
+            self._store.write_pack(pack)
         except (PackError, WrongWorkspace):
             operations = self._rescued(name)
         self._found.mended.append(str(self._store.pack(name).path))
@@ -197,9 +207,9 @@ class _Check:
 
     def _rescued(self, name: str) -> list[Operation]:
         """What a damaged pack held, written again. Raises PackError when some of it is nowhere to be found."""
-        theirs = self._good(lambda peer: peer.read()).state
-        here, sound = self._store.read(anew=True).state, ORSet(theirs.genesis, frozenset(self._store.salvaged(name)))
-        found = theirs.join(sound)
+        reading = self._store.read(anew=True)
+        here, theirs = reading.state, self._good(lambda peer: peer.lacking(self._store, reading))
+        found = theirs.join(ORSet(theirs.genesis, frozenset(self._store.salvaged(name))))
         lost = [id_ for id_ in self._store.kept_ids(name) or () if not (found.has(id_) or here.has(id_))]
         if lost:
             raise PackError(f"{location(self._store.pack(name).path)}: {len(lost)} operations of it are not there")
@@ -209,11 +219,11 @@ class _Check:
                 self._store.pack(name).remove()
         return [record.operation for record in lacking]
 
-    def _blobs(self, admits: Mapping[str, Admit]) -> None:
-        sizes = {root: self._size(root) for root in admits}
+    def _blobs(self, roots: Sequence[str]) -> None:
+        sizes = {root: self._size(root) for root in roots}
         done, total = 0, sum(sizes.values())
-        for root, admit in admits.items():
-            self._blob(root, admit, counter(self._progress, "checking blobs", total, done))
+        for root in roots:
+            self._blob(root, counter(self._progress, "checking blobs", total, done))
             done += sizes[root]
             self._progress("checking blobs", done, total)  # one that is damaged is not read to its end
 
@@ -223,12 +233,13 @@ class _Check:
             return self._store.blob_bytes(root) or 0
         return 0
 
-    def _blob(self, root: str, admit: Admit, more: More) -> None:
+    def _blob(self, root: str, more: More) -> None:
+        admit = admission(self._claims[root], self._fits) if root in self._claims else anything
         try:
             self._store.check_blob(root, admit, more)
         except MergeAlgebraError as error:
             with self._noted(error):
-                self._take(root, admit)
+                self._take(root)
                 self._found.blobs += 1
         else:
             self._store.forget_report(root)
@@ -241,9 +252,9 @@ class _Check:
             return told.st_size > _LARGE_BYTES and told.st_blocks * _BLOCK_BYTES < told.st_size // 2
         return False
 
-    def _missing(self, id_: str, root: str, claims: Sequence[Claim], admit: Admit) -> None:
+    def _missing(self, id_: str, root: str, claims: Sequence[Claim]) -> None:
         try:
-            self._take(root, admit)
+            self._take(root)
         except MergeAlgebraError:
             complete = read_incomplete(self._store).nothing  # or the next sync may bring them
             retract = by_caller(f"retract {id_[:12]}", f"retract({id_[:12]!r})")
@@ -256,7 +267,10 @@ class _Check:
 
     def _caches(self) -> None:
         """A damaged cache does no harm. With a peer to mend from, it is removed, and the next merge makes it again."""
-        for entry in damaged_caches(self._store.path):
+        spoilt = {entry.path: entry for entry in damaged_caches(self._store.path)}
+        unsealed = (entry.path for entry in unsealed_caches(self._store.path, self._store.genesis.workspace_id))
+        self._found.unused += sorted(str(path) for path in unsealed if path not in spoilt)
+        for entry in spoilt.values():
             if self._peer is None:
                 self._found.damaged.append(
                     f"{location(entry.path)} is damaged; it only saves time: delete it, the next merge makes it again"
@@ -266,14 +280,14 @@ class _Check:
                     entry.remove()
                 self._found.mended.append(str(entry.path))
 
-    def _take(self, root: str, admit: Admit) -> None:
-        self._good(lambda peer: self._store.import_blob(peer.blob(root), root, admit))
+    def _take(self, root: str) -> None:
+        self._good(lambda peer: peer.take_blob(self._store, root, self._claims.get(root, ()), self._fits))
         self._store.forget_report(root)
         self._found.mended.append(str(self._store.blob_path(root)))
 
-    def _good(self, take: Callable[[Store], T]) -> T:
+    def _good(self, take: Callable[[GoodCopies], T]) -> T:
         if self._peer is None:
-            raise WorkspaceError("no peer was named")
+            raise _NoPeer
         return take(self._peer)
 
     @contextmanager
@@ -281,5 +295,7 @@ class _Check:
         """Note what is wrong, unless the body mends it."""
         try:
             yield
-        except MergeAlgebraError:
+        except _NoPeer:
             self._found.damaged.append(str(error))
+        except MergeAlgebraError as why:
+            self._found.damaged.append(f"{error}; and the peer does not mend it: {why}")

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
+from threading import Lock
 
 from mergealgebra.addresses import PathLike
 from mergealgebra.crdt.operations import Signer
@@ -33,6 +37,54 @@ def signer_of(store: Store, key: KeySource | None, passphrase: bytes | Passphras
     if key is None:
         return None
     return PrivateKey.read(Path(key), passphrase) if isinstance(key, str | os.PathLike) else key
+
+
+@dataclass(frozen=True)
+class SignerWhenNeeded:
+    """A private key in a file that is read when something is first signed: nobody is asked for a passphrase in vain.
+
+    named: the file, where it was named and not found in the environment or in what `set-key` wrote down.
+    """
+
+    read: Callable[[], Signer]
+    named: Path | None = None
+    _lock: Lock = field(default_factory=Lock)
+
+    @cached_property
+    def _known(self) -> list[Signer]:
+        return []
+
+    @property
+    def _signer(self) -> Signer:
+        with self._lock:  # threads that sign at once ask for one passphrase
+            if not self._known:
+                self._known.append(self.read())
+            return self._known[0]
+
+    @property
+    def key(self) -> str:
+        """The public key. Raises KeyFileError."""
+        return self._signer.key
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature of these bytes. Raises KeyFileError."""
+        return self._signer.sign(message)
+
+
+def signer_when_needed(
+    store: Store | None, key: KeySource | None, passphrase: bytes | Passphrase | None = None
+) -> Signer | None:
+    """Who signs what is asked of servers: as `signer_of`, but a file is not read before it must be.
+
+    store: None where there is none yet. Raises NotAllowed for a key that is named in an open workspace.
+    """
+    if store is not None and not store.genesis.is_signed:
+        return signer_of(store, key)
+    found = key or os.environ.get(VARIABLE) or (own_key(store) if store is not None else None)
+    if isinstance(found, str | os.PathLike):
+        path = Path(found)
+        return SignerWhenNeeded(partial(PrivateKey.read, path, passphrase), path if key else None)
+    return found
 
 
 def check_may_write(state: ORSet, signer: Signer | None) -> None:

@@ -22,7 +22,7 @@ from mergealgebra.key_files import public_key
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.retraction import Retraction, retract
-from mergealgebra.signing import KeySource
+from mergealgebra.signing import KeySource, signer_when_needed
 from mergealgebra.sizes import byte_count
 from mergealgebra.store import local
 from mergealgebra.store.objects import Store
@@ -112,13 +112,15 @@ class Workspace(Administration):
         base: PathLike,
         workspace_id: str | None = None,
         as_name: str | None = None,
+        key: KeySource | None = None,
         progress: Progress | None = None,
     ) -> Workspace:
         """A new replica of the workspace that a peer holds, synced with it [SY-12]. base: where the base is here.
 
         workspace_id: what the peer must hold, the whole id from somebody you trust; whatever it holds if None.
-        as_name: as in `set_name`. Raises WrongWorkspace for another workspace, BaseMismatch when it is not the peer's
-        base, and as `init` and `sync` do.
+        as_name: as in `set_name`. key: as of `sync`; a file is written down, as by `set_key`, if the workspace is
+        signed. Raises WrongWorkspace for another workspace, BaseMismatch when it is not the peer's base, and as `init`
+        and `sync` do.
 
         >>> bob = Workspace.clone("alice", "bob", base="base.safetensors", as_name="Bob")
         >>> bob.merge_id == alice.merge_id
@@ -126,7 +128,7 @@ class Workspace(Administration):
         """
         from mergealgebra.creation import clone
 
-        store = clone(peer, path, base, workspace_id, as_name, progress or quiet)
+        store = clone(peer, path, base, workspace_id, as_name, progress or quiet, key)
         return cls(store.path, store)
 
     @classmethod
@@ -223,6 +225,7 @@ class Workspace(Administration):
         create: bool | Literal["group"] = False,
         retracted: bool = False,
         auxiliary: bool = False,
+        key: KeySource | None = None,
         progress: Progress | None = None,
     ) -> SyncResult:
         """Exchange operations and blobs with another workspace or a share, both ways [SY-4].
@@ -231,9 +234,10 @@ class Workspace(Administration):
         [PR-13, PR-15]. create: make a share there first, if nothing is there, with "group" one in which all members of
         the folder's group may write [SY-16]; otherwise it must be there [SY-7]. retracted: also take the tensors of
         contributions that were taken back, for old merges. auxiliary: also take auxiliary tensors that the workspace's
-        recipe does not need. Raises AddressError for what is neither, PeerError for a peer that is not reached, and
-        SyncIncomplete when something was refused; the good rest has then been exchanged. That it was incomplete is
-        written down here, until a sync with that peer is complete. progress: called as blobs are copied and checked.
+        recipe does not need. key: as of `signer`, for a server that wants a member's signature [PR-21]. Raises
+        AddressError for what is neither, PeerError for a peer that is not reached, and SyncIncomplete when something
+        was refused; the good rest has then been exchanged. That it was incomplete is written down here, until a sync
+        with that peer is complete. progress: called as blobs are copied and checked.
 
         >>> result = alice.sync("share", create=True)
         >>> len(result.given_operations), len(result.given_blobs), len(result.taken_operations)
@@ -246,16 +250,24 @@ class Workspace(Administration):
             Store.create(peer_path(peer), self.store.genesis, group=create == "group")
         again = sync_again(self.path, peer, retracted=retracted, auxiliary=auxiliary)
         with standing(f"{what}; `{again}` completes it"):
-            return sync_replica(self.store, peer, progress or quiet, retracted=retracted, auxiliary=auxiliary)
+            signer = signer_when_needed(self.store, key)
+            more = progress or quiet
+            return sync_replica(self.store, peer, more, retracted=retracted, auxiliary=auxiliary, signer=signer)
 
     def sync_all(
-        self, peers: Sequence[PathLike], *, progress: Progress | None = None, **options: Any
+        self,
+        peers: Sequence[PathLike],
+        *,
+        key: KeySource | None = None,
+        progress: Progress | None = None,
+        **options: Any,
     ) -> list[SyncResult | MergeAlgebraError]:
         """What `sync` returns or raises for each of several peers; servers in a row give tensors at once [BL-10]."""
         from mergealgebra.sync.replica import sync_with_all
 
         with standing("what was exchanged so far stays; the same command again completes it"):
-            return sync_with_all(self.store, peers, progress or quiet, **options)
+            signer = signer_when_needed(self.store, key)
+            return sync_with_all(self.store, peers, progress or quiet, signer=signer, **options)
 
     def resolve(
         self,

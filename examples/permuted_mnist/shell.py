@@ -17,9 +17,9 @@ from rich.padding import Padding
 class Shell:
     """Commands in one folder, and a plain voice between them. A broken promise ends the program with 1."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, prompt: str = "$") -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder.resolve()
+        self.folder, self._prompt = folder.resolve(), prompt
         self._console = Console(highlight=False, soft_wrap=True)
         scripts = str(Path(sys.executable).parent)  # the commands of this Python, activated or not
         self._environment = {**os.environ, "PATH": scripts + os.pathsep + os.environ.get("PATH", "")}
@@ -28,6 +28,12 @@ class Shell:
         """Show a command and what it prints."""
         self._show_command(command)
         self._show_output(self._finish(command).strip())
+
+    def run_and_warn(self, command: str) -> None:
+        """Show a command, what it prints, and its warnings."""
+        self._show_command(command)
+        done = self._checked(command)
+        self._show_output("\n".join([done.stdout.strip(), done.stderr.strip()]))
 
     def do(self, command: str) -> None:
         """Show a command, and not what it prints."""
@@ -80,18 +86,21 @@ class Shell:
         self._console.print(Padding(table, (0, 0, 0, 2), expand=False), soft_wrap=False)
 
     def _show_command(self, command: str, end: str = "\n") -> None:
-        self._console.print(f"  $ {command}", style="cyan", markup=False, end=end)
+        self._console.print(f"  {self._prompt} {command}", style="cyan", markup=False, end=end)
 
     def _show_output(self, text: str) -> None:
         for line in text.splitlines():
             self._console.print(f"    {line}", style="dim", markup=False)
 
     def _finish(self, command: str) -> str:
+        return self._checked(command).stdout
+
+    def _checked(self, command: str) -> subprocess.CompletedProcess[str]:
         done = self._start(command)
         if done.returncode != 0:
             self._show_output("\n" + done.stderr.strip())
             self.fail(f"exit code {done.returncode}: {command}")
-        return done.stdout
+        return done
 
     def _start(self, command: str) -> subprocess.CompletedProcess[str]:
         words = shlex.split(command)

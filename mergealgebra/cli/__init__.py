@@ -37,6 +37,7 @@ VERBS: Final = {
     "set-key": "Say where your private key is.",
     "grant": "Let somebody contribute, as a maintainer.",
     "revoke": "Let somebody contribute no more, as a maintainer.",
+    "keep": "Let late work of a revoked key count, as a maintainer.",
     "members": "List who may contribute to a signed workspace.",
     "set-base": "Say where the base is on this machine now.",
     "set-name": "Say under which name you contribute.",

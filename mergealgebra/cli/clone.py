@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from mergealgebra.cli.init import report_workspace
+from mergealgebra.cli.keys import key_options, signer_when_needed
 from mergealgebra.cli.options import PATH, PEER, as_option, json_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import say
@@ -27,8 +28,18 @@ _ID_DIGITS: Final = 64
 @click.option("--base", type=PATH, required=True, help="Where the same base is here.")
 @click.option("--yes", is_flag=True, help="Without #ID, take whatever workspace PEER holds, and do not ask.")
 @as_option
+@key_options
 @json_option
-def command(peer: str, folder: Path, base: Path, yes: bool, as_name: str | None, as_json: bool) -> None:
+def command(
+    peer: str,
+    folder: Path,
+    base: Path,
+    yes: bool,
+    as_name: str | None,
+    key: Path | None,
+    passphrase_fd: int | None,
+    as_json: bool,
+) -> None:
     """Make DIR a new replica of the workspace that PEER holds.
 
     With #ID behind PEER, the 64 digits of a workspace's id from somebody you trust, no other workspace is cloned.
@@ -38,10 +49,13 @@ def command(peer: str, folder: Path, base: Path, yes: bool, as_name: str | None,
     from mergealgebra.workspace import Workspace
 
     path, workspace_id = _parts(peer)
+    signer = signer_when_needed(None, key, passphrase_fd)
     if workspace_id is None and not yes:
-        workspace_id = _confirmed(genesis_of(path, None), path)
+        workspace_id = _confirmed(genesis_of(path, None, signer), path)
     with progress_bar() as show:
-        made = Workspace.clone(path, folder, base=base, workspace_id=workspace_id, as_name=as_name, progress=show)
+        made = Workspace.clone(
+            path, folder, base=base, workspace_id=workspace_id, as_name=as_name, key=signer, progress=show
+        )
     report_workspace(made.store, as_json)
     if yes and not as_json:
         say("Anybody can make a workspace of this name: compare its id and its recipe with what a colleague has.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mergealgebra.cli.options import PATH, PATH_TEXT, json_option
+from mergealgebra.cli.options import PATH, PEER, json_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report, say
 from mergealgebra.errors import StoreDamaged
@@ -15,7 +15,10 @@ from mergealgebra.errors import StoreDamaged
 @click.command()
 @click.argument("folder", type=PATH, required=False)
 @click.option(
-    "--repair", metavar="PEER", type=PATH_TEXT, help="Replace what is damaged or missing by this peer's good copies."
+    "--repair",
+    metavar="PEER",
+    type=PEER,
+    help="Replace what is damaged or missing by good copies of this peer's: a folder, or an address.",
 )
 @json_option
 @click.pass_obj
@@ -35,7 +38,7 @@ def command(workspace: str, folder: Path | None, repair: str | None, as_json: bo
 
         good = f"{count(found.operations, 'operation')} and the tensors of {count(found.blobs, 'contribution')}"
         say(f"in good order: {good}")
-        for title in ("mended", "damaged", "missing", "unnamed", "unfinished"):
+        for title in ("mended", "damaged", "missing", "unnamed", "unused", "unfinished", "foreign"):
             for line in getattr(found, title):
                 say(f"{title}: {line}")
     if not found.ok:

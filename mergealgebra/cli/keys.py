@@ -40,6 +40,13 @@ def signer_in(workspace: Workspace, key: Path | None, descriptor: int | None) ->
     return workspace.signer(key, _asker(descriptor))
 
 
+def signer_when_needed(workspace: Workspace | None, key: Path | None, descriptor: int | None) -> Signer | None:
+    """Who signs what is asked of servers; a passphrase is asked for only once something is signed [PR-20]."""
+    from mergealgebra import signing
+
+    return signing.signer_when_needed(workspace.store if workspace else None, key, _asker(descriptor))
+
+
 def private_key(path: Path, descriptor: int | None) -> PrivateKey:
     """The private key in a file, asked for its passphrase where it has one."""
     from mergealgebra.key_files import PrivateKey

@@ -1,4 +1,4 @@
-"""`mergealgebra serve FOLDER [--port N] [--host H] [--open-writes] [--certificate C --key K] | --stdio`"""
+"""`mergealgebra serve FOLDER [--port N] [--host H] [--open-writes | --read-only] [--members-only] | --stdio`"""
 
 from __future__ import annotations
 
@@ -20,28 +20,54 @@ from mergealgebra.cli.report import say
     help="The address to serve at; by default only this machine reaches it, 0.0.0.0 is every network.",
 )
 @click.option("--open-writes", is_flag=True, help="Take contributions from everybody who reaches it.")
+@click.option("--read-only", is_flag=True, help="Take nothing, not even from members of a signed workspace.")
+@click.option("--members-only", is_flag=True, help="Let only members of a signed workspace read.")
+@click.option(
+    "--name",
+    "names",
+    multiple=True,
+    metavar="HOST[:PORT]",
+    help="What this server is called in the address that members use, if that is another; may be given several times.",
+)
 @click.option("--certificate", type=PATH, help="A PEM file with a certificate, for https.")
 @click.option("--key", type=PATH, help="The PEM file with its private key.")
 @click.option("--stdio", is_flag=True, help="Serve over the standard streams: what ssh://HOST/PATH starts.")
 def command(
-    folder: Path, port: int, host: str, open_writes: bool, certificate: Path | None, key: Path | None, stdio: bool
+    folder: Path,
+    port: int,
+    host: str,
+    open_writes: bool,
+    read_only: bool,
+    members_only: bool,
+    names: tuple[str, ...],
+    certificate: Path | None,
+    key: Path | None,
+    stdio: bool,
 ) -> None:
     """Serve a workspace or shared folder to others, who `sync` with its address.
 
-    It is for reading only, unless --open-writes. Over --stdio whoever logs in may write, if the folder lets them.
+    Members of a signed workspace may write: their requests are signed. An open workspace is for reading only, unless
+    --open-writes. Over --stdio whoever logs in may write, if the folder lets them.
     """
     from mergealgebra.store.objects import Store
     from mergealgebra.sync.serving import serve_http, serve_stdio
+    from mergealgebra.sync.terms import Terms
 
     if (certificate is None) != (key is None):
         raise click.UsageError("--certificate and --key belong together")
+    if open_writes and read_only:
+        raise click.UsageError("--open-writes and --read-only contradict each other")
+    if stdio and (members_only or open_writes or names):
+        raise click.UsageError("over --stdio whoever can start it may read and write: give it --read-only, or nothing")
     store = Store.open(folder)
     if stdio:
-        serve_stdio(store, writes=True)
+        serve_stdio(store, writes=not read_only)
         return
-    how = "everybody may write" if open_writes else "for reading only"
+    terms = Terms.of(
+        signed=store.genesis.is_signed, open_writes=open_writes, read_only=read_only, members_only=members_only
+    )
 
     def ready(address: str) -> None:
-        say(f"serving workspace {store.genesis.workspace_id} at {address}, {how}; Ctrl-C ends it")
+        say(f"serving workspace {store.genesis.workspace_id} at {address}, {terms.in_words}; Ctrl-C ends it")
 
-    serve_http(store, host, port, writes=open_writes, certificate=certificate, key=key, ready=ready)
+    serve_http(store, host, port, terms=terms, names=names, certificate=certificate, key=key, ready=ready)

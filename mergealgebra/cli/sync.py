@@ -1,12 +1,14 @@
-"""`mergealgebra [-C WORKSPACE] sync PEER... [--create[=group]] [--retracted] [--auxiliary]`"""
+"""`mergealgebra [-C WORKSPACE] sync PEER... [--create[=group]] [--retracted] [--auxiliary] [--key K]`"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mergealgebra.cli.keys import key_options, signer_when_needed
 from mergealgebra.cli.options import PEER, ValueLeftOut, json_option, share_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report, say, tell, warn
@@ -30,34 +32,41 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Take Fisher information and Gram matrices too, though the workspace's recipe does not need them.",
 )
+@key_options
 @json_option
 @click.pass_obj
 def command(
-    workspace: str, peers: tuple[str, ...], create: str | None, retracted: bool, auxiliary: bool, as_json: bool
+    workspace: str,
+    peers: tuple[str, ...],
+    create: str | None,
+    retracted: bool,
+    auxiliary: bool,
+    key: Path | None,
+    passphrase_fd: int | None,
+    as_json: bool,
 ) -> None:
     """Exchange contributions with each PEER, both ways.
 
     A PEER is a workspace or a shared folder, or the address of one: http://HOST:PORT, https://HOST:PORT where `serve`
-    runs, or ssh://HOST/PATH.
+    runs, or ssh://HOST/PATH. A server of a signed workspace takes what members sign: your key is asked for only there.
     """
     from mergealgebra.cli.words import UNPROVED
     from mergealgebra.workspace import Workspace
 
     opened = Workspace.open(workspace)
     before = opened.state
+    signer = signer_when_needed(opened, key, passphrase_fd)
     new = [peer for peer in peers if create is not None and _is_new(peer)]
     options: dict[str, Any] = {
         "create": "group" if create == "group" else create is not None,
         "retracted": retracted,
         "auxiliary": auxiliary,
+        "key": signer,
     }
+    alone = len(peers) == 1
     with progress_bar() as show:
-        alone = len(peers) == 1
-        results = (
-            [opened.sync(peers[0], progress=show, **options)]
-            if alone
-            else opened.sync_all(peers, progress=show, **options)
-        )
+        one, several = opened.sync, opened.sync_all
+        results = [one(peers[0], progress=show, **options)] if alone else several(peers, progress=show, **options)
     failed = [result for result in results if isinstance(result, MergeAlgebraError)]
     done = {
         peer: result for peer, result in zip(peers, results, strict=True) if not isinstance(result, MergeAlgebraError)

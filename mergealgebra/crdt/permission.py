@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mergealgebra.crdt.authority import Grant, Keep, Revoke
-from mergealgebra.crdt.operations import MOST_NAMES, NONCE_BYTES, Signer
-from mergealgebra.crdt.policy import Authority, Record
-from mergealgebra.errors import NotAllowed
+from mergealgebra.crdt.fields import is_id
+from mergealgebra.crdt.operations import MOST_NAMES, NONCE_BYTES, Add, Signer
+from mergealgebra.crdt.policy import Authority
+from mergealgebra.errors import NotAllowed, OperationError
+from mergealgebra.ids import LEAST
 from mergealgebra.signatures import fingerprint, openssh_line
-from mergealgebra.text import by_caller, listed
+from mergealgebra.text import by_caller, listed, shown
 
 if TYPE_CHECKING:
     from mergealgebra.crdt.orset import ORSet
+    from mergealgebra.crdt.policy import Record as AnyRecord
+    from mergealgebra.crdt.records import Record
 
 
 def permission(authority: Authority, signer: Signer | None) -> tuple[Signer, str | None]:
@@ -60,8 +64,66 @@ def revoke(state: ORSet, key: str, signer: Signer | None, *, time: int | None = 
     revoked = state.said([Revoke(grants)], time=time, note=note, signer=signer)
     (id_,) = revoked.by_id()
     done = {record.id for record in state.records().values() if record.author == key}
-    keeps = [Keep(id_, part) for part in parts(done)]
+    known = _kept_by_revokes(state, grants)  # what is kept already and not here must not be lost to a second revoke
+    keeps = [Keep(id_, part) for part in parts(done.union(*known.values()))]
     return revoked.join(state.said(keeps, time=time, signer=signer))
+
+
+def keep(
+    state: ORSet,
+    key: str,
+    operations: Collection[str],
+    signer: Signer | None,
+    *,
+    time: int | None = None,
+    note: str | None = None,
+) -> ORSet:
+    """The delta that keeps operations of a key whose grants were revoked, by every revoke that hides them [SG-16].
+
+    operations: beginnings of the ids of hidden ones, or of the contributions that these add; all that are hidden if
+    there is none. A whole id may be that of an operation that is not here. Raises NotAllowed where nothing is hidden,
+    and unless a maintainer signs, and OperationError for a name of nothing hidden.
+    """
+    _check_maintainer(state, signer)
+    revokes = _kept_by_revokes(state, (id_ for id_, to in state.authority.grants.items() if to == key))
+    records = (record for record in state.records().values() if record.author == key)
+    hidden = [one for one in records if one.grant in state.authority.revoked and not state.authority.admits(one)]
+    if not revokes or not (hidden or operations):
+        why = "nothing of it that is here is hidden" if revokes else "no grant to it was revoked here"
+        raise NotAllowed(f"{fingerprint(key)}: {why} by a revoke, so there is nothing to keep")
+    kept = {id_ for name in operations for id_ in _hidden_as(name, hidden)} or {one.id for one in hidden}
+    keeps = [Keep(id_, part) for id_, already in revokes.items() for part in parts(kept - already)]
+    if not keeps:
+        raise NotAllowed(f"{fingerprint(key)}: every revoke keeps that already, so there is nothing to do")
+    return state.said(keeps, time=time, note=note, signer=signer)
+
+
+def _hidden_as(name: str, hidden: Sequence[Record]) -> set[str]:
+    """The operations that somebody names, by the beginning of their ids, or of a contribution that they add."""
+    begins = name.lower()
+    found = {one.id for one in hidden if one.id.startswith(begins)}
+    contributions = {one.says for one in hidden if one.kind == Add.kind and one.says[0].startswith(begins)}
+    if len(begins) >= LEAST and len(found) + len(contributions) == 1:
+        return found or {one.id for one in hidden if one.says in contributions}
+    if is_id(begins):
+        return {begins}
+    lists = by_caller("`log --json` lists", "`state.operations` are")
+    many = "more than one operation" if found or contributions else "no operation"
+    raise OperationError(
+        f"{shown(name)} begins {many} that a revoke hides here: {lists} them; give {LEAST} digits or more, or the "
+        "whole id of one that is not here"
+    )
+
+
+def _kept_by_revokes(state: ORSet, grants: Iterable[str]) -> dict[str, set[str]]:
+    """What is kept, by the id of each revoke that counts and names any of these grants."""
+    said = [record for record in state.records().values() if record.author in state.genesis.maintainers]
+    named = set(grants)
+    found: dict[str, set[str]] = {one.id: set() for one in said if one.kind == Revoke.kind and named & {*one.names}}
+    for one in said:
+        if one.kind == Keep.kind and one.about in found:
+            found[one.about].update(one.names)
+    return found
 
 
 def parts(names: Iterable[str]) -> Iterator[tuple[str, ...]]:
@@ -70,7 +132,7 @@ def parts(names: Iterable[str]) -> Iterator[tuple[str, ...]]:
     return (tuple(ordered[at : at + MOST_NAMES]) for at in range(0, len(ordered), MOST_NAMES))
 
 
-def owners(adds: Iterable[Record]) -> set[str]:
+def owners(adds: Iterable[AnyRecord]) -> set[str]:
     """Whose keys signed these operations, as people see keys."""
     return {fingerprint(add.author) for add in adds if add.author is not None}
 

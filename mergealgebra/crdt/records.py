@@ -6,9 +6,14 @@ operation says: it is made of an operation that was checked, here or by an earli
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable
+from typing import Final, NamedTuple, Protocol
 
 from mergealgebra.crdt.operations import Add, Attest, Operation
+
+#: What is written first, where several operations are: a keep before its revoke, or what is kept would be hidden; a
+#: revoke before the grant that it names, and removes before adds, or what was taken back would be shown [SY-8].
+_FIRST: Final = ("keep", "revoke", "remove", "grant")
 
 
 class Source(Protocol):
@@ -53,6 +58,12 @@ class Record(NamedTuple):
     def encoded(self) -> bytes:
         """Its encoding. Raises OperationError when it cannot be read."""
         return self.source.encode() if isinstance(self.source, Operation) else self.source.encoded(self.id)
+
+
+def in_writing_order(records: Iterable[Record]) -> list[Record]:
+    """Records in the order in which they are written, so that whoever dies halfway shows what was or what will be."""
+    rank = {kind: number for number, kind in enumerate(_FIRST)}
+    return sorted(records, key=lambda record: (rank.get(record.kind, len(_FIRST)), record.id))
 
 
 def _said(operation: Operation) -> tuple[str, ...]:

@@ -20,12 +20,17 @@ CACHE: Final = "cache"
 #: hold, and the maps of blobs.
 THRESHOLDS: Final = f"{CACHE}/thresholds"
 DOTS: Final = f"{CACHE}/dots"
-#: What merges found out, by folder, and what it is called.
-ANSWERS: Final = {THRESHOLDS: "thresholds", DOTS: "dot products"}
 AGGREGATE: Final = f"{CACHE}/aggregate"
 FIGURES: Final = f"{CACHE}/figures"
 RECORDS: Final = f"{CACHE}/records"
 MAPS: Final = f"{CACHE}/maps"
+#: What is made again by itself, by folder, and what it is called. Figures are not: `status --measure` makes them.
+ANSWERS: Final = {
+    THRESHOLDS: "thresholds, which the next merge finds again",
+    DOTS: "dot products, which the next merge finds again",
+    RECORDS: "what packs of operations hold, which the next command reads again",
+    MAPS: "maps of tensors, which the next sync makes again",
+}
 #: No entry is larger: what would be is not kept, and a larger file is not ours.
 MOST_BYTES: Final = 1 << 24
 

@@ -2,35 +2,73 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+from mergealgebra.crdt.packs import MAX_PACK_BYTES
 from mergealgebra.encoding import decode
 from mergealgebra.errors import EncodingError, OutputError
 from mergealgebra.incremental.seals import HEADER_BYTES as SEAL_BYTES
-from mergealgebra.store.cache import AGGREGATE, DOTS, FIGURES, MAPS, MOST_BYTES, THRESHOLDS
-from mergealgebra.store.entries import Entry, names_in, opened_part
-from mergealgebra.store.local import is_replica
-from mergealgebra.store.private import private_key
+from mergealgebra.store.cache import AGGREGATE, DOTS, FIGURES, MAPS, MOST_BYTES, RECORDS, THRESHOLDS
+from mergealgebra.store.entries import INCOMPLETE, LOCAL, ROOT, Entry, names_in, opened_part
+from mergealgebra.store.local import is_replica, read_json
+from mergealgebra.store.private import KEY, known_key, private_key
+from mergealgebra.store.record_index import kept_of
+from mergealgebra.store.sealed import SealedCache
+from mergealgebra.text import location
 
 #: A header is not larger: a manifest and thresholds for each contribution, seals for each page.
 HEADER_BYTES: Final = 1 << 30
+#: What the owner of a replica wrote down beside the genesis, and what they do when it cannot be read.
+_NOTES: Final = {
+    LOCAL: "where your base is, your name and where your key is stood there: run `set-base`, which writes it anew",
+    INCOMPLETE: "nobody knows which syncs were incomplete: delete it, and sync with all peers",
+}
+
+
+def damaged_notes(store: Path) -> list[str]:
+    """A line for each file of the owner's that cannot be read. No peer has a copy [SY-1]."""
+    damaged = [name for name in _NOTES if read_json(store, name) is None]
+    return [f"{location(store / name)} is damaged; {_NOTES[name]}" for name in damaged]
 
 
 def damaged_caches(store: Path) -> list[Entry]:
     """The entries that cannot be read or used: answers, figures, and the header of an aggregate that is not whole.
 
     Thresholds and maps that can be read are not judged: whoever uses them proves them. Nor is what is sealed one by
-    one: what lacks our seal is not used. A shared folder has no caches.
+    one: see `unsealed_caches`. The key counts where it is not one, or others can read it. A shared folder has
+    no caches.
     """
     if not is_replica(store):
         return []
+    key = Entry(store, ROOT, KEY)
+    spoilt = [key] if os.path.lexists(key.path) and known_key(store) is None else []
     sealed = (entry for part in (DOTS, FIGURES) for entry in _undecodable(store, part, SEAL_BYTES))
     proved = (entry for part in (THRESHOLDS, MAPS) for entry in _undecodable(store, part, 0))
-    return [*proved, *sealed, *_damaged_aggregate(store)]
+    aggregate = () if spoilt else _damaged_aggregate(store)  # without a key nobody can say
+    return [*spoilt, *proved, *sealed, *aggregate]
+
+
+def unsealed_caches(store: Path, workspace: str) -> list[Entry]:
+    """The entries that can be read and lack our seal: changed, another's, or of the workspace that this is a copy of.
+
+    They are not used, and made again.
+    """
+    if not is_replica(store):
+        return []
+    found = []
+    with suppress(OSError):
+        for part in (DOTS, FIGURES):
+            cache = SealedCache(store, part)
+            found += [Entry(store, part, name) for name in cache if cache.get(name) is None]
+        for name in names_in(store, RECORDS):
+            if kept_of(store, workspace, name, MAX_PACK_BYTES) is None:
+                found.append(Entry(store, RECORDS, name))
+    return found
 
 
 def _undecodable(store: Path, part: str, seal_bytes: int) -> Iterator[Entry]:

@@ -15,7 +15,7 @@ from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.operations import MAX_OPERATION_BYTES, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.crdt.packs import BRANCH, MAX_PACK_BYTES, Pack, framed_bytes, head_bytes
-from mergealgebra.crdt.records import Record
+from mergealgebra.crdt.records import Record, in_writing_order
 from mergealgebra.encoding import hash_id
 from mergealgebra.errors import (
     ForeignOperation,
@@ -92,10 +92,11 @@ class OperationStore(BlobStore):
         damaged_: dict[str, MergeAlgebraError] = {}
         foreign = [error for file in files.values() for error in file.foreign]
         with refused_as(WorkspaceError, self.path / OPERATIONS):
-            alone = told_in(self.path, OPERATIONS, [name for name in loose if not in_any(held.values(), name)])
-        for name, told in alone.items():
+            listed = [name for name in loose if not in_any(held.values(), name)]
+            alone = told_in(self.path, OPERATIONS, listed)
+        for name in listed:
             try:
-                files[OPERATIONS, name] = self._memory.known((OPERATIONS, name), told) or self._one(name, told, known)
+                files[OPERATIONS, name] = self._lone(name, alone.get(name), known)
             except ForeignOperation as error:
                 foreign.append(error)
             except MergeAlgebraError as error:
@@ -105,7 +106,12 @@ class OperationStore(BlobStore):
         state = self._memory.state(self.genesis, files)
         return Reading(state, held, lone, loose, damaged_, damaged_packs, told_of, tuple(foreign))
 
-    def _one(self, name: str, told: Told, known: ORSet | None) -> File:
+    def _lone(self, name: str, told: Told | None, known: ORSet | None) -> File:
+        if told is None:  # it lies in a pack now, which was not listed yet [PK-5]
+            where = location(self._operation(name).path)
+            raise OperationError(f"{where} went while it was about to be read: run the command again")
+        if before := self._memory.known((OPERATIONS, name), told):
+            return before
         record = None if known is None else known.record(name)
         data = self._bytes(name)
         return File(told, {name: Record.of(self._decoded(name, data)) if record is None else record})
@@ -216,8 +222,11 @@ class OperationStore(BlobStore):
         return operation.id
 
     def write_delta(self, delta: ORSet) -> str:
-        """Let the operations of a delta appear. Returns the id of the first. Raises as `write_operation` does."""
-        records = list(delta.records().values())
+        """Let the operations of a delta appear. Returns the id of the first. Raises as `write_operation` does.
+
+        In an order in which whoever dies halfway leaves what was visible, or what is to be [SY-8].
+        """
+        records = in_writing_order(delta.records().values())
         for part in parts(records):
             self.write_records(part)
         return records[0].id

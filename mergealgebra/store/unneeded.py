@@ -20,7 +20,7 @@ from mergealgebra.errors import OutputError, WorkspaceError
 from mergealgebra.model_folder.leftovers import not_removed
 from mergealgebra.store.atomic import set_aside
 from mergealgebra.store.blob_store import root_of
-from mergealgebra.store.cache import AGGREGATE, ANSWERS, MAPS
+from mergealgebra.store.cache import AGGREGATE, ANSWERS
 from mergealgebra.store.entries import BLOBS, Entry, files_in, opened_part
 from mergealgebra.store.inspection import HEADER_BYTES
 from mergealgebra.store.objects import Store
@@ -32,12 +32,6 @@ from mergealgebra.wanted import known_manifests
 
 #: The `add` that names a blob follows it within moments; clocks of other machines may be wrong by minutes.
 SETTLING_SECONDS: Final = 60 * 60
-
-
-#: What is in the folders of a cache.
-_KINDS: Final = {part: f"{what}, which the next merge finds again" for part, what in ANSWERS.items()} | {
-    MAPS: "maps of tensors, which are made again when a peer asks for them"
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +122,7 @@ class CachedAnswers:
     @property
     def kind(self) -> str:
         """What they are."""
-        return _KINDS[self.part]
+        return ANSWERS[self.part]
 
     @property
     def path(self) -> Path:
@@ -178,7 +172,7 @@ Unneeded = UnneededBlob | CachedAnswers | CachedAggregate
 def caches(store: Path) -> list[CachedAnswers | CachedAggregate]:
     """What a replica keeps to save time. Raises WorkspaceError."""
     found: list[CachedAnswers | CachedAggregate] = [
-        CachedAnswers(store, part, *told) for part in _KINDS if (told := _told(store, part))
+        CachedAnswers(store, part, *told) for part in ANSWERS if (told := _told(store, part))
     ]
     if told := _told(store, AGGREGATE):
         found.append(CachedAggregate(store, *told))

@@ -45,6 +45,8 @@ CALLS: Final = {
     PUT: (_CARRIED, 1 << 21),
     BLOBS: (1 << 18, 1 << 16),
 }
+#: Those that change nothing: a server asks for no signature where everybody may read [PR-21].
+READING: Final = frozenset({GENESIS, RECONCILE, OPERATIONS, BLOBS})
 
 
 def most_asked(call: str) -> int:

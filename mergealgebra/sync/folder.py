@@ -84,7 +84,7 @@ def sync(
         pack_up(other, other.read(everything))
     if not joined.operations and not theirs.damaged:
         refused += _half_there(other)
-    refused += [error for side in (ours, theirs) for name, error in side.damaged.items() if not everything.has(name)]
+    refused += [error for side in (ours, theirs) for name, error in side.damaged.items() if not joined.has(name)]
     wanted = claims_of(joined.visible().values())
     kinds = KINDS if auxiliary else needed_kinds(store.genesis)
     _exchange_blobs(wanted, kinds, taken, given, fits, progress)

@@ -6,3 +6,4 @@ from typing import Final
 
 PREFIX: Final = "/mergealgebra/1"
 BLOBS_PATH: Final = f"{PREFIX}/blobs"
+CHALLENGE_PATH: Final = f"{PREFIX}/challenge"

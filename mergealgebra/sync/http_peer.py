@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -19,7 +19,10 @@ from mergealgebra.errors import AddressError, PeerError, PeerRefused
 from mergealgebra.sync import calls
 from mergealgebra.sync.calls import Run
 from mergealgebra.sync.http_paths import BLOBS_PATH, PREFIX
+from mergealgebra.sync.http_signing import Signing, SigningConnection, SigningSecureConnection
+from mergealgebra.sync.identity import NOBODY, Identity
 from mergealgebra.sync.leaf_frames import Fill, exact
+from mergealgebra.sync.server_names import server_name
 from mergealgebra.text import one_line, shortened, shown
 
 #: How long a peer may be silent, and how long one whole answer may take.
@@ -37,10 +40,12 @@ class HttpCarrier:
     Raises AddressError for what is not such an address.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, identity: Identity = NOBODY) -> None:
         self.name = address
         self._secure, self._host, self._port, self._path = _parts(address)
         self._connection: HTTPConnection | None = None
+        server = server_name(self._host, self._port or (443 if self._secure else 80))
+        self._signing = Signing(identity, address, server, self._path)
         self._was_cut = False
 
     def close(self) -> None:
@@ -139,6 +144,8 @@ class HttpCarrier:
             return response
         reason = one_line(_read(response, _MOST_REASON_BYTES)[:_MOST_REASON_BYTES].decode(errors="replace"))
         self.close()
+        if response.status in (401, 403) and reason:
+            raise PeerRefused(f"{self.name} refuses: {shortened(reason, calls.MOST_REASON)}; {self._signing.advice}")
         if response.status in (400, 408, 500) and reason:
             raise PeerRefused(f"{self.name} refuses: {shortened(reason, calls.MOST_REASON)}")
         raise PeerError(
@@ -150,9 +157,11 @@ class HttpCarrier:
         if self._connection is None:
             if self._secure:
                 context = ssl.create_default_context()
-                self._connection = HTTPSConnection(self._host, self._port, timeout=IDLE_SECONDS, context=context)
+                secure = SigningSecureConnection(self._host, self._port, timeout=IDLE_SECONDS, context=context)
+                self._connection = secure.signing_as(self._signing)
             else:
-                self._connection = HTTPConnection(self._host, self._port, timeout=IDLE_SECONDS)
+                plain = SigningConnection(self._host, self._port, timeout=IDLE_SECONDS)
+                self._connection = plain.signing_as(self._signing)
             self._connection.connect()
         return self._connection
 

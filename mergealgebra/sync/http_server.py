@@ -24,14 +24,14 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from mergealgebra.encoding import LEAF_BYTES
-from mergealgebra.errors import MergeAlgebraError, PeerError
+from mergealgebra.errors import EncodingError, MergeAlgebraError, PeerError
 from mergealgebra.sync import calls
 from mergealgebra.sync.calls import Run
 from mergealgebra.sync.http_paths import BLOBS_PATH, PREFIX
 from mergealgebra.sync.leaf_frames import HEAD_BYTES, exact
 from mergealgebra.sync.service import Service
 
-#: How long a client may take to send what it asks, and to take or send the next piece of a blob.
+#: How long a client may take to take or send the next piece of a blob.
 IDLE_SECONDS: Final = 60.0
 #: Runs of leaves that are taken at one time.
 _UPLOADS: Final = 8
@@ -43,7 +43,7 @@ _Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 def application(service: Service) -> Starlette:
-    """The ASGI application of a service."""
+    """The ASGI application of a service, which belongs behind a `Guard`."""
     served = _Served(service)
     return Starlette(
         routes=[
@@ -66,14 +66,8 @@ class _Served:
         return await self._answered(partial(self.service.answer, calls.GENESIS, b""))
 
     async def call(self, request: Request) -> Response:
-        try:
-            call = str(request.path_params["call"])
-            asked = await _body(request, calls.most_asked(call))
-        except PeerError as error:
-            return _refused(error)
-        except TimeoutError:
-            return PlainTextResponse("what was asked came too slowly", 408)
-        return await self._answered(partial(self.service.answer, call, asked))
+        asked = await request.body()  # bounded by the guard
+        return await self._answered(partial(self.service.answer, str(request.path_params["call"]), asked))
 
     async def blob_map(self, request: Request) -> Response:
         return await self._answered(partial(self.service.blobs.map_of, _root(request)))
@@ -89,7 +83,9 @@ class _Served:
     async def put_map(self, request: Request) -> Response:
         root = _root(request)
         try:
-            asked = await _body(request, await to_thread.run_sync(self.service.blobs.most_map, root))
+            most = await to_thread.run_sync(self.service.blobs.most_map, root)
+            async with self.uploads:  # or each slow client would have one in memory
+                asked = await _body(request, most)
         except MergeAlgebraError as error:
             return _refused(error)
         except TimeoutError:
@@ -116,21 +112,20 @@ class _Served:
             return _refused(error)
 
 
+async def _body(request: Request, most: int) -> bytes:
+    """The whole of what is asked; the guard bounds the time. Raises PeerError when it is too long."""
+    pieces, nbytes = [], 0
+    async for piece in request.stream():
+        nbytes += len(piece)
+        if nbytes > most:
+            raise PeerError(f"what is asked has more than {most} bytes")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
 def _refused(error: MergeAlgebraError) -> Response:
     """What was wrong with what was asked, or with what is here, in one line."""
-    return PlainTextResponse(str(error), 400 if isinstance(error, PeerError) else 500)
-
-
-async def _body(request: Request, most: int) -> bytes:
-    """The whole of what is asked, in bounded time. Raises PeerError when it is too long."""
-    pieces, nbytes = [], 0
-    async with asyncio.timeout(IDLE_SECONDS):
-        async for piece in request.stream():
-            nbytes += len(piece)
-            if nbytes > most:
-                raise PeerError(f"what is asked has more than {most} bytes")
-            pieces.append(piece)
-    return b"".join(pieces)
+    return PlainTextResponse(str(error), 400 if isinstance(error, PeerError | EncodingError) else 500)
 
 
 def _root(request: Request) -> str:

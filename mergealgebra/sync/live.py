@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from mergealgebra.crdt.manifest import KINDS
 from mergealgebra.crdt.operations import Operation
-from mergealgebra.crdt.records import Record
+from mergealgebra.crdt.records import Record, in_writing_order
 from mergealgebra.encoding import hash_id
 from mergealgebra.errors import (
     MergeAlgebraError,
@@ -33,8 +34,11 @@ from mergealgebra.sync.live_blobs import Carrying
 from mergealgebra.sync.messages import ADMISSIBLE, MAINTAINERS, SALT_BYTES
 from mergealgebra.sync.peer import Peer
 from mergealgebra.sync.reconciliation import reconcile
-from mergealgebra.sync.taking import HELD_BYTES, operation_of, removes_first, take
+from mergealgebra.sync.taking import HELD_BYTES, operation_of, take
 from mergealgebra.wanted import known_manifests
+
+#: After so many refusals of one peer no more is asked of it: it may name 2^22 operations that nobody made.
+_MOST_REFUSED: Final = 1 << 12
 
 
 def sync_live(
@@ -171,6 +175,12 @@ def _take_operations(exchange: Exchange, lacking: Sequence[bytes]) -> None:
             except MergeAlgebraError as error:
                 exchange.refused.append(error)
         at += len(answered)
+        if len(exchange.refused) > _MOST_REFUSED:
+            _count(exchange, take(exchange, came))
+            raise PeerError(
+                f"{exchange.peer.name} gives thousands of operations that are refused, first: {exchange.refused[0]}; "
+                "no more were asked for: sync with another peer"
+            )
         if nbytes > HELD_BYTES:
             _count(exchange, take(exchange, came))
             came, nbytes = [], 0
@@ -187,7 +197,7 @@ def _records(held: Held, ids: Iterable[bytes]) -> list[Record]:
 
 
 def _give_operations(exchange: Exchange, extra: Iterable[Record]) -> None:
-    given = removes_first(extra)
+    given = in_writing_order(extra)
     at = 0
     for batch in calls.batches([record.encoded for record in given]):
         try:

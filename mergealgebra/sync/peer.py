@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from mergealgebra.crdt.operations import MAX_OPERATION_BYTES
 from mergealgebra.encoding import MAX_BYTES
 from mergealgebra.errors import EncodingError, PeerError
 from mergealgebra.sync import calls
@@ -116,8 +117,11 @@ class CarriedPeer:
         asked = ids[: calls.MOST_ASKED]
         with naming(self.name):
             found = calls.read_operations(self._call(calls.OPERATIONS, calls.write_ids(asked)), len(asked))
-            if asked and not found:
-                raise PeerError("it answers for none of the operations that were asked for")
+            nbytes = sum(len(one or b"") for one in found)
+            if len(found) < len(asked) and (not found or nbytes + MAX_OPERATION_BYTES <= calls.BATCH_BYTES):
+                raise PeerError(
+                    f"it answers for {len(found)} of {len(asked)} operations, and more have room in an answer"
+                )
         return found
 
     def put_operations(self, operations: Sequence[bytes]) -> Sequence[tuple[int, str]]:

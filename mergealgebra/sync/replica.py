@@ -12,6 +12,7 @@ from typing import Final
 
 from mergealgebra.addresses import live_scheme, peer_path
 from mergealgebra.contribution_blobs import check_auxiliary_fit, check_fit
+from mergealgebra.crdt.operations import Signer
 from mergealgebra.errors import MergeAlgebraError, OutputError, SyncIncomplete
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.store.base_leaves import Base
@@ -21,6 +22,7 @@ from mergealgebra.store.local import base_path
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Claim, Fits
 from mergealgebra.sync.folder import SyncResult, sync
+from mergealgebra.sync.identity import Identity
 from mergealgebra.sync.live import sync_live, sync_together
 from mergealgebra.sync.schemes import live_peer
 from mergealgebra.tensors.checkpoint import Checkpoint
@@ -37,18 +39,19 @@ def sync_replica(
     *,
     retracted: bool = False,
     auxiliary: bool = False,
+    signer: Signer | None = None,
 ) -> SyncResult:
     """Sync a replica with a peer, a folder or an address, and write down whether all of it went well.
 
-    retracted, auxiliary: as of `sync`. Raises SyncIncomplete when something was refused; the good rest has then been
-    exchanged. Otherwise as `sync`.
+    retracted, auxiliary: as of `sync`. signer: signs what is asked of a server that wants to know [PR-20]. Raises
+    SyncIncomplete when something was refused; the good rest has then been exchanged. Otherwise as `sync`.
     """
     name = _name(peer)
     before = read_incomplete(store).refusals.get(name, [])
     unwritten = _write_down(store, name, [_CUT_SHORT])
     try:
         with base_of([store]) as base:
-            result = _sync(store, peer, base, unwritten, progress, retracted=retracted, auxiliary=auxiliary)
+            result = _sync(store, peer, base, unwritten, progress, signer, retracted=retracted, auxiliary=auxiliary)
     except MergeAlgebraError:
         _write_down(store, name, before)
         raise
@@ -63,36 +66,44 @@ def sync_with_all(
     create: bool | str = False,
     retracted: bool = False,
     auxiliary: bool = False,
+    signer: Signer | None = None,
 ) -> list[SyncResult | MergeAlgebraError]:
     """Sync a replica with several peers, in their order; with live ones that follow each other at once [PR-16, BL-10].
 
-    create: make shares that are not there, with "group" those of their group. Returns for each what `sync_replica`
-    returns or raises.
+    create: make shares that are not there, with "group" those of their group. signer: as of `sync_replica`. Returns for
+    each what that returns or raises.
     """
 
     def alone(peer: str | os.PathLike[str]) -> SyncResult:
         if create and live_scheme(peer) is None:
             Store.create(peer_path(peer), store.genesis, group=create == "group")
-        return sync_replica(store, peer, progress, retracted=retracted, auxiliary=auxiliary)
+        return sync_replica(store, peer, progress, retracted=retracted, auxiliary=auxiliary, signer=signer)
 
     found: list[SyncResult | MergeAlgebraError] = []
     for live, group in groupby(peers, lambda peer: live_scheme(peer) is not None):
         some = list(group)
         if live and len(some) > 1:
-            found += _sync_live_ones(store, some, progress, retracted=retracted, auxiliary=auxiliary)
+            found += _sync_live_ones(store, some, progress, signer, retracted=retracted, auxiliary=auxiliary)
         else:
             found += [_or_error(partial(alone, peer)) for peer in some]
     return found
 
 
 def _sync_live_ones(
-    store: Store, peers: Sequence[str | os.PathLike[str]], progress: Progress, *, retracted: bool, auxiliary: bool
+    store: Store,
+    peers: Sequence[str | os.PathLike[str]],
+    progress: Progress,
+    signer: Signer | None,
+    *,
+    retracted: bool,
+    auxiliary: bool,
 ) -> list[SyncResult | MergeAlgebraError]:
     names = [_name(peer) for peer in peers]
     before = [read_incomplete(store).refusals.get(name, []) for name in names]
     unwritten = [_write_down(store, name, [_CUT_SHORT]) for name in names]
+    identity = Identity(signer, store.genesis.workspace_id)
     with base_of([store]) as base, ExitStack() as opened:
-        others = [opened.enter_context(live_peer(name)) for name in names]
+        others = [opened.enter_context(live_peer(name, identity)) for name in names]
         results = sync_together(
             store, others, fits_by(base), unwritten, progress, base=base, retracted=retracted, auxiliary=auxiliary
         )
@@ -128,6 +139,7 @@ def _sync(
     base: Base,
     closed: OutputError | None,
     progress: Progress,
+    signer: Signer | None,
     *,
     retracted: bool,
     auxiliary: bool,
@@ -136,7 +148,7 @@ def _sync(
     fits = fits_by(base)
     if live_scheme(peer) is None:
         return sync(store, peer, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
-    with live_peer(os.fspath(peer)) as other:
+    with live_peer(os.fspath(peer), Identity(signer, store.genesis.workspace_id)) as other:
         return sync_live(store, other, fits, closed, progress, base=base, retracted=retracted, auxiliary=auxiliary)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mergealgebra.crdt.operations import MAX_OPERATION_BYTES, Operation
+from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import MergeAlgebraError, PeerError, PeerRefused
 from mergealgebra.store.base_leaves import Base, no_base
 from mergealgebra.store.objects import Store
@@ -65,6 +66,10 @@ class Service:
             return self._put(held, asked)
         raise PeerError(f"nothing answers the call {call}")
 
+    def state(self) -> ORSet:
+        """The operations that are here now."""
+        return self._holder.look().state
+
     def _put(self, held: Held, asked: bytes) -> bytes:
         self._check_writes()
         refused: dict[int, str] = {}
@@ -93,7 +98,7 @@ class Service:
 
     def _claims(self, root: str) -> list[Claim]:
         """What visible contributions claim of a root."""
-        return claims_of(self._holder.look().state.visible().values()).get(root, [])
+        return claims_of(self.state().visible().values()).get(root, [])
 
     def _size(self, root: bytes) -> int | None:
         """The size of a blob that is a regular file."""

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mergealgebra.errors import NotInstalled, OutputError
 from mergealgebra.store.objects import Store
+from mergealgebra.sync.admittance import Admittance
 from mergealgebra.sync.replica import base_of, fits_by
+from mergealgebra.sync.server_names import bound_names, told_names
 from mergealgebra.sync.service import Service
 from mergealgebra.sync.streams import serve_streams
+from mergealgebra.sync.terms import Terms
 
 if TYPE_CHECKING:
     from uvicorn import Server
 
-LOOPBACK: Final = "127.0.0.1"
-#: Connections at one time; one more is answered 503.
-_CONNECTIONS: Final = 512
 _BACKLOG: Final = 128
+#: Connections at one time after which one more is answered 503; before that the slowest give way.
+_CONNECTIONS: Final = 512
 #: How long a connection without a question is kept, and how long questions may take when the server is ended.
 _KEEP_SECONDS: Final = 60
 _GRACE_SECONDS: Final = 5
@@ -32,39 +34,57 @@ def serve_http(
     host: str,
     port: int,
     *,
-    writes: bool = False,
+    terms: Terms,
+    names: Sequence[str] = (),
     certificate: Path | None = None,
     key: Path | None = None,
     ready: Callable[[str], object],
 ) -> None:
     """Serve a store until an interrupt. ready: told the address, once connections are taken.
 
-    host, port: where; a free port if it is 0. certificate, key: PEM files, for https. Raises NotInstalled without the
-    extra `net`, and OutputError for an address that cannot be had.
+    host, port: where; a free port if it is 0. terms: who may read and write. names: of this server in the addresses
+    that clients know, HOST or HOST:PORT, where it stands behind another name [PR-20]. certificate, key: PEM files, for
+    https. Raises NotInstalled without the extra `net`, AddressError for what is not a name, and OutputError for an
+    address that cannot be had.
     """
-    with _listening(host, port) as listening, _service(store, writes) as service:
-        server = http_server(service, certificate, key)
+    with _listening(host, port) as listening, _service(store, terms.takes) as service:
+        known = told_names(names or bound_names(host), listening.getsockname()[1])
+        server = http_server(service, terms, known, certificate, key)
         shown_host = f"[{host}]" if ":" in host else host
         ready(f"{'https' if certificate else 'http'}://{shown_host}:{listening.getsockname()[1]}")
         server.run(sockets=[listening])
 
 
-def http_server(service: Service, certificate: Path | None = None, key: Path | None = None) -> Server:
+def http_server(
+    service: Service,
+    terms: Terms,
+    names: Collection[str] = (),
+    certificate: Path | None = None,
+    key: Path | None = None,
+) -> Server:
     """The server of a service. Raises NotInstalled without the extra `net`, OutputError for a bad certificate."""
     try:
         import uvicorn
 
+        from mergealgebra.sync.http_connections import Connections, protocol_of
+        from mergealgebra.sync.http_guard import Guard
         from mergealgebra.sync.http_server import application
     except ImportError as error:
         raise NotInstalled(
             f"serve needs starlette and uvicorn, and {error.name} is not installed: pip install starlette uvicorn"
         ) from error
+    connections = Connections()
+    admittance = Admittance.of(service.store.genesis, service.state, terms, names)
     config = uvicorn.Config(
-        application(service),
+        Guard(application(service), admittance, connections),
+        http=protocol_of(connections),
+        ws="none",
         lifespan="off",
         log_config=None,
+        log_level="error",
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         limit_concurrency=_CONNECTIONS,
         timeout_keep_alive=_KEEP_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,

@@ -1,4 +1,4 @@
-"""Operations that a peer gives: each checked, and written if it is admissible, removes first [OS-6, PR-10, SY-8]."""
+"""Operations that a peer gives: each checked, and written if it is admissible, in order [OS-6, PR-10, SY-8]."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from mergealgebra.crdt.operations import Operation
-from mergealgebra.crdt.records import Record
+from mergealgebra.crdt.records import Record, in_writing_order
 from mergealgebra.encoding import hash_id
 from mergealgebra.errors import MergeAlgebraError, OperationError, OutputError
 from mergealgebra.store.operation_store import parts
@@ -34,13 +34,13 @@ def operation_of(moved: Moved, id_: str, data: bytes | None) -> Operation:
 
 
 def take(moved: Moved, came: Iterable[Operation]) -> list[Record]:
-    """Let operations appear; removes first: if this dies halfway, nothing retracted is visible [SY-8].
+    """Let operations appear, in an order in which a death halfway shows nothing that was taken back [SY-8].
 
     What is not admissible stays outside until it is, and is returned [PR-10].
     """
     held = moved.holder.look()
     admissible, others = held.admissible(came)
-    ordered = removes_first(admissible)
+    ordered = in_writing_order(admissible)
     for record in ordered:
         if record.id in held.damaged and _try(moved, partial(moved.store.mend_operation, record)):
             moved.mended.append(str(moved.store.operation_path(record.id)))
@@ -62,8 +62,3 @@ def _try(moved: Moved, step: Callable[[], object]) -> bool:
             moved.closed = error
         return False
     return True
-
-
-def removes_first(records: Iterable[Record]) -> list[Record]:
-    """Operations in the order in which they are written and given [SY-8]."""
-    return sorted(records, key=lambda record: (record.kind != "remove", record.id))

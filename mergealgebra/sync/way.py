@@ -7,21 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
 
 from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.crdt.packs import Pack
-from mergealgebra.crdt.records import Record
+from mergealgebra.crdt.records import Record, in_writing_order
 from mergealgebra.errors import BlobDamaged, MergeAlgebraError, OutputError
 from mergealgebra.progress import More
 from mergealgebra.store.blobs import Admit
 from mergealgebra.store.objects import Store
 from mergealgebra.store.operation_store import parts
 from mergealgebra.store.pack_files import read_pack
-
-#: The order in which operations go: whatever is cut short, nothing retracted or revoked is visible [SY-8].
-_FIRST: Final = ("grant", "keep", "revoke", "remove")
 
 #: What the system says of a folder in which nothing can be written, and of some entries in others.
 _CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -66,9 +62,7 @@ class Way:
         Some kinds go first: if this dies halfway, nothing retracted is visible in the target [SY-8].
         """
         here = self._mend_packs(joined, held)
-        rank = {kind: number for number, kind in enumerate(_FIRST)}
-        records = joined.difference(here).records().values()
-        lacking = sorted(records, key=lambda record: rank.get(record.kind, len(_FIRST)))
+        lacking = in_writing_order(joined.difference(here).records().values())
         for record in lacking:
             if record.id in held.damaged:
                 self._try(partial(self._mend, record))

@@ -41,6 +41,7 @@ from generator.topics import (
     packs,
     ranges,
     recipes,
+    requests,
     rounds,
     safetensors,
     settings,
@@ -85,6 +86,7 @@ TOPICS: Mapping[str, Sequence[Case]] = {
     "packs": packs.CASES,
     "blob_maps": blob_maps.CASES,
     "signatures": signatures.CASES,
+    "requests": requests.CASES,
     "lock": lock.CASES,
     "dialects": dialects.CASES,
 }

@@ -53,7 +53,7 @@ KEYS = {
         "disappeared",
         "merge_id",
     ],
-    "fsck": ["ok", "operations", "blobs", "mended", "damaged", "missing", "unnamed", "unfinished"],
+    "fsck": ["ok", "operations", "blobs", "mended", "damaged", "missing", "unnamed", "unused", "unfinished", "foreign"],
     "resolve": [
         "merge_id",
         "model_root",
@@ -79,6 +79,7 @@ KEYS = {
     "set-key": ["key", "path"],
     "grant": ["grant", "key", "name"],
     "revoke": ["grants", "kept", "appeared", "disappeared", "merge_id"],
+    "keep": ["kept", "appeared", "merge_id"],
     "members": ["members"],
     "set-base": ["base", "path"],
     "set-name": ["name", "path"],

@@ -7,7 +7,7 @@ shared/              the exchange folder that alice synced with
 bob/                 a replica, cloned from there; ft2 is visible too, and not given to anyone yet
 other/               a workspace of the same base, with another name and one contribution; its folder: others/
 merged/              what alice resolved
-guild/               a signed workspace, whose maintainer's key is maya; bob-key.pub has a grant, ada.pub has none
+guild/               a signed workspace, whose maintainer's key is maya; bob-key.pub has a grant, left-key.pub had one
 merge.yaml           a one-shot merge of ft0 and ft1
 """
 
@@ -53,6 +53,9 @@ def build(root: Path) -> Path:
         "keygen bob-key",
         "-C guild init --base base --maintainer maya.pub --key maya",
         "-C guild grant bob-key.pub --name Bob",
+        "keygen left-key",
+        "-C guild grant left-key.pub --name Left",
+        "-C guild revoke left-key.pub",
     ):
         call(root, *line.split(), "--json").printed()
     return root

@@ -89,6 +89,7 @@ COMMANDS = {
     "set-key": "-C ../guild set-key ../ada",
     "grant": "-C ../guild grant ../ada.pub --name Ada --key ../maya",
     "revoke": "-C ../guild revoke ../bob-key.pub --key ../maya",
+    "keep": "-C ../guild keep ../left-key.pub {op} --key ../maya",
     "members": "-C ../guild members",
     "set-base": "-C ../alice set-base ../base",
     "set-name": "-C ../alice set-name Ada",
@@ -104,7 +105,7 @@ COMMANDS = {
 
 def _arguments(root, verb):
     added = call(root, "-C", "bob", "log", "--json").printed()["operations"][0]["contribution"]
-    return COMMANDS[verb].format(new=f"new-{secrets.token_hex(4)}", id=added)
+    return COMMANDS[verb].format(new=f"new-{secrets.token_hex(4)}", op=secrets.token_hex(32), id=added)
 
 
 def test_every_verb_is_here():

@@ -16,6 +16,7 @@ OTHERS = {
     "set-key": "-C guild set-key ada",
     "grant": "-C guild grant ada.pub --name Ada --key maya",
     "revoke": "-C guild revoke bob-key.pub --key maya",
+    "keep": "-C guild keep left-key.pub {op} --key maya",
     "members": "-C guild members",
     "set-base": "-C alice set-base base",
     "set-name": "-C alice set-name Ada",
@@ -28,7 +29,7 @@ OTHERS = {
 @pytest.mark.parametrize("verb", OTHERS)
 def test_each_verb_prints_one_object(verb, scene):
     id_ = typed(scene, "-C bob log")["operations"][0]["contribution"]
-    assert typed(scene, OTHERS[verb].format(id=id_))
+    assert typed(scene, OTHERS[verb].format(id=id_, op="ab" * 32))
 
 
 def test_every_verb_prints_an_object():

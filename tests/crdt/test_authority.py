@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mergealgebra.crdt.authority import Grant
 from mergealgebra.crdt.operations import Add, Attest, Operation
 from mergealgebra.crdt.orset import ORSet
-from mergealgebra.crdt.permission import grant, revoke
+from mergealgebra.crdt.permission import grant, keep, revoke
 from mergealgebra.crdt.policy import Authority, admissible, effective, taken_back
 from mergealgebra.errors import NotAllowed, OperationError
 from tests.crdt.strategies import BASE, MANIFESTS, OTHER_BASE, nonce
@@ -173,6 +173,22 @@ class TestPermission:
         state |= grant(state, WRITER.key, "Ada", MAINTAINER)
         assert list((state | state.add(MANIFESTS[0], signer=WRITER)).visible()) == [MANIFESTS[0].id]
 
+    def test_a_second_revocation_hides_nothing_that_a_first_one_kept(self):
+        """Though what was kept did not come here yet: a sync that was cut off brought the keep alone."""
+        start = granted(WRITER.key)
+        more = start | start.add(MANIFESTS[0], signer=WRITER)
+        first = revoke(more, WRITER.key, OTHER_MAINTAINER)
+        second = revoke(start | first, WRITER.key, MAINTAINER)
+        assert list((more | first | second).visible()) == [MANIFESTS[0].id]
+
+    def test_revocations_of_one_key_in_one_second_are_one_and_their_keeps_join(self):
+        start = granted(WRITER.key)
+        seen = start | start.add(MANIFESTS[0], signer=WRITER)
+        more = seen | seen.add(MANIFESTS[1], signer=WRITER)
+        both = more | revoke(seen, WRITER.key, MAINTAINER, time=9) | revoke(more, WRITER.key, MAINTAINER, time=9)
+        assert len(both.visible()) == 2
+        assert len({one.id for one in both.operations if one.kind == "revoke"}) == 1
+
     @pytest.mark.parametrize(("refused", "message"), REFUSED.values(), ids=REFUSED)
     def test_refusals(self, refused, message):
         state = granted(WRITER.key)
@@ -204,3 +220,52 @@ class TestStates:
         assert Operation.decode_signed(made.encode(), GENESIS.workspace_id) == made
         assert made.is_valid
         assert not Operation(GENESIS.workspace_id, Add(MANIFESTS[0], nonce(1))).is_valid
+
+
+@pytest.fixture(scope="module")
+def late():
+    """A state in which two maintainers revoked the writer's grant, and two contributions that neither had seen."""
+    start = granted(WRITER.key)
+    work = start.add(MANIFESTS[0], signer=WRITER) | start.add(MANIFESTS[1], signer=WRITER)
+    return start | revoke(start, WRITER.key, MAINTAINER) | revoke(start, WRITER.key, OTHER_MAINTAINER) | work
+
+
+#: What cannot be kept, and what is said of it.
+NOT_KEPT = {
+    "a writer": (lambda s: keep(s, WRITER.key, (), WRITER), NotAllowed, "was revoked"),
+    "a key without a grant": (lambda s: keep(s, STRANGER.key, (), MAINTAINER), NotAllowed, "no grant to it was"),
+    "too few digits": (lambda s: keep(s, WRITER.key, ["a"], MAINTAINER), OperationError, "give 4 digits or more"),
+    "what is not here": (lambda s: keep(s, WRITER.key, ["ab" * 31], MAINTAINER), OperationError, "no operation"),
+    "what all keep": (lambda s: keep(s | keep(s, WRITER.key, (), MAINTAINER), WRITER.key, (), MAINTAINER),
+                      NotAllowed, "nothing of it that is here is hidden"),
+    "a whole id twice": (lambda s: keep(s | keep(s, WRITER.key, ["ab" * 32], MAINTAINER), WRITER.key, ["ab" * 32],
+                         MAINTAINER), NotAllowed, "every revoke keeps that already"),
+}  # fmt: skip
+
+
+@pytest.mark.clause("SG-16")
+class TestKeep:
+    def test_lets_all_late_work_count_whoever_revoked(self, late):
+        assert late.visible() == {}
+        kept = keep(late, WRITER.key, (), MAINTAINER)
+        assert len(kept.operations) == 2  # one for each revoke
+        assert len((late | kept).visible()) == 2
+
+    @pytest.mark.parametrize("of", ["contribution", "operation"])
+    @pytest.mark.parametrize("digits", [12, 64])
+    def test_lets_one_count_by_the_beginning_of_its_id(self, late, of, digits):
+        wanted = MANIFESTS[1].id
+        (add,) = (one.id for one in late.records().values() if one.says == (wanted,))
+        name = (wanted if of == "contribution" else add)[:digits]
+        assert list((late | keep(late, WRITER.key, [name.upper()], OTHER_MAINTAINER)).visible()) == [wanted]
+
+    def test_lets_one_count_that_is_still_to_come(self, late):
+        (add,) = (one for one in late.operations if one.kind == "add" and one.payload.manifest == MANIFESTS[0])
+        here = ORSet(GENESIS, frozenset(one for one in late.operations if one.kind != "add"))
+        said = here | keep(here, WRITER.key, [add.id], MAINTAINER)
+        assert list((said | ORSet(GENESIS, frozenset({add}))).visible()) == [MANIFESTS[0].id]
+
+    @pytest.mark.parametrize(("refused", "error", "message"), NOT_KEPT.values(), ids=NOT_KEPT)
+    def test_refusals(self, late, refused, error, message):
+        with pytest.raises(error, match=message):
+            refused(late)

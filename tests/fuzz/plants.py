@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Set
 from pathlib import Path
@@ -18,6 +19,7 @@ from mergealgebra.crdt import fields, manifest, operations
 from mergealgebra.incremental.header import Header
 from mergealgebra.incremental.seals import HEADER_BYTES, Seal
 from mergealgebra.store import objects
+from mergealgebra.sync import challenges, messages
 from mergealgebra.tensors import choice, folder, header, index, safetensors_file, strict_json
 
 Plant = Callable[[MonkeyPatch], None]
@@ -120,6 +122,9 @@ PLANTS: Final[Mapping[str, tuple[str, Plant]]] = {
     "the home of nobody": ("recipe", _set(recipe_file, "_beside", _beside_as_it_was)),
     "patterns in any case": ("pattern", _set(choice, "fnmatchcase", lambda n, p: _FNMATCH(n.lower(), p.lower()))),
     "thresholds that are believed": ("thresholds", _set(trim, "holds", lambda *_: True)),
+    "ranges that overlap": ("question", _set(messages, "check_ascending", _unchecked)),
+    "two things of one range": ("answer", _set(messages, "numbers_of", lambda value, allowed, what: tuple(value))),
+    "a header in upper case": ("request", _set(challenges, "_HEADER", re.compile(challenges._HEADER.pattern, re.I))),
     "a header decoded in the open": (
         "aggregate",
         _set(Header, "decode", classmethod(_header_decoded_in_the_open)),

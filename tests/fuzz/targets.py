@@ -9,7 +9,7 @@ from typing import Final
 
 from mergealgebra.incremental.seals import HEADER_BYTES
 from tests.crdt.strategies import WORKSPACE
-from tests.fuzz import caches, decoders, families, outer, reference, stores
+from tests.fuzz import caches, decoders, families, messages, outer, reference, stores
 from tests.fuzz.mutation import mutate_bytes, mutate_json, mutate_value, mutate_yaml
 from tests.fuzz.stores import Files
 from tests.fuzz.target import Memory, Target
@@ -210,6 +210,49 @@ TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
             _VALUE_MEMORY,
             families.AGGREGATES,
             outer.sealed,
+        ),
+        "question": Target(
+            messages.decode_question,
+            messages.check_question,
+            mutate_value,
+            _VALUE_MEMORY,
+            messages.QUESTIONS,
+            outer.canonical,
+            messages.accepts_question,
+        ),
+        "answer": Target(
+            messages.decode_answer,
+            messages.check_answer,
+            mutate_value,
+            _VALUE_MEMORY,
+            messages.ANSWERS,
+            outer.canonical,
+            messages.accepts_answer,
+        ),
+        "call": Target(
+            messages.decode_call,
+            messages.check_call,
+            messages.mutate_call,
+            _VALUE_MEMORY,
+            messages.CALLS,
+            messages.amend_call,
+        ),
+        "frames": Target(
+            messages.decode_frames,
+            messages.check_frames,
+            messages.mutate_frames,
+            _VALUE_MEMORY,
+            messages.FRAMES,
+            messages.amend_frames,
+        ),
+        "request": Target(
+            messages.decode_request,
+            messages.check_request,
+            mutate_bytes,
+            Memory(1 << 16, 100),
+            messages.REQUESTS,
+            accepts=messages.accepts_request,
+            dictionary=(b"Mergealgebra ", b" ", b"a.example:443", b"00", b"F", b"\xb2"),
         ),
     }
 )

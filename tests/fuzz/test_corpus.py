@@ -20,7 +20,7 @@ from tests.fuzz.targets import TARGETS
 from tests.workspace.replicas import make_workspace, write_models
 
 #: Decoders that leave much of their work to C, where no steps are counted.
-IN_C = ("header", "index", "value", "lock", "pattern")
+IN_C = ("header", "index", "value", "lock", "pattern", "question", "call")
 
 CLAUSES = {
     "header": ("EN-9", "EN-10", "EN-11", "EN-12", "EN-13", "EN-14"),
@@ -35,6 +35,11 @@ CLAUSES = {
     "pattern": ("CT-8",),
     "thresholds": ("SY-9", "MG-8"),
     "aggregate": ("SY-9",),
+    "question": ("PR-3", "PR-6", "PR-9"),
+    "answer": ("PR-4", "PR-5", "PR-9"),
+    "call": ("PR-9", "PR-11", "PR-19"),
+    "frames": ("PR-9", "PR-14"),
+    "request": ("PR-20",),
 }
 TARGET = [pytest.param(name, marks=pytest.mark.clause(*CLAUSES[name]), id=name) for name in TARGETS]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mergealgebra.attestations import witnesses
 from mergealgebra.crdt.authority import Grant, Keep, Later, Revoke
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.operations import Add, Attest, Operation, Remove
@@ -20,6 +21,19 @@ def ask(oracle: Oracle, state: ORSet, peer: ORSet) -> Json:
         "visible": answer["visible"],
         "witnesses": {(merge_id, root): set(keys) for merge_id, root, *keys in answer["witnesses"] if keys},
         "carried": set(answer["carried"]),
+    }
+
+
+def library(state: ORSet, peer: ORSet) -> Json:
+    """The same of the code."""
+    return {
+        "admissible": set(state.admissible.by_id()),
+        "effective": {operation.id for operation in state.effective},
+        "visible": list(state.visible()),
+        "witnesses": {
+            (merge_id, root): keys for merge_id in state.attested() for root, keys in witnesses(state, merge_id).items()
+        },
+        "carried": {one.id for one in (state | peer).admissible.operations & state.operations},
     }
 
 

@@ -7,14 +7,13 @@ from random import Random
 
 import pytest
 
-from mergealgebra.attestations import witnesses
 from mergealgebra.crdt.operations import Add, Attest, Remove
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.crdt.permission import revoke
 from tests.crdt.strategies import GENESIS
-from tests.oracle.policies import ask, request
-from tests.oracle.program import Json, Oracle
-from tests.oracle.traces import MAINTAINERS, MERGE_IDS, SIGNED, open_trace, parts, signed_trace
+from tests.oracle.policies import ask, library, request
+from tests.oracle.program import Oracle
+from tests.oracle.traces import MAINTAINERS, SIGNED, open_trace, parts, signed_trace
 from tests.spec.checks import signed_state_of
 from tests.spec.vectors import Vector, vectors
 
@@ -83,19 +82,6 @@ def test_revoking_a_key_changes_nothing_where_it_is_done(oracle: Oracle):
             assert key not in (state | delta).authority.live
             revoked += bool(after["visible"])
     assert revoked > TRACES / 3
-
-
-def library(state: ORSet, peer: ORSet) -> Json:
-    """The same of the code."""
-    return {
-        "admissible": set(state.admissible.by_id()),
-        "effective": {operation.id for operation in state.effective},
-        "visible": list(state.visible()),
-        "witnesses": {
-            (merge_id, root): keys for merge_id in MERGE_IDS for root, keys in witnesses(state, merge_id).items()
-        },
-        "carried": {one.id for one in (state | peer).admissible.operations & state.operations},
-    }
 
 
 def kinds_of_answers(state: ORSet) -> set[str]:

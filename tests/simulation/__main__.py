@@ -1,6 +1,6 @@
 """python -m tests.simulation: as many histories as one likes, or one from a file.
 
---histories 100000 --seed 0 --level sets      seeds 0 to 99,999; without --level both, one of folders to 40 of sets
+--histories 100000 --seed 0 --level sets      seeds 0 to 99,999; without --level all, most of them of what is quick
 --replay FILE                                 the history in a file, as a failure prints it
 --fault NAME                                  with a planted fault (`--faults` lists them)
 --digest                                      of all histories together: equal on every machine
@@ -19,8 +19,8 @@ from tests.simulation.campaign import DRAWS, Failure, drawn, failure_of, minimal
 from tests.simulation.faults import FAULTS
 from tests.simulation.history import History
 
-#: Of so many histories one is of folders, which take so much longer.
-_SHARE = 41
+#: Of 40 histories so many are of each level: what takes longer is played less often.
+_SHARES = {"sets": 25, "teams": 10, "stores": 4, "folders": 1}
 
 
 def main() -> int:
@@ -79,8 +79,7 @@ def _search(level: str, options: argparse.Namespace) -> int:
 
 
 def _share(level: str, histories: int) -> int:
-    folders = -(-histories // _SHARE)
-    return folders if level == "folders" else histories - folders
+    return -(-histories * _SHARES[level] // sum(_SHARES.values()))
 
 
 def _remarks(fault: str | None) -> tuple[str, ...]:
@@ -88,7 +87,7 @@ def _remarks(fault: str | None) -> tuple[str, ...]:
 
 
 def _show_progress(level: str, done: int, count: int) -> None:
-    if sys.stderr.isatty() and done % (20 if level == "folders" else 500) == 0:
+    if sys.stderr.isatty() and done % (500 if level == "sets" else 20) == 0:
         print(f"\r{level}: {done:,} of {count:,}", end="\r", file=sys.stderr)
 
 

@@ -5,26 +5,32 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
 
-from mergealgebra.store import operation_store, packing
-from tests.simulation import draw_folders, draw_sets
+from mergealgebra.crdt.manifest import Manifest
+from tests.simulation import draw_folders, draw_sets, draw_stores, draw_teams
 from tests.simulation.contributions import Contributions
-from tests.simulation.disk import PowerDisk
+from tests.simulation.disk import ALL_DEADLY, PowerDisk
 from tests.simulation.folders import Folders
 from tests.simulation.history import Broken, History
 from tests.simulation.scenery import RECIPES, Scenery
-from tests.simulation.seams import taken_over
+from tests.simulation.seams import merged_by, taken_over
 from tests.simulation.sets import Sets
 from tests.simulation.shrink import shrunk
+from tests.simulation.stores import Stores
+from tests.simulation.teams import Teams
 
 #: Plays a history to its end and returns a digest of it, or raises Broken.
 Play = Callable[[History], str]
 
-DRAWS = {"sets": draw_sets.draw_events, "folders": draw_folders.draw_events}
+DRAWS = {
+    "sets": draw_sets.draw_events,
+    "teams": draw_teams.draw_events,
+    "stores": draw_stores.draw_events,
+    "folders": draw_folders.draw_events,
+}
 _MEMORY = Path("/dev/shm")  # a folder in memory, where there is one
 
 
@@ -50,13 +56,19 @@ def stage(level: str) -> Iterator[Play]:
         contributions = Contributions()
         yield lambda history: _played_on_sets(history, contributions)
         return
-    many = 1 << 30  # the model knows files of one operation; packs have tests of their own, kills among them
-    packs = (mock.patch.object(module, "BRANCH", many) for module in (operation_store, packing))
-    with ExitStack() as entered, tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
-        for unpacked in packs:
-            entered.enter_context(unpacked)
-        sceneries = {name: Scenery(Path(folder) / name, recipe) for name, recipe in RECIPES.items()}
-        yield lambda history: _played_on_folders(history, sceneries[history.recipe], Path(folder) / "history")
+    if level == "teams":
+        manifests = Contributions().manifests
+        yield lambda history: _played_on_teams(history, manifests)
+        return
+    with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as name:
+        folder = Path(name)
+        if level == "stores":
+            manifests = Contributions().manifests
+            yield lambda history: _played_on_stores(history, manifests, folder / "history")
+            return
+        with merged_by(1 << 30):  # the model knows files of one operation; `stores` has packs
+            sceneries = {name: Scenery(folder / name, recipe) for name, recipe in RECIPES.items()}
+            yield lambda history: _played_on_folders(history, sceneries[history.recipe], folder / "history")
 
 
 def drawn(level: str, seed: int) -> History:
@@ -99,12 +111,28 @@ def _played_on_sets(history: History, contributions: Contributions) -> str:
         return Sets(contributions, world).run(history.events)
 
 
+def _played_on_teams(history: History, manifests: dict[str, Manifest]) -> str:
+    with taken_over() as world:
+        return Teams(manifests, world).run(history.events)
+
+
+def _played_on_stores(history: History, manifests: dict[str, Manifest], folder: Path) -> str:
+    with _made(folder), taken_over() as world:
+        return Stores(manifests, world, PowerDisk(folder, ALL_DEADLY), folder).run(history.events)
+
+
 def _played_on_folders(history: History, scenery: Scenery, folder: Path) -> str:
+    with _made(folder), taken_over() as world:
+        return Folders(scenery, world, PowerDisk(folder), folder).run(history.events)
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """A folder for one history; what is broken in it is told alike wherever it is played."""
     folder.mkdir()
     try:
-        with taken_over() as world:
-            return Folders(scenery, world, PowerDisk(folder), folder).run(history.events)
-    except Broken as broken:  # told alike wherever it is played
+        yield
+    except Broken as broken:
         raise Broken(broken.law, broken.found.replace(f"{folder}/", "")) from broken
     finally:
         shutil.rmtree(folder)

@@ -34,7 +34,7 @@ from tests.simulation.files import Files, Foretold, as_read, damage_file, genesi
 from tests.simulation.history import Broken, insist
 from tests.simulation.places import NOTHING, Places
 from tests.simulation.scenery import PUBLICATIONS, Outcome, Scenery, digest, outcome_of
-from tests.simulation.seams import World, replaced
+from tests.simulation.seams import World, decoded_once, replaced
 
 
 class Folders(Places):
@@ -47,7 +47,7 @@ class Folders(Places):
 
     def run(self, events: Iterable[str]) -> str:
         """Do what happens, then heal the network. Returns a digest of what every folder ends with."""
-        with replaced(Operation, decode=_decoded_once()):
+        with replaced(Operation, decode=decoded_once("decode")):
             for event in events:
                 kind, *words = event.split()
                 self.EVENTS[kind](self, *words)
@@ -303,16 +303,3 @@ class Folders(Places):
 
 def _operations_in(files: Files) -> set[str]:
     return {file for file in files if file.startswith("operations/")}
-
-
-def _decoded_once() -> Any:
-    """`Operation.decode`, which is a function of its bytes, computed once for each of them in a history."""
-    decode = vars(Operation)["decode"].__func__
-    known: dict[tuple[bytes, str], Operation] = {}
-
-    def decoded(cls: type[Operation], data: bytes, workspace: str) -> Operation:
-        if (data, workspace) not in known:
-            known[data, workspace] = decode(cls, data, workspace)
-        return known[data, workspace]
-
-    return classmethod(decoded)

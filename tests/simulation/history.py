@@ -29,7 +29,10 @@ LAWS = {
     "refusal": "what cannot be done is refused, changes nothing, and nothing else is refused",
     "convergence": "who has heard the same is the same, in every bit",
     "merge id": "the merge id names what is visible and nothing else",
-    "attests": "attested roots that differ are told",
+    "attests": "attested roots that differ are told, and who counts as a witness",
+    "authority": "nobody changes what is visible who may not, and each may do what is theirs",
+    "relay": "what is admissible is carried to everybody, and nothing else to anybody",
+    "packs": "as few files as PK-3 says; none goes but into one strictly larger pack, a day later, and in no share",
     "blobs": "a replica's blobs are the bytes that were contributed",
     "model": "who sees the same contributions resolves to the same files",
     "error": "nothing is raised but what the laws ask for",
@@ -44,7 +47,7 @@ def insist(law: str, holds: bool, found: object) -> None:
 
 @dataclass(frozen=True)
 class History:
-    """level: which simulation, `sets` or `folders`. events: a line each."""
+    """level: which simulation, one of those in campaign.py. events: a line each."""
 
     level: str
     events: tuple[str, ...]

@@ -1,19 +1,20 @@
 """Where the world enters the product, taken over: nonces and clocks come from the history.
 
-The product draws nonces in `crdt.orset` (`secrets.token_bytes`), names of temporary files in `store.atomic`
-(`secrets.token_hex`), times in `history` (`time.time`). Nothing else of it is replaced here.
+The product draws nonces in `crdt.orset` and `crdt.permission` (`secrets.token_bytes`), names of temporary files in
+`store.atomic` (`secrets.token_hex`), times in `history` (`time.time`). Nothing else of it is replaced here.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from mergealgebra import history
-from mergealgebra.crdt import orset
-from mergealgebra.store import atomic
+from mergealgebra.crdt import orset, pack_levels, packs, permission
+from mergealgebra.crdt.operations import Operation
+from mergealgebra.store import atomic, operation_store, packing
 
 
 @contextmanager
@@ -27,6 +28,28 @@ def replaced(owner: Any, **values: Any) -> Iterator[None]:
     finally:
         for name, value in before.items():
             setattr(owner, name, value)
+
+
+@contextmanager
+def merged_by(branch: int) -> Iterator[None]:
+    """So many files of a level are merged, in place of 16 [PK-3]."""
+    with ExitStack() as stack:
+        for module in (packs, pack_levels, operation_store, packing):
+            stack.enter_context(replaced(module, BRANCH=branch))
+        yield
+
+
+def decoded_once(name: str) -> Any:
+    """A decoder of `Operation`, which is a function of its bytes, computed once for each of them in a history."""
+    decode = vars(Operation)[name].__func__
+    known: dict[tuple[bytes, str], Operation] = {}
+
+    def decoded(cls: type[Operation], data: bytes, workspace: str) -> Operation:
+        if (data, workspace) not in known:
+            known[data, workspace] = decode(cls, data, workspace)
+        return known[data, workspace]
+
+    return classmethod(decoded)
 
 
 class World:
@@ -59,7 +82,8 @@ def taken_over() -> Iterator[World]:
     """Nonces and clocks of the product are the history's while the body runs."""
     world = World()
     files = _Names()
-    with replaced(orset, secrets=world), replaced(history, time=world), replaced(atomic, secrets=files):
+    nonces = replaced(orset, secrets=world), replaced(permission, secrets=world)
+    with nonces[0], nonces[1], replaced(history, time=world), replaced(atomic, secrets=files):
         yield world
 
 

@@ -11,14 +11,19 @@ from tests.simulation.test_histories import HISTORIES
 
 #: Seeds that show what the very first ones do not: tried first, to save time. All are among the histories of the suite.
 SHOWN_BY = {
+    "adds-are-given-first": 24,
     "blob-may-go-on": 60,
     "blob-need-not-be-canonical": 77,
     "damage-is-not-mended": 61,
+    "damaged-packs-are-given-up": 71,
     "kept-sums-hold-what-was-retracted": 43,
     "operation-is-written-in-place": 7,
+    "packs-are-listed-first": 70,
     "refusal-stops-the-sync": 24,
     "removes-are-carried-last": 7,
     "resolve-trusts-blobs": 10,
+    "revokes-are-written-first": 57,
+    "shares-are-tidied": 19,
 }
 
 

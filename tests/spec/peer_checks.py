@@ -5,10 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+from mergealgebra.crdt.policy import Authority
+from mergealgebra.sync.admittance import Admittance
+from mergealgebra.sync.challenges import SECONDS, Asked, Challenger, SignedHeader
 from mergealgebra.sync.messages import PageQuestion, read_answer, read_page, read_question
 from mergealgebra.sync.ranges import IdSet, Range
 from mergealgebra.sync.reconciliation import answer, reconcile
+from tests.signers import SeedSigner
 from tests.spec.vectors import Json, data
 
 
@@ -66,10 +71,40 @@ def reconciled(case: Json, _: Path) -> Json:
     }
 
 
+def challenge(case: Json, _: Path) -> Json:
+    end, key, workspace = case["end"], bytes.fromhex(case["key"]), bytes.fromhex(case["workspace"])
+    challenger = Challenger(workspace, key, clock=lambda: end - SECONDS)
+    return {"challenge": challenger.challenge(bytes.fromhex(case["nonce"])).hex()}
+
+
+def request_signed(case: Json, _: Path) -> Json:
+    body = b"" if case["method"] == "PUT" else bytes.fromhex(case["body"])
+    asked = Asked(bytes.fromhex(case["workspace"]), case["server"], case["method"], case["path"], body)
+    given = bytes.fromhex(case["challenge"])
+    header = SignedHeader.sign(asked, given, SeedSigner(bytes.fromhex(case["seed"])))
+    assert SignedHeader.read(header.text) == header
+    return {"message": asked.message(given).hex(), "header": header.text}
+
+
+def request_checked(case: Json, _: Path) -> Json:
+    workspace, members = bytes.fromhex(case["workspace"]), case["members"]
+    challenger = Challenger(workspace, bytes.fromhex(case["key"]), clock=lambda: case["now"])
+    state = SimpleNamespace(authority=Authority("", frozenset(members)))
+    genesis = SimpleNamespace(workspace_id=workspace.hex())
+    admittance = Admittance(genesis, lambda: state, names=case["names"], challenger=challenger)
+    signed = admittance.begin(case["header"], None)
+    body = b"" if case["method"] == "PUT" else bytes.fromhex(case["body"])
+    admittance.finish(signed, case["method"], case["path"], body)
+    return {}
+
+
 PEER_CHECKS: dict[str, Callable[[Json, Path], Json]] = {
     "answer": answered,
+    "challenge": challenge,
+    "check-request": request_checked,
     "cut": cut,
     "id-set": id_set,
     "read-answer": answer_read,
     "reconciliation": reconciled,
+    "sign-request": request_signed,
 }

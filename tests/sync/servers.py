@@ -9,12 +9,14 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mergealgebra.sync.service import Service
+from mergealgebra.sync.terms import Terms, Who
 
+EVERYBODY = Terms(Who.EVERYBODY, Who.EVERYBODY)
 ROOT = Path(__file__).parents[2]
 RUN = [sys.executable, "-P", "-m", "mergealgebra"]
 
@@ -50,11 +52,11 @@ def served(folder: Path, *options: str) -> Iterator[Serving]:
 
 
 @contextlib.contextmanager
-def in_thread(service: Service) -> Iterator[str]:
+def in_thread(service: Service, terms: Terms = EVERYBODY, names: Collection[str] = ()) -> Iterator[str]:
     """A service over HTTP, in a thread of this process; its address."""
     from mergealgebra.sync.serving import http_server
 
-    server = http_server(service)
+    server = http_server(service, terms, names)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()

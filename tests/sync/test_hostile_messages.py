@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tracemalloc
 from random import Random
 
@@ -13,7 +12,7 @@ from mergealgebra.errors import PeerError
 from mergealgebra.sync.messages import ANSWER_BYTES, QUESTION_BYTES, Listing, Question, Split
 from mergealgebra.sync.ranges import IdSet, Range, ranges_between
 from mergealgebra.sync.reconciliation import answer, reconcile
-from tests.fuzz.mutation import mutate_bytes, mutate_value
+from tests.sync.mutations import MUTATIONS
 from tests.sync.peer_sets import BOB, SALT, OtherSide, check_finds_all, hashed, reconciled
 
 EVERYTHING = sorted(hashed(range(400)))
@@ -21,26 +20,6 @@ OURS, THEIRS = set(EVERYTHING) - set(EVERYTHING[::40]), set(EVERYTHING) - set(EV
 SETS = IdSet(OURS), IdSet(THEIRS)
 
 
-def cut_short(random: Random, data: bytes) -> bytes:
-    return data[: random.randrange(len(data))]
-
-
-def made_long(random: Random, data: bytes) -> bytes:
-    return data + random.randbytes(random.choice((1, 40, ANSWER_BYTES)))
-
-
-def retyped(random: Random, data: bytes) -> bytes:
-    """Text, JSON, or some other thing that is no message."""
-    return random.choice((b"", b"\xc0", b"<html>", json.dumps(list(data[:20])).encode(), b"\xdd" + b"\xff" * 4 + data))
-
-
-MUTATIONS = {
-    "bytes": mutate_bytes,
-    "values": mutate_value,  # reorders, repeats, drops and retypes what is in it
-    "short": cut_short,
-    "long": made_long,
-    "other": retyped,
-}
 #: 12,000 in all: half of them questions, half answers.
 COUNTS = {"bytes": 2000, "values": 3000, "short": 500, "long": 250, "other": 250}
 

@@ -12,6 +12,7 @@ from mergealgebra.crdt.operations import Attest, Operation
 from mergealgebra.encoding import decode, encode
 from mergealgebra.errors import MergeAlgebraError, PeerError, WrongWorkspace
 from mergealgebra.store.objects import Store
+from mergealgebra.sync import calls, live
 from mergealgebra.sync.live import sync_live
 from mergealgebra.sync.service import Service
 from tests.crdt.strategies import GENESIS, OTHER_GENESIS, WORKSPACE, nonce
@@ -236,3 +237,30 @@ def test_hostile_calls_leave_a_store_as_it_is(alice, bob, kind):
     assert refused > 300
     assert {name: data for name, data in contents(bob).items() if name in before} == before
     bob.state()  # whatever was taken is what its name promises
+
+
+@pytest.mark.clause("PR-11")
+def test_a_peer_that_names_operations_that_nobody_made_is_given_up(alice, bob, monkeypatch):
+    """Each of them is a refusal, which is kept and told: there could be four million."""
+    monkeypatch.setattr(live, "_MOST_REFUSED", 15)
+    made = iter(attest(number) for number in range(100, 200))
+    monkeypatch.setattr(calls, "MOST_ASKED", 10)
+
+    def change(call, data):
+        if call != "operations":
+            return data
+        return encode({"operations": [next(made).encode() for _ in decode(data)["operations"]]})
+
+    wire = wire_to(bob, change=change)
+    refused = sync_live(alice, wire.peer).refused
+    assert f"{BOB} gives thousands of operations that are refused, first: {BOB} gives other bytes" in str(refused[-1])
+    assert Counter(call for call, _ in wire.asked)["operations"] == 2
+
+
+@pytest.mark.clause("PR-11")
+def test_a_peer_that_answers_bit_by_bit_is_refused(alice, bob):
+    def change(call, data):
+        return encode({"operations": decode(data)["operations"][:1]}) if call == "operations" else data
+
+    (error,) = sync_live(alice, wire_to(bob, change=change).peer).refused
+    assert "it answers for 1 of 22 operations, and more have room in an answer" in str(error)

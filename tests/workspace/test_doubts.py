@@ -191,7 +191,7 @@ class TestClone:
         terminal = io.StringIO("y\n")
         terminal.isatty = lambda: True
         monkeypatch.setattr("sys.stdin", terminal)
-        monkeypatch.setattr(creation, "_genesis_there", lambda _: next(shown))
+        monkeypatch.setattr(creation, "_genesis_there", lambda *_: next(shown))
         assert "holds workspace" in call(root, "clone", "alice", "new", "--base", "base").stderr
         assert not (root / "new").exists()
 

@@ -102,6 +102,23 @@ class TestPeople:
         assert set(ada.visible()) == before  # a new grant brings nothing back that was made under the old one
         assert ada.contribute(team / "ft1.safetensors", key=ADA) == late
 
+    @pytest.mark.clause("SG-16")
+    def test_what_was_made_after_a_revoke_counts_if_a_maintainer_keeps_it(self, team):
+        """Ada tells Maya which operation it is; nobody else has it. Her next sync brings it, tensors and all."""
+        maya, ada = opened(team, "maya"), opened(team, "ada")
+        late = ada.contribute(team / "ft1.safetensors", key=ADA)
+        (add,) = (one.id for one in ada.state.adds(late))
+        maya.revoke(fingerprint(ADA.key), signed_by=MAYA)
+        maya.sync(team / "share")
+        ada.sync(team / "share")
+        assert late not in ada.visible()
+        maya.keep(fingerprint(ADA.key), [add], signed_by=MAYA)
+        maya.sync(team / "share")
+        for one in (ada, maya):
+            one.sync(team / "share")
+        assert set(ada.visible()) == set(maya.visible()) >= {late}
+        assert maya.missing() == []
+
     def test_members(self, team):
         maya, ada = opened(team, "maya").members()
         assert (maya.key, maya.is_maintainer, maya.names, maya.operations) == (MAYA.key, True, (), 1)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
-from generator.reference import reconciliation
+from generator.reference import reconciliation, requests
 from generator.reference.tensors import read_bytes
 
 Json = Any
@@ -57,10 +57,35 @@ def reconcile(x: Json) -> Json:
     }
 
 
+def challenge(x: Json) -> Json:
+    parts = (bytes.fromhex(x[name]) for name in ("key", "workspace", "nonce"))
+    return {"challenge": requests.challenge(*parts, x["end"]).hex()}
+
+
+def _asked(x: Json) -> dict[str, Any]:
+    """What is asked, of the input of a case."""
+    return {**{name: x[name] for name in ("method", "path")}, **{n: bytes.fromhex(x[n]) for n in ("workspace", "body")}}
+
+
+def sign_request(x: Json) -> Json:
+    given, server = bytes.fromhex(x["challenge"]), x["server"]
+    message = requests.message(server=server, given=given, **_asked(x))
+    return {"message": message.hex(), "header": requests.header(bytes.fromhex(x["seed"]), server, given, message)}
+
+
+def check_request(x: Json) -> Json:
+    members = [bytes.fromhex(key) for key in x["members"]]
+    requests.check(_asked(x), x["header"], bytes.fromhex(x["key"]), members, x["names"], x["now"])
+    return {}
+
+
 PEER_CHECKS: dict[str, Callable[[Json], Json]] = {
     "answer": answer,
+    "challenge": challenge,
+    "check-request": check_request,
     "cut": cut,
     "id-set": id_set,
     "read-answer": read_answer,
     "reconciliation": reconcile,
+    "sign-request": sign_request,
 }

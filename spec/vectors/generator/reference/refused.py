@@ -30,6 +30,8 @@ RULES = {
     "DuplicateContribution": "two contributions of one id in one merge",
     "AggregateError": "aggregates that must not be combined, an id to retract that is not there, nothing to finalize",
     "PeerError": "a question or an answer between peers that the clauses do not allow",
+    "SignatureRefused": "a request that needs a member's signature and has none, or one of another request",
+    "NotMember": "a request that is signed by a key which may not write",
     "LockError": "a lock with other keys than it should have, or one that contradicts itself",
 }
 

@@ -230,7 +230,11 @@ def revoke(state: State, key: bytes) -> tuple[list[bytes], list[bytes]]:
     grants = sorted(i for i, fields in of_maintainers(state, "grant").items() if fields["key"] == key)
     if not grants or is_maintainer(state, key):
         raise Refused("NotAllowed")
-    return grants, sorted(i for i, body in state.operations.items() if body["author"] == key)
+    kept = {i for i, body in state.operations.items() if body["author"] == key}
+    for r, fields in of_maintainers(state, "revoke").items():
+        if set(fields["grants"]) & set(grants):
+            kept |= {i for k in of_maintainers(state, "keep").values() if k["revoke"] == r for i in k["operations"]}
+    return grants, sorted(kept)
 
 
 def witnesses(state: State) -> dict[bytes, dict[bytes, int]]:

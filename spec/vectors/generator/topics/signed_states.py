@@ -209,6 +209,11 @@ REVOKES = [
             {"grants": hexes(TO_ADA, AGAIN), "kept": hexes(A, A_BACK)}),
     revoked("again", "a second time: the grants that are revoked too", [TO_ADA, A, OUT],
             {"grants": hexes(TO_ADA), "kept": hexes(A)}),
+    revoked("again-kept", "a second time: what is kept and not here stays kept", [TO_ADA, A, OUT, OUT_TOO, TO_BOB,
+            keep(OUT_TOO, A_BACK, A), keep(OUT, add("ada", "c", TO_ADA), by=N),
+            BY_ADA := keep(OUT, B, by="ada", under=TO_ADA),
+            keep(revoke(TO_BOB), MINE), revoke(TO_BOB)],
+            {"grants": hexes(TO_ADA), "kept": hexes(A, A_BACK, add("ada", "c", TO_ADA), BY_ADA)}),
     revoked("refused-none", "a key without a grant", [TO_BOB, grant("ada", by="eve")], "NotAllowed"),
     revoked("refused-maintainer", "a maintainer's key, whatever it was granted", [grant(N)], "NotAllowed", N),
 ]  # fmt: skip

@@ -1,0 +1,136 @@
+"""The connections of a server: none waits for its client for ever, and where there are too many the laziest go [PR-23].
+
+A connection waits while its client has not sent the whole head of a request, or the next bytes of a body, or has not
+taken what was sent. Whoever opens hundreds of them and is slow loses those that have waited longest; nobody else waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+#: How long a client may take to send the head of a request.
+HEAD_SECONDS = 60.0
+#: Connections at one time.
+MOST: Final = 500
+#: Bytes of bodies and answers that wait for clients, of all connections together.
+MOST_BYTES: Final = 1 << 26
+
+#: A client's address, and its port.
+Client = tuple[str, int]
+
+
+@dataclass
+class Waiting:
+    """One wait for a client, and the bytes that are kept meanwhile."""
+
+    client: Client
+    nbytes: int = 0
+
+
+@dataclass
+class Connections:
+    """Those of one server, by their clients. It is used by one thread, that of the event loop."""
+
+    most: int = MOST
+    most_bytes: int = MOST_BYTES
+    _open: dict[Client, asyncio.Transport] = field(default_factory=dict)
+    _asked: Counter[Client] = field(default_factory=Counter)
+    _heads: OrderedDict[Client, asyncio.TimerHandle] = field(default_factory=OrderedDict)
+    _waits: OrderedDict[int, Waiting] = field(default_factory=OrderedDict)
+    _nbytes: int = 0
+
+    def made(self, client: Client, transport: asyncio.Transport) -> None:
+        """A client has connected; where there are too many, the one that has waited longest goes."""
+        self._open[client] = transport
+        if len(self._open) > self.most:
+            self._cut_longest()
+        self._expects_head(client)
+
+    def lost(self, client: Client) -> None:
+        """A connection has ended."""
+        self._open.pop(client, None)
+        self._has_head(client)
+
+    def is_open(self, client: Client) -> bool:
+        """Whether a client is still there."""
+        return client in self._open
+
+    def asked(self, client: Client) -> None:
+        """The head of a request has come."""
+        self._asked[client] += 1
+        self._has_head(client)
+
+    def answered(self, client: Client) -> None:
+        """A request was answered; the head of the next one is to come."""
+        self._asked[client] -= 1
+        if not self._asked[client]:  # where requests are sent without waiting, the next one may have begun already
+            del self._asked[client]
+            self._expects_head(client)
+
+    def begin(self, client: Client) -> Waiting:
+        """A wait for a client begins."""
+        wait = Waiting(client)
+        self._waits[id(wait)] = wait
+        return wait
+
+    def keep(self, wait: Waiting, nbytes: int) -> None:
+        """So many more bytes are kept during a wait; where they are too many in all, the longest wait ends."""
+        wait.nbytes += nbytes
+        self._nbytes += nbytes
+        while self._nbytes > self.most_bytes and self._waits:
+            self.cut(self._end_first().client)
+
+    def end(self, wait: Waiting) -> None:
+        """A wait is over."""
+        if self._waits.pop(id(wait), None) is not None:
+            self._nbytes -= wait.nbytes
+
+    def cut(self, client: Client) -> None:
+        """End a connection at once, whatever is not sent yet."""
+        self._has_head(client)
+        if transport := self._open.pop(client, None):
+            transport.abort()
+
+    def _expects_head(self, client: Client) -> None:
+        if client in self._open:
+            self._heads[client] = asyncio.get_running_loop().call_later(HEAD_SECONDS, self.cut, client)
+
+    def _has_head(self, client: Client) -> None:
+        if timer := self._heads.pop(client, None):
+            timer.cancel()
+
+    def _end_first(self) -> Waiting:
+        _, wait = self._waits.popitem(last=False)
+        self._nbytes -= wait.nbytes
+        return wait
+
+    def _cut_longest(self) -> None:
+        """End the connection that has waited longest: for a head if there is one, as no work is lost then."""
+        if self._heads:
+            self.cut(next(iter(self._heads)))
+        elif self._waits:
+            self.cut(self._end_first().client)
+
+
+def protocol_of(connections: Connections) -> type[asyncio.Protocol]:
+    """uvicorn's protocol, whose connections are told of."""
+
+    class Watched(H11Protocol):  # type: ignore[misc]
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            if self.client is not None:
+                connections.made(tuple(self.client), transport)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            with suppress(OSError):
+                super().connection_lost(exc)
+            if self.client is not None:
+                connections.lost(tuple(self.client))
+
+    return Watched

@@ -1,0 +1,178 @@
+"""Histories of stores from a seed: what a team does, on disks and over wires that fail."""
+
+from __future__ import annotations
+
+from tests.simulation.damage import OUTER
+from tests.simulation.draw_teams import TeamDrawing
+from tests.simulation.draws import Draws
+from tests.simulation.people import FORGERIES, WRITERS
+from tests.simulation.stores import BRANCHES
+from tests.simulation.wire import MISHAPS
+
+#: How often what is always there happens, and what goes wrong where a history has it.
+DOINGS = {"add": 6, "retract": 2, "sync": 4, "call": 4, "look": 2}
+ADVERSITIES = {
+    "revoke": 2,
+    "grant": 1,
+    "keep": 2,
+    "steal": 2,
+    "rule": 2,
+    "borrow": 2,
+    "attest": 1,
+    "put": 4,
+    "spoil": 3,
+    "age": 4,
+    "clock": 2,
+    "stay": 1,
+    "copy": 2,
+    "restore": 1,
+    "ferry": 2,
+    "cut": 1,
+    "power": 1,
+}
+#: Half of the histories are about one thing.
+THEMES = (
+    {"add": 6, "look": 3, "age": 4, "rot": 3, "ferry": 2, "sync": 3},
+    {"add": 6, "look": 5, "sync": 2},
+    {"add": 5, "spoil": 5, "sync": 4, "look": 1, "copy": 1},
+    {"add": 4, "call": 6, "revoke": 2, "keep": 2, "retract": 2, "grant": 1},
+    {"add": 4, "oust": 5, "revoke": 1, "grant": 1, "keep": 1, "regret": 4, "call": 2, "sync": 1},
+    {"add": 4, "put": 5, "borrow": 3, "rule": 2, "steal": 2, "sync": 3, "call": 2},
+)
+#: The longest that a command that dies lives, in calls.
+LONGEST = 24
+
+
+def draw_events(seed: int) -> tuple[str, ...]:
+    """The events of a history of 6 to 25 scenes among two or three replicas and one or two shares."""
+    drawing = StoreDrawing(Draws(f"stores {seed}"))
+    drawing.events.append(f"branch {drawing.draws.one_of(BRANCHES)}")
+    drawing.begin()
+    for _ in range(6 + drawing.draws.below(20)):
+        drawing.scene(drawing.draws.weighted(drawing.weights))
+    return tuple(drawing.events)
+
+
+class StoreDrawing(TeamDrawing):
+    """A history of stores in the making."""
+
+    def __init__(self, draws: Draws) -> None:
+        super().__init__(draws)
+        self.shares = [f"x{number}" for number in range(1 + draws.below(2))]
+        any_ = DOINGS | draws.some_of(ADVERSITIES)
+        self.weights = any_ if draws.chance(0.4) else draws.one_of(THEMES)
+        self.deadly = 0.5 if "regret" in self.weights else draws.one_of((0, 0, 0.15, 0.5))
+        self.busy = 0.8 if len(self.weights) == 3 else draws.one_of((0, 0, 0.6))
+
+    def begin(self) -> None:
+        """Mostly the first writers are let in first, and everybody knows that."""
+        super().begin()
+        self.events = [event.replace("meet", "sync") for event in self.events]
+
+    def scene(self, scene: str) -> None:
+        """Let something happen, and sometimes let somebody meet it."""
+        draws, where = self.draws, self.draws.one_of(self.replicas)
+        place = draws.one_of([*self.replicas, *self.shares])
+        match scene:
+            case "sync" | "call":
+                self.command(self.meeting(scene, where, place))
+            case "look":
+                self.command(f"look {where}")
+            case "put":
+                self.events.append(self.written(place))
+            case "regret" | "oust":
+                self.taken_back(scene, where)
+            case "spoil" | "rot" | "age":
+                self.decayed(scene, where, place)
+            case "clock" | "copy" | "restore" | "ferry" | "stay" | "cut" | "power":
+                self.events.append(f"{scene} {self.mishap(scene, where, place)}")
+            case _:
+                self.saying(scene, where, place)
+
+    def taken_back(self, scene: str, where: str) -> None:
+        """Somebody adds something, and right after that it, or they, are taken back, and something goes wrong."""
+        draws, writer = self.draws, self.said_by(where)
+        if scene == "oust":
+            self.events.append(f"revoke {where} m0 {writer} t{draws.below(50)} {self.fact('revoke')}")
+            self.events[-1] += f" dies {draws.below(12)} {self.mask()}" if draws.chance(0.7) else ""
+        else:
+            what = self.events[-1].split()[3]
+            self.events.append(f"retract {where} {writer} {what} t{draws.below(50)} {self.fact('retract')}")
+            self.command(self.meeting(draws.one_of(("sync", "call", "call")), where, draws.one_of(self.replicas)))
+
+    def decayed(self, scene: str, where: str, place: str) -> None:
+        """Files grow old or rot, and somebody meets that."""
+        draws = self.draws
+        if scene == "age":
+            self.events.append(f"age {place} {self.mask()}")
+            self.command(f"look {place}" if place[0] == "r" else f"sync {where} {place}")
+        elif scene == "rot":  # a pack that was good: the last of the files
+            for _ in range(2):
+                self.said_by(where)
+            self.events += [f"look {where}", f"age {where} 65535", f"damage {where} flip -1"]
+            self.command(f"look {where}")
+        else:
+            self.events.append(f"damage {place} {draws.one_of(tuple(OUTER))} {draws.below(10_000)}")
+            self.command(f"sync {where} {place}")
+            if draws.chance(0.3):
+                self.events.append(f"mend {place}")
+
+    def mishap(self, scene: str, where: str, place: str) -> str:
+        """What befalls folders and clocks."""
+        draws, copy = self.draws, f"s{self.draws.below(3)}"
+        return {
+            "clock": f"{draws.one_of((-3, 0, 0, 3))}",
+            "copy": f"{place} {copy}",
+            "restore": f"{where} {copy}",
+            "ferry": f"{place} {draws.one_of([where, *self.shares])} {self.mask()}",
+            "stay": where,
+            "cut": where,
+            "power": f"{self.mask()}",
+        }[scene]
+
+    def said_by(self, where: str) -> str:
+        """Somebody who was let in, if need be, and has just added something."""
+        draws, who = self.draws, self.draws.one_of(WRITERS)
+        self.events.append(f"grant {where} m0 {who} t{draws.below(50)} {self.fact('grant')}")
+        what = draws.one_of(self.contributions)
+        self.events.append(f"add {where} {who} {what} t{draws.below(50)} {self.fact('add')}")
+        return who
+
+    def saying(self, scene: str, where: str, place: str) -> None:
+        """Somebody says something; what was signed with another program is put somewhere."""
+        line = self.line(scene, where)
+        if line.startswith("craft"):
+            self.events += [line, f"put {place} {line.split()[1]}"]
+        else:
+            self.command(line)
+            if self.draws.chance(0.4):
+                self.command(self.meeting(self.draws.one_of(("sync", "call")), where, place))
+
+    def meeting(self, road: str, where: str, place: str) -> str:
+        """A sync; a live one may be disturbed."""
+        draws = self.draws
+        if road == "sync" or place[0] != "r":
+            return f"sync {where} {f's{draws.below(3)}' if draws.chance(0.1) else place}"
+        line = f"call {where} {place}"
+        if draws.chance(0.3):
+            return f"{line} {draws.one_of(MISHAPS)} {draws.below(7)}"
+        return f"{line} falls {draws.below(LONGEST)} {self.mask()}" if draws.chance(self.deadly) else line
+
+    def written(self, place: str) -> str:
+        """Facts, or a forgery, straight in a folder."""
+        facts = ",".join(sorted({self.recent() for _ in range(1 + self.draws.below(4))}))
+        how = f" forged {self.draws.one_of(tuple(FORGERIES))}" if self.draws.chance(0.5) else ""
+        return f"put {place} {facts}{how}"
+
+    def command(self, line: str) -> None:
+        """A command, which may die, or meet another process."""
+        undisturbed = line.startswith("call") and len(line.split()) > 3
+        if not undisturbed and self.draws.chance(self.deadly):
+            line += f" dies {self.draws.below(self.draws.one_of((8, LONGEST)))} {self.mask()}"
+        elif not undisturbed and self.draws.chance(self.busy):
+            line += f" meets {self.draws.below(self.draws.one_of((12, 40)))}"
+        self.events.append(line)
+
+    def mask(self) -> int:
+        """Mostly nothing or everything, sometimes some of it."""
+        return self.draws.below(1 << 16) if self.draws.chance(0.4) else self.draws.one_of((0, 0xFFFF))
