@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import stat
 import sys
 import threading
@@ -54,7 +55,6 @@ _ADVICE: Final = {
     errno.EROFS: "choose a folder that can be written to",
     errno.EACCES: "get write permission for the folder, or choose another",
     errno.EPERM: "get write permission for the folder, or choose another",
-    errno.ENOENT: "the folder went away while it was written to; run it again",
     errno.EAGAIN: "another process is at work there; run it again",
 }
 
@@ -65,8 +65,21 @@ def refused_as_output(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        advice = _ADVICE.get(error.errno or 0, "check the path and the disk")
+        advice = (
+            _missing_folder(path)
+            if error.errno == errno.ENOENT
+            else _ADVICE.get(error.errno or 0, "check the path and the disk")
+        )
         raise OutputError(f"{location(path)} cannot be written: {error.strerror}; {advice}") from error
+
+
+def _missing_folder(path: Path) -> str:
+    """What to do where a folder on the way to a path was not there."""
+    missing = [folder for folder in path.absolute().parents if not folder.exists()]
+    if missing:
+        made = f"`mkdir -p {shlex.quote(location(path.parent))}`"
+        return f"the folder {location(missing[-1])} is not there: check the path, or make it with {made}"
+    return "its folder takes nothing new, or went away meanwhile; choose another, or run it again"
 
 
 def reason(error: OutputError) -> str:

@@ -149,8 +149,11 @@ def _read_private(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         raise KeyFileError(f"{location(path)} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     try:
+        data = read_all(descriptor, _MOST_BYTES, os.fspath(path))
+        if from_openssh_line(data.decode(errors="replace")) is not None:  # first: it may well be open to others
+            raise KeyFileError(f"{location(path)} is a public key: name the private one, usually without .pub")
         _refuse_open(path, os.fstat(descriptor))
-        return read_all(descriptor, _MOST_BYTES, os.fspath(path))
+        return data
     except OSError as error:
         raise KeyFileError(f"{location(path)} cannot be read: {error.strerror}") from None
     finally:
@@ -199,8 +202,6 @@ def _load(path: Path, data: bytes, passphrase: bytes | Passphrase | None) -> Ed2
     except (ValueError, TypeError):
         if secret is not None:
             raise KeyFileError(f"{where}: the passphrase is wrong, or the file is damaged") from None
-        if from_openssh_line(data.decode(errors="replace")) is not None:
-            raise KeyFileError(f"{where} is a public key: name the private one, usually without .pub") from None
         raise KeyFileError(f"{where} is not a private key as OpenSSH writes it: `{_keygen(path)}` makes one") from None
     if not isinstance(private, Ed25519PrivateKey):
         raise KeyFileError(f"{where} is a key of another kind than Ed25519; `{_keygen(None)}` makes one")

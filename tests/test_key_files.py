@@ -102,6 +102,10 @@ REFUSED = {
     "open to others": (_with_mode(0o604), "open to others"),
     "writable by the group": (_with_mode(0o620), "open to others"),
     "a public key": (lambda folder: _write(folder / "p", (folder / "key.pub").read_bytes()), "is a public key"),
+    "a public key that is open": (
+        lambda folder: _write(folder / "p", (folder / "key.pub").read_bytes(), 0o644),
+        "is a public key",
+    ),
     "another kind": (_other_kind, "of another kind than Ed25519"),
     "nothing": (lambda folder: _write(folder / "empty", b""), "is not a private key as OpenSSH writes it"),
     "cut short": (lambda folder: _write(folder / "c", (folder / "key").read_bytes()[:200]), "is not a private key"),

@@ -83,4 +83,9 @@ def passphrase_from(descriptor: int) -> bytes:
             found += piece
     except OSError as error:
         raise KeyFileError(f"descriptor {descriptor} gives no passphrase: {error.strerror}") from None
-    return found.partition(b"\n")[0]
+    if not (passphrase := found.partition(b"\n")[0]):
+        raise KeyFileError(
+            f"descriptor {descriptor} gives no passphrase, its first line is empty: write one there, or leave "
+            "--passphrase-fd out for a key without one"
+        )
+    return passphrase
