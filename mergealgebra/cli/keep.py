@@ -8,7 +8,7 @@ import click
 
 from mergealgebra.cli.keys import key_options, signer_in
 from mergealgebra.cli.options import json_option
-from mergealgebra.cli.report import report, say, tell
+from mergealgebra.cli.report import report, say, tell, warn
 
 
 @click.command()
@@ -45,6 +45,10 @@ def command(
         appeared = sorted(after.visible().keys() - before.visible().keys())
         report({"kept": sorted(kept), "appeared": appeared, "merge_id": after.merge_id})
         return
+    absent = [id_ for id_ in sorted(kept) if after.record(id_) is None]
     tell({"kept": count(len(kept), "operation"), "next": "sync, so that the others know"})
     for line in news(before, after):
         say(f"  {line}")
+    if absent:
+        are = "1 operation is" if len(absent) == 1 else f"{len(absent):,} operations are"
+        warn(f"{are} not here yet, {absent[0][:12]} first, and will count once a sync brings what has that id")

@@ -91,14 +91,14 @@ def keep(
     if not revokes or not (hidden or operations):
         why = "nothing of it that is here is hidden" if revokes else "no grant to it was revoked here"
         raise NotAllowed(f"{fingerprint(key)}: {why} by a revoke, so there is nothing to keep")
-    kept = {id_ for name in operations for id_ in _hidden_as(name, hidden)} or {one.id for one in hidden}
+    kept = {id_ for name in operations for id_ in _hidden_as(name, hidden, state, key)} or {one.id for one in hidden}
     keeps = [Keep(id_, part) for id_, already in revokes.items() for part in parts(kept - already)]
     if not keeps:
         raise NotAllowed(f"{fingerprint(key)}: every revoke keeps that already, so there is nothing to do")
     return state.said(keeps, time=time, note=note, signer=signer)
 
 
-def _hidden_as(name: str, hidden: Sequence[Record]) -> set[str]:
+def _hidden_as(name: str, hidden: Sequence[Record], state: ORSet, key: str) -> set[str]:
     """The operations that somebody names, by the beginning of their ids, or of a contribution that they add."""
     begins = name.lower()
     found = {one.id for one in hidden if one.id.startswith(begins)}
@@ -106,6 +106,7 @@ def _hidden_as(name: str, hidden: Sequence[Record]) -> set[str]:
     if len(begins) >= LEAST and len(found) + len(contributions) == 1:
         return found or {one.id for one in hidden if one.says in contributions}
     if is_id(begins):
+        _check_may_come(begins, state, key)
         return {begins}
     lists = by_caller("`log --json` lists", "`state.operations` are")
     many = "more than one operation" if found or contributions else "no operation"
@@ -113,6 +114,21 @@ def _hidden_as(name: str, hidden: Sequence[Record]) -> set[str]:
         f"{shown(name)} begins {many} that a revoke hides here: {lists} them; give {LEAST} digits or more, or the "
         "whole id of one that is not here"
     )
+
+
+def _check_may_come(id_: str, state: ORSet, key: str) -> None:
+    """Raise OperationError for an id that is here, and not that of an operation of this key."""
+    record = state.record(id_)
+    if id_ == state.genesis.workspace_id:
+        what = "the id of this workspace"
+    elif id_ in state.known_ids():
+        what = "a contribution that no revoke hides here"
+    elif record is not None and record.author != key:
+        what = "an operation of another key"
+    else:
+        return
+    lists = by_caller("`log --json` lists", "`state.operations` are")
+    raise OperationError(f"{shown(id_)} is {what}: name an operation of {fingerprint(key)}; {lists} them")
 
 
 def _kept_by_revokes(state: ORSet, grants: Iterable[str]) -> dict[str, set[str]]:

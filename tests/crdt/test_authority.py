@@ -240,6 +240,12 @@ NOT_KEPT = {
                       NotAllowed, "nothing of it that is here is hidden"),
     "a whole id twice": (lambda s: keep(s | keep(s, WRITER.key, ["ab" * 32], MAINTAINER), WRITER.key, ["ab" * 32],
                          MAINTAINER), NotAllowed, "every revoke keeps that already"),
+    "the workspace": (lambda s: keep(s, WRITER.key, [GENESIS.workspace_id], MAINTAINER), OperationError,
+                      "the id of this workspace"),
+    "a contribution that counts": (lambda s: keep(s | s.add(MANIFESTS[2], signer=MAINTAINER), WRITER.key,
+                                   [MANIFESTS[2].id], MAINTAINER), OperationError, "that no revoke hides"),
+    "another's operation": (lambda s: keep(s, WRITER.key, [min(s.authority.grants)], MAINTAINER), OperationError,
+                            "an operation of another key"),
 }  # fmt: skip
 
 
