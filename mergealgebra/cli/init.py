@@ -10,7 +10,7 @@ import click
 from mergealgebra.cli.keys import key_options, private_key
 from mergealgebra.cli.options import PATH, ValueLeftOut, as_option, json_option, share_option
 from mergealgebra.cli.progress import progress_bar
-from mergealgebra.cli.report import report, tell, warn
+from mergealgebra.cli.report import report, say, tell, warn
 
 if TYPE_CHECKING:
     from mergealgebra.methods.method import Method
@@ -75,6 +75,11 @@ def command(
     if key and not share:
         write_key(store, key)
     report_workspace(store, as_json)
+    if len(store.genesis.maintainers) == 1 and not as_json:
+        say(
+            "If this maintainer's key is lost, nobody can take its place. Two maintainers are named when a workspace "
+            "is made: `--maintainer ONE.pub --maintainer OTHER.pub`."
+        )
     if not old:
         _warn_of_task(recipe)
 
