@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import click
+from click.core import ParameterSource
 
 from mergealgebra.cli.options import PATH
 from mergealgebra.cli.report import say
+
+#: Options that say how a server is reached.
+_OF_NETWORK: Final = ("port", "host", "certificate", "key")
 
 
 @click.command()
@@ -59,6 +64,10 @@ def command(
         raise click.UsageError("--open-writes and --read-only contradict each other")
     if stdio and (members_only or open_writes or names):
         raise click.UsageError("over --stdio whoever can start it may read and write: give it --read-only, or nothing")
+    context = click.get_current_context()
+    of_network = [name for name in _OF_NETWORK if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if stdio and of_network:
+        raise click.UsageError(f"--stdio serves at no address: leave --{of_network[0]} or --stdio out")
     store = Store.open(folder)
     if stdio:
         serve_stdio(store, writes=not read_only)
@@ -68,6 +77,7 @@ def command(
     )
 
     def ready(address: str) -> None:
-        say(f"serving workspace {store.genesis.workspace_id} at {address}, {terms.in_words}; Ctrl-C ends it")
+        counts = "; only what members signed counts" if open_writes and store.genesis.is_signed else ""
+        say(f"serving workspace {store.genesis.workspace_id} at {address}, {terms.in_words}{counts}; Ctrl-C ends it")
 
     serve_http(store, host, port, terms=terms, names=names, certificate=certificate, key=key, ready=ready)

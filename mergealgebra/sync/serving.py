@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from mergealgebra.errors import NotInstalled, OutputError
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admittance import Admittance
+from mergealgebra.sync.certificates import check_certificate
 from mergealgebra.sync.replica import base_of, fits_by
 from mergealgebra.sync.server_names import bound_names, told_names
 from mergealgebra.sync.service import Service
@@ -27,6 +29,8 @@ _CONNECTIONS: Final = 512
 #: How long a connection without a question is kept, and how long questions may take when the server is ended.
 _KEEP_SECONDS: Final = 60
 _GRACE_SECONDS: Final = 5
+#: What the system says of a host that is another machine, or none.
+_NO_ADDRESS_OF_OURS: Final = (errno.EADDRNOTAVAIL, socket.EAI_NONAME, socket.EAI_AGAIN, socket.EAI_FAIL)
 
 
 def serve_http(
@@ -73,6 +77,8 @@ def http_server(
         raise NotInstalled(
             f"serve needs starlette and uvicorn, and {error.name} is not installed: pip install starlette uvicorn"
         ) from error
+    if certificate is not None and key is not None:
+        check_certificate(certificate, key)
     connections = Connections()
     admittance = Admittance.of(service.store.genesis, service.state, terms, names)
     config = uvicorn.Config(
@@ -91,12 +97,6 @@ def http_server(
         ssl_certfile=certificate,
         ssl_keyfile=key,
     )
-    try:
-        config.load()
-    except OSError as error:
-        raise OutputError(
-            f"{certificate} and {key} cannot be used: {error.strerror or error}; give a certificate and its key as PEM"
-        ) from error
     return uvicorn.Server(config)
 
 
@@ -118,4 +118,6 @@ def _listening(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except (OSError, OverflowError) as error:
         said = getattr(error, "strerror", None) or str(error)
-        raise OutputError(f"nothing can be served at {host} port {port}: {said}; choose another --port") from error
+        elsewhere = getattr(error, "errno", None) in _NO_ADDRESS_OF_OURS
+        other = "choose a --host that is an address of this machine" if elsewhere else "choose another --port"
+        raise OutputError(f"nothing can be served at {host} port {port}: {said}; {other}") from error
