@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from mergealgebra.addresses import PathLike, local_path, peer_path, peer_scheme
@@ -13,7 +13,7 @@ from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.operations import Signer
 from mergealgebra.engine.limits import available_cores
 from mergealgebra.engine.plan import settled
-from mergealgebra.errors import MergeAlgebraError, SyncIncomplete, WorkspaceError, WrongWorkspace
+from mergealgebra.errors import AddressError, MergeAlgebraError, SyncIncomplete, WorkspaceError, WrongWorkspace
 from mergealgebra.interrupts import standing
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress
@@ -35,7 +35,7 @@ from mergealgebra.sync.identity import Identity
 from mergealgebra.sync.remote import create_at, genesis_at, is_new
 from mergealgebra.sync.replica import begin, sync_replica
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.text import address, location, shown, sync_again
+from mergealgebra.text import address, location, shown, sync_again, sync_creating
 
 
 def new_workspace(
@@ -169,6 +169,22 @@ def share_at(peer: PathLike, genesis: Genesis, *, group: bool = False) -> None:
         create_at(os.fspath(peer), genesis)
     else:
         Store.create(peer_path(peer), genesis, group=group)
+
+
+def check_peers(own: Path, peers: Iterable[PathLike], *, group: bool) -> None:
+    """Raise AddressError for a peer that is this workspace itself, and for a share of a group that is not a folder."""
+    for peer in peers:
+        if peer_scheme(peer) is None:
+            with suppress(OSError, ValueError):  # what is not there, or no path, is told by who reads it
+                if own.samefile(peer):
+                    raise AddressError(
+                        f"{address(peer)} is this workspace itself: sync it with another, or with a share"
+                    )
+        elif group:
+            raise AddressError(
+                f"{address(peer)} is not a folder and has no group: `{sync_creating(peer)}` makes a share there, and "
+                "who may write is set where it is kept"
+            )
 
 
 def can_make_share(peer: PathLike) -> bool:

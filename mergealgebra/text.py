@@ -148,6 +148,40 @@ def command_in(workspace: Path) -> str:
     return f"mergealgebra -C {shlex.quote(location(workspace))}"
 
 
+@contextmanager
+def syncing(workspace: Path) -> Iterator[None]:
+    """While a workspace syncs, messages of its thread give commands about it."""
+    token = _SYNCING.set(workspace)
+    try:
+        yield
+    finally:
+        _SYNCING.reset(token)
+
+
+def sync_creating(peer: str | os.PathLike[str]) -> str:
+    """The command, or in Python the call, by which the workspace that syncs makes a share.
+
+    >>> with syncing(Path("mine")):
+    ...     sync_creating("/mnt/share")
+    "Workspace.open('mine').sync('/mnt/share', create=True)"
+    """
+    own, other = _SYNCING.get() or Path("WORKSPACE"), address(peer)
+    command = f"{command_in(own)} sync {shlex.quote(other)} --create"
+    return by_caller(command, f"Workspace.open({location(own)!r}).sync({other!r}, create=True)")
+
+
+def naming_a_key() -> str:
+    """How somebody names their private key, once or, where a workspace syncs, for good.
+
+    >>> with at_command_line(), syncing(Path("mine")):
+    ...     naming_a_key()
+    '--key FILE, or once with `mergealgebra -C mine set-key FILE`'
+    """
+    workspace = _SYNCING.get()
+    once = "" if workspace is None else f", or once with `{command_in(workspace)} set-key FILE`"
+    return by_caller(f"--key FILE{once}", "key=FILE")
+
+
 def sync_again(
     workspace: str | os.PathLike[str],
     peer: str | os.PathLike[str],
@@ -196,6 +230,7 @@ class Where(NamedTuple):
 
 
 _AT_COMMAND_LINE: Final = ContextVar("at the command line", default=False)
+_SYNCING: Final = ContextVar[Path | None]("the workspace that syncs", default=None)
 _MOST_LISTED: Final = 12
 _LONGEST_WORD: Final = 40
 _SHORT: Final = reprlib.Repr()

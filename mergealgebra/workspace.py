@@ -25,7 +25,7 @@ from mergealgebra.signing import KeySource, signer_when_needed
 from mergealgebra.sizes import byte_count
 from mergealgebra.store import local
 from mergealgebra.store.objects import Store
-from mergealgebra.text import address, shown, sync_again
+from mergealgebra.text import address, shown, sync_again, syncing
 
 if TYPE_CHECKING:
     from mergealgebra.merge_result import MergeResult
@@ -242,14 +242,16 @@ class Workspace(Administration):
         >>> len(result.given_operations), len(result.given_blobs), len(result.taken_operations)
         (1, 1, 0)
         """
-        from mergealgebra.creation import share_at
+        from mergealgebra.creation import check_peers, share_at
         from mergealgebra.sync.replica import sync_replica
 
         what = f"{address(peer)} is shared now" if create else "what was exchanged so far stays"
+        with syncing(self.path):
+            check_peers(self.path, [peer], group=create == "group")
         if create:
             share_at(peer, self.store.genesis, group=create == "group")
         again = sync_again(self.path, peer, retracted=retracted, auxiliary=auxiliary)
-        with standing(f"{what}; `{again}` completes it"):
+        with standing(f"{what}; `{again}` completes it"), syncing(self.path):
             signer = signer_when_needed(self.store, key)
             more = progress or quiet
             return sync_replica(self.store, peer, more, retracted=retracted, auxiliary=auxiliary, signer=signer)
@@ -263,6 +265,7 @@ class Workspace(Administration):
         **options: Any,
     ) -> list[SyncResult | MergeAlgebraError]:
         """What `sync` returns or raises for each of several peers; servers in a row give tensors at once [BL-10]."""
+        from mergealgebra.creation import check_peers
         from mergealgebra.sync.replica import sync_with_all
 
         if len(peers) == 1:
@@ -270,7 +273,8 @@ class Workspace(Administration):
                 return [self.sync(peers[0], key=key, progress=progress, **options)]
             except MergeAlgebraError as error:
                 return [error]
-        with standing("what was exchanged so far stays; the same command again completes it"):
+        with standing("what was exchanged so far stays; the same command again completes it"), syncing(self.path):
+            check_peers(self.path, peers, group=options.get("create") == "group")
             signer = signer_when_needed(self.store, key)
             return sync_with_all(self.store, peers, progress or quiet, signer=signer, **options)
 

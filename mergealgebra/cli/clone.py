@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -51,7 +54,8 @@ def command(
     path, workspace_id = _parts(peer)
     signer = signer_when_needed(None, key, passphrase_fd)
     if workspace_id is None and not yes:
-        workspace_id = _confirmed(genesis_of(path, None, signer), path)
+        again = partial(_command, folder=folder, base=base, as_name=as_name, key=key)
+        workspace_id = _confirmed(genesis_of(path, None, signer), path, again)
     with progress_bar() as show:
         made = Workspace.clone(
             path, folder, base=base, workspace_id=workspace_id, as_name=as_name, key=signer, progress=show
@@ -59,10 +63,11 @@ def command(
     report_workspace(made.store, as_json)
     if yes and not as_json:
         say("Anybody can make a workspace of this name: compare its id and its recipe with what a colleague has.")
-        say(f"Next time, this clones no other: clone {path}#{made.store.genesis.workspace_id}")
+        safe = _command(f"{path}#{made.store.genesis.workspace_id}", folder=Path("DIR"), base=base)
+        say(f"Next time, this clones no other: {safe}")
 
 
-def _confirmed(genesis: Genesis, peer: str) -> str:
+def _confirmed(genesis: Genesis, peer: str, again: Callable[..., str]) -> str:
     """The id of a workspace, if somebody at a terminal says that they mean it [SY-12]. Raises WrongWorkspace."""
     from mergealgebra.signatures import fingerprint
 
@@ -70,15 +75,24 @@ def _confirmed(genesis: Genesis, peer: str) -> str:
     if not sys.stdin.isatty():
         raise WrongWorkspace(
             f"nobody said that the workspace there is the one that is meant: if a colleague's has the same id, "
-            f"`clone {known}` takes it and no other; `clone --yes` takes whatever is there"
+            f"`{again(known)}` takes it and no other; `{again(peer, yes=True)}` takes whatever is there"
         )
     maintainers = ", ".join(map(fingerprint, genesis.maintainers)) or "nobody: whoever can write there can change it"
     lines = {"workspace": genesis.name or "without a name", "id": genesis.workspace_id, "maintainers": maintainers}
     for label, text in lines.items():
         say(f"{label:<11}  {text}", err=True)
     if not click.confirm("Do a colleague's `status` and `members` show the same?", err=True):
-        raise WrongWorkspace(f"nothing was cloned; ask for the id of the workspace, and `clone {peer}#ID`")
+        raise WrongWorkspace(f"nothing was cloned; ask for the id of the workspace, then `{again(f'{peer}#ID')}`")
     return genesis.workspace_id
+
+
+def _command(
+    peer: str, *, folder: Path, base: Path, as_name: str | None = None, key: Path | None = None, yes: bool = False
+) -> str:
+    """The command that clones a peer, to be typed."""
+    options = {"--base": base, "--as": as_name, "--key": key}
+    words = [peer, folder, *(word for name, value in options.items() if value is not None for word in (name, value))]
+    return shlex.join(["mergealgebra", "clone", *map(str, words), *(["--yes"] if yes else [])])
 
 
 def _parts(peer: str) -> tuple[str, str | None]:

@@ -46,7 +46,7 @@ from mergealgebra.store.operation_store import OperationStore
 from mergealgebra.store.packing import pack_up, tidy
 from mergealgebra.store.refusals import read_entry, refused_as, refused_in_store
 from mergealgebra.store.rights import for_group
-from mergealgebra.text import by_caller, fsck_repair, location
+from mergealgebra.text import fsck_repair, location, sync_creating
 
 _FOLDERS: Final = (TMP, OPERATIONS, BLOBS)
 _CHECK_PATH: Final = "check the path; if a share is mounted there, mount it"
@@ -108,10 +108,9 @@ class Store(OperationStore):
         if not has_genesis(path):
             _check_unused(path)
             found = "is empty" if path.exists() else "is not there"
-            makes = by_caller("sync --create", "sync(PEER, create=True)")
             raise WorkspaceError(
                 f"{location(path)} {found}: if a share is mounted there, mount it; if it is to become one, "
-                f"`{makes}` makes it"
+                f"`{sync_creating(path)}` makes it"
             )
         store = cls.open(path, peer=True)
         if store.genesis != genesis:

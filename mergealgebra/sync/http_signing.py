@@ -19,7 +19,7 @@ from mergealgebra.sync.challenges import ANSWER_BYTES, Asked, SignedHeader, read
 from mergealgebra.sync.http_paths import CHALLENGE_PATH
 from mergealgebra.sync.identity import Identity
 from mergealgebra.sync.peer import naming
-from mergealgebra.text import by_caller
+from mergealgebra.text import naming_a_key
 
 #: Of the time for which a challenge is valid, how much is used.
 _USED: Final = 0.75
@@ -54,10 +54,9 @@ class Signing:
         """What to do where the server refuses to let us in."""
         signer = self.identity.signer
         if signer is None:
-            names = by_caller("--key FILE, or once with `mergealgebra set-key FILE`", "key=FILE")
             return (
-                f"name your private key with {names}; who has none makes one with `mergealgebra keygen FILE`, and asks "
-                "a maintainer for `mergealgebra grant FILE.pub --name YOU`"
+                f"name your private key with {naming_a_key()}; who has none makes one with `mergealgebra keygen FILE`, "
+                "and asks a maintainer for `mergealgebra grant FILE.pub --name YOU`"
             )
         return f"ask a maintainer for `mergealgebra grant '{openssh_line(signer.key)}' --name YOU`, then sync again"
 

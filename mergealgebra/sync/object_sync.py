@@ -20,7 +20,7 @@ from mergealgebra.sync.held import Holder
 from mergealgebra.sync.object_blobs import exchange_blobs
 from mergealgebra.sync.object_operations import exchange_operations
 from mergealgebra.sync.object_store import ObjectStore, get
-from mergealgebra.text import by_caller
+from mergealgebra.text import sync_creating
 
 
 def sync_objects(
@@ -55,10 +55,9 @@ def genesis_of(objects: ObjectStore) -> bytes:
     """The encoding of a store's genesis; not looked at. Raises WorkspaceError when there is none, and PeerError."""
     data = get(objects, GENESIS, MAX_BYTES)
     if not data:
-        makes = by_caller("sync --create", "sync(PEER, create=True)")
         raise WorkspaceError(
             f"{objects.name} holds no workspace, there is no object `{GENESIS}`: check the address; if it is to become "
-            f"one, `{makes}` makes it"
+            f"one, `{sync_creating(objects.name)}` makes it"
         )
     return data
 
