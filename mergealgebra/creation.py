@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from mergealgebra.addresses import PathLike, live_scheme, local_path, peer_path
+from mergealgebra.addresses import PathLike, local_path, peer_path, peer_scheme
 from mergealgebra.contribution import check_base, read_root
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.operations import Signer
 from mergealgebra.engine.limits import available_cores
 from mergealgebra.engine.plan import settled
-from mergealgebra.errors import MergeAlgebraError, PeerError, SyncIncomplete, WorkspaceError, WrongWorkspace
+from mergealgebra.errors import MergeAlgebraError, SyncIncomplete, WorkspaceError, WrongWorkspace
 from mergealgebra.interrupts import standing
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress
@@ -32,8 +32,8 @@ from mergealgebra.store.local import (
 from mergealgebra.store.objects import Store, has_genesis
 from mergealgebra.store.refusals import refused_as
 from mergealgebra.sync.identity import Identity
+from mergealgebra.sync.remote import create_at, genesis_at, is_new
 from mergealgebra.sync.replica import begin, sync_replica
-from mergealgebra.sync.schemes import live_peer
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.text import address, location, shown, sync_again
 
@@ -147,19 +147,33 @@ def genesis_of(peer: PathLike, workspace_id: str | None, signer: Signer | None =
 
 
 def _genesis_there(peer: PathLike, identity: Identity) -> Genesis:
-    if live_scheme(peer) is None:
+    if peer_scheme(peer) is None:
         source = Store.open(peer_path(peer), peer=True)
         default_recipe(source)
         return source.genesis
-    with live_peer(os.fspath(peer), identity) as other:
-        try:
-            genesis = Genesis.decode(other.genesis()[0])
-            complete_recipe(genesis.recipe)
-        except PeerError:
-            raise
-        except MergeAlgebraError as error:
-            raise type(error)(f"{address(peer)} has a genesis that this version does not know: {error}") from None
+    data = genesis_at(os.fspath(peer), identity)
+    try:
+        genesis = Genesis.decode(data)
+        complete_recipe(genesis.recipe)
+    except MergeAlgebraError as error:
+        raise type(error)(f"{address(peer)} has a genesis that this version does not know: {error}") from None
     return genesis
+
+
+def share_at(peer: PathLike, genesis: Genesis, *, group: bool = False) -> None:
+    """Make a share of this workspace at a path or an address, unless it is there [SY-7].
+
+    Raises as `Store.create` does, and PeerError.
+    """
+    if peer_scheme(peer) is not None:
+        create_at(os.fspath(peer), genesis)
+    else:
+        Store.create(peer_path(peer), genesis, group=group)
+
+
+def can_make_share(peer: PathLike) -> bool:
+    """Whether a share can be made at a path or an address: there is none yet. Raises AddressError and PeerError."""
+    return is_new(os.fspath(peer)) if peer_scheme(peer) is not None else not has_genesis(peer_path(peer))
 
 
 def refuse_missing(peer: PathLike, lacking: Sequence[str], visible: int) -> None:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from mergealgebra.addresses import PathLike, local_path, peer_path
+from mergealgebra.addresses import PathLike, local_path
 from mergealgebra.administration import Administration
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import MergeAlgebraError, MergeAlgebraWarning, UnknownContribution
@@ -26,7 +25,7 @@ from mergealgebra.signing import KeySource, signer_when_needed
 from mergealgebra.sizes import byte_count
 from mergealgebra.store import local
 from mergealgebra.store.objects import Store
-from mergealgebra.text import location, shown, sync_again
+from mergealgebra.text import address, shown, sync_again
 
 if TYPE_CHECKING:
     from mergealgebra.merge_result import MergeResult
@@ -230,24 +229,25 @@ class Workspace(Administration):
     ) -> SyncResult:
         """Exchange operations and blobs with another workspace or a share, both ways [SY-4].
 
-        peer: its folder, or the address of one that is served: http://HOST:PORT, https://HOST:PORT or ssh://HOST/PATH
-        [PR-13, PR-15]. create: make a share there first, if nothing is there, with "group" one in which all members of
-        the folder's group may write [SY-16]; otherwise it must be there [SY-7]. retracted: also take the tensors of
-        contributions that were taken back, for old merges. auxiliary: also take auxiliary tensors that the workspace's
-        recipe does not need. key: as of `signer`, for a server that wants a member's signature [PR-21]. Raises
-        AddressError for what is neither, PeerError for a peer that is not reached, and SyncIncomplete when something
-        was refused; the good rest has then been exchanged. That it was incomplete is written down here, until a sync
-        with that peer is complete. progress: called as blobs are copied and checked.
+        peer: its folder, or the address of one that is served: http://HOST:PORT, https://HOST:PORT, ssh://HOST/PATH
+        [PR-13, PR-15] or s3://BUCKET/PREFIX [PR-17]. create: make a share there first, if nothing is there, with
+        "group" one in which all members of the folder's group may write [SY-16]; otherwise it must be there [SY-7].
+        retracted: also take the tensors of contributions that were taken back, for old merges. auxiliary: also take
+        auxiliary tensors that the workspace's recipe does not need. key: as of `signer`, for a server that wants a
+        member's signature [PR-21]. Raises AddressError for what is neither, PeerError for a peer that is not reached,
+        and SyncIncomplete when something was refused; the good rest has then been exchanged. That it was incomplete is
+        written down here, until a sync with that peer is complete. progress: called as blobs are copied and checked.
 
         >>> result = alice.sync("share", create=True)
         >>> len(result.given_operations), len(result.given_blobs), len(result.taken_operations)
         (1, 1, 0)
         """
+        from mergealgebra.creation import share_at
         from mergealgebra.sync.replica import sync_replica
 
-        what = f"{location(Path(peer))} is a shared folder now" if create else "what was exchanged so far stays"
+        what = f"{address(peer)} is shared now" if create else "what was exchanged so far stays"
         if create:
-            Store.create(peer_path(peer), self.store.genesis, group=create == "group")
+            share_at(peer, self.store.genesis, group=create == "group")
         again = sync_again(self.path, peer, retracted=retracted, auxiliary=auxiliary)
         with standing(f"{what}; `{again}` completes it"):
             signer = signer_when_needed(self.store, key)
@@ -265,6 +265,11 @@ class Workspace(Administration):
         """What `sync` returns or raises for each of several peers; servers in a row give tensors at once [BL-10]."""
         from mergealgebra.sync.replica import sync_with_all
 
+        if len(peers) == 1:
+            try:
+                return [self.sync(peers[0], key=key, progress=progress, **options)]
+            except MergeAlgebraError as error:
+                return [error]
         with standing("what was exchanged so far stays; the same command again completes it"):
             signer = signer_when_needed(self.store, key)
             return sync_with_all(self.store, peers, progress or quiet, signer=signer, **options)

@@ -14,7 +14,7 @@ from tests.workspace.replicas import RECIPE, make_workspace, visible_in, write_m
 
 #: Peers of other machines and services, and whose they are said to be.
 ADDRESSES = {
-    "s3://bucket/x": "an address of s3",
+    "gs://bucket/x": "an address of gs",
     "ftp://host/x": "an address of ftp",
     "file:///srv/x": "an address of file",
     "bob@host:/srv/x": "a path on the machine host",
@@ -45,7 +45,7 @@ def test_a_peer_elsewhere_is_refused_by_name(root, command, address):
 
 
 @pytest.mark.clause("CL-1")
-@pytest.mark.parametrize("address", ["s3://bucket/x", "bob@host:x"])
+@pytest.mark.parametrize("address", ["gs://bucket/x", "bob@host:x"])
 @pytest.mark.parametrize(
     "command",
     [

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from mergealgebra.addresses import live_scheme, local_path
+from mergealgebra.addresses import local_path, peer_scheme
 from mergealgebra.errors import BackendError
 from mergealgebra.sizes import byte_count
 
@@ -36,11 +36,11 @@ class _NamedPath(click.Path):
 
 
 class _Peer(_NamedPath):
-    """A path, or the address of a live peer."""
+    """A path, or the address of a peer."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        live = isinstance(value, str) and live_scheme(value) is not None
-        return value if live else super().convert(value, param, ctx)
+        address = isinstance(value, str) and peer_scheme(value) is not None
+        return value if address else super().convert(value, param, ctx)
 
 
 class ValueLeftOut(click.Command):

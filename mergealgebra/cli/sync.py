@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=ValueLeftOut)
 @click.argument("peers", metavar="PEER...", type=PEER, nargs=-1, required=True)
-@share_option("--create", "Make a shared folder at PEER first, if nothing is there")
+@share_option("--create", "Make a share at PEER first, a folder or s3://BUCKET/PREFIX, if nothing is there")
 @click.option(
     "--retracted",
     is_flag=True,
@@ -47,8 +47,9 @@ def command(
 ) -> None:
     """Exchange contributions with each PEER, both ways.
 
-    A PEER is a workspace or a shared folder, or the address of one: http://HOST:PORT, https://HOST:PORT where `serve`
-    runs, or ssh://HOST/PATH. A server of a signed workspace takes what members sign: your key is asked for only there.
+    A PEER is a workspace or a shared folder, or the address of one: http://HOST:PORT or https://HOST:PORT where `serve`
+    runs, or a web server that serves the files of a share, ssh://HOST/PATH, or s3://BUCKET/PREFIX. A server of a signed
+    workspace takes what members sign: your key is asked for only there.
     """
     from mergealgebra.cli.words import UNPROVED
     from mergealgebra.workspace import Workspace
@@ -57,32 +58,28 @@ def command(
     before = opened.state
     signer = signer_when_needed(opened, key, passphrase_fd)
     new = [peer for peer in peers if create is not None and _is_new(peer)]
-    done: dict[str, SyncResult] = {}
-    failed: list[MergeAlgebraError] = []
+    options: dict[str, Any] = {
+        "create": "group" if create == "group" else create is not None,
+        "retracted": retracted,
+        "auxiliary": auxiliary,
+        "key": signer,
+    }
+    alone = len(peers) == 1
     with progress_bar() as show:
-        results = opened.sync_all(
-            peers,
-            create="group" if create == "group" else create is not None,
-            retracted=retracted,
-            auxiliary=auxiliary,
-            key=signer,
-            progress=show,
-        )
-    for peer, result in zip(peers, results, strict=True):
-        if isinstance(result, MergeAlgebraError):
-            failed.append(result)
-        else:
-            done[peer] = result
-    if failed and len(peers) == 1:
-        raise failed[0]
+        one, several = opened.sync, opened.sync_all
+        results = [one(peers[0], progress=show, **options)] if alone else several(peers, progress=show, **options)
+    failed = [result for result in results if isinstance(result, MergeAlgebraError)]
+    done = {
+        peer: result for peer, result in zip(peers, results, strict=True) if not isinstance(result, MergeAlgebraError)
+    }
     state = opened.state
     if not as_json:
-        _tell(done, before, state, alone=len(peers) == 1)
+        _tell(done, before, state, alone=alone)
         for result in done.values():
             for line in _left(result):
                 warn(line)
         for peer in new:
-            say(f"made a new shared folder at {peer}; nobody else is there yet")
+            say(f"made a new share at {peer}; nobody else is there yet")
         if any(operation.name for operation in state.difference(before).operations) and not state.genesis.is_signed:
             say(UNPROVED)
     if failed:
@@ -149,11 +146,13 @@ def _left(result: SyncResult) -> Iterator[str]:
 
 
 def _is_new(peer: str) -> bool:
-    """Whether a shared folder can be made there: there is none yet."""
-    from mergealgebra.addresses import live_scheme, peer_path
-    from mergealgebra.store.objects import has_genesis
+    """Whether a share can be made there. What is wrong there is said when it is synced."""
+    from mergealgebra.creation import can_make_share
 
-    return live_scheme(peer) is None and not has_genesis(peer_path(peer))
+    try:
+        return can_make_share(peer)
+    except MergeAlgebraError:
+        return False
 
 
 def _exchanged(operations: Sequence[str], blobs: Sequence[str]) -> str:

@@ -78,6 +78,13 @@ class StagedFile:
         with refused_as_output(self._path):
             write_all(self._open(), data)
 
+    def lengthen(self, nbytes: int) -> int:
+        """Give the file its length before its bytes come; a descriptor of it. Raises OutputError."""
+        descriptor = self._open()
+        with refused_as_output(self._path):
+            os.ftruncate(descriptor, nbytes)
+        return descriptor
+
     def clone(self, source: int) -> int | None:
         """Have the bytes of an open file without a copy; a descriptor of the result, None where that cannot be done.
 

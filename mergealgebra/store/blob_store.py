@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +12,7 @@ from typing import Final
 
 from mergealgebra.crdt.fields import is_id
 from mergealgebra.disk import NotAFile, fill_at, refused_as_output
+from mergealgebra.encoding import LEAF_BYTES
 from mergealgebra.errors import BlobDamaged, BlobMissing, OutputError, WorkspaceError
 from mergealgebra.progress import More, untold
 from mergealgebra.store.atomic import StagedFile, staged, write_atomically
@@ -90,6 +92,20 @@ class BlobStore:
         with self.blob_writer() as blob:
             if not blob.clone(source, root, judge, more):
                 stream_blob(source, root, blob.write, admit_here, more)
+            blob.commit(root)
+
+    def receive_blob(
+        self, root: str, nbytes: int, read: Callable[[int], bytes], admit: Admit = anything, more: More = untold
+    ) -> None:
+        """Take a blob of so many bytes from somebody who sends it; it appears only when all of it was checked [PR-18].
+
+        read: the next bytes, at most so many. admit: judges the header, before the rest is read; the room on this disk
+        comes before the first byte. more: told the bytes that came. Raises BlobDamaged, OutputError, and what `admit`
+        and `read` raise.
+        """
+        self.check_room(root, nbytes)
+        with self.blob_writer() as blob:
+            blob.receive(read, nbytes, root, admit, more)
             blob.commit(root)
 
     def check_room(self, name: str, nbytes: int) -> None:
@@ -189,6 +205,42 @@ class BlobWriter:
         with refused_as_output(self._store.path):
             stream_opened(taken, source.path, root, self._count, admit, more)
         return True
+
+    def receive(self, read: Callable[[int], bytes], nbytes: int, root: str, admit: Admit, more: More) -> None:
+        """Take bytes as they come, the header first; what was written is what is checked. Raises as `receive_blob`."""
+        from mergealgebra.tensors.safetensors_file import LENGTH_BYTES, MAX_HEADER_BYTES
+
+        path = Path(f"{root}{BLOB_SUFFIX}")
+        descriptor = self._file.lengthen(nbytes)
+        first = b""
+        while len(first) < min(nbytes, LENGTH_BYTES):
+            first += self._take(read, LENGTH_BYTES - len(first), path, more)
+        length, head = int.from_bytes(first, "little"), len(first)
+        if length <= min(nbytes - head, MAX_HEADER_BYTES):  # or it is refused without its header
+            head += self._pass(read, length, path, more)
+        with refused_as_output(self._store.path):
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            admit_opened(descriptor, path, admit)
+            os.lseek(descriptor, head, os.SEEK_SET)
+        self._pass(read, nbytes - head, path, more)
+        with refused_as_output(self._store.path):
+            stream_opened(descriptor, path, root, self._count)
+
+    def _pass(self, read: Callable[[int], bytes], nbytes: int, path: Path, more: More) -> int:
+        """Write so many of the next bytes, piece by piece; how many they are."""
+        left = nbytes
+        while left:
+            left -= len(self._take(read, min(left, LEAF_BYTES), path, more))
+        return nbytes
+
+    def _take(self, read: Callable[[int], bytes], nbytes: int, path: Path, more: More) -> bytes:
+        """Write the next bytes, so many or fewer."""
+        piece = read(nbytes)
+        if not piece and nbytes:
+            raise BlobDamaged(f"{path} ends before its end; sync again")
+        self._file.write(piece)
+        more(len(piece))
+        return piece
 
     def _count(self, data: bytes | memoryview) -> None:
         self._nbytes += len(data)

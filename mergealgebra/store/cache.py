@@ -23,6 +23,8 @@ DOTS: Final = f"{CACHE}/dots"
 AGGREGATE: Final = f"{CACHE}/aggregate"
 FIGURES: Final = f"{CACHE}/figures"
 RECORDS: Final = f"{CACHE}/records"
+#: What packs of object stores hold, that were read there.
+SEEN: Final = f"{CACHE}/seen"
 MAPS: Final = f"{CACHE}/maps"
 #: What is made again by itself, by folder, and what it is called. Figures are not: `status --measure` makes them.
 ANSWERS: Final = {

@@ -17,6 +17,7 @@ from mergealgebra.addresses import local_path, peer_path
 from mergealgebra.crdt.fields import is_id
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.orset import ORSet
+from mergealgebra.crdt.pack_index import INDEX
 from mergealgebra.disk import NotAFile, NotAFolder, make_folder, refused_as_output
 from mergealgebra.encoding import MAX_BYTES
 from mergealgebra.errors import (
@@ -154,9 +155,10 @@ class Store(OperationStore):
 
     def ignored(self) -> tuple[str, ...]:
         """The files under `operations`, `packs` and `blobs` whose names promise nothing, as `FOLDER/NAME` [SY-1]."""
-        operations = (f"{part}/{name}" for part in (OPERATIONS, PACKS) for name in self.names(part) if not is_id(name))
+        operations = (f"{OPERATIONS}/{name}" for name in self.names(OPERATIONS) if not is_id(name))
+        packs = (f"{PACKS}/{name}" for name in self.names(PACKS) if not is_id(name) and name != INDEX)
         blobs = (f"{BLOBS}/{name}" for name in self.names(BLOBS) if not is_blob_name(name))
-        return (*blobs, *operations)
+        return (*blobs, *operations, *packs)
 
 
 def _read_genesis(path: Path) -> Genesis:

@@ -1,4 +1,4 @@
-"""Which packs are due, and which files lie wholly inside one pack and may go [PK-3, PK-4].
+"""Which packs are due, and which files lie wholly inside one pack and may go [PK-3, PK-4, PK-10].
 
 Whoever reads or writes a store and finds 16 files of a level there packs them. That only saves time: what cannot be
 written or removed stays as it is.
@@ -12,11 +12,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
+from mergealgebra.crdt.pack_index import INDEX, PackIndex
 from mergealgebra.crdt.pack_levels import insides, to_merge
 from mergealgebra.crdt.packs import BRANCH, MAX_PACK_BYTES, Pack, framed_bytes, head_bytes
 from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.cache import RECORDS
-from mergealgebra.store.entries import OPERATIONS, PACKS, Entry, Told, names_in
+from mergealgebra.store.entries import LOCAL, OPERATIONS, PACKS, ROOT, Entry, Told, names_in, told_in
 from mergealgebra.store.operation_store import OperationStore
 from mergealgebra.store.pack_files import read_pack
 from mergealgebra.store.reading import Place, Reading
@@ -61,20 +63,48 @@ def _of_alone(reading: Reading) -> Pack:
 
 
 def tidy(store: OperationStore, reading: Reading) -> None:
-    """Remove files that have been wholly inside one larger pack for a day [PK-4]; only in one's own replica [SY-10].
-
-    The larger one is read again before.
-    """
-    rested = {name for name in reading.packs if _has_rested(reading.told[PACKS, name])}
-    for larger, places in _covered(reading, rested).items():
-        with suppress(MergeAlgebraError, OSError):
-            read_pack(store.pack(larger))
-            for part, name in places:
-                Entry(store.path, part, name).remove()
+    """Remove files that have been wholly inside one larger pack for a day, in one's own replica [PK-4]."""
+    now = time.time_ns()
+    _remove(store, reading, {name for name in reading.packs if _has_rested(reading.told[PACKS, name], now)})
     with suppress(OSError):
         for name in names_in(store.path, RECORDS):
             if name not in reading.packs:
                 Entry(store.path, RECORDS, name).remove()
+
+
+def tidy_share(share: OperationStore, reading: Reading) -> None:
+    """Write the index of a share, then remove what has been wholly inside one larger pack for a day [PK-8, PK-10].
+
+    The time is that of the last write there: the clock of whoever keeps the share, not ours. In somebody's replica
+    nothing is done. Raises OutputError and OSError.
+    """
+    if Entry(share.path, ROOT, LOCAL).is_there():
+        return
+    inside = {name for name, _ in insides(reading.packs)}
+    index = PackIndex(tuple(sorted(reading.packs.keys() - inside)), tuple(sorted(reading.alone)))
+    entry = Entry(share.path, PACKS, INDEX)
+    if not _is(entry, index.encode()):
+        write_atomically(entry, index.encode())
+    told = told_in(share.path, PACKS)
+    newest = max(one.written for one in told.values())
+    _remove(share, reading, {name for name in reading.packs if name in told and _has_rested(told[name], newest)})
+
+
+def _is(entry: Entry, data: bytes) -> bool:
+    """Whether a file has these bytes."""
+    with suppress(OSError):
+        return entry.read(len(data)) == data
+    return False
+
+
+def _remove(store: OperationStore, reading: Reading, rested: set[str]) -> None:
+    """Remove what lies inside one larger pack of these. Both are read again before: all that stands in them counts."""
+    for larger, places in _covered(reading, rested).items():
+        with suppress(MergeAlgebraError, OSError):
+            held = read_pack(store.pack(larger)).operations.keys()
+            for part, name in places:
+                if part == OPERATIONS or read_pack(store.pack(name)).operations.keys() < held:
+                    Entry(store.path, part, name).remove()
 
 
 def _covered(reading: Reading, rested: set[str]) -> Mapping[str, Sequence[Place]]:
@@ -90,5 +120,5 @@ def _covered(reading: Reading, rested: set[str]) -> Mapping[str, Sequence[Place]
     return found
 
 
-def _has_rested(told: Told) -> bool:
-    return time.time() - told.written / 1e9 > RESTING_SECONDS
+def _has_rested(told: Told, now: int) -> bool:
+    return now - told.written > RESTING_SECONDS * 10**9

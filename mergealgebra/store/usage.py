@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import WorkspaceError
 from mergealgebra.store.blob_store import root_of
-from mergealgebra.store.cache import AGGREGATE, DOTS, FIGURES, MAPS, RECORDS, THRESHOLDS
+from mergealgebra.store.cache import AGGREGATE, DOTS, FIGURES, MAPS, RECORDS, SEEN, THRESHOLDS
 from mergealgebra.store.entries import BLOBS, OPERATIONS, PACKS, PARTIAL, files_in
 from mergealgebra.store.objects import Store
 from mergealgebra.store.refusals import refused_as
@@ -37,7 +37,7 @@ class Usage:
         visible = sum(size for root, size in blobs.items() if root in needed)
         operations, cache, aggregate = (
             sum(size for part in parts for size in _sizes(store, part).values())
-            for parts in ((OPERATIONS, PACKS), (THRESHOLDS, DOTS, FIGURES, RECORDS, MAPS), (AGGREGATE,))
+            for parts in ((OPERATIONS, PACKS), (THRESHOLDS, DOTS, FIGURES, RECORDS, MAPS, SEEN), (AGGREGATE,))
         )
         with refused_as(WorkspaceError, store.path / PARTIAL):
             partial = sum(left.nbytes for left in unfinished_blobs(store.path))

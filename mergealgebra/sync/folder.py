@@ -19,7 +19,7 @@ from mergealgebra.progress import More, Progress, counter, quiet, untold
 from mergealgebra.store.blobs import Admit, anything
 from mergealgebra.store.holdings import needed_kinds
 from mergealgebra.store.objects import Store
-from mergealgebra.store.packing import pack_up
+from mergealgebra.store.packing import pack_up, tidy_share
 from mergealgebra.sync.admission import Claim, Fits, admission, anything_fits, claims_of, is_taken
 from mergealgebra.sync.way import Side, Way
 from mergealgebra.text import location
@@ -80,8 +80,8 @@ def sync(
     taken, given = Way(other, store, refused, closed), Way(store, other, refused)
     taken.carry_operations(joined, ours)
     given.carry_operations(joined, theirs)
-    with suppress(MergeAlgebraError):  # refused already, where it mattered
-        pack_up(other, other.read(everything))
+    with suppress(MergeAlgebraError, OSError):  # refused already, where it mattered
+        tidy_share(other, pack_up(other, other.read(everything)))
     if not joined.operations and not theirs.damaged:
         refused += _half_there(other)
     refused += [error for side in (ours, theirs) for name, error in side.damaged.items() if not joined.has(name)]

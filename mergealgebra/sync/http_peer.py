@@ -22,6 +22,7 @@ from mergealgebra.sync.http_paths import BLOBS_PATH, PREFIX
 from mergealgebra.sync.http_signing import Signing, SigningConnection, SigningSecureConnection
 from mergealgebra.sync.identity import NOBODY, Identity
 from mergealgebra.sync.leaf_frames import Fill, exact
+from mergealgebra.sync.peer import Read, Unserved
 from mergealgebra.sync.server_names import server_name
 from mergealgebra.text import one_line, shortened, shown
 
@@ -109,6 +110,24 @@ class HttpCarrier:
             if not response.isclosed():  # what is left of it is nobody's answer
                 self.close()
 
+    @contextmanager
+    def body(self, path: str) -> Iterator[tuple[int | None, Read]]:
+        """What is at a path below the address: its length, if that is said, and its bytes. Raises as `call` does."""
+        with self._failures(), self._watched():
+            response = self._asked("GET", path, b"")
+
+        def read(most: int) -> bytes:
+            with self._failures():
+                piece = response.read1(min(most, _PIECE_BYTES))
+                _end(response)
+            return piece
+
+        try:
+            yield response.length, read
+        finally:
+            if not response.isclosed():  # what is left of it is nobody's answer
+                self.close()
+
     def put_leaves(self, run: Run, frames: Sequence[bytes | memoryview]) -> None:
         """As in Carrier."""
         with self._failures():
@@ -144,13 +163,14 @@ class HttpCarrier:
             return response
         reason = one_line(_read(response, _MOST_REASON_BYTES)[:_MOST_REASON_BYTES].decode(errors="replace"))
         self.close()
-        if response.status in (401, 403) and reason:
+        if response.status in (401, 403) and reason and not reason.startswith("<"):  # as the pages of web servers do
             raise PeerRefused(f"{self.name} refuses: {shortened(reason, calls.MOST_REASON)}; {self._signing.advice}")
         if response.status in (400, 408, 500) and reason:
             raise PeerRefused(f"{self.name} refuses: {shortened(reason, calls.MOST_REASON)}")
-        raise PeerError(
+        raise Unserved(
             f"{self.name} answers {response.status} {shown(response.reason)}: check the address, and that "
-            "`mergealgebra serve` runs there"
+            "`mergealgebra serve` runs there",
+            response.status,
         )
 
     def _opened(self) -> HTTPConnection:

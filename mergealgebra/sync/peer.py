@@ -19,6 +19,14 @@ from mergealgebra.text import shortened
 Read = Callable[[int], bytes]
 
 
+class Unserved(PeerError):
+    """Whatever answers at an address, with a status of HTTP, is no answer of a live peer."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class Peer(Protocol):
     """A replica or a share that answers. Every call raises PeerError, which names it, for whatever goes wrong.
 

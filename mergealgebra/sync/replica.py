@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-from mergealgebra.addresses import live_scheme, peer_path
+from mergealgebra.addresses import live_scheme, peer_path, peer_scheme
 from mergealgebra.contribution_blobs import check_auxiliary_fit, check_fit
 from mergealgebra.crdt.operations import Signer
 from mergealgebra.errors import MergeAlgebraError, OutputError, SyncIncomplete
@@ -23,7 +23,9 @@ from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Claim, Fits
 from mergealgebra.sync.folder import SyncResult, sync
 from mergealgebra.sync.identity import Identity
-from mergealgebra.sync.live import sync_live, sync_together
+from mergealgebra.sync.live import sync_together
+from mergealgebra.sync.peer import Unserved
+from mergealgebra.sync.remote import create_at, sync_at
 from mergealgebra.sync.schemes import live_peer
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.dtypes import DTYPES
@@ -75,15 +77,19 @@ def sync_with_all(
     """
 
     def alone(peer: str | os.PathLike[str]) -> SyncResult:
-        if create and live_scheme(peer) is None:
+        if create and peer_scheme(peer) is None:
             Store.create(peer_path(peer), store.genesis, group=create == "group")
+        elif create and live_scheme(peer) is None:
+            create_at(os.fspath(peer), store.genesis)
         return sync_replica(store, peer, progress, retracted=retracted, auxiliary=auxiliary, signer=signer)
 
     found: list[SyncResult | MergeAlgebraError] = []
     for live, group in groupby(peers, lambda peer: live_scheme(peer) is not None):
         some = list(group)
         if live and len(some) > 1:
-            found += _sync_live_ones(store, some, progress, signer, retracted=retracted, auxiliary=auxiliary)
+            results = _sync_live_ones(store, some, progress, signer, retracted=retracted, auxiliary=auxiliary)
+            for peer, result in zip(some, results, strict=True):  # one may be a web server with files
+                found.append(_or_error(partial(alone, peer)) if isinstance(result, Unserved) else result)
         else:
             found += [_or_error(partial(alone, peer)) for peer in some]
     return found
@@ -144,12 +150,14 @@ def _sync(
     retracted: bool,
     auxiliary: bool,
 ) -> SyncResult:
-    """Sync with a folder, or with a live peer, by the address."""
+    """Sync with a folder, or with whatever is at an address."""
     fits = fits_by(base)
-    if live_scheme(peer) is None:
+    if peer_scheme(peer) is None:
         return sync(store, peer, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
-    with live_peer(os.fspath(peer), Identity(signer, store.genesis.workspace_id)) as other:
-        return sync_live(store, other, fits, closed, progress, base=base, retracted=retracted, auxiliary=auxiliary)
+    who = Identity(signer, store.genesis.workspace_id)
+    return sync_at(
+        store, os.fspath(peer), who, fits, closed, progress, base=base, retracted=retracted, auxiliary=auxiliary
+    )
 
 
 def begin(store: Store, peer: str | os.PathLike[str]) -> None:
@@ -158,7 +166,7 @@ def begin(store: Store, peer: str | os.PathLike[str]) -> None:
 
 
 def _name(peer: str | os.PathLike[str]) -> str:
-    return str(Path(peer).absolute()) if live_scheme(peer) is None else os.fspath(peer)
+    return str(Path(peer).absolute()) if peer_scheme(peer) is None else os.fspath(peer)
 
 
 def _write_down(store: Store, peer: str, refusals: Sequence[str]) -> OutputError | None:

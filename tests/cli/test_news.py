@@ -71,7 +71,7 @@ class TestSync:
         assert (len(lines), lines[-1]) == (11, "and 2 more")
 
     def test_says_that_it_made_a_folder_where_nobody_is_yet(self, pair):
-        said = "made a new shared folder at elsewhere; nobody else is there yet"
+        said = "made a new share at elsewhere; nobody else is there yet"
         assert said in call(pair, "-C", "alice", "sync", "elsewhere", "--create").lines()
         assert said not in call(pair, "-C", "alice", "sync", "elsewhere", "--create").lines()
 

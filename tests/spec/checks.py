@@ -27,6 +27,7 @@ from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import KINDS, SIGNED_KINDS, Attest, Operation
 from mergealgebra.crdt.orset import ORSet
+from mergealgebra.crdt.pack_index import PackIndex
 from mergealgebra.crdt.pack_levels import insides, to_merge
 from mergealgebra.crdt.packs import Pack
 from mergealgebra.engine.backends import backend as backend_named
@@ -400,6 +401,15 @@ def merge_packs(case: Json, _: Path) -> Json:
     return {"merge": to_merge(held, sizes), "inside": sorted(name for name, _ in insides(held))}
 
 
+def pack_index(case: Json, _: Path) -> Json:
+    return {"encoding": PackIndex(*(tuple(sorted(set(case[key]))) for key in ("packs", "operations"))).encode().hex()}
+
+
+def read_pack_index(case: Json, _: Path) -> Json:
+    found = PackIndex.decode(data(case["index"]))
+    return {"packs": list(found.packs), "operations": list(found.operations)}
+
+
 def blob_map(case: Json, _: Path) -> Json:
     tensors = sorted((name, dtype, shape, data(raw)) for name, dtype, shape, raw in case["tensors"])
     made = BlobMap.of((name, dtype, shape, _digests(raw)) for name, dtype, shape, raw in tensors)
@@ -553,6 +563,8 @@ CHECKS: dict[str, Callable[[Json, Path], Json]] = {
     "pack": pack,
     "read-pack": read_pack,
     "merge-packs": merge_packs,
+    "pack-index": pack_index,
+    "read-pack-index": read_pack_index,
     "blob-map": blob_map,
     "read-blob-map": read_blob_map,
     "lock": lock,

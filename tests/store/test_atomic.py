@@ -170,7 +170,7 @@ def test_nothing_else_writes(package):
     """Whatever writes past the five calls would escape the tests that kill them.
 
     Only the cache makes its own folders, and removes from them: what it loses is computed again. Two others remove
-    their own records, and what `gc` was asked to remove. Blobs in the making flush their own file, by the call that is counted.
+    their own records, and what `gc` was asked to remove. Blobs in the making flush their own file.
     """
     may = {name: {"mkdir", "unlink"} for name in ("cache.py", "entries.py")} | {"runs.py": {"unlink"}}
     may["partial_blob.py"] = {"fsync"}

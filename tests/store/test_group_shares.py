@@ -60,7 +60,7 @@ class TestModes:
             shutil.rmtree(share.path / "blobs")
             sync(alice, share.path)
             share.report_damage(share.blob_roots()[0])
-            assert len(modes(share.path)) == 8
+            assert len(modes(share.path)) == 10
             assert closed(share.path) == set()
             assert closed(alice.path) == modes(alice.path).keys()
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from mergealgebra.crdt.operations import Operation, Remove
 from mergealgebra.crdt.orset import ORSet
+from mergealgebra.crdt.pack_index import PackIndex
 from mergealgebra.crdt.packs import BRANCH, Pack
 from mergealgebra.fsck import inspect
 from mergealgebra.store.objects import Store
@@ -13,7 +16,7 @@ from mergealgebra.sync.folder import sync
 from tests.crash import kill_points
 from tests.crdt.strategies import GENESIS, MANIFESTS, WORKSPACE, nonce
 from tests.store.stores import names_in
-from tests.store.test_packs import attest, count, decoded, pack_of, put, replica
+from tests.store.test_packs import DAY, attest, count, decoded, pack_of, put, replica
 
 __all__ = ["decoded"]
 
@@ -45,7 +48,7 @@ class TestCarrying:
     def test_many_operations_go_in_one_pack(self, alice, share):
         result = sync(alice, share.path)
         assert len(result.given_operations) == 40
-        assert names_in(share.path / "packs") == {pack_of(*range(40)).name}
+        assert names_in(share.path / "packs") == {pack_of(*range(40)).name, "index"}
         assert names_in(share.path / "operations") == set()
         bob = replica(share.path.parent / "bob")
         put(bob, 100)
@@ -67,6 +70,44 @@ class TestCarrying:
         sync(alice, share.path)
         assert pack_of(*range(BRANCH)).name in names_in(share.path / "packs")
         assert len(names_in(share.path / "operations")) == BRANCH
+
+    @pytest.mark.clause("PK-8")
+    def test_the_index_of_a_share_names_what_counts_there(self, alice, share):
+        for numbers in (range(40), range(10)):
+            share.write_pack(pack_of(*numbers))
+        put(share, 1, 100)
+        sync(alice, share.path)
+        found = PackIndex.decode((share.path / "packs" / "index").read_bytes())
+        assert found == PackIndex((pack_of(*range(40)).name,), (attest(100).id,))
+        assert sync(alice, share.path).ignored == ()
+        assert not (alice.path / "packs" / "index").exists()
+
+    @pytest.mark.clause("PK-10", "SY-10")
+    def test_what_lies_in_one_larger_pack_goes_after_a_day_of_the_share_s_clock(self, alice, share):
+        large, small, other = pack_of(*range(40)), pack_of(1, 2), pack_of(39, 50)
+        for pack in (large, small, other):
+            share.write_pack(pack)
+        put(share, 1, 100)
+        for age in (0, 2 * DAY):
+            sync(alice, share.path)
+            assert names_in(share.path / "packs") == {large.name, small.name, other.name, "index"}
+            for path in (share.path / "packs").iterdir():
+                written = 1e9 - age if path.name == large.name else 1e9  # whatever our clock says
+                os.utime(path, (written, written))
+        sync(alice, share.path)
+        assert names_in(share.path / "packs") == {large.name, other.name, "index"}
+        assert names_in(share.path / "operations") == {attest(100).id}
+        assert count(share) == 42
+
+    @pytest.mark.clause("PK-10")
+    def test_what_another_program_calls_an_operation_is_not_lost(self, alice, share):
+        later = Pack.of([attest(0).encode(), b"of a later version"])
+        share.write_pack(later)
+        share.write_pack(pack_of(*range(40)))
+        os.utime(share.path / "packs" / pack_of(*range(40)).name, (1e9, 1e9))
+        for _ in range(2):
+            sync(alice, share.path)
+        assert later.name in names_in(share.path / "packs")
 
     @pytest.mark.clause("SY-8")
     def test_nothing_retracted_shows_when_a_sync_dies(self, share, tmp_path):

@@ -15,7 +15,7 @@ from tests.workspace.replicas import make_workspace
 #: What is typed, and what an interrupt leaves of it.
 INTERRUPTED = {
     "clone": ("clone --yes share bob --base base", "bob is a workspace now"),
-    "sync --create": ("-C alice sync new --create", "new is a shared folder now"),
+    "sync --create": ("-C alice sync new --create", "new is shared now"),
     "sync": ("-C alice sync share", "what was exchanged so far stays"),
 }
 

@@ -328,6 +328,16 @@ def read_pack(x: Json) -> Json:
     return {"operations": hexes(ids), "replaces": hexes(replaces)}
 
 
+def pack_index(x: Json) -> Json:
+    names, operations = ([bytes.fromhex(one) for one in x[key]] for key in ("packs", "operations"))
+    return {"encoding": packs.make_index(names, operations).hex()}
+
+
+def read_pack_index(x: Json) -> Json:
+    names, operations = packs.read_index(read_bytes(x["index"]))
+    return {"packs": hexes(names), "operations": hexes(operations)}
+
+
 def blob_map(x: Json) -> Json:
     """The map of a blob, from its tensors."""
     rows = [(name, dtype, shape, read_bytes(data)) for name, dtype, shape, data in x["tensors"]]
@@ -499,6 +509,8 @@ CHECKS: dict[str, Callable[[Json], Json]] = {
     "pack": pack,
     "read-pack": read_pack,
     "merge-packs": merge_packs,
+    "pack-index": pack_index,
+    "read-pack-index": read_pack_index,
     "blob-map": blob_map,
     "read-blob-map": read_blob_map,
     "key": key,

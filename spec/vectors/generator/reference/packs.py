@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from generator.reference import canonical
 from generator.reference.hashes import H
 from generator.reference.operations import operation_id, read_operation
 from generator.reference.refused import Refused
@@ -83,3 +84,31 @@ def to_merge(packs: Mapping[str, frozenset[str]], sizes: Mapping[str, int]) -> S
         if len(names) == 16 and sum(sizes[name] for name in names) <= MOST_BYTES:
             return names
     return []
+
+
+MOST_NAMED = 2**16
+
+
+def make_index(names: Iterable[bytes], operations: Iterable[bytes]) -> bytes:
+    """The bytes of an index [PK-8]."""
+    return canonical.encode({"operations": b"".join(sorted(set(operations))), "packs": b"".join(sorted(set(names)))})
+
+
+def read_index(index: bytes) -> tuple[list[bytes], list[bytes]]:
+    """The names of packs and the ids of operations of an index [PK-8]."""
+    try:
+        value = canonical.decode(index)
+    except Refused:
+        raise Refused("PackError") from None
+    if not isinstance(value, dict) or set(value) != {"operations", "packs"}:
+        raise Refused("PackError")
+    return _names(value["packs"]), _names(value["operations"])
+
+
+def _names(joined: object) -> list[bytes]:
+    if not isinstance(joined, bytes) or len(joined) % 32 or len(joined) > 32 * MOST_NAMED:
+        raise Refused("PackError")
+    names = [joined[at : at + 32] for at in range(0, len(joined), 32)]
+    if names != sorted(set(names)):
+        raise Refused("PackError")
+    return names

@@ -1,13 +1,14 @@
-"""Packs of operations: their bytes and names, what is refused, which are merged, which lie inside others."""
+"""Packs of operations and their index: bytes and names, what is refused, which are merged, which lie inside others."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from generator.cases import Case
+from generator.reference import canonical
 from generator.reference.hashes import H
 from generator.reference.operations import operation_id, workspace_id
-from generator.reference.packs import MAGIC, make_pack, number
+from generator.reference.packs import MAGIC, make_index, make_pack, number
 from generator.topics.states import OTHER_GENESIS, WORKSPACE, add, attest, remove
 
 Json = Any
@@ -97,4 +98,40 @@ LEVELS = [
     levels("too-long", "16 that would not fit into one", SIXTEEN, {"merge": [], "inside": []}, 2**22 + 1),
 ]  # fmt: skip
 
-CASES = [*MADE, *(read(i, *row) for i, row in READ.items()), *LEVELS]
+#: Indexes: the names of packs, and the ids of operations.
+INDEXES: dict[str, tuple[list[bytes], list[bytes], str]] = {
+    "empty": ([], [], "nothing"),
+    "packs": (NAMES[3:0:-1], [], "the order of names, not that of the input"),
+    "both": (
+        NAMES[:2],
+        [operation_id(A), operation_id(B), operation_id(A)],
+        "packs, and operations in files of their own",
+    ),
+}
+
+JOINED = b"".join(NAMES[:2])
+#: Bytes of indexes: what they are, and the rule that they break.
+READ_INDEX: dict[str, tuple[bytes, str | None, str]] = {
+    "empty": (make_index([], []), None, "nothing"),
+    "both": (make_index(NAMES[:2], [operation_id(A)]), None, "packs and an operation"),
+    "no-bytes": (b"", "PackError", "no value"),
+    "no-map": (canonical.encode([JOINED, b""]), "PackError", "an array"),
+    "lacks": (canonical.encode({"packs": JOINED}), "PackError", "a key is missing"),
+    "another": (canonical.encode({"operations": b"", "packs": JOINED, "x": 1}), "PackError", "another key"),
+    "text": (canonical.encode({"operations": "", "packs": JOINED}), "PackError", "a string in place of bytes"),
+    "cut": (canonical.encode({"operations": b"", "packs": JOINED[:-1]}), "PackError", "no whole name"),
+    "order": (canonical.encode({"operations": b"", "packs": NAMES[1] + NAMES[0]}), "PackError", "out of order"),
+    "twice": (canonical.encode({"operations": NAMES[0] * 2, "packs": b""}), "PackError", "an id twice"),
+    "key-order": (b"\x82\xa5packs\xc4\0\xaaoperations\xc4\0", "PackError", "not canonical: keys out of order"),
+    "follows": (make_index([], []) + b"\0", "PackError", "something follows"),
+}
+
+INDEXED = [
+    *(Case("pack-index", f"pack-index-{i}", "PK-8", why,
+           {"packs": [x.hex() for x in names], "operations": [x.hex() for x in operations]})
+      for i, (names, operations, why) in INDEXES.items()),
+    *(Case("read-pack-index", f"read-pack-index-{i}", "PK-8", why, {"index": index.hex()}, says)
+      for i, (index, says, why) in READ_INDEX.items()),
+]  # fmt: skip
+
+CASES = [*MADE, *(read(i, *row) for i, row in READ.items()), *LEVELS, *INDEXED]

@@ -1,0 +1,94 @@
+"""Syncing with a store of objects, a bucket or the files of a web server: packs of operations, then blobs [PR-17].
+
+The store answers nothing and judges nothing. As with any peer, everything is checked as it comes, and what is wrong
+with one object is one refusal: the rest goes on. A store that takes nothing still gives.
+"""
+
+from __future__ import annotations
+
+from mergealgebra.crdt.genesis import Genesis
+from mergealgebra.crdt.pack_index import INDEX, PackIndex
+from mergealgebra.encoding import MAX_BYTES, hash_id
+from mergealgebra.errors import ForeignOperation, MergeAlgebraError, PeerError, WorkspaceError, WrongWorkspace
+from mergealgebra.progress import Progress, quiet
+from mergealgebra.store.entries import GENESIS, PACKS
+from mergealgebra.store.objects import Store
+from mergealgebra.sync.admission import Fits, anything_fits
+from mergealgebra.sync.exchange import Moved
+from mergealgebra.sync.folder import SyncResult
+from mergealgebra.sync.held import Holder
+from mergealgebra.sync.object_blobs import exchange_blobs
+from mergealgebra.sync.object_operations import exchange_operations
+from mergealgebra.sync.object_store import ObjectStore, get
+from mergealgebra.text import by_caller
+
+
+def sync_objects(
+    store: Store,
+    objects: ObjectStore,
+    fits: Fits = anything_fits,
+    closed: MergeAlgebraError | None = None,
+    progress: Progress = quiet,
+    *,
+    retracted: bool = False,
+    auxiliary: bool = False,
+) -> SyncResult:
+    """Take from a store of objects what this store lacks, and give it what it lacks [PR-17].
+
+    The arguments are those of `sync` with a folder. Raises WrongWorkspace for another workspace's, and PeerError for
+    one that is not reached, or in which there is none.
+    """
+    check_genesis(objects, store.genesis)
+    moved = Moved(store, objects.name, Holder(store), closed)
+    lost: tuple[str, ...] = ()
+    foreign = list[ForeignOperation]()
+    try:
+        foreign += exchange_operations(moved, objects)
+        moved.refused += moved.holder.look().reading.refusals
+        lost = exchange_blobs(moved, objects, fits, progress, retracted=retracted, auxiliary=auxiliary)
+    except PeerError as error:  # what was exchanged before stays, and so does what was refused
+        moved.refused.append(error)
+    return moved.result(lost, foreign)
+
+
+def genesis_of(objects: ObjectStore) -> bytes:
+    """The encoding of a store's genesis; not looked at. Raises WorkspaceError when there is none, and PeerError."""
+    data = get(objects, GENESIS, MAX_BYTES)
+    if not data:
+        makes = by_caller("sync --create", "sync(PEER, create=True)")
+        raise WorkspaceError(
+            f"{objects.name} holds no workspace, there is no object `{GENESIS}`: check the address; if it is to become "
+            f"one, `{makes}` makes it"
+        )
+    return data
+
+
+def check_genesis(objects: ObjectStore, genesis: Genesis) -> None:
+    """Raise WrongWorkspace unless a store of objects has this genesis; raises as `genesis_of` does."""
+    if (found := genesis_of(objects)) != genesis.encode():
+        raise WrongWorkspace(
+            f"{objects.name} holds workspace {hash_id('genesis', found)}, not {genesis.workspace_id}: choose another "
+            "peer"
+        )
+
+
+def create_share(objects: ObjectStore, genesis: Genesis) -> bool:
+    """Make a store of objects one of this workspace, unless it is one already; whether it was made [SY-7].
+
+    Nothing is changed where something else is. Raises WorkspaceError then, WrongWorkspace and PeerError.
+    """
+    made = not get(objects, GENESIS, MAX_BYTES)
+    if made:
+        _check_unused(objects)
+        objects.put(f"{PACKS}/{INDEX}", PackIndex().encode())  # without it, who cannot list would look in vain
+        objects.put(GENESIS, genesis.encode())
+    check_genesis(objects, genesis)  # where several make one at once, what is there now stays
+    return made
+
+
+def _check_unused(objects: ObjectStore) -> None:
+    strange = sorted({*(objects.list("") or ())} - {f"{PACKS}/{INDEX}"})
+    if strange:
+        raise WorkspaceError(
+            f"{objects.name} holds something other than a workspace, {strange[0]}: choose another prefix"
+        )
