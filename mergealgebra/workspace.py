@@ -224,6 +224,7 @@ class Workspace(Administration):
         create: bool | Literal["group"] = False,
         retracted: bool = False,
         auxiliary: bool = False,
+        give: bool = True,
         key: KeySource | None = None,
         progress: Progress | None = None,
     ) -> SyncResult:
@@ -233,7 +234,8 @@ class Workspace(Administration):
         [PR-13, PR-15] or s3://BUCKET/PREFIX [PR-17]. create: make a share there first, if nothing is there, with
         "group" one in which all members of the folder's group may write [SY-16]; otherwise it must be there [SY-7].
         retracted: also take the tensors of contributions that were taken back, for old merges. auxiliary: also take
-        auxiliary tensors that the workspace's recipe does not need. key: as of `signer`, for a server that wants a
+        auxiliary tensors that the workspace's recipe does not need. give: False takes and gives nothing, for a peer
+        that takes nothing [PR-24]. key: as of `signer`, for a server that wants a
         member's signature [PR-21]. Raises AddressError for what is neither, PeerError for a peer that is not reached,
         and SyncIncomplete when something was refused; the good rest has then been exchanged. That it was incomplete is
         written down here, until a sync with that peer is complete. progress: called as blobs are copied and checked.
@@ -248,11 +250,11 @@ class Workspace(Administration):
         what = f"{address(peer)} is shared now" if create else "what was exchanged so far stays"
         if create:
             share_at(peer, self.store.genesis, group=create == "group")
-        again = sync_again(self.path, peer, retracted=retracted, auxiliary=auxiliary)
+        again = sync_again(self.path, peer, retracted=retracted, auxiliary=auxiliary, give=give)
         with standing(f"{what}; `{again}` completes it"):
             signer = signer_when_needed(self.store, key)
-            more = progress or quiet
-            return sync_replica(self.store, peer, more, retracted=retracted, auxiliary=auxiliary, signer=signer)
+            options = {"retracted": retracted, "auxiliary": auxiliary, "give": give}
+            return sync_replica(self.store, peer, progress or quiet, signer=signer, **options)
 
     def sync_all(
         self,
