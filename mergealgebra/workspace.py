@@ -79,29 +79,6 @@ class Workspace(Administration):
         store = new_workspace(path, base, recipe, name, as_name, progress or quiet, keys)
         return cls(store.path, store)
 
-    @staticmethod
-    def init_share(
-        path: PathLike,
-        *,
-        base: PathLike,
-        recipe: Method,
-        name: str = "",
-        group: bool = False,
-        maintainers: Iterable[PathLike] = (),
-        progress: Progress | None = None,
-    ) -> Store:
-        """A share of the workspace that `init` makes of the same arguments: a folder to sync with, nobody's workspace.
-
-        group: all members of the folder's group may write there [SY-16]. Raises as `init` does.
-
-        >>> share = Workspace.init_share("share", base="base.safetensors", recipe=Mean(), name="team")
-        >>> share.genesis.workspace_id == alice.store.genesis.workspace_id
-        True
-        """
-        from mergealgebra.creation import new_share
-
-        return new_share(path, base, recipe, name, group, progress or quiet, map(public_key, maintainers))
-
     @classmethod
     def clone(
         cls,
