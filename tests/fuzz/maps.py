@@ -26,8 +26,10 @@ def decode_map(data: bytes, _: Path) -> BlobMap:
 
 
 def check_map(data: bytes, found: BlobMap, _: Path) -> None:
-    """It is written as it was read, and its leaves lie one behind the other in the file."""
+    """It is written as it was read, in name order, and its leaves lie one behind the other in the file."""
     assert found.encode() == data[_ROOT_BYTES:]
+    names = [tensor.name for tensor in found.tensors]
+    assert names == sorted({*names})
     at = len(found.header)
     for leaf in found.run(0, min(found.leaves, _LEAVES)):
         assert leaf.offset == at
