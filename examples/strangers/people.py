@@ -22,7 +22,7 @@ class Person(Shell):
 
     def serve(self, workspace: str = "work") -> None:
         """Start a server, a process of its own, on a port that is free, and show what it says."""
-        command = f"mergealgebra serve {workspace} --port 0 --open-writes"
+        command = f"mergealgebra serve {workspace} --port 0"
         self._show_command(f"{command} &")
         self._server = subprocess.Popen(
             shlex.split(command),

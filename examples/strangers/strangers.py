@@ -118,9 +118,7 @@ def begin(scene: Scene) -> None:
     )
     alice.run("mergealgebra -C work grant carol-key.pub --name Carol")
     alice.do("mergealgebra -C work contribute model --note 'task 0'")
-    scene.narrator.say(
-        "her machine answers the others; all may send it something, and what no member signed changes nothing:"
-    )
+    scene.narrator.say("her machine answers the others; whoever reads needs no key, whoever writes must be a member:")
     alice.serve()
     scene.workspace = alice.workspace().store.genesis.workspace_id
 
@@ -192,8 +190,13 @@ def forgive(scene: Scene) -> None:
     scene.narrator.say("Carol reads the id of her last operation to Alice, who keeps it, and it alone:")
     late = noted(scene.carol, "trained again, half of it").id
     scene.alice.run(f"mergealgebra -C work keep carol-key.pub {late}")
-    scene.narrator.say("Carol's next sync brings her that decision, and then what is kept goes along:")
-    scene.carol.run(f"mergealgebra -C work sync {scene.alice.address}")
+    scene.narrator.say(
+        "Alice's machine takes nothing from Carol's key any more, but Carol reads there what was decided:"
+    )
+    scene.carol.refused(f"mergealgebra -C work sync {scene.alice.address}")
+    scene.narrator.say("so Carol's machine answers, and Alice takes it there herself:")
+    scene.carol.serve()
+    scene.alice.do(f"mergealgebra -C work sync {scene.carol.address}")
     here, missing = scene.alice.workspace().visible(), scene.alice.workspace().missing()
     scene.narrator.check(len(here) == 4 and not missing, "Alice has Carol's late contribution, and its tensors")
 

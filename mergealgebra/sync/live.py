@@ -17,6 +17,7 @@ from mergealgebra.encoding import hash_id
 from mergealgebra.errors import (
     MergeAlgebraError,
     OperationError,
+    PackError,
     PeerError,
     WrongWorkspace,
 )
@@ -91,7 +92,10 @@ def sync_together(
                     _exchange_sets(exchange, (MAINTAINERS, ADMISSIBLE))
         maps = Maps(store)
         carrying = Carrying(store, maps, BaseLeaves(maps, base), fits, progress)
-        lost = _exchange_blobs(carrying, reached, retracted=retracted, auxiliary=auxiliary)
+        try:
+            lost = _exchange_blobs(carrying, reached, retracted=retracted, auxiliary=auxiliary)
+        except (OperationError, PackError) as error:  # what rotted does not say which tensors there are
+            reached[-1].refused.append(error)
     return [one if isinstance(one, MergeAlgebraError) else one.result(lost) for one in found]
 
 
@@ -197,9 +201,14 @@ def _records(held: Held, ids: Iterable[bytes]) -> list[Record]:
 
 
 def _give_operations(exchange: Exchange, extra: Iterable[Record]) -> None:
-    given = in_writing_order(extra)
-    at = 0
-    for batch in calls.batches([record.encoded for record in given]):
+    given, encodings, at = list[Record](), list[bytes](), 0
+    for record in in_writing_order(extra):
+        try:
+            encodings.append(record.encoded)
+            given.append(record)
+        except MergeAlgebraError as error:  # it rotted since it was checked
+            exchange.refused.append(error)
+    for batch in calls.batches(encodings):
         try:
             refused = dict(exchange.peer.put_operations(batch))
         except PeerError as error:

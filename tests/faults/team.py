@@ -31,7 +31,7 @@ MODELS = 6
 
 @dataclass(frozen=True)
 class Server:
-    """A server that runs. wired: a socket for a bad wire to it."""
+    """A server that runs. wired: a socket for a bad wire to it, by whose name it is known too."""
 
     process: Command
     address: str
@@ -102,7 +102,8 @@ class Team:
         """The person's server, which is started unless it runs."""
         if name not in self._servers:
             listening = socket.create_server(("127.0.0.1", 0))
-            process = start(self.root, "serve", name, "--port", "0", "--open-writes")
+            wired = f"127.0.0.1:{listening.getsockname()[1]}"
+            process = start(self.root, "serve", name, "--port", "0", "--name", wired, "--name", "127.0.0.1")
             line = process.line()
             assert " at http" in line, line
             self._servers[name] = Server(process, line.split(" at ")[1].split(",")[0], listening)

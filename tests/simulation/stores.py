@@ -154,8 +154,7 @@ class Stores(StorePlaces):
         if peer == name or self._are_apart(name, peer) or (peer[0] == "s" and peer not in self._held):
             return
         ours, theirs = self._there(name), self._there(peer)
-        salvage = Facts() if live else ours.salvage | theirs.salvage
-        carried = self._model.admissible(ours.facts | theirs.facts | salvage)
+        carried = self._model.admissible(ours.facts | theirs.facts | ours.salvage | theirs.salvage)
         results: list[SyncResult] = []
         lived, refused = self._do(lambda: results.append(self.ROADS[road](self, name, peer, *fate)), [name, peer], fate)
         disturbed = live and bool(fate) and fate[0] not in ("dies", "meets")

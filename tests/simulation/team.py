@@ -4,7 +4,7 @@
     retract r0 w0 c2 t4 m4    takes back what is theirs of it
     attest r0 w0 v1 t0 m5     computed root 1 for what is visible at replica 0
     grant r0 m0 w1 t0 m6      maintainer 0 lets w1 write
-    revoke r0 m0 w1 t0 m7     takes that back, and keeps what replica 0 knows of w1; that is fact 7k
+    revoke r0 m0 w1 t0 m7     takes that back, and keeps what is known there of w1; that is fact 7k
     craft m8 w1 KIND UNDER WHAT NAMES    w1 signs anything at all, with a program of their own; nobody has heard it yet
 
 UNDER is a fact, or `-` for no grant, or `?` for one that nobody made. WHAT is as in the model. NAMES are facts, or
@@ -83,10 +83,10 @@ class Team:
         return lambda state: permission.grant(state, SIGNERS[what].key, what, SIGNERS[who], time=time), facts
 
     def _to_revoke(self, heard: Facts, who: str, what: str, time: int, fact: str) -> tuple[Say, dict[str, Said] | None]:
-        grants, done = Facts(self._model.grants_to(heard, what)), self._model.done(heard, what)
+        grants, kept = Facts(self._model.grants_to(heard, what)), self._model.to_keep(heard, what)
         facts = {fact: Said("revoke", who, names=grants)}
-        if done:
-            facts[f"{fact}k"] = Said("keep", who, what=fact, names=done)
+        if kept:
+            facts[f"{fact}k"] = Said("keep", who, what=fact, names=kept)
         allowed = who in MAINTAINERS and what not in MAINTAINERS and grants
         say = lambda state: permission.revoke(state, SIGNERS[what].key, SIGNERS[who], time=time)  # noqa: E731
         return say, facts if allowed else None

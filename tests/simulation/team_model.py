@@ -110,6 +110,13 @@ class TeamModel:
         """All that somebody signed."""
         return frozenset(fact for fact in heard if self.said[fact].by == who)
 
+    def to_keep(self, heard: Set[str], who: str) -> Facts:
+        """What a revoke of somebody keeps: all they signed, and what is kept of it already, here or not [SG-11]."""
+        grants, revokes = self.grants_to(heard, who), self.rulings(heard, "revoke")
+        keeps = self.rulings(heard, "keep").values()
+        kept = [keep.names for keep in keeps if keep.what in revokes and revokes[keep.what].names & grants]
+        return self.done(heard, who).union(*kept)
+
     def witnesses(self, heard: Set[str]) -> dict[str, Facts]:
         """Who attests each root of what is visible now; nobody who attests two."""
         visible = self.visible(heard)

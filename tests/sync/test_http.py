@@ -78,6 +78,25 @@ def test_several_peers_at_once_and_one_that_is_not_there(root):
         assert told.stdout.startswith("peer      share\nreceived  ")
 
 
+@pytest.mark.clause("BL-10", "PR-16")
+def test_tensors_come_from_two_servers_at_once_and_both_are_told_of_the_other(root):
+    for name, number in (("bob", 1), ("carol", 2)):
+        make_workspace(root, name, number)
+    with served(root / "alice", "--open-writes") as alice, served(root / "bob", "--open-writes") as bob:
+        gone = "http://127.0.0.1:1"
+        told = call(root, "-C", "carol", "sync", alice.address, gone, bob.address)
+        assert (told.code, f"{gone} cannot be reached" in told.stderr) == (1, True)
+        assert told.stderr.endswith("(1 of 3 peers failed)\n")
+        moved = call(root, "-C", "carol", "sync", alice.address, bob.address, "--json").printed()
+    assert moved["peers"].keys() == {alice.address, bob.address}
+    assert len(visible_in(root / "carol")) == 3
+    assert visible_in(root / "alice") == visible_in(root / "bob") == visible_in(root / "carol")
+    for name in ("alice", "bob", "carol"):
+        workspace = ma.Workspace.open(root / name)
+        assert not workspace.missing()
+        assert name != "carol" or not [line for line in workspace.doubts if gone not in line]
+
+
 @pytest.mark.clause("PR-16")
 def test_serve_is_for_this_machine_and_for_reading(root):
     make_workspace(root, "bob", 1)

@@ -57,6 +57,27 @@ def test_a_sync_that_dies_at_any_moment(before, tmp_path):
     assert moments > 60
 
 
+@pytest.mark.clause("BL-7", "BL-8", "SY-8")
+def test_leaves_that_came_before_a_death_are_hashed_and_the_rest_comes(tmp_path, monkeypatch):
+    """Each leaf is written down as soon as it came, and the process dies at each of its calls."""
+    monkeypatch.setattr("mergealgebra.store.partial_blob.FLUSHED_LEAVES", 1)
+    before = tmp_path / "before"
+    alice, bob = (Store.create(before / name, GENESIS) for name in ("alice", "bob"))
+    contribute(bob, 1, tmp_path, nonce(1))
+    for operation in bob.state().operations:
+        alice.write_operation(operation)
+    (root,) = bob.blob_roots()
+    resumed = 0
+    for _, folder in kill_points(before, sync_both, tmp_path / "scratch"):
+        taker = Store.open(folder / "alice")
+        if taker.has_blob(root):
+            taker.check_blob(root)
+        resumed += (taker.path / "partial" / f"{root}.have").exists()
+        assert not sync_both(folder).refused
+        taker.check_blob(root)
+    assert resumed > 5
+
+
 @pytest.mark.clause("PR-11", "PR-12")
 def test_a_sync_whose_disk_fails_at_any_moment_says_so(before, tmp_path):
     for _, folder, raised in fault_points(before, told, tmp_path / "scratch"):
