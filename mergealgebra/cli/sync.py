@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -58,27 +58,23 @@ def command(
     before = opened.state
     signer = signer_when_needed(opened, key, passphrase_fd)
     new = [peer for peer in peers if create is not None and _is_new(peer)]
-    done: dict[str, SyncResult] = {}
-    failed: list[MergeAlgebraError] = []
+    options: dict[str, Any] = {
+        "create": "group" if create == "group" else create is not None,
+        "retracted": retracted,
+        "auxiliary": auxiliary,
+        "key": signer,
+    }
+    alone = len(peers) == 1
     with progress_bar() as show:
-        results = opened.sync_all(
-            peers,
-            create="group" if create == "group" else create is not None,
-            retracted=retracted,
-            auxiliary=auxiliary,
-            key=signer,
-            progress=show,
-        )
-    for peer, result in zip(peers, results, strict=True):
-        if isinstance(result, MergeAlgebraError):
-            failed.append(result)
-        else:
-            done[peer] = result
-    if failed and len(peers) == 1:
-        raise failed[0]
+        one, several = opened.sync, opened.sync_all
+        results = [one(peers[0], progress=show, **options)] if alone else several(peers, progress=show, **options)
+    failed = [result for result in results if isinstance(result, MergeAlgebraError)]
+    done = {
+        peer: result for peer, result in zip(peers, results, strict=True) if not isinstance(result, MergeAlgebraError)
+    }
     state = opened.state
     if not as_json:
-        _tell(done, before, state, alone=len(peers) == 1)
+        _tell(done, before, state, alone=alone)
         for result in done.values():
             for line in _left(result):
                 warn(line)

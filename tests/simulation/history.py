@@ -32,7 +32,7 @@ LAWS = {
     "attests": "attested roots that differ are told, and who counts as a witness",
     "authority": "nobody changes what is visible who may not, and each may do what is theirs",
     "relay": "what is admissible is carried to everybody, and nothing else to anybody",
-    "packs": "as few files as PK-3 says; none goes but into one strictly larger pack, a day later, and in no share",
+    "packs": "as few files as PK-3 says; none goes but into one strictly larger pack, a day later",
     "blobs": "a replica's blobs are the bytes that were contributed",
     "model": "who sees the same contributions resolves to the same files",
     "error": "nothing is raised but what the laws ask for",

@@ -65,7 +65,9 @@ def holdings(folder: Path, fact_of: FactOf) -> Holdings:
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())} if folder.is_dir() else {}
+    """The files whose names are hashes; `packs/index` is a hint [PK-8]."""
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    return {path.name: path.read_bytes() for path in paths if len(path.name) == 64}
 
 
 # Packs as bytes

@@ -50,6 +50,10 @@ class StorePlaces(Team):
         """In place of `time.time`, where it is asked how old packs are."""
         return time.time() + self._days * DAY
 
+    def time_ns(self) -> int:
+        """In place of `time.time_ns`, likewise."""
+        return int(self.time() * 1e9)
+
     def _path(self, name: str) -> Path:
         return self._root / name
 
@@ -180,9 +184,8 @@ class StorePlaces(Team):
         insist("admission", held.damaged <= before.damaged, f"{name} has what is not what its name promises")
         bad = [root for root in held.blobs - before.blobs if not self._is_good_blob(name, root)]
         insist("blobs", not bad, f"{name} has {bad}")
-        gone = set(unduly_gone(before, held, self.time())) - self._gone
+        gone = set(unduly_gone(before, held, self.time() if name[0] == "r" else time.time())) - self._gone
         insist("packs", not gone, f"from {name} went {gone}")
-        insist("packs", name[0] == "r" or before.files.keys() <= held.files.keys(), f"share {name} was tidied")
         if held != before:
             self._judge_reading(name, held)
 

@@ -23,7 +23,6 @@ SHOWN_BY = {
     "removes-are-carried-last": 7,
     "resolve-trusts-blobs": 10,
     "revokes-are-written-first": 57,
-    "shares-are-tidied": 19,
 }
 
 

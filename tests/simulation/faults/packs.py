@@ -13,8 +13,9 @@ from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.store import operation_store, pack_files, packing
+from mergealgebra.store.entries import Entry
 from mergealgebra.store.objects import Store
-from mergealgebra.sync import folder, leaf_frames, live, taking
+from mergealgebra.sync import leaf_frames, live, taking
 from mergealgebra.sync.held import Held
 from mergealgebra.sync.ranges import IdSet
 from mergealgebra.sync.reconciliation import Reconciled
@@ -37,18 +38,18 @@ def two_packs_cover_a_third() -> Patches:
                     yield name, first
                     break
 
+    def remove(store: Any, reading: Any, rested: set[str]) -> None:
+        for places in packing._covered(reading, rested).values():
+            for part, name in places:
+                Entry(store.path, part, name).remove()
+
+    yield mock.patch.object(packing, "_remove", remove)
     yield mock.patch.object(packing, "insides", insides)
 
 
 @fault("what lies in a pack goes at once, and not a day later", "stores", "packs")
 def nothing_rests() -> Patches:
-    yield mock.patch.object(packing, "_has_rested", lambda told: True)
-
-
-@fault("packs of a share are deleted", "stores", "packs")
-def shares_are_tidied() -> Patches:
-    real = folder.pack_up
-    yield mock.patch.object(folder, "pack_up", lambda store, reading: packing.tidy(store, real(store, reading)))
+    yield mock.patch.object(packing, "_has_rested", lambda *_: True)
 
 
 @fault("a damaged pack counts as holding what it held", "stores", "packs", "durable", "admission")
