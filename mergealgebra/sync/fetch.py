@@ -167,7 +167,7 @@ class Fetch:
         except FileNotFoundError:
             if self.store.has_blob(taken.root):  # another process was first
                 return True
-            raise OutputError(f"{blob.path} went away while it was written to; run it again") from None
+            raise blob.went_away() from None
         return True
 
     def _done(self, taken: Taken, run: Run, giver: Exchange) -> None:

@@ -109,8 +109,7 @@ class ServedBlobs:
         if self._size(root) is not None:
             return calls.write_wanted(b"\xff" * -(-blob_map.leaves // 8), RAW)
         blob = self._begun(root, blob_map, claims)
-        if blob.finish():
-            self._forget(blob)
+        self._finish(blob)
         return calls.write_wanted(blob.here(), readable(self._base))
 
     def take_leaves(self, run: Run, nbytes: int, fill: Fill) -> None:
@@ -137,8 +136,7 @@ class ServedBlobs:
             if self._size(run.root) is None:
                 raise PeerError(f"what was here of the tensors {run.root} went away: give the map again") from None
             return  # somebody else gave the rest
-        if blob.finish():
-            self._forget(blob)
+        self._finish(blob)
 
     def _leaf(self, fill: Fill, leaf: Leaf, number: int, buffer: memoryview) -> memoryview:
         try:
@@ -166,12 +164,17 @@ class ServedBlobs:
             raise PeerError(f"the map of the tensors {root} is not there: give it first") from None
 
     def _made(self, root: str) -> PartialBlob | None:
+        """What this process knows of a blob, if its file is still there [BL-8]."""
         with self._lock:
-            return self._making.get(root)
+            blob = self._making.get(root)
+        if blob is not None and not blob.is_current():
+            self._drop(blob)
+            return None
+        return blob
 
     def _begun(self, root: str, blob_map: BlobMap, claims: Sequence[Claim]) -> PartialBlob:
         with self._lock:  # one at a time: it may hash what is here
-            if (blob := self._making.get(root)) is None:
+            if (blob := self._made(root)) is None:
                 blob = PartialBlob.begin(self._store, root, blob_map, admission(claims, self._fits))
                 self._base.copy_equal(blob)
                 self._making[root] = blob
@@ -179,13 +182,16 @@ class ServedBlobs:
                     self._making.popitem(last=False)[1].pause()
             return blob
 
-    def _forget(self, blob: PartialBlob) -> None:
-        self._maps.keep(blob.map)
-        self._drop(blob)
+    def _finish(self, blob: PartialBlob) -> None:
+        """Let a blob appear, if it is whole."""
+        if blob.finish():
+            self._maps.keep(blob.map)
+            self._drop(blob)
 
     def _drop(self, blob: PartialBlob) -> None:
         with self._lock:
-            self._making.pop(blob.root, None)
+            if self._making.get(blob.root) is blob:
+                del self._making[blob.root]
 
     def _size(self, root: str) -> int | None:
         """The size of a blob that is a regular file."""

@@ -1,0 +1,108 @@
+"""Blobs that several processes make, remove or ask for at once: nothing false appears, nobody innocent is blamed."""
+
+from __future__ import annotations
+
+import pytest
+
+from mergealgebra.errors import OutputError
+from mergealgebra.store.base_leaves import BaseLeaves
+from mergealgebra.store.maps import Maps
+from mergealgebra.store.objects import Store
+from mergealgebra.store.partial_blob import PartialBlob
+from mergealgebra.store.unfinished import unfinished_blobs
+from mergealgebra.sync.calls import Run
+from mergealgebra.sync.served_blobs import frames
+from tests.crdt.strategies import GENESIS
+from tests.sync.live_peers import wire_to
+from tests.sync.test_live_blobs import holding, root_of, tensors
+
+
+@pytest.fixture(autouse=True)
+def _no_power_cuts(monkeypatch):
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+
+
+@pytest.fixture
+def bob(tmp_path):
+    return holding(tmp_path, "bob", tensors(1))
+
+
+@pytest.fixture
+def alice(tmp_path, bob):
+    """A store with Bob's operations, and no blob."""
+    store = Store.create(tmp_path / "alice", GENESIS)
+    for operation in bob.state().operations:
+        store.write_operation(operation)
+    return store
+
+
+def begun(store: Store, giver: Store) -> PartialBlob:
+    """Another process begins the blob of a giver."""
+    root = root_of(giver)
+    return PartialBlob.begin(store, root, Maps(giver).of_blob(root), lambda path, records: None)
+
+
+def write(blob: PartialBlob, giver: Store, numbers) -> None:
+    leaves = [blob.map.leaf(number) for number in numbers]
+    with blob.opened() as file:
+        for number, (leaf, data) in zip(numbers, giver.read_leaves(blob.root, leaves), strict=True):
+            file.write(number, leaf, data)
+
+
+def begin_anew(store: Store, giver: Store) -> PartialBlob:
+    """`gc --delete` removes what came, and another process begins the same blob."""
+    for left in unfinished_blobs(store.path):
+        left.remove()
+    return begun(store, giver)
+
+
+@pytest.mark.clause("BL-8")
+def test_a_file_with_holes_in_place_of_the_one_that_was_written_never_appears(alice, bob, monkeypatch):
+    """The files are exchanged at any moment: before the last leaf, after it, and just before the blob appears."""
+    first = begun(alice, bob)
+    last = first.map.leaves - 1
+    write(first, bob, range(last))
+    others = [begin_anew(alice, bob)]
+    with pytest.raises(FileNotFoundError):
+        write(first, bob, [last])
+
+    second = begun(alice, bob)
+    write(second, bob, range(last + 1))
+    others.append(begin_anew(alice, bob))
+    with pytest.raises(OutputError, match="went away while it was written to"):
+        second.finish()
+
+    third = begun(alice, bob)
+    write(third, bob, range(last + 1))
+    with monkeypatch.context() as patch, pytest.raises(OutputError, match="went away while it was written to"):
+
+        def exchange(descriptor: int) -> None:
+            patch.setattr("os.fsync", lambda descriptor: None)
+            others.append(begin_anew(alice, bob))
+
+        patch.setattr("os.fsync", exchange)
+        third.finish()
+    assert not alice.has_blob(first.root)
+    write(others[-1], bob, range(last + 1))  # who began it goes on
+    assert others[-1].finish()
+    alice.check_blob(first.root)
+
+
+@pytest.mark.clause("BL-8", "BL-11")
+def test_a_server_counts_no_leaves_of_a_file_that_was_removed(alice, bob):
+    wire, base = wire_to(alice).peer, BaseLeaves(Maps(bob))
+    root, blob_map = root_of(bob), Maps(bob).of_blob(root_of(bob))
+
+    def give(number: int) -> None:
+        wire.put_leaves(Run(root, number, 1), list(frames(bob, root, blob_map.run(number, 1), 0, base)))
+
+    wire.put_map(root, blob_map.encode(), blob_map.leaves)
+    for number in range(blob_map.leaves - 1):
+        give(number)
+    begin_anew(alice, bob)
+    give(blob_map.leaves - 1)
+    assert not alice.has_blob(root)
+    here, _ = wire.put_map(root, blob_map.encode(), blob_map.leaves)
+    for number in set(range(blob_map.leaves)) - set(here):
+        give(number)
+    alice.check_blob(root)
