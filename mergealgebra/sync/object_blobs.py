@@ -103,6 +103,9 @@ class _Blobs:
         try:
             fetch_parts(self.objects, blob, more)
             blob.finish()
+        except FileNotFoundError:
+            if not self.moved.store.has_blob(root):  # else another process was first
+                raise blob.went_away() from None
         finally:
             blob.pause()
         return True

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from mergealgebra.errors import OutputError
@@ -11,10 +14,14 @@ from mergealgebra.store.objects import Store
 from mergealgebra.store.partial_blob import PartialBlob
 from mergealgebra.store.unfinished import unfinished_blobs
 from mergealgebra.sync.calls import Run
+from mergealgebra.sync.object_sync import create_share, sync_objects
 from mergealgebra.sync.served_blobs import frames
+from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.crdt.strategies import GENESIS
+from tests.models import write_canonical
 from tests.sync.live_peers import wire_to
-from tests.sync.test_live_blobs import holding, root_of, tensors
+from tests.sync.object_stores import MemoryObjects
+from tests.sync.test_live_blobs import holding, root_of, tensors, together
 
 
 @pytest.fixture(autouse=True)
@@ -106,3 +113,32 @@ def test_a_server_counts_no_leaves_of_a_file_that_was_removed(alice, bob):
     for number in set(range(blob_map.leaves)) - set(here):
         give(number)
     alice.check_blob(root)
+
+
+@pytest.mark.clause("BL-8", "BL-9")
+@pytest.mark.parametrize("peer", ["live", "objects"])
+def test_another_process_that_completes_the_same_blob_is_no_error(tmp_path, monkeypatch, peer):
+    """It does so after this one looked at what is here, and before it copies from the base or fetches a part."""
+    write_canonical(tmp_path / "base.safetensors", tensors(1))
+    with Checkpoint.open(tmp_path / "base.safetensors") as base:
+        genesis = replace(GENESIS, base=base.root())
+        bob = holding(tmp_path, "tuned", tensors(1) | {"b.bias": np.array(5, np.float16)}, genesis=genesis)
+        alice, look = Store.create(tmp_path / "alice", genesis), PartialBlob._look
+
+        def raced(blob, descriptor, more) -> None:
+            look(blob, descriptor, more)
+            monkeypatch.setattr(PartialBlob, "_look", look)
+            other = begun(alice, bob)
+            write(other, bob, range(other.map.leaves))
+            assert other.finish()
+
+        monkeypatch.setattr(PartialBlob, "_look", raced)
+        if peer == "live":
+            (result,) = together(alice, wire_to(bob), base=lambda: base)
+        else:
+            objects = MemoryObjects()
+            create_share(objects, genesis)
+            sync_objects(bob, objects)
+            result = sync_objects(alice, objects)
+    assert not result.refused
+    alice.check_blob(root_of(bob))
