@@ -155,14 +155,14 @@ class Fetch:
                         self._tell(leaf.nbytes)
                 giver.is_fast = fill.is_fast(packing != RAW, giver.is_fast)
         except LeafDamaged as error:
-            name = shown(blob.map.leaf(number).tensor.name)
-            if error.by_base and not self.base.is_the_base():
+            leaf = blob.map.leaf(number)
+            if error.by_base and not self.base.is_good_at(leaf):
                 self.queue.again(taken, run, giver)
                 giver.refused.append(OutputError(_BASE_DAMAGED))
                 return False
             raise PeerError(
-                f"{giver.name} serves damaged tensors: leaf {number} of {name} in {taken.root}: {error}; "
-                "nothing more was taken from it: sync with another peer that has them"
+                f"{giver.name} serves damaged tensors: leaf {number} of {shown(leaf.tensor.name)} in {taken.root}: "
+                f"{error}; nothing more was taken from it: sync with another peer that has them"
             ) from error
         except FileNotFoundError:
             if self.store.has_blob(taken.root):  # another process was first

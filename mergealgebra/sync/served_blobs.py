@@ -142,7 +142,7 @@ class ServedBlobs:
         try:
             return read_leaf(fill, leaf, readable(self._base), self._base, buffer)
         except LeafDamaged as error:
-            if error.by_base and not self._base.is_the_base():
+            if error.by_base and not self._base.is_good_at(leaf):
                 raise OutputError("the base here is damaged; whoever runs this server puts it right") from error
             raise PeerError(f"leaf {number} of {shown(leaf.tensor.name)} is damaged: {error}") from error
 

@@ -7,19 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mergealgebra.errors import OutputError
+from mergealgebra.errors import OutputError, PeerRefused
 from mergealgebra.store.base_leaves import BaseLeaves
 from mergealgebra.store.maps import Maps
 from mergealgebra.store.objects import Store
 from mergealgebra.store.partial_blob import PartialBlob
 from mergealgebra.store.unfinished import unfinished_blobs
 from mergealgebra.sync.calls import Run
+from mergealgebra.sync.leaf_frames import XORED, head
 from mergealgebra.sync.object_sync import create_share, sync_objects
 from mergealgebra.sync.served_blobs import frames
+from mergealgebra.sync.service import Service
 from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.crdt.strategies import GENESIS
 from tests.models import write_canonical
-from tests.sync.live_peers import wire_to
+from tests.sync.live_peers import Wire, wire_to
 from tests.sync.object_stores import MemoryObjects
 from tests.sync.test_live_blobs import holding, root_of, tensors, together
 
@@ -142,3 +144,27 @@ def test_another_process_that_completes_the_same_blob_is_no_error(tmp_path, monk
             result = sync_objects(alice, objects)
     assert not result.refused
     alice.check_blob(root_of(bob))
+
+
+@pytest.mark.clause("BL-6")
+def test_a_wrong_leaf_makes_nobody_read_the_whole_base(tmp_path, monkeypatch):
+    zstd = pytest.importorskip("backports.zstd", reason="needs zstd (extra net)")
+    write_canonical(tmp_path / "base.safetensors", tensors(1))
+    tuned = tensors(1) | {"a.weight": tensors(2)["a.weight"]}
+    tuned["d.weight"] = tuned["d.weight"].reshape(1, -1)  # so the base has nothing alike there
+    with Checkpoint.open(tmp_path / "base.safetensors") as base:
+        genesis = replace(GENESIS, base=base.root())
+        bob = holding(tmp_path, "tuned", tuned, genesis=genesis)
+        alice, root, blob_map = Store.create(tmp_path / "alice", genesis), root_of(bob), Maps(bob).of_blob(root_of(bob))
+        for operation in bob.state().operations:
+            alice.write_operation(operation)
+        service = Service(alice, writes=True, base=lambda: base)
+        service.blobs.take_map(root, blob_map.encode())
+        read, original = [], Checkpoint.read
+        monkeypatch.setattr(Checkpoint, "leaf_digests", None)
+        monkeypatch.setattr(Checkpoint, "read", lambda self, *at: read.append(at) or original(self, *at))
+        for number in (0, blob_map.leaves - 1):
+            packed = zstd.compress(bytes(blob_map.leaf(number).nbytes), 1)
+            with pytest.raises(PeerRefused, match=f"leaf {number} of '[ad].weight' is damaged"):
+                Wire(service).put_leaves(Run(root, number, 1), [head(XORED, len(packed)), packed])
+    assert len(read) == 2  # to unpack the first, and to judge it
