@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from mergealgebra.encoding import LEAF_BYTES
 from mergealgebra.errors import OutputError, PeerRefused
 from mergealgebra.store.base_leaves import BaseLeaves
 from mergealgebra.store.maps import Maps
@@ -14,6 +16,7 @@ from mergealgebra.store.objects import Store
 from mergealgebra.store.partial_blob import PartialBlob
 from mergealgebra.store.unfinished import unfinished_blobs
 from mergealgebra.sync.calls import Run
+from mergealgebra.sync.fetch import _BASE_DAMAGED
 from mergealgebra.sync.leaf_frames import XORED, head
 from mergealgebra.sync.object_sync import create_share, sync_objects
 from mergealgebra.sync.served_blobs import frames
@@ -168,3 +171,26 @@ def test_a_wrong_leaf_makes_nobody_read_the_whole_base(tmp_path, monkeypatch):
             with pytest.raises(PeerRefused, match=f"leaf {number} of '[ad].weight' is damaged"):
                 Wire(service).put_leaves(Run(root, number, 1), [head(XORED, len(packed)), packed])
     assert len(read) == 2  # to unpack the first, and to judge it
+
+
+@pytest.mark.clause("BL-6", "BL-10")
+def test_a_damaged_base_here_makes_no_honest_peer_a_liar(tmp_path, monkeypatch):
+    """It is found damaged by a leaf of one, while the other was asked already for one that is packed by it."""
+    pytest.importorskip("backports.zstd", reason="needs zstd (extra net)")
+    weights = np.random.default_rng(1).standard_normal(8 * LEAF_BYTES // 4, np.float32)
+    write_canonical(tmp_path / "base.safetensors", {"w": weights})
+    write_canonical(tmp_path / "bad.safetensors", {"w": weights + 1})
+    asked, judged, judge = threading.Event(), threading.Event(), BaseLeaves.is_good_at
+    monkeypatch.setattr(BaseLeaves, "is_good_at", lambda *of: (judge(*of), judged.set())[0])
+    with Checkpoint.open(tmp_path / "base.safetensors") as base, Checkpoint.open(tmp_path / "bad.safetensors") as bad:
+        genesis = replace(GENESIS, base=base.root())
+        wires = []
+        for name in ("one", "two"):
+            giver = holding(tmp_path, name, {"w": weights * np.float32(1.0001)}, genesis=genesis)
+            wires.append(Wire(Service(giver, base=lambda: base), name=name))
+        wires[0].change = lambda call, data: (call != "leaves" or asked.wait(20)) and data
+        wires[1].change = lambda call, data: (call != "leaves" or (asked.set(), judged.wait(20))) and data
+        alice = Store.create(tmp_path / "alice", genesis)
+        results = together(alice, *wires, base=lambda: bad)
+    alice.check_blob(root_of(giver))
+    assert [[str(error) for error in result.refused] for result in results] == [[_BASE_DAMAGED]] * 2
