@@ -150,6 +150,8 @@ class Fetch:
             with blob.opened() as file, giver.peer.leaves(run, packing) as came:
                 fill = Metered(came)
                 for number, leaf in zip(run.numbers, blob.map.run(run.first, run.count), strict=True):
+                    if self.queue.is_over(taken, run):  # another was faster, and cut this one off before it began
+                        return False
                     data = read_leaf(fill, leaf, packing, self.base, buffer)
                     if file.write(number, leaf, data):
                         self._tell(leaf.nbytes)
@@ -171,10 +173,7 @@ class Fetch:
         return True
 
     def _done(self, taken: Taken, run: Run, giver: Exchange) -> None:
-        last, slow = self.queue.done(taken, run, giver)
-        for other in slow:
-            other.peer.cut()
-        if last:
+        if self.queue.done(taken, run, giver):
             self._finish(taken)
 
     def _finish(self, taken: Taken) -> None:

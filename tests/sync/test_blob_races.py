@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from mergealgebra.encoding import LEAF_BYTES
-from mergealgebra.errors import OutputError, PeerRefused
+from mergealgebra.errors import OutputError, PeerError, PeerRefused
 from mergealgebra.store.base_leaves import BaseLeaves
 from mergealgebra.store.maps import Maps
 from mergealgebra.store.objects import Store
 from mergealgebra.store.partial_blob import PartialBlob
 from mergealgebra.store.unfinished import unfinished_blobs
+from mergealgebra.sync import fetch_queue
 from mergealgebra.sync.calls import Run
 from mergealgebra.sync.fetch import _BASE_DAMAGED
 from mergealgebra.sync.leaf_frames import XORED, head
@@ -194,3 +195,45 @@ def test_a_damaged_base_here_makes_no_honest_peer_a_liar(tmp_path, monkeypatch):
         results = together(alice, *wires, base=lambda: bad)
     alice.check_blob(root_of(giver))
     assert [[str(error) for error in result.refused] for result in results] == [[_BASE_DAMAGED]] * 2
+
+
+@pytest.mark.clause("BL-10")
+def test_a_peer_that_is_cut_off_when_it_has_moved_on_is_not_blamed(tmp_path, monkeypatch):
+    """The slower one finishes as the faster does, and goes on with what it alone has: the cut must not hit that."""
+    monkeypatch.setattr(fetch_queue, "PATIENCE_SECONDS", 0.1)
+    slow_store, fast_store = (holding(tmp_path, name, tensors(1), tensors(2)) for name in ("slow", "fast"))
+    first, second = sorted(slow_store.blob_roots())
+    fast_store.blob_path(second).unlink()
+    fast_asked, slow_asked, let_go, moved_on, severed = (threading.Event() for _ in range(5))
+    slow, fast = wire_to(slow_store, name="http://slow"), wire_to(fast_store, name="http://fast")
+
+    def slowly(call: str, data: bytes) -> bytes:
+        if call == "map":
+            fast_asked.wait(1)
+        if call == "leaves" and not let_go.is_set():
+            slow_asked.set()
+            let_go.wait(20)
+        elif call == "leaves":
+            moved_on.set()
+            if severed.wait(0.5):
+                raise PeerError("http://slow ended the connection")
+        return data
+
+    def fast_one(call: str, data: bytes) -> bytes:
+        if call == "leaves":
+            fast_asked.set()
+            slow_asked.wait(20)
+        return data
+
+    def cut() -> None:
+        let_go.set()
+        if moved_on.wait(0.5):
+            severed.set()
+
+    slow.change, fast.change, slow.cut = slowly, fast_one, cut
+    alice = Store.create(tmp_path / "alice", GENESIS)
+    results = together(alice, fast, slow)
+    assert let_go.is_set()
+    assert [result.refused for result in results] == [(), ()]
+    alice.check_blob(first)
+    alice.check_blob(second)
