@@ -28,6 +28,8 @@ from mergealgebra.text import shown
 
 #: Blobs in the making that a process remembers; of others it reads again what is here.
 _REMEMBERED: Final = 8
+#: Threads that make maps or wait for one; so there are others left for whoever asks for something else.
+_MAKERS: Final = 16
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class ServedBlobs:
         self._base = BaseLeaves(self._maps, base)
         self._making: OrderedDict[str, PartialBlob] = OrderedDict()
         self._lock = threading.RLock()
+        self._makers = threading.Semaphore(_MAKERS)
 
     # What is given
 
@@ -91,7 +94,14 @@ class ServedBlobs:
         self._check_root(root)
         if self._size(root) is None:
             raise PeerError(f"the tensors {root} are not there")
-        return self._maps.of_blob(root)
+        if (found := self._maps.known(root)) is not None:
+            return found
+        if not self._makers.acquire(blocking=False):
+            raise PeerError("too many maps of tensors are being made here; sync again in some minutes")
+        try:
+            return self._maps.of_blob(root)
+        finally:
+            self._makers.release()
 
     # What is taken
 

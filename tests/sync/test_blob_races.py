@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from mergealgebra.encoding import LEAF_BYTES
-from mergealgebra.errors import OutputError, PeerError, PeerRefused
+from mergealgebra.errors import BlobDamaged, OutputError, PeerError, PeerRefused
 from mergealgebra.store.base_leaves import BaseLeaves
 from mergealgebra.store.maps import Maps
 from mergealgebra.store.objects import Store
 from mergealgebra.store.partial_blob import PartialBlob
 from mergealgebra.store.unfinished import unfinished_blobs
-from mergealgebra.sync import fetch_queue
+from mergealgebra.sync import fetch_queue, served_blobs
 from mergealgebra.sync.calls import Run
 from mergealgebra.sync.fetch import _BASE_DAMAGED
 from mergealgebra.sync.leaf_frames import XORED, head
@@ -237,3 +237,36 @@ def test_a_peer_that_is_cut_off_when_it_has_moved_on_is_not_blamed(tmp_path, mon
     assert [result.refused for result in results] == [(), ()]
     alice.check_blob(first)
     alice.check_blob(second)
+
+
+@pytest.mark.clause("BL-4")
+def test_a_damaged_blob_is_not_read_again_and_again_for_its_map(bob, monkeypatch):
+    path, blobs = bob.blob_path(root_of(bob)), Service(bob).blobs
+    good = path.read_bytes()
+    path.write_bytes(good[:-1] + b"x")
+    with pytest.raises(BlobDamaged, match="its tensors have the root"):
+        blobs.map_of(root_of(bob))
+    with monkeypatch.context() as patch, pytest.raises(BlobDamaged, match="its tensors have the root"):
+        patch.setattr("mergealgebra.store.maps.map_of", None)
+        blobs.map_of(root_of(bob))
+    path.write_bytes(good)  # somebody mends it
+    assert blobs.map_of(root_of(bob))
+
+
+@pytest.mark.clause("BL-4")
+def test_who_asks_for_maps_takes_not_every_thread(tmp_path, monkeypatch):
+    store = holding(tmp_path, "store", tensors(1), tensors(2))
+    monkeypatch.setattr(served_blobs, "_MAKERS", 1)
+    blobs, (known, asked) = Service(store).blobs, store.blob_roots()
+    blobs.map_of(known)
+    begun, let_go, made = threading.Event(), threading.Event(), Maps.of_blob
+    monkeypatch.setattr(Maps, "of_blob", lambda *of: (begun.set(), let_go.wait(20), made(*of))[2])
+    first = threading.Thread(target=blobs.map_of, args=(asked,))
+    first.start()
+    begun.wait(20)
+    with pytest.raises(PeerError, match="too many maps"):
+        blobs.map_of(asked)
+    assert blobs.map_of(known)
+    let_go.set()
+    first.join()
+    assert blobs.map_of(asked)
