@@ -126,6 +126,9 @@ class _Blobs:
             self.base.copy_equal(blob, more)
             fetch_parts(self.objects, blob, more)
             blob.finish()
+        except FileNotFoundError:
+            if not self.moved.store.has_blob(root):  # else another process was first
+                raise blob.went_away() from None
         finally:
             blob.pause()
         return True

@@ -30,6 +30,8 @@ from mergealgebra.text import shown
 _REMEMBERED: Final = 8
 #: Bytes of a leaf as it is that are read, and sent, at once.
 PIECE_BYTES: Final = 1 << 18
+#: Threads that make maps or wait for one; so there are others left for whoever asks for something else.
+_MAKERS: Final = 16
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class ServedBlobs:
         self._base = BaseLeaves(self._maps, base)
         self._making: OrderedDict[str, PartialBlob] = OrderedDict()
         self._lock = threading.RLock()
+        self._makers = threading.Semaphore(_MAKERS)
 
     # What is given
 
@@ -110,7 +113,14 @@ class ServedBlobs:
         self._check_root(root)
         if self._size(root) is None:
             raise PeerError(f"the tensors {root} are not there")
-        return self._maps.of_blob(root)
+        if (found := self._maps.known(root)) is not None:
+            return found
+        if not self._makers.acquire(blocking=False):
+            raise PeerError("too many maps of tensors are being made here; sync again in some minutes")
+        try:
+            return self._maps.of_blob(root)
+        finally:
+            self._makers.release()
 
     # What is taken
 
@@ -128,8 +138,7 @@ class ServedBlobs:
         if self._size(root) is not None:
             return calls.write_wanted(b"\xff" * -(-blob_map.leaves // 8), RAW)
         blob = self._begun(root, blob_map, claims)
-        if blob.finish():
-            self._forget(blob)
+        self._finish(blob)
         return calls.write_wanted(blob.here(), readable(self._base))
 
     def take_leaves(self, run: Run, nbytes: int, fill: Fill) -> None:
@@ -156,14 +165,13 @@ class ServedBlobs:
             if self._size(run.root) is None:
                 raise PeerError(f"what was here of the tensors {run.root} went away: give the map again") from None
             return  # somebody else gave the rest
-        if blob.finish():
-            self._forget(blob)
+        self._finish(blob)
 
     def _leaf(self, fill: Fill, leaf: Leaf, number: int, buffer: memoryview) -> memoryview:
         try:
             return read_leaf(fill, leaf, readable(self._base), self._base, buffer)
         except LeafDamaged as error:
-            if error.by_base and not self._base.is_the_base():
+            if error.by_base and not self._base.is_good_at(leaf):
                 raise OutputError("the base here is damaged; whoever runs this server puts it right") from error
             raise PeerError(f"leaf {number} of {shown(leaf.tensor.name)} is damaged: {error}") from error
 
@@ -185,12 +193,17 @@ class ServedBlobs:
             raise PeerError(f"the map of the tensors {root} is not there: give it first") from None
 
     def _made(self, root: str) -> PartialBlob | None:
+        """What this process knows of a blob, if its file is still there [BL-8]."""
         with self._lock:
-            return self._making.get(root)
+            blob = self._making.get(root)
+        if blob is not None and not blob.is_current():
+            self._drop(blob)
+            return None
+        return blob
 
     def _begun(self, root: str, blob_map: BlobMap, claims: Sequence[Claim]) -> PartialBlob:
         with self._lock:  # one at a time: it may hash what is here
-            if (blob := self._making.get(root)) is None:
+            if (blob := self._made(root)) is None:
                 blob = PartialBlob.begin(self._store, root, blob_map, admission(claims, self._fits))
                 self._base.copy_equal(blob)
                 self._making[root] = blob
@@ -198,13 +211,16 @@ class ServedBlobs:
                     self._making.popitem(last=False)[1].pause()
             return blob
 
-    def _forget(self, blob: PartialBlob) -> None:
-        self._maps.keep(blob.map)
-        self._drop(blob)
+    def _finish(self, blob: PartialBlob) -> None:
+        """Let a blob appear, if it is whole."""
+        if blob.finish():
+            self._maps.keep(blob.map)
+            self._drop(blob)
 
     def _drop(self, blob: PartialBlob) -> None:
         with self._lock:
-            self._making.pop(blob.root, None)
+            if self._making.get(blob.root) is blob:
+                del self._making[blob.root]
 
     def _size(self, root: str) -> int | None:
         """The size of a blob that is a regular file."""

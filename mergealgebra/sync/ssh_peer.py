@@ -70,6 +70,7 @@ class SshCarrier:
         self.name = address
         self._command = list(command or ssh_command(address))
         self._process: subprocess.Popen[bytes] | None = None
+        self._killed: subprocess.Popen[bytes] | None = None
         self._deadline = 0.0
 
     def close(self) -> None:
@@ -89,7 +90,7 @@ class SshCarrier:
 
     def cut(self) -> None:
         """As in Carrier: the process ends, and the next call starts another."""
-        process = self._process
+        process = self._killed = self._process
         if process is not None:
             process.kill()
 
@@ -163,8 +164,10 @@ class SshCarrier:
         return nbytes
 
     def _begin(self) -> None:
-        """Start the process if there is none, and the time of a call."""
+        """Start the process if there is none that runs, and the time of a call."""
         self._deadline = time.monotonic() + CALL_SECONDS
+        if self._process is not None and (self._process is self._killed or self._process.poll() is not None):
+            self.close()
         if self._process is None:
             self._deadline = time.monotonic() + FIRST_SECONDS
             self._process = subprocess.Popen(
