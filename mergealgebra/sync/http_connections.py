@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 #: How long a client may take to send the head of a request.
@@ -80,7 +81,12 @@ class Connections:
         return wait
 
     def keep(self, wait: Waiting, nbytes: int) -> None:
-        """So many more bytes are kept during a wait; where they are too many in all, the longest wait ends."""
+        """So many more bytes are kept during a wait; where they are too many in all, the longest wait ends.
+
+        Raises ClientDisconnect for a wait that has ended: its next bytes had come already when it was cut off.
+        """
+        if id(wait) not in self._waits:
+            raise ClientDisconnect
         wait.nbytes += nbytes
         self._nbytes += nbytes
         while self._nbytes > self.most_bytes and self._waits:

@@ -51,11 +51,9 @@ class Guard:
         self.connections.asked(client)
         try:
             await self._answer(scope, asking)
-        except (_TooSlow, TimeoutError):
+        except (_TooSlow, TimeoutError, ClientDisconnect):
             self.connections.cut(client)
             await asyncio.sleep(0.01)  # until the connection has noticed, else it takes this for a mistake of ours
-        except ClientDisconnect:
-            return
         finally:
             self.connections.answered(client)
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import socket
 import time
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from tests.store.stores import contribute, entry_of, manifest_of, write_blob
 from tests.sync.servers import in_thread, served
 
 pytest.importorskip("uvicorn", reason="needs uvicorn and starlette (extra net)")
-pytest.importorskip("starlette", reason="needs uvicorn and starlette (extra net)")
+ClientDisconnect = pytest.importorskip("starlette.requests", reason="needs the extra net").ClientDisconnect
 
 MIB = 1 << 20
 ELEMENTS = 4 * MIB
@@ -156,6 +157,37 @@ def test_what_is_kept_for_slow_clients_is_bounded_in_all(alice, monkeypatch, kin
         assert asked(address) < 5
         found = [is_cut(one) for one in slow]
         assert {*found} == {True, False}
+
+
+@pytest.mark.clause("PR-23")
+def test_who_was_cut_off_is_counted_no_more(alice, monkeypatch, tmp_path):
+    connections = http_connections.Connections(most_bytes=3 * MIB)
+    monkeypatch.setattr(http_connections, "Connections", lambda: connections)
+    first, second = (connections.begin(("host", number)) for number in (1, 2))
+    connections.keep(first, 2 * MIB)
+    connections.keep(second, 2 * MIB)  # the first is cut
+    with pytest.raises(ClientDisconnect):
+        connections.keep(first, MIB)  # though its next bytes had come
+    connections.end(first)
+    connections.end(second)
+    assert not connections._nbytes
+    with in_thread(Service(alice, writes=True)) as address:
+        for _ in range(2):
+            with ThreadPoolExecutor(20) as pool:
+                for _ in range(40):
+                    pool.submit(flood, address)
+        time.sleep(0.3)
+        assert not connections._nbytes
+        taken = sync_live(Store.create(tmp_path / "bob", GENESIS), CarriedPeer(HttpCarrier(address))).taken_blobs
+        assert taken == (here(alice),)
+
+
+def flood(address: str) -> None:
+    """Send much of a body, fast, and go away."""
+    host, port = address.removeprefix("http://").split(":")
+    with suppress(OSError), socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(SLOW["body"])
+        time.sleep(0.05)
 
 
 @pytest.mark.clause("PR-13", "PR-23")
