@@ -60,9 +60,11 @@ class Moved:
 class Exchange(Moved):
     """One sync with a live peer. dropped: whether it lied, or was not reached, and is asked for nothing more.
 
-    is_fast: whether its connection is so fast that packing leaves would cost more time than it saves.
+    is_fast: whether its connection is so fast that packing leaves would cost more time than it saves. came_bytes: those
+    of the operations that it gave.
     """
 
     peer: Peer = field(kw_only=True)
     dropped: bool = False
     is_fast: bool = False
+    came_bytes: int = 0

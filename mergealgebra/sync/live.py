@@ -40,6 +40,8 @@ from mergealgebra.wanted import known_manifests
 
 #: After so many refusals of one peer no more is asked of it: it may name 2^22 operations that nobody made.
 _MOST_REFUSED: Final = 1 << 12
+#: Bytes of operations that one sync takes of one peer: it may have 2^22 that are each as long as they may be.
+MOST_BYTES: Final = 1 << 28
 
 
 def sync_live(
@@ -169,7 +171,10 @@ def _exchange_operations(exchange: Exchange, of: str) -> None:
 def _take_operations(exchange: Exchange, lacking: Sequence[bytes]) -> None:
     came: list[Operation] = []
     nbytes, at = 0, 0
-    while at < len(lacking):
+    while at < len(lacking) and exchange.closed is None:
+        if exchange.came_bytes >= MOST_BYTES:
+            exchange.refused.append(_left(exchange, len(lacking) - at))
+            break
         asked = lacking[at : at + calls.MOST_ASKED]
         answered = exchange.peer.operations(asked)
         for id_, data in zip(asked, answered, strict=False):
@@ -179,6 +184,7 @@ def _take_operations(exchange: Exchange, lacking: Sequence[bytes]) -> None:
             except MergeAlgebraError as error:
                 exchange.refused.append(error)
         at += len(answered)
+        exchange.came_bytes += sum(len(data or b"") for data in answered)
         if len(exchange.refused) > _MOST_REFUSED:
             _count(exchange, take(exchange, came))
             raise PeerError(
@@ -189,6 +195,14 @@ def _take_operations(exchange: Exchange, lacking: Sequence[bytes]) -> None:
             _count(exchange, take(exchange, came))
             came, nbytes = [], 0
     _count(exchange, take(exchange, came))
+
+
+def _left(exchange: Exchange, count: int) -> PeerError:
+    """That one sync takes no more of a peer [PR-11]."""
+    return PeerError(
+        f"{exchange.peer.name} has {count:,} more operations, and one sync takes at most {MOST_BYTES:,} bytes of them; "
+        "sync again for the next ones"
+    )
 
 
 def _count(exchange: Exchange, outside: Sequence[Record]) -> None:
