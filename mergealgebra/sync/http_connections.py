@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -24,6 +25,12 @@ MOST_BYTES: Final = 1 << 26
 
 #: A client's address, and its port.
 Client = tuple[str, int]
+NOBODY: Final = ("", 0)
+
+
+def client_of(scope: Mapping[str, Any]) -> Client:
+    """The client of a request (ASGI)."""
+    return tuple(scope["client"] or NOBODY)
 
 
 @dataclass
@@ -32,6 +39,7 @@ class Waiting:
 
     client: Client
     nbytes: int = 0
+    is_held: bool = False
 
 
 @dataclass
@@ -45,6 +53,8 @@ class Connections:
     _heads: OrderedDict[Client, asyncio.TimerHandle] = field(default_factory=OrderedDict)
     _waits: OrderedDict[int, Waiting] = field(default_factory=OrderedDict)
     _nbytes: int = 0
+    _held: int = 0
+    _freed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def made(self, client: Client, transport: asyncio.Transport) -> None:
         """A client has connected; where there are too many, the one that has waited longest goes."""
@@ -92,9 +102,30 @@ class Connections:
         while self._nbytes > self.most_bytes and self._waits:
             self.cut(self._end_first().client)
 
+    def hold(self, wait: Waiting) -> None:
+        """All has come that was waited for, and is worked at: the client keeps nobody waiting, its bytes are kept.
+
+        Raises ClientDisconnect for a wait that has ended.
+        """
+        if self._waits.pop(id(wait), None) is None:
+            raise ClientDisconnect
+        wait.is_held = True
+        self._held += wait.nbytes
+
+    async def room(self) -> None:
+        """Until what is worked at leaves room for the bytes of clients that have more to send."""
+        while self._held > self.most_bytes // 2:
+            self._freed.clear()
+            await self._freed.wait()
+
     def end(self, wait: Waiting) -> None:
-        """A wait is over."""
-        if self._waits.pop(id(wait), None) is not None:
+        """A wait is over, and what was kept is not any more."""
+        if wait.is_held:
+            wait.is_held = False
+            self._held -= wait.nbytes
+            self._nbytes -= wait.nbytes
+            self._freed.set()
+        elif self._waits.pop(id(wait), None) is not None:
             self._nbytes -= wait.nbytes
 
     def cut(self, client: Client) -> None:

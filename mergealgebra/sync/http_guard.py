@@ -18,7 +18,7 @@ from mergealgebra.errors import MergeAlgebraError, NotMember, PeerError, Signatu
 from mergealgebra.sync import calls
 from mergealgebra.sync.admittance import Admittance
 from mergealgebra.sync.challenges import SCHEME, SignedHeader
-from mergealgebra.sync.http_connections import Client, Connections
+from mergealgebra.sync.http_connections import NOBODY, Client, Connections, client_of
 from mergealgebra.sync.http_paths import CHALLENGE_PATH, PREFIX
 
 Message = MutableMapping[str, Any]
@@ -31,7 +31,6 @@ IDLE_SECONDS = 60.0
 LEAST_RATE = 4096
 #: Bytes that are handed to a connection at once.
 PIECE_BYTES: Final = 1 << 16
-_NOBODY: Final = ("", 0)
 
 
 @dataclass
@@ -46,7 +45,7 @@ class Guard:
         """Answer one request (ASGI)."""
         if scope["type"] != "http":
             raise PeerError(f"a server answers no {scope['type']}")
-        client: Client = tuple(scope["client"] or _NOBODY)
+        client = client_of(scope)
         asking = _Asking(client, self.connections, receive, send)
         self.connections.asked(client)
         try:
@@ -178,7 +177,7 @@ class _Asking:
         return message
 
     async def _sent(self, message: Message, nbytes: int) -> None:
-        if self.client != _NOBODY and not self.connections.is_open(self.client):
+        if self.client != NOBODY and not self.connections.is_open(self.client):
             raise ClientDisconnect  # or all of a blob would be read for nobody
         began = asyncio.get_running_loop().time()
         try:

@@ -76,7 +76,7 @@ def http_server(
     connections = Connections()
     admittance = Admittance.of(service.store.genesis, service.state, terms, names)
     config = uvicorn.Config(
-        Guard(application(service), admittance, connections),
+        Guard(application(service, connections), admittance, connections),
         http=protocol_of(connections),
         ws="none",
         lifespan="off",

@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mergealgebra.store.maps import Maps
 from mergealgebra.store.objects import Store
+from mergealgebra.store.partial_blob import PartialBlob
 from mergealgebra.sync import http_connections, http_guard, http_server
 from mergealgebra.sync.http_peer import HttpCarrier
 from mergealgebra.sync.live import sync_live
@@ -46,7 +48,9 @@ def alice(tmp_path):
             root = checkpoint.root()
         store.import_blob(entry_of(path), root)
         store.write_delta(store.state().add(manifest_of(root, ELEMENTS), nonce(number)))
+    blob_map = Maps(store).of_blob(root)
     store.blob_path(root).unlink()
+    PartialBlob.begin(store, root, blob_map, lambda path, records: None)
     return store
 
 
@@ -68,6 +72,8 @@ SLOW = {
     "reader": b"GET /mergealgebra/1/blobs/ROOT/leaves/0/16/0 HTTP/1.1\r\nHost: x\r\n\r\n",
     "unpacker": b"GET /mergealgebra/1/blobs/ROOT/leaves/0/16/1 HTTP/1.1\r\nHost: x\r\n\r\n",
     "upload": b"PUT /mergealgebra/1/blobs/LACK/map HTTP/1.1\r\nHost: x\r\nContent-Length: 400\r\n\r\n",
+    "leaves": b"PUT /mergealgebra/1/blobs/LACK/leaves/0/2 HTTP/1.1\r\nHost: x\r\nContent-Length: 2097162\r\n\r\n"
+    b"\x00\x00\x10\x00\x00" + bytes(MIB - 1),
 }
 
 
@@ -197,6 +203,19 @@ def flood(address: str) -> None:
     with suppress(OSError), socket.create_connection((host, int(port)), timeout=5) as connection:
         connection.sendall(SLOW["body"])
         time.sleep(0.05)
+
+
+@pytest.mark.clause("PR-23")
+def test_slow_uploads_keep_nobody_from_giving(alice, tmp_path):
+    bob = Store.create(tmp_path / "bob", GENESIS)
+    contribute(bob, 3, tmp_path, nonce(3))
+    with in_thread(Service(alice, writes=True)) as address, ExitStack() as opened:
+        for kind in ("upload", "leaves") * 10:
+            opened.enter_context(slow_client(alice, address, kind))
+        time.sleep(0.3)
+        started = time.monotonic()
+        assert sync_live(bob, CarriedPeer(HttpCarrier(address))).given_blobs
+        assert time.monotonic() - started < 5
 
 
 @pytest.mark.clause("PR-13", "PR-23")
