@@ -63,6 +63,14 @@ class Connections:
             self._cut_longest()
         self._expects_head(client)
 
+    def secured(self, client: Client, transport: asyncio.Transport) -> bool:
+        """A connection that was made is one of TLS now; whether it was kept meanwhile."""
+        if client not in self._open:
+            transport.abort()
+            return False
+        self._open[client] = transport
+        return True
+
     def lost(self, client: Client) -> None:
         """A connection has ended."""
         self._open.pop(client, None)
@@ -155,19 +163,35 @@ class Connections:
             self.cut(self._end_first().client)
 
 
-def protocol_of(connections: Connections) -> type[asyncio.Protocol]:
+class Watched(H11Protocol):  # type: ignore[misc]
     """uvicorn's protocol, whose connections are told of."""
 
-    class Watched(H11Protocol):  # type: ignore[misc]
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            if self.client is not None:
-                connections.made(tuple(self.client), transport)
+    def __init__(self, connections: Connections, **options: Any) -> None:
+        super().__init__(**options)
+        self._watch = connections
+        self._early = b""
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            with suppress(OSError):
-                super().connection_lost(exc)
-            if self.client is not None:
-                connections.lost(tuple(self.client))
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        if self.client is not None:
+            self._watch.made(tuple(self.client), transport)
 
-    return Watched
+    def begin_secured(self, transport: Any) -> None:
+        """Begin on a connection that was counted when it was made, before its handshake."""
+        super().connection_made(transport)
+        if self._early:
+            super().data_received(self._early)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport is None:  # it came with the end of the handshake
+            self._early += data
+        else:
+            super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.transport is None:
+            return
+        with suppress(OSError):
+            super().connection_lost(exc)
+        if self.client is not None:
+            self._watch.lost(tuple(self.client))

@@ -28,6 +28,7 @@ from tests.crdt.strategies import GENESIS, nonce
 from tests.models import write_canonical
 from tests.store.stores import contribute, entry_of, manifest_of
 from tests.sync.servers import in_thread, served
+from tests.sync.test_http import write_certificate
 
 pytest.importorskip("uvicorn", reason="needs uvicorn and starlette (extra net)")
 ClientDisconnect = pytest.importorskip("starlette.requests", reason="needs the extra net").ClientDisconnect
@@ -216,6 +217,27 @@ def test_slow_uploads_keep_nobody_from_giving(alice, tmp_path):
         started = time.monotonic()
         assert sync_live(bob, CarriedPeer(HttpCarrier(address))).given_blobs
         assert time.monotonic() - started < 5
+
+
+@pytest.mark.clause("PR-23")
+def test_a_handshake_counts_as_a_connection(alice, monkeypatch, tmp_path):
+    pytest.importorskip("cryptography", reason="makes the certificate")
+    write_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+    connections = http_connections.Connections(most=4)
+    monkeypatch.setattr(http_connections, "Connections", lambda: connections)
+    monkeypatch.setattr("mergealgebra.sync.http_tls.HANDSHAKE_SECONDS", 0.7)
+    files = {"certificate": tmp_path / "cert.pem", "key": tmp_path / "key.pem"}
+    with in_thread(Service(alice, writes=True), **files) as address, ExitStack() as opened:
+        host, port = address.removeprefix("https://").split(":")
+        silent = [opened.enter_context(socket.create_connection((host, int(port)))) for _ in range(7)]
+        assert asked(address) < 5
+        assert [is_cut(one) for one in silent[:3]] == [True] * 3
+        time.sleep(1)
+        assert all(is_cut(one) for one in silent)
+        assert not connections._open
+        result = sync_live(Store.create(tmp_path / "bob", GENESIS), CarriedPeer(HttpCarrier(address)))
+        assert result.taken_blobs == (here(alice),)
 
 
 @pytest.mark.clause("PR-13", "PR-23")
