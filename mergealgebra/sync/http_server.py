@@ -72,7 +72,7 @@ class _Served:
         return await self._answered(partial(self.service.answer, calls.GENESIS, b""))
 
     async def call(self, request: Request) -> Response:
-        asked = await request.body()  # bounded by the guard
+        asked = b"".join([piece async for piece in request.stream() if piece])  # bounded by the guard; `body` keeps it
         return await self._answered(partial(self.service.answer, str(request.path_params["call"]), asked))
 
     async def blob_map(self, request: Request) -> Response:

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -238,6 +240,46 @@ def test_a_handshake_counts_as_a_connection(alice, monkeypatch, tmp_path):
         assert not connections._open
         result = sync_live(Store.create(tmp_path / "bob", GENESIS), CarriedPeer(HttpCarrier(address)))
         assert result.taken_blobs == (here(alice),)
+
+
+@pytest.mark.clause("PR-23")
+def test_what_came_whole_is_counted_until_it_was_worked_at(alice, monkeypatch):
+    connections = http_connections.Connections(most_bytes=3 * MIB)
+    monkeypatch.setattr(http_connections, "Connections", lambda: connections)
+    service, go = Service(alice), threading.Event()
+    monkeypatch.setattr(service, "answer", lambda call, asked: b"done" if go.wait(10) else b"")
+    with in_thread(service) as address, ThreadPoolExecutor(4) as pool:
+        host, port = address.removeprefix("http://").split(":")
+
+        def ask() -> bytes:
+            with socket.create_connection((host, int(port)), timeout=10) as connection:
+                connection.sendall(SLOW["body"] + b"x")
+                return connection.recv(15)
+
+        def asking(count: int) -> list[Future[bytes]]:
+            found = [pool.submit(ask) for _ in range(count)]
+            time.sleep(0.5)
+            return found
+
+        told = asking(2)
+        assert connections._nbytes == 2 * MIB
+        told += asking(2)  # which are not read on
+        assert connections._nbytes == 2 * MIB
+        go.set()
+        assert {one.result() for one in told} == {b"HTTP/1.1 200 OK"}
+        assert not connections._nbytes
+
+
+@pytest.mark.clause("PR-23")
+def test_who_leaves_while_it_is_refused_is_counted_no_more():
+    async def goes():
+        raise ClientDisconnect
+
+    connections = http_connections.Connections()
+    asking = http_guard._Asking(("host", 1), connections, goes, goes)
+    with pytest.raises(ClientDisconnect):
+        asyncio.run(asking.drain())
+    assert not connections._waits
 
 
 @pytest.mark.clause("PR-13", "PR-23")
