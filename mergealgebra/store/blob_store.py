@@ -35,6 +35,10 @@ from mergealgebra.text import location
 #: Ends the name of a report: a file that says that the blob beside it was found to be damaged.
 REPORT_SUFFIX: Final = f"{BLOB_SUFFIX}.damaged"
 
+#: A smaller file is read at once, however little room it takes.
+_LARGE_BYTES: Final = 1 << 24
+#: The unit in which systems count what a file takes.
+_BLOCK_BYTES: Final = 512
 #: Left free on a disk beside a blob, for operations.
 _SPARE_BYTES: Final = 1 << 20
 
@@ -134,6 +138,13 @@ class BlobStore:
                 return data
 
             yield read
+
+    def is_sparse(self, root: str) -> bool:
+        """Whether a blob is large and most of it takes no room: what cost its maker nothing is read for hours."""
+        with suppress(OSError), self.blob(root).opened() as descriptor:
+            told = os.fstat(descriptor)
+            return told.st_size > _LARGE_BYTES and told.st_blocks * _BLOCK_BYTES < told.st_size // 2
+        return False
 
     def report_damage(self, root: str) -> None:
         """Write down beside a blob that it is damaged, so that others mend it [SY-4]. Raises OutputError."""

@@ -32,6 +32,7 @@ def sync_objects(
     *,
     retracted: bool = False,
     auxiliary: bool = False,
+    give: bool = True,
 ) -> SyncResult:
     """Take from a store of objects what this store lacks, and give it what it lacks [PR-17].
 
@@ -39,7 +40,7 @@ def sync_objects(
     one that is not reached, or in which there is none.
     """
     check_genesis(objects, store.genesis)
-    moved = Moved(store, objects.name, Holder(store), closed)
+    moved = Moved(store, objects.name, Holder(store), closed, give)
     lost: tuple[str, ...] = ()
     foreign = list[ForeignOperation]()
     try:
