@@ -15,6 +15,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Final
 from urllib.parse import urlsplit
 
+from mergealgebra.addresses import without_secrets
 from mergealgebra.errors import AddressError, PeerError, PeerRefused
 from mergealgebra.sync import calls
 from mergealgebra.sync.calls import Run
@@ -266,11 +267,12 @@ def _parts(address: str) -> tuple[bool, str, int | None, str]:
         found = urlsplit(address)
         host, port = found.hostname, found.port
     except ValueError as error:
-        raise AddressError(f"{shown(address)} is not an address: {error}") from None
+        why = "it has no port" if "@" in address else str(error)  # which repeats what may be a password
+        raise AddressError(f"{shown(without_secrets(address))} is not an address: {why}") from None
     plain = address.isascii() and address.isprintable() and " " not in address
     if not plain or not host or "@" in found.netloc or found.query or found.fragment:
         raise AddressError(
-            f"{shown(address)} is not the address of a peer: write http://HOST:PORT or https://HOST:PORT, perhaps with "
-            "a path; without a user, a password or a question mark"
+            f"{shown(without_secrets(address))} is not the address of a peer: write http://HOST:PORT or "
+            "https://HOST:PORT, perhaps with a path; without a user, a password or a question mark"
         )
     return found.scheme == "https", host, port, found.path.rstrip("/")

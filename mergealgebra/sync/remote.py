@@ -5,10 +5,11 @@ An address of http or https that does not answer as a live peer is tried as file
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from mergealgebra.addresses import STORES, peer_scheme
+from mergealgebra.addresses import STORES, PathLike, peer_path, peer_scheme, without_secrets
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.encoding import MAX_BYTES
 from mergealgebra.errors import AddressError, MergeAlgebraError, PeerError
@@ -24,6 +25,18 @@ from mergealgebra.sync.object_store import ObjectStore, get
 from mergealgebra.sync.object_sync import create_share, genesis_of, sync_objects
 from mergealgebra.sync.peer import Unserved
 from mergealgebra.sync.schemes import live_peer
+
+
+def check_peer(peer: PathLike) -> None:
+    """Raise AddressError for what is not an address nor a path, before it is written down; nothing is asked there."""
+    if (scheme := peer_scheme(peer)) is None:
+        peer_path(peer)
+    elif scheme in STORES:
+        with _bucket(os.fspath(peer)):
+            return
+    else:
+        with live_peer(os.fspath(peer)):
+            return
 
 
 def sync_at(
@@ -86,8 +99,8 @@ def create_at(address: str, genesis: Genesis) -> bool:
     """
     if peer_scheme(address) not in STORES:
         raise AddressError(
-            f"nothing is made at {address}: make the workspace there, by `clone`, and `serve` it; or sync without "
-            "--create"
+            f"nothing is made at {without_secrets(address)}: make the workspace there, by `clone`, and `serve` it; "
+            "or sync without --create"
         )
     with bucket(address) as objects:
         return create_share(objects, genesis)

@@ -146,26 +146,38 @@ class ServedBlobs:
 
         nbytes: of all frames.
         """
+        if (blob := self.begin_run(run, nbytes)) is None:
+            return
+        buffer = leaf_buffer()
+        for number in run.numbers:
+            if not self.take_leaf(blob, number, fill, buffer):
+                return
+
+    def begin_run(self, run: Run, nbytes: int) -> PartialBlob | None:
+        """The blob in the making that a run of leaves is for; None where it is here already. nbytes: of all frames."""
         claims = self._wanted(run.checked().root)
         if self._size(run.root) is not None:
-            return
+            return None
         blob = self._made(run.root) or self._begun(run.root, self._map_in_part(run.root), claims)
         if run.first + run.count > blob.map.leaves:
             raise PeerError(f"the blob has {blob.map.leaves} leaves, not {run.count} from {run.first} on")
-        leaves = blob.map.run(run.first, run.count)
-        if nbytes > sum(HEAD_BYTES + leaf.nbytes for leaf in leaves):
+        if nbytes > sum(HEAD_BYTES + leaf.nbytes for leaf in blob.map.run(run.first, run.count)):
             raise PeerError(f"{nbytes} bytes are more than the leaves can have")
-        buffer = leaf_buffer()
+        return blob
+
+    def take_leaf(self, blob: PartialBlob, number: int, fill: Fill, buffer: memoryview) -> bool:
+        """Take one leaf of a run that was begun; False where somebody else gave the rest."""
         try:
             with blob.opened() as file:
-                for number, leaf in zip(run.numbers, leaves, strict=True):
-                    file.write(number, leaf, self._leaf(fill, leaf, number, buffer))
+                leaf = blob.map.leaf(number)
+                file.write(number, leaf, self._leaf(fill, leaf, number, buffer))
         except FileNotFoundError:
             self._drop(blob)
-            if self._size(run.root) is None:
-                raise PeerError(f"what was here of the tensors {run.root} went away: give the map again") from None
-            return  # somebody else gave the rest
+            if self._size(blob.root) is None:
+                raise PeerError(f"what was here of the tensors {blob.root} went away: give the map again") from None
+            return False
         self._finish(blob)
+        return True
 
     def _leaf(self, fill: Fill, leaf: Leaf, number: int, buffer: memoryview) -> memoryview:
         try:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from mergealgebra.addresses import without_secrets
 from mergealgebra.errors import AddressError, EncodingError, PeerError, PeerRefused
 from mergealgebra.sync import calls
 from mergealgebra.sync import frames as wire
@@ -45,8 +46,9 @@ def ssh_command(address: str) -> list[str]:
     found = _ADDRESS.fullmatch(address)
     if found is None or not address.isprintable():
         raise AddressError(
-            f"{shown(address)} is not the address of a peer: write ssh://HOST/PATH or ssh://USER@HOST:PORT/PATH; a "
-            "host or user does not begin with a hyphen, and options belong into ~/.ssh/config"
+            f"{shown(without_secrets(address))} is not the address of a peer: write ssh://HOST/PATH or "
+            "ssh://USER@HOST:PORT/PATH; a host or user does not begin with a hyphen, and "
+            "options belong into ~/.ssh/config"
         )
     port = ["-p", found["port"]] if found["port"] else []
     user = ["-l", found["user"]] if found["user"] else []
