@@ -16,7 +16,6 @@ ADVERSITIES = {
     "revoke": 2,
     "grant": 1,
     "keep": 2,
-    "let stand": 2,
     "steal": 2,
     "rule": 2,
     "borrow": 2,
@@ -31,22 +30,22 @@ ADVERSITIES = {
     "ferry": 2,
     "cut": 1,
     "power": 1,
-    "rot leaf": 2,
 }
 #: Half of the histories are about one thing.
 THEMES = (
     {"add": 6, "look": 3, "age": 4, "rot": 3, "ferry": 2, "sync": 3},
     {"add": 6, "look": 5, "sync": 2},
     {"add": 5, "spoil": 5, "sync": 4, "look": 1, "copy": 1},
-    {"add": 4, "call": 6, "rot leaf": 1, "revoke": 2, "keep": 1, "let stand": 2, "retract": 2, "grant": 1},
-    {"add": 4, "oust": 5, "revoke": 1, "grant": 1, "let stand": 2, "regret": 4, "call": 2, "sync": 1},
+    {"add": 4, "call": 6, "revoke": 2, "keep": 2, "retract": 2, "grant": 1},
+    {"add": 4, "oust": 5, "revoke": 1, "grant": 1, "keep": 1, "regret": 4, "call": 2, "sync": 1},
     {"add": 4, "put": 5, "borrow": 3, "rule": 2, "steal": 2, "sync": 3, "call": 2},
 )
 #: What histories with an object store are about.
 BUCKET_THEMES = (
+    {"add": 3, "rot leaf": 5, "bucket": 2, "cross": 3, "clock": 2},
     {"add": 5, "bucket": 6, "retract": 1, "call": 1},
-    {"add": 5, "bucket": 5, "bury": 4, "age": 1},
-    {"add": 4, "bucket": 5, "spoil": 4, "put": 2},
+    {"add": 5, "bucket": 5, "bury": 3, "cross": 2, "age": 1},
+    {"add": 3, "bucket": 5, "spoil": 3, "rot part": 2, "put": 2},
     {"add": 4, "bucket": 5, "revoke": 2, "grant": 1, "keep": 1, "let stand": 2, "retract": 2, "borrow": 1},
 )
 #: The longest that a command that dies lives, in calls.
@@ -54,8 +53,11 @@ LONGEST = 24
 
 
 def draw_events(seed: int) -> tuple[str, ...]:
-    """The events of a history of 6 to 25 scenes among two or three replicas and one or two shares."""
-    kind = BucketDrawing if seed % 4 == 3 else StoreDrawing
+    """The events of a history of 6 to 25 scenes among two or three replicas and one or two shares.
+
+    Of 120, the last 30 have an object store.
+    """
+    kind = BucketDrawing if seed % 120 >= 90 else StoreDrawing
     drawing = kind(Draws(f"stores {seed}"))
     drawing.events.append(f"branch {drawing.draws.one_of(BRANCHES)}")
     drawing.begin()
@@ -90,8 +92,13 @@ class StoreDrawing(TeamDrawing):
             case "bury":
                 self.buried(where, self.shares[0])
             case "rot leaf":
-                self.events.append(f"rot {where} {draws.below(64)}")
-                self.command(self.meeting("call", where, place))
+                self.left_halfway(where)
+            case "cross":
+                self.crossed(where, draws.one_of(self.shares))
+            case "rot part":
+                self.said_by(where)
+                self.events += [f"bucket {where} {self.shares[0]}", f"damage {self.shares[0]} flip -2"]
+                self.events.append(f"bucket {draws.one_of(self.replicas)} {self.shares[0]}")
             case "sync" | "call":
                 self.command(self.meeting(scene, where, place))
             case "look":
@@ -205,6 +212,33 @@ class StoreDrawing(TeamDrawing):
             self.said_by(where)
         self.command(self.bucket_meeting(where, place))
 
+    def crossed(self, where: str, place: str) -> None:
+        """Packs of which each two hold together what the third holds, and time passes before somebody writes."""
+        facts = []
+        for _ in range(3):
+            self.said_by(where)
+            facts.append(self.events[-1].split()[-1])
+        for left_out in facts:
+            self.events.append(f"put {place} {','.join(fact for fact in facts if fact != left_out)}")
+        self.events.append(f"age {place} 65535")
+        self.said_by(where)
+        self.events.append(self.meeting("sync", where, place) if self.draws.chance(0.3) else self.plain(where, place))
+
+    @staticmethod
+    def plain(where: str, place: str) -> str:
+        """A sync of which nothing is wrong."""
+        return f"{'bucket' if place[0] == 'o' else 'sync'} {where} {place}"
+
+    def left_halfway(self, where: str) -> None:
+        """A sync dies when some leaves of a blob are here; one of them rots, and the next sync goes on."""
+        other = self.draws.one_of([name for name in self.replicas if name != where])
+        self.said_by(where)
+        self.events += [
+            f"call {other} {where} dies {36 + self.draws.below(16)} 65535",
+            f"rot {other} {self.draws.below(576)}",
+            f"call {other} {where}",
+        ]
+
     def written(self, place: str) -> str:
         """Facts, or a forgery, straight in a folder."""
         facts = ",".join(sorted({self.recent() for _ in range(1 + self.draws.below(4))}))
@@ -230,6 +264,6 @@ class BucketDrawing(StoreDrawing):
 
     def __init__(self, draws: Draws) -> None:
         super().__init__(draws)
-        self.shares = ["o0", "x0"] if draws.chance(0.3) else ["o0"]
+        self.shares = ["o0", "x0"] if draws.chance(0.5) else ["o0"]
         self.weights = draws.one_of(BUCKET_THEMES)
         self.busy = 0.0

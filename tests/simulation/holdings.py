@@ -22,8 +22,8 @@ class Holdings:
     """files: the facts in each file that is what its name promises. foreign: how many entries of them say none.
 
     damaged: all other files, but for those whose operation a good pack holds. salvage: the facts in damaged packs.
-    written: when each pack was, by the file system; newest: when anything beside them was. blobs: the names of the files
-    of tensors. rotten: of an object store, the roots of which something is not what it should be.
+    written: when each pack was, by the file system; newest: when anything beside them was. blobs: the names of files of
+    tensors. rotten: of an object store, the roots of which something is not what it should be.
     """
 
     files: Mapping[str, Facts]
