@@ -169,7 +169,8 @@ class _Blobs:
             return
         if reported:
             self.moved.mended.append(f"{self.objects.name}/{map_key(root)}")
-            self.objects.delete(f"{BLOBS}/{root}{_REPORT}")
+            with suppress(PeerError):  # a store that refuses deletes keeps it
+                self.objects.delete(f"{BLOBS}/{root}{_REPORT}")
         else:
             self.moved.given_blobs.append(root)
 
