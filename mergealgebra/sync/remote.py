@@ -32,7 +32,7 @@ def check_peer(peer: PathLike) -> None:
     if (scheme := peer_scheme(peer)) is None:
         peer_path(peer)
     elif scheme in STORES:
-        with _bucket(os.fspath(peer)):
+        with bucket(os.fspath(peer)):
             return
     else:
         with live_peer(os.fspath(peer)):
