@@ -16,7 +16,8 @@ _SERVICE: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _USER_AT_HOST: Final = re.compile(r"[^/@]+@([^/:]+):")
 #: Two letters and more: one is a drive.
 _HOST: Final = re.compile(r"([^/:]{2,}):")
-
+#: What may be a user, a password or a token.
+_SECRET: Final = re.compile(r"(?<=://).*@|(?<=[?#]).*", re.DOTALL)
 
 #: Schemes of peers that answer questions, and of stores that answer none.
 LIVE: Final = ("http", "https", "ssh")
@@ -41,6 +42,15 @@ def live_scheme(peer: PathLike) -> str | None:
     """
     scheme = peer_scheme(peer)
     return scheme if scheme in LIVE else None
+
+
+def without_secrets(address: PathLike) -> str:
+    """An address that is refused, as it may be shown and written down.
+
+    >>> without_secrets("http://user:pw@host/x?token=y")
+    'http://***@host/x?***'
+    """
+    return _SECRET.sub(lambda found: "***" + "@" * found[0].endswith("@"), os.fspath(address))
 
 
 def local_path(path: PathLike) -> Path:
@@ -72,7 +82,8 @@ def _refuse_host(form: re.Pattern[str], text: str) -> None:
 
 def _refuse(text: str, what: str) -> None:
     raise AddressError(
-        f"{shown(text)} looks like {what}, and only folders of this machine are reached here: mount it (sshfs, rclone, "
-        "NFS) and name the folder where it is mounted; or write the whole path of a folder here that has such a name. "
+        f"{shown(without_secrets(text))} looks like {what}, and only folders of this machine are reached here: mount "
+        "it (sshfs, rclone, NFS) and name the folder where it is mounted; or write the whole path of a folder here "
+        "that has such a name. "
         "`sync` and `clone` also reach http://, https://, ssh://HOST/PATH and s3://BUCKET/PREFIX"
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from mergealgebra.crdt.fields import is_id
 from mergealgebra.crdt.operations import Add, Operation
@@ -33,11 +33,6 @@ from mergealgebra.sync.admission import Claim, Fits, admission, claims_of
 from mergealgebra.sync.good_copies import GoodCopies, check_workspace, good_copies
 from mergealgebra.sync.replica import judge
 from mergealgebra.text import by_caller, location
-
-#: A smaller file is read at once.
-_LARGE_BYTES: Final = 1 << 24
-#: The unit in which systems count what a file takes.
-_BLOCK_BYTES: Final = 512
 
 
 @dataclass
@@ -158,7 +153,7 @@ class _Check:
         visible = ORSet(self._store.genesis, frozenset(operations)).visible()
         manifests = [item.payload.manifest for item in operations if isinstance(item.payload, Add)]
         self._claims, here = claims_of(manifests), set(self._store.blob_roots())  # of all that were ever added
-        unread = {root for root in here if root not in self._claims and self._is_sparse(root)}
+        unread = {root for root in here if root not in self._claims and self._store.is_sparse(root)}
         self._found.unnamed += (str(self._store.blob_path(root)) for root in sorted(unread))
         self._blobs(sorted(here - unread))
         for id_, manifest in visible.items():
@@ -244,13 +239,6 @@ class _Check:
         else:
             self._store.forget_report(root)
             self._found.blobs += 1
-
-    def _is_sparse(self, root: str) -> bool:
-        """Whether a blob is large and most of it takes no room: what cost its maker nothing is read for hours."""
-        with suppress(OSError), self._store.blob(root).opened() as descriptor:
-            told = os.fstat(descriptor)
-            return told.st_size > _LARGE_BYTES and told.st_blocks * _BLOCK_BYTES < told.st_size // 2
-        return False
 
     def _missing(self, id_: str, root: str, claims: Sequence[Claim]) -> None:
         try:

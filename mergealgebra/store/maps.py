@@ -17,7 +17,9 @@ from mergealgebra.errors import BlobDamaged, CheckpointError, EncodingError, Map
 from mergealgebra.store.blob_map import BlobMap
 from mergealgebra.store.blobs import canonical_of, damaged, opened_blob
 from mergealgebra.store.cache import MAPS, Cache
+from mergealgebra.store.entries import Entry, Told, told_in
 from mergealgebra.store.objects import Store
+from mergealgebra.store.refusals import refused_as
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.text import location
 
@@ -33,15 +35,16 @@ class Maps:
 
     store: Store
     _known: OrderedDict[str, BlobMap] = field(default_factory=OrderedDict)
+    _refused: dict[str, tuple[Told | None, str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _making: threading.Lock = field(default_factory=threading.Lock)
 
     def of_blob(self, root: str) -> BlobMap:
         """The map of a blob that is here. Raises BlobMissing, and BlobDamaged for a file of other tensors."""
-        found = self._kept(root)
+        found = self.known(root)
         if found is None:
             with self._making:  # not twice at a time: each reads a whole blob
-                found = self._kept(root)
+                found = self.known(root)
                 if found is None:
                     found = self._made(root)
                     self.keep(found)
@@ -50,7 +53,7 @@ class Maps:
     def of_base(self, base: Checkpoint, root: str, threads: int) -> BlobMap | None:
         """The map of the base, whose root is that; None if what is at hand is another model, or has changed."""
         with self._making:
-            found = self._kept(root)
+            found = self.known(root)
             if found is None:
                 with suppress(MergeAlgebraError):
                     made = map_of(base, threads)
@@ -65,7 +68,8 @@ class Maps:
         if self.store.keeps_records:
             Cache(self.store.path, MAPS)[blob_map.root] = blob_map.encode()
 
-    def _kept(self, root: str) -> BlobMap | None:
+    def known(self, root: str) -> BlobMap | None:
+        """A map that was made before; None where the blob would have to be read."""
         with self._lock:
             if root in self._known:
                 self._known.move_to_end(root)
@@ -85,6 +89,18 @@ class Maps:
 
     def _made(self, root: str) -> BlobMap:
         entry = self.store.blob(root)
+        with refused_as(BlobDamaged, entry.path):
+            told = told_in(entry.store, entry.part, [entry.name]).get(entry.name)
+        if root in self._refused and self._refused[root][0] == told:
+            raise BlobDamaged(self._refused[root][1])
+        made = self._read(entry)
+        if made.root != root:
+            wrong = damaged(entry.path, f"its tensors have the root {made.root}, not {root}")
+            self._refused[root] = told, str(wrong)  # or whoever asks for it would have it read again and again
+            raise wrong
+        return made
+
+    def _read(self, entry: Entry) -> BlobMap:
         with opened_blob(entry) as descriptor:
             records = canonical_of(descriptor, entry.path)
             with Checkpoint(entry.path, dict(records)) as blob:
@@ -93,8 +109,6 @@ class Maps:
                     blob.refuse_changed()
                 except CheckpointError as error:
                     raise BlobDamaged(f"{location(entry.path)} cannot be read: {error}") from error
-        if made.root != root:
-            raise damaged(entry.path, f"its tensors have the root {made.root}, not {root}")
         return made
 
 

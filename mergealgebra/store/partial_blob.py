@@ -8,9 +8,11 @@ another process: each leaf is hashed again before it counts. No sync reads this 
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
+import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from mergealgebra.disk import NotAFile, fill_at, fsync_opened, refused_as_output, write_at
 from mergealgebra.encoding import LEAF_BYTES, leaf_digest
-from mergealgebra.errors import OutputError
+from mergealgebra.errors import BlobDamaged, OutputError
 from mergealgebra.progress import More, untold
 from mergealgebra.store.atomic import SHARED, write_atomically
 from mergealgebra.store.blobs import Admit, admit_opened
@@ -78,6 +80,7 @@ class PartialBlob:
         self._here: set[int] = set()
         self._unflushed = 0
         self._lock = threading.RLock()
+        self._file: tuple[int, int] | None = None
 
     @classmethod
     def begin(cls, store: BlobStore, root: str, blob_map: BlobMap, admit: Admit, more: More = untold) -> PartialBlob:
@@ -90,6 +93,7 @@ class PartialBlob:
         path = Path(f"{root}{BLOB_SUFFIX}")
         store.check_room(root, blob_map.nbytes - made._taken())
         with made._opened(os.O_CREAT) as descriptor:
+            made._hold(descriptor)
             with refused_as_output(made.path):
                 if os.fstat(descriptor).st_size != blob_map.nbytes:
                     os.ftruncate(descriptor, blob_map.nbytes)
@@ -121,9 +125,19 @@ class PartialBlob:
 
     @contextmanager
     def opened(self) -> Iterator[PartialFile]:
-        """Its file, to write leaves to. Raises OutputError, and FileNotFoundError when it is complete already."""
+        """Its file, to write leaves to. Raises OutputError, and FileNotFoundError when it is complete or removed."""
         with self._opened(0) as descriptor:
             yield PartialFile(self, descriptor)
+
+    def is_current(self) -> bool:
+        """Whether its file is still the one that the leaves were written to. Raises OutputError."""
+        with suppress(FileNotFoundError), self._opened(0):
+            return True
+        return False
+
+    def went_away(self) -> OutputError:
+        """What to say where the file was removed, and the blob is not there either."""
+        return OutputError(f"{self.path} went away while it was written to; run it again")
 
     def is_here(self, number: int) -> bool:
         """Whether a leaf is here."""
@@ -156,6 +170,7 @@ class PartialBlob:
             with refused_in_store(entry.path), made_part(self.store.path, BLOBS) as blobs:
                 self._appear(blobs, entry.name)
             self._forget()
+            self._let_go()
             return True
 
     def _appear(self, blobs: int, name: str) -> None:
@@ -164,10 +179,25 @@ class PartialBlob:
                 os.fsync(descriptor)
             with opened_part(self.store.path, PARTIAL) as folder:
                 os.replace(f"{self.root}{PART}", name, src_dir_fd=folder, dst_dir_fd=blobs)
+                if _file_of(os.stat(name, dir_fd=blobs, follow_symlinks=False)) != self._file:
+                    self._take_back(blobs, name, folder)
         except FileNotFoundError:
             if not self.store.has_blob(self.root):  # else another process was first, with the same bytes
-                raise
+                raise self.went_away() from None
         fsync_opened(blobs)
+
+    def _take_back(self, blobs: int, name: str, folder: int) -> None:
+        """Judge the file that appeared in place of this one's: another process made it meanwhile [BL-8]."""
+        try:
+            self.store.check_blob(self.root)
+        except BlobDamaged:
+            os.replace(name, f"{self.root}{PART}", src_dir_fd=blobs, dst_dir_fd=folder)
+            raise self.went_away() from None
+
+    def _hold(self, descriptor: int) -> None:
+        """Remember which file it is, and keep it open: so no later file has the same number."""
+        self._file = _file_of(os.fstat(descriptor))
+        self._let_go = weakref.finalize(self, os.close, os.dup(descriptor))
 
     def _flush(self, descriptor: int) -> None:
         """The data first, then what says that it is there."""
@@ -210,7 +240,10 @@ class PartialBlob:
 
     @contextmanager
     def _opened(self, create: int) -> Iterator[int]:
-        """A descriptor of its file. Raises OutputError, and FileNotFoundError where it is not there nor made."""
+        """A descriptor of its file. Raises OutputError, and FileNotFoundError where it is not there nor made.
+
+        A file that another process began in its place counts as none: this one's leaves are not in it [BL-8].
+        """
         try:
             with refused_in_store(self.path), made_part(self.store.path, PARTIAL) as folder:
                 descriptor = _open(folder, f"{self.root}{PART}", create, of_group=_is_of_group(self.store.path))
@@ -219,6 +252,8 @@ class PartialBlob:
                 raise error.__cause__ from None
             raise
         try:
+            if not create and _file_of(os.fstat(descriptor)) != self._file:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
             yield descriptor
         finally:
             os.close(descriptor)
@@ -251,6 +286,11 @@ def _open(folder: int, name: str, create: int, *, of_group: bool) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _file_of(told: os.stat_result) -> tuple[int, int]:
+    """What tells a file from all others that are there or held open."""
+    return told.st_dev, told.st_ino
 
 
 def _is_of_group(store: Path) -> bool:

@@ -67,7 +67,7 @@ def parts_of(leaves: int) -> int:
 def fetch_parts(objects: ObjectStore, blob: PartialBlob, more: More) -> None:
     """Fetch the parts with leaves that are not here yet, checking each leaf before it is written.
 
-    more: told the bytes of those. Raises DamagedObject, PeerError and OutputError.
+    more: told the bytes of those. Raises DamagedObject, PeerError, OutputError, and FileNotFoundError as `blob.opened`.
     """
     with blob.opened() as file:
         for number in sorted({leaf // PART_LEAVES for leaf in blob.lacking()}):

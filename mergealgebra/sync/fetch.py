@@ -150,31 +150,30 @@ class Fetch:
             with blob.opened() as file, giver.peer.leaves(run, packing) as came:
                 fill = Metered(came)
                 for number, leaf in zip(run.numbers, blob.map.run(run.first, run.count), strict=True):
+                    if self.queue.is_over(taken, run):  # another was faster, and cut this one off before it began
+                        return False
                     data = read_leaf(fill, leaf, packing, self.base, buffer)
                     if file.write(number, leaf, data):
                         self._tell(leaf.nbytes)
                 giver.is_fast = fill.is_fast(packing != RAW, giver.is_fast)
         except LeafDamaged as error:
-            name = shown(blob.map.leaf(number).tensor.name)
-            if error.by_base and not self.base.is_the_base():
+            leaf = blob.map.leaf(number)
+            if error.by_base and not self.base.is_good_at(leaf):
                 self.queue.again(taken, run, giver)
                 giver.refused.append(OutputError(_BASE_DAMAGED))
                 return False
             raise PeerError(
-                f"{giver.name} serves damaged tensors: leaf {number} of {name} in {taken.root}: {error}; "
-                "nothing more was taken from it: sync with another peer that has them"
+                f"{giver.name} serves damaged tensors: leaf {number} of {shown(leaf.tensor.name)} in {taken.root}: "
+                f"{error}; nothing more was taken from it: sync with another peer that has them"
             ) from error
         except FileNotFoundError:
             if self.store.has_blob(taken.root):  # another process was first
                 return True
-            raise OutputError(f"{blob.path} went away while it was written to; run it again") from None
+            raise blob.went_away() from None
         return True
 
     def _done(self, taken: Taken, run: Run, giver: Exchange) -> None:
-        last, slow = self.queue.done(taken, run, giver)
-        for other in slow:
-            other.peer.cut()
-        if last:
+        if self.queue.done(taken, run, giver):
             self._finish(taken)
 
     def _finish(self, taken: Taken) -> None:

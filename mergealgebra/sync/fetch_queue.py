@@ -97,17 +97,20 @@ class Queue:
             self._turn.notify_all()
             return not runs
 
-    def done(self, taken: Taken, run: Run, by: Exchange) -> tuple[bool, list[Exchange]]:
-        """A run came: whether it was the last of its blob, and who else was asked for it and is to stop."""
+    def done(self, taken: Taken, run: Run, by: Exchange) -> bool:
+        """A run came: whether it was the last of its blob. Whoever else was asked for it is cut off."""
         with self._turn:
             flight = taken.flying.pop(run, None)
             if flight is None or taken.stage != _OPEN:
-                return False, []
+                return False
+            for other in flight.by:
+                if other is not by:
+                    other.peer.cut()  # while nobody else has a turn, so that it was asked for nothing after this run
             last = not taken.runs and not taken.flying
             if last:
                 taken.stage = _OVER
             self._turn.notify_all()
-            return last, [other for other in flight.by if other is not by]
+            return last
 
     def finished(self, taken: Taken) -> None:
         """A blob appeared."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 #: How long a client may take to send the head of a request.
@@ -23,6 +25,12 @@ MOST_BYTES: Final = 1 << 26
 
 #: A client's address, and its port.
 Client = tuple[str, int]
+NOBODY: Final = ("", 0)
+
+
+def client_of(scope: Mapping[str, Any]) -> Client:
+    """The client of a request (ASGI)."""
+    return tuple(scope["client"] or NOBODY)
 
 
 @dataclass
@@ -31,6 +39,7 @@ class Waiting:
 
     client: Client
     nbytes: int = 0
+    is_held: bool = False
 
 
 @dataclass
@@ -44,6 +53,8 @@ class Connections:
     _heads: OrderedDict[Client, asyncio.TimerHandle] = field(default_factory=OrderedDict)
     _waits: OrderedDict[int, Waiting] = field(default_factory=OrderedDict)
     _nbytes: int = 0
+    _held: int = 0
+    _freed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def made(self, client: Client, transport: asyncio.Transport) -> None:
         """A client has connected; where there are too many, the one that has waited longest goes."""
@@ -51,6 +62,14 @@ class Connections:
         if len(self._open) > self.most:
             self._cut_longest()
         self._expects_head(client)
+
+    def secured(self, client: Client, transport: asyncio.Transport) -> bool:
+        """A connection that was made is one of TLS now; whether it was kept meanwhile."""
+        if client not in self._open:
+            transport.abort()
+            return False
+        self._open[client] = transport
+        return True
 
     def lost(self, client: Client) -> None:
         """A connection has ended."""
@@ -80,15 +99,41 @@ class Connections:
         return wait
 
     def keep(self, wait: Waiting, nbytes: int) -> None:
-        """So many more bytes are kept during a wait; where they are too many in all, the longest wait ends."""
+        """So many more bytes are kept during a wait; where they are too many in all, the longest wait ends.
+
+        Raises ClientDisconnect for a wait that has ended: its next bytes had come already when it was cut off.
+        """
+        if id(wait) not in self._waits:
+            raise ClientDisconnect
         wait.nbytes += nbytes
         self._nbytes += nbytes
         while self._nbytes > self.most_bytes and self._waits:
             self.cut(self._end_first().client)
 
+    def hold(self, wait: Waiting) -> None:
+        """All has come that was waited for, and is worked at: the client keeps nobody waiting, its bytes are kept.
+
+        Raises ClientDisconnect for a wait that has ended.
+        """
+        if self._waits.pop(id(wait), None) is None:
+            raise ClientDisconnect
+        wait.is_held = True
+        self._held += wait.nbytes
+
+    async def room(self) -> None:
+        """Until what is worked at leaves room for the bytes of clients that have more to send."""
+        while self._held > self.most_bytes // 2:
+            self._freed.clear()
+            await self._freed.wait()
+
     def end(self, wait: Waiting) -> None:
-        """A wait is over."""
-        if self._waits.pop(id(wait), None) is not None:
+        """A wait is over, and what was kept is not any more."""
+        if wait.is_held:
+            wait.is_held = False
+            self._held -= wait.nbytes
+            self._nbytes -= wait.nbytes
+            self._freed.set()
+        elif self._waits.pop(id(wait), None) is not None:
             self._nbytes -= wait.nbytes
 
     def cut(self, client: Client) -> None:
@@ -118,19 +163,35 @@ class Connections:
             self.cut(self._end_first().client)
 
 
-def protocol_of(connections: Connections) -> type[asyncio.Protocol]:
+class Watched(H11Protocol):  # type: ignore[misc]
     """uvicorn's protocol, whose connections are told of."""
 
-    class Watched(H11Protocol):  # type: ignore[misc]
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            if self.client is not None:
-                connections.made(tuple(self.client), transport)
+    def __init__(self, connections: Connections, **options: Any) -> None:
+        super().__init__(**options)
+        self._watch = connections
+        self._early = b""
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            with suppress(OSError):
-                super().connection_lost(exc)
-            if self.client is not None:
-                connections.lost(tuple(self.client))
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        if self.client is not None:
+            self._watch.made(tuple(self.client), transport)
 
-    return Watched
+    def begin_secured(self, transport: Any) -> None:
+        """Begin on a connection that was counted when it was made, before its handshake."""
+        super().connection_made(transport)
+        if self._early:
+            super().data_received(self._early)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport is None:  # it came with the end of the handshake
+            self._early += data
+        else:
+            super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.transport is None:
+            return
+        with suppress(OSError):
+            super().connection_lost(exc)
+        if self.client is not None:
+            self._watch.lost(tuple(self.client))

@@ -18,7 +18,7 @@ from mergealgebra.errors import MergeAlgebraError, NotMember, PeerError, Signatu
 from mergealgebra.sync import calls
 from mergealgebra.sync.admittance import Admittance
 from mergealgebra.sync.challenges import SCHEME, SignedHeader
-from mergealgebra.sync.http_connections import Client, Connections
+from mergealgebra.sync.http_connections import NOBODY, Client, Connections, Waiting, client_of
 from mergealgebra.sync.http_paths import CHALLENGE_PATH, PREFIX
 
 Message = MutableMapping[str, Any]
@@ -31,7 +31,6 @@ IDLE_SECONDS = 60.0
 LEAST_RATE = 4096
 #: Bytes that are handed to a connection at once.
 PIECE_BYTES: Final = 1 << 16
-_NOBODY: Final = ("", 0)
 
 
 @dataclass
@@ -46,17 +45,16 @@ class Guard:
         """Answer one request (ASGI)."""
         if scope["type"] != "http":
             raise PeerError(f"a server answers no {scope['type']}")
-        client: Client = tuple(scope["client"] or _NOBODY)
+        client = client_of(scope)
         asking = _Asking(client, self.connections, receive, send)
         self.connections.asked(client)
         try:
             await self._answer(scope, asking)
-        except (_TooSlow, TimeoutError):
+        except (_TooSlow, TimeoutError, ClientDisconnect):
             self.connections.cut(client)
             await asyncio.sleep(0.01)  # until the connection has noticed, else it takes this for a mistake of ours
-        except ClientDisconnect:
-            return
         finally:
+            asking.release()
             self.connections.answered(client)
 
     async def _answer(self, scope: Message, asking: _Asking) -> None:
@@ -65,13 +63,7 @@ class Guard:
             await self._challenge(asking.send)
             return
         try:
-            signed = await self._begin(scope, method, path)
-            body = await asking.body(_most(path)) if method == "POST" else b""
-            if signed is not None:
-                target = path + (
-                    f"?{scope['query_string'].decode('ascii', 'replace')}" if scope["query_string"] else ""
-                )
-                await to_thread.run_sync(self.admittance.finish, signed, method, target, body)
+            await self._admit(scope, asking, method, path)
         except MergeAlgebraError as error:
             if isinstance(error, SignatureRefused | NotMember) and method == "POST":
                 await asking.drain()
@@ -80,6 +72,15 @@ class Guard:
             await _say(asking.send, 408, "what was asked came too slowly")
         else:
             await self.application(scope, asking.receive, asking.send)
+
+    async def _admit(self, scope: Message, asking: _Asking, method: str, path: str) -> None:
+        """Raise MergeAlgebraError unless the request is admitted; its body stays with `asking` alone."""
+        signed = await self._begin(scope, method, path)
+        body = await asking.body(_most(path)) if method == "POST" else b""
+        if signed is not None:
+            query = scope["query_string"].decode("ascii", "replace")
+            target = path + (f"?{query}" if query else "")
+            await to_thread.run_sync(self.admittance.finish, signed, method, target, body)
 
     async def _begin(self, scope: Message, method: str, path: str) -> SignedHeader | None:
         """What the request says of itself, where it needs a signature."""
@@ -115,11 +116,16 @@ class _Asking:
     _more: bool = True
     _spent: float = 0.0
     _nbytes: int = 0
+    _wait: Waiting | None = None
 
     async def body(self, most: int) -> bytes:
-        """All of the body, which the application then receives at once. Raises PeerError and TimeoutError."""
+        """All of the body, which the application then receives at once. Raises PeerError and TimeoutError.
+
+        It is counted until `release`, or until an answer begins.
+        """
         pieces, nbytes = [], 0
-        wait = self.connections.begin(self.client)
+        await self.connections.room()
+        self._wait = wait = self.connections.begin(self.client)
         try:
             while self._more:
                 message = await self._next()
@@ -131,10 +137,19 @@ class _Asking:
                 nbytes += len(piece)
                 if nbytes > most:
                     raise PeerError(f"what is asked has more than {most} bytes")
-        finally:
-            self.connections.end(wait)
+            self.connections.hold(wait)
+        except BaseException:
+            self.release()
+            raise
         self._body = b"".join(pieces)
         return self._body
+
+    def release(self) -> None:
+        """The body was worked at."""
+        self._body = None
+        if self._wait is not None:
+            self.connections.end(self._wait)
+            self._wait = None
 
     async def receive(self) -> Message:
         """The next message, as the application asks for it."""
@@ -149,6 +164,7 @@ class _Asking:
 
     async def send(self, message: Message) -> None:
         """Send a message, in pieces that wait until the client has taken those before them."""
+        self.release()
         body = message.get("body", b"")
         if len(body) <= PIECE_BYTES:
             await self._sent(message, len(body))
@@ -166,10 +182,12 @@ class _Asking:
         """Read what is left of a body that is refused unread, so that its client comes to read why."""
         left = max(most for most, _ in calls.CALLS.values())
         wait = self.connections.begin(self.client)
-        with suppress(TimeoutError):
-            while self._more and left > 0:
-                left -= len((await self._next()).get("body", b""))
-        self.connections.end(wait)
+        try:
+            with suppress(TimeoutError):
+                while self._more and left > 0:
+                    left -= len((await self._next()).get("body", b""))
+        finally:
+            self.connections.end(wait)
 
     async def _next(self) -> Message:
         async with asyncio.timeout(self._left()):
@@ -180,7 +198,7 @@ class _Asking:
         return message
 
     async def _sent(self, message: Message, nbytes: int) -> None:
-        if self.client != _NOBODY and not self.connections.is_open(self.client):
+        if self.client != NOBODY and not self.connections.is_open(self.client):
             raise ClientDisconnect  # or all of a blob would be read for nobody
         began = asyncio.get_running_loop().time()
         try:

@@ -12,12 +12,12 @@ imported when a server is made: they come with the extra `net`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
-from anyio import CapacityLimiter, from_thread, to_thread
+from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -27,14 +27,18 @@ from mergealgebra.encoding import LEAF_BYTES
 from mergealgebra.errors import EncodingError, MergeAlgebraError, PeerError
 from mergealgebra.sync import calls
 from mergealgebra.sync.calls import Run
+from mergealgebra.sync.http_connections import Connections, client_of
 from mergealgebra.sync.http_paths import BLOBS_PATH, PREFIX
-from mergealgebra.sync.leaf_frames import HEAD_BYTES, exact
+from mergealgebra.sync.http_uploads import Coming
+from mergealgebra.sync.leaf_frames import HEAD_BYTES, exact, pieces_read
 from mergealgebra.sync.service import Service
 
-#: How long a client may take to take or send the next piece of a blob.
+#: How long a client may take to take the next piece of a blob.
 IDLE_SECONDS: Final = 60.0
-#: Runs of leaves that are taken at one time.
+#: Maps and leaves that came and are taken at one time.
 _UPLOADS: Final = 8
+#: Leaves that are read, and perhaps packed, at one time: packing one takes several times its memory.
+_READERS: Final = 8
 #: The longest run of leaves that is taken: what its map says bounds it further.
 _MOST_BYTES: Final = calls.MOST_LEAVES * (LEAF_BYTES + HEAD_BYTES)
 _LEAVES: Final = f"{BLOBS_PATH}/{{root}}/leaves/{{first:int}}/{{count:int}}"
@@ -42,9 +46,9 @@ _LEAVES: Final = f"{BLOBS_PATH}/{{root}}/leaves/{{first:int}}/{{count:int}}"
 _Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
-def application(service: Service) -> Starlette:
-    """The ASGI application of a service, which belongs behind a `Guard`."""
-    served = _Served(service)
+def application(service: Service, connections: Connections) -> Starlette:
+    """The ASGI application of a service, which belongs behind a `Guard` of the same connections."""
+    served = _Served(service, connections)
     return Starlette(
         routes=[
             Route(f"{PREFIX}/{calls.GENESIS}", served.genesis, methods=["GET"]),
@@ -60,13 +64,15 @@ def application(service: Service) -> Starlette:
 @dataclass
 class _Served:
     service: Service
+    connections: Connections
     uploads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_UPLOADS))
+    readers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_READERS))
 
     async def genesis(self, request: Request) -> Response:
         return await self._answered(partial(self.service.answer, calls.GENESIS, b""))
 
     async def call(self, request: Request) -> Response:
-        asked = await request.body()  # bounded by the guard
+        asked = b"".join([piece async for piece in request.stream() if piece])  # bounded by the guard; `body` keeps it
         return await self._answered(partial(self.service.answer, str(request.path_params["call"]), asked))
 
     async def blob_map(self, request: Request) -> Response:
@@ -78,31 +84,42 @@ class _Served:
             found = await to_thread.run_sync(opened.__enter__)
         except MergeAlgebraError as error:
             return _refused(error)
-        return _Sending(found.nbytes, found.pieces, partial(opened.__exit__, None, None, None))
+        return _Sending(found.nbytes, found.pieces, partial(opened.__exit__, None, None, None), self.readers)
 
     async def put_map(self, request: Request) -> Response:
         root = _root(request)
         try:
             most = await to_thread.run_sync(self.service.blobs.most_map, root)
-            async with self.uploads:  # or each slow client would have one in memory
-                asked = await _body(request, most)
+            async with self._coming(request).whole(most) as asked:
+                return await self._answered(partial(self.service.blobs.take_map, root, bytes(asked)), self.uploads)
         except MergeAlgebraError as error:
             return _refused(error)
         except TimeoutError:
             return PlainTextResponse("the map came too slowly", 408)
-        return await self._answered(partial(self.service.blobs.take_map, root, asked), self.uploads)
 
     async def put_leaves(self, request: Request) -> Response:
         try:
-            nbytes = _length(request)
-            fill = exact("whoever gives them", _Reading(request.stream(), nbytes).read_into)
-            take = partial(self.service.blobs.take_leaves, _run(request), nbytes, fill)
-            await to_thread.run_sync(take, limiter=self.uploads)
+            await self._take_leaves(_run(request), _length(request), self._coming(request))
         except MergeAlgebraError as error:
             return _refused(error)
         except TimeoutError:
             return PlainTextResponse("the leaves came too slowly", 408)
         return Response(b"")
+
+    async def _take_leaves(self, run: Run, nbytes: int, coming: Coming) -> None:
+        """Take a run leaf by leaf: nobody else's upload waits until a client sends the next one."""
+        blobs = self.service.blobs
+        if (blob := await to_thread.run_sync(blobs.begin_run, run, nbytes, limiter=self.uploads)) is None:
+            return
+        for number in run.numbers:
+            async with coming.frame() as (head, data):
+                fill = exact("whoever gives them", pieces_read(iter((head, data))))
+                take = partial(blobs.take_leaf, blob, number, fill, data)
+                if not await to_thread.run_sync(take, limiter=self.uploads):
+                    return
+
+    def _coming(self, request: Request) -> Coming:
+        return Coming(client_of(request.scope), self.connections, request.stream())
 
     async def _answered(self, answer: Callable[[], bytes], limiter: CapacityLimiter | None = None) -> Response:
         try:
@@ -110,17 +127,6 @@ class _Served:
             return Response(found, media_type="application/octet-stream")
         except MergeAlgebraError as error:
             return _refused(error)
-
-
-async def _body(request: Request, most: int) -> bytes:
-    """The whole of what is asked; the guard bounds the time. Raises PeerError when it is too long."""
-    pieces, nbytes = [], 0
-    async for piece in request.stream():
-        nbytes += len(piece)
-        if nbytes > most:
-            raise PeerError(f"what is asked has more than {most} bytes")
-        pieces.append(piece)
-    return b"".join(pieces)
 
 
 def _refused(error: MergeAlgebraError) -> Response:
@@ -144,48 +150,26 @@ def _length(request: Request) -> int:
 
 
 @dataclass
-class _Reading:
-    """The body of a request, read piece by piece by another thread."""
-
-    pieces: AsyncIterator[bytes]
-    left: int
-    rest: memoryview = field(default_factory=lambda: memoryview(b""))
-
-    def read_into(self, buffer: memoryview) -> int:
-        """Read the next bytes into a buffer; how many there were, 0 at the end."""
-        while not len(self.rest) and self.left:
-            self.rest = memoryview(from_thread.run(self._next))
-            if not len(self.rest):
-                return 0
-        count = min(len(buffer), len(self.rest), self.left)
-        buffer[:count], self.rest = self.rest[:count], self.rest[count:]
-        self.left -= count
-        return count
-
-    async def _next(self) -> bytes:
-        async with asyncio.timeout(IDLE_SECONDS):
-            async for piece in self.pieces:
-                if piece:
-                    return piece
-        return b""
-
-
-@dataclass
 class _Sending:
-    """Leaves as a response: each is read when the client has taken those before it. size: of all, if it is known."""
+    """Leaves as a response: each piece is read when the client has taken those before it.
+
+    size: of all, if it is known. readers: how many are read at one time.
+    """
 
     size: int | None
     pieces: Iterator[bytes | memoryview]
     close: Callable[[], object]
+    readers: CapacityLimiter
 
     async def __call__(self, scope: object, receive: object, send: _Send) -> None:
         try:
             length = [] if self.size is None else [(b"content-length", str(self.size).encode())]
             headers = [*length, (b"content-type", b"application/octet-stream")]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
-            while (piece := await to_thread.run_sync(next, self.pieces, None)) is not None:
+            while (piece := await to_thread.run_sync(next, self.pieces, None, limiter=self.readers)) is not None:
                 async with asyncio.timeout(IDLE_SECONDS):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
+                del piece  # it is not counted while the next one is waited for
             await send({"type": "http.response.body", "body": b""})
         except MergeAlgebraError:
             return  # the blob is damaged: the connection is closed, and the client sees that it lacks bytes

@@ -177,7 +177,7 @@ def _unpacked(way: int, data: memoryview, leaf: Leaf, base: BaseLeaves) -> bytes
     if way == XORED:
         like = base.alike(leaf)
         if like is None:
-            raise LeafDamaged("it comes packed by the base, which has no such tensor")
+            raise LeafDamaged("it comes packed by the base, which has no such tensor here", by_base=True)
         joined = joined ^ np.frombuffer(like, np.uint8)
     return joined.tobytes()
 

@@ -13,9 +13,11 @@ from typing import Final
 
 from mergealgebra.crdt.manifest import KINDS
 from mergealgebra.errors import BlobDamaged, MergeAlgebraError, PeerError
-from mergealgebra.progress import Progress, counter
+from mergealgebra.progress import Progress, counter, quiet
+from mergealgebra.store.base_leaves import Base, BaseLeaves
 from mergealgebra.store.entries import BLOB_SUFFIX, BLOBS
 from mergealgebra.store.holdings import needed_kinds
+from mergealgebra.store.maps import Maps
 from mergealgebra.store.partial_blob import PartialBlob
 from mergealgebra.sync.admission import Claim, Fits, admission, claims_of, is_taken
 from mergealgebra.sync.blob_parts import MAP_SUFFIX, DamagedObject, fetch_parts, map_key, read_map, write_blob
@@ -30,11 +32,19 @@ _STEP: Final = "copying blobs"
 
 
 def exchange_blobs(
-    moved: Moved, objects: ObjectStore, fits: Fits, progress: Progress, *, retracted: bool, auxiliary: bool
+    moved: Moved,
+    objects: ObjectStore,
+    fits: Fits,
+    progress: Progress,
+    *,
+    base: Base,
+    retracted: bool,
+    auxiliary: bool,
 ) -> tuple[str, ...]:
     """Carry each blob of what is visible to the side that lacks it, and take retracted ones.
 
-    Returns the roots of retracted ones that nobody has. Raises PeerError.
+    base: the base, whose leaves need not be fetched [BL-9]. Returns the roots of retracted ones that nobody has. Raises
+    PeerError.
     """
     state = moved.holder.look().state
     kinds = KINDS if auxiliary else needed_kinds(moved.store.genesis)
@@ -43,7 +53,8 @@ def exchange_blobs(
     asked = {root: claims for root, claims in known.items() if root not in wanted}
     if not wanted and not asked:
         return ()
-    blobs = _Blobs(moved, objects, objects.list(BLOBS), fits, progress)
+    leaves = BaseLeaves(Maps(moved.store), base)
+    blobs = _Blobs(moved, objects, objects.list(BLOBS), fits, progress, leaves)
     for root, claims in wanted.items():
         try:
             here = moved.store.blob_bytes(root) is not None
@@ -57,6 +68,16 @@ def exchange_blobs(
     return tuple(root for root, claims in asked.items() if not blobs.have(root) and not blobs.take(root, claims))
 
 
+def take_blob(
+    moved: Moved, objects: ObjectStore, listed: Mapping[str, Listed] | None, fits: Fits, root: str, claims: list[Claim]
+) -> bool:
+    """Take a blob in place of what is here; False if the store does not have it. What is wrong with it is a refusal.
+
+    listed: what the store lists of blobs, None without a list. Raises PeerError.
+    """
+    return _Blobs(moved, objects, listed, fits, quiet, BaseLeaves(Maps(moved.store))).take(root, claims)
+
+
 @dataclass(frozen=True)
 class _Blobs:
     """The blobs of one sync. listed: what the store lists of them, by the rest of their keys; None without a list."""
@@ -66,6 +87,7 @@ class _Blobs:
     listed: Mapping[str, Listed] | None
     fits: Fits
     progress: Progress
+    base: BaseLeaves
 
     def have(self, root: str) -> bool:
         """Whether a blob is here, or something in its place."""
@@ -84,7 +106,7 @@ class _Blobs:
             if isinstance(error, PeerError) and not isinstance(error, TooLong):
                 raise
             self.moved.refused.append(error)
-            if isinstance(error, DamagedObject) and self.listed is not None:
+            if isinstance(error, DamagedObject) and self.listed is not None and self.moved.gives:
                 with suppress(PeerError):
                     self.objects.put(f"{BLOBS}/{root}{_REPORT}", b"damaged\n")
             return True
@@ -101,8 +123,12 @@ class _Blobs:
         more = counter(self.progress, _STEP, blob_map.nbytes - len(blob_map.header))
         blob = PartialBlob.begin(self.moved.store, root, blob_map, admission(claims, self.fits), more)
         try:
+            self.base.copy_equal(blob, more)
             fetch_parts(self.objects, blob, more)
             blob.finish()
+        except FileNotFoundError:
+            if not self.moved.store.has_blob(root):  # else another process was first
+                raise blob.went_away() from None
         finally:
             blob.pause()
         return True
@@ -127,7 +153,7 @@ class _Blobs:
 
     def give(self, root: str) -> None:
         """Give a blob that is here, unless the store has it, or takes nothing; write it again if it was reported."""
-        if self.moved.not_given or self._is_there(root):
+        if self.moved.not_given or not self.moved.gives or self._is_there(root):
             return
         reported = self.listed is not None and f"{root}{_REPORT}" in self.listed
         there = {f"{BLOBS}/{name}": told.nbytes for name, told in (self.listed or {}).items() if not reported}
@@ -143,7 +169,8 @@ class _Blobs:
             return
         if reported:
             self.moved.mended.append(f"{self.objects.name}/{map_key(root)}")
-            self.objects.delete(f"{BLOBS}/{root}{_REPORT}")
+            with suppress(PeerError):  # a store that refuses deletes keeps it
+                self.objects.delete(f"{BLOBS}/{root}{_REPORT}")
         else:
             self.moved.given_blobs.append(root)
 

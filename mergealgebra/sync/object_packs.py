@@ -110,8 +110,12 @@ class ObjectPacks:
         return None
 
     def _read(self, name: str, fetched: Fetched, salvaged: Salvaged) -> bool:
-        """Know what a pack holds, fetching it if need be; False when it is gone."""
-        if not self.is_reported(name) and (known := self.knows(name)) is not None:
+        """Know what a pack holds, fetching it if need be; False when it is gone.
+
+        That the index names it, where there is a list without it, is no reason to think that it is there [PK-8].
+        """
+        is_there = self._listed is None or name in self._listed
+        if is_there and not self.is_reported(name) and (known := self.knows(name)) is not None:
             self._holds(name, known.ids, known.nbytes)
             return True
         try:

@@ -11,6 +11,7 @@ from mergealgebra.crdt.pack_index import INDEX, PackIndex
 from mergealgebra.encoding import MAX_BYTES, hash_id
 from mergealgebra.errors import ForeignOperation, MergeAlgebraError, PeerError, WorkspaceError, WrongWorkspace
 from mergealgebra.progress import Progress, quiet
+from mergealgebra.store.base_leaves import Base, no_base
 from mergealgebra.store.entries import GENESIS, PACKS
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Fits, anything_fits
@@ -30,22 +31,25 @@ def sync_objects(
     closed: MergeAlgebraError | None = None,
     progress: Progress = quiet,
     *,
+    base: Base = no_base,
     retracted: bool = False,
     auxiliary: bool = False,
+    give: bool = True,
 ) -> SyncResult:
     """Take from a store of objects what this store lacks, and give it what it lacks [PR-17].
 
-    The arguments are those of `sync` with a folder. Raises WrongWorkspace for another workspace's, and PeerError for
-    one that is not reached, or in which there is none.
+    base: the base, if it is at hand, whose leaves are not fetched. The other arguments are those of `sync` with a
+    folder. Raises WrongWorkspace for another workspace's, and PeerError for one that is not reached, or in which there
+    is none.
     """
     check_genesis(objects, store.genesis)
-    moved = Moved(store, objects.name, Holder(store), closed)
+    moved = Moved(store, objects.name, Holder(store), closed, give)
     lost: tuple[str, ...] = ()
     foreign = list[ForeignOperation]()
     try:
         foreign += exchange_operations(moved, objects)
         moved.refused += moved.holder.look().reading.refusals
-        lost = exchange_blobs(moved, objects, fits, progress, retracted=retracted, auxiliary=auxiliary)
+        lost = exchange_blobs(moved, objects, fits, progress, base=base, retracted=retracted, auxiliary=auxiliary)
     except PeerError as error:  # what was exchanged before stays, and so does what was refused
         moved.refused.append(error)
     return moved.result(lost, foreign)

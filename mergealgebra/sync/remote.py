@@ -5,10 +5,11 @@ An address of http or https that does not answer as a live peer is tried as file
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from mergealgebra.addresses import STORES, peer_scheme
+from mergealgebra.addresses import STORES, PathLike, peer_path, peer_scheme, without_secrets
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.encoding import MAX_BYTES
 from mergealgebra.errors import AddressError, MergeAlgebraError, PeerError
@@ -26,6 +27,18 @@ from mergealgebra.sync.peer import Unserved
 from mergealgebra.sync.schemes import live_peer
 
 
+def check_peer(peer: PathLike) -> None:
+    """Raise AddressError for what is not an address nor a path, before it is written down; nothing is asked there."""
+    if (scheme := peer_scheme(peer)) is None:
+        peer_path(peer)
+    elif scheme in STORES:
+        with bucket(os.fspath(peer)):
+            return
+    else:
+        with live_peer(os.fspath(peer)):
+            return
+
+
 def sync_at(
     store: Store,
     address: str,
@@ -37,20 +50,22 @@ def sync_at(
     base: Base,
     retracted: bool,
     auxiliary: bool,
+    give: bool = True,
 ) -> SyncResult:
     """Sync a store with what is at an address. identity: as of `genesis_at`.
 
     The other arguments are those of `sync` with a folder, and so are the errors.
     """
+    more = {"retracted": retracted, "auxiliary": auxiliary, "give": give}
     if peer_scheme(address) in STORES:
-        with _bucket(address) as objects:
-            return sync_objects(store, objects, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
+        with bucket(address) as objects:
+            return sync_objects(store, objects, fits, closed, progress, base=base, **more)
     try:
         with live_peer(address, identity) as other:
-            return sync_live(store, other, fits, closed, progress, base=base, retracted=retracted, auxiliary=auxiliary)
+            return sync_live(store, other, fits, closed, progress, base=base, **more)
     except Unserved as error:
-        with _files(address, error) as objects:
-            return sync_objects(store, objects, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
+        with files_at(address, error) as objects:
+            return sync_objects(store, objects, fits, closed, progress, base=base, **more)
 
 
 def genesis_at(address: str, identity: Identity) -> bytes:
@@ -59,13 +74,13 @@ def genesis_at(address: str, identity: Identity) -> bytes:
     identity: as whom a live peer is asked, where it wants to know [PR-20].
     """
     if peer_scheme(address) in STORES:
-        with _bucket(address) as objects:
+        with bucket(address) as objects:
             return genesis_of(objects)
     try:
         with live_peer(address, identity) as other:
             return other.genesis()[0]
     except Unserved as error:
-        with _files(address, error) as objects:
+        with files_at(address, error) as objects:
             return genesis_of(objects)
 
 
@@ -73,7 +88,7 @@ def is_new(address: str) -> bool:
     """Whether a share can be made at an address, since nothing is there. Raises PeerError."""
     if peer_scheme(address) not in STORES:
         return False
-    with _bucket(address) as objects:
+    with bucket(address) as objects:
         return not get(objects, GENESIS, MAX_BYTES)
 
 
@@ -84,22 +99,23 @@ def create_at(address: str, genesis: Genesis) -> bool:
     """
     if peer_scheme(address) not in STORES:
         raise AddressError(
-            f"nothing is made at {address}: make the workspace there, by `clone`, and `serve` it; or sync without "
-            "--create"
+            f"nothing is made at {without_secrets(address)}: make the workspace there, by `clone`, and `serve` it; "
+            "or sync without --create"
         )
-    with _bucket(address) as objects:
+    with bucket(address) as objects:
         return create_share(objects, genesis)
 
 
 @contextmanager
-def _bucket(address: str) -> Iterator[ObjectStore]:
+def bucket(address: str) -> Iterator[ObjectStore]:
+    """The object store at an address of `STORES`."""
     from mergealgebra.sync.s3_store import S3Store  # with the extra `s3`
 
     yield S3Store(address)
 
 
 @contextmanager
-def _files(address: str, why: Unserved) -> Iterator[ObjectStore]:
+def files_at(address: str, why: Unserved) -> Iterator[ObjectStore]:
     """The files at an address that is not a live peer's. Raises the error of that, unless there is a genesis."""
     from mergealgebra.sync.http_files import HttpFiles
 

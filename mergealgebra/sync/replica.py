@@ -25,7 +25,7 @@ from mergealgebra.sync.folder import SyncResult, sync
 from mergealgebra.sync.identity import Identity
 from mergealgebra.sync.live import sync_together
 from mergealgebra.sync.peer import Unserved
-from mergealgebra.sync.remote import create_at, sync_at
+from mergealgebra.sync.remote import check_peer, create_at, sync_at
 from mergealgebra.sync.schemes import live_peer
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.dtypes import DTYPES
@@ -41,19 +41,23 @@ def sync_replica(
     *,
     retracted: bool = False,
     auxiliary: bool = False,
+    give: bool = True,
     signer: Signer | None = None,
 ) -> SyncResult:
     """Sync a replica with a peer, a folder or an address, and write down whether all of it went well.
 
-    retracted, auxiliary: as of `sync`. signer: signs what is asked of a server that wants to know [PR-20]. Raises
+    retracted, auxiliary, give: as of `sync`. signer: signs what is asked of a server that wants to know [PR-20]. Raises
     SyncIncomplete when something was refused; the good rest has then been exchanged. Otherwise as `sync`.
     """
+    check_peer(peer)
     name = _name(peer)
     before = read_incomplete(store).refusals.get(name, [])
     unwritten = _write_down(store, name, [_CUT_SHORT])
     try:
         with base_of([store]) as base:
-            result = _sync(store, peer, base, unwritten, progress, signer, retracted=retracted, auxiliary=auxiliary)
+            result = _sync(
+                store, peer, base, unwritten, progress, signer, retracted=retracted, auxiliary=auxiliary, give=give
+            )
     except MergeAlgebraError:
         _write_down(store, name, before)
         raise
@@ -68,6 +72,7 @@ def sync_with_all(
     create: bool | str = False,
     retracted: bool = False,
     auxiliary: bool = False,
+    give: bool = True,
     signer: Signer | None = None,
 ) -> list[SyncResult | MergeAlgebraError]:
     """Sync a replica with several peers, in their order; with live ones that follow each other at once [PR-16, BL-10].
@@ -81,13 +86,15 @@ def sync_with_all(
             Store.create(peer_path(peer), store.genesis, group=create == "group")
         elif create and live_scheme(peer) is None:
             create_at(os.fspath(peer), store.genesis)
-        return sync_replica(store, peer, progress, retracted=retracted, auxiliary=auxiliary, signer=signer)
+        return sync_replica(store, peer, progress, retracted=retracted, auxiliary=auxiliary, give=give, signer=signer)
 
     found: list[SyncResult | MergeAlgebraError] = []
     for live, group in groupby(peers, lambda peer: live_scheme(peer) is not None):
         some = list(group)
         if live and len(some) > 1:
-            results = _sync_live_ones(store, some, progress, signer, retracted=retracted, auxiliary=auxiliary)
+            results = _sync_live_ones(
+                store, some, progress, signer, retracted=retracted, auxiliary=auxiliary, give=give
+            )
             for peer, result in zip(some, results, strict=True):  # one may be a web server with files
                 found.append(_or_error(partial(alone, peer)) if isinstance(result, Unserved) else result)
         else:
@@ -103,24 +110,50 @@ def _sync_live_ones(
     *,
     retracted: bool,
     auxiliary: bool,
+    give: bool,
 ) -> list[SyncResult | MergeAlgebraError]:
-    names = [_name(peer) for peer in peers]
+    refused = {peer: error for peer in peers if (error := _address_error(peer)) is not None}
+    names = [_name(peer) for peer in peers if peer not in refused]
     before = [read_incomplete(store).refusals.get(name, []) for name in names]
     unwritten = [_write_down(store, name, [_CUT_SHORT]) for name in names]
     identity = Identity(signer, store.genesis.workspace_id)
+    results: list[SyncResult | MergeAlgebraError]
     with base_of([store]) as base, ExitStack() as opened:
         others = [opened.enter_context(live_peer(name, identity)) for name in names]
-        results = sync_together(
-            store, others, fits_by(base), unwritten, progress, base=base, retracted=retracted, auxiliary=auxiliary
-        )
-    found: list[SyncResult | MergeAlgebraError] = []
-    for name, refusals, result in zip(names, before, results, strict=True):
-        if isinstance(result, MergeAlgebraError):
-            _write_down(store, name, refusals)
-            found.append(result)
-        else:
-            found.append(_or_error(partial(_concluded, store, name, result)))
-    return found
+        try:
+            results = sync_together(
+                store,
+                others,
+                fits_by(base),
+                unwritten,
+                progress,
+                base=base,
+                retracted=retracted,
+                auxiliary=auxiliary,
+                give=give,
+            )
+        except MergeAlgebraError as error:  # of what is here
+            results = [error] * len(names)
+    found = iter([_noted(store, name, told, result) for name, told, result in zip(names, before, results, strict=True)])
+    return [refused[peer] if peer in refused else next(found) for peer in peers]
+
+
+def _address_error(peer: str | os.PathLike[str]) -> MergeAlgebraError | None:
+    try:
+        check_peer(peer)
+    except MergeAlgebraError as error:
+        return error
+    return None
+
+
+def _noted(
+    store: Store, name: str, before: Sequence[str], result: SyncResult | MergeAlgebraError
+) -> SyncResult | MergeAlgebraError:
+    """A result that is written down. before: what was, which stays where nothing was synced."""
+    if isinstance(result, MergeAlgebraError):
+        _write_down(store, name, before)
+        return result
+    return _or_error(partial(_concluded, store, name, result))
 
 
 def _or_error(step: Callable[[], SyncResult]) -> SyncResult | MergeAlgebraError:
@@ -149,14 +182,24 @@ def _sync(
     *,
     retracted: bool,
     auxiliary: bool,
+    give: bool,
 ) -> SyncResult:
     """Sync with a folder, or with whatever is at an address."""
     fits = fits_by(base)
     if peer_scheme(peer) is None:
-        return sync(store, peer, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
+        return sync(store, peer, fits, closed, progress, retracted=retracted, auxiliary=auxiliary, give=give)
     who = Identity(signer, store.genesis.workspace_id)
     return sync_at(
-        store, os.fspath(peer), who, fits, closed, progress, base=base, retracted=retracted, auxiliary=auxiliary
+        store,
+        os.fspath(peer),
+        who,
+        fits,
+        closed,
+        progress,
+        base=base,
+        retracted=retracted,
+        auxiliary=auxiliary,
+        give=give,
     )
 
 

@@ -28,6 +28,10 @@ from mergealgebra.text import shown
 
 #: Blobs in the making that a process remembers; of others it reads again what is here.
 _REMEMBERED: Final = 8
+#: Bytes of a leaf as it is that are read, and sent, at once.
+PIECE_BYTES: Final = 1 << 18
+#: Threads that make maps or wait for one; so there are others left for whoever asks for something else.
+_MAKERS: Final = 16
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,28 @@ class Sending:
 def frames(
     store: Store, root: str, leaves: Sequence[Leaf], packing: int, base: BaseLeaves
 ) -> Generator[bytes | memoryview]:
-    """Leaves of a blob as they travel: what is before each, and the leaf [BL-5]."""
-    for leaf, data in store.read_leaves(root, leaves):
-        way, packed = pack(leaf, data, packing, base)
-        yield head(way, len(packed))
-        yield packed
+    """Leaves of a blob as they travel: what is before each, and the leaf, in pieces [BL-5].
+
+    Nothing is kept between two pieces, so that a slow taker costs no more than the one it has not taken [PR-23].
+    """
+    with store.reading(root) as read:
+        for leaf in leaves:
+            yield from _frame(read, leaf, packing, base)
+
+
+def _frame(
+    read: Callable[[int, int], memoryview], leaf: Leaf, packing: int, base: BaseLeaves
+) -> Generator[bytes | memoryview]:
+    if packing != RAW:
+        way, packed = pack(leaf, read(leaf.offset, leaf.nbytes), packing, base)
+        if way != RAW:
+            packed = b"".join((head(way, len(packed)), packed))
+            yield packed
+            return
+        del packed  # it would wait with the pieces
+    yield head(RAW, leaf.nbytes)
+    for at in range(0, leaf.nbytes, PIECE_BYTES):
+        yield read(leaf.offset + at, min(PIECE_BYTES, leaf.nbytes - at))
 
 
 class ServedBlobs:
@@ -67,6 +88,7 @@ class ServedBlobs:
         self._base = BaseLeaves(self._maps, base)
         self._making: OrderedDict[str, PartialBlob] = OrderedDict()
         self._lock = threading.RLock()
+        self._makers = threading.Semaphore(_MAKERS)
 
     # What is given
 
@@ -91,7 +113,14 @@ class ServedBlobs:
         self._check_root(root)
         if self._size(root) is None:
             raise PeerError(f"the tensors {root} are not there")
-        return self._maps.of_blob(root)
+        if (found := self._maps.known(root)) is not None:
+            return found
+        if not self._makers.acquire(blocking=False):
+            raise PeerError("too many maps of tensors are being made here; sync again in some minutes")
+        try:
+            return self._maps.of_blob(root)
+        finally:
+            self._makers.release()
 
     # What is taken
 
@@ -109,8 +138,7 @@ class ServedBlobs:
         if self._size(root) is not None:
             return calls.write_wanted(b"\xff" * -(-blob_map.leaves // 8), RAW)
         blob = self._begun(root, blob_map, claims)
-        if blob.finish():
-            self._forget(blob)
+        self._finish(blob)
         return calls.write_wanted(blob.here(), readable(self._base))
 
     def take_leaves(self, run: Run, nbytes: int, fill: Fill) -> None:
@@ -118,33 +146,44 @@ class ServedBlobs:
 
         nbytes: of all frames.
         """
+        if (blob := self.begin_run(run, nbytes)) is None:
+            return
+        buffer = leaf_buffer()
+        for number in run.numbers:
+            if not self.take_leaf(blob, number, fill, buffer):
+                return
+
+    def begin_run(self, run: Run, nbytes: int) -> PartialBlob | None:
+        """The blob in the making that a run of leaves is for; None where it is here already. nbytes: of all frames."""
         claims = self._wanted(run.checked().root)
         if self._size(run.root) is not None:
-            return
+            return None
         blob = self._made(run.root) or self._begun(run.root, self._map_in_part(run.root), claims)
         if run.first + run.count > blob.map.leaves:
             raise PeerError(f"the blob has {blob.map.leaves} leaves, not {run.count} from {run.first} on")
-        leaves = blob.map.run(run.first, run.count)
-        if nbytes > sum(HEAD_BYTES + leaf.nbytes for leaf in leaves):
+        if nbytes > sum(HEAD_BYTES + leaf.nbytes for leaf in blob.map.run(run.first, run.count)):
             raise PeerError(f"{nbytes} bytes are more than the leaves can have")
-        buffer = leaf_buffer()
+        return blob
+
+    def take_leaf(self, blob: PartialBlob, number: int, fill: Fill, buffer: memoryview) -> bool:
+        """Take one leaf of a run that was begun; False where somebody else gave the rest."""
         try:
             with blob.opened() as file:
-                for number, leaf in zip(run.numbers, leaves, strict=True):
-                    file.write(number, leaf, self._leaf(fill, leaf, number, buffer))
+                leaf = blob.map.leaf(number)
+                file.write(number, leaf, self._leaf(fill, leaf, number, buffer))
         except FileNotFoundError:
             self._drop(blob)
-            if self._size(run.root) is None:
-                raise PeerError(f"what was here of the tensors {run.root} went away: give the map again") from None
-            return  # somebody else gave the rest
-        if blob.finish():
-            self._forget(blob)
+            if self._size(blob.root) is None:
+                raise PeerError(f"what was here of the tensors {blob.root} went away: give the map again") from None
+            return False
+        self._finish(blob)
+        return True
 
     def _leaf(self, fill: Fill, leaf: Leaf, number: int, buffer: memoryview) -> memoryview:
         try:
             return read_leaf(fill, leaf, readable(self._base), self._base, buffer)
         except LeafDamaged as error:
-            if error.by_base and not self._base.is_the_base():
+            if error.by_base and not self._base.is_good_at(leaf):
                 raise OutputError("the base here is damaged; whoever runs this server puts it right") from error
             raise PeerError(f"leaf {number} of {shown(leaf.tensor.name)} is damaged: {error}") from error
 
@@ -166,12 +205,17 @@ class ServedBlobs:
             raise PeerError(f"the map of the tensors {root} is not there: give it first") from None
 
     def _made(self, root: str) -> PartialBlob | None:
+        """What this process knows of a blob, if its file is still there [BL-8]."""
         with self._lock:
-            return self._making.get(root)
+            blob = self._making.get(root)
+        if blob is not None and not blob.is_current():
+            self._drop(blob)
+            return None
+        return blob
 
     def _begun(self, root: str, blob_map: BlobMap, claims: Sequence[Claim]) -> PartialBlob:
         with self._lock:  # one at a time: it may hash what is here
-            if (blob := self._making.get(root)) is None:
+            if (blob := self._made(root)) is None:
                 blob = PartialBlob.begin(self._store, root, blob_map, admission(claims, self._fits))
                 self._base.copy_equal(blob)
                 self._making[root] = blob
@@ -179,13 +223,16 @@ class ServedBlobs:
                     self._making.popitem(last=False)[1].pause()
             return blob
 
-    def _forget(self, blob: PartialBlob) -> None:
-        self._maps.keep(blob.map)
-        self._drop(blob)
+    def _finish(self, blob: PartialBlob) -> None:
+        """Let a blob appear, if it is whole."""
+        if blob.finish():
+            self._maps.keep(blob.map)
+            self._drop(blob)
 
     def _drop(self, blob: PartialBlob) -> None:
         with self._lock:
-            self._making.pop(blob.root, None)
+            if self._making.get(blob.root) is blob:
+                del self._making[blob.root]
 
     def _size(self, root: str) -> int | None:
         """The size of a blob that is a regular file."""

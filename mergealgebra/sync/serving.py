@@ -7,8 +7,9 @@ import socket
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mergealgebra.errors import NotInstalled, OutputError
 from mergealgebra.store.objects import Store
@@ -70,9 +71,10 @@ def http_server(
     try:
         import uvicorn
 
-        from mergealgebra.sync.http_connections import Connections, protocol_of
+        from mergealgebra.sync.http_connections import Connections, Watched
         from mergealgebra.sync.http_guard import Guard
         from mergealgebra.sync.http_server import application
+        from mergealgebra.sync.http_tls import secured, tls_context
     except ImportError as error:
         raise NotInstalled(
             f"serve needs starlette and uvicorn, and {error.name} is not installed: pip install starlette uvicorn"
@@ -81,9 +83,17 @@ def http_server(
         check_certificate(certificate, key)
     connections = Connections()
     admittance = Admittance.of(service.store.genesis, service.state, terms, names)
+    protocol: Callable[..., Any] = partial(Watched, connections)
+    try:
+        if certificate is not None:
+            protocol = secured(protocol, connections, tls_context(certificate, key))
+    except OSError as error:
+        raise OutputError(
+            f"{certificate} and {key} cannot be used: {error.strerror or error}; give a certificate and its key as PEM"
+        ) from error
     config = uvicorn.Config(
-        Guard(application(service), admittance, connections),
-        http=protocol_of(connections),
+        Guard(application(service, connections), admittance, connections),
+        http=protocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -94,8 +104,6 @@ def http_server(
         limit_concurrency=_CONNECTIONS,
         timeout_keep_alive=_KEEP_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
-        ssl_certfile=certificate,
-        ssl_keyfile=key,
     )
     return uvicorn.Server(config)
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from mergealgebra.addresses import without_secrets
 from mergealgebra.errors import AddressError, EncodingError, PeerError, PeerRefused
 from mergealgebra.sync import calls
 from mergealgebra.sync import frames as wire
@@ -45,8 +46,9 @@ def ssh_command(address: str) -> list[str]:
     found = _ADDRESS.fullmatch(address)
     if found is None or not address.isprintable():
         raise AddressError(
-            f"{shown(address)} is not the address of a peer: write ssh://HOST/PATH or ssh://USER@HOST:PORT/PATH; a "
-            "host or user does not begin with a hyphen, and options belong into ~/.ssh/config"
+            f"{shown(without_secrets(address))} is not the address of a peer: write ssh://HOST/PATH or "
+            "ssh://USER@HOST:PORT/PATH; a host or user does not begin with a hyphen, and "
+            "options belong into ~/.ssh/config"
         )
     port = ["-p", found["port"]] if found["port"] else []
     user = ["-l", found["user"]] if found["user"] else []
@@ -70,6 +72,7 @@ class SshCarrier:
         self.name = address
         self._command = list(command or ssh_command(address))
         self._process: subprocess.Popen[bytes] | None = None
+        self._killed: subprocess.Popen[bytes] | None = None
         self._deadline = 0.0
 
     def close(self) -> None:
@@ -89,7 +92,7 @@ class SshCarrier:
 
     def cut(self) -> None:
         """As in Carrier: the process ends, and the next call starts another."""
-        process = self._process
+        process = self._killed = self._process
         if process is not None:
             process.kill()
 
@@ -163,8 +166,10 @@ class SshCarrier:
         return nbytes
 
     def _begin(self) -> None:
-        """Start the process if there is none, and the time of a call."""
+        """Start the process if there is none that runs, and the time of a call."""
         self._deadline = time.monotonic() + CALL_SECONDS
+        if self._process is not None and (self._process is self._killed or self._process.poll() is not None):
+            self.close()
         if self._process is None:
             self._deadline = time.monotonic() + FIRST_SECONDS
             self._process = subprocess.Popen(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mergealgebra.crdt.manifest import Manifest
 from tests.simulation import draw_folders, draw_sets, draw_stores, draw_teams
-from tests.simulation.contributions import Contributions
+from tests.simulation.contributions import MORE_TENSORS, Contributions
 from tests.simulation.disk import ALL_DEADLY, PowerDisk
 from tests.simulation.folders import Folders
 from tests.simulation.history import Broken, History
@@ -63,7 +63,7 @@ def stage(level: str) -> Iterator[Play]:
     with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as name:
         folder = Path(name)
         if level == "stores":
-            manifests = Contributions().manifests
+            manifests = Contributions(MORE_TENSORS).manifests
             yield lambda history: _played_on_stores(history, manifests, folder / "history")
             return
         with merged_by(1 << 30):  # the model knows files of one operation; `stores` has packs

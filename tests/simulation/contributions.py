@@ -26,15 +26,29 @@ TENSORS = {
 }
 
 
+#: Further tensors of every contribution where blobs are of several leaves [EN-5].
+MORE_TENSORS = [(name, "F16", (3, 4), _BYTES) for name in ("y", "z")]
+
+
 class Contributions:
-    """The manifests by the simulator's names, made by the product: what it takes for equal, it makes equal."""
+    """The manifests by the simulator's names, made by the product: what it takes for equal, it makes equal.
+
+    more: the tensors that every contribution has besides its own.
+    """
+
+    def __init__(self, more: list[tuple[str, str, tuple[int, ...], bytes]] | None = None) -> None:
+        self._more = more or []
 
     @cached_property
     def manifests(self) -> dict[str, Manifest]:
         """c0, c1, ..."""
-        roots = [encoding.model_root(records) for records in TENSORS.values()]
-        made = [Manifest(BASE, ONE, 12, "finetuned", root) for root in roots]
-        made += [Manifest(BASE, HALF, 12, "finetuned", roots[0]), Manifest(BASE, ONE, 12, "task_vector", roots[0])]
+        roots = [encoding.model_root([*records, *self._more]) for records in TENSORS.values()]
+        elements = 12 * (1 + len(self._more))
+        made = [Manifest(BASE, ONE, elements, "finetuned", root) for root in roots]
+        made += [
+            Manifest(BASE, HALF, elements, "finetuned", roots[0]),
+            Manifest(BASE, ONE, elements, "task_vector", roots[0]),
+        ]
         return {f"c{number}": manifest for number, manifest in enumerate(made)}
 
     @cached_property

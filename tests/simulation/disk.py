@@ -84,6 +84,10 @@ class PowerDisk:
         """A folder was thrown away: nothing in it can be undone any more."""
         self._unsafe = [one for one in self._unsafe if not one.settled_by.is_relative_to(folder)]
 
+    def far(self) -> None:
+        """The process asks another machine for something: it may die before that, and who has died asks nothing."""
+        self._deadly("far", lambda: None)()
+
     @contextmanager
     def _standing_in(self) -> Iterator[None]:
         """In place of the calls of `os` while the body runs."""

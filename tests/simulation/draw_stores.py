@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from tests.simulation.bucket import HARMLESS, OBJECT_MISHAPS
 from tests.simulation.damage import OUTER
 from tests.simulation.draw_teams import TeamDrawing
 from tests.simulation.draws import Draws
-from tests.simulation.people import FORGERIES, WRITERS
+from tests.simulation.people import FORGERIES, MAINTAINERS, WRITERS
 from tests.simulation.stores import BRANCHES
 from tests.simulation.wire import MISHAPS
 
@@ -39,13 +40,25 @@ THEMES = (
     {"add": 4, "oust": 5, "revoke": 1, "grant": 1, "keep": 1, "regret": 4, "call": 2, "sync": 1},
     {"add": 4, "put": 5, "borrow": 3, "rule": 2, "steal": 2, "sync": 3, "call": 2},
 )
+#: What histories with an object store are about.
+BUCKET_THEMES = (
+    {"add": 3, "rot leaf": 5, "bucket": 2, "cross": 3, "clock": 2},
+    {"add": 5, "bucket": 6, "retract": 1, "call": 1},
+    {"add": 5, "bucket": 5, "bury": 3, "cross": 2, "age": 1},
+    {"add": 3, "bucket": 5, "spoil": 3, "rot part": 2, "put": 2},
+    {"add": 4, "bucket": 5, "revoke": 2, "grant": 1, "keep": 1, "let stand": 2, "retract": 2, "borrow": 1},
+)
 #: The longest that a command that dies lives, in calls.
 LONGEST = 24
 
 
 def draw_events(seed: int) -> tuple[str, ...]:
-    """The events of a history of 6 to 25 scenes among two or three replicas and one or two shares."""
-    drawing = StoreDrawing(Draws(f"stores {seed}"))
+    """The events of a history of 6 to 25 scenes among two or three replicas and one or two shares.
+
+    Of 120, the last 30 have an object store.
+    """
+    kind = BucketDrawing if seed % 120 >= 90 else StoreDrawing
+    drawing = kind(Draws(f"stores {seed}"))
     drawing.events.append(f"branch {drawing.draws.one_of(BRANCHES)}")
     drawing.begin()
     for _ in range(6 + drawing.draws.below(20)):
@@ -74,6 +87,18 @@ class StoreDrawing(TeamDrawing):
         draws, where = self.draws, self.draws.one_of(self.replicas)
         place = draws.one_of([*self.replicas, *self.shares])
         match scene:
+            case "bucket":
+                self.command(self.bucket_meeting(where, self.shares[0]))
+            case "bury":
+                self.buried(where, self.shares[0])
+            case "rot leaf":
+                self.left_halfway(where)
+            case "cross":
+                self.crossed(where, draws.one_of(self.shares))
+            case "rot part":
+                self.said_by(where)
+                self.events += [f"bucket {where} {self.shares[0]}", f"damage {self.shares[0]} flip -2"]
+                self.events.append(f"bucket {draws.one_of(self.replicas)} {self.shares[0]}")
             case "sync" | "call":
                 self.command(self.meeting(scene, where, place))
             case "look":
@@ -105,7 +130,7 @@ class StoreDrawing(TeamDrawing):
         draws = self.draws
         if scene == "age":
             self.events.append(f"age {place} {self.mask()}")
-            self.command(f"look {place}" if place[0] == "r" else f"sync {where} {place}")
+            self.command(f"look {place}" if place[0] == "r" else self.meeting("sync", where, place))
         elif scene == "rot":  # a pack that was good: the last of the files
             for _ in range(2):
                 self.said_by(where)
@@ -113,7 +138,7 @@ class StoreDrawing(TeamDrawing):
             self.command(f"look {where}")
         else:
             self.events.append(f"damage {place} {draws.one_of(tuple(OUTER))} {draws.below(10_000)}")
-            self.command(f"sync {where} {place}")
+            self.command(self.meeting("sync", where, place))
             if draws.chance(0.3):
                 self.events.append(f"mend {place}")
 
@@ -122,7 +147,7 @@ class StoreDrawing(TeamDrawing):
         draws, copy = self.draws, f"s{self.draws.below(3)}"
         return {
             "clock": f"{draws.one_of((-3, 0, 0, 3))}",
-            "copy": f"{place} {copy}",
+            "copy": f"{place if place[0] != 'o' else where} {copy}",
             "restore": f"{where} {copy}",
             "ferry": f"{place} {draws.one_of([where, *self.shares])} {self.mask()}",
             "stay": where,
@@ -140,7 +165,7 @@ class StoreDrawing(TeamDrawing):
 
     def saying(self, scene: str, where: str, place: str) -> None:
         """Somebody says something; what was signed with another program is put somewhere."""
-        line = self.line(scene, where)
+        line = self.kept(where) if scene == "let stand" else self.line(scene, where)
         if line.startswith("craft"):
             self.events += [line, f"put {place} {line.split()[1]}"]
         else:
@@ -148,15 +173,71 @@ class StoreDrawing(TeamDrawing):
             if self.draws.chance(0.4):
                 self.command(self.meeting(self.draws.one_of(("sync", "call")), where, place))
 
+    def kept(self, where: str) -> str:
+        """A maintainer keeps what a revoke hides: all of it, or something that is named."""
+        draws = self.draws
+        who = self.ruler(draws.one_of(MAINTAINERS))
+        which = f":{self.names('add', 'retract', 'remove')}" if draws.chance(0.4) else ""
+        return f"keep {where} {who} {draws.one_of(WRITERS)}{which} t{draws.below(50)} {self.fact('keep')}"
+
     def meeting(self, road: str, where: str, place: str) -> str:
         """A sync; a live one may be disturbed."""
         draws = self.draws
+        if place[0] == "o":
+            return self.bucket_meeting(where, place)
         if road == "sync" or place[0] != "r":
             return f"sync {where} {f's{draws.below(3)}' if draws.chance(0.1) else place}"
         line = f"call {where} {place}"
         if draws.chance(0.3):
             return f"{line} {draws.one_of(MISHAPS)} {draws.below(7)}"
         return f"{line} falls {draws.below(LONGEST)} {self.mask()}" if draws.chance(self.deadly) else line
+
+    def bucket_meeting(self, where: str, place: str) -> str:
+        """A sync with an object store, of which anything may be wrong."""
+        draws, line = self.draws, f"bucket {where} {place}"
+        if draws.chance(0.15):
+            return f"{line} {HARMLESS} 0"
+        if draws.chance(0.4):
+            how = draws.one_of(OBJECT_MISHAPS)
+            return f"{line} {how} {draws.below(16 if how in ('joins', 'gone') else 5)}"
+        return line
+
+    def buried(self, where: str, place: str) -> None:
+        """One pack for each of several operations, which are merged; days later somebody writes and deletes."""
+        for _ in range(2):
+            self.said_by(where)
+            self.command(f"bucket {where} {place}")
+        if self.draws.chance(0.6):
+            self.events.append(f"age {place} {self.mask()}")
+            self.said_by(where)
+        self.command(self.bucket_meeting(where, place))
+
+    def crossed(self, where: str, place: str) -> None:
+        """Packs of which each two hold together what the third holds, and time passes before somebody writes."""
+        facts = []
+        for _ in range(3):
+            self.said_by(where)
+            facts.append(self.events[-1].split()[-1])
+        for left_out in facts:
+            self.events.append(f"put {place} {','.join(fact for fact in facts if fact != left_out)}")
+        self.events.append(f"age {place} 65535")
+        self.said_by(where)
+        self.events.append(self.meeting("sync", where, place) if self.draws.chance(0.3) else self.plain(where, place))
+
+    @staticmethod
+    def plain(where: str, place: str) -> str:
+        """A sync of which nothing is wrong."""
+        return f"{'bucket' if place[0] == 'o' else 'sync'} {where} {place}"
+
+    def left_halfway(self, where: str) -> None:
+        """A sync dies when some leaves of a blob are here; one of them rots, and the next sync goes on."""
+        other = self.draws.one_of([name for name in self.replicas if name != where])
+        self.said_by(where)
+        self.events += [
+            f"call {other} {where} dies {36 + self.draws.below(16)} 65535",
+            f"rot {other} {self.draws.below(576)}",
+            f"call {other} {where}",
+        ]
 
     def written(self, place: str) -> str:
         """Facts, or a forgery, straight in a folder."""
@@ -166,7 +247,7 @@ class StoreDrawing(TeamDrawing):
 
     def command(self, line: str) -> None:
         """A command, which may die, or meet another process."""
-        undisturbed = line.startswith("call") and len(line.split()) > 3
+        undisturbed = line.startswith(("call", "bucket")) and len(line.split()) > 3
         if not undisturbed and self.draws.chance(self.deadly):
             line += f" dies {self.draws.below(self.draws.one_of((8, LONGEST)))} {self.mask()}"
         elif not undisturbed and self.draws.chance(self.busy):
@@ -176,3 +257,13 @@ class StoreDrawing(TeamDrawing):
     def mask(self) -> int:
         """Mostly nothing or everything, sometimes some of it."""
         return self.draws.below(1 << 16) if self.draws.chance(0.4) else self.draws.one_of((0, 0xFFFF))
+
+
+class BucketDrawing(StoreDrawing):
+    """A history in which everybody syncs with an object store."""
+
+    def __init__(self, draws: Draws) -> None:
+        super().__init__(draws)
+        self.shares = ["o0", "x0"] if draws.chance(0.5) else ["o0"]
+        self.weights = draws.one_of(BUCKET_THEMES)
+        self.busy = 0.0

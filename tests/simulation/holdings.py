@@ -22,7 +22,8 @@ class Holdings:
     """files: the facts in each file that is what its name promises. foreign: how many entries of them say none.
 
     damaged: all other files, but for those whose operation a good pack holds. salvage: the facts in damaged packs.
-    written: when each pack was, by the file system. blobs: the names of the files of tensors.
+    written: when each pack was, by the file system; newest: when anything beside them was. blobs: the names of files of
+    tensors. rotten: of an object store, the roots of which something is not what it should be.
     """
 
     files: Mapping[str, Facts]
@@ -31,6 +32,8 @@ class Holdings:
     salvage: Facts
     written: Mapping[str, float]
     blobs: frozenset[str]
+    newest: float = 0.0
+    rotten: frozenset[str] = frozenset()
 
     @property
     def facts(self) -> Facts:
@@ -45,10 +48,10 @@ def holdings(folder: Path, fact_of: FactOf) -> Holdings:
     packs, loose = _files(folder / "packs"), _files(folder / "operations")
     for name, data in packs.items():
         found = [fact_of(one) for one in frames(data)]
+        written[f"packs/{name}"] = (folder / "packs" / name).stat().st_mtime
         if pack_name(data) == name:
             files[f"packs/{name}"] = Facts(filter(None, found))
             foreign += found.count(None)
-            written[f"packs/{name}"] = (folder / "packs" / name).stat().st_mtime
         else:
             damaged.add(f"packs/{name}")
             salvage |= Facts(filter(None, found))
@@ -61,7 +64,8 @@ def holdings(folder: Path, fact_of: FactOf) -> Holdings:
         elif name not in packed:
             damaged.add(f"operations/{name}")
     blobs = frozenset(path.name for path in (folder / "blobs").iterdir())
-    return Holdings(files, foreign, frozenset(damaged), salvage, written, blobs)
+    newest = max((path.stat().st_mtime for path in (folder / "packs").glob("*")), default=0.0)
+    return Holdings(files, foreign, frozenset(damaged), salvage, written, blobs, newest)
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -126,7 +130,8 @@ def _level(count: int, branch: int) -> int:
 
 def unduly_gone(before: Holdings, after: Holdings, now: float) -> list[str]:
     """The files that went, and do not lie in one strictly larger pack that is there, and appeared a day ago."""
-    rested = [after.files[name] for name, written in after.written.items() if now - written > DAY]
+    there = {name: min(written, before.written.get(name, written)) for name, written in after.written.items()}
+    rested = [after.files[name] for name, written in there.items() if name in after.files and now - written > DAY]
     return [
         name
         for name, facts in before.files.items()

@@ -14,7 +14,8 @@ from typing import Any
 from mergealgebra import history
 from mergealgebra.crdt import orset, pack_levels, packs, permission
 from mergealgebra.crdt.operations import Operation
-from mergealgebra.store import atomic, operation_store, packing
+from mergealgebra.store import atomic, operation_store, packing, partial_blob
+from mergealgebra.sync import blob_parts, object_operations
 
 
 @contextmanager
@@ -34,8 +35,15 @@ def replaced(owner: Any, **values: Any) -> Iterator[None]:
 def merged_by(branch: int) -> Iterator[None]:
     """So many files of a level are merged, in place of 16 [PK-3]."""
     with ExitStack() as stack:
-        for module in (packs, pack_levels, operation_store, packing):
+        for module in (packs, pack_levels, operation_store, packing, object_operations):
             stack.enter_context(replaced(module, BRANCH=branch))
+        yield
+
+
+@contextmanager
+def few_leaves() -> Iterator[None]:
+    """Blobs of three leaves have several parts, and each leaf that comes is written down at once [BL-7, PR-18]."""
+    with replaced(blob_parts, PART_LEAVES=2), replaced(partial_blob, FLUSHED_LEAVES=1):
         yield
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.store.objects import Store
-from tests.simulation.blob_files import canonical_file
-from tests.simulation.contributions import TENSORS
-from tests.simulation.damage import OUTER, operation_name
+from tests.simulation.blob_files import Tensors, canonical_file
+from tests.simulation.contributions import MORE_TENSORS, TENSORS
+from tests.simulation.damage import OUTER, flip, operation_name
 from tests.simulation.disk import PowerDisk
 from tests.simulation.history import insist
 from tests.simulation.holdings import DAY, Holdings, holdings, pack_name, pack_of, unduly_gone
@@ -26,11 +27,16 @@ _VALUES = {"another value": bytes(range(1, 25))}
 
 def blobs_of(manifests: dict[str, Manifest]) -> dict[str, bytes]:
     """The file of tensors of each root that contributions.py names."""
-    files = {
-        f"c{number}": canonical_file({tensor: (dtype, shape, _VALUES.get(what, bytes(range(24))))})
+    return {root: canonical_file(tensors) for root, tensors in tensors_of(manifests).items()}
+
+
+def tensors_of(manifests: dict[str, Manifest]) -> dict[str, Tensors]:
+    """The tensors of each root."""
+    more = {tensor: (dtype, shape, bytes(range(24))) for tensor, dtype, shape, _ in MORE_TENSORS}
+    return {
+        manifests[f"c{number}"].tensors: {tensor: (dtype, shape, _VALUES.get(what, bytes(range(24)))), **more}
         for number, (what, [(tensor, dtype, shape, _)]) in enumerate(TENSORS.items())
     }
-    return {manifests[name].tensors: data for name, data in files.items()}
 
 
 class StorePlaces(Team):
@@ -89,10 +95,12 @@ class StorePlaces(Team):
     def _put(self, name: str, data: list[bytes]) -> None:
         """Somebody writes operations straight into a folder; several as a pack that claims to replace all others."""
         held = self._there(name)
-        if len(data) > 1:
+        if len(data) > 1 or name[0] == "o":
             packs = sorted(file.removeprefix("packs/") for file in held.files if file.startswith("packs/"))
             pack = pack_of(data, packs[:256])
-            (self._path(name) / "packs" / pack_name(pack)).write_bytes(pack)
+            path = self._path(name) / "packs" / pack_name(pack)
+            path.write_bytes(pack)
+            os.utime(path, (self._store_time(name),) * 2)
         else:
             (self._path(name) / "operations" / operation_name(data[0])).write_bytes(data[0])
         self._look_at(name)
@@ -101,11 +109,15 @@ class StorePlaces(Team):
         """Some packs were written days ago, by the file system's word."""
         self._there(name)
         packs = sorted(self._path(name).glob("packs/*"))
-        long_ago = time.time() - 3 * DAY
+        long_ago = self._store_time(name) - 3 * DAY
         for number, path in enumerate(packs):
             if int(mask) >> number % 16 & 1:
                 os.utime(path, (long_ago, long_ago))
         self._look_at(name)
+
+    def _store_time(self, name: str) -> float:
+        """What the clock of whoever keeps a folder shows."""
+        return time.time()
 
     def _clock(self, days: str) -> None:
         self._days = int(days)
@@ -118,7 +130,7 @@ class StorePlaces(Team):
             self._staying[name] = self._open(name)
 
     def _copy(self, name: str, copy: str) -> None:
-        if name in self._held and name != copy:
+        if name in self._held and name != copy and name[0] != "o":
             self._throw_away(copy)
             shutil.copytree(self._path(name), self._path(copy))
             self._look_at(copy)
@@ -138,7 +150,7 @@ class StorePlaces(Team):
 
     def _ferry(self, source: str, target: str, mask: str) -> None:
         """Some other program copies some files of one folder to another."""
-        if source not in self._held or target not in self._held:
+        if source not in self._held or target not in self._held or "o" in (source[0], target[0]):
             return
         paths = sorted(
             path for part in ("operations", "packs", "blobs") for path in self._path(source).glob(f"{part}/*")
@@ -153,11 +165,22 @@ class StorePlaces(Team):
         """A pack or a file of one operation is no longer what it was."""
         files = sorted(self._there(name).files)
         if files:
-            path = self._path(name) / files[int(number) % len(files)]
-            data, told = path.read_bytes() or b"\x00", path.stat()  # a forgery may be empty
-            path.write_bytes(OUTER[how](data, int(number)))
-            os.utime(path, ns=(told.st_atime_ns, told.st_mtime_ns))  # bits rot without a word
+            self._spoil(self._path(name) / files[int(number) % len(files)], OUTER[how], int(number))
             self._look_at(name)
+
+    @staticmethod
+    def _spoil(path: Path, damage: Callable[[bytes, int], bytes], number: int) -> None:
+        data, told = path.read_bytes() or b"\x00", path.stat()  # a forgery may be empty
+        path.write_bytes(damage(data, number))
+        os.utime(path, ns=(told.st_atime_ns, told.st_mtime_ns))  # bits rot without a word
+
+    def _rot(self, name: str, number: str) -> None:
+        """A bit of a blob in the making is another one."""
+        paths = sorted((self._path(name) / "partial").glob("*.part"))
+        if paths:
+            self._spoil(
+                paths[int(number) % len(paths)], lambda data, at: flip(data, len(data) * 8 - 1 - at), int(number)
+            )
 
     def _mend(self, name: str) -> None:
         """Its owner deletes what the error messages name."""
@@ -184,10 +207,15 @@ class StorePlaces(Team):
         insist("admission", held.damaged <= before.damaged, f"{name} has what is not what its name promises")
         bad = [root for root in held.blobs - before.blobs if not self._is_good_blob(name, root)]
         insist("blobs", not bad, f"{name} has {bad}")
-        gone = set(unduly_gone(before, held, self.time() if name[0] == "r" else time.time())) - self._gone
+        gone = set(self._unduly_gone(name, before)) - self._gone
         insist("packs", not gone, f"from {name} went {gone}")
         if held != before:
             self._judge_reading(name, held)
+
+    def _unduly_gone(self, name: str, before: Holdings) -> list[str]:
+        """Elsewhere than in a replica, packs are as old as what was written last there says [PK-10]."""
+        after = self._held[name]
+        return unduly_gone(before, after, self.time() if name[0] == "r" else max(before.newest, after.newest))
 
     def _is_good_blob(self, name: str, file: str) -> bool:
         return self._blobs.get(file.removesuffix(".safetensors")) == (self._path(name) / "blobs" / file).read_bytes()

@@ -5,6 +5,8 @@
     attest r0 w0 v1 t0 m5     computed root 1 for what is visible at replica 0
     grant r0 m0 w1 t0 m6      maintainer 0 lets w1 write
     revoke r0 m0 w1 t0 m7     takes that back, and keeps what is known there of w1; that is fact 7k
+    keep r0 m0 w1:m3,m4 t0 m9 keeps these of w1, by each revoke that does not yet; without `:` all that a revoke hides
+                              there; that is said by a fact for each revoke, m9.m7
     craft m8 w1 KIND UNDER WHAT NAMES    w1 signs anything at all, with a program of their own; nobody has heard it yet
 
 UNDER is a fact, or `-` for no grant, or `?` for one that nobody made. WHAT is as in the model. NAMES are facts, or
@@ -18,6 +20,7 @@ from dataclasses import dataclass, replace
 
 from mergealgebra.attestations import witnesses
 from mergealgebra.crdt import permission
+from mergealgebra.crdt.authority import Keep
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.orset import ORSet
@@ -27,7 +30,7 @@ from tests.simulation.seams import World
 from tests.simulation.team_model import Facts, Said, TeamModel
 
 #: What people do through the product.
-COMMANDS = ("add", "retract", "attest", "grant", "revoke")
+COMMANDS = ("add", "retract", "attest", "grant", "revoke", "keep")
 
 #: Says something with a state: returns the delta, or raises.
 Say = Callable[[ORSet], ORSet]
@@ -91,6 +94,21 @@ class Team:
         say = lambda state: permission.revoke(state, SIGNERS[what].key, SIGNERS[who], time=time)  # noqa: E731
         return say, facts if allowed else None
 
+    def _to_keep(self, heard: Facts, who: str, what: str, time: int, fact: str) -> tuple[Say, dict[str, Said] | None]:
+        whose, _, names = what.partition(":")
+        named = Facts(name for name in names.split(",") if name in self._operations)
+        grants, kept = self._model.grants_to(heard, whose), self._model.kept(heard)
+        revokes = {one: names for one, names in kept.items() if self._model.said[one].names & grants}
+        keeping = named or self._model.hidden(heard, whose)
+        facts = {
+            f"{fact}.{one}": Said("keep", who, what=one, names=keeping - already)
+            for one, already in revokes.items()
+            if keeping - already
+        }
+        ids = [self._operations[name].id for name in sorted(named)]
+        say = lambda state: permission.keep(state, SIGNERS[whose].key, ids, SIGNERS[who], time=time)  # noqa: E731
+        return say, facts if who in MAINTAINERS and facts else None
+
     def _craft(self, fact: str, who: str, kind: str, under: str, what: str, names: str) -> None:
         """Something is signed by whoever has the key for it; it is lawful of form, and may be of no force."""
         named = {name for name in names.split(",") if name in self._operations or name in self._manifests}
@@ -113,16 +131,23 @@ class Team:
         if facts is None:
             insist("refusal", False, f"{command.fact} was said, which nobody may say there")
             return Facts()
-        by_kind = {said.kind: (fact, said) for fact, said in facts.items()}
+        expected = dict(facts)
         found: dict[str, str] = {}
         for operation in sorted(delta.operations, key=lambda one: one.kind != "revoke"):
-            insist("authority", operation.kind in by_kind, f"{command.fact} says a {operation.kind}")
-            fact, said = by_kind[operation.kind]
+            about = self._facts.get(operation.payload.revoke) if isinstance(operation.payload, Keep) else None
+            matching = (
+                (fact, said)
+                for fact, said in expected.items()
+                if said.kind == operation.kind and about in (None, found.get(said.what, said.what))
+            )
+            fact, said = next(matching, ("", Said("", "")))
+            insist("authority", fact, f"{command.fact} says a {operation.kind}")
+            del expected[fact]
             what = found.get(said.what, said.what)  # of a keep: the revoke may have been said before
             found[fact] = self._learn(
                 fact, operation, replace(said, under=self._under(said, operation, heard), what=what)
             )
-        insist("authority", found.keys() == facts.keys(), f"{command.fact} says {sorted(found)}, not {sorted(facts)}")
+        insist("authority", not expected, f"{command.fact} says {sorted(found)}, not {sorted(facts)}")
         return Facts(found.values())
 
     def _under(self, said: Said, operation: Operation, heard: Facts) -> str | None:

@@ -117,6 +117,20 @@ class TeamModel:
         kept = [keep.names for keep in keeps if keep.what in revokes and revokes[keep.what].names & grants]
         return self.done(heard, who).union(*kept)
 
+    def kept(self, heard: Set[str]) -> dict[str, Facts]:
+        """What the keeps that count name, by each revoke that counts."""
+        keeps = self.rulings(heard, "keep").values()
+        revokes = self.rulings(heard, "revoke")
+        return {one: Facts().union(*(keep.names for keep in keeps if keep.what == one)) for one in revokes}
+
+    def hidden(self, heard: Set[str], who: str) -> Facts:
+        """What somebody signed under a grant that was revoked, and that is not admissible [SG-16]."""
+        grants, revokes = self.rulings(heard, "grant"), self.rulings(heard, "revoke").values()
+        revoked = {name for revoke in revokes for name in revoke.names} & grants.keys()
+        return frozenset(fact for fact in self.done(heard, who) if self.said[fact].under in revoked) - self.admissible(
+            heard
+        )
+
     def witnesses(self, heard: Set[str]) -> dict[str, Facts]:
         """Who attests each root of what is visible now; nobody who attests two."""
         visible = self.visible(heard)

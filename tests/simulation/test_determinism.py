@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 DIGESTS = {
     "sets": (150, "99580d2682ac8d2fbd0a3073c6ecdf92f027e9d0e8ea56fd5b36c9ac08f50828"),
     "teams": (20, "9bfc4b036a6a771513b1d282b24b88706adee45c4e57b61d11eaf550aadd875b"),
-    "stores": (6, "0f44b9abf1e7c8281c567214c47c005263e770fc788b7dd4c475b93d9a6a3a55"),
+    "stores": (6, "602c5a3fed83c3a11804ab627d9b093deade13447ee7e75f86d42a555abb447f"),
     "folders": (8, "313d3f3ee3fa5f7046c7d1583025a9baf4d55cb3ba8ac1d3c665fe840b780547"),
 }
 

@@ -16,13 +16,20 @@ SHOWN_BY = {
     "blob-need-not-be-canonical": 77,
     "damage-is-not-mended": 61,
     "damaged-packs-are-given-up": 71,
+    "index-is-believed": 103,
     "kept-sums-hold-what-was-retracted": 43,
+    "leaves-left-are-believed": 98,
+    "objects-age-by-our-clock": 90,
     "operation-is-written-in-place": 7,
     "packs-are-listed-first": 70,
+    "parts-are-believed": 99,
     "refusal-stops-the-sync": 24,
     "removes-are-carried-last": 7,
     "resolve-trusts-blobs": 10,
     "revokes-are-written-first": 57,
+    "shares-age-by-our-clock": 97,
+    "two-objects-cover-a-third": 90,
+    "two-packs-of-a-share-cover-a-third": 97,
 }
 
 

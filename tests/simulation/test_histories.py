@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.simulation import draw_folders, draw_sets, draw_stores, draw_teams
+from tests.simulation.bucket import HARMLESS, OBJECT_MISHAPS
 from tests.simulation.campaign import drawn, failure_of, first_failure, minimal, stage
 from tests.simulation.damage import DAMAGES, OUTER
 from tests.simulation.files import FOLDER_DAMAGES
@@ -24,13 +25,14 @@ from tests.simulation.wire import MISHAPS
 CASES = Path(__file__).parent / "cases"
 
 #: How many histories of each level are played here, and by the tests of planted faults at most.
-HISTORIES = {"sets": 2_400, "teams": 200, "stores": 90, "folders": 120}
+HISTORIES = {"sets": 2_400, "teams": 200, "stores": 120, "folders": 120}
 
 CLAUSES = {
     "sets": ("CT-3", "CT-9", "OS-2", "OS-6", "OS-7", "OS-8", "OS-9", "OS-10", "OS-11", "OS-12", "SY-3"),
     "teams": ("SG-1", "SG-2", "SG-4", "SG-6", "SG-7", "SG-8", "SG-9", "SG-10", "SG-11", "SG-12"),
     "stores": (
-        *("PK-1", "PK-2", "PK-3", "PK-4", "PK-5", "PK-6", "PK-7", "PR-10", "PR-11", "PR-12"),
+        *("PK-1", "PK-2", "PK-3", "PK-4", "PK-5", "PK-6", "PK-7", "PK-8", "PK-9", "PK-10", "PK-11"),
+        *("PR-10", "PR-11", "PR-12", "PR-17", "PR-18", "BL-7", "SG-16"),
         *("SG-7", "SG-8", "SG-10", "SY-2", "SY-4", "SY-8"),
     ),
     "folders": (
@@ -64,7 +66,19 @@ def test_histories_have_everything_in_them():
     teams = " ".join(" ".join(draw_teams.draw_events(seed)) for seed in range(HISTORIES["teams"])).split()
     assert {*COMMANDS, *Teams.EVENTS, *FORGERIES, *PEOPLE, ANOTHER_BASE, "later"} <= set(teams)
     stores = " ".join(" ".join(draw_stores.draw_events(seed)) for seed in range(HISTORIES["stores"])).split()
-    assert {*COMMANDS, *Stores.EVENTS, *FORGERIES, *OUTER, *MISHAPS, "dies", "meets", "falls", "-1"} <= set(stores)
+    assert {
+        *COMMANDS,
+        *Stores.EVENTS,
+        *FORGERIES,
+        *OUTER,
+        *MISHAPS,
+        *OBJECT_MISHAPS,
+        HARMLESS,
+        "dies",
+        "meets",
+        "falls",
+        "-1",
+    } <= set(stores)
     folders = " ".join(" ".join(draw_folders.draw_events(seed)) for seed in range(10 * HISTORIES["folders"])).split()
     assert Folders.EVENTS.keys() | set(FOLDER_DAMAGES) <= set(folders)
     assert {drawn("folders", seed).recipe for seed in range(HISTORIES["folders"])} == set(RECIPES)

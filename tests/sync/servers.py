@@ -52,16 +52,16 @@ def served(folder: Path, *options: str) -> Iterator[Serving]:
 
 
 @contextlib.contextmanager
-def in_thread(service: Service, terms: Terms = EVERYBODY, names: Collection[str] = ()) -> Iterator[str]:
-    """A service over HTTP, in a thread of this process; its address."""
+def in_thread(service: Service, terms: Terms = EVERYBODY, names: Collection[str] = (), **files: Path) -> Iterator[str]:
+    """A service over HTTP, or over HTTPS with a certificate and its key, in a thread of this process; its address."""
     from mergealgebra.sync.serving import http_server
 
-    server = http_server(service, terms, names)
+    server = http_server(service, terms, names, **files)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+            yield f"http{'s' * bool(files)}://127.0.0.1:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join(10)

@@ -305,7 +305,8 @@ def test_hostile_requests(stores):
     bob = stores[1]
     asked = questions(stores)
     admittance = Admittance.of(GENESIS, bob.state, Terms(Who.EVERYBODY, Who.MEMBERS), [SERVER])
-    guard = Guard(application(Service(bob, writes=True)), admittance, Connections())
+    connections = Connections()
+    guard = Guard(application(Service(bob, writes=True), connections), admittance, connections)
     was, statuses = kept(bob), Counter()
     header = SignedHeader.sign(Asked(bytes(32), SERVER, "POST", PUT), admittance.challenger.challenge(), WRITER).text
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 import mergealgebra as ma
-from mergealgebra.errors import AddressError, MergeAlgebraError, PeerError, SyncIncomplete
+from mergealgebra.errors import AddressError, MergeAlgebraError, OutputError, PeerError, SyncIncomplete
 from mergealgebra.store.base_leaves import BaseLeaves
 from mergealgebra.store.blob_map import BlobMap
 from mergealgebra.store.maps import Maps
 from mergealgebra.store.objects import Store
-from mergealgebra.sync import http_peer
+from mergealgebra.sync import http_peer, replica
 from mergealgebra.sync.calls import Run
 from mergealgebra.sync.http_peer import HttpCarrier
 from mergealgebra.sync.leaf_frames import RAW, leaf_buffer, read_leaf
@@ -276,8 +276,39 @@ BAD_ADDRESSES = ["http://", "http://user:secret@host/", "http://user@host", "htt
 @pytest.mark.clause("PR-16")
 @pytest.mark.parametrize("address", BAD_ADDRESSES)
 def test_an_address_that_is_none_is_refused(root, address):
-    with pytest.raises(AddressError, match="is not "):
-        ma.Workspace.open(root / "alice").sync(address)
+    alice = ma.Workspace.open(root / "alice")
+    with pytest.raises(AddressError, match="is not ") as caught:
+        alice.sync(address)
+    assert "user" not in str(caught.value).split(" is not ")[0]
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.clause("PR-16")
+@pytest.mark.parametrize("bad", ["http://user:secret@host/", "http://user:sec/ret@host/", "ssh://user:secret@host"])
+def test_a_bad_address_keeps_no_other_peer_from_being_synced(root, monkeypatch, bad):
+    make_workspace(root, "bob", 1)
+    bob = ma.Workspace.open(root / "bob")
+    written = []
+    monkeypatch.setattr(replica, "write_incomplete", lambda store, peer, told: written.append(peer))
+    with served(root / "alice", "--open-writes") as alice:
+        good, error, again = bob.sync_all([alice.address, bad, alice.address])
+    assert good.taken_operations
+    assert not again.refused
+    assert isinstance(error, AddressError)
+    assert "sec" not in str(error)
+    assert {*written} == {alice.address}
+
+
+@pytest.mark.clause("PR-16", "SY-4")
+def test_what_fails_here_is_told_of_each_peer(root, monkeypatch):
+    def fails(*_, **__):
+        raise OutputError("the disk is full")
+
+    monkeypatch.setattr(replica, "sync_together", fails)
+    bob = ma.Workspace.open(root / "alice")
+    results = bob.sync_all(["http://127.0.0.1:1", "http://127.0.0.1:2"])
+    assert [str(one) for one in results] == ["the disk is full"] * 2
+    assert not bob.doubts
 
 
 # Hostile clients

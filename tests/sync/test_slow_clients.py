@@ -5,26 +5,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import threading
 import time
-from contextlib import ExitStack
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from mergealgebra.store.maps import Maps
 from mergealgebra.store.objects import Store
+from mergealgebra.store.partial_blob import PartialBlob
 from mergealgebra.sync import http_connections, http_guard, http_server
 from mergealgebra.sync.http_peer import HttpCarrier
 from mergealgebra.sync.live import sync_live
 from mergealgebra.sync.peer import CarriedPeer
 from mergealgebra.sync.service import Service
+from mergealgebra.tensors.checkpoint import Checkpoint
 from tests.crdt.strategies import GENESIS, nonce
-from tests.store.stores import contribute, entry_of, manifest_of, write_blob
+from tests.models import write_canonical
+from tests.store.stores import contribute, entry_of, manifest_of
 from tests.sync.servers import in_thread, served
+from tests.sync.test_http import write_certificate
 
 pytest.importorskip("uvicorn", reason="needs uvicorn and starlette (extra net)")
-pytest.importorskip("starlette", reason="needs uvicorn and starlette (extra net)")
+ClientDisconnect = pytest.importorskip("starlette.requests", reason="needs the extra net").ClientDisconnect
 
 MIB = 1 << 20
 ELEMENTS = 4 * MIB
@@ -35,10 +44,16 @@ def alice(tmp_path):
     """A store with a contribution of 16 MiB, and one whose tensors it lacks."""
     store = Store.create(tmp_path / "alice", GENESIS)
     for number in (1, 2):
-        root = write_blob(tmp_path / f"{number}.safetensors", number, ELEMENTS)
-        store.import_blob(entry_of(tmp_path / f"{number}.safetensors"), root)
-        store.write_delta(store.state().add(manifest_of(root, ELEMENTS + 1), nonce(number)))
+        path = tmp_path / f"{number}.safetensors"
+        noise = np.random.default_rng(number).standard_normal(ELEMENTS, np.float32)  # packs to four fifths
+        write_canonical(path, {"a.weight": noise})
+        with Checkpoint.open(path) as checkpoint:
+            root = checkpoint.root()
+        store.import_blob(entry_of(path), root)
+        store.write_delta(store.state().add(manifest_of(root, ELEMENTS), nonce(number)))
+    blob_map = Maps(store).of_blob(root)
     store.blob_path(root).unlink()
+    PartialBlob.begin(store, root, blob_map, lambda path, records: None)
     return store
 
 
@@ -58,7 +73,10 @@ SLOW = {
     "head": b"POST /mergealgebra/1/reconcile HTTP/1.1\r\nHost: x\r\nX-Lo",
     "body": b"POST /mergealgebra/1/reconcile HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n" + bytes(MIB - 1),
     "reader": b"GET /mergealgebra/1/blobs/ROOT/leaves/0/16/0 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "unpacker": b"GET /mergealgebra/1/blobs/ROOT/leaves/0/16/1 HTTP/1.1\r\nHost: x\r\n\r\n",
     "upload": b"PUT /mergealgebra/1/blobs/LACK/map HTTP/1.1\r\nHost: x\r\nContent-Length: 400\r\n\r\n",
+    "leaves": b"PUT /mergealgebra/1/blobs/LACK/leaves/0/2 HTTP/1.1\r\nHost: x\r\nContent-Length: 2097162\r\n\r\n"
+    b"\x00\x00\x10\x00\x00" + bytes(MIB - 1),
 }
 
 
@@ -107,8 +125,9 @@ def test_slow_clients_cost_little_memory_and_nobody_waits(request, alice, tmp_pa
         print(f"{count} clients slow in {', '.join(kinds)}: {before / MIB:.0f} MiB before, {more / MIB:.0f} MiB more "
               f"at the peak, others wait {max(times):.2f} s at most")  # fmt: skip
         assert max(times) < 5
-        each = 5 * MIB // 4 if "reader" in kinds else MIB // 2  # a leaf is made before it can wait
-        assert more < http_connections.MOST_BYTES + count * each + 32 * MIB
+        waits = http_connections.MOST_BYTES if {"body", "unpacker"} & {*kinds} else 0
+        each = 5 * MIB // 4 if "unpacker" in kinds else MIB // 2  # packing leaves memory in more pieces than it counts
+        assert more < waits + count * each + 32 * MIB
 
 
 def asked(address: str) -> float:
@@ -147,15 +166,120 @@ def test_where_there_are_too_many_the_one_that_waits_longest_goes(alice, monkeyp
 
 
 @pytest.mark.clause("PR-23")
-@pytest.mark.parametrize("kind", ["body", "reader"])
-def test_what_is_kept_for_slow_clients_is_bounded_in_all(alice, monkeypatch, kind):
+@pytest.mark.parametrize(("kind", "count"), [("body", 5), ("reader", 15)])
+def test_what_is_kept_for_slow_clients_is_bounded_in_all(alice, monkeypatch, kind, count):
     monkeypatch.setattr(http_connections, "Connections", partial(http_connections.Connections, most_bytes=3 * MIB))
     with in_thread(Service(alice, writes=True)) as address, ExitStack() as opened:
-        slow = [opened.enter_context(slow_client(alice, address, kind)) for _ in range(5)]
+        slow = [opened.enter_context(slow_client(alice, address, kind)) for _ in range(count)]
         time.sleep(0.3)
         assert asked(address) < 5
         found = [is_cut(one) for one in slow]
         assert {*found} == {True, False}
+
+
+@pytest.mark.clause("PR-23")
+def test_who_was_cut_off_is_counted_no_more(alice, monkeypatch, tmp_path):
+    connections = http_connections.Connections(most_bytes=3 * MIB)
+    monkeypatch.setattr(http_connections, "Connections", lambda: connections)
+    first, second = (connections.begin(("host", number)) for number in (1, 2))
+    connections.keep(first, 2 * MIB)
+    connections.keep(second, 2 * MIB)  # the first is cut
+    with pytest.raises(ClientDisconnect):
+        connections.keep(first, MIB)  # though its next bytes had come
+    connections.end(first)
+    connections.end(second)
+    assert not connections._nbytes
+    with in_thread(Service(alice, writes=True)) as address:
+        for _ in range(2):
+            with ThreadPoolExecutor(20) as pool:
+                for _ in range(40):
+                    pool.submit(flood, address)
+        time.sleep(0.3)
+        assert not connections._nbytes
+        taken = sync_live(Store.create(tmp_path / "bob", GENESIS), CarriedPeer(HttpCarrier(address))).taken_blobs
+        assert taken == (here(alice),)
+
+
+def flood(address: str) -> None:
+    """Send much of a body, fast, and go away."""
+    host, port = address.removeprefix("http://").split(":")
+    with suppress(OSError), socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(SLOW["body"])
+        time.sleep(0.05)
+
+
+@pytest.mark.clause("PR-23")
+def test_slow_uploads_keep_nobody_from_giving(alice, tmp_path):
+    bob = Store.create(tmp_path / "bob", GENESIS)
+    contribute(bob, 3, tmp_path, nonce(3))
+    with in_thread(Service(alice, writes=True)) as address, ExitStack() as opened:
+        for kind in ("upload", "leaves") * 10:
+            opened.enter_context(slow_client(alice, address, kind))
+        time.sleep(0.3)
+        started = time.monotonic()
+        assert sync_live(bob, CarriedPeer(HttpCarrier(address))).given_blobs
+        assert time.monotonic() - started < 5
+
+
+@pytest.mark.clause("PR-23")
+def test_a_handshake_counts_as_a_connection(alice, monkeypatch, tmp_path):
+    pytest.importorskip("cryptography", reason="makes the certificate")
+    write_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+    connections = http_connections.Connections(most=4)
+    monkeypatch.setattr(http_connections, "Connections", lambda: connections)
+    monkeypatch.setattr("mergealgebra.sync.http_tls.HANDSHAKE_SECONDS", 0.7)
+    files = {"certificate": tmp_path / "cert.pem", "key": tmp_path / "key.pem"}
+    with in_thread(Service(alice, writes=True), **files) as address, ExitStack() as opened:
+        host, port = address.removeprefix("https://").split(":")
+        silent = [opened.enter_context(socket.create_connection((host, int(port)))) for _ in range(7)]
+        assert asked(address) < 5
+        assert [is_cut(one) for one in silent[:3]] == [True] * 3
+        time.sleep(1)
+        assert all(is_cut(one) for one in silent)
+        assert not connections._open
+        result = sync_live(Store.create(tmp_path / "bob", GENESIS), CarriedPeer(HttpCarrier(address)))
+        assert result.taken_blobs == (here(alice),)
+
+
+@pytest.mark.clause("PR-23")
+def test_what_came_whole_is_counted_until_it_was_worked_at(alice, monkeypatch):
+    connections = http_connections.Connections(most_bytes=3 * MIB)
+    monkeypatch.setattr(http_connections, "Connections", lambda: connections)
+    service, go = Service(alice), threading.Event()
+    monkeypatch.setattr(service, "answer", lambda call, asked: b"done" if go.wait(10) else b"")
+    with in_thread(service) as address, ThreadPoolExecutor(4) as pool:
+        host, port = address.removeprefix("http://").split(":")
+
+        def ask() -> bytes:
+            with socket.create_connection((host, int(port)), timeout=10) as connection:
+                connection.sendall(SLOW["body"] + b"x")
+                return connection.recv(15)
+
+        def asking(count: int) -> list[Future[bytes]]:
+            found = [pool.submit(ask) for _ in range(count)]
+            time.sleep(0.5)
+            return found
+
+        told = asking(2)
+        assert connections._nbytes == 2 * MIB
+        told += asking(2)  # which are not read on
+        assert connections._nbytes == 2 * MIB
+        go.set()
+        assert {one.result() for one in told} == {b"HTTP/1.1 200 OK"}
+        assert not connections._nbytes
+
+
+@pytest.mark.clause("PR-23")
+def test_who_leaves_while_it_is_refused_is_counted_no_more():
+    async def goes():
+        raise ClientDisconnect
+
+    connections = http_connections.Connections()
+    asking = http_guard._Asking(("host", 1), connections, goes, goes)
+    with pytest.raises(ClientDisconnect):
+        asyncio.run(asking.drain())
+    assert not connections._waits
 
 
 @pytest.mark.clause("PR-13", "PR-23")

@@ -55,6 +55,18 @@ def a_shell_for_ssh(root, monkeypatch):
     monkeypatch.setenv("PATH", f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}")
 
 
+@pytest.mark.clause("BL-10", "PR-15")
+def test_after_a_cut_or_an_end_the_next_call_starts_another_process(root):
+    carrier = SshCarrier("ssh://host/x", [*RUN, "serve", "--stdio", "--", str(root / "alice")])
+    with contextlib.closing(carrier):
+        genesis = carrier.call("genesis", b"", 1 << 21)
+        carrier.cut()
+        assert carrier.call("genesis", b"", 1 << 21) == genesis
+        carrier._process.kill()
+        carrier._process.wait()
+        assert carrier.call("genesis", b"", 1 << 21) == genesis
+
+
 @pytest.mark.clause("PR-14", "PR-15", "PR-16")
 @pytest.mark.parametrize("name", ["alice", "our models; touch x", "-rf", "it's $(touch x)"])
 def test_both_sides_meet(root, a_shell_for_ssh, name):
