@@ -65,10 +65,6 @@ class Queue:
         """Want a blob."""
         self._blobs.append(taken)
 
-    def unfinished(self) -> list[Taken]:
-        """The blobs that did not come whole."""
-        return [taken for taken in self._blobs if not taken.came]
-
     def stop(self) -> None:
         """Let nobody ask for more."""
         with self._turn:

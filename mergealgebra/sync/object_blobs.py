@@ -129,8 +129,6 @@ class _Blobs:
         except FileNotFoundError:
             if not self.moved.store.has_blob(root):  # else another process was first
                 raise blob.went_away() from None
-        finally:
-            blob.pause()
         return True
 
     def _take_whole(self, root: str, claims: list[Claim]) -> bool:
