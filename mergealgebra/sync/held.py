@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -43,6 +44,13 @@ class Held:
         if of not in self._sets:
             raise PeerError(f"there is no set {of!r}")
         return self._sets[of]
+
+    def encoded(self, id_: str) -> bytes | None:
+        """The encoding of an operation; None where it is not here, or cannot be read any more."""
+        record = self.state.record(id_)
+        with suppress(MergeAlgebraError):
+            return None if record is None else record.encoded
+        return None
 
     @cached_property
     def _sets(self) -> Mapping[str, IdSet]:

@@ -201,14 +201,8 @@ def _records(held: Held, ids: Iterable[bytes]) -> list[Record]:
 
 
 def _give_operations(exchange: Exchange, extra: Iterable[Record]) -> None:
-    given, encodings, at = list[Record](), list[bytes](), 0
-    for record in in_writing_order(extra):
-        try:
-            encodings.append(record.encoded)
-            given.append(record)
-        except MergeAlgebraError as error:  # it rotted since it was checked
-            exchange.refused.append(error)
-    for batch in calls.batches(encodings):
+    given, at = exchange.readable(in_writing_order(extra)), 0
+    for batch in calls.batches([record.encoded for record in given]):
         try:
             refused = dict(exchange.peer.put_operations(batch))
         except PeerError as error:

@@ -199,7 +199,7 @@ def _mend(moved: Moved, packs: ObjectPacks, held: Held, seen: Mapping[str, Seen]
     for name in list(packs.damaged):
         before = seen.get(name)
         ids = before.ids if before is not None else ()
-        encodings = [data for id_ in ids if (data := _encoded(held, id_)) is not None]
+        encodings = [data for id_ in ids if (data := held.encoded(id_)) is not None]
         if before is not None and len(encodings) == len(ids):
             packs.write(Pack.of(encodings, before.replaces))
             moved.refused.remove(packs.damaged.pop(name))
@@ -212,7 +212,7 @@ def _give(moved: Moved, packs: ObjectPacks, held: Held, seen: Mapping[str, Seen]
 
     Returns the packs that were written.
     """
-    lacking, written = _lacking(packs, held), list[Pack]()
+    lacking, written = moved.readable(_lacking(packs, held)), list[Pack]()
     named = packs.indexed.operations if packs.indexed else ()
     given = {record.id for record in lacking if record.id not in named}
     try:
@@ -226,7 +226,7 @@ def _give(moved: Moved, packs: ObjectPacks, held: Held, seen: Mapping[str, Seen]
         _mend(moved, packs, held, seen)
         for part in _parts(lacking) if not given else ():  # what lies there in files of its own
             written.append(_write(packs, part))
-        written += packs.merge(lambda id_: _encoded(held, id_))
+        written += packs.merge(held.encoded)
         packs.write_index()
         packs.delete_covered()
     return written
@@ -252,8 +252,3 @@ def _write(packs: ObjectPacks, records: Sequence[Record]) -> Pack:
     pack = Pack.of([record.encoded for record in records])
     packs.write(pack)
     return pack
-
-
-def _encoded(held: Held, id_: str) -> bytes | None:
-    record = held.state.record(id_)
-    return None if record is None else record.encoded

@@ -9,7 +9,15 @@ from __future__ import annotations
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.pack_index import INDEX, PackIndex
 from mergealgebra.encoding import MAX_BYTES, hash_id
-from mergealgebra.errors import ForeignOperation, MergeAlgebraError, PeerError, WorkspaceError, WrongWorkspace
+from mergealgebra.errors import (
+    ForeignOperation,
+    MergeAlgebraError,
+    OperationError,
+    PackError,
+    PeerError,
+    WorkspaceError,
+    WrongWorkspace,
+)
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.store.entries import GENESIS, PACKS
 from mergealgebra.store.objects import Store
@@ -46,7 +54,7 @@ def sync_objects(
         foreign += exchange_operations(moved, objects)
         moved.refused += moved.holder.look().reading.refusals
         lost = exchange_blobs(moved, objects, fits, progress, retracted=retracted, auxiliary=auxiliary)
-    except PeerError as error:  # what was exchanged before stays, and so does what was refused
+    except (PeerError, OperationError, PackError) as error:  # of the store, or what rotted here: the rest stays
         moved.refused.append(error)
     return moved.result(lost, foreign)
 

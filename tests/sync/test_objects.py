@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from mergealgebra.crdt.orset import ORSet
 from mergealgebra.crdt.pack_index import PackIndex
 from mergealgebra.crdt.packs import BRANCH, Pack
 from mergealgebra.crdt.permission import grant
@@ -459,3 +460,21 @@ def test_whoever_sends_too_slowly_is_cut_off():
     now[0] = 60.5
     with pytest.raises(PeerError, match="sends too slowly"):
         read(100)
+
+
+@pytest.mark.clause("PK-11", "PR-18")
+def test_a_pack_here_that_rotted_keeps_nothing_else_back(alice, tmp_path):
+    """It stands in the cache as it was when it was checked, and its file has the same size and times."""
+    alice.write_delta(ORSet(GENESIS, frozenset(map(attest, range(BRANCH)))))
+    contribute(alice, 4, tmp_path, nonce(4))
+    for _ in range(2):
+        Store.open(alice.path).state()
+    (pack,) = (path for path in (alice.path / "packs").iterdir() if attest(0).id in alice.kept_ids(path.name))
+    told, data = pack.stat(), bytearray(pack.read_bytes())
+    data[data.index(attest(0).encode())] ^= 1
+    pack.write_bytes(data)
+    os.utime(pack, ns=(told.st_atime_ns, told.st_mtime_ns))
+    objects = bucket()
+    result = sync_objects(Store.open(alice.path), objects)
+    assert [attest(0).id in str(error) for error in result.refused] == [True]
+    assert (len(result.given_operations), len(result.given_blobs)) == (BRANCH - 1 + 4, 2)
