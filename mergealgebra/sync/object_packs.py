@@ -18,8 +18,9 @@ from mergealgebra.crdt.pack_index import INDEX, MAX_INDEX_BYTES, PackIndex
 from mergealgebra.crdt.pack_levels import insides, to_merge
 from mergealgebra.crdt.packs import MAX_PACK_BYTES, Pack, salvage
 from mergealgebra.encoding import hash_id
-from mergealgebra.errors import MergeAlgebraError, PackError, PeerError
+from mergealgebra.errors import MergeAlgebraError, PackError
 from mergealgebra.store.entries import OPERATIONS, PACKS
+from mergealgebra.sync.damage_reports import is_reported, report, withdraw
 from mergealgebra.sync.object_store import Listed, ObjectStore, TooLong, get
 
 #: For how long a pack must have been in the store before what lies inside it is deleted.
@@ -47,8 +48,6 @@ Knows = Callable[[str], Known | None]
 #: Told of each pack that was fetched, and of what may be an operation in a damaged one.
 Fetched = Callable[[Pack], object]
 Salvaged = Callable[[bytes], object]
-#: Ends the key of an object beside a pack that somebody found damaged; who knows what was in it writes it again.
-REPORT: Final = ".damaged"
 
 
 @dataclass
@@ -134,7 +133,7 @@ class ObjectPacks:
 
     def is_reported(self, name: str) -> bool:
         """Whether somebody found a pack damaged; it may be good all the same."""
-        return self._listed is not None and f"{name}{REPORT}" in self._listed
+        return is_reported(self._listed, name)
 
     def _decoded(self, name: str, data: bytes) -> Pack:
         """The pack of this name. Raises PackError, naming store and pack."""
@@ -171,11 +170,10 @@ class ObjectPacks:
         listed = self._listed or {}
         for name in self.damaged:
             if name in listed and not self.is_reported(name):
-                self.objects.put(f"{PACKS}/{name}{REPORT}", b"damaged\n")
+                report(self.objects, f"{PACKS}/{name}")
         for name in self.held:
             if self.is_reported(name):
-                with suppress(PeerError):  # a store that refuses deletes keeps it
-                    self.objects.delete(f"{PACKS}/{name}{REPORT}")
+                withdraw(self.objects, f"{PACKS}/{name}")
 
     def merge(self, encoded: Callable[[str], bytes | None]) -> list[Pack]:
         """Write the packs that are due [PK-3]. encoded: the encoding of an operation that is here. Raises PeerError."""

@@ -317,6 +317,18 @@ class TestReading:
         assert (second.refused, len(second.taken_operations)) == ((), 1)
         assert {key for key in objects.keys("packs") if key.endswith(".damaged")} == set()
 
+    @pytest.mark.clause("PK-11")
+    def test_a_report_is_withdrawn_where_nothing_can_be_deleted(self, tmp_path):
+        objects, alice = bucket(deletes=False), replica(tmp_path / "alice")
+        put(alice, 0, 1)
+        sync_objects(alice, objects)
+        (name,) = objects.keys("packs") - {"index"}
+        objects.put(f"packs/{name}.damaged", b"damaged\n")
+        for _ in range(2):
+            objects.asked.clear()
+            assert not sync_objects(alice, objects).refused
+        assert ("get", f"packs/{name}") not in objects.asked
+
     def test_a_malformed_operation_is_named_and_the_rest_is_taken(self, tmp_path):
         objects, store = bucket(), replica(tmp_path / "alice")
         pack = Pack.of([attest(0).encode(), b"\x80"])
@@ -387,6 +399,18 @@ class TestBlobs:
         assert len(sync_objects(alice, objects).mended) == 1
         assert objects.keys("blobs") == {f"{root}.0", f"{root}.1", f"{root}.map"}
         assert sync_objects(bob, objects).taken_blobs == (root,)
+
+    def test_what_was_reported_is_mended_once_in_a_store_that_deletes_nothing(self, tmp_path):
+        objects, alice = bucket(deletes=False), replica(tmp_path / "alice")
+        for number in (1, 2, 3):
+            contribute(alice, number, tmp_path, nonce(number))
+        first, *others = alice.state().visible().values()
+        objects.put(f"blobs/{first.tensors}.damaged", b"damaged\n")
+        result = sync_objects(alice, objects)
+        assert (len(result.mended), len(result.given_blobs), result.refused) == (1, len(others), ())
+        objects.counted()
+        assert sync_objects(alice, objects).mended == ()
+        assert "put" not in objects.counted()
 
     @pytest.mark.parametrize("lacking", ["a part", "a piece of a part", "the map"])
     def test_what_is_not_all_there_is_refused_and_completed(self, shared, lacking):
