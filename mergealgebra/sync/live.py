@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 from mergealgebra.crdt.manifest import KINDS
 from mergealgebra.crdt.operations import Operation
@@ -35,11 +34,8 @@ from mergealgebra.sync.live_blobs import Carrying
 from mergealgebra.sync.messages import ADMISSIBLE, MAINTAINERS, SALT_BYTES
 from mergealgebra.sync.peer import Peer
 from mergealgebra.sync.reconciliation import reconcile
-from mergealgebra.sync.taking import HELD_BYTES, operation_of, take
+from mergealgebra.sync.taking import HELD_BYTES, MOST_REFUSED, operation_of, take
 from mergealgebra.wanted import known_manifests
-
-#: After so many refusals of one peer no more is asked of it: it may name 2^22 operations that nobody made.
-_MOST_REFUSED: Final = 1 << 12
 
 
 def sync_live(
@@ -179,7 +175,7 @@ def _take_operations(exchange: Exchange, lacking: Sequence[bytes]) -> None:
             except MergeAlgebraError as error:
                 exchange.refused.append(error)
         at += len(answered)
-        if len(exchange.refused) > _MOST_REFUSED:
+        if len(exchange.refused) > MOST_REFUSED:
             _count(exchange, take(exchange, came))
             raise PeerError(
                 f"{exchange.peer.name} gives thousands of operations that are refused, first: {exchange.refused[0]}; "

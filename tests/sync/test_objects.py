@@ -14,7 +14,7 @@ from mergealgebra.crdt.permission import grant
 from mergealgebra.errors import PeerError, WorkspaceError, WrongWorkspace
 from mergealgebra.store.local import write_local
 from mergealgebra.store.objects import Store
-from mergealgebra.sync import blob_parts
+from mergealgebra.sync import blob_parts, object_operations, object_packs
 from mergealgebra.sync.object_store import paced
 from mergealgebra.sync.object_sync import create_share, sync_objects
 from tests import signed
@@ -337,6 +337,33 @@ class TestReading:
             result = sync_objects(store, objects)
             assert [f"memory://bucket, pack {pack.name}" in str(error) for error in result.refused] == [True]
         assert len(store.state().operations) == 1
+
+    @pytest.mark.parametrize("genesis", [GENESIS, signed.GENESIS], ids=["open", "signed"])
+    def test_what_is_refused_is_kept_up_to_a_number_and_other_packs_go_on(self, tmp_path, monkeypatch, genesis):
+        monkeypatch.setattr(object_operations, "MOST_REFUSED", 4)
+        objects, store = MemoryObjects(), Store.create(tmp_path / "alice", genesis)
+        create_share(objects, genesis)
+        write_local(store, tmp_path / "base")
+        packs = [Pack.of([bytes([kind, number]) for number in range(3)]) for kind in range(4)]
+        granted = grant(store.state(), signed.WRITER.key, "writer", signed.MAINTAINER) if genesis.is_signed else None
+        (good,) = granted.operations if granted else (attest(0),)
+        for pack in (*packs, Pack.of([good.encode()])):
+            objects.put(f"packs/{pack.name}", pack.encode())
+        for _ in range(2):  # also when some packs were seen before
+            result = sync_objects(Store.open(store.path), objects)
+            assert len(result.refused) + len(result.passed_over) <= 4 + 3
+            assert sum("no more is taken of pack " in str(error) for error in result.refused) == 3
+        assert Store.open(store.path).state().has(good.id)
+
+    def test_one_sync_reads_so_many_packs_and_the_next_goes_on(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(object_packs, "MOST_READ", 2)
+        objects, store = bucket(), replica(tmp_path / "alice")
+        for pack in map(pack_of, range(3)):
+            objects.put(f"packs/{pack.name}", pack.encode())
+        (error,) = sync_objects(store, objects).refused
+        assert "sync again for the rest" in str(error)
+        assert not sync_objects(store, objects).refused
+        assert len(store.state().operations) == 3
 
     def test_more_than_a_pack_holds_is_not_read(self, tmp_path):
         objects, store = bucket(), replica(tmp_path / "alice")
