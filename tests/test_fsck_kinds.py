@@ -1,4 +1,4 @@
-"""`fsck` names a planted corruption in every kind of file of a workspace, and mends what can be from a live peer."""
+"""`fsck` names a planted corruption in every kind of file of a workspace, and mends it from peers at addresses."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ import mergealgebra as ma
 from mergealgebra.errors import BlobDamaged, PeerError, WrongWorkspace
 from mergealgebra.fsck import inspect
 from mergealgebra.store.objects import Store
+from mergealgebra.sync import s3_store
+from mergealgebra.sync.object_sync import create_share, sync_objects
 from mergealgebra.sync.service import Service
 from tests.cli.commands import call
 from tests.cli.scene import flip
 from tests.store.stores import files_of
+from tests.sync.fake_s3 import web_server
+from tests.sync.object_stores import MemoryObjects
 from tests.sync.servers import in_thread
 from tests.workspace.replicas import make_workspace, write_models
 
@@ -177,3 +181,56 @@ def test_a_live_peer_of_another_workspace_or_none_is_refused(root, served):
         inspect(other.path, repair=served)
     with pytest.raises(PeerError, match="cannot be reached"):
         inspect(root / "alice", repair="http://127.0.0.1:1")
+
+
+@pytest.fixture(params=["bucket", "files of a share"])
+def stored(root, request, monkeypatch):
+    """The address of a store that answers nothing, and has what Bob has."""
+    bob = ma.Workspace.open(root / "bob")
+    if request.param == "bucket":
+        objects = MemoryObjects()
+        create_share(objects, bob.store.genesis)
+        assert not sync_objects(bob.store, objects).refused
+        monkeypatch.setattr(s3_store, "S3Store", lambda address: objects)
+        yield "s3://models/team"
+    else:
+        bob.sync(root / "share", create=True)
+        with web_server(root) as address:
+            yield f"{address}/share"
+
+
+@pytest.mark.clause("PR-17", "PR-18", "PK-7")
+@pytest.mark.parametrize(
+    ("pattern", "spoil"), [*MENDED.values(), ("packs/*", bit)], ids=[*MENDED, "a pack that is nowhere else"]
+)
+def test_a_store_of_objects_mends_it(root, stored, pattern, spoil):
+    good, before = sound(root / "alice"), ma.Workspace.open(root / "alice").state
+    path = sorted((root / "alice").glob(pattern))[0]
+    spoil(path)
+    found = inspect(root / "alice", repair=stored)
+    assert (found.ok, found.mended) == (True, [str(path)])
+    assert ma.Workspace.open(root / "alice").state == before
+    if "packs" not in pattern:
+        assert sound(root / "alice") == good
+
+
+def test_what_a_store_of_objects_lacks_or_spoils_stays_damaged_and_says_why(root, monkeypatch):
+    bob, objects = Store.open(root / "bob"), MemoryObjects()
+    create_share(objects, bob.genesis)
+    sync_objects(bob, objects)
+    monkeypatch.setattr(s3_store, "S3Store", lambda address: objects)
+    (blob, *_) = sorted((root / "alice" / "blobs").iterdir())
+    (operation, *_) = sorted((root / "alice" / "operations").iterdir())
+    bit(blob)
+    bit(operation)
+    for key in objects.objects:
+        if key.endswith(".0") or (key.startswith("packs/") and "index" not in key):
+            objects.spoil(key)
+    damaged = inspect(root / "alice", repair="s3://models/team").damaged
+    assert "memory://bucket gives other bytes for pack" in damaged[0]
+    assert "memory://bucket gives other bytes for leaf" in damaged[-1]
+    for key in [key for key in objects.objects if "/" in key]:
+        del objects.objects[key]
+    damaged = inspect(root / "alice", repair="s3://models/team").damaged
+    assert "memory://bucket names operation" in damaged[0]
+    assert "memory://bucket has no tensors of root" in damaged[-1]

@@ -1,4 +1,4 @@
-"""Where `fsck` takes good copies from: a folder, or a peer that answers [SY-11].
+"""Where `fsck` takes good copies from: a folder, a peer that answers, or a store that does not [SY-11].
 
 Everything is checked as it is taken.
 """
@@ -8,16 +8,16 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from mergealgebra.addresses import live_scheme, peer_path
+from mergealgebra.addresses import STORES, peer_path, peer_scheme
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.crdt.packs import Pack
-from mergealgebra.errors import BlobMissing, MergeAlgebraError, PackError, PeerError, WrongWorkspace
+from mergealgebra.errors import BlobMissing, PackError, WrongWorkspace
 from mergealgebra.progress import untold
 from mergealgebra.store.base_leaves import BaseLeaves
 from mergealgebra.store.blobs import anything
@@ -31,8 +31,10 @@ from mergealgebra.sync.exchange import Exchange
 from mergealgebra.sync.fetch import Fetch
 from mergealgebra.sync.held import Held, Holder
 from mergealgebra.sync.messages import ADMISSIBLE, SALT_BYTES
-from mergealgebra.sync.peer import Peer
+from mergealgebra.sync.object_copies import ObjectCopies, genesis_from
+from mergealgebra.sync.peer import Peer, Unserved
 from mergealgebra.sync.reconciliation import reconcile
+from mergealgebra.sync.remote import bucket, files_at
 from mergealgebra.sync.schemes import live_peer
 from mergealgebra.sync.taking import operation_of
 
@@ -143,20 +145,27 @@ class LiveCopies:
 
 @contextmanager
 def good_copies(peer: str | os.PathLike[str]) -> Iterator[GoodCopies]:
-    """Those of a folder, or of the peer at an address, while the body runs.
+    """Those of a folder, or of whatever is at an address, while the body runs.
 
-    Raises WorkspaceError where a folder holds no workspace, AddressError, and PeerError for one that does not answer.
+    Raises WorkspaceError where there is no workspace, AddressError, and PeerError for a peer that does not answer.
     """
-    if live_scheme(peer) is None:
+    if peer_scheme(peer) is None:
         yield FolderCopies(Store.open(peer_path(peer), peer=True))
         return
-    with live_peer(os.fspath(peer)) as other:
+    with ExitStack() as opened:
+        yield _copies_at(os.fspath(peer), opened)
+
+
+def _copies_at(address: str, opened: ExitStack) -> GoodCopies:
+    """Those of a store of objects, or of a live peer; what does not answer as one is tried as files [PR-17]."""
+    if peer_scheme(address) in STORES:
+        return ObjectCopies(opened.enter_context(bucket(address)))
+    other = opened.enter_context(live_peer(address))
+    try:
         data, _ = other.genesis()
-        try:
-            genesis = Genesis.decode(data)
-        except MergeAlgebraError as error:
-            raise PeerError(f"{other.name} gives a genesis that is refused: {error}; name another peer") from error
-        yield LiveCopies(other, genesis)
+    except Unserved as error:
+        return ObjectCopies(opened.enter_context(files_at(address, error)))
+    return LiveCopies(other, genesis_from(other.name, data))
 
 
 def check_workspace(copies: GoodCopies, store: Store) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 
 from mergealgebra.crdt.manifest import KINDS
 from mergealgebra.errors import BlobDamaged, MergeAlgebraError, PeerError
-from mergealgebra.progress import Progress, counter
+from mergealgebra.progress import Progress, counter, quiet
 from mergealgebra.store.entries import BLOB_SUFFIX, BLOBS
 from mergealgebra.store.holdings import needed_kinds
 from mergealgebra.store.partial_blob import PartialBlob
@@ -54,6 +54,16 @@ def exchange_blobs(
         elif is_taken(claims, kinds):
             blobs.take(root, claims)
     return tuple(root for root, claims in asked.items() if not blobs.have(root) and not blobs.take(root, claims))
+
+
+def take_blob(
+    moved: Moved, objects: ObjectStore, listed: Mapping[str, Listed] | None, fits: Fits, root: str, claims: list[Claim]
+) -> bool:
+    """Take a blob in place of what is here; False if the store does not have it. What is wrong with it is a refusal.
+
+    listed: what the store lists of blobs, None without a list. Raises PeerError.
+    """
+    return _Blobs(moved, objects, listed, fits, quiet).take(root, claims)
 
 
 @dataclass(frozen=True)

@@ -43,13 +43,13 @@ def sync_at(
     The other arguments are those of `sync` with a folder, and so are the errors.
     """
     if peer_scheme(address) in STORES:
-        with _bucket(address) as objects:
+        with bucket(address) as objects:
             return sync_objects(store, objects, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
     try:
         with live_peer(address, identity) as other:
             return sync_live(store, other, fits, closed, progress, base=base, retracted=retracted, auxiliary=auxiliary)
     except Unserved as error:
-        with _files(address, error) as objects:
+        with files_at(address, error) as objects:
             return sync_objects(store, objects, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
 
 
@@ -59,13 +59,13 @@ def genesis_at(address: str, identity: Identity) -> bytes:
     identity: as whom a live peer is asked, where it wants to know [PR-20].
     """
     if peer_scheme(address) in STORES:
-        with _bucket(address) as objects:
+        with bucket(address) as objects:
             return genesis_of(objects)
     try:
         with live_peer(address, identity) as other:
             return other.genesis()[0]
     except Unserved as error:
-        with _files(address, error) as objects:
+        with files_at(address, error) as objects:
             return genesis_of(objects)
 
 
@@ -73,7 +73,7 @@ def is_new(address: str) -> bool:
     """Whether a share can be made at an address, since nothing is there. Raises PeerError."""
     if peer_scheme(address) not in STORES:
         return False
-    with _bucket(address) as objects:
+    with bucket(address) as objects:
         return not get(objects, GENESIS, MAX_BYTES)
 
 
@@ -87,19 +87,20 @@ def create_at(address: str, genesis: Genesis) -> bool:
             f"nothing is made at {address}: make the workspace there, by `clone`, and `serve` it; or sync without "
             "--create"
         )
-    with _bucket(address) as objects:
+    with bucket(address) as objects:
         return create_share(objects, genesis)
 
 
 @contextmanager
-def _bucket(address: str) -> Iterator[ObjectStore]:
+def bucket(address: str) -> Iterator[ObjectStore]:
+    """The object store at an address of `STORES`."""
     from mergealgebra.sync.s3_store import S3Store  # with the extra `s3`
 
     yield S3Store(address)
 
 
 @contextmanager
-def _files(address: str, why: Unserved) -> Iterator[ObjectStore]:
+def files_at(address: str, why: Unserved) -> Iterator[ObjectStore]:
     """The files at an address that is not a live peer's. Raises the error of that, unless there is a genesis."""
     from mergealgebra.sync.http_files import HttpFiles
 
