@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from mergealgebra.crdt.fields import is_id
 from mergealgebra.crdt.operations import Add, Operation
@@ -24,20 +24,16 @@ from mergealgebra.store.blobs import anything
 from mergealgebra.store.entries import GENESIS, OPERATIONS, PACKS, ROOT, Entry
 from mergealgebra.store.holdings import needed_kinds
 from mergealgebra.store.incomplete import read_incomplete
-from mergealgebra.store.inspection import damaged_caches, damaged_notes, unsealed_caches
+from mergealgebra.store.inspection import damaged_caches, damaged_notes, is_sparse, unsealed_caches
 from mergealgebra.store.local import began_with, check_genesis, is_replica
 from mergealgebra.store.objects import Store
 from mergealgebra.store.operation_store import parts
 from mergealgebra.store.unfinished import unfinished_blobs
 from mergealgebra.sync.admission import Claim, Fits, admission, claims_of
 from mergealgebra.sync.good_copies import GoodCopies, check_workspace, good_copies
+from mergealgebra.sync.held import entering
 from mergealgebra.sync.replica import judge
 from mergealgebra.text import by_caller, location
-
-#: A smaller file is read at once.
-_LARGE_BYTES: Final = 1 << 24
-#: The unit in which systems count what a file takes.
-_BLOCK_BYTES: Final = 512
 
 
 @dataclass
@@ -158,7 +154,7 @@ class _Check:
         visible = ORSet(self._store.genesis, frozenset(operations)).visible()
         manifests = [item.payload.manifest for item in operations if isinstance(item.payload, Add)]
         self._claims, here = claims_of(manifests), set(self._store.blob_roots())  # of all that were ever added
-        unread = {root for root in here if root not in self._claims and self._is_sparse(root)}
+        unread = {root for root in here if root not in self._claims and is_sparse(self._store.blob(root))}
         self._found.unnamed += (str(self._store.blob_path(root)) for root in sorted(unread))
         self._blobs(sorted(here - unread))
         for id_, manifest in visible.items():
@@ -207,14 +203,18 @@ class _Check:
 
     def _rescued(self, name: str) -> list[Operation]:
         """What a damaged pack held, written again. Raises PackError when some of it is nowhere to be found."""
-        reading = self._store.read(anew=True)
-        here, theirs = reading.state, self._good(lambda peer: peer.lacking(self._store, reading))
-        found = theirs.join(ORSet(theirs.genesis, frozenset(self._store.salvaged(name))))
-        lost = [id_ for id_ in self._store.kept_ids(name) or () if not (found.has(id_) or here.has(id_))]
+        reading, held = self._store.read(anew=True), set(self._store.kept_ids(name) or ())
+        theirs = self._good(lambda peer: peer.lacking(self._store, reading))
+        here = self._store.read(anew=True).state
+        salvaged = ORSet(theirs.genesis, frozenset(self._store.salvaged(name)))
+        found = entering(here.join(salvaged), theirs, held).join(salvaged)
+        lost = [id_ for id_ in held if not (found.has(id_) or here.has(id_))]
         if lost:
             raise PackError(f"{location(self._store.pack(name).path)}: {len(lost)} operations of it are not there")
         lacking = list(found.difference(here).records().values())
-        if name not in [self._store.write_records(part) for part in parts(lacking)]:
+        for part in parts(lacking):
+            self._store.write_records(part)
+        if name not in self._store.read(anew=True).packs:  # what was written may be that very pack
             with refused_as_output(self._store.pack(name).path):
                 self._store.pack(name).remove()
         return [record.operation for record in lacking]
@@ -244,13 +244,6 @@ class _Check:
         else:
             self._store.forget_report(root)
             self._found.blobs += 1
-
-    def _is_sparse(self, root: str) -> bool:
-        """Whether a blob is large and most of it takes no room: what cost its maker nothing is read for hours."""
-        with suppress(OSError), self._store.blob(root).opened() as descriptor:
-            told = os.fstat(descriptor)
-            return told.st_size > _LARGE_BYTES and told.st_blocks * _BLOCK_BYTES < told.st_size // 2
-        return False
 
     def _missing(self, id_: str, root: str, claims: Sequence[Claim]) -> None:
         try:

@@ -30,6 +30,20 @@ _NOTES: Final = {
 }
 
 
+#: A smaller file is read at once.
+_LARGE_BYTES: Final = 1 << 24
+#: The unit in which systems count what a file takes.
+_BLOCK_BYTES: Final = 512
+
+
+def is_sparse(entry: Entry) -> bool:
+    """Whether a file is large and most of it takes no room: what cost its maker nothing is read for hours."""
+    with suppress(OSError), entry.opened() as descriptor:
+        told = os.fstat(descriptor)
+        return told.st_size > _LARGE_BYTES and told.st_blocks * _BLOCK_BYTES < told.st_size // 2
+    return False
+
+
 def damaged_notes(store: Path) -> list[str]:
     """A line for each file of the owner's that cannot be read. No peer has a copy [SY-1]."""
     damaged = [name for name in _NOTES if read_json(store, name) is None]

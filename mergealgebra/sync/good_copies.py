@@ -17,7 +17,7 @@ from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.crdt.packs import Pack
-from mergealgebra.errors import BlobMissing, PackError, WrongWorkspace
+from mergealgebra.errors import BlobMissing, MergeAlgebraError, PackError, WrongWorkspace
 from mergealgebra.progress import untold
 from mergealgebra.store.base_leaves import BaseLeaves
 from mergealgebra.store.blobs import anything
@@ -36,7 +36,7 @@ from mergealgebra.sync.peer import Peer, Unserved
 from mergealgebra.sync.reconciliation import reconcile
 from mergealgebra.sync.remote import bucket, files_at
 from mergealgebra.sync.schemes import live_peer
-from mergealgebra.sync.taking import operation_of
+from mergealgebra.sync.taking import HELD_BYTES, operation_of, take
 
 
 class GoodCopies(Protocol):
@@ -60,7 +60,10 @@ class GoodCopies(Protocol):
         ...
 
     def lacking(self, store: Store, here: Reading) -> ORSet:
-        """The operations of the peer, those that a store has already left out where that saves time."""
+        """The operations of the peer, those that a store has already left out where that saves time.
+
+        They are still to be judged. Where they are many, some are written into the store, judged as in a sync.
+        """
         ...
 
     def take_blob(self, store: Store, root: str, claims: Sequence[Claim], fits: Fits) -> None:
@@ -118,12 +121,16 @@ class LiveCopies:
     def lacking(self, store: Store, here: Reading) -> ORSet:
         ids, exchange = Held(here).ids(ADMISSIBLE), self._exchange(store)
         found = reconcile(ids, self.peer.reconcile, ADMISSIBLE, secrets.token_bytes(SALT_BYTES), self.name)
-        came, at = set[Operation](), 0
+        came, nbytes, at = list[Operation](), 0, 0
         while at < len(found.lacking):
             asked = found.lacking[at : at + calls.MOST_ASKED]
             answered = self.peer.operations(asked)
-            came.update(operation_of(exchange, id_.hex(), data) for id_, data in zip(asked, answered, strict=False))
-            at += len(answered)
+            came += (operation_of(exchange, id_.hex(), data) for id_, data in zip(asked, answered, strict=False))
+            at, nbytes = at + len(answered), nbytes + sum(len(data or b"") for data in answered)
+            if nbytes > HELD_BYTES:
+                take(exchange, came)
+                came, nbytes = [], 0
+        _raise_first(exchange.refused)
         return ORSet(self.genesis, frozenset(came))
 
     def take_blob(self, store: Store, root: str, claims: Sequence[Claim], fits: Fits) -> None:
@@ -136,11 +143,15 @@ class LiveCopies:
         fetch = Fetch(store, BaseLeaves(maps), maps, fits, untold)
         fetch.want(root, claims, [exchange])
         fetch.run([exchange])
-        for error in exchange.refused:
-            raise error
+        _raise_first(exchange.refused)
 
     def _exchange(self, store: Store) -> Exchange:
         return Exchange(store, self.name, Holder(store), None, peer=self.peer)
+
+
+def _raise_first(refused: Sequence[MergeAlgebraError]) -> None:
+    for error in refused:
+        raise error
 
 
 @contextmanager

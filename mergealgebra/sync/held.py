@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -66,6 +66,13 @@ class Held:
         if any(one.author in authority.maintainers for one in new):  # nobody else changes who may write
             authority = self.state.joined(new).authority
         return [one for one in new if authority.admits(one)], [one for one in new if not authority.admits(one)]
+
+
+def entering(here: ORSet, theirs: ORSet, held: Collection[str]) -> ORSet:
+    """What of a peer's operations may come: those that are admissible then, as in a sync [PR-10], or were here."""
+    admissible = here.join(theirs).admissible
+    found = theirs.records().values()
+    return ORSet(here.genesis).joined(record for record in found if record.id in held or admissible.has(record.id))
 
 
 def _ids(records: Iterable[Record]) -> IdSet:
