@@ -259,14 +259,14 @@ class _Check:
             self._found.blobs += 1
 
     def _caches(self) -> None:
-        """A damaged cache does no harm. With a peer to mend from, it is removed, and the next merge makes it again."""
+        """A damaged cache does no harm. With a peer to mend from, it is removed: who needs it makes it again."""
         spoilt = {entry.path: entry for entry in damaged_caches(self._store.path)}
         unsealed = (entry.path for entry in unsealed_caches(self._store.path, self._store.genesis.workspace_id))
         self._found.unused += sorted(str(path) for path in unsealed if path not in spoilt)
         for entry in spoilt.values():
             if self._peer is None:
                 self._found.damaged.append(
-                    f"{location(entry.path)} is damaged; it only saves time: delete it, the next merge makes it again"
+                    f"{location(entry.path)} is damaged; it only saves time: delete it, and it is made again"
                 )
             else:
                 with refused_as_output(entry.path):

@@ -13,6 +13,7 @@ from mergealgebra.crdt.permission import grant
 from mergealgebra.errors import BlobDamaged, PeerError, WrongWorkspace
 from mergealgebra.fsck import inspect
 from mergealgebra.store.objects import Store
+from mergealgebra.store.unneeded import caches
 from mergealgebra.sync import good_copies, s3_store
 from mergealgebra.sync.messages import ADMISSIBLE, MAINTAINERS
 from mergealgebra.sync.object_sync import create_share, sync_objects
@@ -59,6 +60,9 @@ def root(made, tmp_path):
     shutil.rmtree(alice.path / "cache")
     alice.set_base(tmp_path / "base")
     alice.measure()
+    objects = MemoryObjects()
+    create_share(objects, alice.store.genesis)
+    sync_objects(alice.store, objects)
     alice.resolve(tmp_path / "out", keep_aggregate="always")
     alice.resolve(tmp_path / "out2", recipe=ma.ModelStock())
     assert inspect(alice.path).ok
@@ -98,6 +102,8 @@ PLANTED = {
     "a bit of figures": ("cache/figures/*", bit, "unused"),
     "a bit of the records of a pack": ("cache/records/*", bit, "unused"),
     "records that are cut": ("cache/records/*", cut, "unused"),
+    "a bit of what packs of a bucket hold": ("cache/seen/*", bit, "unused"),
+    "no record of what packs of a bucket hold": ("cache/seen/*", text, "damaged"),
     "the cache's key, open to others": ("cache.key", open_to_all, "damaged"),
     "the cache's key, cut": ("cache.key", cut, "damaged"),
     "a foreign file among operations": ("operations", lambda path: (path / "note").touch(), "foreign"),
@@ -118,6 +124,28 @@ def test_what_is_planted_is_named(root, pattern, spoil, word):
     assert found.ok == (word != "damaged")
     said = call(root, "fsck", "alice").stdout.splitlines()
     assert any(line.startswith(f"{word}: ") and name in line for line in said)
+
+
+@pytest.mark.clause("SY-13")
+def test_gc_lists_every_folder_of_the_cache_that_is_made_again_by_itself(root):
+    folders = {path.name for path in (root / "alice" / "cache").iterdir()}
+    assert {kept.path.name for kept in caches(root / "alice")} == folders - {"figures"}
+
+
+@pytest.mark.clause("PK-8")
+@pytest.mark.parametrize("spoil", [text, cut, lambda path: (path.unlink(), path.symlink_to("/dev/zero"))])
+def test_the_index_of_a_share_is_named_and_made_again(root, spoil):
+    alice = ma.Workspace.open(root / "alice")
+    alice.sync(root / "share", create=True)
+    assert inspect(root / "share").ok
+    index = root / "share" / "packs" / "index"
+    good = index.read_bytes()
+    spoil(index)
+    (line,) = inspect(root / "share").damaged
+    assert line.startswith(str(index))
+    assert inspect(root / "share", repair=root / "alice").mended == [str(index)]
+    alice.sync(root / "share")
+    assert (inspect(root / "share").ok, index.read_bytes()) == (True, good)
 
 
 def test_a_damaged_note_is_written_anew_by_the_command_that_is_named(root):
