@@ -19,12 +19,13 @@ from mergealgebra.crdt.records import Record
 from mergealgebra.disk import refused_as_output
 from mergealgebra.errors import MergeAlgebraError, PackError, WorkspaceError, WrongWorkspace
 from mergealgebra.progress import More, Progress, counter, quiet
+from mergealgebra.signing import KeySource, Passphrase, signer_when_needed
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.blobs import anything
 from mergealgebra.store.entries import GENESIS, OPERATIONS, PACKS, ROOT, Entry
 from mergealgebra.store.holdings import needed_kinds
 from mergealgebra.store.incomplete import read_incomplete
-from mergealgebra.store.inspection import damaged_caches, damaged_notes, is_sparse, unsealed_caches
+from mergealgebra.store.inspection import damaged_caches, damaged_notes, has_operation, is_sparse, unsealed_caches
 from mergealgebra.store.local import began_with, check_genesis, is_replica
 from mergealgebra.store.objects import Store
 from mergealgebra.store.operation_store import parts
@@ -32,6 +33,7 @@ from mergealgebra.store.unfinished import unfinished_blobs
 from mergealgebra.sync.admission import Claim, Fits, admission, claims_of
 from mergealgebra.sync.good_copies import GoodCopies, check_workspace, good_copies
 from mergealgebra.sync.held import entering
+from mergealgebra.sync.identity import Identity
 from mergealgebra.sync.replica import judge
 from mergealgebra.text import by_caller, location
 
@@ -64,13 +66,18 @@ class Inspection:
 
 
 def inspect(
-    folder: str | os.PathLike[str], *, repair: str | os.PathLike[str] | None = None, progress: Progress = quiet
+    folder: str | os.PathLike[str],
+    *,
+    repair: str | os.PathLike[str] | None = None,
+    progress: Progress = quiet,
+    key: KeySource | None = None,
+    passphrase: bytes | Passphrase | None = None,
 ) -> Inspection:
     """Check the genesis, every operation and every blob of a store.
 
-    repair: a peer, a folder or an address, whose good copies replace what is damaged or missing here. Raises
-    WorkspaceError when the folder, or the peer, holds no workspace, WrongWorkspace when it is another one's, PeerError
-    when it does not answer, and OutputError.
+    repair: a peer, a folder or an address, whose good copies replace what is damaged or missing here. key, passphrase:
+    as of `Workspace.sync`, for a server that only members read. Raises WorkspaceError when the folder, or the peer,
+    holds no workspace, WrongWorkspace when it is another one's, PeerError when it does not answer, and OutputError.
 
     >>> import tempfile
     >>> from mergealgebra.crdt.genesis import Genesis
@@ -80,12 +87,21 @@ def inspect(
     True
     """
     found = Inspection()
-    with nullcontext() if repair is None else good_copies(repair) as peer:
+    with nullcontext() if repair is None else good_copies(repair, _asking(Path(folder), key, passphrase)) as peer:
         store = _opened(Path(folder), peer, found)
         beside = [peer.store] if peer is not None and peer.store is not None else []
         with judge([store, *beside]) as fits:
             _Check(store, peer, found, progress, fits).run()
     return found
+
+
+def _asking(folder: Path, key: KeySource | None, passphrase: bytes | Passphrase | None) -> Identity:
+    """As whom a server is asked, about the workspace that a folder has, or had."""
+    try:
+        store = Store.open(folder)
+    except MergeAlgebraError:
+        return Identity(signer_when_needed(None, key, passphrase), began_with(folder))
+    return Identity(signer_when_needed(store, key, passphrase), store.genesis.workspace_id)
 
 
 def _opened(folder: Path, peer: GoodCopies | None, found: Inspection) -> Store:
@@ -109,18 +125,8 @@ def _lost_genesis(folder: Path, peer: GoodCopies, store: Store | None = None) ->
     store: what it is by the genesis that it has now. To a replica, `local.json` says it.
     """
     with suppress(OSError):
-        if not is_replica(folder) and _has_operation(Store(folder, peer.genesis)):
-            return store is None or not _has_operation(store)
-    return False
-
-
-def _has_operation(store: Store) -> bool:
-    """Whether an operation of this workspace is there."""
-    with suppress(MergeAlgebraError):
-        for name in store.operation_ids():
-            with suppress(MergeAlgebraError):
-                store.read_operation(name)
-                return True
+        if not is_replica(folder) and has_operation(Store(folder, peer.genesis)):
+            return store is None or not has_operation(store)
     return False
 
 

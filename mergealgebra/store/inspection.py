@@ -12,11 +12,12 @@ from typing import Final
 from mergealgebra.crdt.pack_index import INDEX, MAX_INDEX_BYTES, PackIndex
 from mergealgebra.crdt.packs import MAX_PACK_BYTES
 from mergealgebra.encoding import decode
-from mergealgebra.errors import EncodingError, OutputError, PackError
+from mergealgebra.errors import EncodingError, MergeAlgebraError, OutputError, PackError
 from mergealgebra.incremental.seals import HEADER_BYTES as SEAL_BYTES
 from mergealgebra.store.cache import AGGREGATE, DOTS, FIGURES, MAPS, MOST_BYTES, RECORDS, SEEN, THRESHOLDS
 from mergealgebra.store.entries import INCOMPLETE, LOCAL, PACKS, ROOT, Entry, names_in, opened_part
 from mergealgebra.store.local import is_replica, read_json
+from mergealgebra.store.operation_store import OperationStore
 from mergealgebra.store.private import KEY, known_key, private_key
 from mergealgebra.store.record_index import kept_of
 from mergealgebra.store.sealed import SealedCache
@@ -42,6 +43,16 @@ def is_sparse(entry: Entry) -> bool:
     with suppress(OSError), entry.opened() as descriptor:
         told = os.fstat(descriptor)
         return told.st_size > _LARGE_BYTES and told.st_blocks * _BLOCK_BYTES < told.st_size // 2
+    return False
+
+
+def has_operation(store: OperationStore) -> bool:
+    """Whether an operation of this workspace is there."""
+    with suppress(MergeAlgebraError):
+        for name in store.operation_ids():
+            with suppress(MergeAlgebraError):
+                store.read_operation(name)
+                return True
     return False
 
 

@@ -30,6 +30,7 @@ from mergealgebra.sync.admission import Claim, Fits, admission
 from mergealgebra.sync.exchange import Exchange
 from mergealgebra.sync.fetch import Fetch
 from mergealgebra.sync.held import Held, Holder
+from mergealgebra.sync.identity import NOBODY, Identity
 from mergealgebra.sync.messages import ADMISSIBLE, SALT_BYTES
 from mergealgebra.sync.object_copies import ObjectCopies, genesis_from
 from mergealgebra.sync.peer import Peer, Unserved
@@ -155,8 +156,8 @@ def _raise_first(refused: Sequence[MergeAlgebraError]) -> None:
 
 
 @contextmanager
-def good_copies(peer: str | os.PathLike[str]) -> Iterator[GoodCopies]:
-    """Those of a folder, or of whatever is at an address, while the body runs.
+def good_copies(peer: str | os.PathLike[str], identity: Identity = NOBODY) -> Iterator[GoodCopies]:
+    """Those of a folder, or of whatever is at an address, while the body runs. identity: as of `live_peer`.
 
     Raises WorkspaceError where there is no workspace, AddressError, and PeerError for a peer that does not answer.
     """
@@ -164,14 +165,14 @@ def good_copies(peer: str | os.PathLike[str]) -> Iterator[GoodCopies]:
         yield FolderCopies(Store.open(peer_path(peer), peer=True))
         return
     with ExitStack() as opened:
-        yield _copies_at(os.fspath(peer), opened)
+        yield _copies_at(os.fspath(peer), identity, opened)
 
 
-def _copies_at(address: str, opened: ExitStack) -> GoodCopies:
+def _copies_at(address: str, identity: Identity, opened: ExitStack) -> GoodCopies:
     """Those of a store of objects, or of a live peer; what does not answer as one is tried as files [PR-17]."""
     if peer_scheme(address) in STORES:
         return ObjectCopies(opened.enter_context(bucket(address)))
-    other = opened.enter_context(live_peer(address))
+    other = opened.enter_context(live_peer(address, identity))
     try:
         data, _ = other.genesis()
     except Unserved as error:
