@@ -114,14 +114,19 @@ def _cpu_seconds() -> float:
 
 def main() -> None:
     """Measure the numbers of operations of the command line, in a folder that may be written."""
+    measure_each(seconds, ("wall", "cpu"))
+
+
+def measure_each(measure: Callable[[Path, int], dict[str, list[Run]]], fields: tuple[str, ...]) -> None:
+    """Measure in the folder that the command line names, for each number of operations there; print it as JSON."""
     folder, rows = Path(sys.argv[1]), []
     for operations in map(int, sys.argv[2:]):
-        rows.append((operations, seconds(folder, operations)))
+        rows.append((operations, measure(folder, operations)))
         shutil.rmtree(folder)
     measurements = [
         {
             "labels": {"what": what, "operations": operations},
-            "median": {clock: statistics.median(run[clock] for run in runs) for clock in ("wall", "cpu")},
+            "median": {field: statistics.median(run[field] for run in runs) for field in fields},
             "runs": runs,
         }
         for operations, row in rows

@@ -7,16 +7,13 @@ There are no tensors.
 
 from __future__ import annotations
 
-import json
 import shutil
-import statistics
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opening import GENESIS, RUNS, add, made
+from opening import GENESIS, RUNS, Run, add, made, measure_each
 
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.store.objects import Store
@@ -27,8 +24,6 @@ from mergealgebra.sync.service import InMemory, Service
 
 #: Operations that each side has, and the other lacks.
 MISSING = 10
-#: One run: `cpu`, the `bytes` of everything, those of `reconciling` ids, and the `round_trips` of that.
-Run = dict[str, float]
 
 
 @dataclass
@@ -57,6 +52,7 @@ class Counted:
 def measured(folder: Path, operations: int) -> dict[str, list[Run]]:
     """All runs of each state of two replicas of so many operations.
 
+    Of each run `cpu`, the `bytes` of everything, those of `reconciling` ids, and the `round_trips` of that.
     all: this side has none of them. missing: each side has 10 that the other lacks. nothing: both have the same.
     """
     ours, theirs = made(folder / "ours", operations), _copy(folder / "ours", folder / "theirs")
@@ -99,23 +95,5 @@ def _copy(folder: Path, other: Path) -> Store:
     return Store.open(other)
 
 
-def main() -> None:
-    """Measure the numbers of operations of the command line, in a folder that may be written."""
-    folder, rows = Path(sys.argv[1]), []
-    for operations in map(int, sys.argv[2:]):
-        rows.append((operations, measured(folder, operations)))
-        shutil.rmtree(folder)
-    measurements = [
-        {
-            "labels": {"what": what, "operations": operations},
-            "median": {field: statistics.median(run[field] for run in runs) for field in runs[0]},
-            "runs": runs,
-        }
-        for operations, row in rows
-        for what, runs in row.items()
-    ]
-    print(json.dumps({"measurements": measurements}))
-
-
 if __name__ == "__main__":
-    main()
+    measure_each(measured, ("cpu", "bytes", "reconciling", "round_trips"))
