@@ -17,7 +17,7 @@ from train import FINETUNE, Plan, Training, ensure_base, ensure_finetune, shuffl
 #: Whose fine-tune is for which task: the same digits, with their pixels shuffled otherwise for each.
 TASKS = {"alice": 0, "bob": 1, "carol": 2, "bob-too": 3}
 MISTAKE = "mistake"
-PLAN = Plan(finetune=Training(FINETUNE.optimizer, steps=80, rate=FINETUNE.rate, batch=128, images=3000))
+PLAN = Plan(finetune=Training(FINETUNE.optimizer, steps=40, rate=FINETUNE.rate, batch=128, images=3000))
 
 
 @dataclass(frozen=True)

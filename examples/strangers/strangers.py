@@ -11,15 +11,17 @@ promise is not kept.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "permuted_mnist"))
 
+from forks import CAN_FORK, Forks
 from models import MISTAKE, TASKS, Scores, train
 from people import Person
 from shell import Shell, short
@@ -32,7 +34,7 @@ Alice, Bob and Carol never met. Each has the same small network, which recognise
 each has trained a copy of it further, on digits that the others do not have. They want one network that can do all of
 it. They have no common disk and no server in the middle. They are not all careful, and some are mostly offline."""
 #: How each of them computes the model in the end: differently, to see that it does not matter.
-WAYS = {"alice": "--backend numpy", "bob": "--backend numba", "carol": "--backend numpy --threads 1 --block 1000"}
+WAYS = {"alice": "--backend numpy", "bob": "--backend numba", "carol": "--backend numpy --threads 1 --block 8000"}
 
 
 def main() -> None:
@@ -43,10 +45,10 @@ def main() -> None:
     narrator = Shell(parser.parse_args().out)
     narrator.title("Three strangers build one model")
     narrator.say(STORY)
-    with ExitStack() as servers:
-        scene = set_out(narrator)
+    with ExitStack() as ends:
+        scene = set_out(narrator, ends)
         for person in scene.everybody:
-            servers.callback(person.go_offline)
+            ends.callback(person.go_offline)
         for chapter in (begin, join, lose_sight_of_bob, make_a_mistake, shut_out, forgive, come_back, restore):
             chapter(scene)
         root = agree(scene)
@@ -79,15 +81,16 @@ class Scene:
         return found
 
 
-def set_out(narrator: Shell) -> Scene:
+def set_out(narrator: Shell, ends: ExitStack) -> Scene:
     """Train the models unless they are there, forget an earlier run, and give everybody the base."""
     narrator.title("0. Three machines")
     models = narrator.folder / "models"
     train(models)
     people = []
+    forks = ends.enter_context(closing(Forks(dict(os.environ)))) if CAN_FORK else None
     for name in ("alice", "bob", "carol"):
         shutil.rmtree(narrator.folder / name, ignore_errors=True)
-        person = Person(name, narrator.folder / name)
+        person = Person(name, narrator.folder / name, forks)
         shutil.copytree(models / "base", person.folder / "base")
         shutil.copytree(models / name, person.folder / "model")
         people.append(person)

@@ -34,8 +34,8 @@ def command(
 ) -> None:
     """Check every file of the workspace, or of FOLDER: a workspace or a shared folder.
 
-    All of it is read, so that damage on the disk is found before
-    somebody needs the file. A server that only members read asks for your key.
+    All of it is read, so that damage on the disk is found before somebody needs the file. A server that
+    only members read asks for your key.
     """
     from mergealgebra.fsck import inspect
 

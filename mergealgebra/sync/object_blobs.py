@@ -14,8 +14,10 @@ from typing import Final
 from mergealgebra.crdt.manifest import KINDS
 from mergealgebra.errors import BlobDamaged, MergeAlgebraError, PeerError
 from mergealgebra.progress import Progress, counter, quiet
+from mergealgebra.store.base_leaves import Base, BaseLeaves
 from mergealgebra.store.entries import BLOB_SUFFIX, BLOBS
 from mergealgebra.store.holdings import needed_kinds
+from mergealgebra.store.maps import Maps
 from mergealgebra.store.partial_blob import PartialBlob
 from mergealgebra.sync.admission import Claim, Fits, admission, claims_of, is_taken
 from mergealgebra.sync.blob_parts import MAP_SUFFIX, DamagedObject, fetch_parts, map_key, read_map, write_blob
@@ -29,11 +31,19 @@ _STEP: Final = "copying blobs"
 
 
 def exchange_blobs(
-    moved: Moved, objects: ObjectStore, fits: Fits, progress: Progress, *, retracted: bool, auxiliary: bool
+    moved: Moved,
+    objects: ObjectStore,
+    fits: Fits,
+    progress: Progress,
+    *,
+    base: Base,
+    retracted: bool,
+    auxiliary: bool,
 ) -> tuple[str, ...]:
     """Carry each blob of what is visible to the side that lacks it, and take retracted ones.
 
-    Returns the roots of retracted ones that nobody has. Raises PeerError.
+    base: the base, whose leaves need not be fetched [BL-9]. Returns the roots of retracted ones that nobody has. Raises
+    PeerError.
     """
     state = moved.holder.look().state
     kinds = KINDS if auxiliary else needed_kinds(moved.store.genesis)
@@ -42,7 +52,8 @@ def exchange_blobs(
     asked = {root: claims for root, claims in known.items() if root not in wanted}
     if not wanted and not asked:
         return ()
-    blobs = _Blobs(moved, objects, objects.list(BLOBS), fits, progress)
+    leaves = BaseLeaves(Maps(moved.store), base)
+    blobs = _Blobs(moved, objects, objects.list(BLOBS), fits, progress, leaves)
     for root, claims in wanted.items():
         try:
             here = moved.store.blob_bytes(root) is not None
@@ -63,7 +74,7 @@ def take_blob(
 
     listed: what the store lists of blobs, None without a list. Raises PeerError.
     """
-    return _Blobs(moved, objects, listed, fits, quiet).take(root, claims)
+    return _Blobs(moved, objects, listed, fits, quiet, BaseLeaves(Maps(moved.store))).take(root, claims)
 
 
 @dataclass(frozen=True)
@@ -75,6 +86,7 @@ class _Blobs:
     listed: Mapping[str, Listed] | None
     fits: Fits
     progress: Progress
+    base: BaseLeaves
 
     def have(self, root: str) -> bool:
         """Whether a blob is here, or something in its place."""
@@ -110,6 +122,7 @@ class _Blobs:
         more = counter(self.progress, _STEP, blob_map.nbytes - len(blob_map.header))
         blob = PartialBlob.begin(self.moved.store, root, blob_map, admission(claims, self.fits), more)
         try:
+            self.base.copy_equal(blob, more)
             fetch_parts(self.objects, blob, more)
             blob.finish()
         finally:

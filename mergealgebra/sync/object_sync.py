@@ -13,12 +13,12 @@ from mergealgebra.errors import (
     ForeignOperation,
     MergeAlgebraError,
     OperationError,
-    PackError,
     PeerError,
     WorkspaceError,
     WrongWorkspace,
 )
 from mergealgebra.progress import Progress, quiet
+from mergealgebra.store.base_leaves import Base, no_base
 from mergealgebra.store.entries import GENESIS, PACKS
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Fits, anything_fits
@@ -38,13 +38,15 @@ def sync_objects(
     closed: MergeAlgebraError | None = None,
     progress: Progress = quiet,
     *,
+    base: Base = no_base,
     retracted: bool = False,
     auxiliary: bool = False,
 ) -> SyncResult:
     """Take from a store of objects what this store lacks, and give it what it lacks [PR-17].
 
-    The arguments are those of `sync` with a folder. Raises WrongWorkspace for another workspace's, and PeerError for
-    one that is not reached, or in which there is none.
+    base: the base, if it is at hand, whose leaves are not fetched. The other arguments are those of `sync` with a
+    folder. Raises WrongWorkspace for another workspace's, and PeerError for one that is not reached, or in which there
+    is none.
     """
     check_genesis(objects, store.genesis)
     moved = Moved(store, objects.name, Holder(store), closed)
@@ -53,8 +55,8 @@ def sync_objects(
     try:
         foreign += exchange_operations(moved, objects)
         moved.refused += moved.holder.look().reading.refusals
-        lost = exchange_blobs(moved, objects, fits, progress, retracted=retracted, auxiliary=auxiliary)
-    except (PeerError, OperationError, PackError) as error:  # of the store, or what rotted here: the rest stays
+        lost = exchange_blobs(moved, objects, fits, progress, base=base, retracted=retracted, auxiliary=auxiliary)
+    except (PeerError, OperationError) as error:  # of the store, or what rotted here: what was exchanged before stays
         moved.refused.append(error)
     return moved.result(lost, foreign)
 

@@ -44,13 +44,17 @@ def sync_at(
     """
     if peer_scheme(address) in STORES:
         with bucket(address) as objects:
-            return sync_objects(store, objects, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
+            return sync_objects(
+                store, objects, fits, closed, progress, base=base, retracted=retracted, auxiliary=auxiliary
+            )
     try:
         with live_peer(address, identity) as other:
             return sync_live(store, other, fits, closed, progress, base=base, retracted=retracted, auxiliary=auxiliary)
     except Unserved as error:
         with files_at(address, error) as objects:
-            return sync_objects(store, objects, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
+            return sync_objects(
+                store, objects, fits, closed, progress, base=base, retracted=retracted, auxiliary=auxiliary
+            )
 
 
 def genesis_at(address: str, identity: Identity) -> bytes:

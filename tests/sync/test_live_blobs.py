@@ -372,8 +372,7 @@ def test_a_peer_that_lacks_a_blob_or_goes_away_leaves_it_to_the_others(alice, bo
 # The base
 
 
-@pytest.fixture
-def based(tmp_path):
+def fine_tuned(tmp_path):
     """A genesis of a real base, its file, and a fine-tune that has four leaves of it."""
     base = tensors(5)
     write_canonical(tmp_path / "base.safetensors", base)
@@ -383,6 +382,11 @@ def based(tmp_path):
     tuned["a.weight"][:5] += 1
     tuned["d.weight"] *= np.float32(1.001)
     return genesis, tmp_path / "base.safetensors", tuned
+
+
+@pytest.fixture
+def based(tmp_path):
+    return fine_tuned(tmp_path)
 
 
 @pytest.mark.clause("BL-9")

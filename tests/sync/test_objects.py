@@ -17,12 +17,14 @@ from mergealgebra.store.objects import Store
 from mergealgebra.sync import blob_parts, object_operations, object_packs
 from mergealgebra.sync.object_store import paced
 from mergealgebra.sync.object_sync import create_share, sync_objects
+from mergealgebra.tensors.checkpoint import Checkpoint
 from tests import signed
 from tests.crdt.strategies import GENESIS, OTHER_GENESIS, nonce
 from tests.store.stores import contribute, entry_of, manifest_of, write_blob
 from tests.store.test_packs import attest, pack_of, put, replica
 from tests.sync.object_stores import DAY, MemoryObjects
 from tests.sync.test_live import check_in_sync
+from tests.sync.test_live_blobs import fine_tuned, holding
 
 LACKING = {"all there": {}, "no list": {"lists": False}, "no deletes": {"deletes": False}}
 
@@ -467,6 +469,21 @@ class TestBlobs:
             f"blobs/{root}.1",
         ]
         bob.check_blob(root)
+
+    @pytest.mark.clause("BL-9")
+    def test_a_part_of_the_base_is_not_fetched(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(blob_parts, "PART_LEAVES", 2)
+        genesis, path, tuned = fine_tuned(tmp_path)
+        objects, alice, bob = MemoryObjects(), holding(tmp_path, "alice", tuned, genesis=genesis), tmp_path / "bob"
+        create_share(objects, genesis)
+        sync_objects(alice, objects)
+        objects.asked.clear()
+        with Checkpoint.open(path) as base:
+            assert not sync_objects(Store.create(bob, genesis), objects, base=lambda: base).refused
+        (root,) = alice.blob_roots()
+        fetched = [key.removeprefix(f"blobs/{root}.") for _, key in objects.asked if root in key]
+        assert fetched == ["map", "0", "2", "3"]  # leaves 0, 5 and 6 are not the base's
+        Store.open(bob).check_blob(root)
 
     def test_parts_that_are_there_are_not_written_again(self, shared):
         objects, root, bob = shared
