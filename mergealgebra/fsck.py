@@ -18,8 +18,9 @@ from mergealgebra.crdt.orset import ORSet
 from mergealgebra.crdt.records import Record
 from mergealgebra.disk import refused_as_output
 from mergealgebra.errors import MergeAlgebraError, PackError, WorkspaceError, WrongWorkspace
+from mergealgebra.key_files import Passphrase
 from mergealgebra.progress import More, Progress, counter, quiet
-from mergealgebra.signing import KeySource, Passphrase, signer_when_needed
+from mergealgebra.signing import KeySource, signer_when_needed
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.blobs import anything
 from mergealgebra.store.entries import GENESIS, OPERATIONS, PACKS, ROOT, Entry
@@ -157,13 +158,12 @@ class _Check:
     def run(self) -> None:
         operations = set(self._operations())
         self._found.operations = len(operations)
-        visible = ORSet(self._store.genesis, frozenset(operations)).visible()
         manifests = [item.payload.manifest for item in operations if isinstance(item.payload, Add)]
         self._claims, here = claims_of(manifests), set(self._store.blob_roots())  # of all that were ever added
         unread = {root for root in here if root not in self._claims and is_sparse(self._store.blob(root))}
         self._found.unnamed += (str(self._store.blob_path(root)) for root in sorted(unread))
         self._blobs(sorted(here - unread))
-        for id_, manifest in visible.items():
+        for id_, manifest in ORSet(self._store.genesis, frozenset(operations)).visible().items():
             for root, claims in claims_of([manifest], needed_kinds(self._store.genesis)).items():
                 if root not in here:
                     self._missing(id_, root, claims)
