@@ -29,7 +29,7 @@ CAMPAIGNS ?= 50
 SEED ?= 0
 BUDGET ?= 300
 FUZZED := header index value manifest genesis operation store lock recipe pattern thresholds aggregate \
-	question answer call frames request
+	question answer call frames map request
 
 PEERS := mergekit-0.1.5 mergekit-0.1.4 peft-0.21 fusion-bench-0.2 crdt-merge-0.11 sd-mecha-1.1 checkouts
 

@@ -14,14 +14,39 @@ from mergealgebra.crdt.orset import ORSet
 from mergealgebra.history import now
 from mergealgebra.key_files import Passphrase, PrivateKey, public_key
 from mergealgebra.members import Member, members
+from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.signatures import fingerprint
 from mergealgebra.signing import KeySource, signer_of
 from mergealgebra.store import local
+from mergealgebra.store.objects import Store
 
 
 class Administration(Contents):
     """A workspace as its owner and its maintainers set it up. The examples go on from that of `Workspace`."""
+
+    @staticmethod
+    def init_share(
+        path: PathLike,
+        *,
+        base: PathLike,
+        recipe: Method,
+        name: str = "",
+        group: bool = False,
+        maintainers: Iterable[PathLike] = (),
+        progress: Progress | None = None,
+    ) -> Store:
+        """A share of the workspace that `init` makes of the same arguments: a folder to sync with, nobody's workspace.
+
+        group: all members of the folder's group may write there [SY-16]. Raises as `init` does.
+
+        >>> share = Workspace.init_share("team-share", base="base.safetensors", recipe=Mean(), name="team")
+        >>> share.genesis.workspace_id == alice.store.genesis.workspace_id
+        True
+        """
+        from mergealgebra.creation import new_share
+
+        return new_share(path, base, recipe, name, group, progress or quiet, map(public_key, maintainers))
 
     @classmethod
     def succeed(

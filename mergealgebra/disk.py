@@ -13,7 +13,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,8 +25,6 @@ from mergealgebra.text import location
 #: No write hands the operating system more than this at once, and no read asks for more.
 PIECE_BYTES: Final = 1 << 20
 
-#: The call by which Linux lets a file share the blocks of another.
-_FICLONE: Final = 0x40049409
 _SEEKING: Final = threading.Lock()
 
 #: What may stand where a file is expected, by the type in its mode.
@@ -224,22 +221,6 @@ def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
     while len(rest):
         written = os.pwrite(descriptor, rest[:PIECE_BYTES], offset)
         rest, offset = rest[written:], offset + written
-
-
-def clone(source: int, target: int) -> bool:
-    """Let an open file have the bytes of another without a copy; False where the system or the disk cannot.
-
-    The two share blocks until one of them is written to: then that one alone changes.
-    """
-    if sys.platform != "linux":
-        return False
-    import fcntl  # not everywhere, as for locks
-
-    try:
-        fcntl.ioctl(target, _FICLONE, source)
-    except OSError:
-        return False
-    return True
 
 
 def make_folder(path: Path) -> None:

@@ -26,7 +26,7 @@ from mergealgebra.store.blobs import anything
 from mergealgebra.store.entries import GENESIS, OPERATIONS, PACKS, ROOT, Entry
 from mergealgebra.store.holdings import needed_kinds
 from mergealgebra.store.incomplete import read_incomplete
-from mergealgebra.store.inspection import damaged_caches, damaged_notes, has_operation, is_sparse, unsealed_caches
+from mergealgebra.store.inspection import damaged_caches, damaged_notes, has_operation, unsealed_caches
 from mergealgebra.store.local import began_with, check_genesis, is_replica
 from mergealgebra.store.objects import Store
 from mergealgebra.store.operation_store import parts
@@ -160,7 +160,7 @@ class _Check:
         self._found.operations = len(operations)
         manifests = [item.payload.manifest for item in operations if isinstance(item.payload, Add)]
         self._claims, here = claims_of(manifests), set(self._store.blob_roots())  # of all that were ever added
-        unread = {root for root in here if root not in self._claims and is_sparse(self._store.blob(root))}
+        unread = {root for root in here if root not in self._claims and self._store.is_sparse(root)}
         self._found.unnamed += (str(self._store.blob_path(root)) for root in sorted(unread))
         self._blobs(sorted(here - unread))
         for id_, manifest in ORSet(self._store.genesis, frozenset(operations)).visible().items():

@@ -154,6 +154,7 @@ def sync_again(
     *,
     retracted: bool = False,
     auxiliary: bool = False,
+    give: bool = True,
 ) -> str:
     """The command, or in Python the call, by which a workspace syncs with a peer.
 
@@ -164,9 +165,10 @@ def sync_again(
     "mergealgebra -C mine sync '/mnt/our share' --retracted"
     """
     own, other = location(Path(workspace)), address(peer)
-    options = [name for name, asked in (("retracted", retracted), ("auxiliary", auxiliary)) if asked]
-    command = " ".join([command_in(Path(workspace)), "sync", shlex.quote(other), *(f"--{name}" for name in options)])
-    arguments = ", ".join([repr(other), *(f"{name}=True" for name in options)])
+    asked = (retracted, "--retracted", "retracted=True"), (auxiliary, "--auxiliary", "auxiliary=True")
+    options = [pair for is_asked, *pair in (*asked, (not give, "--pull", "give=False")) if is_asked]
+    command = " ".join([command_in(Path(workspace)), "sync", shlex.quote(other), *(option for option, _ in options)])
+    arguments = ", ".join([repr(other), *(argument for _, argument in options)])
     return by_caller(command, f"Workspace.open({own!r}).sync({arguments})")
 
 

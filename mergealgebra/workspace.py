@@ -79,29 +79,6 @@ class Workspace(Administration):
         store = new_workspace(path, base, recipe, name, as_name, progress or quiet, keys)
         return cls(store.path, store)
 
-    @staticmethod
-    def init_share(
-        path: PathLike,
-        *,
-        base: PathLike,
-        recipe: Method,
-        name: str = "",
-        group: bool = False,
-        maintainers: Iterable[PathLike] = (),
-        progress: Progress | None = None,
-    ) -> Store:
-        """A share of the workspace that `init` makes of the same arguments: a folder to sync with, nobody's workspace.
-
-        group: all members of the folder's group may write there [SY-16]. Raises as `init` does.
-
-        >>> share = Workspace.init_share("share", base="base.safetensors", recipe=Mean(), name="team")
-        >>> share.genesis.workspace_id == alice.store.genesis.workspace_id
-        True
-        """
-        from mergealgebra.creation import new_share
-
-        return new_share(path, base, recipe, name, group, progress or quiet, map(public_key, maintainers))
-
     @classmethod
     def clone(
         cls,
@@ -224,6 +201,7 @@ class Workspace(Administration):
         create: bool | Literal["group"] = False,
         retracted: bool = False,
         auxiliary: bool = False,
+        give: bool = True,
         key: KeySource | None = None,
         progress: Progress | None = None,
     ) -> SyncResult:
@@ -233,7 +211,8 @@ class Workspace(Administration):
         [PR-13, PR-15] or s3://BUCKET/PREFIX [PR-17]. create: make a share there first, if nothing is there, with
         "group" one in which all members of the folder's group may write [SY-16]; otherwise it must be there [SY-7].
         retracted: also take the tensors of contributions that were taken back, for old merges. auxiliary: also take
-        auxiliary tensors that the workspace's recipe does not need. key: as of `signer`, for a server that wants a
+        auxiliary tensors that the workspace's recipe does not need. give: False takes and gives nothing, for a peer
+        that takes nothing [PR-24]. key: as of `signer`, for a server that wants a
         member's signature [PR-21]. Raises AddressError for what is neither, PeerError for a peer that is not reached,
         and SyncIncomplete when something was refused; the good rest has then been exchanged. That it was incomplete is
         written down here, until a sync with that peer is complete. progress: called as blobs are copied and checked.
@@ -248,11 +227,11 @@ class Workspace(Administration):
         what = f"{address(peer)} is shared now" if create else "what was exchanged so far stays"
         if create:
             share_at(peer, self.store.genesis, group=create == "group")
-        again = sync_again(self.path, peer, retracted=retracted, auxiliary=auxiliary)
+        again = sync_again(self.path, peer, retracted=retracted, auxiliary=auxiliary, give=give)
         with standing(f"{what}; `{again}` completes it"):
             signer = signer_when_needed(self.store, key)
-            more = progress or quiet
-            return sync_replica(self.store, peer, more, retracted=retracted, auxiliary=auxiliary, signer=signer)
+            options = {"retracted": retracted, "auxiliary": auxiliary, "give": give}
+            return sync_replica(self.store, peer, progress or quiet, signer=signer, **options)
 
     def sync_all(
         self,

@@ -1,4 +1,4 @@
-"""`mergealgebra [-C WORKSPACE] sync PEER... [--create[=group]] [--retracted] [--auxiliary] [--key K]`"""
+"""`mergealgebra [-C WORKSPACE] sync PEER... [--create[=group] | --pull] [--retracted] [--auxiliary] [--key K]`"""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.command(cls=ValueLeftOut)
 @click.argument("peers", metavar="PEER...", type=PEER, nargs=-1, required=True)
 @share_option("--create", "Make a share at PEER first, a folder or s3://BUCKET/PREFIX, if nothing is there")
+@click.option("--pull", is_flag=True, help="Take what PEER has and give it nothing, such as one that takes nothing.")
 @click.option(
     "--retracted",
     is_flag=True,
@@ -39,13 +40,14 @@ def command(
     workspace: str,
     peers: tuple[str, ...],
     create: str | None,
+    pull: bool,
     retracted: bool,
     auxiliary: bool,
     key: Path | None,
     passphrase_fd: int | None,
     as_json: bool,
 ) -> None:
-    """Exchange contributions with each PEER, both ways.
+    """Exchange contributions with each PEER, both ways; with --pull only take them.
 
     A PEER is a workspace or a shared folder, or the address of one: http://HOST:PORT or https://HOST:PORT where `serve`
     runs, or a web server that serves the files of a share, ssh://HOST/PATH, or s3://BUCKET/PREFIX. A server of a signed
@@ -54,6 +56,8 @@ def command(
     from mergealgebra.cli.words import UNPROVED
     from mergealgebra.workspace import Workspace
 
+    if pull and create is not None:
+        raise click.UsageError("--create makes a share to give to, and --pull gives nothing: leave one of them out")
     opened = Workspace.open(workspace)
     before = opened.state
     signer = signer_when_needed(opened, key, passphrase_fd)
@@ -62,6 +66,7 @@ def command(
         "create": "group" if create == "group" else create is not None,
         "retracted": retracted,
         "auxiliary": auxiliary,
+        "give": not pull,
         "key": signer,
     }
     alone = len(peers) == 1
@@ -74,7 +79,7 @@ def command(
     }
     state = opened.state
     if not as_json:
-        _tell(done, before, state, alone=alone)
+        _tell(done, before, state, alone=alone, pull=pull)
         for result in done.values():
             for line in _left(result):
                 warn(line)
@@ -114,7 +119,7 @@ def _report(moved: Mapping[str, Mapping[str, object]], before: ORSet, state: ORS
     report({**of_peers, **changed, "merge_id": state.merge_id})
 
 
-def _tell(done: Mapping[str, SyncResult], before: ORSet, state: ORSet, *, alone: bool) -> None:
+def _tell(done: Mapping[str, SyncResult], before: ORSet, state: ORSet, *, alone: bool, pull: bool) -> None:
     """What was moved and what changed, for people; of several peers, each by itself."""
     from mergealgebra.cli.words import count, few, news
     from mergealgebra.ids import SHORT
@@ -123,7 +128,7 @@ def _tell(done: Mapping[str, SyncResult], before: ORSet, state: ORSet, *, alone:
     for peer, result in done.items():
         exchanged = {
             "received": _exchanged(result.taken_operations, result.taken_blobs),
-            "given": _exchanged(result.given_operations, result.given_blobs),
+            **({} if pull else {"given": _exchanged(result.given_operations, result.given_blobs)}),
             **_named(result),
         }
         tell({**exchanged, **now} if alone else {"peer": peer, **exchanged})

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from mergealgebra.crdt.fields import is_id
 from mergealgebra.disk import NotAFile, fill_at, refused_as_output
@@ -32,12 +32,13 @@ from mergealgebra.store.entries import BLOB_SUFFIX, BLOBS, Entry, names_in
 from mergealgebra.store.refusals import refused_as
 from mergealgebra.text import location
 
-if TYPE_CHECKING:
-    from mergealgebra.store.blob_map import Leaf
-
 #: Ends the name of a report: a file that says that the blob beside it was found to be damaged.
 REPORT_SUFFIX: Final = f"{BLOB_SUFFIX}.damaged"
 
+#: A smaller file is read at once, however little room it takes.
+_LARGE_BYTES: Final = 1 << 24
+#: The unit in which systems count what a file takes.
+_BLOCK_BYTES: Final = 512
 #: Left free on a disk beside a blob, for operations.
 _SPARE_BYTES: Final = 1 << 20
 
@@ -121,18 +122,29 @@ class BlobStore:
                 f"{location(self.path)} needs {needed:,} bytes for {name} and its disk has {free:,} free; make room"
             )
 
-    def read_leaves(self, root: str, leaves: Iterable[Leaf]) -> Iterator[tuple[Leaf, memoryview]]:
-        """Leaves of a blob as they are in its file, each in memory of its own; they are not checked.
+    @contextmanager
+    def reading(self, root: str) -> Iterator[Callable[[int, int], memoryview]]:
+        """Reads from an offset of a blob's file so many bytes, into memory of their own; they are not checked.
 
         Raises BlobMissing or BlobDamaged where they cannot be read.
         """
         entry = self.blob(root)
         with opened_blob(entry) as descriptor:
-            for leaf in leaves:
-                data = memoryview(bytearray(leaf.nbytes))
-                if not fill_at(descriptor, data, leaf.offset):
-                    raise damaged(entry.path, f"it ends before byte {leaf.offset + leaf.nbytes}")
-                yield leaf, data
+
+            def read(offset: int, nbytes: int) -> memoryview:
+                data = memoryview(bytearray(nbytes))
+                if not fill_at(descriptor, data, offset):
+                    raise damaged(entry.path, f"it ends before byte {offset + nbytes}")
+                return data
+
+            yield read
+
+    def is_sparse(self, root: str) -> bool:
+        """Whether a blob is large and most of it takes no room: what cost its maker nothing is read for hours."""
+        with suppress(OSError), self.blob(root).opened() as descriptor:
+            told = os.fstat(descriptor)
+            return told.st_size > _LARGE_BYTES and told.st_blocks * _BLOCK_BYTES < told.st_size // 2
+        return False
 
     def report_damage(self, root: str) -> None:
         """Write down beside a blob that it is damaged, so that others mend it [SY-4]. Raises OutputError."""

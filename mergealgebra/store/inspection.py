@@ -32,20 +32,6 @@ _NOTES: Final = {
 }
 
 
-#: A smaller file is read at once.
-_LARGE_BYTES: Final = 1 << 24
-#: The unit in which systems count what a file takes.
-_BLOCK_BYTES: Final = 512
-
-
-def is_sparse(entry: Entry) -> bool:
-    """Whether a file is large and most of it takes no room: what cost its maker nothing is read for hours."""
-    with suppress(OSError), entry.opened() as descriptor:
-        told = os.fstat(descriptor)
-        return told.st_size > _LARGE_BYTES and told.st_blocks * _BLOCK_BYTES < told.st_size // 2
-    return False
-
-
 def has_operation(store: OperationStore) -> bool:
     """Whether an operation of this workspace is there."""
     with suppress(MergeAlgebraError):

@@ -77,9 +77,12 @@ class Challenger:
         """Raise SignatureRefused for a challenge that is not of this server, or has ended."""
         said, mac = challenge[:-_MAC_BYTES], challenge[-_MAC_BYTES:]
         if not hmac.compare_digest(mac, self._mac(said)):
-            raise SignatureRefused("the challenge is not one of this server")
+            raise SignatureRefused(
+                "the challenge is not one of this server: sync again; if that is refused too, whoever serves lets one "
+                "process alone answer at this address"
+            )
         if self.clock() >= int.from_bytes(said[_NONCE_BYTES:]):
-            raise SignatureRefused("the challenge has ended: ask for another one")
+            raise SignatureRefused("the challenge has ended: sync again")
 
     def _mac(self, said: bytes) -> bytes:
         return hmac.digest(self.key, _CHALLENGE_DOMAIN + self.workspace + said, "sha256")
@@ -146,7 +149,10 @@ class SignedHeader:
         """The same from its text; nothing is verified. Raises SignatureRefused."""
         found = _HEADER.fullmatch(text) if len(text) <= HEADER_BYTES else None
         if found is None:
-            raise SignatureRefused(f"the header Authorization is not `{SCHEME} SERVER HEX`, as a member's is")
+            raise SignatureRefused(
+                f"the header Authorization is not `{SCHEME} SERVER HEX`, as a member's is: use the version of "
+                "mergealgebra that serves, and let no proxy change it"
+            )
         data = bytes.fromhex(found[2])
         key, rest = data[:KEY_BYTES], data[KEY_BYTES:]
         return cls(found[1], key, rest[:CHALLENGE_BYTES], rest[CHALLENGE_BYTES:])
@@ -154,4 +160,7 @@ class SignedHeader:
     def check(self, asked: Asked) -> None:
         """Raise SignatureRefused unless the key signed this request."""
         if not is_valid(self.key, self.signature, asked.message(self.challenge)):
-            raise SignatureRefused("the signature is not one of this request: another key, path, body or workspace")
+            raise SignatureRefused(
+                "the signature is not one of this request: another key, path, body or workspace; whoever serves has "
+                "the proxy before it pass on what is asked as it is"
+            )

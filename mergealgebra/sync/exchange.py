@@ -17,14 +17,15 @@ from mergealgebra.sync.peer import Peer
 class Moved:
     """One sync of a store with a peer of some name, and what it has done so far.
 
-    closed: why nothing may be taken. not_given: why the peer could not be given what it lacks. not_admissible: how
-    many operations came and stay outside until they are admissible [PR-10].
+    closed: why nothing may be taken. gives: whether the peer is given anything [PR-24]. not_given: why it could not be
+    given what it lacks. not_admissible: how many operations came and stay outside until they are admissible [PR-10].
     """
 
     store: Store
     name: str
     holder: Holder
     closed: MergeAlgebraError | None
+    gives: bool = True
     refused: list[MergeAlgebraError] = field(default_factory=list)
     not_given: list[MergeAlgebraError] = field(default_factory=list)
     taken_operations: list[str] = field(default_factory=list)
@@ -72,9 +73,11 @@ class Moved:
 class Exchange(Moved):
     """One sync with a live peer. dropped: whether it lied, or was not reached, and is asked for nothing more.
 
-    is_fast: whether its connection is so fast that packing leaves would cost more time than it saves.
+    is_fast: whether its connection is so fast that packing leaves would cost more time than it saves. came_bytes: those
+    of the operations that it gave.
     """
 
     peer: Peer = field(kw_only=True)
     dropped: bool = False
     is_fast: bool = False
+    came_bytes: int = 0

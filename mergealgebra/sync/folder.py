@@ -60,12 +60,14 @@ def sync(
     *,
     retracted: bool = False,
     auxiliary: bool = False,
+    give: bool = True,
 ) -> SyncResult:
     """Take from a peer folder what this store lacks, then give it what it lacks [SY-4].
 
     fits: judges the header of each blob before it is taken. closed: why nothing may be taken, if so.
     progress: told of the bytes of blobs that are read. retracted: take the blobs of retracted contributions too.
     auxiliary: take auxiliary blobs that the default recipe does not need, too; they are given in any case.
+    give: whether the peer is given anything, and what is damaged there is mended [PR-24].
     A peer that cannot be written to still gives; that it takes nothing is one refusal. Raises AddressError,
     WrongWorkspace or WorkspaceError when the peer is not a store of this workspace; none is made [SY-7].
     """
@@ -77,11 +79,12 @@ def sync(
     for side in (ours, theirs):
         everything = everything.join(ORSet(store.genesis, frozenset(side.salvaged)))
     joined = everything.admissible
-    taken, given = Way(other, store, refused, closed), Way(store, other, refused)
+    taken, given = Way(other, store, refused, closed, marks=give), Way(store, other, refused, closed=not give)
     taken.carry_operations(joined, ours)
     given.carry_operations(joined, theirs)
-    with suppress(MergeAlgebraError, OSError):  # refused already, where it mattered
-        tidy_share(other, pack_up(other, other.read(everything)))
+    if give:
+        with suppress(MergeAlgebraError, OSError):  # refused already, where it mattered
+            tidy_share(other, pack_up(other, other.read(everything)))
     if not joined.operations and not theirs.damaged:
         refused += _half_there(other)
     refused += [error for side in (ours, theirs) for name, error in side.damaged.items() if not joined.has(name)]
@@ -234,7 +237,8 @@ def _mend_blob(root: str, taken: Way, given: Way, admit: Admit, more: More) -> N
         taken.refused.extend((ours, theirs))
     else:
         for side in (taken, given):
-            side.source.forget_report(root)
+            if side.marks:
+                side.source.forget_report(root)
 
 
 def _damage(store: Store, root: str, admit: Admit, more: More) -> MergeAlgebraError | None:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from mergealgebra.errors import AddressError, PeerError, PeerRefused
 from mergealgebra.sync import calls
 from mergealgebra.sync.calls import Run
+from mergealgebra.sync.challenges import SCHEME
 from mergealgebra.sync.http_paths import BLOBS_PATH, PREFIX
 from mergealgebra.sync.http_signing import Signing, SigningConnection, SigningSecureConnection
 from mergealgebra.sync.identity import NOBODY, Identity
@@ -163,10 +164,10 @@ class HttpCarrier:
             return response
         reason = one_line(_read(response, _MOST_REASON_BYTES)[:_MOST_REASON_BYTES].decode(errors="replace"))
         self.close()
-        if response.status in (401, 403) and reason and not reason.startswith("<"):  # as the pages of web servers do
-            raise PeerRefused(f"{self.name} refuses: {shortened(reason, calls.MOST_REASON)}; {self._signing.advice}")
-        if response.status in (400, 408, 500) and reason:
-            raise PeerRefused(f"{self.name} refuses: {shortened(reason, calls.MOST_REASON)}")
+        if reason and (response.status in (400, 408, 500) or _is_ours(response, reason)):
+            advice = self._signing.advice(response.status) if response.status in (401, 403) else ""
+            says = f"{self.name} refuses: {shortened(reason, calls.MOST_REASON)}"
+            raise PeerRefused(f"{says}; {advice}" if advice else says)
         raise Unserved(
             f"{self.name} answers {response.status} {shown(response.reason)}: check the address, and that "
             "`mergealgebra serve` runs there",
@@ -209,6 +210,13 @@ class HttpCarrier:
                 f"{self.name} cannot be reached, or ended the connection: {shortened(one_line(said), 200)}; check the "
                 "address, and that `mergealgebra serve` runs there"
             ) from error
+
+
+def _is_ours(response: HTTPResponse, reason: str) -> bool:
+    """Whether a refusal for want of a right is one of `serve`, and not of something that stands before it."""
+    if response.status == 401:
+        return (response.getheader("WWW-Authenticate") or "").startswith(SCHEME)
+    return response.status == 403 and not reason.startswith("<")  # as the pages of web servers do
 
 
 def _read(response: HTTPResponse, most: int) -> bytes:

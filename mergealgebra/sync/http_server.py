@@ -35,6 +35,8 @@ from mergealgebra.sync.service import Service
 IDLE_SECONDS: Final = 60.0
 #: Runs of leaves that are taken at one time.
 _UPLOADS: Final = 8
+#: Leaves that are read, and perhaps packed, at one time: packing one takes several times its memory.
+_READERS: Final = 8
 #: The longest run of leaves that is taken: what its map says bounds it further.
 _MOST_BYTES: Final = calls.MOST_LEAVES * (LEAF_BYTES + HEAD_BYTES)
 _LEAVES: Final = f"{BLOBS_PATH}/{{root}}/leaves/{{first:int}}/{{count:int}}"
@@ -61,6 +63,7 @@ def application(service: Service) -> Starlette:
 class _Served:
     service: Service
     uploads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_UPLOADS))
+    readers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_READERS))
 
     async def genesis(self, request: Request) -> Response:
         return await self._answered(partial(self.service.answer, calls.GENESIS, b""))
@@ -78,7 +81,7 @@ class _Served:
             found = await to_thread.run_sync(opened.__enter__)
         except MergeAlgebraError as error:
             return _refused(error)
-        return _Sending(found.nbytes, found.pieces, partial(opened.__exit__, None, None, None))
+        return _Sending(found.nbytes, found.pieces, partial(opened.__exit__, None, None, None), self.readers)
 
     async def put_map(self, request: Request) -> Response:
         root = _root(request)
@@ -172,20 +175,25 @@ class _Reading:
 
 @dataclass
 class _Sending:
-    """Leaves as a response: each is read when the client has taken those before it. size: of all, if it is known."""
+    """Leaves as a response: each piece is read when the client has taken those before it.
+
+    size: of all, if it is known. readers: how many are read at one time.
+    """
 
     size: int | None
     pieces: Iterator[bytes | memoryview]
     close: Callable[[], object]
+    readers: CapacityLimiter
 
     async def __call__(self, scope: object, receive: object, send: _Send) -> None:
         try:
             length = [] if self.size is None else [(b"content-length", str(self.size).encode())]
             headers = [*length, (b"content-type", b"application/octet-stream")]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
-            while (piece := await to_thread.run_sync(next, self.pieces, None)) is not None:
+            while (piece := await to_thread.run_sync(next, self.pieces, None, limiter=self.readers)) is not None:
                 async with asyncio.timeout(IDLE_SECONDS):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
+                del piece  # it is not counted while the next one is waited for
             await send({"type": "http.response.body", "body": b""})
         except MergeAlgebraError:
             return  # the blob is damaged: the connection is closed, and the client sees that it lacks bytes

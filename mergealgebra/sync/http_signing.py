@@ -49,9 +49,8 @@ class Signing:
             return False
         return self.always or not is_reading(method, path.partition("?")[0])
 
-    @property
-    def advice(self) -> str:
-        """What to do where the server refuses to let us in."""
+    def advice(self, status: int) -> str:
+        """What to do where the server refuses with this status to let us in; none where its reason says that."""
         signer = self.identity.signer
         if signer is None:
             names = by_caller("--key FILE, or once with `mergealgebra set-key FILE`", "key=FILE")
@@ -59,7 +58,11 @@ class Signing:
                 f"name your private key with {names}; who has none makes one with `mergealgebra keygen FILE`, and asks "
                 "a maintainer for `mergealgebra grant FILE.pub --name YOU`"
             )
-        return f"ask a maintainer for `mergealgebra grant '{openssh_line(signer.key)}' --name YOU`, then sync again"
+        if status == 403:
+            return f"ask a maintainer for `mergealgebra grant '{openssh_line(signer.key)}' --name YOU`, then sync again"
+        if not self._until:
+            return f"your key cannot sign for it, as {CHALLENGE_PATH} is not answered: whoever serves lets it through"
+        return ""
 
     def forget(self) -> None:
         """Ask for another challenge before the next signature."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from mergealgebra.crdt.manifest import KINDS
 from mergealgebra.crdt.operations import Operation
@@ -37,6 +38,9 @@ from mergealgebra.sync.reconciliation import reconcile
 from mergealgebra.sync.taking import HELD_BYTES, MOST_REFUSED, operation_of, take
 from mergealgebra.wanted import known_manifests
 
+#: Bytes of operations that one sync takes of one peer: it may have 2^22 that are each as long as they may be.
+MOST_BYTES: Final = 1 << 28
+
 
 def sync_live(
     store: Store,
@@ -48,6 +52,7 @@ def sync_live(
     base: Base = no_base,
     retracted: bool = False,
     auxiliary: bool = False,
+    give: bool = True,
 ) -> SyncResult:
     """Take from a live peer what this store lacks, and give it what it lacks [PR-10 to PR-12].
 
@@ -55,7 +60,7 @@ def sync_live(
     with another workspace, and PeerError for one that is not reached.
     """
     (result,) = sync_together(
-        store, [peer], fits, [closed], progress, base=base, retracted=retracted, auxiliary=auxiliary
+        store, [peer], fits, [closed], progress, base=base, retracted=retracted, auxiliary=auxiliary, give=give
     )
     if isinstance(result, MergeAlgebraError):
         raise result
@@ -72,13 +77,14 @@ def sync_together(
     base: Base = no_base,
     retracted: bool = False,
     auxiliary: bool = False,
+    give: bool = True,
 ) -> list[SyncResult | MergeAlgebraError]:
     """The same with several peers: operations with each in turn, then leaves from all at once [BL-10].
 
     closed: for each, why nothing may be taken from it, if so. Returns for each what `sync_live` returns or raises.
     """
     found: list[Exchange | MergeAlgebraError] = [
-        _operations_with(store, peer, reason) for peer, reason in zip(peers, closed, strict=True)
+        _operations_with(store, peer, reason, give=give) for peer, reason in zip(peers, closed, strict=True)
     ]
     lost: tuple[str, ...] = ()
     if reached := [one for one in found if isinstance(one, Exchange)]:
@@ -95,13 +101,15 @@ def sync_together(
     return [one if isinstance(one, MergeAlgebraError) else one.result(lost) for one in found]
 
 
-def _operations_with(store: Store, peer: Peer, closed: MergeAlgebraError | None) -> Exchange | MergeAlgebraError:
+def _operations_with(
+    store: Store, peer: Peer, closed: MergeAlgebraError | None, *, give: bool
+) -> Exchange | MergeAlgebraError:
     """What was exchanged with a peer but for blobs; an error where it is none to sync with."""
     try:
         maintainers = check_workspace(store, peer)
     except MergeAlgebraError as error:
         return error
-    exchange = Exchange(store, peer.name, Holder(store), closed, peer=peer)
+    exchange = Exchange(store, peer.name, Holder(store), closed, give, peer=peer)
     of = [MAINTAINERS] if maintainers != exchange.holder.look().ids(MAINTAINERS).root() else []
     _exchange_sets(exchange, [*of, ADMISSIBLE])
     return exchange
@@ -159,13 +167,17 @@ def _exchange_operations(exchange: Exchange, of: str) -> None:
         _take_operations(exchange, found.lacking)
     elif found.lacking:
         exchange.refused.append(exchange.closed)
-    _give_operations(exchange, _records(held, found.extra))
+    if exchange.gives:
+        _give_operations(exchange, _records(held, found.extra))
 
 
 def _take_operations(exchange: Exchange, lacking: Sequence[bytes]) -> None:
     came: list[Operation] = []
     nbytes, at = 0, 0
-    while at < len(lacking):
+    while at < len(lacking) and exchange.closed is None:
+        if exchange.came_bytes >= MOST_BYTES:
+            exchange.refused.append(_left(exchange, len(lacking) - at))
+            break
         asked = lacking[at : at + calls.MOST_ASKED]
         answered = exchange.peer.operations(asked)
         for id_, data in zip(asked, answered, strict=False):
@@ -175,6 +187,7 @@ def _take_operations(exchange: Exchange, lacking: Sequence[bytes]) -> None:
             except MergeAlgebraError as error:
                 exchange.refused.append(error)
         at += len(answered)
+        exchange.came_bytes += sum(len(data or b"") for data in answered)
         if len(exchange.refused) > MOST_REFUSED:
             _count(exchange, take(exchange, came))
             raise PeerError(
@@ -185,6 +198,14 @@ def _take_operations(exchange: Exchange, lacking: Sequence[bytes]) -> None:
             _count(exchange, take(exchange, came))
             came, nbytes = [], 0
     _count(exchange, take(exchange, came))
+
+
+def _left(exchange: Exchange, count: int) -> PeerError:
+    """That one sync takes no more of a peer [PR-11]."""
+    return PeerError(
+        f"{exchange.peer.name} has {count:,} more operations, and one sync takes at most {MOST_BYTES:,} bytes of them; "
+        "sync again for the next ones"
+    )
 
 
 def _count(exchange: Exchange, outside: Sequence[Record]) -> None:

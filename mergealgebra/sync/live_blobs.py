@@ -77,7 +77,9 @@ class Carrying:
     # Giving
 
     def _give(self, exchange: Exchange, wanted: Claims, theirs: Mapping[str, int | None]) -> None:
-        """Give a peer what it lacks."""
+        """Give a peer what it lacks, if it is given anything."""
+        if not exchange.gives:
+            return
         lacking = [root for root in wanted if root in theirs and theirs[root] is None]
         gives = {root: size for root, size in self._own_sizes(exchange, lacking).items() if size is not None}
         if not gives or exchange.dropped:

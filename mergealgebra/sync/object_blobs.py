@@ -105,7 +105,7 @@ class _Blobs:
             if isinstance(error, PeerError) and not isinstance(error, TooLong):
                 raise
             self.moved.refused.append(error)
-            if isinstance(error, DamagedObject) and self.listed is not None:
+            if isinstance(error, DamagedObject) and self.listed is not None and self.moved.gives:
                 with suppress(PeerError):
                     report(self.objects, f"{BLOBS}/{root}")
             return True
@@ -149,7 +149,7 @@ class _Blobs:
 
     def give(self, root: str) -> None:
         """Give a blob that is here, unless the store has it, or takes nothing; write it again if it was reported."""
-        if self.moved.not_given or self._is_there(root):
+        if self.moved.not_given or not self.moved.gives or self._is_there(root):
             return
         reported = is_reported(self.listed, root)
         there = {f"{BLOBS}/{name}": told.nbytes for name, told in (self.listed or {}).items() if not reported}

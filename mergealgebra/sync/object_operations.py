@@ -232,6 +232,8 @@ def _give(moved: Moved, packs: ObjectPacks, held: Held, seen: Mapping[str, Seen]
 
     Returns the packs that were written.
     """
+    if not moved.gives:
+        return []
     lacking, written = moved.readable(_lacking(packs, held)), list[Pack]()
     named = packs.indexed.operations if packs.indexed else ()
     given = {record.id for record in lacking if record.id not in named}

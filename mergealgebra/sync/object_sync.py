@@ -41,6 +41,7 @@ def sync_objects(
     base: Base = no_base,
     retracted: bool = False,
     auxiliary: bool = False,
+    give: bool = True,
 ) -> SyncResult:
     """Take from a store of objects what this store lacks, and give it what it lacks [PR-17].
 
@@ -49,7 +50,7 @@ def sync_objects(
     is none.
     """
     check_genesis(objects, store.genesis)
-    moved = Moved(store, objects.name, Holder(store), closed)
+    moved = Moved(store, objects.name, Holder(store), closed, give)
     lost: tuple[str, ...] = ()
     foreign = list[ForeignOperation]()
     try:

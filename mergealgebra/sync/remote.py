@@ -37,24 +37,22 @@ def sync_at(
     base: Base,
     retracted: bool,
     auxiliary: bool,
+    give: bool = True,
 ) -> SyncResult:
     """Sync a store with what is at an address. identity: as of `genesis_at`.
 
     The other arguments are those of `sync` with a folder, and so are the errors.
     """
+    more = {"retracted": retracted, "auxiliary": auxiliary, "give": give}
     if peer_scheme(address) in STORES:
         with bucket(address) as objects:
-            return sync_objects(
-                store, objects, fits, closed, progress, base=base, retracted=retracted, auxiliary=auxiliary
-            )
+            return sync_objects(store, objects, fits, closed, progress, base=base, **more)
     try:
         with live_peer(address, identity) as other:
-            return sync_live(store, other, fits, closed, progress, base=base, retracted=retracted, auxiliary=auxiliary)
+            return sync_live(store, other, fits, closed, progress, base=base, **more)
     except Unserved as error:
         with files_at(address, error) as objects:
-            return sync_objects(
-                store, objects, fits, closed, progress, base=base, retracted=retracted, auxiliary=auxiliary
-            )
+            return sync_objects(store, objects, fits, closed, progress, base=base, **more)
 
 
 def genesis_at(address: str, identity: Identity) -> bytes:

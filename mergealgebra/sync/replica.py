@@ -41,11 +41,12 @@ def sync_replica(
     *,
     retracted: bool = False,
     auxiliary: bool = False,
+    give: bool = True,
     signer: Signer | None = None,
 ) -> SyncResult:
     """Sync a replica with a peer, a folder or an address, and write down whether all of it went well.
 
-    retracted, auxiliary: as of `sync`. signer: signs what is asked of a server that wants to know [PR-20]. Raises
+    retracted, auxiliary, give: as of `sync`. signer: signs what is asked of a server that wants to know [PR-20]. Raises
     SyncIncomplete when something was refused; the good rest has then been exchanged. Otherwise as `sync`.
     """
     name = _name(peer)
@@ -53,7 +54,9 @@ def sync_replica(
     unwritten = _write_down(store, name, [_CUT_SHORT])
     try:
         with base_of([store]) as base:
-            result = _sync(store, peer, base, unwritten, progress, signer, retracted=retracted, auxiliary=auxiliary)
+            result = _sync(
+                store, peer, base, unwritten, progress, signer, retracted=retracted, auxiliary=auxiliary, give=give
+            )
     except MergeAlgebraError:
         _write_down(store, name, before)
         raise
@@ -68,6 +71,7 @@ def sync_with_all(
     create: bool | str = False,
     retracted: bool = False,
     auxiliary: bool = False,
+    give: bool = True,
     signer: Signer | None = None,
 ) -> list[SyncResult | MergeAlgebraError]:
     """Sync a replica with several peers, in their order; with live ones that follow each other at once [PR-16, BL-10].
@@ -81,13 +85,15 @@ def sync_with_all(
             Store.create(peer_path(peer), store.genesis, group=create == "group")
         elif create and live_scheme(peer) is None:
             create_at(os.fspath(peer), store.genesis)
-        return sync_replica(store, peer, progress, retracted=retracted, auxiliary=auxiliary, signer=signer)
+        return sync_replica(store, peer, progress, retracted=retracted, auxiliary=auxiliary, give=give, signer=signer)
 
     found: list[SyncResult | MergeAlgebraError] = []
     for live, group in groupby(peers, lambda peer: live_scheme(peer) is not None):
         some = list(group)
         if live and len(some) > 1:
-            results = _sync_live_ones(store, some, progress, signer, retracted=retracted, auxiliary=auxiliary)
+            results = _sync_live_ones(
+                store, some, progress, signer, retracted=retracted, auxiliary=auxiliary, give=give
+            )
             for peer, result in zip(some, results, strict=True):  # one may be a web server with files
                 found.append(_or_error(partial(alone, peer)) if isinstance(result, Unserved) else result)
         else:
@@ -103,6 +109,7 @@ def _sync_live_ones(
     *,
     retracted: bool,
     auxiliary: bool,
+    give: bool,
 ) -> list[SyncResult | MergeAlgebraError]:
     names = [_name(peer) for peer in peers]
     before = [read_incomplete(store).refusals.get(name, []) for name in names]
@@ -111,7 +118,15 @@ def _sync_live_ones(
     with base_of([store]) as base, ExitStack() as opened:
         others = [opened.enter_context(live_peer(name, identity)) for name in names]
         results = sync_together(
-            store, others, fits_by(base), unwritten, progress, base=base, retracted=retracted, auxiliary=auxiliary
+            store,
+            others,
+            fits_by(base),
+            unwritten,
+            progress,
+            base=base,
+            retracted=retracted,
+            auxiliary=auxiliary,
+            give=give,
         )
     found: list[SyncResult | MergeAlgebraError] = []
     for name, refusals, result in zip(names, before, results, strict=True):
@@ -149,14 +164,24 @@ def _sync(
     *,
     retracted: bool,
     auxiliary: bool,
+    give: bool,
 ) -> SyncResult:
     """Sync with a folder, or with whatever is at an address."""
     fits = fits_by(base)
     if peer_scheme(peer) is None:
-        return sync(store, peer, fits, closed, progress, retracted=retracted, auxiliary=auxiliary)
+        return sync(store, peer, fits, closed, progress, retracted=retracted, auxiliary=auxiliary, give=give)
     who = Identity(signer, store.genesis.workspace_id)
     return sync_at(
-        store, os.fspath(peer), who, fits, closed, progress, base=base, retracted=retracted, auxiliary=auxiliary
+        store,
+        os.fspath(peer),
+        who,
+        fits,
+        closed,
+        progress,
+        base=base,
+        retracted=retracted,
+        auxiliary=auxiliary,
+        give=give,
     )
 
 

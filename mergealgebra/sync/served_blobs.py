@@ -28,6 +28,8 @@ from mergealgebra.text import shown
 
 #: Blobs in the making that a process remembers; of others it reads again what is here.
 _REMEMBERED: Final = 8
+#: Bytes of a leaf as it is that are read, and sent, at once.
+PIECE_BYTES: Final = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,28 @@ class Sending:
 def frames(
     store: Store, root: str, leaves: Sequence[Leaf], packing: int, base: BaseLeaves
 ) -> Generator[bytes | memoryview]:
-    """Leaves of a blob as they travel: what is before each, and the leaf [BL-5]."""
-    for leaf, data in store.read_leaves(root, leaves):
-        way, packed = pack(leaf, data, packing, base)
-        yield head(way, len(packed))
-        yield packed
+    """Leaves of a blob as they travel: what is before each, and the leaf, in pieces [BL-5].
+
+    Nothing is kept between two pieces, so that a slow taker costs no more than the one it has not taken [PR-23].
+    """
+    with store.reading(root) as read:
+        for leaf in leaves:
+            yield from _frame(read, leaf, packing, base)
+
+
+def _frame(
+    read: Callable[[int, int], memoryview], leaf: Leaf, packing: int, base: BaseLeaves
+) -> Generator[bytes | memoryview]:
+    if packing != RAW:
+        way, packed = pack(leaf, read(leaf.offset, leaf.nbytes), packing, base)
+        if way != RAW:
+            packed = b"".join((head(way, len(packed)), packed))
+            yield packed
+            return
+        del packed  # it would wait with the pieces
+    yield head(RAW, leaf.nbytes)
+    for at in range(0, leaf.nbytes, PIECE_BYTES):
+        yield read(leaf.offset + at, min(PIECE_BYTES, leaf.nbytes - at))
 
 
 class ServedBlobs:

@@ -25,6 +25,7 @@ from mergealgebra.sync.leaf_frames import Fill, exact, pieces_read
 from mergealgebra.sync.messages import ADMISSIBLE, MAINTAINERS
 from mergealgebra.sync.reconciliation import answer
 from mergealgebra.sync.served_blobs import ServedBlobs
+from mergealgebra.sync.taking import check_room
 
 _READ_ONLY: Final = "it takes nothing, it is served for reading only"
 
@@ -80,6 +81,7 @@ class Service:
             except MergeAlgebraError as error:
                 refused[position] = str(error)
         taken, others = held.admissible(found.values())
+        check_room(self.store, taken)
         for record in taken:
             if record.id in held.damaged:
                 self.store.mend_operation(record)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
@@ -10,6 +10,7 @@ from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.records import Record, in_writing_order
 from mergealgebra.encoding import hash_id
 from mergealgebra.errors import MergeAlgebraError, OperationError, OutputError
+from mergealgebra.store.objects import Store
 from mergealgebra.store.operation_store import parts
 from mergealgebra.store.pack_files import decoded
 from mergealgebra.sync.exchange import Moved
@@ -43,6 +44,12 @@ def take(moved: Moved, came: Iterable[Operation]) -> list[Record]:
     held = moved.holder.look()
     admissible, others = held.admissible(came)
     ordered = in_writing_order(admissible)
+    try:
+        check_room(moved.store, ordered)
+    except OutputError as error:
+        moved.refused.append(error)
+        moved.closed = error
+        return others
     for record in ordered:
         if record.id in held.damaged and _try(moved, partial(moved.store.mend_operation, record)):
             moved.mended.append(str(moved.store.operation_path(record.id)))
@@ -50,6 +57,12 @@ def take(moved: Moved, came: Iterable[Operation]) -> list[Record]:
         if _try(moved, partial(moved.store.write_records, part)):
             moved.taken_operations += (record.id for record in part)
     return others
+
+
+def check_room(store: Store, records: Sequence[Record]) -> None:
+    """Raise OutputError unless a store's disk has room for operations that it is to take [PR-11]."""
+    if records:
+        store.check_room("operations", sum(len(record.encoded) for record in records))
 
 
 def _try(moved: Moved, step: Callable[[], object]) -> bool:

@@ -43,7 +43,7 @@ class Way:
     """One direction of a sync, and what has been carried so far.
 
     why_closed: why nothing may be written there. closed: whether nothing can be written, and that has been
-    reported. unwritten: the refusals whose reason is the target.
+    reported. unwritten: the refusals whose reason is the target. marks: whether damage is reported beside the source.
     """
 
     source: Store
@@ -54,6 +54,7 @@ class Way:
     blobs: list[str] = field(default_factory=list)
     mended: list[str] = field(default_factory=list)
     closed: bool = False
+    marks: bool = True
     unwritten: list[MergeAlgebraError] = field(default_factory=list)
 
     def carry_operations(self, joined: ORSet, held: Side) -> None:
@@ -115,12 +116,13 @@ class Way:
         try:
             self.target.import_blob(self.source.blob(root), root, admit, more)
         except BlobDamaged:
-            with suppress(MergeAlgebraError):
-                self.source.report_damage(root)
+            if self.marks:
+                with suppress(MergeAlgebraError):
+                    self.source.report_damage(root)
             raise
         if mends:
             self.mended.append(str(self.target.blob_path(root)))
-            for store in (self.source, self.target):
+            for store in (self.source, self.target) if self.marks else (self.target,):
                 store.forget_report(root)
         else:
             self.blobs.append(root)

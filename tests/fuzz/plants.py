@@ -18,7 +18,7 @@ from mergealgebra.algebra import trim
 from mergealgebra.crdt import fields, manifest, operations
 from mergealgebra.incremental.header import Header
 from mergealgebra.incremental.seals import HEADER_BYTES, Seal
-from mergealgebra.store import objects
+from mergealgebra.store import blob_map, objects
 from mergealgebra.sync import challenges, messages
 from mergealgebra.tensors import choice, folder, header, index, safetensors_file, strict_json
 
@@ -124,6 +124,7 @@ PLANTS: Final[Mapping[str, tuple[str, Plant]]] = {
     "thresholds that are believed": ("thresholds", _set(trim, "holds", lambda *_: True)),
     "ranges that overlap": ("question", _set(messages, "check_ascending", _unchecked)),
     "two things of one range": ("answer", _set(messages, "numbers_of", lambda value, allowed, what: tuple(value))),
+    "maps out of order": ("map", _set(blob_map, "pairwise", lambda found: ())),
     "a header in upper case": ("request", _set(challenges, "_HEADER", re.compile(challenges._HEADER.pattern, re.I))),
     "a header decoded in the open": (
         "aggregate",

@@ -17,7 +17,7 @@ from mergealgebra.incremental.pages import PAGE, RECORD, Bytes, Element, Layout,
 from mergealgebra.incremental.seals import HEADER_BYTES
 from mergealgebra.tensors.safetensors_file import canonical_header
 from tests.crdt.strategies import BASE, GENESIS, MANIFESTS, OTHER_BASE, WORKSPACE, nonce
-from tests.fuzz import families, messages, outer, reference
+from tests.fuzz import families, maps, messages, outer, reference
 from tests.fuzz.caches import kept_thresholds
 from tests.fuzz.stores import Files
 
@@ -198,6 +198,7 @@ SEEDS = {
     "thresholds": THRESHOLDS,
     "aggregate": _aggregates(),
     **messages.SEEDS,
+    **maps.SEEDS,
 }
 
 

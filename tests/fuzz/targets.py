@@ -9,7 +9,7 @@ from typing import Final
 
 from mergealgebra.incremental.seals import HEADER_BYTES
 from tests.crdt.strategies import WORKSPACE
-from tests.fuzz import caches, decoders, families, messages, outer, reference, stores
+from tests.fuzz import caches, decoders, families, maps, messages, outer, reference, stores
 from tests.fuzz.mutation import mutate_bytes, mutate_json, mutate_value, mutate_yaml
 from tests.fuzz.stores import Files
 from tests.fuzz.target import Memory, Target
@@ -245,6 +245,7 @@ TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
             messages.FRAMES,
             messages.amend_frames,
         ),
+        "map": Target(maps.decode_map, maps.check_map, maps.mutate_map, _VALUE_MEMORY, maps.MAPS, maps.amend_map),
         "request": Target(
             messages.decode_request,
             messages.check_request,

@@ -39,6 +39,7 @@ CLAUSES = {
     "answer": ("PR-4", "PR-5", "PR-9"),
     "call": ("PR-9", "PR-11", "PR-19"),
     "frames": ("PR-9", "PR-14"),
+    "map": ("BL-1", "BL-2", "BL-3"),
     "request": ("PR-20",),
 }
 TARGET = [pytest.param(name, marks=pytest.mark.clause(*CLAUSES[name]), id=name) for name in TARGETS]

@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from mergealgebra import disk
 from mergealgebra.errors import BlobDamaged
+from mergealgebra.store.atomic import clone_file
 from mergealgebra.store.blob_store import BlobWriter
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.folder import sync
@@ -108,7 +108,7 @@ def test_who_writes_into_a_share_in_place_changes_no_replica(store, tmp_path, mo
     """On this very file system; run it with --basetemp on XFS or btrfs."""
     (tmp_path / "a").write_bytes(b"x")
     with (tmp_path / "a").open("rb") as source, (tmp_path / "b").open("wb") as target:
-        if not disk.clone(source.fileno(), target.fileno()):
+        if not clone_file(source.fileno(), target.fileno()):
             pytest.skip(f"the file system of {tmp_path} shares no blocks")
     contribute(store, 1, tmp_path)
     share = Store.create(tmp_path / "share", GENESIS)

@@ -10,7 +10,7 @@ import pytest
 
 from mergealgebra.crdt.operations import Attest, Operation
 from mergealgebra.encoding import decode, encode
-from mergealgebra.errors import MergeAlgebraError, PeerError, WrongWorkspace
+from mergealgebra.errors import MergeAlgebraError, OutputError, PeerError, WrongWorkspace
 from mergealgebra.store.objects import Store
 from mergealgebra.sync import calls, live
 from mergealgebra.sync.live import sync_live
@@ -264,3 +264,42 @@ def test_a_peer_that_answers_bit_by_bit_is_refused(alice, bob):
 
     (error,) = sync_live(alice, wire_to(bob, change=change).peer).refused
     assert "it answers for 1 of 22 operations, and more have room in an answer" in str(error)
+
+
+@pytest.mark.clause("PR-11")
+def test_one_sync_takes_so_many_bytes_of_operations_and_says_what_is_left(alice, bob, monkeypatch):
+    monkeypatch.setattr(live, "MOST_BYTES", 500)
+    monkeypatch.setattr(calls, "MOST_ASKED", 5)
+    taken, left = [], []
+    while True:
+        result = sync_live(alice, wire_to(bob).peer)
+        taken.append(len(result.taken_operations))
+        if not result.refused:
+            break
+        (error,) = result.refused
+        left.append(str(error))
+    assert taken == [5, 5, 5, 5, 2]
+    assert left[0] == (
+        f"{BOB} has 17 more operations, and one sync takes at most 500 bytes of them; sync again for the next ones"
+    )
+    check_in_sync(alice, bob)
+
+
+@pytest.mark.clause("PR-11")
+@pytest.mark.parametrize("side", ["taker", "server"])
+def test_room_on_the_disk_comes_before_operations(alice, bob, monkeypatch, side):
+    taker, giver = (alice, bob) if side == "taker" else (bob, alice)
+    before = contents(taker)
+    monkeypatch.setattr(Store, "check_room", no_room_in(taker))
+    result = sync_live(alice, wire_to(bob).peer)
+    assert f"{taker.path.name} is full; make room" in str(result.refused[0])
+    assert contents(taker) == before
+    assert giver.state() != taker.state()
+
+
+def no_room_in(store: Store):
+    def check_room(self, name, nbytes):
+        if self.path == store.path:
+            raise OutputError(f"{store.path.name} is full; make room")
+
+    return check_room

@@ -18,7 +18,7 @@ from mergealgebra.encoding import decode, encode
 from mergealgebra.errors import AddressError, NotAllowed, PeerError, WrongWorkspace
 from mergealgebra.key_files import PrivateKey
 from mergealgebra.store.objects import Store
-from mergealgebra.sync import calls, challenges, http_peer
+from mergealgebra.sync import calls, challenges, http_guard, http_peer
 from mergealgebra.sync.admittance import is_reading
 from mergealgebra.sync.challenges import Asked, Challenger, SignedHeader, read_challenge
 from mergealgebra.sync.http_paths import BLOBS_PATH, CHALLENGE_PATH, PREFIX
@@ -201,7 +201,7 @@ def test_a_server_behind_another_name_is_told_it(stores):
     with in_thread(service, MEMBERS_WRITE, told_names(["models.example:443"], 1)) as address:
         (error, *_) = synced(bob, address, WRITER).not_given
         name = address.removeprefix("http://")
-        assert f"is called models.example:443: whoever serves says `serve --name {name}`" in str(error)
+        assert str(error).endswith(f"is called models.example:443: whoever serves says `serve --name {name}`")
     with in_thread(service, MEMBERS_WRITE) as address:
         for host in ("localhost", "127.0.0.1"):
             assert not synced(bob, address.replace("127.0.0.1", host), WRITER).refused
@@ -213,6 +213,52 @@ def test_a_server_behind_another_name_is_told_it(stores):
 def test_what_is_not_the_name_of_a_server_is_refused(name):
     with pytest.raises(AddressError, match="is not the name of a server"):
         told_names([name], 8790)
+
+
+# What helps whom a server refuses
+
+
+REFUSED = {
+    "several processes": (
+        Challenger,
+        "_mac",
+        lambda self, said: os.urandom(32),
+        "one process alone answer at this address",
+    ),
+    "no challenge": (
+        http_guard,
+        "CHALLENGE_PATH",
+        "/elsewhere",
+        f"as {CHALLENGE_PATH} is not answered: whoever serves lets it through",
+    ),
+    "a proxy that changes what is asked": (
+        Asked,
+        "message",
+        lambda self, challenge: os.urandom(32),
+        "pass on what is asked as it is",
+    ),
+}
+
+
+@pytest.mark.clause("PR-21")
+@pytest.mark.parametrize(("where", "name", "instead", "help_"), REFUSED.values(), ids=REFUSED)
+def test_each_refusal_of_a_member_ends_with_what_helps(stores, monkeypatch, where, name, instead, help_):
+    alice, bob = stores
+    monkeypatch.setattr(where, name, instead)
+    with in_thread(Service(alice, writes=True), MEMBERS_WRITE) as address:
+        (error, *_) = synced(bob, address, WRITER).not_given
+    assert str(error).endswith(help_)
+
+
+@pytest.mark.clause("PR-21")
+def test_a_proxy_that_wants_a_password_is_not_taken_for_the_server(stores, monkeypatch):
+    alice, bob = stores
+    monkeypatch.setattr(http_guard, "SCHEME", "Basic")
+    with in_thread(Service(alice, writes=True), MEMBERS_WRITE) as address:
+        (error, *_) = synced(bob, address).not_given
+    assert str(error).endswith(
+        "answers 401 'Unauthorized': check the address, and that `mergealgebra serve` runs there"
+    )
 
 
 # What opens nothing
@@ -298,7 +344,7 @@ def test_a_challenge_ends(stores, monkeypatch):
         relay, body = Relay(address), operations_of(bob)
         header = relay.header("POST", PUT, body)
         clock[0] += challenges.SECONDS
-        assert relay.ask("POST", PUT, body, header) == (401, b"the challenge has ended: ask for another one")
+        assert relay.ask("POST", PUT, body, header) == (401, b"the challenge has ended: sync again")
         clock[0] -= 1
         assert relay.ask("POST", PUT, body, header)[0] == 200
 
