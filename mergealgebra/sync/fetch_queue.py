@@ -43,7 +43,6 @@ class Taken:
     stage: int = _WAITING
     runs: deque[Run] = field(default_factory=deque)
     flying: dict[Run, _Flight] = field(default_factory=dict)
-    came: bool = False
 
     @property
     def made(self) -> PartialBlob:
@@ -110,7 +109,6 @@ class Queue:
 
     def finished(self, taken: Taken) -> None:
         """A blob appeared."""
-        taken.came = True
 
     def again(self, taken: Taken, run: Run, giver: Exchange) -> None:
         """Let what is lacking of a run be brought once more, by anybody."""
