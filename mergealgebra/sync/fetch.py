@@ -175,7 +175,6 @@ class Fetch:
             raise OutputError(f"{blob.path} lacks leaves that came; run it again")
         self.maps.keep(blob.map)
         giver.taken_blobs.append(taken.root)
-        self.queue.finished(taken)
 
     # What goes wrong
 

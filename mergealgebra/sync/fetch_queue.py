@@ -107,9 +107,6 @@ class Queue:
             self._turn.notify_all()
             return last
 
-    def finished(self, taken: Taken) -> None:
-        """A blob appeared."""
-
     def again(self, taken: Taken, run: Run, giver: Exchange) -> None:
         """Let what is lacking of a run be brought once more, by anybody."""
         with self._turn:
