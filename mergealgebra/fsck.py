@@ -18,19 +18,23 @@ from mergealgebra.crdt.orset import ORSet
 from mergealgebra.crdt.records import Record
 from mergealgebra.disk import refused_as_output
 from mergealgebra.errors import MergeAlgebraError, PackError, WorkspaceError, WrongWorkspace
+from mergealgebra.key_files import Passphrase
 from mergealgebra.progress import More, Progress, counter, quiet
+from mergealgebra.signing import KeySource, signer_when_needed
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.blobs import anything
 from mergealgebra.store.entries import GENESIS, OPERATIONS, PACKS, ROOT, Entry
 from mergealgebra.store.holdings import needed_kinds
 from mergealgebra.store.incomplete import read_incomplete
-from mergealgebra.store.inspection import damaged_caches, damaged_notes, unsealed_caches
+from mergealgebra.store.inspection import damaged_caches, damaged_notes, has_operation, unsealed_caches
 from mergealgebra.store.local import began_with, check_genesis, is_replica
 from mergealgebra.store.objects import Store
 from mergealgebra.store.operation_store import parts
 from mergealgebra.store.unfinished import unfinished_blobs
 from mergealgebra.sync.admission import Claim, Fits, admission, claims_of
 from mergealgebra.sync.good_copies import GoodCopies, check_workspace, good_copies
+from mergealgebra.sync.held import entering
+from mergealgebra.sync.identity import Identity
 from mergealgebra.sync.replica import judge
 from mergealgebra.text import by_caller, location
 
@@ -63,13 +67,18 @@ class Inspection:
 
 
 def inspect(
-    folder: str | os.PathLike[str], *, repair: str | os.PathLike[str] | None = None, progress: Progress = quiet
+    folder: str | os.PathLike[str],
+    *,
+    repair: str | os.PathLike[str] | None = None,
+    progress: Progress = quiet,
+    key: KeySource | None = None,
+    passphrase: bytes | Passphrase | None = None,
 ) -> Inspection:
     """Check the genesis, every operation and every blob of a store.
 
-    repair: a peer, a folder or an address, whose good copies replace what is damaged or missing here. Raises
-    WorkspaceError when the folder, or the peer, holds no workspace, WrongWorkspace when it is another one's, PeerError
-    when it does not answer, and OutputError.
+    repair: a peer, a folder or an address, whose good copies replace what is damaged or missing here. key, passphrase:
+    as of `Workspace.sync`, for a server that only members read. Raises WorkspaceError when the folder, or the peer,
+    holds no workspace, WrongWorkspace when it is another one's, PeerError when it does not answer, and OutputError.
 
     >>> import tempfile
     >>> from mergealgebra.crdt.genesis import Genesis
@@ -79,12 +88,21 @@ def inspect(
     True
     """
     found = Inspection()
-    with nullcontext() if repair is None else good_copies(repair) as peer:
+    with nullcontext() if repair is None else good_copies(repair, _asking(Path(folder), key, passphrase)) as peer:
         store = _opened(Path(folder), peer, found)
         beside = [peer.store] if peer is not None and peer.store is not None else []
         with judge([store, *beside]) as fits:
             _Check(store, peer, found, progress, fits).run()
     return found
+
+
+def _asking(folder: Path, key: KeySource | None, passphrase: bytes | Passphrase | None) -> Identity:
+    """As whom a server is asked, about the workspace that a folder has, or had."""
+    try:
+        store = Store.open(folder)
+    except MergeAlgebraError:
+        return Identity(signer_when_needed(None, key, passphrase), began_with(folder))
+    return Identity(signer_when_needed(store, key, passphrase), store.genesis.workspace_id)
 
 
 def _opened(folder: Path, peer: GoodCopies | None, found: Inspection) -> Store:
@@ -108,18 +126,8 @@ def _lost_genesis(folder: Path, peer: GoodCopies, store: Store | None = None) ->
     store: what it is by the genesis that it has now. To a replica, `local.json` says it.
     """
     with suppress(OSError):
-        if not is_replica(folder) and _has_operation(Store(folder, peer.genesis)):
-            return store is None or not _has_operation(store)
-    return False
-
-
-def _has_operation(store: Store) -> bool:
-    """Whether an operation of this workspace is there."""
-    with suppress(MergeAlgebraError):
-        for name in store.operation_ids():
-            with suppress(MergeAlgebraError):
-                store.read_operation(name)
-                return True
+        if not is_replica(folder) and has_operation(Store(folder, peer.genesis)):
+            return store is None or not has_operation(store)
     return False
 
 
@@ -150,13 +158,12 @@ class _Check:
     def run(self) -> None:
         operations = set(self._operations())
         self._found.operations = len(operations)
-        visible = ORSet(self._store.genesis, frozenset(operations)).visible()
         manifests = [item.payload.manifest for item in operations if isinstance(item.payload, Add)]
         self._claims, here = claims_of(manifests), set(self._store.blob_roots())  # of all that were ever added
         unread = {root for root in here if root not in self._claims and self._store.is_sparse(root)}
         self._found.unnamed += (str(self._store.blob_path(root)) for root in sorted(unread))
         self._blobs(sorted(here - unread))
-        for id_, manifest in visible.items():
+        for id_, manifest in ORSet(self._store.genesis, frozenset(operations)).visible().items():
             for root, claims in claims_of([manifest], needed_kinds(self._store.genesis)).items():
                 if root not in here:
                     self._missing(id_, root, claims)
@@ -202,14 +209,18 @@ class _Check:
 
     def _rescued(self, name: str) -> list[Operation]:
         """What a damaged pack held, written again. Raises PackError when some of it is nowhere to be found."""
-        reading = self._store.read(anew=True)
-        here, theirs = reading.state, self._good(lambda peer: peer.lacking(self._store, reading))
-        found = theirs.join(ORSet(theirs.genesis, frozenset(self._store.salvaged(name))))
-        lost = [id_ for id_ in self._store.kept_ids(name) or () if not (found.has(id_) or here.has(id_))]
+        reading, held = self._store.read(anew=True), set(self._store.kept_ids(name) or ())
+        theirs = self._good(lambda peer: peer.lacking(self._store, reading))
+        here = self._store.read(anew=True).state
+        salvaged = ORSet(theirs.genesis, frozenset(self._store.salvaged(name)))
+        found = entering(here.join(salvaged), theirs, held).join(salvaged)
+        lost = [id_ for id_ in held if not (found.has(id_) or here.has(id_))]
         if lost:
             raise PackError(f"{location(self._store.pack(name).path)}: {len(lost)} operations of it are not there")
         lacking = list(found.difference(here).records().values())
-        if name not in [self._store.write_records(part) for part in parts(lacking)]:
+        for part in parts(lacking):
+            self._store.write_records(part)
+        if name not in self._store.read(anew=True).packs:  # what was written may be that very pack
             with refused_as_output(self._store.pack(name).path):
                 self._store.pack(name).remove()
         return [record.operation for record in lacking]
@@ -254,14 +265,14 @@ class _Check:
             self._found.blobs += 1
 
     def _caches(self) -> None:
-        """A damaged cache does no harm. With a peer to mend from, it is removed, and the next merge makes it again."""
+        """A damaged cache does no harm. With a peer to mend from, it is removed: who needs it makes it again."""
         spoilt = {entry.path: entry for entry in damaged_caches(self._store.path)}
         unsealed = (entry.path for entry in unsealed_caches(self._store.path, self._store.genesis.workspace_id))
         self._found.unused += sorted(str(path) for path in unsealed if path not in spoilt)
         for entry in spoilt.values():
             if self._peer is None:
                 self._found.damaged.append(
-                    f"{location(entry.path)} is damaged; it only saves time: delete it, the next merge makes it again"
+                    f"{location(entry.path)} is damaged; it only saves time: delete it, and it is made again"
                 )
             else:
                 with refused_as_output(entry.path):

@@ -90,7 +90,7 @@ def test_a_damaged_cache_is_found_and_goes(root, pattern, spoil):
     assert inspect(root / "alice").ok
     spoil(sorted((root / "alice").glob(pattern))[0])
     (line,) = inspect(root / "alice").damaged
-    assert "delete it, the next merge makes it again" in line
+    assert "delete it, and it is made again" in line
     assert len(inspect(root / "alice", repair=root / "share").mended) == 1
     assert inspect(root / "alice").ok
 

@@ -7,14 +7,22 @@ import shutil
 import pytest
 
 import mergealgebra as ma
+from mergealgebra.crdt.operations import Attest, Operation
+from mergealgebra.crdt.packs import BRANCH
+from mergealgebra.crdt.permission import grant
 from mergealgebra.errors import BlobDamaged, PeerError, WrongWorkspace
 from mergealgebra.fsck import inspect
 from mergealgebra.store.objects import Store
-from mergealgebra.sync import s3_store
+from mergealgebra.store.unneeded import caches
+from mergealgebra.sync import good_copies, s3_store
+from mergealgebra.sync.messages import ADMISSIBLE, MAINTAINERS
 from mergealgebra.sync.object_sync import create_share, sync_objects
+from mergealgebra.sync.ranges import IdSet
 from mergealgebra.sync.service import Service
+from tests import signed
 from tests.cli.commands import call
 from tests.cli.scene import flip
+from tests.signers import SeedSigner
 from tests.store.stores import files_of
 from tests.sync.fake_s3 import web_server
 from tests.sync.object_stores import MemoryObjects
@@ -52,6 +60,9 @@ def root(made, tmp_path):
     shutil.rmtree(alice.path / "cache")
     alice.set_base(tmp_path / "base")
     alice.measure()
+    objects = MemoryObjects()
+    create_share(objects, alice.store.genesis)
+    sync_objects(alice.store, objects)
     alice.resolve(tmp_path / "out", keep_aggregate="always")
     alice.resolve(tmp_path / "out2", recipe=ma.ModelStock())
     assert inspect(alice.path).ok
@@ -91,6 +102,8 @@ PLANTED = {
     "a bit of figures": ("cache/figures/*", bit, "unused"),
     "a bit of the records of a pack": ("cache/records/*", bit, "unused"),
     "records that are cut": ("cache/records/*", cut, "unused"),
+    "a bit of what packs of a bucket hold": ("cache/seen/*", bit, "unused"),
+    "no record of what packs of a bucket hold": ("cache/seen/*", text, "damaged"),
     "the cache's key, open to others": ("cache.key", open_to_all, "damaged"),
     "the cache's key, cut": ("cache.key", cut, "damaged"),
     "a foreign file among operations": ("operations", lambda path: (path / "note").touch(), "foreign"),
@@ -111,6 +124,28 @@ def test_what_is_planted_is_named(root, pattern, spoil, word):
     assert found.ok == (word != "damaged")
     said = call(root, "fsck", "alice").stdout.splitlines()
     assert any(line.startswith(f"{word}: ") and name in line for line in said)
+
+
+@pytest.mark.clause("SY-13")
+def test_gc_lists_every_folder_of_the_cache_that_is_made_again_by_itself(root):
+    folders = {path.name for path in (root / "alice" / "cache").iterdir()}
+    assert {kept.path.name for kept in caches(root / "alice")} == folders - {"figures"}
+
+
+@pytest.mark.clause("PK-8")
+@pytest.mark.parametrize("spoil", [text, cut, lambda path: (path.unlink(), path.symlink_to("/dev/zero"))])
+def test_the_index_of_a_share_is_named_and_made_again(root, spoil):
+    alice = ma.Workspace.open(root / "alice")
+    alice.sync(root / "share", create=True)
+    assert inspect(root / "share").ok
+    index = root / "share" / "packs" / "index"
+    good = index.read_bytes()
+    spoil(index)
+    (line,) = inspect(root / "share").damaged
+    assert line.startswith(str(index))
+    assert inspect(root / "share", repair=root / "alice").mended == [str(index)]
+    alice.sync(root / "share")
+    assert (inspect(root / "share").ok, index.read_bytes()) == (True, good)
 
 
 def test_a_damaged_note_is_written_anew_by_the_command_that_is_named(root):
@@ -153,13 +188,46 @@ def test_a_live_peer_mends_it(root, served, pattern, spoil):
 
 @pytest.mark.clause("PK-7")
 @pytest.mark.parametrize("spoil", [bit, cut, lambda path: path.write_bytes(b"")], ids=["bit", "cut", "empty"])
-def test_a_live_peers_operations_heal_a_pack(root, served, spoil):
+@pytest.mark.parametrize("kept", [good_copies.HELD_BYTES, 1], ids=["at once", "one by one"])
+def test_a_live_peers_operations_heal_a_pack(root, served, monkeypatch, spoil, kept):
+    monkeypatch.setattr(good_copies, "HELD_BYTES", kept)
     before = ma.Workspace.open(root / "alice").state
     (path, *_) = sorted((root / "alice" / "packs").iterdir())
     spoil(path)
     mended = call(root, "fsck", "alice", "--repair", served).lines()
     assert f"mended: {path}" in mended
     assert ma.Workspace.open(root / "alice").state == before
+
+
+@pytest.mark.clause("PK-7", "PR-10", "SG-10")
+@pytest.mark.parametrize("kept", [good_copies.HELD_BYTES, 1], ids=["at once", "one by one"])
+@pytest.mark.parametrize("live", [True, False])
+def test_what_is_not_admissible_does_not_come_with_what_heals_a_pack(tmp_path, monkeypatch, live, kept):
+    monkeypatch.setattr(good_copies, "HELD_BYTES", kept)
+    alice = Store.create(tmp_path / "alice", signed.GENESIS)
+    state = alice.state()
+    for number in range(BRANCH):
+        key = SeedSigner(bytes([100 + number]) * 32).key
+        state = state.join(grant(state, key, f"w{number}", signed.MAINTAINER, time=number))
+    alice.write_delta(state)
+    shutil.copytree(tmp_path / "alice", tmp_path / "mallory")
+    attested = Operation(signed.GENESIS.workspace_id, Attest("ab" * 32, "cd" * 32), 5, None, None)
+    mallory = Store.open(tmp_path / "mallory")
+    mallory.write_operation(attested.signed_by(signed.STRANGER, None))
+    (path,) = (tmp_path / "alice" / "packs").iterdir()
+    bit(path)
+    with in_thread(lying(mallory) if live else Service(mallory)) as address:
+        assert inspect(tmp_path / "alice", repair=address if live else mallory.path).mended == [str(path)]
+    assert Store.open(tmp_path / "alice").state() == state
+
+
+def lying(store):
+    """A service that calls everything admissible."""
+    service = Service(store)
+    held = service._holder.look()
+    everything = IdSet(map(bytes.fromhex, held.state.records()))
+    held.__dict__["_sets"] = {MAINTAINERS: held.ids(MAINTAINERS), ADMISSIBLE: everything}
+    return service
 
 
 def test_what_a_live_peer_lacks_or_spoils_stays_damaged_and_says_why(root, served):

@@ -1,4 +1,4 @@
-"""`mergealgebra [-C WORKSPACE] fsck [FOLDER] [--repair PEER]`"""
+"""`mergealgebra [-C WORKSPACE] fsck [FOLDER] [--repair PEER] [--key K]`"""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from mergealgebra.cli.keys import asker, key_options
 from mergealgebra.cli.options import PATH, PEER, json_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report, say
@@ -20,17 +21,26 @@ from mergealgebra.errors import StoreDamaged
     type=PEER,
     help="Replace what is damaged or missing by good copies of this peer's: a folder, or an address.",
 )
+@key_options
 @json_option
 @click.pass_obj
-def command(workspace: str, folder: Path | None, repair: str | None, as_json: bool) -> None:
+def command(
+    workspace: str,
+    folder: Path | None,
+    repair: str | None,
+    key: Path | None,
+    passphrase_fd: int | None,
+    as_json: bool,
+) -> None:
     """Check every file of the workspace, or of FOLDER: a workspace or a shared folder.
 
-    All of it is read, so that damage on the disk is found before somebody needs the file.
+    All of it is read, so that damage on the disk is found before somebody needs the file. A server that
+    only members read asks for your key.
     """
     from mergealgebra.fsck import inspect
 
     with progress_bar() as show:
-        found = inspect(folder or workspace, repair=repair, progress=show)
+        found = inspect(folder or workspace, repair=repair, progress=show, key=key, passphrase=asker(passphrase_fd))
     if as_json:
         report({"ok": found.ok, **vars(found)})
     else:

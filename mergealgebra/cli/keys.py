@@ -37,24 +37,25 @@ def key_options(command: Decorated) -> Decorated:
 
 def signer_in(workspace: Workspace, key: Path | None, descriptor: int | None) -> Signer | None:
     """Who signs in a workspace, asked for a passphrase where the key has one."""
-    return workspace.signer(key, _asker(descriptor))
+    return workspace.signer(key, asker(descriptor))
 
 
 def signer_when_needed(workspace: Workspace | None, key: Path | None, descriptor: int | None) -> Signer | None:
     """Who signs what is asked of servers; a passphrase is asked for only once something is signed [PR-20]."""
     from mergealgebra import signing
 
-    return signing.signer_when_needed(workspace.store if workspace else None, key, _asker(descriptor))
+    return signing.signer_when_needed(workspace.store if workspace else None, key, asker(descriptor))
 
 
 def private_key(path: Path, descriptor: int | None) -> PrivateKey:
     """The private key in a file, asked for its passphrase where it has one."""
     from mergealgebra.key_files import PrivateKey
 
-    return PrivateKey.read(path, _asker(descriptor))
+    return PrivateKey.read(path, asker(descriptor))
 
 
-def _asker(descriptor: int | None) -> Callable[[], bytes]:
+def asker(descriptor: int | None) -> Callable[[], bytes]:
+    """Asks for a passphrase: at the terminal, or of a descriptor."""
     return _asked if descriptor is None else partial(passphrase_from, descriptor)
 
 

@@ -26,12 +26,15 @@ def to_merge(packs: Packs, sizes: Mapping[str, int]) -> list[str]:
 def insides(packs: Packs) -> Iterator[tuple[str, str]]:
     """Each pack that lies wholly inside a strictly larger one, and the largest such [PK-4]."""
     by_size = sorted(packs.items(), key=lambda item: (-len(item[1]), item[0]))
-    for number, (name, held) in enumerate(by_size):
-        first = next(iter(held))
-        for larger, others in by_size[:number]:
-            if len(others) > len(held) and first in others and held.keys() <= others.keys():
+    firsts = {next(iter(held)) for held in packs.values()}
+    holding: dict[str, list[tuple[str, Mapping[str, object]]]] = defaultdict(list)
+    for name, held in by_size:
+        for larger, others in holding[next(iter(held))]:
+            if len(others) > len(held) and held.keys() <= others.keys():
                 yield name, larger
                 break
+        for id_ in firsts & held.keys() if len(firsts) < len(held) else filter(firsts.__contains__, held):
+            holding[id_].append((name, held))
 
 
 def _levels(packs: Packs) -> Iterator[list[str]]:

@@ -21,6 +21,8 @@ from mergealgebra.errors import PackError
 MAGIC: Final = b"mergealgebra pack 1\n"
 #: A pack is at most so long: whoever reads one holds it in memory.
 MAX_PACK_BYTES: Final = 1 << 26
+#: And it holds no more: what stands in it may be no operations at all, and each has an id.
+MOST_OPERATIONS: Final = 1 << 20
 #: How many packs one may name as those that it replaces.
 MOST_REPLACED: Final = 256
 #: So many of a level are merged to the next.
@@ -50,6 +52,8 @@ class Pack:
             raise PackError("the packs that the pack replaces are not ids in ascending order, each once")
         if len(self.replaces) > MOST_REPLACED:
             raise PackError(f"the pack replaces {len(self.replaces)} packs, at most {MOST_REPLACED} are allowed")
+        if len(self.operations) > MOST_OPERATIONS:
+            raise PackError(_too_many(len(self.operations)))
         if self.nbytes > MAX_PACK_BYTES:
             raise PackError(f"the pack is {self.nbytes} bytes long, at most {MAX_PACK_BYTES} are allowed")
 
@@ -129,12 +133,20 @@ def salvage(data: bytes) -> Iterator[bytes]:
 
 
 def _frames(data: bytes, at: int) -> Iterator[bytes]:
+    number = 0
     while at < len(data):
+        number += 1
+        if number > MOST_OPERATIONS:
+            raise PackError(_too_many(number))
         size, at = _read_number(data, at)
         if size > MAX_OPERATION_BYTES or at + size > len(data):
             raise PackError(f"the pack says that an operation has {size} bytes, and {len(data) - at} are left")
         yield data[at : at + size]
         at += size
+
+
+def _too_many(number: int) -> str:
+    return f"the pack holds {number} operations or more, at most {MOST_OPERATIONS} are allowed"
 
 
 def _read_number(data: bytes, at: int) -> tuple[int, int]:

@@ -32,6 +32,7 @@ ANSWERS: Final = {
     DOTS: "dot products, which the next merge finds again",
     RECORDS: "what packs of operations hold, which the next command reads again",
     MAPS: "maps of tensors, which the next sync makes again",
+    SEEN: "what packs of object stores hold, which the next sync reads again",
 }
 #: No entry is larger: what would be is not kept, and a larger file is not ours.
 MOST_BYTES: Final = 1 << 24

@@ -9,13 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from mergealgebra.crdt.pack_index import INDEX, MAX_INDEX_BYTES, PackIndex
 from mergealgebra.crdt.packs import MAX_PACK_BYTES
 from mergealgebra.encoding import decode
-from mergealgebra.errors import EncodingError, OutputError
+from mergealgebra.errors import EncodingError, MergeAlgebraError, OutputError, PackError
 from mergealgebra.incremental.seals import HEADER_BYTES as SEAL_BYTES
-from mergealgebra.store.cache import AGGREGATE, DOTS, FIGURES, MAPS, MOST_BYTES, RECORDS, THRESHOLDS
-from mergealgebra.store.entries import INCOMPLETE, LOCAL, ROOT, Entry, names_in, opened_part
+from mergealgebra.store.cache import AGGREGATE, DOTS, FIGURES, MAPS, MOST_BYTES, RECORDS, SEEN, THRESHOLDS
+from mergealgebra.store.entries import INCOMPLETE, LOCAL, PACKS, ROOT, Entry, names_in, opened_part
 from mergealgebra.store.local import is_replica, read_json
+from mergealgebra.store.operation_store import OperationStore
 from mergealgebra.store.private import KEY, known_key, private_key
 from mergealgebra.store.record_index import kept_of
 from mergealgebra.store.sealed import SealedCache
@@ -30,6 +32,16 @@ _NOTES: Final = {
 }
 
 
+def has_operation(store: OperationStore) -> bool:
+    """Whether an operation of this workspace is there."""
+    with suppress(MergeAlgebraError):
+        for name in store.operation_ids():
+            with suppress(MergeAlgebraError):
+                store.read_operation(name)
+                return True
+    return False
+
+
 def damaged_notes(store: Path) -> list[str]:
     """A line for each file of the owner's that cannot be read. No peer has a copy [SY-1]."""
     damaged = [name for name in _NOTES if read_json(store, name) is None]
@@ -41,13 +53,13 @@ def damaged_caches(store: Path) -> list[Entry]:
 
     Thresholds and maps that can be read are not judged: whoever uses them proves them. Nor is what is sealed one by
     one: see `unsealed_caches`. The key counts where it is not one, or others can read it. A shared folder has
-    no caches.
+    no caches but its index.
     """
     if not is_replica(store):
-        return []
+        return _damaged_index(store)
     key = Entry(store, ROOT, KEY)
     spoilt = [key] if os.path.lexists(key.path) and known_key(store) is None else []
-    sealed = (entry for part in (DOTS, FIGURES) for entry in _undecodable(store, part, SEAL_BYTES))
+    sealed = (entry for part in (DOTS, FIGURES, SEEN) for entry in _undecodable(store, part, SEAL_BYTES))
     proved = (entry for part in (THRESHOLDS, MAPS) for entry in _undecodable(store, part, 0))
     aggregate = () if spoilt else _damaged_aggregate(store)  # without a key nobody can say
     return [*spoilt, *proved, *sealed, *aggregate]
@@ -62,13 +74,25 @@ def unsealed_caches(store: Path, workspace: str) -> list[Entry]:
         return []
     found = []
     with suppress(OSError):
-        for part in (DOTS, FIGURES):
+        for part in (DOTS, FIGURES, SEEN):
             cache = SealedCache(store, part)
             found += [Entry(store, part, name) for name in cache if cache.get(name) is None]
         for name in names_in(store, RECORDS):
             if kept_of(store, workspace, name, MAX_PACK_BYTES) is None:
                 found.append(Entry(store, RECORDS, name))
     return found
+
+
+def _damaged_index(share: Path) -> list[Entry]:
+    """The index of a share, where it cannot be read [PK-8]. Whoever writes there next writes it anew."""
+    entry = Entry(share, PACKS, INDEX)
+    try:
+        PackIndex.decode(entry.read(MAX_INDEX_BYTES))
+    except FileNotFoundError:
+        return []
+    except (OSError, PackError):
+        return [entry]
+    return []
 
 
 def _undecodable(store: Path, part: str, seal_bytes: int) -> Iterator[Entry]:

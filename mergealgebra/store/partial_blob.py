@@ -1,9 +1,9 @@
 """Blobs in the making: leaves that came are kept until all are here, whatever dies on the way [BL-7, BL-8].
 
-    partial/ROOT.map    partial/ROOT.part    partial/ROOT.have
+    partial/ROOT.map    partial/ROOT.part
 
-The second is the blob's file, with holes; the third says which leaves are worth looking at. Nothing of it is trusted by
-another process: each leaf is hashed again before it counts. No sync reads this folder.
+The second is the blob's file, with holes. Nothing of it is trusted by another process: each leaf outside the holes is
+hashed again before it counts, so whoever is killed loses none. No sync reads this folder.
 """
 
 from __future__ import annotations
@@ -40,19 +40,15 @@ if TYPE_CHECKING:
     from mergealgebra.store.blob_map import BlobMap, Leaf
     from mergealgebra.store.blob_store import BlobStore
 
-#: Ends of names, and the most leaves that a killed process may have to ask for again.
+#: Ends of names.
 MAP: Final = ".map"
 PART: Final = ".part"
-HAVE: Final = ".have"
-FLUSHED_LEAVES: Final = 64
-#: What the bitmap of the largest blob takes.
-_MOST_BITMAP: Final = 1 << 20
 BLOCK_BYTES: Final = 512
 _OPEN: Final = os.O_RDWR | sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK"))
 
 
 def bitmap(numbers: Iterable[int], count: int) -> bytes:
-    """Which of so many leaves: the bit i % 8 of byte i // 8, the least significant first [BL-7].
+    """Which of so many leaves: the bit i % 8 of byte i // 8, the least significant first [BL-11].
 
     >>> bitmap([0, 9], 10).hex()
     '0102'
@@ -78,7 +74,6 @@ class PartialBlob:
     def __init__(self, store: BlobStore, root: str, blob_map: BlobMap) -> None:
         self.store, self.root, self.map = store, root, blob_map
         self._here: set[int] = set()
-        self._unflushed = 0
         self._lock = threading.RLock()
         self._file: tuple[int, int] | None = None
 
@@ -143,23 +138,13 @@ class PartialBlob:
         """Whether a leaf is here."""
         return number in self._here
 
-    def note(self, number: int, descriptor: int) -> bool:
-        """Count a leaf that was checked and written; whether it was lacking. Raises OutputError."""
+    def note(self, number: int) -> bool:
+        """Count a leaf that was checked and written; whether it was lacking."""
         with self._lock:
             if number in self._here:
                 return False
             self._here.add(number)
-            self._unflushed += 1
-            if self._unflushed >= FLUSHED_LEAVES:
-                self._flush(descriptor)
             return True
-
-    def pause(self) -> None:
-        """Write down which leaves are here, so that a later sync goes on from them. Raises OutputError."""
-        with self._lock:
-            if self._unflushed:
-                with suppress(FileNotFoundError), self._opened(0) as descriptor:
-                    self._flush(descriptor)
 
     def finish(self) -> bool:
         """Let the blob appear, if every leaf is here; whether it did [SY-2]. Raises OutputError."""
@@ -199,19 +184,13 @@ class PartialBlob:
         self._file = _file_of(os.fstat(descriptor))
         self._let_go = weakref.finalize(self, os.close, os.dup(descriptor))
 
-    def _flush(self, descriptor: int) -> None:
-        """The data first, then what says that it is there."""
-        with refused_as_output(self.path):
-            os.fsync(descriptor)
-        write_atomically(self._entry(HAVE), self.here())
-        self._unflushed = 0
-
     def _look(self, descriptor: int, more: More) -> None:
         """Hash the leaves that an earlier process wrote."""
-        claimed = numbers_in(self._read(HAVE, _MOST_BITMAP) or b"", self.map.leaves)
         buffer = memoryview(bytearray(LEAF_BYTES))
-        for number in claimed:
+        for number in range(self.map.leaves):
             leaf = self.map.leaf(number)
+            if _lies_in_hole(descriptor, leaf):
+                continue
             data = buffer[: leaf.nbytes]
             with refused_as_output(self.path):
                 filled = fill_at(descriptor, data, leaf.offset)
@@ -231,7 +210,7 @@ class PartialBlob:
         return None
 
     def _forget(self) -> None:
-        for suffix in (PART, HAVE, MAP):
+        for suffix in (PART, MAP):
             with suppress(OSError):
                 self._entry(suffix).remove()
 
@@ -271,7 +250,7 @@ class PartialFile:
             return False
         with refused_as_output(self._blob.path):
             write_at(self._descriptor, data, leaf.offset)
-        return self._blob.note(number, self._descriptor)
+        return self._blob.note(number)
 
 
 def _open(folder: int, name: str, create: int, *, of_group: bool) -> int:
@@ -286,6 +265,16 @@ def _open(folder: int, name: str, create: int, *, of_group: bool) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _lies_in_hole(descriptor: int, leaf: Leaf) -> bool:
+    """Whether nothing was ever written to a leaf's place, as far as the file system tells."""
+    if not hasattr(os, "SEEK_DATA"):
+        return False
+    try:
+        return os.lseek(descriptor, leaf.offset, os.SEEK_DATA) >= leaf.offset + leaf.nbytes
+    except OSError as error:
+        return error.errno == errno.ENXIO  # no data from there on
 
 
 def _file_of(told: os.stat_result) -> tuple[int, int]:

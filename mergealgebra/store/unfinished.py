@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 from mergealgebra.crdt.fields import is_id
 from mergealgebra.model_folder.leftovers import not_removed
 from mergealgebra.store.entries import PARTIAL, Entry, files_in
-from mergealgebra.store.partial_blob import BLOCK_BYTES, HAVE, MAP, PART
+from mergealgebra.store.partial_blob import BLOCK_BYTES, MAP, PART
 
 #: A sync writes leaves more often than that.
 _IDLE_SECONDS: Final = 60 * 60
@@ -40,7 +40,7 @@ class Unfinished:
     def remove(self) -> None:
         """Remove them. Raises OutputError."""
         try:
-            for suffix in (HAVE, PART, MAP):
+            for suffix in (PART, MAP):
                 Entry(self.store, PARTIAL, f"{self.root}{suffix}").remove()
         except OSError as error:
             raise not_removed(self.path, error) from error
@@ -51,7 +51,7 @@ def unfinished_blobs(store: Path) -> list[Unfinished]:
     found: dict[str, list[os.stat_result]] = {}
     for name, told in files_in(store, PARTIAL).items():
         root, dot, _ = name.partition(".")
-        if is_id(root) and dot + name.partition(".")[2] in (MAP, PART, HAVE):
+        if is_id(root) and dot + name.partition(".")[2] in (MAP, PART):
             found.setdefault(root, []).append(told)
     now = time.time()
     return [

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from mergealgebra.crdt.records import Record
 from mergealgebra.errors import ForeignOperation, MergeAlgebraError
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.folder import SyncResult
@@ -39,6 +40,17 @@ class Moved:
         if not self.not_given:
             self.refused.append(error)
         self.not_given.append(error)
+
+    def readable(self, records: Iterable[Record]) -> list[Record]:
+        """Those of this store's operations whose bytes can be read; each other, which rotted since, is a refusal."""
+        found = list[Record]()
+        for record in records:
+            try:
+                if record.encoded:
+                    found.append(record)
+            except MergeAlgebraError as error:
+                self.refused.append(error)
+        return found
 
     def result(self, lost: tuple[str, ...], passed_over: Sequence[ForeignOperation] = ()) -> SyncResult:
         """What there is to say of it in the end."""

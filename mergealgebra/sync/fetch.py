@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -61,16 +60,10 @@ class Fetch:
 
     def run(self, givers: Sequence[Exchange]) -> None:
         """Take all that is wanted, as far as it comes; what went wrong is noted with the peer that it came from."""
-        try:
-            if len(givers) == 1:
-                self._pull(givers[0])
-            else:
-                self._pull_together(givers)
-        finally:
-            for taken in self.queue.unfinished():
-                if taken.blob is not None:
-                    with suppress(OutputError):  # then the next sync takes more again
-                        taken.blob.pause()
+        if len(givers) == 1:
+            self._pull(givers[0])
+        else:
+            self._pull_together(givers)
         if self._failed:
             raise self._failed[0]
 
@@ -182,7 +175,6 @@ class Fetch:
             raise OutputError(f"{blob.path} lacks leaves that came; run it again")
         self.maps.keep(blob.map)
         giver.taken_blobs.append(taken.root)
-        self.queue.finished(taken)
 
     # What goes wrong
 

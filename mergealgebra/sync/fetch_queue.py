@@ -43,7 +43,6 @@ class Taken:
     stage: int = _WAITING
     runs: deque[Run] = field(default_factory=deque)
     flying: dict[Run, _Flight] = field(default_factory=dict)
-    came: bool = False
 
     @property
     def made(self) -> PartialBlob:
@@ -64,10 +63,6 @@ class Queue:
     def add(self, taken: Taken) -> None:
         """Want a blob."""
         self._blobs.append(taken)
-
-    def unfinished(self) -> list[Taken]:
-        """The blobs that did not come whole."""
-        return [taken for taken in self._blobs if not taken.came]
 
     def stop(self) -> None:
         """Let nobody ask for more."""
@@ -111,10 +106,6 @@ class Queue:
                 taken.stage = _OVER
             self._turn.notify_all()
             return last
-
-    def finished(self, taken: Taken) -> None:
-        """A blob appeared."""
-        taken.came = True
 
     def again(self, taken: Taken, run: Run, giver: Exchange) -> None:
         """Let what is lacking of a run be brought once more, by anybody."""

@@ -17,7 +17,7 @@ from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.crdt.packs import Pack
-from mergealgebra.errors import BlobMissing, PackError, WrongWorkspace
+from mergealgebra.errors import BlobMissing, MergeAlgebraError, PackError, WrongWorkspace
 from mergealgebra.progress import untold
 from mergealgebra.store.base_leaves import BaseLeaves
 from mergealgebra.store.blobs import anything
@@ -30,13 +30,14 @@ from mergealgebra.sync.admission import Claim, Fits, admission
 from mergealgebra.sync.exchange import Exchange
 from mergealgebra.sync.fetch import Fetch
 from mergealgebra.sync.held import Held, Holder
+from mergealgebra.sync.identity import NOBODY, Identity
 from mergealgebra.sync.messages import ADMISSIBLE, SALT_BYTES
 from mergealgebra.sync.object_copies import ObjectCopies, genesis_from
 from mergealgebra.sync.peer import Peer, Unserved
 from mergealgebra.sync.reconciliation import reconcile
 from mergealgebra.sync.remote import bucket, files_at
 from mergealgebra.sync.schemes import live_peer
-from mergealgebra.sync.taking import operation_of
+from mergealgebra.sync.taking import HELD_BYTES, operation_of, take
 
 
 class GoodCopies(Protocol):
@@ -60,7 +61,10 @@ class GoodCopies(Protocol):
         ...
 
     def lacking(self, store: Store, here: Reading) -> ORSet:
-        """The operations of the peer, those that a store has already left out where that saves time."""
+        """The operations of the peer, those that a store has already left out where that saves time.
+
+        They are still to be judged. Where they are many, some are written into the store, judged as in a sync.
+        """
         ...
 
     def take_blob(self, store: Store, root: str, claims: Sequence[Claim], fits: Fits) -> None:
@@ -118,12 +122,16 @@ class LiveCopies:
     def lacking(self, store: Store, here: Reading) -> ORSet:
         ids, exchange = Held(here).ids(ADMISSIBLE), self._exchange(store)
         found = reconcile(ids, self.peer.reconcile, ADMISSIBLE, secrets.token_bytes(SALT_BYTES), self.name)
-        came, at = set[Operation](), 0
+        came, nbytes, at = list[Operation](), 0, 0
         while at < len(found.lacking):
             asked = found.lacking[at : at + calls.MOST_ASKED]
             answered = self.peer.operations(asked)
-            came.update(operation_of(exchange, id_.hex(), data) for id_, data in zip(asked, answered, strict=False))
-            at += len(answered)
+            came += (operation_of(exchange, id_.hex(), data) for id_, data in zip(asked, answered, strict=False))
+            at, nbytes = at + len(answered), nbytes + sum(len(data or b"") for data in answered)
+            if nbytes > HELD_BYTES:
+                take(exchange, came)
+                came, nbytes = [], 0
+        _raise_first(exchange.refused)
         return ORSet(self.genesis, frozenset(came))
 
     def take_blob(self, store: Store, root: str, claims: Sequence[Claim], fits: Fits) -> None:
@@ -136,16 +144,20 @@ class LiveCopies:
         fetch = Fetch(store, BaseLeaves(maps), maps, fits, untold)
         fetch.want(root, claims, [exchange])
         fetch.run([exchange])
-        for error in exchange.refused:
-            raise error
+        _raise_first(exchange.refused)
 
     def _exchange(self, store: Store) -> Exchange:
         return Exchange(store, self.name, Holder(store), None, peer=self.peer)
 
 
+def _raise_first(refused: Sequence[MergeAlgebraError]) -> None:
+    for error in refused:
+        raise error
+
+
 @contextmanager
-def good_copies(peer: str | os.PathLike[str]) -> Iterator[GoodCopies]:
-    """Those of a folder, or of whatever is at an address, while the body runs.
+def good_copies(peer: str | os.PathLike[str], identity: Identity = NOBODY) -> Iterator[GoodCopies]:
+    """Those of a folder, or of whatever is at an address, while the body runs. identity: as of `live_peer`.
 
     Raises WorkspaceError where there is no workspace, AddressError, and PeerError for a peer that does not answer.
     """
@@ -153,14 +165,14 @@ def good_copies(peer: str | os.PathLike[str]) -> Iterator[GoodCopies]:
         yield FolderCopies(Store.open(peer_path(peer), peer=True))
         return
     with ExitStack() as opened:
-        yield _copies_at(os.fspath(peer), opened)
+        yield _copies_at(os.fspath(peer), identity, opened)
 
 
-def _copies_at(address: str, opened: ExitStack) -> GoodCopies:
+def _copies_at(address: str, identity: Identity, opened: ExitStack) -> GoodCopies:
     """Those of a store of objects, or of a live peer; what does not answer as one is tried as files [PR-17]."""
     if peer_scheme(address) in STORES:
         return ObjectCopies(opened.enter_context(bucket(address)))
-    other = opened.enter_context(live_peer(address))
+    other = opened.enter_context(live_peer(address, identity))
     try:
         data, _ = other.genesis()
     except Unserved as error:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -44,6 +45,13 @@ class Held:
             raise PeerError(f"there is no set {of!r}")
         return self._sets[of]
 
+    def encoded(self, id_: str) -> bytes | None:
+        """The encoding of an operation; None where it is not here, or cannot be read any more."""
+        record = self.state.record(id_)
+        with suppress(MergeAlgebraError):
+            return None if record is None else record.encoded
+        return None
+
     @cached_property
     def _sets(self) -> Mapping[str, IdSet]:
         genesis = self.state.genesis
@@ -58,6 +66,13 @@ class Held:
         if any(one.author in authority.maintainers for one in new):  # nobody else changes who may write
             authority = self.state.joined(new).authority
         return [one for one in new if authority.admits(one)], [one for one in new if not authority.admits(one)]
+
+
+def entering(here: ORSet, theirs: ORSet, held: Collection[str]) -> ORSet:
+    """What of a peer's operations may come: those that are admissible then, as in a sync [PR-10], or were here."""
+    admissible = here.join(theirs).admissible
+    found = theirs.records().values()
+    return ORSet(here.genesis).joined(record for record in found if record.id in held or admissible.has(record.id))
 
 
 def _ids(records: Iterable[Record]) -> IdSet:

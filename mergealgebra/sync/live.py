@@ -35,11 +35,9 @@ from mergealgebra.sync.live_blobs import Carrying
 from mergealgebra.sync.messages import ADMISSIBLE, MAINTAINERS, SALT_BYTES
 from mergealgebra.sync.peer import Peer
 from mergealgebra.sync.reconciliation import reconcile
-from mergealgebra.sync.taking import HELD_BYTES, operation_of, take
+from mergealgebra.sync.taking import HELD_BYTES, MOST_REFUSED, operation_of, take
 from mergealgebra.wanted import known_manifests
 
-#: After so many refusals of one peer no more is asked of it: it may name 2^22 operations that nobody made.
-_MOST_REFUSED: Final = 1 << 12
 #: Bytes of operations that one sync takes of one peer: it may have 2^22 that are each as long as they may be.
 MOST_BYTES: Final = 1 << 28
 
@@ -190,7 +188,7 @@ def _take_operations(exchange: Exchange, lacking: Sequence[bytes]) -> None:
                 exchange.refused.append(error)
         at += len(answered)
         exchange.came_bytes += sum(len(data or b"") for data in answered)
-        if len(exchange.refused) > _MOST_REFUSED:
+        if len(exchange.refused) > MOST_REFUSED:
             _count(exchange, take(exchange, came))
             raise PeerError(
                 f"{exchange.peer.name} gives thousands of operations that are refused, first: {exchange.refused[0]}; "
@@ -220,14 +218,8 @@ def _records(held: Held, ids: Iterable[bytes]) -> list[Record]:
 
 
 def _give_operations(exchange: Exchange, extra: Iterable[Record]) -> None:
-    given, encodings, at = list[Record](), list[bytes](), 0
-    for record in in_writing_order(extra):
-        try:
-            encodings.append(record.encoded)
-            given.append(record)
-        except MergeAlgebraError as error:  # it rotted since it was checked
-            exchange.refused.append(error)
-    for batch in calls.batches(encodings):
+    given, at = exchange.readable(in_writing_order(extra)), 0
+    for batch in calls.batches([record.encoded for record in given]):
         try:
             refused = dict(exchange.peer.put_operations(batch))
         except PeerError as error:

@@ -21,12 +21,11 @@ from mergealgebra.store.maps import Maps
 from mergealgebra.store.partial_blob import PartialBlob
 from mergealgebra.sync.admission import Claim, Fits, admission, claims_of, is_taken
 from mergealgebra.sync.blob_parts import MAP_SUFFIX, DamagedObject, fetch_parts, map_key, read_map, write_blob
+from mergealgebra.sync.damage_reports import is_reported, report, withdraw
 from mergealgebra.sync.exchange import Moved
 from mergealgebra.sync.object_store import Listed, NotThere, ObjectStore, TooLong, has
 from mergealgebra.wanted import known_manifests
 
-#: Ends the key of an object beside a blob of which somebody found something damaged.
-_REPORT: Final = ".damaged"
 _LENGTH_BYTES: Final = 8
 _STEP: Final = "copying blobs"
 
@@ -108,7 +107,7 @@ class _Blobs:
             self.moved.refused.append(error)
             if isinstance(error, DamagedObject) and self.listed is not None and self.moved.gives:
                 with suppress(PeerError):
-                    self.objects.put(f"{BLOBS}/{root}{_REPORT}", b"damaged\n")
+                    report(self.objects, f"{BLOBS}/{root}")
             return True
         if taken:
             self.moved.taken_blobs.append(root)
@@ -129,8 +128,6 @@ class _Blobs:
         except FileNotFoundError:
             if not self.moved.store.has_blob(root):  # else another process was first
                 raise blob.went_away() from None
-        finally:
-            blob.pause()
         return True
 
     def _take_whole(self, root: str, claims: list[Claim]) -> bool:
@@ -155,7 +152,7 @@ class _Blobs:
         """Give a blob that is here, unless the store has it, or takes nothing; write it again if it was reported."""
         if self.moved.not_given or not self.moved.gives or self._is_there(root):
             return
-        reported = self.listed is not None and f"{root}{_REPORT}" in self.listed
+        reported = is_reported(self.listed, root)
         there = {f"{BLOBS}/{name}": told.nbytes for name, told in (self.listed or {}).items() if not reported}
         entry = self.moved.store.blob(root)
         more = counter(self.progress, _STEP, self.moved.store.blob_bytes(root) or 0)
@@ -169,8 +166,7 @@ class _Blobs:
             return
         if reported:
             self.moved.mended.append(f"{self.objects.name}/{map_key(root)}")
-            with suppress(PeerError):  # a store that refuses deletes keeps it
-                self.objects.delete(f"{BLOBS}/{root}{_REPORT}")
+            withdraw(self.objects, f"{BLOBS}/{root}")
         else:
             self.moved.given_blobs.append(root)
 
@@ -178,7 +174,7 @@ class _Blobs:
         """Whether the store has a blob, and nobody reported it; where there is a list, all of its parts."""
         if self.listed is None:
             return has(self.objects, map_key(root)) or has(self.objects, f"{BLOBS}/{root}{BLOB_SUFFIX}")
-        if f"{root}{_REPORT}" in self.listed:
+        if is_reported(self.listed, root):
             return False
         if f"{root}{BLOB_SUFFIX}" in self.listed:
             return True

@@ -119,7 +119,7 @@ class ObjectCopies:
     @cached_property
     def _packs(self) -> ObjectPacks:
         found = ObjectPacks(self._objects, lambda name: None)
-        found.read(lambda pack: None, lambda data: None)
+        found.read(lambda pack: True, lambda data: None)
         return found
 
     @property

@@ -26,7 +26,7 @@ from mergealgebra.sync.held import Held
 from mergealgebra.sync.messages import ADMISSIBLE, MAINTAINERS
 from mergealgebra.sync.object_packs import Known, ObjectPacks
 from mergealgebra.sync.object_store import ObjectStore
-from mergealgebra.sync.taking import HELD_BYTES, take
+from mergealgebra.sync.taking import HELD_BYTES, MOST_REFUSED, take
 
 
 @dataclass
@@ -35,6 +35,7 @@ class _Intake:
 
     outside: what was not admissible when it was judged, by id. foreign: what can never be an operation here, and why.
     unsound: what is refused every time, or was not kept. fetched: the packs that were read, and what stands in them.
+    passed_over: how much was passed over in packs that are not read again.
     """
 
     moved: Moved
@@ -43,17 +44,23 @@ class _Intake:
     foreign: dict[str, str] = field(default_factory=dict)
     unsound: set[str] = field(default_factory=set)
     fetched: dict[str, Known] = field(default_factory=dict)
+    passed_over: int = 0
     _nbytes: int = 0
     _state: ORSet = field(init=False)
 
     def __post_init__(self) -> None:
         self._state = self.moved.holder.look().state
 
-    def add_pack(self, pack: Pack) -> None:
-        """Take what is not here of a pack."""
+    def add_pack(self, pack: Pack) -> bool:
+        """Take what is not here of a pack. False if too much is refused: then it is a pack that is not there."""
+        try:
+            for id_, data in pack.operations.items():
+                self.add(id_, data, f"pack {pack.name}")
+        except PackError as error:
+            self.moved.refused.append(error)
+            return False
         self.fetched[pack.name] = Known.of(pack)
-        for id_, data in pack.operations.items():
-            self.add(id_, data, f"pack {pack.name}")
+        return True
 
     def salvage(self, data: bytes) -> None:
         """Take an operation that stands in a damaged pack, if it is one [PK-7]."""
@@ -62,7 +69,7 @@ class _Intake:
             self.add(hash_id("operation", data), data, "a damaged pack")
 
     def add(self, id_: str, data: bytes, where: str) -> None:
-        """Take an operation, if it is one and is not here."""
+        """Take an operation, if it is one and is not here. Raises PackError when too much was refused before it."""
         if (
             self._state.has(id_)
             or id_ in self.waiting
@@ -75,8 +82,10 @@ class _Intake:
         try:
             self.waiting[id_] = self._operation(id_, data)
         except ForeignOperation as error:
+            self._check_refused(where, error)
             self.foreign[id_] = f"{here}: operation {id_} is passed over: {error}"
         except MergeAlgebraError as error:
+            self._check_refused(where, error)
             self.unsound.add(id_)
             self.moved.refused.append(
                 OperationError(f"{here}: operation {id_} is refused: {error}; tell whoever made it")
@@ -84,6 +93,14 @@ class _Intake:
         self._nbytes += len(data)
         if self._nbytes > HELD_BYTES:
             self.write()
+
+    def _check_refused(self, where: str, error: MergeAlgebraError) -> None:
+        """Whoever writes there may put millions of what is refused: each is kept, up to a number of them [PK-9]."""
+        if len(self.moved.refused) + len(self.foreign) + self.passed_over >= MOST_REFUSED:
+            raise PackError(
+                f"{self.moved.name} holds thousands of operations that are refused or passed over; no more is taken of "
+                f"{where}, in which is: {error}; delete it there"
+            ) from error
 
     def _operation(self, id_: str, data: bytes) -> Operation:
         if (found := hash_id("operation", data)) != id_:
@@ -110,11 +127,13 @@ def exchange_operations(moved: Moved, objects: ObjectStore) -> Sequence[ForeignO
     held = moved.holder.look()
     seen = _seen(moved)
     judged = held.ids(MAINTAINERS).root()
-    packs = ObjectPacks(objects, lambda name: _known(moved, held, seen, judged, name))
     intake = _Intake(moved)
+    packs = ObjectPacks(objects, lambda name: _known(intake, held, seen, judged, name))
     try:
         packs.read(intake.add_pack, intake.salvage)
         packs.read_loose(held.state.has, lambda id_, data: intake.add(id_, data, "a file of its own"))
+    except PackError as error:
+        moved.refused.append(error)
     except PeerError:
         intake.write()
         _write_down(moved, seen, intake, intake.foreign)
@@ -149,15 +168,16 @@ def _seen(moved: Moved) -> MutableMapping[str, Seen]:
     return SeenPacks(store.path, store.genesis.workspace_id, moved.name) if store.keeps_records else {}
 
 
-def _known(moved: Moved, held: Held, seen: Mapping[str, Seen], judged: bytes, name: str) -> Known | None:
+def _known(intake: _Intake, held: Held, seen: Mapping[str, Seen], judged: bytes, name: str) -> Known | None:
     """What a pack holds, if all of it is here or was judged by the same grants; or if the very pack is here."""
     if (before := seen.get(name)) is not None:
         apart = before.foreign.keys() | (before.outside if before.judged == judged else frozenset())
         if all(held.state.has(id_) or id_ in apart for id_ in before.ids):
+            intake.passed_over += len(before.foreign)
             return Known(before.ids, before.nbytes, before.replaces)
     elif name in held.reading.packs:
         with suppress(MergeAlgebraError):
-            pack = read_pack(moved.store.pack(name))
+            pack = read_pack(intake.moved.store.pack(name))
             if all(map(held.state.has, pack.operations)):
                 return Known.of(pack)
     return None
@@ -199,7 +219,7 @@ def _mend(moved: Moved, packs: ObjectPacks, held: Held, seen: Mapping[str, Seen]
     for name in list(packs.damaged):
         before = seen.get(name)
         ids = before.ids if before is not None else ()
-        encodings = [data for id_ in ids if (data := _encoded(held, id_)) is not None]
+        encodings = [data for id_ in ids if (data := held.encoded(id_)) is not None]
         if before is not None and len(encodings) == len(ids):
             packs.write(Pack.of(encodings, before.replaces))
             moved.refused.remove(packs.damaged.pop(name))
@@ -214,7 +234,7 @@ def _give(moved: Moved, packs: ObjectPacks, held: Held, seen: Mapping[str, Seen]
     """
     if not moved.gives:
         return []
-    lacking, written = _lacking(packs, held), list[Pack]()
+    lacking, written = moved.readable(_lacking(packs, held)), list[Pack]()
     named = packs.indexed.operations if packs.indexed else ()
     given = {record.id for record in lacking if record.id not in named}
     try:
@@ -228,7 +248,7 @@ def _give(moved: Moved, packs: ObjectPacks, held: Held, seen: Mapping[str, Seen]
         _mend(moved, packs, held, seen)
         for part in _parts(lacking) if not given else ():  # what lies there in files of its own
             written.append(_write(packs, part))
-        written += packs.merge(lambda id_: _encoded(held, id_))
+        written += packs.merge(held.encoded)
         packs.write_index()
         packs.delete_covered()
     return written
@@ -254,8 +274,3 @@ def _write(packs: ObjectPacks, records: Sequence[Record]) -> Pack:
     pack = Pack.of([record.encoded for record in records])
     packs.write(pack)
     return pack
-
-
-def _encoded(held: Held, id_: str) -> bytes | None:
-    record = held.state.record(id_)
-    return None if record is None else record.encoded

@@ -20,12 +20,18 @@ from mergealgebra.crdt.packs import MAX_PACK_BYTES, Pack, salvage
 from mergealgebra.encoding import hash_id
 from mergealgebra.errors import MergeAlgebraError, PackError, PeerError
 from mergealgebra.store.entries import OPERATIONS, PACKS
+from mergealgebra.sync.damage_reports import is_reported, report, withdraw
 from mergealgebra.sync.object_store import Listed, ObjectStore, TooLong, get
 
 #: For how long a pack must have been in the store before what lies inside it is deleted.
 RESTING_SECONDS: Final = 24 * 60 * 60
 #: How often the store is listed, when packs go while they are read.
 _TRIES: Final = 4
+#: One sync reads no more packs and files of one operation of a store, nor more bytes of them; the next goes on.
+MOST_READ: Final = 1 << 16
+MOST_BYTES: Final = 1 << 32
+#: No more ids of operations are kept, of all packs together; each is in few of them.
+MOST_IDS: Final = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -44,11 +50,9 @@ class Known:
 
 #: What is known of a pack of this name, so that it need not be fetched; None if it must be.
 Knows = Callable[[str], Known | None]
-#: Told of each pack that was fetched, and of what may be an operation in a damaged one.
-Fetched = Callable[[Pack], object]
+#: Told of each pack that was fetched, says whether it counts; and of what may be an operation in a damaged one.
+Fetched = Callable[[Pack], bool]
 Salvaged = Callable[[bytes], object]
-#: Ends the key of an object beside a pack that somebody found damaged; who knows what was in it writes it again.
-REPORT: Final = ".damaged"
 
 
 @dataclass
@@ -65,6 +69,9 @@ class ObjectPacks:
     indexed: PackIndex | None = None
     _sizes: dict[str, int] = field(default_factory=dict)
     _listed: Mapping[str, Listed] | None = None
+    _reads: int = 0
+    _nbytes: int = 0
+    _ids: int = 0
 
     # Reading
 
@@ -86,7 +93,7 @@ class ObjectPacks:
         """Fetch the single operations that the index names and that are not here. What is gone is in a pack now."""
         for name in self.indexed.operations if self.indexed else ():
             with suppress(TooLong):
-                data = None if has(name) else get(self.objects, f"{OPERATIONS}/{name}", MAX_OPERATION_BYTES)
+                data = None if has(name) else self._get(f"{OPERATIONS}/{name}", MAX_OPERATION_BYTES)
                 if data is not None:
                     taken(name, data)
 
@@ -119,7 +126,7 @@ class ObjectPacks:
             self._holds(name, known.ids, known.nbytes)
             return True
         try:
-            data = get(self.objects, f"{PACKS}/{name}", MAX_PACK_BYTES)
+            data = self._get(f"{PACKS}/{name}", MAX_PACK_BYTES)
         except TooLong as error:
             self.damaged[name] = PackError(str(error))
             return True
@@ -132,13 +139,21 @@ class ObjectPacks:
             for one in salvage(data):
                 salvaged(one)
             return True
-        self._holds(name, pack.operations, pack.nbytes)
-        fetched(pack)
+        if fetched(pack):
+            self._holds(name, pack.operations, pack.nbytes)
         return True
+
+    def _get(self, key: str, most: int) -> bytes | None:
+        """What is read of a store in one sync is counted."""
+        if self._reads >= MOST_READ or self._nbytes >= MOST_BYTES:
+            raise PeerError(f"{self.objects.name} holds more operations than one sync reads; sync again for the rest")
+        data = get(self.objects, key, most)
+        self._reads, self._nbytes = self._reads + 1, self._nbytes + len(data or b"")
+        return data
 
     def is_reported(self, name: str) -> bool:
         """Whether somebody found a pack damaged; it may be good all the same."""
-        return self._listed is not None and f"{name}{REPORT}" in self._listed
+        return is_reported(self._listed, name)
 
     def _decoded(self, name: str, data: bytes) -> Pack:
         """The pack of this name. Raises PackError, naming store and pack."""
@@ -175,11 +190,10 @@ class ObjectPacks:
         listed = self._listed or {}
         for name in self.damaged:
             if name in listed and not self.is_reported(name):
-                self.objects.put(f"{PACKS}/{name}{REPORT}", b"damaged\n")
+                report(self.objects, f"{PACKS}/{name}")
         for name in self.held:
             if self.is_reported(name):
-                with suppress(PeerError):  # a store that refuses deletes keeps it
-                    self.objects.delete(f"{PACKS}/{name}{REPORT}")
+                withdraw(self.objects, f"{PACKS}/{name}")
 
     def merge(self, encoded: Callable[[str], bytes | None]) -> list[Pack]:
         """Write the packs that are due [PK-3]. encoded: the encoding of an operation that is here. Raises PeerError."""
@@ -230,6 +244,12 @@ class ObjectPacks:
 
     def _holds(self, name: str, ids: Iterable[str], nbytes: int) -> None:
         self.held[name] = dict.fromkeys(ids)
+        self._ids += len(self.held[name])
+        if self._ids > MOST_IDS:
+            raise PeerError(
+                f"the packs of {self.objects.name} hold more than {MOST_IDS} operations, each counted as often as it "
+                "is there; delete packs there that lie inside others"
+            )
         self._sizes[name] = nbytes
 
 

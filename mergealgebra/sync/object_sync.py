@@ -9,7 +9,14 @@ from __future__ import annotations
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.pack_index import INDEX, PackIndex
 from mergealgebra.encoding import MAX_BYTES, hash_id
-from mergealgebra.errors import ForeignOperation, MergeAlgebraError, PeerError, WorkspaceError, WrongWorkspace
+from mergealgebra.errors import (
+    ForeignOperation,
+    MergeAlgebraError,
+    OperationError,
+    PeerError,
+    WorkspaceError,
+    WrongWorkspace,
+)
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.store.base_leaves import Base, no_base
 from mergealgebra.store.entries import GENESIS, PACKS
@@ -50,7 +57,7 @@ def sync_objects(
         foreign += exchange_operations(moved, objects)
         moved.refused += moved.holder.look().reading.refusals
         lost = exchange_blobs(moved, objects, fits, progress, base=base, retracted=retracted, auxiliary=auxiliary)
-    except PeerError as error:  # what was exchanged before stays, and so does what was refused
+    except (PeerError, OperationError) as error:  # of the store, or what rotted here: what was exchanged before stays
         moved.refused.append(error)
     return moved.result(lost, foreign)
 

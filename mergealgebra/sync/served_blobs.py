@@ -220,7 +220,7 @@ class ServedBlobs:
                 self._base.copy_equal(blob)
                 self._making[root] = blob
                 while len(self._making) > _REMEMBERED:
-                    self._making.popitem(last=False)[1].pause()
+                    self._making.popitem(last=False)
             return blob
 
     def _finish(self, blob: PartialBlob) -> None:

@@ -6,7 +6,7 @@ Nothing that a peer says becomes a path: ids and roots are bytes, and files are 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -118,20 +118,12 @@ def _first_of(held: Held, ids: tuple[bytes, ...]) -> list[bytes | None]:
     """The encodings of as many as one answer carries; only of those that are admissible."""
     allowed, found, nbytes = held.ids(ADMISSIBLE), list[bytes | None](), 0
     for id_ in ids:
-        data = _encoded(held, id_.hex()) if id_ in allowed else None
+        data = held.encoded(id_.hex()) if id_ in allowed else None
         nbytes += len(data or b"")
         if found and nbytes > calls.BATCH_BYTES:
             break
         found.append(data)
     return found
-
-
-def _encoded(held: Held, id_: str) -> bytes | None:
-    """The encoding of an operation; None where it cannot be read any more."""
-    record = held.state.record(id_)
-    with suppress(MergeAlgebraError):
-        return None if record is None else record.encoded
-    return None
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,14 @@ class TestPack:
             with pytest.raises(PackError, match=f"is {pack.nbytes} bytes long, at most {pack.nbytes - 1} are allowed"):
                 made()
 
+    def test_of_more_operations_than_it_may_have_is_neither_made_nor_read(self, monkeypatch):
+        pack = Pack.of([one.encode() for one in attests(3)])
+        monkeypatch.setattr(packs, "MOST_OPERATIONS", 2)
+        for made in (lambda: Pack(pack.operations), lambda: Pack.decode(pack.encode())):
+            with pytest.raises(PackError, match="holds 3 operations or more, at most 2 are allowed"):
+                made()
+        assert len(list(salvage(pack.encode()))) == 2
+
     @given(st.binary(max_size=200) | st.binary(max_size=100).map(lambda data: packs.MAGIC + bytes(4) + data))
     def test_any_bytes_are_a_pack_or_refused(self, data):
         try:

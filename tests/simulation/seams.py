@@ -14,7 +14,7 @@ from typing import Any
 from mergealgebra import history
 from mergealgebra.crdt import orset, pack_levels, packs, permission
 from mergealgebra.crdt.operations import Operation
-from mergealgebra.store import atomic, operation_store, packing, partial_blob
+from mergealgebra.store import atomic, operation_store, packing
 from mergealgebra.sync import blob_parts, object_operations
 
 
@@ -42,8 +42,8 @@ def merged_by(branch: int) -> Iterator[None]:
 
 @contextmanager
 def few_leaves() -> Iterator[None]:
-    """Blobs of three leaves have several parts, and each leaf that comes is written down at once [BL-7, PR-18]."""
-    with replaced(blob_parts, PART_LEAVES=2), replaced(partial_blob, FLUSHED_LEAVES=1):
+    """Blobs of three leaves have several parts [PR-18]."""
+    with replaced(blob_parts, PART_LEAVES=2):
         yield
 
 

@@ -56,10 +56,10 @@ def begun(store: Store, giver: Store) -> PartialBlob:
 
 
 def write(blob: PartialBlob, giver: Store, numbers) -> None:
-    leaves = [blob.map.leaf(number) for number in numbers]
-    with blob.opened() as file:
-        for number, (leaf, data) in zip(numbers, giver.read_leaves(blob.root, leaves), strict=True):
-            file.write(number, leaf, data)
+    with blob.opened() as file, giver.reading(blob.root) as read:
+        for number in numbers:
+            leaf = blob.map.leaf(number)
+            file.write(number, leaf, read(leaf.offset, leaf.nbytes))
 
 
 def begin_anew(store: Store, giver: Store) -> PartialBlob:

@@ -242,7 +242,7 @@ def test_hostile_calls_leave_a_store_as_it_is(alice, bob, kind):
 @pytest.mark.clause("PR-11")
 def test_a_peer_that_names_operations_that_nobody_made_is_given_up(alice, bob, monkeypatch):
     """Each of them is a refusal, which is kept and told: there could be four million."""
-    monkeypatch.setattr(live, "_MOST_REFUSED", 15)
+    monkeypatch.setattr(live, "MOST_REFUSED", 15)
     made = iter(attest(number) for number in range(100, 200))
     monkeypatch.setattr(calls, "MOST_ASKED", 10)
 

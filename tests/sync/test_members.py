@@ -88,6 +88,12 @@ def test_a_team_meets_at_a_server_that_only_members_read(tmp_path):
         call(tmp_path, "-C", "ada", "contribute", "ft0.safetensors", "--passphrase-fd", passphrase()).lines()
         call(tmp_path, "-C", "ada", "sync", maya.address, "--passphrase-fd", passphrase()).lines()
         assert len(visible_in(tmp_path / "maya")) == 1
+        (path, *_) = (tmp_path / "ada" / "operations").iterdir()
+        path.write_bytes(b"")
+        mend = ("fsck", "ada", "--repair", maya.address, "--passphrase-fd")
+        assert f"mended: {path}" in call(tmp_path, *mend, passphrase()).lines()
+        (tmp_path / "ada" / "genesis").unlink()
+        assert "mended: " in call(tmp_path, *mend, passphrase(), "--key", "ada-key").stdout
         call(tmp_path, "-C", "maya", "revoke", "ada-key.pub", "--key", "maya-key").lines()
         told = call(tmp_path, "-C", "ada", "sync", maya.address, "--passphrase-fd", passphrase()).complaint()
         assert "was revoked; ask a maintainer" in told

@@ -7,13 +7,14 @@ import shutil
 
 import pytest
 
+from mergealgebra.crdt.orset import ORSet
 from mergealgebra.crdt.pack_index import PackIndex
 from mergealgebra.crdt.packs import BRANCH, Pack
 from mergealgebra.crdt.permission import grant
 from mergealgebra.errors import PeerError, WorkspaceError, WrongWorkspace
 from mergealgebra.store.local import write_local
 from mergealgebra.store.objects import Store
-from mergealgebra.sync import blob_parts
+from mergealgebra.sync import blob_parts, object_operations, object_packs
 from mergealgebra.sync.object_store import paced
 from mergealgebra.sync.object_sync import create_share, sync_objects
 from mergealgebra.tensors.checkpoint import Checkpoint
@@ -318,6 +319,18 @@ class TestReading:
         assert (second.refused, len(second.taken_operations)) == ((), 1)
         assert {key for key in objects.keys("packs") if key.endswith(".damaged")} == set()
 
+    @pytest.mark.clause("PK-11")
+    def test_a_report_is_withdrawn_where_nothing_can_be_deleted(self, tmp_path):
+        objects, alice = bucket(deletes=False), replica(tmp_path / "alice")
+        put(alice, 0, 1)
+        sync_objects(alice, objects)
+        (name,) = objects.keys("packs") - {"index"}
+        objects.put(f"packs/{name}.damaged", b"damaged\n")
+        for _ in range(2):
+            objects.asked.clear()
+            assert not sync_objects(alice, objects).refused
+        assert ("get", f"packs/{name}") not in objects.asked
+
     def test_a_malformed_operation_is_named_and_the_rest_is_taken(self, tmp_path):
         objects, store = bucket(), replica(tmp_path / "alice")
         pack = Pack.of([attest(0).encode(), b"\x80"])
@@ -326,6 +339,33 @@ class TestReading:
             result = sync_objects(store, objects)
             assert [f"memory://bucket, pack {pack.name}" in str(error) for error in result.refused] == [True]
         assert len(store.state().operations) == 1
+
+    @pytest.mark.parametrize("genesis", [GENESIS, signed.GENESIS], ids=["open", "signed"])
+    def test_what_is_refused_is_kept_up_to_a_number_and_other_packs_go_on(self, tmp_path, monkeypatch, genesis):
+        monkeypatch.setattr(object_operations, "MOST_REFUSED", 4)
+        objects, store = MemoryObjects(), Store.create(tmp_path / "alice", genesis)
+        create_share(objects, genesis)
+        write_local(store, tmp_path / "base")
+        packs = [Pack.of([bytes([kind, number]) for number in range(3)]) for kind in range(4)]
+        granted = grant(store.state(), signed.WRITER.key, "writer", signed.MAINTAINER) if genesis.is_signed else None
+        (good,) = granted.operations if granted else (attest(0),)
+        for pack in (*packs, Pack.of([good.encode()])):
+            objects.put(f"packs/{pack.name}", pack.encode())
+        for _ in range(2):  # also when some packs were seen before
+            result = sync_objects(Store.open(store.path), objects)
+            assert len(result.refused) + len(result.passed_over) <= 4 + 3
+            assert sum("no more is taken of pack " in str(error) for error in result.refused) == 3
+        assert Store.open(store.path).state().has(good.id)
+
+    def test_one_sync_reads_so_many_packs_and_the_next_goes_on(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(object_packs, "MOST_READ", 2)
+        objects, store = bucket(), replica(tmp_path / "alice")
+        for pack in map(pack_of, range(3)):
+            objects.put(f"packs/{pack.name}", pack.encode())
+        (error,) = sync_objects(store, objects).refused
+        assert "sync again for the rest" in str(error)
+        assert not sync_objects(store, objects).refused
+        assert len(store.state().operations) == 3
 
     def test_more_than_a_pack_holds_is_not_read(self, tmp_path):
         objects, store = bucket(), replica(tmp_path / "alice")
@@ -388,6 +428,18 @@ class TestBlobs:
         assert len(sync_objects(alice, objects).mended) == 1
         assert objects.keys("blobs") == {f"{root}.0", f"{root}.1", f"{root}.map"}
         assert sync_objects(bob, objects).taken_blobs == (root,)
+
+    def test_what_was_reported_is_mended_once_in_a_store_that_deletes_nothing(self, tmp_path):
+        objects, alice = bucket(deletes=False), replica(tmp_path / "alice")
+        for number in (1, 2, 3):
+            contribute(alice, number, tmp_path, nonce(number))
+        first, *others = alice.state().visible().values()
+        objects.put(f"blobs/{first.tensors}.damaged", b"damaged\n")
+        result = sync_objects(alice, objects)
+        assert (len(result.mended), len(result.given_blobs), result.refused) == (1, len(others), ())
+        objects.counted()
+        assert sync_objects(alice, objects).mended == ()
+        assert "put" not in objects.counted()
 
     @pytest.mark.parametrize("lacking", ["a part", "a piece of a part", "the map"])
     def test_what_is_not_all_there_is_refused_and_completed(self, shared, lacking):
@@ -476,3 +528,21 @@ def test_whoever_sends_too_slowly_is_cut_off():
     now[0] = 60.5
     with pytest.raises(PeerError, match="sends too slowly"):
         read(100)
+
+
+@pytest.mark.clause("PK-11", "PR-18")
+def test_a_pack_here_that_rotted_keeps_nothing_else_back(alice, tmp_path):
+    """It stands in the cache as it was when it was checked, and its file has the same size and times."""
+    alice.write_delta(ORSet(GENESIS, frozenset(map(attest, range(BRANCH)))))
+    contribute(alice, 4, tmp_path, nonce(4))
+    for _ in range(2):
+        Store.open(alice.path).state()
+    (pack,) = (path for path in (alice.path / "packs").iterdir() if attest(0).id in alice.kept_ids(path.name))
+    told, data = pack.stat(), bytearray(pack.read_bytes())
+    data[data.index(attest(0).encode())] ^= 1
+    pack.write_bytes(data)
+    os.utime(pack, ns=(told.st_atime_ns, told.st_mtime_ns))
+    objects = bucket()
+    result = sync_objects(Store.open(alice.path), objects)
+    assert [attest(0).id in str(error) for error in result.refused] == [True]
+    assert (len(result.given_operations), len(result.given_blobs)) == (BRANCH - 1 + 4, 2)
