@@ -62,18 +62,14 @@ def refused_as_output(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        advice = (
-            _missing_folder(path)
-            if error.errno == errno.ENOENT
-            else _ADVICE.get(error.errno or 0, "check the path and the disk")
-        )
+        missing = error.errno == errno.ENOENT
+        advice = _missing_folder(path) if missing else _ADVICE.get(error.errno or 0, "check the path and the disk")
         raise OutputError(f"{location(path)} cannot be written: {error.strerror}; {advice}") from error
 
 
 def _missing_folder(path: Path) -> str:
     """What to do where a folder on the way to a path was not there."""
-    missing = [folder for folder in path.absolute().parents if not folder.exists()]
-    if missing:
+    if missing := [folder for folder in path.absolute().parents if not folder.exists()]:
         made = f"`mkdir -p {shlex.quote(location(path.parent))}`"
         return f"the folder {location(missing[-1])} is not there: check the path, or make it with {made}"
     return "its folder takes nothing new, or went away meanwhile; choose another, or run it again"

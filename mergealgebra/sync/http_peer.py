@@ -5,13 +5,15 @@ Nothing that it answers takes more memory than was allowed, nor more time: a wat
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse, RemoteDisconnected
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -208,9 +210,25 @@ class HttpCarrier:
             self.close()
             said = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise PeerError(
-                f"{self.name} cannot be reached, or ended the connection: {shortened(one_line(said), 200)}; check the "
-                "address, and that `mergealgebra serve` runs there"
+                f"{self.name} cannot be reached, or ended the connection: {shortened(one_line(said), 200)}; "
+                f"{_advice(error, secure=self._secure)}"
             ) from error
+
+
+def _advice(error: Exception, *, secure: bool) -> str:
+    """What helps when a connection was not made, or broke."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        trusted = os.environ.get("SSL_CERT_FILE", "")
+        missing = f" (it is {shown(trusted)} now, which is no file)" if trusted and not Path(trusted).is_file() else ""
+        return (
+            "its certificate is not one that this machine trusts for that name and day: check the address; if it is "
+            f"your colleague's own, get its file from them, and set SSL_CERT_FILE to it{missing}"
+        )
+    if isinstance(error, ssl.SSLError):
+        return "what answers there speaks another TLS, or none: try http:// in place of https://"
+    if isinstance(error, RemoteDisconnected) and not secure:
+        return "check the address, and that `mergealgebra serve` runs there; where it has a certificate, write https://"
+    return "check the address, and that `mergealgebra serve` runs there"
 
 
 def _is_ours(response: HTTPResponse, reason: str) -> bool:

@@ -6,8 +6,13 @@ with one object is one refusal: the rest goes on. A store that takes nothing sti
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Final
+
+from mergealgebra.crdt.fields import is_id
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.pack_index import INDEX, PackIndex
+from mergealgebra.crdt.packs import MAX_PACK_BYTES, Pack
 from mergealgebra.encoding import MAX_BYTES, hash_id
 from mergealgebra.errors import (
     ForeignOperation,
@@ -21,6 +26,7 @@ from mergealgebra.progress import Progress, quiet
 from mergealgebra.store.base_leaves import Base, no_base
 from mergealgebra.store.entries import GENESIS, PACKS
 from mergealgebra.store.objects import Store
+from mergealgebra.store.pack_files import decoded
 from mergealgebra.sync.admission import Fits, anything_fits
 from mergealgebra.sync.exchange import Moved
 from mergealgebra.sync.folder import SyncResult
@@ -29,6 +35,9 @@ from mergealgebra.sync.object_blobs import exchange_blobs
 from mergealgebra.sync.object_operations import exchange_operations
 from mergealgebra.sync.object_store import ObjectStore, get
 from mergealgebra.text import sync_creating
+
+#: So many packs are read to tell whose a store without its genesis was.
+_JUDGED_PACKS: Final = 16
 
 
 def sync_objects(
@@ -68,32 +77,62 @@ def genesis_of(objects: ObjectStore) -> bytes:
     if not data:
         raise WorkspaceError(
             f"{objects.name} holds no workspace, there is no object `{GENESIS}`: check the address; if it is to become "
-            f"one, `{sync_creating(objects.name)}` makes it"
+            f"one, or lost it, `{sync_creating(objects.name)}` makes it"
         )
     return data
 
 
 def check_genesis(objects: ObjectStore, genesis: Genesis) -> None:
     """Raise WrongWorkspace unless a store of objects has this genesis; raises as `genesis_of` does."""
-    if (found := genesis_of(objects)) != genesis.encode():
-        raise WrongWorkspace(
-            f"{objects.name} holds workspace {hash_id('genesis', found)}, not {genesis.workspace_id}: choose another "
-            "peer"
+    if (found := genesis_of(objects)) == genesis.encode():
+        return
+    if not _is_genesis(found):
+        raise WorkspaceError(
+            f"{objects.name} has a damaged object `{GENESIS}`: if it was this workspace's, "
+            f"`{sync_creating(objects.name)}` puts the right one there"
         )
+    raise WrongWorkspace(
+        f"{objects.name} holds workspace {hash_id('genesis', found)}, not {genesis.workspace_id}: choose another peer"
+    )
 
 
 def create_share(objects: ObjectStore, genesis: Genesis) -> bool:
     """Make a store of objects one of this workspace, unless it is one already; whether it was made [SY-7].
 
-    Nothing is changed where something else is. Raises WorkspaceError then, WrongWorkspace and PeerError.
+    A store that lost its genesis, or whose genesis rotted, gets it back if a pack there holds an operation of this
+    workspace. Nothing is changed where something else is. Raises WorkspaceError then, WrongWorkspace and PeerError.
     """
-    made = not get(objects, GENESIS, MAX_BYTES)
+    found = get(objects, GENESIS, MAX_BYTES)
+    if not _is_genesis(found) and _holds_operations_of(objects, genesis):
+        objects.put(GENESIS, genesis.encode())
+        return False
+    made = not found
     if made:
         _check_unused(objects)
         objects.put(f"{PACKS}/{INDEX}", PackIndex().encode())  # without it, who cannot list would look in vain
         objects.put(GENESIS, genesis.encode())
     check_genesis(objects, genesis)  # where several make one at once, what is there now stays
     return made
+
+
+def _is_genesis(data: bytes | None) -> bool:
+    """Whether these bytes are a genesis, of whatever workspace."""
+    try:
+        Genesis.decode(data or b"")
+    except MergeAlgebraError:
+        return False
+    return True
+
+
+def _holds_operations_of(objects: ObjectStore, genesis: Genesis) -> bool:
+    """Whether one of the first packs of a store holds an operation of this workspace."""
+    names = sorted(name for name in objects.list(PACKS) or () if is_id(name))
+    for name in names[:_JUDGED_PACKS]:
+        with suppress(MergeAlgebraError):
+            pack = Pack.decode(get(objects, f"{PACKS}/{name}", MAX_PACK_BYTES) or b"")
+            decoded(next(iter(pack.operations.values())), genesis)
+            return True
+    return False
 
 
 def _check_unused(objects: ObjectStore) -> None:

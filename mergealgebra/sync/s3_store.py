@@ -139,13 +139,16 @@ def _opened(bucket: str, prefix: str) -> Bucket:
         from obstore.store import S3Store as Bucket
     except ImportError as error:
         raise NotInstalled("s3:// needs obstore, and it is not installed: pip install obstore") from error
+    endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
+    if endpoint and not endpoint.startswith(("http://", "https://")):
+        raise AddressError(f"AWS_ENDPOINT_URL is {shown(endpoint)}: write http:// or https:// in front of it")
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     return Bucket(
         bucket,
         prefix=prefix or None,
         config={"region": region, "virtual_hosted_style_request": False, "disable_bulk_delete": True},
         client_options={
-            "allow_http": os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"),
+            "allow_http": endpoint.startswith("http://"),
             "timeout": timedelta(seconds=_WHOLE_SECONDS),
             "read_timeout": timedelta(seconds=IDLE_SECONDS),
             "connect_timeout": timedelta(seconds=_CONNECT_SECONDS),

@@ -130,7 +130,12 @@ def test_https_by_certificate_files(root, tmp_path, monkeypatch):
     ) as alice:
         assert alice.address.startswith("https://127.0.0.1:")
         bob = ma.Workspace.open(root / "bob")
-        with pytest.raises(PeerError, match="certificate verify failed"):
+        with pytest.raises(PeerError, match=r"certificate verify failed.*; its certificate .*SSL_CERT_FILE to it$"):
+            bob.sync(alice.address)
+        with pytest.raises(PeerError, match="where it has a certificate, write https://"):
+            bob.sync(alice.address.replace("https", "http"))
+        monkeypatch.setenv("SSL_CERT_FILE", "nowhere.pem")
+        with pytest.raises(PeerError, match=r"'nowhere\.pem' now, which is no file"):
             bob.sync(alice.address)
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
         with pytest.raises(SyncIncomplete, match="for reading only"):

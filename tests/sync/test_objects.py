@@ -115,7 +115,7 @@ def test_a_store_that_takes_nothing_gives(alice, bob, closed):
 @pytest.mark.clause("PR-17")
 def test_another_workspace_is_refused_and_nothing_is_made(alice):
     objects = MemoryObjects()
-    with pytest.raises(WorkspaceError, match=r"^memory://bucket holds no workspace, .* `sync"):
+    with pytest.raises(WorkspaceError, match=r"^memory://bucket holds no workspace, .*create=True"):
         sync_objects(alice, objects)
     create_share(objects, OTHER_GENESIS)
     with pytest.raises(WrongWorkspace, match=f"^memory://bucket holds workspace {OTHER_GENESIS.workspace_id}, not "):
@@ -125,6 +125,24 @@ def test_another_workspace_is_refused_and_nothing_is_made(alice):
     with pytest.raises(WorkspaceError, match=r"holds something other than a workspace, photos/1\.jpg"):
         create_share(MemoryObjects({"photos/1.jpg": (b"", 0)}), GENESIS)
     assert objects.keys("packs") == {"index"}
+
+
+@pytest.mark.clause("PR-17")
+@pytest.mark.parametrize("there", [None, b"", b"rotten"], ids=["gone", "empty", "rotten"])
+def test_a_lost_genesis_is_put_back_by_its_workspace_alone(alice, tmp_path, there):
+    objects = bucket()
+    assert not sync_objects(alice, objects).refused
+    before = dict(objects.objects)
+    del objects.objects["genesis"]
+    if there is not None:
+        objects.put("genesis", there)
+    with pytest.raises(WorkspaceError, match="sync"):
+        sync_objects(alice, objects)
+    with pytest.raises(WorkspaceError):
+        create_share(objects, OTHER_GENESIS)
+    assert create_share(objects, GENESIS) is False
+    assert {key: data for key, (data, _) in objects.objects.items()} == {key: data for key, (data, _) in before.items()}
+    assert not sync_objects(alice, objects).refused
 
 
 # Packs
