@@ -106,9 +106,9 @@ class TestShares:
     def test_a_peer_that_is_not_there_is_a_typo(self, root):
         before = tree(root)
         complaint = call(root, "-C", "alice", "sync", "shraed").complaint()
-        assert (
-            "shraed is not there: if a share is mounted there, mount it; if it is to become one, `sync --cr"
-            in complaint
+        assert complaint == (
+            "shraed is not there: if a share is mounted there, mount it; if it is to become one, "
+            f"`mergealgebra -C {root / 'alice'} sync shraed --create` makes it"
         )
         with pytest.raises(WorkspaceError, match="is not there"):
             ma.Workspace.open(root / "alice").sync(root / "shraed")

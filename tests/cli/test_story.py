@@ -293,8 +293,6 @@ def test_syncing_again_moves_nothing(scene):
     call(scene, "-C", "alice", "sync", "shared").lines()
     moved = call(scene, "-C", "alice", "sync", "shared", "--json").printed()
     assert [ids for key, ids in moved.items() if key != "merge_id"] == [[]] * 8
-    moved = call(scene, "-C", "alice", "sync", "alice", "--json").printed()
-    assert [ids for key, ids in moved.items() if key != "merge_id"] == [[]] * 8
 
 
 @pytest.mark.clause("OS-12")

@@ -125,7 +125,7 @@ def test_slow_clients_cost_little_memory_and_nobody_waits(request, alice, tmp_pa
         print(f"{count} clients slow in {', '.join(kinds)}: {before / MIB:.0f} MiB before, {more / MIB:.0f} MiB more "
               f"at the peak, others wait {max(times):.2f} s at most")  # fmt: skip
         assert max(times) < 5
-        waits = http_connections.MOST_BYTES if {"body", "unpacker"} & {*kinds} else 0
+        waits = http_connections.MOST_BYTES if {"body", "leaves", "unpacker"} & {*kinds} else 0
         each = 5 * MIB // 4 if "unpacker" in kinds else MIB // 2  # packing leaves memory in more pieces than it counts
         assert more < waits + count * each + 32 * MIB
 

@@ -164,13 +164,14 @@ class TestClone:
         wanted = Store.open(root / "alice").genesis.workspace_id
         lines = call(root, "clone", "--yes", "alice", "new", "--base", "base").lines()
         assert any("compare its id and its recipe" in line for line in lines)
-        assert lines[-1].endswith(f"clone alice#{wanted}")
+        assert lines[-1].endswith(f"clone 'alice#{wanted}' DIR --base base")
 
     @pytest.mark.clause("SY-12")
     def test_without_an_id_and_without_a_terminal_takes_none(self, root, monkeypatch):
         wanted = Store.open(root / "alice").genesis.workspace_id
         monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
-        assert f"`clone alice#{wanted}` takes it" in call(root, "clone", "alice", "new", "--base", "base").complaint()
+        complaint = call(root, "clone", "alice", "new", "--base", "base").complaint()
+        assert f"`mergealgebra clone 'alice#{wanted}' new --base base` takes it" in complaint
         assert not (root / "new").exists()
 
     @pytest.mark.clause("SY-12")
