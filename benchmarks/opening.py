@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from ours import keep_bytecode
+
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import Add, Operation, Remove
@@ -114,6 +116,7 @@ def _cpu_seconds() -> float:
 
 def main() -> None:
     """Measure the numbers of operations of the command line, in a folder that may be written."""
+    keep_bytecode()
     measure_each(seconds, ("wall", "cpu"))
 
 
