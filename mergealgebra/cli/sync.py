@@ -53,7 +53,6 @@ def command(
     runs, or a web server that serves the files of a share, ssh://HOST/PATH, or s3://BUCKET/PREFIX. A server of a signed
     workspace takes what members sign: your key is asked for only there.
     """
-    from mergealgebra.cli.words import UNPROVED
     from mergealgebra.workspace import Workspace
 
     if pull and create is not None:
@@ -80,19 +79,26 @@ def command(
     state = opened.state
     if not as_json:
         _tell(done, before, state, alone=alone, pull=pull)
-        for result in done.values():
-            for line in _left(result):
-                warn(line)
-        for peer in new:
-            say(f"made a new share at {peer}; nobody else is there yet")
-        if any(operation.name for operation in state.difference(before).operations) and not state.genesis.is_signed:
-            say(UNPROVED)
+        _tell_more(done, new, before, state)
     if failed:
         raise type(failed[0])(f"{failed[0]} ({len(failed)} of {len(peers)} peers failed)")
     if as_json:
         _report(
             {peer: _moved(result, retracted, state.genesis.is_signed) for peer, result in done.items()}, before, state
         )
+
+
+def _tell_more(done: Mapping[str, SyncResult], new: Sequence[str], before: ORSet, state: ORSet) -> None:
+    """What is left to do, which shares were made, and that nobody proves names in an open workspace."""
+    from mergealgebra.cli.words import UNPROVED
+
+    for result in done.values():
+        for line in _left(result):
+            warn(line)
+    for peer in new:
+        say(f"made a new share at {peer}; nobody else is there yet")
+    if any(operation.name for operation in state.difference(before).operations) and not state.genesis.is_signed:
+        say(UNPROVED)
 
 
 def _moved(result: SyncResult, retracted: bool, signed: bool) -> dict[str, object]:

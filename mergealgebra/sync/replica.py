@@ -91,7 +91,7 @@ def sync_with_all(
     found: list[SyncResult | MergeAlgebraError] = []
     for live, group in groupby(peers, lambda peer: live_scheme(peer) is not None):
         some = list(group)
-        if live and len(some) > 1:
+        if live and len(some) > 1 and not create:  # of which each says that nothing is made there
             results = _sync_live_ones(
                 store, some, progress, signer, retracted=retracted, auxiliary=auxiliary, give=give
             )

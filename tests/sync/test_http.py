@@ -383,3 +383,11 @@ def test_a_hostile_client_is_refused(alice, monkeypatch, kind):
         assert CarriedPeer(HttpCarrier(address)).genesis()[0] == GENESIS.encode()
     assert not alice.blob_roots()
     assert not list((alice.path / "tmp").iterdir())
+
+
+@pytest.mark.clause("PR-16", "SY-7")
+def test_no_share_is_made_at_servers_and_each_says_so(root):
+    opened = ma.Workspace.open(root / "alice")
+    one, two = opened.sync_all(["http://127.0.0.1:9", "http://127.0.0.1:10"], create=True)
+    for error, port in ((one, 9), (two, 10)):
+        assert str(error).startswith(f"nothing is made at http://127.0.0.1:{port}: ")
