@@ -32,7 +32,7 @@ from mergealgebra.store.local import (
 from mergealgebra.store.objects import Store, has_genesis
 from mergealgebra.store.refusals import refused_as
 from mergealgebra.sync.identity import Identity
-from mergealgebra.sync.remote import create_at, genesis_at, is_new
+from mergealgebra.sync.remote import genesis_at, is_new
 from mergealgebra.sync.replica import begin, sync_replica
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.text import address, location, shown, sync_again, sync_creating
@@ -158,17 +158,6 @@ def _genesis_there(peer: PathLike, identity: Identity) -> Genesis:
     except MergeAlgebraError as error:
         raise type(error)(f"{address(peer)} has a genesis that this version does not know: {error}") from None
     return genesis
-
-
-def share_at(peer: PathLike, genesis: Genesis, *, group: bool = False) -> None:
-    """Make a share of this workspace at a path or an address, unless it is there [SY-7].
-
-    Raises as `Store.create` does, and PeerError.
-    """
-    if peer_scheme(peer) is not None:
-        create_at(os.fspath(peer), genesis)
-    else:
-        Store.create(peer_path(peer), genesis, group=group)
 
 
 def check_peers(own: Path, peers: Iterable[PathLike], *, group: bool) -> None:

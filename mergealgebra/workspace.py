@@ -221,7 +221,8 @@ class Workspace(Administration):
         >>> len(result.given_operations), len(result.given_blobs), len(result.taken_operations)
         (1, 1, 0)
         """
-        from mergealgebra.creation import check_peers, share_at
+        from mergealgebra.creation import check_peers
+        from mergealgebra.sync.remote import share_at
         from mergealgebra.sync.replica import sync_replica
 
         what = f"{address(peer)} is shared now" if create else "what was exchanged so far stays"

@@ -106,6 +106,17 @@ def create_at(address: str, genesis: Genesis) -> bool:
         return create_share(objects, genesis)
 
 
+def share_at(peer: PathLike, genesis: Genesis, *, group: bool = False) -> None:
+    """Make a share of this workspace at a path or an address, unless it is there [SY-7].
+
+    Raises as `Store.create` does, and PeerError.
+    """
+    if peer_scheme(peer) is not None:
+        create_at(os.fspath(peer), genesis)
+    else:
+        Store.create(peer_path(peer), genesis, group=group)
+
+
 @contextmanager
 def bucket(address: str) -> Iterator[ObjectStore]:
     """The object store at an address of `STORES`."""

@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-from mergealgebra.addresses import live_scheme, peer_path, peer_scheme
+from mergealgebra.addresses import live_scheme, peer_scheme
 from mergealgebra.contribution_blobs import check_auxiliary_fit, check_fit
 from mergealgebra.crdt.operations import Signer
 from mergealgebra.errors import MergeAlgebraError, OutputError, SyncIncomplete
@@ -25,7 +25,7 @@ from mergealgebra.sync.folder import SyncResult, sync
 from mergealgebra.sync.identity import Identity
 from mergealgebra.sync.live import sync_together
 from mergealgebra.sync.peer import Unserved
-from mergealgebra.sync.remote import check_peer, create_at, sync_at
+from mergealgebra.sync.remote import check_peer, share_at, sync_at
 from mergealgebra.sync.schemes import live_peer
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.dtypes import DTYPES
@@ -82,10 +82,8 @@ def sync_with_all(
     """
 
     def alone(peer: str | os.PathLike[str]) -> SyncResult:
-        if create and peer_scheme(peer) is None:
-            Store.create(peer_path(peer), store.genesis, group=create == "group")
-        elif create and live_scheme(peer) is None:
-            create_at(os.fspath(peer), store.genesis)
+        if create:
+            share_at(peer, store.genesis, group=create == "group")
         return sync_replica(store, peer, progress, retracted=retracted, auxiliary=auxiliary, give=give, signer=signer)
 
     found: list[SyncResult | MergeAlgebraError] = []
