@@ -13,7 +13,14 @@ from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.operations import Signer
 from mergealgebra.engine.limits import available_cores
 from mergealgebra.engine.plan import settled
-from mergealgebra.errors import AddressError, MergeAlgebraError, SyncIncomplete, WorkspaceError, WrongWorkspace
+from mergealgebra.errors import (
+    AddressError,
+    BlobDamaged,
+    MergeAlgebraError,
+    SyncIncomplete,
+    WorkspaceError,
+    WrongWorkspace,
+)
 from mergealgebra.interrupts import standing
 from mergealgebra.methods.method import Method
 from mergealgebra.progress import Progress
@@ -128,6 +135,8 @@ def clone(
         state = store.state()
         refuse_missing(peer, missing(store, state), len(state.visible()))
     except SyncIncomplete as error:
+        if isinstance(error.__cause__, BlobDamaged):
+            made = f"{location(Path(path))} is a workspace now; `{sync_again(path, 'PEER')}` with another completes it"
         raise SyncIncomplete(f"{error}; {made}") from None
     return store
 
