@@ -16,6 +16,7 @@ from mergealgebra.errors import (
     AuxiliaryError,
 )
 from mergealgebra.execution import Execution
+from mergealgebra.formats.models import open_base, open_model
 from mergealgebra.kernels.blocks import whole_round
 from mergealgebra.merge_input import Input
 from mergealgebra.merge_result import MergeResult
@@ -28,6 +29,8 @@ from mergealgebra.tensors.array_checkpoint import as_checkpoint
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice, Patterns, as_patterns, leave_out_in_file, leave_out_in_python
 from mergealgebra.tensors.companions import companions
+from mergealgebra.tensors.form_names import FINETUNED, LOW_RANK
+from mergealgebra.tensors.forms import Formed, Held
 from mergealgebra.tensors.single_file import is_single_file, refuse_parts
 from mergealgebra.tensors.task_vector import Tensors
 from mergealgebra.text import listed, location, shown
@@ -76,14 +79,14 @@ def merge_checkpoints(
         check_kinds(label, model.auxiliary, recipe, listed_in)
         own.append((label, recipe.own_settings(model.settings, f"{label}: settings")))
     with ExitStack() as opened:
-        original = opened.enter_context(Checkpoint.open(base))
+        original = opened.enter_context(open_base(base))
         # What cannot be written is told before anything is hashed.
         if is_single_file(out):
             refuse_parts(out, original)
         else:
             companions(original)
         first_look.refuse_base(base, [model.path for model in models], recipe)
-        checkpoints = [opened.enter_context(Checkpoint.open(model.path)) for model in models]
+        checkpoints = [_opened(model, original, opened) for model in models]
         looked = Choice.among(original.records.keys() | _names(checkpoints), take, leave)
         inputs, remarks = [], dict[str, list[str]]()
         known_as = titles([model.path for model in models])
@@ -108,23 +111,33 @@ def merge_checkpoints(
         return replace(result, warnings=[*map(_told, remarks, remarks.values()), *warnings, *result.warnings])
 
 
-def _names(checkpoints: Sequence[Checkpoint]) -> set[str]:
+def _opened(model: Model, base: Checkpoint, opened: ExitStack) -> Held:
+    held = open_model(model.path, base)
+    opened.callback(held.close)
+    return held
+
+
+def _names(checkpoints: Sequence[Held]) -> set[str]:
     return {name for checkpoint in checkpoints for name in checkpoint.records}
 
 
-def _choose(model: Model, checkpoint: Checkpoint, base: Checkpoint, looked: Choice, listed_in: Path | None) -> Chosen:
+def _choose(model: Model, checkpoint: Held, base: Checkpoint, looked: Choice, listed_in: Path | None) -> Chosen:
     """What is merged of a model, of the names that are looked at in all models."""
     both = {*base.records, *checkpoint.records}
     own = Choice.among(both, model.take, model.leave)
     advice = leave_out_in_file(location(listed_in), as_patterns(model.leave)) if listed_in else leave_out_in_python
-    return choose("finetuned", checkpoint, base, frozenset(looked.of(own.of(both))), advice, _remove(listed_in))
+    return choose(_form(checkpoint), checkpoint, base, frozenset(looked.of(own.of(both))), advice, _remove(listed_in))
+
+
+def _form(checkpoint: Held) -> str:
+    return LOW_RANK if isinstance(checkpoint, Formed) else FINETUNED
 
 
 def _remove(listed_in: Path | None) -> str:
     return f"remove it from {location(listed_in) if listed_in else 'models'}"
 
 
-def _left_out(checkpoint: Checkpoint, looked: Choice, model: Model) -> list[str]:
+def _left_out(checkpoint: Held, looked: Choice, model: Model) -> list[str]:
     """What the patterns leave out of a model, as its card tells it."""
     own = Choice(as_patterns(model.take), as_patterns(model.leave))
     left = [name for name in checkpoint.records if name not in looked or name not in own]
@@ -136,7 +149,7 @@ def _input(model: Model, chosen: Chosen, opened: ExitStack) -> Input:
     coefficient = decimals.fp32(model.coefficient, f"{label}: coefficient")
     given = {k: opened.enter_context(as_checkpoint(model.auxiliary[k], k)) for k in sorted(model.auxiliary)}
     kinds = {kind: choose_auxiliary(kind, tensors, chosen) for kind, tensors in given.items()}
-    one = as_contribution(label, "finetuned", coefficient, chosen.checkpoint, chosen.names, kinds=kinds)
+    one = as_contribution(label, _form(chosen.checkpoint), coefficient, chosen.checkpoint, chosen.names, kinds=kinds)
     return Input(chosen.checkpoint, one, kinds=kinds)
 
 

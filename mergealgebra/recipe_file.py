@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Annotated, Any, Final
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from mergealgebra.addresses import beside
 from mergealgebra.algebra import decimals
 from mergealgebra.crdt.manifest import KINDS
 from mergealgebra.disk import TooLarge, read_file
@@ -217,8 +217,7 @@ def _plain(numbers: Mapping[str, Any], recipe: Method, where: str) -> tuple[Sett
 def _beside(path: Path, text: str, what: str) -> Path:
     """A path that a file names, relative to the file's folder; `~` is somebody's home."""
     try:
-        os.fsencode(text)
-        return path.parent / Path(text).expanduser()
+        return beside(path.parent, text)
     except (RuntimeError, ValueError) as error:
         raise RecipeError(f"{location(path)}: {what}: {shown(text)} names no path, {error}") from None
 
