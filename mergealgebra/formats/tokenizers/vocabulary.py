@@ -105,7 +105,7 @@ def vocabulary_of(tokenizer: Mapping[str, Any], file: Path) -> Vocabulary:
     if len(owners) < len(ids):
         token, number = next((t, n) for t, n in ids.items() if owners[n] != t)
         raise _clash(file, token, number, owners[number])
-    added = tokenizer.get("added_tokens") or []
+    added = tokenizer.get("added_tokens", [])
     if not isinstance(added, list):
         raise TokenizerError(f"{location(file)}: `added_tokens` is not a list; {_AGAIN}")
     for entry in added:
