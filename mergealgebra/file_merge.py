@@ -22,6 +22,7 @@ from mergealgebra.merge_input import Input
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
 from mergealgebra.methods.settings import Setting, contributions_in, for_models
+from mergealgebra.model_folder.additions import NOTHING, Additions
 from mergealgebra.model_folder.output import refuse_occupied
 from mergealgebra.recipe import check_recipe
 from mergealgebra.resolve import Merge
@@ -41,7 +42,8 @@ class Model:
     """A model of a one-shot merge: a fine-tuned checkpoint, its coefficient, a decimal, and patterns [CT-8].
 
     auxiliary: by kind, what the method needs beside it [CT-15]. settings: numbers that it has instead of the recipe's,
-    each entry for tensors of a pattern, or for all, such as {"tensors": "*.mlp.*", "density": "0.5"} [ST-9].
+    each entry for tensors of a pattern, or for all, such as {"tensors": "*.mlp.*", "density": "0.5"} [ST-9]. held: its
+    tensors, opened by the caller, who closes them; `path` then names it.
     """
 
     path: Path
@@ -50,10 +52,11 @@ class Model:
     leave: Patterns = ()
     auxiliary: Mapping[str, Tensors] = field(default_factory=dict)
     settings: Sequence[Setting | Mapping[str, str | Sequence[str]]] = ()
+    held: Held | None = None
 
 
 def merge_checkpoints(
-    base: Path,
+    base: Path | Checkpoint,
     models: Sequence[Model],
     recipe: Method,
     out: Path,
@@ -62,8 +65,11 @@ def merge_checkpoints(
     take: Patterns = (),
     leave: Patterns = (),
     listed_in: Path | None = None,
+    additions: Additions = NOTHING,
 ) -> MergeResult:
     """One-shot merge of fine-tuned checkpoints, to the bits that a workspace with them would give [RC-8].
+
+    base: its path, or itself where the caller opened it, and closes it. additions: what is written beside the weights.
 
     take, leave: patterns of tensor names, for all models [CT-8]. listed_in: the file that names the models, for
     messages; None for a list in Python. Raises RecipeError when two models are the same contribution or one is the
@@ -79,14 +85,14 @@ def merge_checkpoints(
         check_kinds(label, model.auxiliary, recipe, listed_in)
         own.append((label, recipe.own_settings(model.settings, f"{label}: settings")))
     with ExitStack() as opened:
-        original = opened.enter_context(open_base(base))
+        original = base if isinstance(base, Checkpoint) else opened.enter_context(open_base(base))
         # What cannot be written is told before anything is hashed.
         if is_single_file(out):
             refuse_parts(out, original)
         else:
             companions(original)
-        first_look.refuse_base(base, [model.path for model in models], recipe)
-        checkpoints = [_opened(model, original, opened) for model in models]
+        first_look.refuse_base(original.path, [model.path for model in models], recipe)
+        checkpoints = [model.held or _opened(model, original, opened) for model in models]
         looked = Choice.among(original.records.keys() | _names(checkpoints), take, leave)
         inputs, remarks = [], dict[str, list[str]]()
         known_as = titles([model.path for model in models])
@@ -107,7 +113,7 @@ def merge_checkpoints(
             of_ids = zip(inputs, own, strict=True)
             recipe = for_models(recipe, [(label, input_.id, each) for input_, (label, each) in of_ids])
             inputs.sort(key=lambda input_: input_.id)
-        result = Merge(original, inputs, recipe, execution, None).write(out)
+        result = Merge(original, inputs, recipe, execution, None).write(out, additions=additions)
         return replace(result, warnings=[*map(_told, remarks, remarks.values()), *warnings, *result.warnings])
 
 
