@@ -20,6 +20,7 @@ from mergealgebra.kernels.blocks import whole_round
 from mergealgebra.merge_input import Input
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
+from mergealgebra.model_folder.additions import NOTHING, Additions
 from mergealgebra.model_folder.output import refuse_occupied
 from mergealgebra.recipe import check_recipe
 from mergealgebra.resolve import Merge
@@ -27,6 +28,7 @@ from mergealgebra.tensors.array_checkpoint import as_checkpoint
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice, Patterns, as_patterns, leave_out_in_file, leave_out_in_python
 from mergealgebra.tensors.companions import companions
+from mergealgebra.tensors.forms import Held
 from mergealgebra.tensors.single_file import is_single_file, refuse_parts
 from mergealgebra.tensors.task_vector import Tensors
 from mergealgebra.text import listed, location, shown
@@ -36,7 +38,8 @@ from mergealgebra.text import listed, location, shown
 class Model:
     """A model of a one-shot merge: a fine-tuned checkpoint, its coefficient, a decimal, and patterns [CT-8].
 
-    auxiliary: by kind, what the method needs beside it [CT-15].
+    auxiliary: by kind, what the method needs beside it [CT-15]. held: its tensors, opened by the caller, who
+    closes them; `path` then names it.
     """
 
     path: Path
@@ -44,10 +47,11 @@ class Model:
     take: Patterns = ()
     leave: Patterns = ()
     auxiliary: Mapping[str, Tensors] = field(default_factory=dict)
+    held: Held | None = None
 
 
 def merge_checkpoints(
-    base: Path,
+    base: Path | Checkpoint,
     models: Sequence[Model],
     recipe: Method,
     out: Path,
@@ -56,8 +60,11 @@ def merge_checkpoints(
     take: Patterns = (),
     leave: Patterns = (),
     listed_in: Path | None = None,
+    additions: Additions = NOTHING,
 ) -> MergeResult:
     """One-shot merge of fine-tuned checkpoints, to the bits that a workspace with them would give [RC-8].
+
+    base: its path, or itself where the caller opened it, and closes it. additions: what is written beside the weights.
 
     take, leave: patterns of tensor names, for all models [CT-8]. listed_in: the file that names the models, for
     messages; None for a list in Python. Raises RecipeError when two models are the same contribution or one is the
@@ -70,14 +77,14 @@ def merge_checkpoints(
     for number, model in enumerate(models):
         check_kinds(f"models[{number}] ({location(model.path)})", model.auxiliary, recipe, listed_in)
     with ExitStack() as opened:
-        original = opened.enter_context(Checkpoint.open(base))
+        original = base if isinstance(base, Checkpoint) else opened.enter_context(Checkpoint.open(base))
         # What cannot be written is told before anything is hashed.
         if is_single_file(out):
             refuse_parts(out, original)
         else:
             companions(original)
-        first_look.refuse_base(base, [model.path for model in models], recipe)
-        checkpoints = [opened.enter_context(Checkpoint.open(model.path)) for model in models]
+        first_look.refuse_base(original.path, [model.path for model in models], recipe)
+        checkpoints = [model.held or opened.enter_context(Checkpoint.open(model.path)) for model in models]
         looked = Choice.among(original.records.keys() | _names(checkpoints), take, leave)
         inputs, remarks = [], dict[str, list[str]]()
         known_as = titles([model.path for model in models])
@@ -95,15 +102,15 @@ def merge_checkpoints(
         warnings += first_look.doubts(inputs, original, recipe, _remove(listed_in))
         if whole or recipe.needs.roots or recipe.needs.task:
             inputs = _in_canonical_order(original, inputs, thread_count(execution.threads))
-        result = Merge(original, inputs, recipe, execution, None).write(out)
+        result = Merge(original, inputs, recipe, execution, None).write(out, additions=additions)
         return replace(result, warnings=[*map(_told, remarks, remarks.values()), *warnings, *result.warnings])
 
 
-def _names(checkpoints: Sequence[Checkpoint]) -> set[str]:
+def _names(checkpoints: Sequence[Held]) -> set[str]:
     return {name for checkpoint in checkpoints for name in checkpoint.records}
 
 
-def _choose(model: Model, checkpoint: Checkpoint, base: Checkpoint, looked: Choice, listed_in: Path | None) -> Chosen:
+def _choose(model: Model, checkpoint: Held, base: Checkpoint, looked: Choice, listed_in: Path | None) -> Chosen:
     """What is merged of a model, of the names that are looked at in all models."""
     both = {*base.records, *checkpoint.records}
     own = Choice.among(both, model.take, model.leave)
@@ -115,7 +122,7 @@ def _remove(listed_in: Path | None) -> str:
     return f"remove it from {location(listed_in) if listed_in else 'models'}"
 
 
-def _left_out(checkpoint: Checkpoint, looked: Choice, model: Model) -> list[str]:
+def _left_out(checkpoint: Held, looked: Choice, model: Model) -> list[str]:
     """What the patterns leave out of a model, as its card tells it."""
     own = Choice(as_patterns(model.take), as_patterns(model.leave))
     left = [name for name in checkpoint.records if name not in looked or name not in own]
