@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from mergealgebra.algebra import decimals
 from mergealgebra.crdt.manifest import KINDS
@@ -59,42 +58,45 @@ class MergeFile:
     leave: tuple[str, ...] = ()
 
 
-def _as_several(given: object) -> object:
-    return [given] if isinstance(given, str) else given
+def _is_text(given: object) -> bool:
+    return isinstance(given, str)
 
 
-#: Patterns of tensor names: one, or a list of them.
-_Patterns = Annotated[list[str], BeforeValidator(_as_several)]
+def _is_name(given: object) -> bool:
+    return isinstance(given, str) and given != ""
 
 
-class _ModelKeys(BaseModel):
-    """The keys of a model in a merge file."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-    path: str = Field(min_length=1)
-    coefficient: str = "1"
-    take: _Patterns = []
-    leave: _Patterns = []
-    fisher: str = Field("", min_length=1)
-    gram: str = Field("", min_length=1)
+def _are_patterns(given: object) -> bool:
+    return isinstance(given, str) or (isinstance(given, list) and all(map(_is_text, given)))
 
 
-class _Keys(BaseModel):
-    """The keys of a merge file; what is left over is its recipe."""
-
-    model_config = ConfigDict(strict=True, extra="allow")
-    base: str = Field(min_length=1)
-    models: list[_ModelKeys] = Field(min_length=1)
-    take: _Patterns = []
-    leave: _Patterns = []
+def _is_full_list(given: object) -> bool:
+    return isinstance(given, list) and bool(given)
 
 
-#: What belongs under a key; under None, in the list of models.
+#: What may stand under the keys of a merge file, in the order in which they are checked; all others are its recipe's.
+_FILE_KEYS: Final[Mapping[str, Callable[[object], bool]]] = MappingProxyType(
+    {"base": _is_name, "models": _is_full_list, "take": _are_patterns, "leave": _are_patterns}
+)
+#: The same of a model in it, which has no others.
+_MODEL_KEYS: Final[Mapping[str, Callable[[object], bool]]] = MappingProxyType(
+    {
+        "path": _is_name,
+        "coefficient": _is_text,
+        "take": _are_patterns,
+        "leave": _are_patterns,
+        **dict.fromkeys(KINDS, _is_name),
+    }
+)
+#: Those that must be there.
+_NEEDED: Final = frozenset(("base", "models", "path"))
+
+
+#: What belongs under a key.
 _EXPECTED: Final = MappingProxyType(
     {
         "base": "the path of a checkpoint",
         "models": "a list of at least one model, each with a path",
-        None: "a mapping with a path and, if it is not 1, a coefficient",
         "path": "the path of a checkpoint",
         "coefficient": "a decimal, like '0.5'",
         "fisher": "the path of a checkpoint of Fisher information",
@@ -129,31 +131,44 @@ def read_merge_file(path: Path) -> MergeFile:
             "file, expected "
             "`base` and `models` too"
         )
-    try:
-        keys = _Keys.model_validate(entries)
-    except ValidationError as error:
-        raise RecipeError(f"{location(path)}: {_told(error, entries)}") from None
-    recipe = _recipe(keys.model_extra or {}, path)
-    models = tuple(_model(path, number, model, recipe) for number, model in enumerate(keys.models))
-    return MergeFile(recipe, _beside(path, keys.base, "base"), models, tuple(keys.take), tuple(keys.leave))
+    if wrong := _first_wrong(entries):
+        raise RecipeError(f"{location(path)}: {wrong}")
+    recipe = _recipe({key: value for key, value in entries.items() if key not in _FILE_KEYS}, path)
+    models = tuple(_model(path, number, model, recipe) for number, model in enumerate(entries["models"]))
+    base = _beside(path, entries["base"], "base")
+    return MergeFile(recipe, base, models, _patterns(entries, "take"), _patterns(entries, "leave"))
 
 
-def _told(error: ValidationError, entries: Mapping[str, Any]) -> str:
-    """The first thing that is wrong: where, and what belongs there."""
-    first = error.errors(include_url=False)[0]
-    where, keys = [], [*first["loc"]]
-    if len(keys) > 1 and keys[0] == "models":
-        where, keys = [f"models[{keys[1]}]"], keys[2:]
-    if first["type"] == "extra_forbidden":
-        known = list(_ModelKeys.model_fields)
-        near = did_you_mean(str(keys[0]), known)
-        return f"{where[0]}: unknown key {shown(keys[0])}{near or ';'} a model's keys are {', '.join(known)}"
-    key = str(keys[0]) if keys else None
-    if where and first["type"] == "missing":
-        key = None
-    near = nearest(key, entries) if key and not where and first["type"] == "missing" else ""
-    misspelt = f"; {shown(near)} looks like it" if near else ""
-    return ": ".join([*where, *([key] if key else []), f"expected {_EXPECTED[key]}{misspelt}"])
+def _first_wrong(entries: Mapping[str, Any]) -> str:
+    """The first thing that is wrong in a merge file: where, and what belongs there; empty if nothing is."""
+    if key := _misfit(entries, _FILE_KEYS):
+        near = nearest(key, entries) if key not in entries else ""
+        return f"{key}: expected {_EXPECTED[key]}{f'; {shown(near)} looks like it' if near else ''}"
+    told = (f"models[{number}]{wrong}" for number, model in enumerate(entries["models"]) if (wrong := _wrong_in(model)))
+    return next(told, "")
+
+
+def _wrong_in(model: object) -> str:
+    """The first thing that is wrong in a model of a merge file, as it follows the model's number."""
+    if not isinstance(model, dict) or "path" not in model:
+        return ": expected a mapping with a path and, if it is not 1, a coefficient"
+    if key := _misfit(model, _MODEL_KEYS):
+        return f": {key}: expected {_EXPECTED[key]}"
+    for key in (key for key in model if key not in _MODEL_KEYS):
+        near = did_you_mean(key, _MODEL_KEYS)
+        return f": unknown key {shown(key)}{near or ';'} a model's keys are {', '.join(_MODEL_KEYS)}"
+    return ""
+
+
+def _misfit(entries: Mapping[str, Any], known: Mapping[str, Callable[[object], bool]]) -> str | None:
+    """The first of the known keys that has not what belongs there, or is missing and must not be."""
+    asked = (key for key in known if key in entries or key in _NEEDED)
+    return next((key for key in asked if not known[key](entries.get(key))), None)
+
+
+def _patterns(entries: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    given = entries.get(key, ())
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _recipe(entries: Mapping[str, Any], path: Path) -> Method:
@@ -163,14 +178,14 @@ def _recipe(entries: Mapping[str, Any], path: Path) -> Method:
         raise type(error)(f"{location(path)}: {error}") from None
 
 
-def _model(path: Path, number: int, keys: _ModelKeys, recipe: Method) -> ModelEntry:
+def _model(path: Path, number: int, entries: Mapping[str, Any], recipe: Method) -> ModelEntry:
     where = f"{location(path)}: models[{number}]"
-    text, what = keys.coefficient, f"{where}: coefficient"
+    text, what = entries.get("coefficient", "1"), f"{where}: coefficient"
     recipe.check_coefficient(decimals.fp32(text, what), where)
-    at = _beside(path, keys.path, f"models[{number}]: path")
-    given = {kind: getattr(keys, kind) for kind in KINDS}
-    auxiliary = {k: _beside(path, text, f"models[{number}]: {k}") for k, text in given.items() if text}
-    return ModelEntry(at, decimals.canonical_decimal(text, what), tuple(keys.take), tuple(keys.leave), auxiliary)
+    at = _beside(path, entries["path"], f"models[{number}]: path")
+    auxiliary = {k: _beside(path, entries[k], f"models[{number}]: {k}") for k in KINDS if k in entries}
+    coefficient = decimals.canonical_decimal(text, what)
+    return ModelEntry(at, coefficient, _patterns(entries, "take"), _patterns(entries, "leave"), auxiliary)
 
 
 def _beside(path: Path, text: str, what: str) -> Path:
