@@ -10,7 +10,7 @@ from pathlib import Path
 from mergealgebra.algebra import decimals
 from mergealgebra.contribution import Chosen, choose, choose_auxiliary, refuse_unknown_kinds
 from mergealgebra.contribution_blobs import as_contribution
-from mergealgebra.credits import Credit, titles
+from mergealgebra.credits import Credit, hub_name, titles
 from mergealgebra.engine.limits import thread_count
 from mergealgebra.errors import (
     AuxiliaryError,
@@ -21,6 +21,7 @@ from mergealgebra.merge_input import Input
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
 from mergealgebra.model_folder.additions import NOTHING, Additions
+from mergealgebra.model_folder.licenses import license_of
 from mergealgebra.model_folder.output import refuse_occupied
 from mergealgebra.recipe import check_recipe
 from mergealgebra.resolve import Merge
@@ -87,11 +88,11 @@ def merge_checkpoints(
         checkpoints = [model.held or opened.enter_context(Checkpoint.open(model.path)) for model in models]
         looked = Choice.among(original.records.keys() | _names(checkpoints), take, leave)
         inputs, remarks = [], dict[str, list[str]]()
-        known_as = titles([model.path for model in models])
+        known_as = titles([checkpoint.path for checkpoint in checkpoints])
         for model, checkpoint, title in zip(models, checkpoints, known_as, strict=True):
             chosen = _choose(model, checkpoint, original, looked, listed_in)
             told = (*_left_out(checkpoint, looked, model), *chosen.remarks)
-            inputs.append(replace(_input(model, chosen, opened), credit=Credit(title, remarks=told)))
+            inputs.append(replace(_input(model, chosen, opened), credit=_credit(checkpoint, title, told)))
             for remark in chosen.remarks:
                 remarks.setdefault(remark, []).append(location(model.path))
         if whole := whole_round(recipe):
@@ -104,6 +105,13 @@ def merge_checkpoints(
             inputs = _in_canonical_order(original, inputs, thread_count(execution.threads))
         result = Merge(original, inputs, recipe, execution, None).write(out, additions=additions)
         return replace(result, warnings=[*map(_told, remarks, remarks.values()), *warnings, *result.warnings])
+
+
+def _credit(checkpoint: Held, title: str, remarks: tuple[str, ...]) -> Credit:
+    """What the card says of a model."""
+    folder = checkpoint.path if checkpoint.path.is_dir() else None
+    hub = hub_name(checkpoint.path.absolute())
+    return Credit(title, remarks=remarks, hub=hub, license=license_of(folder))
 
 
 def _names(checkpoints: Sequence[Held]) -> set[str]:
