@@ -29,8 +29,10 @@ from mergealgebra.text import did_you_mean, listed, location, nearest, shown
 _MAX_BYTES: Final = 1 << 16
 _MAX_DEPTH: Final = 16
 _ID_DIGITS: Final = 64
+#: What `tokenizer_source` may be besides a model.
+TOKENIZER_SOURCES: Final = ("base", "union")
 #: Keys that merge files have and recipes do not.
-_OF_MERGES: Final = frozenset(("base", "models", "base_model", "take", "leave"))
+_OF_MERGES: Final = frozenset(("base", "models", "base_model", "take", "leave", "tokenizer_source"))
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class ModelEntry:
 class MergeFile:
     """A one-shot merge: recipe, base and models. Paths are relative to the file's folder.
 
-    take, leave: patterns of tensor names, for all models [CT-8].
+    take, leave: patterns of tensor names, for all models [CT-8]. tokenizer_source: `base`, `union` or a model [TK-2].
     """
 
     recipe: Method
@@ -61,6 +63,7 @@ class MergeFile:
     models: tuple[ModelEntry, ...]
     take: tuple[str, ...] = ()
     leave: tuple[str, ...] = ()
+    tokenizer_source: str | Path | None = None
 
 
 def _is_text(given: object) -> bool:
@@ -86,7 +89,7 @@ def _are_texts(given: object) -> bool:
 
 #: What may stand under the keys of a merge file, in the order in which they are checked; all others are its recipe's.
 _FILE_KEYS: Final[Mapping[str, Callable[[object], bool]]] = MappingProxyType(
-    {"base": _is_name, "models": _is_full_list, "take": _are_texts, "leave": _are_texts}
+    {"base": _is_name, "models": _is_full_list, "take": _are_texts, "leave": _are_texts, "tokenizer_source": _is_name}
 )
 #: The same of a model in it; all others are numbers that it has instead of the recipe's.
 _MODEL_KEYS: Final[Mapping[str, Callable[[object], bool]]] = MappingProxyType(
@@ -113,6 +116,7 @@ _EXPECTED: Final = MappingProxyType(
         "settings": "a list of entries, like {tensors: '*.mlp.*', density: '0.5'}",
         "fisher": "the path of a checkpoint of Fisher information",
         "gram": "the path of a checkpoint of Gram matrices",
+        "tokenizer_source": "base, union, or the path of a model",
         "take": "a pattern of tensor names like 'lm_head.*', or a list of them",
         "leave": "a pattern of tensor names like 'lm_head.*', or a list of them",
     }
@@ -168,8 +172,11 @@ def read_merge_file(path: Path) -> MergeFile:
         raise RecipeError(f"{location(path)}: {wrong}")
     recipe = _recipe({key: value for key, value in entries.items() if key not in _FILE_KEYS}, path)
     models = tuple(_model(path, number, model, recipe) for number, model in enumerate(entries["models"]))
+    source: str | Path | None = entries.get("tokenizer_source")
+    if isinstance(source, str) and source not in TOKENIZER_SOURCES:
+        source = _beside(path, source, "tokenizer_source")
     base = _beside(path, entries["base"], "base")
-    return MergeFile(recipe, base, models, _patterns(entries, "take"), _patterns(entries, "leave"))
+    return MergeFile(recipe, base, models, _patterns(entries, "take"), _patterns(entries, "leave"), source)
 
 
 def _first_wrong(entries: Mapping[str, Any]) -> str:

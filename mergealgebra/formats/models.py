@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from mergealgebra.addresses import PathLike, parts_of_address
 from mergealgebra.errors import CheckpointError
+from mergealgebra.formats.hub import folder
+from mergealgebra.formats.tokenizers.wanted import BASE, UNION, Wanted
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.files import as_path
 from mergealgebra.tensors.forms import Held
@@ -24,4 +28,11 @@ def open_model(address: PathLike, base: Checkpoint | None = None) -> Held:
 
 def open_base(address: PathLike) -> Checkpoint:
     """The whole model at an address. Raises CheckpointError where there is none, and as `Checkpoint.open` does."""
-    return Checkpoint.open(address)
+    return Checkpoint.open(folder(address))
+
+
+def tokenizer_wanted(source: PathLike | None) -> Wanted | None:
+    """What `tokenizer_source` says: base, union, or the model whose tokens the merged one has [TK-2]."""
+    if source is None:
+        return None
+    return Wanted(os.fspath(source)) if source in (BASE, UNION) else Wanted(folder(source))
