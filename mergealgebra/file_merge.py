@@ -21,6 +21,8 @@ from mergealgebra.kernels.blocks import whole_round
 from mergealgebra.merge_input import Input
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
+from mergealgebra.methods.settings import Setting, contributions_in, for_models
+from mergealgebra.model_folder.additions import NOTHING, Additions
 from mergealgebra.model_folder.output import refuse_occupied
 from mergealgebra.recipe import check_recipe
 from mergealgebra.resolve import Merge
@@ -39,7 +41,9 @@ from mergealgebra.text import listed, location, shown
 class Model:
     """A model of a one-shot merge: a fine-tuned checkpoint, its coefficient, a decimal, and patterns [CT-8].
 
-    auxiliary: by kind, what the method needs beside it [CT-15].
+    auxiliary: by kind, what the method needs beside it [CT-15]. settings: numbers that it has instead of the recipe's,
+    each entry for tensors of a pattern, or for all, such as {"tensors": "*.mlp.*", "density": "0.5"} [ST-9]. held: its
+    tensors, opened by the caller, who closes them; `path` then names it.
     """
 
     path: Path
@@ -47,10 +51,12 @@ class Model:
     take: Patterns = ()
     leave: Patterns = ()
     auxiliary: Mapping[str, Tensors] = field(default_factory=dict)
+    settings: Sequence[Setting | Mapping[str, str | Sequence[str]]] = ()
+    held: Held | None = None
 
 
 def merge_checkpoints(
-    base: Path,
+    base: Path | Checkpoint,
     models: Sequence[Model],
     recipe: Method,
     out: Path,
@@ -59,8 +65,11 @@ def merge_checkpoints(
     take: Patterns = (),
     leave: Patterns = (),
     listed_in: Path | None = None,
+    additions: Additions = NOTHING,
 ) -> MergeResult:
     """One-shot merge of fine-tuned checkpoints, to the bits that a workspace with them would give [RC-8].
+
+    base: its path, or itself where the caller opened it, and closes it. additions: what is written beside the weights.
 
     take, leave: patterns of tensor names, for all models [CT-8]. listed_in: the file that names the models, for
     messages; None for a list in Python. Raises RecipeError when two models are the same contribution or one is the
@@ -70,17 +79,20 @@ def merge_checkpoints(
 
     check_recipe(recipe)
     refuse_occupied(out)
+    own = []
     for number, model in enumerate(models):
-        check_kinds(f"models[{number}] ({location(model.path)})", model.auxiliary, recipe, listed_in)
+        label = f"models[{number}] ({location(model.path)})"
+        check_kinds(label, model.auxiliary, recipe, listed_in)
+        own.append((label, recipe.own_settings(model.settings, f"{label}: settings")))
     with ExitStack() as opened:
-        original = opened.enter_context(open_base(base))
+        original = base if isinstance(base, Checkpoint) else opened.enter_context(open_base(base))
         # What cannot be written is told before anything is hashed.
         if is_single_file(out):
             refuse_parts(out, original)
         else:
             companions(original)
-        first_look.refuse_base(base, [model.path for model in models], recipe)
-        checkpoints = [_opened(model, original, opened) for model in models]
+        first_look.refuse_base(original.path, [model.path for model in models], recipe)
+        checkpoints = [model.held or _opened(model, original, opened) for model in models]
         looked = Choice.among(original.records.keys() | _names(checkpoints), take, leave)
         inputs, remarks = [], dict[str, list[str]]()
         known_as = titles([model.path for model in models])
@@ -96,9 +108,12 @@ def merge_checkpoints(
             refuse_little_memory(original, [input_.contribution for input_ in inputs], whole, execution.memory)
         warnings = first_look.left_by_all(original, checkpoints, Choice(leave=as_patterns(leave)))
         warnings += first_look.doubts(inputs, original, recipe, _remove(listed_in))
-        if whole or recipe.needs.roots or recipe.needs.task:
-            inputs = _in_canonical_order(original, inputs, thread_count(execution.threads))
-        result = Merge(original, inputs, recipe, execution, None).write(out)
+        if whole or recipe.needs.roots or recipe.needs.task or contributions_in(recipe) or any(each for _, each in own):
+            inputs = _identified(original, inputs, thread_count(execution.threads))
+            of_ids = zip(inputs, own, strict=True)
+            recipe = for_models(recipe, [(label, input_.id, each) for input_, (label, each) in of_ids])
+            inputs.sort(key=lambda input_: input_.id)
+        result = Merge(original, inputs, recipe, execution, None).write(out, additions=additions)
         return replace(result, warnings=[*map(_told, remarks, remarks.values()), *warnings, *result.warnings])
 
 
@@ -149,19 +164,19 @@ def _told(remark: str, models: Sequence[str]) -> str:
     return f"{models[0]}{f' and {len(models) - 1} more' if len(models) > 1 else ''}: {remark}"
 
 
-def _in_canonical_order(base: Checkpoint, inputs: Sequence[Input], threads: int) -> list[Input]:
-    """The inputs by their ids, with these and the roots of their tensors [TI-1, DI-19, RM-1, RC-13].
+def _identified(base: Checkpoint, inputs: Sequence[Input], threads: int) -> list[Input]:
+    """The inputs with their ids, and the roots of their tensors [TI-1, DI-19, RM-1, RC-13, ST-9].
 
     They are read once more for it, for a method whose sums have an order, whose masks follow from the roots, or whose
-    task is an id.
+    task is an id, and for settings by contribution.
     """
     base_root = base.root(threads)
     found = []
     for input_ in inputs:
         manifest = input_.manifest_for(base_root, input_.read_now(threads))
         known = replace(input_.contribution, tensors=manifest.tensors, id=manifest.id)
-        found.append((manifest.id, replace(input_, contribution=known)))
-    return [input_ for _, input_ in sorted(found, key=lambda entry: entry[0])]
+        found.append(replace(input_, contribution=known))
+    return found
 
 
 def check_kinds(label: str, kinds: Mapping[str, Tensors], recipe: Method, listed_in: Path | None = None) -> None:

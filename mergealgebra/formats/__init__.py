@@ -1,1 +1,1 @@
-"""Formats of others: what their files and addresses say, as the models and factors that are merged here."""
+"""Other people's files and addresses, turned into our recipes, views and forms; nothing behind knows of them."""
