@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 
 from mergealgebra.addresses import PathLike, parts_of_address
-from mergealgebra.errors import CheckpointError
+from mergealgebra.errors import CheckpointError, MergeAlgebraError
+from mergealgebra.formats import hub
+from mergealgebra.formats.adapters.applied import applied
 from mergealgebra.formats.adapters.keys import looks_like_adapter
 from mergealgebra.formats.adapters.lora_file import open_lora_file
 from mergealgebra.formats.adapters.peft import WEIGHTS, open_peft
@@ -14,7 +16,7 @@ from mergealgebra.formats.adapters.peft_config import CONFIG
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.file_names import MODEL
 from mergealgebra.tensors.files import as_path
-from mergealgebra.tensors.forms import Held
+from mergealgebra.tensors.forms import Formed, Held
 from mergealgebra.tensors.index import is_index
 from mergealgebra.text import location
 
@@ -22,23 +24,35 @@ from mergealgebra.text import location
 def open_model(address: PathLike, base: Checkpoint | None = None) -> Held:
     """What is at an address: a model, or the difference that an adapter makes to the base, as factors [AD-1].
 
-    base: the model that an adapter is applied to; None where there is none. Raises CheckpointError where there is no
-    model, where an adapter has no base or another, and as `Checkpoint.open`, `open_peft` and `open_lora_file` do.
+    base: the model that an adapter by itself is of; None where there is none. Raises CheckpointError where there is no
+    model, or an adapter by itself has no base, and as `Checkpoint.open`, `open_peft` and `open_lora_file` do.
     """
-    model, adapter = parts_of_address(as_path(address))
-    if adapter is None:
+    named, behind = parts_of_address(as_path(address))
+    model = hub.folder(named)
+    if behind is None:
         return _open(model, base)
-    if base is None or os.path.realpath(model) != os.path.realpath(base.path):
-        raise CheckpointError(
-            f"{location(model)} is not the base, and an adapter of another model is a difference from that: merge "
-            f"{location(adapter)} into its model first, and name the result"
-        )
-    return _open(adapter, base)
+    adapter = hub.folder(behind)
+    if base is not None and os.path.realpath(model) == os.path.realpath(base.path):
+        return _adapter(adapter, base)
+    whole = Checkpoint.open(model)
+    try:
+        return applied(whole, _adapter(adapter, whole))
+    except MergeAlgebraError:
+        whole.close()
+        raise
 
 
 def open_base(address: PathLike) -> Checkpoint:
     """The whole model at an address. Raises CheckpointError where there is none, and as `Checkpoint.open` does."""
-    return Checkpoint.open(address)
+    return Checkpoint.open(hub.folder(as_path(address)))
+
+
+def _adapter(path: Path, model: Checkpoint) -> Formed:
+    found = _open(path, model)
+    if isinstance(found, Formed):
+        return found
+    found.close()
+    raise CheckpointError(f"{location(path)} stands where an adapter is expected, and is a model: write its path alone")
 
 
 def _open(path: Path, base: Checkpoint | None) -> Held:

@@ -1,18 +1,18 @@
-"""The tensors of an adapter as the contribution stores them: under the base's names, where they lie in its file."""
+"""The tensors of an adapter as the contribution stores them: under the base's names, as its file has them [AD-2]."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 import numpy as np
 
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.dtypes import DTYPES, name_of
+from mergealgebra.tensors.derived import DerivedRecord, Made
+from mergealgebra.tensors.dtypes import name_of
 from mergealgebra.tensors.form_names import LOW_RANK, SUFFIXES
+from mergealgebra.tensors.forms import Formed
 from mergealgebra.tensors.header import TensorRecord
 
 Host = np.ndarray[Any, Any]
@@ -25,16 +25,6 @@ class Turned:
     source: TensorRecord
     sizes: tuple[int, ...]
     axes: tuple[int, ...]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape with the axes in their order."""
-        return tuple(self.sizes[axis] for axis in self.axes)
-
-    def turn(self, stored: Host) -> Host:
-        """The elements in C order of the new shape. stored: those of the file."""
-        turned: Host = np.ascontiguousarray(stored.reshape(self.sizes).transpose(self.axes))
-        return turned.reshape(-1)
 
 
 #: What is stored of a tensor: as it lies in the file, with its axes turned, or what no file holds.
@@ -57,66 +47,52 @@ def factors(name: str, up: Part, down: Part, scale: float) -> dict[str, Part]:
     return {name + suffix: part for suffix, part in of.items()}
 
 
-#: The bytes of a file that a turned tensor was made of are kept until the next one, by thread.
-_MADE: Final = -1
+def as_formed(file: Checkpoint, parts: Mapping[str, Part]) -> Formed:
+    """These parts by the names under which they are stored. file: where the adapter's tensors lie.
 
-
-class AdapterCheckpoint(Checkpoint):
-    """These parts, by the names under which they are stored, as a checkpoint [AD-2].
-
-    path: of the adapter, for messages. file: where its tensors lie.
+    Raises as Formed does.
     """
-
-    def __init__(self, path: Path, file: Checkpoint, parts: Mapping[str, Part]) -> None:
-        super().__init__(path, dict(file.records))
-        self.folder = None
-        self._made: list[Turned | Host] = []
-        origin = next(iter(file.records.values()))
-        self.records = {name: self._record_of(name, parts[name], origin) for name in sorted(parts, key=str.encode)}
-        self._own = threading.local()
-        self._from = (path, file, dict(parts))
-
-    def __reduce__(self) -> Any:
-        """Another process makes it anew from the same file: a view, the part of it that was chosen."""
-        path, file, parts = self._from
-        return _again, (path, file, parts, dict(self.records))
-
-    def _record_of(self, name: str, part: Part, origin: TensorRecord) -> TensorRecord:
-        if isinstance(part, TensorRecord):
-            return replace(part, name=name)
-        self._made.append(part)
-        dtype = part.source.dtype if isinstance(part, Turned) else name_of(part)
-        nbytes = part.source.nbytes if isinstance(part, Turned) else part.nbytes
-        # Where it lies is its number, below zero, as no file has such an offset.
-        return replace(
-            origin, name=name, dtype=dtype, shape=tuple(part.shape), offset=_MADE - (len(self._made) - 1), nbytes=nbytes
-        )
-
-    def _fill(self, buffer: memoryview, record: TensorRecord, begin: int) -> None:
-        if record.offset >= 0:
-            super()._fill(buffer, record, begin)
-            return
-        number = _MADE - record.offset
-        buffer[:] = self._bytes_of(number)[begin : begin + len(buffer)].data
-
-    def _bytes_of(self, number: int) -> Host:
-        """The bytes of what no file holds as it is stored; the last is at hand."""
-        held: tuple[int, Host] | None = getattr(self._own, "made", None)
-        if held is None or held[0] != number:
-            part = self._made[number]
-            self._own.made = None  # one at a time
-            host = part.turn(self._stored(part.source)) if isinstance(part, Turned) else np.ascontiguousarray(part)
-            held = number, host.reshape(-1).view(np.uint8)
-            self._own.made = held
-        return held[1]
-
-    def _stored(self, source: TensorRecord) -> Host:
-        array = np.empty(source.size, DTYPES[source.dtype].numpy)
-        super()._fill(array.view(np.uint8).data, source, 0)
-        return array
+    records = {name: _record(name, part, file) for name, part in parts.items()}
+    return Formed(file.with_derived(records).only(records))
 
 
-def _again(path: Path, file: Checkpoint, parts: dict[str, Part], records: dict[str, TensorRecord]) -> AdapterCheckpoint:
-    checkpoint = AdapterCheckpoint(path, file, parts)
-    checkpoint.records = records
-    return checkpoint
+_OF_A_RECORD: Final = tuple(field.name for field in fields(TensorRecord))
+
+
+def _record(name: str, part: Part, file: Checkpoint) -> TensorRecord:
+    if isinstance(part, TensorRecord):
+        return replace(part, name=name)
+    if isinstance(part, Turned):
+        return _made(part.source, _Turning(file, part), name=name, shape=tuple(part.sizes[i] for i in part.axes))
+    near = next(iter(file.records.values()))  # in whose file it would lie
+    host = np.ascontiguousarray(part).reshape(-1)
+    return _made(near, _Held(host), name=name, dtype=name_of(part), shape=part.shape, nbytes=host.nbytes)
+
+
+def _made(of: TensorRecord, made: Made, **other: Any) -> DerivedRecord:
+    return DerivedRecord(**{**{name: getattr(of, name) for name in _OF_A_RECORD}, **other}, made=made)
+
+
+@dataclass(frozen=True)
+class _Turning:
+    """Shows a turned tensor."""
+
+    file: Checkpoint
+    part: Turned
+
+    def fill(self, buffer: memoryview, begin: int) -> None:
+        """As of Made. All of it is read each time: factors are small."""
+        whole = self.file.read(self.part.source.name).reshape(self.part.sizes).transpose(self.part.axes)
+        found = np.ascontiguousarray(whole).reshape(-1).view(np.uint8)
+        buffer[:] = found[begin : begin + len(buffer)].data
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Shows what no file holds."""
+
+    array: Host
+
+    def fill(self, buffer: memoryview, begin: int) -> None:
+        """As of Made."""
+        buffer[:] = self.array.view(np.uint8)[begin : begin + len(buffer)].data

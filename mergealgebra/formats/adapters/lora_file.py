@@ -9,7 +9,7 @@ import numpy as np
 
 from mergealgebra.errors import AdapterError
 from mergealgebra.formats.adapters import keys
-from mergealgebra.formats.adapters.contents import AdapterCheckpoint, Part
+from mergealgebra.formats.adapters.contents import Part, as_formed
 from mergealgebra.formats.adapters.keys import Keys, Module, read_keys
 from mergealgebra.formats.adapters.layers import Turning, pair, rank_of, weight_factors
 from mergealgebra.formats.adapters.modules import BaseNames, unwrapped
@@ -42,7 +42,7 @@ def open_lora_file(path: Path, file: Checkpoint, base: Checkpoint) -> Formed:
         if name in alphas:
             target = names[f"{name}.weight"]
             parts |= weight_factors(target, module, alphas[name], base.records[target].shape, turning)
-    return Formed(AdapterCheckpoint(path, file, parts))
+    return as_formed(file, parts)
 
 
 def _refuse_peft(path: Path, found: Keys) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mergealgebra.errors import AdapterError, MergeAlgebraError
 from mergealgebra.formats.adapters import keys
-from mergealgebra.formats.adapters.contents import AdapterCheckpoint, Part, factors
+from mergealgebra.formats.adapters.contents import Part, as_formed, factors
 from mergealgebra.formats.adapters.keys import Keys, Module, read_keys
 from mergealgebra.formats.adapters.layers import Turning, bias_factors, pair, rank_of, weight_factors
 from mergealgebra.formats.adapters.modules import BaseNames, unwrapped
@@ -44,7 +44,7 @@ def open_peft(folder: Path, base: Checkpoint) -> Formed:
     except MergeAlgebraError as error:
         file.close()
         raise _of_base(error, config) from None
-    return Formed(AdapterCheckpoint(folder, file, parts))
+    return as_formed(file, parts)
 
 
 def _of_base(error: MergeAlgebraError, config: PeftConfig) -> MergeAlgebraError:

@@ -133,6 +133,24 @@ def test_a_workspace_and_a_merge_of_files_take_adapters_as_they_are(tmp_path, ad
     one = workspace.resolve(tmp_path / "one")
     two = ma.merge(BASE, [(path, "1") for path in files], ma.Ties(density="0.5"), out=tmp_path / "two")
     assert one.lock.contributions == two.lock.contributions
-    beside = Path(f"{BASE}+{adapter}")
+    beside = Path(f"{BASE}+{adapter}")  # of the base: the same contribution
     three = ma.merge(BASE, [beside, HERE / "embedding"], ma.Ties(density="0.5"), out=tmp_path / "three")
     assert three.lock == two.lock
+
+
+@pytest.mark.clause("AD-1", "AD-11")
+def test_an_adapter_of_another_model_is_applied_to_it(tmp_path):
+    other = {name: array + np.float32(0.5) for name, array in load_file(BASE).items()}
+    path = tmp_path / "other.safetensors"
+    save_file(other, path)
+    for name in ("plain", "embedding"):
+        adapter = HERE / name
+        ma.merge(BASE, [f"{path}+{adapter}"], ma.TaskArithmetic(), out=tmp_path / name)
+        found = load_file(tmp_path / name / "model.safetensors")
+        with Checkpoint.open(path) as model, open_model(adapter, model) as held:
+            for tensor, array in other.items():
+                if held.forms.get(tensor) == "low_rank":
+                    array = array + held.read(tensor).reshape(array.shape)
+                elif tensor in held.records:
+                    array = held.read(tensor).reshape(array.shape)
+                np.testing.assert_allclose(found[tensor], array, rtol=1e-6, atol=1e-6)
