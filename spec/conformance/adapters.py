@@ -11,8 +11,8 @@ import warnings
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, get_peft_model
-from safetensors.torch import save_file
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
@@ -72,7 +72,17 @@ ADAPTERS = {
 }
 
 
-def main() -> None:
+def load(adapter: str, base: str, out: str) -> None:
+    """Load an adapter as peft does, merge it into the model, and write that."""
+    model = Model()
+    model.load_state_dict(load_file(base))
+    tuned = PeftModel.from_pretrained(model, adapter)
+    merged = tuned.merge_and_unload().state_dict()
+    save_file({name: tensor.contiguous() for name, tensor in merged.items()}, out)
+
+
+def record() -> None:
+    """Write what peft saves and merges."""
     warnings.simplefilter("ignore")
     shutil.rmtree(HERE, ignore_errors=True)
     HERE.mkdir()
@@ -100,4 +110,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    load(*sys.argv[1:]) if sys.argv[1:] else record()
