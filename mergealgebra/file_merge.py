@@ -28,7 +28,8 @@ from mergealgebra.tensors.array_checkpoint import as_checkpoint
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice, Patterns, as_patterns, leave_out_in_file, leave_out_in_python
 from mergealgebra.tensors.companions import companions
-from mergealgebra.tensors.forms import Held
+from mergealgebra.tensors.form_names import FINETUNED, LOW_RANK
+from mergealgebra.tensors.forms import Formed, Held
 from mergealgebra.tensors.single_file import is_single_file, refuse_parts
 from mergealgebra.tensors.task_vector import Tensors
 from mergealgebra.text import listed, location, shown
@@ -39,7 +40,7 @@ class Model:
     """A model of a one-shot merge: a fine-tuned checkpoint, its coefficient, a decimal, and patterns [CT-8].
 
     auxiliary: by kind, what the method needs beside it [CT-15]. held: its tensors, opened by the caller, who
-    closes them; `path` then names it.
+    closes them; `path` then names it. form: of those of its tensors that are not factors.
     """
 
     path: Path
@@ -48,6 +49,7 @@ class Model:
     leave: Patterns = ()
     auxiliary: Mapping[str, Tensors] = field(default_factory=dict)
     held: Held | None = None
+    form: str = FINETUNED
 
 
 def merge_checkpoints(
@@ -85,25 +87,49 @@ def merge_checkpoints(
             companions(original)
         first_look.refuse_base(original.path, [model.path for model in models], recipe)
         checkpoints = [model.held or opened.enter_context(Checkpoint.open(model.path)) for model in models]
-        looked = Choice.among(original.records.keys() | _names(checkpoints), take, leave)
-        inputs, remarks = [], dict[str, list[str]]()
-        known_as = titles([model.path for model in models])
-        for model, checkpoint, title in zip(models, checkpoints, known_as, strict=True):
-            chosen = _choose(model, checkpoint, original, looked, listed_in)
-            told = (*_left_out(checkpoint, looked, model), *chosen.remarks)
-            inputs.append(replace(_input(model, chosen, opened), credit=Credit(title, remarks=told)))
-            for remark in chosen.remarks:
-                remarks.setdefault(remark, []).append(location(model.path))
-        if whole := whole_round(recipe):
-            from mergealgebra.engine.whole import refuse_little_memory  # before everything is hashed
+        merge, told = made_ready(
+            original, models, checkpoints, recipe, execution, opened, take=take, leave=leave, listed_in=listed_in
+        )
+        result = merge.write(out, additions=additions)
+        return replace(result, warnings=[*told, *result.warnings])
 
-            refuse_little_memory(original, [input_.contribution for input_ in inputs], whole, execution.memory)
-        warnings = first_look.left_by_all(original, checkpoints, Choice(leave=as_patterns(leave)))
-        warnings += first_look.doubts(inputs, original, recipe, _remove(listed_in))
-        if whole or recipe.needs.roots or recipe.needs.task:
-            inputs = _in_canonical_order(original, inputs, thread_count(execution.threads))
-        result = Merge(original, inputs, recipe, execution, None).write(out, additions=additions)
-        return replace(result, warnings=[*map(_told, remarks, remarks.values()), *warnings, *result.warnings])
+
+def made_ready(
+    base: Checkpoint,
+    models: Sequence[Model],
+    checkpoints: Sequence[Held],
+    recipe: Method,
+    execution: Execution,
+    opened: ExitStack,
+    *,
+    take: Patterns = (),
+    leave: Patterns = (),
+    listed_in: Path | None = None,
+) -> tuple[Merge, list[str]]:
+    """The merge of what was opened of these models, everything checked, and lines of warning. The rest is as above.
+
+    opened: closes what is opened here.
+    """
+    from mergealgebra import first_look
+
+    looked = Choice.among(base.records.keys() | _names(checkpoints), take, leave)
+    inputs, remarks = [], dict[str, list[str]]()
+    known_as = titles([model.path for model in models])
+    for model, checkpoint, title in zip(models, checkpoints, known_as, strict=True):
+        chosen = _choose(model, checkpoint, base, looked, listed_in)
+        told = (*_left_out(checkpoint, looked, model), *chosen.remarks)
+        inputs.append(replace(_input(model, chosen, opened), credit=Credit(title, remarks=told)))
+        for remark in chosen.remarks:
+            remarks.setdefault(remark, []).append(location(model.path))
+    if whole := whole_round(recipe):
+        from mergealgebra.engine.whole import refuse_little_memory  # before everything is hashed
+
+        refuse_little_memory(base, [input_.contribution for input_ in inputs], whole, execution.memory)
+    warnings = first_look.left_by_all(base, checkpoints, Choice(leave=as_patterns(leave)))
+    warnings += first_look.doubts(inputs, base, recipe, _remove(listed_in))
+    if whole or recipe.needs.roots or recipe.needs.task:
+        inputs = _in_canonical_order(base, inputs, thread_count(execution.threads))
+    return Merge(base, inputs, recipe, execution, None), [*map(_told, remarks, remarks.values()), *warnings]
 
 
 def _names(checkpoints: Sequence[Held]) -> set[str]:
@@ -115,7 +141,14 @@ def _choose(model: Model, checkpoint: Held, base: Checkpoint, looked: Choice, li
     both = {*base.records, *checkpoint.records}
     own = Choice.among(both, model.take, model.leave)
     advice = leave_out_in_file(location(listed_in), as_patterns(model.leave)) if listed_in else leave_out_in_python
-    return choose("finetuned", checkpoint, base, frozenset(looked.of(own.of(both))), advice, _remove(listed_in))
+    return choose(
+        _form(model, checkpoint), checkpoint, base, frozenset(looked.of(own.of(both))), advice, _remove(listed_in)
+    )
+
+
+def _form(model: Model, checkpoint: Held) -> str:
+    """Of what is merged of a model; one of several forms, or of factors, may lack tensors as a task vector may."""
+    return LOW_RANK if isinstance(checkpoint, Formed) else model.form
 
 
 def _remove(listed_in: Path | None) -> str:
@@ -134,7 +167,7 @@ def _input(model: Model, chosen: Chosen, opened: ExitStack) -> Input:
     coefficient = decimals.fp32(model.coefficient, f"{label}: coefficient")
     given = {k: opened.enter_context(as_checkpoint(model.auxiliary[k], k)) for k in sorted(model.auxiliary)}
     kinds = {kind: choose_auxiliary(kind, tensors, chosen) for kind, tensors in given.items()}
-    one = as_contribution(label, "finetuned", coefficient, chosen.checkpoint, chosen.names, kinds=kinds)
+    one = as_contribution(label, model.form, coefficient, chosen.checkpoint, chosen.names, kinds=kinds)
     return Input(chosen.checkpoint, one, kinds=kinds)
 
 

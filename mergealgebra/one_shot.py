@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from mergealgebra.addresses import PathLike, local_path
-from mergealgebra.algebra import decimals
-from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.engine.checks import refuse_text
 from mergealgebra.errors import (
     AuxiliaryError,
@@ -27,29 +26,39 @@ from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
 from mergealgebra.recipe import check_recipe
 from mergealgebra.sizes import byte_count
-from mergealgebra.tensors.choice import Choice, Patterns
+from mergealgebra.tensors.choice import Patterns
+from mergealgebra.tensors.form_names import FINETUNED, TASK_VECTOR
 from mergealgebra.tensors.task_vector import Tensors
 from mergealgebra.text import kind_of
 
 if TYPE_CHECKING:
     from mergealgebra.engine.memory import Merged
-    from mergealgebra.engine.sources import Contribution
+    from mergealgebra.torch_models.adapters import Adapter
+    from mergealgebra.torch_models.weights import Module
 
-#: A model to merge, alone or with its coefficient.
-Given = Tensors | tuple[Tensors, str]
+    #: What a model in memory may be: arrays by name, or what torch and peft hold it in.
+    InMemory = Tensors | Module | Adapter
+    #: A model to merge, alone or with its coefficient.
+    Given = InMemory | tuple[InMemory, str]
+
+#: What `like` is, and what comes back.
+Like = TypeVar("Like")
+
 #: What some methods need beside the models, by kind, a mapping for each model [CT-15].
 Beside = Sequence[Mapping[str, Tensors]]
 
 
 @overload
 def merge(
-    base: Tensors,
+    base: InMemory,
     models: Sequence[Given],
     recipe: Method,
     coefficients: Sequence[str] | None = None,
     backend: str | None = None,
     *,
     out: None = None,
+    form: str | None = None,
+    like: None = None,
     take: Patterns = (),
     leave: Patterns = (),
     threads: int | None = None,
@@ -61,13 +70,35 @@ def merge(
 
 @overload
 def merge(
-    base: Tensors,
+    base: InMemory,
+    models: Sequence[Given],
+    recipe: Method,
+    coefficients: Sequence[str] | None = None,
+    backend: str | None = None,
+    *,
+    out: None = None,
+    form: str | None = None,
+    like: Like,
+    take: Patterns = (),
+    leave: Patterns = (),
+    threads: int | None = None,
+    block: int | None = None,
+    memory: int | str | None = None,
+    auxiliary: Beside | None = None,
+) -> Like: ...
+
+
+@overload
+def merge(
+    base: InMemory,
     models: Sequence[Given],
     recipe: Method,
     coefficients: Sequence[str] | None = None,
     backend: str | None = None,
     *,
     out: PathLike,
+    form: str | None = None,
+    like: None = None,
     take: Patterns = (),
     leave: Patterns = (),
     threads: int | None = None,
@@ -78,34 +109,40 @@ def merge(
 
 
 def merge(
-    base: Tensors,
+    base: InMemory,
     models: Sequence[Given],
     recipe: Method,
     coefficients: Sequence[str] | None = None,
     backend: str | None = None,
     *,
     out: PathLike | None = None,
+    form: str | None = None,
+    like: Any = None,
     take: Patterns = (),
     leave: Patterns = (),
     threads: int | None = None,
     block: int | None = None,
     memory: int | str | None = None,
     auxiliary: Beside | None = None,
-) -> Merged | MergeResult:
-    """Merge into a base: task vectors in memory, or with `out` the files of fine-tunes [MG-12, RC-8].
+) -> Any:
+    """Merge into a base: task vectors or models in memory, or with `out` the files of fine-tunes [MG-12, MG-16, RC-8].
 
-    Equal arguments give equal bits, in any order, on any backend [MG-8]. In memory, base and models are mappings name
-    -> array, NumPy (ml_dtypes for bfloat16) or torch, the models task vectors of some of the base's tensors, and the
-    merged arrays are returned. With `out`, a new folder or a new file NAME.safetensors, base and models are paths of
-    checkpoints, the models fine-tunes, and what is returned tells of the model that was written.
+    Equal arguments give equal bits, in any order, on any backend [MG-8]. In memory the merged arrays are returned, by
+    name. Base and models are mappings name -> array, NumPy (ml_dtypes for bfloat16) or torch, the models task vectors
+    of some of the base's tensors; form="finetuned" says that they are state_dicts of fine-tunes. Or they are torch
+    modules, such as a PreTrainedModel, each a fine-tune, or with LoRA adapters in it the one that is active;
+    `ma.Adapter(model, name)` is another. What is a model is merged to the bits that its file would give. like: a
+    module, or a state_dict, of which a copy with the merged arrays is returned. With `out`, a new folder or a new file
+    NAME.safetensors, base and models are paths of checkpoints, the models fine-tunes, and what is returned tells of the
+    model that was written.
 
     models: one or more, each alone or as a pair (model, coefficient). coefficients: a decimal for each instead, all "1"
     when left out. take, leave: patterns of tensor names, for all models [CT-8]. backend: numba, numpy, torch,
-    torch-cuda, triton, or auto; when left out numpy in memory, and auto for files. threads, block, and for files memory
-    (bytes, or text like "200M"): how it is computed, never what. auxiliary: for each model, what the method needs
-    beside it, such as {"fisher": arrays, or for files a path} [CT-15]. Nothing that is passed in changes. Other
-    dialects of TIES than `canonical` add in the order of the list in memory, and NumPy alone computes them [RC-9,
-    DI-19].
+    torch-cuda, triton, or auto; when left out numpy for task vectors in memory, and otherwise auto. threads, block, and
+    for files memory (bytes, or text like "200M"): how it is computed, never what. auxiliary: for each model, what the
+    method needs beside it, such as {"fisher": arrays, or for files a path} [CT-15]. Nothing that is passed in changes.
+    Other dialects of TIES than `canonical` add in the order of the list where task vectors in memory are merged, and
+    NumPy alone computes them [RC-9, DI-19].
 
     Raises MergeAlgebraError, naming the argument, tensor and index at fault; then nothing is written.
 
@@ -123,32 +160,76 @@ def merge(
     [0.5, -1.0, 1.0, 0.5, 1.5]
     """
     check_recipe(recipe)
+    _refuse_form(form, like, out)
     pairs = _pairs(models, coefficients)
     beside = _beside(auxiliary, len(pairs))
-    if out is None:
-        if memory is not None:
-            raise BackendError("memory= limits what a merge of files takes, and arrays are in memory; leave it out")
-        for i, kinds in enumerate(beside):
-            check_kinds(f"model {i}", kinds, recipe)
-        arrays: Any = beside  # paths are refused there
-        merged = _merge_arrays(base, pairs, recipe, take, leave, arrays, backend=backend, threads=threads, block=block)
-        for line in merged.warnings:
-            warnings.warn(line, MergeAlgebraWarning, stacklevel=2)
-        return merged
     limit = byte_count(memory) if isinstance(memory, str) else memory
+    if out is None:
+        if limit is not None:
+            raise BackendError("memory= limits what a merge of files takes, and arrays are in memory; leave it out")
+        how: dict[str, Any] = {"backend": backend, "threads": threads, "block": block}
+        if form == FINETUNED or any(map(_is_model, (base, *(model for model, _ in pairs)))):
+            from mergealgebra.torch_models.merge import merge_models
+
+            execution = Execution(backend or "auto", threads, block)
+            result: Merged = merge_models(base, pairs, recipe, execution, form, beside, take=take, leave=leave)
+        else:
+            for i, kinds in enumerate(beside):
+                check_kinds(f"model {i}", kinds, recipe)
+            from mergealgebra.array_merge import merge_arrays
+
+            arrays: Any = beside  # paths are refused there
+            result = merge_arrays(base, pairs, recipe, take, leave, arrays, **how)
+        _warn(result.warnings)
+        return result if like is None else _filled(like, result)
     execution = Execution(backend or "auto", threads, block, memory=limit)
     of_files = [
         Model(_path(model, f"model {i}"), coefficient, auxiliary=beside[i])
         for i, (model, coefficient) in enumerate(pairs)
     ]
     start = _path(base, "the base")
-    result = merge_checkpoints(start, of_files, recipe, local_path(out), execution, take=take, leave=leave)
-    for line in result.warnings:
-        warnings.warn(line, MergeAlgebraWarning, stacklevel=2)
-    return result
+    written = merge_checkpoints(start, of_files, recipe, local_path(out), execution, take=take, leave=leave)
+    _warn(written.warnings)
+    return written
 
 
-def _pairs(models: Sequence[Given], coefficients: Sequence[str] | None) -> list[tuple[Tensors, str]]:
+def _warn(lines: Sequence[str]) -> None:
+    """Warn whoever called `merge`."""
+    for line in lines:
+        warnings.warn(line, MergeAlgebraWarning, stacklevel=3)
+
+
+def _is_model(given: object) -> bool:
+    """Whether this is a module or an adapter in one: then torch has been imported."""
+    if "torch" not in sys.modules:
+        return False
+    from mergealgebra.torch_models.merge import is_model
+
+    return is_model(given)
+
+
+def _filled(like: Any, merged: Mapping[str, Any]) -> Any:
+    from mergealgebra.torch_models.copies import filled
+
+    return filled(like, merged)
+
+
+def _refuse_form(form: str | None, like: object, out: PathLike | None) -> None:
+    """Raise NamesError for a form that mappings do not have, and for what says nothing about files."""
+    if form not in (None, FINETUNED, TASK_VECTOR):
+        raise NamesError(f"form is {form!r}; it is {FINETUNED!r} for state_dicts of models, or {TASK_VECTOR!r}")
+    if out is not None and (like is not None or form == TASK_VECTOR):
+        given = "like" if like is not None else "form"
+        raise NamesError(
+            f"{given}= is for arrays in memory, and out= merges files of fine-tunes; leave one of them out"
+        )
+    if like is not None:
+        from mergealgebra.torch_models.copies import refuse_unlike
+
+        refuse_unlike(like)
+
+
+def _pairs(models: Sequence[Given], coefficients: Sequence[str] | None) -> list[tuple[Any, str]]:
     """Each model with its coefficient. Raises NamesError, CoefficientError and NothingVisible."""
     if isinstance(models, (str, os.PathLike, Mapping)):
         raise NamesError(f"models is {kind_of(models)}, not a list; pass a list, such as [model]")
@@ -181,43 +262,7 @@ def _beside(auxiliary: Beside | None, models: int) -> Beside:
     return auxiliary
 
 
-def _merge_arrays(
-    base: Tensors,
-    pairs: Sequence[tuple[Tensors, str]],
-    recipe: Method,
-    take: Patterns,
-    leave: Patterns,
-    auxiliary: Sequence[Mapping[str, Mapping[str, Any]]],
-    *,
-    backend: str | None,
-    threads: int | None,
-    block: int | None,
-) -> Merged:
-    from mergealgebra.engine import memory
-
-    vectors: list[Any] = [model for model, _ in pairs]
-    if take or leave:
-        mappings = [arrays for arrays in (base, *vectors) if isinstance(arrays, Mapping)]
-        choice = Choice.among({name for arrays in mappings for name in arrays}, take, leave)
-        vectors = [{n: a for n, a in v.items() if n in choice} if isinstance(v, Mapping) else v for v in vectors]
-    arrays: Any = base  # what is no mapping is refused there
-    texts = [coefficient for _, coefficient in pairs]
-    how: dict[str, Any] = {"threads": threads, "block": block, "auxiliary": auxiliary, "identify": _id_of}
-    return memory.merge(arrays, vectors, recipe, texts, backend or "numpy", **how)
-
-
-def _id_of(base_root: str, contribution: Contribution, root: str) -> str:
-    """The id that a task vector in memory has in a workspace of this base [CT-2, CT-3]."""
-    return Manifest(
-        base=base_root,
-        coefficient=decimals.to_hex(contribution.coefficient),
-        elements=sum(contribution.source.records[name].size for name in contribution.names),
-        form="task_vector",
-        tensors=root,
-    ).id
-
-
-def _path(given: Tensors, what: str) -> Path:
+def _path(given: Any, what: str) -> Path:
     """The path of a checkpoint. Raises CheckpointError for arrays."""
     if not isinstance(given, (str, os.PathLike)):
         raise CheckpointError(
