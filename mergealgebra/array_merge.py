@@ -20,13 +20,13 @@ def merge_arrays(
     recipe: Method,
     take: Patterns,
     leave: Patterns,
-    auxiliary: Sequence[Mapping[str, Mapping[str, Any]]],
-    *,
-    backend: str | None,
-    threads: int | None,
-    block: int | None,
+    backend: str,
+    how: Mapping[str, Any],
 ) -> Merged:
-    """The merged arrays. The arguments are those of `merge`, the models with their coefficients; it raises as that."""
+    """The merged arrays. The arguments are those of `merge`, the models with their coefficients; it raises as that.
+
+    how: what else `memory.merge` takes.
+    """
 
     vectors: list[Any] = [model for model, _ in pairs]
     if take or leave:
@@ -35,8 +35,7 @@ def merge_arrays(
         vectors = [{n: a for n, a in v.items() if n in choice} if isinstance(v, Mapping) else v for v in vectors]
     arrays: Any = base  # what is no mapping is refused there
     texts = [coefficient for _, coefficient in pairs]
-    how: dict[str, Any] = {"threads": threads, "block": block, "auxiliary": auxiliary, "identify": _id_of}
-    return memory.merge(arrays, vectors, recipe, texts, backend or "numpy", **how)
+    return memory.merge(arrays, vectors, recipe, texts, backend, identify=_id_of, **how)
 
 
 def _id_of(base_root: str, contribution: Contribution, root: str) -> str:

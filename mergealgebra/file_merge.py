@@ -16,10 +16,12 @@ from mergealgebra.errors import (
     AuxiliaryError,
 )
 from mergealgebra.execution import Execution
+from mergealgebra.formats.models import open_base, open_model
 from mergealgebra.kernels.blocks import whole_round
 from mergealgebra.merge_input import Input
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
+from mergealgebra.methods.settings import Setting, contributions_in, for_models
 from mergealgebra.model_folder.additions import NOTHING, Additions
 from mergealgebra.model_folder.output import refuse_occupied
 from mergealgebra.recipe import check_recipe
@@ -39,8 +41,10 @@ from mergealgebra.text import listed, location, shown
 class Model:
     """A model of a one-shot merge: a fine-tuned checkpoint, its coefficient, a decimal, and patterns [CT-8].
 
-    auxiliary: by kind, what the method needs beside it [CT-15]. held: its tensors, opened by the caller, who
-    closes them; `path` then names it. form: of those of its tensors that are not factors.
+    auxiliary: by kind, what the method needs beside it [CT-15]. settings: numbers that it has instead of the recipe's,
+    each entry for tensors of a pattern, or for all, such as {"tensors": "*.mlp.*", "density": "0.5"} [ST-9]. held: its
+    tensors, opened by the caller, who closes them; `path` then names it. form: of those of its tensors that are not
+    factors.
     """
 
     path: Path
@@ -48,8 +52,13 @@ class Model:
     take: Patterns = ()
     leave: Patterns = ()
     auxiliary: Mapping[str, Tensors] = field(default_factory=dict)
+    settings: Sequence[Setting | Mapping[str, str | Sequence[str]]] = ()
     held: Held | None = None
     form: str = FINETUNED
+
+
+#: How messages call a model, and its settings.
+Own = tuple[str, tuple[Setting, ...]]
 
 
 def merge_checkpoints(
@@ -76,28 +85,38 @@ def merge_checkpoints(
 
     check_recipe(recipe)
     refuse_occupied(out)
-    for number, model in enumerate(models):
-        check_kinds(f"models[{number}] ({location(model.path)})", model.auxiliary, recipe, listed_in)
+    own = checked(models, recipe, listed_in)
     with ExitStack() as opened:
-        original = base if isinstance(base, Checkpoint) else opened.enter_context(Checkpoint.open(base))
+        original = base if isinstance(base, Checkpoint) else opened.enter_context(open_base(base))
         # What cannot be written is told before anything is hashed.
         if is_single_file(out):
             refuse_parts(out, original)
         else:
             companions(original)
         first_look.refuse_base(original.path, [model.path for model in models], recipe)
-        checkpoints = [model.held or opened.enter_context(Checkpoint.open(model.path)) for model in models]
+        checkpoints = [model.held or _opened(model, original, opened) for model in models]
         merge, told = made_ready(
-            original, models, checkpoints, recipe, execution, opened, take=take, leave=leave, listed_in=listed_in
+            original, models, checkpoints, own, recipe, execution, opened, take=take, leave=leave, listed_in=listed_in
         )
         result = merge.write(out, additions=additions)
         return replace(result, warnings=[*told, *result.warnings])
+
+
+def checked(models: Sequence[Model], recipe: Method, listed_in: Path | None = None) -> list[Own]:
+    """How messages call each model, and its settings. Raises where what stands beside it does not fit the method."""
+    own = []
+    for number, model in enumerate(models):
+        label = f"models[{number}] ({location(model.path)})"
+        check_kinds(label, model.auxiliary, recipe, listed_in)
+        own.append((label, recipe.own_settings(model.settings, f"{label}: settings")))
+    return own
 
 
 def made_ready(
     base: Checkpoint,
     models: Sequence[Model],
     checkpoints: Sequence[Held],
+    own: Sequence[Own],
     recipe: Method,
     execution: Execution,
     opened: ExitStack,
@@ -108,7 +127,7 @@ def made_ready(
 ) -> tuple[Merge, list[str]]:
     """The merge of what was opened of these models, everything checked, and lines of warning. The rest is as above.
 
-    opened: closes what is opened here.
+    own: the settings of each model, as `checked` gives them. opened: closes what is opened here.
     """
     from mergealgebra import first_look
 
@@ -127,9 +146,18 @@ def made_ready(
         refuse_little_memory(base, [input_.contribution for input_ in inputs], whole, execution.memory)
     warnings = first_look.left_by_all(base, checkpoints, Choice(leave=as_patterns(leave)))
     warnings += first_look.doubts(inputs, base, recipe, _remove(listed_in))
-    if whole or recipe.needs.roots or recipe.needs.task:
-        inputs = _in_canonical_order(base, inputs, thread_count(execution.threads))
+    if whole or recipe.needs.roots or recipe.needs.task or contributions_in(recipe) or any(each for _, each in own):
+        inputs = _identified(base, inputs, thread_count(execution.threads))
+        of_ids = zip(inputs, own, strict=True)
+        recipe = for_models(recipe, [(label, input_.id, each) for input_, (label, each) in of_ids])
+        inputs.sort(key=lambda input_: input_.id)
     return Merge(base, inputs, recipe, execution, None), [*map(_told, remarks, remarks.values()), *warnings]
+
+
+def _opened(model: Model, base: Checkpoint, opened: ExitStack) -> Held:
+    held = open_model(model.path, base)
+    opened.callback(held.close)
+    return held
 
 
 def _names(checkpoints: Sequence[Held]) -> set[str]:
@@ -176,19 +204,19 @@ def _told(remark: str, models: Sequence[str]) -> str:
     return f"{models[0]}{f' and {len(models) - 1} more' if len(models) > 1 else ''}: {remark}"
 
 
-def _in_canonical_order(base: Checkpoint, inputs: Sequence[Input], threads: int) -> list[Input]:
-    """The inputs by their ids, with these and the roots of their tensors [TI-1, DI-19, RM-1, RC-13].
+def _identified(base: Checkpoint, inputs: Sequence[Input], threads: int) -> list[Input]:
+    """The inputs with their ids, and the roots of their tensors [TI-1, DI-19, RM-1, RC-13, ST-9].
 
     They are read once more for it, for a method whose sums have an order, whose masks follow from the roots, or whose
-    task is an id.
+    task is an id, and for settings by contribution.
     """
     base_root = base.root(threads)
     found = []
     for input_ in inputs:
         manifest = input_.manifest_for(base_root, input_.read_now(threads))
         known = replace(input_.contribution, tensors=manifest.tensors, id=manifest.id)
-        found.append((manifest.id, replace(input_, contribution=known)))
-    return [input_ for _, input_ in sorted(found, key=lambda entry: entry[0])]
+        found.append(replace(input_, contribution=known))
+    return found
 
 
 def check_kinds(label: str, kinds: Mapping[str, Tensors], recipe: Method, listed_in: Path | None = None) -> None:

@@ -5,29 +5,25 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from mergealgebra.addresses import PathLike, local_path
-from mergealgebra.engine.checks import refuse_text
 from mergealgebra.errors import (
-    AuxiliaryError,
     BackendError,
     CheckpointError,
-    CoefficientError,
     MergeAlgebraWarning,
-    NamesError,
-    NothingVisible,
 )
 from mergealgebra.execution import Execution
 from mergealgebra.file_merge import Model, check_kinds, merge_checkpoints
+from mergealgebra.merge_arguments import Beside, Own, beside_each, own_of_each, pairs_of, refuse_form
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
 from mergealgebra.recipe import check_recipe
 from mergealgebra.sizes import byte_count
 from mergealgebra.tensors.choice import Patterns
-from mergealgebra.tensors.form_names import FINETUNED, TASK_VECTOR
+from mergealgebra.tensors.form_names import FINETUNED
 from mergealgebra.tensors.task_vector import Tensors
 from mergealgebra.text import kind_of
 
@@ -43,9 +39,6 @@ if TYPE_CHECKING:
 
 #: What `like` is, and what comes back.
 Like = TypeVar("Like")
-
-#: What some methods need beside the models, by kind, a mapping for each model [CT-15].
-Beside = Sequence[Mapping[str, Tensors]]
 
 
 @overload
@@ -65,6 +58,7 @@ def merge(
     block: int | None = None,
     memory: int | str | None = None,
     auxiliary: Beside | None = None,
+    settings: Own | None = None,
 ) -> Merged: ...
 
 
@@ -85,6 +79,7 @@ def merge(
     block: int | None = None,
     memory: int | str | None = None,
     auxiliary: Beside | None = None,
+    settings: Own | None = None,
 ) -> Like: ...
 
 
@@ -105,6 +100,7 @@ def merge(
     block: int | None = None,
     memory: int | str | None = None,
     auxiliary: Beside | None = None,
+    settings: Own | None = None,
 ) -> MergeResult: ...
 
 
@@ -124,6 +120,7 @@ def merge(
     block: int | None = None,
     memory: int | str | None = None,
     auxiliary: Beside | None = None,
+    settings: Own | None = None,
 ) -> Any:
     """Merge into a base: task vectors or models in memory, or with `out` the files of fine-tunes [MG-12, MG-16, RC-8].
 
@@ -140,7 +137,9 @@ def merge(
     when left out. take, leave: patterns of tensor names, for all models [CT-8]. backend: numba, numpy, torch,
     torch-cuda, triton, or auto; when left out numpy for task vectors in memory, and otherwise auto. threads, block, and
     for files memory (bytes, or text like "200M"): how it is computed, never what. auxiliary: for each model, what the
-    method needs beside it, such as {"fisher": arrays, or for files a path} [CT-15]. Nothing that is passed in changes.
+    method needs beside it, such as {"fisher": arrays, or for files a path} [CT-15].
+    settings: for each model, what it has instead of the recipe's numbers, such as {"density": "0.5"}, or a list of
+    entries with patterns under `tensors` [ST-9]. Nothing that is passed in changes.
     Other dialects of TIES than `canonical` add in the order of the list where task vectors in memory are merged, and
     NumPy alone computes them [RC-9, DI-19].
 
@@ -160,31 +159,37 @@ def merge(
     [0.5, -1.0, 1.0, 0.5, 1.5]
     """
     check_recipe(recipe)
-    _refuse_form(form, like, out)
-    pairs = _pairs(models, coefficients)
-    beside = _beside(auxiliary, len(pairs))
+    refuse_form(form, like, out)
+    pairs = pairs_of(models, coefficients)
+    beside, own = beside_each(auxiliary, len(pairs)), own_of_each(settings, len(pairs))
+    if like is not None:
+        from mergealgebra.torch_models.copies import filled, refuse_unlike
+
+        refuse_unlike(like)
     limit = byte_count(memory) if isinstance(memory, str) else memory
     if out is None:
         if limit is not None:
             raise BackendError("memory= limits what a merge of files takes, and arrays are in memory; leave it out")
-        how: dict[str, Any] = {"backend": backend, "threads": threads, "block": block}
         if form == FINETUNED or any(map(_is_model, (base, *(model for model, _ in pairs)))):
             from mergealgebra.torch_models.merge import merge_models
 
             execution = Execution(backend or "auto", threads, block)
-            result: Merged = merge_models(base, pairs, recipe, execution, form, beside, take=take, leave=leave)
+            beside_them: dict[str, Any] = {"auxiliary": beside, "settings": own, "take": take, "leave": leave}
+            result: Merged = merge_models(base, pairs, recipe, execution, form, **beside_them)
         else:
-            for i, kinds in enumerate(beside):
-                check_kinds(f"model {i}", kinds, recipe)
             from mergealgebra.array_merge import merge_arrays
 
+            for i, kinds in enumerate(beside):
+                check_kinds(f"model {i}", kinds, recipe)
             arrays: Any = beside  # paths are refused there
-            result = merge_arrays(base, pairs, recipe, take, leave, arrays, **how)
+            read = [recipe.own_settings(entries, f"model {i}: settings") for i, entries in enumerate(own)]
+            how: dict[str, Any] = {"threads": threads, "block": block, "auxiliary": arrays, "settings": read}
+            result = merge_arrays(base, pairs, recipe, take, leave, backend or "numpy", how)
         _warn(result.warnings)
-        return result if like is None else _filled(like, result)
+        return result if like is None else filled(like, result)
     execution = Execution(backend or "auto", threads, block, memory=limit)
     of_files = [
-        Model(_path(model, f"model {i}"), coefficient, auxiliary=beside[i])
+        Model(_path(model, f"model {i}"), coefficient, auxiliary=beside[i], settings=own[i])
         for i, (model, coefficient) in enumerate(pairs)
     ]
     start = _path(base, "the base")
@@ -206,60 +211,6 @@ def _is_model(given: object) -> bool:
     from mergealgebra.torch_models.merge import is_model
 
     return is_model(given)
-
-
-def _filled(like: Any, merged: Mapping[str, Any]) -> Any:
-    from mergealgebra.torch_models.copies import filled
-
-    return filled(like, merged)
-
-
-def _refuse_form(form: str | None, like: object, out: PathLike | None) -> None:
-    """Raise NamesError for a form that mappings do not have, and for what says nothing about files."""
-    if form not in (None, FINETUNED, TASK_VECTOR):
-        raise NamesError(f"form is {form!r}; it is {FINETUNED!r} for state_dicts of models, or {TASK_VECTOR!r}")
-    if out is not None and (like is not None or form == TASK_VECTOR):
-        given = "like" if like is not None else "form"
-        raise NamesError(
-            f"{given}= is for arrays in memory, and out= merges files of fine-tunes; leave one of them out"
-        )
-    if like is not None:
-        from mergealgebra.torch_models.copies import refuse_unlike
-
-        refuse_unlike(like)
-
-
-def _pairs(models: Sequence[Given], coefficients: Sequence[str] | None) -> list[tuple[Any, str]]:
-    """Each model with its coefficient. Raises NamesError, CoefficientError and NothingVisible."""
-    if isinstance(models, (str, os.PathLike, Mapping)):
-        raise NamesError(f"models is {kind_of(models)}, not a list; pass a list, such as [model]")
-    found = []
-    for i, model in enumerate(models):
-        if isinstance(model, tuple) and (len(model) != 2 or coefficients is not None):
-            wanted = "give coefficients= or pairs, not both" if len(model) == 2 else "pass (model, coefficient)"
-            raise CoefficientError(f"model {i} is a tuple of {len(model)}: {wanted}")
-        found.append(model if isinstance(model, tuple) else (model, "1"))
-    if coefficients is not None:
-        refuse_text(coefficients)
-        if len(coefficients) != len(found):
-            raise CoefficientError(f"{len(coefficients)} coefficients for {len(found)} models; give one for each")
-        found = [(model, text) for (model, _), text in zip(found, coefficients, strict=True)]
-    if not found:
-        raise NothingVisible("there is nothing to merge; pass at least one task vector, or with out= one fine-tune")
-    return found
-
-
-def _beside(auxiliary: Beside | None, models: int) -> Beside:
-    """What stands beside each model. Raises AuxiliaryError unless there is a mapping for each."""
-    if auxiliary is None:
-        return [{}] * models
-    if isinstance(auxiliary, (str, Mapping)) or not all(isinstance(kinds, Mapping) for kinds in auxiliary):
-        raise AuxiliaryError(f"auxiliary is {kind_of(auxiliary)}; pass a list of mappings, such as [{{'fisher': F}}]")
-    if len(auxiliary) != models:
-        raise AuxiliaryError(
-            f"{len(auxiliary)} entries of auxiliary for {models} models; give one for each, {{}} for none"
-        )
-    return auxiliary
 
 
 def _path(given: Any, what: str) -> Path:

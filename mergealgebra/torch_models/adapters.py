@@ -41,7 +41,7 @@ def base_weights(module: Any, what: str) -> Weights:
     """
     if not has_adapters(module):
         return weights_of(module, what)
-    for name, layer in _layers(module):
+    for name, layer in _layers(_inner(module)):
         if merged := getattr(layer, "merged_adapters", None):
             raise CheckpointError(
                 f"{what}: the adapter {merged[0]!r} is merged into its {name}: take it out again first, with "

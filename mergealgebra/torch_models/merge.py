@@ -16,8 +16,9 @@ from mergealgebra.engine.memory import Merged
 from mergealgebra.engine.merged_spans import MergedSpan
 from mergealgebra.errors import NamesError
 from mergealgebra.execution import Execution
-from mergealgebra.file_merge import Model, check_kinds, made_ready
+from mergealgebra.file_merge import Model, checked, made_ready
 from mergealgebra.lock import Lock
+from mergealgebra.merge_arguments import Numbers
 from mergealgebra.methods.method import Method
 from mergealgebra.tensors.array_checkpoint import ArrayCheckpoint
 from mergealgebra.tensors.choice import Patterns
@@ -57,27 +58,30 @@ def merge_models(
     recipe: Method,
     execution: Execution,
     form: str | None,
-    auxiliary: Sequence[Mapping[str, Any]],
     *,
+    auxiliary: Sequence[Mapping[str, Any]],
+    settings: Sequence[Sequence[Numbers]],
     take: Patterns = (),
     leave: Patterns = (),
 ) -> MergedModel:
     """Merge models into a base, as files of the same tensors are merged [MG-16].
 
-    form: of those that are mappings. auxiliary: of each, by kind. Raises MergeAlgebraError.
+    form: of those that are mappings. auxiliary: of each, by kind. settings: of each. Raises MergeAlgebraError.
     """
     weights = _base_of(base)
     original = ArrayCheckpoint(weights.own(), _BASE)
     named = []
     for i, (given, coefficient) in enumerate(models):
         what = f"model {i}"
-        check_kinds(what, auxiliary[i], recipe)
         own_form = _form_of(given, form, what)
         held = _held(given, original, own_form, what)
-        named.append(Model(Path(what), coefficient, auxiliary=auxiliary[i], held=held, form=own_form))
+        named.append(Model(Path(what), coefficient, (), (), auxiliary[i], settings[i], held, own_form))
+    own = checked(named, recipe)
     with ExitStack() as opened:
         held_of_each: list[Held] = [model.held for model in named if model.held is not None]
-        merge, warnings = made_ready(original, named, held_of_each, recipe, execution, opened, take=take, leave=leave)
+        merge, warnings = made_ready(
+            original, named, held_of_each, own, recipe, execution, opened, take=take, leave=leave
+        )
         collected = _Collected(original)
         lock = merge.hand_over(collected.take)
     return _merged_model(weights, collected, lock, warnings)
