@@ -34,7 +34,8 @@ def filled(like: Like, merged: Mapping[str, Any]) -> Like:
     given: Any = like
     weights = weights_of(given, "like")
     tensors = {name: _merged_as(name, tensor, weights, merged) for name, tensor in weights.own().items()}
-    if extra := sorted(merged.keys() - weights.tensors.keys()):
+    placed = {id(merged[name]) for name in weights.tensors if name in merged}  # perhaps under fewer names
+    if extra := sorted(name for name, array in merged.items() if id(array) not in placed):
         raise NamesError(
             f"the merged tensor {extra[0]!r} is not in like{count_of(extra, 'nor is', 'nor are')}: pass a model of "
             "the base's class and configuration"
