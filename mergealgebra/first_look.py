@@ -103,7 +103,7 @@ def _the_base_itself(number: int, label: str, recipe: Method) -> RecipeError:
     return RecipeError(f"models[{number}] ({label}) is the base itself, which changes nothing{dilutes}: remove it")
 
 
-def left_by_all(base: Checkpoint, models: Sequence[Checkpoint], left: Choice) -> list[str]:
+def left_by_all(base: Checkpoint, models: Sequence[Held], left: Choice) -> list[str]:
     """A line for tensors that one model alone made it necessary to leave out, and that others change."""
     lost = []
     for name in (name for name in base.records if left.leave and name not in left):
