@@ -66,6 +66,34 @@ def local_path(path: PathLike) -> Path:
     return Path(path)
 
 
+def parts_of_address(address: PathLike) -> tuple[Path, Path | None]:
+    """The model that an address names, and the adapter behind a `+`; None where it names none [AD-1].
+
+    What is there under the whole name is a model, whatever stands in it.
+
+    >>> parts_of_address("models/base+adapters/code")
+    (PosixPath('models/base'), PosixPath('adapters/code'))
+    """
+    text = os.fspath(address)
+    model, _, adapter = text.rpartition("+")
+    if not (model and adapter) or os.path.lexists(text):
+        return Path(text), None
+    return Path(model), Path(adapter)
+
+
+def beside(folder: Path, address: str) -> Path:
+    """An address that a file in this folder gives: its paths are relative to the folder, `~` is somebody's home.
+
+    Raises RuntimeError where nobody has that home, and ValueError for what can be no path.
+    """
+    os.fsencode(address)
+    whole = folder / Path(address).expanduser()
+    model, plus, adapter = address.rpartition("+")
+    if not (model and adapter) or os.path.lexists(whole):
+        return whole
+    return Path(f"{beside(folder, model)}{plus}{beside(folder, adapter)}")
+
+
 def peer_path(path: PathLike) -> Path:
     """The path of a peer that is a folder.
 

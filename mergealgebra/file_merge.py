@@ -16,10 +16,12 @@ from mergealgebra.errors import (
     AuxiliaryError,
 )
 from mergealgebra.execution import Execution
+from mergealgebra.formats.models import open_base, open_model
 from mergealgebra.kernels.blocks import whole_round
 from mergealgebra.merge_input import Input
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
+from mergealgebra.methods.settings import Setting, contributions_in, for_models
 from mergealgebra.model_folder.additions import NOTHING, Additions
 from mergealgebra.model_folder.output import refuse_occupied
 from mergealgebra.recipe import check_recipe
@@ -28,7 +30,8 @@ from mergealgebra.tensors.array_checkpoint import as_checkpoint
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice, Patterns, as_patterns, leave_out_in_file, leave_out_in_python
 from mergealgebra.tensors.companions import companions
-from mergealgebra.tensors.forms import Held
+from mergealgebra.tensors.form_names import FINETUNED, LOW_RANK
+from mergealgebra.tensors.forms import Formed, Held
 from mergealgebra.tensors.single_file import is_single_file, refuse_parts
 from mergealgebra.tensors.task_vector import Tensors
 from mergealgebra.text import listed, location, shown
@@ -38,8 +41,9 @@ from mergealgebra.text import listed, location, shown
 class Model:
     """A model of a one-shot merge: a fine-tuned checkpoint, its coefficient, a decimal, and patterns [CT-8].
 
-    auxiliary: by kind, what the method needs beside it [CT-15]. held: its tensors, opened by the caller, who
-    closes them; `path` then names it.
+    auxiliary: by kind, what the method needs beside it [CT-15]. settings: numbers that it has instead of the recipe's,
+    each entry for tensors of a pattern, or for all, such as {"tensors": "*.mlp.*", "density": "0.5"} [ST-9]. held: its
+    tensors, opened by the caller, who closes them; `path` then names it.
     """
 
     path: Path
@@ -47,6 +51,7 @@ class Model:
     take: Patterns = ()
     leave: Patterns = ()
     auxiliary: Mapping[str, Tensors] = field(default_factory=dict)
+    settings: Sequence[Setting | Mapping[str, str | Sequence[str]]] = ()
     held: Held | None = None
 
 
@@ -74,17 +79,20 @@ def merge_checkpoints(
 
     check_recipe(recipe)
     refuse_occupied(out)
+    own = []
     for number, model in enumerate(models):
-        check_kinds(f"models[{number}] ({location(model.path)})", model.auxiliary, recipe, listed_in)
+        label = f"models[{number}] ({location(model.path)})"
+        check_kinds(label, model.auxiliary, recipe, listed_in)
+        own.append((label, recipe.own_settings(model.settings, f"{label}: settings")))
     with ExitStack() as opened:
-        original = base if isinstance(base, Checkpoint) else opened.enter_context(Checkpoint.open(base))
+        original = base if isinstance(base, Checkpoint) else opened.enter_context(open_base(base))
         # What cannot be written is told before anything is hashed.
         if is_single_file(out):
             refuse_parts(out, original)
         else:
             companions(original)
         first_look.refuse_base(original.path, [model.path for model in models], recipe)
-        checkpoints = [model.held or opened.enter_context(Checkpoint.open(model.path)) for model in models]
+        checkpoints = [model.held or _opened(model, original, opened) for model in models]
         looked = Choice.among(original.records.keys() | _names(checkpoints), take, leave)
         inputs, remarks = [], dict[str, list[str]]()
         known_as = titles([model.path for model in models])
@@ -100,10 +108,19 @@ def merge_checkpoints(
             refuse_little_memory(original, [input_.contribution for input_ in inputs], whole, execution.memory)
         warnings = first_look.left_by_all(original, checkpoints, Choice(leave=as_patterns(leave)))
         warnings += first_look.doubts(inputs, original, recipe, _remove(listed_in))
-        if whole or recipe.needs.roots or recipe.needs.task:
-            inputs = _in_canonical_order(original, inputs, thread_count(execution.threads))
+        if whole or recipe.needs.roots or recipe.needs.task or contributions_in(recipe) or any(each for _, each in own):
+            inputs = _identified(original, inputs, thread_count(execution.threads))
+            of_ids = zip(inputs, own, strict=True)
+            recipe = for_models(recipe, [(label, input_.id, each) for input_, (label, each) in of_ids])
+            inputs.sort(key=lambda input_: input_.id)
         result = Merge(original, inputs, recipe, execution, None).write(out, additions=additions)
         return replace(result, warnings=[*map(_told, remarks, remarks.values()), *warnings, *result.warnings])
+
+
+def _opened(model: Model, base: Checkpoint, opened: ExitStack) -> Held:
+    held = open_model(model.path, base)
+    opened.callback(held.close)
+    return held
 
 
 def _names(checkpoints: Sequence[Held]) -> set[str]:
@@ -115,7 +132,11 @@ def _choose(model: Model, checkpoint: Held, base: Checkpoint, looked: Choice, li
     both = {*base.records, *checkpoint.records}
     own = Choice.among(both, model.take, model.leave)
     advice = leave_out_in_file(location(listed_in), as_patterns(model.leave)) if listed_in else leave_out_in_python
-    return choose("finetuned", checkpoint, base, frozenset(looked.of(own.of(both))), advice, _remove(listed_in))
+    return choose(_form(checkpoint), checkpoint, base, frozenset(looked.of(own.of(both))), advice, _remove(listed_in))
+
+
+def _form(checkpoint: Held) -> str:
+    return LOW_RANK if isinstance(checkpoint, Formed) else FINETUNED
 
 
 def _remove(listed_in: Path | None) -> str:
@@ -134,7 +155,7 @@ def _input(model: Model, chosen: Chosen, opened: ExitStack) -> Input:
     coefficient = decimals.fp32(model.coefficient, f"{label}: coefficient")
     given = {k: opened.enter_context(as_checkpoint(model.auxiliary[k], k)) for k in sorted(model.auxiliary)}
     kinds = {kind: choose_auxiliary(kind, tensors, chosen) for kind, tensors in given.items()}
-    one = as_contribution(label, "finetuned", coefficient, chosen.checkpoint, chosen.names, kinds=kinds)
+    one = as_contribution(label, _form(chosen.checkpoint), coefficient, chosen.checkpoint, chosen.names, kinds=kinds)
     return Input(chosen.checkpoint, one, kinds=kinds)
 
 
@@ -143,19 +164,19 @@ def _told(remark: str, models: Sequence[str]) -> str:
     return f"{models[0]}{f' and {len(models) - 1} more' if len(models) > 1 else ''}: {remark}"
 
 
-def _in_canonical_order(base: Checkpoint, inputs: Sequence[Input], threads: int) -> list[Input]:
-    """The inputs by their ids, with these and the roots of their tensors [TI-1, DI-19, RM-1, RC-13].
+def _identified(base: Checkpoint, inputs: Sequence[Input], threads: int) -> list[Input]:
+    """The inputs with their ids, and the roots of their tensors [TI-1, DI-19, RM-1, RC-13, ST-9].
 
     They are read once more for it, for a method whose sums have an order, whose masks follow from the roots, or whose
-    task is an id.
+    task is an id, and for settings by contribution.
     """
     base_root = base.root(threads)
     found = []
     for input_ in inputs:
         manifest = input_.manifest_for(base_root, input_.read_now(threads))
         known = replace(input_.contribution, tensors=manifest.tensors, id=manifest.id)
-        found.append((manifest.id, replace(input_, contribution=known)))
-    return [input_ for _, input_ in sorted(found, key=lambda entry: entry[0])]
+        found.append(replace(input_, contribution=known))
+    return found
 
 
 def check_kinds(label: str, kinds: Mapping[str, Tensors], recipe: Method, listed_in: Path | None = None) -> None:

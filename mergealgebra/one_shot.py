@@ -20,6 +20,7 @@ from mergealgebra.errors import (
     MergeAlgebraWarning,
     NamesError,
     NothingVisible,
+    RecipeError,
 )
 from mergealgebra.execution import Execution
 from mergealgebra.file_merge import Model, check_kinds, merge_checkpoints
@@ -40,6 +41,10 @@ Given = Tensors | tuple[Tensors, str]
 #: What some methods need beside the models, by kind, a mapping for each model [CT-15].
 Beside = Sequence[Mapping[str, Tensors]]
 
+#: What a model has instead of the recipe's numbers: a mapping for all its tensors, or a list of entries [ST-9].
+Numbers = Mapping[str, str | Sequence[str]]
+Own = Sequence[Numbers | Sequence[Numbers]]
+
 
 @overload
 def merge(
@@ -56,6 +61,7 @@ def merge(
     block: int | None = None,
     memory: int | str | None = None,
     auxiliary: Beside | None = None,
+    settings: Own | None = None,
 ) -> Merged: ...
 
 
@@ -74,6 +80,7 @@ def merge(
     block: int | None = None,
     memory: int | str | None = None,
     auxiliary: Beside | None = None,
+    settings: Own | None = None,
 ) -> MergeResult: ...
 
 
@@ -91,6 +98,7 @@ def merge(
     block: int | None = None,
     memory: int | str | None = None,
     auxiliary: Beside | None = None,
+    settings: Own | None = None,
 ) -> Merged | MergeResult:
     """Merge into a base: task vectors in memory, or with `out` the files of fine-tunes [MG-12, RC-8].
 
@@ -103,7 +111,10 @@ def merge(
     when left out. take, leave: patterns of tensor names, for all models [CT-8]. backend: numba, numpy, torch,
     torch-cuda, triton, or auto; when left out numpy in memory, and auto for files. threads, block, and for files memory
     (bytes, or text like "200M"): how it is computed, never what. auxiliary: for each model, what the method needs
-    beside it, such as {"fisher": arrays, or for files a path} [CT-15]. Nothing that is passed in changes. Other
+    beside it, such as {"fisher": arrays, or for files a path} [CT-15]. settings: for each model, what it has instead of
+    the recipe's numbers, such as {"density": "0.5"}, or a list of entries with patterns under `tensors` [ST-9].
+
+    Nothing that is passed in changes. Other
     dialects of TIES than `canonical` add in the order of the list in memory, and NumPy alone computes them [RC-9,
     DI-19].
 
@@ -124,21 +135,23 @@ def merge(
     """
     check_recipe(recipe)
     pairs = _pairs(models, coefficients)
-    beside = _beside(auxiliary, len(pairs))
+    beside, own = _beside(auxiliary, len(pairs)), _own(settings, len(pairs))
     if out is None:
         if memory is not None:
             raise BackendError("memory= limits what a merge of files takes, and arrays are in memory; leave it out")
         for i, kinds in enumerate(beside):
             check_kinds(f"model {i}", kinds, recipe)
         arrays: Any = beside  # paths are refused there
-        merged = _merge_arrays(base, pairs, recipe, take, leave, arrays, backend=backend, threads=threads, block=block)
+        read = [recipe.own_settings(entries, f"model {i}: settings") for i, entries in enumerate(own)]
+        how: dict[str, Any] = {"threads": threads, "block": block, "auxiliary": arrays, "settings": read}
+        merged = _merge_arrays(base, pairs, recipe, take, leave, backend or "numpy", how)
         for line in merged.warnings:
             warnings.warn(line, MergeAlgebraWarning, stacklevel=2)
         return merged
     limit = byte_count(memory) if isinstance(memory, str) else memory
     execution = Execution(backend or "auto", threads, block, memory=limit)
     of_files = [
-        Model(_path(model, f"model {i}"), coefficient, auxiliary=beside[i])
+        Model(_path(model, f"model {i}"), coefficient, auxiliary=beside[i], settings=own[i])
         for i, (model, coefficient) in enumerate(pairs)
     ]
     start = _path(base, "the base")
@@ -181,17 +194,25 @@ def _beside(auxiliary: Beside | None, models: int) -> Beside:
     return auxiliary
 
 
+def _own(settings: Own | None, models: int) -> Sequence[Sequence[Numbers]]:
+    """The entries of each model. Raises RecipeError unless there is a mapping or a list for each."""
+    if settings is None:
+        return [()] * models
+    if isinstance(settings, (str, Mapping)) or not isinstance(settings, Sequence):
+        raise RecipeError(f"settings is {kind_of(settings)}; pass a list, such as [{{'density': '0.5'}}, {{}}]")
+    if len(settings) != models:
+        raise RecipeError(f"{len(settings)} entries of settings for {models} models; give one for each, {{}} for none")
+    return [([one] if one else []) if isinstance(one, Mapping) else one for one in settings]
+
+
 def _merge_arrays(
     base: Tensors,
     pairs: Sequence[tuple[Tensors, str]],
     recipe: Method,
     take: Patterns,
     leave: Patterns,
-    auxiliary: Sequence[Mapping[str, Mapping[str, Any]]],
-    *,
-    backend: str | None,
-    threads: int | None,
-    block: int | None,
+    backend: str,
+    how: Mapping[str, Any],
 ) -> Merged:
     from mergealgebra.engine import memory
 
@@ -202,8 +223,7 @@ def _merge_arrays(
         vectors = [{n: a for n, a in v.items() if n in choice} if isinstance(v, Mapping) else v for v in vectors]
     arrays: Any = base  # what is no mapping is refused there
     texts = [coefficient for _, coefficient in pairs]
-    how: dict[str, Any] = {"threads": threads, "block": block, "auxiliary": auxiliary, "identify": _id_of}
-    return memory.merge(arrays, vectors, recipe, texts, backend or "numpy", **how)
+    return memory.merge(arrays, vectors, recipe, texts, backend, identify=_id_of, **how)
 
 
 def _id_of(base_root: str, contribution: Contribution, root: str) -> str:

@@ -19,7 +19,7 @@ from mergealgebra.methods.in_dialect import InDialect, is_in_dialect
 from mergealgebra.methods.method import Method, keys_of
 from mergealgebra.methods.names import answer, refusal
 from mergealgebra.methods.registry import METHODS, WORD, find_method, known_names
-from mergealgebra.methods.settings import MOST_BYTES, SETTINGS, TENSORS, lines
+from mergealgebra.methods.settings import CONTRIBUTION, MOST_BYTES, SETTINGS, TENSORS, lines
 from mergealgebra.text import did_you_mean, shown
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 #: What a well-formed map has: so many keys, and so many bytes of text at most.
 _MOST_KEYS: Final = 64
 _TEXT_BYTES: Final = 1 << 12
+#: What an entry of settings is for.
+_WHOSE: Final = (TENSORS, CONTRIBUTION)
 
 
 def recipe_from_map(entries: Mapping[str, object]) -> Method:
@@ -218,9 +220,10 @@ def _is_entry(value: object) -> bool:
     return (
         isinstance(value, Mapping)
         and 2 <= len(value) <= _MOST_KEYS
-        and isinstance(value.get(TENSORS), str)
+        and any(key in value for key in _WHOSE)
+        and len(value) > sum(key in value for key in _WHOSE)
         and all(isinstance(key, str) and WORD.fullmatch(key) for key in value)
-        and all(_is_number(number) for key, number in value.items() if key != TENSORS)
+        and all(isinstance(x, str) if key in _WHOSE else _is_number(x) for key, x in value.items())
     )
 
 

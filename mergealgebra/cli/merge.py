@@ -60,7 +60,7 @@ def command(
     from mergealgebra.recipe_file import read_merge_file
 
     file = read_merge_file(config)
-    models = [Model(m.path, m.coefficient, m.take, m.leave, m.auxiliary) for m in file.models]
+    models = [Model(m.path, m.coefficient, m.take, m.leave, m.auxiliary, m.settings) for m in file.models]
     take, leave = (*file.take, *take), (*file.leave, *leave)
     with progress_bar() as show:
         execution = Execution(backend, threads, block, show, memory)

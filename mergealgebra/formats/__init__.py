@@ -1,1 +1,1 @@
-"""Other people's files, at the edge: turned into our recipes, views and forms; nothing below knows of them."""
+"""Other people's files and addresses, turned into our recipes, views and forms; nothing behind knows of them."""

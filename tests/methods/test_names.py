@@ -11,7 +11,8 @@ import mergealgebra as ma
 from mergealgebra.dialects.strategies import STRATEGIES
 from mergealgebra.errors import CoefficientError, DecimalError, RecipeError
 from mergealgebra.methods.in_dialect import InDialect
-from mergealgebra.methods.method import key, one_of
+from mergealgebra.methods.key_checks import one_of
+from mergealgebra.methods.method import key
 from mergealgebra.methods.names import TOOLS, Differs, Refused, Same
 from mergealgebra.methods.registry import METHODS, unregister
 from mergealgebra.recipe import UnknownRecipe, complete_recipe, recipe_from_map

@@ -175,7 +175,9 @@ def _pathed(node: Node) -> Reference:
 def _parsed(text: str, where: Where) -> Reference:
     model, _, lora = text.partition("+")
     if "+" in lora or not model or text.endswith("+"):
-        raise where.refuse(f"{shown(text)} is not a model; expected path[@revision][+adapter], with one adapter at most")
+        raise where.refuse(
+            f"{shown(text)} is not a model; expected path[@revision][+adapter], with one adapter at most"
+        )
     path, _, revision = model.rpartition("@") if "@" in model else (model, "", "")
     return Reference(path, revision, lora, where)
 
