@@ -59,15 +59,17 @@ class _Reader:
             raise node.where.refuse(f"expected one of `models`, `slices` and `modules`, and found {found}")
         part = keys[parts[0]]
         return Document(
-            node.where,
-            keys["merge_method"].scalar("`merge_method`", "merge_method: linear"),
-            _reference(keys["base_model"]) if _is_given(keys, "base_model") else None,
-            self._models(part) if parts == ["models"] else (),
-            self._modules(part, parts[0]) if parts != ["models"] else (),
-            self._settings(node),
-            *(keys[key].scalar(f"`{key}`", f"{key}: ...") if _is_given(keys, key) else "" for key in _TEXTS),
-            {key: keys[key] for key in TOKEN_KEYS if _is_given(keys, key)},
-            tuple(self._remarks),
+            where=node.where,
+            method=keys["merge_method"].scalar("`merge_method`", "merge_method: linear"),
+            base=_reference(keys["base_model"]) if _is_given(keys, "base_model") else None,
+            models=self._models(part) if parts == ["models"] else (),
+            modules=self._modules(part, parts[0]) if parts != ["models"] else (),
+            settings=self._settings(node),
+            name=_text(keys, "name"),
+            dtype=_text(keys, "dtype"),
+            out_dtype=_text(keys, "out_dtype"),
+            tokens={key: keys[key] for key in TOKEN_KEYS if _is_given(keys, key)},
+            remarks=tuple(self._remarks),
         )
 
     def _models(self, node: Node) -> tuple[Source, ...]:
@@ -136,7 +138,8 @@ class _Reader:
                 self._remarks.append(f"{node.key_places[key]}: nothing reads {shown(key)} {where}{near}")
 
 
-_TEXTS: Final = ("name", "dtype", "out_dtype")
+def _text(keys: Mapping[str, Node], key: str) -> str:
+    return keys[key].scalar(f"`{key}`", f"{key}: ...") if _is_given(keys, key) else ""
 
 
 def _is_given(keys: Mapping[str, Node], key: str) -> bool:
@@ -185,7 +188,7 @@ def _parsed(text: str, where: Where) -> Reference:
 def _layers(node: Node) -> tuple[int, int]:
     items = node.list("`layer_range`", "layer_range: [0, 8]")
     texts = [item.text or "" for item in items]
-    if len(items) != 2 or not all(map(_WHOLE.fullmatch, texts)) or not int(texts[0]) < int(texts[1]):
+    if len(items) != 2 or not all(map(_WHOLE.fullmatch, texts)) or int(texts[0]) > int(texts[1]):
         raise node.where.refuse(
             f"`layer_range` is {shown(texts)}; expected the first layer and the one after the last, like [0, 8]"
         )

@@ -102,7 +102,8 @@ def _documents(path: Path, text: str) -> Iterator[Node]:
     loader = TextLoader(text)
     try:
         while loader.check_node():
-            yield _Reader(path, loader).node(loader.get_node())
+            if (node := loader.get_node()) is not None:
+                yield _Reader(path, loader).node(node)
     finally:
         loader.dispose()
 
