@@ -93,6 +93,10 @@ class IntegerTensorChanged(MergeAlgebraError):
     """An integer or bool tensor differs from the base's."""
 
 
+class TokenizerError(MergeAlgebraError):
+    """A tokenizer is missing or broken, or vocabularies differ and nobody said which one counts [TK-2]."""
+
+
 class AuxiliaryError(MergeAlgebraError):
     """Auxiliary tensors are not what their kind must be, or a method needs a kind that a contribution lacks [CT-15]."""
 

@@ -45,17 +45,25 @@ _Entry = Mapping[str, Any]
 @click.pass_obj
 def command(workspace: str, measure: bool, threads: int | None, as_json: bool) -> None:
     """Show the visible contributions, what they merge to, and what is amiss."""
-    from mergealgebra.attestations import MOST_SHOWN, disagreements
-    from mergealgebra.cli.trust import signed_for_json, signed_for_people, without_effect
-    from mergealgebra.store.usage import Usage
+    from mergealgebra.crdt.garbage_collector import paused
     from mergealgebra.workspace import Workspace
 
     opened = Workspace.open(workspace)
-    store, genesis = opened.store, opened.store.genesis
     unmeasured: tuple[str, ...] = ()
     if measure:
         with progress_bar() as show:
             unmeasured = opened.measure(threads=threads, progress=show)
+    with paused():
+        _report(opened, unmeasured, as_json)
+
+
+def _report(opened: Workspace, unmeasured: Sequence[str], as_json: bool) -> None:
+    """Say what is in a workspace. unmeasured: lines about what could not be measured."""
+    from mergealgebra.attestations import MOST_SHOWN, disagreements
+    from mergealgebra.cli.trust import signed_for_json, signed_for_people, without_effect
+    from mergealgebra.store.usage import Usage
+
+    store, genesis = opened.store, opened.store.genesis
     state, foreign = store.contents()
     visible = _visible(state, store)
     name, doubt = _own_name(opened)
@@ -198,13 +206,13 @@ def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
     from mergealgebra.figures import saved_figures
     from mergealgebra.history import told_by
     from mergealgebra.store.holdings import needed_kinds
+    from mergealgebra.store.usage import blob_sizes
 
-    kinds = needed_kinds(store.genesis)
+    kinds, sizes = needed_kinds(store.genesis), blob_sizes(store)
     measured = saved_figures(store.path, state.visible_ids())
     entries: list[dict[str, object]] = []
     for id_, manifest in state.visible().items():
         figures, add = measured.get(id_, {}), told_by(state, id_)
-        here = {root: store.has_blob(root) for root in manifest.roots(kinds)}
         entries.append(
             {
                 "contribution": id_,
@@ -212,8 +220,8 @@ def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
                 "coefficient": shortest(from_hex(manifest.coefficient)),
                 "elements": manifest.elements,
                 "tensors": manifest.tensors,
-                "here": all(here.values()),
-                "bytes": store.blob_bytes(manifest.tensors) if here[manifest.tensors] else None,
+                "here": all(root in sizes for root in manifest.roots(kinds)),
+                "bytes": sizes.get(manifest.tensors),
                 "name": state.maker(add),
                 "time": add.time,
                 "note": add.note,

@@ -56,6 +56,7 @@ def take(moved: Moved, came: Iterable[Operation]) -> list[Record]:
     for part in parts([record for record in ordered if record.id not in held.damaged]):
         if _try(moved, partial(moved.store.write_records, part)):
             moved.taken_operations += (record.id for record in part)
+    moved.holder.look(ordered)
     return others
 
 
