@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -14,20 +13,15 @@ import yaml
 from mergealgebra.addresses import beside
 from mergealgebra.algebra import decimals
 from mergealgebra.crdt.manifest import KINDS
-from mergealgebra.disk import TooLarge, read_file
 from mergealgebra.errors import MergeAlgebraError, RecipeError, UnknownContribution
 from mergealgebra.ids import contribution_named
 from mergealgebra.mergekit_file import refuse_mergekit
 from mergealgebra.methods.method import Method
 from mergealgebra.methods.settings import CONTRIBUTION, SETTINGS, Setting
-from mergealgebra.permissions import reading_advice
 from mergealgebra.recipe import recipe_from_map
 from mergealgebra.text import did_you_mean, listed, location, nearest, shown
+from mergealgebra.yaml_text import TextLoader, read_yaml
 
-#: A thousand models have room in it. PyYAML takes 13 s for the worst MiB, and some hundred times its memory; libyaml is
-#: faster, but accepts other files.
-_MAX_BYTES: Final = 1 << 16
-_MAX_DEPTH: Final = 16
 _ID_DIGITS: Final = 64
 #: What `tokenizer_source` may be besides a model.
 TOKENIZER_SOURCES: Final = ("base", "union")
@@ -250,65 +244,7 @@ def _beside(path: Path, text: str, what: str) -> Path:
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
-    try:
-        value = yaml.load(read_file(path, _MAX_BYTES).decode("utf-8"), _TextLoader)
-    except TooLarge as error:
-        raise RecipeError(f"{location(path)} cannot be read: {error.strerror}; a recipe is shorter") from None
-    except OSError as error:
-        near = _other_suffix(path) if isinstance(error, FileNotFoundError) else ""
-        advice = reading_advice(error, path, f"name a YAML file{near}")
-        raise RecipeError(f"{location(path)} cannot be read: {error.strerror}; {advice}") from None
-    # Not only YAMLError: an escape beyond Unicode and a version of many digits are a ValueError or an OverflowError.
-    except (yaml.YAMLError, ValueError, OverflowError) as error:
-        raise RecipeError(f"{location(path)} is not YAML: {' '.join(str(error).split())}") from None
+    value = read_yaml(path, lambda text: yaml.load(text, TextLoader))
     if not isinstance(value, dict):
         raise RecipeError(f"{location(path)}: expected a mapping with the keys of a recipe, like `method: ties`")
     return value
-
-
-def _other_suffix(path: Path) -> str:
-    """What to add where .yaml stands for .yml, or the other way round."""
-    other = path.with_suffix(".yml" if path.suffix == ".yaml" else ".yaml") if path.name else path
-    with suppress(OSError):  # its name may be too long
-        return f", such as {location(other)}" if other.is_file() else ""
-    return ""
-
-
-class _TextLoader(yaml.BaseLoader):
-    """PyYAML's loader that leaves scalars as text; here duplicate keys, which it would drop, are errors.
-
-    So is what nests too deep: PyYAML recurses, and looks through all that is open at every token.
-    """
-
-    def fetch_flow_collection_start(self, TokenClass: Any) -> None:
-        self._check_depth()
-        super().fetch_flow_collection_start(TokenClass)
-
-    def add_indent(self, column: int) -> bool:
-        if self.indent < column:
-            self._check_depth()
-        return bool(super().add_indent(column))
-
-    def _check_depth(self) -> None:
-        if self.flow_level + len(self.indents) >= _MAX_DEPTH:
-            raise yaml.scanner.ScannerError(None, None, f"nested too deeply, over {_MAX_DEPTH} levels", self.get_mark())
-
-    def construct_scalar(self, node: yaml.ScalarNode) -> str:
-        text = str(super().construct_scalar(node))
-        try:
-            text.encode()
-        except UnicodeEncodeError:  # an escape can be half of a character, which no path and no key has
-            half = f"{shown(text)} has half of a character in it"
-            raise yaml.constructor.ConstructorError(None, None, half, node.start_mark) from None
-        return text
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a key that is not text", node.start_mark)
-            if key.value in seen:
-                twice = f"the key {shown(key.value)} stands twice"
-                raise yaml.constructor.ConstructorError(None, None, twice, node.start_mark)
-            seen.add(key.value)
-        return dict(super().construct_mapping(node, deep=deep))
