@@ -17,12 +17,15 @@ from mergealgebra.errors import (
     AddressError,
     BlobDamaged,
     MergeAlgebraError,
+    RecipeError,
     SyncIncomplete,
     WorkspaceError,
     WrongWorkspace,
 )
+from mergealgebra.ids import SHORT
 from mergealgebra.interrupts import standing
 from mergealgebra.methods.method import Method
+from mergealgebra.methods.settings import SETTINGS, contributions_in
 from mergealgebra.progress import Progress
 from mergealgebra.recipe import check_recipe, complete_recipe
 from mergealgebra.signing import KeySource, SignerWhenNeeded, signer_when_needed
@@ -83,6 +86,11 @@ def new_genesis(
     that say something of tensors that it has not [ST-2].
     """
     check_recipe(recipe)
+    if named := contributions_in(recipe):
+        raise RecipeError(
+            f"{recipe.name}: {SETTINGS}: contribution {named[0][:SHORT]} is named, and a workspace's own recipe is for "
+            "all contributions that come: leave its entries out, and give such a recipe to `resolve OUT --recipe R`"
+        )
     with Checkpoint.open(base) as checkpoint:
         settled(recipe, checkpoint)
         root = read_root(checkpoint, available_cores(), progress)

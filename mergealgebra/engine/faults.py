@@ -133,17 +133,22 @@ def _overflow(answers: Answers, order: Sequence[int], buffers: Buffers, block: B
 def _known_rounds(plan: Plan, answers: Answers, name: str) -> int:
     """The number of rounds of which all is known of a tensor: the fault lies before what was looked for."""
     for number in range(len(plan.rounds)):
-        stages = [stage for stage in plan.stages_in(number) if plan.stages_of(name)[stage].statistic is not None]
-        found = all(any(name in group.names for group in answers.found.get(stage, ())) for stage in stages)
+        found = all(_is_known(plan, answers, stage, name) for stage in plan.stages_in(number))
         if not found or not (plan.rounds[number].weigh is None or (number, name) in answers.weights):
             return number
     return len(plan.rounds)
 
 
+def _is_known(plan: Plan, answers: Answers, stage: int, name: str) -> bool:
+    """Whether what a stage looks for is found of all contributions that have it at a tensor."""
+    of = {index for index, _ in plan.counted(name) if plan.stages_of(name, index)[stage].statistic is not None}
+    return of <= {group.index for group in answers.found.get(stage, ()) if name in group.names}
+
+
 def _terms(plan: Plan, number: int, part: Part, base: Array, shared: Sequence[Array]) -> Terms:
     """What a part adds to the sums of a round."""
     rounds = plan.reduction(part.where.tensor).rounds
-    round_ = rounds[number]
+    round_ = part.round_in(rounds, number)
     first = sum(len(earlier.stages) for earlier in rounds[:number])
     view = entering(view_of(part, part.values, base, plan.needs.on), part, number, shared)
     return lifted(round_, through(view, round_.stages, part.found[first : first + len(round_.stages)]))

@@ -120,7 +120,7 @@ def _prove(plan: Plan, answers: Answers, totals: Totals) -> None:
     """Raise Stale unless every answer that has a proof was the right one for what was read [TI-3]."""
     for number, found in answers.found.items():
         for group, answer in found.items():
-            stages = plan.stages_of(group.names[0])
+            stages = plan.stages_of(group.names[0], group.index)
             statistic: Any = stages[number].statistic
             if not statistic.proved:
                 continue
