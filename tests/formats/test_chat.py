@@ -63,5 +63,5 @@ class TestTemplates:
             with_template(Additions(), "auto", models[3], models[3:])
 
     def test_of_other_names_are_refused(self, tmp_path):
-        with pytest.raises(TokenizerError, match="'vicuna' is not auto, alpaca, chatml, .* mistral, nor"):
+        with pytest.raises(TokenizerError, match=r"'vicuna' is not auto, alpaca, chatml, .* mistral, nor"):
             with_template(Additions(), "vicuna", folder(tmp_path / "b"), [])
