@@ -124,11 +124,18 @@ class Merge:
 
     def compute(self) -> Lock:
         """Merge and write nothing: the lock that `write` would write."""
+        return self.hand_over(lambda _: None)
+
+    def hand_over(self, take: Callable[[MergedSpan], None]) -> Lock:
+        """Merge, hand over each span, and write nothing: the lock that `write` would write.
+
+        A span may come again, as it was or otherwise: the last one counts. Raises as `write` does, but for OutputError.
+        """
         made: list[Lock] = []
 
         def run_once(spans: Iterator[MergedSpan], totals: Totals) -> None:
-            for _ in spans:
-                pass
+            for merged in spans:
+                take(merged)
             made.append(self._lock(totals, self._read(totals)))
 
         self._run(run_once)
