@@ -13,6 +13,7 @@ from mergealgebra.formats.adapters.keys import looks_like_adapter
 from mergealgebra.formats.adapters.lora_file import open_lora_file
 from mergealgebra.formats.adapters.peft import WEIGHTS, open_peft
 from mergealgebra.formats.adapters.peft_config import CONFIG
+from mergealgebra.formats.tokenizers.wanted import BASE, UNION, Wanted
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.file_names import MODEL
 from mergealgebra.tensors.files import as_path
@@ -45,6 +46,13 @@ def open_model(address: PathLike, base: Checkpoint | None = None) -> Held:
 def open_base(address: PathLike) -> Checkpoint:
     """The whole model at an address. Raises CheckpointError where there is none, and as `Checkpoint.open` does."""
     return Checkpoint.open(hub.folder(as_path(address)))
+
+
+def tokenizer_wanted(source: PathLike | None) -> Wanted | None:
+    """What `tokenizer_source` says: base, union, or the model whose tokens the merged one has [TK-2]."""
+    if source is None:
+        return None
+    return Wanted(os.fspath(source)) if source in (BASE, UNION) else Wanted(hub.folder(source))
 
 
 def _adapter(path: Path, model: Checkpoint) -> Formed:
