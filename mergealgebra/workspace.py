@@ -140,7 +140,7 @@ class Workspace(Administration):
         """Publish a fine-tuned checkpoint, or with form "task_vector" a difference, for everyone to merge.
 
         With form "low_rank" its tensors' names say how each is stored, as factors or whole [CT-13].
-        checkpoint: a path, or name -> array, NumPy or torch; a TaskVector is a difference.
+        checkpoint: a path, of a LoRA adapter too, or name -> array, NumPy or torch; a TaskVector is a difference.
         coefficient: a decimal. take, leave: patterns of tensor names [CT-8]. auxiliary: what some methods need beside
         it, "fisher", or "gram", which none reads yet, each a path or name -> array [CT-15]. key: as of `signer`. All is
         read and checked first: raises NamesError, ShapeError, DtypeError, NonFinite and the like, naming file, tensor

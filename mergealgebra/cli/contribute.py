@@ -57,7 +57,7 @@ def command(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Publish the fine-tuned checkpoint CKPT: a safetensors file or a model folder."""
+    """Publish the fine-tuned checkpoint CKPT: a safetensors file, a model folder, or a LoRA adapter as it is."""
     from mergealgebra.workspace import Workspace
 
     if task_vector and low_rank:
