@@ -75,7 +75,7 @@ class TestAdapters:
         model = _wrapped(base, bias="lora_only")
         torch.nn.init.ones_(model["a"].base_layer.bias)
         assert torch.allclose(ma.merge(base, [model], RECIPE)["a.bias"], torch.ones(3))
-        with pytest.raises(CheckpointError, match="has trained the biases of the model itself .*pass the base apart"):
+        with pytest.raises(CheckpointError, match=r"has trained the biases of the model itself .*pass the base apart"):
             ma.merge(model, [model], RECIPE)
 
     def test_a_bias_of_the_factors_is_scaled_as_they_are(self):
@@ -125,7 +125,9 @@ def test_what_is_no_plain_lora_is_refused(model, message):
 @pytest.mark.clause("MG-19")
 def test_what_is_not_there_is_named():
     base, model = _plain(), _wrapped(_plain())
-    with pytest.raises(NamesError, match="the adapter 'maths' holds nothing in this model; there are 'code' and 'math'"):
+    with pytest.raises(
+        NamesError, match="the adapter 'maths' holds nothing in this model; there are 'code' and 'math'"
+    ):
         ma.merge(base, [ma.Adapter(model, "maths")], RECIPE)
     with pytest.raises(NamesError, match="model 0 is an adapter of a ModuleDict, which has none; pass a PeftModel"):
         ma.merge(base, [ma.Adapter(base, "math")], RECIPE)

@@ -253,7 +253,9 @@ def test_a_model_that_is_tied_meets_a_base_that_is_not():
     base.lm_head.weight = torch.nn.Parameter(base.lm_head.weight.detach() * 2)
     merged = ma.merge(base, [tuned(net(), 1)], ma.TaskArithmetic())
     assert torch.allclose(merged["lm_head.weight"], merged["embed_tokens.weight"], atol=1e-6)
-    with pytest.raises(NamesError, match=r"'lm_head.weight' is not in the base, whose head may be 'embed_tokens.weight'"):
+    with pytest.raises(
+        NamesError, match=r"'lm_head.weight' is not in the base, whose head may be 'embed_tokens.weight'"
+    ):
         ma.merge(net(), [tuned(base, 1)], ma.TaskArithmetic())
 
 
