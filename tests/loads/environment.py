@@ -1,4 +1,4 @@
-"""The environment of `make loads`: a Python with transformers, peft, diffusers, sentence-transformers and this package."""
+"""The environment of `make loads`: a Python with transformers, peft, diffusers and this package, among others."""
 
 from __future__ import annotations
 
