@@ -10,19 +10,22 @@ from pathlib import Path
 from mergealgebra.algebra import decimals
 from mergealgebra.contribution import Chosen, choose, choose_auxiliary, refuse_unknown_kinds
 from mergealgebra.contribution_blobs import as_contribution
-from mergealgebra.credits import Credit, titles
+from mergealgebra.credits import Credit, hub_name, titles
 from mergealgebra.engine.limits import thread_count
 from mergealgebra.errors import (
     AuxiliaryError,
 )
 from mergealgebra.execution import Execution
 from mergealgebra.formats.models import open_base, open_model
+from mergealgebra.formats.tokenizers.alignment import align
+from mergealgebra.formats.tokenizers.wanted import Wanted
 from mergealgebra.kernels.blocks import whole_round
 from mergealgebra.merge_input import Input
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
 from mergealgebra.methods.settings import Setting, contributions_in, for_models
 from mergealgebra.model_folder.additions import NOTHING, Additions
+from mergealgebra.model_folder.licenses import license_of
 from mergealgebra.model_folder.output import refuse_occupied
 from mergealgebra.recipe import check_recipe
 from mergealgebra.resolve import Merge
@@ -72,10 +75,12 @@ def merge_checkpoints(
     leave: Patterns = (),
     listed_in: Path | None = None,
     additions: Additions = NOTHING,
+    tokenizer: Wanted | None = None,
 ) -> MergeResult:
     """One-shot merge of fine-tuned checkpoints, to the bits that a workspace with them would give [RC-8].
 
     base: its path, or itself where the caller opened it, and closes it. additions: what is written beside the weights.
+    tokenizer: whose tokens the merged model has; None where all have the same [TK-2].
 
     take, leave: patterns of tensor names, for all models [CT-8]. listed_in: the file that names the models, for
     messages; None for a list in Python. Raises RecipeError when two models are the same contribution or one is the
@@ -95,11 +100,23 @@ def merge_checkpoints(
             companions(original)
         first_look.refuse_base(original.path, [model.path for model in models], recipe)
         checkpoints = [model.held or _opened(model, original, opened) for model in models]
+        looked = Choice.among(original.records.keys() | _names(checkpoints), take, leave)
+        names = [_looked_at(*pair, original, looked) for pair in zip(models, checkpoints, strict=True)]
+        brought = align(original, checkpoints, tokenizer, _tokenizer_advice(listed_in), names)
         merge, told = made_ready(
-            original, models, checkpoints, own, recipe, execution, opened, take=take, leave=leave, listed_in=listed_in
+            brought.base,
+            models,
+            list(brought.models),
+            own,
+            recipe,
+            execution,
+            opened,
+            take=take,
+            leave=leave,
+            listed_in=listed_in,
         )
-        result = merge.write(out, additions=additions)
-        return replace(result, warnings=[*told, *result.warnings])
+        result = merge.write(out, additions=brought.additions | additions)
+        return replace(result, warnings=[*brought.remarks, *told, *result.warnings])
 
 
 def checked(models: Sequence[Model], recipe: Method, listed_in: Path | None = None) -> list[Own]:
@@ -132,14 +149,7 @@ def made_ready(
     from mergealgebra import first_look
 
     looked = Choice.among(base.records.keys() | _names(checkpoints), take, leave)
-    inputs, remarks = [], dict[str, list[str]]()
-    known_as = titles([model.path for model in models])
-    for model, checkpoint, title in zip(models, checkpoints, known_as, strict=True):
-        chosen = _choose(model, checkpoint, base, looked, listed_in)
-        told = (*_left_out(checkpoint, looked, model), *chosen.remarks)
-        inputs.append(replace(_input(model, chosen, opened), credit=Credit(title, remarks=told)))
-        for remark in chosen.remarks:
-            remarks.setdefault(remark, []).append(location(model.path))
+    inputs, remarks = _inputs(models, checkpoints, base, looked, listed_in, opened)
     if whole := whole_round(recipe):
         from mergealgebra.engine.whole import refuse_little_memory  # before everything is hashed
 
@@ -151,7 +161,34 @@ def made_ready(
         of_ids = zip(inputs, own, strict=True)
         recipe = for_models(recipe, [(label, input_.id, each) for input_, (label, each) in of_ids])
         inputs.sort(key=lambda input_: input_.id)
-    return Merge(base, inputs, recipe, execution, None), [*map(_told, remarks, remarks.values()), *warnings]
+    return Merge(base, inputs, recipe, execution, None), [*remarks, *warnings]
+
+
+def _inputs(
+    models: Sequence[Model],
+    checkpoints: Sequence[Held],
+    base: Checkpoint,
+    looked: Choice,
+    listed_in: Path | None,
+    opened: ExitStack,
+) -> tuple[list[Input], list[str]]:
+    """The inputs of the merge, and a line for what was decided of them."""
+    inputs, remarks = [], dict[str, list[str]]()
+    known_as = titles([checkpoint.path for checkpoint in checkpoints])
+    for model, checkpoint, title in zip(models, checkpoints, known_as, strict=True):
+        chosen = _choose(model, checkpoint, base, looked, listed_in)
+        told = (*_left_out(checkpoint, looked, model), *chosen.remarks)
+        inputs.append(replace(_input(model, chosen, opened), credit=_credit(checkpoint, title, told)))
+        for remark in chosen.remarks:
+            remarks.setdefault(remark, []).append(location(model.path))
+    return inputs, list(map(_told, remarks, remarks.values()))
+
+
+def _credit(checkpoint: Held, title: str, remarks: tuple[str, ...]) -> Credit:
+    """What the card says of a model."""
+    folder = checkpoint.path if checkpoint.path.is_dir() else None
+    hub = hub_name(checkpoint.path.absolute())
+    return Credit(title, remarks=remarks, hub=hub, license=license_of(folder))
 
 
 def _opened(model: Model, base: Checkpoint, opened: ExitStack) -> Held:
@@ -166,12 +203,20 @@ def _names(checkpoints: Sequence[Held]) -> set[str]:
 
 def _choose(model: Model, checkpoint: Held, base: Checkpoint, looked: Choice, listed_in: Path | None) -> Chosen:
     """What is merged of a model, of the names that are looked at in all models."""
-    both = {*base.records, *checkpoint.records}
-    own = Choice.among(both, model.take, model.leave)
+    names = _looked_at(model, checkpoint, base, looked)
     advice = leave_out_in_file(location(listed_in), as_patterns(model.leave)) if listed_in else leave_out_in_python
-    return choose(
-        _form(model, checkpoint), checkpoint, base, frozenset(looked.of(own.of(both))), advice, _remove(listed_in)
-    )
+    return choose(_form(model, checkpoint), checkpoint, base, names, advice, _remove(listed_in))
+
+
+def _looked_at(model: Model, checkpoint: Held, base: Checkpoint, looked: Choice) -> frozenset[str]:
+    both = {*base.records, *checkpoint.records}
+    return frozenset(looked.of(Choice.among(both, model.take, model.leave).of(both)))
+
+
+def _tokenizer_advice(listed_in: Path | None) -> str:
+    if listed_in is None:
+        return "pass tokenizer_source='base'"
+    return f"add `tokenizer_source: base` to {location(listed_in)}, or --tokenizer-source base to the command"
 
 
 def _form(model: Model, checkpoint: Held) -> str:
