@@ -10,12 +10,16 @@ import json
 
 import pytest
 
+import mergealgebra as ma
+from mergealgebra.tensors.checkpoint import Checkpoint
+from tests.docs.models import write_models
+from tests.docs.pages import ROOT, blocks
 from tests.loads.environment import needed, there
 
 pytestmark = needed
 
 _BEGIN = """
-import copy, json, sys, tempfile, torch
+import copy, json, subprocess, sys, torch
 from pathlib import Path
 import mergealgebra as ma
 
@@ -100,17 +104,16 @@ alone = ma.merge(model, [ma.Adapter(model, "two")], ma.TaskArithmetic(), like=ba
 model.set_adapter("two")
 theirs = copy.deepcopy(model).merge_and_unload().state_dict()
 ours = alone.state_dict()
-folders = [here / "one", here / "two"]
-try:
-    of_folders = ma.merge(here / "base", folders, ties, out=here / "out").model_root
-    loaded = LlamaForCausalLM.from_pretrained(here / "out", dtype="auto")
-    assert same(loaded, merged)
-    in_memory = ma.merge(base, [ma.Adapter(model, name) for name in ("one", "two")], ties)
-    same_root = in_memory.model_root == of_folders
-except ma.MergeAlgebraError as error:
-    same_root = f"folders of adapters: {error}"
+of_folders = ma.merge(here / "base", [here / "one", here / "two"], ties, out=here / "out")
+assert same(LlamaForCausalLM.from_pretrained(here / "out", dtype="auto"), merged)
+in_memory = ma.merge(base, [ma.Adapter(model, name) for name in ("one", "two")], ties)
+extract = [sys.executable, "-m", "mergealgebra", "extract", str(here / "extracted"), "--rank", "16"]
+subprocess.run([*extract, "--model", str(here / "out"), "--base", str(here / "base")], check=True)
+extracted = PeftModel.from_pretrained(copy.deepcopy(base), here / "extracted").merge_and_unload().state_dict()
 print(json.dumps({
-    "versions": {"peft": peft.__version__}, "same names": ours.keys() == theirs.keys(), "same root": same_root,
+    "versions": {"peft": peft.__version__}, "same names": ours.keys() == theirs.keys(),
+    "same root": in_memory.model_root == of_folders.model_root,
+    "extracted": max((array - extracted[name]).abs().max().item() for name, array in merged.state_dict().items()),
     "difference": max((ours[name] - theirs[name]).abs().max().item() for name in ours),
     "changed": not same(merged, base),
 }))
@@ -201,7 +204,19 @@ def test_adapters_of_peft_are_what_peft_merges(kind, tmp_path, capsys):
     assert found["same names"]
     assert found["changed"]
     assert found["difference"] < 1e-6
+    assert found["extracted"] < 1e-5
     assert found["same root"] is True
+
+
+@pytest.mark.clause("MG-19")
+def test_the_page_from_peft_can_be_followed_in_memory_too(tmp_path):
+    script = next(block for block in blocks(ROOT / "docs/how-to/from-peft.md") if block.file == "merge_adapters.py")
+    write_models(tmp_path)
+    there("import os, sys; os.chdir(sys.argv[1])\n" + script.text + "print(base.dtype)", tmp_path)
+    recipe, models = ma.Ties(density="0.2"), [tmp_path / "code-lora", (tmp_path / "math-lora", "0.5")]
+    of_folders = ma.merge(tmp_path / "base", models, recipe, out=tmp_path / "of-folders")
+    with Checkpoint.open(tmp_path / "in-memory") as written:
+        assert written.root() == of_folders.model_root
 
 
 @pytest.mark.clause("LK-1", "EN-20", "MG-18")
