@@ -66,10 +66,12 @@ def merge_checkpoints(
     leave: Patterns = (),
     listed_in: Path | None = None,
     additions: Additions = NOTHING,
+    whole: bool = False,
 ) -> MergeResult:
     """One-shot merge of fine-tuned checkpoints, to the bits that a workspace with them would give [RC-8].
 
     base: its path, or itself where the caller opened it, and closes it. additions: what is written beside the weights.
+    whole: whether whole models are merged, one of which may be the base, and not what they change [MK-9].
 
     take, leave: patterns of tensor names, for all models [CT-8]. listed_in: the file that names the models, for
     messages; None for a list in Python. Raises RecipeError when two models are the same contribution or one is the
@@ -91,7 +93,8 @@ def merge_checkpoints(
             refuse_parts(out, original)
         else:
             companions(original)
-        first_look.refuse_base(original.path, [model.path for model in models], recipe)
+        if not whole:
+            first_look.refuse_base(original.path, [model.path for model in models], recipe)
         checkpoints = [model.held or _opened(model, original, opened) for model in models]
         looked = Choice.among(original.records.keys() | _names(checkpoints), take, leave)
         inputs, remarks = [], dict[str, list[str]]()
@@ -102,13 +105,20 @@ def merge_checkpoints(
             inputs.append(replace(_input(model, chosen, opened), credit=Credit(title, remarks=told)))
             for remark in chosen.remarks:
                 remarks.setdefault(remark, []).append(location(model.path))
-        if whole := whole_round(recipe):
+        if round_ := whole_round(recipe):
             from mergealgebra.engine.whole import refuse_little_memory  # before everything is hashed
 
-            refuse_little_memory(original, [input_.contribution for input_ in inputs], whole, execution.memory)
+            refuse_little_memory(original, [input_.contribution for input_ in inputs], round_, execution.memory)
         warnings = first_look.left_by_all(original, checkpoints, Choice(leave=as_patterns(leave)))
-        warnings += first_look.doubts(inputs, original, recipe, _remove(listed_in))
-        if whole or recipe.needs.roots or recipe.needs.task or contributions_in(recipe) or any(each for _, each in own):
+        if not whole:
+            warnings += first_look.doubts(inputs, original, recipe, _remove(listed_in))
+        if (
+            round_
+            or recipe.needs.roots
+            or recipe.needs.task
+            or contributions_in(recipe)
+            or any(each for _, each in own)
+        ):
             inputs = _identified(original, inputs, thread_count(execution.threads))
             of_ids = zip(inputs, own, strict=True)
             recipe = for_models(recipe, [(label, input_.id, each) for input_, (label, each) in of_ids])

@@ -1,8 +1,8 @@
 """Layers, told by the names of tensors: which stacks of them a model has, and what lies before and after [MK-6, MK-8].
 
-    model.layers.7.mlp.up_proj.weight       layer 7 of the stack `model.layers`, `mlp.up_proj.weight` in it
-    model.embed_tokens.weight               before the stack
-    lm_head.weight                          after it
+model.layers.7.mlp.up_proj.weight       layer 7 of the stack `model.layers`, `mlp.up_proj.weight` in it
+model.embed_tokens.weight               before the stack
+lm_head.weight                          after it
 """
 
 from __future__ import annotations
@@ -14,7 +14,18 @@ from typing import Final
 
 _DIGITS: Final = 9
 #: What names of tensors have in them that come before the layers.
-_BEFORE: Final = ("embed", "wte", "wpe", "word_emb", "patch", "position", "token_type", "shared", "ln_pre", "pre_layrnorm")
+_BEFORE: Final = (
+    "embed",
+    "wte",
+    "wpe",
+    "word_emb",
+    "patch",
+    "position",
+    "token_type",
+    "shared",
+    "ln_pre",
+    "pre_layrnorm",
+)
 
 
 @dataclass(frozen=True)

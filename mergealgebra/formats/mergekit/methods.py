@@ -106,7 +106,10 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         ),
         "task_arithmetic": _task("task_arithmetic"),
         "ties": _task(
-            "ties", normalize="1", scope="tensor", note="of equal magnitudes at a threshold ours keeps all, mergekit some"
+            "ties",
+            normalize="1",
+            scope="tensor",
+            note="of equal magnitudes at a threshold ours keeps all, mergekit some",
         ),
         "dare_ties": _task("dare_ties", rescale="1", note=f"{_MASKS}; {_SUMS}"),
         "dare_linear": _task("dare_linear", rescale="1", note=_MASKS),
