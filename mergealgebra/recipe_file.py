@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from mergealgebra.addresses import beside
 from mergealgebra.algebra import decimals
@@ -24,8 +23,10 @@ from mergealgebra.text import did_you_mean, listed, location, nearest, shown
 from mergealgebra.yaml_text import TextLoader, read_yaml
 
 _ID_DIGITS: Final = 64
+#: What `tokenizer_source` may be besides a model.
+TOKENIZER_SOURCES: Final = ("base", "union")
 #: Keys that merge files have and recipes do not.
-_OF_MERGES: Final = frozenset(("base", "models", "base_model", "take", "leave"))
+_OF_MERGES: Final = frozenset(("base", "models", "base_model", "take", "leave", "tokenizer_source"))
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class ModelEntry:
 class MergeFile:
     """A one-shot merge: recipe, base and models. Paths are relative to the file's folder.
 
-    take, leave: patterns of tensor names, for all models [CT-8].
+    take, leave: patterns of tensor names, for all models [CT-8]. tokenizer_source: `base`, `union` or a model [TK-2].
     """
 
     recipe: Method
@@ -56,50 +57,60 @@ class MergeFile:
     models: tuple[ModelEntry, ...]
     take: tuple[str, ...] = ()
     leave: tuple[str, ...] = ()
+    tokenizer_source: str | Path | None = None
 
 
-def _as_several(given: object) -> object:
-    return [given] if isinstance(given, str) else given
+def _is_text(given: object) -> bool:
+    return isinstance(given, str)
 
 
-#: Patterns of tensor names: one, or a list of them.
-_Patterns = Annotated[list[str], BeforeValidator(_as_several)]
+def _is_name(given: object) -> bool:
+    return isinstance(given, str) and given != ""
 
 
-class _ModelKeys(BaseModel):
-    """The keys of a model in a merge file; what is left over are numbers of the recipe."""
-
-    model_config = ConfigDict(strict=True, extra="allow")
-    path: str = Field(min_length=1)
-    coefficient: str | list[str] = "1"
-    settings: list[Any] = []
-    take: _Patterns = []
-    leave: _Patterns = []
-    fisher: str = Field("", min_length=1)
-    gram: str = Field("", min_length=1)
+def _is_list(given: object) -> bool:
+    return isinstance(given, list)
 
 
-class _Keys(BaseModel):
-    """The keys of a merge file; what is left over is its recipe."""
-
-    model_config = ConfigDict(strict=True, extra="allow")
-    base: str = Field(min_length=1)
-    models: list[_ModelKeys] = Field(min_length=1)
-    take: _Patterns = []
-    leave: _Patterns = []
+def _is_full_list(given: object) -> bool:
+    return isinstance(given, list) and bool(given)
 
 
-#: What belongs under a key; under None, in the list of models.
+def _are_texts(given: object) -> bool:
+    """Whether it is one text or a list of them: patterns, or decimals over layers."""
+    return isinstance(given, str) or (isinstance(given, list) and all(map(_is_text, given)))
+
+
+#: What may stand under the keys of a merge file, in the order in which they are checked; all others are its recipe's.
+_FILE_KEYS: Final[Mapping[str, Callable[[object], bool]]] = MappingProxyType(
+    {"base": _is_name, "models": _is_full_list, "take": _are_texts, "leave": _are_texts, "tokenizer_source": _is_name}
+)
+#: The same of a model in it; all others are numbers that it has instead of the recipe's.
+_MODEL_KEYS: Final[Mapping[str, Callable[[object], bool]]] = MappingProxyType(
+    {
+        "path": _is_name,
+        "coefficient": _are_texts,
+        SETTINGS: _is_list,
+        "take": _are_texts,
+        "leave": _are_texts,
+        **dict.fromkeys(KINDS, _is_name),
+    }
+)
+#: Those that must be there.
+_NEEDED: Final = frozenset(("base", "models", "path"))
+
+
+#: What belongs under a key.
 _EXPECTED: Final = MappingProxyType(
     {
         "base": "the path of a checkpoint",
         "models": "a list of at least one model, each with a path",
-        None: "a mapping with a path and, if it is not 1, a coefficient",
         "path": "the path of a checkpoint",
         "coefficient": "a decimal, like '0.5', or a list of them, from the first layer to the last",
         "settings": "a list of entries, like {tensors: '*.mlp.*', density: '0.5'}",
         "fisher": "the path of a checkpoint of Fisher information",
         "gram": "the path of a checkpoint of Gram matrices",
+        "tokenizer_source": "base, union, or the path of a model",
         "take": "a pattern of tensor names like 'lm_head.*', or a list of them",
         "leave": "a pattern of tensor names like 'lm_head.*', or a list of them",
     }
@@ -151,27 +162,44 @@ def read_merge_file(path: Path) -> MergeFile:
             "file, expected "
             "`base` and `models` too"
         )
-    try:
-        keys = _Keys.model_validate(entries)
-    except ValidationError as error:
-        raise RecipeError(f"{location(path)}: {_told(error, entries)}") from None
-    recipe = _recipe(keys.model_extra or {}, path)
-    models = tuple(_model(path, number, model, recipe) for number, model in enumerate(keys.models))
-    return MergeFile(recipe, _beside(path, keys.base, "base"), models, tuple(keys.take), tuple(keys.leave))
+    if wrong := _first_wrong(entries):
+        raise RecipeError(f"{location(path)}: {wrong}")
+    recipe = _recipe({key: value for key, value in entries.items() if key not in _FILE_KEYS}, path)
+    models = tuple(_model(path, number, model, recipe) for number, model in enumerate(entries["models"]))
+    source: str | Path | None = entries.get("tokenizer_source")
+    if isinstance(source, str) and source not in TOKENIZER_SOURCES:
+        source = _beside(path, source, "tokenizer_source")
+    base = _beside(path, entries["base"], "base")
+    return MergeFile(recipe, base, models, _patterns(entries, "take"), _patterns(entries, "leave"), source)
 
 
-def _told(error: ValidationError, entries: Mapping[str, Any]) -> str:
-    """The first thing that is wrong: where, and what belongs there."""
-    first = error.errors(include_url=False)[0]
-    where, keys = [], [*first["loc"]]
-    if len(keys) > 1 and keys[0] == "models":
-        where, keys = [f"models[{keys[1]}]"], keys[2:]
-    key = str(keys[0]) if keys else None
-    if where and first["type"] == "missing":
-        key = None
-    near = nearest(key, entries) if key and not where and first["type"] == "missing" else ""
-    misspelt = f"; {shown(near)} looks like it" if near else ""
-    return ": ".join([*where, *([key] if key else []), f"expected {_EXPECTED[key]}{misspelt}"])
+def _first_wrong(entries: Mapping[str, Any]) -> str:
+    """The first thing that is wrong in a merge file: where, and what belongs there; empty if nothing is."""
+    if key := _misfit(entries, _FILE_KEYS):
+        near = nearest(key, entries) if key not in entries else ""
+        return f"{key}: expected {_EXPECTED[key]}{f'; {shown(near)} looks like it' if near else ''}"
+    told = (f"models[{number}]{wrong}" for number, model in enumerate(entries["models"]) if (wrong := _wrong_in(model)))
+    return next(told, "")
+
+
+def _wrong_in(model: object) -> str:
+    """The first thing that is wrong in a model of a merge file, as it follows the model's number."""
+    if not isinstance(model, dict) or "path" not in model:
+        return ": expected a mapping with a path and, if it is not 1, a coefficient"
+    if key := _misfit(model, _MODEL_KEYS):
+        return f": {key}: expected {_EXPECTED[key]}"
+    return ""
+
+
+def _misfit(entries: Mapping[str, Any], known: Mapping[str, Callable[[object], bool]]) -> str | None:
+    """The first of the known keys that has not what belongs there, or is missing and must not be."""
+    asked = (key for key in known if key in entries or key in _NEEDED)
+    return next((key for key in asked if not known[key](entries.get(key))), None)
+
+
+def _patterns(entries: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    given = entries.get(key, ())
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _recipe(entries: Mapping[str, Any], path: Path) -> Method:
@@ -181,24 +209,23 @@ def _recipe(entries: Mapping[str, Any], path: Path) -> Method:
         raise type(error)(f"{location(path)}: {error}") from None
 
 
-def _model(path: Path, number: int, keys: _ModelKeys, recipe: Method) -> ModelEntry:
+def _model(path: Path, number: int, entries: Mapping[str, Any], recipe: Method) -> ModelEntry:
     where = f"{location(path)}: models[{number}]"
-    plain = dict(keys.model_extra or {})
-    text, what = keys.coefficient, f"{where}: coefficient"
+    plain = {key: value for key, value in entries.items() if key not in _MODEL_KEYS}
+    text, what = entries.get("coefficient", "1"), f"{where}: coefficient"
     if isinstance(text, list):
         plain["coefficient"], text = text, "1"
     recipe.check_coefficient(decimals.fp32(text, what), where)
-    settings = recipe.own_settings(keys.settings, f"{where}: settings") + _plain(plain, recipe, where)
-    at = _beside(path, keys.path, f"models[{number}]: path")
-    given = {kind: getattr(keys, kind) for kind in KINDS}
-    auxiliary = {k: _beside(path, text, f"models[{number}]: {k}") for k, text in given.items() if text}
+    settings = recipe.own_settings(entries.get(SETTINGS, ()), f"{where}: settings") + _plain(plain, recipe, where)
+    at = _beside(path, entries["path"], f"models[{number}]: path")
+    auxiliary = {k: _beside(path, entries[k], f"models[{number}]: {k}") for k in KINDS if k in entries}
     coefficient = decimals.canonical_decimal(text, what)
-    return ModelEntry(at, coefficient, tuple(keys.take), tuple(keys.leave), auxiliary, settings)
+    return ModelEntry(at, coefficient, _patterns(entries, "take"), _patterns(entries, "leave"), auxiliary, settings)
 
 
 def _plain(numbers: Mapping[str, Any], recipe: Method, where: str) -> tuple[Setting, ...]:
     """The numbers that stand beside a model's path, for all its tensors [ST-9]."""
-    known = [*_ModelKeys.model_fields, *(key for key in recipe.own_keys if key not in _ModelKeys.model_fields)]
+    known = [*_MODEL_KEYS, *(key for key in recipe.own_keys if key not in _MODEL_KEYS)]
     for key in numbers:
         if key not in known and key not in recipe.to_map():
             near = did_you_mean(str(key), known)

@@ -94,7 +94,8 @@ class Merge:
         single = is_single_file(out)
         if single:
             refuse_parts(out, self._base)
-        warnings, along = warnings_beside(out), beside(self._base, additions, single=single)
+        parents = [input_.credit for input_ in self._inputs]
+        warnings, along = warnings_beside(out), beside(self._base, additions, parents, single=single)
         entries = [(r.name, r.dtype, r.shape, r.nbytes) for r in self._base.records.values()]
         contents = Contents(entries, along.copies, self._base.parts, self._base.stems(), along.files)
 
@@ -110,7 +111,7 @@ class Merge:
                 locked = lock()
                 credits_ = dict(zip(read[0], (input_.credit for input_ in self._inputs), strict=True))
                 kind = AT_ONCE if self._base_root is None else IN_WORKSPACE
-                return dict([locked, ("README.md", model_card(made[0], self._base, credits_, kind))])
+                return dict([locked, ("README.md", model_card(made[0], self._base, credits_, kind, along.files))])
 
             if single:
                 write_single_file(out, contents, spans, lock, self._execution.noted)
@@ -123,11 +124,18 @@ class Merge:
 
     def compute(self) -> Lock:
         """Merge and write nothing: the lock that `write` would write."""
+        return self.hand_over(lambda _: None)
+
+    def hand_over(self, take: Callable[[MergedSpan], None]) -> Lock:
+        """Merge, hand over each span, and write nothing: the lock that `write` would write.
+
+        A span may come again, as it was or otherwise: the last one counts. Raises as `write` does, but for OutputError.
+        """
         made: list[Lock] = []
 
         def run_once(spans: Iterator[MergedSpan], totals: Totals) -> None:
-            for _ in spans:
-                pass
+            for merged in spans:
+                take(merged)
             made.append(self._lock(totals, self._read(totals)))
 
         self._run(run_once)

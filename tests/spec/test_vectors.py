@@ -83,7 +83,11 @@ def test_vector(vector: Vector, tmp_path: Path, count_fallbacks):
 def takes(way: str, vector: Vector) -> bool:
     """Whether a backend has the method; that others refuse it is what kernels/test_methods_apart.py checks."""
     recipe = vector.input["recipe"]
-    alone = recipe["method"] in EQUATIONS_ALONE or recipe.get("task", "") != "" or recipe.get("scope") == "row"
+    own = [entry for entry in recipe.get("settings", ()) if "contribution" in entry]
+    dropped = recipe["method"].startswith("dare") and any({"density", "trim_density"} & entry.keys() for entry in own)
+    alone = (
+        dropped or recipe["method"] in EQUATIONS_ALONE or recipe.get("task", "") != "" or recipe.get("scope") == "row"
+    )
     return way.startswith(("numpy", "torch")) or not alone
 
 

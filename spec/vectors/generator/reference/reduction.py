@@ -237,23 +237,34 @@ def check_coefficients(voters: Sequence[Voter], recipe: Recipe) -> None:
 
 @dataclass(frozen=True)
 class Settings:
-    """By tensor, the recipe without settings, and what multiplies the coefficients of all [ST-2, ST-4]."""
+    """By tensor, the recipe without settings, and what multiplies coefficients [ST-2, ST-4].
+
+    own: of contributions that entries are for, by position, the same [ST-8].
+    """
 
     recipes: Mapping[str, Recipe]
     factors: Mapping[str, Fraction]
+    own: Mapping[int, Settings] = field(default_factory=dict)
 
     @classmethod
     def none(cls, names: Iterable[str], recipe: Recipe) -> Settings:
         return cls(dict.fromkeys(names, recipe), {})
 
+    def of(self, contribution: int) -> Settings:
+        """What is done to a contribution before the sums."""
+        return self.own.get(contribution, self)
+
     def counts(self, c: int, name: str, contribution: int) -> bool:
         """Whether a contribution of this coefficient counts as one that holds the tensor."""
-        return scaled(c, self.factors.get(name, Fraction(1)), name, contribution) != 0
+        return scaled(c, self.of(contribution).factors.get(name, Fraction(1)), name, contribution) != 0
 
     def at(self, name: str, voters: Sequence[Voter]) -> list[Voter]:
         """The voters with the coefficients that they have at a tensor."""
-        factor = self.factors.get(name, Fraction(1))
-        return [replace(voter, c=scaled(voter.c, factor, name, i)) for i, voter in enumerate(voters)]
+        factors = [self.of(i).factors.get(name, Fraction(1)) for i in range(len(voters))]
+        return [
+            replace(voter, c=scaled(voter.c, factor, name, i))
+            for i, (voter, factor) in enumerate(zip(voters, factors, strict=True))
+        ]
 
 
 def scaled(c: int, factor: Fraction, name: str, contribution: int) -> int:
