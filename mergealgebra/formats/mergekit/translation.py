@@ -95,9 +95,10 @@ def translate(document: Document, names: Names) -> Translated:
     ours, zeros = _ours(document, kind, shared)
     base = _base(document, kind, layout)
     said = {ours_key: say(shared[key]) for key, ours_key in kind.keys.items() if key in shared}
-    if kind.ours == "passthrough":  # one model's number, and one of the recipe's
-        said |= parts[0].numbers
-        parts = [replace(parts[0], numbers={})]
+    alike = {key: number for key, number in parts[0].numbers.items() if all(p.numbers[key] == number for p in parts)}
+    alike.pop("coefficient", None)
+    said |= alike
+    parts = [replace(p, numbers={key: n for key, n in p.numbers.items() if key not in alike}) for p in parts]
     recipe: dict[str, Any] = {"method": ours, **kind.fixed, **{key: one.plain for key, one in said.items()}}
     entries = [{"tensors": p, key: _written(n)} for key, one in said.items() for p, n in one.entries]
     if entries:
