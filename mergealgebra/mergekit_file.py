@@ -20,7 +20,6 @@ _KEYS: Final = MappingProxyType(
         "slices": "name whole models under `models`",
         "parameters": "write the `density` and `lambda` in it at the top of the file",
         "dtype": _DTYPE,
-        "out_dtype": _DTYPE,
         "tokenizer_source": "leave it out, the result has the base's tokenizer",
         "tokenizer": "leave it out, the result has the base's tokenizer",
         "chat_template": "leave it out, the result has the base's",
