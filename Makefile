@@ -14,6 +14,7 @@
 #   make mutants changes the equations and the operation set, and sees that a test notices (mutants/README.md)
 #   make conformance  asks the known implementations of TIES, and two tools, what they compute (spec/conformance/README.md)
 #   make bench   measures against mergekit, peft and the floor; half an hour on a quiet machine (benchmarks/README.md)
+#   make adapters  records what peft makes of adapters, and loads in peft what `extract` writes (spec/conformance/adapters.py)
 #   make laws-table  writes spec/laws.md: which laws each method keeps; minutes
 #   make trace   writes spec/TRACE.md: the code, vectors, tests and theorems of each clause
 #   make docs    the documentation as a site, in .venvs/docs/site/docs/index.html; a broken link is an error
@@ -36,7 +37,7 @@ PEERS := mergekit-0.1.5 mergekit-0.1.4 peft-0.21 fusion-bench-0.2 crdt-merge-0.1
 
 SERVERS := moto rclone s3rver
 
-.PHONY: demo strangers worth test thorough proofs simulate faults fuzz peers loads mutants conformance bench laws-table trace docs check lint clean
+.PHONY: demo strangers worth test thorough proofs simulate faults fuzz peers loads mutants conformance adapters bench laws-table trace docs check lint clean
 
 demo: .venv/demo
 	@echo "make demo: three people train one small network further, and merge what they trained; all it writes is under demo/"
@@ -87,6 +88,10 @@ conformance: .venv/dev $(PEERS:%=.venvs/%/made)
 
 bench: .venv/bench
 	$(BIN)/python benchmarks/bench.py
+
+adapters: .venvs/peft-0.21/made .venv/dev
+	.venvs/peft-0.21/bin/python spec/conformance/adapters.py
+	MERGEALGEBRA_PEFT=.venvs/peft-0.21/bin/python $(BIN)/pytest tests/formats/adapters
 
 laws-table: .venv/dev
 	$(BIN)/python spec/laws.py $(METHODS)

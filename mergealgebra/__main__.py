@@ -7,6 +7,9 @@ PYTHONPATH that names the current folder, is beyond us, and so is an interrupt b
 
 import sys
 
+#: How many objects are made before cycles are looked for among them. By Python's 700 it is often, while modules load.
+_MADE = 20_000
+
 
 def main() -> None:
     """Run the command line and exit, as `cli.main` says; nothing is imported from the current folder."""
@@ -27,14 +30,18 @@ def main() -> None:
 
 
 def _run() -> None:
+    import gc
+
     from mergealgebra.interrupts import leave_interrupts, raise_interrupts
 
+    gc.set_threshold(_MADE)
     try:
         raise_interrupts()
         from mergealgebra.cli import main as run
 
         run()
     finally:
+        gc.freeze()  # else Python looks through all that there is before it ends
         leave_interrupts()
 
 

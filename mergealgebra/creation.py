@@ -15,6 +15,7 @@ from mergealgebra.engine.limits import available_cores
 from mergealgebra.engine.plan import settled
 from mergealgebra.errors import (
     AddressError,
+    BlobDamaged,
     MergeAlgebraError,
     RecipeError,
     SyncIncomplete,
@@ -142,6 +143,8 @@ def clone(
         state = store.state()
         refuse_missing(peer, missing(store, state), len(state.visible()))
     except SyncIncomplete as error:
+        if isinstance(error.__cause__, BlobDamaged):
+            made = f"{location(Path(path))} is a workspace now; `{sync_again(path, 'PEER')}` with another completes it"
         raise SyncIncomplete(f"{error}; {made}") from None
     return store
 

@@ -10,19 +10,22 @@ from pathlib import Path
 from mergealgebra.algebra import decimals
 from mergealgebra.contribution import Chosen, choose, choose_auxiliary, refuse_unknown_kinds
 from mergealgebra.contribution_blobs import as_contribution
-from mergealgebra.credits import Credit, titles
+from mergealgebra.credits import Credit, hub_name, titles
 from mergealgebra.engine.limits import thread_count
 from mergealgebra.errors import (
     AuxiliaryError,
 )
 from mergealgebra.execution import Execution
 from mergealgebra.formats.models import open_base, open_model
+from mergealgebra.formats.tokenizers.alignment import align
+from mergealgebra.formats.tokenizers.wanted import Wanted
 from mergealgebra.kernels.blocks import whole_round
 from mergealgebra.merge_input import Input
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
 from mergealgebra.methods.settings import Setting, contributions_in, for_models
 from mergealgebra.model_folder.additions import NOTHING, Additions
+from mergealgebra.model_folder.licenses import license_of
 from mergealgebra.model_folder.output import refuse_occupied
 from mergealgebra.recipe import check_recipe
 from mergealgebra.resolve import Merge
@@ -43,7 +46,8 @@ class Model:
 
     auxiliary: by kind, what the method needs beside it [CT-15]. settings: numbers that it has instead of the recipe's,
     each entry for tensors of a pattern, or for all, such as {"tensors": "*.mlp.*", "density": "0.5"} [ST-9]. held: its
-    tensors, opened by the caller, who closes them; `path` then names it.
+    tensors, opened by the caller, who closes them; `path` then names it. form: of those of its tensors that are not
+    factors.
     """
 
     path: Path
@@ -53,6 +57,11 @@ class Model:
     auxiliary: Mapping[str, Tensors] = field(default_factory=dict)
     settings: Sequence[Setting | Mapping[str, str | Sequence[str]]] = ()
     held: Held | None = None
+    form: str = FINETUNED
+
+
+#: How messages call a model, and its settings.
+Own = tuple[str, tuple[Setting, ...]]
 
 
 def merge_checkpoints(
@@ -66,10 +75,12 @@ def merge_checkpoints(
     leave: Patterns = (),
     listed_in: Path | None = None,
     additions: Additions = NOTHING,
+    tokenizer: Wanted | None = None,
 ) -> MergeResult:
     """One-shot merge of fine-tuned checkpoints, to the bits that a workspace with them would give [RC-8].
 
     base: its path, or itself where the caller opened it, and closes it. additions: what is written beside the weights.
+    tokenizer: whose tokens the merged model has; None where all have the same [TK-2].
 
     take, leave: patterns of tensor names, for all models [CT-8]. listed_in: the file that names the models, for
     messages; None for a list in Python. Raises RecipeError when two models are the same contribution or one is the
@@ -79,11 +90,7 @@ def merge_checkpoints(
 
     check_recipe(recipe)
     refuse_occupied(out)
-    own = []
-    for number, model in enumerate(models):
-        label = f"models[{number}] ({location(model.path)})"
-        check_kinds(label, model.auxiliary, recipe, listed_in)
-        own.append((label, recipe.own_settings(model.settings, f"{label}: settings")))
+    own = checked(models, recipe, listed_in)
     with ExitStack() as opened:
         original = base if isinstance(base, Checkpoint) else opened.enter_context(open_base(base))
         # What cannot be written is told before anything is hashed.
@@ -94,27 +101,94 @@ def merge_checkpoints(
         first_look.refuse_base(original.path, [model.path for model in models], recipe)
         checkpoints = [model.held or _opened(model, original, opened) for model in models]
         looked = Choice.among(original.records.keys() | _names(checkpoints), take, leave)
-        inputs, remarks = [], dict[str, list[str]]()
-        known_as = titles([model.path for model in models])
-        for model, checkpoint, title in zip(models, checkpoints, known_as, strict=True):
-            chosen = _choose(model, checkpoint, original, looked, listed_in)
-            told = (*_left_out(checkpoint, looked, model), *chosen.remarks)
-            inputs.append(replace(_input(model, chosen, opened), credit=Credit(title, remarks=told)))
-            for remark in chosen.remarks:
-                remarks.setdefault(remark, []).append(location(model.path))
-        if whole := whole_round(recipe):
-            from mergealgebra.engine.whole import refuse_little_memory  # before everything is hashed
+        names = [_looked_at(*pair, original, looked) for pair in zip(models, checkpoints, strict=True)]
+        brought = align(original, checkpoints, tokenizer, _tokenizer_advice(listed_in), names)
+        merge, told = made_ready(
+            brought.base,
+            models,
+            list(brought.models),
+            own,
+            recipe,
+            execution,
+            opened,
+            take=take,
+            leave=leave,
+            listed_in=listed_in,
+        )
+        result = merge.write(out, additions=brought.additions | additions)
+        return replace(result, warnings=[*brought.remarks, *told, *result.warnings])
 
-            refuse_little_memory(original, [input_.contribution for input_ in inputs], whole, execution.memory)
-        warnings = first_look.left_by_all(original, checkpoints, Choice(leave=as_patterns(leave)))
-        warnings += first_look.doubts(inputs, original, recipe, _remove(listed_in))
-        if whole or recipe.needs.roots or recipe.needs.task or contributions_in(recipe) or any(each for _, each in own):
-            inputs = _identified(original, inputs, thread_count(execution.threads))
-            of_ids = zip(inputs, own, strict=True)
-            recipe = for_models(recipe, [(label, input_.id, each) for input_, (label, each) in of_ids])
-            inputs.sort(key=lambda input_: input_.id)
-        result = Merge(original, inputs, recipe, execution, None).write(out, additions=additions)
-        return replace(result, warnings=[*map(_told, remarks, remarks.values()), *warnings, *result.warnings])
+
+def checked(models: Sequence[Model], recipe: Method, listed_in: Path | None = None) -> list[Own]:
+    """How messages call each model, and its settings. Raises where what stands beside it does not fit the method."""
+    own = []
+    for number, model in enumerate(models):
+        label = f"models[{number}] ({location(model.path)})"
+        check_kinds(label, model.auxiliary, recipe, listed_in)
+        own.append((label, recipe.own_settings(model.settings, f"{label}: settings")))
+    return own
+
+
+def made_ready(
+    base: Checkpoint,
+    models: Sequence[Model],
+    checkpoints: Sequence[Held],
+    own: Sequence[Own],
+    recipe: Method,
+    execution: Execution,
+    opened: ExitStack,
+    *,
+    take: Patterns = (),
+    leave: Patterns = (),
+    listed_in: Path | None = None,
+) -> tuple[Merge, list[str]]:
+    """The merge of what was opened of these models, everything checked, and lines of warning. The rest is as above.
+
+    own: the settings of each model, as `checked` gives them. opened: closes what is opened here.
+    """
+    from mergealgebra import first_look
+
+    looked = Choice.among(base.records.keys() | _names(checkpoints), take, leave)
+    inputs, remarks = _inputs(models, checkpoints, base, looked, listed_in, opened)
+    if whole := whole_round(recipe):
+        from mergealgebra.engine.whole import refuse_little_memory  # before everything is hashed
+
+        refuse_little_memory(base, [input_.contribution for input_ in inputs], whole, execution.memory)
+    warnings = first_look.left_by_all(base, checkpoints, Choice(leave=as_patterns(leave)))
+    warnings += first_look.doubts(inputs, base, recipe, _remove(listed_in))
+    if whole or recipe.needs.roots or recipe.needs.task or contributions_in(recipe) or any(each for _, each in own):
+        inputs = _identified(base, inputs, thread_count(execution.threads))
+        of_ids = zip(inputs, own, strict=True)
+        recipe = for_models(recipe, [(label, input_.id, each) for input_, (label, each) in of_ids])
+        inputs.sort(key=lambda input_: input_.id)
+    return Merge(base, inputs, recipe, execution, None), [*remarks, *warnings]
+
+
+def _inputs(
+    models: Sequence[Model],
+    checkpoints: Sequence[Held],
+    base: Checkpoint,
+    looked: Choice,
+    listed_in: Path | None,
+    opened: ExitStack,
+) -> tuple[list[Input], list[str]]:
+    """The inputs of the merge, and a line for what was decided of them."""
+    inputs, remarks = [], dict[str, list[str]]()
+    known_as = titles([checkpoint.path for checkpoint in checkpoints])
+    for model, checkpoint, title in zip(models, checkpoints, known_as, strict=True):
+        chosen = _choose(model, checkpoint, base, looked, listed_in)
+        told = (*_left_out(checkpoint, looked, model), *chosen.remarks)
+        inputs.append(replace(_input(model, chosen, opened), credit=_credit(checkpoint, title, told)))
+        for remark in chosen.remarks:
+            remarks.setdefault(remark, []).append(location(model.path))
+    return inputs, list(map(_told, remarks, remarks.values()))
+
+
+def _credit(checkpoint: Held, title: str, remarks: tuple[str, ...]) -> Credit:
+    """What the card says of a model."""
+    folder = checkpoint.path if checkpoint.path.is_dir() else None
+    hub = hub_name(checkpoint.path.absolute())
+    return Credit(title, remarks=remarks, hub=hub, license=license_of(folder))
 
 
 def _opened(model: Model, base: Checkpoint, opened: ExitStack) -> Held:
@@ -129,14 +203,25 @@ def _names(checkpoints: Sequence[Held]) -> set[str]:
 
 def _choose(model: Model, checkpoint: Held, base: Checkpoint, looked: Choice, listed_in: Path | None) -> Chosen:
     """What is merged of a model, of the names that are looked at in all models."""
-    both = {*base.records, *checkpoint.records}
-    own = Choice.among(both, model.take, model.leave)
+    names = _looked_at(model, checkpoint, base, looked)
     advice = leave_out_in_file(location(listed_in), as_patterns(model.leave)) if listed_in else leave_out_in_python
-    return choose(_form(checkpoint), checkpoint, base, frozenset(looked.of(own.of(both))), advice, _remove(listed_in))
+    return choose(_form(model, checkpoint), checkpoint, base, names, advice, _remove(listed_in))
 
 
-def _form(checkpoint: Held) -> str:
-    return LOW_RANK if isinstance(checkpoint, Formed) else FINETUNED
+def _looked_at(model: Model, checkpoint: Held, base: Checkpoint, looked: Choice) -> frozenset[str]:
+    both = {*base.records, *checkpoint.records}
+    return frozenset(looked.of(Choice.among(both, model.take, model.leave).of(both)))
+
+
+def _tokenizer_advice(listed_in: Path | None) -> str:
+    if listed_in is None:
+        return "pass tokenizer_source='base'"
+    return f"add `tokenizer_source: base` to {location(listed_in)}, or --tokenizer-source base to the command"
+
+
+def _form(model: Model, checkpoint: Held) -> str:
+    """Of what is merged of a model; one of several forms, or of factors, may lack tensors as a task vector may."""
+    return LOW_RANK if isinstance(checkpoint, Formed) else model.form
 
 
 def _remove(listed_in: Path | None) -> str:
@@ -155,7 +240,7 @@ def _input(model: Model, chosen: Chosen, opened: ExitStack) -> Input:
     coefficient = decimals.fp32(model.coefficient, f"{label}: coefficient")
     given = {k: opened.enter_context(as_checkpoint(model.auxiliary[k], k)) for k in sorted(model.auxiliary)}
     kinds = {kind: choose_auxiliary(kind, tensors, chosen) for kind, tensors in given.items()}
-    one = as_contribution(label, _form(chosen.checkpoint), coefficient, chosen.checkpoint, chosen.names, kinds=kinds)
+    one = as_contribution(label, model.form, coefficient, chosen.checkpoint, chosen.names, kinds=kinds)
     return Input(chosen.checkpoint, one, kinds=kinds)
 
 

@@ -39,7 +39,7 @@ def recipe_from_map(entries: Mapping[str, object]) -> Method:
     Ties(density='0.2')
     """
     name, dialect = entries.get("method"), entries.get("dialect")
-    if isinstance(name, str) and isinstance(dialect, str) and _is_of_another_tool(name):
+    if isinstance(name, str) and isinstance(dialect, str) and (_is_of_another_tool(name) or is_in_dialect(entries)):
         return _in_dialect(name, dialect, entries)
     found = find_method(name) if isinstance(name, str) else None
     if found is None:
@@ -60,7 +60,7 @@ def _is_of_another_tool(name: str) -> bool:
 
 def _in_dialect(name: str, dialect: str, entries: Mapping[str, object]) -> Method:
     """A method as another tool computes it [NA-3]. Raises RecipeError or DecimalError."""
-    if not is_in_dialect(name, dialect):
+    if not is_in_dialect(entries):
         raise refusal(name, dialect)
     _check_texts(name, entries)
     return InDialect(name, dialect, **{key: text for key, text in entries.items() if key not in ("method", "dialect")})
@@ -152,7 +152,7 @@ def complete_recipe(entries: Mapping[str, Any]) -> Method:
     A well-formed map of a method that is not known here is an `UnknownRecipe`. Raises RecipeError or DecimalError.
     """
     name = entries.get("method")
-    known = name in METHODS or is_in_dialect(name, entries.get("dialect"))
+    known = name in METHODS or is_in_dialect(entries)
     if isinstance(name, str) and not known and _is_well_formed(entries):
         return UnknownRecipe(entries)
     return _complete(recipe_from_map(entries), entries)

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from mergealgebra.addresses import beside
 from mergealgebra.algebra import decimals
 from mergealgebra.crdt.manifest import KINDS
-from mergealgebra.disk import TooLarge, read_file
 from mergealgebra.errors import MergeAlgebraError, RecipeError, UnknownContribution
 from mergealgebra.ids import contribution_named
 from mergealgebra.mergekit_file import refuse_mergekit
 from mergealgebra.methods.method import Method
 from mergealgebra.methods.settings import CONTRIBUTION, SETTINGS, Setting
-from mergealgebra.permissions import reading_advice
 from mergealgebra.recipe import recipe_from_map
 from mergealgebra.text import did_you_mean, listed, location, nearest, shown
+from mergealgebra.yaml_text import TextLoader, read_yaml
 
-#: A thousand models have room in it. PyYAML takes 13 s for the worst MiB, and some hundred times its memory; libyaml is
-#: faster, but accepts other files.
-_MAX_BYTES: Final = 1 << 16
-_MAX_DEPTH: Final = 16
 _ID_DIGITS: Final = 64
+#: What `tokenizer_source` may be besides a model.
+TOKENIZER_SOURCES: Final = ("base", "union")
 #: Keys that merge files have and recipes do not.
-_OF_MERGES: Final = frozenset(("base", "models", "base_model", "take", "leave"))
+_OF_MERGES: Final = frozenset(("base", "models", "base_model", "take", "leave", "tokenizer_source"))
 
 
 @dataclass(frozen=True)
@@ -54,7 +49,7 @@ class ModelEntry:
 class MergeFile:
     """A one-shot merge: recipe, base and models. Paths are relative to the file's folder.
 
-    take, leave: patterns of tensor names, for all models [CT-8].
+    take, leave: patterns of tensor names, for all models [CT-8]. tokenizer_source: `base`, `union` or a model [TK-2].
     """
 
     recipe: Method
@@ -62,50 +57,60 @@ class MergeFile:
     models: tuple[ModelEntry, ...]
     take: tuple[str, ...] = ()
     leave: tuple[str, ...] = ()
+    tokenizer_source: str | Path | None = None
 
 
-def _as_several(given: object) -> object:
-    return [given] if isinstance(given, str) else given
+def _is_text(given: object) -> bool:
+    return isinstance(given, str)
 
 
-#: Patterns of tensor names: one, or a list of them.
-_Patterns = Annotated[list[str], BeforeValidator(_as_several)]
+def _is_name(given: object) -> bool:
+    return isinstance(given, str) and given != ""
 
 
-class _ModelKeys(BaseModel):
-    """The keys of a model in a merge file; what is left over are numbers of the recipe."""
-
-    model_config = ConfigDict(strict=True, extra="allow")
-    path: str = Field(min_length=1)
-    coefficient: str | list[str] = "1"
-    settings: list[Any] = []
-    take: _Patterns = []
-    leave: _Patterns = []
-    fisher: str = Field("", min_length=1)
-    gram: str = Field("", min_length=1)
+def _is_list(given: object) -> bool:
+    return isinstance(given, list)
 
 
-class _Keys(BaseModel):
-    """The keys of a merge file; what is left over is its recipe."""
-
-    model_config = ConfigDict(strict=True, extra="allow")
-    base: str = Field(min_length=1)
-    models: list[_ModelKeys] = Field(min_length=1)
-    take: _Patterns = []
-    leave: _Patterns = []
+def _is_full_list(given: object) -> bool:
+    return isinstance(given, list) and bool(given)
 
 
-#: What belongs under a key; under None, in the list of models.
+def _are_texts(given: object) -> bool:
+    """Whether it is one text or a list of them: patterns, or decimals over layers."""
+    return isinstance(given, str) or (isinstance(given, list) and all(map(_is_text, given)))
+
+
+#: What may stand under the keys of a merge file, in the order in which they are checked; all others are its recipe's.
+_FILE_KEYS: Final[Mapping[str, Callable[[object], bool]]] = MappingProxyType(
+    {"base": _is_name, "models": _is_full_list, "take": _are_texts, "leave": _are_texts, "tokenizer_source": _is_name}
+)
+#: The same of a model in it; all others are numbers that it has instead of the recipe's.
+_MODEL_KEYS: Final[Mapping[str, Callable[[object], bool]]] = MappingProxyType(
+    {
+        "path": _is_name,
+        "coefficient": _are_texts,
+        SETTINGS: _is_list,
+        "take": _are_texts,
+        "leave": _are_texts,
+        **dict.fromkeys(KINDS, _is_name),
+    }
+)
+#: Those that must be there.
+_NEEDED: Final = frozenset(("base", "models", "path"))
+
+
+#: What belongs under a key.
 _EXPECTED: Final = MappingProxyType(
     {
         "base": "the path of a checkpoint",
         "models": "a list of at least one model, each with a path",
-        None: "a mapping with a path and, if it is not 1, a coefficient",
         "path": "the path of a checkpoint",
         "coefficient": "a decimal, like '0.5', or a list of them, from the first layer to the last",
         "settings": "a list of entries, like {tensors: '*.mlp.*', density: '0.5'}",
         "fisher": "the path of a checkpoint of Fisher information",
         "gram": "the path of a checkpoint of Gram matrices",
+        "tokenizer_source": "base, union, or the path of a model",
         "take": "a pattern of tensor names like 'lm_head.*', or a list of them",
         "leave": "a pattern of tensor names like 'lm_head.*', or a list of them",
     }
@@ -157,27 +162,44 @@ def read_merge_file(path: Path) -> MergeFile:
             "file, expected "
             "`base` and `models` too"
         )
-    try:
-        keys = _Keys.model_validate(entries)
-    except ValidationError as error:
-        raise RecipeError(f"{location(path)}: {_told(error, entries)}") from None
-    recipe = _recipe(keys.model_extra or {}, path)
-    models = tuple(_model(path, number, model, recipe) for number, model in enumerate(keys.models))
-    return MergeFile(recipe, _beside(path, keys.base, "base"), models, tuple(keys.take), tuple(keys.leave))
+    if wrong := _first_wrong(entries):
+        raise RecipeError(f"{location(path)}: {wrong}")
+    recipe = _recipe({key: value for key, value in entries.items() if key not in _FILE_KEYS}, path)
+    models = tuple(_model(path, number, model, recipe) for number, model in enumerate(entries["models"]))
+    source: str | Path | None = entries.get("tokenizer_source")
+    if isinstance(source, str) and source not in TOKENIZER_SOURCES:
+        source = _beside(path, source, "tokenizer_source")
+    base = _beside(path, entries["base"], "base")
+    return MergeFile(recipe, base, models, _patterns(entries, "take"), _patterns(entries, "leave"), source)
 
 
-def _told(error: ValidationError, entries: Mapping[str, Any]) -> str:
-    """The first thing that is wrong: where, and what belongs there."""
-    first = error.errors(include_url=False)[0]
-    where, keys = [], [*first["loc"]]
-    if len(keys) > 1 and keys[0] == "models":
-        where, keys = [f"models[{keys[1]}]"], keys[2:]
-    key = str(keys[0]) if keys else None
-    if where and first["type"] == "missing":
-        key = None
-    near = nearest(key, entries) if key and not where and first["type"] == "missing" else ""
-    misspelt = f"; {shown(near)} looks like it" if near else ""
-    return ": ".join([*where, *([key] if key else []), f"expected {_EXPECTED[key]}{misspelt}"])
+def _first_wrong(entries: Mapping[str, Any]) -> str:
+    """The first thing that is wrong in a merge file: where, and what belongs there; empty if nothing is."""
+    if key := _misfit(entries, _FILE_KEYS):
+        near = nearest(key, entries) if key not in entries else ""
+        return f"{key}: expected {_EXPECTED[key]}{f'; {shown(near)} looks like it' if near else ''}"
+    told = (f"models[{number}]{wrong}" for number, model in enumerate(entries["models"]) if (wrong := _wrong_in(model)))
+    return next(told, "")
+
+
+def _wrong_in(model: object) -> str:
+    """The first thing that is wrong in a model of a merge file, as it follows the model's number."""
+    if not isinstance(model, dict) or "path" not in model:
+        return ": expected a mapping with a path and, if it is not 1, a coefficient"
+    if key := _misfit(model, _MODEL_KEYS):
+        return f": {key}: expected {_EXPECTED[key]}"
+    return ""
+
+
+def _misfit(entries: Mapping[str, Any], known: Mapping[str, Callable[[object], bool]]) -> str | None:
+    """The first of the known keys that has not what belongs there, or is missing and must not be."""
+    asked = (key for key in known if key in entries or key in _NEEDED)
+    return next((key for key in asked if not known[key](entries.get(key))), None)
+
+
+def _patterns(entries: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    given = entries.get(key, ())
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _recipe(entries: Mapping[str, Any], path: Path) -> Method:
@@ -187,24 +209,23 @@ def _recipe(entries: Mapping[str, Any], path: Path) -> Method:
         raise type(error)(f"{location(path)}: {error}") from None
 
 
-def _model(path: Path, number: int, keys: _ModelKeys, recipe: Method) -> ModelEntry:
+def _model(path: Path, number: int, entries: Mapping[str, Any], recipe: Method) -> ModelEntry:
     where = f"{location(path)}: models[{number}]"
-    plain = dict(keys.model_extra or {})
-    text, what = keys.coefficient, f"{where}: coefficient"
+    plain = {key: value for key, value in entries.items() if key not in _MODEL_KEYS}
+    text, what = entries.get("coefficient", "1"), f"{where}: coefficient"
     if isinstance(text, list):
         plain["coefficient"], text = text, "1"
     recipe.check_coefficient(decimals.fp32(text, what), where)
-    settings = recipe.own_settings(keys.settings, f"{where}: settings") + _plain(plain, recipe, where)
-    at = _beside(path, keys.path, f"models[{number}]: path")
-    given = {kind: getattr(keys, kind) for kind in KINDS}
-    auxiliary = {k: _beside(path, text, f"models[{number}]: {k}") for k, text in given.items() if text}
+    settings = recipe.own_settings(entries.get(SETTINGS, ()), f"{where}: settings") + _plain(plain, recipe, where)
+    at = _beside(path, entries["path"], f"models[{number}]: path")
+    auxiliary = {k: _beside(path, entries[k], f"models[{number}]: {k}") for k in KINDS if k in entries}
     coefficient = decimals.canonical_decimal(text, what)
-    return ModelEntry(at, coefficient, tuple(keys.take), tuple(keys.leave), auxiliary, settings)
+    return ModelEntry(at, coefficient, _patterns(entries, "take"), _patterns(entries, "leave"), auxiliary, settings)
 
 
 def _plain(numbers: Mapping[str, Any], recipe: Method, where: str) -> tuple[Setting, ...]:
     """The numbers that stand beside a model's path, for all its tensors [ST-9]."""
-    known = [*_ModelKeys.model_fields, *(key for key in recipe.own_keys if key not in _ModelKeys.model_fields)]
+    known = [*_MODEL_KEYS, *(key for key in recipe.own_keys if key not in _MODEL_KEYS)]
     for key in numbers:
         if key not in known and key not in recipe.to_map():
             near = did_you_mean(str(key), known)
@@ -223,65 +244,7 @@ def _beside(path: Path, text: str, what: str) -> Path:
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
-    try:
-        value = yaml.load(read_file(path, _MAX_BYTES).decode("utf-8"), _TextLoader)
-    except TooLarge as error:
-        raise RecipeError(f"{location(path)} cannot be read: {error.strerror}; a recipe is shorter") from None
-    except OSError as error:
-        near = _other_suffix(path) if isinstance(error, FileNotFoundError) else ""
-        advice = reading_advice(error, path, f"name a YAML file{near}")
-        raise RecipeError(f"{location(path)} cannot be read: {error.strerror}; {advice}") from None
-    # Not only YAMLError: an escape beyond Unicode and a version of many digits are a ValueError or an OverflowError.
-    except (yaml.YAMLError, ValueError, OverflowError) as error:
-        raise RecipeError(f"{location(path)} is not YAML: {' '.join(str(error).split())}") from None
+    value = read_yaml(path, lambda text: yaml.load(text, TextLoader))
     if not isinstance(value, dict):
         raise RecipeError(f"{location(path)}: expected a mapping with the keys of a recipe, like `method: ties`")
     return value
-
-
-def _other_suffix(path: Path) -> str:
-    """What to add where .yaml stands for .yml, or the other way round."""
-    other = path.with_suffix(".yml" if path.suffix == ".yaml" else ".yaml") if path.name else path
-    with suppress(OSError):  # its name may be too long
-        return f", such as {location(other)}" if other.is_file() else ""
-    return ""
-
-
-class _TextLoader(yaml.BaseLoader):
-    """PyYAML's loader that leaves scalars as text; here duplicate keys, which it would drop, are errors.
-
-    So is what nests too deep: PyYAML recurses, and looks through all that is open at every token.
-    """
-
-    def fetch_flow_collection_start(self, TokenClass: Any) -> None:
-        self._check_depth()
-        super().fetch_flow_collection_start(TokenClass)
-
-    def add_indent(self, column: int) -> bool:
-        if self.indent < column:
-            self._check_depth()
-        return bool(super().add_indent(column))
-
-    def _check_depth(self) -> None:
-        if self.flow_level + len(self.indents) >= _MAX_DEPTH:
-            raise yaml.scanner.ScannerError(None, None, f"nested too deeply, over {_MAX_DEPTH} levels", self.get_mark())
-
-    def construct_scalar(self, node: yaml.ScalarNode) -> str:
-        text = str(super().construct_scalar(node))
-        try:
-            text.encode()
-        except UnicodeEncodeError:  # an escape can be half of a character, which no path and no key has
-            half = f"{shown(text)} has half of a character in it"
-            raise yaml.constructor.ConstructorError(None, None, half, node.start_mark) from None
-        return text
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a key that is not text", node.start_mark)
-            if key.value in seen:
-                twice = f"the key {shown(key.value)} stands twice"
-                raise yaml.constructor.ConstructorError(None, None, twice, node.start_mark)
-            seen.add(key.value)
-        return dict(super().construct_mapping(node, deep=deep))

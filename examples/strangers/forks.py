@@ -29,7 +29,6 @@ _IMPORTED = (
     "mergealgebra.resolution",
     "mergealgebra.verification",
     "llvmlite.binding",
-    "pydantic",
     "mergealgebra.sync.replica",
     "mergealgebra.sync.http_peer",
 )

@@ -42,6 +42,7 @@ VERBS: Final = {
     "set-base": "Say where the base is on this machine now.",
     "set-name": "Say under which name you contribute.",
     "resolve": "Merge all visible contributions into a model.",
+    "extract": "Write what a model changes as a LoRA adapter.",
     "verify": "Check a merged model against its lock, or compute it again.",
     "gc": "List what killed commands left, and remove it.",
     "warmup": "Compile the kernels for this machine, once.",

@@ -22,6 +22,11 @@ from mergealgebra.cli.progress import progress_bar
 @click.command()
 @click.argument("config", type=PATH)
 @click.argument("out", type=PATH)
+@click.option(
+    "--tokenizer-source",
+    metavar="base|union|MODEL",
+    help="Whose tokens the merged model has; rows follow them.",
+)
 @take_option
 @leave_option
 @backend_option
@@ -32,6 +37,7 @@ from mergealgebra.cli.progress import progress_bar
 def command(
     config: Path,
     out: Path,
+    tokenizer_source: str | None,
     take: tuple[str, ...],
     leave: tuple[str, ...],
     backend: str,
@@ -52,11 +58,13 @@ def command(
 
     `take` and `leave`, patterns of tensor names like 'lm_head.*', choose tensors: at the top for all models, beside a
     path for that one. --take and --leave are added to those at the top. `fisher` beside a path names the file of Fisher
-    information of that model, which `method: fisher` needs.
+    information of that model, which `method: fisher` needs. `tokenizer_source` is whose tokens the merged model has.
+    A path may be that of a model on the Hugging Face hub, org/name or org/name@revision.
     """
     from mergealgebra.cli.resolve import report_result
     from mergealgebra.execution import Execution
     from mergealgebra.file_merge import Model, merge_checkpoints
+    from mergealgebra.formats.models import tokenizer_wanted as wanted
     from mergealgebra.recipe_file import read_merge_file
 
     file = read_merge_file(config)
@@ -65,6 +73,10 @@ def command(
     with progress_bar() as show:
         execution = Execution(backend, threads, block, show, memory)
         result = merge_checkpoints(
-            file.base, models, file.recipe, out, execution, take=take, leave=leave, listed_in=config
+            *(file.base, models, file.recipe, out, execution),
+            take=take,
+            leave=leave,
+            listed_in=config,
+            tokenizer=wanted(tokenizer_source or file.tokenizer_source),
         )
     report_result(result, result.warnings, as_json)

@@ -126,7 +126,7 @@ def _tell(found: Mapping[str, Any], store: Store, usage: Usage, signed: Mapping[
         say(f"Nothing is contributed yet{advice}.")
         return
     say(f"{count(len(visible), 'contribution')}:")
-    say_table(_rows(visible), indent="  ")
+    say_table(_rows(visible, store.genesis.maintainers), indent="  ")
     if any(entry["difference"] for entry in visible):
         say(f"  {_COLUMNS}")
     if is_replica(store) and any(entry["here"] and not entry["difference"] for entry in visible):
@@ -183,16 +183,18 @@ def _on_the_disk(usage: Usage) -> str:
     return ", ".join(f"{size(nbytes)} of {what}" for what, nbytes in parts.items() if nbytes) or "nothing"
 
 
-def _rows(visible: Sequence[_Entry]) -> Iterator[tuple[str, ...]]:
-    from mergealgebra.cli.words import NOTHING, WHEN, form_in_words, noted, percent, size, when, who
+def _rows(visible: Sequence[_Entry], maintainers: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    from mergealgebra.cli.words import NOTHING, WHEN, called_maintainer, form_in_words, noted, percent, size, when, who
     from mergealgebra.ids import short_ids
+    from mergealgebra.signatures import fingerprint
 
+    called = {fingerprint(key): called_maintainer(number) for number, key in enumerate(maintainers)}
     short = short_ids(entry["contribution"] for entry in visible)
     yield "id", "who", WHEN, "what", "size", "change", "values", "note"
     for entry in visible:
         yield (
             short[entry["contribution"]],
-            who(entry["name"]),
+            who(called.get(entry["name"], entry["name"])),
             when(entry["time"]),
             form_in_words(entry["form"], entry["coefficient"]),
             "not here" if entry["bytes"] is None else size(entry["bytes"]),

@@ -62,7 +62,8 @@ def _merged(plan: Plan, round_: WholeRound, names: Sequence[str]) -> dict[str, _
     models = []
     for contribution in plan.contributions:
         tensors = {name: _read(contribution.source, name) for name in names if name in contribution.names}
-        models.append(WholeModel(contribution.label, tensors, _decimal(contribution.coefficient), contribution.form))
+        text = _decimal(contribution.coefficient)
+        models.append(WholeModel(contribution.label, tensors, text, contribution.form, contribution.id or ""))
     results, kept = round_.merge(base, models)
     whole = {}
     for name in names:

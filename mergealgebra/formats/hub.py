@@ -12,13 +12,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from mergealgebra.addresses import PathLike
+from mergealgebra.addresses import HUB, PathLike
 from mergealgebra.disk import read_file
 from mergealgebra.errors import CheckpointError
 from mergealgebra.text import location, printable, shortened
 
-_PART: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}"
-_ADDRESS: Final = re.compile(rf"({_PART}/{_PART})(?:@([A-Za-z0-9_][A-Za-z0-9_./-]{{0,250}}))?")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _MAX_REF_BYTES: Final = 1024
 _TRUE: Final = ("1", "ON", "YES", "TRUE")
@@ -42,16 +40,16 @@ def folder(address: PathLike) -> Path:
     PosixPath('models/base.safetensors')
     """
     text = os.fspath(address)
-    found = _ADDRESS.fullmatch(text)
-    if found is None or os.path.lexists(text) or text.endswith((".safetensors", ".json")):
+    found = HUB.fullmatch(text)
+    if found is None or os.path.lexists(text):
         return Path(text)
-    name, revision = found[1], found[2] or "main"
-    snapshot = cached(name, revision)
+    name, revision = found[1], found[3]
+    snapshot = cached(name, revision or "main")
     if snapshot is not None:
         return snapshot
-    if Path(name).parent.is_dir():  # a path with a mistake in it, rather than an address
+    if Path(found["owner"]).is_dir():  # a path with a mistake in it, rather than an address
         return Path(text)
-    return _downloaded(name, found[2])
+    return _downloaded(name, revision)
 
 
 def cache_folder() -> Path:

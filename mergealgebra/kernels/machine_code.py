@@ -12,11 +12,10 @@ import ctypes
 import errno
 import hashlib
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -167,8 +166,19 @@ def _key() -> str:
         key.update(hashlib.sha256(read_file(path, _MOST_BYTES)).digest())
     settings = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith("NUMBA_"))
     processor = (llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
-    key.update(repr((version("numba"), version("llvmlite"), processor, settings)).encode())
+    key.update(repr((_version("numba"), _version("llvmlite"), processor, settings)).encode())
     return key.hexdigest()[:32]
+
+
+def _version(package: str) -> str:
+    """Which version of a package is installed, as it says itself; else as its metadata says, which take longer."""
+    found = find_spec(package)
+    for folder in (found and found.submodule_search_locations) or ():
+        with suppress(OSError):
+            return hashlib.sha256(read_file(Path(folder, "_version.py"), _MOST_BYTES)).hexdigest()
+    from importlib.metadata import version
+
+    return version(package)
 
 
 def _folder() -> Path:
@@ -221,7 +231,7 @@ def _private_file(name: str, folder: int) -> bytes:
 
 def _keep(path: Path, code: bytes) -> None:
     """Keep it, whole or not at all; where nothing can be written, the next process compiles again."""
-    staged = f"{path.stem}.{secrets.token_hex(8)}"
+    staged = f"{path.stem}.{os.urandom(8).hex()}"
     with suppress(OSError):
         path.parent.mkdir(0o700, parents=True, exist_ok=True)
         with _opened(path.parent) as folder:

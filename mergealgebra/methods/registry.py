@@ -6,76 +6,76 @@ A method from outside is registered in a program with `register`, or found by th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
+from importlib import import_module
 from inspect import getattr_static
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from mergealgebra.errors import MergeAlgebraError, RecipeError
-from mergealgebra.methods.arcee_fusion import ArceeFusion
-from mergealgebra.methods.breadcrumbs import Breadcrumbs, BreadcrumbsTies
-from mergealgebra.methods.consensus_ta import ConsensusTa, TallMask
-from mergealgebra.methods.dare import DareLinear, DareTies
-from mergealgebra.methods.della import Della, DellaLinear
-from mergealgebra.methods.emr import Emr
-from mergealgebra.methods.fisher import Fisher
-from mergealgebra.methods.karcher import Karcher
-from mergealgebra.methods.linear import Linear
-from mergealgebra.methods.magmax import MagMax
-from mergealgebra.methods.mean import Mean
 from mergealgebra.methods.method import Method, keys_of, own_fields
-from mergealgebra.methods.model_stock import ModelStock
-from mergealgebra.methods.multislerp import MultiSlerp
-from mergealgebra.methods.nearswap import NearSwap
-from mergealgebra.methods.negmerge import NegMerge
-from mergealgebra.methods.passthrough import Passthrough
-from mergealgebra.methods.pcb import Pcb
-from mergealgebra.methods.ram import Ram
-from mergealgebra.methods.ramplus_tl import RamPlusTl
-from mergealgebra.methods.sce import Sce
 from mergealgebra.methods.settings import COEFFICIENT, SETTINGS, TENSORS
-from mergealgebra.methods.slerp import NuSlerp, Slerp
-from mergealgebra.methods.task_arithmetic import TaskArithmetic
-from mergealgebra.methods.ties import Ties
 from mergealgebra.text import shown
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-#: The methods of this package.
-METHODS: Final[Mapping[str, type[Method]]] = MappingProxyType(
+#: The classes of this package's methods, and in which of its files each is.
+_CLASSES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "ties": Ties,
-        "mean": Mean,
-        "task_arithmetic": TaskArithmetic,
-        "fisher": Fisher,
-        "dare_linear": DareLinear,
-        "dare_ties": DareTies,
-        "linear": Linear,
-        "negmerge": NegMerge,
-        "ram": Ram,
-        "emr": Emr,
-        "magmax": MagMax,
-        "nearswap": NearSwap,
-        "passthrough": Passthrough,
-        "breadcrumbs": Breadcrumbs,
-        "breadcrumbs_ties": BreadcrumbsTies,
-        "della": Della,
-        "della_linear": DellaLinear,
-        "pcb": Pcb,
-        "arcee_fusion": ArceeFusion,
-        "sce": Sce,
-        "ramplus_tl": RamPlusTl,
-        "consensus_ta": ConsensusTa,
-        "tall_mask": TallMask,
-        "slerp": Slerp,
-        "nuslerp": NuSlerp,
-        "multislerp": MultiSlerp,
-        "model_stock": ModelStock,
-        "karcher": Karcher,
+        "ties": "ties.Ties",
+        "mean": "mean.Mean",
+        "task_arithmetic": "task_arithmetic.TaskArithmetic",
+        "fisher": "fisher.Fisher",
+        "dare_linear": "dare.DareLinear",
+        "dare_ties": "dare.DareTies",
+        "linear": "linear.Linear",
+        "negmerge": "negmerge.NegMerge",
+        "ram": "ram.Ram",
+        "emr": "emr.Emr",
+        "magmax": "magmax.MagMax",
+        "nearswap": "nearswap.NearSwap",
+        "passthrough": "passthrough.Passthrough",
+        "breadcrumbs": "breadcrumbs.Breadcrumbs",
+        "breadcrumbs_ties": "breadcrumbs.BreadcrumbsTies",
+        "della": "della.Della",
+        "della_linear": "della.DellaLinear",
+        "pcb": "pcb.Pcb",
+        "arcee_fusion": "arcee_fusion.ArceeFusion",
+        "sce": "sce.Sce",
+        "ramplus_tl": "ramplus_tl.RamPlusTl",
+        "consensus_ta": "consensus_ta.ConsensusTa",
+        "tall_mask": "consensus_ta.TallMask",
+        "slerp": "slerp.Slerp",
+        "nuslerp": "slerp.NuSlerp",
+        "multislerp": "multislerp.MultiSlerp",
+        "model_stock": "model_stock.ModelStock",
+        "karcher": "karcher.Karcher",
     }
 )
+
+
+class _Methods(Mapping[str, type[Method]]):
+    """Methods by name. The file of one is imported when it is asked for: few of them are needed at a time."""
+
+    def __getitem__(self, name: str) -> type[Method]:
+        module, _, class_ = _CLASSES[name].partition(".")
+        found: type[Method] = getattr(import_module(f"mergealgebra.methods.{module}"), class_)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in _CLASSES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_CLASSES)
+
+    def __len__(self) -> int:
+        return len(_CLASSES)
+
+
+#: The methods of this package.
+METHODS: Final[Mapping[str, type[Method]]] = _Methods()
 
 #: The group of entry points under which installed packages bring methods.
 ENTRY_POINTS: Final = "mergealgebra.methods"

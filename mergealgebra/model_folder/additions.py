@@ -10,12 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from mergealgebra.credits import Credit
 from mergealgebra.errors import CheckpointError, OutputError
+from mergealgebra.model_folder.licenses import agreed
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.companions import MOST_BYTES, Companion, companions, is_companion, left_out, not_beside
 from mergealgebra.text import listed, location, printable, shown
 
 CONFIG: Final = "config.json"
+#: What mergekit calls its configuration in the folder of a merged model.
+MERGEKIT_CONFIG: Final = "mergekit_config.yml"
 _MAX_CONFIG: Final = 16 << 20
 
 
@@ -81,11 +85,15 @@ class Beside:
     remarks: Sequence[str] = ()
 
 
-def beside(base: Checkpoint, additions: Additions, *, single: bool) -> Beside:
-    """What stands beside a model of this base. single: it is one file. Raises CheckpointError."""
+def beside(base: Checkpoint, additions: Additions, parents: Sequence[Credit], *, single: bool) -> Beside:
+    """What stands beside a model of this base. parents: what is known of the models. single: it is one file.
+
+    Raises CheckpointError.
+    """
     if single:
         return Beside([], {}, [*not_beside(base), *_not_written(additions)])
     copies, files, remarks = companions(base), dict(additions.files), left_out(base)
+    remarks += agreed(base, parents).remarks
     if additions.config:
         config = next((copy for copy in copies if copy.name == CONFIG), None)
         if config is None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -163,7 +162,7 @@ def unfinished_folder(out: Path, noted: Noted) -> Iterator[UnfinishedFolder]:
 
     Raises OSError, and OutputError when somebody puts something else in its place.
     """
-    path = out.parent / f".{_beginning(out.name)}.{secrets.token_hex(8)}.unfinished"
+    path = out.parent / f".{_beginning(out.name)}.{os.urandom(8).hex()}.unfinished"
     with noted(path), opened_folder(out.parent) as parent:
         os.mkdir(path.name, dir_fd=parent)
         try:

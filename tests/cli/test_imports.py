@@ -95,6 +95,15 @@ def test_this_test_can_fail():
     assert "click" in _loaded("import sys; sys.argv = ['mergealgebra', '--help']")
 
 
+def test_a_merge_loads_what_it_needs_and_no_more(scene):
+    (scene / "merge.yaml").write_text("method: sce\nbase: base\nmodels:\n- path: ft0.safetensors\n")
+    modules = _modules("import sys; sys.argv = ['mergealgebra', 'merge', 'merge.yaml', 'out']", scene)
+    assert {"exited 0", "mergealgebra.methods.sce"} <= modules
+    unneeded = {"mergealgebra.methods.slerp", "mergealgebra.methods.della", "importlib.metadata", "numba", "torch"}
+    assert not modules & unneeded
+    assert "pydantic" not in modules, "it takes a tenth of a second"
+
+
 def test_a_merge_without_torch_loads_no_torch():
     loaded = _loaded(
         "import mergealgebra as ma, numpy as np; one = {'w': np.ones(2, 'f4')}; ma.merge(one, [one], ma.Mean())"

@@ -108,8 +108,8 @@ class TestUnsaid:
             align(pair[0], [pair[1]])
         assert str(caught.value).endswith(
             f"{HEAD!r} has 4 rows and the base 5: the model's tokenizer has 2 tokens more ('new' and '<end>'), 1 token "
-            "fewer ('b') and 2 tokens with other numbers ('c' and 'a'); to align rows by token, add `tokenizer_source: "
-            "base` to the merge file, or --tokenizer-source base"
+            "fewer ('b') and 2 tokens with other numbers ('c' and 'a'); to align rows by token, say which one "
+            "counts"
         )
 
     def test_other_tokens_in_as_many_rows_are_a_warning(self, tmp_path, opened):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from mergealgebra.errors import TokenizerError
 from mergealgebra.formats.tokenizers import files
@@ -34,9 +33,6 @@ from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.forms import Held
 from mergealgebra.text import listed, location, shown
 
-#: How a message says what to do about vocabularies that differ.
-ADVICE: Final = "add `tokenizer_source: base` to the merge file, or --tokenizer-source base"
-
 
 @dataclass(frozen=True)
 class Aligned:
@@ -48,15 +44,22 @@ class Aligned:
     remarks: tuple[str, ...] = ()
 
 
-def align(base: Checkpoint, models: Sequence[Held], wanted: Wanted | None = None, advice: str = ADVICE) -> Aligned:
-    """Bring a base and models to one vocabulary [TK-2]. advice: how to say which, for the message that asks.
+def align(
+    base: Checkpoint,
+    models: Sequence[Held],
+    wanted: Wanted | None = None,
+    advice: str = "say which one counts",
+    looked: Sequence[Container[str]] | None = None,
+) -> Aligned:
+    """Bring a base and models to one vocabulary [TK-2].
 
+    advice: how to say which, for the message that asks. looked: for each model, the names that are merged of it.
     Without `wanted`, models whose tokens have the base's numbers get the base's padding, and others are refused where
     they have another number of rows. Adapters and models of parts stay as they are. The inputs stay open, and are the
     caller's to close. Raises TokenizerError, and what reading raises.
     """
-    whole = [model for model in models if isinstance(model, Checkpoint) and vocabulary_tensors(model)]
     if wanted is None:
+        whole = _with_tokens(models, looked)
         grown = [model for model in whole if _is_grown(model, base) and _both_known(model, base)]
         for model in grown:
             _refuse_other_tokens(model, base, advice)
@@ -66,6 +69,17 @@ def align(base: Checkpoint, models: Sequence[Held], wanted: Wanted | None = None
     if not vocabulary_tensors(base):
         raise TokenizerError(f"{location(base.path)} has no embedding by its name, so its rows cannot be aligned")
     return _aligned(base, models, wanted)
+
+
+def _with_tokens(models: Sequence[Held], looked: Sequence[Container[str]] | None) -> list[Checkpoint]:
+    """The models of which rows of tokens are merged."""
+    found = []
+    for number, model in enumerate(models):
+        if isinstance(model, Checkpoint):
+            names = vocabulary_tensors(model)
+            if names if looked is None else any(name in looked[number] for name in names):
+                found.append(model)
+    return found
 
 
 def _aligned(base: Checkpoint, models: Sequence[Held], wanted: Wanted) -> Aligned:
