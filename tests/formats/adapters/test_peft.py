@@ -142,7 +142,7 @@ def test_finds_the_base_s_names_with_and_without_their_first_parts(adapter, tmp_
 def test_a_workspace_and_a_merge_of_files_take_adapters_as_they_are(tmp_path, adapter):
     workspace = ma.Workspace.init(tmp_path / "team", base=BASE, recipe=ma.Ties(density="0.5"))
     for name in ("plain", "embedding"):
-        added = workspace.contribute(HERE / name)
+        added = workspace.contribute(HERE / name, form="low_rank" if name == "plain" else None)
     assert workspace.visible()[added].form == "finetuned+low_rank"
     files = (adapter, HERE / "embedding")
     one = workspace.resolve(tmp_path / "one")
