@@ -55,7 +55,9 @@ def command(
     information of that model, which `method: fisher` needs.
     """
     from mergealgebra.cli.resolve import report_result
-    from mergealgebra.execution import Execution
+    from mergealgebra.execution import Execution, start_numpy
+
+    start_numpy()
     from mergealgebra.file_merge import Model, merge_checkpoints
     from mergealgebra.recipe_file import read_merge_file
 

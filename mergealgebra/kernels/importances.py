@@ -17,6 +17,7 @@ from mergealgebra.kernels.reference import Host
 
 def observe(code: CompiledCode, base: Host, statistic: RankedImportances, look: Any, view: View, seen: Any) -> Any:
     """As `RankedImportances.observe`, to the same bits and counts."""
+    code.load("centred_block", "shares_block", "divergences_block", "importances_block")
     change, columns = np.ascontiguousarray(statistic.tau(view)), row_length(view)
     counts, rows = seen
     if look is None:
@@ -31,14 +32,12 @@ def observe(code: CompiledCode, base: Host, statistic: RankedImportances, look: 
         word.DIVERGENCES: address(moved),
         word.COUNTED: address(counts),
     }
-    code.load("importances_block")
     code.call("importances_block", base, highs, asked)
     return seen
 
 
 def _divergences(code: CompiledCode, base: Host, change: Host, columns: int) -> Host:
     """As `row_divergences`, which takes over where a number is not finite or exp or log have no certificate."""
-    code.load("centred_block", "shares_block", "divergences_block")
     wide, old = np.empty((2, change.size)), np.empty(change.size, np.float32)
     found, folded = np.empty(change.size // columns), np.empty(CHUNK // 2 + columns // CHUNK + 1)
     asked = {
