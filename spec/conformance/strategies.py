@@ -35,8 +35,8 @@ from replicas import LAWS, Outcome, Team, played
 
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.orset import ORSet
-from mergealgebra.methods.method import Method
 from mergealgebra.dialects.strategies import STRATEGIES
+from mergealgebra.methods.method import Method
 from mergealgebra.methods.names import TOOLS, Answer, Differs, Refused, Same
 from mergealgebra.methods.registry import METHODS
 from mergealgebra.recipe import recipe_from_map
