@@ -56,8 +56,8 @@ class TestToTheBase:
         assert view.records[HEAD].shape == (5, WIDTH)
         assert rows(view, HEAD)[0] == 2 * (code("a") + 0.5)
         assert not done.additions
-        assert "2 of its tokens are left out, as the tokenizer has none: 'new' and '<end>'" in done.remarks[0]
-        assert "it lacks 1 tokens, for which it changes nothing: 'b'" in done.remarks[1]
+        assert "left out, as the tokenizer lacks them: 2 tokens, 'new' and '<end>'" in done.remarks[0]
+        assert "it changes nothing of what it lacks: 1 token, 'b'" in done.remarks[1]
 
     def test_every_range_is_part_of_the_whole_and_the_root_is_that_of_what_is_shown(self, pair):
         (view,) = align(pair[0], [pair[1]], Wanted("base")).models

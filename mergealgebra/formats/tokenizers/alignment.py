@@ -190,11 +190,12 @@ def _remarks(model: Member, target: Target) -> list[str]:
     left = [token for token in model.vocabulary.tokens if token is not None and token not in tokens]
     where, lines = location(model.held.path), []
     if left:
-        lines.append(f"{where}: {len(left):,} of its tokens are left out, as the tokenizer has none: {_some(left)}")
+        lines.append(f"{where}: left out, as the tokenizer lacks them: {_some(left)}")
     if lacks:
-        lines.append(f"{where}: it lacks {len(lacks):,} tokens, for which it changes nothing: {_some(lacks)}")
+        lines.append(f"{where}: it changes nothing of what it lacks: {_some(lacks)}")
     return lines
 
 
 def _some(tokens: Sequence[str]) -> str:
-    return listed(map(shown, tokens))
+    count = "1 token" if len(tokens) == 1 else f"{len(tokens):,} tokens"
+    return f"{count}, {listed(map(shown, tokens))}"
