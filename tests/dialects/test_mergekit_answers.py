@@ -8,7 +8,7 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 import mergealgebra as ma
 from mergealgebra.algebra.method import WholeModel
@@ -128,6 +128,22 @@ def test_the_dtype_is_that_of_the_file_or_holds_all():
     assert merged(recipe, model, base=base) == {"w": [258.5]}
     assert merged(kit("linear", dtype="bfloat16"), model, base=base) == {"w": [258]}
     assert merged(kit("task_arithmetic", dtype="float16"), model, base=base) == {"w": [258.5]}
+
+
+@pytest.mark.clause("NA-13", "RC-15")
+def test_files_are_merged_and_written_in_another_dtype(tmp_path):
+    for name, tensors in (("base", BASE), ("one", ONE), ("two", TWO)):
+        save_file(tensors, tmp_path / f"{name}.safetensors")
+    recipe = kit("linear", dtype="bfloat16", out_dtype="F16", settings=[{"tensors": "a", "coefficient": "0.5"}])
+    paths = [tmp_path / f"{name}.safetensors" for name in ("one", "two")]
+    result = ma.merge(tmp_path / "base.safetensors", paths, recipe, out=tmp_path / "out.safetensors")
+    written = load_file(result.out)
+    assert {name: (str(w.dtype), w.tolist()) for name, w in written.items()} == {
+        "a": ("float16", [3, 2]),
+        "b": ("float16", [1, 3]),
+    }
+    assert recipe_from_map(recipe.to_map()) == recipe and "out_dtype='F16'" in repr(recipe)
+    assert result.lock.recipe == recipe.to_map()
 
 
 @pytest.mark.clause("NA-13")
