@@ -77,7 +77,7 @@ peers: .venv/dev $(SERVERS:%=.venvs/%/made)
 	MERGEALGEBRA_PEERS=all $(BIN)/pytest -rs tests/peers tests/sync/test_transports.py tests/sync/test_http.py tests/sync/test_ssh.py
 
 loads: .venv/dev .venvs/loads/made
-	MERGEALGEBRA_LOADS=.venvs/loads/bin/python $(BIN)/pytest -rs tests/loads
+	MERGEALGEBRA_LOADS=$(CURDIR)/.venvs/loads/bin/python $(BIN)/pytest -rs tests/loads
 
 mutants: .venvs/mutants/made
 	.venvs/mutants/bin/python -m mutants.run

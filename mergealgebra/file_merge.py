@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -60,6 +60,8 @@ class Model:
     form: str = FINETUNED
 
 
+#: A recipe, from the ids of the contributions in the order of the models.
+Named = Callable[[Sequence[str]], Method]
 #: How messages call a model, and its settings.
 Own = tuple[str, tuple[Setting, ...]]
 
@@ -76,11 +78,15 @@ def merge_checkpoints(
     listed_in: Path | None = None,
     additions: Additions = NOTHING,
     tokenizer: Wanted | None = None,
+    whole: bool = False,
+    named: Named | None = None,
 ) -> MergeResult:
     """One-shot merge of fine-tuned checkpoints, to the bits that a workspace with them would give [RC-8].
 
     base: its path, or itself where the caller opened it, and closes it. additions: what is written beside the weights.
-    tokenizer: whose tokens the merged model has; None where all have the same [TK-2].
+    tokenizer: whose tokens the merged model has; None where all have the same [TK-2]. whole: whether models are merged
+    whole, one of which may be the base, and not what they change [MK-9]. named: makes the recipe that `recipe` stands
+    for before the ids of the contributions are known, from these in the order of the models.
 
     take, leave: patterns of tensor names, for all models [CT-8]. listed_in: the file that names the models, for
     messages; None for a list in Python. Raises RecipeError when two models are the same contribution or one is the
@@ -98,7 +104,8 @@ def merge_checkpoints(
             refuse_parts(out, original)
         else:
             companions(original)
-        first_look.refuse_base(original.path, [model.path for model in models], recipe)
+        if not whole:
+            first_look.refuse_base(original.path, [model.path for model in models], recipe)
         checkpoints = [model.held or _opened(model, original, opened) for model in models]
         looked = Choice.among(original.records.keys() | _names(checkpoints), take, leave)
         names = [_looked_at(*pair, original, looked) for pair in zip(models, checkpoints, strict=True)]
@@ -114,6 +121,8 @@ def merge_checkpoints(
             take=take,
             leave=leave,
             listed_in=listed_in,
+            whole=whole,
+            named=named,
         )
         result = merge.write(out, additions=brought.additions | additions)
         return replace(result, warnings=[*brought.remarks, *told, *result.warnings])
@@ -141,6 +150,8 @@ def made_ready(
     take: Patterns = (),
     leave: Patterns = (),
     listed_in: Path | None = None,
+    whole: bool = False,
+    named: Named | None = None,
 ) -> tuple[Merge, list[str]]:
     """The merge of what was opened of these models, everything checked, and lines of warning. The rest is as above.
 
@@ -150,16 +161,19 @@ def made_ready(
 
     looked = Choice.among(base.records.keys() | _names(checkpoints), take, leave)
     inputs, remarks = _inputs(models, checkpoints, base, looked, listed_in, opened)
-    if whole := whole_round(recipe):
+    if round_ := whole_round(recipe):
         from mergealgebra.engine.whole import refuse_little_memory  # before everything is hashed
 
-        refuse_little_memory(base, [input_.contribution for input_ in inputs], whole, execution.memory)
+        refuse_little_memory(base, [input_.contribution for input_ in inputs], round_, execution.memory)
     warnings = first_look.left_by_all(base, checkpoints, Choice(leave=as_patterns(leave)))
-    warnings += first_look.doubts(inputs, base, recipe, _remove(listed_in))
-    if whole or recipe.needs.roots or recipe.needs.task or contributions_in(recipe) or any(each for _, each in own):
+    if not whole:
+        warnings += first_look.doubts(inputs, base, recipe, _remove(listed_in))
+    if round_ or recipe.needs.roots or recipe.needs.task or contributions_in(recipe) or any(each for _, each in own):
         inputs = _identified(base, inputs, thread_count(execution.threads))
         of_ids = zip(inputs, own, strict=True)
         recipe = for_models(recipe, [(label, input_.id, each) for input_, (label, each) in of_ids])
+        if named is not None:
+            recipe = named([input_.id for input_ in inputs])
         inputs.sort(key=lambda input_: input_.id)
     return Merge(base, inputs, recipe, execution, None), [*remarks, *warnings]
 

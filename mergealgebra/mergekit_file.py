@@ -20,7 +20,6 @@ _KEYS: Final = MappingProxyType(
         "slices": "name whole models under `models`",
         "parameters": "write the `density` and `lambda` in it at the top of the file",
         "dtype": _DTYPE,
-        "out_dtype": _DTYPE,
         "tokenizer": "write `tokenizer_source`, the `source` in it",
         "chat_template": "leave it out, the result has the base's",
         "int8_mask": "leave it out, it saves memory there and changes nothing",

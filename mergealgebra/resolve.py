@@ -31,7 +31,7 @@ from mergealgebra.lock_file import LockedContribution, LockedTensor
 from mergealgebra.merge_input import Input, Roots
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
-from mergealgebra.model_folder.additions import NOTHING, Additions, beside
+from mergealgebra.model_folder.additions import NOTHING, Additions, beside, of_dtype
 from mergealgebra.model_folder.card import AT_ONCE, IN_WORKSPACE, model_card
 from mergealgebra.model_folder.leftovers import warnings_beside
 from mergealgebra.model_folder.output import Contents, refuse_occupied, write_model, write_single_file
@@ -94,9 +94,11 @@ class Merge:
         single = is_single_file(out)
         if single:
             refuse_parts(out, self._base)
+        if not single:
+            additions = of_dtype(self._base, self._plan.recipe.out_dtype) | additions
         parents = [input_.credit for input_ in self._inputs]
         warnings, along = warnings_beside(out), beside(self._base, additions, parents, single=single)
-        entries = [(r.name, r.dtype, r.shape, r.nbytes) for r in self._base.records.values()]
+        entries = [(r.name, r.dtype, r.shape, r.nbytes) for r in self._plan.results.values()]
         contents = Contents(entries, along.copies, self._base.parts, self._base.stems(), along.files)
 
         def run_once(spans: Iterator[MergedSpan], totals: Totals) -> None:
@@ -240,11 +242,8 @@ class Merge:
 
     def _lock(self, totals: Totals, manifests: Mapping[str, Manifest]) -> Lock:
         """The lock of what was read."""
-        records = self._base.records.values()
-        base_root = next(iter(manifests.values())).base
-        tensors = {
-            r.name: LockedTensor(dtype=r.dtype, shape=r.shape, root=totals.root(RESULT, r.name)) for r in records
-        }
+        base_root, results = next(iter(manifests.values())).base, self._plan.results
+        tensors = {name: LockedTensor(r.dtype, r.shape, totals.root(RESULT, name)) for name, r in results.items()}
         contributions = [
             LockedContribution(
                 id=id_,

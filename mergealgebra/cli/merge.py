@@ -64,9 +64,17 @@ def command(
     from mergealgebra.cli.resolve import report_result
     from mergealgebra.execution import Execution
     from mergealgebra.file_merge import Model, merge_checkpoints
+    from mergealgebra.formats.mergekit.grammar import is_mergekit
+    from mergealgebra.formats.mergekit.merging import merge_file
     from mergealgebra.formats.models import tokenizer_wanted as wanted
     from mergealgebra.recipe_file import read_merge_file
 
+    if is_mergekit(config):
+        with progress_bar() as show:
+            execution = Execution(backend, threads, block, show, memory)
+            result = merge_file(config, out, execution, take=take, leave=leave)
+        report_result(result, result.warnings, as_json)
+        return
     file = read_merge_file(config)
     models = [Model(m.path, m.coefficient, m.take, m.leave, m.auxiliary, m.settings) for m in file.models]
     take, leave = (*file.take, *take), (*file.leave, *leave)

@@ -12,7 +12,7 @@ from mergealgebra.engine.sources import Contribution, Source
 from mergealgebra.errors import AuxiliaryError, CoefficientError, DtypeError, MethodError, NamesError, RecipeError
 from mergealgebra.ids import SHORT
 from mergealgebra.kernels.blocks import block_rounds, whole_round
-from mergealgebra.methods.method import Method
+from mergealgebra.methods.method import OUT_DTYPE, Method
 from mergealgebra.methods.numbers import Plain
 from mergealgebra.methods.settings import CONTRIBUTION, SETTINGS, contributions_in
 from mergealgebra.tensors.dtypes import DTYPES
@@ -61,6 +61,17 @@ def _shape(recipe: Method) -> list[tuple[object, ...]]:
         (type(one), one.unit, *((tuple(map(type, one.stages)), one.columns) if isinstance(one, Round) else ()))
         for one in recipe.rounds
     ]
+
+
+def check_out_dtype(recipe: Method, base: Source) -> None:
+    """Raise RecipeError where what the method sees of the base would not be the base's numbers [RC-15]."""
+    if recipe.out_dtype == "F64" and recipe.needs.base:
+        narrow = (name for name, record in base.records.items() if record.dtype in ("F32", "BF16", "F16"))
+        if (name := next(narrow, None)) is not None:
+            raise RecipeError(
+                f"{recipe.name}: {OUT_DTYPE}: the method looks at the base, so that F64 is only for a base of F64, and "
+                f"tensor {name!r} is {base.records[name].dtype}; write F32, or leave it out"
+            )
 
 
 def check_arity(recipe: Method, contributions: int) -> None:

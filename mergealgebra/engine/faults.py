@@ -17,14 +17,17 @@ from mergealgebra.engine.answers import Answers
 from mergealgebra.engine.buffers import BASE, Auxiliary, Buffers, part_of, parts_of
 from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.plan import Plan, together
+from mergealgebra.engine.result_dtype import overflowed, rounded, widened
 from mergealgebra.engine.sources import Block, Contribution, Span
 from mergealgebra.errors import NonFinite, Overflow
 from mergealgebra.kernels.blocks import Part
 from mergealgebra.kernels.reference import summed
 from mergealgebra.kernels.result import merged_models
 from mergealgebra.kernels.views import entering, through, view_of
+from mergealgebra.methods.method import OUT_DTYPE
 from mergealgebra.progress import Progress
 from mergealgebra.tensors.block_vectors import add, index_in
+from mergealgebra.tensors.dtypes import widen
 
 
 class Faulty(Exception):
@@ -111,6 +114,10 @@ def _overflow(answers: Answers, order: Sequence[int], buffers: Buffers, block: B
     plan = buffers.plan
     base = buffers.read(BASE, block)
     parts = {index: part for index, part in parts_of(plan, buffers, block, answers) if part.coefficient}
+    base, wide = widened(base, list(parts.values()), plan.results[block.name].dtype, plan.needs.on)
+    parts = dict(zip(parts, wide, strict=True))
+    if not parts:
+        return _beyond_dtype(plan, block, base)
     shared: tuple[Array, ...] = ()
     unit = together(plan.rounds, plan.base.records[block.name])  # a part of a row is not what a stage can look at
     worst: NonFinite | None = None
@@ -174,12 +181,18 @@ def _overflow_of_round(
 def _overflow_of_result(plan: Plan, block: Block, base: Array, tau_m: Array) -> NonFinite | None:
     finite = np.isfinite(tau_m)
     if plan.needs.on == "theta":
-        overflowed = ~np.isfinite(_each_merged(base, tau_m))
+        merged = _each_merged(base, tau_m)
+        overflow = ~np.isfinite(merged)
+        merged = merged.astype(widen(base).dtype)
     else:
-        _, overflowed = add(base, tau_m, plan.reduction(block.name).lambda32)
-    position = first_true(~finite | overflowed)
+        merged, overflow = add(base, tau_m, plan.reduction(block.name).lambda32)
+    out = plan.results[block.name].dtype
+    beyond = overflowed(merged, rounded(merged, out))
+    position = first_true(~finite | overflow | beyond)
     if position is None:
         return None
+    if beyond[position] and finite[position]:
+        return beyond_dtype(where(plan, block, position), float(merged[position]), out)
     value = float(base[position])
     if finite[position] and not np.isfinite(value) and plan.needs.on == "tau":
         return not_finite_base(where(plan, block, position), value)
@@ -196,6 +209,20 @@ def _each_merged(base: Array, theta_m: Array) -> Array:
     """The merged model of each element, NaN where there is none."""
     found = [merged_models(base[i : i + 1], theta_m[i : i + 1]) for i in range(theta_m.size)]
     return np.array([np.nan if one is None else float(one[0]) for one in found])
+
+
+def _beyond_dtype(plan: Plan, block: Block, merged: Array) -> Overflow | None:
+    """The first number that the dtype of the result cannot hold."""
+    out = plan.results[block.name].dtype
+    position = first_true(overflowed(merged, rounded(merged, out)))
+    return None if position is None else beyond_dtype(where(plan, block, position), float(merged[position]), out)
+
+
+def beyond_dtype(where: str, value: float, out: str) -> Overflow:
+    """The error of a result that another dtype than the base's cannot hold. where: its tensor and index [RC-15]."""
+    return Overflow(
+        f"{where}: the result is {value:.6g}, beyond the range of {out}; choose another {OUT_DTYPE}, such as BF16"
+    )
 
 
 def not_finite_base(where: str, value: float) -> NonFinite:

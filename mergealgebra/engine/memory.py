@@ -94,7 +94,7 @@ def merge(
         recipe = for_models(recipe, [(one.label, one.id or "", each) for one, each in of_ids])
     chosen = _choose(backend, source, recipe)
     plan = make_plan(source, contributions, recipe, chosen, threads=threads, block=block)
-    hosts = {name: np.empty(r.size, DTYPES[r.dtype].numpy) for name, r in source.records.items()}
+    hosts = {name: np.empty(r.size, DTYPES[r.dtype].numpy) for name, r in plan.results.items()}
     totals = Totals()
     try:
         for merged_span in run(plan, totals, executor=executor):

@@ -15,8 +15,17 @@ from mergealgebra.algebra.dots import CHUNK
 from mergealgebra.algebra.exact import Coefficients
 from mergealgebra.algebra.method import Round, Stage, WholeRound
 from mergealgebra.algebra.needs import Needs
-from mergealgebra.engine.checks import check, check_arity, check_method, check_named, check_plain, check_task
+from mergealgebra.engine.checks import (
+    check,
+    check_arity,
+    check_method,
+    check_named,
+    check_out_dtype,
+    check_plain,
+    check_task,
+)
 from mergealgebra.engine.limits import MEMORY, Sizes, check_positive, fit, thread_count
+from mergealgebra.engine.result_dtype import Result, results
 from mergealgebra.engine.sources import Block, Contribution, Record, Source, Span, span_size
 from mergealgebra.errors import NothingVisible
 from mergealgebra.kernels.blocks import Kernel, Reduction, Way, block_rounds, whole_round
@@ -112,6 +121,11 @@ class Plan:
     def needs(self) -> Needs:
         """What the method needs."""
         return self.recipe.needs
+
+    @cached_property
+    def results(self) -> Mapping[str, Result]:
+        """The tensors of the merged model, by name."""
+        return results(self.base, self.recipe)
 
     @cached_property
     def units(self) -> Mapping[str, int]:
@@ -269,6 +283,7 @@ def make_plan(
         raise NothingVisible("there is nothing to merge: no contribution is visible; contribute one, or sync")
     check_method(recipe)
     check_plain(recipe, settled(recipe, base), contributions)
+    check_out_dtype(recipe, base)
     check_arity(recipe, len(contributions))
     check_task(recipe, contributions)
     check_named(recipe, contributions)

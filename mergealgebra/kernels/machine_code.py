@@ -40,6 +40,7 @@ ENTRIES: Final = (
     "vectors_block",
     "sums_block",
     "apply_block",
+    "elected_block",
 )
 
 _PROTOTYPE: Final = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64)  # it gives up the interpreter lock

@@ -80,6 +80,21 @@ def check_seed(value: object, what: str) -> str:
     return value
 
 
+#: Of what a merged model can be.
+_RESULTS: Final = ("F64", "F32", "BF16", "F16")
+#: What others call these.
+_CALLED: Final = {"float64": "F64", "float32": "F32", "bfloat16": "BF16", "float16": "F16"}
+
+
+def check_out_dtype(value: object, what: str) -> str:
+    """A float dtype, by its name in safetensors, or an empty text [RC-15]."""
+    if value == "" or value in _RESULTS:
+        return str(value)
+    named = _CALLED.get(str(value).removeprefix("torch."))
+    todo = f"write {named}" if named else f"expected one of {', '.join(_RESULTS)}"
+    raise RecipeError(f"{what}: {shown(value)} is unknown; {todo}")
+
+
 def check_text(value: object, what: str) -> str:
     """Any text of at most 4,096 bytes, kept as it is."""
     if not isinstance(value, str) or not _is_utf8(value) or len(value.encode()) > _TEXT_BYTES:

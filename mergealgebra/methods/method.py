@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import Field, dataclass, field, fields
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, dataclass_transform
 
 from mergealgebra.algebra import decimals
 from mergealgebra.algebra.method import leaves_out
 from mergealgebra.algebra.needs import Needs
 from mergealgebra.encoding import encode, hash_id
 from mergealgebra.errors import CoefficientError, RecipeError
-from mergealgebra.methods.key_checks import Check, check_lambda
+from mergealgebra.methods.key_checks import Check, check_lambda, check_out_dtype
 from mergealgebra.methods.settings import (
     COEFFICIENT,
     SETTINGS,
@@ -31,6 +31,11 @@ from mergealgebra.text import did_you_mean, shown
 
 if TYPE_CHECKING:
     from mergealgebra.algebra.method import Round, WholeRound
+
+#: The key of the result's dtype [RC-15].
+OUT_DTYPE: Final = "out_dtype"
+#: Keys of all methods, which stand in a recipe's map only where they are written.
+_OF_ALL: Final = (SETTINGS, OUT_DTYPE)
 
 
 def key(*, default: str, check: Check, by_tensor: bool = False, by_contribution: bool = False) -> Any:
@@ -55,7 +60,8 @@ class Method:
     methods of this package. A subclass is a frozen dataclass by itself. It declares its keys, each with `key`, in the
     order in which they are shown; one called `lambda_`, `lambda` in files, is the lambda of the merge. It says how it
     computes in `rounds`, and perhaps what it needs in `needs`, and what it does in `in_words`. settings: what some
-    tensors have instead, each a mapping with a pattern of names under `tensors`, and numbers by key [ST-1].
+    tensors or contributions have instead, each a mapping with a pattern of names under `tensors`, and numbers by key
+    [ST-1]. out_dtype: of the result, F64, F32, BF16 or F16; left out, the base's [RC-15].
     docs/how-to/add-a-method.md adds one.
     """
 
@@ -63,6 +69,7 @@ class Method:
     distribution: ClassVar[str] = ""
     version: ClassVar[str] = ""
     settings: Sequence[Setting | Mapping[str, str | Sequence[str]]] = ()
+    out_dtype: str = ""
 
     if TYPE_CHECKING:  # what editors and mypy see; whatever else is written is refused by name below
 
@@ -72,20 +79,21 @@ class Method:
 
         def __init__(self, /, **entries: object) -> None:
             known = {field_.name: field_ for field_ in own_fields(type(self))}
-            settings = entries.pop(SETTINGS, ())
+            settings, out = entries.pop(SETTINGS, ()), entries.pop(OUT_DTYPE, "")
             given = {field_of(key): value for key, value in entries.items()}
             if len(given) < len(entries):
                 raise RecipeError(f"{self.name}: lambda and lambda_ are one key; give it once")
             for key in given:
                 if key not in known:
-                    keys = [*map(key_of, known), SETTINGS]
+                    keys = [*map(key_of, known), *_OF_ALL]
                     near = did_you_mean(key_of(key), keys) or ";"
-                    said = f"its keys are {', '.join(keys)}" if known else f"its only key is {SETTINGS}"
+                    said = f"its keys are {', '.join(keys)}" if known else f"its only keys are {' and '.join(keys)}"
                     raise RecipeError(f"{self.name}: unknown key {shown(key_of(key))}{near} {said}")
             for key, field_ in known.items():
                 check = field_.metadata["check"]
                 object.__setattr__(self, key, check(given.get(key, field_.default), f"{self.name}: {key_of(key)}"))
             object.__setattr__(self, SETTINGS, read_settings(settings, self._keys))
+            object.__setattr__(self, OUT_DTYPE, check_out_dtype(out, f"{self.name}: {OUT_DTYPE}"))
             self._check(given.keys())
 
     def __init_subclass__(cls) -> None:
@@ -156,6 +164,8 @@ class Method:
         own = {f.name: getattr(self, f.name) for f in fields_ if getattr(self, f.name) != f.default}
         if self.settings:
             own[SETTINGS] = self._settings_map()
+        if self.out_dtype:
+            own[OUT_DTYPE] = self.out_dtype
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in own.items())})"
 
     @property
@@ -201,6 +211,8 @@ class Method:
         entries = {"method": self.name} | {key_of(f.name): getattr(self, f.name) for f in own_fields(type(self))}
         if self.distribution:
             entries |= {"distribution": self.distribution, "version": self.version}
+        if self.out_dtype:
+            entries |= {OUT_DTYPE: self.out_dtype}
         return entries | ({SETTINGS: self._settings_map()} if self.settings else {})
 
     def _settings_map(self) -> list[dict[str, Any]]:
@@ -213,8 +225,8 @@ class Method:
 
 
 def own_fields(method: type[Method]) -> list[Field[str]]:
-    """The fields of a method's keys; all recipes have `settings` beside them."""
-    return [field_ for field_ in fields(method) if field_.name != SETTINGS]
+    """The fields of a method's keys; all recipes may have `settings` and `out_dtype` beside them."""
+    return [field_ for field_ in fields(method) if field_.name not in _OF_ALL]
 
 
 def keys_of(method: type[Method]) -> list[str]:

@@ -55,6 +55,27 @@ class Additions:
 NOTHING: Final = Additions()
 
 
+#: What configurations call dtypes, under these keys, in the configuration or in one inside it.
+_DTYPES: Final = {"F64": "float64", "F32": "float32", "BF16": "bfloat16", "F16": "float16"}
+_DTYPE_KEYS: Final = ("torch_dtype", "dtype")
+
+
+def of_dtype(base: Checkpoint, out: str) -> Additions:
+    """What a configuration says of a model of another dtype, wherever the base's says one [RC-15]."""
+    if not out:
+        return NOTHING
+    config = next((copy for copy in companions(base) if copy.name == CONFIG), None)
+    entries = {} if config is None else _entries(config)
+    inner = [(f"{key}.", value) for key, value in entries.items() if isinstance(value, dict)]
+    found = {
+        f"{prefix}{key}": _DTYPES[out]
+        for prefix, where in [("", entries), *inner]
+        for key in _DTYPE_KEYS
+        if isinstance(where.get(key), str)
+    }
+    return Additions(found)
+
+
 @dataclass(frozen=True)
 class Beside:
     """The files beside the tensors: those to copy, and those to write; a line for what cannot be."""
@@ -92,8 +113,8 @@ def _not_written(additions: Additions) -> list[str]:
     return [f"not written, as one file holds the tensors alone: {listed(map(printable, what))}; name a folder for them"]
 
 
-def _changed(config: Companion, values: Mapping[str, object]) -> bytes:
-    """A configuration with other values, in the order of its keys. Raises CheckpointError."""
+def _entries(config: Companion) -> dict[str, Any]:
+    """A configuration. Raises CheckpointError."""
     with config.opened() as descriptor:
         data = b"".join(config.pieces(descriptor, _MAX_CONFIG))
     try:
@@ -102,6 +123,12 @@ def _changed(config: Companion, values: Mapping[str, object]) -> bytes:
         raise CheckpointError(f"{location(config.path)} is not JSON that can be changed: {error}; repair it") from None
     if not isinstance(found, dict):
         raise CheckpointError(f"{location(config.path)} is not a JSON object; get it again")
+    return found
+
+
+def _changed(config: Companion, values: Mapping[str, object]) -> bytes:
+    """A configuration with other values, in the order of its keys. Raises CheckpointError."""
+    found = _entries(config)
     for key, value in values.items():
         *outer, last = key.split(".")
         inner: dict[str, Any] = found

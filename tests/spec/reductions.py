@@ -116,7 +116,7 @@ def trim_with(backend: str, **how: Any) -> Check:
 def _computed(plan: Plan) -> tuple[dict[str, np.ndarray], Totals]:
     """The merged tensors, flat, and what was counted. Raises the error that a merge names."""
     totals = Totals()
-    hosts = {name: [np.empty(0, DTYPES[r.dtype].numpy)] for name, r in plan.base.records.items()}
+    hosts = {name: [np.empty(0, DTYPES[r.dtype].numpy)] for name, r in plan.results.items()}
     try:
         for piece in run(plan, totals):
             hosts[piece.span.name].append(piece.data)

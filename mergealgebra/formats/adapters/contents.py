@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
@@ -10,7 +11,7 @@ import numpy as np
 
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.derived import DerivedRecord, Made
-from mergealgebra.tensors.dtypes import name_of
+from mergealgebra.tensors.dtypes import DTYPES, name_of
 from mergealgebra.tensors.form_names import LOW_RANK, SUFFIXES
 from mergealgebra.tensors.forms import Formed
 from mergealgebra.tensors.header import TensorRecord
@@ -27,8 +28,17 @@ class Turned:
     axes: tuple[int, ...]
 
 
-#: What is stored of a tensor: as it lies in the file, with its axes turned, or what no file holds.
-Part = TensorRecord | Turned | Host
+@dataclass(frozen=True)
+class Shown:
+    """A tensor that is computed when it is read."""
+
+    made: Made
+    dtype: str
+    shape: tuple[int, ...]
+
+
+#: What is stored of a tensor: as it lies in the file, with its axes turned, computed, or what no file holds.
+Part = TensorRecord | Turned | Shown | Host
 
 
 def as_shape(record: TensorRecord, shape: Sequence[int]) -> TensorRecord:
@@ -65,6 +75,9 @@ def _record(name: str, part: Part, file: Checkpoint) -> TensorRecord:
     if isinstance(part, Turned):
         return _made(part.source, _Turning(file, part), name=name, shape=tuple(part.sizes[i] for i in part.axes))
     near = next(iter(file.records.values()))  # in whose file it would lie
+    if isinstance(part, Shown):
+        nbytes = math.prod(part.shape) * DTYPES[part.dtype].itemsize
+        return _made(near, part.made, name=name, dtype=part.dtype, shape=part.shape, nbytes=nbytes)
     host = np.ascontiguousarray(part).reshape(-1)
     return _made(near, _Held(host), name=name, dtype=name_of(part), shape=part.shape, nbytes=host.nbytes)
 

@@ -66,14 +66,16 @@ class Lookup:
             return near.rstrip(";") or has
         if place == "source" and parameter.scope == "shared":
             return f"; {method} has one for all models: write it under `parameters` of the slice, or of the file"
-        return "; what stands nearer to the models has all tensors, or it is beside the base, which has none"
+        if place == "source":
+            return f"; the model is the base, of which {method} reads none"
+        return "; settings nearer to the models say it of all tensors"
 
     def _unmatched(self, key: str, setting: Setting) -> Iterator[str]:
         for filtered in setting.filters:
             if filtered not in self._matched:
                 yield (
-                    f"{filtered.where}: the filter {shown(filtered.filter or '*')} of `{key}` matches no tensor, or none "
-                    "that no earlier one has"
+                    f"{filtered.where}: the filter {shown(filtered.filter or '*')} of `{key}` matches no tensor, "
+                    "or only those of earlier ones"
                 )
             else:
                 yield from self._unmatched(key, filtered.value)

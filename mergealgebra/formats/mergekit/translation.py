@@ -79,7 +79,7 @@ def kind_of(document: Document) -> Kind:
 
 
 def translate(document: Document, names: Names) -> Translated:
-    """The merge that a file describes. names: of the tensors of its models. Raises RecipeError, naming file and line."""
+    """The merge that a file describes. names: of the tensors of its models. Raises RecipeError, naming the line."""
     kind = kind_of(document)
     document = _with_base(document, kind)
     layout = lay_out(document, names)
@@ -92,10 +92,14 @@ def translate(document: Document, names: Names) -> Translated:
     }
     _refuse_others(document, kind, shared)
     parts = list(_parts(document, kind, layout, lookup, shared))
-    ours, zeros = _ours(document, kind, shared, parts)
+    ours, zeros = _ours(document, kind, shared)
     base = _base(document, kind, layout)
     said = {ours_key: say(shared[key]) for key, ours_key in kind.keys.items() if key in shared}
-    recipe = {"method": ours, **kind.fixed, **{key: one.plain for key, one in said.items()}}
+    alike = {key: number for key, number in parts[0].numbers.items() if all(p.numbers[key] == number for p in parts)}
+    alike.pop("coefficient", None)
+    said |= alike
+    parts = [replace(p, numbers={key: n for key, n in p.numbers.items() if key not in alike}) for p in parts]
+    recipe: dict[str, Any] = {"method": ours, **kind.fixed, **{key: one.plain for key, one in said.items()}}
     entries = [{"tensors": p, key: _written(n)} for key, one in said.items() for p, n in one.entries]
     if entries:
         recipe["settings"] = entries
@@ -111,9 +115,8 @@ def _written(number: str | tuple[str, ...]) -> str | list[str]:
 def _with_base(document: Document, kind: Kind) -> Document:
     """The base is one of the models that are merged whole, also where it is not among them."""
     base = document.base
-    if kind.base == "needed" and base is None and not all(s.base for m in document.modules for s in m.slices):
-        raise document.where.refuse(f"`base_model` is missing, and {document.method} needs it: name one of the models")
-    if kind.base == "needed" and base is None and not document.modules:
+    of_slices = [slice_.base for module in document.modules for slice_ in module.slices]
+    if kind.base == "needed" and base is None and (not of_slices or None in of_slices):
         raise document.where.refuse(f"`base_model` is missing, and {document.method} needs it: name one of the models")
     if base is None or document.modules or not kind.whole or base in (source.model for source in document.models):
         return document
@@ -138,8 +141,8 @@ def _refuse_others(document: Document, kind: Kind, shared: Mapping[str, Mapping[
         for value in shared[key].values():
             if value.where is not None and bool(value.number) != only:
                 raise value.where.refuse(
-                    f"`{key}: {str(bool(value.number)).lower()}`: {kind.ours} here has no such way; leave it out for ours, "
-                    f"which has `{key}: {str(only).lower()}`, or merge with `--as mergekit`"
+                    f"`{key}: {str(not only).lower()}`: {kind.ours} here has no such way; leave it out for ours, which "
+                    f"has `{key}: {str(only).lower()}`, or merge with `--as mergekit`"
                 )
 
 
@@ -147,12 +150,12 @@ def _parts(
     document: Document, kind: Kind, layout: Layout, lookup: Lookup, shared: Mapping[str, Mapping[str, Value]]
 ) -> Iterator[Part]:
     """The contributions: each model one; where their number is fixed, each place among the sources one."""
-    tensors: dict[object, dict[str, tuple[Reference, str]]] = {}
-    numbers: dict[object, dict[str, dict[str, Value]]] = {}
+    tensors: dict[int | Reference, dict[str, tuple[Reference, str]]] = {}
+    numbers: dict[int | Reference, dict[str, dict[str, Value]]] = {}
     for target in layout.targets:
         merged = _merged(target, document, kind)
         for place, model in enumerate(merged):
-            which = place if kind.models is not None else model
+            which: int | Reference = place if kind.models is not None else model
             tensors.setdefault(which, {})[target.name] = (model, target.sources[model][1])
             own = numbers.setdefault(which, {})
             for key, parameter in kind.reads.items():
@@ -163,8 +166,7 @@ def _parts(
                 own.setdefault("weight", {})[target.name] = _of_t(shared["t"][target.name], is_base=place == 0)
     keys = {"weight": "coefficient"} if document.method == "slerp" else kind.keys
     for which, held in tensors.items():
-        own = {keys[key]: say(values) for key, values in numbers[which].items() if key in keys}
-        yield Part(held, own)
+        yield Part(held, {keys[key]: say(values) for key, values in numbers[which].items() if key in keys})
 
 
 def _of_t(t: Value, *, is_base: bool) -> Value:
@@ -191,16 +193,14 @@ def _merged(target: Target, document: Document, kind: Kind) -> list[Reference]:
         beside = "" if document.method == "passthrough" or base is None else " beside the base"
         raise where.refuse(
             f"{document.method} takes {kind.models} model{'s' if kind.models > 1 else ''}{beside}, and here "
-            f"{'is' if len(counted) == 1 else 'are'} {len(counted)}: {listed(m.text for m in counted) or 'none'}"
+            f"{'is' if len(counted) == 1 else 'are'} {len(counted)}: {listed([m.text for m in counted] or ['none'])}"
         )
     if document.method == "slerp" and base is not None:
         return [base, *others]
     return models if kind.whole else others
 
 
-def _ours(
-    document: Document, kind: Kind, shared: Mapping[str, Mapping[str, Value]], parts: Sequence[Part]
-) -> tuple[str, bool]:
+def _ours(document: Document, kind: Kind, shared: Mapping[str, Mapping[str, Value]]) -> tuple[str, bool]:
     """Our method, and whether it works on a base of zeros."""
     normalize = {bool(value.number) for value in shared.get("normalize", {}).values()}
     if len(normalize) > 1:
@@ -209,12 +209,7 @@ def _ours(
         return "task_arithmetic", True
     if document.method == "task_arithmetic" and normalize == {True}:
         return "mean", False
-    zeros = (
-        document.method in ("nuslerp", "multislerp")
-        and all(part.model is not None for part in parts)
-        and (document.base is None)
-    )
-    return kind.ours, zeros
+    return kind.ours, document.method in ("nuslerp", "multislerp") and document.base is None
 
 
 def _base(document: Document, kind: Kind, layout: Layout) -> Tensors | None:

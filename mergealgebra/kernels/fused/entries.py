@@ -10,6 +10,7 @@ from numba import carray
 
 from mergealgebra.kernels.fused.count import GROUP, count
 from mergealgebra.kernels.fused.dots import CHUNK, dots
+from mergealgebra.kernels.fused.elected import elected_mean
 from mergealgebra.kernels.fused.memory import compiled, double_of, pointer
 from mergealgebra.kernels.fused.pieces import exact_sums, put_merged, vectors
 from mergealgebra.kernels.fused.reduce import reduce, update
@@ -54,6 +55,7 @@ from mergealgebra.kernels.fused.table import (
     SQUARES,
     SUMS,
     TILE,
+    TILES,
     TOTAL,
     UNIT,
     VECTORS,
@@ -200,3 +202,21 @@ def apply_block(address):
     base, lambda32 = (np.uint64(table[BASE]), table[BASE_DTYPE]), double_of(table[LAMBDA])
     merged, out = np.uint64(table[MERGED]), np.uint64(table[RESULT])
     return np.int64(put_merged(table[SIZE], base, table[ON], merged, out, lambda32, (old, tau_m)))
+
+
+def elected_block(address):
+    """`fused.elected.elected_mean`."""
+    table, parts = _read(address)
+    old, merged, first_low, words = _tiles(table)
+    n, at = table[PARTS], np.uint64(table[TILES])
+    vectors = carray(pointer(at, np.float32), (n, TILE))
+    at += np.uint64(4 * TILE * n)
+    elected_and_weights = _both(at, at + np.uint64(4 * TILE), np.float32, TILE)
+    failed, second_low = _both(at + np.uint64(8 * TILE), at + np.uint64(12 * TILE), np.int32, TILE)
+    s = np.uint64(table[SCRATCH]) + np.uint64(12 * TILE)
+    first = (*_both(s, s + np.uint64(8 * TILE), np.float64, TILE), first_low)
+    s += np.uint64(16 * TILE)
+    second = (*_both(s, s + np.uint64(8 * TILE), np.float64, TILE), second_low)
+    scratch = ((old, merged, words), vectors, elected_and_weights, failed, first, second)
+    positions = carray(pointer(table[POSITIONS], np.int64), table[SIZE])
+    return elected_mean(table[SIZE], _model(table), parts, _how(table), double_of(table[LAMBDA]), positions, scratch)

@@ -34,7 +34,7 @@ def merged_by(folder):
     return found
 
 
-@pytest.mark.clause("AD-2", "AD-4", "AD-5", "AD-6", "AD-9", "CT-14")
+@pytest.mark.clause("AD-2", "AD-3", "AD-4", "AD-5", "AD-6", "AD-9", "AD-15", "CT-14")
 @pytest.mark.parametrize("name", RECORDED)
 def test_gives_what_peft_merges(name):
     expected, found = load_file(HERE / name / "merged.safetensors"), merged_by(HERE / name)
@@ -73,7 +73,7 @@ BAD = {
     "alpha is text": (lambda a: set_in(a, lora_alpha="3"), "'lora_alpha' is '3', expected a number"),
     "rank zero": (lambda a: set_in(a, r=0), "'r' is 0, expected a rank"),
     "another rank": (lambda a: set_in(a, r=3), "has rank 2, and by"),
-    "DoRA": (lambda a: set_in(a, use_dora=True), "'use_dora' is set: DoRA"),
+    "QA-LoRA": (lambda a: set_in(a, use_qalora=True), "'use_qalora' is set: QA-LoRA"),
     "replicated layers": (lambda a: set_in(a, layer_replication=[[0, 2]]), "'layer_replication' is set"),
     "pissa": (lambda a: set_in(a, init_lora_weights="pissa_niter_4"), "altered the base: save the adapter"),
     "eva": (lambda a: set_in(a, init_lora_weights="eva"), "altered the base"),
@@ -82,6 +82,21 @@ BAD = {
     "no A": (
         lambda a: tensors_of(a, lambda t: {k: v for k, v in t.items() if k != Q}),
         "other factor of its module is missing",
+    ),
+    "a magnitude alone": (
+        lambda a: tensors_of(a, lambda t: {**t, "base_model.model.head.lora_magnitude_vector": np.ones(3, np.float32)}),
+        "the factors of its module are missing",
+    ),
+    "DoRA of an embedding": (
+        lambda a: tensors_of(
+            a,
+            lambda t: {
+                "base_model.model.embed.lora_embedding_A": np.ones((2, 10), np.float32),
+                "base_model.model.embed.lora_embedding_B": np.ones((6, 2), np.float32),
+                "base_model.model.embed.lora_magnitude_vector": np.ones(6, np.float32),
+            },
+        ),
+        "DoRA of a layer that is not linear",
     ),
     "unlike ranks": (lambda a: tensors_of(a, lambda t: {**t, Q: t[Q][:1].copy()}), "expected [m, r] and [r, ...]"),
     "another base": (

@@ -280,6 +280,9 @@ def merge_contributions(spec: Any) -> Outcome:
     if len({c.id for c in contributions}) != len(contributions) and not spec.get("in_memory"):
         raise Refused("DuplicateContribution")
     recipe = read_recipe(full)
+    looks_at_base = recipe.method == "arcee_fusion"
+    if recipe.out == "F64" and looks_at_base and any(t.is_float and t.dtype != "F64" for t in base.values()):
+        raise Refused("RecipeError")
     ids = [c.id for c in contributions]
     settings = settings_of(full, [name for name, t in base.items() if t.is_float], [one.hex() for one in ids])
     voters, kept = voters_of(base, contributions, recipe, settings)

@@ -27,6 +27,7 @@ from generator.reference.reduction import (
     total,
 )
 from generator.reference.refused import Refused
+from generator.reference.result_dtypes import copied
 from generator.reference.rounding import F32, F64, is_finite, magnitude, rn, rounded, value
 from generator.reference.settings import numbers_of
 from generator.reference.tensors import Tensors, in_name_order, tensor_of_bits
@@ -277,11 +278,12 @@ def merge(base: Tensors, voters: Sequence[Voter], full: Mapping[str, Any], ids: 
     for phase in phases[:-1]:
         for name in model.held:
             judge(base, model, name, phase(model, name), failed[name])
-    tensors, taus = dict(base), {}
+    out = full.get("out_dtype", "")
+    tensors, taus = {name: t if name in model.held else copied(name, t, out) for name, t in base.items()}, {}
     for name in model.held:
         lambda32 = rn(F32, model.number("lambda", name))
         result, tau_m = finished(base, model, name, phases[-1](model, name), finish, lambda32, failed[name])
-        tensors[name] = tensor_of_bits(base[name].dtype, base[name].shape, result)
+        tensors[name] = tensor_of_bits(out or base[name].dtype, base[name].shape, result)
         taus[name] = tensor_of_bits("F32", base[name].shape, tau_m)
         if not certified(cs[name]):
             failed[name] = set(range(base[name].elements))
@@ -317,7 +319,9 @@ def finished(
         here = [row[at] for row in terms]
         judge_element(base, model, name, here, at, failed)
         tau_m = finish(model, name, at, here)
-        result = apply(base[name], b, lambda32, tau_m) if is_finite(F32, tau_m) else None
+        result = (
+            apply(base[name], b, lambda32, tau_m, model.full.get("out_dtype", "")) if is_finite(F32, tau_m) else None
+        )
         if result is None:
             raise Refused("NonFinite", tensor=name, index=base[name].index(at))
         results.append(result)

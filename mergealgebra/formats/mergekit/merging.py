@@ -1,0 +1,181 @@
+"""A merge as a mergekit file describes it, written with the file beside it [MK-9 to MK-13]."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from mergealgebra.engine.limits import thread_count
+from mergealgebra.errors import MergeAlgebraError, RecipeError
+from mergealgebra.execution import Execution
+from mergealgebra.file_merge import Model, merge_checkpoints
+from mergealgebra.formats.mergekit.configuration import changed_configuration, layers_of
+from mergealgebra.formats.mergekit.document import Document, Reference
+from mergealgebra.formats.mergekit.grammar import read_file
+from mergealgebra.formats.mergekit.layers import stacks_of
+from mergealgebra.formats.mergekit.opening import Opener
+from mergealgebra.formats.mergekit.translation import Part, Tensors, Translated, translate
+from mergealgebra.formats.mergekit.views import Zeros, woven
+from mergealgebra.formats.tokenizers.files import read_config
+from mergealgebra.merge_result import MergeResult
+from mergealgebra.model_folder.additions import Additions
+from mergealgebra.recipe import recipe_from_map
+from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.choice import Patterns, escaped
+from mergealgebra.tensors.dtypes import DTYPES
+from mergealgebra.tensors.forms import Held
+from mergealgebra.tensors.single_file import is_single_file
+
+#: What a mergekit file is called beside the model that it made.
+CONFIG: Final = "mergekit_config.yml"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A merge that can be run: its translation, and its models, open."""
+
+    translated: Translated
+    base: Checkpoint
+    held: Sequence[Held]
+
+    def models(self) -> list[Model]:
+        """The models as `merge_checkpoints` takes them; tensors that some lack are absent there [CT-7]."""
+        found = []
+        for part, held in zip(self.translated.parts, self.held, strict=True):
+            absent = [] if self.translated.layout.whole else sorted(self.base.records.keys() - held.records.keys())
+            leave = tuple(map(escaped, absent))
+            found.append(Model(held.path, part.coefficient, leave=leave, held=held, settings=part.settings()))
+        return found
+
+
+def prepare(document: Document, opener: Opener, opened: ExitStack, threads: int | None) -> Step:
+    """Open and lay out what a merge needs. Raises RecipeError, naming file and line, and what reading raises."""
+    held = opener.all_of(document)
+    translated = translate(document, {reference: list(one.records) for reference, one in held.items()})
+    parts = [_part(part, held, translated, opened) for part in translated.parts]
+    if translated.base is not None:
+        base = _whole(translated.base, held, translated, opened)
+    else:
+        base = _least(translated, parts, thread_count(threads), opened)
+    return Step(translated, Zeros.like(base) if translated.zeros else base, parts)
+
+
+def _part(part: Part, held: Mapping[Reference, Held], translated: Translated, opened: ExitStack) -> Held:
+    if translated.layout.whole and len({model for model, _ in part.tensors.values()}) == 1:
+        return held[part.model]
+    return _whole(part.tensors, held, translated, opened)
+
+
+def _whole(tensors: Tensors, held: Mapping[Reference, Held], translated: Translated, opened: ExitStack) -> Checkpoint:
+    """The checkpoint of tensors that may come from several models."""
+    models = list(dict.fromkeys(model for model, _ in tensors.values()))
+    sources: dict[Reference, Checkpoint] = {}
+    for model in models:
+        one = held[model]
+        if not isinstance(one, Checkpoint):
+            raise model.where.refuse("an adapter in slices is not merged; merge it into its model first, and name that")
+        sources[model] = one
+    if len(models) == 1 and translated.layout.whole and not translated.layout.layers:
+        return sources[models[0]]
+    view = woven(sources[models[0]].path, {name: (sources[model], of) for name, (model, of) in tensors.items()})
+    return opened.enter_context(view)
+
+
+def _least(translated: Translated, parts: Sequence[Held], threads: int, opened: ExitStack) -> Checkpoint:
+    """The base: the part of the least root that has all tensors; else of each tensor the least that has it [MK-9]."""
+    whole = [part for part in parts if isinstance(part, Checkpoint)]
+    if len(whole) == 1:
+        return whole[0]
+    ordered = sorted(whole, key=lambda part: part.root(threads))
+    names = {target.name for target in translated.layout.targets}
+    for part in ordered:
+        if names <= part.records.keys():
+            return part
+    tensors = {name: (next(part for part in ordered if name in part.records), name) for name in sorted(names)}
+    return opened.enter_context(woven(ordered[0].path, tensors))
+
+
+def merge_document(
+    document: Document,
+    out: Path,
+    execution: Execution,
+    opener: Opener,
+    source: bytes,
+    *,
+    take: Patterns = (),
+    leave: Patterns = (),
+) -> MergeResult:
+    """Merge what one document describes. source: the file, which is written beside the model.
+
+    Raises as `translate` and `merge_checkpoints` do.
+    """
+    with ExitStack() as opened:
+        step = prepare(document, opener, opened, execution.threads)
+        translated = step.translated
+        recipe_map = {**translated.recipe, **_out_dtype(translated.dtype, step.base)}
+        try:
+            recipe = recipe_from_map(recipe_map)
+        except MergeAlgebraError as error:
+            raise type(error)(f"{document.where}: {error}") from None
+        files = {} if is_single_file(out) else {CONFIG: source}
+        result = merge_checkpoints(
+            step.base,
+            step.models(),
+            recipe,
+            out,
+            execution,
+            take=take,
+            leave=leave,
+            additions=Additions(_configuration(step), files),
+            whole=translated.whole or translated.zeros,
+        )
+    said = [line for line in result.warnings if not (translated.whole and line in result.lock.remarks)]
+    return replace(result, warnings=[*translated.remarks, *_note(translated), *said])
+
+
+def _note(translated: Translated) -> list[str]:
+    if not translated.note:
+        return []
+    method = translated.document.method
+    return [f"{method} as it is computed here: {translated.note}; `--as mergekit` computes mergekit's"]
+
+
+def _out_dtype(dtype: str, base: Checkpoint) -> dict[str, str]:
+    """The key of a recipe whose result has another dtype than the base."""
+    floats = {record.dtype for record in base.records.values() if DTYPES[record.dtype].is_float}
+    return {"out_dtype": dtype} if dtype and floats != {dtype} else {}
+
+
+def _configuration(step: Step) -> dict[str, object]:
+    """What is replaced in config.json where layers were stacked anew."""
+    layers = step.translated.layout.layers
+    if not layers or step.base.folder is None:
+        return {}
+    tensors = step.translated.base or step.translated.parts[0].tensors
+    with Checkpoint.open(step.base.folder) as original:
+        old = {stack: count for stack, count in stacks_of(original.records).items() if stack in layers}
+        config = read_config(original)
+    came_from = layers_of({name: of for name, (_, of) in tensors.items()})
+    return changed_configuration(config, {stack: layers[stack] for stack in old}, came_from, old)
+
+
+def merge_file(
+    config: Path, out: Path, execution: Execution = Execution(), *, take: Patterns = (), leave: Patterns = ()
+) -> MergeResult:
+    """Merge as a mergekit file says. Raises RecipeError, naming file and line, and as `merge_document` does."""
+    documents = read_file(config)
+    source = config.read_bytes()
+    for document in documents:
+        refuse_tokens(document)
+    with ExitStack() as opened:
+        opener = Opener(config, opened)
+        return merge_document(documents[0], out, execution, opener, source, take=take, leave=leave)
+
+
+def refuse_tokens(document: Document) -> None:
+    """Raise RecipeError for what is asked of tokenizers and not done yet."""
+    for key, node in document.tokens.items():
+        raise RecipeError(f"{node.where}: `{key}` is not done yet: leave it out")
