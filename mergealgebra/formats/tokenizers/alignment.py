@@ -125,9 +125,8 @@ def _vocabulary(model: Checkpoint, base: Member) -> Vocabulary:
 def _target(base: Member, models: Sequence[Member], wanted: Wanted) -> tuple[Target, Additions]:
     """The vocabulary that is wanted, and the files that go with it."""
     made = partial(_made, wanted)
-    if wanted.source in (None, BASE) or (
-        isinstance(wanted.source, Path) and paths_equal(wanted.source, base.held.path)
-    ):
+    source = wanted.source
+    if source in (None, BASE) or (isinstance(source, Path) and paths_equal(source, base.held.path)):
         return made(base.vocabulary, lambda name: rows_of(base.held, name)), NOTHING
     if source == UNION:
         paths = [m.held.path for m in models if m.vocabulary is not base.vocabulary]

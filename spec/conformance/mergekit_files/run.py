@@ -60,7 +60,9 @@ def main() -> None:
     if not (work / "mixtral").exists():
         models.write(work)
     files = sorted(FOLDER.glob("files/*.yml"))
-    rows = [compared(file, work, options.python.absolute()) for file in files if file.stem in (options.names or [file.stem])]
+    rows = [
+        compared(file, work, options.python.absolute()) for file in files if file.stem in (options.names or [file.stem])
+    ]
     if not options.names:
         options.out.write_text("\n".join(page(rows)), encoding="utf-8")
     short = [row.file for row in rows if row.near < SHARE * (row.elements - row.tied)]
@@ -153,7 +155,14 @@ def page(rows: Sequence[Row]) -> Iterator[str]:
         of = [row for row in rows if row.method == method]
         judged = sum(row.elements - row.tied for row in of)
         equal, near = (sum(getattr(row, what) for row in of) / judged for what in ("equal", "near"))
-        cells = [len(of), f"{judged:,}", percent(equal), percent(near), max(row.most for row in of), sum(r.tied for r in of)]
+        cells = [
+            len(of),
+            f"{judged:,}",
+            percent(equal),
+            percent(near),
+            max(row.most for row in of),
+            sum(r.tied for r in of),
+        ]
         yield f"| `{method}` | {' | '.join(map(str, cells))} | {OURS[method] or 'nothing'} |"
     yield "\nFive or more models are added in torch's own order, which is not that of the list: there float32 may differ by a unit.\n"
     yield "| file | method | dtype | equal | within one | most units | ties |\n|---|---|---|---|---|---|---|"
