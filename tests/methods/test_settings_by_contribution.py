@@ -305,5 +305,5 @@ def test_another_tool_s_method_has_numbers_by_model_too():
     assert merged["w"].tolist() == [(1 + 3 * 4) / 4, (-4 + 3 * 3) / 4]
     with pytest.raises(RecipeError, match=r"model 0: settings\[0\]: unknown key 'densty'"):
         ma.merge(base, TWO, ma.InDialect("dare_linear", "mergekit-0.1.5"), settings=[{"densty": "0.5"}, {}])
-    with pytest.raises(RecipeError, match="it sets nothing|unknown key"):
+    with pytest.raises(RecipeError, match=r"it sets nothing|unknown key"):
         ma.merge(base, TWO, ma.InDialect("slerp", "crdt-merge-0.11"), settings=[{"t": "0.5"}, {}])
