@@ -10,9 +10,10 @@ import pytest
 
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.execution import Execution
-from mergealgebra.formats.mergekit.merging import merge_file
+from mergealgebra.formats.mergekit.merging import How, merge_file
 from mergealgebra.lock import Lock
 from mergealgebra.merge_result import MergeResult
+from tests.cli.commands import call
 from tests.formats.mergekit.tiny import KINDS, by_layer, short, values, write
 
 
@@ -321,3 +322,64 @@ def test_a_path_beside_the_file_comes_first(models, tmp_path, monkeypatch):
     )
     result = merge_file(models / "p.yml", tmp_path / "out", Execution("numpy", 1))
     assert set(short(result.out).values()) == {2.0}
+
+
+class TestAsMergekit:
+    @pytest.mark.clause("MK-12")
+    def test_the_recipe_has_what_the_file_says(self, models, tmp_path):
+        (models / "as.yml").write_text("""
+merge_method: ties
+base_model: zero
+models:
+  - {model: two, parameters: {weight: 0.5, density: [0.3, 1]}}
+  - {model: lay, parameters: {weight: [{filter: mlp, value: 0.1}, {value: 0}]}}
+parameters: {normalize: false, density: 0.7}
+dtype: bfloat16
+""")
+        result = merge_file(models / "as.yml", tmp_path / "out", Execution("numpy", 1), How(as_mergekit=True))
+        recipe = result.lock.recipe
+        assert (recipe["dialect"], recipe["normalize"], recipe["dtype"]) == ("mergekit-0.1.5", "false", "bfloat16")
+        two, lay = recipe["order"].split(" ")
+        of_two = {
+            e.get("tensors", "*"): e["density"]
+            for e in recipe["settings"]
+            if e["contribution"] == two and "density" in e
+        }
+        middle = {f"model.layers.{i}.*": repr((1 - t) * 0.3 + t) for i, t in ((1, 1 / 3), (2, 2 / 3))}
+        assert of_two == {**middle, "model.layers.3.*": "1", "*": "0.3"}
+        of_lay = [
+            (e.get("tensors", "*"), e["coefficient"])
+            for e in recipe["settings"]
+            if e["contribution"] == lay and "coefficient" in e
+        ]
+        assert of_lay[-1] == ("*", "0")
+        assert ("model.layers.0.mlp.*", "0.1") in of_lay
+        assert set(short(result.out).values()) == {1.0}
+
+    @pytest.mark.clause("MK-12")
+    def test_drawn_masks_are_asked_for(self, models, tmp_path):
+        (models / "as.yml").write_text(
+            "merge_method: dare_ties\nbase_model: zero\nmodels: [{model: one}]\nparameters: {weight: 1}\n"
+        )
+        with pytest.raises(MergeAlgebraError, match="masks"):
+            merge_file(models / "as.yml", tmp_path / "out", Execution("numpy", 1), How(as_mergekit=True))
+
+
+@pytest.mark.clause("MK-10")
+def test_the_result_has_the_dtype_that_is_written(merged):
+    result = merged(
+        "merge_method: linear\nout_dtype: bfloat16\ndtype: float32\nparameters: {weight: 1}\nmodels: [{model: one}, {model: two}]\n"
+    )
+    assert {tensor.dtype for tensor in result.lock.tensors.values()} == {"BF16"}
+    assert result.lock.recipe["out_dtype"] == "BF16"
+
+
+@pytest.mark.clause("MK-1")
+def test_the_command_tells_mergekits_files_from_ours(models, tmp_path):
+    (models / "cli.yml").write_text(
+        "merge_method: linear\nparameters: {weight: 1}\nmodels: [{model: one}, {model: two}]\n"
+    )
+    assert call(tmp_path, "merge", str(models / "cli.yml"), "out", "--json").printed()["warnings"] == []
+    (models / "ours.yml").write_text("method: linear\nbase: zero\nmodels: [{path: one}]\n")
+    refused = call(tmp_path, "merge", str(models / "ours.yml"), "ours", "--as", "mergekit")
+    assert "is not a mergekit file" in refused.stderr
