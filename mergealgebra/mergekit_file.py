@@ -20,8 +20,7 @@ _KEYS: Final = MappingProxyType(
         "slices": "name whole models under `models`",
         "parameters": "write the `density` and `lambda` in it at the top of the file",
         "dtype": _DTYPE,
-        "tokenizer_source": "leave it out, the result has the base's tokenizer",
-        "tokenizer": "leave it out, the result has the base's tokenizer",
+        "tokenizer": "write `tokenizer_source`, the `source` in it",
         "chat_template": "leave it out, the result has the base's",
         "int8_mask": "leave it out, it saves memory there and changes nothing",
     }

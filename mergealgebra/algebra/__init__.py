@@ -127,4 +127,5 @@ def __getattr__(name: str) -> "Any":
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'mergealgebra.algebra' has no attribute {name!r}")
-    return getattr(import_module(f"mergealgebra.algebra.{home}"), name)
+    globals()[name] = found = getattr(import_module(f"mergealgebra.algebra.{home}"), name)  # it is not asked again
+    return found

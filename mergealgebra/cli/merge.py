@@ -68,7 +68,9 @@ def command(
     """
     from mergealgebra.cli.resolve import report_result
     from mergealgebra.errors import RecipeError
-    from mergealgebra.execution import Execution
+    from mergealgebra.execution import Execution, start_numpy
+
+    start_numpy()
     from mergealgebra.file_merge import Model, merge_checkpoints
     from mergealgebra.formats.mergekit.grammar import is_mergekit
     from mergealgebra.formats.mergekit.merging import How, merge_file

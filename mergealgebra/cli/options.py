@@ -102,6 +102,7 @@ PEER = _Peer()
 #: The value of --keep-aggregate when it is left out.
 WHEN_IT_PAYS: Final = "when-it-pays"
 
+note_option = click.option("--note", help="A line for the log.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, of an error too.")
 threads_option = click.option("--threads", type=click.IntRange(min=1), help="Threads; all cores if left out.")
 block_option = click.option(

@@ -112,7 +112,7 @@ def _downloaded(name: str, revision: str | None) -> Path:
         from huggingface_hub import snapshot_download
     except ImportError:
         raise CheckpointError(
-            f"{absent}: check the path, or get it by `{command}`, which `pip install 'mergealgebra[hub]'` brings"
+            f"{absent}: check the path, or get it by `{command}`, which comes with: pip install huggingface_hub"
         ) from None
     try:
         return Path(snapshot_download(name, revision=revision, ignore_patterns=list(_NOT_FETCHED)))

@@ -16,7 +16,7 @@ from mergealgebra.formats.adapters.peft_config import CONFIG
 from mergealgebra.formats.tokenizers.wanted import BASE, UNION, Wanted
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.file_names import MODEL
-from mergealgebra.tensors.files import as_path
+from mergealgebra.tensors.files import as_path, reading
 from mergealgebra.tensors.forms import Formed, Held
 from mergealgebra.tensors.index import is_index
 from mergealgebra.text import location
@@ -68,14 +68,15 @@ def _open(path: Path, base: Checkpoint | None) -> Held:
     if base is not None and _is_peft(folder):
         return open_peft(folder, base)
     opened = Checkpoint.open(path)
-    if base is not None and opened.folder is None and looks_like_adapter(opened.records):
-        return open_lora_file(path, opened, base)
-    return opened
+    if base is None or opened.folder is not None or not opened.records.keys().isdisjoint(base.records):
+        return opened
+    return open_lora_file(path, opened, base) if looks_like_adapter(opened.records) else opened
 
 
 def _is_peft(folder: Path) -> bool:
     """Whether a folder is an adapter's, and no model's too."""
     if not folder.is_dir():
         return False
-    names = set(os.listdir(folder))  # noqa: PTH208 - names, not paths
+    with reading(folder):
+        names = set(os.listdir(folder))  # noqa: PTH208 - names, not paths
     return bool(names & {WEIGHTS, CONFIG}) and MODEL not in names and not any(map(is_index, names))

@@ -14,17 +14,20 @@ from typing import Any
 import numpy as np
 
 from mergealgebra.algebra.arrays import refuse_flushed_subnormals
+from mergealgebra.algebra.divergence import RankedImportances
 from mergealgebra.algebra.dots import ChunkSums
 from mergealgebra.algebra.exact import Indices, Sums, maxima_of, with_integers
 from mergealgebra.algebra.method import Round, Terms, View
-from mergealgebra.kernels.blocks import Part, Reduction, Watch
-from mergealgebra.kernels.calls import ON, CompiledCode, address, bits, row_of
+from mergealgebra.kernels import importances
+from mergealgebra.kernels.blocks import Part, Reduced, Reduction, Watch
+from mergealgebra.kernels.calls import ON, CompiledCode, address, bits, row_of, single_bits
 from mergealgebra.kernels.fused import table as word
 from mergealgebra.kernels.fused_methods import counts_magnitudes
 from mergealgebra.kernels.numpy_reference import NumPyReference
 from mergealgebra.kernels.reference import Host, votes_of
 from mergealgebra.kernels.result import finite
-from mergealgebra.kernels.views import usable_auxiliary, view_with
+from mergealgebra.kernels.views import entering, usable_auxiliary, view_with
+from mergealgebra.methods.sce import Sce
 from mergealgebra.progress import Progress, quiet
 
 
@@ -35,10 +38,41 @@ class CompiledPieces(NumPyReference):
     block: int = 1 << 17  # of fewer elements the calls take too long; arrays between equations still fit a cache
     code: CompiledCode = field(default_factory=CompiledCode)
 
+    def reduce(self, base: Host, parts: Sequence[Part], reduction: Reduction) -> Reduced | None:
+        """As `Kernel.reduce`: the mean of what was elected by compiled code as a whole."""
+        if reduction.rounds != Sce().rounds or reduction.needs != Sce().needs or any(p.at is not None for p in parts):
+            return super().reduce(base, parts, reduction)
+        self.code.load("elected_block")
+        out, positions = np.empty_like(base), np.empty(base.size, np.int64)
+        tiles = np.empty((len(parts) + word.TILES_BESIDE, word.TILE), np.float32)
+        asked = {
+            word.TILES: address(tiles),
+            word.OUT: address(out),
+            word.LAMBDA: bits(reduction.lambda32),
+            word.POSITIONS: address(positions),
+        }
+        missed = self.code.call("elected_block", base, list(map(_row_of_weighed, parts)), asked)
+        if missed < 0:
+            return None
+        if missed:
+            at = positions[:missed]
+            exact = super().reduce(base[at], [part.only(at) for part in parts], reduction)
+            if exact is None:
+                return None
+            out[at] = exact.data
+        everything = (base.size,) * len(parts)
+        return Reduced(out, everything, ((),) * len(parts), missed if reduction.coefficients.certified else base.size)
+
     def observe(self, base: Host, part: Part, watch: Watch, seen: Any, shared: Sequence[Host] = ()) -> Any | None:
         """As `Kernel.observe`."""
         if counts_magnitudes(watch) and not watch.stages and not part.auxiliary:
             return seen if self.code.count(base, _alone(part), watch.look, seen) else None
+        if type(watch.statistic) is RankedImportances and not watch.stages and part.at is None:
+            views = self._views(base, [part], watch.on)
+            if views is None:
+                return None
+            view = entering(views[0], part, watch.round_, shared)
+            return importances.observe(self.code, base, watch.statistic, watch.look, view, seen)
         return super().observe(base, part, watch, seen, shared)
 
     def dots(
@@ -115,6 +149,14 @@ class CompiledPieces(NumPyReference):
 def _alone(part: Part) -> Part:
     """A part without what stages found, and with its own coefficient."""
     return replace(part, found=(), weights=())
+
+
+def _row_of_weighed(part: Part) -> list[int]:
+    """A row with the part's own coefficient, and with its weight in the second round."""
+    row = list(row_of(_alone(part)))
+    weight = part.weights[1] if part.weights else None
+    row[word.KEY] = single_bits(part.coefficient if weight is None else weight)
+    return row
 
 
 def _row_of_term(term: Host, vote: float) -> list[int]:

@@ -68,6 +68,8 @@ ADAPTERS = {
     "lora_bias": {"target_modules": ["q", "v"], "r": 2, "lora_alpha": 3, "lora_bias": True},
     "tokens": {"target_modules": ["q"], "r": 2, "lora_alpha": 3, "trainable_token_indices": {"embed": [2, 7]}},
     "parameters": {"target_modules": [], "target_parameters": ["experts.up", "v.weight"], "r": 2, "lora_alpha": 3},
+    "dora": {"target_modules": ["q", "v"], "r": 2, "lora_alpha": 3, "use_dora": True},
+    "dora_transposed": {"target_modules": ["c", "square"], "r": 2, "lora_alpha": 3, "use_dora": True},
     "half": {"target_modules": ["q", "v"], "r": 2, "lora_alpha": 3},
 }
 

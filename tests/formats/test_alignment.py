@@ -12,7 +12,7 @@ import pytest
 
 import mergealgebra as ma
 from mergealgebra.encoding import tensor_root
-from mergealgebra.errors import TokenizerError
+from mergealgebra.errors import MergeAlgebraWarning, TokenizerError
 from mergealgebra.file_merge import Model, merge_checkpoints
 from mergealgebra.formats.tokenizers.alignment import align
 from mergealgebra.formats.tokenizers.wanted import TokenRow, Wanted
@@ -56,8 +56,8 @@ class TestToTheBase:
         assert view.records[HEAD].shape == (5, WIDTH)
         assert rows(view, HEAD)[0] == 2 * (code("a") + 0.5)
         assert not done.additions
-        assert "2 of its tokens are left out, as the tokenizer has none: 'new' and '<end>'" in done.remarks[0]
-        assert "it lacks 1 tokens, for which it changes nothing: 'b'" in done.remarks[1]
+        assert "left out, as the tokenizer lacks them: 2 tokens, 'new' and '<end>'" in done.remarks[0]
+        assert "it changes nothing of what it lacks: 1 token, 'b'" in done.remarks[1]
 
     def test_every_range_is_part_of_the_whole_and_the_root_is_that_of_what_is_shown(self, pair):
         (view,) = align(pair[0], [pair[1]], Wanted("base")).models
@@ -228,3 +228,17 @@ class TestChosenRows:
         ):
             with pytest.raises(TokenizerError, match=message):
                 align(pair[0], [pair[1]], Wanted("base", {"a": row}))
+
+
+@pytest.mark.clause("TK-2")
+def test_in_python_it_is_an_argument(tmp_path, pair):
+    start, tuned = (checkpoint.path for checkpoint in pair)
+    with pytest.raises(TokenizerError, match="to align rows by token, pass tokenizer_source='base'"):
+        ma.merge(start, [tuned], ma.Mean(), out=tmp_path / "out")
+    with pytest.warns(MergeAlgebraWarning, match="it changes nothing of what it lacks"):
+        ma.merge(start, [tuned], ma.Mean(), out=tmp_path / "out", tokenizer_source="base")
+    assert read_by_package(tmp_path / "out")[EMBED][0, 0] == code("a") + 0.5
+    left = ("*embed*", "lm_head*")
+    ma.merge(start, [tuned], ma.Mean(), out=tmp_path / "left", leave=left)
+    with pytest.raises(TokenizerError, match="with out=; leave it out"):
+        ma.merge({}, [{}], ma.Mean(), tokenizer_source="base")

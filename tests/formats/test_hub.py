@@ -107,7 +107,9 @@ class TestAbsent:
 
     def test_without_the_library_it_is_named(self, monkeypatch):
         monkeypatch.delenv("HF_HUB_OFFLINE")
-        with pytest.raises(CheckpointError, match=r"`hf download org/name`, which `pip install 'mergealgebra\[hub\]'`"):
+        with pytest.raises(
+            CheckpointError, match=r"by `hf download org/name`, which comes with: pip install huggingface_hub$"
+        ):
             hub.folder("org/name")
 
     def test_the_library_downloads_it_and_its_refusal_is_one_line(self, tmp_path, monkeypatch):

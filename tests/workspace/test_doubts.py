@@ -62,6 +62,14 @@ def test_a_newcomer_who_got_less_is_told_again_by_every_verb(root):
     assert visible_in(root / "bob") == visible_in(root / "alice")
 
 
+@pytest.mark.clause("SY-4", "SY-12")
+def test_a_newcomer_to_whom_damaged_tensors_came_is_sent_to_another_peer(root):
+    ma.Workspace.open(root / "alice").sync(root / "share")
+    flip(next((root / "share" / "blobs").iterdir()), -1)
+    with pytest.raises(SyncIncomplete, match=r"`Workspace.open\('.*/bob'\).sync\('PEER'\)` with another completes it"):
+        ma.Workspace.clone(root / "share", root / "bob", base=root / "base")
+
+
 FILE, FULL, CUT = OperationError("a is damaged"), OutputError("the disk is full"), PeerError("it sends too slowly")
 #: What was refused, what of it is that the peer took nothing, and what is said.
 HOW = {

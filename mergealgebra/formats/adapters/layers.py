@@ -71,14 +71,12 @@ def bias_factors(name: str, record: TensorRecord, scale: float) -> dict[str, Par
 
 def pair(module: Module, up: str, down: str) -> tuple[TensorRecord, TensorRecord]:
     """Both factors of a module. Raises NamesError where one is missing."""
-    for one, other in ((up, down), (down, up)):
-        if one not in module.tensors:
-            there = module.tensors[other]
-            missing = "the other factor" if len(module.tensors) == 1 else "one of both factors"
-            raise NamesError(
-                f"{location(there.path, there.name)} is there, and {missing} of its module is missing: get or save "
-                "the adapter again"
-            )
+    if missing := [role for role in (up, down) if role not in module.tensors]:
+        there = next(iter(module.tensors.values()))
+        lacks = "the other factor of its module is" if len(missing) == 1 else "the factors of its module are"
+        raise NamesError(
+            f"{location(there.path, there.name)} is there, and {lacks} missing: get or save the adapter again"
+        )
     return module.tensors[up], module.tensors[down]
 
 

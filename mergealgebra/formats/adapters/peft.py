@@ -11,7 +11,9 @@ import numpy as np
 from mergealgebra.errors import AdapterError, MergeAlgebraError
 from mergealgebra.formats.adapters import keys
 from mergealgebra.formats.adapters.contents import Part, as_formed, factors
-from mergealgebra.formats.adapters.keys import Keys, Module, read_keys
+from mergealgebra.formats.adapters.dora import magnitude_change
+from mergealgebra.formats.adapters.experts import scattered_factors
+from mergealgebra.formats.adapters.keys import Module, read_keys
 from mergealgebra.formats.adapters.layers import Turning, bias_factors, pair, rank_of, weight_factors
 from mergealgebra.formats.adapters.modules import BaseNames, unwrapped
 from mergealgebra.formats.adapters.parameters import expert_factors, parameters
@@ -39,8 +41,7 @@ def open_peft(folder: Path, base: Checkpoint) -> Formed:
         )
     file = Checkpoint(path, read_header(path))
     try:
-        found = read_keys(file)
-        parts = dict(_Reader(config, found, base).parts())
+        parts = dict(_Reader(config, file, base).parts())
     except MergeAlgebraError as error:
         file.close()
         raise _of_base(error, config) from None
@@ -57,8 +58,9 @@ def _of_base(error: MergeAlgebraError, config: PeftConfig) -> MergeAlgebraError:
 class _Reader:
     """One adapter, read for one base."""
 
-    def __init__(self, config: PeftConfig, found: Keys, base: Checkpoint) -> None:
-        self._config, self._keys, self._base = config, found, base
+    def __init__(self, config: PeftConfig, file: Checkpoint, base: Checkpoint) -> None:
+        found = read_keys(file)
+        self._config, self._file, self._keys, self._base = config, file, found, base
         self._turning = Turning(config.fan_in_fan_out)
         self._parameters = parameters(config, found.modules, base)
         wanted = [name for module in found.modules.values() for name in self._wanted(module)]
@@ -84,31 +86,31 @@ class _Reader:
         """The tensors that a module changes, by its own names."""
         own = unwrapped(f"{module.name}.")[:-1]
         wanted = []
-        if module.tensors.keys() - {keys.UP_BIAS}:
-            wanted.append(self._parameters.get(module.name, f"{own}.weight"))
+        if module.tensors.keys() - {keys.UP_BIAS} and not self._parameters.scattered(module.name):
+            wanted.append(self._parameters.names.get(module.name, f"{own}.weight"))
         if keys.UP_BIAS in module.tensors:
             wanted.append(f"{own}.bias")
         return wanted
 
     def _parts_of(self, module: Module) -> dict[str, Part]:
         own = unwrapped(f"{module.name}.")[:-1]
-        if magnitude := module.tensors.get(keys.MAGNITUDE):
-            raise AdapterError(
-                f"{location(magnitude.path, magnitude.name)} belongs to DoRA, whose change depends on the norms of the "
-                "base's weights: merge it into its model with peft (merge_and_unload), and contribute that model"
-            )
+        pattern = self._parameters.names.get(module.name, own)
+        scale, rank = self._config.scale_of(pattern), self._config.rank_of(pattern)
+        if apart := self._parameters.scattered(module.name):
+            return scattered_factors(apart, module, rank, scale)
         target = self._names[self._wanted(module)[0]]
         if rows := module.tensors.get(keys.TOKENS):
             return self._rows(target, own, rows)
-        pattern = self._parameters.get(module.name, own)
-        scale = self._config.scale_of(pattern)
         embedding = keys.EMBEDDING_DOWN in module.tensors
         up, down = pair(module, *((keys.EMBEDDING_UP, keys.EMBEDDING_DOWN) if embedding else (keys.UP, keys.DOWN)))
         shape = self._base.records[target].shape
-        if module.name in self._parameters and len(shape) == 3:
-            return expert_factors(target, module, self._config.rank_of(pattern), scale, shape)
+        if module.name in self._parameters.names and len(shape) == 3:
+            return expert_factors(target, module, rank, scale, shape)
         self._check_rank(pattern, rank_of(up, down), down)
-        made = weight_factors(target, module, scale, shape, self._turning)
+        if keys.MAGNITUDE in module.tensors:
+            made = magnitude_change(target, module, scale, self._base, self._file, self._turning)
+        else:
+            made = weight_factors(target, module, scale, shape, self._turning)
         if bias := module.tensors.get(keys.UP_BIAS):
             made |= bias_factors(self._names[f"{own}.bias"], bias, scale)
         return made

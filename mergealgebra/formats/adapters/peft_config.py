@@ -33,14 +33,13 @@ _NOT_READ: Final = frozenset(
 _READ: Final = frozenset(
     (
         *("alpha_pattern", "fan_in_fan_out", "lora_alpha", "r", "rank_pattern", "target_parameters"),
-        *("trainable_token_indices", "use_rslora"),
+        *("trainable_token_indices", "use_dora", "use_rslora"),
     )
 )
 _MERGED: Final = "merge it into its model with peft (merge_and_unload), and contribute that model"
 #: What makes an adapter no product of factors, with what to do.
 _REFUSED: Final = MappingProxyType(
     {
-        "use_dora": f"DoRA's change depends on the norms of the base's weights: {_MERGED}",
         "layer_replication": f"layers are replicated, so the model has more of them than the base: {_MERGED}",
         "use_qalora": f"QA-LoRA sums its inputs in groups first: {_MERGED}",
         "use_bdlora": f"its factors are block-diagonal: {_MERGED}",

@@ -9,7 +9,9 @@ import numpy as np
 from numba import carray
 
 from mergealgebra.kernels.fused.count import GROUP, count
+from mergealgebra.kernels.fused.divergence import centred, count_importances, divergences, shares
 from mergealgebra.kernels.fused.dots import CHUNK, dots
+from mergealgebra.kernels.fused.elected import elected_mean
 from mergealgebra.kernels.fused.memory import compiled, double_of, pointer
 from mergealgebra.kernels.fused.pieces import exact_sums, put_merged, vectors
 from mergealgebra.kernels.fused.reduce import reduce, update
@@ -19,10 +21,14 @@ from mergealgebra.kernels.fused.table import (
     BASE_DTYPE,
     BINS,
     BOUND,
+    COLUMNS,
+    COUNTED,
     COUNTS,
     CUT,
     DENSITY,
+    DIVERGENCES,
     DOTS,
+    FOLDED,
     FP64,
     GRID,
     GRIDS,
@@ -54,12 +60,14 @@ from mergealgebra.kernels.fused.table import (
     SQUARES,
     SUMS,
     TILE,
+    TILES,
     TOTAL,
     UNIT,
     VECTORS,
     VOTES,
     WEIGHTS,
     WHOLE,
+    WIDE,
     WITHOUT,
 )
 
@@ -200,3 +208,68 @@ def apply_block(address):
     base, lambda32 = (np.uint64(table[BASE]), table[BASE_DTYPE]), double_of(table[LAMBDA])
     merged, out = np.uint64(table[MERGED]), np.uint64(table[RESULT])
     return np.int64(put_merged(table[SIZE], base, table[ON], merged, out, lambda32, (old, tau_m)))
+
+
+def elected_block(address):
+    """`fused.elected.elected_mean`."""
+    table, parts = _read(address)
+    old, merged, first_low, words = _tiles(table)
+    n, at = table[PARTS], np.uint64(table[TILES])
+    vectors = carray(pointer(at, np.float32), (n, TILE))
+    at += np.uint64(4 * TILE * n)
+    elected_and_weights = _both(at, at + np.uint64(4 * TILE), np.float32, TILE)
+    failed, second_low = _both(at + np.uint64(8 * TILE), at + np.uint64(12 * TILE), np.int32, TILE)
+    s = np.uint64(table[SCRATCH]) + np.uint64(12 * TILE)
+    first = (*_both(s, s + np.uint64(8 * TILE), np.float64, TILE), first_low)
+    s += np.uint64(16 * TILE)
+    second = (*_both(s, s + np.uint64(8 * TILE), np.float64, TILE), second_low)
+    scratch = ((old, merged, words), vectors, elected_and_weights, failed, first, second)
+    positions = carray(pointer(table[POSITIONS], np.int64), table[SIZE])
+    return elected_mean(table[SIZE], _model(table), parts, _how(table), double_of(table[LAMBDA]), positions, scratch)
+
+
+@compiled
+def _rows_of(table):
+    """The changes of a block, how many are in a row, two fp64 numbers for each, and memory for sums of rows."""
+    n, columns = table[SIZE], table[COLUMNS]
+    return (
+        carray(pointer(table[VECTORS], np.float32), n),
+        columns,
+        carray(pointer(table[WIDE], np.float64), (2, n)),
+        carray(pointer(table[FOLDED], np.float64), CHUNK // 2 + columns // CHUNK + 1),
+    )
+
+
+def centred_block(address):
+    """`fused.divergence.centred`: 1, or 0 when some number is not finite."""
+    table, _ = _read(address)
+    change, columns, wide, _ = _rows_of(table)
+    old = carray(pointer(table[DIVERGENCES], np.float32), table[SIZE])
+    return np.int64(centred((np.uint64(table[BASE]), table[BASE_DTYPE]), change, columns, wide, old))
+
+
+def shares_block(address):
+    """`fused.divergence.shares`: 1, or 0 when some power has no certificate."""
+    table, _ = _read(address)
+    _, columns, wide, folded = _rows_of(table)
+    return np.int64(shares(wide, columns, folded))
+
+
+def divergences_block(address):
+    """`fused.divergence.divergences`: 1, or 0 when some logarithm has no certificate."""
+    table, _ = _read(address)
+    _, columns, wide, folded = _rows_of(table)
+    return np.int64(
+        divergences(wide, columns, folded, carray(pointer(table[DIVERGENCES], np.float64), table[SIZE] // columns))
+    )
+
+
+def importances_block(address):
+    """`fused.divergence.count_importances`."""
+    table, highs = _read(address)
+    change, columns, _, _ = _rows_of(table)
+    moved = carray(pointer(table[DIVERGENCES], np.float64), table[SIZE] // columns)
+    count_importances(
+        change, columns, moved, highs, carray(pointer(table[COUNTED], np.int64), (max(1, table[PARTS]), 1 << 16))
+    )
+    return np.int64(1)

@@ -272,18 +272,18 @@ def without_certificate(sums, found):
     _, a, _, _, low = sums
     count = np.int64(0)
     for i in range(a.size):
-        count += np.int64(a[i] >= _limit(low[i]))
+        count += np.int64(a[i] >= limit(low[i]))
     if count:
         count = np.int64(0)
         for i in range(a.size):
-            if a[i] >= _limit(low[i]):
+            if a[i] >= limit(low[i]):
                 found[count] = i
                 count += 1
     return count
 
 
 @compiled
-def _limit(bits):
+def limit(bits):
     """2^53 grids of the fp32 number with these bits [EX-2]."""
     exponent = max(bits >> np.int32(23), np.int32(1))
     return double_of((np.int64(exponent) - 97 + 1023) << 52)
