@@ -72,8 +72,9 @@ def command(
 
     start_numpy()
     from mergealgebra.file_merge import Model, merge_checkpoints
+    from mergealgebra.formats.mergekit.files import merge_file
     from mergealgebra.formats.mergekit.grammar import is_mergekit
-    from mergealgebra.formats.mergekit.merging import How, merge_file
+    from mergealgebra.formats.mergekit.merging import How
     from mergealgebra.formats.models import tokenizer_wanted as wanted
     from mergealgebra.recipe_file import read_merge_file
     from mergealgebra.text import location

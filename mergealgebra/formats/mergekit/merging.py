@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from mergealgebra.engine.limits import thread_count
@@ -15,7 +16,6 @@ from mergealgebra.file_merge import Model, merge_checkpoints
 from mergealgebra.formats.mergekit.configuration import changed_configuration, layers_of
 from mergealgebra.formats.mergekit.dialect import contributions, in_dialect
 from mergealgebra.formats.mergekit.document import Document, Reference
-from mergealgebra.formats.mergekit.grammar import read_file
 from mergealgebra.formats.mergekit.layers import stacks_of
 from mergealgebra.formats.mergekit.opening import Opener
 from mergealgebra.formats.mergekit.tokens import wanted_of
@@ -50,6 +50,10 @@ class How:
     masks: Path | None = None
 
 
+#: All of each model, by the methods here.
+AS_IT_IS: Final = How()
+
+
 @dataclass(frozen=True)
 class Step:
     """A merge that can be run: its translation, its parts, and their models, open."""
@@ -73,7 +77,7 @@ class Step:
         return found
 
 
-def prepare(document: Document, opener: Opener, opened: ExitStack, threads: int | None, how: How = How()) -> Step:
+def prepare(document: Document, opener: Opener, opened: ExitStack, threads: int | None, how: How = AS_IT_IS) -> Step:
     """Open and lay out what a merge needs. Raises RecipeError, naming file and line, and what reading raises."""
     held = opener.all_of(document)
     names = {reference: list(one.records) for reference, one in held.items()}
@@ -123,9 +127,15 @@ def _least(translated: Translated, parts: Sequence[Held], threads: int, opened: 
 
 
 def merge_document(
-    document: Document, out: Path, execution: Execution, opener: Opener, source: bytes, how: How = How()
+    document: Document,
+    out: Path,
+    execution: Execution,
+    opener: Opener,
+    source: bytes,
+    how: How = AS_IT_IS,
+    beside: Mapping[str, bytes] = MappingProxyType({}),
 ) -> MergeResult:
-    """Merge what one document describes. source: the file, which is written beside the model.
+    """Merge what one document describes. source: the file, which is written beside the model; beside: other files.
 
     Raises as `translate` and `merge_checkpoints` do.
     """
@@ -136,13 +146,13 @@ def merge_document(
         result = merge_checkpoints(
             step.base,
             step.models(settings=dialect is None),
-            dialect.placeholder if dialect is not None else _recipe(translated, step.base),
+            dialect.placeholder if dialect is not None else recipe_of(translated, step.base),
             out,
             execution,
             take=how.take,
             leave=how.leave,
             tokenizer=_tokens(translated, opener),
-            additions=Additions(_configuration(step), {} if is_single_file(out) else {CONFIG: source}),
+            additions=Additions(_configuration(step), {} if is_single_file(out) else {CONFIG: source, **beside}),
             whole=translated.whole or translated.zeros,
             named=dialect,
         )
@@ -151,7 +161,7 @@ def merge_document(
     return replace(result, warnings=[*translated.remarks, *noted, *said])
 
 
-def _recipe(translated: Translated, base: Checkpoint) -> Method:
+def recipe_of(translated: Translated, base: Checkpoint) -> Method:
     """The recipe here. Raises RecipeError or DecimalError, naming the line."""
     try:
         return recipe_from_map({**translated.recipe, **_out_dtype(translated.dtype, base)})
@@ -194,11 +204,3 @@ def _configuration(step: Step) -> dict[str, object]:
         config = read_config(original)
     came_from = layers_of({name: of for name, (_, of) in tensors.items()})
     return changed_configuration(config, {stack: layers[stack] for stack in old}, came_from, old)
-
-
-def merge_file(config: Path, out: Path, execution: Execution = Execution(), how: How = How()) -> MergeResult:
-    """Merge as a mergekit file says. Raises RecipeError, naming file and line, and as `merge_document` does."""
-    documents = read_file(config)
-    source = config.read_bytes()
-    with ExitStack() as opened:
-        return merge_document(documents[0], out, execution, Opener(config, opened), source, how)
