@@ -95,7 +95,7 @@ bench: .venv/bench
 
 adapters: .venvs/peft-0.21/made .venv/dev
 	.venvs/peft-0.21/bin/python spec/conformance/adapters.py
-	MERGEALGEBRA_PEFT=.venvs/peft-0.21/bin/python $(BIN)/pytest tests/formats/adapters
+	MERGEALGEBRA_PEFT=$(CURDIR)/.venvs/peft-0.21/bin/python $(BIN)/pytest tests/formats/adapters
 
 laws-table: .venv/dev
 	$(BIN)/python spec/laws.py $(METHODS)

@@ -5,7 +5,7 @@ Those of TIES are recipes of `Ties`, which has its own dialects [RC-9].
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 from mergealgebra.algebra.needs import Needs
 from mergealgebra.dialects.strategies import STRATEGIES
 from mergealgebra.dialects.strategy import Strategy
-from mergealgebra.dialects.strategy_settings import Entry, read_entries
+from mergealgebra.dialects.strategy_settings import Entry, read_entries, read_entry
 from mergealgebra.errors import CoefficientError, RecipeError
 from mergealgebra.methods.key_checks import check_out_dtype
 from mergealgebra.methods.method import OUT_DTYPE, Method
 from mergealgebra.methods.names import refusal
-from mergealgebra.methods.settings import SETTINGS
+from mergealgebra.methods.settings import COEFFICIENT, CONTRIBUTION, SETTINGS, Setting
 from mergealgebra.text import did_you_mean, location, shown
 
 if TYPE_CHECKING:
@@ -117,6 +117,29 @@ class InDialect(Method):
         given = {key: value for key, value in self.entries.items() if key not in ("method", "dialect", "masks")}
         made = InDialect(self.name, self.dialect, **given, masks=masks.root)
         object.__setattr__(made, "drawn", masks)
+        return made
+
+    @property
+    def own_keys(self) -> Sequence[str]:
+        """As `Method.own_keys`."""
+        if self.dialect not in _BY_CONTRIBUTION:
+            return ()
+        keys = [key for key, setting in self._strategy.settings.items() if setting.by != "all"]
+        return (*keys, *((COEFFICIENT,) if self._strategy.coefficients else ()))
+
+    def own_setting(self, given: object, where: str) -> Setting:
+        """As `Method.own_setting`, by the dialect's keys [NA-13]."""
+        if not isinstance(given, Mapping) or not self.own_keys:
+            return super().own_setting(given, where)
+        entry = read_entry({CONTRIBUTION: "0" * 64, **given}, self._strategy, where)
+        return Setting(entry.tensors or None, tuple(entry.texts.items()))
+
+    def with_settings(self, first: Sequence[Setting]) -> InDialect:
+        """As `Method.with_settings`."""
+        given = {key: value for key, value in self.entries.items() if key not in ("method", "dialect", SETTINGS)}
+        entries = [*(one.to_map() for one in first), *self.entries.get(SETTINGS, ())]
+        made = InDialect(self.name, self.dialect, **given, settings=entries)
+        object.__setattr__(made, "drawn", self.drawn)
         return made
 
     @property

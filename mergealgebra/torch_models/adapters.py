@@ -77,8 +77,9 @@ def adapter_tensors(adapter: Adapter, what: str) -> Formed:
             stored |= _trained_whole(layer, name, place)
         else:
             for tensor, (up, down, scale) in _factors(layer, name, f"{what}: the adapter {name!r} at {place}").items():
-                stored |= {f"{place}.{tensor}.low_rank_up": up, f"{place}.{tensor}.low_rank_down": down}
-                stored[f"{place}.{tensor}.low_rank_scale"] = np.array(scale, np.float64)
+                whose = _plain(f"{place}.{tensor}")
+                stored |= {f"{whose}.low_rank_up": up, f"{whose}.low_rank_down": down}
+                stored[f"{whose}.low_rank_scale"] = np.array(scale, np.float64)
     if not stored:
         raise NamesError(f"{what}: the adapter {name!r} holds nothing in this model{_others(adapter.model)}")
     return Formed(ArrayCheckpoint(stored, what))
@@ -132,7 +133,7 @@ def _layers(module: Any) -> Iterator[tuple[str, Any]]:
 
 def _plain(name: str) -> str:
     """The name of a tensor without its wrappers."""
-    return ".".join(part for part in name.split(".") if part not in _WRAPPED)
+    return ".".join(part for part in name.split(".") if part and part not in _WRAPPED)
 
 
 def _is_of_adapter(name: str, module: Any) -> bool:
@@ -174,6 +175,8 @@ def _factors(layer: Any, adapter: str, where: str) -> dict[str, tuple[Any, Any, 
     if embedding:
         return {"weight": (layer.lora_embedding_A[adapter].T, layer.lora_embedding_B[adapter].T, scale)}
     up, down, bias = layer.lora_B[adapter].weight, layer.lora_A[adapter].weight, layer.lora_B[adapter].bias
+    if hasattr(layer, "parameter_name"):
+        return {layer.parameter_name: (*_of_parameter(layer, up, down, where), scale)}
     turned = getattr(layer, "fan_in_fan_out", False)
     found = {"weight": (down.T, up.T, scale) if turned else (up.flatten(1), down, scale)}
     if bias is not None:
@@ -181,12 +184,25 @@ def _factors(layer: Any, adapter: str, where: str) -> dict[str, tuple[Any, Any, 
     return found
 
 
+def _of_parameter(layer: Any, up: Any, down: Any, where: str) -> tuple[Any, Any]:
+    """The factors of a parameter that `target_parameters` names: of one with three axes, those of each expert."""
+    experts = layer.num_experts
+    if experts == 1:
+        return up, down
+    swapped = getattr(layer, "_did_swap_in_out_features", None)
+    if swapped is None:
+        raise _refused(where, "is of experts, and does not say which axis is which")
+    ups, downs = up.reshape(up.shape[0], -1, experts), down.reshape(experts, -1, down.shape[-1])
+    if swapped:
+        return ups.permute(2, 0, 1), downs
+    return downs.transpose(1, 2), ups.permute(2, 1, 0)
+
+
 def _refuse_variant(layer: Any, adapter: str, where: str) -> None:
     """Raise CheckpointError where the adapter is more than two factors, or its layer has more than one weight."""
     if getattr(layer, "use_dora", {}).get(adapter) or adapter in getattr(layer, "lora_variant", ()):
         raise _refused(where, "is no plain LoRA (DoRA, or another variant)")
-    weight = getattr(layer.base_layer, "weight", None)
-    if weight is None or hasattr(layer, "parameter_name"):
+    if not hasattr(layer, "parameter_name") and getattr(layer.base_layer, "weight", None) is None:
         raise _refused(where, f"is of {kind_of(layer.base_layer)}, which has no weight that it could be added to")
     if getattr(layer.base_layer, "groups", 1) > 1:
         raise _refused(where, "is of a convolution in groups")

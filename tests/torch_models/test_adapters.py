@@ -85,6 +85,18 @@ class TestAdapters:
         merged = ma.merge(base, [model], RECIPE)
         assert torch.allclose(merged["a.bias"], base["a"].bias + 0.5 * model["a"].lora_B["math"].bias)
 
+    @pytest.mark.parametrize("swapped", [True, False])
+    def test_experts_are_merged_one_by_one(self, swapped):
+        shape = (2, 3, 4) if swapped else (2, 4, 3)
+        base = torch.nn.ParameterDict({"w": torch.arange(24.0).reshape(shape)})
+        layer = Lora(torch.nn.Linear(4, 3), 4, {"math": 0.5})
+        a, b = layer.lora_A["math"].weight.reshape(2, 2, 4), layer.lora_B["math"].weight.reshape(3, 2, 2)
+        layer.base_layer, layer.parameter_name = base, "w"
+        layer.num_experts, layer._did_swap_in_out_features = 2, swapped
+        merged = ma.merge(base, [ma.Adapter(layer, "math")], RECIPE)
+        delta = torch.einsum("ore,eri->eoi" if swapped else "ore,eri->eio", b, a) * 0.5
+        assert torch.allclose(merged["w"], base["w"] + delta, atol=1e-5)
+
 
 def _changed(**attributes):
     model = _wrapped(_plain())
@@ -105,7 +117,7 @@ def _other_kind():
 REFUSED = {
     "DoRA": (lambda: _changed(use_dora={"math": True}), "'math' at a is no plain LoRA .*: only plain LoRA is merged"),
     "LoHa": (_other_kind, r"'math' at a is a Lora, not LoRA: .*merge_and_unload\(\) gives"),
-    "a parameter": (lambda: _changed(parameter_name="w"), "'math' at a is of a Linear, which has no weight that"),
+    "no weight": (lambda: _changed(base_layer=torch.nn.Identity()), "'math' at a is of an Identity, which has no wei"),
     "another type": (lambda: _wrapped(_plain(), peft_type=SimpleNamespace(value="LOHA")), "the adapter 'math' is LOHA"),
     "pissa": (
         lambda: _wrapped(_plain(), init_lora_weights="pissa_niter_4"),
