@@ -13,6 +13,7 @@
 #   make loads   loads merged models by transformers, peft, diffusers and sentence-transformers; their installation takes minutes
 #   make mutants changes the equations and the operation set, and sees that a test notices (mutants/README.md)
 #   make conformance  asks the known implementations of TIES, and two tools, what they compute (spec/conformance/README.md)
+#   make mergekit-files  merges 49 files by mergekit and by its dialect, and writes docs/mergekit-table.md; about ten minutes
 #   make bench   measures against mergekit, peft and the floor; half an hour on a quiet machine (benchmarks/README.md)
 #   make adapters  records what peft makes of adapters, and loads in peft what `extract` writes (spec/conformance/adapters.py)
 #   make laws-table  writes spec/laws.md: which laws each method keeps; minutes
@@ -37,7 +38,7 @@ PEERS := mergekit-0.1.5 mergekit-0.1.4 peft-0.21 fusion-bench-0.2 crdt-merge-0.1
 
 SERVERS := moto rclone s3rver
 
-.PHONY: demo strangers worth test thorough proofs simulate faults fuzz peers loads mutants conformance adapters bench laws-table trace docs check lint clean
+.PHONY: demo strangers worth test thorough proofs simulate faults fuzz peers loads mutants conformance mergekit-files adapters bench laws-table trace docs check lint clean
 
 demo: .venv/demo
 	@echo "make demo: three people train one small network further, and merge what they trained; all it writes is under demo/"
@@ -86,12 +87,15 @@ conformance: .venv/dev $(PEERS:%=.venvs/%/made)
 	$(BIN)/python spec/conformance/run.py $(if $(AUTHORS),--authors $(AUTHORS)) $(if $(MERGELM),--mergelm $(MERGELM))
 	$(BIN)/python spec/conformance/strategies.py
 
+mergekit-files: .venv/dev .venvs/mergekit-0.1.5/made
+	$(BIN)/python spec/conformance/mergekit_files/run.py
+
 bench: .venv/bench
 	$(BIN)/python benchmarks/bench.py
 
 adapters: .venvs/peft-0.21/made .venv/dev
 	.venvs/peft-0.21/bin/python spec/conformance/adapters.py
-	MERGEALGEBRA_PEFT=.venvs/peft-0.21/bin/python $(BIN)/pytest tests/formats/adapters
+	MERGEALGEBRA_PEFT=$(CURDIR)/.venvs/peft-0.21/bin/python $(BIN)/pytest tests/formats/adapters
 
 laws-table: .venv/dev
 	$(BIN)/python spec/laws.py $(METHODS)

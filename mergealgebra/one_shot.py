@@ -14,9 +14,11 @@ from mergealgebra.errors import (
     BackendError,
     CheckpointError,
     MergeAlgebraWarning,
+    TokenizerError,
 )
 from mergealgebra.execution import Execution
 from mergealgebra.file_merge import Model, check_kinds, merge_checkpoints
+from mergealgebra.formats.models import tokenizer_wanted
 from mergealgebra.merge_arguments import Beside, Own, beside_each, own_of_each, pairs_of, refuse_form
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
@@ -101,6 +103,7 @@ def merge(
     memory: int | str | None = None,
     auxiliary: Beside | None = None,
     settings: Own | None = None,
+    tokenizer_source: PathLike | None = None,
 ) -> MergeResult: ...
 
 
@@ -121,6 +124,7 @@ def merge(
     memory: int | str | None = None,
     auxiliary: Beside | None = None,
     settings: Own | None = None,
+    tokenizer_source: PathLike | None = None,
 ) -> Any:
     """Merge into a base: task vectors or models in memory, or with `out` the files of fine-tunes [MG-12, MG-16, RC-8].
 
@@ -139,7 +143,8 @@ def merge(
     for files memory (bytes, or text like "200M"): how it is computed, never what. auxiliary: for each model, what the
     method needs beside it, such as {"fisher": arrays, or for files a path} [CT-15].
     settings: for each model, what it has instead of the recipe's numbers, such as {"density": "0.5"}, or a list of
-    entries with patterns under `tensors` [ST-9]. Nothing that is passed in changes.
+    entries with patterns under `tensors` [ST-9]. tokenizer_source: for files, whose tokens the merged model has:
+    "base", "union" or the path of a model [TK-2]. Nothing that is passed in changes.
     Other dialects of TIES than `canonical` add in the order of the list where task vectors in memory are merged, and
     NumPy alone computes them [RC-9, DI-19].
 
@@ -168,6 +173,8 @@ def merge(
         refuse_unlike(like)
     limit = byte_count(memory) if isinstance(memory, str) else memory
     if out is None:
+        if tokenizer_source is not None:
+            raise TokenizerError("tokenizer_source= aligns the rows of model folders, with out=; leave it out")
         if limit is not None:
             raise BackendError("memory= limits what a merge of files takes, and arrays are in memory; leave it out")
         if form == FINETUNED or any(map(_is_model, (base, *(model for model, _ in pairs)))):
@@ -193,7 +200,12 @@ def merge(
         for i, (model, coefficient) in enumerate(pairs)
     ]
     start = _path(base, "the base")
-    written = merge_checkpoints(start, of_files, recipe, local_path(out), execution, take=take, leave=leave)
+    written = merge_checkpoints(
+        *(start, of_files, recipe, local_path(out), execution),
+        take=take,
+        leave=leave,
+        tokenizer=tokenizer_wanted(tokenizer_source),
+    )
     _warn(written.warnings)
     return written
 

@@ -110,8 +110,9 @@ class Offer:
 
     def open(self, base: Checkpoint) -> Held:
         """What is offered to this base. Raises as `open_model`, ArrayCheckpoint and Formed do."""
-        if self.form_taken == FINETUNED and not isinstance(self.checkpoint, Mapping):
-            return open_model(self.checkpoint, base)
+        if self.form_taken != TASK_VECTOR and not isinstance(self.checkpoint, Mapping):
+            found = open_model(self.checkpoint, base)
+            return found if isinstance(found, Formed) else of_form(self.form_taken, found)
         return of_form(self.form_taken, as_checkpoint(self.checkpoint, _CALLED[self.form_taken]))
 
 

@@ -83,21 +83,17 @@ class Merge:
         """Merge into a new folder, or the file of such a name. expected: the lock of the model that it must give.
 
         additions: what stands beside it in a folder, and is not the base's [LK-10].
-
         Raises OutputError, BaseMismatch, BlobDamaged, NonFinite, RecipeError when two inputs are the same
         contribution, CheckpointError when an input changed, VerificationFailed when it gives another model than
         expected [LK-6], and what reading raises; then nothing is written.
         """
         refuse_large(self._base.records.values(), len(self._inputs), max(input_.format for input_ in self._inputs))
-        made: list[Lock] = []
-        read: list[dict[str, Manifest]] = []
-        single = is_single_file(out)
-        if single:
+        made, read = list[Lock](), list[dict[str, Manifest]]()
+        if single := is_single_file(out):
             refuse_parts(out, self._base)
-        if not single:
-            additions = of_dtype(self._base, self._plan.recipe.out_dtype) | additions
-        parents = [input_.credit for input_ in self._inputs]
-        warnings, along = warnings_beside(out), beside(self._base, additions, parents, single=single)
+        additions = of_dtype(self._base, "" if single else self._plan.recipe.out_dtype) | additions
+        warnings, parents = warnings_beside(out), [input_.credit for input_ in self._inputs]
+        along = beside(self._base, additions, parents, single=single)
         entries = [(r.name, r.dtype, r.shape, r.nbytes) for r in self._plan.results.values()]
         contents = Contents(entries, along.copies, self._base.parts, self._base.stems(), along.files)
 
@@ -111,7 +107,7 @@ class Merge:
 
             def lock_and_card() -> dict[str, bytes]:
                 locked = lock()
-                credits_ = dict(zip(read[0], (input_.credit for input_ in self._inputs), strict=True))
+                credits_ = dict(zip(read[0], parents, strict=True))
                 kind = AT_ONCE if self._base_root is None else IN_WORKSPACE
                 return dict([locked, ("README.md", model_card(made[0], self._base, credits_, kind, along.files))])
 
@@ -133,7 +129,7 @@ class Merge:
 
         A span may come again, as it was or otherwise: the last one counts. Raises as `write` does, but for OutputError.
         """
-        made: list[Lock] = []
+        made = list[Lock]()
 
         def run_once(spans: Iterator[MergedSpan], totals: Totals) -> None:
             for merged in spans:
@@ -180,8 +176,7 @@ class Merge:
 
     def _merged(self, use: Callable[..., None], known: MutableMapping[str, bytes]) -> dict[str, bytes]:
         """Merge, and return the answers that were not known. Raises Stale and Faulty."""
-        found: dict[str, bytes] = {}
-        totals = Totals()
+        found, totals = dict[str, bytes](), Totals()
         spans = run(
             self._plan,
             totals,

@@ -154,9 +154,9 @@ def sums_of(terms: Sequence[Terms], votes: bool, coefficients: Coefficients) -> 
 
 def with_integers(whole: Sums, failing: Sequence[Indices], terms: Sequence[Terms], votes: bool) -> Sums:
     """Sums of these terms, as integers too where one of them has no certificate. failing: where that is, of each."""
-    uncertified = np.unique(np.concatenate(failing)) if failing else _no_indices()
-    if not uncertified.size:
+    if not any(positions.size for positions in failing):
         return whole
+    uncertified = np.unique(np.concatenate(failing))
     integers = combine(Sums.of(_only(term, uncertified), votes).as_integers() for term in terms).integers
     return replace(whole, uncertified=uncertified, integers=integers)
 

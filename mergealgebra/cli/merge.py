@@ -62,7 +62,9 @@ def command(
     A path may be that of a model on the Hugging Face hub, org/name or org/name@revision.
     """
     from mergealgebra.cli.resolve import report_result
-    from mergealgebra.execution import Execution
+    from mergealgebra.execution import Execution, start_numpy
+
+    start_numpy()
     from mergealgebra.file_merge import Model, merge_checkpoints
     from mergealgebra.formats.mergekit.grammar import is_mergekit
     from mergealgebra.formats.mergekit.merging import merge_file

@@ -60,6 +60,7 @@ def command(
     OUT is a new folder, or a new file if its name ends in .safetensors; its lock, OUT.lock, is then beside it.
     """
     from mergealgebra.cli.words import command_for, few, made_of, same_tensors
+    from mergealgebra.execution import start_numpy
     from mergealgebra.recipe_file import read_recipe
     from mergealgebra.workspace import Workspace
 
@@ -69,6 +70,7 @@ def command(
     state = opened.state  # read once
     recipe = read_recipe(recipe_path, state.visible_ids()) if recipe_path else None
     signer = None if no_attest else signer_in(opened, key, passphrase_fd)
+    start_numpy()
     with progress_bar() as show:
         result = opened.resolve(
             out,

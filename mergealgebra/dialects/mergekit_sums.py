@@ -46,7 +46,7 @@ def _fused(a: Array, b: Any, c: Array) -> Array:
 def added(group: Group, thinned: Thinning, *, elect: bool) -> Array:
     """base + lambda times the weighted sum of what is left of the task vectors; of what agrees, if signs are elected.
 
-    Divided by the weights where `normalize` says so.
+    Divided by the weights where `normalize` says so [NA-11].
     """
     numbers, shape = group.numbers, group.base.shape
     left = [thinned(group, i, tau).reshape(-1) for i, tau in enumerate(group.taus)]
@@ -159,7 +159,7 @@ def _shared(group: Group, rows: Array, counts: Array) -> Array:
 
 
 def sce(group: Group) -> Array:
-    """The most varied elements, weighed by mean squares, alike where these are tiny, without the minority sign."""
+    """The most varied elements, weighed by mean squares, alike where these are tiny, less the minority sign [NA-12]."""
     numbers, rows = group.numbers, np.stack(group.taus)
     if group.shared["select_topk"] < 1:
         rows = rows * _most_varied(numbers, rows, group.shared["select_topk"])

@@ -46,14 +46,15 @@ def read_entries(given: object, method: str, strategy: Strategy) -> tuple[Entry,
         raise RecipeError(
             f"{where}: {shown(given)} is not a list; write entries like {{tensors: '*.mlp.*', ...}} in it"
         )
-    found = tuple(_entry(one, strategy, f"{where}[{i}]") for i, one in enumerate(given))
+    found = tuple(read_entry(one, strategy, f"{where}[{i}]") for i, one in enumerate(given))
     size = len(encode([entry.to_map() for entry in found]))
     if size > _MOST_BYTES:
         raise RecipeError(f"{where}: they take {size:,} bytes, at most {_MOST_BYTES:,} can be; use fewer patterns")
     return found
 
 
-def _entry(given: object, strategy: Strategy, where: str) -> Entry:
+def read_entry(given: object, strategy: Strategy, where: str) -> Entry:
+    """One of them. where: how messages begin. Raises likewise."""
     if not isinstance(given, Mapping):
         raise RecipeError(f"{where}: {shown(given)} is not an entry; write one like {{tensors: '*.mlp.*', ...}}")
     pattern, contribution = given.get(TENSORS, ""), given.get(CONTRIBUTION, "")

@@ -68,9 +68,9 @@ def _open(path: Path, base: Checkpoint | None) -> Held:
     if base is not None and _is_peft(folder):
         return open_peft(folder, base)
     opened = Checkpoint.open(path)
-    if base is not None and opened.folder is None and looks_like_adapter(opened.records):
-        return open_lora_file(path, opened, base)
-    return opened
+    if base is None or opened.folder is not None or not opened.records.keys().isdisjoint(base.records):
+        return opened
+    return open_lora_file(path, opened, base) if looks_like_adapter(opened.records) else opened
 
 
 def _is_peft(folder: Path) -> bool:

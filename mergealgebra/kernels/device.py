@@ -86,17 +86,32 @@ def reduce_tile(
                     votes += weight
                     weights += tl.abs(weight)
     missed = (a >= _limit(least + 1) * _number(table_ptr + _ROWS - 3)) & (lane < size)
-    bad = missed  # overwritten, but for MARK
     if MARK:
+        bad = missed
         tl.store(out_ptr + start + lane, missed.to(tl.uint8), mask=lane < size)
     else:
         tau_m = _finalized(s, a, votes, weights, _number(table_ptr + _ROWS - 2), METHOD)
-        merged, finite = _applied(base, tau_m, _number(table_ptr + _ROWS - 1), BASE)
-        # A tau that is not finite is kept. Infinities in v have no certificate, and NaN leads to NaN.
-        bad = ~(finite | missed)
-        tl.store(out_ptr + start + lane, merged, mask=lane < size)
+        bad = _write(out_ptr + start, lane, size, base, tau_m, missed, _number(table_ptr + _ROWS - 1), BASE)
     found = tl.sum((bad & (lane < size)).to(tl.int32) + (missed.to(tl.int32) << 16), 0)
     tl.store(counts_ptr + tl.load(table_ptr + 8) * programs + program, _packed(found))
+
+
+@_jit
+def _write(
+    out_ptr: tl.tensor,
+    lane: tl.tensor,
+    size: tl.tensor,
+    base: tl.tensor,
+    tau_m: tl.tensor,
+    missed: tl.tensor,
+    lambda_: tl.tensor,
+    BASE: tl.constexpr,
+) -> tl.tensor:
+    """Write the merged tile. Returns where a number is not finite, missed ones aside."""
+    merged, finite = _applied(base, tau_m, lambda_, BASE)
+    tl.store(out_ptr + lane, merged, mask=lane < size)
+    # A tau that is not finite is kept. Infinities in v have no certificate, and NaN leads to NaN.
+    return ~(finite | missed)
 
 
 @_jit

@@ -41,6 +41,10 @@ ENTRIES: Final = (
     "sums_block",
     "apply_block",
     "elected_block",
+    "centred_block",
+    "shares_block",
+    "divergences_block",
+    "importances_block",
 )
 
 _PROTOTYPE: Final = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64)  # it gives up the interpreter lock

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from mergealgebra.algebra.arrays import refuse_flushed_subnormals
+from mergealgebra.algebra.divergence import RankedImportances
 from mergealgebra.algebra.dots import ChunkSums
 from mergealgebra.algebra.exact import Indices, Sums, maxima_of, with_integers
 from mergealgebra.algebra.method import Round, Terms, View
+from mergealgebra.kernels import importances
 from mergealgebra.kernels.blocks import Part, Reduced, Reduction, Watch
 from mergealgebra.kernels.calls import ON, CompiledCode, address, bits, row_of, single_bits
 from mergealgebra.kernels.fused import table as word
@@ -24,7 +26,7 @@ from mergealgebra.kernels.fused_methods import counts_magnitudes
 from mergealgebra.kernels.numpy_reference import NumPyReference
 from mergealgebra.kernels.reference import Host, votes_of
 from mergealgebra.kernels.result import finite
-from mergealgebra.kernels.views import usable_auxiliary, view_with
+from mergealgebra.kernels.views import entering, usable_auxiliary, view_with
 from mergealgebra.methods.sce import Sce
 from mergealgebra.progress import Progress, quiet
 
@@ -65,6 +67,12 @@ class CompiledPieces(NumPyReference):
         """As `Kernel.observe`."""
         if counts_magnitudes(watch) and not watch.stages and not part.auxiliary:
             return seen if self.code.count(base, _alone(part), watch.look, seen) else None
+        if type(watch.statistic) is RankedImportances and not watch.stages and part.at is None:
+            views = self._views(base, [part], watch.on)
+            if views is None:
+                return None
+            view = entering(views[0], part, watch.round_, shared)
+            return importances.observe(self.code, base, watch.statistic, watch.look, view, seen)
         return super().observe(base, part, watch, seen, shared)
 
     def dots(

@@ -149,7 +149,7 @@ class Reference:
                 [one.view for one in reached],
                 tuple(before + one.witnesses for before, one in zip(passed.witnesses, reached, strict=True)),
                 (*passed.shared, finalized(round_, sums, reduction.coefficients)),
-                np.union1d(passed.uncertified, sums.uncertified),
+                _union(passed.uncertified, sums.uncertified),
             )
         return passed
 
@@ -168,6 +168,10 @@ class _Passed:
     witnesses: tuple[Witnesses, ...]
     shared: tuple[Array, ...] = ()
     uncertified: Indices = field(default_factory=lambda: np.empty(0, np.int64))
+
+
+def _union(one: Indices, other: Indices) -> Indices:
+    return np.union1d(one, other) if one.size and other.size else one if one.size else other
 
 
 def _wide(array: Array) -> Array:

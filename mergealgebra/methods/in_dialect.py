@@ -5,7 +5,7 @@ Those of TIES are recipes of `Ties`, which has its own dialects [RC-9].
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 from mergealgebra.algebra.needs import Needs
 from mergealgebra.dialects.strategies import STRATEGIES
 from mergealgebra.dialects.strategy import Strategy
-from mergealgebra.dialects.strategy_settings import Entry, read_entries
+from mergealgebra.dialects.strategy_settings import Entry, read_entries, read_entry
 from mergealgebra.errors import CoefficientError, RecipeError
-from mergealgebra.methods.method import Method
+from mergealgebra.methods.key_checks import check_out_dtype
+from mergealgebra.methods.method import OUT_DTYPE, Method
 from mergealgebra.methods.names import refusal
-from mergealgebra.methods.settings import SETTINGS
+from mergealgebra.methods.settings import COEFFICIENT, CONTRIBUTION, SETTINGS, Setting
 from mergealgebra.text import did_you_mean, location, shown
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 #: Whose methods have settings by tensor and contribution.
 _BY_CONTRIBUTION: Final = frozenset({"mergekit-0.1.5"})
 #: The keys of a recipe of `Ties` in a dialect [RC-9].
-_OF_TIES: Final = frozenset({"method", "dialect", "density", "lambda"})
+_OF_TIES: Final = frozenset({"method", "dialect", "density", "lambda", OUT_DTYPE})
 
 
 class InDialect(Method):
@@ -52,6 +53,7 @@ class InDialect(Method):
         if strategy is None:
             raise refusal(method, dialect)
         entries = settings.pop(SETTINGS, ()) if dialect in _BY_CONTRIBUTION else ()
+        out = check_out_dtype(settings.pop(OUT_DTYPE, ""), f"{method}: {OUT_DTYPE}")
         for key in settings:
             if key not in strategy.settings:
                 known = f"its keys are {', '.join(strategy.settings)}" if strategy.settings else "it has no keys"
@@ -63,9 +65,11 @@ class InDialect(Method):
         }
         object.__setattr__(self, "name", method)
         written = {key: text for key, text in given.items() if not _left_out(strategy, key, text)}
-        by_some = {SETTINGS: [e.to_map() for e in read]} if (read := read_entries(entries, method, strategy)) else {}
-        object.__setattr__(self, "entries", {"method": method, "dialect": dialect, **written, **by_some})
+        by_some = [entry.to_map() for entry in read_entries(entries, method, strategy)]
+        more = {key: value for key, value in ((OUT_DTYPE, out), (SETTINGS, by_some)) if value}
+        object.__setattr__(self, "entries", {"method": method, "dialect": dialect, **written, **more})
         object.__setattr__(self, SETTINGS, ())
+        object.__setattr__(self, OUT_DTYPE, out)
 
     def __repr__(self) -> str:
         """As it is written, without what is as when left out."""
@@ -74,8 +78,8 @@ class InDialect(Method):
             for key, setting in self._strategy.settings.items()
             if self.entries.get(key, setting.default) != setting.default
         )
-        by_some = f", {SETTINGS}={self.entries[SETTINGS]!r}" if SETTINGS in self.entries else ""
-        return f"InDialect({self.name!r}, {self.dialect!r}{settings}{by_some})"
+        more = "".join(f", {key}={self.entries[key]!r}" for key in (OUT_DTYPE, SETTINGS) if key in self.entries)
+        return f"InDialect({self.name!r}, {self.dialect!r}{settings}{more})"
 
     def __hash__(self) -> int:
         return hash(self.id)
@@ -113,6 +117,29 @@ class InDialect(Method):
         given = {key: value for key, value in self.entries.items() if key not in ("method", "dialect", "masks")}
         made = InDialect(self.name, self.dialect, **given, masks=masks.root)
         object.__setattr__(made, "drawn", masks)
+        return made
+
+    @property
+    def own_keys(self) -> Sequence[str]:
+        """As `Method.own_keys`."""
+        if self.dialect not in _BY_CONTRIBUTION:
+            return ()
+        keys = [key for key, setting in self._strategy.settings.items() if setting.by != "all"]
+        return (*keys, *((COEFFICIENT,) if self._strategy.coefficients else ()))
+
+    def own_setting(self, given: object, where: str) -> Setting:
+        """As `Method.own_setting`, by the dialect's keys [NA-13]."""
+        if not isinstance(given, Mapping) or not self.own_keys:
+            return super().own_setting(given, where)
+        entry = read_entry({CONTRIBUTION: "0" * 64, **given}, self._strategy, where)
+        return Setting(entry.tensors or None, tuple(entry.texts.items()))
+
+    def with_settings(self, first: Sequence[Setting]) -> InDialect:
+        """As `Method.with_settings`."""
+        given = {key: value for key, value in self.entries.items() if key not in ("method", "dialect", SETTINGS)}
+        entries = [*(one.to_map() for one in first), *self.entries.get(SETTINGS, ())]
+        made = InDialect(self.name, self.dialect, **given, settings=entries)
+        object.__setattr__(made, "drawn", self.drawn)
         return made
 
     @property

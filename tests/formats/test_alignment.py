@@ -12,7 +12,7 @@ import pytest
 
 import mergealgebra as ma
 from mergealgebra.encoding import tensor_root
-from mergealgebra.errors import TokenizerError
+from mergealgebra.errors import MergeAlgebraWarning, TokenizerError
 from mergealgebra.file_merge import Model, merge_checkpoints
 from mergealgebra.formats.tokenizers.alignment import align
 from mergealgebra.formats.tokenizers.wanted import TokenRow, Wanted
@@ -228,3 +228,17 @@ class TestChosenRows:
         ):
             with pytest.raises(TokenizerError, match=message):
                 align(pair[0], [pair[1]], Wanted("base", {"a": row}))
+
+
+@pytest.mark.clause("TK-2")
+def test_in_python_it_is_an_argument(tmp_path, pair):
+    start, tuned = (checkpoint.path for checkpoint in pair)
+    with pytest.raises(TokenizerError, match="to align rows by token, pass tokenizer_source='base'"):
+        ma.merge(start, [tuned], ma.Mean(), out=tmp_path / "out")
+    with pytest.warns(MergeAlgebraWarning, match="it changes nothing of what it lacks"):
+        ma.merge(start, [tuned], ma.Mean(), out=tmp_path / "out", tokenizer_source="base")
+    assert read_by_package(tmp_path / "out")[EMBED][0, 0] == code("a") + 0.5
+    left = ("*embed*", "lm_head*")
+    ma.merge(start, [tuned], ma.Mean(), out=tmp_path / "left", leave=left)
+    with pytest.raises(TokenizerError, match="with out=; leave it out"):
+        ma.merge({}, [{}], ma.Mean(), tokenizer_source="base")

@@ -293,3 +293,17 @@ def test_a_workspace_s_own_recipe_has_none(tmp_path):
     with pytest.raises(RecipeError, match=r"contribution 555555555555 is named, and .* `resolve OUT --recipe R`"):
         ma.Workspace.init(tmp_path / "w", base=tmp_path / "base.safetensors", recipe=recipe)
     assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.clause("ST-9", "NA-13")
+def test_another_tool_s_method_has_numbers_by_model_too():
+    base = {"w": np.float32([0, 0])}
+    recipe = ma.InDialect("linear", "mergekit-0.1.5")
+    merged = ma.merge(
+        base, [{"w": TWO[0]["w"][:2]}, {"w": TWO[1]["w"][:2]}], recipe, settings=[{}, {"coefficient": "3"}]
+    )
+    assert merged["w"].tolist() == [(1 + 3 * 4) / 4, (-4 + 3 * 3) / 4]
+    with pytest.raises(RecipeError, match=r"model 0: settings\[0\]: unknown key 'densty'"):
+        ma.merge(base, TWO, ma.InDialect("dare_linear", "mergekit-0.1.5"), settings=[{"densty": "0.5"}, {}])
+    with pytest.raises(RecipeError, match=r"it sets nothing|unknown key"):
+        ma.merge(base, TWO, ma.InDialect("slerp", "crdt-merge-0.11"), settings=[{"t": "0.5"}, {}])

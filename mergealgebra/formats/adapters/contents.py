@@ -21,11 +21,24 @@ Host = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Turned:
-    """A tensor of a file whose axes stand in another order. sizes: its shape before that."""
+    """A tensor of a file whose axes stand in another order. sizes: its shape before that.
+
+    chosen: which part of it is meant then, as NumPy indexes it.
+    """
 
     source: TensorRecord
     sizes: tuple[int, ...]
     axes: tuple[int, ...]
+    chosen: tuple[int | slice, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of that part."""
+        whole = tuple(self.sizes[axis] for axis in self.axes)
+        sizes = [
+            len(range(*at.indices(size))) for at, size in zip(self.chosen, whole, strict=False) if isinstance(at, slice)
+        ]
+        return (*sizes, *whole[len(self.chosen) :])
 
 
 @dataclass(frozen=True)
@@ -46,9 +59,11 @@ def as_shape(record: TensorRecord, shape: Sequence[int]) -> TensorRecord:
     return replace(record, shape=tuple(shape))
 
 
-def turned(record: TensorRecord, *axes: int, sizes: Sequence[int] | None = None) -> Turned:
-    """A tensor with its axes in this order. sizes: the shape before that, its own if left out."""
-    return Turned(record, tuple(record.shape if sizes is None else sizes), axes)
+def turned(
+    record: TensorRecord, *axes: int, sizes: Sequence[int] | None = None, chosen: tuple[int | slice, ...] = ()
+) -> Turned:
+    """A tensor with its axes in this order. sizes: the shape before that, its own if left out. chosen: as of Turned."""
+    return Turned(record, tuple(record.shape if sizes is None else sizes), axes, chosen)
 
 
 def factors(name: str, up: Part, down: Part, scale: float) -> dict[str, Part]:
@@ -73,7 +88,8 @@ def _record(name: str, part: Part, file: Checkpoint) -> TensorRecord:
     if isinstance(part, TensorRecord):
         return replace(part, name=name)
     if isinstance(part, Turned):
-        return _made(part.source, _Turning(file, part), name=name, shape=tuple(part.sizes[i] for i in part.axes))
+        nbytes = math.prod(part.shape) * DTYPES[part.source.dtype].itemsize
+        return _made(part.source, _Turning(file, part), name=name, shape=part.shape, nbytes=nbytes)
     near = next(iter(file.records.values()))  # in whose file it would lie
     if isinstance(part, Shown):
         nbytes = math.prod(part.shape) * DTYPES[part.dtype].itemsize
@@ -96,7 +112,7 @@ class _Turning:
     def fill(self, buffer: memoryview, begin: int) -> None:
         """As of Made. All of it is read each time: factors are small."""
         whole = self.file.read(self.part.source.name).reshape(self.part.sizes).transpose(self.part.axes)
-        found = np.ascontiguousarray(whole).reshape(-1).view(np.uint8)
+        found = np.ascontiguousarray(whole[self.part.chosen]).reshape(-1).view(np.uint8)
         buffer[:] = found[begin : begin + len(buffer)].data
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import permutations
-from typing import Final
 
 from mergealgebra.errors import AdapterError
 from mergealgebra.formats.adapters import keys
 from mergealgebra.formats.adapters.contents import Part, as_shape, factors, turned
+from mergealgebra.formats.adapters.experts import Scattered, scattered
 from mergealgebra.formats.adapters.keys import Module
 from mergealgebra.formats.adapters.layers import other_shape, pair, rank_of
 from mergealgebra.formats.adapters.modules import BaseNames, unwrapped
@@ -16,22 +17,36 @@ from mergealgebra.formats.adapters.peft_config import PeftConfig
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.text import listed, location, shown
 
-#: Behind the name of a module whose factors lie inside those of another parameter of it.
-_INNER: Final = ".base_layer"
+
+@dataclass
+class Parameters:
+    """Of each module whose factors are of a parameter that is named: that parameter, by the adapter's own names.
+
+    apart: the parameters that the base has as several matrices.
+    """
+
+    names: dict[str, str] = field(default_factory=dict)
+    apart: dict[str, Scattered] = field(default_factory=dict)
+
+    def scattered(self, module: str) -> Scattered | None:
+        """The matrices that a module changes; None where it changes one tensor."""
+        return self.apart.get(self.names.get(module, ""))
 
 
-def parameters(config: PeftConfig, modules: Mapping[str, Module], base: Checkpoint) -> dict[str, str]:
-    """For each module whose factors are of a parameter that is named: that parameter, by the adapter's own names.
+def parameters(config: PeftConfig, modules: Mapping[str, Module], base: Checkpoint) -> Parameters:
+    """Which modules have factors of which parameters.
 
     Raises AdapterError where the shapes do not say whose factors are whose.
     """
-    found: dict[str, str] = {}
+    found = Parameters()
     for own, group in _groups(config, modules).items():
         named = sorted(_named(config, own))
         if len(named) < len(group):
             continue  # they are of its weight
-        theirs = BaseNames(base.records.keys(), location(config.path)).resolve(named)
-        shapes = [base.records[theirs[name]].shape for name in named]
+        found.apart |= {name: apart for name in named if (apart := scattered(name, base))}
+        whole = [name for name in named if name not in found.apart]
+        theirs = BaseNames(base.records.keys(), location(config.path)).resolve(whole)
+        shapes = [found.apart[n].shape if n in found.apart else base.records[theirs[n]].shape for n in named]
         fitting = [
             order
             for order in permutations(range(len(named)), len(group))
@@ -43,7 +58,7 @@ def parameters(config: PeftConfig, modules: Mapping[str, Module], base: Checkpoi
                 f"{location(config.path)}: 'target_parameters' names {listed(map(shown, named))}, and the shapes "
                 f"{several} whose factors {shown(group[0].name)} has: train them as adapters of their own"
             )
-        found |= {module.name: named[i] for module, i in zip(group, fitting[0], strict=True)}
+        found.names |= {module.name: named[i] for module, i in zip(group, fitting[0], strict=True)}
     return found
 
 

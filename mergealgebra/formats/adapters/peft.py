@@ -12,6 +12,7 @@ from mergealgebra.errors import AdapterError, MergeAlgebraError
 from mergealgebra.formats.adapters import keys
 from mergealgebra.formats.adapters.contents import Part, as_formed, factors
 from mergealgebra.formats.adapters.dora import magnitude_change
+from mergealgebra.formats.adapters.experts import scattered_factors
 from mergealgebra.formats.adapters.keys import Module, read_keys
 from mergealgebra.formats.adapters.layers import Turning, bias_factors, pair, rank_of, weight_factors
 from mergealgebra.formats.adapters.modules import BaseNames, unwrapped
@@ -85,24 +86,26 @@ class _Reader:
         """The tensors that a module changes, by its own names."""
         own = unwrapped(f"{module.name}.")[:-1]
         wanted = []
-        if module.tensors.keys() - {keys.UP_BIAS}:
-            wanted.append(self._parameters.get(module.name, f"{own}.weight"))
+        if module.tensors.keys() - {keys.UP_BIAS} and not self._parameters.scattered(module.name):
+            wanted.append(self._parameters.names.get(module.name, f"{own}.weight"))
         if keys.UP_BIAS in module.tensors:
             wanted.append(f"{own}.bias")
         return wanted
 
     def _parts_of(self, module: Module) -> dict[str, Part]:
         own = unwrapped(f"{module.name}.")[:-1]
+        pattern = self._parameters.names.get(module.name, own)
+        scale, rank = self._config.scale_of(pattern), self._config.rank_of(pattern)
+        if apart := self._parameters.scattered(module.name):
+            return scattered_factors(apart, module, rank, scale)
         target = self._names[self._wanted(module)[0]]
         if rows := module.tensors.get(keys.TOKENS):
             return self._rows(target, own, rows)
-        pattern = self._parameters.get(module.name, own)
-        scale = self._config.scale_of(pattern)
         embedding = keys.EMBEDDING_DOWN in module.tensors
         up, down = pair(module, *((keys.EMBEDDING_UP, keys.EMBEDDING_DOWN) if embedding else (keys.UP, keys.DOWN)))
         shape = self._base.records[target].shape
-        if module.name in self._parameters and len(shape) == 3:
-            return expert_factors(target, module, self._config.rank_of(pattern), scale, shape)
+        if module.name in self._parameters.names and len(shape) == 3:
+            return expert_factors(target, module, rank, scale, shape)
         self._check_rank(pattern, rank_of(up, down), down)
         if keys.MAGNITUDE in module.tensors:
             made = magnitude_change(target, module, scale, self._base, self._file, self._turning)

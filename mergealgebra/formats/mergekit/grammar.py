@@ -61,7 +61,7 @@ class _Reader:
         return Document(
             where=node.where,
             method=keys["merge_method"].scalar("`merge_method`", "merge_method: linear"),
-            base=_reference(keys["base_model"]) if _is_given(keys, "base_model") else None,
+            base=read_reference(keys["base_model"]) if _is_given(keys, "base_model") else None,
             models=self._models(part) if parts == ["models"] else (),
             modules=self._modules(part, parts[0]) if parts != ["models"] else (),
             settings=self._settings(node),
@@ -78,7 +78,7 @@ class _Reader:
             keys = item.mapping("a model", "- model: path/to/model")
             self._unknown(item, _OF_MODELS, "beside `model`")
             _need(item, "model", "- model: path/to/model")
-            source = Source(_reference(keys["model"]), self._settings(item), item.where)
+            source = Source(read_reference(keys["model"]), self._settings(item), item.where)
             _refuse_twice(source, found)
             found.append(source)
         return tuple(found)
@@ -107,7 +107,7 @@ class _Reader:
             raise node.key_places["residual_weight"].refuse(
                 "`residual_weight` is not computed, here or by mergekit 0.1.5: leave it out"
             )
-        base = _reference(keys["base_model"]) if _is_given(keys, "base_model") else None
+        base = read_reference(keys["base_model"]) if _is_given(keys, "base_model") else None
         found: list[Source] = []
         for item in keys["sources"].list("`sources`", "sources: [{model: path/to/model, layer_range: [0, 8]}]"):
             source = self._source(item)
@@ -121,7 +121,7 @@ class _Reader:
         _need(node, "model", "- {model: path/to/model, layer_range: [0, 8]}")
         _need(node, "layer_range", "layer_range: [0, 8]")
         layers = _layers(keys["layer_range"])
-        return Source(_reference(keys["model"]), self._settings(node), node.where, layers)
+        return Source(read_reference(keys["model"]), self._settings(node), node.where, layers)
 
     def _settings(self, node: Node) -> dict[str, Setting]:
         keys = node.keys or {}
@@ -151,7 +151,7 @@ def _need(node: Node, key: str, example: str) -> None:
         raise node.where.refuse(f"`{key}` is missing; write `{example}`")
 
 
-def _reference(node: Node) -> Reference:
+def read_reference(node: Node) -> Reference:
     """A model: a text, or a mapping with `model`, `lora` and `override_architecture`."""
     if node.keys is None:
         return _parsed(node.scalar("a model", "model: path/to/model"), node.where)

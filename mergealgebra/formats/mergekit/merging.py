@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from mergealgebra.engine.limits import thread_count
-from mergealgebra.errors import MergeAlgebraError, RecipeError
+from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.execution import Execution
 from mergealgebra.file_merge import Model, merge_checkpoints
 from mergealgebra.formats.mergekit.configuration import changed_configuration, layers_of
@@ -17,9 +17,11 @@ from mergealgebra.formats.mergekit.document import Document, Reference
 from mergealgebra.formats.mergekit.grammar import read_file
 from mergealgebra.formats.mergekit.layers import stacks_of
 from mergealgebra.formats.mergekit.opening import Opener
+from mergealgebra.formats.mergekit.tokens import wanted_of
 from mergealgebra.formats.mergekit.translation import Part, Tensors, Translated, translate
 from mergealgebra.formats.mergekit.views import Zeros, woven
 from mergealgebra.formats.tokenizers.files import read_config
+from mergealgebra.formats.tokenizers.wanted import Wanted
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.model_folder.additions import Additions
 from mergealgebra.recipe import recipe_from_map
@@ -127,6 +129,7 @@ def merge_document(
             recipe,
             out,
             execution,
+            tokenizer=_tokens(translated, opener),
             take=take,
             leave=leave,
             additions=Additions(_configuration(step), files),
@@ -141,6 +144,17 @@ def _note(translated: Translated) -> list[str]:
         return []
     method = translated.document.method
     return [f"{method} as it is computed here: {translated.note}; `--as mergekit` computes mergekit's"]
+
+
+def _tokens(translated: Translated, opener: Opener) -> Wanted | None:
+    """What is asked of tokenizers. Raises RecipeError where whole models are added: what lacks a token would be 0."""
+    wanted = wanted_of(translated.document, opener.path)
+    if wanted is not None and wanted.source is not None and translated.zeros:
+        key = "tokenizer" if "tokenizer" in translated.document.tokens else "tokenizer_source"
+        raise translated.document.tokens[key].where.refuse(
+            f"`{key}` with a sum of whole models is not done: leave out `normalize: false`, or name a base_model"
+        )
+    return wanted
 
 
 def _out_dtype(dtype: str, base: Checkpoint) -> dict[str, str]:
@@ -168,14 +182,6 @@ def merge_file(
     """Merge as a mergekit file says. Raises RecipeError, naming file and line, and as `merge_document` does."""
     documents = read_file(config)
     source = config.read_bytes()
-    for document in documents:
-        refuse_tokens(document)
     with ExitStack() as opened:
         opener = Opener(config, opened)
         return merge_document(documents[0], out, execution, opener, source, take=take, leave=leave)
-
-
-def refuse_tokens(document: Document) -> None:
-    """Raise RecipeError for what is asked of tokenizers and not done yet."""
-    for key, node in document.tokens.items():
-        raise RecipeError(f"{node.where}: `{key}` is not done yet: leave it out")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from mergealgebra.errors import TokenizerError
 from mergealgebra.formats.tokenizers import files
+from mergealgebra.formats.tokenizers.chat import with_template
 from mergealgebra.formats.tokenizers.rows import (
     Member,
     Target,
@@ -58,14 +59,24 @@ def align(
     they have another number of rows. Adapters and models of parts stay as they are. The inputs stay open, and are the
     caller's to close. Raises TokenizerError, and what reading raises.
     """
-    if wanted is None:
+    done = _brought(base, models, wanted or Wanted(None), advice, looked)
+    if wanted is None or not wanted.chat_template:
+        return done
+    members = [base, *(model for model in models if isinstance(model, Checkpoint))]
+    return replace(done, additions=with_template(done.additions, wanted.chat_template, base, members))
+
+
+def _brought(
+    base: Checkpoint, models: Sequence[Held], wanted: Wanted, advice: str, looked: Sequence[Container[str]] | None
+) -> Aligned:
+    """As `align`, but for chat templates."""
+    if wanted.source is None and not wanted.tokens and wanted.pad_to_multiple_of is None:
         whole = _with_tokens(models, looked)
         grown = [model for model in whole if _is_grown(model, base) and _both_known(model, base)]
         for model in grown:
             _refuse_other_tokens(model, base, advice)
         if not grown:
             return Aligned(base, models, remarks=tuple(_doubts(base, whole, advice)))
-        wanted = Wanted(BASE)
     if not vocabulary_tensors(base):
         raise TokenizerError(f"{location(base.path)} has no embedding by its name, so its rows cannot be aligned")
     return _aligned(base, models, wanted)
@@ -114,15 +125,16 @@ def _vocabulary(model: Checkpoint, base: Member) -> Vocabulary:
 def _target(base: Member, models: Sequence[Member], wanted: Wanted) -> tuple[Target, Additions]:
     """The vocabulary that is wanted, and the files that go with it."""
     made = partial(_made, wanted)
-    if wanted.source == BASE or (isinstance(wanted.source, Path) and paths_equal(wanted.source, base.held.path)):
+    source = wanted.source
+    if source in (None, BASE) or (isinstance(source, Path) and paths_equal(source, base.held.path)):
         return made(base.vocabulary, lambda name: rows_of(base.held, name)), NOTHING
-    if wanted.source == UNION:
+    if source == UNION:
         paths = [m.held.path for m in models if m.vocabulary is not base.vocabulary]
         vocabulary, data = union_of(base.held.path, paths)
         if not difference(vocabulary, base.vocabulary):
             return made(base.vocabulary, lambda name: rows_of(base.held, name)), NOTHING
         return made(vocabulary, lambda name: max(vocabulary.size, rows_of(base.held, name))), files.of_union(data)
-    path = Path(wanted.source)
+    path = Path(str(source))
     member = next((m for m in models if paths_equal(m.held.path, path)), None)
     vocabulary = read_vocabulary(path)
     folder = files.folder_checkpoint(tokenizer_folder(path))

@@ -27,11 +27,13 @@ class TokenRow:
 
 @dataclass(frozen=True)
 class Wanted:
-    """source: BASE, UNION, or the path of the model whose tokenizer the merged model gets. tokens: rows for some.
+    """source: BASE, UNION, or the path of the model whose tokenizer the merged model gets; None where nobody said.
 
-    pad_to_multiple_of: the rows of the merged model are filled up with zeros to a multiple of this.
+    tokens: rows for some. pad_to_multiple_of: the rows of the merged model are filled up with zeros to a multiple of
+    this. chat_template: as of `with_template`; empty for none [TK-8].
     """
 
-    source: str | Path = BASE
+    source: str | Path | None = BASE
     tokens: Mapping[str, TokenRow] = field(default_factory=dict)
     pad_to_multiple_of: int | None = None
+    chat_template: str = ""

@@ -9,6 +9,7 @@ import numpy as np
 from numba import carray
 
 from mergealgebra.kernels.fused.count import GROUP, count
+from mergealgebra.kernels.fused.divergence import centred, count_importances, divergences, shares
 from mergealgebra.kernels.fused.dots import CHUNK, dots
 from mergealgebra.kernels.fused.elected import elected_mean
 from mergealgebra.kernels.fused.memory import compiled, double_of, pointer
@@ -20,10 +21,14 @@ from mergealgebra.kernels.fused.table import (
     BASE_DTYPE,
     BINS,
     BOUND,
+    COLUMNS,
+    COUNTED,
     COUNTS,
     CUT,
     DENSITY,
+    DIVERGENCES,
     DOTS,
+    FOLDED,
     FP64,
     GRID,
     GRIDS,
@@ -62,6 +67,7 @@ from mergealgebra.kernels.fused.table import (
     VOTES,
     WEIGHTS,
     WHOLE,
+    WIDE,
     WITHOUT,
 )
 
@@ -220,3 +226,50 @@ def elected_block(address):
     scratch = ((old, merged, words), vectors, elected_and_weights, failed, first, second)
     positions = carray(pointer(table[POSITIONS], np.int64), table[SIZE])
     return elected_mean(table[SIZE], _model(table), parts, _how(table), double_of(table[LAMBDA]), positions, scratch)
+
+
+@compiled
+def _rows_of(table):
+    """The changes of a block, how many are in a row, two fp64 numbers for each, and memory for sums of rows."""
+    n, columns = table[SIZE], table[COLUMNS]
+    return (
+        carray(pointer(table[VECTORS], np.float32), n),
+        columns,
+        carray(pointer(table[WIDE], np.float64), (2, n)),
+        carray(pointer(table[FOLDED], np.float64), CHUNK // 2 + columns // CHUNK + 1),
+    )
+
+
+def centred_block(address):
+    """`fused.divergence.centred`: 1, or 0 when some number is not finite."""
+    table, _ = _read(address)
+    change, columns, wide, _ = _rows_of(table)
+    old = carray(pointer(table[DIVERGENCES], np.float32), table[SIZE])
+    return np.int64(centred((np.uint64(table[BASE]), table[BASE_DTYPE]), change, columns, wide, old))
+
+
+def shares_block(address):
+    """`fused.divergence.shares`: 1, or 0 when some power has no certificate."""
+    table, _ = _read(address)
+    _, columns, wide, folded = _rows_of(table)
+    return np.int64(shares(wide, columns, folded))
+
+
+def divergences_block(address):
+    """`fused.divergence.divergences`: 1, or 0 when some logarithm has no certificate."""
+    table, _ = _read(address)
+    _, columns, wide, folded = _rows_of(table)
+    return np.int64(
+        divergences(wide, columns, folded, carray(pointer(table[DIVERGENCES], np.float64), table[SIZE] // columns))
+    )
+
+
+def importances_block(address):
+    """`fused.divergence.count_importances`."""
+    table, highs = _read(address)
+    change, columns, _, _ = _rows_of(table)
+    moved = carray(pointer(table[DIVERGENCES], np.float64), table[SIZE] // columns)
+    count_importances(
+        change, columns, moved, highs, carray(pointer(table[COUNTED], np.int64), (max(1, table[PARTS]), 1 << 16))
+    )
+    return np.int64(1)

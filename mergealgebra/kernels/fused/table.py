@@ -30,6 +30,12 @@ MERGED, RESULT = 8, 9
 #: TILES_BESIDE more. Its rows have in KEY the fp32 bits of the part's weight.
 TILES = 8
 TILES_BESIDE: Final = 4
+#: Words of `centred_block`, `shares_block`, `divergences_block` and `importances_block`. VECTORS are the changes, as
+#: there; WIDE: two fp64 numbers for each; FOLDED: half a chunk of fp64, and a number for each chunk of a row;
+#: DIVERGENCES: those of rows, and in `centred_block` memory for the base in fp32; COUNTED: counts by halves of bits.
+#: The rows of `importances_block` are the high halves that are looked into.
+COLUMNS = 8
+WIDE, FOLDED, DIVERGENCES, COUNTED = range(10, 14)
 HEADER: Final = 25
 
 #: A row for each part follows; the coefficient by its fp32 bits. POSITION: of its first element in the tensor, and

@@ -23,7 +23,7 @@ from mergealgebra.kernels.fused.table import ADDRESS, BF16, DTYPE, F32, F64, FIN
 def find_theta(held, base, old, theta):
     """theta of a tile [TV-13]; arguments and result as those of `find_tau`. Zeros may have either sign."""
     address, code, finetuned = held
-    _read_fp32(address, code, theta)
+    read_fp32(address, code, theta)
     if not finetuned and base[1] == F64:
         for i in range(theta.size):
             theta[i] = np.float32(element(base[0], F64, i) + np.float64(theta[i]))
@@ -37,7 +37,7 @@ def find_theta(held, base, old, theta):
 
 
 @compiled
-def _read_fp32(address, code, x):
+def read_fp32(address, code, x):
     """Numbers of any dtype as fp32, those of F64 rounded."""
     if code == F64:
         for i in range(x.size):
@@ -102,7 +102,7 @@ def _copy_alike(parts, start, base, out, kind, stored, alike):
         if part[FINETUNED] and code != base[1]:
             return  # its bits are known nowhere
         if not part[FINETUNED]:
-            _read_fp32(ahead(part[ADDRESS], code, start), code, stored)
+            read_fp32(ahead(part[ADDRESS], code, start), code, stored)
             for i in range(stored.size):
                 alike[i] &= np.int32(-1) if stored[i] == 0 else np.int32(0)
         own = carray(pointer(_own(part, start, base), kind), stored.size)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import yaml
-from models import CONFIGS, LAYERS
+from models import CONFIGS, LAYERS, TUNED
 from safetensors.numpy import load_file
 
 from mergealgebra.algebra.method import WholeModel
@@ -128,7 +128,7 @@ def merge(path: Path, models: Path, masks: Path, wanted: Collection[str]) -> Mer
     config = read(path)
     method, dtype = config["merge_method"], config["dtype"]
     family = next(name for name in CONFIGS if f"{name}/" in path.read_text(encoding="utf-8"))
-    held = {name: load_file(models / family / name / "model.safetensors") for name in ("base", "one", "two", "three", "far")}
+    held = {name: load_file(models / family / name / "model.safetensors") for name in ("base", *TUNED)}
     stored = {f"{family}/{name}": arrays for name, arrays in held.items()}
     found = Merged({}, {})
     out = config.get("out_dtype") or written_dtype(method, dtype)

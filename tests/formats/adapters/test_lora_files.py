@@ -128,3 +128,11 @@ def test_names_that_become_one_without_points_are_refused(tmp_path):
     path = save(tmp_path / "base.safetensors", tensors)
     with Checkpoint.open(path) as base, pytest.raises(MergeAlgebraError, match="could be several tensors of the base"):
         opened(tmp_path, base, lora)
+
+
+@pytest.mark.clause("AD-1")
+def test_a_model_with_names_like_an_adapter_s_stays_a_model(tmp_path):
+    tensors = {"net.a1.weight": np.ones((6, 4)), "net.lora_up.weight": np.ones((6, 4))}
+    path = save(tmp_path / "base.safetensors", tensors)
+    with Checkpoint.open(path) as base, open_model(path, base) as held:
+        assert isinstance(held, Checkpoint)

@@ -142,7 +142,7 @@ def test_finds_the_base_s_names_with_and_without_their_first_parts(adapter, tmp_
 def test_a_workspace_and_a_merge_of_files_take_adapters_as_they_are(tmp_path, adapter):
     workspace = ma.Workspace.init(tmp_path / "team", base=BASE, recipe=ma.Ties(density="0.5"))
     for name in ("plain", "embedding"):
-        added = workspace.contribute(HERE / name)
+        added = workspace.contribute(HERE / name, form="low_rank" if name == "plain" else None)
     assert workspace.visible()[added].form == "finetuned+low_rank"
     files = (adapter, HERE / "embedding")
     one = workspace.resolve(tmp_path / "one")
@@ -169,3 +169,62 @@ def test_an_adapter_of_another_model_is_applied_to_it(tmp_path):
                 elif tensor in held.records:
                     array = held.read(tensor).reshape(array.shape)
                 np.testing.assert_allclose(found[tensor], array, rtol=1e-6, atol=1e-6)
+
+
+def parameters_adapter(folder, tensors, **settings):
+    folder.mkdir()
+    save_file(tensors, folder / "adapter_model.safetensors")
+    settings = {"peft_type": "LORA", "r": 2, "lora_alpha": 3, **settings}
+    (folder / "adapter_config.json").write_text(json.dumps(settings))
+    return folder
+
+
+#: How bases name the matrices of experts that transformers holds in two tensors.
+APART = {
+    "most": "m.mlp.experts.{}.gate_proj m.mlp.experts.{}.up_proj m.mlp.experts.{}.down_proj",
+    "Mixtral": "m.block_sparse_moe.experts.{}.w1 m.block_sparse_moe.experts.{}.w3 m.block_sparse_moe.experts.{}.w2",
+}
+
+
+@pytest.mark.clause("AD-9")
+@pytest.mark.parametrize("of", APART)
+def test_experts_that_the_base_has_apart_get_their_factors(tmp_path, of):
+    random, inner = np.random.default_rng(4), "base_model.model.m.mlp.experts.base_layer"
+    outer = "base_model.model.m.mlp.experts"
+    shapes = {
+        f"{inner}.lora_A": (6, 5),
+        f"{inner}.lora_B": (8, 6),
+        f"{outer}.lora_A": (6, 4),
+        f"{outer}.lora_B": (5, 6),
+    }
+    tensors = {f"{name}.weight": random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    targets = ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"]
+    adapter = parameters_adapter(tmp_path / "adapter", tensors, target_parameters=targets)
+    gate, up, down = (f"{name}.weight" for name in APART[of].split())
+    sizes = {gate: (4, 5), up: (4, 5), down: (5, 4)}
+    zeros = {name.format(e): np.zeros(shape, np.float32) for name, shape in sizes.items() for e in range(3)}
+    save_file(zeros, tmp_path / "base.safetensors")
+    with Checkpoint.open(tmp_path / "base.safetensors") as base, open_model(adapter, base) as held:
+        assert set(held.records) == set(zeros)
+        for e in range(3):
+            whole = {}
+            for name in (inner, outer):
+                a, b = tensors[f"{name}.lora_A.weight"], tensors[f"{name}.lora_B.weight"]
+                whole[name] = 1.5 * b.reshape(len(b), 2, 3)[:, :, e] @ a.reshape(3, 2, -1)[e]
+            wanted = {gate: whole[inner][:4], up: whole[inner][4:], down: whole[outer]}
+            for name, array in wanted.items():
+                found = held.read(name.format(e)).reshape(array.shape)
+                np.testing.assert_allclose(found, array, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.clause("AD-9")
+def test_square_experts_are_refused_as_nobody_knows_which_way_they_lie(tmp_path):
+    save_file({"m.experts.up": np.zeros((3, 4, 4), np.float32)}, tmp_path / "base.safetensors")
+    name = "base_model.model.m.experts"
+    tensors = {
+        f"{name}.lora_A.weight": np.ones((6, 4), np.float32),
+        f"{name}.lora_B.weight": np.ones((4, 6), np.float32),
+    }
+    adapter = parameters_adapter(tmp_path / "adapter", tensors, target_parameters=["experts.up"])
+    with Checkpoint.open(tmp_path / "base.safetensors") as base, pytest.raises(MergeAlgebraError, match="is square"):
+        open_model(adapter, base)
