@@ -2,8 +2,8 @@
 
     python spec/conformance/mergekit_files/tokens.py [--python PYTHON] [FOLDER]
 
-PYTHON has mergekit 0.1.5; `make mergekit-files` makes such an environment. Exits with 1 where a bit of a row differs. The
-weights are powers of two that add up to 1 or are not divided by: so mergekit's sums are exact too.
+PYTHON has mergekit 0.1.5; `make mergekit-files` makes such an environment. Exits with 1 where a bit of a row differs.
+The weights are powers of two that add up to 1, so that mergekit's sums are exact too.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MODELS = {
 }
 TASK = "merge_method: task_arithmetic\nbase_model: {0}/base\n"
 TWO = (
-    "models:\n- {{model: {0}/chat, parameters: {{weight: 0.5}}}}\n- {{model: {0}/code, parameters: {{weight: 0.25}}}}\n"
+    "models:\n- {{model: {0}/chat, parameters: {{weight: 0.5}}}}\n- {{model: {0}/code, parameters: {{weight: 0.5}}}}\n"
 )
 FILES = {
     "base": f"{TASK}{TWO}tokenizer_source: base\n",
