@@ -10,9 +10,12 @@
 #   make faults  kills processes, cuts wires and fills disks of three machines, CAMPAIGNS times from SEED on (tests/faults/README.md)
 #   make fuzz    searches each decoder for BUDGET seconds with atheris (tests/fuzz/README.md)
 #   make peers   meets through real servers: S3 by moto, s3rver and rclone, files by rclone, Python and nginx, uvicorn, sshd
+#   make loads   loads merged models by transformers, peft, diffusers and sentence-transformers; their installation takes minutes
 #   make mutants changes the equations and the operation set, and sees that a test notices (mutants/README.md)
 #   make conformance  asks the known implementations of TIES, and two tools, what they compute (spec/conformance/README.md)
+#   make mergekit-files  merges 49 files by mergekit and by its dialect, and writes docs/mergekit-table.md; about ten minutes
 #   make bench   measures against mergekit, peft and the floor; half an hour on a quiet machine (benchmarks/README.md)
+#   make adapters  records what peft makes of adapters, and loads in peft what `extract` writes (spec/conformance/adapters.py)
 #   make laws-table  writes spec/laws.md: which laws each method keeps; minutes
 #   make trace   writes spec/TRACE.md: the code, vectors, tests and theorems of each clause
 #   make docs    the documentation as a site, in .venvs/docs/site/docs/index.html; a broken link is an error
@@ -35,7 +38,7 @@ PEERS := mergekit-0.1.5 mergekit-0.1.4 peft-0.21 fusion-bench-0.2 crdt-merge-0.1
 
 SERVERS := moto rclone s3rver
 
-.PHONY: demo strangers worth test thorough proofs simulate faults fuzz peers mutants conformance bench laws-table trace docs check lint clean
+.PHONY: demo strangers worth test thorough proofs simulate faults fuzz peers loads mutants conformance mergekit-files adapters bench laws-table trace docs check lint clean
 
 demo: .venv/demo
 	@echo "make demo: three people train one small network further, and merge what they trained; all it writes is under demo/"
@@ -74,6 +77,9 @@ fuzz: .venvs/fuzz/made
 peers: .venv/dev $(SERVERS:%=.venvs/%/made)
 	MERGEALGEBRA_PEERS=all $(BIN)/pytest -rs tests/peers tests/sync/test_transports.py tests/sync/test_http.py tests/sync/test_ssh.py
 
+loads: .venv/dev .venvs/loads/made
+	MERGEALGEBRA_LOADS=$(CURDIR)/.venvs/loads/bin/python $(BIN)/pytest -rs tests/loads
+
 mutants: .venvs/mutants/made
 	.venvs/mutants/bin/python -m mutants.run
 
@@ -81,8 +87,15 @@ conformance: .venv/dev $(PEERS:%=.venvs/%/made)
 	$(BIN)/python spec/conformance/run.py $(if $(AUTHORS),--authors $(AUTHORS)) $(if $(MERGELM),--mergelm $(MERGELM))
 	$(BIN)/python spec/conformance/strategies.py
 
+mergekit-files: .venv/dev .venvs/mergekit-0.1.5/made
+	$(BIN)/python spec/conformance/mergekit_files/run.py
+
 bench: .venv/bench
 	$(BIN)/python benchmarks/bench.py
+
+adapters: .venvs/peft-0.21/made .venv/dev
+	.venvs/peft-0.21/bin/python spec/conformance/adapters.py
+	MERGEALGEBRA_PEFT=$(CURDIR)/.venvs/peft-0.21/bin/python $(BIN)/pytest tests/formats/adapters
 
 laws-table: .venv/dev
 	$(BIN)/python spec/laws.py $(METHODS)
@@ -141,6 +154,13 @@ lint: .venv/dev
 	@echo "installing mergealgebra and what its documentation needs"
 	$(PYTHON) -m venv .venvs/docs
 	.venvs/docs/bin/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[docs]'
+	@touch $@
+
+# Nor do the libraries that load what is merged.
+.venvs/loads/made: pyproject.toml tests/loads/requirements.txt $(CONSTRAINTS)
+	@echo "installing what loads merged models: transformers, peft, diffusers, sentence-transformers"
+	$(PYTHON) -m venv .venvs/loads
+	.venvs/loads/bin/pip install --quiet --constraint $(CONSTRAINTS) --editable . --requirement tests/loads/requirements.txt
 	@touch $@
 
 # Servers that `make peers` meets through. One that cannot be installed is skipped, and says so.

@@ -43,12 +43,14 @@ if TYPE_CHECKING:
     from mergealgebra.one_shot import merge
     from mergealgebra.publication import ContributionId
     from mergealgebra.tensors.task_vector import TaskVector
+    from mergealgebra.torch_models.adapters import Adapter
     from mergealgebra.verification import verify
     from mergealgebra.workspace import Workspace
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Adapter": "torch_models.adapters",
     "Aggregate": "incremental.aggregate",
     "ArceeFusion": "methods.arcee_fusion",
     "Breadcrumbs": "methods.breadcrumbs",
@@ -94,6 +96,7 @@ _HOMES = {
 _MODULES = ("algebra", "errors", "laws")
 
 __all__ = [
+    "Adapter",
     "Aggregate",
     "ArceeFusion",
     "Breadcrumbs",

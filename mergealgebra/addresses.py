@@ -19,6 +19,12 @@ _HOST: Final = re.compile(r"([^/:]{2,}):")
 #: What may be a user, a password or a token.
 _SECRET: Final = re.compile(r"(?<=://).*@|(?<=[?#]).*", re.DOTALL)
 
+_HUB_PART: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}"
+#: What may be a model on the Hugging Face hub: its owner and name, and a revision; a path may look so too [HB-1].
+HUB: Final = re.compile(
+    rf"((?P<owner>{_HUB_PART})/{_HUB_PART}(?<!\.json)(?<!\.safetensors))(?:@([A-Za-z0-9_][A-Za-z0-9_./-]{{0,250}}))?"
+)
+
 #: Schemes of peers that answer questions, and of stores that answer none.
 LIVE: Final = ("http", "https", "ssh")
 STORES: Final = ("s3",)
@@ -64,6 +70,40 @@ def local_path(path: PathLike) -> Path:
         _refuse(text, f"an address of {found[1]}")
     _refuse_host(_USER_AT_HOST, text)
     return Path(path)
+
+
+def parts_of_address(address: PathLike) -> tuple[Path, Path | None]:
+    """The model that an address names, and the adapter behind a `+`; None where it names none [AD-1].
+
+    What is there under the whole name is a model, whatever stands in it.
+
+    >>> parts_of_address("models/base+adapters/code")
+    (PosixPath('models/base'), PosixPath('adapters/code'))
+    """
+    text = os.fspath(address)
+    model, _, adapter = text.rpartition("+")
+    if not (model and adapter) or os.path.lexists(text):
+        return Path(text), None
+    return Path(model), Path(adapter)
+
+
+def beside(folder: Path, address: str) -> Path:
+    """An address that a file in this folder gives: its paths are relative to the folder, `~` is somebody's home.
+
+    What may be a model on the Hub stays as it is, where neither it nor its owner is in the folder [HB-1]. Raises
+    RuntimeError where nobody has that home, and ValueError for what can be no path.
+    """
+    os.fsencode(address)
+    whole = folder / Path(address).expanduser()
+    model, plus, adapter = address.rpartition("+")
+    if not (model and adapter) or os.path.lexists(whole):
+        return Path(address) if _is_of_hub(address, whole) and not os.path.lexists(whole) else whole
+    return Path(f"{beside(folder, model)}{plus}{beside(folder, adapter)}")
+
+
+def _is_of_hub(address: str, whole: Path) -> bool:
+    """Whether an address means the Hub, whatever is in the current folder. whole: what it is as a path."""
+    return HUB.fullmatch(address) is not None and not whole.parent.is_dir() and not os.path.lexists(address)
 
 
 def peer_path(path: PathLike) -> Path:

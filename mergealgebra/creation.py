@@ -13,9 +13,19 @@ from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.operations import Signer
 from mergealgebra.engine.limits import available_cores
 from mergealgebra.engine.plan import settled
-from mergealgebra.errors import AddressError, MergeAlgebraError, SyncIncomplete, WorkspaceError, WrongWorkspace
+from mergealgebra.errors import (
+    AddressError,
+    BlobDamaged,
+    MergeAlgebraError,
+    RecipeError,
+    SyncIncomplete,
+    WorkspaceError,
+    WrongWorkspace,
+)
+from mergealgebra.ids import SHORT
 from mergealgebra.interrupts import standing
 from mergealgebra.methods.method import Method
+from mergealgebra.methods.settings import SETTINGS, contributions_in
 from mergealgebra.progress import Progress
 from mergealgebra.recipe import check_recipe, complete_recipe
 from mergealgebra.signing import KeySource, SignerWhenNeeded, signer_when_needed
@@ -76,6 +86,11 @@ def new_genesis(
     that say something of tensors that it has not [ST-2].
     """
     check_recipe(recipe)
+    if named := contributions_in(recipe):
+        raise RecipeError(
+            f"{recipe.name}: {SETTINGS}: contribution {named[0][:SHORT]} is named, and a workspace's own recipe is for "
+            "all contributions that come: leave its entries out, and give such a recipe to `resolve OUT --recipe R`"
+        )
     with Checkpoint.open(base) as checkpoint:
         settled(recipe, checkpoint)
         root = read_root(checkpoint, available_cores(), progress)
@@ -128,6 +143,8 @@ def clone(
         state = store.state()
         refuse_missing(peer, missing(store, state), len(state.visible()))
     except SyncIncomplete as error:
+        if isinstance(error.__cause__, BlobDamaged):
+            made = f"{location(Path(path))} is a workspace now; `{sync_again(path, 'PEER')}` with another completes it"
         raise SyncIncomplete(f"{error}; {made}") from None
     return store
 

@@ -20,13 +20,15 @@ class Credit:
     """What is known of a model; what is not known is empty. Its words are those of strangers.
 
     author: who contributed it. time: when, in seconds since 1970. remarks: what was left out of it, or taken for
-    another.
+    another. hub: what it is called on the Hugging Face hub. license: what its card says of it, by key.
     """
 
     title: str = ""
     author: str = ""
     time: int | None = None
     remarks: tuple[str, ...] = ()
+    hub: str = ""
+    license: tuple[tuple[str, str], ...] = ()
 
 
 UNKNOWN: Final = Credit()

@@ -235,7 +235,7 @@ def _canonical(value: object, depth: int) -> object:
         raise EncodingError(f"nested deeper than {MAX_DEPTH}")
     if type(value) in _PLAIN:
         return value
-    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+    if isinstance(value, dict) and all([isinstance(key, str) for key in value]):  # noqa: C419 - half of the time
         return {str(key): _canonical(value[key], depth + 1) for key in sorted(value, key=str.encode)}
     if isinstance(value, (list, tuple)):
         return [_canonical(item, depth + 1) for item in value]

@@ -73,6 +73,10 @@ class LayoutError(MergeAlgebraError):
     """Tensor data overlaps, leaves a hole, is too short, or is followed by more bytes."""
 
 
+class AdapterError(MergeAlgebraError):
+    """An adapter is no difference from the base that factors can hold, or disagrees with its own configuration."""
+
+
 class ShapeError(MergeAlgebraError):
     """A shape is not a list of sizes, overflows, or does not fit its bytes or the base's shape."""
 
@@ -91,6 +95,10 @@ class NamesError(MergeAlgebraError):
 
 class IntegerTensorChanged(MergeAlgebraError):
     """An integer or bool tensor differs from the base's."""
+
+
+class TokenizerError(MergeAlgebraError):
+    """A tokenizer is missing or broken, or vocabularies differ and nobody said which one counts [TK-2]."""
 
 
 class AuxiliaryError(MergeAlgebraError):

@@ -20,6 +20,7 @@ from mergealgebra.tensors.block_vectors import subtract
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice
 from mergealgebra.tensors.dtypes import DTYPES
+from mergealgebra.tensors.form_names import FINETUNED
 from mergealgebra.tensors.forms import Held
 from mergealgebra.text import listed, location, shown
 
@@ -85,7 +86,10 @@ def doubts(inputs: Sequence[Input], base: Checkpoint, recipe: Method, remove: st
     """
     found = []
     for number, input_ in enumerate(inputs):
-        label, names = input_.contribution.label, input_.names
+        one, names = input_.contribution, input_.names
+        if any(one.form_of(name) != FINETUNED for name in names):
+            continue  # a difference looks like none
+        label = one.label
         seen = look(input_.checkpoint, base, names)
         if not seen.changed and _is_base(input_.checkpoint, base, names):
             if any(_fits(input_.checkpoint, base, name) for name in base.records.keys() - {*names}):
@@ -103,7 +107,7 @@ def _the_base_itself(number: int, label: str, recipe: Method) -> RecipeError:
     return RecipeError(f"models[{number}] ({label}) is the base itself, which changes nothing{dilutes}: remove it")
 
 
-def left_by_all(base: Checkpoint, models: Sequence[Checkpoint], left: Choice) -> list[str]:
+def left_by_all(base: Checkpoint, models: Sequence[Held], left: Choice) -> list[str]:
     """A line for tensors that one model alone made it necessary to leave out, and that others change."""
     lost = []
     for name in (name for name in base.records if left.leave and name not in left):

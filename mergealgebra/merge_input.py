@@ -46,6 +46,11 @@ class Input:
         return 2 if self.kinds or isinstance(self.checkpoint, Formed) else 1
 
     @property
+    def id(self) -> str:
+        """The contribution's id, once it is known; empty before."""
+        return self.contribution.id or ""
+
+    @property
     def names(self) -> list[str]:
         """The tensors that it contributes, in name order."""
         return [name for name in self.checkpoint.records if name in self.contribution.names]

@@ -12,7 +12,6 @@ from mergealgebra.methods.registry import find_method
 from mergealgebra.text import shown
 
 _DTYPE: Final = "leave it out, the result has the base's dtypes"
-_AT_TOP: Final = "write it at the top of the file, for all models"
 
 _KEYS: Final = MappingProxyType(
     {
@@ -21,9 +20,7 @@ _KEYS: Final = MappingProxyType(
         "slices": "name whole models under `models`",
         "parameters": "write the `density` and `lambda` in it at the top of the file",
         "dtype": _DTYPE,
-        "out_dtype": _DTYPE,
-        "tokenizer_source": "leave it out, the result has the base's tokenizer",
-        "tokenizer": "leave it out, the result has the base's tokenizer",
+        "tokenizer": "write `tokenizer_source`, the `source` in it",
         "chat_template": "leave it out, the result has the base's",
         "int8_mask": "leave it out, it saves memory there and changes nothing",
     }
@@ -31,9 +28,8 @@ _KEYS: Final = MappingProxyType(
 _KEYS_OF_A_MODEL: Final = MappingProxyType(
     {
         "model": "write `path`",
-        "parameters": "write the `weight` in it as `coefficient`, and the `density` at the top of the file, for all",
+        "parameters": "write the `weight` in it as `coefficient`, and the `density` beside that",
         "weight": "write `coefficient`",
-        "density": _AT_TOP,
     }
 )
 
@@ -81,17 +77,10 @@ def _of_models(entries: Mapping[str, Any]) -> Iterator[str]:
         if having:
             more = f" and {len(having) - 1} more" if len(having) > 1 else ""
             yield f"models[{having[0]}]{more}: {shown(key)}: {advice}"
-    densities = {shown(_density(model)): None for model in models.values() if _density(model) is not None}
-    if len(densities) > 1:
-        yield f"models with different densities ({', '.join(densities)}) cannot be merged here; choose one"
     base = entries.get("base_model", entries.get("base"))
     for i, model in models.items():
         if base is not None and model.get("model") == base:
             yield f"models[{i}] is the base itself, which changes nothing: take it out"
-
-
-def _density(model: Mapping[str, Any]) -> object:
-    return model.get("density", _mapping(model.get("parameters")).get("density"))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

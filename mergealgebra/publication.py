@@ -27,6 +27,7 @@ from mergealgebra.engine.measure import Measure, measure
 from mergealgebra.engine.plan import make_plan
 from mergealgebra.errors import AuxiliaryError, Implausible, LockError, NamesError, OperationError
 from mergealgebra.figures import differences, save_figures, saved_figures
+from mergealgebra.formats.models import open_model
 from mergealgebra.history import now, seen_before
 from mergealgebra.likeness import likeness
 from mergealgebra.lock import Lock, lock_of
@@ -107,8 +108,11 @@ class Offer:
         """The form, also where it was left out."""
         return self.form or (TASK_VECTOR if isinstance(self.checkpoint, TaskVector) else FINETUNED)
 
-    def as_checkpoint(self) -> Held:
-        """The checkpoint. Raises as `Checkpoint.open`, ArrayCheckpoint and Formed do."""
+    def open(self, base: Checkpoint) -> Held:
+        """What is offered to this base. Raises as `open_model`, ArrayCheckpoint and Formed do."""
+        if self.form_taken != TASK_VECTOR and not isinstance(self.checkpoint, Mapping):
+            found = open_model(self.checkpoint, base)
+            return found if isinstance(found, Formed) else of_form(self.form_taken, found)
         return of_form(self.form_taken, as_checkpoint(self.checkpoint, _CALLED[self.form_taken]))
 
 
@@ -153,8 +157,9 @@ def _store_blob(
 ) -> _Stored:
     """Check and measure what is offered, and write its blob. visible: the contributions beside which it will stand."""
     others = differences(saved_figures(store.path, visible)).values()
-    form, number = offer.form_taken, decimals.fp32(offer.coefficient, "coefficient")
-    with Checkpoint.open(base_path) as base, offer.as_checkpoint() as given, ExitStack() as opened:
+    number = decimals.fp32(offer.coefficient, "coefficient")
+    with Checkpoint.open(base_path) as base, offer.open(base) as given, ExitStack() as opened:
+        form = LOW_RANK if isinstance(given, Formed) else offer.form_taken
         recipe = if_here(default_recipe(store))
         recipe.check_coefficient(number, str(given.path))
         merge = [*_refuse_merge(offer, visible), *_refuse_lacking(offer, recipe)]

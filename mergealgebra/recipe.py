@@ -19,7 +19,7 @@ from mergealgebra.methods.in_dialect import InDialect, is_in_dialect
 from mergealgebra.methods.method import Method, keys_of
 from mergealgebra.methods.names import answer, refusal
 from mergealgebra.methods.registry import METHODS, WORD, find_method, known_names
-from mergealgebra.methods.settings import MOST_BYTES, SETTINGS, TENSORS, lines
+from mergealgebra.methods.settings import CONTRIBUTION, MOST_BYTES, SETTINGS, TENSORS, lines
 from mergealgebra.text import did_you_mean, shown
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 #: What a well-formed map has: so many keys, and so many bytes of text at most.
 _MOST_KEYS: Final = 64
 _TEXT_BYTES: Final = 1 << 12
+#: What an entry of settings is for.
+_WHOSE: Final = (TENSORS, CONTRIBUTION)
 
 
 def recipe_from_map(entries: Mapping[str, object]) -> Method:
@@ -37,7 +39,7 @@ def recipe_from_map(entries: Mapping[str, object]) -> Method:
     Ties(density='0.2')
     """
     name, dialect = entries.get("method"), entries.get("dialect")
-    if isinstance(name, str) and isinstance(dialect, str) and _is_of_another_tool(name):
+    if isinstance(name, str) and isinstance(dialect, str) and (_is_of_another_tool(name) or is_in_dialect(entries)):
         return _in_dialect(name, dialect, entries)
     found = find_method(name) if isinstance(name, str) else None
     if found is None:
@@ -58,7 +60,7 @@ def _is_of_another_tool(name: str) -> bool:
 
 def _in_dialect(name: str, dialect: str, entries: Mapping[str, object]) -> Method:
     """A method as another tool computes it [NA-3]. Raises RecipeError or DecimalError."""
-    if not is_in_dialect(name, dialect):
+    if not is_in_dialect(entries):
         raise refusal(name, dialect)
     _check_texts(name, entries)
     return InDialect(name, dialect, **{key: text for key, text in entries.items() if key not in ("method", "dialect")})
@@ -150,7 +152,7 @@ def complete_recipe(entries: Mapping[str, Any]) -> Method:
     A well-formed map of a method that is not known here is an `UnknownRecipe`. Raises RecipeError or DecimalError.
     """
     name = entries.get("method")
-    known = name in METHODS or is_in_dialect(name, entries.get("dialect"))
+    known = name in METHODS or is_in_dialect(entries)
     if isinstance(name, str) and not known and _is_well_formed(entries):
         return UnknownRecipe(entries)
     return _complete(recipe_from_map(entries), entries)
@@ -218,9 +220,10 @@ def _is_entry(value: object) -> bool:
     return (
         isinstance(value, Mapping)
         and 2 <= len(value) <= _MOST_KEYS
-        and isinstance(value.get(TENSORS), str)
+        and any(key in value for key in _WHOSE)
+        and len(value) > sum(key in value for key in _WHOSE)
         and all(isinstance(key, str) and WORD.fullmatch(key) for key in value)
-        and all(_is_number(number) for key, number in value.items() if key != TENSORS)
+        and all(isinstance(x, str) if key in _WHOSE else _is_number(x) for key, x in value.items())
     )
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -12,22 +10,23 @@ from typing import Any, Final
 
 import yaml
 
+from mergealgebra.addresses import beside
 from mergealgebra.algebra import decimals
 from mergealgebra.crdt.manifest import KINDS
-from mergealgebra.disk import TooLarge, read_file
-from mergealgebra.errors import MergeAlgebraError, RecipeError
+from mergealgebra.errors import MergeAlgebraError, RecipeError, UnknownContribution
+from mergealgebra.ids import contribution_named
 from mergealgebra.mergekit_file import refuse_mergekit
 from mergealgebra.methods.method import Method
-from mergealgebra.permissions import reading_advice
+from mergealgebra.methods.settings import CONTRIBUTION, SETTINGS, Setting
 from mergealgebra.recipe import recipe_from_map
 from mergealgebra.text import did_you_mean, listed, location, nearest, shown
+from mergealgebra.yaml_text import TextLoader, read_yaml
 
-#: A thousand models have room in it. PyYAML takes 13 s for the worst MiB, and some hundred times its memory; libyaml is
-#: faster, but accepts other files.
-_MAX_BYTES: Final = 1 << 16
-_MAX_DEPTH: Final = 16
+_ID_DIGITS: Final = 64
+#: What `tokenizer_source` may be besides a model.
+TOKENIZER_SOURCES: Final = ("base", "union")
 #: Keys that merge files have and recipes do not.
-_OF_MERGES: Final = frozenset(("base", "models", "base_model", "take", "leave"))
+_OF_MERGES: Final = frozenset(("base", "models", "base_model", "take", "leave", "tokenizer_source"))
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,7 @@ class ModelEntry:
     """One model of a merge file: the path of a checkpoint and its coefficient, a decimal in canonical form.
 
     take, leave: patterns of the names of its tensors [CT-8]. auxiliary: by kind, the path of what some methods need.
+    settings: numbers that it has instead of the recipe's [ST-9].
     """
 
     path: Path
@@ -42,13 +42,14 @@ class ModelEntry:
     take: tuple[str, ...] = ()
     leave: tuple[str, ...] = ()
     auxiliary: Mapping[str, Path] = field(default_factory=dict)
+    settings: tuple[Setting, ...] = ()
 
 
 @dataclass(frozen=True)
 class MergeFile:
     """A one-shot merge: recipe, base and models. Paths are relative to the file's folder.
 
-    take, leave: patterns of tensor names, for all models [CT-8].
+    take, leave: patterns of tensor names, for all models [CT-8]. tokenizer_source: `base`, `union` or a model [TK-2].
     """
 
     recipe: Method
@@ -56,6 +57,7 @@ class MergeFile:
     models: tuple[ModelEntry, ...]
     take: tuple[str, ...] = ()
     leave: tuple[str, ...] = ()
+    tokenizer_source: str | Path | None = None
 
 
 def _is_text(given: object) -> bool:
@@ -66,25 +68,31 @@ def _is_name(given: object) -> bool:
     return isinstance(given, str) and given != ""
 
 
-def _are_patterns(given: object) -> bool:
-    return isinstance(given, str) or (isinstance(given, list) and all(map(_is_text, given)))
+def _is_list(given: object) -> bool:
+    return isinstance(given, list)
 
 
 def _is_full_list(given: object) -> bool:
     return isinstance(given, list) and bool(given)
 
 
+def _are_texts(given: object) -> bool:
+    """Whether it is one text or a list of them: patterns, or decimals over layers."""
+    return isinstance(given, str) or (isinstance(given, list) and all(map(_is_text, given)))
+
+
 #: What may stand under the keys of a merge file, in the order in which they are checked; all others are its recipe's.
 _FILE_KEYS: Final[Mapping[str, Callable[[object], bool]]] = MappingProxyType(
-    {"base": _is_name, "models": _is_full_list, "take": _are_patterns, "leave": _are_patterns}
+    {"base": _is_name, "models": _is_full_list, "take": _are_texts, "leave": _are_texts, "tokenizer_source": _is_name}
 )
-#: The same of a model in it, which has no others.
+#: The same of a model in it; all others are numbers that it has instead of the recipe's.
 _MODEL_KEYS: Final[Mapping[str, Callable[[object], bool]]] = MappingProxyType(
     {
         "path": _is_name,
-        "coefficient": _is_text,
-        "take": _are_patterns,
-        "leave": _are_patterns,
+        "coefficient": _are_texts,
+        SETTINGS: _is_list,
+        "take": _are_texts,
+        "leave": _are_texts,
         **dict.fromkeys(KINDS, _is_name),
     }
 )
@@ -98,24 +106,47 @@ _EXPECTED: Final = MappingProxyType(
         "base": "the path of a checkpoint",
         "models": "a list of at least one model, each with a path",
         "path": "the path of a checkpoint",
-        "coefficient": "a decimal, like '0.5'",
+        "coefficient": "a decimal, like '0.5', or a list of them, from the first layer to the last",
+        "settings": "a list of entries, like {tensors: '*.mlp.*', density: '0.5'}",
         "fisher": "the path of a checkpoint of Fisher information",
         "gram": "the path of a checkpoint of Gram matrices",
+        "tokenizer_source": "base, union, or the path of a model",
         "take": "a pattern of tensor names like 'lm_head.*', or a list of them",
         "leave": "a pattern of tensor names like 'lm_head.*', or a list of them",
     }
 )
 
 
-def read_recipe(path: Path) -> Method:
-    """The recipe in a YAML file. Raises RecipeError or DecimalError, naming the file."""
+def read_recipe(path: Path, contributions: Collection[str] = ()) -> Method:
+    """The recipe in a YAML file. Raises RecipeError, DecimalError or UnknownContribution, naming the file.
+
+    contributions: the ids that settings may name by their first digits [ST-7].
+    """
     entries = _read_mapping(path)
     if more := entries.keys() & _OF_MERGES:
         raise RecipeError(
             f"{location(path)} is a merge file, as it has {listed(f'`{key}`' for key in sorted(more))}: give it to "
             "`merge`, or a recipe, which has only the method and its settings"
         )
-    return _recipe(entries, path)
+    return _recipe(_with_ids(entries, contributions, path) if contributions else entries, path)
+
+
+def _with_ids(entries: dict[str, Any], contributions: Collection[str], path: Path) -> dict[str, Any]:
+    """The same with ids in full where settings have the first digits of one. Raises UnknownContribution."""
+    settings = entries.get(SETTINGS)
+    if not isinstance(settings, list):  # is refused by the recipe
+        return entries
+    found = []
+    for number, entry in enumerate(settings):
+        prefix = entry.get(CONTRIBUTION) if isinstance(entry, dict) else None
+        if isinstance(prefix, str) and len(prefix) < _ID_DIGITS:
+            try:
+                entry = {**entry, CONTRIBUTION: contribution_named(prefix, contributions)}
+            except UnknownContribution as error:
+                where = f"{location(path)}: {SETTINGS}[{number}]: {CONTRIBUTION}"
+                raise UnknownContribution(f"{where}: {error}") from None
+        found.append(entry)
+    return {**entries, SETTINGS: found}
 
 
 def read_merge_file(path: Path) -> MergeFile:
@@ -135,8 +166,11 @@ def read_merge_file(path: Path) -> MergeFile:
         raise RecipeError(f"{location(path)}: {wrong}")
     recipe = _recipe({key: value for key, value in entries.items() if key not in _FILE_KEYS}, path)
     models = tuple(_model(path, number, model, recipe) for number, model in enumerate(entries["models"]))
+    source: str | Path | None = entries.get("tokenizer_source")
+    if isinstance(source, str) and source not in TOKENIZER_SOURCES:
+        source = _beside(path, source, "tokenizer_source")
     base = _beside(path, entries["base"], "base")
-    return MergeFile(recipe, base, models, _patterns(entries, "take"), _patterns(entries, "leave"))
+    return MergeFile(recipe, base, models, _patterns(entries, "take"), _patterns(entries, "leave"), source)
 
 
 def _first_wrong(entries: Mapping[str, Any]) -> str:
@@ -154,9 +188,6 @@ def _wrong_in(model: object) -> str:
         return ": expected a mapping with a path and, if it is not 1, a coefficient"
     if key := _misfit(model, _MODEL_KEYS):
         return f": {key}: expected {_EXPECTED[key]}"
-    for key in (key for key in model if key not in _MODEL_KEYS):
-        near = did_you_mean(key, _MODEL_KEYS)
-        return f": unknown key {shown(key)}{near or ';'} a model's keys are {', '.join(_MODEL_KEYS)}"
     return ""
 
 
@@ -180,83 +211,40 @@ def _recipe(entries: Mapping[str, Any], path: Path) -> Method:
 
 def _model(path: Path, number: int, entries: Mapping[str, Any], recipe: Method) -> ModelEntry:
     where = f"{location(path)}: models[{number}]"
+    plain = {key: value for key, value in entries.items() if key not in _MODEL_KEYS}
     text, what = entries.get("coefficient", "1"), f"{where}: coefficient"
+    if isinstance(text, list):
+        plain["coefficient"], text = text, "1"
     recipe.check_coefficient(decimals.fp32(text, what), where)
+    settings = recipe.own_settings(entries.get(SETTINGS, ()), f"{where}: settings") + _plain(plain, recipe, where)
     at = _beside(path, entries["path"], f"models[{number}]: path")
     auxiliary = {k: _beside(path, entries[k], f"models[{number}]: {k}") for k in KINDS if k in entries}
     coefficient = decimals.canonical_decimal(text, what)
-    return ModelEntry(at, coefficient, _patterns(entries, "take"), _patterns(entries, "leave"), auxiliary)
+    return ModelEntry(at, coefficient, _patterns(entries, "take"), _patterns(entries, "leave"), auxiliary, settings)
+
+
+def _plain(numbers: Mapping[str, Any], recipe: Method, where: str) -> tuple[Setting, ...]:
+    """The numbers that stand beside a model's path, for all its tensors [ST-9]."""
+    known = [*_MODEL_KEYS, *(key for key in recipe.own_keys if key not in _MODEL_KEYS)]
+    for key in numbers:
+        if key not in known and key not in recipe.to_map():
+            near = did_you_mean(str(key), known)
+            raise RecipeError(
+                f"{where}: unknown key {shown(key)}{near or ';'} a model's are {', '.join(known)} with {recipe.name}"
+            )
+    return (recipe.own_setting(numbers, where),) if numbers else ()
 
 
 def _beside(path: Path, text: str, what: str) -> Path:
     """A path that a file names, relative to the file's folder; `~` is somebody's home."""
     try:
-        os.fsencode(text)
-        return path.parent / Path(text).expanduser()
+        return beside(path.parent, text)
     except (RuntimeError, ValueError) as error:
         raise RecipeError(f"{location(path)}: {what}: {shown(text)} names no path, {error}") from None
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
-    try:
-        value = yaml.load(read_file(path, _MAX_BYTES).decode("utf-8"), _TextLoader)
-    except TooLarge as error:
-        raise RecipeError(f"{location(path)} cannot be read: {error.strerror}; a recipe is shorter") from None
-    except OSError as error:
-        near = _other_suffix(path) if isinstance(error, FileNotFoundError) else ""
-        advice = reading_advice(error, path, f"name a YAML file{near}")
-        raise RecipeError(f"{location(path)} cannot be read: {error.strerror}; {advice}") from None
-    # Not only YAMLError: an escape beyond Unicode and a version of many digits are a ValueError or an OverflowError.
-    except (yaml.YAMLError, ValueError, OverflowError) as error:
-        raise RecipeError(f"{location(path)} is not YAML: {' '.join(str(error).split())}") from None
+    value = read_yaml(path, lambda text: yaml.load(text, TextLoader))
     if not isinstance(value, dict):
         raise RecipeError(f"{location(path)}: expected a mapping with the keys of a recipe, like `method: ties`")
     return value
-
-
-def _other_suffix(path: Path) -> str:
-    """What to add where .yaml stands for .yml, or the other way round."""
-    other = path.with_suffix(".yml" if path.suffix == ".yaml" else ".yaml") if path.name else path
-    with suppress(OSError):  # its name may be too long
-        return f", such as {location(other)}" if other.is_file() else ""
-    return ""
-
-
-class _TextLoader(yaml.BaseLoader):
-    """PyYAML's loader that leaves scalars as text; here duplicate keys, which it would drop, are errors.
-
-    So is what nests too deep: PyYAML recurses, and looks through all that is open at every token.
-    """
-
-    def fetch_flow_collection_start(self, TokenClass: Any) -> None:
-        self._check_depth()
-        super().fetch_flow_collection_start(TokenClass)
-
-    def add_indent(self, column: int) -> bool:
-        if self.indent < column:
-            self._check_depth()
-        return bool(super().add_indent(column))
-
-    def _check_depth(self) -> None:
-        if self.flow_level + len(self.indents) >= _MAX_DEPTH:
-            raise yaml.scanner.ScannerError(None, None, f"nested too deeply, over {_MAX_DEPTH} levels", self.get_mark())
-
-    def construct_scalar(self, node: yaml.ScalarNode) -> str:
-        text = str(super().construct_scalar(node))
-        try:
-            text.encode()
-        except UnicodeEncodeError:  # an escape can be half of a character, which no path and no key has
-            half = f"{shown(text)} has half of a character in it"
-            raise yaml.constructor.ConstructorError(None, None, half, node.start_mark) from None
-        return text
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a key that is not text", node.start_mark)
-            if key.value in seen:
-                twice = f"the key {shown(key.value)} stands twice"
-                raise yaml.constructor.ConstructorError(None, None, twice, node.start_mark)
-            seen.add(key.value)
-        return dict(super().construct_mapping(node, deep=deep))

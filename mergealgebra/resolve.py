@@ -31,11 +31,11 @@ from mergealgebra.lock_file import LockedContribution, LockedTensor
 from mergealgebra.merge_input import Input, Roots
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
+from mergealgebra.model_folder.additions import NOTHING, Additions, beside, of_dtype
 from mergealgebra.model_folder.card import AT_ONCE, IN_WORKSPACE, model_card
 from mergealgebra.model_folder.leftovers import warnings_beside
 from mergealgebra.model_folder.output import Contents, refuse_occupied, write_model, write_single_file
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.companions import Companion, companions, left_out, not_beside
 from mergealgebra.tensors.file_names import LOCK
 from mergealgebra.tensors.single_file import is_single_file, refuse_parts
 from mergealgebra.text import location
@@ -79,21 +79,23 @@ class Merge:
 
             self._keeper = Keeper(execution.aggregate, base, self._plan, manifests, blobs)
 
-    def write(self, out: Path, expected: Lock | None = None) -> MergeResult:
+    def write(self, out: Path, expected: Lock | None = None, additions: Additions = NOTHING) -> MergeResult:
         """Merge into a new folder, or the file of such a name. expected: the lock of the model that it must give.
 
+        additions: what stands beside it in a folder, and is not the base's [LK-10].
         Raises OutputError, BaseMismatch, BlobDamaged, NonFinite, RecipeError when two inputs are the same
         contribution, CheckpointError when an input changed, VerificationFailed when it gives another model than
         expected [LK-6], and what reading raises; then nothing is written.
         """
         refuse_large(self._base.records.values(), len(self._inputs), max(input_.format for input_ in self._inputs))
-        made: list[Lock] = []
-        read: list[dict[str, Manifest]] = []
-        single = is_single_file(out)
-        if single:
+        made, read = list[Lock](), list[dict[str, Manifest]]()
+        if single := is_single_file(out):
             refuse_parts(out, self._base)
-        warnings = [*warnings_beside(out), *(not_beside(self._base) if single else left_out(self._base))]
-        contents = self._contents([] if single else companions(self._base))
+        additions = of_dtype(self._base, "" if single else self._plan.recipe.out_dtype) | additions
+        warnings, parents = warnings_beside(out), [input_.credit for input_ in self._inputs]
+        along = beside(self._base, additions, parents, single=single)
+        entries = [(r.name, r.dtype, r.shape, r.nbytes) for r in self._plan.results.values()]
+        contents = Contents(entries, along.copies, self._base.parts, self._base.stems(), along.files)
 
         def run_once(spans: Iterator[MergedSpan], totals: Totals) -> None:
             def lock() -> tuple[str, bytes]:
@@ -105,9 +107,9 @@ class Merge:
 
             def lock_and_card() -> dict[str, bytes]:
                 locked = lock()
-                credits_ = dict(zip(read[0], (input_.credit for input_ in self._inputs), strict=True))
+                credits_ = dict(zip(read[0], parents, strict=True))
                 kind = AT_ONCE if self._base_root is None else IN_WORKSPACE
-                return dict([locked, ("README.md", model_card(made[0], self._base, credits_, kind))])
+                return dict([locked, ("README.md", model_card(made[0], self._base, credits_, kind, along.files))])
 
             if single:
                 write_single_file(out, contents, spans, lock, self._execution.noted)
@@ -116,20 +118,22 @@ class Merge:
 
         self._run(run_once)
         outcome = self._keeper.outcome if self._keeper else None
-        return MergeResult(out, made[0], outcome, [*made[0].remarks, *self._plan.remarks, *warnings])
-
-    def _contents(self, copies: Sequence[Companion]) -> Contents:
-        """What a model of this merge holds, with the layout of the base."""
-        entries = [(r.name, r.dtype, r.shape, r.nbytes) for r in self._base.records.values()]
-        return Contents(entries, copies, self._base.parts, self._base.stems())
+        return MergeResult(out, made[0], outcome, [*made[0].remarks, *self._plan.remarks, *warnings, *along.remarks])
 
     def compute(self) -> Lock:
         """Merge and write nothing: the lock that `write` would write."""
-        made: list[Lock] = []
+        return self.hand_over(lambda _: None)
+
+    def hand_over(self, take: Callable[[MergedSpan], None]) -> Lock:
+        """Merge, hand over each span, and write nothing: the lock that `write` would write.
+
+        A span may come again, as it was or otherwise: the last one counts. Raises as `write` does, but for OutputError.
+        """
+        made = list[Lock]()
 
         def run_once(spans: Iterator[MergedSpan], totals: Totals) -> None:
-            for _ in spans:
-                pass
+            for merged in spans:
+                take(merged)
             made.append(self._lock(totals, self._read(totals)))
 
         self._run(run_once)
@@ -172,8 +176,7 @@ class Merge:
 
     def _merged(self, use: Callable[..., None], known: MutableMapping[str, bytes]) -> dict[str, bytes]:
         """Merge, and return the answers that were not known. Raises Stale and Faulty."""
-        found: dict[str, bytes] = {}
-        totals = Totals()
+        found, totals = dict[str, bytes](), Totals()
         spans = run(
             self._plan,
             totals,
@@ -234,11 +237,8 @@ class Merge:
 
     def _lock(self, totals: Totals, manifests: Mapping[str, Manifest]) -> Lock:
         """The lock of what was read."""
-        records = self._base.records.values()
-        base_root = next(iter(manifests.values())).base
-        tensors = {
-            r.name: LockedTensor(dtype=r.dtype, shape=r.shape, root=totals.root(RESULT, r.name)) for r in records
-        }
+        base_root, results = next(iter(manifests.values())).base, self._plan.results
+        tensors = {name: LockedTensor(r.dtype, r.shape, totals.root(RESULT, name)) for name, r in results.items()}
         contributions = [
             LockedContribution(
                 id=id_,

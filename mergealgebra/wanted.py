@@ -12,7 +12,9 @@ from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operations import Add
 from mergealgebra.credits import Credit, credits_of
 from mergealgebra.errors import BaseMismatch, BlobMissing, UnknownContribution
+from mergealgebra.ids import SHORT
 from mergealgebra.methods.method import Method
+from mergealgebra.methods.settings import contributions_in
 from mergealgebra.recipe import computable_recipe
 from mergealgebra.text import by_caller, command_in
 
@@ -85,6 +87,11 @@ def misfit(recipe: Method, contributions: Collection[str]) -> str:
         return (
             f"the workspace's recipe, {recipe.name}, is for the task of contribution {task[:12]}, which is not visible "
             f"here, so it cannot merge: sync with somebody who has it; {other}"
+        )
+    if absent := [id_ for id_ in contributions_in(recipe) if id_ not in contributions]:
+        return (
+            f"the workspace's recipe, {recipe.name}, has settings for contribution {absent[0][:SHORT]}, which is not "
+            f"visible here, so it cannot merge: sync with somebody who has it; {other}"
         )
     if arity is not None and contributions and len(contributions) != arity:
         number = "1 is" if len(contributions) == 1 else f"{len(contributions):,} are"

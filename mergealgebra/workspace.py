@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, Unpack
 
 from mergealgebra.addresses import PathLike, local_path
 from mergealgebra.administration import Administration
@@ -30,7 +30,7 @@ from mergealgebra.text import address, shown, sync_again, syncing
 if TYPE_CHECKING:
     from mergealgebra.merge_result import MergeResult
     from mergealgebra.publication import ContributionId
-    from mergealgebra.sync.folder import SyncResult
+    from mergealgebra.sync.folder import SyncOptions, SyncResult
     from mergealgebra.tensors.task_vector import Tensors
 
 
@@ -140,7 +140,7 @@ class Workspace(Administration):
         """Publish a fine-tuned checkpoint, or with form "task_vector" a difference, for everyone to merge.
 
         With form "low_rank" its tensors' names say how each is stored, as factors or whole [CT-13].
-        checkpoint: a path, or name -> array, NumPy or torch; a TaskVector is a difference.
+        checkpoint: a path, of a LoRA adapter too, or name -> array, NumPy or torch; a TaskVector is a difference.
         coefficient: a decimal. take, leave: patterns of tensor names [CT-8]. auxiliary: what some methods need beside
         it, "fisher", or "gram", which none reads yet, each a path or name -> array [CT-15]. key: as of `signer`. All is
         read and checked first: raises NamesError, ShapeError, DtypeError, NonFinite and the like, naming file, tensor
@@ -242,7 +242,7 @@ class Workspace(Administration):
         *,
         key: KeySource | None = None,
         progress: Progress | None = None,
-        **options: Any,
+        **options: Unpack[SyncOptions],
     ) -> list[SyncResult | MergeAlgebraError]:
         """What `sync` returns or raises for each of several peers; servers in a row give tensors at once [BL-10]."""
         from mergealgebra.creation import check_peers

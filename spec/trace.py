@@ -22,7 +22,7 @@ TRACE = ROOT / "spec" / "TRACE.md"
 
 _PREFIXES = (
     "EN RC TV CT EX TI ME TA MG DI OS SG SY PK PR LK CL EF DT RM FM DA LI NM RA SC EM MM NS PT BC DE MS MU SL KA CO PC"
-    " AF ST NA BL"
+    " AF ST NA BL TK HB AD MK"
 )
 _ID = rf"(?:{_PREFIXES.replace(' ', '|')})-\d+"
 _CLAUSE = re.compile(rf"^- \*\*({_ID})\*\* ?(.*(?:\n  .*)*)", re.MULTILINE)

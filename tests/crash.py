@@ -3,9 +3,10 @@
     for moment, folder in kill_points(before, action, scratch):
         assert state_of(folder) in (state_before, state_after)
 
-`before` is a folder (or a path where none is yet) that `action` gets a fresh copy of, every time. The moments are
-the calls of `os.write`, `os.pwrite`, `os.fsync`, `os.replace`, `os.link` and `os.mkdir`: right before each, right after
-it, and for a write also with half of it written.
+`before` is a folder (or a path where none is yet) that `action` gets a fresh copy of, every time. A process dies right
+before each call that changes a file or folder, in the middle of each write, and after the last call. What stands right
+after any other call is what stands right before the next one. An fsync changes nothing that another process can see,
+so nothing dies at it; it can fail.
 """
 
 from __future__ import annotations
@@ -16,14 +17,17 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 from unittest import mock
 
-CALLS = ("write", "pwrite", "fsync", "replace", "link", "mkdir")
+#: Where a process dies.
+DEADLY = ("open", "ftruncate", "write", "pwrite", "replace", "link", "mkdir", "unlink", "rmdir")
+#: What fails.
+FAILING = ("write", "pwrite", "fsync", "replace", "link", "mkdir")
 
 Action = Callable[[Path], object]
 #: What stands in for an os call: (its number from 0, its name, the real call, its arguments).
@@ -38,10 +42,12 @@ def kill_points(before: Path, action: Action, scratch: Path) -> Iterator[tuple[s
     The folder goes when the next moment begins. `action` runs in a forked process; it must make the same calls
     every time, and what it raises is an AssertionError here.
     """
-    for number, call in enumerate(_calls_of(before, action, scratch)):
-        for moment in ("before", "halfway", "after") if call in ("write", "pwrite") else ("before", "after"):
+    calls = _calls_of(before, action, scratch, DEADLY)
+    for number, call in enumerate(calls):
+        halfway, after = call in ("write", "pwrite"), number == len(calls) - 1
+        for moment in ("before", *["halfway"] * halfway, *["after"] * after):
             with _copied(before, scratch) as folder:
-                code = _in_a_child(lambda at=folder: action(at), _death(number, moment))
+                code = _in_a_child(lambda at=folder: action(at), _death(number, moment), DEADLY)
                 assert code == _KILLED, f"call {number} was not reached a second time"
                 yield f"{moment} call {number}, os.{call}", folder
 
@@ -54,11 +60,11 @@ def fault_points(
     `action` runs in this process, whose modules and kernels are loaded once: what they write then is no call of it, so
     it must have run here before.
     """
-    for number, call in enumerate(_calls_of(before, action, scratch)):
+    for number, call in enumerate(_calls_of(before, action, scratch, FAILING)):
         with _copied(before, scratch) as folder:
             raised: Exception | None = None
             failed: list[str] = []
-            with _standing_in(_failure(number, fault, failed)):
+            with _standing_in(_failure(number, fault, failed), FAILING):
                 try:
                     action(folder)
                 except Exception as error:
@@ -67,8 +73,8 @@ def fault_points(
             yield f"call {number}, os.{call}", folder, raised
 
 
-def _calls_of(before: Path, action: Action, scratch: Path) -> list[str]:
-    """The names of the calls that `action` makes, in order."""
+def _calls_of(before: Path, action: Action, scratch: Path, names: Sequence[str]) -> list[str]:
+    """The names of those calls that `action` makes, in order."""
     scratch.mkdir(parents=True, exist_ok=True)
     report = scratch / "calls.json"
     made: list[str] = []
@@ -83,7 +89,7 @@ def _calls_of(before: Path, action: Action, scratch: Path) -> list[str]:
             action(folder)
             report.write_text(json.dumps(made))
 
-        assert _in_a_child(run, note) == 0
+        assert _in_a_child(run, note, names) == 0
     return list(json.loads(report.read_text()))
 
 
@@ -112,20 +118,20 @@ def _failure(number: int, fault: int, failed: list[str]) -> Stand:
     return stand
 
 
-def _in_a_child(run: Callable[[], object], stand: Stand) -> int:
+def _in_a_child(run: Callable[[], object], stand: Stand, names: Sequence[str]) -> int:
     """The exit status of a forked process that runs with the calls replaced; 1 is an error, and raises."""
     child = os.fork()
     if child == 0:
-        _run_and_exit(run, stand)
+        _run_and_exit(run, stand, names)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert code in (0, _KILLED), f"the action failed with status {code}; its traceback is on standard error"
     return code
 
 
-def _run_and_exit(run: Callable[[], object], stand: Stand) -> NoReturn:
+def _run_and_exit(run: Callable[[], object], stand: Stand, names: Sequence[str]) -> NoReturn:
     status = 1
     try:
-        with _standing_in(stand):
+        with _standing_in(stand, names):
             run()
         status = 0
     except BaseException:
@@ -136,19 +142,21 @@ def _run_and_exit(run: Callable[[], object], stand: Stand) -> NoReturn:
 
 
 @contextmanager
-def _standing_in(stand: Stand) -> Iterator[None]:
-    """Replace the calls of `os`, and number them across all of them."""
+def _standing_in(stand: Stand, names: Sequence[str]) -> Iterator[None]:
+    """Replace these calls of `os`, and number them across all of them; of `open` those that may make a file."""
     made = 0
 
     def replacement(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def numbered(*arguments: Any, **named: Any) -> Any:
             nonlocal made
+            if name == "open" and not arguments[1] & os.O_CREAT:
+                return call(*arguments, **named)
             made += 1
             return stand(made - 1, name, partial(call, **named), arguments)
 
         return numbered
 
-    with mock.patch.multiple(os, **{name: replacement(name, getattr(os, name)) for name in CALLS}):
+    with mock.patch.multiple(os, **{name: replacement(name, getattr(os, name)) for name in names}):
         yield
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import mergealgebra as ma
-from mergealgebra.addresses import local_path, peer_path
+from mergealgebra.addresses import beside, local_path, parts_of_address, peer_path
 from mergealgebra.errors import AddressError, WorkspaceError
 from tests.cli.commands import call, tree
 from tests.workspace.replicas import RECIPE, make_workspace, visible_in, write_models
@@ -125,3 +125,22 @@ class TestShares:
         call(root, "clone", "--yes", "share", "bob", "--base", "base").lines()
         assert visible_in(root / "bob") == visible_in(root / "alice")
         assert "is a workspace already" in call(root, "-C", "alice", *words).complaint()
+
+
+@pytest.mark.clause("AD-1")
+def test_an_adapter_stands_behind_the_last_plus_and_both_are_beside_the_file(tmp_path):
+    (tmp_path / "b").mkdir()
+    assert beside(tmp_path, "a+b/c") == Path(f"{tmp_path}/a+{tmp_path}/b/c")
+    assert parts_of_address("x+y+z") == (Path("x+y"), Path("z"))
+    (tmp_path / "a+b").mkdir()
+    assert beside(tmp_path, "a+b") == tmp_path / "a+b"
+    assert parts_of_address(tmp_path / "a+b") == (tmp_path / "a+b", None)
+
+
+@pytest.mark.clause("HB-1")
+def test_a_model_on_the_hub_is_not_beside_the_file_unless_it_or_its_owner_is(tmp_path):
+    assert beside(tmp_path, "a+b/c@v1") == Path(f"{tmp_path}/a+b/c@v1")
+    for path in ("b/c/d", "b/c.safetensors", "./b/c", "c"):
+        assert beside(tmp_path, path) == tmp_path / path
+    (tmp_path / "b").mkdir()
+    assert beside(tmp_path, "b/c") == tmp_path / "b" / "c"

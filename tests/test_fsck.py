@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 import mergealgebra as ma
+from mergealgebra.crdt.packs import BRANCH
 from mergealgebra.errors import WorkspaceError, WrongWorkspace
 from mergealgebra.fsck import inspect
 from tests.cli.commands import call
@@ -46,6 +47,19 @@ DAMAGE = {
     "a lost blob": ("blobs", lose, "missing", True),
     "a lost operation": ("operations", lose, None, False),  # which only a sync can know of
 }
+
+
+@pytest.mark.clause("PK-8")
+def test_the_lost_index_of_a_share_with_packs_is_named_and_the_next_sync_writes_it(root):
+    alice = ma.Workspace.open(root / "alice")
+    for number in range(BRANCH):
+        alice.store.write_delta(alice.state.attest(f"{number:064x}", "ab" * 32))
+    alice.sync(root / "share")
+    (root / "share" / "packs" / "index").unlink()
+    (line,) = inspect(root / "share").damaged
+    assert line.startswith(f"{root}/share/packs/index is not there")
+    alice.sync(root / "share")
+    assert inspect(root / "share").ok
 
 
 @pytest.mark.parametrize("store", ["alice", "share"])

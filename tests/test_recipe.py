@@ -22,7 +22,11 @@ REFUSED = {
         RecipeError,
         "unknown; expected one of model, tensor",
     ),
-    "an unknown key": (lambda: ma.Ties(k="0.2"), RecipeError, "unknown key .k.; its keys are dialect, .* settings$"),
+    "an unknown key": (
+        lambda: ma.Ties(k="0.2"),
+        RecipeError,
+        "unknown key .k.; its keys are dialect, .* settings, out_dtype$",
+    ),
     "another method's key": (lambda: ma.Mean(density="0.2"), RecipeError, "unknown key 'density'"),
     "no method": (lambda: recipe_from_map({}), RecipeError, "method: is missing"),
     "an unknown method": (lambda: recipe_from_map({"method": "dara"}), RecipeError, "expected one of ties, mean"),

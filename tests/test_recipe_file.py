@@ -109,3 +109,15 @@ def test_a_file_with_the_other_suffix_is_named(tmp_path):
         read_recipe(tmp_path / "ties.yml")
     with pytest.raises(RecipeError, match=r"name a YAML file$"):
         read_recipe(tmp_path / "mean.yml")
+
+
+@pytest.mark.clause("TK-2", "HB-1")
+def test_models_and_tokenizers_are_beside_the_file_or_on_the_hub(tmp_path):
+    path, text = tmp_path / "merge.yaml", "method: mean\nbase: org/name@v1\nmodels: [{path: x}]\n"
+    for source, read in {"": None, "base": "base", "union": "union", "x": tmp_path / "x"}.items():
+        path.write_text(text + (f"tokenizer_source: {source}\n" if source else ""))
+        found = read_merge_file(path)
+        assert (found.tokenizer_source, str(found.base)) == (read, "org/name@v1")
+    path.write_text(f"{text}tokenizer_source: []\n")
+    with pytest.raises(RecipeError, match="tokenizer_source: expected base, union, or the path of a model"):
+        read_merge_file(path)

@@ -14,8 +14,19 @@ _TILE: Final = 1 << 15
 
 
 def fill(tau: Host, up: Host, down: Host, scale: float, start: int) -> None:
-    """Compute tau's elements in C order from `start` on, as many as there is room for. Arguments as of `product`."""
+    """Compute tau's elements in C order from `start` on, as many as there is room for. Arguments as of `product`.
+
+    Of factors with three axes the products stand one behind the other.
+    """
     at = 0
+    if up.ndim == 3:
+        size = up.shape[1] * down.shape[2]
+        while at < tau.size:
+            which, inside = divmod(start + at, size)
+            room = tau[at : at + size - inside]
+            fill(room, up[which], down[which], scale, inside)
+            at += room.size
+        return
     for rows, columns in _rectangles(start, start + tau.size, down.shape[1]):
         found = product(up[rows], down[:, columns], scale)
         tau[at : at + found.size] = found.reshape(-1)

@@ -247,13 +247,14 @@ class WholeModel:
     """One of the models of a round over whole tensors.
 
     label: what messages call it. tensors: name -> array in its storage dtype and shape. coefficient: a decimal.
-    form: `finetuned`, or `task_vector` if the tensors are differences.
+    form: `finetuned`, or `task_vector` if the tensors are differences. id: the contribution's, where it has one.
     """
 
     label: str
     tensors: Mapping[str, Any]
     coefficient: str = "1"
     form: str = "finetuned"
+    id: str = ""
 
 
 @dataclass(frozen=True)

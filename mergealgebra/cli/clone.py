@@ -14,7 +14,7 @@ import click
 
 from mergealgebra.cli.init import report_workspace
 from mergealgebra.cli.keys import key_options, signer_when_needed
-from mergealgebra.cli.options import PATH, PEER, as_option, json_option
+from mergealgebra.cli.options import MODEL, PATH, PEER, as_option, json_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import say
 from mergealgebra.errors import WrongWorkspace
@@ -28,7 +28,7 @@ _ID_DIGITS: Final = 64
 @click.command()
 @click.argument("peer", metavar="PEER[#ID]", type=PEER)
 @click.argument("folder", metavar="DIR", type=PATH)
-@click.option("--base", type=PATH, required=True, help="Where the same base is here.")
+@click.option("--base", type=MODEL, required=True, help="Where the same base is here.")
 @click.option("--yes", is_flag=True, help="Without #ID, take whatever workspace PEER holds, and do not ask.")
 @as_option
 @key_options

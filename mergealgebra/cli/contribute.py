@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mergealgebra.cli.keys import key_options, signer_in
-from mergealgebra.cli.options import PATH, json_option, leave_option, take_option, threads_option
+from mergealgebra.cli.options import PATH, json_option, leave_option, note_option, take_option, threads_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report, tell, warn
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @take_option
 @leave_option
 @click.option("--force", is_flag=True, help="Contribute it although it looks like a mistake.")
-@click.option("--note", help="A line for the log.")
+@note_option
 @key_options
 @threads_option
 @json_option
@@ -57,7 +57,7 @@ def command(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Publish the fine-tuned checkpoint CKPT: a safetensors file or a model folder."""
+    """Publish the fine-tuned checkpoint CKPT: a safetensors file, a model folder, or a LoRA adapter as it is."""
     from mergealgebra.workspace import Workspace
 
     if task_vector and low_rank:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mergealgebra.cli.keys import key_options, private_key
-from mergealgebra.cli.options import PATH, ValueLeftOut, as_option, json_option, share_option
+from mergealgebra.cli.options import MODEL, PATH, ValueLeftOut, as_option, json_option, share_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report, say, tell, warn
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=ValueLeftOut)
-@click.option("--base", type=PATH, help="The base: a file or a model folder.")
+@click.option("--base", type=MODEL, help="The base: a file or a model folder.")
 @click.option("--recipe", "recipe_path", type=PATH, help="A YAML file; `method: ties` if left out.")
 @click.option("--name", help="A name for the workspace; part of its identity.")
 @as_option

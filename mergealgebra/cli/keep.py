@@ -7,14 +7,14 @@ from pathlib import Path
 import click
 
 from mergealgebra.cli.keys import key_options, signer_in
-from mergealgebra.cli.options import json_option
+from mergealgebra.cli.options import json_option, note_option
 from mergealgebra.cli.report import report, say, tell, warn
 
 
 @click.command()
 @click.argument("public", metavar="KEY")
 @click.argument("operations", metavar="[ID]...", nargs=-1)
-@click.option("--note", help="A line for the log.")
+@note_option
 @key_options
 @json_option
 @click.pass_obj

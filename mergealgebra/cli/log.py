@@ -70,12 +70,12 @@ def _entry(operation: Operation, added: Mapping[str, str]) -> dict[str, object]:
 
 
 def _lines(log: Sequence[Operation], added: Mapping[str, str], state: ORSet) -> Iterator[tuple[str, ...]]:
-    from mergealgebra.cli.words import noted, when, who
+    from mergealgebra.cli.words import maker, noted, when, who
     from mergealgebra.ids import short_ids
 
     short = short_ids(added.values())
     for operation in log:
-        yield when(operation.time), who(state.maker(operation)), *_deed(operation, added, short), noted(operation.note)
+        yield when(operation.time), who(maker(operation, state)), *_deed(operation, added, short), noted(operation.note)
 
 
 def _deed(operation: Operation, added: Mapping[str, str], short: Mapping[str, str]) -> tuple[str, str]:

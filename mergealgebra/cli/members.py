@@ -42,11 +42,11 @@ def _entry(member: Member) -> dict[str, object]:
 
 
 def _rows(found: Iterable[Member]) -> Iterator[tuple[str, ...]]:
-    from mergealgebra.cli.words import NOTHING, who
+    from mergealgebra.cli.words import called_maintainer, who
 
     yield "key", "name", "grants", "operations"
-    for one in found:
-        names = who(" or ".join(one.names)) if one.names else NOTHING
+    for number, one in enumerate(found):  # the maintainers first
+        names = called_maintainer(number) if one.is_maintainer else who(" or ".join(one.names))
         yield one.fingerprint, names, _grants(one), f"{one.operations:,}"
 
 

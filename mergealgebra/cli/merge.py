@@ -22,6 +22,13 @@ from mergealgebra.cli.progress import progress_bar
 @click.command()
 @click.argument("config", type=PATH)
 @click.argument("out", type=PATH)
+@click.option(
+    "--tokenizer-source",
+    metavar="base|union|MODEL",
+    help="Whose tokens the merged model has; rows follow them.",
+)
+@click.option("--as", "as_", type=click.Choice(["mergekit"]), help="Compute a mergekit file as mergekit does.")
+@click.option("--masks", type=PATH, metavar="FILE", help="The masks that mergekit drew, for --as mergekit.")
 @take_option
 @leave_option
 @backend_option
@@ -32,6 +39,9 @@ from mergealgebra.cli.progress import progress_bar
 def command(
     config: Path,
     out: Path,
+    tokenizer_source: str | None,
+    as_: str | None,
+    masks: Path | None,
     take: tuple[str, ...],
     leave: tuple[str, ...],
     backend: str,
@@ -52,21 +62,41 @@ def command(
 
     `take` and `leave`, patterns of tensor names like 'lm_head.*', choose tensors: at the top for all models, beside a
     path for that one. --take and --leave are added to those at the top. `fisher` beside a path names the file of Fisher
-    information of that model, which `method: fisher` needs.
+    information of that model, which `method: fisher` needs. `tokenizer_source` is whose tokens the merged model has.
+    CONFIG may be a file of mergekit's, as it is: it is merged by the methods here, or with --as mergekit as mergekit
+    computes it. A path may be that of a model on the Hugging Face hub, org/name or org/name@revision.
     """
     from mergealgebra.cli.resolve import report_result
+    from mergealgebra.errors import RecipeError
     from mergealgebra.execution import Execution, start_numpy
 
     start_numpy()
     from mergealgebra.file_merge import Model, merge_checkpoints
+    from mergealgebra.formats.mergekit.files import merge_file
+    from mergealgebra.formats.mergekit.grammar import is_mergekit
+    from mergealgebra.formats.mergekit.merging import How
+    from mergealgebra.formats.models import tokenizer_wanted as wanted
     from mergealgebra.recipe_file import read_merge_file
+    from mergealgebra.text import location
 
+    if is_mergekit(config):
+        with progress_bar() as show:
+            execution = Execution(backend, threads, block, show, memory)
+            result = merge_file(config, out, execution, How(take, leave, as_ == "mergekit", masks))
+        report_result(result, result.warnings, as_json)
+        return
+    if as_ or masks:
+        raise RecipeError(f"{location(config)} is not a mergekit file, which --as and --masks are for: leave them out")
     file = read_merge_file(config)
-    models = [Model(m.path, m.coefficient, m.take, m.leave, m.auxiliary) for m in file.models]
+    models = [Model(m.path, m.coefficient, m.take, m.leave, m.auxiliary, m.settings) for m in file.models]
     take, leave = (*file.take, *take), (*file.leave, *leave)
     with progress_bar() as show:
         execution = Execution(backend, threads, block, show, memory)
         result = merge_checkpoints(
-            file.base, models, file.recipe, out, execution, take=take, leave=leave, listed_in=config
+            *(file.base, models, file.recipe, out, execution),
+            take=take,
+            leave=leave,
+            listed_in=config,
+            tokenizer=wanted(tokenizer_source or file.tokenizer_source),
         )
     report_result(result, result.warnings, as_json)

@@ -43,6 +43,15 @@ class _Peer(_NamedPath):
         return value if address else super().convert(value, param, ctx)
 
 
+class _Model(_NamedPath):
+    """The path of a model, or what it is called on the Hub [HB-1]."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from mergealgebra.formats.hub import folder
+
+        return folder(super().convert(value, param, ctx))
+
+
 class ValueLeftOut(click.Command):
     """A verb with options whose value may be left out: `--share`, or `--share=group`.
 
@@ -85,12 +94,15 @@ class _ShareKind(click.ParamType[str]):
 #: A path as text, and as a Path.
 PATH_TEXT = _NamedPath()
 PATH = _NamedPath(path_type=Path)
+#: A model: its path, also of what is named as on the Hub.
+MODEL = _Model(path_type=Path)
 #: A peer as text.
 PEER = _Peer()
 
 #: The value of --keep-aggregate when it is left out.
 WHEN_IT_PAYS: Final = "when-it-pays"
 
+note_option = click.option("--note", help="A line for the log.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, of an error too.")
 threads_option = click.option("--threads", type=click.IntRange(min=1), help="Threads; all cores if left out.")
 block_option = click.option(

@@ -68,7 +68,7 @@ def command(
         raise click.UsageError("--lock has a recipe of its own; give it or --recipe")
     opened = Workspace.open(workspace)
     state = opened.state  # read once
-    recipe = read_recipe(recipe_path) if recipe_path else None
+    recipe = read_recipe(recipe_path, state.visible_ids()) if recipe_path else None
     signer = None if no_attest else signer_in(opened, key, passphrase_fd)
     start_numpy()
     with progress_bar() as show:

@@ -7,14 +7,14 @@ from pathlib import Path
 import click
 
 from mergealgebra.cli.keys import key_options, signer_in
-from mergealgebra.cli.options import json_option
+from mergealgebra.cli.options import json_option, note_option
 from mergealgebra.cli.report import report, say, warn
 
 
 @click.command()
 @click.argument("contributions", metavar="[ID]...", nargs=-1)
 @click.option("--missing", is_flag=True, help="Take back all contributions whose tensors are not here.")
-@click.option("--note", help="A line for the log.")
+@note_option
 @key_options
 @json_option
 @click.pass_obj

@@ -68,10 +68,10 @@ def command(
     of_network = [name for name in _OF_NETWORK if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     if stdio and of_network:
         raise click.UsageError(f"--stdio serves at no address: leave --{of_network[0]} or --stdio out")
-    store = Store.open(folder)
     if stdio:
-        serve_stdio(store, writes=not read_only)
+        serve_stdio(folder, writes=not read_only)
         return
+    store = Store.open(folder)
     terms = Terms.of(
         signed=store.genesis.is_signed, open_writes=open_writes, read_only=read_only, members_only=members_only
     )

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from mergealgebra.cli.options import PATH, json_option
+from mergealgebra.cli.options import MODEL, json_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report, tell
 
 
 @click.command("set-base")
-@click.argument("base", metavar="PATH", type=PATH)
+@click.argument("base", metavar="PATH", type=MODEL)
 @json_option
 @click.pass_obj
 def command(workspace: str, base: Path, as_json: bool) -> None:

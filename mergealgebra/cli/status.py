@@ -45,17 +45,25 @@ _Entry = Mapping[str, Any]
 @click.pass_obj
 def command(workspace: str, measure: bool, threads: int | None, as_json: bool) -> None:
     """Show the visible contributions, what they merge to, and what is amiss."""
-    from mergealgebra.attestations import MOST_SHOWN, disagreements
-    from mergealgebra.cli.trust import signed_for_json, signed_for_people, without_effect
-    from mergealgebra.store.usage import Usage
+    from mergealgebra.crdt.garbage_collector import paused
     from mergealgebra.workspace import Workspace
 
     opened = Workspace.open(workspace)
-    store, genesis = opened.store, opened.store.genesis
     unmeasured: tuple[str, ...] = ()
     if measure:
         with progress_bar() as show:
             unmeasured = opened.measure(threads=threads, progress=show)
+    with paused():
+        _report(opened, unmeasured, as_json)
+
+
+def _report(opened: Workspace, unmeasured: Sequence[str], as_json: bool) -> None:
+    """Say what is in a workspace. unmeasured: lines about what could not be measured."""
+    from mergealgebra.attestations import MOST_SHOWN, disagreements
+    from mergealgebra.cli.trust import signed_for_json, signed_for_people, without_effect
+    from mergealgebra.store.usage import Usage
+
+    store, genesis = opened.store, opened.store.genesis
     state, foreign = store.contents()
     visible = _visible(state, store)
     name, doubt = _own_name(opened)
@@ -118,7 +126,7 @@ def _tell(found: Mapping[str, Any], store: Store, usage: Usage, signed: Mapping[
         say(f"Nothing is contributed yet{advice}.")
         return
     say(f"{count(len(visible), 'contribution')}:")
-    say_table(_rows(visible), indent="  ")
+    say_table(_rows(visible, store.genesis.maintainers), indent="  ")
     if any(entry["difference"] for entry in visible):
         say(f"  {_COLUMNS}")
     if is_replica(store) and any(entry["here"] and not entry["difference"] for entry in visible):
@@ -175,16 +183,18 @@ def _on_the_disk(usage: Usage) -> str:
     return ", ".join(f"{size(nbytes)} of {what}" for what, nbytes in parts.items() if nbytes) or "nothing"
 
 
-def _rows(visible: Sequence[_Entry]) -> Iterator[tuple[str, ...]]:
-    from mergealgebra.cli.words import NOTHING, WHEN, form_in_words, noted, percent, size, when, who
+def _rows(visible: Sequence[_Entry], maintainers: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    from mergealgebra.cli.words import NOTHING, WHEN, called_maintainer, form_in_words, noted, percent, size, when, who
     from mergealgebra.ids import short_ids
+    from mergealgebra.signatures import fingerprint
 
+    called = {fingerprint(key): called_maintainer(number) for number, key in enumerate(maintainers)}
     short = short_ids(entry["contribution"] for entry in visible)
     yield "id", "who", WHEN, "what", "size", "change", "values", "note"
     for entry in visible:
         yield (
             short[entry["contribution"]],
-            who(entry["name"]),
+            who(called.get(entry["name"], entry["name"])),
             when(entry["time"]),
             form_in_words(entry["form"], entry["coefficient"]),
             "not here" if entry["bytes"] is None else size(entry["bytes"]),
@@ -198,13 +208,13 @@ def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
     from mergealgebra.figures import saved_figures
     from mergealgebra.history import told_by
     from mergealgebra.store.holdings import needed_kinds
+    from mergealgebra.store.usage import blob_sizes
 
-    kinds = needed_kinds(store.genesis)
+    kinds, sizes = needed_kinds(store.genesis), blob_sizes(store)
     measured = saved_figures(store.path, state.visible_ids())
     entries: list[dict[str, object]] = []
     for id_, manifest in state.visible().items():
         figures, add = measured.get(id_, {}), told_by(state, id_)
-        here = {root: store.has_blob(root) for root in manifest.roots(kinds)}
         entries.append(
             {
                 "contribution": id_,
@@ -212,8 +222,8 @@ def _visible(state: ORSet, store: Store) -> list[dict[str, object]]:
                 "coefficient": shortest(from_hex(manifest.coefficient)),
                 "elements": manifest.elements,
                 "tensors": manifest.tensors,
-                "here": all(here.values()),
-                "bytes": store.blob_bytes(manifest.tensors) if here[manifest.tensors] else None,
+                "here": all(root in sizes for root in manifest.roots(kinds)),
+                "bytes": sizes.get(manifest.tensors),
                 "name": state.maker(add),
                 "time": add.time,
                 "note": add.note,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,7 +16,7 @@ from mergealgebra.errors import MergeAlgebraError
 
 if TYPE_CHECKING:
     from mergealgebra.crdt.orset import ORSet
-    from mergealgebra.sync.folder import SyncResult
+    from mergealgebra.sync.folder import SyncOptions, SyncResult
 
 
 @click.command(cls=ValueLeftOut)
@@ -61,17 +61,19 @@ def command(
     before = opened.state
     signer = signer_when_needed(opened, key, passphrase_fd)
     new = [peer for peer in peers if create is not None and _is_new(peer)]
-    options: dict[str, Any] = {
+    options: SyncOptions = {
         "create": "group" if create == "group" else create is not None,
         "retracted": retracted,
         "auxiliary": auxiliary,
         "give": not pull,
-        "key": signer,
     }
     alone = len(peers) == 1
     with progress_bar() as show:
-        one, several = opened.sync, opened.sync_all
-        results = [one(peers[0], progress=show, **options)] if alone else several(peers, progress=show, **options)
+        results: list[SyncResult | MergeAlgebraError]
+        if alone:
+            results = [opened.sync(peers[0], key=signer, progress=show, **options)]
+        else:
+            results = opened.sync_all(peers, key=signer, progress=show, **options)
     failed = [result for result in results if isinstance(result, MergeAlgebraError)]
     done = {
         peer: result for peer, result in zip(peers, results, strict=True) if not isinstance(result, MergeAlgebraError)

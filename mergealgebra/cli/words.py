@@ -33,6 +33,23 @@ def who(name: str | None) -> str:
     return NOTHING if name is None else shortened(one_line(name), _NAME)
 
 
+def maker(operation: Operation, state: ORSet) -> str | None:
+    """Who made an operation: a maintainer, who has no name, is told by their place in `members`."""
+    maintainers = state.genesis.maintainers
+    if operation.author in maintainers:
+        return called_maintainer(maintainers.index(operation.author))
+    return state.maker(operation)
+
+
+def called_maintainer(number: int) -> str:
+    """What a maintainer is called, by their place in the genesis.
+
+    >>> called_maintainer(0)
+    'maintainer 1'
+    """
+    return f"maintainer {number + 1}"
+
+
 def when(seconds: int | None) -> str:
     """A time in UTC to the minute; in seconds since 1970 where no calendar has it."""
     if seconds is None:
@@ -134,8 +151,8 @@ def news(before: ORSet, after: ORSet) -> Iterator[str]:
 
 def _by(state: ORSet, operation: Operation, word: str) -> str:
     """Who did it, after that word, and their note, where these are known."""
-    maker = state.maker(operation)
-    name = "" if maker is None else f"{word} {who(maker)}"
+    by = maker(operation, state)
+    name = "" if by is None else f"{word} {who(by)}"
     return f"{name}: {noted(one_line(operation.note))}" if operation.note else name
 
 

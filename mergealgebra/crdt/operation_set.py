@@ -43,6 +43,8 @@ class _Log:
 
     def catch_up(self) -> Visibility:
         """What all records make visible."""
+        if self._seen == len(self.records):
+            return self.visibility
         fresh = self.records[self._seen :]
         if self.visibility.outlives(fresh):
             self.visibility.take(fresh)

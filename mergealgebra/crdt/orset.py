@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mergealgebra.crdt.authority import Grant
+from mergealgebra.crdt.garbage_collector import paused
 from mergealgebra.crdt.genesis import Genesis, merge_id
 from mergealgebra.crdt.manifest import Manifest
 from mergealgebra.crdt.operation_set import OperationSet
@@ -144,7 +145,8 @@ class ORSet:
         """The visible contributions by their ids, in ascending order [OS-9]."""
         with self._set.seen() as seen:
             adds = {id_: seen.standing(id_)[0] for id_ in sorted(seen.visible)}
-        return {id_: _manifest(add) for id_, add in adds.items()}
+        with paused():
+            return {id_: _manifest(add) for id_, add in adds.items()}
 
     def visible_ids(self) -> frozenset[str]:
         """The ids of the visible contributions; no body is read."""

@@ -35,7 +35,7 @@ def permission(authority: Authority, signer: Signer | None) -> tuple[Signer, str
         return signer, authority.live[signer.key]
     had = "was revoked" if signer.key in authority.grants.values() else "has no grant here"
     line = f"'{openssh_line(signer.key)}'"
-    asks = by_caller(f"mergealgebra grant {line} --name YOU", f"grant({line}, name=YOU)")
+    asks = by_caller(f"mergealgebra -C WORKSPACE grant {line} --name YOU", f"grant({line}, name=YOU)")
     raise NotAllowed(f"{fingerprint(signer.key)} {had}: a maintainer lets it write by `{asks}`, then sync")
 
 

@@ -87,7 +87,7 @@ class Authority:
 
     def admits(self, record: Record) -> bool:
         """Whether an operation of the set is admissible: passed on to others, and perhaps effective [SG-8]."""
-        if self.is_open or record.author in self.maintainers:
+        if not self.maintainers or record.author in self.maintainers:
             return True
         if record.grant is None or self.grants.get(record.grant) != record.author:
             return False
@@ -95,15 +95,16 @@ class Authority:
 
     def counts(self, record: Record) -> bool:
         """Whether an operation of the set is effective [OS-8, SG-8]."""
-        if record.kind == Later.kind or (record.kind == Add.kind and record.about != self.base):
+        kind = record.kind
+        if kind == Later.kind or (kind == Add.kind and record.about != self.base):
             return False
-        if record.kind in MAINTAINERS_ONLY and record.author not in self.maintainers:
+        if kind in MAINTAINERS_ONLY and record.author not in self.maintainers:
             return False
         return self.admits(record)
 
     def takes_back(self, author: str | None, add: Record) -> bool:
         """Whether an effective remove of an author takes effect on an add [SG-9]."""
-        return self.is_open or author == add.author or author in self.maintainers
+        return not self.maintainers or author == add.author or author in self.maintainers
 
     @cached_property
     def live(self) -> dict[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from mergealgebra.crdt.garbage_collector import paused
 from mergealgebra.crdt.genesis import Genesis
+from mergealgebra.crdt.payloads import Add, Attest, Remove
 from mergealgebra.crdt.policy import MAINTAINERS_ONLY, Authority
 from mergealgebra.crdt.records import Record
 
@@ -39,10 +40,16 @@ class Visibility:
 
     def take(self, records: Iterable[Record]) -> None:
         """Take in further operations, each of which comes once, and which it outlives."""
+        of_kind: dict[str, list[Record]] = {}
         with paused():
             for record in records:
                 if self.authority.counts(record):
-                    self._take(record)
+                    of_kind.setdefault(record.kind, []).append(record)
+            self._remove(of_kind.pop(Remove.kind, ()))  # first: what it takes back need not stand meanwhile
+            self._add(of_kind.pop(Add.kind, ()))
+            self._attest(of_kind.pop(Attest.kind, ()))
+        if unknown := of_kind.keys() - MAINTAINERS_ONLY:
+            raise ValueError(unknown)
 
     def standing(self, contribution: str) -> list[Record]:
         """The adds of a contribution that no remove takes back [OS-9, SG-9]."""
@@ -52,31 +59,34 @@ class Visibility:
         """The removes that take effect on an effective add."""
         return [one for one in self.removes.get(add.id, ()) if self.authority.takes_back(one.author, add)]
 
-    def _take(self, record: Record) -> None:
-        if record.kind == "add":
-            self._add(record, record.says[0])
-        elif record.kind == "remove":
-            self._remove(record)
-        elif record.kind == "attest":
+    def _remove(self, removes: Iterable[Record]) -> None:
+        for record in removes:
+            for name in record.names:
+                self.removes.setdefault(name, []).append(record)
+                contribution = self._added.get(name)
+                if contribution is not None:
+                    standing = self._standing[contribution]
+                    if self.authority.takes_back(record.author, standing[name]):
+                        del standing[name], self._added[name]
+                        if not standing:
+                            self.visible.discard(contribution)
+
+    def _add(self, adds: Iterable[Record]) -> None:
+        for record in adds:
+            contribution = record.says[0]
+            self.adds.setdefault(contribution, []).append(record)
+            if not self._is_taken_back(record):
+                self._added[record.id] = contribution
+                self._standing.setdefault(contribution, {})[record.id] = record
+                self.visible.add(contribution)
+
+    def _is_taken_back(self, add: Record) -> bool:
+        for remove in self.removes.get(add.id, ()):  # noqa: SIM110 - any() takes twice as long as all the rest
+            if self.authority.takes_back(remove.author, add):
+                return True
+        return False
+
+    def _attest(self, attests: Iterable[Record]) -> None:
+        for record in attests:
             by_author = self.attested.setdefault(record.says[0], {})
             by_author.setdefault(record.author, set()).add(record.says[1])
-        elif record.kind not in MAINTAINERS_ONLY:
-            raise ValueError(record)
-
-    def _add(self, record: Record, contribution: str) -> None:
-        self.adds.setdefault(contribution, []).append(record)
-        if record.id not in self.removes or not self.taken_back(record):
-            self._added[record.id] = contribution
-            self._standing.setdefault(contribution, {})[record.id] = record
-            self.visible.add(contribution)
-
-    def _remove(self, record: Record) -> None:
-        for name in record.names:
-            self.removes.setdefault(name, []).append(record)
-            contribution = self._added.get(name)
-            if contribution is not None:
-                standing = self._standing[contribution]
-                if self.authority.takes_back(record.author, standing[name]):
-                    del standing[name], self._added[name]
-                    if not standing:
-                        self.visible.discard(contribution)

@@ -1,66 +1,16 @@
-"""Methods other than TIES that are computed as another tool computes them: their settings, as data [NA-3].
+"""Methods of other tools, as recipes have them: what settings each takes, and what it computes, in words [NA-3].
 
-What each computes is in `dialects/crdt_merge.py` and beside it. Nothing that computes is loaded here.
+No array library is loaded for these tables.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
-from fractions import Fraction
 from types import MappingProxyType
 from typing import Final
 
-from mergealgebra.algebra import decimals
-from mergealgebra.errors import DecimalError, RecipeError
-from mergealgebra.text import shown
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A key of such a recipe: a decimal from `low` to `high`, or a whole number if it says so.
-
-    default: what the tool takes when none is given, in canonical form.
-    """
-
-    default: str
-    low: str = "0"
-    high: str = "1"
-    whole: bool = False
-
-    def check(self, value: object, what: str) -> str:
-        """The value in canonical form [RC-1]. Raises RecipeError or DecimalError. what: how a message begins."""
-        if self.whole:
-            return self._check_whole(value, what)
-        text = decimals.canonical_decimal(value, what)
-        if not Fraction(self.low) <= Fraction(text) <= Fraction(self.high):
-            raise RecipeError(f"{what}: {shown(value)} is not a decimal from {self.low} to {self.high}")
-        return text
-
-    def _check_whole(self, value: object, what: str) -> str:
-        """The same of a whole number, which no decimal point has a place in."""
-        with suppress(DecimalError):
-            text = decimals.canonical_decimal(value, what)
-            if int(self.low) <= Fraction(text) <= int(self.high) and Fraction(text).denominator == 1:
-                return text
-        raise RecipeError(
-            f"{what}: {shown(value)} is not a whole number from {self.low} to {self.high}; write it like "
-            f"{shown(self.default)}"
-        )
-
-
-@dataclass(frozen=True)
-class Strategy:
-    """A method of another tool. words: what it computes, as a sentence. coefficients: whether it has any.
-
-    settings: its keys, in the order in which they are shown.
-    """
-
-    words: str
-    settings: Mapping[str, Setting] = field(default_factory=dict)
-    coefficients: bool = True
-
+from mergealgebra.dialects.mergekit_strategies import MERGEKIT
+from mergealgebra.dialects.strategy import Setting, Strategy
 
 _SEED: Final = Setting("42", high="9007199254740992", whole=True)
 _DROP_RATE: Final = Setting("0.9", high="0.999")
@@ -140,25 +90,7 @@ _CRDT_MERGE: Final[Mapping[str, Strategy]] = {
     ),
 }
 
-_MERGEKIT: Final[Mapping[str, Strategy]] = {
-    "breadcrumbs_ties": Strategy(
-        "Of each tensor of each model the largest changes and the smallest are cut; of the rest those in the direction "
-        "with the larger sum are added, not averaged.",
-        {
-            "density": Setting("1"),
-            "gamma": Setting("0.01"),
-            "lambda": Setting("1", low="-1000000", high="1000000"),
-        },
-    ),
-    "sce": Strategy(
-        "Parameters on which the models differ most are chosen, the direction with the smaller sum is erased, and the "
-        "changes are averaged by the mean square of each model's, alike where those are tiny.",
-        {"select_topk": Setting("1")},
-        coefficients=False,
-    ),
-}
-
 #: By the name of the dialect, then of the method.
 STRATEGIES: Final[Mapping[str, Mapping[str, Strategy]]] = MappingProxyType(
-    {"crdt-merge-0.11": MappingProxyType(_CRDT_MERGE), "mergekit-0.1.5": MappingProxyType(_MERGEKIT)}
+    {"crdt-merge-0.11": MappingProxyType(_CRDT_MERGE), "mergekit-0.1.5": MappingProxyType(MERGEKIT)}
 )

@@ -1,6 +1,7 @@
 """A method of another tool as a round over whole tensors: the models as it reads them, and its equation [NA-4].
 
-Nothing here knows which method it is: `FAMILIES` has the equations by dialect and name.
+Nothing here knows which method it is: `FAMILIES` has the equations by dialect and name; those of mergekit, which have
+an order and settings by contribution, are in `mergekit.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from mergealgebra.dialects import crdt_merge, mergekit
 from mergealgebra.dialects.arithmetic import rounded_to
 from mergealgebra.dialects.inputs import hosts, only_floats
 from mergealgebra.dialects.merge import Merges
+from mergealgebra.dialects.mergekit_masks import Masks
 from mergealgebra.dialects.points import DIALECTS
+from mergealgebra.dialects.strategies import STRATEGIES
+from mergealgebra.dialects.strategy_settings import Entry, Settings
 from mergealgebra.errors import NonFinite
 
 Array = np.ndarray[Any, Any]
@@ -29,7 +33,7 @@ Equation = Callable[..., Array]
 
 @dataclass(frozen=True)
 class Family:
-    """The methods of a tool. dtype: in which they read tensors; None: in that of the base.
+    """The methods of a tool, but for mergekit. dtype: in which they read tensors; None: in that of the base.
 
     normalised: whether weights are coefficients over their sum. returned: whether one model alone is the result.
     """
@@ -43,7 +47,6 @@ class Family:
 #: By the name of the dialect.
 FAMILIES: Final[Mapping[str, Family]] = {
     "crdt-merge-0.11": Family(crdt_merge.EQUATIONS, np.dtype(np.float64), normalised=True, returned=True),
-    "mergekit-0.1.5": Family(mergekit.EQUATIONS, None, normalised=False, returned=False),
 }
 
 #: Numbers of 8 bytes that are held at once of each element of a model, and of each of the result. Measured, and held
@@ -52,8 +55,19 @@ _HELD: Final = 6
 _RESULT: Final = 12
 
 
-def round_of(method: str, dialect: str, settings: Mapping[str, str]) -> WholeRound:
-    """The round that computes what the method does there. settings: decimals."""
+def round_of(
+    method: str,
+    dialect: str,
+    settings: Mapping[str, str],
+    entries: Sequence[Entry] = (),
+    masks: Masks | None = None,
+) -> WholeRound:
+    """The round that computes what the method does there. settings: by key, what holds for all. Raises RecipeError.
+
+    entries: what holds for some tensors and contributions; masks: those that were captured; both of mergekit alone.
+    """
+    if dialect == mergekit.NAME:
+        return mergekit.round_of(method, Settings(STRATEGIES[dialect][method].settings, settings, entries), masks)
     return WholeRound(
         unit="tensor",
         merge=partial(_merge, method, dialect, dict(settings)),

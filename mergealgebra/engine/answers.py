@@ -51,21 +51,24 @@ class Answers:
         return tuple(self.weights.get((number, name), {}).get(index) for number in range(rounds))
 
 
-def statistics(plan: Plan, number: int) -> list[tuple[Statistic, tuple[str, ...]]]:
-    """The statistics of a stage, each with the tensors that have it, in name order [ST-5]."""
-    found: dict[tuple[str, ...], tuple[Statistic, list[str]]] = {}
+def statistics(plan: Plan, number: int) -> list[tuple[Statistic, Mapping[int, Sequence[str]]]]:
+    """The statistics of a stage, each with the tensors that have it, by contribution, in name order [ST-5]."""
+    found: dict[tuple[str, ...], tuple[Statistic, dict[int, list[str]]]] = {}
     for name in plan.counted_names():
-        statistic: Statistic | None = plan.stages_of(name)[number].statistic
-        if statistic is not None:
-            found.setdefault((kind_of(statistic), *statistic.key), (statistic, []))[1].append(name)
-    return [(statistic, tuple(names)) for statistic, names in found.values()]
+        for index, _ in plan.counted(name):
+            statistic: Statistic | None = plan.stages_of(name, index)[number].statistic
+            if statistic is not None:
+                key = (kind_of(statistic), *statistic.key)
+                found.setdefault(key, (statistic, {}))[1].setdefault(index, []).append(name)
+    return list(found.values())
 
 
-def groups(plan: Plan, statistic: Statistic, among: Sequence[str]) -> Iterator[Group]:
-    """All groups with elements: all of these tensors that a contribution holds, or each by itself."""
-    counted = {name: {index for index, _ in plan.counted(name)} for name in among}
-    for index in range(len(plan.contributions)):
-        names = [name for name in among if index in counted[name]]
+def groups(plan: Plan, statistic: Statistic, among: Mapping[int, Sequence[str]]) -> Iterator[Group]:
+    """All groups with elements: all of these tensors of a contribution, or each by itself.
+
+    among: by the index of the contribution, tensors that it holds and that count, in name order.
+    """
+    for index, names in sorted(among.items()):
         for together in [names] if statistic.scope == "model" else ([name] for name in names):
             if size := sum(plan.base.records[name].size for name in together):
                 yield Group(index, tuple(together), size)

@@ -15,6 +15,7 @@ from mergealgebra.errors import BackendError
 from mergealgebra.kernels.blocks import Kernel, whole_round
 from mergealgebra.kernels.fused_methods import COMPUTED, is_fused
 from mergealgebra.methods.method import Method
+from mergealgebra.methods.settings import numbers_by_contribution
 from mergealgebra.progress import Progress, quiet
 
 
@@ -43,7 +44,8 @@ def backend_for(recipe: Method, name: str, progress: Progress = quiet) -> Kernel
     if name == "auto" and not is_fused(recipe, "numba"):
         return _numpy_with_numba(progress) if _can_compile() else _numpy(progress)
     if name in COMPUTED and not is_fused(recipe, name):
-        raise BackendError(f"backend {name!r} does not compute {recipe.name}; leave it out, NumPy computes it")
+        how = " with numbers by contribution" if numbers_by_contribution(recipe) else ""
+        raise BackendError(f"backend {name!r} does not compute {recipe.name}{how}; leave it out, NumPy computes it")
     found = backend(name, progress)
     if not found.computes(recipe):
         raise BackendError(f"backend {name!r} does not compute {recipe.name}; leave it out, NumPy computes it")

@@ -165,7 +165,8 @@ def part_of(
     values = buffers.read(index, block)
     form, where = contribution.form_of(block.name), where_of(plan, contribution, block)
     weights = answers.weights_of(index, block.name, len(plan.rounds))
-    return Part(values, form, coefficient, found, where, auxiliary, weights=weights)
+    way = plan.way(block.name, index)
+    return Part(values, form, coefficient, found, where, auxiliary, weights=weights, way=way)
 
 
 def where_of(plan: Plan, contribution: Contribution, block: Block) -> Where:
@@ -176,7 +177,7 @@ def where_of(plan: Plan, contribution: Contribution, block: Block) -> Where:
 
 
 def _found(plan: Plan, answers: Answers, stage: int, index: int, block: Block) -> Any:
-    statistic, answer = plan.stages_of(block.name)[stage].statistic, answers.of(stage, index, block.name)
+    statistic, answer = plan.stages_of(block.name, index)[stage].statistic, answers.of(stage, index, block.name)
     if statistic is None or answer is None:
         return None
     return statistic.within(answer, block.name, block.start, block.stop)

@@ -10,9 +10,11 @@ from mergealgebra.algebra.decimals import round_to_fp32
 from mergealgebra.algebra.method import Round
 from mergealgebra.engine.sources import Contribution, Source
 from mergealgebra.errors import AuxiliaryError, CoefficientError, DtypeError, MethodError, NamesError, RecipeError
+from mergealgebra.ids import SHORT
 from mergealgebra.kernels.blocks import block_rounds, whole_round
-from mergealgebra.methods.method import Method
-from mergealgebra.methods.settings import Plain
+from mergealgebra.methods.method import OUT_DTYPE, Method
+from mergealgebra.methods.numbers import Plain
+from mergealgebra.methods.settings import CONTRIBUTION, SETTINGS, contributions_in
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.strange_names import name_advice
 from mergealgebra.tensors.task_vector import check_shapes
@@ -42,10 +44,11 @@ def check_plain(recipe: Method, plain: Mapping[str, Plain], contributions: Seque
     for name, one in plain.items():
         first.setdefault(id(one), (name, one))
     for name, one in first.values():
-        if _shape(one.method) != _shape(recipe):
-            raise MethodError(f"{recipe.name} has other stages for tensor {name!r}: numbers by tensor must not do that")
+        for each in (one, *one.own.values()):
+            if _shape(each.method) != _shape(recipe):
+                raise MethodError(f"{recipe.name} has other stages for tensor {name!r}: settings must not do that")
         for contribution in contributions:
-            if isinf(round_to_fp32(Fraction(contribution.coefficient) * one.factor)):
+            if isinf(round_to_fp32(Fraction(contribution.coefficient) * one.of(contribution.id).factor)):
                 raise CoefficientError(
                     f"{contribution.label}: tensor {name!r}: its coefficient {contribution.coefficient!r} times that "
                     "of the recipe's settings is beyond the largest fp32 number; use a smaller one"
@@ -54,7 +57,21 @@ def check_plain(recipe: Method, plain: Mapping[str, Plain], contributions: Seque
 
 def _shape(recipe: Method) -> list[tuple[object, ...]]:
     """What must be the same for all tensors."""
-    return [(type(one), one.unit, len(one.stages) if isinstance(one, Round) else 0) for one in recipe.rounds]
+    return [
+        (type(one), one.unit, *((tuple(map(type, one.stages)), one.columns) if isinstance(one, Round) else ()))
+        for one in recipe.rounds
+    ]
+
+
+def check_out_dtype(recipe: Method, base: Source) -> None:
+    """Raise RecipeError where what the method sees of the base would not be the base's numbers [RC-15]."""
+    if recipe.out_dtype == "F64" and recipe.needs.base:
+        narrow = (name for name, record in base.records.items() if record.dtype in ("F32", "BF16", "F16"))
+        if (name := next(narrow, None)) is not None:
+            raise RecipeError(
+                f"{recipe.name}: {OUT_DTYPE}: the method looks at the base, so that F64 is only for a base of F64, and "
+                f"tensor {name!r} is {base.records[name].dtype}; write F32, or leave it out"
+            )
 
 
 def check_arity(recipe: Method, contributions: int) -> None:
@@ -89,6 +106,23 @@ def check_task(recipe: Method, contributions: Sequence[Contribution]) -> None:
     raise RecipeError(
         f"{recipe.name}: task: no contribution here has the id {task}; write the id of one that is here, in full: {ids}"
     )
+
+
+def check_named(recipe: Method, contributions: Sequence[Contribution]) -> None:
+    """Raise RecipeError unless each contribution that settings are for is there, once [ST-7]."""
+    for id_ in contributions_in(recipe):
+        named = [contribution.label for contribution in contributions if contribution.id == id_]
+        where = f"{recipe.name}: {SETTINGS}: {CONTRIBUTION}"
+        if len(named) > 1:
+            raise RecipeError(
+                f"{where}: {listed(named)} are the same contribution {id_[:SHORT]}, and settings by contribution are "
+                "for one: leave out all but one of them"
+            )
+        if not named:
+            ids = listed(f"{one.id} ({one.label})" for one in contributions)
+            raise RecipeError(
+                f"{where}: {id_} is not among what is merged; take its entries out, or write one of these ids: {ids}"
+            )
 
 
 def refuse_text(coefficients: Sequence[str]) -> None:

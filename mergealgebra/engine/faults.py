@@ -17,14 +17,17 @@ from mergealgebra.engine.answers import Answers
 from mergealgebra.engine.buffers import BASE, Auxiliary, Buffers, part_of, parts_of
 from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.plan import Plan, together
+from mergealgebra.engine.result_dtype import overflowed, rounded, widened
 from mergealgebra.engine.sources import Block, Contribution, Span
 from mergealgebra.errors import NonFinite, Overflow
 from mergealgebra.kernels.blocks import Part
 from mergealgebra.kernels.reference import summed
 from mergealgebra.kernels.result import merged_models
 from mergealgebra.kernels.views import entering, through, view_of
+from mergealgebra.methods.method import OUT_DTYPE
 from mergealgebra.progress import Progress
 from mergealgebra.tensors.block_vectors import add, index_in
+from mergealgebra.tensors.dtypes import widen
 
 
 class Faulty(Exception):
@@ -111,6 +114,10 @@ def _overflow(answers: Answers, order: Sequence[int], buffers: Buffers, block: B
     plan = buffers.plan
     base = buffers.read(BASE, block)
     parts = {index: part for index, part in parts_of(plan, buffers, block, answers) if part.coefficient}
+    base, wide = widened(base, list(parts.values()), plan.results[block.name].dtype, plan.needs.on)
+    parts = dict(zip(parts, wide, strict=True))
+    if not parts:
+        return _beyond_dtype(plan, block, base)
     shared: tuple[Array, ...] = ()
     unit = together(plan.rounds, plan.base.records[block.name])  # a part of a row is not what a stage can look at
     worst: NonFinite | None = None
@@ -133,17 +140,22 @@ def _overflow(answers: Answers, order: Sequence[int], buffers: Buffers, block: B
 def _known_rounds(plan: Plan, answers: Answers, name: str) -> int:
     """The number of rounds of which all is known of a tensor: the fault lies before what was looked for."""
     for number in range(len(plan.rounds)):
-        stages = [stage for stage in plan.stages_in(number) if plan.stages_of(name)[stage].statistic is not None]
-        found = all(any(name in group.names for group in answers.found.get(stage, ())) for stage in stages)
+        found = all(_is_known(plan, answers, stage, name) for stage in plan.stages_in(number))
         if not found or not (plan.rounds[number].weigh is None or (number, name) in answers.weights):
             return number
     return len(plan.rounds)
 
 
+def _is_known(plan: Plan, answers: Answers, stage: int, name: str) -> bool:
+    """Whether what a stage looks for is found of all contributions that have it at a tensor."""
+    of = {index for index, _ in plan.counted(name) if plan.stages_of(name, index)[stage].statistic is not None}
+    return of <= {group.index for group in answers.found.get(stage, ()) if name in group.names}
+
+
 def _terms(plan: Plan, number: int, part: Part, base: Array, shared: Sequence[Array]) -> Terms:
     """What a part adds to the sums of a round."""
     rounds = plan.reduction(part.where.tensor).rounds
-    round_ = rounds[number]
+    round_ = part.round_in(rounds, number)
     first = sum(len(earlier.stages) for earlier in rounds[:number])
     view = entering(view_of(part, part.values, base, plan.needs.on), part, number, shared)
     return lifted(round_, through(view, round_.stages, part.found[first : first + len(round_.stages)]))
@@ -169,12 +181,18 @@ def _overflow_of_round(
 def _overflow_of_result(plan: Plan, block: Block, base: Array, tau_m: Array) -> NonFinite | None:
     finite = np.isfinite(tau_m)
     if plan.needs.on == "theta":
-        overflowed = ~np.isfinite(_each_merged(base, tau_m))
+        merged = _each_merged(base, tau_m)
+        overflow = ~np.isfinite(merged)
+        merged = merged.astype(widen(base).dtype)
     else:
-        _, overflowed = add(base, tau_m, plan.reduction(block.name).lambda32)
-    position = first_true(~finite | overflowed)
+        merged, overflow = add(base, tau_m, plan.reduction(block.name).lambda32)
+    out = plan.results[block.name].dtype
+    beyond = overflowed(merged, rounded(merged, out))
+    position = first_true(~finite | overflow | beyond)
     if position is None:
         return None
+    if beyond[position] and finite[position]:
+        return beyond_dtype(where(plan, block, position), float(merged[position]), out)
     value = float(base[position])
     if finite[position] and not np.isfinite(value) and plan.needs.on == "tau":
         return not_finite_base(where(plan, block, position), value)
@@ -191,6 +209,20 @@ def _each_merged(base: Array, theta_m: Array) -> Array:
     """The merged model of each element, NaN where there is none."""
     found = [merged_models(base[i : i + 1], theta_m[i : i + 1]) for i in range(theta_m.size)]
     return np.array([np.nan if one is None else float(one[0]) for one in found])
+
+
+def _beyond_dtype(plan: Plan, block: Block, merged: Array) -> Overflow | None:
+    """The first number that the dtype of the result cannot hold."""
+    out = plan.results[block.name].dtype
+    position = first_true(overflowed(merged, rounded(merged, out)))
+    return None if position is None else beyond_dtype(where(plan, block, position), float(merged[position]), out)
+
+
+def beyond_dtype(where: str, value: float, out: str) -> Overflow:
+    """The error of a result that another dtype than the base's cannot hold. where: its tensor and index [RC-15]."""
+    return Overflow(
+        f"{where}: the result is {value:.6g}, beyond the range of {out}; choose another {OUT_DTYPE}, such as BF16"
+    )
 
 
 def not_finite_base(where: str, value: float) -> NonFinite:

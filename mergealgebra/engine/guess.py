@@ -33,9 +33,9 @@ class Task:
     hashed: bool
 
 
-def before(plan: Plan, number: int, name: str) -> tuple[Stage, ...]:
-    """The stages of the same round, of a tensor, that come before the one whose statistic is looked for."""
-    stages = plan.stages_of(name)
+def before(plan: Plan, number: int, name: str, index: int) -> tuple[Stage, ...]:
+    """The stages of the same round, of a contribution at a tensor, that come before the one that is looked for."""
+    stages = plan.stages_of(name, index)
     return tuple(stages[earlier] for earlier in plan.stages_before(number))
 
 
@@ -73,7 +73,7 @@ def _staged(task: Task, buffers: Buffers, index: int, block: Block) -> Array:
     stages = plan.stages_before(task.number)
     part = part_of(buffers, index, plan.contributions[index], block, task.answers, stages)
     view = entering(view_of(part, part.values, buffers.read(BASE, block), plan.needs.on), part, 0, ())
-    return np.asarray(through(view, before(plan, task.number, block.name), part.found).tau)
+    return np.asarray(through(view, before(plan, task.number, block.name, index), part.found).tau)
 
 
 def _pieces(plan: Plan, group: Group) -> Iterator[Block]:

@@ -24,6 +24,7 @@ from mergealgebra.errors import BackendError, CoefficientError, NamesError, Noth
 from mergealgebra.kernels.blocks import Kernel, whole_round
 from mergealgebra.kernels.reference import Host
 from mergealgebra.methods.method import Method
+from mergealgebra.methods.settings import Setting, contributions_in, for_models
 from mergealgebra.progress import quiet
 from mergealgebra.recipe import check_recipe
 from mergealgebra.tensors.buffers import buffer_remarks, unfit_buffers
@@ -69,25 +70,31 @@ def merge(
     auxiliary: Sequence[Mapping[str, Mapping[str, Array]]] | None = None,
     executor: Executor | None = None,
     identify: Identify | None = None,
+    settings: Sequence[Sequence[Setting]] | None = None,
 ) -> Merged:
     """Merge task vectors into a base [MG-8, MG-12]. Other dialects add in the order of the list [RC-9, DI-19].
 
     base: name -> array. task_vectors: mappings from some of the names to float arrays of the same shapes.
     coefficients: a decimal for each, all "1" when left out. auxiliary: for each, arrays by kind and name.
     executor: where work is done, in this process. identify: what makes ids, for a method whose task is the id of a
-    contribution. Raises MergeAlgebraError; NonFinite names task vector, tensor and index.
+    contribution, and for settings by contribution. settings: of each, those of its own [ST-9].
+
+    Raises MergeAlgebraError; NonFinite names task vector, tensor and index.
     """
     check_recipe(recipe)
     source = _Arrays(base, _BASE)
-    chosen = _choose(backend, source, recipe)
     entries = enumerate(zip(task_vectors, _one_for_each(task_vectors, coefficients), strict=True))
     given = [as_contribution(f"task vector {i}", vector, text) for i, (vector, text) in entries]
     fitting, remarks = zip(*(without_buffers(contribution, source) for contribution in given), strict=True)
     contributions = completed(fitting, recipe, auxiliary)
-    if recipe.needs.task:
+    own = settings or [()] * len(contributions)
+    if recipe.needs.task or contributions_in(recipe) or any(own):
         contributions = _named(contributions, source, identify)
+        of_ids = zip(contributions, own, strict=True)
+        recipe = for_models(recipe, [(one.label, one.id or "", each) for one, each in of_ids])
+    chosen = _choose(backend, source, recipe)
     plan = make_plan(source, contributions, recipe, chosen, threads=threads, block=block)
-    hosts = {name: np.empty(r.size, DTYPES[r.dtype].numpy) for name, r in source.records.items()}
+    hosts = {name: np.empty(r.size, DTYPES[r.dtype].numpy) for name, r in plan.results.items()}
     totals = Totals()
     try:
         for merged_span in run(plan, totals, executor=executor):
@@ -164,7 +171,9 @@ def root_of(contribution: Contribution) -> str:
 def _named(contributions: Sequence[Contribution], base: Source, identify: Identify | None) -> list[Contribution]:
     """The contributions with their ids, those that they would have in a workspace [CT-3, RC-13]."""
     if identify is None:
-        raise RecipeError("a task names a contribution by its id, and arrays have none here; merge by `ma.merge`")
+        raise RecipeError(
+            "a task, or a setting, names a contribution by its id, and arrays have none here; merge by `ma.merge`"
+        )
     base_root = _root_of(base, base.records)
     return [replace(one, id=identify(base_root, one, root_of(one))) for one in contributions]
 

@@ -15,13 +15,22 @@ from mergealgebra.algebra.dots import CHUNK
 from mergealgebra.algebra.exact import Coefficients
 from mergealgebra.algebra.method import Round, Stage, WholeRound
 from mergealgebra.algebra.needs import Needs
-from mergealgebra.engine.checks import check, check_arity, check_method, check_plain, check_task
+from mergealgebra.engine.checks import (
+    check,
+    check_arity,
+    check_method,
+    check_named,
+    check_out_dtype,
+    check_plain,
+    check_task,
+)
 from mergealgebra.engine.limits import MEMORY, Sizes, check_positive, fit, thread_count
+from mergealgebra.engine.result_dtype import Result, results
 from mergealgebra.engine.sources import Block, Contribution, Record, Source, Span, span_size
 from mergealgebra.errors import NothingVisible
-from mergealgebra.kernels.blocks import Kernel, Reduction, block_rounds, whole_round
+from mergealgebra.kernels.blocks import Kernel, Reduction, Way, block_rounds, whole_round
 from mergealgebra.methods.method import Method
-from mergealgebra.methods.settings import Plain, by_tensor, unused
+from mergealgebra.methods.numbers import Plain, by_tensor, unused
 from mergealgebra.tensors.dtypes import DTYPES
 
 
@@ -50,7 +59,7 @@ class Plan:
     @cached_property
     def coefficients(self) -> Coefficients:
         """Those of all contributions, where settings do not change them."""
-        return Coefficients(self._scaled(Fraction(1)))
+        return Coefficients(self._scaled(self._everywhere))
 
     @cached_property
     def _plain(self) -> Mapping[str, Plain]:
@@ -71,15 +80,15 @@ class Plan:
         return self._plain.get(name, self._everywhere)
 
     @cached_property
-    def _products(self) -> dict[Fraction, tuple[float, ...]]:
+    def _products(self) -> dict[int, tuple[float, ...]]:
         return {}
 
-    def _scaled(self, factor: Fraction) -> tuple[float, ...]:
-        """All coefficients times a number, each rounded once [ST-4]."""
-        if factor not in self._products:
-            exact = (Fraction(contribution.coefficient) * factor for contribution in self.contributions)
-            self._products[factor] = tuple(map(round_to_fp32, exact))
-        return self._products[factor]
+    def _scaled(self, plain: Plain) -> tuple[float, ...]:
+        """All coefficients times a number, each rounded once [ST-4, ST-8]."""
+        if id(plain) not in self._products:
+            exact = (Fraction(one.coefficient) * plain.of(one.id).factor for one in self.contributions)
+            self._products[id(plain)] = tuple(map(round_to_fp32, exact))
+        return self._products[id(plain)]
 
     @cached_property
     def _reductions(self) -> dict[str, Reduction]:
@@ -94,7 +103,7 @@ class Plan:
         found = self._reductions.get(name)
         if found is None:
             plain, held = self.plain(name), tuple(index for index, _ in self.counted(name))
-            values = self._scaled(plain.factor)
+            values = self._scaled(plain)
             made = Reduction(plain.method, Coefficients(values, tuple(values[index] for index in held)))
             found = self._reductions[name] = self._shared.setdefault((id(plain), held), made)
         return found
@@ -114,14 +123,33 @@ class Plan:
         return self.recipe.needs
 
     @cached_property
+    def results(self) -> Mapping[str, Result]:
+        """The tensors of the merged model, by name."""
+        return results(self.base, self.recipe)
+
+    @cached_property
     def units(self) -> Mapping[str, int]:
         """How many elements of each tensor belong together."""
         rounds = self.recipe.rounds
         return {name: unit_of(rounds, record) for name, record in self.base.records.items()}
 
-    def stages_of(self, name: str) -> tuple[Stage, ...]:
-        """The stages of a tensor: as many as `stages`, perhaps with other numbers [ST-2]."""
-        return self.reduction(name).stages
+    @cached_property
+    def _ways(self) -> dict[tuple[int, str], Way]:
+        return {}
+
+    def way(self, name: str, index: int) -> Way | None:
+        """How a contribution goes into the sums of a tensor, where that is not as the others do [ST-8]."""
+        plain, id_ = self.plain(name), self.contributions[index].id
+        if id_ is None or id_ not in plain.own:
+            return None
+        key = id(plain), id_
+        if key not in self._ways:
+            self._ways[key] = Way(block_rounds(plain.own[id_].method))
+        return self._ways[key]
+
+    def stages_of(self, name: str, index: int) -> tuple[Stage, ...]:
+        """The stages of a contribution at a tensor: as many as `stages`, perhaps with other numbers [ST-2, ST-8]."""
+        return (self.way(name, index) or self.reduction(name)).stages
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
@@ -157,7 +185,7 @@ class Plan:
 
     def counted(self, name: str) -> list[tuple[int, Contribution]]:
         """Those of them that do not count as if they lacked it, because their coefficient there is 0 [ST-4]."""
-        values = self._scaled(self.plain(name).factor)
+        values = self._scaled(self.plain(name))
         return [(index, one) for index, one in self.holders(name) if values[index]]
 
     def held_names(self) -> list[str]:
@@ -255,8 +283,10 @@ def make_plan(
         raise NothingVisible("there is nothing to merge: no contribution is visible; contribute one, or sync")
     check_method(recipe)
     check_plain(recipe, settled(recipe, base), contributions)
+    check_out_dtype(recipe, base)
     check_arity(recipe, len(contributions))
     check_task(recipe, contributions)
+    check_named(recipe, contributions)
     for contribution in contributions:
         check(contribution, base, recipe)
     if whole := whole_round(recipe):

@@ -16,6 +16,7 @@ from mergealgebra.engine.executors import Workers
 from mergealgebra.engine.faults import Faulty, Seen, check_task_vectors, unseen
 from mergealgebra.engine.merged_spans import MergedSpan, Stale, Totals, added
 from mergealgebra.engine.plan import Plan
+from mergealgebra.engine.result_dtype import overflowed, rounded, widened
 from mergealgebra.engine.sources import Block, Span
 from mergealgebra.engine.statistics import find_answers
 from mergealgebra.kernels.blocks import Part, Reduced, Witnesses, whole_round
@@ -92,7 +93,8 @@ def _merge(reduce: Reducing, answers: Answers, buffers: Buffers, span: Span) -> 
     plan = buffers.plan
     indices = [index for index, _ in plan.counted(span.name)]
     hashers = Hashers([*hashed_inputs(plan, span.name), RESULT] if plan.hashed else [])
-    merged = np.empty(span.size, DTYPES[plan.base.records[span.name].dtype].numpy)
+    out = plan.results[span.name].dtype
+    merged = np.empty(span.size, DTYPES[out].numpy)
     kept, witnesses, uncertified = dict.fromkeys(indices, 0), dict[int, Witnesses](), 0
     for block in plan.blocks(span):
         base = buffers.read(BASE, block)
@@ -103,10 +105,14 @@ def _merge(reduce: Reducing, answers: Answers, buffers: Buffers, span: Span) -> 
                 parts.append((index, part))
             elif not usable(view_of(part, part.values, base, plan.needs.on)):
                 raise Faulty(block, answers)
-        reduced = reduce(answers, buffers, block, base, parts)
+        wide, widened_parts = widened(base, [part for _, part in parts], out, plan.needs.on)
+        reduced = reduce(answers, buffers, block, wide, list(zip((i for i, _ in parts), widened_parts, strict=True)))
         if reduced is None:
             raise Faulty(block, answers)
-        merged[block.start - span.start : block.stop - span.start] = reduced.data
+        data = rounded(reduced.data, out)
+        if data is not reduced.data and overflowed(reduced.data, data).any():
+            raise Faulty(block, answers)
+        merged[block.start - span.start : block.stop - span.start] = data
         uncertified += reduced.uncertified
         for i, index in enumerate(indices):
             kept[index] += reduced.kept[i]
@@ -120,7 +126,7 @@ def _prove(plan: Plan, answers: Answers, totals: Totals) -> None:
     """Raise Stale unless every answer that has a proof was the right one for what was read [TI-3]."""
     for number, found in answers.found.items():
         for group, answer in found.items():
-            stages = plan.stages_of(group.names[0])
+            stages = plan.stages_of(group.names[0], group.index)
             statistic: Any = stages[number].statistic
             if not statistic.proved:
                 continue

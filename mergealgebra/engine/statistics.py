@@ -40,8 +40,8 @@ def find_answers(
     answers = Answers()
     for number, round_ in enumerate(plan.rounds):
         for stage in plan.stages_in(number):
-            for statistic, names in statistics(plan, stage):
-                search = _Search(plan, stage, statistic, names, answers)
+            for statistic, of in statistics(plan, stage):
+                search = _Search(plan, stage, statistic, of, answers)
                 found = {**answers.found.get(stage, {}), **_cached(search, workers, progress, base_root, cache)}
                 answers = replace(answers, found={**answers.found, stage: found}, read=noted(answers, search.read))
         if round_.weigh is not None:
@@ -56,11 +56,11 @@ def _cached(
     """The answers of one statistic, those that are known from the cache, if it has a proof, and all others."""
     plan, statistic = search.plan, search.statistic
     wanted: dict[int, list[Group]] = {index: [] for index in range(len(plan.contributions))}
-    for group in groups(plan, statistic, search.names):
+    for group in groups(plan, statistic, search.of):
         wanted[group.index].append(group)
     cached = statistic.proved and not plan.needs.auxiliary  # their roots are not known before they are read
     keys = [
-        cache_key(base_root, contribution, plan.recipe, _key(search, wanted[index])) if cached else None
+        cache_key(base_root, contribution, plan.recipe, _key(search, index, wanted[index])) if cached else None
         for index, contribution in enumerate(plan.contributions)
     ]
     known = {index: _known(statistic, cache, key_, wanted[index]) for index, key_ in enumerate(keys)}
@@ -75,7 +75,7 @@ def _cached(
     return found
 
 
-def _key(search: _Search, wanted: Sequence[Group]) -> list[list[str]]:
+def _key(search: _Search, index: int, wanted: Sequence[Group]) -> list[list[str]]:
     """Kind and key of all stages before, and of the statistic; where settings say which tensors, those too."""
     plan, statistic = search.plan, search.statistic
     own = [kind_of(statistic), *statistic.key]
@@ -83,7 +83,7 @@ def _key(search: _Search, wanted: Sequence[Group]) -> list[list[str]]:
         return [*_keys([plan.stages[number] for number in plan.stages_before(search.number)]), own]
     alike: dict[str, list[list[str]]] = {}
     for name in (name for group in wanted for name in group.names):
-        earlier = _keys(before(plan, search.number, name))
+        earlier = _keys(before(plan, search.number, name, index))
         alike.setdefault(repr(earlier), [*earlier, []])[-1].append(name)
     return [row for rows in alike.values() for row in rows] + [own]
 
@@ -103,13 +103,13 @@ def _known(
 class _Search:
     """The search for the answers of one statistic of one stage.
 
-    names: of the tensors that have it. answers: of earlier stages. read: what was hashed on the way.
+    of: the tensors that have it, by contribution. answers: of earlier stages. read: what was hashed on the way.
     """
 
     plan: Plan
     number: int
     statistic: Statistic
-    names: Sequence[str]
+    of: Mapping[int, Sequence[str]]
     answers: Answers
     read: Read = field(default_factory=dict)
 
@@ -155,7 +155,7 @@ class _Search:
         numbers, order = _numbers(looks), list(looks.values())
         spans = [
             span
-            for name in self.names
+            for name in self.plan.base.records
             for span in self.plan.spans(name)
             if any(self.statistic.reads(order[n], name, span.start, span.stop) for n in numbers.get(name, ()))
         ]
@@ -201,9 +201,12 @@ def _look_at(
     seen = [statistic.nothing(look) for look in looks.values()]
     order = list(looks.values())
     for span in spans:
-        at, stages = (span.name, span.start, span.stop), before(plan, task.number, span.name)
+        at = span.name, span.start, span.stop
         here = {groups_[n].index: n for n in numbers[span.name] if statistic.reads(order[n], *at)}
-        watches = {n: Watch(statistic, order[n], stages, plan.needs.on, round_) for n in here.values()}
+        watches = {
+            n: Watch(statistic, order[n], before(plan, task.number, span.name, index), plan.needs.on, round_)
+            for index, n in here.items()
+        }
         hashers = Hashers(_inputs_of(plan, span, here, round_) if task.hashed else ())
         for block in plan.blocks(span):
             base = buffers.read(BASE, block)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -15,9 +15,10 @@ from mergealgebra.algebra.arrays import first_true
 from mergealgebra.algebra.method import WholeModel, WholeRound
 from mergealgebra.dialects.arithmetic import rounded_to
 from mergealgebra.engine.buffers import BASE, RESULT, Hashers, Input
-from mergealgebra.engine.faults import not_finite_base
+from mergealgebra.engine.faults import beyond_dtype, not_finite_base
 from mergealgebra.engine.merged_spans import MergedSpan
 from mergealgebra.engine.plan import Plan
+from mergealgebra.engine.result_dtype import overflowed, rounded
 from mergealgebra.engine.sources import Contribution, Source
 from mergealgebra.errors import BackendError, NonFinite, Overflow
 from mergealgebra.kernels.reference import Host
@@ -48,7 +49,7 @@ def run_whole(plan: Plan, round_: WholeRound) -> Generator[MergedSpan, None, Non
     for name in plan.base.records:
         if name not in held:
             base = np.asarray(plan.base.read(name))
-            yield from _spans(plan, name, _Whole({BASE: base}, base, {}))
+            yield from _spans(plan, name, _Whole({BASE: base}, _copied(plan, name, base), {}))
             continue
         if name not in merged:
             merged |= _merged(plan, round_, [name] if round_.unit == "tensor" else held)
@@ -61,12 +62,14 @@ def _merged(plan: Plan, round_: WholeRound, names: Sequence[str]) -> dict[str, _
     models = []
     for contribution in plan.contributions:
         tensors = {name: _read(contribution.source, name) for name in names if name in contribution.names}
-        models.append(WholeModel(contribution.label, tensors, _decimal(contribution.coefficient), contribution.form))
+        text = _decimal(contribution.coefficient)
+        models.append(WholeModel(contribution.label, tensors, text, contribution.form, contribution.id or ""))
     results, kept = round_.merge(base, models)
     whole = {}
     for name in names:
         holders = {i: model.tensors[name] for i, model in enumerate(models) if name in model.tensors}
-        merged = _stored(name, results[name], base[name], models)
+        out = DTYPES[plan.results[name].dtype].numpy
+        merged = _stored(name, results[name], base[name], models, out)
         inputs: dict[Input, Host] = {BASE: base[name]}
         for index, tensor in holders.items():
             inputs[index] = tensor
@@ -74,10 +77,20 @@ def _merged(plan: Plan, round_: WholeRound, names: Sequence[str]) -> dict[str, _
     return whole
 
 
-def _stored(name: str, result: Host, base: Host, models: Sequence[WholeModel]) -> Host:
-    """A merged tensor in the base's dtype. Raises NonFinite, naming the model that is at fault, or Overflow."""
+def _copied(plan: Plan, name: str, base: Host) -> Host:
+    """A tensor that is the base's, in the dtype of the result. Raises Overflow."""
+    found = rounded(base, plan.results[name].dtype)
+    position = None if found is base else first_true(overflowed(base, found).reshape(-1))
+    if position is not None:
+        where = f"tensor {name!r} at index {index_in(plan.results[name].shape, position)}"
+        raise beyond_dtype(where, float(base.reshape(-1)[position]), plan.results[name].dtype)
+    return found
+
+
+def _stored(name: str, result: Host, base: Host, models: Sequence[WholeModel], out: np.dtype[Any]) -> Host:
+    """A merged tensor in the dtype of the result. Raises NonFinite, naming the model that is at fault, or Overflow."""
     with np.errstate(over="ignore"):
-        merged = rounded_to(base.dtype, result)
+        merged = rounded_to(out, result)
     position = first_true(~np.isfinite(merged.reshape(-1)))
     if position is None:
         return merged
@@ -87,9 +100,9 @@ def _stored(name: str, result: Host, base: Host, models: Sequence[WholeModel]) -
             raise NonFinite(f"{model.label}: {where} is {value}; repair the checkpoint, or leave the tensor out")
     if not np.isfinite(value := base.flat[position]):
         raise not_finite_base(where, float(value))
+    of = "the base's dtype" if out == base.dtype else out.name
     raise Overflow(
-        f"{where}: the result is {merged.flat[position]} in the base's dtype; "
-        "use smaller coefficients or a smaller lambda"
+        f"{where}: the result is {merged.flat[position]} in {of}; use smaller coefficients or a smaller lambda"
     )
 
 

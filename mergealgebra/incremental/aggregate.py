@@ -32,7 +32,7 @@ from mergealgebra.errors import AggregateError, MergeAlgebraWarning, Overflow, R
 from mergealgebra.kernels.blocks import block_rounds, whole_round
 from mergealgebra.kernels.numpy_reference import on_numpy
 from mergealgebra.kernels.views import finite_terms, through, usable, view_of
-from mergealgebra.methods.method import Method
+from mergealgebra.methods.method import OUT_DTYPE, Method
 from mergealgebra.progress import quiet
 from mergealgebra.recipe import check_recipe
 from mergealgebra.tensors.block_vectors import index_in
@@ -209,6 +209,10 @@ def _check(recipe: Method, id_: object) -> None:
         raise AggregateError(
             f"{recipe.name}: settings are about the names of a base, which an aggregate does not know; leave "
             "`settings` out, or use merge"
+        )
+    if recipe.out_dtype:
+        raise AggregateError(
+            f"{recipe.name}: {OUT_DTYPE} is of a merged model, and an aggregate gives a task vector; leave it out"
         )
     if whole := whole_round(recipe):
         raise RecipeError(f"{whole.name} has no exact sums, so no aggregate; use merge")

@@ -10,7 +10,7 @@ from mergealgebra.engine.plan import Plan
 from mergealgebra.engine.sources import Record
 from mergealgebra.incremental.pages import Layout
 from mergealgebra.kernels.blocks import block_rounds, whole_round
-from mergealgebra.methods.method import Method
+from mergealgebra.methods.method import OUT_DTYPE, Method
 from mergealgebra.tensors.dtypes import DTYPES
 
 #: How often an update moves the bytes of the sums: it reads them, and writes them anew.
@@ -59,6 +59,8 @@ def why_not_kept(recipe: Method) -> str:
     """Why the sums of a method cannot be kept on the disk, as the end of a sentence; empty if they can [EX-8, ST-6]."""
     if recipe.settings:
         return "its recipe has settings by tensor, and kept sums are those of one recipe for all tensors"
+    if recipe.out_dtype:
+        return f"its recipe has {OUT_DTYPE}, and kept sums are those of a model with the base's dtypes"
     return _why_no_sums(recipe)
 
 

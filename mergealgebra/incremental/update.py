@@ -209,9 +209,13 @@ class Update:
     def _groups(self) -> Mapping[int, Sequence[Sequence[Group]]]:
         """For each statistic, the groups of each visible contribution of which something is found, by index."""
         found: dict[int, list[list[Group]]] = {}
+        held: dict[int, list[str]] = {}
+        for name in self.whole.held_names():
+            for index, _ in self.whole.counted(name):
+                held.setdefault(index, []).append(name)
         for number, statistic in self._statistics.items():
             found[number] = [[] for _ in self.whole.contributions]
-            for group in groups(self.whole, statistic, self.whole.held_names()):
+            for group in groups(self.whole, statistic, held):
                 found[number][group.index].append(group)
         return found
 

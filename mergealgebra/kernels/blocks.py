@@ -36,6 +36,18 @@ class Where:
 
 
 @dataclass(frozen=True)
+class Way:
+    """How a contribution goes into the sums: by the stages and lifts of these rounds."""
+
+    rounds: tuple[Round, ...]
+
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of all rounds, in order."""
+        return tuple(stage for round_ in self.rounds for stage in round_.stages)
+
+
+@dataclass(frozen=True)
 class Part:
     """What one contribution holds of a block, and what is known of it.
 
@@ -43,6 +55,7 @@ class Part:
     found: for each stage of the round what its statistic found of this block; None for a stage without.
     auxiliary: (n,) by kind, in storage dtypes. at: ascending positions, when only those are of interest. weights: for
     each round the coefficient that it has there, None where that is its own; empty for a method without such rounds.
+    way: where settings are for this contribution, how it goes into the sums [ST-8].
     """
 
     values: Array
@@ -53,6 +66,11 @@ class Part:
     auxiliary: Mapping[str, Array] = field(default_factory=dict)
     at: Indices | None = None
     weights: tuple[float | None, ...] = ()
+    way: Way | None = None
+
+    def round_in(self, rounds: Sequence[Round], number: int) -> Round:
+        """The round of a tensor by whose stages and lift this part goes."""
+        return rounds[number] if self.way is None else self.way.rounds[number]
 
     def only(self, positions: Indices) -> Part:
         """The part at some ascending positions of the block."""

@@ -22,6 +22,7 @@ from mergealgebra.kernels.fused.table import LINEAR, MEAN, NO_CEILING, TASK_ARIT
 from mergealgebra.methods import linear, mean, task_arithmetic, ties
 from mergealgebra.methods.dare import Drop
 from mergealgebra.methods.method import Method
+from mergealgebra.methods.settings import numbers_by_contribution
 
 _Equations = tuple[Callable[..., Any], Callable[..., Any], Columns]
 
@@ -87,6 +88,8 @@ def _fused(method: Method) -> Fused | None:
     if round_.unit != "element" or not _known(round_.stages):
         return None
     if round_.columns.votes and (needs.negative or round_.weigh is not None):
+        return None
+    if drop_of(round_.stages) and numbers_by_contribution(method):  # one probability for a block is all that they know
         return None
     code = CODES.get((round_.lift, round_.finalize, round_.columns))
     if code is None:

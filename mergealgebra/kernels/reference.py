@@ -140,7 +140,9 @@ class Reference:
                 self._staged(view, part, reduction, number, passed.shared)
                 for view, part in zip(views, parts, strict=True)
             ]
-            sums = self._sums([lifted(round_, one.view) for one in reached], round_, reduction)
+            lifts = [part.round_in(reduction.rounds, number) for part in parts]
+            terms = [lifted(own, one.view) for own, one in zip(lifts, reached, strict=True)]
+            sums = self._sums(terms, round_, reduction)
             if sums is None:
                 return None
             passed = _Passed(
@@ -154,7 +156,7 @@ class Reference:
     def _staged(self, view: View, part: Part, reduction: Reduction, number: int, shared: Sequence[Array]) -> Staged:
         """What the stages of a round leave of a part."""
         first = sum(len(earlier.stages) for earlier in reduction.rounds[:number])
-        stages = reduction.rounds[number].stages
+        stages = part.round_in(reduction.rounds, number).stages
         return after(entering(view, part, number, shared), stages, part.found[first : first + len(stages)])
 
 

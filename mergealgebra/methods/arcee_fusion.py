@@ -19,7 +19,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mergealgebra import algebra
-from mergealgebra.methods.method import Method, check_lambda, key
+from mergealgebra.methods.key_checks import check_lambda
+from mergealgebra.methods.method import Method, key
 from mergealgebra.methods.task_arithmetic import lift, total
 
 if TYPE_CHECKING:

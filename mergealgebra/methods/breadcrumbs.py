@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from mergealgebra import algebra
 from mergealgebra.errors import RecipeError
 from mergealgebra.methods import ties
-from mergealgebra.methods.method import Method, check_density, check_lambda, check_share, key, one_of
+from mergealgebra.methods.key_checks import check_density, check_lambda, check_share, one_of
+from mergealgebra.methods.method import Method, key
 from mergealgebra.methods.task_arithmetic import lift, total
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ Scope = Literal["tensor", "row"]
 class _Crumbs(Method):
     """The keys of both."""
 
-    density: str = key(default="0.9", check=check_density, by_tensor=True)
-    gamma: str = key(default="0.01", check=check_share, by_tensor=True)
+    density: str = key(default="0.9", check=check_density, by_contribution=True)
+    gamma: str = key(default="0.01", check=check_share, by_contribution=True)
     lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
     scope: Scope = key(default="tensor", check=one_of("tensor", "row"))
 

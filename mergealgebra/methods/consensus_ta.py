@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mergealgebra import algebra
 from mergealgebra.algebra import decimals
-from mergealgebra.methods.method import Method, check_count, check_factor, check_lambda, check_task, key
+from mergealgebra.methods.key_checks import check_count, check_factor, check_lambda, check_task
+from mergealgebra.methods.method import Method, key
 from mergealgebra.methods.task_arithmetic import lift, total
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class ConsensusTa(Method):
     """
 
     name: ClassVar[str] = "consensus_ta"
-    tall_lambda: str = key(default="0.4", check=check_factor, by_tensor=True)
+    tall_lambda: str = key(default="0.4", check=check_factor, by_contribution=True)
     threshold: str = key(default="2", check=check_count)
     lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
 
@@ -114,7 +115,7 @@ class TallMask(Method):
     """
 
     name: ClassVar[str] = "tall_mask"
-    tall_lambda: str = key(default="0.4", check=check_factor, by_tensor=True)
+    tall_lambda: str = key(default="0.4", check=check_factor, by_contribution=True)
     task: str = key(default="", check=check_task)
     lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
 

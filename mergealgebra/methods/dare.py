@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mergealgebra import algebra
 from mergealgebra.methods import ties
-from mergealgebra.methods.method import Method, check_density, check_lambda, check_seed, key, one_of
+from mergealgebra.methods.key_checks import check_density, check_lambda, check_seed, one_of
+from mergealgebra.methods.method import Method, key
 from mergealgebra.methods.task_arithmetic import lift, total
 from mergealgebra.methods.ties import Boundary, Scope
 
@@ -67,7 +68,7 @@ class DareLinear(Method):
     """
 
     name: ClassVar[str] = "dare_linear"
-    density: str = key(default="1", check=check_density, by_tensor=True)
+    density: str = key(default="1", check=check_density, by_contribution=True)
     seed: str = key(default="0", check=check_seed)
     lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
 
@@ -99,9 +100,9 @@ class DareTies(Method):
     """
 
     name: ClassVar[str] = "dare_ties"
-    density: str = key(default="1", check=check_density, by_tensor=True)
+    density: str = key(default="1", check=check_density, by_contribution=True)
     seed: str = key(default="0", check=check_seed)
-    trim_density: str = key(default="1", check=check_density, by_tensor=True)
+    trim_density: str = key(default="1", check=check_density, by_contribution=True)
     lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
     scope: Scope = key(default="model", check=one_of("model", "tensor"))
     boundary: Boundary = key(default="keep_all", check=one_of("keep_all", "lowest_index"))

@@ -25,7 +25,8 @@ from mergealgebra import algebra
 from mergealgebra.errors import RecipeError
 from mergealgebra.methods import ties
 from mergealgebra.methods.dare import rescaled
-from mergealgebra.methods.method import Method, check_density, check_lambda, check_seed, check_share, key
+from mergealgebra.methods.key_checks import check_density, check_lambda, check_seed, check_share
+from mergealgebra.methods.method import Method, key
 from mergealgebra.methods.task_arithmetic import lift, total
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ class DropByRank:
 class _ByRank(Method):
     """The keys of both, and their stage."""
 
-    density: str = key(default="0.5", check=check_density, by_tensor=True)
-    epsilon: str = key(default="0.15", check=check_share, by_tensor=True)
+    density: str = key(default="0.5", check=check_density, by_contribution=True)
+    epsilon: str = key(default="0.15", check=check_share, by_contribution=True)
     seed: str = key(default="0", check=check_seed)
     lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
 

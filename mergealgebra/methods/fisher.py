@@ -14,7 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from mergealgebra import algebra
-from mergealgebra.methods.method import Method, check_lambda, key
+from mergealgebra.methods.key_checks import check_lambda
+from mergealgebra.methods.method import Method, key
 
 if TYPE_CHECKING:
     from mergealgebra.algebra import Array, Coefficients, Needs, Round, Sums, Terms, View

@@ -24,8 +24,9 @@ from mergealgebra import algebra
 from mergealgebra.algebra import scalars
 from mergealgebra.errors import RecipeError
 from mergealgebra.methods.geometry import ROUNDING, Numbers, Vectors, dot
+from mergealgebra.methods.key_checks import check_share
 from mergealgebra.methods.mean import lift
-from mergealgebra.methods.method import Method, check_share, key
+from mergealgebra.methods.method import Method, key
 from mergealgebra.methods.task_arithmetic import total
 from mergealgebra.text import shown
 

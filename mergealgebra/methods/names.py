@@ -19,7 +19,7 @@ from mergealgebra.text import did_you_mean, listed, shown
 
 @dataclass(frozen=True)
 class Same:
-    """It computes what a method of ours does, but for rounding.
+    """It computes what a method of ours does, but for rounding, which a dialect may have too.
 
     keys: of the recipe, beside `method`. where: where this holds, if not everywhere.
     """
@@ -118,24 +118,14 @@ _CRDT_MERGE: Final[Mapping[str, Answer]] = {
 }
 
 
-def _random(method: str, rescaled: str) -> Refused:
-    return Refused(
-        "its masks come from torch's global generator in the order of the models, so no two machines need agree",
-        f"leave `dialect` out: `{method}` here has masks of its own from `seed`, and {rescaled}",
-    )
-
-
-_BY_DENSITY: Final = "divides what it keeps by the density, where mergekit restores the sum of magnitudes"
-_BY_CHANCE: Final = "divides what it keeps by its own chance, where mergekit restores the sum of magnitudes"
-
 _MERGEKIT: Final[Mapping[str, Answer]] = {
     "arcee_fusion": Same("arcee_fusion", where="up to 1,000,000 elements a tensor, of more mergekit looks at a sample"),
     "breadcrumbs": Same("breadcrumbs"),
     "breadcrumbs_ties": Differs("breadcrumbs_ties"),
-    "dare_linear": _random("dare_linear", _BY_DENSITY),
-    "dare_ties": _random("dare_ties", _BY_DENSITY),
-    "della": _random("della", _BY_CHANCE),
-    "della_linear": _random("della_linear", _BY_CHANCE),
+    "dare_linear": Differs("dare_linear"),
+    "dare_ties": Differs("dare_ties"),
+    "della": Differs("della"),
+    "della_linear": Differs("della_linear"),
     "karcher": Same("karcher"),
     "linear": Same("linear"),
     "model_stock": Same("model_stock"),
@@ -217,8 +207,9 @@ def _here(method: str) -> bool:
 def refusal(name: str, dialect: str) -> RecipeError:
     """Why a method is not computed in a dialect, and what to write instead, for one that is not [NA-2].
 
-    >>> str(refusal("task_arithmetic", "mergekit-0.1.5"))
-    'task_arithmetic: dialect: mergekit 0.1.5 computes what `task_arithmetic` does here; leave `dialect` out'
+    >>> str(refusal("weight_average", "crdt-merge-0.11"))
+    'weight_average: dialect: crdt-merge 0.11.0 computes what `linear` does here; leave `dialect` out, and write \
+`method: linear`'
     """
     tool = TOOLS.get(dialect)
     if tool is None:

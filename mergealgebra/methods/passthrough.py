@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mergealgebra import algebra
 from mergealgebra.algebra import decimals
-from mergealgebra.methods.method import Method, check_lambda, key
+from mergealgebra.methods.key_checks import check_lambda
+from mergealgebra.methods.method import Method, key
 from mergealgebra.methods.task_arithmetic import total
 
 if TYPE_CHECKING:

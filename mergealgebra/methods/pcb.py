@@ -22,7 +22,8 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from mergealgebra import algebra
-from mergealgebra.methods.method import Method, check_density, check_lambda, key
+from mergealgebra.methods.key_checks import check_density, check_lambda
+from mergealgebra.methods.method import Method, key
 from mergealgebra.methods.task_arithmetic import lift
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from mergealgebra import algebra
 from mergealgebra.algebra import decimals
-from mergealgebra.methods.method import Method, check_lambda, key
+from mergealgebra.methods.key_checks import check_lambda
+from mergealgebra.methods.method import Method, key
 
 if TYPE_CHECKING:
     from mergealgebra.algebra import Array, Coefficients, Round, Sums, Terms, View

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from mergealgebra import algebra
 from mergealgebra.algebra import decimals
-from mergealgebra.methods.method import Method, check_density, check_lambda, key
+from mergealgebra.methods.key_checks import check_density, check_lambda
+from mergealgebra.methods.method import Method, key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,22 +1,23 @@
-"""Settings by tensor: numbers of a recipe that some tensors have instead of the others' [ST-1 to ST-4].
+"""Settings: numbers of a recipe that some tensors or contributions have instead of the others' [ST-1, ST-7].
 
 method: ties
 density: "0.2"
 settings:
   - {tensors: "*.mlp.*", density: "0.5"}
   - {tensors: "model.layers.*", lambda: ["0.1", "1"]}      from the first layer to the last
+  - {contribution: 3f8a..., density: "0.7"}                the id in full
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from mergealgebra.encoding import encode
-from mergealgebra.errors import EncodingError, MergeAlgebraError, NamesError, RecipeError
-from mergealgebra.tensors.choice import Choice, escaped
+from mergealgebra.errors import EncodingError, MergeAlgebraError, RecipeError
+from mergealgebra.ids import SHORT
 from mergealgebra.text import did_you_mean, kind_of, listed, shown
 
 if TYPE_CHECKING:
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
 
 #: The key of a recipe under which they stand.
 SETTINGS: Final = "settings"
-#: In an entry: for which tensors it is, and what multiplies the coefficients of all contributions there.
+#: In an entry: for which tensors and which contribution it is, and what multiplies the coefficients there.
 TENSORS: Final = "tensors"
+CONTRIBUTION: Final = "contribution"
 COEFFICIENT: Final = "coefficient"
 #: The most bytes of their encoding: as many as a recipe file has.
 MOST_BYTES: Final = 1 << 16
 
-#: A layer's number has at most so many digits.
-_DIGITS: Final = 9
+_ID: Final = re.compile("[0-9a-f]{64}", re.ASCII)
 
 #: A value, and how a message about it begins, to the text that is kept.
 _Check = Callable[[object, str], str]
@@ -39,43 +40,83 @@ _Check = Callable[[object, str], str]
 
 @dataclass(frozen=True)
 class Setting:
-    """One entry. tensors: a pattern [CT-8]. numbers: by key, a decimal, or a gradient over layers."""
+    """One entry. numbers: by key, a decimal, or a gradient over layers.
 
-    tensors: str
+    tensors: a pattern [CT-8]; None for all, of an entry that is for one contribution. contribution: its id, in full;
+    None for all of them.
+    """
+
+    tensors: str | None
     numbers: tuple[tuple[str, str | tuple[str, ...]], ...]
+    contribution: str | None = None
+
+    @property
+    def pattern(self) -> str:
+        """Of the tensors that it is for."""
+        return "*" if self.tensors is None else self.tensors
 
     def to_map(self) -> dict[str, Any]:
         """As recipes have it."""
-        return {TENSORS: self.tensors} | {
+        whose = {TENSORS: self.tensors, CONTRIBUTION: self.contribution}
+        return {key: text for key, text in whose.items() if text is not None} | {
             key: number if isinstance(number, str) else list(number) for key, number in self.numbers
         }
 
+    def of(self, contribution: str) -> Setting:
+        """The same for a contribution, by its id."""
+        return replace(self, contribution=contribution)
+
 
 @dataclass(frozen=True)
-class Plain:
-    """What one tensor is merged by: a recipe without settings, and what multiplies all coefficients."""
+class Keys:
+    """What may stand in the entries of a method's settings.
 
-    method: Method
-    factor: Fraction = Fraction(1)
+    numbers: what checks a number, by key. own: those keys that may differ by contribution. others: the recipe's keys.
+    method: what messages call it.
+    """
+
+    numbers: Mapping[str, _Check]
+    own: Sequence[str]
+    others: Collection[str]
+    method: str
 
 
 # Reading
 
 
-def read_settings(
-    given: object, numbers: Mapping[str, _Check], keys: Collection[str], method: str
-) -> tuple[Setting, ...]:
-    """The entries of a recipe's `settings` [ST-1]. numbers: what may stand in them, by key. keys: of the recipe.
-
-    Raises RecipeError, DecimalError or CoefficientError.
-    """
-    where = f"{method}: {SETTINGS}"
-    if isinstance(given, str | bytes) or not isinstance(given, Sequence):
-        raise RecipeError(f"{where}: {shown(given)} is not a list; write entries like {_example(numbers)} in a list")
-    found = tuple(_entry(one, numbers, keys, f"{where}[{i}]") for i, one in enumerate(given))
+def read_settings(given: object, keys: Keys) -> tuple[Setting, ...]:
+    """The entries of a recipe's `settings` [ST-1, ST-7]. Raises RecipeError, DecimalError or CoefficientError."""
+    where = f"{keys.method}: {SETTINGS}"
+    found = tuple(_entry(one, keys, f"{where}[{i}]") for i, one in enumerate(listed_in(given, where)))
     if found and (size := _size(found, where)) > MOST_BYTES:
         raise RecipeError(f"{where}: they take {size:,} bytes, at most {MOST_BYTES:,} can be; use fewer patterns")
     return found
+
+
+def read_own(given: object, keys: Keys, where: str) -> Setting:
+    """One entry of a model's settings, whose contribution is not known yet [ST-9]. where: how messages begin.
+
+    Raises as `read_settings` does.
+    """
+    if isinstance(given, Setting):
+        given = given.to_map()
+    if not isinstance(given, Mapping):
+        raise RecipeError(f"{where}: {shown(given)} is not an entry; write one like {_example(keys)}")
+    if CONTRIBUTION in given:
+        raise RecipeError(f"{where}: {CONTRIBUTION!r} is known, it is this model; leave it out")
+    pattern = given.get(TENSORS)
+    if TENSORS in given and not isinstance(pattern, str):
+        raise RecipeError(_not_a_pattern(f"{TENSORS} is {kind_of(pattern)}", where))
+    return Setting(pattern, _numbers(given, keys, where, by_contribution=True))
+
+
+def listed_in(given: object, where: str) -> Sequence[object]:
+    """A list of entries, none of them read yet. Raises RecipeError for anything else."""
+    if isinstance(given, str | bytes) or not isinstance(given, Sequence):
+        raise RecipeError(
+            f"{where}: {shown(given)} is not a list; write entries like {{tensors: '*.mlp.*', ...}} in a list"
+        )
+    return given
 
 
 def _size(settings: Sequence[Setting], where: str) -> int:
@@ -85,33 +126,62 @@ def _size(settings: Sequence[Setting], where: str) -> int:
         raise RecipeError(f"{where}: {error}") from None
 
 
-def _example(numbers: Mapping[str, _Check]) -> str:
-    return f"{{tensors: '*.mlp.*', {next(iter(numbers))}: '0.5'}}"
+def _example(keys: Keys) -> str:
+    return f"{{tensors: '*.mlp.*', {next(iter(keys.numbers))}: '0.5'}}"
 
 
-def _entry(given: object, numbers: Mapping[str, _Check], keys: Collection[str], where: str) -> Setting:
+def _entry(given: object, keys: Keys, where: str) -> Setting:
     if isinstance(given, Setting):
         given = given.to_map()
     if not isinstance(given, Mapping):
-        raise RecipeError(f"{where}: {shown(given)} is not an entry; write one like {_example(numbers)}")
-    pattern = given.get(TENSORS)
-    if not isinstance(pattern, str):
+        raise RecipeError(f"{where}: {shown(given)} is not an entry; write one like {_example(keys)}")
+    pattern, contribution = given.get(TENSORS), given.get(CONTRIBUTION)
+    if not isinstance(pattern, str) and (TENSORS in given or CONTRIBUTION not in given):
         found = f"{TENSORS} is {kind_of(pattern)}" if TENSORS in given else f"it has no {TENSORS}"
-        raise RecipeError(f"{where}: {found}; write the pattern of the tensors that it is for, like '*.mlp.*'")
+        raise RecipeError(_not_a_pattern(found, where))
+    if CONTRIBUTION in given:
+        _check_id(contribution, where)
+    numbers = _numbers(given, keys, where, by_contribution=CONTRIBUTION in given)
+    return Setting(pattern, numbers, contribution)
+
+
+def _not_a_pattern(found: str, where: str) -> str:
+    return f"{where}: {found}; write the pattern of the tensors that it is for, like '*.mlp.*'"
+
+
+def _check_id(contribution: object, where: str) -> None:
+    if not isinstance(contribution, str) or not _ID.fullmatch(contribution):
+        raise RecipeError(
+            f"{where}: {CONTRIBUTION}: {shown(contribution)} is not the id of a contribution; write all of its 64 "
+            "hexadecimal digits, in lower case"
+        )
+
+
+def _numbers(
+    given: Mapping[Any, object], keys: Keys, where: str, *, by_contribution: bool
+) -> tuple[tuple[str, str | tuple[str, ...]], ...]:
+    """The numbers of an entry, at least one. by_contribution: whether it is for one contribution alone."""
+    allowed = [key for key in keys.numbers if not by_contribution or key in keys.own]
     for key in given:
-        if key != TENSORS and key not in numbers:
-            raise RecipeError(f"{where}: {_not_by_tensor(key, numbers, keys)}")
-    set_here = {key: _number(given[key], check, key, where) for key, check in numbers.items() if key in given}
-    if not set_here:
-        raise RecipeError(f"{where}: it sets nothing; give it {_one_of(numbers)}, or leave it out")
-    return Setting(pattern, tuple(set_here.items()))
+        if key not in (TENSORS, CONTRIBUTION, *allowed):
+            raise RecipeError(f"{where}: {_refused(key, allowed, keys, by_contribution)}")
+    found = {key: _number(given[key], keys.numbers[key], key, where) for key in allowed if key in given}
+    if not found:
+        raise RecipeError(f"{where}: it sets nothing; give it {_one_of(allowed)}, or leave it out")
+    return tuple(found.items())
 
 
-def _not_by_tensor(key: object, numbers: Collection[str], keys: Collection[str]) -> str:
-    if key in keys or key == "method":
-        return f"{shown(key)} is the same for all tensors; write it at the top of the recipe"
-    near = did_you_mean(str(key), numbers) or ";"
-    return f"unknown key {shown(key)}{near} an entry takes {TENSORS} and {_one_of(numbers)}"
+def _refused(key: object, allowed: Collection[str], keys: Keys, by_contribution: bool) -> str:
+    if by_contribution and key in keys.numbers:
+        return (
+            f"{shown(key)} acts on what all contributions give together, so it cannot differ by contribution; write it "
+            f"in an entry without {CONTRIBUTION}, or at the top of the recipe"
+        )
+    if key in keys.others or key == "method":
+        same = "contributions" if by_contribution else "tensors"
+        return f"{shown(key)} is the same for all {same}; write it at the top of the recipe"
+    near = did_you_mean(str(key), allowed) or ";"
+    return f"unknown key {shown(key)}{near} an entry takes {TENSORS} and {_one_of(allowed)}"
 
 
 def _one_of(numbers: Collection[str]) -> str:
@@ -135,113 +205,41 @@ def _checked(given: object, check: _Check, key: str, where: str) -> str:
         raise type(error)(text if text.startswith(where) else f"{where}: {text}") from None
 
 
-# For one tensor
-
-
 def entries_of(recipe: Method) -> tuple[Setting, ...]:
     """The settings of a recipe, as they were read."""
     return tuple(setting for setting in recipe.settings if isinstance(setting, Setting))
 
 
-def by_tensor(recipe: Method, names: Collection[str]) -> dict[str, Plain]:
-    """What each of the base's float tensors is merged by; tensors with equal numbers share one object [ST-2].
+def contributions_in(recipe: Method) -> tuple[str, ...]:
+    """The ids of the contributions that settings are for, ascending [ST-7]."""
+    return tuple(sorted({one.contribution for one in entries_of(recipe) if one.contribution is not None}))
 
-    names: of these tensors, all of them. Raises NamesError for a pattern that matches none, and RecipeError.
+
+def numbers_by_contribution(recipe: Method) -> bool:
+    """Whether more than coefficients differs by contribution."""
+    entries = [one for one in entries_of(recipe) if one.contribution is not None]
+    return any(key != COEFFICIENT for one in entries for key, _ in one.numbers)
+
+
+# Of the models of one merge
+
+
+def for_models(recipe: Method, own: Iterable[tuple[str, str, Sequence[Setting]]]) -> Method:
+    """The recipe with the settings of its models, in the order of their ids, before its own [ST-9].
+
+    own: what messages call a model, its contribution's id, and its settings. Raises RecipeError for two that are the
+    same contribution and have not the same settings, and as `Method.with_settings` does.
     """
-    made: dict[tuple[tuple[str, Fraction], ...], Plain] = {}
-    found = {}
-    for name, numbers in _numbers(recipe, names).items():
-        alike = tuple(sorted(numbers.items()))
-        if alike not in made:
-            factor = numbers.pop(COEFFICIENT, Fraction(1))
-            made[alike] = Plain(_with(recipe, numbers, name), factor)
-        found[name] = made[alike]
-    return found
-
-
-def _with(recipe: Method, numbers: Mapping[str, Fraction], name: str) -> Method:
-    try:
-        return recipe.with_numbers(numbers)
-    except MergeAlgebraError as error:
-        text = str(error).removeprefix(f"{recipe.name}: ")
-        raise type(error)(f"{recipe.name}: {SETTINGS}: tensor {name!r} would have {text}") from None
-
-
-def _numbers(recipe: Method, names: Collection[str]) -> dict[str, dict[str, Fraction]]:
-    """By tensor and key, the number of the first entry that matches and sets it."""
-    found: dict[str, dict[str, Fraction]] = {name: {} for name in names}
-    for place, setting in enumerate(entries_of(recipe)):
-        where = f"{recipe.name}: {SETTINGS}[{place}]"
-        matching = Choice(take=(setting.tensors,)).of(names)
-        if not matching:
-            raise NamesError(
-                f"{where}: pattern {setting.tensors!r} matches no float tensor of the base; their names begin with "
-                f"{min(names, default='')!r}"
+    found: dict[str, tuple[str, Sequence[Setting]]] = {}
+    for label, id_, settings in own:
+        other, known = found.setdefault(id_, (label, settings))
+        if known != settings:
+            raise RecipeError(
+                f"{other} and {label} are the same contribution {id_[:SHORT]}, with different settings; leave one of "
+                "them out"
             )
-        layers = {name: layer_of(name) for name in matching}
-        last = max((layer for layer in layers.values() if layer is not None), default=0)
-        for name, layer in layers.items():
-            for key, number in setting.numbers:
-                if key not in found[name]:
-                    found[name][key] = _at(number, name, layer, last, f"{where}: {key}")
-    return found
-
-
-def unused(recipe: Method, names: Collection[str]) -> Iterator[str]:
-    """A line for each number that no tensor takes, and for each list longer than there are layers [ST-2, ST-3].
-
-    names: as for `by_tensor`, which refuses what does not fit them.
-    """
-    taken_by: dict[tuple[str, str], int] = {}
-    for place, setting in enumerate(entries_of(recipe)):
-        matching = Choice(take=(setting.tensors,)).of(names)
-        layers = 1 + max((layer_of(name) or 0 for name in matching), default=0)
-        for key, number in setting.numbers:
-            takers = {taken_by.setdefault((name, key), place) for name in matching}
-            where = f"{recipe.name}: {SETTINGS}[{place}]: {key}"
-            if place not in takers:
-                above = listed(f"{SETTINGS}[{other}]" for other in sorted(takers))
-                yield f"{where} is used nowhere: {above} above has all tensors that {setting.tensors!r} matches"
-            elif not isinstance(number, str) and len(number) > layers:
-                more = "layer" if layers == 1 else "layers"
-                yield f"{where} is a list of {len(number)} numbers for {layers} {more}, so not all of them are used"
-
-
-def _at(number: str | tuple[str, ...], name: str, layer: int | None, last: int, where: str) -> Fraction:
-    if isinstance(number, str):
-        return Fraction(number)
-    if layer is None:
-        key = where.rpartition(": ")[2]
-        raise RecipeError(
-            f"{where} is a list over layers, and the name of tensor {name!r} has no layer's number: write an entry "
-            f"like {{tensors: {escaped(name)!r}, {key}: {number[0]!r}}} above this one, or a narrower pattern"
-        )
-    return gradient(number, layer, last)
-
-
-def layer_of(name: str) -> int | None:
-    """The number of a tensor's layer: the first part of its name, between dots, that is digits [ST-3].
-
-    >>> layer_of("model.layers.7.mlp.experts.3.weight"), layer_of("lm_head.weight")
-    (7, None)
-    """
-    for part in name.split("."):
-        if len(part) <= _DIGITS and part.isascii() and part.isdigit():
-            return int(part)
-    return None
-
-
-def gradient(points: Sequence[str], layer: int, last: int) -> Fraction:
-    """The number of a layer, linear between the points, which stand evenly from layer 0 to the last one [ST-3].
-
-    >>> [str(gradient(["0", "1", "3"], layer, 4)) for layer in range(5)]
-    ['0', '1/2', '1', '2', '3']
-    """
-    x = Fraction((len(points) - 1) * layer, max(last, 1))
-    before = int(x)
-    after = min(before + 1, len(points) - 1)
-    low, high = Fraction(points[before]), Fraction(points[after])
-    return low + (x - before) * (high - low)
+    entries = [one.of(id_) for id_ in sorted(found) for one in found[id_][1]]
+    return recipe.with_settings(entries) if entries else recipe
 
 
 # In words
@@ -252,10 +250,13 @@ def lines(settings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
     >>> list(lines([{"tensors": "*.mlp.*", "density": "0.5"}, {"tensors": "h.*", "lambda": ["0", "1"]}]))
     ['*.mlp.*: density 0.5', 'h.*: lambda from 0 to 1 by layer']
+    >>> list(lines([{"contribution": "3f" * 32, "density": "0.5"}]))
+    ['contribution 3f3f3f3f3f3f: density 0.5']
     """
     for entry in settings:
-        numbers = (f"{key} {_said(number)}" for key, number in entry.items() if key != TENSORS)
-        yield f"{entry[TENSORS]}: {', '.join(numbers)}"
+        numbers = (f"{key} {_said(number)}" for key, number in entry.items() if key not in (TENSORS, CONTRIBUTION))
+        whose = [f"contribution {entry[CONTRIBUTION][:SHORT]}"] if CONTRIBUTION in entry else []
+        yield f"{', '.join([*whose, *([entry[TENSORS]] if TENSORS in entry else [])])}: {', '.join(numbers)}"
 
 
 def _said(number: str | Sequence[str]) -> str:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal
 from mergealgebra import algebra
 from mergealgebra.dialects.points import DIALECTS, Dialect
 from mergealgebra.errors import RecipeError
-from mergealgebra.methods.method import Method, check_density, check_lambda, key, one_of
+from mergealgebra.methods.key_checks import check_density, check_lambda, one_of
+from mergealgebra.methods.method import Method, key
 
 if TYPE_CHECKING:
     from mergealgebra.algebra import Array, Coefficients, Round, Sums, Terms, View, WholeRound
@@ -75,7 +76,7 @@ class Ties(Method):
 
     name: ClassVar[str] = "ties"
     dialect: str = key(default=_CANONICAL, check=one_of(*DIALECTS))
-    density: str = key(default="1", check=check_density, by_tensor=True)
+    density: str = key(default="1", check=check_density, by_contribution=True)
     lambda_: str = key(default="1", check=check_lambda, by_tensor=True)
     scope: Scope = key(default="model", check=one_of("model", "tensor"))
     boundary: Boundary = key(default="keep_all", check=one_of("keep_all", "lowest_index"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +20,9 @@ from mergealgebra.errors import DecimalError, RecipeError
 from mergealgebra.lock import Lock
 from mergealgebra.lock_file import LockedContribution
 from mergealgebra.methods.settings import SETTINGS, lines
+from mergealgebra.model_folder.additions import MERGEKIT_CONFIG
 from mergealgebra.model_folder.base_config import BaseConfig, base_config
+from mergealgebra.model_folder.licenses import Agreed, agreed
 from mergealgebra.recipe import recipe_from_map
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.file_names import LOCK
@@ -67,25 +69,38 @@ AT_ONCE: Final = Made(
 )
 
 
-def model_card(lock: Lock, base: Checkpoint, credits_: Mapping[str, Credit], made: Made = IN_WORKSPACE) -> bytes:
-    """A README.md. credits_: what is known of the contributions, by their ids; it may lack some."""
+def model_card(
+    lock: Lock,
+    base: Checkpoint,
+    credits_: Mapping[str, Credit],
+    made: Made = IN_WORKSPACE,
+    files: Container[str] = (),
+) -> bytes:
+    """A README.md. credits_: what is known of the contributions, by their ids; it may lack some.
+
+    files: the names of those that were written beside it.
+    """
     config = base_config(base.folder) if base.folder else BaseConfig()
     hub = hub_name(base.path.absolute()) or config.hub_name
     known = {c.id: credits_.get(c.id, UNKNOWN) for c in lock.contributions}
-    parts = [_front_matter(hub, config), "# A merged model", _summary(lock, hub or titles([base.path])[0])]
+    parents = [hub, *sorted(credit.hub for credit in known.values())]
+    terms = agreed(base, [known[id_] for id_ in sorted(known)])
+    parts = [_front_matter(parents, config, terms), "# A merged model", _summary(lock, hub or titles([base.path])[0])]
     parts += ["## Models", _models(lock.contributions, known), *_remarks(lock.contributions, known)]
     parts += ["## Recipe", _in_words(lock.recipe), f"```yaml\n{_recipe_file(lock.recipe)}```", made.use]
+    if MERGEKIT_CONFIG in files:
+        parts.append(f"It was made from a configuration of mergekit: [{MERGEKIT_CONFIG}]({MERGEKIT_CONFIG}).")
     parts += ["## Check it", made.check, _WHAT_IS_CHECKED]
     parts += ["## Ids", _ids(lock, known)]
     return (printable_lines("\n\n".join(parts)) + "\n").encode()
 
 
-def _front_matter(hub: str, config: BaseConfig) -> str:
-    """The block of YAML that the Hugging Face hub reads. hub: the base's name there, or empty."""
-    lines = [f"base_model: {hub}"] if hub else []
+def _front_matter(parents: Iterable[str], config: BaseConfig, terms: Agreed) -> str:
+    """The block of YAML that the Hugging Face hub reads. parents: names there of the base and the models, or empty."""
+    named = list(dict.fromkeys(filter(None, parents)))
+    lines = ["base_model:", *(f"- {name}" for name in named)] if named else []
     lines.append("base_model_relation: merge")
-    if config.license:
-        lines.append(f"license: {_yaml(config.license)}")
+    lines += [f"{key}: {_yaml(value)}" for key, value in terms.keys]
     if config.is_transformers:
         lines.append("library_name: transformers")
     return "\n".join(["---", *lines, "tags:", "- merge", "- mergealgebra", "---"])

@@ -66,18 +66,21 @@ def _refuse_taken(out: Path) -> None:
 class Contents:
     """What a merged model is to hold. entries: of its tensors, in name order. copies: the files to copy beside them.
 
-    parts: the folders of its parts [EN-20]. stems: how the names of each part's files of tensors begin, by part.
+    parts: the folders of its parts [EN-20]. stems: how the names of each part's files of tensors begin, by part. files:
+    more to write beside them, by name [LK-10].
     """
 
     entries: Sequence[Entry]
     copies: Sequence[Companion] = ()
     parts: Sequence[str] = ()
     stems: Mapping[str, str] = field(default_factory=lambda: {"": STEM})
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def nbytes(self) -> int:
-        """The bytes of the tensors and the copies."""
-        return sum(nbytes for *_, nbytes in self.entries) + sum(companion.nbytes for companion in self.copies)
+        """The bytes of the tensors, the copies and the other files."""
+        beside = sum(companion.nbytes for companion in self.copies) + sum(map(len, self.files.values()))
+        return sum(nbytes for *_, nbytes in self.entries) + beside
 
 
 def write_model(
@@ -91,12 +94,14 @@ def write_model(
     """
     lies = layout(contents.entries, contents.stems)
     with _writing(out, contents.nbytes, noted) as folder:
-        folder.announce([*(f"{part}/" for part in contents.parts), *(copy.name for copy in contents.copies)])
+        folder.announce(
+            [*(f"{part}/" for part in contents.parts), *(copy.name for copy in contents.copies), *contents.files]
+        )
         for part in contents.parts:
             folder.make_part(part)
         _copy(contents.copies, folder)
         write_tensors(folder, lies.files, pieces)
-        for name, data in {**lies.indexes, **finish()}.items():
+        for name, data in {**contents.files, **lies.indexes, **finish()}.items():
             _write(folder, name, [data])
         with _told_when_taken(folder.out):
             folder.commit()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mergealgebra.addresses import without_secrets
 from mergealgebra.disk import lock, opened_folder, refused_as_output
 from mergealgebra.store.entries import INCOMPLETE, ROOT, Entry
 from mergealgebra.store.local import read_json, write_json
@@ -121,7 +122,7 @@ def _incomplete_line(peer: str, told: Sequence[str], file: str) -> str:
     given = bool(told) and all(text.startswith(NOT_GIVEN) for text in told)
     lacking = "others may lack yours" if given else "contributions may be lacking"
     return (
-        f"the last sync with {printable(peer)} was incomplete, so {lacking}: "
+        f"the last sync with {printable(without_secrets(peer))} was incomplete, so {lacking}: "
         f"{printable(_advice_once([text.removeprefix(NOT_GIVEN) for text in told]))}; sync again "
         f"(if that peer is gone for good, delete {file})"
     )

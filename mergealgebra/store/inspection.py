@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from mergealgebra.crdt.fields import is_id
 from mergealgebra.crdt.pack_index import INDEX, MAX_INDEX_BYTES, PackIndex
 from mergealgebra.crdt.packs import MAX_PACK_BYTES
 from mergealgebra.encoding import decode
@@ -43,9 +44,12 @@ def has_operation(store: OperationStore) -> bool:
 
 
 def damaged_notes(store: Path) -> list[str]:
-    """A line for each file of the owner's that cannot be read. No peer has a copy [SY-1]."""
+    """A line for each file of the owner's that cannot be read, of which no peer has a copy [SY-1].
+
+    And for the index that a share lacks.
+    """
     damaged = [name for name in _NOTES if read_json(store, name) is None]
-    return [f"{location(store / name)} is damaged; {_NOTES[name]}" for name in damaged]
+    return [*(f"{location(store / name)} is damaged; {_NOTES[name]}" for name in damaged), *_lacking_index(store)]
 
 
 def damaged_caches(store: Path) -> list[Entry]:
@@ -92,6 +96,17 @@ def _damaged_index(share: Path) -> list[Entry]:
         return []
     except (OSError, PackError):
         return [entry]
+    return []
+
+
+def _lacking_index(share: Path) -> list[str]:
+    """A line for a share that has packs and no index [PK-8]."""
+    with suppress(OSError):
+        if not is_replica(share) and any(map(is_id, found := names_in(share, PACKS))) and INDEX not in found:
+            return [
+                f"{location(share / PACKS / INDEX)} is not there, by which those find its packs who cannot list the "
+                "folder: `sync` with it, which writes it"
+            ]
     return []
 
 

@@ -61,9 +61,9 @@ class Packed:
     def _place(self, name: str) -> tuple[int, int]:
         """Where the bytes of an operation begin, and how many they are."""
         if not self._ends:
-            self._ends = list(accumulate(map(framed_bytes, self._kept.sizes), initial=head_bytes(self._kept.replaced)))
+            self._ends = list(accumulate(self._kept.sizes, initial=head_bytes(self._kept.replaced)))
         number = bisect_left(self._kept.records, name, key=itemgetter(0))
-        return self._ends[number] + framed_bytes(0), self._kept.sizes[number]
+        return self._ends[number] + (number + 1) * framed_bytes(0), self._kept.sizes[number]
 
 
 def pack_bytes(entry: Entry) -> bytes:

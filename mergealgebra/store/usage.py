@@ -32,8 +32,7 @@ class Usage:
     @classmethod
     def of(cls, store: Store, state: ORSet) -> Usage:
         """What a store takes in this state. Raises WorkspaceError when one of its folders cannot be read."""
-        needed = visible_roots(state)
-        blobs = {root: size for name, size in _sizes(store, BLOBS).items() if (root := root_of(name)) is not None}
+        needed, blobs = visible_roots(state), blob_sizes(store)
         visible = sum(size for root, size in blobs.items() if root in needed)
         operations, cache, aggregate = (
             sum(size for part in parts for size in _sizes(store, part).values())
@@ -46,6 +45,11 @@ class Usage:
     def to_map(self) -> dict[str, int]:
         """The same by name."""
         return asdict(self)
+
+
+def blob_sizes(store: Store) -> dict[str, int]:
+    """The bytes of the blob that is here under each root; its bytes are not looked at. Raises WorkspaceError."""
+    return {root: size for name, size in _sizes(store, BLOBS).items() if (root := root_of(name)) is not None}
 
 
 def visible_roots(state: ORSet) -> frozenset[str]:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Literal, TypedDict
 
 from mergealgebra.crdt.manifest import KINDS
 from mergealgebra.crdt.orset import ORSet
@@ -24,6 +25,15 @@ from mergealgebra.sync.admission import Claim, Fits, admission, anything_fits, c
 from mergealgebra.sync.way import Side, Way
 from mergealgebra.text import location
 from mergealgebra.wanted import known_manifests
+
+
+class SyncOptions(TypedDict, total=False):
+    """What is said of a sync with several peers, as of `Workspace.sync`."""
+
+    create: bool | Literal["group"]
+    retracted: bool
+    auxiliary: bool
+    give: bool
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,7 @@ def sync(
     everything = ours.state.join(theirs.state)
     for side in (ours, theirs):
         everything = everything.join(ORSet(store.genesis, frozenset(side.salvaged)))
-    joined = everything.admissible
+    joined, held_back = everything.admissible, len(everything.operations) - len(everything.admissible.operations)
     taken, given = Way(other, store, refused, closed, marks=give), Way(store, other, refused, closed=not give)
     taken.carry_operations(joined, ours)
     given.carry_operations(joined, theirs)
@@ -93,18 +103,24 @@ def sync(
     _exchange_blobs(wanted, kinds, taken, given, fits, progress)
     known = claims_of(known_manifests(joined).values(), kinds) if retracted else {}
     lost = _take_blobs({root: known[root] for root in known.keys() - wanted.keys()}, taken, fits, progress)
+    return _result(taken, given, lost, theirs.foreign, held_back)
+
+
+def _result(
+    taken: Way, given: Way, lost: tuple[str, ...], foreign: tuple[MergeAlgebraError, ...], held_back: int
+) -> SyncResult:
     return SyncResult(
         tuple(sorted(taken.operations)),
         tuple(taken.blobs),
         tuple(sorted(given.operations)),
         tuple(given.blobs),
         tuple(taken.mended + given.mended),
-        tuple(refused),
-        _ignored(other),
+        tuple(taken.refused),
+        _ignored(taken.source),
         lost,
         tuple(given.unwritten),
-        theirs.foreign,
-        len(everything.operations) - len(joined.operations),
+        foreign,
+        held_back,
     )
 
 

@@ -87,10 +87,13 @@ class Holder:
         self._held: Held | None = None
         self._lock = threading.Lock()
 
-    def look(self) -> Held:
-        """What the store has now. Raises WorkspaceError when its folder cannot be read."""
+    def look(self, checked: Iterable[Record] = ()) -> Held:
+        """What the store has now. Raises WorkspaceError when its folder cannot be read.
+
+        checked: records of operations that were checked here, which are not decoded again.
+        """
         with self._lock:
-            reading = self.store.read()
+            reading = self.store.read(ORSet(self.store.genesis).joined(checked))
             if self._held is None or not _alike(self._held.reading, reading):
                 self._held = Held(reading)
             return self._held

@@ -55,10 +55,11 @@ class Signing:
         if signer is None:
             return (
                 f"name your private key with {naming_a_key()}; who has none makes one with `mergealgebra keygen FILE`, "
-                "and asks a maintainer for `mergealgebra grant FILE.pub --name YOU`"
+                "and asks a maintainer for `mergealgebra -C WORKSPACE grant FILE.pub --name YOU`"
             )
         if status == 403:
-            return f"ask a maintainer for `mergealgebra grant '{openssh_line(signer.key)}' --name YOU`, then sync again"
+            line = openssh_line(signer.key)
+            return f"ask a maintainer for `mergealgebra -C WORKSPACE grant '{line}' --name YOU`, then sync again"
         if not self._until:
             return f"your key cannot sign for it, as {CHALLENGE_PATH} is not answered: whoever serves lets it through"
         return ""

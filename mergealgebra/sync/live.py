@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 from mergealgebra.crdt.manifest import KINDS
 from mergealgebra.crdt.operations import Operation
@@ -35,11 +34,8 @@ from mergealgebra.sync.live_blobs import Carrying
 from mergealgebra.sync.messages import ADMISSIBLE, MAINTAINERS, SALT_BYTES
 from mergealgebra.sync.peer import Peer
 from mergealgebra.sync.reconciliation import reconcile
-from mergealgebra.sync.taking import HELD_BYTES, MOST_REFUSED, operation_of, take
+from mergealgebra.sync.taking import HELD_BYTES, MOST_BYTES, MOST_REFUSED, operation_of, take
 from mergealgebra.wanted import known_manifests
-
-#: Bytes of operations that one sync takes of one peer: it may have 2^22 that are each as long as they may be.
-MOST_BYTES: Final = 1 << 28
 
 
 def sync_live(

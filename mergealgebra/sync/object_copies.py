@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Final
 
@@ -34,7 +35,7 @@ from mergealgebra.sync.object_blobs import take_blob
 from mergealgebra.sync.object_packs import ObjectPacks
 from mergealgebra.sync.object_store import Listed, ObjectStore, TooLong, get
 from mergealgebra.sync.object_sync import genesis_of
-from mergealgebra.sync.taking import HELD_BYTES, operation_of
+from mergealgebra.sync.taking import HELD_BYTES, MOST_BYTES, operation_of
 
 #: Packs that are remembered: one that is damaged here holds many operations of one pack there.
 _REMEMBERED: Final = 2
@@ -46,6 +47,40 @@ def genesis_from(name: str, data: bytes) -> Genesis:
         return Genesis.decode(data)
     except MergeAlgebraError as error:
         raise PeerError(f"{name} gives a genesis that is refused: {error}; name another peer") from error
+
+
+@dataclass
+class _Lacking:
+    """Operations that are not here, as they come. Anybody may fill a store with what is not admissible."""
+
+    held: Held
+    name: str
+    came: dict[str, Operation] = field(default_factory=dict)
+    _nbytes: int = 0
+
+    def has(self, id_: str) -> bool:
+        """Whether an operation is here, or came."""
+        return self.held.state.has(id_) or id_ in self.came
+
+    def take(self, operation: Operation, nbytes: int) -> None:
+        """Keep an operation of so many bytes."""
+        self.came[operation.id] = operation
+        self._nbytes += nbytes
+
+    def check_size(self) -> None:
+        """Keep what is admissible where it is much. Raises PeerError where that is more than one sync takes."""
+        if self._nbytes > HELD_BYTES:
+            self.drop_others()
+            self._nbytes = sum(len(operation.encode()) for operation in self.came.values())
+        if self._nbytes > MOST_BYTES:
+            raise PeerError(
+                f"{self.name} holds more than {MOST_BYTES:,} bytes of operations that are not here: `sync` with it, as "
+                "often as it says so, and repair then"
+            )
+
+    def drop_others(self) -> None:
+        """Keep what is admissible once all of it is here."""
+        self.came = {record.id: record.operation for record in self.held.admissible(self.came.values())[0]}
 
 
 class ObjectCopies:
@@ -84,27 +119,25 @@ class ObjectCopies:
         return found, pack
 
     def lacking(self, store: Store, here: Reading) -> ORSet:
-        """As in GoodCopies: the admissible ones."""
-        held, came = Held(here), dict[str, Operation]()
+        """As in GoodCopies: the admissible ones. Raises PeerError for more than one sync takes."""
+        moved, lacking = self._moved(store), _Lacking(Held(here), self.name)
 
         def take(id_: str, data: bytes) -> None:
             with suppress(MergeAlgebraError):
-                came[id_] = operation_of(self._moved(store), id_, data)
+                found = operation_of(moved, id_, data)
+                lacking.take(found, len(data))
 
-        inside, nbytes = {name for name, _ in insides(self._held)}, 0
+        inside = {name for name, _ in insides(self._held)}
         for name in self._held.keys() - inside:
-            if all(here.state.has(id_) or id_ in came for id_ in self._held[name]):
-                continue
-            for id_, data in self._fetch(name).operations.items():
-                if not (here.state.has(id_) or id_ in came):
-                    nbytes += len(data)
-                    take(id_, data)
-            if nbytes > HELD_BYTES:  # anybody may fill a store with what is not admissible
-                came, nbytes = {record.id: record.operation for record in held.admissible(came.values())[0]}, 0
-        self._packs.read_loose(lambda id_: here.state.has(id_) or id_ in came, take)
+            if not all(map(lacking.has, self._held[name])):
+                for id_, data in self._fetch(name).operations.items():
+                    if not lacking.has(id_):
+                        take(id_, data)
+                lacking.check_size()
+        self._packs.read_loose(lacking.has, take)
         self._check_complete()
-        admissible, _ = held.admissible(came.values())
-        return ORSet(self.genesis, frozenset(record.operation for record in admissible))
+        lacking.drop_others()
+        return ORSet(self.genesis, frozenset(lacking.came.values()))
 
     def take_blob(self, store: Store, root: str, claims: Sequence[Claim], fits: Fits) -> None:
         """As in GoodCopies."""

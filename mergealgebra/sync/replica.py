@@ -13,7 +13,7 @@ from typing import Final
 from mergealgebra.addresses import live_scheme, peer_scheme
 from mergealgebra.contribution_blobs import check_auxiliary_fit, check_fit
 from mergealgebra.crdt.operations import Signer
-from mergealgebra.errors import MergeAlgebraError, OutputError, SyncIncomplete
+from mergealgebra.errors import MergeAlgebraError, OutputError, PeerError, SyncIncomplete
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.store.base_leaves import Base
 from mergealgebra.store.blobs import Records
@@ -165,9 +165,19 @@ def _concluded(store: Store, name: str, result: SyncResult) -> SyncResult:
     """Write down how a sync went. Raises SyncIncomplete when something was refused."""
     _write_down(store, name, [f"{NOT_GIVEN if error in result.not_given else ''}{error}" for error in result.refused])
     if result.refused:
-        files = "1 file" if len(result.refused) == 1 else f"{len(result.refused)} files"
-        raise SyncIncomplete(f"{result.refused[0]} ({files} refused; the rest was synced)")
+        raise SyncIncomplete(f"{result.refused[0]} ({_how_incomplete(result)})") from result.refused[0]
     return result
+
+
+def _how_incomplete(result: SyncResult) -> str:
+    """What a sync did not do, and that it did the rest."""
+    not_given = [error for error in result.refused if error in result.not_given]
+    files = [error for error in result.refused if error not in not_given and not isinstance(error, PeerError)]
+    if len(files) + len(not_given) < len(result.refused):  # the peer broke off, or more is to come
+        return "not everything was synced; what came stays"
+    said = [f"{len(files)} file{'' if len(files) == 1 else 's'} refused"] if files else []
+    said += ["the peer did not get all that it lacks"] if not_given else []
+    return f"{', and '.join(said)}; the rest was synced"
 
 
 def _sync(

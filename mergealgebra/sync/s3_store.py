@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from mergealgebra.addresses import without_secrets
 from mergealgebra.errors import AddressError, NotInstalled, PeerError
 from mergealgebra.sync.object_store import IDLE_SECONDS, MOST_LISTED, Listed, NotThere, Opened, paced
 from mergealgebra.text import one_line, shortened, shown
@@ -32,6 +33,8 @@ _SEGMENT: Final = re.compile("[A-Za-z0-9._-]+")
 _CODE: Final = re.compile("<Code>([A-Za-z]{1,64})</Code>")
 _STATUS: Final = re.compile("status code: ([0-9]{3})")
 _WRONG_KEYS: Final = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken")
+#: What the library says where nobody answers.
+_UNREACHED: Final = ("error sending request", "error trying to connect", "dns error", "Connection refused")
 #: To who may not list, a server says that they may not read what is not there.
 _PERHAPS_HIDDEN: Final = ("list ", "read packs/", "read blobs/", "read operations/")
 
@@ -119,6 +122,16 @@ class S3Store:
             return NotThere(said) if what.startswith(_PERHAPS_HIDDEN) else PeerError(said)
         if status == "404" or isinstance(error, FileNotFoundError):
             return NotThere(f"{self.name} has no {what.removeprefix('read ')}")
+        return self._unreached(error, what)
+
+    def _unreached(self, error: Exception, what: str) -> PeerError:
+        """That nobody answers, or says something that is not known here."""
+        if any(sign in str(error) for sign in _UNREACHED):
+            where = os.environ.get("AWS_ENDPOINT_URL") or "Amazon's server"
+            return PeerError(
+                f"{self.name} cannot be reached: {without_secrets(where)} does not answer; check the network and "
+                "AWS_ENDPOINT_URL"
+            )
         said = shortened(one_line(str(error).split("\n\nDebug source", maxsplit=1)[0]), 300)
         return PeerError(
             f"{self.name} cannot be reached, or did not {what}: {said}; check the address and AWS_ENDPOINT_URL"

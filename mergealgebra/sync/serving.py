@@ -11,14 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mergealgebra.errors import NotInstalled, OutputError
+from mergealgebra.errors import MergeAlgebraError, NotInstalled, OutputError
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admittance import Admittance
 from mergealgebra.sync.certificates import check_certificate
 from mergealgebra.sync.replica import base_of, fits_by
 from mergealgebra.sync.server_names import bound_names, told_names
 from mergealgebra.sync.service import Service
-from mergealgebra.sync.streams import serve_streams
+from mergealgebra.sync.streams import refuse_streams, serve_streams
 from mergealgebra.sync.terms import Terms
 
 if TYPE_CHECKING:
@@ -108,8 +108,19 @@ def http_server(
     return uvicorn.Server(config)
 
 
-def serve_stdio(store: Store, *, writes: bool = False) -> None:
-    """Serve a store over the standard streams, until the other side ends. Raises PeerError for what is no question."""
+def serve_stdio(folder: Path, *, writes: bool = False) -> None:
+    """Serve a store over the standard streams, until the other side ends. Raises PeerError for what is no question.
+
+    Where there is none, the other side is told why, which says it to whoever is there. Raises as `Store.open` does
+    where a person sees it.
+    """
+    try:
+        store = Store.open(folder)
+    except MergeAlgebraError as error:
+        if sys.stdin.isatty():
+            raise
+        refuse_streams(error, sys.stdin.buffer, sys.stdout.buffer)
+        raise SystemExit(1) from None
     with _service(store, writes) as service:
         serve_streams(service, sys.stdin.buffer, sys.stdout.buffer)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import BinaryIO
 
 from mergealgebra.errors import EncodingError, MergeAlgebraError, PeerError
@@ -31,6 +32,15 @@ def serve_streams(service: Service, source: BinaryIO, sink: BinaryIO) -> None:
                 raise PeerError("a question ends before its end") from error
             frames.write_refusal(sink.write, str(error))
         sink.flush()
+
+
+def refuse_streams(why: MergeAlgebraError, source: BinaryIO, sink: BinaryIO) -> None:
+    """Answer the first question with why nothing is served here, so that whoever asked is told it once."""
+    with suppress(EncodingError):
+        if (head := frames.read_question(source.read)) is not None:
+            frames.Body(source.read, head[1]).drain()
+            frames.write_refusal(sink.write, str(why))
+            sink.flush()
 
 
 def _answer(service: Service, call: str, body: frames.Body, sink: BinaryIO) -> None:

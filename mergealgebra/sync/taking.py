@@ -17,6 +17,8 @@ from mergealgebra.sync.exchange import Moved
 
 #: Operations that came are written together, so that removes go first, until they are so many bytes.
 HELD_BYTES: Final = 1 << 26
+#: Bytes of operations that one sync takes of one peer: it may have 2^22 that are each as long as they may be.
+MOST_BYTES: Final = 1 << 28
 #: After so many refusals of one peer no more is taken of what it gives: it may hold 2^22 operations that nobody made.
 MOST_REFUSED: Final = 1 << 12
 
@@ -56,6 +58,7 @@ def take(moved: Moved, came: Iterable[Operation]) -> list[Record]:
     for part in parts([record for record in ordered if record.id not in held.damaged]):
         if _try(moved, partial(moved.store.write_records, part)):
             moved.taken_operations += (record.id for record in part)
+    moved.holder.look(ordered)
     return others
 
 

@@ -67,8 +67,11 @@ class Way:
         for record in lacking:
             if record.id in held.damaged:
                 self._try(partial(self._mend, record))
-        for part in self._parts([record for record in lacking if record.id not in held.damaged]):
-            self._try(partial(self._write, part))
+        found = self._parts([record for record in lacking if record.id not in held.damaged])
+        nbytes = sum(len(record.encoded) for part in found for record in part)
+        if nbytes and self._try(partial(self.target.check_room, "operations", nbytes)):
+            for part in found:
+                self._try(partial(self._write, part))
 
     def _mend_packs(self, joined: ORSet, held: Side) -> ORSet:
         """What the target holds once those of its damaged packs are mended that the source has in good order."""

@@ -49,7 +49,7 @@ def target(name: str, **options: str) -> Target:
     """
     _check_names(name, options)
     title = " ".join([name, *(f"{key}={text}" for key, text in options.items())])
-    if find_method(name) or is_in_dialect(name, options.get("dialect")):
+    if find_method(name) or is_in_dialect({"method": name, **options}):
         code, parts = method_code(name, options), method_parts(name, options)
         return Target(title, _run(title, code + parts), code, parts)
     if name in PEERS:
@@ -95,7 +95,7 @@ def _run(title: str, code: str, **names: object) -> Any:
 
 
 def _check_names(name: str, options: Mapping[str, str]) -> None:
-    ours = find_method(name) or is_in_dialect(name, options.get("dialect"))
+    ours = find_method(name) or is_in_dialect({"method": name, **options})
     if not ours and name not in PEERS and not PATTERN.fullmatch(name):
         known = ", ".join([*known_names(), *PEERS])
         raise TargetError(f"{name!r} is not a target; expected one of {known}, or module:function")

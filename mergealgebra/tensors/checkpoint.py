@@ -19,6 +19,7 @@ import numpy as np
 from mergealgebra.encoding import LEAF_BYTES, leaf_digest, model_root, tensor_root
 from mergealgebra.errors import CheckpointError, NamesError, ShapeError
 from mergealgebra.progress import More, untold
+from mergealgebra.tensors.derived import DerivedRecord
 from mergealgebra.tensors.descriptors import File
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.file_names import DIFFUSERS_STEM, STEM
@@ -98,6 +99,10 @@ class Checkpoint:
     def only(self, names: Collection[str]) -> Self:
         """This with these of its tensors alone, in name order; both have their files open and closed as one."""
         return self._view({name: self._record(name) for name in names})
+
+    def with_derived(self, records: Mapping[str, TensorRecord]) -> Self:
+        """This with other records under these names, derived ones among them [TK-3]; files open and close as one."""
+        return self._view({**self.records, **records})
 
     def _view(self, records: Mapping[str, TensorRecord]) -> Self:
         """This with other tensors of the same files. `copy` would open them again, as another process does."""
@@ -202,7 +207,10 @@ class Checkpoint:
         return self.records[name]
 
     def _fill(self, buffer: memoryview, record: TensorRecord, begin: int) -> None:
-        """Read the bytes of a tensor from `begin` on, as many as the buffer holds."""
+        """Read the bytes of a tensor from `begin` on, as many as the buffer holds; a derived one's are computed."""
+        if isinstance(record, DerivedRecord):
+            record.made.fill(buffer, begin)
+            return
         try:
             filled = self._file(record.path).read_into(buffer, record.offset + begin)
         except OSError as error:

@@ -164,7 +164,7 @@ def to_host(array: Any, where: str = "an array") -> np.ndarray[Any, Any]:
     dtype = DTYPES[name_of(array, where)].numpy
     if is_torch(array):
         _refuse_incomplete(array, where)
-        return np.asarray(bits(array.detach().cpu().resolve_conj().contiguous()).numpy()).view(dtype)
+        return np.asarray(bits(array.detach().cpu().resolve_conj().resolve_neg().contiguous()).numpy()).view(dtype)
     return np.asarray(array).astype(dtype, copy=False)
 
 

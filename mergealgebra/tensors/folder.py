@@ -20,7 +20,7 @@ from mergealgebra.tensors.header import TensorRecord
 from mergealgebra.tensors.index import Index, is_index, read_shards
 from mergealgebra.tensors.parts import PartList, part_list, part_of
 from mergealgebra.tensors.safetensors_file import read_header
-from mergealgebra.tensors.strange_names import UNLOAD, unload_or_factors
+from mergealgebra.tensors.strange_names import UNLOAD, unload_or_name
 from mergealgebra.text import listed, location, shown
 
 #: The files that are a whole model by their names: transformers' and diffusers'.
@@ -181,7 +181,7 @@ def _refuse_adapter(folder: Path, names: Set[str], model: str) -> None:
 
 
 def _adapter_advice() -> str:
-    return f"a LoRA adapter, which is not a whole model: {unload_or_factors()}"
+    return f"a LoRA adapter, which is not a whole model: {unload_or_name()}"
 
 
 def _why_no_model(folder: Path, names: Set[str]) -> str:

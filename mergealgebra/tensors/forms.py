@@ -30,7 +30,7 @@ Host = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class _Factors:
-    """The factors of one tensor, loaded: up (m, r) and down (r, n), fp32."""
+    """The factors of one tensor, loaded: up (m, r) and down (r, n), or (e, m, r) and (e, r, n); fp32."""
 
     name: str
     up: Host
@@ -176,7 +176,8 @@ class Formed:
         if held is None or held.name != name:
             self._own.factors = None  # one tensor's at a time
             up, down, scale = (self._loaded(name + suffix) for suffix in SUFFIXES[LOW_RANK])
-            held = _Factors(name, _fp32(up), _fp32(down).reshape(down.shape[0], -1), float(scale))
+            flat = down if up.ndim == 3 else down.reshape(down.shape[0], -1)
+            held = _Factors(name, _fp32(up), _fp32(flat), float(scale))
             self._own.factors = held
         return held
 
@@ -247,10 +248,12 @@ def _shape_of(name: str, up: TensorRecord, down: TensorRecord, scale: TensorReco
         raise ShapeError(
             f"{location(scale.path, scale.name)} has shape {list(scale.shape)}; write one number, shape []"
         )
+    if len(up.shape) == len(down.shape) == 3 and up.shape[0] == down.shape[0] and up.shape[2] == down.shape[1] > 0:
+        return (*up.shape[:2], down.shape[2])
     if len(up.shape) != 2 or not down.shape or up.shape[1] != down.shape[0] or not up.shape[1]:
         raise ShapeError(
             f"{location(up.path, name)} has factors of the shapes {list(up.shape)} and {list(down.shape)}: expected "
-            "[m, r] and [r, ...], r the rank, at least 1"
+            "[m, r] and [r, ...], or [e, m, r] and [e, r, n]; r the rank, at least 1"
         )
     return (up.shape[0], *down.shape[1:])
 

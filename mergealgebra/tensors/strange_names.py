@@ -16,9 +16,9 @@ _SCALES: Final = frozenset(("absmax", "quant_map", "nested_absmax", "nested_quan
 UNLOAD: Final = "merge it into its model first (peft: merge_and_unload)"
 
 
-def unload_or_factors() -> str:
+def unload_or_name() -> str:
     """What to do about an adapter."""
-    return f"{UNLOAD}, or write its factors for {by_caller('`contribute --low-rank`', _LOW_RANK)}"
+    return f"{UNLOAD}, or name its file or folder where models are merged into its base: there it goes as it is"
 
 
 _LOW_RANK: Final = "`contribute(..., form='low_rank')`"
@@ -28,8 +28,8 @@ def name_advice(extra: Iterable[str]) -> str | None:
     """What to do about a model with such names, which its base lacks; None where they say nothing.
 
     >>> name_advice(["q.lora_A.weight"])
-    "this is a LoRA adapter; merge it into its model first (peft: merge_and_unload), or write its factors for \
-`contribute(..., form='low_rank')`"
+    'this is a LoRA adapter; merge it into its model first (peft: merge_and_unload), or name its file or folder where \
+models are merged into its base: there it goes as it is'
     >>> name_advice(["q.weight.low_rank_up"])
     "'.low_rank_up' says that it holds factors, or several forms: in a workspace, \
 `contribute(..., form='low_rank')` takes it"
@@ -42,7 +42,7 @@ def name_advice(extra: Iterable[str]) -> str | None:
         return f"{suffix!r} says that it holds factors, or several forms: in a workspace, {takes} takes it"
     parts = [name.split(".") for name in names]
     if any(_ADAPTER.intersection(name) for name in parts):
-        return f"this is a LoRA adapter; {unload_or_factors()}"
+        return f"this is a LoRA adapter; {unload_or_name()}"
     if any(name[-1] in _SCALES for name in parts):
         return "this looks quantised; dequantise it first"
     return None

@@ -71,8 +71,8 @@ def tying(model: Model, base: Model, choice: Container[str], says: Says, own: Sa
 def _own_tie(names: list[str], model: Model, base: Model, choice: Container[str], known: Container[str]) -> Tying:
     """The head that the model lacks because its own configuration ties it, if it is not known from the base's ties."""
     lacks = (name for name in names if name in base.records and name not in model.records)
-    heads = [name for name in lacks if _ends(name, HEADS) and name in choice and name not in known]
-    embeddings = [name for name in names if _ends(name, EMBEDDINGS) and name in model.records]
+    heads = [name for name in lacks if ends(name, HEADS) and name in choice and name not in known]
+    embeddings = [name for name in names if ends(name, EMBEDDINGS) and name in model.records]
     if len(heads) != 1 or len(embeddings) != 1:
         return Tying()
     (head,), (embedding,) = heads, embeddings
@@ -114,28 +114,29 @@ def _tying_of(
 
 def is_vocabulary(name: str) -> bool:
     """Whether a tensor is a head or an embedding, by its name."""
-    return _ends(name, HEADS) or _ends(name, EMBEDDINGS)
+    return ends(name, HEADS) or ends(name, EMBEDDINGS)
 
 
 def untied_head(name: str, model: Model, base: Model) -> str:
     """What to add where a head of a model is not in the base; empty for other tensors."""
-    both = [other for other in base.records if _ends(other, EMBEDDINGS) and other in model.records]
-    if not _ends(name, HEADS) or not both:
+    both = [other for other in base.records if ends(other, EMBEDDINGS) and other in model.records]
+    if not ends(name, HEADS) or not both:
         return ""
     return f", whose head may be {shown(both[0])}, and differs from that of its own model"
 
 
-def _ends(name: str, ends: tuple[str, ...]) -> bool:
-    return any(name == end or name.endswith((f".{end}", f"/{end}")) for end in ends)
+def ends(name: str, endings: tuple[str, ...]) -> bool:
+    """Whether a name is one of these, or ends in one behind a point or a slash."""
+    return any(name == end or name.endswith((f".{end}", f"/{end}")) for end in endings)
 
 
 def _ties(base: Model, names: list[str], says: bool | None) -> Iterator[tuple[str, str]]:
     """The pairs of the base's tensors that are one, the head of a pair first."""
     if says is False:
-        names = [name for name in names if not _ends(name, HEADS)]
+        names = [name for name in names if not ends(name, HEADS)]
     for one, other in combinations(names, 2):
         if _equal(base, one, other):
-            head_is_second = _ends(other, HEADS) and not _ends(one, HEADS)
+            head_is_second = ends(other, HEADS) and not ends(one, HEADS)
             yield (other, one) if head_is_second else (one, other)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import mergealgebra as ma
 from mergealgebra.algebra.method import WholeModel
 from mergealgebra.dialects.strategies import STRATEGIES
+from mergealgebra.dialects.strategy import Setting
 from mergealgebra.dialects.strategy_round import round_of
 from mergealgebra.methods.names import TOOLS
 from mergealgebra.recipe import recipe_from_map
@@ -59,7 +60,9 @@ def questions(dialect: str, method: str, count: int) -> Iterator[Question]:
         weighted = strategy.coefficients and number % 5 > 1
         weights = np.float32(rng.uniform(0.2, 2, n)).tolist() if weighted else [1.0] * n
         settings = (
-            {key: _other(setting, rng) for key, setting in strategy.settings.items()} if number % 5 in (1, 4) else {}
+            {key: _other(setting, rng) for key, setting in strategy.settings.items() if type(setting) is Setting}
+            if number % 5 in (1, 4)
+            else {}
         )
         yield Question(method, (base + near * noise).astype(dtype), base.astype(dtype), weights, settings)
 

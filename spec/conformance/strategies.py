@@ -35,6 +35,7 @@ from replicas import LAWS, Outcome, Team, played
 
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.orset import ORSet
+from mergealgebra.dialects.strategies import STRATEGIES
 from mergealgebra.methods.method import Method
 from mergealgebra.methods.names import TOOLS, Answer, Differs, Refused, Same
 from mergealgebra.methods.registry import METHODS
@@ -208,6 +209,8 @@ def _here(answer: Answer, dialect: str) -> str:
 def _compared(tool: Tool | None, dialect: str, name: str, answer: Answer) -> str:
     if tool is None or recipe_of(dialect, name) is None:
         return " |"
+    if "masks" in getattr(STRATEGIES[dialect].get(name), "settings", {}):
+        return "[mergekit-table.md](../../docs/mergekit-table.md) |"
     if name == "ties":
         return "[REPORT.md](REPORT.md) |"
     is_same = isinstance(answer, Same)

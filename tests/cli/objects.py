@@ -54,6 +54,7 @@ KEYS = {
         "merge_id",
     ],
     "fsck": ["ok", "operations", "blobs", "mended", "damaged", "missing", "unnamed", "unused", "unfinished", "foreign"],
+    "extract": ["out", "base", "rank", "error", "errors", "whole", "left_out"],
     "resolve": [
         "merge_id",
         "model_root",

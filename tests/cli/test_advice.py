@@ -312,7 +312,7 @@ def test_packages_to_install_are_those_of_the_extras():
     """A checkout has no extras on an index: the packages are named."""
     root = Path(__file__).parents[2]
     extras = tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    names = ("fast", "gpu", "laws", "net", "s3")
+    names = ("fast", "gpu", "hub", "laws", "net", "s3")
     packages = {re.match(r"[\w-]+", package)[0] for name in names for package in extras[name]}
     packages -= {"backports"}  # without it leaves travel as they are, and nothing is said
     sources = "".join(path.read_text() for path in (root / "mergealgebra").rglob("*.py"))

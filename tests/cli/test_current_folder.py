@@ -96,6 +96,7 @@ COMMANDS = {
     "fsck": "fsck ../shared --repair ../alice",
     "gc": "-C ../alice gc",
     "resolve": "-C ../alice resolve ../{new}",
+    "extract": "-C ../alice extract ../{new} --rank 1",
     "warmup": "warmup",
     "verify": "verify ../merged --against ../alice",
     "laws": "laws ties --tries 1 --law bounds",

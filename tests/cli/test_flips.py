@@ -1,6 +1,7 @@
 """One flipped bit, anywhere: it is refused and the file named, or it makes no difference to the model.
 
-Never another model, and never an exception of Python's own: only MergeAlgebraError leaves the package.
+Never another model, and never an exception of Python's own: only MergeAlgebraError leaves the package. Every third byte
+is tried, each time another of its bits; `make thorough` tries every byte.
 """
 
 from __future__ import annotations
@@ -68,13 +69,19 @@ def _positions(path):
     return [*range(header), *range(header, size - 1, max(1, (size - header) // DATA_BYTES)), size - 1]
 
 
-def _flips(path, step=1):
-    """Flip one bit at every step-th position, each time another one of the eight, and mend the file afterwards."""
-    good = path.read_bytes()
-    for count, position in enumerate(_positions(path)[::step]):
-        flip(path, position, count % 8)
-        yield f"{path.name}, byte {position}, bit {count % 8}"
-        path.write_bytes(good)
+@pytest.fixture
+def flips(request):
+    """Flips one bit at every step-th position, each time another one of the eight, and mends the file afterwards."""
+    sparse = 1 if request.config.getoption("--thorough") else 3
+
+    def each(path, step=sparse):
+        good = path.read_bytes()
+        for count, position in enumerate(_positions(path)[::step]):
+            flip(path, position, count % 8)
+            yield f"{path.name}, byte {position}, bit {count % 8}"
+            path.write_bytes(good)
+
+    return each
 
 
 def _names(error, path):
@@ -104,10 +111,10 @@ def _sync_a_newcomer(root):
 
 
 @pytest.mark.clause("SY-3", "SY-4", "CT-6", "OS-6")
-def test_a_flip_in_the_exchange_folder_is_refused_and_named(root):
+def test_a_flip_in_the_exchange_folder_is_refused_and_named(root, flips):
     expected = _expected(root)
     for path in _files(root / "shared"):
-        for flipped in _flips(path):
+        for flipped in flips(path):
             error = _sync_a_newcomer(root)
             if error is None:  # the blob of what was retracted is not taken, and not looked at
                 assert _resolve(root / "newcomer", root / "out") == expected, flipped
@@ -120,12 +127,12 @@ def test_a_flip_in_the_exchange_folder_is_refused_and_named(root):
 
 
 @pytest.mark.clause("SY-3", "SY-6", "CT-6")
-def test_a_flip_in_ones_own_store_is_refused_and_named_or_changes_nothing(root):
+def test_a_flip_in_ones_own_store_is_refused_and_named_or_changes_nothing(root, flips):
     expected = _expected(root)
     for path in _files(root / "alice"):
         if root / "alice" / "cache" in path.parents:
             continue
-        for flipped in _flips(path):
+        for flipped in flips(path):
             before = tree(root / "alice")
             try:
                 assert _resolve(root / "alice", root / "out") == expected, flipped
@@ -135,24 +142,24 @@ def test_a_flip_in_ones_own_store_is_refused_and_named_or_changes_nothing(root):
 
 
 @pytest.mark.clause("SY-6", "MG-8")
-def test_a_flip_in_the_cache_changes_nothing_and_is_mended(root):
+def test_a_flip_in_the_cache_changes_nothing_and_is_mended(root, flips):
     expected, sound = _expected(root), tree(root / "alice")
     kept = [path for path in _files(root / "alice" / "cache") if path.parent.name != "figures"]  # for people's eyes
     assert len(kept) == 2
     for path in kept:
-        for flipped in _flips(path):
+        for flipped in flips(path):
             assert _resolve(root / "alice", root / "out") == expected, flipped
             assert tree(root / "alice") == sound, flipped
 
 
 @pytest.mark.clause("SY-3")
-def test_a_flip_in_ones_own_store_is_not_handed_on(root):
+def test_a_flip_in_ones_own_store_is_not_handed_on(root, flips):
     sound = {path: content for path, content in tree(root / "alice").items() if path != "local.json"}
     shared = tree(root / "shared")
     for path in _files(root / "alice"):
         if path.name == "local.json":
             continue
-        for flipped in _flips(path, step=3):
+        for flipped in flips(path):
             peer = root / "peer"
             shutil.rmtree(peer, ignore_errors=True)
             try:
@@ -167,10 +174,10 @@ def test_a_flip_in_ones_own_store_is_not_handed_on(root):
 
 
 @pytest.mark.clause("LK-4", "LK-5")
-def test_a_flip_in_a_model_is_found(root):
+def test_a_flip_in_a_model_is_found(root, flips):
     expected = _expected(root)
     for path in _files(root / "merged"):
-        for flipped in _flips(path):
+        for flipped in flips(path):
             try:
                 found = ma.verify(root / "merged", threads=1)
             except MergeAlgebraError as error:
@@ -181,10 +188,10 @@ def test_a_flip_in_a_model_is_found(root):
 
 
 @pytest.mark.clause("SY-6", "LK-6")
-def test_a_flip_in_the_base_is_found(root):
+def test_a_flip_in_the_base_is_found(root, flips):
     base = root / "base.safetensors"
     expected = _expected(root)
-    for flipped in _flips(base, step=3):
+    for flipped in flips(base):
         try:
             assert _resolve(root / "alice", root / "out") == expected, flipped
         except MergeAlgebraError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mergealgebra.workspace import Workspace
+from tests.docs.models import write_models
 from tests.docs.pages import PAGES, ROOT, Block, Reader, blocks
 from tests.models import base, fine_tune, write_folder
 
@@ -16,6 +17,8 @@ TUTORIAL = ROOT / "docs" / "tutorial.md"
 CHECKPOINTS = {"base": base(), "alice-fine-tune": fine_tune(0), "bob-fine-tune": fine_tune(1)}
 #: What a page says that starts where the tutorial ends.
 CONTINUES = "in the folder that the [tutorial](../tutorial.md) leaves"
+#: What a page says that has models of its reader's in its folder.
+HAS_MODELS = "fine-tunes of it, folders as `save_pretrained` writes them"
 #: Programs that pages call and that are not everywhere.
 TOOLS = ("rsync", "rclone")
 #: What begins the lines of a block that is not run here.
@@ -43,6 +46,9 @@ def test_a_page_can_be_followed(page, tmp_path, request):
     if page.name == "README.md":
         for name, tensors in CHECKPOINTS.items():
             write_folder(folder / name, tensors)
+    elif HAS_MODELS in page.read_text("utf-8"):
+        folder.mkdir()
+        write_models(folder)
     elif CONTINUES in page.read_text("utf-8"):
         shutil.copytree(request.getfixturevalue("tutorial"), folder)
         for person in ("alice", "bob"):

@@ -23,7 +23,8 @@ from mergealgebra.kernels.blocks import Kernel, Part, Reduced, Reduction, Where
 from mergealgebra.kernels.numpy_reference import on_numpy
 from mergealgebra.methods import linear, mean, task_arithmetic, ties
 from mergealgebra.methods.dare import Drop
-from mergealgebra.methods.method import Method, check_lambda, key, one_of
+from mergealgebra.methods.key_checks import check_lambda, one_of
+from mergealgebra.methods.method import Method, key
 from mergealgebra.tensors.block_vectors import tau, theta
 from mergealgebra.tensors.dtypes import DTYPES
 

@@ -51,7 +51,11 @@ def test_what_a_recipe_remembers_is_not_in_its_id():
         (lambda: ma.DareTies(seed="1" * 5000), RecipeError, "seed: .* is not a whole number"),
         (lambda: ma.DareTies(seed="18446744073709551616"), RecipeError, "seed: 18446744073709551616 is 2.64 or more"),
         (lambda: ma.Ties(**{"lambda": "1", "lambda_": "2"}), RecipeError, "lambda and lambda_ are one key"),
-        (lambda: ma.Linear(**{"lambda": "1"}), RecipeError, "^linear: unknown key 'lambda'; its only key is settings"),
+        (
+            lambda: ma.Linear(**{"lambda": "1"}),
+            RecipeError,
+            "^linear: unknown key 'lambda'; its only keys are settings and out_dtype",
+        ),
     ],
     ids=["another density", "a long seed", "a large seed", "a key in two spellings", "a lambda that is none"],
 )

@@ -27,7 +27,7 @@ from mergealgebra.errors import (
     WorkspaceError,
 )
 from mergealgebra.lock import Lock
-from mergealgebra.methods.settings import by_tensor
+from mergealgebra.methods.numbers import by_tensor
 from mergealgebra.recipe import complete_recipe, in_words
 from mergealgebra.recipe_file import read_recipe
 from tests.methods.merges import bits, cases, recipes
@@ -39,7 +39,7 @@ REFUSED = {
     "a text": (
         "x",
         RecipeError,
-        r"settings: 'x' is not a list; write entries like \{tensors: '\*.mlp.\*', density: '0",
+        r"settings: 'x' is not a list; write entries like \{tensors: '\*.mlp.\*', \.\.\.",
     ),
     "an entry": (MLP, RecipeError, "is not a list"),
     "nothing": (None, RecipeError, "None is not a list"),

@@ -11,6 +11,7 @@ import mergealgebra as ma
 from mergealgebra.credits import Credit
 from mergealgebra.execution import Execution
 from mergealgebra.file_merge import Model, merge_checkpoints
+from mergealgebra.model_folder.additions import Additions
 from mergealgebra.model_folder.card import as_markdown, model_card
 from mergealgebra.recipe_file import read_recipe
 from mergealgebra.tensors.checkpoint import Checkpoint
@@ -112,6 +113,13 @@ def merged_card(tmp_path, config):
     return (tmp_path / "out" / "README.md").read_text()
 
 
+#: What is told of licenses that differ, by what is stated.
+WARNINGS = {
+    ("mit", "mit", "llama3.1"): "m0 has mit, m1 has mit and m2 has llama3.1",
+    ("other\nlicense_name: a", "other\nlicense_name: b", None): "m0 has other a and m1 has other b",
+}
+
+
 @pytest.mark.clause("LK-8")
 class TestCard:
     def test_lists_models_by_their_names_with_what_was_kept_of_each_and_ids_last(self, tmp_path):
@@ -164,6 +172,43 @@ class TestCard:
         )
         assert front_matter((tmp_path / "o" / "README.md").read_text()).get("license") == license_
 
+    #: What the cards of the base and two models say, what the card of the merge says, and whether a line warns.
+    PARENTS = {  # noqa: RUF012
+        "agree": (("mit", "MIT", None), {"license": "mit"}, False),
+        "one states it": ((None, None, "mit"), {"license": "mit"}, False),
+        "none": ((None, None, None), {}, False),
+        "differ": (("mit", "mit", "llama3.1"), {}, True),
+        "other names": (("other\nlicense_name: a", "other\nlicense_name: b", None), {}, True),
+        "one other name": (
+            ("other\nlicense_name: a\nlicense_link: https://x/y", "other\nlicense_name: a", None),
+            {"license": "other", "license_name": "a", "license_link": "https://x/y"},
+            False,
+        ),
+    }
+
+    @pytest.mark.parametrize(("stated", "written", "warns"), PARENTS.values(), ids=PARENTS)
+    def test_has_the_license_of_all_parents_that_state_one(self, tmp_path, stated, written, warns):
+        tensors = base(), fine_tune(0), fine_tune(1)
+        folders = [write_folder(tmp_path / f"m{n}", made) for n, made in enumerate(tensors)]
+        for folder, text in zip(folders, stated, strict=True):
+            if text:
+                (folder / "README.md").write_text(f"---\nlicense: {text}\n---\n")
+        result = merge_checkpoints(folders[0], list(map(Model, folders[1:])), ma.Ties(), tmp_path / "out")
+        matter = front_matter((tmp_path / "out" / "README.md").read_text())
+        assert {key: value for key, value in matter.items() if key.startswith("license")} == written
+        told = [line for line in result.warnings if "licenses" in line]
+        assert bool(told) == warns
+        if warns:
+            begin, end = "the licenses of the models differ, and the model card states none: ", "; see what they allow"
+            assert told == [f"{begin}{WARNINGS[stated]}{end}"]
+
+    def test_names_the_configuration_of_mergekit_that_stands_beside_it(self, tmp_path):
+        folder, tuned = write_folder(tmp_path / "base", base()), write_file(tmp_path / "ft.safetensors", fine_tune(0))
+        more = Additions(files={"mergekit_config.yml": b"merge_method: ties"})
+        merge_checkpoints(folder, [Model(tuned)], ma.Ties(), tmp_path / "out", additions=more)
+        told = "It was made from a configuration of mergekit: [mergekit_config.yml](mergekit_config.yml)."
+        assert told in section((tmp_path / "out" / "README.md").read_text(), "Recipe")
+
     def test_says_who_contributed_what_and_when(self, tmp_path):
         """Here with an author; where nothing is known, a model is called by its id."""
         lock = merged(tmp_path).lock
@@ -192,7 +237,7 @@ class TestCard:
     @pytest.mark.parametrize(("name", "hub"), NAMES.values(), ids=NAMES)
     def test_names_the_base_for_the_hub_where_its_configuration_does(self, tmp_path, name, hub):
         matter = front_matter(merged_card(tmp_path, f'{{"model_type": "llama", "_name_or_path": {name}}}'))
-        assert matter.pop("base_model", None) == hub
+        assert matter.pop("base_model", None) == (hub and [hub])
         assert matter == {
             "base_model_relation": "merge",
             "library_name": "transformers",
@@ -204,7 +249,7 @@ class TestCard:
         tuned = write_folder(tmp_path / "models--alice--Llama-maths/snapshots/e4a1", fine_tune(0))
         merge_checkpoints(start, [Model(tuned)], ma.Ties(), tmp_path / "out")
         card = (tmp_path / "out" / "README.md").read_text()
-        assert front_matter(card)["base_model"] == "meta-llama/Llama"
+        assert front_matter(card)["base_model"] == ["meta-llama/Llama", "alice/Llama-maths"]
         assert rows(section(card, "Models"))[1][0] == "alice/Llama-maths"
 
     @pytest.mark.parametrize(("title", "written"), TITLES.values(), ids=TITLES)

@@ -25,7 +25,7 @@ from tests.simulation.wire import MISHAPS
 CASES = Path(__file__).parent / "cases"
 
 #: How many histories of each level are played here, and by the tests of planted faults at most.
-HISTORIES = {"sets": 2_400, "teams": 200, "stores": 120, "folders": 120}
+HISTORIES = {"sets": 2_400, "teams": 200, "stores": 120, "folders": 80}
 
 CLAUSES = {
     "sets": ("CT-3", "CT-9", "OS-2", "OS-6", "OS-7", "OS-8", "OS-9", "OS-10", "OS-11", "OS-12", "SY-3"),

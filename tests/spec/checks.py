@@ -36,7 +36,7 @@ from mergealgebra.engine.run import run_check
 from mergealgebra.errors import PackError, WorkspaceError, WrongWorkspace
 from mergealgebra.execution import Execution
 from mergealgebra.lock import Lock, achieved_density
-from mergealgebra.methods import settings
+from mergealgebra.methods import numbers
 from mergealgebra.methods.method import field_of
 from mergealgebra.recipe import complete_recipe, recipe_from_map
 from mergealgebra.recipe_file import read_merge_file, read_recipe
@@ -202,7 +202,7 @@ def by_tensor(case: Json, _: Path) -> Json:
         "numbers": {
             name: {key: str(Fraction(getattr(found.method, field_of(key)))) for key in keys}
             | {"coefficient": str(found.factor)}
-            for name, found in settings.by_tensor(made, case["names"]).items()
+            for name, found in numbers.by_tensor(made, case["names"]).items()
         }
     }
 

@@ -116,7 +116,7 @@ def trim_with(backend: str, **how: Any) -> Check:
 def _computed(plan: Plan) -> tuple[dict[str, np.ndarray], Totals]:
     """The merged tensors, flat, and what was counted. Raises the error that a merge names."""
     totals = Totals()
-    hosts = {name: [np.empty(0, DTYPES[r.dtype].numpy)] for name, r in plan.base.records.items()}
+    hosts = {name: [np.empty(0, DTYPES[r.dtype].numpy)] for name, r in plan.results.items()}
     try:
         for piece in run(plan, totals):
             hosts[piece.span.name].append(piece.data)
@@ -170,9 +170,14 @@ def _inputs(case: Json, folder: Path) -> tuple[Checkpoint, list[Input]]:
         source = written(folder / str(i) / "tuned", entry["tensors"])
         number = decimals.fp32(entry["coefficient"], "coefficient")
         names, root = frozenset(source.records), source.root()
-        id_ = _found(entry, base, source).id if case["recipe"].get("task") else None
+        id_ = _found(entry, base, source).id if _names_contributions(case["recipe"]) else None
         inputs.append(Input(source, Contribution(label(i), entry["form"], number, source, names, root, id=id_)))
     return base, inputs
+
+
+def _names_contributions(recipe: Json) -> bool:
+    """Whether it has ids of contributions in it."""
+    return bool(recipe.get("task")) or any("contribution" in entry for entry in recipe.get("settings", ()))
 
 
 def _in_memory(case: Json, backend: str, **how: Any) -> Json:
@@ -200,22 +205,29 @@ def _in_memory(case: Json, backend: str, **how: Any) -> Json:
     }
 
 
+def _own_recipe(recipe: Json) -> ma.Method:
+    """What a workspace has of its own, where the recipe has settings by contribution [ST-7]."""
+    settings = [entry for entry in recipe.get("settings", ()) if "contribution" not in entry]
+    return recipe_from_map(recipe | {"settings": settings})
+
+
 def merge_in_workspace(case: Json, folder: Path) -> Json:
     """A merge as people make it: a workspace, contributions published in reverse order, resolved.
 
     Resolved twice: the second time the thresholds are those that the first one kept.
     """
     written(folder / "base", case["base"]).close()
-    workspace = ma.Workspace.init(folder / "workspace", base=folder / "base", recipe=recipe_from_map(case["recipe"]))
+    recipe, own = recipe_from_map(case["recipe"]), _own_recipe(case["recipe"])
+    workspace = ma.Workspace.init(folder / "workspace", base=folder / "base", recipe=own)
     for i, entry in reversed(list(enumerate(case["contributions"]))):
         written(folder / str(i) / "tuned", entry["tensors"]).close()
         # A fine-tune that lacks a name has to say so; a stored task vector may lack any.
         take = tuple(map(glob.escape, entry["tensors"])) if entry["form"] == "finetuned" else ()
         tuned, text = folder / str(i) / "tuned", entry["coefficient"]
         workspace.contribute(tuned, text, form=entry["form"], take=take, force=True, threads=1)  # some are zeros
-    made = workspace.resolve(folder / "out", threads=1).lock
+    made = workspace.resolve(folder / "out", recipe=recipe, threads=1).lock
     ma.verify(folder / "out", against=workspace.path, threads=1).raise_if_failed()
-    assert workspace.resolve(folder / "again").lock == made
+    assert workspace.resolve(folder / "again", recipe=recipe).lock == made
     with Checkpoint.open(folder / "out") as merged:
         tensors = {name: merged.read(name).reshape(r.shape) for name, r in merged.records.items()}
     return {

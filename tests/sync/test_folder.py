@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import shutil
+from types import SimpleNamespace
 
 import pytest
 
@@ -275,6 +277,14 @@ class TestDamage:
         assert len(bob.state().visible()) == 3
         (tmp_path / "kept").rename(path)
         assert [f"{root}.safetensors" for root in sync(bob, alice.path).taken_blobs] == [path.name]
+
+
+@pytest.mark.clause("SY-4", "PR-11")
+def test_a_disk_without_room_takes_no_operation(alice, bob, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1 << 20))
+    result = sync(bob, alice.path)
+    assert "bytes for operations and its disk has 1,048,576 free; make room" in str(result.refused[0])
+    assert result.taken_operations == ()
 
 
 class TestReadOnlyPeer:

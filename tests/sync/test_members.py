@@ -82,7 +82,7 @@ def test_a_team_meets_at_a_server_that_only_members_read(tmp_path):
         clone = ("clone", "--yes", maya.address, "ada", "--base", "base")
         assert "name your private key with --key FILE" in call(tmp_path, *clone).complaint()
         told = call(tmp_path, *clone, "--key", "eve-key").complaint()
-        assert "has no grant here; ask a maintainer for `mergealgebra grant 'ssh-ed25519 " in told
+        assert "has no grant here; ask a maintainer for `mergealgebra -C WORKSPACE grant 'ssh-ed25519 " in told
         assert "the key has a passphrase" in call(tmp_path, *clone, "--key", "ada-key").complaint()
         call(tmp_path, *clone, "--key", "ada-key", "--passphrase-fd", passphrase()).lines()
         call(tmp_path, "-C", "ada", "contribute", "ft0.safetensors", "--passphrase-fd", passphrase()).lines()

@@ -98,7 +98,7 @@ def test_a_refusal_says_what_to_do(bucket, refuses, message):
 @pytest.mark.clause("PR-17")
 def test_a_server_that_is_not_there_is_named(monkeypatch, bucket):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    with pytest.raises(PeerError, match=r"^s3://models/team/a cannot be reached, or did not read genesis: "):
+    with pytest.raises(PeerError, match=r"^s3://models/team/a cannot be reached: http://127.0.0.1:1 does not answer; "):
         get(S3Store(ADDRESS), "genesis", 100)
 
 

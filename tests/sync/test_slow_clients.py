@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
 import threading
 import time
@@ -39,22 +40,29 @@ MIB = 1 << 20
 ELEMENTS = 4 * MIB
 
 
-@pytest.fixture
-def alice(tmp_path):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
     """A store with a contribution of 16 MiB, and one whose tensors it lacks."""
-    store = Store.create(tmp_path / "alice", GENESIS)
+    root = tmp_path_factory.mktemp("slow")
+    store = Store.create(root / "alice", GENESIS)
     for number in (1, 2):
-        path = tmp_path / f"{number}.safetensors"
+        path = root / f"{number}.safetensors"
         noise = np.random.default_rng(number).standard_normal(ELEMENTS, np.float32)  # packs to four fifths
         write_canonical(path, {"a.weight": noise})
         with Checkpoint.open(path) as checkpoint:
-            root = checkpoint.root()
-        store.import_blob(entry_of(path), root)
-        store.write_delta(store.state().add(manifest_of(root, ELEMENTS), nonce(number)))
-    blob_map = Maps(store).of_blob(root)
-    store.blob_path(root).unlink()
-    PartialBlob.begin(store, root, blob_map, lambda path, records: None)
+            tensors = checkpoint.root()
+        store.import_blob(entry_of(path), tensors)
+        store.write_delta(store.state().add(manifest_of(tensors, ELEMENTS), nonce(number)))
+    blob_map = Maps(store).of_blob(tensors)
+    store.blob_path(tensors).unlink()
+    PartialBlob.begin(store, tensors, blob_map, lambda path, records: None)
     return store
+
+
+@pytest.fixture
+def alice(made, tmp_path):
+    """The same, of the test's own."""
+    return Store.open(shutil.copytree(made.path, tmp_path / "alice"))
 
 
 def here(store: Store) -> str:

@@ -10,15 +10,18 @@ import os
 import shutil
 from multiprocessing import get_context
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 import mergealgebra as ma
 from mergealgebra import creation
-from mergealgebra.errors import OutputError, SyncIncomplete, WrongWorkspace
+from mergealgebra.errors import OperationError, OutputError, PeerError, SyncIncomplete, WrongWorkspace
 from mergealgebra.store import local
 from mergealgebra.store.incomplete import read_incomplete, write_incomplete
 from mergealgebra.store.objects import Store
+from mergealgebra.sync.folder import SyncResult
+from mergealgebra.sync.replica import sync_replica
 from tests.cli.commands import call
 from tests.cli.scene import flip
 from tests.crash import kill_points
@@ -57,6 +60,42 @@ def test_a_newcomer_who_got_less_is_told_again_by_every_verb(root):
     assert said(root, "-C", "bob", "status") == ("", [])
     assert not (root / "bob" / "incomplete.json").exists()
     assert visible_in(root / "bob") == visible_in(root / "alice")
+
+
+@pytest.mark.clause("SY-4", "SY-12")
+def test_a_newcomer_to_whom_damaged_tensors_came_is_sent_to_another_peer(root):
+    ma.Workspace.open(root / "alice").sync(root / "share")
+    flip(next((root / "share" / "blobs").iterdir()), -1)
+    with pytest.raises(SyncIncomplete, match=r"`Workspace.open\('.*/bob'\).sync\('PEER'\)` with another completes it"):
+        ma.Workspace.clone(root / "share", root / "bob", base=root / "base")
+
+
+FILE, FULL, CUT = OperationError("a is damaged"), OutputError("the disk is full"), PeerError("it sends too slowly")
+#: What was refused, what of it is that the peer took nothing, and what is said.
+HOW = {
+    "a file": ([FILE], [], "a is damaged (1 file refused; the rest was synced)"),
+    "what was to be given": ([FULL], [FULL], "the disk is full (the peer did not get all that it lacks; the rest was"),
+    "both": ([FILE, FULL], [FULL], "(1 file refused, and the peer did not get all that it lacks; the rest was synced)"),
+    "a connection": ([CUT, FILE], [], "it sends too slowly (not everything was synced; what came stays)"),
+}
+
+
+@pytest.mark.clause("SY-4")
+@pytest.mark.parametrize(("refused", "not_given", "told"), HOW.values(), ids=HOW)
+def test_an_incomplete_sync_says_what_it_did_not_do(root, refused, not_given, told):
+    store = ma.Workspace.open(root / "alice").store
+    result = SyncResult((), (), (), (), (), tuple(refused), (), not_given=tuple(not_given))
+    with mock.patch("mergealgebra.sync.replica.sync", return_value=result), pytest.raises(SyncIncomplete) as caught:
+        sync_replica(store, root / "share")
+    assert told in str(caught.value)
+
+
+@pytest.mark.clause("PR-16")
+def test_a_password_that_stands_in_the_notes_is_not_shown(root):
+    alice = ma.Workspace.open(root / "alice")
+    write_incomplete(alice.store, "https://me:secret@host", ["it was cut short"])
+    (line,) = alice.doubts
+    assert "https://***@host" in line and "secret" not in line
 
 
 @pytest.mark.clause("SY-4", "SY-8")

@@ -341,6 +341,7 @@ def test_what_people_type(typed):
     assert call(typed, "-C", "w", "contribute", "ft0.safetensors", "--key", "ada").code == 0
     assert "has no grant here" in call(typed, "-C", "w", "contribute", "ft1.safetensors", "--key", "bob").complaint()
     shown = call(typed, "-C", "w", "members").lines()
+    assert "maintainer 1" in shown[1] and "maintainer 1" in call(typed, "-C", "w", "log").stdout
     assert granted["key"] in shown[-1] and "Ada" in shown[-1] and "1 live" in shown[-1]
     assert "This workspace is signed" in call(typed, "-C", "w", "status").stdout
     revoked = with_passphrase(typed, "-C", "w", "revoke", granted["key"], "--json").printed()

@@ -280,10 +280,13 @@ FILES = {
         "-C alice contribute bad/pytorch_model.bin", ("pytorch_model.bin", "pickled weights"), _pickle, ("EN-15",)
     ),
     "a LoRA adapter": Case(
-        "-C alice contribute bad", ("bad", "LoRA adapter", "merge_and_unload"), _adapter, ("EN-15",)
+        "-C alice contribute bad", ("bad/adapter_config.json", "has no 'lora_alpha'"), _adapter, ("AD-6",)
     ),
     "a LoRA adapter's file": Case(
-        "-C alice contribute bad/adapter_model.safetensors", ("LoRA adapter", "merge_and_unload"), _adapter, ("EN-15",)
+        "-C alice contribute bad/adapter_model.safetensors", ("adapter_config.json", "lora_alpha"), _adapter, ("AD-6",)
+    ),
+    "a LoRA adapter as the base": Case(
+        "-C new init --base bad", ("bad", "LoRA adapter", "merge_and_unload", "as it is"), _adapter, ("EN-15",)
     ),
     "the outer folder of a cache": Case(
         "-C alice contribute models--org--tiny",

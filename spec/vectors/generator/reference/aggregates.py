@@ -48,8 +48,8 @@ def combine(spec: Any) -> dict[str, Any]:
 def lifted(spec: Any) -> tuple[Tensors, dict[str, str], list[bytes], list[Voter]]:
     """The base, the complete recipe, the ids and the voters of one aggregate."""
     base, full = read_tensors(spec["base"]), complete(spec["recipe"])
-    if "settings" in full:
-        raise Refused("AggregateError")  # ST-6
+    if "settings" in full or "out_dtype" in full:
+        raise Refused("AggregateError")  # ST-6, RC-15
     contributions = [read_contribution(model_root(base), c, full["method"]) for c in spec["contributions"]]
     voters, _ = voters_of(base, contributions, read_recipe(full), Settings.none(base, read_recipe(full)))
     return base, full, [c.id for c in contributions], voters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -19,7 +19,7 @@ from generator.reference.refused import Refused
 from generator.reference.rounding import F32, Format, convert, is_finite, magnitude
 from generator.reference.rows import crumbs, dropped_by_rank
 from generator.reference.safetensors import read_file, write_file
-from generator.reference.settings import numbers_of, plain
+from generator.reference.settings import named, numbers_of, plain
 from generator.reference.taskvectors import of_contribution
 from generator.reference.tensors import Tensor, Tensors, in_name_order, read_tensors, tensor_of_bits
 
@@ -232,13 +232,13 @@ def voters_of(
         count = sum(t.elements for t in taus.values())
         if recipe.drop is not None:
             drop = dropped if recipe.epsilon is None else dropped_by_rank
-            taus = drop(taus, model_root(contribution.held), settings.recipes)
+            taus = drop(taus, model_root(contribution.held), settings.of(i).recipes)
             count = left(taus)
         if recipe.gamma is not None:
-            taus = crumbs(taus, settings.recipes)
+            taus = crumbs(taus, settings.of(i).recipes)
             count = left(taus)
         elif recipe.density is not None:
-            taus, count = trim(taus, settings.recipes)
+            taus, count = trim(taus, settings.of(i).recipes)
         elif recipe.method == "arcee_fusion":
             taus = important(base, contribution.c, taus)
             count = left(taus)
@@ -258,9 +258,16 @@ class Outcome:
     merged: Merged
 
 
-def settings_of(full: Mapping[str, Any], names: Sequence[str]) -> Settings:
-    """What the float tensors of the base are merged by [ST-2]."""
-    found = numbers_of(full.get("settings", []), names)
+def settings_of(full: Mapping[str, Any], names: Sequence[str], ids: Sequence[str]) -> Settings:
+    """What the float tensors of the base are merged by [ST-2, ST-8]. Entries are for contributions that are there."""
+    entries = full.get("settings", [])
+    if any(ids.count(one) != 1 for one in named(entries)):
+        raise Refused("RecipeError")
+    own = {ids.index(one): settings_by(full, numbers_of(entries, names, one)) for one in named(entries)}
+    return replace(settings_by(full, numbers_of(entries, names)), own=own)
+
+
+def settings_by(full: Mapping[str, Any], found: Mapping[str, Mapping[str, Fraction]]) -> Settings:
     recipes = {name: read_recipe(plain(full), numbers) for name, numbers in found.items()}
     return Settings(recipes, {name: numbers.get("coefficient", Fraction(1)) for name, numbers in found.items()})
 
@@ -273,9 +280,12 @@ def merge_contributions(spec: Any) -> Outcome:
     if len({c.id for c in contributions}) != len(contributions) and not spec.get("in_memory"):
         raise Refused("DuplicateContribution")
     recipe = read_recipe(full)
-    settings = settings_of(full, [name for name, t in base.items() if t.is_float])
-    voters, kept = voters_of(base, contributions, recipe, settings)
+    looks_at_base = recipe.method == "arcee_fusion"
+    if recipe.out == "F64" and looks_at_base and any(t.is_float and t.dtype != "F64" for t in base.values()):
+        raise Refused("RecipeError")
     ids = [c.id for c in contributions]
+    settings = settings_of(full, [name for name, t in base.items() if t.is_float], [one.hex() for one in ids])
+    voters, kept = voters_of(base, contributions, recipe, settings)
     if rounds.row_of(full) in rounds.METHODS:
         merged, model = rounds.merge(base, voters, full, [one.hex() for one in ids])
         kept = rounds.kept(model, kept)

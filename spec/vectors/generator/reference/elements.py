@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from generator.reference.decimals import fp32
 from generator.reference.recipes import Recipe
+from generator.reference.result_dtypes import in_dtype
 from generator.reference.rounding import (
     BF16,
     F16,
@@ -21,7 +22,7 @@ from generator.reference.rounding import (
     value,
 )
 from generator.reference.taskvectors import check_held, finite_or_none, stored_tau, vector
-from generator.reference.tensors import Tensor, Tensors, in_name_order
+from generator.reference.tensors import FLOATS, Tensor, Tensors, in_name_order
 
 THRESHOLD = value(F32, fp32("0.00001"))
 
@@ -124,12 +125,15 @@ def own_bits(base: Tensor, form: str, t: Tensor) -> list[int | None]:
     return [b if still else None for b, still in zip(base.bits(), zero, strict=True)]
 
 
-def result_of_theta(base: Tensor, theta_m: int, own: Sequence[int | None]) -> int | None:
-    """The result's bits, or None when it is not finite [MG-13, MG-14]. own: of each model; empty without copying."""
-    x = value(F32, theta_m)
-    bits = rn(F64, x) if base.dtype == "F64" else rounded(x, F32, *ROUNDINGS[base.dtype])
-    if not is_finite(base.fmt, bits):
+def result_of_theta(base: Tensor, theta_m: int, own: Sequence[int | None], out: str = "") -> int | None:
+    """The result's bits, or None when it is not finite [MG-13, MG-14, RC-15].
+
+    own: of each model; empty without copying.
+    """
+    x, dtype = value(F32, theta_m), out or base.dtype
+    bits = rn(F64, x) if dtype == "F64" else rounded(x, F32, *ROUNDINGS[dtype])
+    if not is_finite(FLOATS[dtype], bits):
         return None
     if own and own[0] is not None and all(one == own[0] for one in own):
-        return own[0]
+        return in_dtype(base, own[0], out)
     return bits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -18,6 +18,7 @@ from generator.reference.round_keys import DEFAULTS as ROUND_DEFAULTS
 from generator.reference.round_keys import KEYS as ROUND_KEYS
 from generator.reference.round_keys import checked
 from generator.reference.settings import NUMBERS, are_well_formed, complete_settings, plain
+from generator.reference.tensors import FLOATS
 
 DEFAULTS = {
     "density": "1", "trim_density": "1", "lambda": "1", "seed": "0", "scope": "model", "boundary": "keep_all",
@@ -67,6 +68,11 @@ SCOPES = {"breadcrumbs": ("tensor", "row"), "breadcrumbs_ties": ("tensor", "row"
 
 def complete(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """The map of RC-4 and ST-1: every key present, decimals in canonical form."""
+    if "out_dtype" in recipe:
+        full = complete({key: text for key, text in recipe.items() if key != "out_dtype"})
+        if recipe["out_dtype"] not in ("", *FLOATS):
+            raise Refused("RecipeError")
+        return full | ({"out_dtype": recipe["out_dtype"]} if recipe["out_dtype"] else {})
     if "settings" not in recipe:
         return complete_keys(recipe)
     full = complete_keys(plain(recipe))
@@ -193,6 +199,7 @@ class Recipe:
     steps: int = 0
     tolerance: Fraction = Fraction(0)
     ratio: Fraction | None = None
+    out: str = ""
 
     @property
     def on_theta(self) -> bool:
@@ -215,6 +222,10 @@ class Recipe:
 def read_recipe(spec: Mapping[str, Any], numbers: Mapping[str, Fraction] = {}) -> Recipe:
     """A recipe in numbers; those given are a tensor's, in place of its own [ST-2, ST-4]."""
     full = plain(complete(spec))
+    return replace(_read_recipe(full, numbers), out=full.get("out_dtype", ""))
+
+
+def _read_recipe(full: Mapping[str, str], numbers: Mapping[str, Fraction]) -> Recipe:
     exact = {key: numbers.get(key, parse(full[key])) for key in NUMBERS if key in full}
     lambda32 = fp32_of(exact.get("lambda", Fraction(1)))
     if "dialect" in full:

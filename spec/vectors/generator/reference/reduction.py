@@ -12,6 +12,7 @@ from generator.reference.decimals import SIGNED, check_coefficient
 from generator.reference.masks import keeps, mask_key
 from generator.reference.recipes import ARITY, Recipe
 from generator.reference.refused import Refused
+from generator.reference.result_dtypes import copied, in_dtype
 from generator.reference.rounding import (
     BF16,
     F16,
@@ -24,7 +25,7 @@ from generator.reference.rounding import (
     rounded,
     value,
 )
-from generator.reference.tensors import Tensor, Tensors, in_name_order, tensor_of_bits
+from generator.reference.tensors import FLOATS, Tensor, Tensors, in_name_order, tensor_of_bits
 
 RESULT_ROUNDINGS = {"F64": (F64,), "F32": (F64, F32), "BF16": (F64, F32, BF16), "F16": (F64, F32, F16)}
 
@@ -184,15 +185,15 @@ def reduce(recipe: Recipe, terms: Sequence[Terms], coefficients: Fraction) -> in
     return ratio(total(one.v for one in agreeing), sum((one.c for one in agreeing), Fraction(0)))
 
 
-def apply(base: Tensor, b: int, lambda32: int, tau_m: int) -> int | None:
-    """The result's bits, or None when it is not finite [MG-2 to MG-5]."""
+def apply(base: Tensor, b: int, lambda32: int, tau_m: int, out: str = "") -> int | None:
+    """The result's bits, or None when it is not finite [MG-2 to MG-5, RC-15]."""
     if magnitude(F32, tau_m) == 0 or magnitude(F32, lambda32) == 0:
-        return b
+        return in_dtype(base, b, out)
     if not is_finite(base.fmt, b):
         return None
     exact = value(base.fmt, b) + value(F32, lambda32) * value(F32, tau_m)
-    bits = rounded(exact, *RESULT_ROUNDINGS[base.dtype])
-    return bits if is_finite(base.fmt, bits) else None
+    bits = rounded(exact, *RESULT_ROUNDINGS[out or base.dtype])
+    return bits if is_finite(FLOATS[out or base.dtype], bits) else None
 
 
 # -- the certificate -----------------------------------------------------------------------------------------
@@ -237,23 +238,34 @@ def check_coefficients(voters: Sequence[Voter], recipe: Recipe) -> None:
 
 @dataclass(frozen=True)
 class Settings:
-    """By tensor, the recipe without settings, and what multiplies the coefficients of all [ST-2, ST-4]."""
+    """By tensor, the recipe without settings, and what multiplies coefficients [ST-2, ST-4].
+
+    own: of contributions that entries are for, by position, the same [ST-8].
+    """
 
     recipes: Mapping[str, Recipe]
     factors: Mapping[str, Fraction]
+    own: Mapping[int, Settings] = field(default_factory=dict)
 
     @classmethod
     def none(cls, names: Iterable[str], recipe: Recipe) -> Settings:
         return cls(dict.fromkeys(names, recipe), {})
 
+    def of(self, contribution: int) -> Settings:
+        """What is done to a contribution before the sums."""
+        return self.own.get(contribution, self)
+
     def counts(self, c: int, name: str, contribution: int) -> bool:
         """Whether a contribution of this coefficient counts as one that holds the tensor."""
-        return scaled(c, self.factors.get(name, Fraction(1)), name, contribution) != 0
+        return scaled(c, self.of(contribution).factors.get(name, Fraction(1)), name, contribution) != 0
 
     def at(self, name: str, voters: Sequence[Voter]) -> list[Voter]:
         """The voters with the coefficients that they have at a tensor."""
-        factor = self.factors.get(name, Fraction(1))
-        return [replace(voter, c=scaled(voter.c, factor, name, i)) for i, voter in enumerate(voters)]
+        factors = [self.of(i).factors.get(name, Fraction(1)) for i in range(len(voters))]
+        return [
+            replace(voter, c=scaled(voter.c, factor, name, i))
+            for i, (voter, factor) in enumerate(zip(voters, factors, strict=True))
+        ]
 
 
 def scaled(c: int, factor: Fraction, name: str, contribution: int) -> int:
@@ -280,11 +292,12 @@ def merge(base: Tensors, everywhere: Sequence[Voter], recipe: Recipe, settings: 
         all_certified = certified([voter.c for voter in voters])
         holders = [(i, voter) for i, voter in enumerate(voters) if name in voter.taus]
         if not holders:
+            tensors[name] = copied(name, base_tensor, recipe.out)
             continue
         taus, results, failed = merge_tensor(
             name, base_tensor, holders, settings.recipes.get(name, recipe), coefficients
         )
-        tensors[name] = tensor_of_bits(base_tensor.dtype, base_tensor.shape, results)
+        tensors[name] = tensor_of_bits(recipe.out or base_tensor.dtype, base_tensor.shape, results)
         tau_m[name] = tensor_of_bits("F32", base_tensor.shape, taus)
         uncertified += failed if all_certified else base_tensor.elements
     return Merged(tensors, tau_m, uncertified)
@@ -313,9 +326,9 @@ def merge_tensor(
         result = None
         if is_finite(F32, tau_m) and recipe.on_theta:
             own = [voter.own[name][position] for _, voter in holders] if copies else []
-            result = elements.result_of_theta(base, tau_m, own)
+            result = elements.result_of_theta(base, tau_m, own, recipe.out)
         elif is_finite(F32, tau_m):
-            result = apply(base, b, recipe.lambda32, tau_m)
+            result = apply(base, b, recipe.lambda32, tau_m, recipe.out)
         if result is None:
             raise Refused("NonFinite", tensor=name, index=index)
         summed = () if recipe.method in elements.WITHOUT_SUMS else ((one.v, *one.more) for one in terms)

@@ -27,6 +27,7 @@ from generator.reference.reduction import (
     total,
 )
 from generator.reference.refused import Refused
+from generator.reference.result_dtypes import copied
 from generator.reference.rounding import F32, F64, is_finite, magnitude, rn, rounded, value
 from generator.reference.settings import numbers_of
 from generator.reference.tensors import Tensors, in_name_order, tensor_of_bits
@@ -52,11 +53,13 @@ class Model:
     full: Mapping[str, str]
     held: Mapping[str, Sequence[Held]]
     numbers: Mapping[str, Mapping[str, Fraction]]
+    own: Mapping[str, Mapping[str, Mapping[str, Fraction]]]
     notes: dict[str, dict[str, list[int]]] = field(default_factory=dict)
 
-    def number(self, key: str, name: str) -> Fraction:
-        """What a tensor has under a key [ST-2]."""
-        return self.numbers[name].get(key, Fraction(self.full.get(key, "1")))
+    def number(self, key: str, name: str, contribution: str | None = None) -> Fraction:
+        """What a tensor, or a contribution at it, has under a key [ST-2, ST-8]."""
+        numbers = self.numbers if contribution is None else self.own[contribution]
+        return numbers[name].get(key, Fraction(self.full.get(key, "1")))
 
 
 #: A tensor's terms: for each that holds it, for each element, fp32 bits.
@@ -214,8 +217,8 @@ def mask_total(model: Model, name: str, at: int, terms: Sequence[Bits]) -> int:
     s = rounded(total(v for (v,) in terms), F64, F32)
     if model.full.get("task") == "":
         return s
-    factor = value(F32, rn(F32, model.number("tall_lambda", name)))
-    set_ = [masked(factor, s, v) for (v,) in terms]
+    factors = [value(F32, rn(F32, model.number("tall_lambda", name, one.id))) for one in model.held[name]]
+    set_ = [masked(factor, s, v) for factor, (v,) in zip(factors, terms, strict=True)]
     if "task" in model.full:
         return (
             s if any(m and one.id == model.full["task"] for m, one in zip(set_, model.held[name], strict=True)) else 0
@@ -258,27 +261,29 @@ def row_of(full: Mapping[str, str]) -> str:
 def merge(base: Tensors, voters: Sequence[Voter], full: Mapping[str, Any], ids: Sequence[str]) -> tuple[Merged, Model]:
     """The merged model [MG-1 to MG-7], and what the phases noted."""
     recipe = read_recipe(full)
-    numbers = numbers_of(full.get("settings", []), [name for name, t in base.items() if t.is_float])
+    entries, names = full.get("settings", []), [name for name, t in base.items() if t.is_float]
+    numbers, own = numbers_of(entries, names), [numbers_of(entries, names, one) for one in ids]
     check_coefficients(voters, recipe)
     if full.get("task") and list(ids).count(full["task"]) != 1:
         raise Refused("RecipeError")
     held: dict[str, list[Held]] = {}
     cs: dict[str, list[int]] = {}
     for name, _ in in_name_order(base):
-        factor = numbers.get(name, {}).get("coefficient", Fraction(1))
-        cs[name] = [scaled(v.c, factor, name, i) for i, v in enumerate(voters)]
+        factors = [numbers_of_one.get(name, {}).get("coefficient", Fraction(1)) for numbers_of_one in own]
+        cs[name] = [scaled(v.c, factor, name, i) for i, (v, factor) in enumerate(zip(voters, factors, strict=True))]
         held[name] = [Held(i, ids[i], cs[name][i], v.taus[name].bits()) for i, v in enumerate(voters) if name in v.taus]
-    model = Model(full, {name: of for name, of in held.items() if of}, numbers)
+    model = Model(full, {name: of for name, of in held.items() if of}, numbers, dict(zip(ids, own, strict=True)))
     phases, finish = METHODS[row_of(full)]
     failed = {name: set[int]() for name in model.held}
     for phase in phases[:-1]:
         for name in model.held:
             judge(base, model, name, phase(model, name), failed[name])
-    tensors, taus = dict(base), {}
+    out = full.get("out_dtype", "")
+    tensors, taus = {name: t if name in model.held else copied(name, t, out) for name, t in base.items()}, {}
     for name in model.held:
         lambda32 = rn(F32, model.number("lambda", name))
         result, tau_m = finished(base, model, name, phases[-1](model, name), finish, lambda32, failed[name])
-        tensors[name] = tensor_of_bits(base[name].dtype, base[name].shape, result)
+        tensors[name] = tensor_of_bits(out or base[name].dtype, base[name].shape, result)
         taus[name] = tensor_of_bits("F32", base[name].shape, tau_m)
         if not certified(cs[name]):
             failed[name] = set(range(base[name].elements))
@@ -314,7 +319,9 @@ def finished(
         here = [row[at] for row in terms]
         judge_element(base, model, name, here, at, failed)
         tau_m = finish(model, name, at, here)
-        result = apply(base[name], b, lambda32, tau_m) if is_finite(F32, tau_m) else None
+        result = (
+            apply(base[name], b, lambda32, tau_m, model.full.get("out_dtype", "")) if is_finite(F32, tau_m) else None
+        )
         if result is None:
             raise Refused("NonFinite", tensor=name, index=base[name].index(at))
         results.append(result)

@@ -1,4 +1,4 @@
-"""Settings by tensor: what a recipe says of some tensors alone [ST-1 to ST-4]."""
+"""Settings: what a recipe says of some tensors or contributions alone [ST-1 to ST-4, ST-7, ST-8]."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ NUMBERS = (
     *("density", "trim_density", "lambda", "t", "scale", "gamma", "epsilon"),
     *("r", "alpha", "tall_lambda", "tol"),
 )
+#: Those that act on one contribution, before the sums [ST-7].
+OWN = ("density", "trim_density", "gamma", "epsilon", "tall_lambda", "coefficient")
+WHOSE = {"tensors", "contribution"}
+ID = re.compile("[0-9a-f]{64}")
 KEY = re.compile("[a-z][a-z0-9_]{0,63}")
 LAYER = re.compile("[0-9]{1,9}")
 SIZE = 2**16
@@ -40,11 +44,15 @@ def fits(entries: Value) -> bool:
 
 
 def complete_entry(entry: Value, numbers: Sequence[str], negative: bool) -> Value:
-    if not isinstance(entry, dict) or not isinstance(entry.get("tensors"), str) or len(entry) < 2:
+    if not isinstance(entry, dict) or not is_for_something(entry):
         raise Refused("RecipeError")
-    if set(entry) - {"tensors", *numbers}:
+    if "contribution" in entry:
+        numbers = [key for key in numbers if key in OWN]
+        if not ID.fullmatch(entry["contribution"]):
+            raise Refused("RecipeError")
+    if set(entry) - {*WHOSE, *numbers}:
         raise Refused("RecipeError")
-    found: dict[str, Value] = {"tensors": entry["tensors"]}
+    found: dict[str, Value] = {key: entry[key] for key in sorted(WHOSE & set(entry))}
     for key in numbers:
         if key in entry:
             points = entry[key] if isinstance(entry[key], list) else [entry[key]]
@@ -53,6 +61,12 @@ def complete_entry(entry: Value, numbers: Sequence[str], negative: bool) -> Valu
             texts = [complete_number(key, point, negative) for point in points]
             found[key] = texts if isinstance(entry[key], list) else texts[0]
     return found
+
+
+def is_for_something(entry: Mapping[str, Value]) -> bool:
+    """Whether it says for which tensors, or for which contribution, or both, and sets something."""
+    whose = WHOSE & set(entry)
+    return bool(whose) and all(isinstance(entry[key], str) for key in whose) and set(entry) > whose
 
 
 def complete_number(key: str, text: Value, negative: bool) -> str:
@@ -78,25 +92,33 @@ def are_well_formed(x: Value) -> bool:
 def is_entry(x: Value) -> bool:
     return (
         isinstance(x, dict)
-        and 2 <= len(x) <= 64
-        and isinstance(x.get("tensors"), str)
+        and len(x) <= 64
+        and is_for_something(x)
         and all(KEY.fullmatch(key) for key in x)
         and all(isinstance(p, str) for key in x for p in (x[key] if isinstance(x[key], list) else [x[key]]))
         and [] not in x.values()
-        and not isinstance(x["tensors"], list)
     )
 
 
-def numbers_of(settings: Sequence[Value], names: Sequence[str]) -> dict[str, dict[str, Fraction]]:
-    """By float tensor of the base, the numbers that it has by key [ST-2]."""
+def named(settings: Sequence[Value]) -> list[str]:
+    """The contributions that entries are for."""
+    return sorted({entry["contribution"] for entry in settings if "contribution" in entry})
+
+
+def numbers_of(
+    settings: Sequence[Value], names: Sequence[str], contribution: str | None = None
+) -> dict[str, dict[str, Fraction]]:
+    """By float tensor of the base, the numbers that it has by key, of all or of one contribution [ST-2, ST-8]."""
     found: dict[str, dict[str, Fraction]] = {name: {} for name in names}
     for entry in settings:
-        matching = [name for name in names if matches(entry["tensors"], name)]
+        if entry.get("contribution", contribution) != contribution:
+            continue
+        matching = [name for name in names if matches(entry.get("tensors", "*"), name)]
         if not matching:
             raise Refused("NamesError")
         greatest = max((layer(name) or 0 for name in matching), default=0)
         for name in matching:
-            for key in set(entry) - {"tensors"} - set(found[name]):
+            for key in set(entry) - WHOSE - set(found[name]):
                 found[name][key] = number_at(entry[key], name, greatest)
     return found
 

@@ -1,4 +1,4 @@
-"""`transformers` loads what was merged. Runs where MERGEALGEBRA_TRANSFORMERS_PYTHON names a Python that has it.
+"""`transformers` loads what was merged. Runs with `make loads`.
 
 A tiny LLaMA is made there, with random weights and a tokenizer of its own, and so are two fine-tunes of it; they are
 merged here; and it is there again that the result is loaded, by `from_pretrained` and without a network.
@@ -7,8 +7,6 @@ merged here; and it is there again that the result is loaded, by `from_pretraine
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 
 import numpy as np
 import pytest
@@ -17,13 +15,9 @@ import mergealgebra as ma
 from mergealgebra.tensors import safetensors_file
 from tests.cli.commands import call, shell
 from tests.engine.scenes import tensors_of
+from tests.loads.environment import needed, there
 
-PYTHON = os.environ.get("MERGEALGEBRA_TRANSFORMERS_PYTHON", "")
-
-pytestmark = [
-    pytest.mark.clause("LK-1", "EN-17", "EN-18"),
-    pytest.mark.skipif(not PYTHON, reason="MERGEALGEBRA_TRANSFORMERS_PYTHON names no Python that has transformers"),
-]
+pytestmark = [pytest.mark.clause("LK-1", "EN-17", "EN-18"), needed]
 
 _MAKE = """
 import sys, torch, transformers
@@ -72,15 +66,6 @@ print(json.dumps({
     "problems": sorted(key for key in ("missing_keys", "unexpected_keys", "mismatched_keys") if info.get(key)),
 }))
 """
-
-
-def there(script, *arguments):
-    """Run a script with the Python that has transformers; nothing may be fetched."""
-    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
-    command = [PYTHON, "-c", script, *map(str, arguments)]
-    done = subprocess.run(command, env=os.environ | offline, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

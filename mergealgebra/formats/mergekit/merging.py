@@ -1,0 +1,206 @@
+"""A merge as a mergekit file describes it, written with the file beside it [MK-9 to MK-13]."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from mergealgebra.engine.limits import thread_count
+from mergealgebra.errors import MergeAlgebraError
+from mergealgebra.execution import Execution
+from mergealgebra.file_merge import Model, merge_checkpoints
+from mergealgebra.formats.mergekit.configuration import changed_configuration, layers_of
+from mergealgebra.formats.mergekit.dialect import contributions, in_dialect
+from mergealgebra.formats.mergekit.document import Document, Reference
+from mergealgebra.formats.mergekit.layers import stacks_of
+from mergealgebra.formats.mergekit.opening import Opener
+from mergealgebra.formats.mergekit.tokens import wanted_of
+from mergealgebra.formats.mergekit.translation import Part, Tensors, Translated, translate
+from mergealgebra.formats.mergekit.views import Zeros, woven
+from mergealgebra.formats.tokenizers.files import read_config
+from mergealgebra.formats.tokenizers.wanted import Wanted
+from mergealgebra.merge_result import MergeResult
+from mergealgebra.methods.method import Method
+from mergealgebra.model_folder.additions import Additions
+from mergealgebra.recipe import recipe_from_map
+from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.choice import Patterns, escaped
+from mergealgebra.tensors.dtypes import DTYPES
+from mergealgebra.tensors.forms import Held
+from mergealgebra.tensors.single_file import is_single_file
+
+#: What a mergekit file is called beside the model that it made.
+CONFIG: Final = "mergekit_config.yml"
+
+
+@dataclass(frozen=True)
+class How:
+    """How a file is merged. take, leave: patterns of tensor names, for all models [CT-8].
+
+    as_mergekit: whether mergekit's dialect computes it. masks: the file of masks that it drew [NA-15].
+    """
+
+    take: Patterns = ()
+    leave: Patterns = ()
+    as_mergekit: bool = False
+    masks: Path | None = None
+
+
+#: All of each model, by the methods here.
+AS_IT_IS: Final = How()
+
+
+@dataclass(frozen=True)
+class Step:
+    """A merge that can be run: its translation, its parts, and their models, open."""
+
+    translated: Translated
+    parts: Sequence[Part]
+    base: Checkpoint
+    held: Sequence[Held]
+
+    def models(self, *, settings: bool) -> list[Model]:
+        """The models as `merge_checkpoints` takes them; tensors that some lack are absent there [CT-7].
+
+        settings: whether they have their numbers with them.
+        """
+        found = []
+        for part, held in zip(self.parts, self.held, strict=True):
+            absent = [] if self.translated.layout.whole else sorted(self.base.records.keys() - held.records.keys())
+            leave = tuple(map(escaped, absent))
+            numbers = (part.coefficient, part.settings()) if settings else ("1", [])
+            found.append(Model(held.path, numbers[0], leave=leave, held=held, settings=numbers[1]))
+        return found
+
+
+def prepare(document: Document, opener: Opener, opened: ExitStack, threads: int | None, how: How = AS_IT_IS) -> Step:
+    """Open and lay out what a merge needs. Raises RecipeError, naming file and line, and what reading raises."""
+    held = opener.all_of(document)
+    names = {reference: list(one.records) for reference, one in held.items()}
+    translated = translate(document, names, as_mergekit=how.as_mergekit)
+    parts = contributions(translated) if how.as_mergekit else translated.parts
+    models = [_part(part, held, translated, opened) for part in parts]
+    if translated.base is not None:
+        base = _whole(translated.base, held, translated, opened)
+    else:
+        base = _least(translated, models, thread_count(threads), opened)
+    return Step(translated, parts, Zeros.like(base) if translated.zeros and not how.as_mergekit else base, models)
+
+
+def _part(part: Part, held: Mapping[Reference, Held], translated: Translated, opened: ExitStack) -> Held:
+    if translated.layout.whole and len({model for model, _ in part.tensors.values()}) == 1:
+        return held[part.model]
+    return _whole(part.tensors, held, translated, opened)
+
+
+def _whole(tensors: Tensors, held: Mapping[Reference, Held], translated: Translated, opened: ExitStack) -> Checkpoint:
+    """The checkpoint of tensors that may come from several models."""
+    models = list(dict.fromkeys(model for model, _ in tensors.values()))
+    sources: dict[Reference, Checkpoint] = {}
+    for model in models:
+        one = held[model]
+        if not isinstance(one, Checkpoint):
+            raise model.where.refuse("an adapter in slices is not merged; merge it into its model first, and name that")
+        sources[model] = one
+    if len(models) == 1 and translated.layout.whole and not translated.layout.layers:
+        return sources[models[0]]
+    view = woven(sources[models[0]].path, {name: (sources[model], of) for name, (model, of) in tensors.items()})
+    return opened.enter_context(view)
+
+
+def _least(translated: Translated, parts: Sequence[Held], threads: int, opened: ExitStack) -> Checkpoint:
+    """The base: the part of the least root that has all tensors; else of each tensor the least that has it [MK-9]."""
+    whole = [part for part in parts if isinstance(part, Checkpoint)]
+    if len(whole) == 1:
+        return whole[0]
+    ordered = sorted(whole, key=lambda part: part.root(threads))
+    names = {target.name for target in translated.layout.targets}
+    for part in ordered:
+        if names <= part.records.keys():
+            return part
+    tensors = {name: (next(part for part in ordered if name in part.records), name) for name in sorted(names)}
+    return opened.enter_context(woven(ordered[0].path, tensors))
+
+
+def merge_document(
+    document: Document,
+    out: Path,
+    execution: Execution,
+    opener: Opener,
+    source: bytes,
+    how: How = AS_IT_IS,
+    beside: Mapping[str, bytes] = MappingProxyType({}),
+) -> MergeResult:
+    """Merge what one document describes. source: the file, which is written beside the model; beside: other files.
+
+    Raises as `translate` and `merge_checkpoints` do.
+    """
+    with ExitStack() as opened:
+        step = prepare(document, opener, opened, execution.threads, how)
+        translated = step.translated
+        dialect = in_dialect(translated, how.masks) if how.as_mergekit else None
+        result = merge_checkpoints(
+            step.base,
+            step.models(settings=dialect is None),
+            dialect.placeholder if dialect is not None else recipe_of(translated, step.base),
+            out,
+            execution,
+            take=how.take,
+            leave=how.leave,
+            tokenizer=_tokens(translated, opener),
+            additions=Additions(_configuration(step), {} if is_single_file(out) else {CONFIG: source, **beside}),
+            whole=translated.whole or translated.zeros,
+            named=dialect,
+        )
+    said = [line for line in result.warnings if not (translated.whole and line in result.lock.remarks)]
+    noted = [] if how.as_mergekit else _note(translated)
+    return replace(result, warnings=[*translated.remarks, *noted, *said])
+
+
+def recipe_of(translated: Translated, base: Checkpoint) -> Method:
+    """The recipe here. Raises RecipeError or DecimalError, naming the line."""
+    try:
+        return recipe_from_map({**translated.recipe, **_out_dtype(translated.dtype, base)})
+    except MergeAlgebraError as error:
+        raise type(error)(f"{translated.document.where}: {error}") from None
+
+
+def _note(translated: Translated) -> list[str]:
+    if not translated.note:
+        return []
+    method = translated.document.method
+    return [f"{method} as it is computed here: {translated.note}; `--as mergekit` computes mergekit's"]
+
+
+def _tokens(translated: Translated, opener: Opener) -> Wanted | None:
+    """What is asked of tokenizers. Raises RecipeError where whole models are added: what lacks a token would be 0."""
+    wanted = wanted_of(translated.document, opener.path)
+    if wanted is not None and wanted.source is not None and translated.zeros:
+        key = "tokenizer" if "tokenizer" in translated.document.tokens else "tokenizer_source"
+        raise translated.document.tokens[key].where.refuse(
+            f"`{key}` with a sum of whole models is not done: leave out `normalize: false`, or name a base_model"
+        )
+    return wanted
+
+
+def _out_dtype(dtype: str, base: Checkpoint) -> dict[str, str]:
+    """The key of a recipe whose result has another dtype than the base."""
+    floats = {record.dtype for record in base.records.values() if DTYPES[record.dtype].is_float}
+    return {"out_dtype": dtype} if dtype and floats != {dtype} else {}
+
+
+def _configuration(step: Step) -> dict[str, object]:
+    """What is replaced in config.json where layers were stacked anew."""
+    layers = step.translated.layout.layers
+    if not layers or step.base.folder is None:
+        return {}
+    tensors = step.translated.base or step.translated.parts[0].tensors
+    with Checkpoint.open(step.base.folder) as original:
+        old = {stack: count for stack, count in stacks_of(original.records).items() if stack in layers}
+        config = read_config(original)
+    came_from = layers_of({name: of for name, (_, of) in tensors.items()})
+    return changed_configuration(config, {stack: layers[stack] for stack in old}, came_from, old)
