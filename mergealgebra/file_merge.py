@@ -97,6 +97,7 @@ def merge_checkpoints(
     check_recipe(recipe)
     refuse_occupied(out)
     own = checked(models, recipe, listed_in)
+    whole = whole or recipe.needs.on == "theta"
     with ExitStack() as opened:
         original = base if isinstance(base, Checkpoint) else opened.enter_context(open_base(base))
         # What cannot be written is told before anything is hashed.

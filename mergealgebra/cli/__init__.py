@@ -23,6 +23,7 @@ from mergealgebra.text import at_command_line, one_line
 #: Every verb, in the order of a workspace's life, with its line in `--help`. Its file has its name, with _ for -.
 VERBS: Final = {
     "merge": "Merge the models named in a YAML file, once.",
+    "convert": "Write a mergekit file in our own form.",
     "init": "Make a workspace for improving a base model together.",
     "clone": "Make a new replica of a peer's workspace.",
     "contribute": "Publish a fine-tuned checkpoint, or a task vector.",

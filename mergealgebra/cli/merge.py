@@ -27,6 +27,8 @@ from mergealgebra.cli.progress import progress_bar
     metavar="base|union|MODEL",
     help="Whose tokens the merged model has; rows follow them.",
 )
+@click.option("--as", "as_", type=click.Choice(["mergekit"]), help="Compute a mergekit file as mergekit does.")
+@click.option("--masks", type=PATH, metavar="FILE", help="The masks that mergekit drew, for --as mergekit.")
 @take_option
 @leave_option
 @backend_option
@@ -38,6 +40,8 @@ def command(
     config: Path,
     out: Path,
     tokenizer_source: str | None,
+    as_: str | None,
+    masks: Path | None,
     take: tuple[str, ...],
     leave: tuple[str, ...],
     backend: str,
@@ -59,24 +63,30 @@ def command(
     `take` and `leave`, patterns of tensor names like 'lm_head.*', choose tensors: at the top for all models, beside a
     path for that one. --take and --leave are added to those at the top. `fisher` beside a path names the file of Fisher
     information of that model, which `method: fisher` needs. `tokenizer_source` is whose tokens the merged model has.
-    A path may be that of a model on the Hugging Face hub, org/name or org/name@revision.
+    CONFIG may be a file of mergekit's, as it is: it is merged by the methods here, or with --as mergekit as mergekit
+    computes it. A path may be that of a model on the Hugging Face hub, org/name or org/name@revision.
     """
     from mergealgebra.cli.resolve import report_result
+    from mergealgebra.errors import RecipeError
     from mergealgebra.execution import Execution, start_numpy
 
     start_numpy()
     from mergealgebra.file_merge import Model, merge_checkpoints
+    from mergealgebra.formats.mergekit.files import merge_file
     from mergealgebra.formats.mergekit.grammar import is_mergekit
-    from mergealgebra.formats.mergekit.merging import merge_file
+    from mergealgebra.formats.mergekit.merging import How
     from mergealgebra.formats.models import tokenizer_wanted as wanted
     from mergealgebra.recipe_file import read_merge_file
+    from mergealgebra.text import location
 
     if is_mergekit(config):
         with progress_bar() as show:
             execution = Execution(backend, threads, block, show, memory)
-            result = merge_file(config, out, execution, take=take, leave=leave)
+            result = merge_file(config, out, execution, How(take, leave, as_ == "mergekit", masks))
         report_result(result, result.warnings, as_json)
         return
+    if as_ or masks:
+        raise RecipeError(f"{location(config)} is not a mergekit file, which --as and --masks are for: leave them out")
     file = read_merge_file(config)
     models = [Model(m.path, m.coefficient, m.take, m.leave, m.auxiliary, m.settings) for m in file.models]
     take, leave = (*file.take, *take), (*file.leave, *leave)

@@ -19,12 +19,13 @@ from mergealgebra.cli.report import report, say, tell, warn
 @json_option
 def command(out: Path, against: Path | None, backend: str, threads: int | None, as_json: bool) -> None:
     """Check that the model OUT, a folder or a file, is the one that its lock says it is."""
+    from mergealgebra.formats.mergekit.chain import chain_checked
     from mergealgebra.ids import SHORT
     from mergealgebra.text import location
     from mergealgebra.verification import verify
 
     with progress_bar() as show:
-        found = verify(out, against, backend=backend, threads=threads, progress=show)
+        found = chain_checked(out, verify(out, against, backend=backend, threads=threads, progress=show))
     if as_json:
         shown: dict[str, object] = {"ok": found.ok, "merge_id": found.merge_id, "model_root": found.model_root}
         shown |= {"problem": found.problem} if found.problem else {}

@@ -45,7 +45,7 @@ _INPUTS: Final = replace(DIALECTS[NAME], options={**DIALECTS[NAME].options, "ari
 #: Numbers of 8 bytes that are held at once of each element of a model, and of each of the result. Measured, and held
 #: to it by a test.
 _HELD: Final = 8
-_RESULT: Final = 14
+_RESULT: Final = 8
 
 
 def written_dtype(method: str, dtype: str) -> str:

@@ -51,7 +51,10 @@ class Masks:
     def _read(self, key: str, shape: tuple[int, ...]) -> Array:
         record = self.held.records.get(key)
         if record is None:
-            raise RecipeError(f"{location(self.held.path)} has no mask {key!r}; capture the masks of this very merge")
+            raise RecipeError(
+                f"{location(self.held.path)} has no mask {key!r}; capture the masks of this very merge, or leave the "
+                "tensor out, as mergekit may"
+            )
         if tuple(record.shape) != shape:
             raise RecipeError(
                 f"{location(self.held.path, key)} has the shape {tuple(record.shape)}, the tensor {shape}; capture the "

@@ -17,6 +17,10 @@ _GROUPS: Final = 4
 _LEVELS: Final = 4
 #: A block has at least two to the power of this many numbers of each lane.
 _LEAST_POWER: Final = 4
+#: Half a vector of binary32.
+_HALF: Final = 4
+#: What parts a binary64 number into two of 26 bits.
+_SPLIT: Final = 2.0**27 + 1
 #: Rows that are added at a time: what is in memory stays small.
 _AT_ONCE: Final = 1 << 14
 
@@ -24,6 +28,8 @@ _AT_ONCE: Final = 1 << 14
 def sums(rows: Array) -> Array:
     """The sum of each row. rows: (r, c), binary32 or binary64. Returns (r,)."""
     lanes = _LANE_BYTES // rows.itemsize
+    if rows.shape[1] < lanes:  # too few for vectors: the numbers themselves are dealt to the groups
+        lanes = 1
     vectors = rows.shape[1] // lanes
     whole = vectors // _GROUPS * _GROUPS * lanes
     groups = _in_blocks(rows[:, :whole].reshape(len(rows), -1, _GROUPS * lanes)).reshape(len(rows), _GROUPS, lanes)
@@ -58,8 +64,8 @@ def _one_by_one(items: Array) -> Array:
 def squares(rows: Array) -> Array:
     """The sum of the squares of each row. rows: (r, c), binary32 or binary64. Returns (r,).
 
-    Of the last elements that fill no lanes, those that fill half of them are squared first; the others are multiplied
-    and added with one rounding.
+    Of the last elements that fill no vector, those of binary32 that fill half of one are squared first; the others are
+    multiplied and added with one rounding.
     """
     lanes = _LANE_BYTES // rows.itemsize
     whole = rows.shape[1] // lanes * lanes
@@ -68,7 +74,8 @@ def squares(rows: Array) -> Array:
         part = rows[:, start : min(start + _AT_ONCE * lanes, whole)].reshape(len(rows), -1, lanes)
         total = np.add.accumulate(np.concatenate([total[:, None], part * part], axis=1), axis=1)[:, -1]
     found = _one_by_one(total)
-    halves = whole + (rows.shape[1] - whole) // (lanes // 2) * (lanes // 2)
+    half = _HALF if rows.itemsize == 4 else lanes
+    halves = whole + (rows.shape[1] - whole) // half * half
     for i in range(whole, halves):
         found = found + rows[:, i] * rows[:, i]
     for i in range(halves, rows.shape[1]):
@@ -77,8 +84,13 @@ def squares(rows: Array) -> Array:
 
 
 def _fused_square(x: Array, total: Array) -> Array:
-    """x x + total, of binary32 with one rounding, but for what binary64 loses in between."""
-    if x.dtype == np.float64:
-        return np.asarray(x * x + total)
-    wide = x.astype(np.float64)
-    return (wide * wide + total).astype(x.dtype)
+    """x x + total with one rounding, but for what is lost beyond twice the precision."""
+    if x.dtype != np.float64:
+        wide = x.astype(np.float64)
+        return (wide * wide + total).astype(x.dtype)
+    high = x * _SPLIT - (x * _SPLIT - x)  # Dekker: two halves, whose products are exact
+    low, square = x - high, x * x
+    below = ((high * high - square) + 2 * high * low) + low * low
+    found = square + total
+    back = found - square
+    return np.asarray(found + (((square - (found - back)) + (total - back)) + below))

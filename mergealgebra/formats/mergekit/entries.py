@@ -46,20 +46,41 @@ def say(values: Mapping[str, Value]) -> Said:
     return Said(plain or decimal_of(next(iter(values.values())).number), said)
 
 
+def say_each(texts: Mapping[str, str]) -> tuple[str, list[tuple[str, str]]]:
+    """What most tensors have, and what others have by patterns, without gradients. texts: by tensor, at least one."""
+    clusters: dict[str, list[_Family]] = {}
+    for family in _families(texts):
+        for name in family.names:
+            stack = family.stack and f"{family.stack}.{place.layer}" if (place := place_of(name)) else ""
+            clusters.setdefault(texts[name], []).append(_Family(stack, family.suffix, [name], one=True))
+    plain = max(clusters, key=lambda text: (len(clusters[text]), text))
+    said: list[tuple[str, str]] = []
+    done: set[str] = set()
+    for text in sorted(clusters.keys() - {plain}, key=lambda t: (len(clusters[t]), t)):
+        mine = {name for family in clusters[text] for name in family.names}
+        said += [(pattern, text) for pattern in _patterns(clusters[text], mine | done, texts)]
+        done |= mine
+    return plain, said
+
+
 @dataclass(frozen=True)
 class _Family:
-    """Tensors of one kind in all layers of a stack; or one that is in none. complete: whether it is all of them."""
+    """Tensors of one kind in all layers of a stack; or one that is in none. complete: whether it is all of them.
+
+    one: whether it is one tensor of one layer, whose number then ends `stack`.
+    """
 
     stack: str
     suffix: str
     names: Sequence[str]
     complete: bool = True
+    one: bool = False
 
     def whole(self, members: Sequence[str]) -> bool:
         return len(members) == len(self.names)
 
 
-def _families(values: Mapping[str, Value]) -> list[_Family]:
+def _families(values: Collection[str]) -> list[_Family]:
     found: dict[tuple[str, str], list[str]] = {}
     for name in values:
         place = place_of(name)
@@ -126,7 +147,8 @@ def _wider_to_narrower(family: _Family) -> Iterator[str]:
     if not family.stack or not family.complete:
         return
     stack, parts = escaped(family.stack), family.suffix.split(".")
+    layers = "" if family.one else ".*"
     yield f"{stack}.*"
     for count in range(1, len(parts)):
-        yield f"{stack}.*.{escaped('.'.join(parts[:count]))}.*"
-    yield f"{stack}.*.{escaped(family.suffix)}"
+        yield f"{stack}{layers}.{escaped('.'.join(parts[:count]))}.*"
+    yield f"{stack}{layers}.{escaped(family.suffix)}"

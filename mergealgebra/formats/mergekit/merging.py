@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from mergealgebra.engine.limits import thread_count
@@ -13,8 +14,8 @@ from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.execution import Execution
 from mergealgebra.file_merge import Model, merge_checkpoints
 from mergealgebra.formats.mergekit.configuration import changed_configuration, layers_of
+from mergealgebra.formats.mergekit.dialect import contributions, in_dialect
 from mergealgebra.formats.mergekit.document import Document, Reference
-from mergealgebra.formats.mergekit.grammar import read_file
 from mergealgebra.formats.mergekit.layers import stacks_of
 from mergealgebra.formats.mergekit.opening import Opener
 from mergealgebra.formats.mergekit.tokens import wanted_of
@@ -23,6 +24,7 @@ from mergealgebra.formats.mergekit.views import Zeros, woven
 from mergealgebra.formats.tokenizers.files import read_config
 from mergealgebra.formats.tokenizers.wanted import Wanted
 from mergealgebra.merge_result import MergeResult
+from mergealgebra.methods.method import Method
 from mergealgebra.model_folder.additions import Additions
 from mergealgebra.recipe import recipe_from_map
 from mergealgebra.tensors.checkpoint import Checkpoint
@@ -36,33 +38,57 @@ CONFIG: Final = "mergekit_config.yml"
 
 
 @dataclass(frozen=True)
+class How:
+    """How a file is merged. take, leave: patterns of tensor names, for all models [CT-8].
+
+    as_mergekit: whether mergekit's dialect computes it. masks: the file of masks that it drew [NA-15].
+    """
+
+    take: Patterns = ()
+    leave: Patterns = ()
+    as_mergekit: bool = False
+    masks: Path | None = None
+
+
+#: All of each model, by the methods here.
+AS_IT_IS: Final = How()
+
+
+@dataclass(frozen=True)
 class Step:
-    """A merge that can be run: its translation, and its models, open."""
+    """A merge that can be run: its translation, its parts, and their models, open."""
 
     translated: Translated
+    parts: Sequence[Part]
     base: Checkpoint
     held: Sequence[Held]
 
-    def models(self) -> list[Model]:
-        """The models as `merge_checkpoints` takes them; tensors that some lack are absent there [CT-7]."""
+    def models(self, *, settings: bool) -> list[Model]:
+        """The models as `merge_checkpoints` takes them; tensors that some lack are absent there [CT-7].
+
+        settings: whether they have their numbers with them.
+        """
         found = []
-        for part, held in zip(self.translated.parts, self.held, strict=True):
+        for part, held in zip(self.parts, self.held, strict=True):
             absent = [] if self.translated.layout.whole else sorted(self.base.records.keys() - held.records.keys())
             leave = tuple(map(escaped, absent))
-            found.append(Model(held.path, part.coefficient, leave=leave, held=held, settings=part.settings()))
+            numbers = (part.coefficient, part.settings()) if settings else ("1", [])
+            found.append(Model(held.path, numbers[0], leave=leave, held=held, settings=numbers[1]))
         return found
 
 
-def prepare(document: Document, opener: Opener, opened: ExitStack, threads: int | None) -> Step:
+def prepare(document: Document, opener: Opener, opened: ExitStack, threads: int | None, how: How = AS_IT_IS) -> Step:
     """Open and lay out what a merge needs. Raises RecipeError, naming file and line, and what reading raises."""
     held = opener.all_of(document)
-    translated = translate(document, {reference: list(one.records) for reference, one in held.items()})
-    parts = [_part(part, held, translated, opened) for part in translated.parts]
+    names = {reference: list(one.records) for reference, one in held.items()}
+    translated = translate(document, names, as_mergekit=how.as_mergekit)
+    parts = contributions(translated) if how.as_mergekit else translated.parts
+    models = [_part(part, held, translated, opened) for part in parts]
     if translated.base is not None:
         base = _whole(translated.base, held, translated, opened)
     else:
-        base = _least(translated, parts, thread_count(threads), opened)
-    return Step(translated, Zeros.like(base) if translated.zeros else base, parts)
+        base = _least(translated, models, thread_count(threads), opened)
+    return Step(translated, parts, Zeros.like(base) if translated.zeros and not how.as_mergekit else base, models)
 
 
 def _part(part: Part, held: Mapping[Reference, Held], translated: Translated, opened: ExitStack) -> Held:
@@ -106,37 +132,41 @@ def merge_document(
     execution: Execution,
     opener: Opener,
     source: bytes,
-    *,
-    take: Patterns = (),
-    leave: Patterns = (),
+    how: How = AS_IT_IS,
+    beside: Mapping[str, bytes] = MappingProxyType({}),
 ) -> MergeResult:
-    """Merge what one document describes. source: the file, which is written beside the model.
+    """Merge what one document describes. source: the file, which is written beside the model; beside: other files.
 
     Raises as `translate` and `merge_checkpoints` do.
     """
     with ExitStack() as opened:
-        step = prepare(document, opener, opened, execution.threads)
+        step = prepare(document, opener, opened, execution.threads, how)
         translated = step.translated
-        recipe_map = {**translated.recipe, **_out_dtype(translated.dtype, step.base)}
-        try:
-            recipe = recipe_from_map(recipe_map)
-        except MergeAlgebraError as error:
-            raise type(error)(f"{document.where}: {error}") from None
-        files = {} if is_single_file(out) else {CONFIG: source}
+        dialect = in_dialect(translated, how.masks) if how.as_mergekit else None
         result = merge_checkpoints(
             step.base,
-            step.models(),
-            recipe,
+            step.models(settings=dialect is None),
+            dialect.placeholder if dialect is not None else recipe_of(translated, step.base),
             out,
             execution,
+            take=how.take,
+            leave=how.leave,
             tokenizer=_tokens(translated, opener),
-            take=take,
-            leave=leave,
-            additions=Additions(_configuration(step), files),
+            additions=Additions(_configuration(step), {} if is_single_file(out) else {CONFIG: source, **beside}),
             whole=translated.whole or translated.zeros,
+            named=dialect,
         )
     said = [line for line in result.warnings if not (translated.whole and line in result.lock.remarks)]
-    return replace(result, warnings=[*translated.remarks, *_note(translated), *said])
+    noted = [] if how.as_mergekit else _note(translated)
+    return replace(result, warnings=[*translated.remarks, *noted, *said])
+
+
+def recipe_of(translated: Translated, base: Checkpoint) -> Method:
+    """The recipe here. Raises RecipeError or DecimalError, naming the line."""
+    try:
+        return recipe_from_map({**translated.recipe, **_out_dtype(translated.dtype, base)})
+    except MergeAlgebraError as error:
+        raise type(error)(f"{translated.document.where}: {error}") from None
 
 
 def _note(translated: Translated) -> list[str]:
@@ -174,14 +204,3 @@ def _configuration(step: Step) -> dict[str, object]:
         config = read_config(original)
     came_from = layers_of({name: of for name, (_, of) in tensors.items()})
     return changed_configuration(config, {stack: layers[stack] for stack in old}, came_from, old)
-
-
-def merge_file(
-    config: Path, out: Path, execution: Execution = Execution(), *, take: Patterns = (), leave: Patterns = ()
-) -> MergeResult:
-    """Merge as a mergekit file says. Raises RecipeError, naming file and line, and as `merge_document` does."""
-    documents = read_file(config)
-    source = config.read_bytes()
-    with ExitStack() as opened:
-        opener = Opener(config, opened)
-        return merge_document(documents[0], out, execution, opener, source, take=take, leave=leave)

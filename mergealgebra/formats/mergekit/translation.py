@@ -23,10 +23,14 @@ _DTYPES: Final[Mapping[str, str]] = {"float32": "F32", "float16": "F16", "bfloat
 
 @dataclass(frozen=True)
 class Part:
-    """What is merged as one contribution: a model, or tensors of several. numbers: by key of ours."""
+    """What is merged as one contribution: a model, or tensors of several. numbers: by key of ours.
+
+    values: what the file says, by its key and by tensor.
+    """
 
     tensors: Tensors
     numbers: Mapping[str, Said]
+    values: Mapping[str, Mapping[str, Value]]
 
     @property
     def model(self) -> Reference:
@@ -54,7 +58,8 @@ class Translated:
     """A merge. recipe: its map. base: None where it is the part of the least root [MK-9].
 
     zeros: whether the base has zeros for its values, so that whole models are added up. dtype: of the result; empty for
-    the base's. note: where it is known to differ from mergekit's. remarks: lines about what nothing reads.
+    the base's. note: where it is known to differ from mergekit's. remarks: lines about what nothing reads. shared: what
+    the file says of all models, by its key and by tensor.
     """
 
     document: Document
@@ -67,6 +72,7 @@ class Translated:
     whole: bool
     note: str
     remarks: Sequence[str]
+    shared: Mapping[str, Mapping[str, Value]]
 
 
 def kind_of(document: Document) -> Kind:
@@ -78,8 +84,12 @@ def kind_of(document: Document) -> Kind:
     return kind
 
 
-def translate(document: Document, names: Names) -> Translated:
-    """The merge that a file describes. names: of the tensors of its models. Raises RecipeError, naming the line."""
+def translate(document: Document, names: Names, *, as_mergekit: bool = False) -> Translated:
+    """The merge that a file describes. names: of the tensors of its models.
+
+    as_mergekit: whether mergekit's dialect is to compute it, which has all that it says. Raises RecipeError, naming the
+    line.
+    """
     kind = kind_of(document)
     document = _with_base(document, kind)
     layout = lay_out(document, names)
@@ -90,7 +100,8 @@ def translate(document: Document, names: Names) -> Translated:
         for key, parameter in kind.reads.items()
         if parameter.scope == "shared"
     }
-    _refuse_others(document, kind, shared)
+    if not as_mergekit:
+        _refuse_others(document, kind, shared)
     parts = list(_parts(document, kind, layout, lookup, shared))
     ours, zeros = _ours(document, kind, shared)
     base = _base(document, kind, layout)
@@ -105,7 +116,7 @@ def translate(document: Document, names: Names) -> Translated:
         recipe["settings"] = entries
     note = kind.note if ours == kind.ours else ""
     remarks = (*document.remarks, *lookup.remarks())
-    return Translated(document, recipe, base, parts, zeros, _dtype(document), layout, kind.whole, note, remarks)
+    return Translated(document, recipe, base, parts, zeros, _dtype(document), layout, kind.whole, note, remarks, shared)
 
 
 def _written(number: str | tuple[str, ...]) -> str | list[str]:
@@ -166,7 +177,8 @@ def _parts(
                 own.setdefault("weight", {})[target.name] = _of_t(shared["t"][target.name], is_base=place == 0)
     keys = {"weight": "coefficient"} if document.method == "slerp" else kind.keys
     for which, held in tensors.items():
-        yield Part(held, {keys[key]: say(values) for key, values in numbers[which].items() if key in keys})
+        said = {keys[key]: say(values) for key, values in numbers[which].items() if key in keys}
+        yield Part(held, said, numbers[which])
 
 
 def _of_t(t: Value, *, is_base: bool) -> Value:

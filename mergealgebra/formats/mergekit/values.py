@@ -26,12 +26,13 @@ _PLACES: Final = 60
 class Value:
     """What a tensor has of a setting. number: exact. points: of the gradient that it comes from, if it does.
 
-    where: the setting that said so; None for what nobody wrote.
+    t: the place on it. where: the setting that said so; None for what nobody wrote.
     """
 
     number: Fraction
     points: tuple[Fraction, ...] = ()
     where: Where | None = None
+    t: Fraction = Fraction(0)
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Plain:
         low = int(x)
         high = min(low + 1, len(self.points) - 1)
         number = self.points[low] + (x - low) * (self.points[high] - self.points[low])
-        return Value(number, self.points, self.where)
+        return Value(number, self.points, self.where, t)
 
 
 @dataclass(frozen=True)
@@ -140,3 +141,16 @@ def decimal_of(number: Fraction) -> str:
     digits = str(abs(round(number * 10**_PLACES))).rjust(_PLACES + 1, "0")
     text = f"{digits[:-_PLACES]}.{digits[-_PLACES:]}".rstrip("0").rstrip(".")
     return f"-{text}" if number < 0 and text != "0" else text
+
+
+def in_binary64(value: Value) -> str:
+    """The number that mergekit has, which interpolates in binary64: the shortest decimal that is nearest to it."""
+    if not value.points:
+        number = float(value.number)
+    else:
+        points = [float(point) for point in value.points]
+        x = float(value.t) * (len(points) - 1)
+        low = int(x)
+        high = min(low + 1, len(points) - 1)
+        number = (1 - (x - low)) * points[low] + (x - low) * points[high]
+    return decimal_of(Fraction(repr(number)))

@@ -19,6 +19,8 @@ from mergekit import merge_methods
 from mergekit.merge_methods import generalized_task_arithmetic as added
 
 SHAPE = (3, 9)
+#: Of what sums are asked for: rows that fill no lane, some, blocks, and blocks of blocks.
+ROWS = [(9, 3), (20, 7), (5, 333), (3, 4096), (1, 20000), (8, 48)]
 NEAR = {"float32": 0.2, "bfloat16": 0.5, "float16": 0.3}
 WEIGHTS = [0.3, 0.7, 0.45]
 
@@ -99,17 +101,26 @@ def answered(question: dict[str, Any], dtype: str, seed: int) -> dict[str, Any]:
     return question | given | {"answer": bits(answer), "answer_dtype": str(answer.dtype).removeprefix("torch.")}
 
 
+def added_up(shape: tuple[int, int], dtype: str) -> dict[str, Any]:
+    """The sums and the lengths of the rows of what NumPy draws from the seed 0."""
+    rows = torch.from_numpy(np.random.default_rng(0).standard_normal(shape).astype(dtype))
+    sums, norms = rows.sum(-1), torch.linalg.vector_norm(rows, dim=-1)
+    return {"method": "sums", "shape": shape, "dtype": dtype, "answer": bits(sums), "norms": bits(norms)}
+
+
 def bits(tensor: Any) -> str:
     return str(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes().hex())
 
 
 def main(out: str) -> None:
     torch.manual_seed(0)
+    torch.set_num_threads(1)
     cases = [
         answered(question, dtype, number + 300)
         for number, question in enumerate(questions())
         for dtype in ("float32", "bfloat16", "float16")
     ]
+    cases += [added_up(shape, dtype) for shape in ROWS for dtype in ("float32", "float64")]
     text = ",\n".join(json.dumps(case) for case in cases)
     Path(out).write_text(f"[\n{text}\n]\n", encoding="utf-8")
 

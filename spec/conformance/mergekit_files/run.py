@@ -1,6 +1,6 @@
 """Run mergekit 0.1.5 and the dialect on the files in `files`, and write docs/mergekit-table.md.
 
-    python spec/conformance/mergekit_files/run.py [--work FOLDER] [--python PYTHON] [--out FILE] [NAME ...]
+    python spec/conformance/mergekit_files/run.py [--work FOLDER] [--python PYTHON] [--out FILE] [--by-command] [NAME ...]
 
 `make mergekit-files` makes the environment and calls this. mergekit runs as another program, once for each file; what
 it wrote is kept in FOLDER and not made again. Exits with 1 if a file that is not in SHORT has less than SHARE of its
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -65,13 +66,14 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir(), "mergekit-files"))
     parser.add_argument("--python", type=Path, default=ROOT / ".venvs" / "mergekit-0.1.5" / "bin" / "python")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "mergekit-table.md")
+    parser.add_argument("--by-command", action="store_true", help="ask `mergealgebra merge`, not the equations alone")
     parser.add_argument("names", nargs="*", help="of files; all if left out, and only then the table is written")
     options = parser.parse_args()
     work = options.work.absolute()
     if not (work / "mixtral").exists():
         models.write(work)
     files = [file for file in sorted(FOLDER.glob("files/*.yml")) if not options.names or file.stem in options.names]
-    rows = [compared(file, work, options.python.absolute()) for file in files]
+    rows = [compared(file, work, options.python.absolute(), command=options.by_command) for file in files]
     if not options.names:
         options.out.write_text("\n".join(page(rows)), encoding="utf-8")
     short = {row.file for row in rows if row.short}
@@ -79,25 +81,43 @@ def main() -> None:
     raise SystemExit(bool(short - SHORT.keys()))
 
 
-def compared(file: Path, work: Path, python: Path) -> Row:
-    """One file through both."""
+def compared(file: Path, work: Path, python: Path, *, command: bool) -> Row:
+    """One file through both. command: whether ours is what the command makes of it, or else the equations alone."""
     theirs, masks = asked(file, work, python)
-    ours = reading.merge(file, work, masks, theirs.keys())
+    merged = reading.merge(file, work, masks, theirs.keys())
+    ours, tied = by_command(file, work, masks, theirs) if command else merged.tensors, merged.tied
     config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    if missing := theirs.keys() - ours.tensors.keys():
+    if missing := theirs.keys() - ours.keys():
         raise SystemExit(f"{file.name}: missing tensors: {missing}")
     counts = np.zeros(4, np.int64)
     most = 0
     for name, wanted in theirs.items():
-        found, tied = ours.tensors[name], ours.tied[name]
+        found, apart = ours[name], tied[name]
         if found.dtype != wanted.dtype or found.shape != wanted.shape:
             raise SystemExit(f"{file.name}: {name}: {found.dtype} {found.shape}, not {wanted.dtype} {wanted.shape}")
-        units = np.abs(places(found) - places(wanted))[~tied]
-        counts += [wanted.size, int(tied.sum()), int((units == 0).sum()), int((units <= 1).sum())]
+        units = np.abs(places(found) - places(wanted))[~apart]
+        counts += [wanted.size, int(apart.sum()), int((units == 0).sum()), int((units <= 1).sum())]
         most = max(most, int(units.max(initial=0)))
     row = Row(file.stem, config["merge_method"], config["dtype"], *counts.tolist(), most)
     print(row, flush=True)
     return row
+
+
+def by_command(file: Path, work: Path, masks: Path, theirs: Mapping[str, Array]) -> Mapping[str, Array]:
+    """What `mergealgebra merge --as mergekit` writes; of tensors without masks, as mergekit has none, what the base has."""
+    out, copy = work / "ours" / file.stem, work / file.name
+    shutil.rmtree(out, ignore_errors=True)
+    out.parent.mkdir(exist_ok=True)
+    shutil.copy(file, copy)  # paths in a file are relative to its folder
+    command = [sys.executable, "-m", "mergealgebra", "merge", copy, out, "--as", "mergekit"]
+    if masks.exists():
+        family = next(name for name in models.CONFIGS if f"{name}/" in file.read_text(encoding="utf-8"))
+        left = sorted({name for name, _ in models.SHAPES[family]()} - theirs.keys())
+        command += ["--masks", masks, *(f"--leave={name}" for name in left)]
+    done = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{file.name}: {done.stderr[-1500:]}")
+    return load_file(out / "model.safetensors")
 
 
 def asked(file: Path, work: Path, python: Path) -> tuple[Mapping[str, Array], Path]:

@@ -10,9 +10,11 @@ import pytest
 
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.execution import Execution
-from mergealgebra.formats.mergekit.merging import merge_file
+from mergealgebra.formats.mergekit.files import merge_file
+from mergealgebra.formats.mergekit.merging import How
 from mergealgebra.lock import Lock
 from mergealgebra.merge_result import MergeResult
+from tests.cli.commands import call
 from tests.formats.mergekit.tiny import KINDS, by_layer, short, values, write
 
 
@@ -321,3 +323,127 @@ def test_a_path_beside_the_file_comes_first(models, tmp_path, monkeypatch):
     )
     result = merge_file(models / "p.yml", tmp_path / "out", Execution("numpy", 1))
     assert set(short(result.out).values()) == {2.0}
+
+
+class TestAsMergekit:
+    @pytest.mark.clause("MK-12")
+    def test_the_recipe_has_what_the_file_says(self, models, tmp_path):
+        (models / "as.yml").write_text("""
+merge_method: ties
+base_model: zero
+models:
+  - {model: two, parameters: {weight: 0.5, density: [0.3, 1]}}
+  - {model: lay, parameters: {weight: [{filter: mlp, value: 0.1}, {value: 0}]}}
+parameters: {normalize: false, density: 0.7}
+dtype: bfloat16
+""")
+        result = merge_file(models / "as.yml", tmp_path / "out", Execution("numpy", 1), How(as_mergekit=True))
+        recipe = result.lock.recipe
+        assert (recipe["dialect"], recipe["normalize"], recipe["dtype"]) == ("mergekit-0.1.5", "false", "bfloat16")
+        two, lay = recipe["order"].split(" ")
+        of_two = {
+            e.get("tensors", "*"): e["density"]
+            for e in recipe["settings"]
+            if e["contribution"] == two and "density" in e
+        }
+        middle = {f"model.layers.{i}.*": repr((1 - t) * 0.3 + t) for i, t in ((1, 1 / 3), (2, 2 / 3))}
+        assert of_two == {**middle, "model.layers.3.*": "1", "*": "0.3"}
+        of_lay = [
+            (e.get("tensors", "*"), e["coefficient"])
+            for e in recipe["settings"]
+            if e["contribution"] == lay and "coefficient" in e
+        ]
+        assert of_lay[-1] == ("*", "0")
+        assert ("model.layers.0.mlp.*", "0.1") in of_lay
+
+    @pytest.mark.clause("MK-12")
+    def test_drawn_masks_are_asked_for(self, models, tmp_path):
+        (models / "as.yml").write_text(
+            "merge_method: dare_ties\nbase_model: zero\nmodels: [{model: one}]\nparameters: {weight: 1}\n"
+        )
+        with pytest.raises(MergeAlgebraError, match="masks"):
+            merge_file(models / "as.yml", tmp_path / "out", Execution("numpy", 1), How(as_mergekit=True))
+
+
+@pytest.mark.clause("MK-10")
+def test_the_result_has_the_dtype_that_is_written(merged):
+    result = merged(
+        "merge_method: linear\nout_dtype: bfloat16\ndtype: float32\nparameters: {weight: 1}\n"
+        "models: [{model: one}, {model: two}]\n"
+    )
+    assert {tensor.dtype for tensor in result.lock.tensors.values()} == {"BF16"}
+    assert result.lock.recipe["out_dtype"] == "BF16"
+
+
+@pytest.mark.clause("MK-1")
+def test_the_command_tells_mergekits_files_from_ours(models, tmp_path):
+    (models / "cli.yml").write_text(
+        "merge_method: linear\nparameters: {weight: 1}\nmodels: [{model: one}, {model: two}]\n"
+    )
+    assert call(tmp_path, "merge", str(models / "cli.yml"), "out", "--json").printed()["warnings"] == []
+    (models / "ours.yml").write_text("method: linear\nbase: zero\nmodels: [{path: one}]\n")
+    refused = call(tmp_path, "merge", str(models / "ours.yml"), "ours", "--as", "mergekit")
+    assert "is not a mergekit file" in refused.stderr
+
+
+@pytest.mark.clause("MK-13", "RC-10")
+@pytest.mark.parametrize("method", ["slerp", "dare_ties"])
+def test_converted_files_give_the_same_model(method, models, tmp_path):
+    listed = "models: [{model: two, parameters: {weight: 0.5, density: [0.5, 1]}}, {model: lay}]"
+    t = "t: [{filter: mlp, value: [0, 1]}, {value: 0.3}]"
+    (models / "from.yml").write_text(f"merge_method: {method}\nbase_model: lay\n{listed}\nparameters: {{{t}}}\n")
+    call(tmp_path, "convert", str(models / "from.yml"), str(models / f"{method}.yaml"))
+    first = merge_file(models / "from.yml", tmp_path / "first", Execution("numpy", 1))
+    again = call(tmp_path, "merge", str(models / f"{method}.yaml"), "again", "--json").printed()
+    assert (again["merge_id"], again["model_root"]) == (first.merge_id, first.model_root)
+
+
+class TestChains:
+    TEXT = """
+name: second
+merge_method: task_arithmetic
+base_model: zero
+models: [{model: first, parameters: {weight: 2}}]
+---
+merge_method: linear
+parameters: {weight: 1}
+models: [{model: second}, {model: zero}]
+---
+name: first
+merge_method: linear
+parameters: {weight: 1}
+models: [{model: one}, {model: two}]
+"""
+
+    @pytest.fixture
+    def chain(self, models, tmp_path):
+        (models / "chain.yml").write_text(self.TEXT)
+        return merge_file(models / "chain.yml", tmp_path / "out", Execution("numpy", 1)).out
+
+    @pytest.mark.clause("MK-14")
+    def test_their_locks_name_each_other(self, chain, tmp_path):
+        assert set(short(chain).values()) == {1.5}
+        first, second = (Lock.read(tmp_path / "out.steps" / name) for name in ("first", "second"))
+        assert first.model_root in {one.tensors for one in second.contributions}
+        assert second.model_root in {one.tensors for one in Lock.read(chain).contributions}
+        assert call(tmp_path, "verify", "out", "--json").printed()["warnings"] == []
+
+    @pytest.mark.clause("MK-14")
+    def test_a_changed_lock_is_found(self, chain, tmp_path):
+        lock = chain / "step-first.lock"
+        lock.write_bytes(lock.read_bytes().replace(b'"backend":"numpy"', b'"backend":"nunpy"').replace(b"3f8", b"3f7"))
+        assert call(tmp_path, "verify", "out").code == 1
+
+    @pytest.mark.clause("MK-14")
+    def test_a_strange_lock_is_told(self, chain, tmp_path, models):
+        (models / "other.yml").write_text("merge_method: linear\nparameters: {weight: 1}\nmodels: [{model: lay}]\n")
+        other = merge_file(models / "other.yml", tmp_path / "other", Execution("numpy", 1)).out
+        (chain / "step-other.lock").write_bytes((other / "merge.lock").read_bytes())
+        (warning,) = json.loads(call(tmp_path, "verify", "out", "--json").stdout)["warnings"]
+        assert "step-other.lock describes a model that no other lock here names" in warning
+
+    @pytest.mark.clause("MK-14")
+    def test_two_ends_are_refused(self, models, tmp_path):
+        (models / "ends.yml").write_text(self.TEXT.replace("model: second", "model: one"))
+        with pytest.raises(MergeAlgebraError, match=r"ends\.yml: expected one merge that no other is made from"):
+            merge_file(models / "ends.yml", tmp_path / "out", Execution("numpy", 1))

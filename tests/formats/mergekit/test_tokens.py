@@ -8,7 +8,7 @@ import pytest
 
 from mergealgebra.errors import RecipeError
 from mergealgebra.execution import Execution
-from mergealgebra.formats.mergekit.merging import merge_file
+from mergealgebra.formats.mergekit.files import merge_file
 from tests.formats.vocabularies import EMBED, code, tokenizer, write_model
 from tests.model_folder.folders import read_by_package
 
