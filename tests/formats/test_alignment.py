@@ -67,6 +67,11 @@ class TestToTheBase:
                 assert view.read(EMBED, start, stop).tobytes() == whole[start:stop].tobytes()
         assert view.tensor_root(EMBED) == tensor_root([whole.view(np.uint8).data])
 
+    def test_rows_between_which_one_is_left_out_are_read_apart(self, tmp_path, pair, opened):
+        tuned = opened(write_model(tmp_path / "gap", tokenizer(("a", "new", "b", "c")), shift=0.5))
+        (view,) = align(pair[0], [tuned], Wanted("base")).models
+        assert rows(view) == [*of(*ABC, shift=0.5), -1, -1]
+
     def test_another_process_sees_the_same(self, pair):
         (view,) = align(pair[0], [pair[1]], Wanted("base")).models
         with pickle.loads(pickle.dumps(view)) as there:
