@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +18,10 @@ from mergealgebra.cli.options import (
     threads_option,
 )
 from mergealgebra.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from mergealgebra.execution import Execution
+    from mergealgebra.merge_result import MergeResult
 
 
 @click.command()
@@ -71,32 +76,43 @@ def command(
     from mergealgebra.execution import Execution, start_numpy
 
     start_numpy()
-    from mergealgebra.file_merge import Model, merge_checkpoints
     from mergealgebra.formats.mergekit.files import merge_file
     from mergealgebra.formats.mergekit.grammar import is_mergekit
     from mergealgebra.formats.mergekit.merging import How
-    from mergealgebra.formats.models import tokenizer_wanted as wanted
-    from mergealgebra.recipe_file import read_merge_file
     from mergealgebra.text import location
 
-    if is_mergekit(config):
-        with progress_bar() as show:
-            execution = Execution(backend, threads, block, show, memory)
-            result = merge_file(config, out, execution, How(take, leave, as_ == "mergekit", masks))
-        report_result(result, result.warnings, as_json)
-        return
-    if as_ or masks:
-        raise RecipeError(f"{location(config)} is not a mergekit file, which --as and --masks are for: leave them out")
-    file = read_merge_file(config)
-    models = [Model(m.path, m.coefficient, m.take, m.leave, m.auxiliary, m.settings) for m in file.models]
-    take, leave = (*file.take, *take), (*file.leave, *leave)
+    theirs, where = is_mergekit(config), location(config)
+    if (as_ or masks) and not theirs:
+        raise RecipeError(f"{where} is not a mergekit file, which --as and --masks are for: leave them out")
+    if tokenizer_source and theirs:
+        raise RecipeError(f"{where} is a mergekit file: write `tokenizer_source: {tokenizer_source}` in it")
     with progress_bar() as show:
         execution = Execution(backend, threads, block, show, memory)
-        result = merge_checkpoints(
-            *(file.base, models, file.recipe, out, execution),
-            take=take,
-            leave=leave,
-            listed_in=config,
-            tokenizer=wanted(tokenizer_source or file.tokenizer_source),
-        )
+        if theirs:
+            result = merge_file(config, out, execution, How(take, leave, as_ == "mergekit", masks))
+        else:
+            result = _merge_ours(config, out, execution, tokenizer_source, take, leave)
     report_result(result, result.warnings, as_json)
+
+
+def _merge_ours(
+    config: Path,
+    out: Path,
+    execution: Execution,
+    tokenizer_source: str | None,
+    take: tuple[str, ...],
+    leave: tuple[str, ...],
+) -> MergeResult:
+    from mergealgebra.file_merge import Model, merge_checkpoints
+    from mergealgebra.formats.models import tokenizer_wanted
+    from mergealgebra.recipe_file import read_merge_file
+
+    file = read_merge_file(config)
+    models = [Model(m.path, m.coefficient, m.take, m.leave, m.auxiliary, m.settings) for m in file.models]
+    return merge_checkpoints(
+        *(file.base, models, file.recipe, out, execution),
+        take=(*file.take, *take),
+        leave=(*file.leave, *leave),
+        listed_in=config,
+        tokenizer=tokenizer_wanted(tokenizer_source or file.tokenizer_source),
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.execution import Execution
@@ -384,6 +385,8 @@ def test_the_command_tells_mergekits_files_from_ours(models, tmp_path):
     (models / "ours.yml").write_text("method: linear\nbase: zero\nmodels: [{path: one}]\n")
     refused = call(tmp_path, "merge", str(models / "ours.yml"), "ours", "--as", "mergekit")
     assert "is not a mergekit file" in refused.stderr
+    refused = call(tmp_path, "merge", str(models / "cli.yml"), "again", "--tokenizer-source", "base")
+    assert "write `tokenizer_source: base` in it" in refused.stderr
 
 
 @pytest.mark.clause("MK-13", "RC-10")
@@ -447,3 +450,21 @@ models: [{model: one}, {model: two}]
         (models / "ends.yml").write_text(self.TEXT.replace("model: second", "model: one"))
         with pytest.raises(MergeAlgebraError, match=r"ends\.yml: expected one merge that no other is made from"):
             merge_file(models / "ends.yml", tmp_path / "out", Execution("numpy", 1))
+
+
+@pytest.mark.clause("MK-6", "MK-8")
+def test_modules_have_layers_of_their_own(tmp_path):
+    names = ["shared.weight", "encoder.final.weight", "decoder.final.weight"]
+    names += [f"{stack}.block.{i}.layer.0.weight" for stack in ("encoder", "decoder") for i in range(3)]
+    for model, more in (("first", 0.0), ("second", 10.0)):
+        (tmp_path / model).mkdir()
+        arrays = {name: np.full(2, by_layer(name) + more, np.float32) for name in names}
+        save_file(arrays, tmp_path / model / "model.safetensors")
+    whole = "[{sources: [{model: first, layer_range: [0, 3]}]}]"
+    parts = "[{sources: [{model: second, layer_range: [2, 3]}]}, {sources: [{model: first, layer_range: [0, 1]}]}]"
+    text = f"merge_method: passthrough\nmodules:\n  encoder: {{slices: {whole}}}\n  decoder: {{slices: {parts}}}\n"
+    (tmp_path / "m.yml").write_text(text)
+    found = values(merge_file(tmp_path / "m.yml", tmp_path / "out", Execution("numpy", 1)).out)
+    assert [found[f"encoder.block.{i}.layer.0.weight"] for i in range(3)] == [0, 1, 2]
+    assert [found[f"decoder.block.{i}.layer.0.weight"] for i in range(2)] == [12, 0]
+    assert (found["decoder.final.weight"], found["encoder.final.weight"], len(found)) == (-1, -1, 8)
