@@ -86,12 +86,7 @@ def reduce_tile(
                     votes += weight
                     weights += tl.abs(weight)
     missed = (a >= _limit(least + 1) * _number(table_ptr + _ROWS - 3)) & (lane < size)
-    if MARK:
-        bad = missed
-        tl.store(out_ptr + start + lane, missed.to(tl.uint8), mask=lane < size)
-    else:
-        tau_m = _finalized(s, a, votes, weights, _number(table_ptr + _ROWS - 2), METHOD)
-        bad = _write(out_ptr + start, lane, size, base, tau_m, missed, _number(table_ptr + _ROWS - 1), BASE)
+    bad = _write(out_ptr + start, table_ptr, lane, size, base, s, a, votes, weights, missed, BASE, METHOD, MARK)
     found = tl.sum((bad & (lane < size)).to(tl.int32) + (missed.to(tl.int32) << 16), 0)
     tl.store(counts_ptr + tl.load(table_ptr + 8) * programs + program, _packed(found))
 
@@ -99,19 +94,30 @@ def reduce_tile(
 @_jit
 def _write(
     out_ptr: tl.tensor,
+    table_ptr: tl.tensor,
     lane: tl.tensor,
     size: tl.tensor,
     base: tl.tensor,
-    tau_m: tl.tensor,
+    s: tl.tensor,
+    a: tl.tensor,
+    votes: tl.tensor,
+    weights: tl.tensor,
     missed: tl.tensor,
-    lambda_: tl.tensor,
     BASE: tl.constexpr,
+    METHOD: tl.constexpr,
+    MARK: tl.constexpr,
 ) -> tl.tensor:
-    """Write the merged tile. Returns where a number is not finite, missed ones aside."""
-    merged, finite = _applied(base, tau_m, lambda_, BASE)
-    tl.store(out_ptr + lane, merged, mask=lane < size)
-    # A tau that is not finite is kept. Infinities in v have no certificate, and NaN leads to NaN.
-    return ~(finite | missed)
+    """Write the merged tile, or with MARK what was missed. Returns where a number is not finite, missed ones aside."""
+    bad = missed  # overwritten, but for MARK
+    if MARK:
+        tl.store(out_ptr + lane, missed.to(tl.uint8), mask=lane < size)
+    else:
+        tau_m = _finalized(s, a, votes, weights, _number(table_ptr + _ROWS - 2), METHOD)
+        merged, finite = _applied(base, tau_m, _number(table_ptr + _ROWS - 1), BASE)
+        # A tau that is not finite is kept. Infinities in v have no certificate, and NaN leads to NaN.
+        bad = ~(finite | missed)
+        tl.store(out_ptr + lane, merged, mask=lane < size)
+    return bad
 
 
 @_jit
