@@ -1,6 +1,6 @@
 """Run mergekit 0.1.5 and the dialect on the files in `files`, and write docs/mergekit-table.md.
 
-    python spec/conformance/mergekit_files/run.py [--work FOLDER] [--python PYTHON] [--by-command] [NAME ...]
+    python spec/conformance/mergekit_files/run.py [--work FOLDER] [--python PYTHON] [--equations] [NAME ...]
 
 `make mergekit-files` makes the environment and calls this. mergekit runs as another program, once for each file; what
 it wrote is kept in FOLDER and not made again. Exits with 1 if a file that is not in SHORT has less than SHARE of its
@@ -66,14 +66,14 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir(), "mergekit-files"))
     parser.add_argument("--python", type=Path, default=ROOT / ".venvs" / "mergekit-0.1.5" / "bin" / "python")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "mergekit-table.md")
-    parser.add_argument("--by-command", action="store_true", help="ask `mergealgebra merge`, not the equations alone")
+    parser.add_argument("--equations", action="store_true", help="ask the equations alone, not `mergealgebra merge`")
     parser.add_argument("names", nargs="*", help="of files; all if left out, and only then the table is written")
     options = parser.parse_args()
     work = options.work.absolute()
     if not (work / "mixtral").exists():
         models.write(work)
     files = [file for file in sorted(FOLDER.glob("files/*.yml")) if not options.names or file.stem in options.names]
-    rows = [compared(file, work, options.python.absolute(), command=options.by_command) for file in files]
+    rows = [compared(file, work, options.python.absolute(), command=not options.equations) for file in files]
     if not options.names:
         options.out.write_text("\n".join(page(rows)), encoding="utf-8")
     short = {row.file for row in rows if row.short}
