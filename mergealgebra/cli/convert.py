@@ -29,7 +29,8 @@ def command(config: Path, out: Path | None) -> None:
         raise RecipeError(f"{location(config)} is not a mergekit file: it needs no converting")
     text, remarks = convert_file(config, Path() if out is None else out.parent)
     if out is None:
-        say(text.rstrip("\n"))
+        for line in text.splitlines():
+            say(line)
     else:
         with refused_as_output(out), out.open("x") as file:
             file.write(text)

@@ -33,9 +33,8 @@ class ORSet:
     """A genesis and a set of its operations; every subset is a state, so a delta is a state [OS-7].
 
     Mutators return the delta and leave the state as it is: `state = state.join(state.add(manifest))`. In a signed
-    workspace they take a signer, and raise NotAllowed when it may not do that [SG-8].
-    Raises WrongWorkspace when an operation is of another workspace, and OperationError for an operation without an
-    author in a signed workspace, or with one in an open one.
+    workspace they take a signer, and raise NotAllowed when it may not do that [SG-8]. Raises WrongWorkspace for an
+    operation of another workspace, and OperationError for a signed one in an open workspace, or the other way round.
 
     >>> base = "ab" * 32
     >>> empty = ORSet(Genesis(base, "team", {"method": "mean", "lambda": "1"}))
@@ -141,12 +140,12 @@ class ORSet:
         """Who made an operation that is here: what their key is called, or in an open workspace what they say."""
         return operation.name if operation.author is None else self.called[operation.author]
 
+    @paused()
     def visible(self) -> dict[str, Manifest]:
         """The visible contributions by their ids, in ascending order [OS-9]."""
         with self._set.seen() as seen:
             adds = {id_: seen.standing(id_)[0] for id_ in sorted(seen.visible)}
-        with paused():
-            return {id_: _manifest(add) for id_, add in adds.items()}
+        return {id_: _manifest(add) for id_, add in adds.items()}
 
     def visible_ids(self) -> frozenset[str]:
         """The ids of the visible contributions; no body is read."""

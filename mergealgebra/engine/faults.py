@@ -114,7 +114,7 @@ def _overflow(answers: Answers, order: Sequence[int], buffers: Buffers, block: B
     plan = buffers.plan
     base = buffers.read(BASE, block)
     parts = {index: part for index, part in parts_of(plan, buffers, block, answers) if part.coefficient}
-    base, wide = widened(base, list(parts.values()), plan.results[block.name].dtype, plan.needs.on)
+    base, wide = widened(base, list(parts.values()), plan.results[block.name].dtype)
     parts = dict(zip(parts, wide, strict=True))
     if not parts:
         return _beyond_dtype(plan, block, base)

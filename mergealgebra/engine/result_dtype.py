@@ -14,7 +14,6 @@ from mergealgebra.engine.sources import Record, Source
 from mergealgebra.kernels.blocks import Part
 from mergealgebra.kernels.reference import Host
 from mergealgebra.methods.method import Method
-from mergealgebra.tensors.block_vectors import tau
 from mergealgebra.tensors.dtypes import DTYPES, name_of, narrow, widen
 
 
@@ -43,11 +42,11 @@ def _result(name: str, record: Record, out: str) -> Result:
     return Result(name, dtype, tuple(record.shape), record.size)
 
 
-def widened(base: Host, parts: Sequence[Part], out: str, on: str) -> tuple[Host, list[Part]]:
+def widened(base: Host, parts: Sequence[Part], out: str) -> tuple[Host, list[Part]]:
     """A block as it is merged where the result is of the dtype `out`; as it is where that is the base's.
 
-    In fp64 where the base or the result is, else in fp32, which holds all that is exact in narrower dtypes. on: as in
-    `Needs`.
+    In fp64 where the base or the result is, else in fp32. Task vectors stay the same: a difference of fp32 numbers that
+    is rounded to fp64 first is rounded to the same fp32 number, as 53 bits are more than twice 24.
     """
     own = name_of(base)
     if own == out or not DTYPES[own].is_float:
@@ -55,15 +54,9 @@ def widened(base: Host, parts: Sequence[Part], out: str, on: str) -> tuple[Host,
     wide = "F64" if "F64" in (own, out) else "F32"
     if own == wide:
         return base, list(parts)
-    return _exact(base, wide), [_widened(part, base, wide, on) for part in parts]
-
-
-def _widened(part: Part, base: Host, wide: str, on: str) -> Part:
-    """A part that gives the same vector beside the wider base."""
-    if wide == "F64" and on == "tau":  # a difference of fp64 numbers would be rounded twice [TV-2]
-        return replace(part, values=np.asarray(tau(part.values, base, part.form)), form="task_vector")
-    same = part.values.dtype == base.dtype
-    return replace(part, values=_exact(part.values, wide)) if same else part
+    of_base = [part.values.dtype == base.dtype for part in parts]  # which bits are compared to the base's [TV-3, MG-14]
+    both = zip(parts, of_base, strict=True)
+    return _exact(base, wide), [replace(p, values=_exact(p.values, wide)) if same else p for p, same in both]
 
 
 def _exact(array: Host, wide: str) -> Host:

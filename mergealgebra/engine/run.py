@@ -105,7 +105,7 @@ def _merge(reduce: Reducing, answers: Answers, buffers: Buffers, span: Span) -> 
                 parts.append((index, part))
             elif not usable(view_of(part, part.values, base, plan.needs.on)):
                 raise Faulty(block, answers)
-        wide, widened_parts = widened(base, [part for _, part in parts], out, plan.needs.on)
+        wide, widened_parts = widened(base, [part for _, part in parts], out)
         reduced = reduce(answers, buffers, block, wide, list(zip((i for i, _ in parts), widened_parts, strict=True)))
         if reduced is None:
             raise Faulty(block, answers)

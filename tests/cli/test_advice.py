@@ -270,19 +270,11 @@ class TestMergekit:
                 "models: [{path: x, parameters: {weight: 0.5, density: 0.3}}]",
                 ("models[0]", "`coefficient`", "`density`"),
             ),
-            ("models: [{path: x, density: 0.5}]", ("models[0]", "at the top")),
             ("models: [{path: x}]\nparameters: {density: 0.5}", ("`density` and `lambda`",)),
             ("models: [{path: x}]\ndtype: bfloat16", ("the base's dtypes",)),
-            ("models: [{path: x, wight: 1}]", ("'wight'", "a model's keys are path, coefficient, take, leave")),
+            ("models: [{path: x, wight: 1}]", ("'wight'", "a model's are path, coefficient, settings, take, leave")),
             ("models: [{path: x, pth: 1}]", ("'pth'; did you mean 'path'?",)),
-            (
-                "models: [{path: x, density: 0.5}, {path: y, density: 0.3}]",
-                ("('0.5', '0.3') cannot be merged",),
-            ),
-            (
-                "models: [{path: x, parameters: {density: 0.5}}, {path: y, density: 0.5}]",
-                ("models[0]", "models[1]"),
-            ),
+            ("models: [{path: x, parameters: {density: 0.5}}, {path: y, weight: 0.5}]", ("models[0]", "models[1]")),
             (
                 "models: [{path: x}]\nparameters: {normalize: false, int8_mask: true}",
                 ("so the model is another", "saves memory"),

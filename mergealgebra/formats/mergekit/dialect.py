@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from mergealgebra.dialects.mergekit import written_dtype
 from mergealgebra.dialects.mergekit_strategies import MERGEKIT
 from mergealgebra.dialects.strategy import FLAG, Word
 from mergealgebra.errors import MergeAlgebraError
@@ -46,8 +47,11 @@ class Dialect:
         return made.with_masks(self.masks) if self.masks is not None else made
 
 
-def in_dialect(translated: Translated, masks: Path | None) -> Dialect:
-    """The recipe of a translated file, as mergekit computes it. Raises RecipeError."""
+def in_dialect(translated: Translated, masks: Path | None, result: Callable[[str], Mapping[str, str]]) -> Dialect:
+    """The recipe of a translated file, as mergekit computes it. Raises RecipeError.
+
+    result: the keys for a result of a dtype, by mergekit's name of it.
+    """
     document, method = translated.document, translated.document.method
     strategy = MERGEKIT[method]
     top: dict[str, str] = {}
@@ -65,8 +69,11 @@ def in_dialect(translated: Translated, masks: Path | None) -> Dialect:
                 plain, more = _said(name, values)
                 mine += [*more, {name: plain}]
         own.append(mine)
-    if document.dtype:
+    if document.dtype not in ("", "auto"):
         top["dtype"] = document.dtype
+        top |= result(document.out_dtype or written_dtype(method, document.dtype))
+    elif document.out_dtype:
+        top |= result(document.out_dtype)
     if translated.zeros and "on" in strategy.settings:
         top["on"] = "theta"
     try:

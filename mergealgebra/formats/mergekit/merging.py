@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from mergealgebra.formats.mergekit.document import Document, Reference
 from mergealgebra.formats.mergekit.layers import stacks_of
 from mergealgebra.formats.mergekit.opening import Opener
 from mergealgebra.formats.mergekit.tokens import wanted_of
-from mergealgebra.formats.mergekit.translation import Part, Tensors, Translated, translate
+from mergealgebra.formats.mergekit.translation import DTYPE_NAMES, Part, Tensors, Translated, translate
 from mergealgebra.formats.mergekit.views import Zeros, woven
 from mergealgebra.formats.tokenizers.files import read_config
 from mergealgebra.formats.tokenizers.wanted import Wanted
@@ -142,7 +142,7 @@ def merge_document(
     with ExitStack() as opened:
         step = prepare(document, opener, opened, execution.threads, how)
         translated = step.translated
-        dialect = in_dialect(translated, how.masks) if how.as_mergekit else None
+        dialect = in_dialect(translated, how.masks, _result_in(step.base)) if how.as_mergekit else None
         result = merge_checkpoints(
             step.base,
             step.models(settings=dialect is None),
@@ -191,6 +191,11 @@ def _out_dtype(dtype: str, base: Checkpoint) -> dict[str, str]:
     """The key of a recipe whose result has another dtype than the base."""
     floats = {record.dtype for record in base.records.values() if DTYPES[record.dtype].is_float}
     return {"out_dtype": dtype} if dtype and floats != {dtype} else {}
+
+
+def _result_in(base: Checkpoint) -> Callable[[str], dict[str, str]]:
+    """The keys of a recipe whose result has a dtype, by mergekit's name of it."""
+    return lambda written: _out_dtype(DTYPE_NAMES.get(written, ""), base)
 
 
 def _configuration(step: Step) -> dict[str, object]:

@@ -132,7 +132,9 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "model_stock": Kind("model_stock", {"filter_wise": _shared("0")}, only={"filter_wise": False}),
         "nearswap": Kind("nearswap", {"t": _shared(None)}, {"t": "t"}, models=1),
         "arcee_fusion": Kind(
-            "arcee_fusion", models=1, note="of tensors above 1,000,000 elements mergekit looks at a sample, ours at all"
+            "arcee_fusion",
+            models=1,
+            note="of tensors above 1,000,000 elements mergekit looks at a sample, ours at all elements",
         ),
         "passthrough": Kind(
             "passthrough", {"scale": _own("1", "input")}, {"scale": "scale"}, base="possible", models=1, whole=True

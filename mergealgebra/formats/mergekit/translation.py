@@ -18,7 +18,7 @@ from mergealgebra.text import did_you_mean, listed, shown
 Tensors = Mapping[str, tuple[Reference, str]]
 
 #: dtypes as mergekit writes them, and as safetensors does.
-_DTYPES: Final[Mapping[str, str]] = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "float64": "F64"}
+DTYPE_NAMES: Final[Mapping[str, str]] = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "float64": "F64"}
 
 
 @dataclass(frozen=True)
@@ -247,6 +247,6 @@ def _dtype(document: Document) -> str:
     written = document.out_dtype or document.dtype
     if written in ("", "auto"):
         return ""
-    if written not in _DTYPES:
-        raise document.where.refuse(f"dtype {shown(written)} is not one of {', '.join(_DTYPES)}")
-    return _DTYPES[written]
+    if written not in DTYPE_NAMES:
+        raise document.where.refuse(f"dtype {shown(written)} is not one of {', '.join(DTYPE_NAMES)}")
+    return DTYPE_NAMES[written]

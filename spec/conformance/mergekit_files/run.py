@@ -1,6 +1,6 @@
 """Run mergekit 0.1.5 and the dialect on the files in `files`, and write docs/mergekit-table.md.
 
-    python spec/conformance/mergekit_files/run.py [--work FOLDER] [--python PYTHON] [--out FILE] [--by-command] [NAME ...]
+    python spec/conformance/mergekit_files/run.py [--work FOLDER] [--python PYTHON] [--by-command] [NAME ...]
 
 `make mergekit-files` makes the environment and calls this. mergekit runs as another program, once for each file; what
 it wrote is kept in FOLDER and not made again. Exits with 1 if a file that is not in SHORT has less than SHARE of its
@@ -104,7 +104,7 @@ def compared(file: Path, work: Path, python: Path, *, command: bool) -> Row:
 
 
 def by_command(file: Path, work: Path, masks: Path, theirs: Mapping[str, Array]) -> Mapping[str, Array]:
-    """What `mergealgebra merge --as mergekit` writes; of tensors without masks, as mergekit has none, what the base has."""
+    """What `mergealgebra merge --as mergekit` writes. What mergekit lacks has no masks, and stays the base's."""
     out, copy = work / "ours" / file.stem, work / file.name
     shutil.rmtree(out, ignore_errors=True)
     out.parent.mkdir(exist_ok=True)
