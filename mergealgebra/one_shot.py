@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -19,7 +20,7 @@ from mergealgebra.errors import (
 from mergealgebra.execution import Execution
 from mergealgebra.file_merge import Model, check_kinds, merge_checkpoints
 from mergealgebra.formats.models import tokenizer_wanted
-from mergealgebra.merge_arguments import Beside, Own, beside_each, own_of_each, pairs_of, refuse_form
+from mergealgebra.merge_arguments import Beside, Numbers, Own, beside_each, own_of_each, pairs_of, refuse_form
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
 from mergealgebra.recipe import check_recipe
@@ -167,33 +168,18 @@ def merge(
     refuse_form(form, like, out)
     pairs = pairs_of(models, coefficients)
     beside, own = beside_each(auxiliary, len(pairs)), own_of_each(settings, len(pairs))
-    if like is not None:
-        from mergealgebra.torch_models.copies import filled, refuse_unlike
-
-        refuse_unlike(like)
+    _refuse_unlike(like)
     limit = byte_count(memory) if isinstance(memory, str) else memory
     if out is None:
         if tokenizer_source is not None:
             raise TokenizerError("tokenizer_source= aligns the rows of model folders, with out=; leave it out")
         if limit is not None:
             raise BackendError("memory= limits what a merge of files takes, and arrays are in memory; leave it out")
-        if form == FINETUNED or any(map(_is_model, (base, *(model for model, _ in pairs)))):
-            from mergealgebra.torch_models.merge import merge_models
-
-            execution = Execution(backend or "auto", threads, block)
-            beside_them: dict[str, Any] = {"auxiliary": beside, "settings": own, "take": take, "leave": leave}
-            result: Merged = merge_models(base, pairs, recipe, execution, form, **beside_them)
-        else:
-            from mergealgebra.array_merge import merge_arrays
-
-            for i, kinds in enumerate(beside):
-                check_kinds(f"model {i}", kinds, recipe)
-            arrays: Any = beside  # paths are refused there
-            read = [recipe.own_settings(entries, f"model {i}: settings") for i, entries in enumerate(own)]
-            how: dict[str, Any] = {"threads": threads, "block": block, "auxiliary": arrays, "settings": read}
-            result = merge_arrays(base, pairs, recipe, take, leave, backend or "numpy", how)
+        result = _in_memory(
+            *(base, pairs, recipe, form, Execution(backend or "", threads, block), beside, own), take=take, leave=leave
+        )
         _warn(result.warnings)
-        return result if like is None else filled(like, result)
+        return result if like is None else _filled(like, result)
     execution = Execution(backend or "auto", threads, block, memory=limit)
     of_files = [
         Model(_path(model, f"model {i}"), coefficient, auxiliary=beside[i], settings=own[i])
@@ -208,6 +194,48 @@ def merge(
     )
     _warn(written.warnings)
     return written
+
+
+def _in_memory(
+    base: Any,
+    pairs: Sequence[tuple[Any, str]],
+    recipe: Method,
+    form: str | None,
+    execution: Execution,
+    beside: Beside,
+    own: Sequence[Sequence[Numbers]],
+    *,
+    take: Patterns,
+    leave: Patterns,
+) -> Merged:
+    """What models or task vectors in memory are merged to. execution: its backend is empty where none was asked for."""
+    if form == FINETUNED or any(map(_is_model, (base, *(model for model, _ in pairs)))):
+        from mergealgebra.torch_models.merge import merge_models
+
+        how = replace(execution, backend=execution.backend or "auto")
+        beside_them: dict[str, Any] = {"auxiliary": beside, "settings": own, "take": take, "leave": leave}
+        return merge_models(base, pairs, recipe, how, form, **beside_them)
+    from mergealgebra.array_merge import merge_arrays
+
+    for i, kinds in enumerate(beside):
+        check_kinds(f"model {i}", kinds, recipe)
+    arrays: Any = beside  # paths are refused there
+    read = [recipe.own_settings(entries, f"model {i}: settings") for i, entries in enumerate(own)]
+    others = {"threads": execution.threads, "block": execution.block, "auxiliary": arrays, "settings": read}
+    return merge_arrays(base, pairs, recipe, take, leave, execution.backend or "numpy", others)
+
+
+def _refuse_unlike(like: object) -> None:
+    if like is not None:
+        from mergealgebra.torch_models.copies import refuse_unlike
+
+        refuse_unlike(like)
+
+
+def _filled(like: Any, merged: Merged) -> Any:
+    from mergealgebra.torch_models.copies import filled
+
+    return filled(like, merged)
 
 
 def _warn(lines: Sequence[str]) -> None:
