@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from mergealgebra.addresses import without_secrets
 from mergealgebra.errors import AddressError, NotInstalled, PeerError
 from mergealgebra.sync.object_store import IDLE_SECONDS, MOST_LISTED, Listed, NotThere, Opened, paced
+from mergealgebra.sync.s3_settings import check_settings, is_plain, refused_settings
 from mergealgebra.text import one_line, shortened, shown
 
 if TYPE_CHECKING:
@@ -149,25 +150,27 @@ def _found(pattern: re.Pattern[str], error: Exception) -> str:
 
 def _opened(bucket: str, prefix: str) -> Bucket:
     try:
+        from obstore.exceptions import BaseError
         from obstore.store import S3Store as Bucket
     except ImportError as error:
         raise NotInstalled("s3:// needs obstore, and it is not installed: pip install obstore") from error
-    endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
-    if endpoint and not endpoint.startswith(("http://", "https://")):
-        raise AddressError(f"AWS_ENDPOINT_URL is {shown(endpoint)}: write http:// or https:// in front of it")
+    check_settings()
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    return Bucket(
-        bucket,
-        prefix=prefix or None,
-        config={"region": region, "virtual_hosted_style_request": False, "disable_bulk_delete": True},
-        client_options={
-            "allow_http": endpoint.startswith("http://"),
-            "timeout": timedelta(seconds=_WHOLE_SECONDS),
-            "read_timeout": timedelta(seconds=IDLE_SECONDS),
-            "connect_timeout": timedelta(seconds=_CONNECT_SECONDS),
-        },
-        retry_config={"max_retries": _TRIES, "retry_timeout": timedelta(seconds=IDLE_SECONDS)},
-    )
+    try:
+        return Bucket(
+            bucket,
+            prefix=prefix or None,
+            config={"region": region, "virtual_hosted_style_request": False, "disable_bulk_delete": True},
+            client_options={
+                "allow_http": is_plain(),
+                "timeout": timedelta(seconds=_WHOLE_SECONDS),
+                "read_timeout": timedelta(seconds=IDLE_SECONDS),
+                "connect_timeout": timedelta(seconds=_CONNECT_SECONDS),
+            },
+            retry_config={"max_retries": _TRIES, "retry_timeout": timedelta(seconds=IDLE_SECONDS)},
+        )
+    except BaseError as error:
+        raise refused_settings(error) from None
 
 
 def _parts(address: str) -> tuple[str, str]:
