@@ -15,7 +15,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, RemoteDisco
 from typing import Final
 from urllib.parse import urlsplit
 
-from mergealgebra.addresses import without_secrets
+from mergealgebra.addresses import refuse_id, without_secrets
 from mergealgebra.errors import AddressError, PeerError, PeerRefused
 from mergealgebra.sync import calls
 from mergealgebra.sync.calls import Run
@@ -275,6 +275,7 @@ def _end(response: HTTPResponse) -> None:
 
 def _parts(address: str) -> tuple[bool, str, int | None, str]:
     """Whether it is secure, host, port and path of an address. Raises AddressError."""
+    refuse_id(address)
     try:
         found = urlsplit(address)
         host, port = found.hostname, found.port

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from mergealgebra.addresses import without_secrets
+from mergealgebra.addresses import refuse_id, without_secrets
 from mergealgebra.errors import AddressError, NotInstalled, PeerError
 from mergealgebra.sync.object_store import IDLE_SECONDS, MOST_LISTED, Listed, NotThere, Opened, paced
 from mergealgebra.sync.s3_settings import check_settings, is_plain, refused_settings
@@ -27,7 +27,8 @@ _WHOLE_SECONDS: Final = 3600
 _CONNECT_SECONDS: Final = 10
 _TRIES: Final = 2
 _PIECE_BYTES: Final = 1 << 20
-_BUCKET: Final = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+#: Old buckets at Amazon have longer names than new ones.
+_BUCKET: Final = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{2,254}")
 _SEGMENT: Final = re.compile("[A-Za-z0-9._-]+")
 
 #: What a server says of its refusal, in XML; and the status of the answer.
@@ -175,6 +176,7 @@ def _opened(bucket: str, prefix: str) -> Bucket:
 
 def _parts(address: str) -> tuple[str, str]:
     """Bucket and prefix of an address. Raises AddressError, which does not repeat what may be a secret."""
+    refuse_id(address)
     bucket, _, prefix = address.partition("://")[2].partition("/")
     segments = prefix.rstrip("/").split("/") if prefix.rstrip("/") else []
     if "@" in address or ":" in bucket:
@@ -185,6 +187,6 @@ def _parts(address: str) -> tuple[str, str]:
     if not _BUCKET.fullmatch(bucket) or not all(_SEGMENT.fullmatch(one) and set(one) != {"."} for one in segments):
         raise AddressError(
             f"{shown(address)} is not the address of a bucket: write s3://BUCKET or s3://BUCKET/PREFIX, with letters, "
-            "digits, `.`, `_` and `-`"
+            "digits, `.`, `_` and `-`; the name of a bucket has 3 to 63 of them"
         )
     return bucket, "/".join(segments)
