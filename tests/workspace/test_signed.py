@@ -344,6 +344,10 @@ def test_what_people_type(typed):
     assert "maintainer 1" in shown[1] and "maintainer 1" in call(typed, "-C", "w", "log").stdout
     assert granted["key"] in shown[-1] and "Ada" in shown[-1] and "1 live" in shown[-1]
     assert "This workspace is signed" in call(typed, "-C", "w", "status").stdout
+    named = with_passphrase(typed, "-C", "w", "revoke", "Ada").complaint()
+    assert f"'Ada' is a name, and a key is asked for: `mergealgebra -C {typed / 'w'} revoke {granted['key']}`" in named
+    alone = call(typed, "clone", "w", "new", "--base", "base").complaint()
+    assert f"maintained by {call(typed, '-C', 'w', 'members').lines()[1].split()[0]}, is the one" in alone
     revoked = with_passphrase(typed, "-C", "w", "revoke", granted["key"], "--json").printed()
     assert (len(revoked["grants"]), len(revoked["kept"]), revoked["disappeared"]) == (1, 1, [])
     assert "1 revoked" in call(typed, "-C", "w", "members").lines()[-1]
