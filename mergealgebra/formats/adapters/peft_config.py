@@ -73,7 +73,7 @@ def _by_module(given: object) -> object:
 class PeftConfig(BaseModel):
     """What adapter_config.json says of the factors, under its own keys; the first that is wrong is told."""
 
-    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)  # other keys: see _refuse
     _path: Path
     peft_type: Literal["LORA"] = "LORA"
     r: _Rank
