@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from mergealgebra.formats.mergekit.document import Document, Reference, Source
+from mergealgebra.formats.mergekit.document import Document, Module, Reference, Source
 from mergealgebra.formats.mergekit.entries import Said, say
 from mergealgebra.formats.mergekit.layout import Layout, Names, Target, lay_out, where_of
 from mergealgebra.formats.mergekit.lookup import Lookup, is_asked
@@ -124,14 +124,25 @@ def _written(number: str | tuple[str, ...]) -> str | list[str]:
 
 
 def _with_base(document: Document, kind: Kind) -> Document:
-    """The base is one of the models that are merged whole, also where it is not among them."""
+    """The base is one of the models that are merged whole, and a source of modules that have `models`, also where it is
+    not among them."""
     base = document.base
     of_slices = [slice_.base for module in document.modules for slice_ in module.slices]
     if kind.base == "needed" and base is None and (not of_slices or None in of_slices):
         raise document.where.refuse(f"`base_model` is missing, and {document.method} needs it: name one of the models")
-    if base is None or document.modules or not kind.whole or base in (source.model for source in document.models):
+    if base is not None and document.modules:
+        return replace(document, modules=[_with_source(module, base) for module in document.modules])
+    if base is None or not kind.whole or base in (source.model for source in document.models):
         return document
     return replace(document, models=(*document.models, Source(base, {}, base.where)))
+
+
+def _with_source(module: Module, base: Reference) -> Module:
+    sources = module.slices[0].sources
+    if not module.whole or base in (source.model for source in sources):
+        return module
+    slice_ = replace(module.slices[0], sources=(*sources, Source(base, {}, base.where)))
+    return replace(module, slices=(slice_,))
 
 
 def _refuse_gradients(document: Document, layout: Layout) -> None:

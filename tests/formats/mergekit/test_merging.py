@@ -468,3 +468,65 @@ def test_modules_have_layers_of_their_own(tmp_path):
     assert [found[f"encoder.block.{i}.layer.0.weight"] for i in range(3)] == [0, 1, 2]
     assert [found[f"decoder.block.{i}.layer.0.weight"] for i in range(2)] == [12, 0]
     assert (found["decoder.final.weight"], found["encoder.final.weight"], len(found)) == (-1, -1, 8)
+
+
+class TestModulesOfModels:
+    """Numbers of mergekit 0.1.5 for models of `transformers` with these layers."""
+
+    @pytest.fixture
+    def two_stacks(self, tmp_path):
+        names = [f"{stack}.final.weight" for stack in ("encoder", "decoder")]
+        names += [f"encoder.block.{i}.weight" for i in range(2)] + [f"decoder.block.{i}.weight" for i in range(3)]
+        for model, value in (("first", 4), ("second", 8)):
+            (tmp_path / model).mkdir()
+            save_file({name: np.full(2, value, np.float32) for name in names}, tmp_path / model / "model.safetensors")
+
+        def merge(encoder: str, decoder: str) -> dict[str, float]:
+            text = f"merge_method: linear\nparameters: {{normalize: false}}\nmodules:\n  encoder: {encoder}\n"
+            (tmp_path / "m.yml").write_text(f"{text}  decoder: {decoder}\n")
+            return values(merge_file(tmp_path / "m.yml", tmp_path / "out", Execution("numpy", 1)).out)
+
+        return merge
+
+    @pytest.mark.clause("MK-4", "MK-8")
+    def test_have_all_layers_of_each(self, two_stacks):
+        models = "[{model: first, parameters: {weight: 1}}, {model: second, parameters: {weight: [0, 1]}}]"
+        slices = "[{sources: [{model: second, layer_range: [0, 3], parameters: {weight: 1}}]}]"
+        found = two_stacks(f"{{models: {models}}}", f"{{slices: {slices}}}")
+        assert [found[f"encoder.block.{i}.weight"] for i in range(2)] == [4, 12]
+        assert [found[f"decoder.block.{i}.weight"] for i in range(3)] == [8, 8, 8]
+        assert (found["encoder.final.weight"], found["decoder.final.weight"]) == (4, 8)
+
+    @pytest.mark.clause("MK-4", "MK-8", "MK-9")
+    def test_have_the_base_with_the_settings_of_the_module(self, merged):
+        result = merged("""
+merge_method: linear
+base_model: zero
+modules:
+  default:
+    models:
+      - {model: one, parameters: {weight: 1}}
+      - {model: two, parameters: {weight: [0, 3]}}
+    parameters: {weight: 3}
+""")
+        found = short(result.out)
+        assert [found[f"q {i}"] for i in range(4)] == [np.float32(x) for x in (1 / 4, 3 / 5, 5 / 6, 1)]
+        assert found["head"] == 0.25
+
+    @pytest.mark.clause("MK-8")
+    def test_need_equally_many_layers_and_one_key(self, two_stacks, models):
+        write(models / "short", "llama", 1.0, layers=2)
+        text = "merge_method: linear\nparameters: {weight: 1}\nmodules:\n  default:\n    "
+        for more, words in (
+            (
+                "models: [{model: one}, {model: short}]",
+                "line 5: 'short' has 2 layers in `model.layers`, and 'one' has 4",
+            ),
+            (
+                "models: [{model: one}]\n    slices: [{}]",
+                "line 5: module 'default': expected one of `models` and `slices`",
+            ),
+        ):
+            (models / "bad.yml").write_text(text + more + "\n")
+            with pytest.raises(MergeAlgebraError, match=words):
+                merge_file(models / "bad.yml", models / "bad")
