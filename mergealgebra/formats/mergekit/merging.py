@@ -25,6 +25,7 @@ from mergealgebra.formats.tokenizers.files import read_config
 from mergealgebra.formats.tokenizers.wanted import Wanted
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
+from mergealgebra.methods.settings import SETTINGS
 from mergealgebra.model_folder.additions import Additions
 from mergealgebra.recipe import recipe_from_map
 from mergealgebra.tensors.checkpoint import Checkpoint
@@ -157,6 +158,9 @@ def merge_document(
             named=dialect,
         )
     said = [line for line in result.warnings if not (translated.whole and line in result.lock.remarks)]
+    # No file has these entries: the translation wrote them, and `Lookup` has told what of the file is of no use.
+    made = f"{result.lock.recipe['method']}: {SETTINGS}["
+    said = [line for line in said if not line.startswith(made)]
     noted = [] if how.as_mergekit else _note(translated)
     return replace(result, warnings=[*translated.remarks, *noted, *said])
 

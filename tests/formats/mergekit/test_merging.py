@@ -159,6 +159,16 @@ dtype: float32
         assert found[KINDS[kind][1][0]] == found[KINDS[kind][4][0]] == 6
         assert (result.out / "mergekit_config.yml").read_bytes() == (tmp_path / "m.yaml").read_bytes()
 
+    @pytest.mark.clause("MK-2")
+    def test_points_beyond_the_layers_are_no_mistake(self, tmp_path):
+        write(tmp_path / "first", "llama", 4.0)
+        write(tmp_path / "second", "llama", 8.0)
+        text = self.SLERP.replace("ATTENTION", "self_attn").replace("MLP", "mlp")
+        (tmp_path / "m.yaml").write_text(
+            text.replace("0.5, 0.3", "0.5, 0.3, 0.7").replace("0.5, 0.7,", "0.5, 0.7, 0.3,")
+        )
+        assert merge_file(tmp_path / "m.yaml", tmp_path / "out", Execution("numpy", 1)).warnings == []
+
     @pytest.mark.clause("MK-8", "MK-11")
     @pytest.mark.parametrize("kind", KINDS)
     def test_a_stack_of_layers(self, kind, tmp_path):
