@@ -17,6 +17,7 @@ from mergealgebra.formats.mergekit.configuration import changed_configuration, l
 from mergealgebra.formats.mergekit.dialect import contributions, in_dialect
 from mergealgebra.formats.mergekit.document import Document, Reference
 from mergealgebra.formats.mergekit.layers import stacks_of
+from mergealgebra.formats.mergekit.methods import as_mergekit
 from mergealgebra.formats.mergekit.opening import Opener
 from mergealgebra.formats.mergekit.tokens import wanted_of
 from mergealgebra.formats.mergekit.translation import DTYPE_NAMES, Part, Tensors, Translated, translate
@@ -82,7 +83,7 @@ def prepare(document: Document, opener: Opener, opened: ExitStack, threads: int 
     """Open and lay out what a merge needs. Raises RecipeError, naming file and line, and what reading raises."""
     held = opener.all_of(document)
     names = {reference: list(one.records) for reference, one in held.items()}
-    translated = translate(document, names, as_mergekit=how.as_mergekit)
+    translated = translate(document, names, in_dialect=how.as_mergekit)
     parts = contributions(translated) if how.as_mergekit else translated.parts
     models = [_part(part, held, translated, opened) for part in parts]
     if translated.base is not None:
@@ -161,8 +162,8 @@ def merge_document(
     # No file has these entries: the translation wrote them, and `Lookup` has told what of the file is of no use.
     made = f"{result.lock.recipe['method']}: {SETTINGS}["
     said = [line for line in said if not line.startswith(made)]
-    noted = [] if how.as_mergekit else _note(translated)
-    return replace(result, warnings=[*translated.remarks, *noted, *said])
+    noted = [f"{line}; mergekit's numbers: {as_mergekit(document.method)}" for line in translated.difference()]
+    return replace(result, warnings=[*translated.remarks, *([] if how.as_mergekit else noted), *said])
 
 
 def recipe_of(translated: Translated, base: Checkpoint) -> Method:
@@ -171,13 +172,6 @@ def recipe_of(translated: Translated, base: Checkpoint) -> Method:
         return recipe_from_map({**translated.recipe, **_out_dtype(translated.dtype, base)})
     except MergeAlgebraError as error:
         raise type(error)(f"{translated.document.where}: {error}") from None
-
-
-def _note(translated: Translated) -> list[str]:
-    if not translated.note:
-        return []
-    method = translated.document.method
-    return [f"{method} as it is computed here: {translated.note}; `--as mergekit` computes mergekit's"]
 
 
 def _tokens(translated: Translated, opener: Opener) -> Wanted | None:

@@ -10,7 +10,7 @@ from mergealgebra.formats.mergekit.document import Document, Module, Reference, 
 from mergealgebra.formats.mergekit.entries import Said, say
 from mergealgebra.formats.mergekit.layout import Layout, Names, Target, lay_out, where_of
 from mergealgebra.formats.mergekit.lookup import Lookup, is_asked
-from mergealgebra.formats.mergekit.methods import KINDS, Kind
+from mergealgebra.formats.mergekit.methods import KINDS, Kind, as_mergekit
 from mergealgebra.formats.mergekit.values import Value
 from mergealgebra.text import did_you_mean, listed, shown
 
@@ -74,6 +74,10 @@ class Translated:
     remarks: Sequence[str]
     shared: Mapping[str, Mapping[str, Value]]
 
+    def difference(self) -> list[str]:
+        """A line about where the method here is known to give something else than mergekit's [MK-7]."""
+        return [f"{self.document.method} is not computed here as by mergekit: {self.note}"] if self.note else []
+
 
 def kind_of(document: Document) -> Kind:
     """What is known of a file's method. Raises RecipeError for one that mergekit does not have."""
@@ -84,10 +88,10 @@ def kind_of(document: Document) -> Kind:
     return kind
 
 
-def translate(document: Document, names: Names, *, as_mergekit: bool = False) -> Translated:
+def translate(document: Document, names: Names, *, in_dialect: bool = False) -> Translated:
     """The merge that a file describes. names: of the tensors of its models.
 
-    as_mergekit: whether mergekit's dialect is to compute it, which has all that it says. Raises RecipeError, naming the
+    in_dialect: whether mergekit's dialect is to compute it, which has all that it says. Raises RecipeError, naming the
     line.
     """
     kind = kind_of(document)
@@ -100,7 +104,7 @@ def translate(document: Document, names: Names, *, as_mergekit: bool = False) ->
         for key, parameter in kind.reads.items()
         if parameter.scope == "shared"
     }
-    if not as_mergekit:
+    if not in_dialect:
         _refuse_others(document, kind, shared)
     parts = list(_parts(document, kind, layout, lookup, shared))
     ours, zeros = _ours(document, kind, shared)
@@ -164,7 +168,7 @@ def _refuse_others(document: Document, kind: Kind, shared: Mapping[str, Mapping[
             if value.where is not None and bool(value.number) != only:
                 raise value.where.refuse(
                     f"`{key}: {str(not only).lower()}`: {kind.ours} here has no such way; leave it out for ours, which "
-                    f"has `{key}: {str(only).lower()}`, or merge with `--as mergekit`"
+                    f"has `{key}: {str(only).lower()}`, or merge with {as_mergekit(document.method)}"
                 )
 
 

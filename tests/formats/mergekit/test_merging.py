@@ -296,7 +296,7 @@ class TestRefusals:
         text = (
             f"merge_method: {method}\nbase_model: zero\nmodels: [{{model: one}}]\nparameters: {{weight: 1, {setting}}}"
         )
-        with pytest.raises(MergeAlgebraError, match=f"line 4: `{setting}`: .* `--as mergekit`"):
+        with pytest.raises(MergeAlgebraError, match=f"line 4: `{setting}`: .* `--as mergekit( --masks FILE)?`"):
             merged(text)
 
     @pytest.mark.clause("MK-5")
@@ -366,6 +366,26 @@ dtype: bfloat16
         ]
         assert of_lay[-1] == ("*", "0")
         assert ("model.layers.0.mlp.*", "0.1") in of_lay
+
+    @pytest.mark.clause("MK-7")
+    @pytest.mark.parametrize(
+        ("method", "options"), [("dare_ties", "--as mergekit --masks FILE"), ("sce", "--as mergekit")]
+    )
+    def test_the_remark_on_a_method_advises_what_works(self, method, options, merged):
+        text = f"merge_method: {method}\nbase_model: zero\nmodels: [{{model: one}}, {{model: two}}]\n"
+        (warning,) = merged(text + ("parameters: {weight: 1}\n" if method == "dare_ties" else "")).warnings
+        assert warning.startswith(f"{method} is not computed here as by mergekit: m")
+        assert f"; mergekit's numbers: `{options}`" in warning
+
+    @pytest.mark.clause("MK-10", "MK-12")
+    @pytest.mark.parametrize("method", ["linear", "ties"])
+    def test_the_result_has_a_dtype_narrower_than_the_base(self, method, models, tmp_path):
+        (models / "as.yml").write_text(
+            f"merge_method: {method}\nbase_model: zero\nmodels: [{{model: one}}, {{model: two}}]\n"
+            "parameters: {weight: 1}\ndtype: float32\nout_dtype: bfloat16\n"
+        )
+        result = merge_file(models / "as.yml", tmp_path / "out", Execution("numpy", 1), How(as_mergekit=True))
+        assert {tensor.dtype for tensor in result.lock.tensors.values()} == {"BF16"}
 
     @pytest.mark.clause("MK-12")
     def test_drawn_masks_are_asked_for(self, models, tmp_path):
