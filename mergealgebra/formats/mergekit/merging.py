@@ -163,7 +163,11 @@ def merge_document(
     made = f"{result.lock.recipe['method']}: {SETTINGS}["
     said = [line for line in said if not line.startswith(made)]
     noted = [f"{line}; mergekit's numbers: {as_mergekit(document.method)}" for line in translated.difference()]
-    return replace(result, warnings=[*translated.remarks, *([] if how.as_mergekit else noted), *said])
+    return replace(
+        result,
+        models=len(translated.models) if translated.whole else 0,
+        warnings=[*translated.remarks, *([] if how.as_mergekit else noted), *said],
+    )
 
 
 def recipe_of(translated: Translated, base: Checkpoint) -> Method:

@@ -74,6 +74,11 @@ class Translated:
     remarks: Sequence[str]
     shared: Mapping[str, Mapping[str, Value]]
 
+    @property
+    def models(self) -> set[Reference]:
+        """The models that something is merged of."""
+        return {model for part in self.parts for model, _ in part.tensors.values()}
+
     def difference(self) -> list[str]:
         """A line about where the method here is known to give something else than mergekit's [MK-7]."""
         return [f"{self.document.method} is not computed here as by mergekit: {self.note}"] if self.note else []

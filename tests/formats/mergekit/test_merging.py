@@ -419,6 +419,19 @@ def test_the_command_tells_mergekits_files_from_ours(models, tmp_path):
     assert "write `tokenizer_source: base` in it" in refused.stderr
 
 
+@pytest.mark.clause("MK-9")
+@pytest.mark.parametrize(
+    ("method", "made_of"), [("passthrough", "2 models"), ("slerp", "2 models"), ("ties", "1 contribution, 80%")]
+)
+def test_the_command_counts_whole_models_with_the_base(method, made_of, models, tmp_path):
+    sources = ["[{model: one, layer_range: [0, 2]}]", "[{model: lay, layer_range: [2, 4]}]"]
+    slices = f"slices: [{{sources: {sources[0]}}}, {{sources: {sources[1]}}}]\n"
+    of_two = "base_model: one\nmodels: [{model: one}, {model: lay}]\nparameters: {t: 0.5, weight: 1}\n"
+    (models / "count.yml").write_text(f"merge_method: {method}\n{slices if method == 'passthrough' else of_two}")
+    said = call(tmp_path, "merge", str(models / "count.yml"), "out").stdout
+    assert f"made of      {made_of}" in said
+
+
 @pytest.mark.clause("MK-13", "RC-10")
 @pytest.mark.parametrize("method", ["slerp", "dare_ties"])
 def test_converted_files_give_the_same_model(method, models, tmp_path):
