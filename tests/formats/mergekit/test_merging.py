@@ -353,19 +353,18 @@ dtype: bfloat16
         assert (recipe["dialect"], recipe["normalize"], recipe["dtype"]) == ("mergekit-0.1.5", "false", "bfloat16")
         two, lay = recipe["order"].split(" ")
         of_two = {
-            e.get("tensors", "*"): e["density"]
+            (e.get("tensors", "*"), e.get("layers", "")): e["density"]
             for e in recipe["settings"]
             if e["contribution"] == two and "density" in e
         }
-        middle = {f"model.layers.{i}.*": repr((1 - t) * 0.3 + t) for i, t in ((1, 1 / 3), (2, 2 / 3))}
-        assert of_two == {**middle, "model.layers.3.*": "1", "*": "0.3"}
+        assert of_two == {("model.layers.*", "0 4"): ["0.3", "1"], ("*", ""): "0.3"}
         of_lay = [
             (e.get("tensors", "*"), e["coefficient"])
             for e in recipe["settings"]
             if e["contribution"] == lay and "coefficient" in e
         ]
         assert of_lay[-1] == ("*", "0")
-        assert ("model.layers.0.mlp.*", "0.1") in of_lay
+        assert ("model.layers.*.mlp.*", "0.1") in of_lay
 
     @pytest.mark.clause("MK-7")
     @pytest.mark.parametrize(
