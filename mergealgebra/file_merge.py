@@ -100,11 +100,7 @@ def merge_checkpoints(
     whole = whole or recipe.needs.on == "theta"
     with ExitStack() as opened:
         original = base if isinstance(base, Checkpoint) else opened.enter_context(open_base(base))
-        # What cannot be written is told before anything is hashed.
-        if is_single_file(out):
-            refuse_parts(out, original)
-        else:
-            companions(original)
+        _refuse_unwritable(original, out)
         if not whole:
             first_look.refuse_base(original.path, [model.path for model in models], recipe)
         checkpoints = [model.held or _opened(model, original, opened) for model in models]
@@ -112,13 +108,7 @@ def merge_checkpoints(
         names = [_looked_at(*pair, original, looked) for pair in zip(models, checkpoints, strict=True)]
         brought = align(original, checkpoints, tokenizer, _tokenizer_advice(listed_in), names)
         merge, told = made_ready(
-            brought.base,
-            models,
-            list(brought.models),
-            own,
-            recipe,
-            execution,
-            opened,
+            *(brought.base, models, list(brought.models), own, recipe, execution, opened),
             take=take,
             leave=leave,
             listed_in=listed_in,
@@ -127,6 +117,14 @@ def merge_checkpoints(
         )
         result = merge.write(out, additions=brought.additions | additions)
         return replace(result, warnings=[*brought.remarks, *told, *result.warnings])
+
+
+def _refuse_unwritable(base: Checkpoint, out: Path) -> None:
+    """What cannot be written is told before anything is hashed."""
+    if is_single_file(out):
+        refuse_parts(out, base)
+    else:
+        companions(base)
 
 
 def checked(models: Sequence[Model], recipe: Method, listed_in: Path | None = None) -> list[Own]:

@@ -74,7 +74,7 @@ def numbers_of(recipe: Method, names: Collection[str], contribution: str | None 
     for place, setting in enumerate(entries_of(recipe)):
         if setting.contribution not in (None, contribution):
             continue
-        where = f"{recipe.name}: {SETTINGS}[{place}]"
+        where = setting.where or f"{recipe.name}: {SETTINGS}[{place}]"
         matching = _matching(setting, names, where)
         layers = {name: layer_of(name) for name in matching}
         last = max((layer for layer in layers.values() if layer is not None), default=0)
@@ -108,7 +108,7 @@ def unused(recipe: Method, names: Collection[str]) -> Iterator[str]:
         takes = (None, *named) if setting.contribution is None else (setting.contribution,)
         for key, number in setting.numbers:
             takers = {taken_by.setdefault((name, key, one), place) for name in matching for one in takes}
-            where = f"{recipe.name}: {SETTINGS}[{place}]: {key}"
+            where = f"{setting.where or f'{recipe.name}: {SETTINGS}[{place}]'}: {key}"
             if place not in takers:
                 above = listed(f"{SETTINGS}[{other}]" for other in sorted(takers))
                 yield f"{where} is used nowhere: {above} above has all tensors that {setting.pattern!r} matches"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from mergealgebra.encoding import encode
@@ -43,12 +43,13 @@ class Setting:
     """One entry. numbers: by key, a decimal, or a gradient over layers.
 
     tensors: a pattern [CT-8]; None for all, of an entry that is for one contribution. contribution: its id, in full;
-    None for all of them.
+    None for all of them. where: how messages begin that are about what was written beside a model.
     """
 
     tensors: str | None
     numbers: tuple[tuple[str, str | tuple[str, ...]], ...]
     contribution: str | None = None
+    where: str = field(default="", compare=False, repr=False)
 
     @property
     def pattern(self) -> str:
@@ -99,6 +100,7 @@ def read_own(given: object, keys: Keys, where: str) -> Setting:
     Raises as `read_settings` does.
     """
     if isinstance(given, Setting):
+        where = given.where or where
         given = given.to_map()
     if not isinstance(given, Mapping):
         raise RecipeError(f"{where}: {shown(given)} is not an entry; write one like {_example(keys)}")
@@ -107,7 +109,7 @@ def read_own(given: object, keys: Keys, where: str) -> Setting:
     pattern = given.get(TENSORS)
     if TENSORS in given and not isinstance(pattern, str):
         raise RecipeError(_not_a_pattern(f"{TENSORS} is {kind_of(pattern)}", where))
-    return Setting(pattern, _numbers(given, keys, where, by_contribution=True))
+    return Setting(pattern, _numbers(given, keys, where, by_contribution=True), where=where)
 
 
 def listed_in(given: object, where: str) -> Sequence[object]:
@@ -131,7 +133,9 @@ def _example(keys: Keys) -> str:
 
 
 def _entry(given: object, keys: Keys, where: str) -> Setting:
+    written = ""
     if isinstance(given, Setting):
+        written = given.where
         given = given.to_map()
     if not isinstance(given, Mapping):
         raise RecipeError(f"{where}: {shown(given)} is not an entry; write one like {_example(keys)}")
@@ -142,7 +146,7 @@ def _entry(given: object, keys: Keys, where: str) -> Setting:
     if CONTRIBUTION in given:
         _check_id(contribution, where)
     numbers = _numbers(given, keys, where, by_contribution=CONTRIBUTION in given)
-    return Setting(pattern, numbers, contribution)
+    return Setting(pattern, numbers, contribution, written)
 
 
 def _not_a_pattern(found: str, where: str) -> str:

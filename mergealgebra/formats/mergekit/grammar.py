@@ -27,10 +27,8 @@ _WHOLE: Final = re.compile("[0-9]{1,6}", re.ASCII)
 
 def is_mergekit(path: Path) -> bool:
     """Whether a file is one of mergekit's, by the keys at its top. Raises RecipeError for what is not YAML."""
-    documents = read_documents(path)
-    return len(documents) > 1 or any(
-        node.keys is not None and "method" not in node.keys and bool(_MARKS & node.keys.keys()) for node in documents
-    )
+    tops = [node.keys.keys() for node in read_documents(path) if node.keys is not None]
+    return any("merge_method" in top or ("method" not in top and bool(_MARKS & top)) for top in tops)
 
 
 def read_file(path: Path) -> list[Document]:

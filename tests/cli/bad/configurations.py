@@ -119,7 +119,7 @@ CONFIGURATIONS = {
     "a tab": _file("method: ties\n\tdensity: 0.5\n", "not YAML", "line 2", "\\t"),
     "a bracket that stays open": _file("method: [ties\n", "not YAML", "line 2"),
     "a tag for Python": _file("method: !!python/object/apply:os.system ['true']\n", "expected"),
-    "an alias of itself": _file("method: &a [*a]\n" + MODELS, "not YAML", "recursive"),
+    "an alias of itself": _file("method: &a [*a]\n" + MODELS, "not YAML", "alias"),
     "a key that is a list": _file("? [a]\n: b\n" + MODELS, "not YAML", "not text"),
     "two documents": _file("method: ties\n---\nmethod: mean\n", "not YAML", "document"),
     "a merge of dictionaries": _file("<<: {method: ties}\n" + MODELS, "method", "missing"),
