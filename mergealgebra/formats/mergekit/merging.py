@@ -160,8 +160,7 @@ def merge_document(
         )
     said = [line for line in result.warnings if not (translated.whole and line in result.lock.remarks)]
     # No file has these entries: the translation wrote them, and `Lookup` has told what of the file is of no use.
-    made = f"{result.lock.recipe['method']}: {SETTINGS}["
-    said = [line for line in said if not line.startswith(made)]
+    said = [line for line in said if f": {SETTINGS}[" not in line]
     noted = [f"{line}; mergekit's numbers: {as_mergekit(document.method)}" for line in translated.difference()]
     return replace(
         result,
