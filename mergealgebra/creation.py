@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Final
 
 from mergealgebra.addresses import PathLike, local_path, peer_path, peer_scheme
 from mergealgebra.contribution import check_base, read_root
@@ -16,7 +17,12 @@ from mergealgebra.engine.plan import settled
 from mergealgebra.errors import (
     AddressError,
     BlobDamaged,
+    EncodingError,
+    LeafDamaged,
+    MapError,
     MergeAlgebraError,
+    OperationError,
+    PeerRefused,
     RecipeError,
     SyncIncomplete,
     WorkspaceError,
@@ -46,6 +52,9 @@ from mergealgebra.sync.remote import genesis_at, is_new
 from mergealgebra.sync.replica import begin, sync_replica
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.text import address, location, shown, sync_again, sync_creating
+
+#: Of what a peer gave, what is not as it was promised, or what it knows of itself that it is not.
+_DAMAGE: Final = (BlobDamaged, EncodingError, LeafDamaged, MapError, OperationError, PeerRefused)
 
 
 def new_workspace(
@@ -143,10 +152,17 @@ def clone(
         state = store.state()
         refuse_missing(peer, missing(store, state), len(state.visible()))
     except SyncIncomplete as error:
-        if isinstance(error.__cause__, BlobDamaged):
+        if _is_damage(error):
             made = f"{location(Path(path))} is a workspace now; `{sync_again(path, 'PEER')}` with another completes it"
         raise SyncIncomplete(f"{error}; {made}") from None
     return store
+
+
+def _is_damage(error: BaseException | None) -> bool:
+    """Whether what a peer gave is the reason of an error, so that it would give the same again."""
+    while error is not None and not isinstance(error, _DAMAGE):
+        error = error.__cause__
+    return error is not None
 
 
 def genesis_of(peer: PathLike, workspace_id: str | None, signer: Signer | None = None) -> Genesis:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 
 import pytest
@@ -166,8 +168,26 @@ def test_the_command_says_what_it_found(root):
     done = call(root, "-C", "alice", "fsck", "share")
     assert done.code == 1
     assert f"damaged: {path} is damaged" in done.stdout
-    assert "1 file is damaged or missing; name a replica that has good copies: fsck --repair PEER" in done.stderr
+    assert (
+        "1 file is damaged or missing; name a replica that has good copies: `mergealgebra fsck share --repair PEER`"
+        in done.stderr
+    )
     assert f"mended: {path}" in call(root, "fsck", "share", "--repair", "alice").lines()
     assert call(root, "-C", "alice", "fsck", "--json").printed()["ok"] is True
     shutil.rmtree(root / "share")
     assert "share is not there" in call(root, "fsck", "share").complaint()
+
+
+def test_every_verb_that_meets_a_workspace_without_its_genesis_names_what_puts_it_back(root):
+    (root / "alice" / "genesis").unlink()
+    for words in (
+        "-C alice status",
+        "clone --yes share alice --base base",
+        "-C alice fsck",
+        "-C alice init --base base",
+    ):
+        told = call(root, *words.split()).complaint()
+        assert "alice was a workspace, and has no file `genesis` now: `mergealgebra fsck " in told
+        command = re.search("`mergealgebra (fsck .*?)`", told)[1]
+    call(root, *shlex.split(command.replace("PEER", "share"))).lines()
+    assert call(root, "-C", "alice", "status").code == 0

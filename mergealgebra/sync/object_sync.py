@@ -7,8 +7,10 @@ with one object is one refusal: the rest goes on. A store that takes nothing sti
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
+from mergealgebra.addresses import live_scheme
 from mergealgebra.crdt.fields import is_id
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.pack_index import INDEX, PackIndex
@@ -34,10 +36,12 @@ from mergealgebra.sync.held import Holder
 from mergealgebra.sync.object_blobs import exchange_blobs
 from mergealgebra.sync.object_operations import exchange_operations
 from mergealgebra.sync.object_store import ObjectStore, get
-from mergealgebra.text import sync_creating
+from mergealgebra.text import fsck_repair, sync_creating
 
 #: So many packs are read to tell whose a store without its genesis was.
 _JUDGED_PACKS: Final = 16
+#: In a command, the workspace of somebody else.
+_THEIRS: Final = Path("THEIR_WORKSPACE")
 
 
 def sync_objects(
@@ -77,9 +81,16 @@ def genesis_of(objects: ObjectStore) -> bytes:
     if not data:
         raise WorkspaceError(
             f"{objects.name} holds no workspace, there is no object `{GENESIS}`: check the address; if it is to become "
-            f"one, or lost it, `{sync_creating(objects.name)}` makes it"
+            f"one, or lost it, {putting_back(objects.name)}"
         )
     return data
+
+
+def putting_back(peer: str) -> str:
+    """Who puts the genesis back into a store of objects, and how: nobody writes to the files of a web server."""
+    if live_scheme(peer) is not None:
+        return f"whoever has the folder that is served runs `{fsck_repair('FOLDER', 'WORKSPACE')}`"
+    return f"`{sync_creating(peer)}` puts it there"
 
 
 def check_genesis(objects: ObjectStore, genesis: Genesis) -> None:
@@ -88,8 +99,7 @@ def check_genesis(objects: ObjectStore, genesis: Genesis) -> None:
         return
     if not _is_genesis(found):
         raise WorkspaceError(
-            f"{objects.name} has a damaged object `{GENESIS}`: if it was this workspace's, "
-            f"`{sync_creating(objects.name)}` puts the right one there"
+            f"{objects.name} has a damaged object `{GENESIS}`: if it was this workspace's, {putting_back(objects.name)}"
         )
     raise WrongWorkspace(
         f"{objects.name} holds workspace {hash_id('genesis', found)}, not {genesis.workspace_id}: choose another peer"
@@ -106,6 +116,12 @@ def create_share(objects: ObjectStore, genesis: Genesis) -> bool:
     if not _is_genesis(found) and _holds_operations_of(objects, genesis):
         objects.put(GENESIS, genesis.encode())
         return False
+    if found and not _is_genesis(found):
+        raise WorkspaceError(
+            f"{objects.name} has a damaged object `{GENESIS}`, and no pack there is known to be of this workspace: "
+            f"whoever has the workspace that it was mends it by `{sync_creating(objects.name, _THEIRS)}`; or choose "
+            "another prefix"
+        )
     made = not found
     if made:
         _check_unused(objects)

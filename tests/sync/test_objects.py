@@ -138,7 +138,7 @@ def test_a_lost_genesis_is_put_back_by_its_workspace_alone(alice, tmp_path, ther
         objects.put("genesis", there)
     with pytest.raises(WorkspaceError, match="sync"):
         sync_objects(alice, objects)
-    with pytest.raises(WorkspaceError):
+    with pytest.raises(WorkspaceError, match=rf"{'THEIR_WORKSPACE' if there == b'rotten' else 'choose another'}"):
         create_share(objects, OTHER_GENESIS)
     assert create_share(objects, GENESIS) is False
     assert {key: data for key, (data, _) in objects.objects.items()} == {key: data for key, (data, _) in before.items()}
