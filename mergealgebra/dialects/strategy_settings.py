@@ -126,7 +126,7 @@ def _number(
     setting = strategy.settings.get(str(key))
     if not in_layers or not value or isinstance(setting, Word | Ids) or (setting is not None and setting.whole):
         raise RecipeError(
-            f"{where}: {key} is a list; expected a text, or, of a decimal and beside {LAYERS}, a list of one or more"
+            f"{where}: {key} is a list; write a text, or a list of decimals with {LAYERS}: '0 32' beside it"
         )
     return tuple(_text(key, point, of_one, strategy, f"{where}: {key}[{i}]") for i, point in enumerate(value))
 

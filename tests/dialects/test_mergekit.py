@@ -86,7 +86,6 @@ class TestLayers:
         [
             ({"layers": "4 4", "density": "1"}, "layers: '4 4' is not the first layer and the one after the last"),
             ({"layers": "04 5", "density": "1"}, "layers: '04 5' is not"),
-            ({"density": ["0", "1"]}, "density is a list; expected a text, or, of a decimal and beside layers"),
             ({"layers": "0 4", "density": []}, "density is a list"),
             ({"layers": "0 4", "density": ["0.5", "2"]}, r"density\[1\]: density: '2' is not a decimal from"),
             ({"layers": "0 4"}, "sets nothing"),
