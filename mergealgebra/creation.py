@@ -10,7 +10,7 @@ from typing import Final
 
 from mergealgebra.addresses import PathLike, local_path, peer_path, peer_scheme
 from mergealgebra.contribution import check_base, read_root
-from mergealgebra.crdt.genesis import Genesis
+from mergealgebra.crdt.genesis import Genesis, is_damaged
 from mergealgebra.crdt.operations import Signer
 from mergealgebra.engine.limits import available_cores
 from mergealgebra.engine.plan import settled
@@ -48,6 +48,7 @@ from mergealgebra.store.local import (
 from mergealgebra.store.objects import Store, has_genesis
 from mergealgebra.store.refusals import refused_as
 from mergealgebra.sync.identity import Identity
+from mergealgebra.sync.object_sync import putting_back
 from mergealgebra.sync.remote import genesis_at, is_new
 from mergealgebra.sync.replica import begin, sync_replica
 from mergealgebra.tensors.checkpoint import Checkpoint
@@ -189,6 +190,11 @@ def _genesis_there(peer: PathLike, identity: Identity) -> Genesis:
         genesis = Genesis.decode(data)
         complete_recipe(genesis.recipe)
     except MergeAlgebraError as error:
+        if is_damaged(data):
+            raise WorkspaceError(
+                f"{address(peer)} has a damaged genesis: {error}; name another peer, or have a member mend it: "
+                f"{putting_back(os.fspath(peer))}"
+            ) from None
         raise type(error)(f"{address(peer)} has a genesis that this version does not know: {error}") from None
     return genesis
 

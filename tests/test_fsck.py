@@ -57,11 +57,30 @@ def test_the_lost_index_of_a_share_with_packs_is_named_and_the_next_sync_writes_
     for number in range(BRANCH):
         alice.store.write_delta(alice.state.attest(f"{number:064x}", "ab" * 32))
     alice.sync(root / "share")
-    (root / "share" / "packs" / "index").unlink()
+    index = root / "share" / "packs" / "index"
+    good = index.read_bytes()
+    index.unlink()
     (line,) = inspect(root / "share").damaged
-    assert line.startswith(f"{root}/share/packs/index is not there")
+    assert line.startswith(f"{index} is not there")
     alice.sync(root / "share")
     assert inspect(root / "share").ok
+    assert index.read_bytes() == good
+
+
+@pytest.mark.clause("PK-8")
+@pytest.mark.parametrize(
+    "spoil",
+    [shutil.rmtree, lambda packs: lose(packs / "index"), lambda packs: flip(packs / "index", 0)],
+    ids=["packs are moved away", "gone", "damaged"],
+)
+def test_a_share_of_loose_operations_needs_its_index_too_and_a_repair_writes_it(root, spoil):
+    index = root / "share" / "packs" / "index"
+    good = index.read_bytes()
+    spoil(index.parent)
+    told = call(root, "fsck", "share").stdout
+    (command,) = re.findall("packs/index is .*, or `mergealgebra (.*)`", told)
+    assert f"mended: {index}" in call(root, *shlex.split(command.replace("WORKSPACE", "alice"))).lines()
+    assert index.read_bytes() == good
 
 
 @pytest.mark.parametrize("store", ["alice", "share"])

@@ -10,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from mergealgebra.addresses import live_scheme
 from mergealgebra.crdt.fields import is_id
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.pack_index import INDEX, PackIndex
@@ -35,8 +34,8 @@ from mergealgebra.sync.folder import SyncResult
 from mergealgebra.sync.held import Holder
 from mergealgebra.sync.object_blobs import exchange_blobs
 from mergealgebra.sync.object_operations import exchange_operations
-from mergealgebra.sync.object_store import ObjectStore, get
-from mergealgebra.text import fsck_repair, sync_creating
+from mergealgebra.sync.object_store import ObjectStore, get, mended_in_folder
+from mergealgebra.text import sync_creating
 
 #: So many packs are read to tell whose a store without its genesis was.
 _JUDGED_PACKS: Final = 16
@@ -88,9 +87,7 @@ def genesis_of(objects: ObjectStore) -> bytes:
 
 def putting_back(peer: str) -> str:
     """Who puts the genesis back into a store of objects, and how: nobody writes to the files of a web server."""
-    if live_scheme(peer) is not None:
-        return f"whoever has the folder that is served runs `{fsck_repair('FOLDER', 'WORKSPACE')}`"
-    return f"`{sync_creating(peer)}` puts it there"
+    return mended_in_folder(peer) or f"`{sync_creating(peer)}` puts it there"
 
 
 def check_genesis(objects: ObjectStore, genesis: Genesis) -> None:

@@ -86,6 +86,8 @@ def test_what_is_wrong_is_named_and_nothing_of_it_taken(root, address, lie):
 @pytest.mark.clause("PR-17", "SY-11")
 def test_a_damaged_genesis_is_mended_by_who_has_the_folder(root, address):
     flip(root / "share" / "genesis", 0)
+    told = call(root, "clone", address, "carol", "--base", "base", "--yes").complaint()
+    assert f"{address} has a damaged genesis: " in told and "version" not in told
     told = call(root, "-C", "bob", "sync", address, "--pull").complaint()
     assert "--create" not in told
     command = re.search("whoever has the folder that is served runs `mergealgebra (.*?)`", told)[1]
