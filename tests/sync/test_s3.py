@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -53,6 +54,20 @@ def test_people_meet_in_a_bucket(root, bucket):
     assert f"{ADDRESS} had lost its genesis, and has it again" in repaired and "made a new" not in repaired
     assert len(visible_in(root / "carol")) == 2
     assert visible_in(root / "alice") == visible_in(root / "bob") == visible_in(root / "carol")
+
+
+@pytest.mark.clause("PR-17", "SY-12")
+def test_a_clone_from_a_bucket_with_a_damaged_genesis_says_how_a_member_mends_it(root, bucket):
+    call(root, "-C", "alice", "sync", ADDRESS, "--create").lines()
+    (key,) = (key for key in bucket.objects if key.endswith("/genesis"))
+    data, changed = bucket.objects[key]
+    bucket.objects[key] = data.replace(b"spec", b"spfc"), changed
+    told = call(root, "clone", "--yes", ADDRESS, "carol", "--base", "base").complaint()
+    command = re.search(
+        "has a damaged genesis: .*: `mergealgebra (-C WORKSPACE sync .* --create)` puts it there", told
+    )[1]
+    call(root, *command.replace("WORKSPACE", "alice").split()).lines()
+    call(root, "clone", "--yes", ADDRESS, "carol", "--base", "base").lines()
 
 
 @pytest.mark.clause("PR-17")

@@ -94,6 +94,8 @@ class TestPeople:
         maya.sync(team / "share")
         result = ada.sync(team / "share")
         assert (result.held_back, result.given_operations) == (1, ())
+        told = call(team, "-C", "ada", "sync", "share", "maya")
+        assert (told.code, told.stderr.count("1 operation without effect")) == (0, 1)
         assert set(ada.visible()) == set(maya.visible()) == before
         assert late not in before
         maya.grant(fingerprint(ADA.key), "Ada", signed_by=MAYA)
