@@ -17,7 +17,7 @@ from mergealgebra.crdt.operations import Add, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.crdt.records import Record
 from mergealgebra.disk import refused_as_output
-from mergealgebra.errors import MergeAlgebraError, PackError, WorkspaceError, WrongWorkspace
+from mergealgebra.errors import ForeignOperation, MergeAlgebraError, PackError, WorkspaceError, WrongWorkspace
 from mergealgebra.key_files import Passphrase
 from mergealgebra.progress import More, Progress, counter, quiet
 from mergealgebra.signing import KeySource, signer_when_needed
@@ -47,7 +47,7 @@ class Inspection:
     whose tensors are not here. unnamed: blobs that no add here names, and that claim more bytes than are on the disk:
     they are not read. unused: entries of the cache without this workspace's seal, which are made again. unfinished:
     blobs that came in part, which a sync goes on from; it hashes what is there again. foreign: files whose names
-    promise nothing, as `FOLDER/NAME`; nothing reads them.
+    promise nothing, as `FOLDER/NAME`, and a line for each operation that a signed workspace passes over [SG-7].
     """
 
     operations: int = 0
@@ -179,13 +179,16 @@ class _Check:
         for name in filter(is_id, self._store.names(OPERATIONS)):
             try:
                 yield self._store.read_alone(name)
+            except ForeignOperation as error:
+                self._found.foreign.append(f"{error}; that is no damage, nothing reads the file: delete it")
             except MergeAlgebraError as error:
                 with self._noted(error):
                     yield self._mended(name)
         for name in packs:
             try:
                 sound, foreign = self._store.check_pack(name)
-                self._found.damaged += map(str, foreign)
+                what = "leave it there, with the others of its pack" if sound else "delete the pack"
+                self._found.foreign += (f"{error}; that is no damage, nothing reads it: {what}" for error in foreign)
                 yield from sound
             except MergeAlgebraError as error:
                 with self._noted(error):
