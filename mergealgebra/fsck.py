@@ -26,9 +26,9 @@ from mergealgebra.store.blobs import anything
 from mergealgebra.store.entries import GENESIS, OPERATIONS, PACKS, ROOT, Entry
 from mergealgebra.store.holdings import needed_kinds
 from mergealgebra.store.incomplete import read_incomplete
-from mergealgebra.store.inspection import damaged_caches, damaged_notes, has_operation, mend, told_of, unsealed_caches
+from mergealgebra.store.inspection import damaged_caches, damaged_notes, mend, told_of, unsealed_caches
 from mergealgebra.store.local import began_with, check_genesis, is_replica
-from mergealgebra.store.objects import Store
+from mergealgebra.store.objects import Store, has_operation
 from mergealgebra.store.operation_store import parts
 from mergealgebra.store.unfinished import unfinished_blobs
 from mergealgebra.sync.admission import Claim, Fits, admission, claims_of
