@@ -107,8 +107,8 @@ def test_a_password_that_stands_in_the_notes_is_not_shown(root):
 
 #: What is said to be kept of tensors after a sync that was cut short, by peer.
 KEPT = {
-    "s3://models/team": "(of tensors that came in part, each object of up to 64 MiB that came whole is kept); sync again",
-    "http://host": "(of tensors that came in part `serve` sends the rest, and a web server's files begin anew); sync again",
+    "s3://models/team": "(of tensors that came in part, each object of up to 64 MiB that came whole is kept); sync",
+    "http://host": "(of tensors that came in part `serve` sends the rest, and a web server's files begin anew); sync",
     "ssh://host/x": "it was cut short; sync again",
     "share": "it was cut short; sync again",
 }
