@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from mergealgebra.engine.limits import thread_count
 from mergealgebra.errors import MergeAlgebraError
@@ -21,6 +21,7 @@ from mergealgebra.formats.mergekit.opening import Opener
 from mergealgebra.formats.mergekit.tokens import wanted_of
 from mergealgebra.formats.mergekit.translation import DTYPE_NAMES, Part, Tensors, Translated, translate
 from mergealgebra.formats.mergekit.views import Zeros, woven
+from mergealgebra.formats.models import open_base
 from mergealgebra.formats.tokenizers.files import read_config
 from mergealgebra.formats.tokenizers.wanted import Wanted
 from mergealgebra.merge_result import MergeResult
@@ -152,7 +153,9 @@ def merge_document(
             take=how.take,
             leave=how.leave,
             tokenizer=_tokens(translated, opener),
-            additions=Additions(_configuration(step), {} if is_single_file(out) else {CONFIG: source, **beside}),
+            additions=Additions(
+                _configuration(step, opener), {} if is_single_file(out) else {CONFIG: source, **beside}
+            ),
             whole=translated.whole or translated.zeros,
             named=dialect,
         )
@@ -198,14 +201,20 @@ def _result_in(base: Checkpoint) -> Callable[[str], dict[str, str]]:
     return lambda written: _out_dtype(DTYPE_NAMES.get(written, ""), base)
 
 
-def _configuration(step: Step) -> dict[str, object]:
-    """What is replaced in config.json where layers were stacked anew."""
-    layers = step.translated.layout.layers
-    if not layers or step.base.folder is None:
+def _configuration(step: Step, opener: Opener) -> dict[str, object]:
+    """What is replaced in config.json, which is that of one model, where layers were stacked anew [MK-8]."""
+    layout = step.translated.layout
+    if layout.whole or step.base.folder is None:
         return {}
-    tensors = step.translated.base or step.translated.parts[0].tensors
-    with Checkpoint.open(step.base.folder) as original:
-        old = {stack: count for stack, count in stacks_of(original.records).items() if stack in layers}
-        config = read_config(original)
-    came_from = layers_of({name: of for name, (_, of) in tensors.items()})
-    return changed_configuration(config, {stack: layers[stack] for stack in old}, came_from, old)
+    origins = {target.name: target.origin for target in layout.targets}
+    configs = {model: _config_at(opener.path(model))[0] for model in {model for model, _ in origins.values()}}
+    config, old = _config_at(step.base.folder)
+    layers = {stack: count for stack, count in stacks_of(origins).items() if stack in old}
+    came_from = layers_of({name: (configs[model], of) for name, (model, of) in origins.items()})
+    return changed_configuration(config, layers, came_from, old)
+
+
+def _config_at(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
+    """A model's configuration, and how many layers its stacks have."""
+    with open_base(path) as model:
+        return read_config(model), stacks_of(model.records)

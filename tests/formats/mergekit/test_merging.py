@@ -182,6 +182,23 @@ dtype: float32
         assert config["layer_types"] == [f"kind {i}" for i in (0, 1, 2, 1, 2, 3)]
         assert result.warnings == []
 
+    @pytest.mark.clause("MK-8")
+    def test_a_stack_as_deep_as_one_of_its_models(self, tmp_path):
+        """config.json is that of the deeper model, which has the last slice."""
+        write(tmp_path / "flat", "llama", by_layer, layers=4)
+        deep = write(tmp_path / "deep", "llama", by_layer, layers=6)
+        config = json.loads((deep / "config.json").read_text())
+        (deep / "config.json").write_text(json.dumps(config | {"layer_types": [f"deep {i}" for i in range(6)]}))
+        (tmp_path / "m.yml").write_text(
+            "merge_method: passthrough\nslices:\n"
+            "  - sources: [{model: flat, layer_range: [0, 2]}]\n"
+            "  - sources: [{model: deep, layer_range: [4, 6]}]\n"
+        )
+        result = merge_file(tmp_path / "m.yml", tmp_path / "out", Execution("numpy", 1))
+        config = json.loads((result.out / "config.json").read_text())
+        assert config["num_hidden_layers"] == 4
+        assert config["layer_types"] == ["kind 0", "kind 1", "deep 4", "deep 5"]
+
 
 class TestBases:
     @pytest.mark.clause("MK-9")
