@@ -33,6 +33,7 @@ from mergealgebra.tensors.choice import Patterns, escaped
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.forms import Held
 from mergealgebra.tensors.single_file import is_single_file
+from mergealgebra.text import shown
 
 #: What a mergekit file is called beside the model that it made.
 CONFIG: Final = "mergekit_config.yml"
@@ -74,22 +75,37 @@ class Step:
             absent = [] if self.translated.layout.whole else sorted(self.base.records.keys() - held.records.keys())
             leave = tuple(map(escaped, absent))
             numbers = (part.coefficient, part.settings()) if settings else ("1", [])
-            found.append(Model(held.path, numbers[0], leave=leave, held=held, settings=numbers[1]))
+            adapted = part.model.lora and isinstance(held, Checkpoint)
+            path = Path(f"{held.path}+{part.model.lora}") if adapted else held.path  # not the base, if that has it
+            found.append(Model(path, numbers[0], leave=leave, held=held, settings=numbers[1]))
         return found
 
 
 def prepare(document: Document, opener: Opener, opened: ExitStack, threads: int | None, how: How = AS_IT_IS) -> Step:
     """Open and lay out what a merge needs. Raises RecipeError, naming file and line, and what reading raises."""
-    held = opener.all_of(document)
+    held = opener.all_of(document, whole=how.as_mergekit or bool(document.modules))
     names = {reference: list(one.records) for reference, one in held.items()}
     translated = translate(document, names, as_mergekit=how.as_mergekit)
     parts = contributions(translated) if how.as_mergekit else translated.parts
+    if how.as_mergekit and translated.layout.whole:
+        _refuse_lacking(translated)
     models = [_part(part, held, translated, opened) for part in parts]
     if translated.base is not None:
         base = _whole(translated.base, held, translated, opened)
     else:
         base = _least(translated, models, thread_count(threads), opened)
     return Step(translated, parts, Zeros.like(base) if translated.zeros and not how.as_mergekit else base, models)
+
+
+def _refuse_lacking(translated: Translated) -> None:
+    """Whole models have the same tensors in mergekit; slices show what their sources have."""
+    for target in translated.layout.targets:
+        for part in translated.parts:
+            if target.name not in part.tensors:
+                raise part.model.where.refuse(
+                    f"{shown(part.model.text)} lacks tensor {shown(target.name)}, and mergekit wants the same in all "
+                    "models: leave the model out, or merge without `--as mergekit`"
+                )
 
 
 def _part(part: Part, held: Mapping[Reference, Held], translated: Translated, opened: ExitStack) -> Held:
