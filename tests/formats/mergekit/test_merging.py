@@ -27,6 +27,7 @@ def models(tmp_path_factory):
         write(folder / name, "llama", value)
     write(folder / "lay", "llama", by_layer)
     write(folder / "lay10", "llama", lambda name: by_layer(name) + 10)
+    write(folder / "gpt", "gpt2", 1.0)
     return folder
 
 
@@ -261,6 +262,10 @@ REFUSED = {
     "mixed": (
         "models: [{model: one}]\nparameters: {weight: [{filter: q, value: 1}, 9]}",
         "write what all other tensors have as `- value: 9`",
+    ),
+    "strange": (
+        "models: [{model: one}, {model: two},\n  {model: gpt}]\nparameters: {weight: 1}",
+        "line 4: no tensor of 'gpt' has a name that 'one' has too",
     ),
     "both": ("models: [{model: one}]\nslices: []", "line 2: expected one of `models`, `slices` and `modules`"),
     "module": ("modules: {decoder: {slices: [{sources: [{model: one, layer_range: [0, 2]}]}]}}", "'decoder'"),
