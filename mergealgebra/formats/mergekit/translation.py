@@ -103,6 +103,10 @@ def translate(document: Document, names: Names, *, as_mergekit: bool = False) ->
     if not as_mergekit:
         _refuse_others(document, kind, shared)
     parts = list(_parts(document, kind, layout, lookup, shared))
+    if not parts:
+        raise document.where.refuse(
+            f"only the base is named, and {document.method} merges what other models change: add one"
+        )
     ours, zeros = _ours(document, kind, shared)
     base = _base(document, kind, layout)
     said = {ours_key: say(shared[key]) for key, ours_key in kind.keys.items() if key in shared}

@@ -294,6 +294,11 @@ class TestRefusals:
         with pytest.raises(MergeAlgebraError, match=f"line 4: `{setting}`: .* `--as mergekit`"):
             merged(text)
 
+    @pytest.mark.clause("MK-9")
+    def test_the_base_alone(self, merged):
+        with pytest.raises(MergeAlgebraError, match="line 1: only the base is named, and ties merges what other"):
+            merged("merge_method: ties\nbase_model: zero\nmodels: [{model: zero}]\n")
+
     @pytest.mark.clause("MK-5")
     def test_a_gradient_without_layers(self, tmp_path):
         for name in ("a", "b"):
