@@ -20,6 +20,9 @@ Tensors = Mapping[str, tuple[Reference, str]]
 #: dtypes as mergekit writes them, and as safetensors does.
 DTYPE_NAMES: Final[Mapping[str, str]] = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "float64": "F64"}
 
+#: Methods here that divide by the sum of the weights, of which mergekit makes no numbers where it is 0.
+_DIVIDE: Final = ("linear", "multislerp")
+
 
 @dataclass(frozen=True)
 class Part:
@@ -108,6 +111,7 @@ def translate(document: Document, names: Names, *, as_mergekit: bool = False) ->
             f"only the base is named, and {document.method} merges what other models change: add one"
         )
     ours, zeros = _ours(document, kind, shared)
+    idle = _idle(document, parts, divides=ours in _DIVIDE)
     base = _base(document, kind, layout)
     said = {ours_key: say(shared[key]) for key, ours_key in kind.keys.items() if key in shared}
     alike = {key: number for key, number in parts[0].numbers.items() if all(p.numbers[key] == number for p in parts)}
@@ -119,8 +123,26 @@ def translate(document: Document, names: Names, *, as_mergekit: bool = False) ->
     if entries:
         recipe["settings"] = entries
     note = kind.note if ours == kind.ours else ""
-    remarks = (*document.remarks, *lookup.remarks())
+    remarks = (*document.remarks, *lookup.remarks(), *idle)
     return Translated(document, recipe, base, parts, zeros, _dtype(document), layout, kind.whole, note, remarks, shared)
+
+
+def _idle(document: Document, parts: Sequence[Part], *, divides: bool) -> list[str]:
+    """A line where all weights are 0. Raises RecipeError for a tensor that would be divided by a sum of zeros."""
+    weights: dict[str, list[Value]] = {}
+    for part in parts:
+        for name, value in part.values.get("weight", {}).items():
+            weights.setdefault(name, []).append(value)
+    idle = [name for name, values in weights.items() if not any(value.number for value in values)]
+    if not idle:
+        return []
+    where = weights[idle[0]][0].where or document.where
+    if divides:
+        raise where.refuse(
+            f"all weights of tensor {shown(idle[0])} are 0, and {document.method} divides by their sum: give one model "
+            "another weight"
+        )
+    return [f"{where}: all weights are 0, so nothing of the models is merged"] if len(idle) == len(weights) else []
 
 
 def _written(number: str | tuple[str, ...]) -> str | list[str]:

@@ -267,6 +267,10 @@ REFUSED = {
         "models: [{model: one}, {model: two},\n  {model: gpt}]\nparameters: {weight: 1}",
         "line 4: no tensor of 'gpt' has a name that 'one' has too",
     ),
+    "no weights": (
+        "models: [{model: one}, {model: two}]\nparameters: {weight: [{filter: q_proj, value: 0}, {value: 1}]}",
+        "line 4: all weights of tensor 'model.layers.0.self_attn.q_proj.weight' are 0, and linear divides",
+    ),
     "both": ("models: [{model: one}]\nslices: []", "line 2: expected one of `models`, `slices` and `modules`"),
     "module": ("modules: {decoder: {slices: [{sources: [{model: one, layer_range: [0, 2]}]}]}}", "'decoder'"),
 }
@@ -309,6 +313,11 @@ class TestRefusals:
             MergeAlgebraError, match="line 2: `weight` is a list over layers, and no tensor has a layer's"
         ):
             merge_file(tmp_path / "m.yml", tmp_path / "out")
+
+    @pytest.mark.clause("MK-7")
+    def test_no_weight_at_all_is_said(self, merged):
+        result = merged("merge_method: ties\nbase_model: zero\nmodels: [{model: one, parameters: {weight: 0}}]\n")
+        assert "line 3: all weights are 0, so nothing of the models is merged" in result.warnings[0]
 
     @pytest.mark.clause("MK-2")
     def test_what_nothing_reads_is_named(self, merged):
