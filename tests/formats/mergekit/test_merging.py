@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.execution import Execution
+from mergealgebra.formats.mergekit import chain as chain_module
 from mergealgebra.formats.mergekit.files import merge_file
 from mergealgebra.formats.mergekit.merging import How
 from mergealgebra.lock import Lock
@@ -463,6 +464,27 @@ models: [{model: one}, {model: two}]
         (chain / "step-other.lock").write_bytes((other / "merge.lock").read_bytes())
         (warning,) = json.loads(call(tmp_path, "verify", "out", "--json").stdout)["warnings"]
         assert "step-other.lock describes a model that no other lock here names" in warning
+
+    @pytest.mark.clause("MK-14")
+    def test_a_lock_that_is_missing_is_told(self, chain, tmp_path):
+        (chain / "step-second.lock").unlink()
+        warnings = json.loads(call(tmp_path, "verify", "out", "--json").stdout)["warnings"]
+        assert "step-second.lock is missing" in warnings[0]
+
+    @pytest.mark.clause("MK-14")
+    @pytest.mark.parametrize(
+        ("wrong", "told", "made"),
+        [("{model: nowhere}", "line 9: nowhere", 0), ("{model: gpt}", "line 9: no tensor of 'gpt'", 2)],
+    )
+    def test_a_failure_leaves_no_steps(self, wrong, told, made, models, tmp_path, monkeypatch):
+        merges = []
+        real = chain_module.merge_document
+        monkeypatch.setattr(chain_module, "merge_document", lambda *a: merges.append(real(*a)) or merges[-1])
+        (models / "chain.yml").write_text(self.TEXT.replace("{model: zero}", wrong))
+        with pytest.raises(MergeAlgebraError, match=told):
+            merge_file(models / "chain.yml", tmp_path / "out", Execution("numpy", 1))
+        assert len(merges) == made
+        assert not [*tmp_path.iterdir()]
 
     @pytest.mark.clause("MK-14")
     def test_two_ends_are_refused(self, models, tmp_path):
