@@ -197,7 +197,8 @@ def _refuse_twice(source: Source, before: list[Source]) -> None:
     """Raise RecipeError for a model that stands in the same list already."""
     for earlier in before:
         if earlier.model == source.model:
-            same = "the same" if earlier.settings.keys() == source.settings.keys() else "other"
+            first, again = ({key: s.said for key, s in one.settings.items()} for one in (earlier, source))
+            same = "the same" if first == again else "other"
             raise source.where.refuse(
                 f"{shown(source.model.text)} stands on line {earlier.where.line} too, with {same} settings; a model "
                 "counts once: remove one of them"

@@ -240,8 +240,12 @@ slices:
 
 REFUSED = {
     "twice": (
-        "models: [{model: one, parameters: {weight: 1}}, {model: one}]",
-        "line 3: 'one' stands on line 3 too",
+        "models: [{model: one, parameters: {weight: 1}},\n  {model: one, parameters: {weight: 1.0}}]",
+        "line 4: 'one' stands on line 3 too, with the same settings",
+    ),
+    "twice with others": (
+        "models: [{model: one, parameters: {weight: 1}},\n  {model: one, parameters: {weight: 2}}]",
+        "line 4: 'one' stands on line 3 too, with other settings",
     ),
     "beyond": (
         "slices: [{sources: [{model: one, layer_range: [3, 6]}]}]",
