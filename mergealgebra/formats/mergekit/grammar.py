@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from mergealgebra.errors import RecipeError
 from mergealgebra.formats.mergekit.document import TOKEN_KEYS, Document, Module, Reference, Slice, Source
 from mergealgebra.formats.mergekit.nodes import Node, Where, read_documents
 from mergealgebra.formats.mergekit.values import Setting, read_setting
-from mergealgebra.text import did_you_mean, listed, shown
+from mergealgebra.text import did_you_mean, listed, nearest, shown
 
 _TOP: Final = (
     *("merge_method", "base_model", "models", "slices", "modules", "parameters", "name", "dtype", "out_dtype"),
@@ -50,11 +51,16 @@ class _Reader:
         keys = node.mapping("the file", "merge_method: linear")
         self._unknown(node, _TOP, "at the top")
         if "merge_method" not in keys:
-            raise node.where.refuse("`merge_method` is missing; write one, like `merge_method: linear`")
+            raise _misspelt(node, "merge_method") or node.where.refuse(
+                "`merge_method` is missing; write one, like `merge_method: linear`"
+            )
         parts = [key for key in ("models", "slices", "modules") if key in keys and not keys[key].is_null]
         if len(parts) != 1:
             found = listed(f"`{part}`" for part in parts) if parts else "none of them"
-            raise node.where.refuse(f"expected one of `models`, `slices` and `modules`, and found {found}")
+            near = (_misspelt(node, key) for key in ("models", "slices", "modules") if not parts)
+            raise next(filter(None, near), None) or node.where.refuse(
+                f"expected one of `models`, `slices` and `modules`, and found {found}"
+            )
         part = keys[parts[0]]
         return Document(
             where=node.where,
@@ -146,7 +152,15 @@ def _is_given(keys: Mapping[str, Node], key: str) -> bool:
 
 def _need(node: Node, key: str, example: str) -> None:
     if not _is_given(node.keys or {}, key):
-        raise node.where.refuse(f"`{key}` is missing; write `{example}`")
+        raise _misspelt(node, key) or node.where.refuse(f"`{key}` is missing; write `{example}`")
+
+
+def _misspelt(node: Node, key: str) -> RecipeError | None:
+    """The error that a key which is missing is written in another way; None where nothing looks like it."""
+    for written, place in node.key_places.items():
+        if written != key and nearest(written, (key,)):
+            return place.refuse(f"{shown(written)} is not a key; did you mean `{key}`, which is missing?")
+    return None
 
 
 def read_reference(node: Node) -> Reference:

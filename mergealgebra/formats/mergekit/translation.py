@@ -154,7 +154,9 @@ def _with_base(document: Document, kind: Kind) -> Document:
     base = document.base
     of_slices = [slice_.base for module in document.modules for slice_ in module.slices]
     if kind.base == "needed" and base is None and (not of_slices or None in of_slices):
-        raise document.where.refuse(f"`base_model` is missing, and {document.method} needs it: name one of the models")
+        raise document.where.refuse(
+            f"`base_model` is missing, and {document.method} needs it: name one of the models{document.hint}"
+        )
     if base is None or document.modules or not kind.whole or base in (source.model for source in document.models):
         return document
     return replace(document, models=(*document.models, Source(base, {}, base.where)))

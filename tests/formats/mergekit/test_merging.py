@@ -259,7 +259,16 @@ REFUSED = {
         "slices: [{sources: [{model: one, layer_range: [0, 2]}], residual_weight: 1}]",
         "line 3: `residual_weight` is not computed",
     ),
-    "missing": ("models: [{model: one}]", "`weight` of 'one' is missing for tensor 'lm_head.weight'"),
+    "missing": (
+        "models:\n  - {model: one}",
+        "line 4: `weight` of 'one' is missing for tensor 'lm_head.weight'",
+    ),
+    "misspelt settings": (
+        "models: [{model: one, parameter: {weight: 1}}]",
+        "line 3: nothing reads 'parameter' beside `model`; did you mean 'parameters'?",
+    ),
+    "misspelt model": ("models:\n  - modle: one", "line 4: 'modle' is not a key; did you mean `model`"),
+    "misspelt models": ("model: [{model: one}]", "line 3: 'model' is not a key; did you mean `models`"),
     "no number": (
         "models: [{model: one}]\nparameters: {weight: much}",
         "line 4: `weight` is 'much'; expected a number",
@@ -302,6 +311,19 @@ class TestRefusals:
         )
         with pytest.raises(MergeAlgebraError, match=f"line 4: `{setting}`: .* `--as mergekit`"):
             merged(text)
+
+    @pytest.mark.clause("MK-1")
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("merge_methd: linear\nslices: [{}]\n", "line 1: 'merge_methd' is not a key; did you mean `merge_method`"),
+            ("merge_method: ties\nbase_modle: zero\nmodels: [{model: one}]\n", "line 2: nothing reads 'base_modle'"),
+        ],
+    )
+    def test_names_what_is_misspelt(self, text, words, merged):
+        with pytest.raises(MergeAlgebraError) as refused:
+            merged(text)
+        assert words in str(refused.value)
 
     @pytest.mark.clause("MK-9")
     def test_the_base_alone(self, merged):
