@@ -63,7 +63,7 @@ def merge_chain(
             made[document.name] = place
             locks[f"{_PREFIX}{document.name}{_SUFFIX}"] = result.lock.to_bytes()
             warnings += result.warnings
-    return MergeResult(result.out, result.lock, result.aggregate, warnings)
+    return replace(result, warnings=warnings)
 
 
 def _look_first(config: Path, documents: Sequence[Document]) -> None:
