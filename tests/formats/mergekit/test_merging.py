@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.execution import Execution
+from mergealgebra.formats.mergekit import chain as chain_module
 from mergealgebra.formats.mergekit.files import merge_file
 from mergealgebra.formats.mergekit.merging import How
 from mergealgebra.lock import Lock
@@ -27,6 +28,7 @@ def models(tmp_path_factory):
         write(folder / name, "llama", value)
     write(folder / "lay", "llama", by_layer)
     write(folder / "lay10", "llama", lambda name: by_layer(name) + 10)
+    write(folder / "gpt", "gpt2", 1.0)
     return folder
 
 
@@ -265,8 +267,12 @@ slices:
 
 REFUSED = {
     "twice": (
-        "models: [{model: one, parameters: {weight: 1}}, {model: one}]",
-        "line 3: 'one' stands on line 3 too",
+        "models: [{model: one, parameters: {weight: 1}},\n  {model: one, parameters: {weight: 1.0}}]",
+        "line 4: 'one' stands on line 3 too, with the same settings",
+    ),
+    "twice with others": (
+        "models: [{model: one, parameters: {weight: 1}},\n  {model: one, parameters: {weight: 2}}]",
+        "line 4: 'one' stands on line 3 too, with other settings",
     ),
     "beyond": (
         "slices: [{sources: [{model: one, layer_range: [3, 6]}]}]",
@@ -280,7 +286,16 @@ REFUSED = {
         "slices: [{sources: [{model: one, layer_range: [0, 2]}], residual_weight: 1}]",
         "line 3: `residual_weight` is not computed",
     ),
-    "missing": ("models: [{model: one}]", "`weight` of 'one' is missing for tensor 'lm_head.weight'"),
+    "missing": (
+        "models:\n  - {model: one}",
+        "line 4: `weight` of 'one' is missing for tensor 'lm_head.weight'",
+    ),
+    "misspelt settings": (
+        "models: [{model: one, parameter: {weight: 1}}]",
+        "line 3: nothing reads 'parameter' beside `model`; did you mean 'parameters'?",
+    ),
+    "misspelt model": ("models:\n  - modle: one", "line 4: 'modle' is not a key; did you mean `model`"),
+    "misspelt models": ("model: [{model: one}]", "line 3: 'model' is not a key; did you mean `models`"),
     "no number": (
         "models: [{model: one}]\nparameters: {weight: much}",
         "line 4: `weight` is 'much'; expected a number",
@@ -288,6 +303,14 @@ REFUSED = {
     "mixed": (
         "models: [{model: one}]\nparameters: {weight: [{filter: q, value: 1}, 9]}",
         "write what all other tensors have as `- value: 9`",
+    ),
+    "strange": (
+        "models: [{model: one}, {model: two},\n  {model: gpt}]\nparameters: {weight: 1}",
+        "line 4: no tensor of 'gpt' has a name that 'one' has too",
+    ),
+    "no weights": (
+        "models: [{model: one}, {model: two}]\nparameters: {weight: [{filter: q_proj, value: 0}, {value: 1}]}",
+        "line 4: all weights of tensor 'model.layers.0.self_attn.q_proj.weight' are 0, and linear divides",
     ),
     "both": ("models: [{model: one}]\nslices: []", "line 2: expected one of `models`, `slices` and `modules`"),
     "module": ("modules: {decoder: {slices: [{sources: [{model: one, layer_range: [0, 2]}]}]}}", "'decoder'"),
@@ -316,6 +339,24 @@ class TestRefusals:
         with pytest.raises(MergeAlgebraError, match=f"line 4: `{setting}`: .* `--as mergekit( --masks FILE)?`"):
             merged(text)
 
+    @pytest.mark.clause("MK-1")
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("merge_methd: linear\nslices: [{}]\n", "line 1: 'merge_methd' is not a key; did you mean `merge_method`"),
+            ("merge_method: ties\nbase_modle: zero\nmodels: [{model: one}]\n", "line 2: nothing reads 'base_modle'"),
+        ],
+    )
+    def test_names_what_is_misspelt(self, text, words, merged):
+        with pytest.raises(MergeAlgebraError) as refused:
+            merged(text)
+        assert words in str(refused.value)
+
+    @pytest.mark.clause("MK-9")
+    def test_the_base_alone(self, merged):
+        with pytest.raises(MergeAlgebraError, match="line 1: only the base is named, and ties merges what other"):
+            merged("merge_method: ties\nbase_model: zero\nmodels: [{model: zero}]\n")
+
     @pytest.mark.clause("MK-5")
     def test_a_gradient_without_layers(self, tmp_path):
         for name in ("a", "b"):
@@ -326,6 +367,11 @@ class TestRefusals:
             MergeAlgebraError, match="line 2: `weight` is a list over layers, and no tensor has a layer's"
         ):
             merge_file(tmp_path / "m.yml", tmp_path / "out")
+
+    @pytest.mark.clause("MK-7")
+    def test_no_weight_at_all_is_said(self, merged):
+        result = merged("merge_method: ties\nbase_model: zero\nmodels: [{model: one, parameters: {weight: 0}}]\n")
+        assert "line 3: all weights are 0, so nothing of the models is merged" in result.warnings[0]
 
     @pytest.mark.clause("MK-2")
     def test_what_nothing_reads_is_named(self, merged):
@@ -554,6 +600,27 @@ models: [{model: one}, {model: two}]
         (chain / "step-other.lock").write_bytes((other / "merge.lock").read_bytes())
         (warning,) = json.loads(call(tmp_path, "verify", "out", "--json").stdout)["warnings"]
         assert "step-other.lock describes a model that no other lock here names" in warning
+
+    @pytest.mark.clause("MK-14")
+    def test_a_lock_that_is_missing_is_told(self, chain, tmp_path):
+        (chain / "step-second.lock").unlink()
+        warnings = json.loads(call(tmp_path, "verify", "out", "--json").stdout)["warnings"]
+        assert "step-second.lock is missing" in warnings[0]
+
+    @pytest.mark.clause("MK-14")
+    @pytest.mark.parametrize(
+        ("wrong", "told", "made"),
+        [("{model: nowhere}", "line 9: nowhere", 0), ("{model: gpt}", "line 9: no tensor of 'gpt'", 2)],
+    )
+    def test_a_failure_leaves_no_steps(self, wrong, told, made, models, tmp_path, monkeypatch):
+        merges = []
+        real = chain_module.merge_document
+        monkeypatch.setattr(chain_module, "merge_document", lambda *a: merges.append(real(*a)) or merges[-1])
+        (models / "chain.yml").write_text(self.TEXT.replace("{model: zero}", wrong))
+        with pytest.raises(MergeAlgebraError, match=told):
+            merge_file(models / "chain.yml", tmp_path / "out", Execution("numpy", 1))
+        assert len(merges) == made
+        assert not [*tmp_path.iterdir()]
 
     @pytest.mark.clause("MK-14")
     def test_two_ends_are_refused(self, models, tmp_path):
