@@ -32,6 +32,7 @@ from mergealgebra.tensors.choice import Patterns, escaped
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.forms import Held
 from mergealgebra.tensors.single_file import is_single_file
+from mergealgebra.text import location
 
 #: What a mergekit file is called beside the model that it made.
 CONFIG: Final = "mergekit_config.yml"
@@ -155,6 +156,7 @@ def merge_document(
             additions=Additions(_configuration(step), {} if is_single_file(out) else {CONFIG: source, **beside}),
             whole=translated.whole or translated.zeros,
             named=dialect,
+            vocabulary_advice=f"add `tokenizer_source: base` to {location(document.where.path)}",
         )
     said = [line for line in result.warnings if not (translated.whole and line in result.lock.remarks)]
     noted = [] if how.as_mergekit else _note(translated)
