@@ -12,11 +12,9 @@ from mergealgebra.contribution import Chosen, choose, choose_auxiliary, refuse_u
 from mergealgebra.contribution_blobs import as_contribution
 from mergealgebra.credits import Credit, hub_name, titles
 from mergealgebra.engine.limits import thread_count
-from mergealgebra.errors import (
-    AuxiliaryError,
-)
+from mergealgebra.errors import AuxiliaryError
 from mergealgebra.execution import Execution
-from mergealgebra.formats.models import open_base, open_model
+from mergealgebra.formats.models import adapter_doubts, open_base, open_model
 from mergealgebra.formats.tokenizers.alignment import align
 from mergealgebra.formats.tokenizers.wanted import Wanted
 from mergealgebra.kernels.blocks import whole_round
@@ -118,7 +116,8 @@ def merge_checkpoints(
             named=named,
         )
         result = merge.write(out, additions=brought.additions | additions)
-        return replace(result, warnings=[*brought.remarks, *told, *result.warnings])
+        doubts = [line for m in models if m.held is None for line in adapter_doubts(m.path, original.path)]
+        return replace(result, warnings=[*doubts, *brought.remarks, *told, *result.warnings])
 
 
 def _refuse_unwritable(base: Checkpoint, out: Path) -> None:

@@ -11,8 +11,9 @@ from mergealgebra.formats import hub
 from mergealgebra.formats.adapters.applied import applied
 from mergealgebra.formats.adapters.keys import looks_like_adapter
 from mergealgebra.formats.adapters.lora_file import open_lora_file
+from mergealgebra.formats.adapters.origin import doubt
 from mergealgebra.formats.adapters.peft import WEIGHTS, open_peft
-from mergealgebra.formats.adapters.peft_config import CONFIG
+from mergealgebra.formats.adapters.peft_config import CONFIG, read_config
 from mergealgebra.formats.tokenizers.wanted import BASE, UNION, Wanted
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.file_names import MODEL
@@ -46,6 +47,18 @@ def open_model(address: PathLike, base: Checkpoint | None = None) -> Held:
 def open_base(address: PathLike) -> Checkpoint:
     """The whole model at an address. Raises CheckpointError where there is none, and as `Checkpoint.open` does."""
     return Checkpoint.open(hub.folder(as_path(address)))
+
+
+def adapter_doubts(address: PathLike, base: Path) -> list[str]:
+    """A line where an adapter says that it is of another base than this, or than the model before its `+` [AD-16].
+
+    It was opened before. Raises as `open_model` does.
+    """
+    named, behind = parts_of_address(as_path(address))
+    path = hub.folder(named if behind is None else behind)
+    folder = path.parent if path.name in (WEIGHTS, CONFIG) else path
+    line = doubt(read_config(folder), base if behind is None else hub.folder(named)) if _is_peft(folder) else ""
+    return [line] if line else []
 
 
 def tokenizer_wanted(source: PathLike | None) -> Wanted | None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from mergealgebra.errors import AdapterError
+from mergealgebra.formats.adapters.origin import name_for_others
 from mergealgebra.formats.adapters.peft import WEIGHTS
 from mergealgebra.formats.adapters.peft_config import CONFIG
 from mergealgebra.formats.adapters.truncation import Truncated, truncated
@@ -126,7 +127,7 @@ def extract(
         tensors |= dict(config.whole(source, name, tau, prefix))
     if not tensors:
         raise AdapterError(f"{location(source.held.path)} changes nothing that an adapter can hold: name another model")
-    _write(out, tensors, config.settings(rank, str(source.base.path)))
+    _write(out, tensors, config.settings(rank, name_for_others(source.base)))
     return done
 
 

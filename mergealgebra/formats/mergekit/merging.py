@@ -160,7 +160,7 @@ def merge_document(
         )
     said = [line for line in result.warnings if not (translated.whole and line in result.lock.remarks)]
     noted = [] if how.as_mergekit else _note(translated)
-    return replace(result, warnings=[*translated.remarks, *noted, *said])
+    return replace(result, warnings=[*translated.remarks, *opener.doubts(document), *noted, *said])
 
 
 def recipe_of(translated: Translated, base: Checkpoint) -> Method:
