@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from mergealgebra.errors import AddressError
-from mergealgebra.text import shown
+from mergealgebra.text import printable, shown
 
 PathLike = str | os.PathLike[str]
 
@@ -16,6 +16,9 @@ _SERVICE: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _USER_AT_HOST: Final = re.compile(r"[^/@]+@([^/:]+):")
 #: Two letters and more: one is a drive.
 _HOST: Final = re.compile(r"([^/:]{2,}):")
+#: An address with a slash too few, and a host with its port: slips of who means a peer.
+_FEW_SLASHES: Final = re.compile(r"(https?|ssh|s3):/?(?!/)(.+)", re.IGNORECASE | re.DOTALL)
+_HOST_PORT: Final = re.compile(r"(?:[A-Za-z0-9._-]{2,}|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}(?![0-9A-Za-z._-])[^?#]*")
 #: What may be a user, a password or a token.
 _SECRET: Final = re.compile(r"(?<=://).*@|(?<=[?#]).*", re.DOTALL)
 
@@ -111,8 +114,35 @@ def peer_path(path: PathLike) -> Path:
 
     Raises AddressError as `local_path` does, and for `HOST:...` if nothing is there.
     """
+    if not os.path.lexists(path):
+        _refuse_slip(os.fspath(path))
     _refuse_host(_HOST, os.fspath(path))
     return local_path(path)
+
+
+def refuse_id(address: str) -> None:
+    """Raise AddressError for an address with the id of a workspace behind it."""
+    if "#" in address and "@" not in address:  # else what is before the # may be part of a password
+        plain = printable(without_secrets(address.partition("#")[0]))
+        raise AddressError(
+            f"{shown(without_secrets(address))} is not the address of a peer: write {plain}; only `clone` takes a # "
+            "and the id of a workspace behind it"
+        )
+
+
+def _refuse_slip(text: str) -> None:
+    if found := _FEW_SLASHES.fullmatch(text):
+        scheme, rest = found[1].lower(), found[2]
+        raise AddressError(
+            f"an address of {scheme} begins with {scheme}://, and this one with fewer slashes: "
+            f"write {printable(without_secrets(f'{scheme}://{rest}'))}"
+        )
+    if found := _HOST_PORT.match(text):
+        server = printable(found[0])
+        raise AddressError(
+            f"{shown(found[0])} is not there as a folder, and looks like the host and port of a server: write "
+            f"http://{server}, or https://{server} where it has a certificate"
+        )
 
 
 def _refuse_host(form: re.Pattern[str], text: str) -> None:

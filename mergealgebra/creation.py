@@ -6,17 +6,23 @@ import os
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Final
 
 from mergealgebra.addresses import PathLike, local_path, peer_path, peer_scheme
 from mergealgebra.contribution import check_base, read_root
-from mergealgebra.crdt.genesis import Genesis
+from mergealgebra.crdt.genesis import Genesis, is_damaged
 from mergealgebra.crdt.operations import Signer
 from mergealgebra.engine.limits import available_cores
 from mergealgebra.engine.plan import settled
 from mergealgebra.errors import (
     AddressError,
     BlobDamaged,
+    EncodingError,
+    LeafDamaged,
+    MapError,
     MergeAlgebraError,
+    OperationError,
+    PeerRefused,
     RecipeError,
     SyncIncomplete,
     WorkspaceError,
@@ -42,10 +48,14 @@ from mergealgebra.store.local import (
 from mergealgebra.store.objects import Store, has_genesis
 from mergealgebra.store.refusals import refused_as
 from mergealgebra.sync.identity import Identity
+from mergealgebra.sync.object_sync import putting_back
 from mergealgebra.sync.remote import genesis_at, is_new
 from mergealgebra.sync.replica import begin, sync_replica
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.text import address, location, shown, sync_again, sync_creating
+
+#: Of what a peer gave, what is not as it was promised, or what it knows of itself that it is not.
+_DAMAGE: Final = (BlobDamaged, EncodingError, LeafDamaged, MapError, OperationError, PeerRefused)
 
 
 def new_workspace(
@@ -143,10 +153,17 @@ def clone(
         state = store.state()
         refuse_missing(peer, missing(store, state), len(state.visible()))
     except SyncIncomplete as error:
-        if isinstance(error.__cause__, BlobDamaged):
+        if _is_damage(error):
             made = f"{location(Path(path))} is a workspace now; `{sync_again(path, 'PEER')}` with another completes it"
         raise SyncIncomplete(f"{error}; {made}") from None
     return store
+
+
+def _is_damage(error: BaseException | None) -> bool:
+    """Whether what a peer gave is the reason of an error, so that it would give the same again."""
+    while error is not None and not isinstance(error, _DAMAGE):
+        error = error.__cause__
+    return error is not None
 
 
 def genesis_of(peer: PathLike, workspace_id: str | None, signer: Signer | None = None) -> Genesis:
@@ -173,6 +190,11 @@ def _genesis_there(peer: PathLike, identity: Identity) -> Genesis:
         genesis = Genesis.decode(data)
         complete_recipe(genesis.recipe)
     except MergeAlgebraError as error:
+        if is_damaged(data):
+            raise WorkspaceError(
+                f"{address(peer)} has a damaged genesis: {error}; name another peer, or have a member mend it: "
+                f"{putting_back(os.fspath(peer))}"
+            ) from None
         raise type(error)(f"{address(peer)} has a genesis that this version does not know: {error}") from None
     return genesis
 

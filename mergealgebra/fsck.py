@@ -26,7 +26,7 @@ from mergealgebra.store.blobs import anything
 from mergealgebra.store.entries import GENESIS, OPERATIONS, PACKS, ROOT, Entry
 from mergealgebra.store.holdings import needed_kinds
 from mergealgebra.store.incomplete import read_incomplete
-from mergealgebra.store.inspection import damaged_caches, damaged_notes, has_operation, unsealed_caches
+from mergealgebra.store.inspection import damaged_caches, damaged_notes, has_operation, mend, told_of, unsealed_caches
 from mergealgebra.store.local import began_with, check_genesis, is_replica
 from mergealgebra.store.objects import Store
 from mergealgebra.store.operation_store import parts
@@ -265,18 +265,15 @@ class _Check:
             self._found.blobs += 1
 
     def _caches(self) -> None:
-        """A damaged cache does no harm. With a peer to mend from, it is removed: who needs it makes it again."""
+        """A damaged cache does no harm. With a peer to mend from, it goes, and the index of a share is written."""
         spoilt = {entry.path: entry for entry in damaged_caches(self._store.path)}
         unsealed = (entry.path for entry in unsealed_caches(self._store.path, self._store.genesis.workspace_id))
         self._found.unused += sorted(str(path) for path in unsealed if path not in spoilt)
         for entry in spoilt.values():
             if self._peer is None:
-                self._found.damaged.append(
-                    f"{location(entry.path)} is damaged; it only saves time: delete it, and it is made again"
-                )
+                self._found.damaged.append(told_of(entry))
             else:
-                with refused_as_output(entry.path):
-                    entry.remove()
+                mend(self._store, entry)
                 self._found.mended.append(str(entry.path))
 
     def _take(self, root: str) -> None:

@@ -19,7 +19,7 @@ class MergeResult:
 
     warnings: lines about what killed merges left in the folder that it is in [LK-7], what of the base is not in it, and
     other models that replicas of a workspace computed for the same merge [OS-12], and why its attest could not be
-    written.
+    written. models: how many were merged whole, the base among them; 0 where contributions were merged into the base.
 
     >>> result = alice.resolve("merged.safetensors", backend="numpy")  # the workspace of the example of `Workspace`
     >>> result.out.name, result.backend, result.kept_aggregate, result.merge_id == alice.merge_id
@@ -30,6 +30,7 @@ class MergeResult:
     lock: Lock
     aggregate: Outcome | None = None
     warnings: Sequence[str] = ()
+    models: int = 0
 
     def __repr__(self) -> str:
         made_of = len(self.lock.contributions)

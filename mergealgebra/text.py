@@ -158,14 +158,14 @@ def syncing(workspace: Path) -> Iterator[None]:
         _SYNCING.reset(token)
 
 
-def sync_creating(peer: str | os.PathLike[str]) -> str:
-    """The command, or in Python the call, by which the workspace that syncs makes a share.
+def sync_creating(peer: str | os.PathLike[str], workspace: Path | None = None) -> str:
+    """The command, or in Python the call, by which a workspace, or the one that syncs, makes a share.
 
     >>> with syncing(Path("mine")):
     ...     sync_creating("/mnt/share")
     "Workspace.open('mine').sync('/mnt/share', create=True)"
     """
-    own, other = _SYNCING.get() or Path("WORKSPACE"), address(peer)
+    own, other = workspace or _SYNCING.get() or Path("WORKSPACE"), address(peer)
     command = f"{command_in(own)} sync {shlex.quote(other)} --create"
     return by_caller(command, f"Workspace.open({location(own)!r}).sync({other!r}, create=True)")
 

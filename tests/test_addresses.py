@@ -44,6 +44,29 @@ def test_a_peer_elsewhere_is_refused_by_name(root, command, address):
     assert tree(root) == before
 
 
+#: Addresses with a slip, and what is said to write.
+SLIPS = {
+    "localhost:9101": "write http://localhost:9101, or https://localhost:9101 where it has a certificate",
+    "models.example:80/team?x#y": "write http://models.example:80/team, or https",
+    "[::1]:8790": "write http://[::1]:8790, or",
+    "http:/localhost:9101": "write http://localhost:9101",
+    "https:host/x": "write https://host/x",
+    "s3:/models/team": "write s3://models/team",
+    "http:/bob:secret@host": "write http://***@host",
+    "http://localhost:9101#" + "0" * 64: "write http://localhost:9101; only `clone` takes a # and the id",
+    "s3://models/team#0": "write s3://models/team; only `clone` takes",
+    "s3://b/team": "the name of a bucket has 3 to 63 of them",
+}
+
+
+@pytest.mark.clause("PR-16")
+@pytest.mark.parametrize("address", SLIPS)
+def test_an_address_with_a_slip_is_told_right(root, address):
+    complaint = call(root, "-C", "alice", "sync", address).complaint()
+    assert SLIPS[address] in complaint
+    assert "secret" not in complaint and "mount it" not in complaint
+
+
 @pytest.mark.clause("CL-1")
 @pytest.mark.parametrize("address", ["gs://bucket/x", "bob@host:x"])
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 
 import pytest
@@ -55,11 +57,30 @@ def test_the_lost_index_of_a_share_with_packs_is_named_and_the_next_sync_writes_
     for number in range(BRANCH):
         alice.store.write_delta(alice.state.attest(f"{number:064x}", "ab" * 32))
     alice.sync(root / "share")
-    (root / "share" / "packs" / "index").unlink()
+    index = root / "share" / "packs" / "index"
+    good = index.read_bytes()
+    index.unlink()
     (line,) = inspect(root / "share").damaged
-    assert line.startswith(f"{root}/share/packs/index is not there")
+    assert line.startswith(f"{index} is not there")
     alice.sync(root / "share")
     assert inspect(root / "share").ok
+    assert index.read_bytes() == good
+
+
+@pytest.mark.clause("PK-8")
+@pytest.mark.parametrize(
+    "spoil",
+    [shutil.rmtree, lambda packs: lose(packs / "index"), lambda packs: flip(packs / "index", 0)],
+    ids=["packs are moved away", "gone", "damaged"],
+)
+def test_a_share_of_loose_operations_needs_its_index_too_and_a_repair_writes_it(root, spoil):
+    index = root / "share" / "packs" / "index"
+    good = index.read_bytes()
+    spoil(index.parent)
+    told = call(root, "fsck", "share").stdout
+    (command,) = re.findall("packs/index is .*, or `mergealgebra (.*)`", told)
+    assert f"mended: {index}" in call(root, *shlex.split(command.replace("WORKSPACE", "alice"))).lines()
+    assert index.read_bytes() == good
 
 
 @pytest.mark.parametrize("store", ["alice", "share"])
@@ -166,8 +187,26 @@ def test_the_command_says_what_it_found(root):
     done = call(root, "-C", "alice", "fsck", "share")
     assert done.code == 1
     assert f"damaged: {path} is damaged" in done.stdout
-    assert "1 file is damaged or missing; name a replica that has good copies: fsck --repair PEER" in done.stderr
+    assert (
+        "1 file is damaged or missing; name a replica that has good copies: `mergealgebra fsck share --repair PEER`"
+        in done.stderr
+    )
     assert f"mended: {path}" in call(root, "fsck", "share", "--repair", "alice").lines()
     assert call(root, "-C", "alice", "fsck", "--json").printed()["ok"] is True
     shutil.rmtree(root / "share")
     assert "share is not there" in call(root, "fsck", "share").complaint()
+
+
+def test_every_verb_that_meets_a_workspace_without_its_genesis_names_what_puts_it_back(root):
+    (root / "alice" / "genesis").unlink()
+    for words in (
+        "-C alice status",
+        "clone --yes share alice --base base",
+        "-C alice fsck",
+        "-C alice init --base base",
+    ):
+        told = call(root, *words.split()).complaint()
+        assert "alice was a workspace, and has no file `genesis` now: `mergealgebra fsck " in told
+        command = re.search("`mergealgebra (fsck .*?)`", told)[1]
+    call(root, *shlex.split(command.replace("PEER", "share"))).lines()
+    assert call(root, "-C", "alice", "status").code == 0

@@ -217,7 +217,8 @@ def test_what_is_not_admissible_does_not_come_with_what_heals_a_pack(tmp_path, m
     (path,) = (tmp_path / "alice" / "packs").iterdir()
     bit(path)
     with in_thread(lying(mallory) if live else Service(mallory)) as address:
-        assert inspect(tmp_path / "alice", repair=address if live else mallory.path).mended == [str(path)]
+        found = inspect(tmp_path / "alice", repair=address if live else mallory.path)
+    assert found.mended == [str(path), str(path.with_name("index"))]
     assert Store.open(tmp_path / "alice").state() == state
 
 

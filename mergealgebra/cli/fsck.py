@@ -38,6 +38,7 @@ def command(
     only members read asks for your key.
     """
     from mergealgebra.fsck import inspect
+    from mergealgebra.text import fsck_repair
 
     with progress_bar() as show:
         found = inspect(folder or workspace, repair=repair, progress=show, key=key, passphrase=asker(passphrase_fd))
@@ -53,5 +54,5 @@ def command(
                 say(f"{title}: {line}")
     if not found.ok:
         wrong = len(found.damaged) + len(found.missing)
-        advice = "" if repair else "; name a replica that has good copies: fsck --repair PEER"
+        advice = "" if repair else f"; name a replica that has good copies: `{fsck_repair(folder or workspace)}`"
         raise StoreDamaged(f"{'1 file is' if wrong == 1 else f'{wrong} files are'} damaged or missing{advice}")

@@ -122,15 +122,14 @@ def _for_json(result: MergeResult) -> dict[str, object]:
 
 
 def _for_people(result: MergeResult) -> dict[str, str]:
-    from mergealgebra.cli.words import count, percent
+    from mergealgebra.cli.words import count
     from mergealgebra.ids import SHORT
     from mergealgebra.text import location
 
     lock = result.lock
-    kept_share = f", {percent(lock.achieved_density)} of their values kept" if float(lock.achieved_density) < 1 else ""
     lines = {
         "model": location(result.out),
-        "made of": count(len(lock.contributions), "contribution") + kept_share,
+        "made of": _made_of(result),
         "computed by": lock.backend,
         "merge id": lock.merge_id[:SHORT],
         "model root": lock.model_root[:SHORT],
@@ -142,3 +141,14 @@ def _for_people(result: MergeResult) -> dict[str, str]:
         if aggregate.changes is not None:
             lines["read anew"] = f"{count(aggregate.changes, 'contribution')}; the kept sums had the others"
     return lines
+
+
+def _made_of(result: MergeResult) -> str:
+    """How many went in. Of whole models no share is kept: what the base has too is no change that was left out."""
+    from mergealgebra.cli.words import count, percent
+
+    if result.models:
+        return count(result.models, "model")
+    density = result.lock.achieved_density
+    kept = f", {percent(density)} of their values kept" if float(density) < 1 else ""
+    return count(len(result.lock.contributions), "contribution") + kept

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from mergealgebra.crdt.fields import check_id, check_key, check_name, id_from_bytes, map_with_keys
 from mergealgebra.encoding import decode, encode, hash_id
-from mergealgebra.errors import WorkspaceError
+from mergealgebra.errors import EncodingError, WorkspaceError
 from mergealgebra.text import shown
 
 SPEC: Final = 1
@@ -101,6 +101,19 @@ class Genesis:
             recipe=fields["recipe"],
             maintainers=_maintainers(fields),
         )
+
+
+def is_damaged(data: bytes) -> bool:
+    """Whether bytes are no genesis, of this version nor, as they name its spec, of another."""
+    try:
+        found = decode(data)
+        Genesis.decode(data)
+    except EncodingError:
+        return True
+    except WorkspaceError:
+        spec = found.get("spec") if isinstance(found, dict) else None
+        return type(spec) is not int or spec == SPEC
+    return False
 
 
 def merge_id(base: str, recipe_id: str, contributions: Iterable[str]) -> str:

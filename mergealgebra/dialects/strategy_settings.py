@@ -6,37 +6,75 @@ what no entry says stands at the top of the recipe.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 
 from mergealgebra.algebra import decimals
-from mergealgebra.dialects.strategy import Ids, Setting, Strategy
+from mergealgebra.dialects.strategy import Ids, Setting, Strategy, Word
 from mergealgebra.encoding import encode
 from mergealgebra.errors import RecipeError
 from mergealgebra.tensors.choice import Choice
+from mergealgebra.tensors.layers import layer_of
 from mergealgebra.text import did_you_mean, listed, shown
 
 TENSORS: Final = "tensors"
 CONTRIBUTION: Final = "contribution"
 COEFFICIENT: Final = "coefficient"
+LAYERS: Final = "layers"
 #: The most bytes of their encoding, as of all settings [ST-1].
 _MOST_BYTES: Final = 1 << 16
+_RANGE: Final = re.compile("(0|[1-9][0-9]{0,8}) ([1-9][0-9]{0,8})", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One of them. tensors: a pattern of names; contribution: an id; each empty for all. texts: by key."""
+    """One of them. tensors: a pattern of names; contribution: an id; each empty for all. texts: by key.
+
+    layers: the first one and the one after the last, empty for all; over them go the texts that are lists.
+    """
 
     tensors: str
     contribution: str
-    texts: Mapping[str, str]
+    texts: Mapping[str, str | tuple[str, ...]]
+    layers: str = ""
 
-    def to_map(self) -> dict[str, str]:
+    def to_map(self) -> dict[str, Any]:
         """As recipes have it."""
-        found = {TENSORS: self.tensors, CONTRIBUTION: self.contribution}
-        return {key: text for key, text in found.items() if text} | dict(self.texts)
+        found = {TENSORS: self.tensors, CONTRIBUTION: self.contribution, LAYERS: self.layers}
+        texts = {key: text if isinstance(text, str) else list(text) for key, text in self.texts.items()}
+        return {key: text for key, text in found.items() if text} | texts
+
+    def of(self, name: str) -> dict[str, str]:
+        """What it says of a tensor, by key; nothing where it is not for it."""
+        if self.tensors and name not in Choice(take=(self.tensors,)):
+            return {}
+        if not self.layers:
+            return {key: text for key, text in self.texts.items() if isinstance(text, str)}
+        first, stop = map(int, self.layers.split(" "))
+        layer = layer_of(name)
+        if layer is None or not first <= layer < stop:
+            return {}
+        t = (layer - first) / (stop - first - 1) if stop - first > 1 else 1.0
+        return {
+            key: text if isinstance(text, str) else str(Decimal(interpolated([float(point) for point in text], t)))
+            for key, text in self.texts.items()
+        }
+
+
+def interpolated(points: Sequence[float], t: float) -> float:
+    """The number at a place from 0 to 1 on a gradient, in binary64 as mergekit has it.
+
+    >>> interpolated([0.3, 1.0], 1 / 3)
+    0.5333333333333333
+    """
+    x = t * (len(points) - 1)
+    low = int(x)
+    high = min(low + 1, len(points) - 1)
+    return (1 - (x - low)) * points[low] + (x - low) * points[high]
 
 
 def read_entries(given: object, method: str, strategy: Strategy) -> tuple[Entry, ...]:
@@ -61,14 +99,36 @@ def read_entry(given: object, strategy: Strategy, where: str) -> Entry:
     if not isinstance(pattern, str):
         raise RecipeError(f"{where}: {TENSORS} is {shown(pattern)}; write a pattern of names, or leave it out")
     Ids("", several=False).check(contribution, f"{where}: {CONTRIBUTION}")
+    layers = _range(given.get(LAYERS, ""), f"{where}: {LAYERS}")
     texts = {
-        key: _text(key, value, bool(contribution), strategy, where)
+        key: _number(key, value, bool(contribution), bool(layers), strategy, where)
         for key, value in given.items()
-        if key not in (TENSORS, CONTRIBUTION)
+        if key not in (TENSORS, CONTRIBUTION, LAYERS)
     }
     if not texts:
         raise RecipeError(f"{where}: it sets nothing; give it a number, or leave it out")
-    return Entry(pattern, contribution, texts)
+    return Entry(pattern, contribution, texts, layers)
+
+
+def _range(given: object, where: str) -> str:
+    """Some layers, as texts have them."""
+    found = _RANGE.fullmatch(given) if isinstance(given, str) else None
+    if given != "" and (found is None or int(found[1]) >= int(found[2])):
+        raise RecipeError(f"{where}: {shown(given)} is not the first layer and the one after the last, like '0 32'")
+    return str(given)
+
+
+def _number(
+    key: object, value: object, of_one: bool, in_layers: bool, strategy: Strategy, where: str
+) -> str | tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        return _text(key, value, of_one, strategy, where)
+    setting = strategy.settings.get(str(key))
+    if not in_layers or not value or isinstance(setting, Word | Ids) or (setting is not None and setting.whole):
+        raise RecipeError(
+            f"{where}: {key} is a list; write a text, or a list of decimals with {LAYERS}: '0 32' beside it"
+        )
+    return tuple(_text(key, point, of_one, strategy, f"{where}: {key}[{i}]") for i, point in enumerate(value))
 
 
 def _text(key: object, value: object, of_one: bool, strategy: Strategy, where: str) -> str:
@@ -81,8 +141,6 @@ def _text(key: object, value: object, of_one: bool, strategy: Strategy, where: s
         raise RecipeError(f"{where}: unknown key {shown(key)}{near} an entry takes {listed(keys) or 'none here'}")
     if of_one and known[key].by != "contribution":
         raise RecipeError(f"{where}: {key} is of all contributions together; leave {CONTRIBUTION} out")
-    if isinstance(value, list | tuple):
-        raise RecipeError(f"{where}: {key} is a list, which a dialect does not take; write an entry for each layer")
     return known[key].check(value, f"{where}: {key}")
 
 
@@ -93,7 +151,7 @@ class Settings:
     settings: Mapping[str, Setting]
     top: Mapping[str, str]
     entries: Sequence[Entry] = ()
-    _matching: dict[str, list[Entry]] = field(default_factory=dict, compare=False)
+    _matching: dict[str, list[tuple[str, dict[str, str]]]] = field(default_factory=dict, compare=False)
 
     def of_tensor(self, name: str) -> dict[str, Any]:
         """What holds for a tensor, by key."""
@@ -109,9 +167,9 @@ class Settings:
 
     def _texts(self, name: str, contribution: str) -> dict[str, str]:
         if name not in self._matching:
-            self._matching[name] = [e for e in self.entries if not e.tensors or name in Choice(take=(e.tensors,))]
+            self._matching[name] = [(e.contribution, said) for e in self.entries if (said := e.of(name))]
         texts: dict[str, str] = {}
-        for entry in self._matching[name]:
-            if entry.contribution in ("", contribution):
-                texts = dict(entry.texts) | texts
+        for whose, of_entry in self._matching[name]:
+            if whose in ("", contribution):
+                texts = of_entry | texts
         return texts

@@ -11,12 +11,9 @@ from mergealgebra.formats import hub
 from mergealgebra.formats.adapters.applied import applied
 from mergealgebra.formats.adapters.keys import looks_like_adapter
 from mergealgebra.formats.adapters.lora_file import open_lora_file
-from mergealgebra.formats.adapters.origin import doubt
-from mergealgebra.formats.adapters.peft import WEIGHTS, open_peft
-from mergealgebra.formats.adapters.peft_config import CONFIG, read_config
 from mergealgebra.formats.tokenizers.wanted import BASE, UNION, Wanted
 from mergealgebra.tensors.checkpoint import Checkpoint
-from mergealgebra.tensors.file_names import MODEL
+from mergealgebra.tensors.file_names import ADAPTER, ADAPTER_CONFIG, MODEL
 from mergealgebra.tensors.files import as_path, reading
 from mergealgebra.tensors.forms import Formed, Held
 from mergealgebra.tensors.index import is_index
@@ -56,8 +53,13 @@ def adapter_doubts(address: PathLike, base: Path) -> list[str]:
     """
     named, behind = parts_of_address(as_path(address))
     path = hub.folder(named if behind is None else behind)
-    folder = path.parent if path.name in (WEIGHTS, CONFIG) else path
-    line = doubt(read_config(folder), base if behind is None else hub.folder(named)) if _is_peft(folder) else ""
+    folder = path.parent if path.name in (ADAPTER, ADAPTER_CONFIG) else path
+    if not _is_peft(folder):
+        return []
+    from mergealgebra.formats.adapters.origin import doubt  # most merges have no adapter, and start without it
+    from mergealgebra.formats.adapters.peft_config import read_config
+
+    line = doubt(read_config(folder), base if behind is None else hub.folder(named))
     return [line] if line else []
 
 
@@ -77,8 +79,10 @@ def _adapter(path: Path, model: Checkpoint) -> Formed:
 
 
 def _open(path: Path, base: Checkpoint | None) -> Held:
-    folder = path.parent if path.name in (WEIGHTS, CONFIG) else path
+    folder = path.parent if path.name in (ADAPTER, ADAPTER_CONFIG) else path
     if base is not None and _is_peft(folder):
+        from mergealgebra.formats.adapters.peft import open_peft  # with pydantic, which takes a tenth of a second
+
         return open_peft(folder, base)
     opened = Checkpoint.open(path)
     if base is None or opened.folder is not None or not opened.records.keys().isdisjoint(base.records):
@@ -92,4 +96,4 @@ def _is_peft(folder: Path) -> bool:
         return False
     with reading(folder):
         names = set(os.listdir(folder))  # noqa: PTH208 - names, not paths
-    return bool(names & {WEIGHTS, CONFIG}) and MODEL not in names and not any(map(is_index, names))
+    return bool(names & {ADAPTER, ADAPTER_CONFIG}) and MODEL not in names and not any(map(is_index, names))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mergealgebra.algebra.needs import Needs
 from mergealgebra.dialects.strategies import STRATEGIES
 from mergealgebra.dialects.strategy import Strategy
-from mergealgebra.dialects.strategy_settings import Entry, read_entries, read_entry
+from mergealgebra.dialects.strategy_settings import LAYERS, Entry, read_entries, read_entry
 from mergealgebra.errors import CoefficientError, RecipeError
 from mergealgebra.methods.key_checks import check_out_dtype
 from mergealgebra.methods.method import OUT_DTYPE, Method
@@ -132,7 +132,8 @@ class InDialect(Method):
         if not isinstance(given, Mapping) or not self.own_keys:
             return super().own_setting(given, where)
         entry = read_entry({CONTRIBUTION: "0" * 64, **given}, self._strategy, where)
-        return Setting(entry.tensors or None, tuple(entry.texts.items()))
+        layers = ((LAYERS, entry.layers),) if entry.layers else ()
+        return Setting(entry.tensors or None, (*layers, *entry.texts.items()))
 
     def with_settings(self, first: Sequence[Setting]) -> InDialect:
         """As `Method.with_settings`."""

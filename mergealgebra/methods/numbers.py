@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from mergealgebra.errors import MergeAlgebraError, NamesError, RecipeError
 from mergealgebra.ids import SHORT
 from mergealgebra.methods.settings import COEFFICIENT, SETTINGS, Setting, contributions_in, entries_of
 from mergealgebra.tensors.choice import Choice, escaped
+from mergealgebra.tensors.layers import layer_of
 from mergealgebra.text import listed
 
 if TYPE_CHECKING:
     from mergealgebra.methods.method import Method
-
-#: A layer's number has at most so many digits.
-_DIGITS: Final = 9
 
 #: By tensor and key, an exact number.
 Numbers = dict[str, dict[str, Fraction]]
@@ -129,18 +127,6 @@ def _at(number: str | tuple[str, ...], name: str, layer: int | None, last: int, 
             f"like {{tensors: {escaped(name)!r}, {key}: {number[0]!r}}} above this one, or a narrower pattern"
         )
     return gradient(number, layer, last)
-
-
-def layer_of(name: str) -> int | None:
-    """The number of a tensor's layer: the first part of its name, between dots, that is digits [ST-3].
-
-    >>> layer_of("model.layers.7.mlp.experts.3.weight"), layer_of("lm_head.weight")
-    (7, None)
-    """
-    for part in name.split("."):
-        if len(part) <= _DIGITS and part.isascii() and part.isdigit():
-            return int(part)
-    return None
 
 
 def gradient(points: Sequence[str], layer: int, last: int) -> Fraction:

@@ -12,17 +12,19 @@ from typing import Final
 from mergealgebra.crdt.fields import is_id
 from mergealgebra.crdt.pack_index import INDEX, MAX_INDEX_BYTES, PackIndex
 from mergealgebra.crdt.packs import MAX_PACK_BYTES
+from mergealgebra.disk import refused_as_output
 from mergealgebra.encoding import decode
 from mergealgebra.errors import EncodingError, MergeAlgebraError, OutputError, PackError
 from mergealgebra.incremental.seals import HEADER_BYTES as SEAL_BYTES
 from mergealgebra.store.cache import AGGREGATE, DOTS, FIGURES, MAPS, MOST_BYTES, RECORDS, SEEN, THRESHOLDS
-from mergealgebra.store.entries import INCOMPLETE, LOCAL, PACKS, ROOT, Entry, names_in, opened_part
+from mergealgebra.store.entries import INCOMPLETE, LOCAL, OPERATIONS, PACKS, ROOT, Entry, names_in, opened_part
 from mergealgebra.store.local import is_replica, read_json
 from mergealgebra.store.operation_store import OperationStore
+from mergealgebra.store.packing import write_index
 from mergealgebra.store.private import KEY, known_key, private_key
 from mergealgebra.store.record_index import kept_of
 from mergealgebra.store.sealed import SealedCache
-from mergealgebra.text import location
+from mergealgebra.text import fsck_repair, location
 
 #: A header is not larger: a manifest and thresholds for each contribution, seals for each page.
 HEADER_BYTES: Final = 1 << 30
@@ -44,12 +46,9 @@ def has_operation(store: OperationStore) -> bool:
 
 
 def damaged_notes(store: Path) -> list[str]:
-    """A line for each file of the owner's that cannot be read, of which no peer has a copy [SY-1].
-
-    And for the index that a share lacks.
-    """
+    """A line for each file of the owner's that cannot be read, of which no peer has a copy [SY-1]."""
     damaged = [name for name in _NOTES if read_json(store, name) is None]
-    return [*(f"{location(store / name)} is damaged; {_NOTES[name]}" for name in damaged), *_lacking_index(store)]
+    return [f"{location(store / name)} is damaged; {_NOTES[name]}" for name in damaged]
 
 
 def damaged_caches(store: Path) -> list[Entry]:
@@ -88,26 +87,35 @@ def unsealed_caches(store: Path, workspace: str) -> list[Entry]:
 
 
 def _damaged_index(share: Path) -> list[Entry]:
-    """The index of a share, where it cannot be read [PK-8]. Whoever writes there next writes it anew."""
+    """The index of a share, where it cannot be read, or is not there beside operations [PK-8]."""
     entry = Entry(share, PACKS, INDEX)
     try:
         PackIndex.decode(entry.read(MAX_INDEX_BYTES))
     except FileNotFoundError:
-        return []
+        return [entry] if any(map(is_id, [*names_in(share, PACKS), *names_in(share, OPERATIONS)])) else []
     except (OSError, PackError):
         return [entry]
     return []
 
 
-def _lacking_index(share: Path) -> list[str]:
-    """A line for a share that has packs and no index [PK-8]."""
-    with suppress(OSError):
-        if not is_replica(share) and any(map(is_id, found := names_in(share, PACKS))) and INDEX not in found:
-            return [
-                f"{location(share / PACKS / INDEX)} is not there, by which those find its packs who cannot list the "
-                "folder: `sync` with it, which writes it"
-            ]
-    return []
+def told_of(entry: Entry) -> str:
+    """What is said of an entry of a cache, or of an index, that is damaged or not there."""
+    where = location(entry.path)
+    if entry.part != PACKS:
+        return f"{where} is damaged; it only saves time: delete it, and it is made again"
+    return (
+        f"{where} is {'damaged' if os.path.lexists(entry.path) else 'not there'}, by which those find its operations "
+        f"who cannot list the folder: the next `sync` with it writes it, or `{fsck_repair(entry.store, 'WORKSPACE')}`"
+    )
+
+
+def mend(store: OperationStore, entry: Entry) -> None:
+    """Write an index anew, or remove an entry of a cache: who needs it makes it again. Raises OutputError."""
+    with refused_as_output(entry.path):
+        if entry.part == PACKS:
+            write_index(store, store.read())
+        else:
+            entry.remove()
 
 
 def _undecodable(store: Path, part: str, seal_bytes: int) -> Iterator[Entry]:

@@ -19,7 +19,7 @@ from mergealgebra.methods.method import Method
 from mergealgebra.recipe import complete_recipe
 from mergealgebra.store.atomic import write_atomically
 from mergealgebra.store.entries import BLOBS, GENESIS, INCOMPLETE, LOCAL, OPERATIONS, PACKS, ROOT, TMP, Entry
-from mergealgebra.store.objects import Store, has_genesis
+from mergealgebra.store.objects import Store, has_genesis, refuse_lost_genesis
 from mergealgebra.text import by_caller, command_in, fsck_repair, location, shown
 
 #: A file like `local.json` is much shorter.
@@ -139,6 +139,7 @@ def refuse_no_workspace(path: Path) -> None:
         return
     if not path.exists():
         raise WorkspaceError(f"there is no folder {location(path)}: check the path")
+    refuse_lost_genesis(path)
     raise WorkspaceError(
         f"{location(path)} is not a workspace, it has no file `{GENESIS}`: check the path, or init or clone one there"
     )

@@ -32,6 +32,7 @@ from mergealgebra.store.blob_store import is_blob_name
 from mergealgebra.store.entries import (
     BLOBS,
     GENESIS,
+    LOCAL,
     OPERATIONS,
     PACKS,
     ROOT,
@@ -68,6 +69,7 @@ class Store(OperationStore):
         path = local_path(path).absolute()  # a folder that is kept open survives a chdir
         if not has_genesis(path):
             _check_there(path)
+            refuse_lost_genesis(path)
             raise WorkspaceError(
                 f"{location(path)} is not a workspace or shared folder, it has no file `{GENESIS}`: {_CHECK_PATH}"
             )
@@ -181,6 +183,21 @@ def has_genesis(path: Path) -> bool:
             return False
 
 
+def refuse_lost_genesis(path: Path, otherwise: str = "") -> None:
+    """Refuse a folder that was a workspace or a share, and say what puts its genesis back [SY-11]."""
+    with refused_as(WorkspaceError, path):
+        if LOCAL in names_in(path, ROOT):
+            raise WorkspaceError(
+                f"{location(path)} was a workspace, and has no file `{GENESIS}` now: `{fsck_repair(path)}`, with a "
+                f"peer of the same workspace, puts it back{otherwise}"
+            )
+        if any(map(is_id, [*names_in(path, OPERATIONS), *names_in(path, PACKS)])):
+            raise WorkspaceError(
+                f"{location(path)} has operations and no genesis: `{fsck_repair(path, 'WORKSPACE')}`, with one of "
+                f"yours that they belong to, puts it back{otherwise}"
+            )
+
+
 def _check_there(path: Path) -> None:
     """Refuse what is not there, and what is not a folder."""
     if not path.exists():
@@ -203,12 +220,8 @@ def _check_unused(path: Path) -> None:
     """Refuse a folder that holds anything but what a creation that died may have left [SY-7, SY-8]."""
     if path.exists() and not path.is_dir():
         raise WorkspaceError(f"{location(path)} is not a folder: choose another path")
+    refuse_lost_genesis(path, "; or choose another folder")
     with refused_as(WorkspaceError, path):
-        if any(map(is_id, [*names_in(path, OPERATIONS), *names_in(path, PACKS)])):
-            raise WorkspaceError(
-                f"{location(path)} has operations and no genesis: `{fsck_repair(path, 'WORKSPACE')}`, with one of "
-                "yours that they belong to, puts it back; or choose another folder"
-            )
         strange = [name for name in names_in(path, ROOT) if name not in (*_FOLDERS, PACKS, GENESIS)]
         strange += [f"{folder}/{name}" for folder in (OPERATIONS, PACKS, BLOBS) for name in names_in(path, folder)]
     if strange:

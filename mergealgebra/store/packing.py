@@ -80,14 +80,19 @@ def tidy_share(share: OperationStore, reading: Reading) -> None:
     """
     if Entry(share.path, ROOT, LOCAL).is_there():
         return
+    write_index(share, reading)
+    told = told_in(share.path, PACKS)
+    newest = max(one.written for one in told.values())
+    _remove(share, reading, {name for name in reading.packs if name in told and _has_rested(told[name], newest)})
+
+
+def write_index(share: OperationStore, reading: Reading) -> None:
+    """Write the index of a share, unless it is right [PK-8]. Raises OutputError."""
     inside = {name for name, _ in insides(reading.packs)}
     index = PackIndex(tuple(sorted(reading.packs.keys() - inside)), tuple(sorted(reading.alone)))
     entry = Entry(share.path, PACKS, INDEX)
     if not _is(entry, index.encode()):
         write_atomically(entry, index.encode())
-    told = told_in(share.path, PACKS)
-    newest = max(one.written for one in told.values())
-    _remove(share, reading, {name for name in reading.packs if name in told and _has_rested(told[name], newest)})
 
 
 def _is(entry: Entry, data: bytes) -> bool:

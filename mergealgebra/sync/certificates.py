@@ -1,14 +1,15 @@
-"""The certificate of a server and its private key: what is wrong with which of the two files [PR-13]."""
+"""The certificate of a server: what is wrong with its files, and what helps who does not trust it [PR-13]."""
 
 from __future__ import annotations
 
+import os
 import ssl
 from pathlib import Path
 from typing import Final
 
 from mergealgebra.disk import read_file
 from mergealgebra.errors import OutputError
-from mergealgebra.text import location
+from mergealgebra.text import location, shown
 
 #: Files of chains of certificates are shorter.
 _MOST_BYTES: Final = 1 << 20
@@ -47,3 +48,36 @@ def _check_holds(path: Path, mark: bytes, what: str, option: str) -> None:
 
 def _no_password() -> str:
     raise ValueError("the key has a passphrase")
+
+
+#: What OpenSSL's verification says of a certificate that is out of its time, and of one for other names or addresses.
+_OUT_OF_TIME: Final = (9, 10)
+_OTHER_NAMES: Final = (62, 64)
+
+
+def advice_on_trust(error: ssl.SSLCertVerificationError) -> str:
+    """What helps where the certificate of a server was refused."""
+    if error.verify_code in _OTHER_NAMES:
+        return "name the server as its certificate does, or ask whoever runs it for a certificate with this name"
+    if error.verify_code in _OUT_OF_TIME:
+        return (
+            "ask whoever runs it for a new certificate, or, if `date` shows another day here, set this machine's clock"
+        )
+    return (
+        "its certificate is not one that this machine trusts: check the address; if it is your colleague's own, get "
+        f"its file from them, and set SSL_CERT_FILE to it{_trusted_now()}"
+    )
+
+
+def _trusted_now() -> str:
+    """What SSL_CERT_FILE is, where it is set: a file that is of no use is passed over by OpenSSL without a word."""
+    trusted = os.environ.get("SSL_CERT_FILE", "")
+    if not trusted:
+        return ""
+    if not Path(trusted).is_file():
+        return f" (it is {shown(trusted)} now, which is no file)"
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(trusted)
+    except OSError:  # as errors of TLS are
+        return f" (it is {shown(trusted)} now, which holds no certificate as PEM)"
+    return f" (it is {shown(trusted)} now, which does not hold it)"

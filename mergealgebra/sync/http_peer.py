@@ -5,7 +5,6 @@ Nothing that it answers takes more memory than was allowed, nor more time: a wat
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 import threading
@@ -13,14 +12,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, RemoteDisconnected
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from mergealgebra.addresses import without_secrets
+from mergealgebra.addresses import refuse_id, without_secrets
 from mergealgebra.errors import AddressError, PeerError, PeerRefused
 from mergealgebra.sync import calls
 from mergealgebra.sync.calls import Run
+from mergealgebra.sync.certificates import advice_on_trust
 from mergealgebra.sync.challenges import SCHEME
 from mergealgebra.sync.http_paths import BLOBS_PATH, PREFIX
 from mergealgebra.sync.http_signing import Signing, SigningConnection, SigningSecureConnection
@@ -218,12 +217,7 @@ class HttpCarrier:
 def _advice(error: Exception, *, secure: bool) -> str:
     """What helps when a connection was not made, or broke."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        trusted = os.environ.get("SSL_CERT_FILE", "")
-        missing = f" (it is {shown(trusted)} now, which is no file)" if trusted and not Path(trusted).is_file() else ""
-        return (
-            "its certificate is not one that this machine trusts for that name and day: check the address; if it is "
-            f"your colleague's own, get its file from them, and set SSL_CERT_FILE to it{missing}"
-        )
+        return advice_on_trust(error)
     if isinstance(error, ssl.SSLError):
         return "what answers there speaks another TLS, or none: try http:// in place of https://"
     if isinstance(error, RemoteDisconnected) and not secure:
@@ -281,6 +275,7 @@ def _end(response: HTTPResponse) -> None:
 
 def _parts(address: str) -> tuple[bool, str, int | None, str]:
     """Whether it is secure, host, port and path of an address. Raises AddressError."""
+    refuse_id(address)
     try:
         found = urlsplit(address)
         host, port = found.hostname, found.port

@@ -21,7 +21,7 @@ from mergealgebra.encoding import hash_id
 from mergealgebra.errors import MergeAlgebraError, PackError, PeerError
 from mergealgebra.store.entries import OPERATIONS, PACKS
 from mergealgebra.sync.damage_reports import is_reported, report, withdraw
-from mergealgebra.sync.object_store import Listed, ObjectStore, TooLong, get
+from mergealgebra.sync.object_store import Listed, ObjectStore, TooLong, get, mended_in_folder
 
 #: For how long a pack must have been in the store before what lies inside it is deleted.
 RESTING_SECONDS: Final = 24 * 60 * 60
@@ -158,7 +158,9 @@ class ObjectPacks:
     def _decoded(self, name: str, data: bytes) -> Pack:
         """The pack of this name. Raises PackError, naming store and pack."""
         if (found := hash_id("pack", data)) != name:
-            raise PackError(f"{self.objects.name} gives other bytes for pack {name}, of name {found}; delete it there")
+            raise PackError(
+                f"{self.objects.name} gives other bytes for pack {name}, of name {found}; {mending_pack(self.objects)}"
+            )
         try:
             return Pack.decode(data)
         except PackError as error:
@@ -251,6 +253,14 @@ class ObjectPacks:
                 "is there; delete packs there that lie inside others"
             )
         self._sizes[name] = nbytes
+
+
+def mending_pack(objects: ObjectStore) -> str:
+    """Who mends a damaged pack of a store [PK-11]: others cannot know what stood in it."""
+    return mended_in_folder(objects.name) or (
+        "the next `sync` of whoever wrote it, or read it there before, mends it; if that is nobody, delete it there, "
+        "and members who sync write again what they hold"
+    )
 
 
 def deletable(held: Mapping[str, Mapping[str, None]], rested: Iterable[str]) -> Mapping[str, list[str]]:

@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Final, NamedTuple, Protocol
 
+from mergealgebra.addresses import live_scheme
 from mergealgebra.errors import PeerError
 from mergealgebra.sync.peer import Read
+from mergealgebra.text import fsck_repair
 
 #: How long a store may be silent, and the fewest bytes a second on the average after that, as of a live peer [PR-13].
 IDLE_SECONDS: Final = 60.0
@@ -110,3 +112,10 @@ def paced(read: Read, name: str, clock: Callable[[], float] = time.monotonic) ->
         return piece
 
     return next_bytes
+
+
+def mended_in_folder(store: str) -> str | None:
+    """Who mends what is damaged in the files of a web server, to which nobody writes; None for another store's name."""
+    if live_scheme(store) is None:
+        return None
+    return f"whoever has the folder that is served runs `{fsck_repair('FOLDER', 'WORKSPACE')}`"

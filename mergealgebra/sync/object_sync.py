@@ -7,6 +7,7 @@ with one object is one refusal: the rest goes on. A store that takes nothing sti
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from mergealgebra.crdt.fields import is_id
@@ -33,11 +34,13 @@ from mergealgebra.sync.folder import SyncResult
 from mergealgebra.sync.held import Holder
 from mergealgebra.sync.object_blobs import exchange_blobs
 from mergealgebra.sync.object_operations import exchange_operations
-from mergealgebra.sync.object_store import ObjectStore, get
+from mergealgebra.sync.object_store import ObjectStore, get, mended_in_folder
 from mergealgebra.text import sync_creating
 
 #: So many packs are read to tell whose a store without its genesis was.
 _JUDGED_PACKS: Final = 16
+#: In a command, the workspace of somebody else.
+_THEIRS: Final = Path("THEIR_WORKSPACE")
 
 
 def sync_objects(
@@ -77,9 +80,14 @@ def genesis_of(objects: ObjectStore) -> bytes:
     if not data:
         raise WorkspaceError(
             f"{objects.name} holds no workspace, there is no object `{GENESIS}`: check the address; if it is to become "
-            f"one, or lost it, `{sync_creating(objects.name)}` makes it"
+            f"one, or lost it, {putting_back(objects.name)}"
         )
     return data
+
+
+def putting_back(peer: str) -> str:
+    """Who puts the genesis back into a store of objects, and how: nobody writes to the files of a web server."""
+    return mended_in_folder(peer) or f"`{sync_creating(peer)}` puts it there"
 
 
 def check_genesis(objects: ObjectStore, genesis: Genesis) -> None:
@@ -88,8 +96,7 @@ def check_genesis(objects: ObjectStore, genesis: Genesis) -> None:
         return
     if not _is_genesis(found):
         raise WorkspaceError(
-            f"{objects.name} has a damaged object `{GENESIS}`: if it was this workspace's, "
-            f"`{sync_creating(objects.name)}` puts the right one there"
+            f"{objects.name} has a damaged object `{GENESIS}`: if it was this workspace's, {putting_back(objects.name)}"
         )
     raise WrongWorkspace(
         f"{objects.name} holds workspace {hash_id('genesis', found)}, not {genesis.workspace_id}: choose another peer"
@@ -106,6 +113,12 @@ def create_share(objects: ObjectStore, genesis: Genesis) -> bool:
     if not _is_genesis(found) and _holds_operations_of(objects, genesis):
         objects.put(GENESIS, genesis.encode())
         return False
+    if found and not _is_genesis(found):
+        raise WorkspaceError(
+            f"{objects.name} has a damaged object `{GENESIS}`, and no pack there is known to be of this workspace: "
+            f"whoever has the workspace that it was mends it by `{sync_creating(objects.name, _THEIRS)}`; or choose "
+            "another prefix"
+        )
     made = not found
     if made:
         _check_unused(objects)

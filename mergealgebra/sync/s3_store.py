@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from mergealgebra.addresses import without_secrets
+from mergealgebra.addresses import refuse_id, without_secrets
 from mergealgebra.errors import AddressError, NotInstalled, PeerError
 from mergealgebra.sync.object_store import IDLE_SECONDS, MOST_LISTED, Listed, NotThere, Opened, paced
+from mergealgebra.sync.s3_settings import check_settings, is_plain, refused_settings
 from mergealgebra.text import one_line, shortened, shown
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ _WHOLE_SECONDS: Final = 3600
 _CONNECT_SECONDS: Final = 10
 _TRIES: Final = 2
 _PIECE_BYTES: Final = 1 << 20
-_BUCKET: Final = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+#: Old buckets at Amazon have longer names than new ones.
+_BUCKET: Final = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{2,254}")
 _SEGMENT: Final = re.compile("[A-Za-z0-9._-]+")
 
 #: What a server says of its refusal, in XML; and the status of the answer.
@@ -149,29 +151,32 @@ def _found(pattern: re.Pattern[str], error: Exception) -> str:
 
 def _opened(bucket: str, prefix: str) -> Bucket:
     try:
+        from obstore.exceptions import BaseError
         from obstore.store import S3Store as Bucket
     except ImportError as error:
         raise NotInstalled("s3:// needs obstore, and it is not installed: pip install obstore") from error
-    endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
-    if endpoint and not endpoint.startswith(("http://", "https://")):
-        raise AddressError(f"AWS_ENDPOINT_URL is {shown(endpoint)}: write http:// or https:// in front of it")
+    check_settings()
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    return Bucket(
-        bucket,
-        prefix=prefix or None,
-        config={"region": region, "virtual_hosted_style_request": False, "disable_bulk_delete": True},
-        client_options={
-            "allow_http": endpoint.startswith("http://"),
-            "timeout": timedelta(seconds=_WHOLE_SECONDS),
-            "read_timeout": timedelta(seconds=IDLE_SECONDS),
-            "connect_timeout": timedelta(seconds=_CONNECT_SECONDS),
-        },
-        retry_config={"max_retries": _TRIES, "retry_timeout": timedelta(seconds=IDLE_SECONDS)},
-    )
+    try:
+        return Bucket(
+            bucket,
+            prefix=prefix or None,
+            config={"region": region, "virtual_hosted_style_request": False, "disable_bulk_delete": True},
+            client_options={
+                "allow_http": is_plain(),
+                "timeout": timedelta(seconds=_WHOLE_SECONDS),
+                "read_timeout": timedelta(seconds=IDLE_SECONDS),
+                "connect_timeout": timedelta(seconds=_CONNECT_SECONDS),
+            },
+            retry_config={"max_retries": _TRIES, "retry_timeout": timedelta(seconds=IDLE_SECONDS)},
+        )
+    except BaseError as error:
+        raise refused_settings(error) from None
 
 
 def _parts(address: str) -> tuple[str, str]:
     """Bucket and prefix of an address. Raises AddressError, which does not repeat what may be a secret."""
+    refuse_id(address)
     bucket, _, prefix = address.partition("://")[2].partition("/")
     segments = prefix.rstrip("/").split("/") if prefix.rstrip("/") else []
     if "@" in address or ":" in bucket:
@@ -182,6 +187,6 @@ def _parts(address: str) -> tuple[str, str]:
     if not _BUCKET.fullmatch(bucket) or not all(_SEGMENT.fullmatch(one) and set(one) != {"."} for one in segments):
         raise AddressError(
             f"{shown(address)} is not the address of a bucket: write s3://BUCKET or s3://BUCKET/PREFIX, with letters, "
-            "digits, `.`, `_` and `-`"
+            "digits, `.`, `_` and `-`; the name of a bucket has 3 to 63 of them"
         )
     return bucket, "/".join(segments)

@@ -9,4 +9,7 @@ STEM: Final = "model"
 DIFFUSERS_STEM: Final = "diffusion_pytorch_model"
 MODEL: Final = f"{STEM}.safetensors"
 INDEX: Final = f"{MODEL}.index.json"
+#: An adapter of peft.
+ADAPTER: Final = "adapter_model.safetensors"
+ADAPTER_CONFIG: Final = "adapter_config.json"
 LOCK: Final = "merge.lock"

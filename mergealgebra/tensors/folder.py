@@ -14,7 +14,7 @@ from typing import Final
 from mergealgebra.disk import read_file
 from mergealgebra.errors import CheckpointError
 from mergealgebra.tensors.file_kinds import FORMATS
-from mergealgebra.tensors.file_names import MODEL
+from mergealgebra.tensors.file_names import ADAPTER, ADAPTER_CONFIG, MODEL
 from mergealgebra.tensors.files import reading
 from mergealgebra.tensors.header import TensorRecord
 from mergealgebra.tensors.index import Index, is_index, read_shards
@@ -27,7 +27,7 @@ from mergealgebra.text import listed, location, shown
 _MODELS: Final = (MODEL, "diffusion_pytorch_model.safetensors")
 _SHARD: Final = re.compile(r"(.*)-[0-9]{5,}-of-(?!0*1[.])[0-9]{5,}[.]safetensors", re.DOTALL)
 _PART_WEIGHTS: Final = ("*.safetensors", "*pytorch_model*.bin")
-_ADAPTERS: Final = ("adapter_model.safetensors", "adapter_model.bin", "adapter_config.json")
+_ADAPTERS: Final = (ADAPTER, "adapter_model.bin", ADAPTER_CONFIG)
 _MAX_REF_BYTES: Final = 1024
 
 

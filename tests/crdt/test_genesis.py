@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mergealgebra.crdt.genesis import Genesis, merge_id
+from mergealgebra.crdt.genesis import Genesis, is_damaged, merge_id
 from mergealgebra.encoding import decode, encode, hash_id
 from mergealgebra.errors import EncodingError, WorkspaceError
 from tests.crdt.strategies import BASE, GENESIS, geneses, ids
@@ -143,6 +143,13 @@ class TestRefusals:
     def test_of_a_surrogate_in_a_name(self):
         with pytest.raises(WorkspaceError, match="lone surrogate"):
             replace(GENESIS, name="\ud800")
+
+    def test_only_one_that_names_another_spec_may_be_of_another_version(self):
+        good = GENESIS.encode()
+        for damaged in (b"", good[:-1], good.replace(b"spec", b"spfc"), encode(MAP | {"policy": "closed"})):
+            assert is_damaged(damaged)
+        assert not is_damaged(good)
+        assert not is_damaged(encode({"spec": 2, "of": "another version"}))
 
 
 @pytest.mark.clause("MG-10")

@@ -11,6 +11,7 @@ from mergealgebra.algebra.method import WholeModel
 from mergealgebra.dialects.mergekit import EQUATIONS
 from mergealgebra.dialects.strategies import STRATEGIES
 from mergealgebra.dialects.strategy_round import FAMILIES
+from mergealgebra.errors import RecipeError
 from mergealgebra.methods.in_dialect import InDialect
 from mergealgebra.recipe import recipe_from_map
 
@@ -65,3 +66,31 @@ def test_tiny_changes_are_weighed_alike():
 def test_every_method_has_an_equation():
     computed = {dialect: family.equations.keys() for dialect, family in FAMILIES.items()} | {KIT: EQUATIONS.keys()}
     assert computed == {dialect: methods.keys() for dialect, methods in STRATEGIES.items()}
+
+
+class TestLayers:
+    """Settings for some layers, and gradients over them."""
+
+    @pytest.mark.clause("NA-13", "ST-9")
+    def test_of_one_model(self):
+        base = {f"h.{i}.w": np.zeros(1, np.float32) for i in range(6)}
+        model = {name: np.ones(1, np.float32) for name in base}
+        own = [{"layers": "1 4", "coefficient": ["0.3", "1"]}, {"layers": "5 6", "coefficient": ["2", "4"]}]
+        found = ma.merge(base, [model], InDialect("task_arithmetic", KIT), settings=[own])
+        middle = np.float32(0.5 * 0.3 + 0.5 * 1.0)
+        assert [found[name].item() for name in base] == [1, np.float32(0.3), middle, 1, 1, 4]
+
+    @pytest.mark.clause("NA-13")
+    @pytest.mark.parametrize(
+        ("entry", "words"),
+        [
+            ({"layers": "4 4", "density": "1"}, "layers: '4 4' is not the first layer and the one after the last"),
+            ({"layers": "04 5", "density": "1"}, "layers: '04 5' is not"),
+            ({"layers": "0 4", "density": []}, "density is a list"),
+            ({"layers": "0 4", "density": ["0.5", "2"]}, r"density\[1\]: density: '2' is not a decimal from"),
+            ({"layers": "0 4"}, "sets nothing"),
+        ],
+    )
+    def test_what_is_no_range_or_gradient_is_refused(self, entry, words):
+        with pytest.raises(RecipeError, match=words):
+            InDialect("ties", KIT, settings=[entry])

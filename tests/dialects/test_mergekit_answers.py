@@ -180,7 +180,7 @@ REFUSED = {
     "no entry": ({"settings": ["x"]}, "'x' is not an entry"),
     "nothing": ({"settings": [{"tensors": "w"}]}, "it sets nothing"),
     "of all": ({"settings": [{"contribution": ID1, "lambda": "1"}]}, "lambda is of all contributions together"),
-    "a gradient": ({"settings": [{"density": ["0", "1"]}]}, "density is a list, .*write an entry for each layer"),
+    "a gradient": ({"settings": [{"density": ["0", "1"]}]}, "density is a list; .*with layers: '0 32' beside"),
     "no id": ({"settings": [{"contribution": "x", "density": "1"}]}, "contribution: 'x' is not a root"),
     "no ids": ({"order": "a b"}, "order: 'a b' is not ids of contributions"),
     "twice": ({"order": f"{ID1} {ID1}"}, "has an id too many"),

@@ -96,7 +96,7 @@ class TestReading:
     def test_packs_alone_make_a_store_that_lost_its_genesis(self, store):
         store.write_pack(pack_of(1))
         (store.path / "genesis").unlink()
-        with pytest.raises(Exception, match="has operations and no genesis"):
+        with pytest.raises(Exception, match="was a workspace, and has no file `genesis` now"):
             Store.create(store.path, GENESIS)
 
     @pytest.mark.clause("SY-3", "OS-6")

@@ -12,6 +12,7 @@ import pytest
 from mergealgebra.errors import OperationError, OutputError
 from mergealgebra.fsck import inspect
 from mergealgebra.store.blob_store import BlobStore
+from mergealgebra.store.local import write_local
 from mergealgebra.store.objects import Store
 from mergealgebra.store.unneeded import SETTLING_SECONDS, unneeded_blobs
 from mergealgebra.sync.folder import sync
@@ -222,6 +223,7 @@ class TestAfterwards:
         assert sync(store, share.path).taken_blobs == ()
         assert share.has_blob(root)
         assert not store.has_blob(root)
+        write_local(store, share.path)  # or it would be a share, which needs an index
         assert inspect(store.path).ok
         assert inspect(store.path, repair=share.path).mended == []
 

@@ -125,6 +125,7 @@ def test_https_by_certificate_files(root, tmp_path, monkeypatch):
     pytest.importorskip("cryptography", reason="makes the certificate")
     write_certificate(tmp_path)
     make_workspace(root, "bob", 1)
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     with served(
         root / "alice", "--certificate", str(tmp_path / "cert.pem"), "--key", str(tmp_path / "key.pem")
     ) as alice:
@@ -137,13 +138,41 @@ def test_https_by_certificate_files(root, tmp_path, monkeypatch):
         monkeypatch.setenv("SSL_CERT_FILE", "nowhere.pem")
         with pytest.raises(PeerError, match=r"'nowhere\.pem' now, which is no file"):
             bob.sync(alice.address)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "key.pem"))
+        with pytest.raises(PeerError, match=r"key\.pem' now, which holds no certificate as PEM"):
+            bob.sync(alice.address)
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
         with pytest.raises(SyncIncomplete, match="for reading only"):
+            bob.sync(alice.address)
+        with pytest.raises(
+            PeerError, match=r"not valid for 'localhost'.*; name the server as its certificate does"
+        ) as it:
+            bob.sync(alice.address.replace("127.0.0.1", "localhost"))
+        assert "SSL_CERT_FILE" not in str(it.value)
+        write_certificate(tmp_path)
+        with pytest.raises(PeerError, match=r"cert\.pem' now, which does not hold it"):
             bob.sync(alice.address)
     assert len(visible_in(root / "bob")) == 2
 
 
-def write_certificate(folder: Path) -> None:
+@pytest.mark.clause("PR-13")
+def test_a_certificate_past_its_day_is_told_as_that(root, tmp_path, monkeypatch):
+    pytest.importorskip("cryptography", reason="makes the certificate")
+    write_certificate(tmp_path, days=-1)
+    make_workspace(root, "bob", 1)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+    with (
+        served(
+            root / "alice", "--certificate", str(tmp_path / "cert.pem"), "--key", str(tmp_path / "key.pem")
+        ) as alice,
+        pytest.raises(PeerError, match=r"has expired.*; ask whoever runs it for a new certificate, or") as caught,
+    ):
+        ma.Workspace.open(root / "bob").sync(alice.address)
+    assert "SSL_CERT_FILE" not in str(caught.value)
+
+
+def write_certificate(folder: Path, days: int = 1) -> None:
+    """A certificate of 127.0.0.1 and its key, good until so many days from now."""
     from datetime import UTC, datetime, timedelta
     from ipaddress import ip_address
 
@@ -156,7 +185,7 @@ def write_certificate(folder: Path) -> None:
     names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
     now = datetime.now(UTC)
     made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    made = made.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    made = made.not_valid_before(now - timedelta(days=2)).not_valid_after(now + timedelta(days=days))
     certificate = made.add_extension(names, critical=False).sign(key, hashes.SHA256())
     encoding, plain = serialization.Encoding.PEM, serialization.NoEncryption()
     (folder / "cert.pem").write_bytes(certificate.public_bytes(encoding))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 import mergealgebra as ma
@@ -9,6 +11,7 @@ from mergealgebra.crdt.pack_index import PackIndex
 from mergealgebra.errors import PeerError, SyncIncomplete
 from mergealgebra.store.objects import Store
 from tests.cli.commands import call
+from tests.cli.scene import flip
 from tests.sync.fake_s3 import web_server
 from tests.workspace.replicas import make_workspace, visible_in, write_models
 
@@ -78,3 +81,15 @@ def test_what_is_wrong_is_named_and_nothing_of_it_taken(root, address, lie):
         ma.Workspace.clone(address, carol, base=root / "base")
     assert address in str(caught.value)
     assert list((carol / "blobs").iterdir()) == [] or lie == "a pack that is not there"
+
+
+@pytest.mark.clause("PR-17", "SY-11")
+def test_a_damaged_genesis_is_mended_by_who_has_the_folder(root, address):
+    flip(root / "share" / "genesis", 0)
+    told = call(root, "clone", address, "carol", "--base", "base", "--yes").complaint()
+    assert f"{address} has a damaged genesis: " in told and "version" not in told
+    told = call(root, "-C", "bob", "sync", address, "--pull").complaint()
+    assert "--create" not in told
+    command = re.search("whoever has the folder that is served runs `mergealgebra (.*?)`", told)[1]
+    call(root, *command.replace("FOLDER", "share").replace("WORKSPACE", "alice").split()).lines()
+    call(root, "-C", "bob", "sync", address, "--pull").lines()

@@ -138,7 +138,7 @@ def test_a_lost_genesis_is_put_back_by_its_workspace_alone(alice, tmp_path, ther
         objects.put("genesis", there)
     with pytest.raises(WorkspaceError, match="sync"):
         sync_objects(alice, objects)
-    with pytest.raises(WorkspaceError):
+    with pytest.raises(WorkspaceError, match=rf"{'THEIR_WORKSPACE' if there == b'rotten' else 'choose another'}"):
         create_share(objects, OTHER_GENESIS)
     assert create_share(objects, GENESIS) is False
     assert {key: data for key, (data, _) in objects.objects.items()} == {key: data for key, (data, _) in before.items()}
@@ -319,7 +319,25 @@ class TestReading:
         objects.spoil(f"packs/{bad.name}")
         result = sync_objects(store, objects)
         assert result.taken_operations == (attest(1).id,)
-        assert [f"gives other bytes for pack {bad.name}" in str(error) for error in result.refused] == [True]
+        (error,) = result.refused
+        assert f"gives other bytes for pack {bad.name}" in str(error)
+        assert "sync` of whoever wrote it, or read it there before, mends it; if that is nobody, delete it" in str(
+            error
+        )
+
+    @pytest.mark.clause("PK-11")
+    def test_what_stood_in_a_damaged_pack_that_was_deleted_is_written_again_by_who_holds_it(self, tmp_path):
+        objects, alice, bob = bucket(), replica(tmp_path / "alice"), replica(tmp_path / "bob")
+        put(alice, 0, 1)
+        put(bob, 0, 1, 2)
+        sync_objects(alice, objects)
+        (name,) = objects.keys("packs") - {"index"}
+        objects.spoil(f"packs/{name}")
+        for _ in range(2):
+            assert len(sync_objects(bob, objects).refused) == 1
+        objects.delete(f"packs/{name}")
+        assert not sync_objects(bob, objects).refused
+        assert len(sync_objects(replica(tmp_path / "carol"), objects).taken_operations) == 3
 
     @pytest.mark.clause("PK-7")
     def test_a_damaged_pack_is_reported_and_mended_by_who_knows_what_was_in_it(self, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -52,6 +53,20 @@ def test_people_meet_in_a_bucket(root, bucket):
     assert visible_in(root / "alice") == visible_in(root / "bob") == visible_in(root / "carol")
 
 
+@pytest.mark.clause("PR-17", "SY-12")
+def test_a_clone_from_a_bucket_with_a_damaged_genesis_says_how_a_member_mends_it(root, bucket):
+    call(root, "-C", "alice", "sync", ADDRESS, "--create").lines()
+    (key,) = (key for key in bucket.objects if key.endswith("/genesis"))
+    data, changed = bucket.objects[key]
+    bucket.objects[key] = data.replace(b"spec", b"spfc"), changed
+    told = call(root, "clone", "--yes", ADDRESS, "carol", "--base", "base").complaint()
+    command = re.search(
+        "has a damaged genesis: .*: `mergealgebra (-C WORKSPACE sync .* --create)` puts it there", told
+    )[1]
+    call(root, *command.replace("WORKSPACE", "alice").split()).lines()
+    call(root, "clone", "--yes", ADDRESS, "carol", "--base", "base").lines()
+
+
 @pytest.mark.clause("PR-17")
 def test_a_read_only_bucket_is_cloned(root, bucket):
     ma.Workspace.open(root / "alice").sync(ADDRESS, create=True)
@@ -100,6 +115,46 @@ def test_a_server_that_is_not_there_is_named(monkeypatch, bucket):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     with pytest.raises(PeerError, match=r"^s3://models/team/a cannot be reached: http://127.0.0.1:1 does not answer; "):
         get(S3Store(ADDRESS), "genesis", 100)
+
+
+#: A variable, what it is set to (None: it is unset), and what is said.
+BAD_SETTINGS = {
+    "an empty address": ("AWS_ENDPOINT_URL", "", "is set, and empty: `unset AWS_ENDPOINT_URL` for Amazon's"),
+    "no host": ("AWS_ENDPOINT_URL", "http://", "'http://', which is not the address of a server: set it to http://H"),
+    "a bad port": ("AWS_ENDPOINT_URL", "http://127.0.0.1:5555x", "is 'http://127.0.0.1:5555x', which is not"),
+    "a port too high": ("AWS_ENDPOINT_URL", "http://127.0.0.1:65536", "is not the address of a server"),
+    "half a bracket": ("AWS_ENDPOINT_URL", "http://[::1", "is not the address of a server"),
+    "a bad number": ("AWS_ENDPOINT_URL", "http://[::1::]", "is not the address of a server"),
+    "five numbers": ("AWS_ENDPOINT_URL", "http://127.0.0.1.5", "is not the address of a server"),
+    "a space": ("AWS_ENDPOINT_URL", "http://a b", "is not the address of a server"),
+    "another protocol": ("AWS_ENDPOINT_URL_S3", "ftp://x", "AWS_ENDPOINT_URL_S3 is 'ftp://x', which is not the"),
+    "no protocol": ("AWS_ENDPOINT_URL", "localhost:9000", "write http:// or https:// in front of it"),
+    "a password": ("AWS_ENDPOINT_URL", "http://me:secret@host", "is 'http://[*]{3}@host', which is not"),
+    "half of the keys": ("AWS_SECRET_ACCESS_KEY", None, "AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not"),
+    "the other half": ("AWS_ACCESS_KEY_ID", None, "`unset AWS_SECRET_ACCESS_KEY; export AWS_SKIP_SIGNATURE=true`"),
+    "a line end": ("AWS_ACCESS_KEY_ID", "secret\r", "AWS_ACCESS_KEY_ID holds a space, a line end or"),
+    "no boolean": ("AWS_SKIP_SIGNATURE", "perhaps", '"perhaps" as boolean; check AWS_SKIP_SIGNATURE, or `unset'),
+    "no encryption": ("AWS_SERVER_SIDE_ENCRYPTION", "x", "check AWS_SERVER_SIDE_ENCRYPTION, or `unset AWS_SERVER_"),
+}
+
+
+@pytest.mark.clause("PR-17")
+@pytest.mark.parametrize("name, value, message", BAD_SETTINGS.values(), ids=BAD_SETTINGS)
+def test_a_bad_setting_is_one_line(bucket, monkeypatch, name, value, message):
+    monkeypatch.delenv(name, raising=False)
+    if value is not None:
+        monkeypatch.setenv(name, value)
+    with pytest.raises(AddressError, match=message) as caught:
+        S3Store(ADDRESS)
+    assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.clause("PR-17")
+@pytest.mark.parametrize("address", ["https://s3.example.com/", "http://[::1]:9000", "http://localhost:1/x/y"])
+def test_a_good_setting_is_taken(bucket, monkeypatch, address):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    assert S3Store(ADDRESS).name == ADDRESS
 
 
 @pytest.mark.clause("PR-17")

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import shutil
+from contextlib import nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 from unittest import mock
@@ -22,9 +23,11 @@ from mergealgebra.store.incomplete import read_incomplete, write_incomplete
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.folder import SyncResult
 from mergealgebra.sync.replica import sync_replica
+from mergealgebra.sync.service import Service
 from tests.cli.commands import call
 from tests.cli.scene import flip
 from tests.crash import kill_points
+from tests.sync.servers import in_thread
 from tests.workspace.replicas import make_workspace, visible_in, write_models
 
 
@@ -46,7 +49,8 @@ def said(root: Path, *words: str) -> tuple[str, list[str]]:
 @pytest.mark.clause("SY-4")
 def test_a_newcomer_who_got_less_is_told_again_by_every_verb(root):
     with pytest.raises(
-        SyncIncomplete, match=r"bob is a workspace now; `Workspace.open\('.*/bob'\).sync\('.*/share'\)` completes it"
+        SyncIncomplete,
+        match=r"bob is a workspace now; `Workspace.open\('.*/bob'\).sync\('PEER'\)` with another complet",
     ):
         ma.Workspace.clone(root / "share", root / "bob", base=root / "base")
     assert len(visible_in(root / "bob")) == 1
@@ -63,11 +67,14 @@ def test_a_newcomer_who_got_less_is_told_again_by_every_verb(root):
 
 
 @pytest.mark.clause("SY-4", "SY-12")
-def test_a_newcomer_to_whom_damaged_tensors_came_is_sent_to_another_peer(root):
+@pytest.mark.parametrize("peer", ["a folder", "a server"])
+def test_a_newcomer_to_whom_damaged_tensors_came_is_sent_to_another_peer(root, peer):
     ma.Workspace.open(root / "alice").sync(root / "share")
     flip(next((root / "share" / "blobs").iterdir()), -1)
-    with pytest.raises(SyncIncomplete, match=r"`Workspace.open\('.*/bob'\).sync\('PEER'\)` with another completes it"):
-        ma.Workspace.clone(root / "share", root / "bob", base=root / "base")
+    served = in_thread(Service(Store.open(root / "share"))) if peer == "a server" else nullcontext(root / "share")
+    told = r"`Workspace.open\('.*/bob'\).sync\('PEER'\)` with another completes it"
+    with served as there, pytest.raises(SyncIncomplete, match=told):
+        ma.Workspace.clone(there, root / "bob", base=root / "base")
 
 
 FILE, FULL, CUT = OperationError("a is damaged"), OutputError("the disk is full"), PeerError("it sends too slowly")

@@ -13,13 +13,12 @@ import numpy as np
 
 from mergealgebra.errors import AdapterError
 from mergealgebra.formats.adapters.origin import name_for_others
-from mergealgebra.formats.adapters.peft import WEIGHTS
-from mergealgebra.formats.adapters.peft_config import CONFIG
 from mergealgebra.formats.adapters.truncation import Truncated, truncated
 from mergealgebra.progress import Progress, counter, quiet
 from mergealgebra.tensors.block_vectors import read_stored, subtract
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.dtypes import DTYPES, name_of
+from mergealgebra.tensors.file_names import ADAPTER, ADAPTER_CONFIG
 from mergealgebra.tensors.form_names import FINETUNED
 from mergealgebra.tensors.forms import Formed, Held
 from mergealgebra.tensors.safetensors_file import canonical_header
@@ -230,13 +229,15 @@ def _write(out: Path, tensors: Mapping[str, Host], settings: Mapping[str, Any]) 
     names = sorted(tensors, key=str.encode)
     header = canonical_header((n, name_of(tensors[n]), tensors[n].shape, tensors[n].nbytes) for n in names)
     with folder_made(out), refused_as_output(out):
-        path = out / WEIGHTS
+        path = out / ADAPTER
         try:
             with path.open("xb") as file:
                 file.write(header)
                 for name in names:
                     file.write(np.ascontiguousarray(tensors[name]).reshape(-1).view(np.uint8).data)
-            (out / CONFIG).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            (out / ADAPTER_CONFIG).write_text(
+                json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+            )
         except BaseException:
             path.unlink(missing_ok=True)
             raise

@@ -19,7 +19,7 @@ def name_for_others(base: Checkpoint) -> str:
 
 def doubt(config: PeftConfig, base: Path) -> str:
     """A line where an adapter names another base, by the last part of the name; empty where none or this one."""
-    said = config.base
+    said = config.base_model_name_or_path
     if not said or os.path.realpath(said) == os.path.realpath(base):
         return ""
     own = {hub_name(base.absolute()), base_config(base).hub_name if base.is_dir() else ""} - {""}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
@@ -20,12 +19,11 @@ from mergealgebra.formats.adapters.parameters import expert_factors, parameters
 from mergealgebra.formats.adapters.peft_config import PeftConfig, read_config
 from mergealgebra.tensors.block_vectors import subtract
 from mergealgebra.tensors.checkpoint import Checkpoint
+from mergealgebra.tensors.file_names import ADAPTER
 from mergealgebra.tensors.forms import Formed
 from mergealgebra.tensors.header import TensorRecord
 from mergealgebra.tensors.safetensors_file import read_header
 from mergealgebra.text import location, shown
-
-WEIGHTS: Final = "adapter_model.safetensors"
 
 
 def open_peft(folder: Path, base: Checkpoint) -> Formed:
@@ -34,10 +32,10 @@ def open_peft(folder: Path, base: Checkpoint) -> Formed:
     Raises AdapterError, NamesError, ShapeError or DtypeError, naming file and key or tensor, and as `read_header`.
     """
     config = read_config(folder)
-    path = folder / WEIGHTS
+    path = folder / ADAPTER
     if not path.exists():
         raise AdapterError(
-            f"{location(folder)} has no {WEIGHTS}: get the whole folder, or save it with safe_serialization=True"
+            f"{location(folder)} has no {ADAPTER}: get the whole folder, or save it with safe_serialization=True"
         )
     file = Checkpoint(path, read_header(path))
     try:
@@ -50,9 +48,10 @@ def open_peft(folder: Path, base: Checkpoint) -> Formed:
 
 def _of_base(error: MergeAlgebraError, config: PeftConfig) -> MergeAlgebraError:
     """The error, with the base that the adapter names where the names or shapes are another's."""
-    if not config.base or "base" not in str(error):
+    named = config.base_model_name_or_path
+    if not named or "base" not in str(error):
         return error
-    return type(error)(f"{error} ({location(config.path)} says that its base is {shown(config.base)})")
+    return type(error)(f"{error} ({location(config.path)} says that its base is {shown(named)})")
 
 
 class _Reader:
@@ -169,13 +168,12 @@ class _Reader:
 
 def _indices(config: PeftConfig, module: str, record: TensorRecord) -> list[int]:
     """The rows of `trainable_token_indices` for a module."""
-    given = config.tokens
-    if isinstance(given, dict):
-        given = next((rows for name, rows in given.items() if module == name or module.endswith(f".{name}")), None)
-    if given is None and isinstance(config.tokens, dict) and len(config.tokens) == 1:
-        (given,) = config.tokens.values()  # of a head that is the embedding
-    if not isinstance(given, list) or not all(type(index) is int and index >= 0 for index in given):
+    given = config.trainable_token_indices
+    named = [rows for name, rows in given.items() if module == name or module.endswith(f".{name}")]
+    if not named and len(given) == 1:
+        named = [*given.values()]  # of a head that is the embedding
+    if not named:
         raise AdapterError(
             f"{location(config.path)}: 'trainable_token_indices' does not say which rows {shown(record.name)} are"
         )
-    return given
+    return named[0]

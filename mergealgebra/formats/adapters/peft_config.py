@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from mergealgebra.disk import TooLarge, read_file
 from mergealgebra.errors import AdapterError
 from mergealgebra.permissions import reading_advice
+from mergealgebra.tensors.file_names import ADAPTER_CONFIG
 from mergealgebra.text import location, shown
 
-CONFIG: Final = "adapter_config.json"
+_Rank = Annotated[int, Field(gt=0, lt=1 << 32)]
+_Row = Annotated[int, Field(ge=0)]
+_Number = TypeVar("_Number", int, float)
 #: rank_pattern of a large model has an entry for each layer.
 _MAX_BYTES: Final = 1 << 22
 
@@ -26,14 +29,8 @@ _NOT_READ: Final = frozenset(
         *("alora_invocation_string", "auto_mapping", "corda_config", "ensure_weight_tying", "ephemeral_gpu_offload"),
         *("eva_config", "exclude_modules", "inference_mode", "layers_pattern", "layers_to_transform", "loftq_config"),
         *("lora_bias", "lora_dropout", "lora_ga_config", "megatron_config", "megatron_core", "modules_to_save"),
-        *("peft_type", "peft_version", "qalora_group_size", "revision", "runtime_config", "target_modules"),
-        *("task_type", "velora_config", "bias", "base_model_name_or_path", "init_lora_weights"),
-    )
-)
-_READ: Final = frozenset(
-    (
-        *("alpha_pattern", "fan_in_fan_out", "lora_alpha", "r", "rank_pattern", "target_parameters"),
-        *("trainable_token_indices", "use_dora", "use_rslora"),
+        *("peft_version", "qalora_group_size", "revision", "runtime_config", "target_modules", "task_type", "use_dora"),
+        *("velora_config", "bias"),
     )
 )
 _MERGED: Final = "merge it into its model with peft (merge_and_unload), and contribute that model"
@@ -51,32 +48,66 @@ _REFUSED: Final = MappingProxyType(
 )
 #: Initialisations that subtract from the base what they put into the factors, or choose another base.
 _ALTERED: Final = ("pissa", "olora", "corda", "loftq", "eva", "lora_ga")
+#: What belongs where pydantic found something else, by its name for the error.
+_EXPECTED: Final = MappingProxyType(
+    {
+        "bool_type": "true or false",
+        "dict_type": "numbers by name",
+        "finite_number": "a number",
+        "float_type": "a number",
+        "greater_than": "a rank, 1 or more",
+        "greater_than_equal": "the number of a row, 0 or more",
+        "int_type": "a whole number",
+        "less_than": "a rank, which is the size of a tensor",
+        "list_type": "a list",
+        "string_type": "a text",
+    }
+)
 
 
-@dataclass(frozen=True)
-class PeftConfig:
-    """What adapter_config.json says of the factors. base: the model that it was trained on, as it says."""
+def _by_module(given: object) -> object:
+    """Rows by the embedding's name; peft takes them without it where there is one."""
+    return {"": given} if isinstance(given, list) else given
 
-    path: Path
-    base: str
-    rank: int
-    alpha: float
-    rslora: bool
-    rank_pattern: Mapping[str, Any]
-    alpha_pattern: Mapping[str, Any]
-    fan_in_fan_out: bool
-    target_parameters: tuple[str, ...]
-    tokens: Any
+
+class PeftConfig(BaseModel):
+    """What adapter_config.json says of the factors, under its own keys; the first that is wrong is told."""
+
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)  # other keys: see _refuse
+    _path: Path
+    peft_type: Literal["LORA"] = "LORA"
+    r: _Rank
+    lora_alpha: FiniteFloat
+    use_rslora: bool = False
+    rank_pattern: dict[str, _Rank] = {}
+    alpha_pattern: dict[str, FiniteFloat] = {}
+    fan_in_fan_out: bool = False
+    target_parameters: list[str] = []
+    trainable_token_indices: Annotated[dict[str, list[_Row]], BeforeValidator(_by_module)] = {}
+    base_model_name_or_path: str = ""
+    init_lora_weights: Any = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_the_default(cls, found: Any) -> Any:
+        return {key: value for key, value in found.items() if value is not None} if isinstance(found, dict) else found
+
+    def model_post_init(self, path: Path, /) -> None:
+        self._path = path
+
+    @property
+    def path(self) -> Path:
+        """Where this stands."""
+        return self._path
 
     def rank_of(self, module: str) -> int:
         """The rank of a module: that of the first pattern that its name ends with, or that of all."""
-        return int(_number(self.path, "rank_pattern", _of(self.rank_pattern, module, self.rank), int))
+        return _of(self.rank_pattern, module, self.r)
 
     def scale_of(self, module: str) -> float:
         """What multiplies the product, as peft computes it in binary64 [AD-6]."""
-        alpha: float = _number(self.path, "alpha_pattern", _of(self.alpha_pattern, module, self.alpha), float)
-        rank = self.rank_of(module)
-        return alpha / math.sqrt(rank) if self.rslora else alpha / rank
+        alpha, rank = _of(self.alpha_pattern, module, self.lora_alpha), self.rank_of(module)
+        return alpha / math.sqrt(rank) if self.use_rslora else alpha / rank
 
 
 def read_config(folder: Path) -> PeftConfig:
@@ -84,31 +115,18 @@ def read_config(folder: Path) -> PeftConfig:
 
     Raises AdapterError, naming the file and the key, for what it lacks and for what factors cannot hold [AD-7].
     """
-    path = folder / CONFIG
-    found = _read(path)
-    _refuse(path, found)
-    if "lora_alpha" not in found or "r" not in found:
-        missing = "r" if "r" not in found else "lora_alpha"
-        raise AdapterError(
-            f"{location(path)} has no {missing!r}, which the scale follows from: write it as it was trained"
-        )
-    return PeftConfig(
-        path,
-        str(found.get("base_model_name_or_path") or ""),
-        _number(path, "r", found["r"], int),
-        _number(path, "lora_alpha", found["lora_alpha"], float),
-        bool(found.get("use_rslora")),
-        _mapping(path, "rank_pattern", found),
-        _mapping(path, "alpha_pattern", found),
-        bool(found.get("fan_in_fan_out")),
-        tuple(_texts(path, "target_parameters", found)),
-        found.get("trainable_token_indices"),
-    )
-
-
-def _read(path: Path) -> dict[str, Any]:
+    path = folder / ADAPTER_CONFIG
     try:
-        found = json.loads(read_file(path, _MAX_BYTES))
+        found = PeftConfig.model_validate_json(_bytes(path), context=path)
+    except ValidationError as error:
+        raise AdapterError(_told(path, error)) from None
+    _refuse(path, found)
+    return found
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return read_file(path, _MAX_BYTES)
     except FileNotFoundError:
         raise AdapterError(
             f"{location(path)} is missing, and without it the factors' scale is not known: get the whole folder"
@@ -118,36 +136,44 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         advice = reading_advice(error, path, "get it again")
         raise AdapterError(f"{location(path)} cannot be read: {error.strerror}; {advice}") from None
-    except (ValueError, RecursionError) as error:
-        raise AdapterError(f"{location(path)} is not JSON, {error}: get it again") from None
-    if not isinstance(found, dict):
-        raise AdapterError(f"{location(path)} holds no settings: get it again")
-    return found
 
 
-def _refuse(path: Path, found: Mapping[str, Any]) -> None:
+def _told(path: Path, error: ValidationError) -> str:
+    """The first thing that is wrong: where, what is there, and what belongs there."""
+    first = error.errors(include_url=False)[0]
+    kind, key = first["type"], ": ".join(repr(part) for part in first["loc"] if part != "")
+    if kind == "json_invalid":
+        return f"{location(path)} is not JSON, {first['ctx']['error']}: get it again"
+    if kind == "model_type":
+        return f"{location(path)} holds no settings: get it again"
+    if kind == "missing":
+        return f"{location(path)} has no {key}, which the scale follows from: write it as it was trained"
+    found = f"{location(path)}: {key} is {shown(first['input'])}"
+    if kind == "literal_error":
+        return f"{found}, and only LORA is factors: {_MERGED}"
+    return f"{found}, expected {_EXPECTED[kind]}: write it as it was trained"
+
+
+def _refuse(path: Path, config: PeftConfig) -> None:
     """Raise AdapterError for what no factors can hold, by its key."""
-    kind = found.get("peft_type", "LORA")
-    if kind != "LORA":
-        raise AdapterError(f"{location(path)}: 'peft_type' is {shown(kind)}, and only LORA is factors: {_MERGED}")
+    found = {key: value for key, value in (config.model_extra or {}).items() if value}
     for key, why in _REFUSED.items():
-        if found.get(key):
+        if key in found:
             raise AdapterError(f"{location(path)}: {key!r} is set: {why}")
-    start = str(found.get("init_lora_weights", "")).lower()
+    start = str(config.init_lora_weights).lower()
     if start.startswith(_ALTERED):
         raise AdapterError(
             f"{location(path)}: 'init_lora_weights' is {shown(start)}, which altered the base: save the adapter as a "
             "difference from the original base, in peft save_pretrained(..., "
             "path_initial_model_for_weight_conversion=...), or merge it into its own base and contribute that model"
         )
-    unknown = sorted(key for key, value in found.items() if value and key not in _READ | _NOT_READ)
-    if unknown:
+    if unknown := sorted(found.keys() - _NOT_READ):
         raise AdapterError(
             f"{location(path)}: what {unknown[0]!r} does is not known here: {_MERGED}, or take the key out"
         )
 
 
-def _of(patterns: Mapping[str, Any], module: str, otherwise: object) -> object:
+def _of(patterns: Mapping[str, _Number], module: str, otherwise: _Number) -> _Number:
     """The value of the first pattern that matches the end of a module's name, as peft matches it."""
     for pattern, value in patterns.items():
         try:
@@ -156,27 +182,3 @@ def _of(patterns: Mapping[str, Any], module: str, otherwise: object) -> object:
         except re.error:
             continue
     return otherwise
-
-
-def _number(path: Path, key: str, value: object, kind: type) -> Any:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise AdapterError(
-            f"{location(path)}: {key!r} is {shown(value)}, expected a number: write it as it was trained"
-        )
-    if kind is int and (value != int(value) or value < 1):
-        raise AdapterError(f"{location(path)}: {key!r} is {shown(value)}, expected a rank, 1 or more")
-    return kind(value)
-
-
-def _mapping(path: Path, key: str, found: Mapping[str, Any]) -> Mapping[str, Any]:
-    value = found.get(key) or {}
-    if not isinstance(value, dict):
-        raise AdapterError(f"{location(path)}: {key!r} is {shown(value)}, expected numbers by name")
-    return value
-
-
-def _texts(path: Path, key: str, found: Mapping[str, Any]) -> list[str]:
-    value = found.get(key) or []
-    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise AdapterError(f"{location(path)}: {key!r} is {shown(value)}, expected a list of names")
-    return value

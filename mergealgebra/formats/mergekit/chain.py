@@ -54,7 +54,7 @@ def merge_chain(
         made[document.name] = path
         locks[f"{_PREFIX}{document.name}{_SUFFIX}"] = result.lock.to_bytes()
         warnings += result.warnings
-    return MergeResult(result.out, result.lock, result.aggregate, warnings)
+    return replace(result, warnings=warnings)
 
 
 def in_order(config: Path, documents: Sequence[Document]) -> tuple[list[Document], Document]:

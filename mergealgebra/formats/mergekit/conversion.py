@@ -44,8 +44,7 @@ def convert_file(config: Path, folder: Path) -> tuple[str, list[str]]:
         base = _relative(step.base.path, folder)
     models = [{key: value for key, value in model.items() if value not in ([], "1")} for model in models]
     entries: dict[str, Any] = {**recipe, "base": base, "models": models}
-    note = [printable(f"{translated.document.method} there, {recipe['method']} here: {translated.note}")]
-    return _dumped(entries), [*translated.remarks, *(note if translated.note else [])]
+    return _dumped(entries), [*translated.remarks, *map(printable, translated.difference())]
 
 
 def _refuse_views(translated: Translated) -> None:

@@ -11,7 +11,7 @@ from mergealgebra.dialects.mergekit import written_dtype
 from mergealgebra.dialects.mergekit_strategies import MERGEKIT
 from mergealgebra.dialects.strategy import FLAG, Word
 from mergealgebra.errors import MergeAlgebraError
-from mergealgebra.formats.mergekit.entries import say_each
+from mergealgebra.formats.mergekit.ranges import say_by_layers
 from mergealgebra.formats.mergekit.translation import Part, Translated
 from mergealgebra.formats.mergekit.values import Value, in_binary64
 from mergealgebra.methods.in_dialect import InDialect
@@ -28,8 +28,8 @@ class Dialect:
 
     method: str
     top: Mapping[str, str]
-    entries: Sequence[Mapping[str, str]]
-    own: Sequence[Sequence[Mapping[str, str]]]
+    entries: Sequence[Mapping[str, Any]]
+    own: Sequence[Sequence[Mapping[str, Any]]]
     masks: Path | None
 
     def __call__(self, ids: Sequence[str]) -> InDialect:
@@ -47,7 +47,7 @@ class Dialect:
         return made.with_masks(self.masks) if self.masks is not None else made
 
 
-def in_dialect(translated: Translated, masks: Path | None, result: Callable[[str], Mapping[str, str]]) -> Dialect:
+def in_dialect(translated: Translated, masks: Path | None, result: Callable[[str], Mapping[str, Any]]) -> Dialect:
     """The recipe of a translated file, as mergekit computes it. Raises RecipeError.
 
     result: the keys for a result of a dtype, by mergekit's name of it.
@@ -55,14 +55,14 @@ def in_dialect(translated: Translated, masks: Path | None, result: Callable[[str
     document, method = translated.document, translated.document.method
     strategy = MERGEKIT[method]
     top: dict[str, str] = {}
-    entries: list[Mapping[str, str]] = []
+    entries: list[Mapping[str, Any]] = []
     for key, values in translated.shared.items():
         if key in strategy.settings:
             top[key], more = _said(key, values)
             entries += more
     own = []
     for part in contributions(translated):
-        mine: list[Mapping[str, str]] = []
+        mine: list[Mapping[str, Any]] = []
         for key, values in part.values.items():
             name = "coefficient" if key == "weight" else key
             if strategy.coefficients if name == "coefficient" else name in strategy.settings:
@@ -89,14 +89,9 @@ def contributions(translated: Translated) -> Sequence[Part]:
     return translated.parts[1:] if translated.document.method == "slerp" else translated.parts
 
 
-def _said(key: str, values: Mapping[str, Value]) -> tuple[str, list[Mapping[str, str]]]:
+def _said(key: str, values: Mapping[str, Value]) -> tuple[str, list[dict[str, Any]]]:
     """The setting of most tensors, and entries for the others."""
-    plain, others = say_each({name: _text(key, value) for name, value in values.items()})
-    return plain, [{"tensors": pattern, key: text} for pattern, text in others]
-
-
-def _text(key: str, value: Value) -> str:
     setting = next((s.settings[key] for s in MERGEKIT.values() if key in s.settings), None)
     if isinstance(setting, Word) and setting.words == FLAG:
-        return FLAG[0] if value.number else FLAG[1]
-    return in_binary64(value)
+        return say_by_layers(key, values, lambda value: FLAG[0] if value.number else FLAG[1], lists=False)
+    return say_by_layers(key, values, in_binary64, lists=setting is None or not setting.whole)

@@ -29,7 +29,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Source:
-    """A model that is merged, or some layers of it: [start, stop)."""
+    """A model that is merged, or some layers of it: [start, stop). layers: None for all of them."""
 
     model: Reference
     settings: Settings
@@ -49,12 +49,16 @@ class Slice:
 
 @dataclass(frozen=True)
 class Module:
-    """A part of the result with layers of its own. name: empty for a file without `modules`."""
+    """A part of the result with layers of its own. name: empty for a file without `modules`.
+
+    whole: whether it was written with `models`, which are the sources of its one slice, with all their layers.
+    """
 
     name: str
     slices: Sequence[Slice]
     settings: Settings
     where: Where
+    whole: bool = False
 
 
 @dataclass(frozen=True)

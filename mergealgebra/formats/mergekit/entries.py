@@ -31,64 +31,48 @@ def say(values: Mapping[str, Value]) -> Said:
     numbers = {value.number for value in values.values()}
     if len(numbers) == 1:
         return Said(decimal_of(numbers.pop()))
-    clusters: dict[Number, list[_Family]] = {}
-    for family in _families(values):
+    clusters: dict[Number, list[Family]] = {}
+    for family in families_of(values):
         for number, members in _numbers(family, values):
-            clusters.setdefault(number, []).append(_Family(family.stack, family.suffix, members, family.whole(members)))
+            clusters.setdefault(number, []).append(Family(family.stack, family.suffix, members, family.whole(members)))
     constant = [number for number in clusters if isinstance(number, str)]
     plain = max(constant, key=lambda n: (_size(clusters[n]), n), default="")
     said: list[tuple[str, Number]] = []
     done: set[str] = set()
     for number in sorted(clusters.keys() - {plain}, key=lambda n: (_size(clusters[n]), n)):
         mine = {name for family in clusters[number] for name in family.names}
-        said += [(pattern, number) for pattern in _patterns(clusters[number], mine | done, values)]
+        said += [(pattern, number) for pattern in patterns(clusters[number], mine | done, values)]
         done |= mine
     return Said(plain or decimal_of(next(iter(values.values())).number), said)
 
 
-def say_each(texts: Mapping[str, str]) -> tuple[str, list[tuple[str, str]]]:
-    """What most tensors have, and what others have by patterns, without gradients. texts: by tensor, at least one."""
-    clusters: dict[str, list[_Family]] = {}
-    for family in _families(texts):
-        for name in family.names:
-            stack = family.stack and f"{family.stack}.{place.layer}" if (place := place_of(name)) else ""
-            clusters.setdefault(texts[name], []).append(_Family(stack, family.suffix, [name], one=True))
-    plain = max(clusters, key=lambda text: (len(clusters[text]), text))
-    said: list[tuple[str, str]] = []
-    done: set[str] = set()
-    for text in sorted(clusters.keys() - {plain}, key=lambda t: (len(clusters[t]), t)):
-        mine = {name for family in clusters[text] for name in family.names}
-        said += [(pattern, text) for pattern in _patterns(clusters[text], mine | done, texts)]
-        done |= mine
-    return plain, said
-
-
 @dataclass(frozen=True)
-class _Family:
-    """Tensors of one kind in all layers of a stack; or one that is in none. complete: whether it is all of them.
+class Family:
+    """Tensors of one kind in all layers of a stack, or in some; or one that is in none.
 
-    one: whether it is one tensor of one layer, whose number then ends `stack`.
+    complete: whether patterns over all layers may stand for it.
     """
 
     stack: str
     suffix: str
     names: Sequence[str]
     complete: bool = True
-    one: bool = False
 
     def whole(self, members: Sequence[str]) -> bool:
+        """Whether these are all of its tensors."""
         return len(members) == len(self.names)
 
 
-def _families(values: Collection[str]) -> list[_Family]:
+def families_of(values: Collection[str]) -> list[Family]:
+    """All tensors, by kind and stack."""
     found: dict[tuple[str, str], list[str]] = {}
     for name in values:
         place = place_of(name)
         found.setdefault((place.stack, place.suffix) if place else ("", name), []).append(name)
-    return [_Family(stack, suffix, names) for (stack, suffix), names in found.items()]
+    return [Family(stack, suffix, names) for (stack, suffix), names in found.items()]
 
 
-def _numbers(family: _Family, values: Mapping[str, Value]) -> Iterator[tuple[Number, Sequence[str]]]:
+def _numbers(family: Family, values: Mapping[str, Value]) -> Iterator[tuple[Number, Sequence[str]]]:
     """The numbers of a family, each with those that have it: one number, one gradient, or one for each."""
     own = {name: values[name] for name in family.names}
     if len({value.number for value in own.values()}) == 1:
@@ -120,11 +104,11 @@ def _at(points: Sequence[Fraction], t: Fraction) -> Fraction:
     return points[low] + (x - low) * (points[high] - points[low])
 
 
-def _size(families: Sequence[_Family]) -> int:
+def _size(families: Sequence[Family]) -> int:
     return sum(len(family.names) for family in families)
 
 
-def _patterns(families: Sequence[_Family], allowed: Collection[str], everything: Collection[str]) -> Iterator[str]:
+def patterns(families: Sequence[Family], allowed: Collection[str], everything: Collection[str]) -> Iterator[str]:
     """Patterns that match all tensors of these families, and none that is not allowed."""
     left = {name for family in families for name in family.names}
     others = [name for name in everything if name not in allowed]
@@ -143,12 +127,11 @@ def _patterns(families: Sequence[_Family], allowed: Collection[str], everything:
             left -= set(family.names)
 
 
-def _wider_to_narrower(family: _Family) -> Iterator[str]:
+def _wider_to_narrower(family: Family) -> Iterator[str]:
     if not family.stack or not family.complete:
         return
     stack, parts = escaped(family.stack), family.suffix.split(".")
-    layers = "" if family.one else ".*"
     yield f"{stack}.*"
     for count in range(1, len(parts)):
-        yield f"{stack}{layers}.{escaped('.'.join(parts[:count]))}.*"
-    yield f"{stack}{layers}.{escaped(family.suffix)}"
+        yield f"{stack}.*.{escaped('.'.join(parts[:count]))}.*"
+    yield f"{stack}.*.{escaped(family.suffix)}"

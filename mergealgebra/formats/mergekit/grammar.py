@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +20,7 @@ _TOP: Final = (
 _OF_MODELS: Final = ("model", "parameters")
 _OF_SOURCES: Final = ("model", "layer_range", "parameters")
 _OF_SLICES: Final = ("sources", "base_model", "residual_weight", "parameters")
-_OF_MODULES: Final = ("slices", "parameters")
+_OF_MODULES: Final = ("models", "slices", "parameters")
 #: Keys that tell mergekit's files from ours, wherever `method` is not written.
 _MARKS: Final = frozenset(("merge_method", "slices", "modules", "base_model"))
 #: What stands under `parameters`.
@@ -54,17 +54,13 @@ class _Reader:
         self._unknown(node, _TOP, "at the top")
         if "merge_method" not in keys:
             raise node.where.refuse("`merge_method` is missing; write one, like `merge_method: linear`")
-        parts = [key for key in ("models", "slices", "modules") if key in keys and not keys[key].is_null]
-        if len(parts) != 1:
-            found = listed(f"`{part}`" for part in parts) if parts else "none of them"
-            raise node.where.refuse(f"expected one of `models`, `slices` and `modules`, and found {found}")
-        part = keys[parts[0]]
+        part = _one_of(("models", "slices", "modules"), node)
         return Document(
             where=node.where,
             method=keys["merge_method"].scalar("`merge_method`", "merge_method: linear"),
             base=read_reference(keys["base_model"]) if _is_given(keys, "base_model") else None,
-            models=self._models(part) if parts == ["models"] else (),
-            modules=self._modules(part, parts[0]) if parts != ["models"] else (),
+            models=self._models(keys[part]) if part == "models" else (),
+            modules=self._modules(keys[part], part) if part != "models" else (),
             settings=self._settings(node),
             name=_text(keys, "name"),
             dtype=_text(keys, "dtype"),
@@ -89,13 +85,20 @@ class _Reader:
             return (Module("", self._slices(node), {}, node.where),)
         found = []
         for name, item in node.mapping("`modules`", "modules: {default: {slices: [...]}}").items():
-            keys = item.mapping(f"module {shown(name)}", "{slices: [...]}")
-            self._unknown(item, _OF_MODULES, "in a module")
-            _need(item, "slices", "slices: [{sources: [...]}]")
-            found.append(Module(name, self._slices(keys["slices"]), self._settings(item), node.key_places[name]))
+            found.append(self._module(name, item, node.key_places[name]))
         if not found:
             raise node.where.refuse("`modules` is empty; write `modules: {default: {slices: [...]}}`")
         return tuple(found)
+
+    def _module(self, name: str, node: Node, where: Where) -> Module:
+        keys = node.mapping(f"module {shown(name)}", "{slices: [...]}")
+        self._unknown(node, _OF_MODULES, "in a module")
+        part = _one_of(("models", "slices"), node, f"module {shown(name)}: ")
+        if part == "models":
+            slices: tuple[Slice, ...] = (Slice(self._models(keys[part]), {}, keys[part].where),)
+        else:
+            slices = self._slices(keys[part])
+        return Module(name, slices, self._settings(node), where, part == "models")
 
     def _slices(self, node: Node) -> tuple[Slice, ...]:
         return tuple(map(self._slice, node.list("`slices`", "slices: [{sources: [...]}]")))
@@ -146,6 +149,15 @@ def _text(keys: Mapping[str, Node], key: str) -> str:
 
 def _is_given(keys: Mapping[str, Node], key: str) -> bool:
     return key in keys and not keys[key].is_null
+
+
+def _one_of(known: Sequence[str], node: Node, what: str = "") -> str:
+    """The one of these keys that a mapping has. Raises RecipeError."""
+    given = [key for key in known if _is_given(node.keys or {}, key)]
+    if len(given) != 1:
+        found = listed(f"`{key}`" for key in given) if given else "none of them"
+        raise node.where.refuse(f"{what}expected one of {listed(f'`{key}`' for key in known)}, and found {found}")
+    return given[0]
 
 
 def _need(node: Node, key: str, example: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from mergealgebra.formats.mergekit.document import Document, Module, Reference, Slice, Source
@@ -79,7 +79,7 @@ def _of_slices(document: Document, names: Names) -> Layout:
             raise _no_stack(module, stacks)
         if stack in used:
             raise module.where.refuse(f"module {shown(module.name)} has the layers of {shown(used[stack].name)}")
-        used[stack] = module
+        used[stack] = _with_layers(module, stack, names)
     if left := stacks.keys() - used.keys():
         raise document.where.refuse(f"no module has the layers {listed(sorted(left))}; write one for them")
     targets: list[Target] = []
@@ -91,7 +91,8 @@ def _of_slices(document: Document, names: Names) -> Layout:
     for name in _outside(document, names, used):
         targets.append(_outer(name, used[_nearest(name, used)], document, names))
     same = all(name == target.name for target in targets for _, name in target.sources.values())
-    whole = same and all(len(module.slices) == 1 for module in document.modules) and layers == stacks
+    alike = len({frozenset(_models(module)) for module in document.modules}) == 1
+    whole = same and alike and all(len(module.slices) == 1 for module in document.modules) and layers == stacks
     return Layout(sorted(targets, key=lambda target: target.name), {} if layers == stacks else layers, whole)
 
 
@@ -122,6 +123,23 @@ def _range(source: Source) -> tuple[int, int]:
     if source.layers is None:
         raise source.where.refuse("`layer_range` is missing; write `layer_range: [0, 8]`")
     return source.layers
+
+
+def _with_layers(module: Module, stack: str, names: Names) -> Module:
+    """A module of whole models has all layers of each [MK-8]."""
+    if not module.whole:
+        return module
+    (slice_,) = module.slices
+    sources = []
+    for source in slice_.sources:
+        count = len(_by_layer(stack, names[source.model]))
+        sources.append(replace(source, layers=(0, count)))
+        if count != _range(sources[0])[1]:
+            raise source.where.refuse(
+                f"{shown(source.model.text)} has {count} layers in `{stack}`, and {shown(sources[0].model.text)} has "
+                f"{_range(sources[0])[1]}: write `slices` with `layer_range` for module {shown(module.name)}"
+            )
+    return replace(module, slices=(replace(slice_, sources=tuple(sources)),))
 
 
 def _layers(stack: str, module: Module, document: Document, names: Names) -> Iterator[Target]:

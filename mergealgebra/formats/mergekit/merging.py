@@ -17,6 +17,7 @@ from mergealgebra.formats.mergekit.configuration import changed_configuration, l
 from mergealgebra.formats.mergekit.dialect import contributions, in_dialect
 from mergealgebra.formats.mergekit.document import Document, Reference
 from mergealgebra.formats.mergekit.layers import stacks_of
+from mergealgebra.formats.mergekit.methods import as_mergekit
 from mergealgebra.formats.mergekit.opening import Opener
 from mergealgebra.formats.mergekit.tokens import wanted_of
 from mergealgebra.formats.mergekit.translation import DTYPE_NAMES, Part, Tensors, Translated, translate
@@ -25,6 +26,7 @@ from mergealgebra.formats.tokenizers.files import read_config
 from mergealgebra.formats.tokenizers.wanted import Wanted
 from mergealgebra.merge_result import MergeResult
 from mergealgebra.methods.method import Method
+from mergealgebra.methods.settings import SETTINGS
 from mergealgebra.model_folder.additions import Additions
 from mergealgebra.recipe import recipe_from_map
 from mergealgebra.tensors.checkpoint import Checkpoint
@@ -82,7 +84,7 @@ def prepare(document: Document, opener: Opener, opened: ExitStack, threads: int 
     """Open and lay out what a merge needs. Raises RecipeError, naming file and line, and what reading raises."""
     held = opener.all_of(document)
     names = {reference: list(one.records) for reference, one in held.items()}
-    translated = translate(document, names, as_mergekit=how.as_mergekit)
+    translated = translate(document, names, in_dialect=how.as_mergekit)
     parts = contributions(translated) if how.as_mergekit else translated.parts
     models = [_part(part, held, translated, opened) for part in parts]
     if translated.base is not None:
@@ -159,8 +161,14 @@ def merge_document(
             vocabulary_advice=f"add `tokenizer_source: base` to {location(document.where.path)}",
         )
     said = [line for line in result.warnings if not (translated.whole and line in result.lock.remarks)]
-    noted = [] if how.as_mergekit else _note(translated)
-    return replace(result, warnings=[*translated.remarks, *opener.doubts(document), *noted, *said])
+    # No file has these entries: the translation wrote them, and `Lookup` has told what of the file is of no use.
+    said = [line for line in said if f": {SETTINGS}[" not in line]
+    noted = [f"{line}; mergekit's numbers: {as_mergekit(document.method)}" for line in translated.difference()]
+    return replace(
+        result,
+        models=len(translated.models) if translated.whole else 0,
+        warnings=[*translated.remarks, *opener.doubts(document), *([] if how.as_mergekit else noted), *said],
+    )
 
 
 def recipe_of(translated: Translated, base: Checkpoint) -> Method:
@@ -169,13 +177,6 @@ def recipe_of(translated: Translated, base: Checkpoint) -> Method:
         return recipe_from_map({**translated.recipe, **_out_dtype(translated.dtype, base)})
     except MergeAlgebraError as error:
         raise type(error)(f"{translated.document.where}: {error}") from None
-
-
-def _note(translated: Translated) -> list[str]:
-    if not translated.note:
-        return []
-    method = translated.document.method
-    return [f"{method} as it is computed here: {translated.note}; `--as mergekit` computes mergekit's"]
 
 
 def _tokens(translated: Translated, opener: Opener) -> Wanted | None:

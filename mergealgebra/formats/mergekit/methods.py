@@ -8,6 +8,8 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Final, Literal
 
+from mergealgebra.dialects.mergekit_strategies import MERGEKIT
+
 #: Who a setting is for: every model, every model but the base, or all together.
 Scope = Literal["input", "non_base", "shared"]
 
@@ -38,6 +40,13 @@ class Kind:
     whole: bool = False
     only: Mapping[str, bool] = field(default_factory=dict)
     note: str = ""
+
+
+def as_mergekit(method: str) -> str:
+    """The options by which mergekit's own numbers come out, for messages. Masks that it drew must be given [NA-15]."""
+    if "masks" in MERGEKIT[method].settings:
+        return "`--as mergekit --masks FILE`, with the masks that mergekit drew, captured while it ran"
+    return "`--as mergekit`"
 
 
 def _shared(default: str | None) -> Parameter:

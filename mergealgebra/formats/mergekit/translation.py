@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from mergealgebra.formats.mergekit.document import Document, Reference, Source
+from mergealgebra.formats.mergekit.document import Document, Module, Reference, Source
 from mergealgebra.formats.mergekit.entries import Said, say
 from mergealgebra.formats.mergekit.layout import Layout, Names, Target, lay_out, where_of
 from mergealgebra.formats.mergekit.lookup import Lookup, is_asked
-from mergealgebra.formats.mergekit.methods import KINDS, Kind
+from mergealgebra.formats.mergekit.methods import KINDS, Kind, as_mergekit
 from mergealgebra.formats.mergekit.values import Value
 from mergealgebra.text import did_you_mean, listed, shown
 
@@ -74,6 +74,15 @@ class Translated:
     remarks: Sequence[str]
     shared: Mapping[str, Mapping[str, Value]]
 
+    @property
+    def models(self) -> set[Reference]:
+        """The models that something is merged of."""
+        return {model for part in self.parts for model, _ in part.tensors.values()}
+
+    def difference(self) -> list[str]:
+        """A line about where the method here is known to give something else than mergekit's [MK-7]."""
+        return [f"{self.document.method} is not computed here as by mergekit: {self.note}"] if self.note else []
+
 
 def kind_of(document: Document) -> Kind:
     """What is known of a file's method. Raises RecipeError for one that mergekit does not have."""
@@ -84,10 +93,10 @@ def kind_of(document: Document) -> Kind:
     return kind
 
 
-def translate(document: Document, names: Names, *, as_mergekit: bool = False) -> Translated:
+def translate(document: Document, names: Names, *, in_dialect: bool = False) -> Translated:
     """The merge that a file describes. names: of the tensors of its models.
 
-    as_mergekit: whether mergekit's dialect is to compute it, which has all that it says. Raises RecipeError, naming the
+    in_dialect: whether mergekit's dialect is to compute it, which has all that it says. Raises RecipeError, naming the
     line.
     """
     kind = kind_of(document)
@@ -100,7 +109,7 @@ def translate(document: Document, names: Names, *, as_mergekit: bool = False) ->
         for key, parameter in kind.reads.items()
         if parameter.scope == "shared"
     }
-    if not as_mergekit:
+    if not in_dialect:
         _refuse_others(document, kind, shared)
     parts = list(_parts(document, kind, layout, lookup, shared))
     ours, zeros = _ours(document, kind, shared)
@@ -124,14 +133,25 @@ def _written(number: str | tuple[str, ...]) -> str | list[str]:
 
 
 def _with_base(document: Document, kind: Kind) -> Document:
-    """The base is one of the models that are merged whole, also where it is not among them."""
+    """The base is one of the models that are merged whole, and a source of modules that have `models`, also where it is
+    not among them."""
     base = document.base
     of_slices = [slice_.base for module in document.modules for slice_ in module.slices]
     if kind.base == "needed" and base is None and (not of_slices or None in of_slices):
         raise document.where.refuse(f"`base_model` is missing, and {document.method} needs it: name one of the models")
-    if base is None or document.modules or not kind.whole or base in (source.model for source in document.models):
+    if base is not None and document.modules:
+        return replace(document, modules=[_with_source(module, base) for module in document.modules])
+    if base is None or not kind.whole or base in (source.model for source in document.models):
         return document
     return replace(document, models=(*document.models, Source(base, {}, base.where)))
+
+
+def _with_source(module: Module, base: Reference) -> Module:
+    sources = module.slices[0].sources
+    if not module.whole or base in (source.model for source in sources):
+        return module
+    slice_ = replace(module.slices[0], sources=(*sources, Source(base, {}, base.where)))
+    return replace(module, slices=(slice_,))
 
 
 def _refuse_gradients(document: Document, layout: Layout) -> None:
@@ -153,7 +173,7 @@ def _refuse_others(document: Document, kind: Kind, shared: Mapping[str, Mapping[
             if value.where is not None and bool(value.number) != only:
                 raise value.where.refuse(
                     f"`{key}: {str(not only).lower()}`: {kind.ours} here has no such way; leave it out for ours, which "
-                    f"has `{key}: {str(only).lower()}`, or merge with `--as mergekit`"
+                    f"has `{key}: {str(only).lower()}`, or merge with {as_mergekit(document.method)}"
                 )
 
 

@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
+from mergealgebra.dialects.strategy_settings import interpolated
 from mergealgebra.formats.mergekit.nodes import Node, Where
 from mergealgebra.text import shown
 
 _NUMBER: Final = re.compile(r"([-+]?)([0-9_]*)(?:\.([0-9_]*))?(?:[eE]([-+]?[0-9]{1,3}))?", re.ASCII)
 #: The most digits after the point of a decimal in a recipe [RC-1].
 _PLACES: Final = 60
+#: How many, after zeros, a number is rounded to that has more: all that matter, and lists of layers stay short.
+_ROUNDED: Final = 20
 
 
 @dataclass(frozen=True)
@@ -133,13 +136,16 @@ def read_number(key: str, node: Node) -> Fraction:
 
 
 def decimal_of(number: Fraction) -> str:
-    """A number as a decimal of at most 60 places, rounded once where it has more.
+    """A number as a decimal of at most 60 places, rounded once where it has more [MK-5].
 
-    >>> decimal_of(Fraction(1, 4)), decimal_of(Fraction(-2, 3))[:8]
-    ('0.25', '-0.66666')
+    >>> decimal_of(Fraction(1, 4)), decimal_of(Fraction(-2, 3)), decimal_of(Fraction(1, 150))
+    ('0.25', '-0.66666666666666666667', '0.0066666666666666666667')
     """
-    digits = str(abs(round(number * 10**_PLACES))).rjust(_PLACES + 1, "0")
-    text = f"{digits[:-_PLACES]}.{digits[-_PLACES:]}".rstrip("0").rstrip(".")
+    zeros = len(str(int(1 / abs(number)))) - 1 if number else 0
+    exact = (number * 10**_PLACES).denominator == 1
+    places = _PLACES if exact else min(_PLACES, zeros + _ROUNDED)
+    digits = str(abs(round(number * 10**places))).rjust(places + 1, "0")
+    text = f"{digits[:-places]}.{digits[-places:]}".rstrip("0").rstrip(".")
     return f"-{text}" if number < 0 and text != "0" else text
 
 
@@ -149,8 +155,5 @@ def in_binary64(value: Value) -> str:
         number = float(value.number)
     else:
         points = [float(point) for point in value.points]
-        x = float(value.t) * (len(points) - 1)
-        low = int(x)
-        high = min(low + 1, len(points) - 1)
-        number = (1 - (x - low)) * points[low] + (x - low) * points[high]
+        number = interpolated(points, float(value.t))
     return decimal_of(Fraction(repr(number)))

@@ -159,6 +159,16 @@ dtype: float32
         assert found[KINDS[kind][1][0]] == found[KINDS[kind][4][0]] == 6
         assert (result.out / "mergekit_config.yml").read_bytes() == (tmp_path / "m.yaml").read_bytes()
 
+    @pytest.mark.clause("MK-2")
+    def test_points_beyond_the_layers_are_no_mistake(self, tmp_path):
+        write(tmp_path / "first", "llama", 4.0)
+        write(tmp_path / "second", "llama", 8.0)
+        text = self.SLERP.replace("ATTENTION", "self_attn").replace("MLP", "mlp")
+        (tmp_path / "m.yaml").write_text(
+            text.replace("0.5, 0.3", "0.5, 0.3, 0.7").replace("0.5, 0.7,", "0.5, 0.7, 0.3,")
+        )
+        assert merge_file(tmp_path / "m.yaml", tmp_path / "out", Execution("numpy", 1)).warnings == []
+
     @pytest.mark.clause("MK-8", "MK-11")
     @pytest.mark.parametrize("kind", KINDS)
     def test_a_stack_of_layers(self, kind, tmp_path):
@@ -286,7 +296,7 @@ class TestRefusals:
         text = (
             f"merge_method: {method}\nbase_model: zero\nmodels: [{{model: one}}]\nparameters: {{weight: 1, {setting}}}"
         )
-        with pytest.raises(MergeAlgebraError, match=f"line 4: `{setting}`: .* `--as mergekit`"):
+        with pytest.raises(MergeAlgebraError, match=f"line 4: `{setting}`: .* `--as mergekit( --masks FILE)?`"):
             merged(text)
 
     @pytest.mark.clause("MK-5")
@@ -366,19 +376,38 @@ dtype: bfloat16
         assert (recipe["dialect"], recipe["normalize"], recipe["dtype"]) == ("mergekit-0.1.5", "false", "bfloat16")
         two, lay = recipe["order"].split(" ")
         of_two = {
-            e.get("tensors", "*"): e["density"]
+            (e.get("tensors", "*"), e.get("layers", "")): e["density"]
             for e in recipe["settings"]
             if e["contribution"] == two and "density" in e
         }
-        middle = {f"model.layers.{i}.*": repr((1 - t) * 0.3 + t) for i, t in ((1, 1 / 3), (2, 2 / 3))}
-        assert of_two == {**middle, "model.layers.3.*": "1", "*": "0.3"}
+        assert of_two == {("model.layers.*", "0 4"): ["0.3", "1"], ("*", ""): "0.3"}
         of_lay = [
             (e.get("tensors", "*"), e["coefficient"])
             for e in recipe["settings"]
             if e["contribution"] == lay and "coefficient" in e
         ]
         assert of_lay[-1] == ("*", "0")
-        assert ("model.layers.0.mlp.*", "0.1") in of_lay
+        assert ("model.layers.*.mlp.*", "0.1") in of_lay
+
+    @pytest.mark.clause("MK-7")
+    @pytest.mark.parametrize(
+        ("method", "options"), [("dare_ties", "--as mergekit --masks FILE"), ("sce", "--as mergekit")]
+    )
+    def test_the_remark_on_a_method_advises_what_works(self, method, options, merged):
+        text = f"merge_method: {method}\nbase_model: zero\nmodels: [{{model: one}}, {{model: two}}]\n"
+        (warning,) = merged(text + ("parameters: {weight: 1}\n" if method == "dare_ties" else "")).warnings
+        assert warning.startswith(f"{method} is not computed here as by mergekit: m")
+        assert f"; mergekit's numbers: `{options}`" in warning
+
+    @pytest.mark.clause("MK-10", "MK-12")
+    @pytest.mark.parametrize("method", ["linear", "ties"])
+    def test_the_result_has_a_dtype_narrower_than_the_base(self, method, models, tmp_path):
+        (models / "as.yml").write_text(
+            f"merge_method: {method}\nbase_model: zero\nmodels: [{{model: one}}, {{model: two}}]\n"
+            "parameters: {weight: 1}\ndtype: float32\nout_dtype: bfloat16\n"
+        )
+        result = merge_file(models / "as.yml", tmp_path / "out", Execution("numpy", 1), How(as_mergekit=True))
+        assert {tensor.dtype for tensor in result.lock.tensors.values()} == {"BF16"}
 
     @pytest.mark.clause("MK-12")
     def test_drawn_masks_are_asked_for(self, models, tmp_path):
@@ -410,6 +439,19 @@ def test_the_command_tells_mergekits_files_from_ours(models, tmp_path):
     assert "is not a mergekit file" in refused.stderr
     refused = call(tmp_path, "merge", str(models / "cli.yml"), "again", "--tokenizer-source", "base")
     assert "write `tokenizer_source: base` in it" in refused.stderr
+
+
+@pytest.mark.clause("MK-9")
+@pytest.mark.parametrize(
+    ("method", "made_of"), [("passthrough", "2 models"), ("slerp", "2 models"), ("ties", "1 contribution, 80%")]
+)
+def test_the_command_counts_whole_models_with_the_base(method, made_of, models, tmp_path):
+    sources = ["[{model: one, layer_range: [0, 2]}]", "[{model: lay, layer_range: [2, 4]}]"]
+    slices = f"slices: [{{sources: {sources[0]}}}, {{sources: {sources[1]}}}]\n"
+    of_two = "base_model: one\nmodels: [{model: one}, {model: lay}]\nparameters: {t: 0.5, weight: 1}\n"
+    (models / "count.yml").write_text(f"merge_method: {method}\n{slices if method == 'passthrough' else of_two}")
+    said = call(tmp_path, "merge", str(models / "count.yml"), "out").stdout
+    assert f"made of      {made_of}" in said
 
 
 @pytest.mark.clause("MK-13", "RC-10")
@@ -491,3 +533,65 @@ def test_modules_have_layers_of_their_own(tmp_path):
     assert [found[f"encoder.block.{i}.layer.0.weight"] for i in range(3)] == [0, 1, 2]
     assert [found[f"decoder.block.{i}.layer.0.weight"] for i in range(2)] == [12, 0]
     assert (found["decoder.final.weight"], found["encoder.final.weight"], len(found)) == (-1, -1, 8)
+
+
+class TestModulesOfModels:
+    """Numbers of mergekit 0.1.5 for models of `transformers` with these layers."""
+
+    @pytest.fixture
+    def two_stacks(self, tmp_path):
+        names = [f"{stack}.final.weight" for stack in ("encoder", "decoder")]
+        names += [f"encoder.block.{i}.weight" for i in range(2)] + [f"decoder.block.{i}.weight" for i in range(3)]
+        for model, value in (("first", 4), ("second", 8)):
+            (tmp_path / model).mkdir()
+            save_file({name: np.full(2, value, np.float32) for name in names}, tmp_path / model / "model.safetensors")
+
+        def merge(encoder: str, decoder: str) -> dict[str, float]:
+            text = f"merge_method: linear\nparameters: {{normalize: false}}\nmodules:\n  encoder: {encoder}\n"
+            (tmp_path / "m.yml").write_text(f"{text}  decoder: {decoder}\n")
+            return values(merge_file(tmp_path / "m.yml", tmp_path / "out", Execution("numpy", 1)).out)
+
+        return merge
+
+    @pytest.mark.clause("MK-4", "MK-8")
+    def test_have_all_layers_of_each(self, two_stacks):
+        models = "[{model: first, parameters: {weight: 1}}, {model: second, parameters: {weight: [0, 1]}}]"
+        slices = "[{sources: [{model: second, layer_range: [0, 3], parameters: {weight: 1}}]}]"
+        found = two_stacks(f"{{models: {models}}}", f"{{slices: {slices}}}")
+        assert [found[f"encoder.block.{i}.weight"] for i in range(2)] == [4, 12]
+        assert [found[f"decoder.block.{i}.weight"] for i in range(3)] == [8, 8, 8]
+        assert (found["encoder.final.weight"], found["decoder.final.weight"]) == (4, 8)
+
+    @pytest.mark.clause("MK-4", "MK-8", "MK-9")
+    def test_have_the_base_with_the_settings_of_the_module(self, merged):
+        result = merged("""
+merge_method: linear
+base_model: zero
+modules:
+  default:
+    models:
+      - {model: one, parameters: {weight: 1}}
+      - {model: two, parameters: {weight: [0, 3]}}
+    parameters: {weight: 3}
+""")
+        found = short(result.out)
+        assert [found[f"q {i}"] for i in range(4)] == [np.float32(x) for x in (1 / 4, 3 / 5, 5 / 6, 1)]
+        assert found["head"] == 0.25
+
+    @pytest.mark.clause("MK-8")
+    def test_need_equally_many_layers_and_one_key(self, two_stacks, models):
+        write(models / "short", "llama", 1.0, layers=2)
+        text = "merge_method: linear\nparameters: {weight: 1}\nmodules:\n  default:\n    "
+        for more, words in (
+            (
+                "models: [{model: one}, {model: short}]",
+                "line 5: 'short' has 2 layers in `model.layers`, and 'one' has 4",
+            ),
+            (
+                "models: [{model: one}]\n    slices: [{}]",
+                "line 5: module 'default': expected one of `models` and `slices`",
+            ),
+        ):
+            (models / "bad.yml").write_text(text + more + "\n")
+            with pytest.raises(MergeAlgebraError, match=words):
+                merge_file(models / "bad.yml", models / "bad")
