@@ -326,6 +326,24 @@ parameters: {int8_mask: true}
         assert all("write it under `parameters`" in line for line in result.warnings[:2])
 
 
+OF_MODELS = {
+    "negative": ("linear", "dtype: float32", "lay", "{weight: -1}", "`weight` -1.0 is negative, and linear"),
+    "large": ("task_arithmetic", "base_model: zero", "lay", "{weight: 1e39}", "`weight`: 10*0 is beyond the largest"),
+    "density": ("ties", "base_model: zero", "lay", "{weight: 1, density: 0}", "density: 0 is not above 0"),
+    "layers": ("linear", "dtype: float32", "deep", "{weight: 1}", "tensor .* is missing, .* --leave PATTERN$"),
+}
+
+
+@pytest.mark.clause("MK-1")
+@pytest.mark.parametrize(("method", "more", "first", "settings", "message"), OF_MODELS.values(), ids=OF_MODELS)
+def test_what_a_model_has_is_refused_with_its_line(models, merged, method, more, first, settings, message):
+    if not (models / "deep").exists():
+        write(models / "deep", "llama", 1.0, 5)
+    text = f"merge_method: {method}\n{more}\nmodels:\n  - {{model: {first}, parameters: {{weight: 1}}}}\n"
+    with pytest.raises(MergeAlgebraError, match=f"merge.yml, line 5: two: {message}"):
+        merged(f"{text}  - {{model: two, parameters: {settings}}}\n")
+
+
 @pytest.mark.clause("LK-8", "LK-9")
 def test_the_card_of_a_stack_names_all_models_of_it(tmp_path):
     for name, license_ in {"code": "mit", "math": "apache-2.0"}.items():
