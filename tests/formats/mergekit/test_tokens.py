@@ -60,7 +60,7 @@ class TestTokens:
 
     def test_that_differ_are_refused_with_what_to_add_to_the_file(self, merged):
         with pytest.raises(
-            TokenizerError, match="to align rows by token, add `tokenizer_source: base` to .*merge.yml$"
+            TokenizerError, match=r"to align rows by token, add `tokenizer_source: base` to .*merge\.yml$"
         ):
             merged(MODELS)
 
