@@ -20,7 +20,8 @@ class Credit:
     """What is known of a model; what is not known is empty. Its words are those of strangers.
 
     author: who contributed it. time: when, in seconds since 1970. remarks: what was left out of it, or taken for
-    another. hub: what it is called on the Hugging Face hub. license: what its card says of it, by key.
+    another. hub: what it is called on the Hugging Face hub. license: what its card says of it, by key. stacked: the
+    models whose layers it has, where they are several.
     """
 
     title: str = ""
@@ -29,6 +30,12 @@ class Credit:
     remarks: tuple[str, ...] = ()
     hub: str = ""
     license: tuple[tuple[str, str], ...] = ()
+    stacked: tuple[Credit, ...] = ()
+
+    @property
+    def parents(self) -> tuple[Credit, ...]:
+        """The models that it is made of: itself, where it is no stack."""
+        return self.stacked or (self,)
 
 
 UNKNOWN: Final = Credit()

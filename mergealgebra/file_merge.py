@@ -12,11 +12,9 @@ from mergealgebra.contribution import Chosen, choose, choose_auxiliary, refuse_u
 from mergealgebra.contribution_blobs import as_contribution
 from mergealgebra.credits import Credit, hub_name, titles
 from mergealgebra.engine.limits import thread_count
-from mergealgebra.errors import (
-    AuxiliaryError,
-)
+from mergealgebra.errors import AuxiliaryError
 from mergealgebra.execution import Execution
-from mergealgebra.formats.models import open_base, open_model
+from mergealgebra.formats.models import adapter_doubts, open_base, open_model
 from mergealgebra.formats.tokenizers.alignment import align
 from mergealgebra.formats.tokenizers.wanted import Wanted
 from mergealgebra.kernels.blocks import whole_round
@@ -34,7 +32,7 @@ from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.choice import Choice, Patterns, as_patterns, leave_out_in_file, leave_out_in_python
 from mergealgebra.tensors.companions import companions
 from mergealgebra.tensors.form_names import FINETUNED, LOW_RANK
-from mergealgebra.tensors.forms import Formed, Held
+from mergealgebra.tensors.forms import Formed, Held, models_in
 from mergealgebra.tensors.single_file import is_single_file, refuse_parts
 from mergealgebra.tensors.task_vector import Tensors
 from mergealgebra.text import listed, location, shown
@@ -80,13 +78,15 @@ def merge_checkpoints(
     tokenizer: Wanted | None = None,
     whole: bool = False,
     named: Named | None = None,
+    vocabulary_advice: str = "",
 ) -> MergeResult:
     """One-shot merge of fine-tuned checkpoints, to the bits that a workspace with them would give [RC-8].
 
     base: its path, or itself where the caller opened it, and closes it. additions: what is written beside the weights.
     tokenizer: whose tokens the merged model has; None where all have the same [TK-2]. whole: whether models are merged
     whole, one of which may be the base, and not what they change [MK-9]. named: makes the recipe that `recipe` stands
-    for before the ids of the contributions are known, from these in the order of the models.
+    for before the ids of the contributions are known, from these in the order of the models. vocabulary_advice: how to
+    say whose tokens the merged model has, for a file of another kind.
 
     take, leave: patterns of tensor names, for all models [CT-8]. listed_in: the file that names the models, for
     messages; None for a list in Python. Raises RecipeError when two models are the same contribution or one is the
@@ -106,7 +106,7 @@ def merge_checkpoints(
         checkpoints = [model.held or _opened(model, original, opened) for model in models]
         looked = Choice.among(original.records.keys() | _names(checkpoints), take, leave)
         names = [_looked_at(*pair, original, looked) for pair in zip(models, checkpoints, strict=True)]
-        brought = align(original, checkpoints, tokenizer, _tokenizer_advice(listed_in), names)
+        brought = align(original, checkpoints, tokenizer, vocabulary_advice or _tokenizer_advice(listed_in), names)
         merge, told = made_ready(
             *(brought.base, models, list(brought.models), own, recipe, execution, opened),
             take=take,
@@ -116,7 +116,8 @@ def merge_checkpoints(
             named=named,
         )
         result = merge.write(out, additions=brought.additions | additions)
-        return replace(result, warnings=[*brought.remarks, *told, *result.warnings])
+        doubts = [line for m in models if m.held is None for line in adapter_doubts(m.path, original.path)]
+        return replace(result, warnings=[*doubts, *brought.remarks, *told, *result.warnings])
 
 
 def _refuse_unwritable(base: Checkpoint, out: Path) -> None:
@@ -189,21 +190,29 @@ def _inputs(
 ) -> tuple[list[Input], list[str]]:
     """The inputs of the merge, and a line for what was decided of them."""
     inputs, remarks = [], dict[str, list[str]]()
-    known_as = titles([checkpoint.path for checkpoint in checkpoints])
-    for model, checkpoint, title in zip(models, checkpoints, known_as, strict=True):
+    origins = [models_in(checkpoint) for checkpoint in checkpoints]
+    paths = list(dict.fromkeys(path for each in origins for path in each))
+    known_as = dict(zip(paths, titles(paths), strict=True))
+    for model, checkpoint, origin in zip(models, checkpoints, origins, strict=True):
         chosen = _choose(model, checkpoint, base, looked, listed_in)
         told = (*_left_out(checkpoint, looked, model), *chosen.remarks)
-        inputs.append(replace(_input(model, chosen, opened), credit=_credit(checkpoint, title, told)))
+        inputs.append(
+            replace(_input(model, chosen, opened), credit=_credit({path: known_as[path] for path in origin}, told))
+        )
         for remark in chosen.remarks:
             remarks.setdefault(remark, []).append(location(model.path))
     return inputs, list(map(_told, remarks, remarks.values()))
 
 
-def _credit(checkpoint: Held, title: str, remarks: tuple[str, ...]) -> Credit:
-    """What the card says of a model."""
-    folder = checkpoint.path if checkpoint.path.is_dir() else None
-    hub = hub_name(checkpoint.path.absolute())
-    return Credit(title, remarks=remarks, hub=hub, license=license_of(folder))
+def _credit(origins: Mapping[Path, str], remarks: tuple[str, ...]) -> Credit:
+    """What the card says of a model. origins: what the models are called that it is made of."""
+    found = [
+        Credit(title, hub=hub_name(path.absolute()), license=license_of(path if path.is_dir() else None))
+        for path, title in origins.items()
+    ]
+    if len(found) == 1:
+        return replace(found[0], remarks=remarks)
+    return Credit(listed(sorted(origins.values())), remarks=remarks, stacked=tuple(found))
 
 
 def _opened(model: Model, base: Checkpoint, opened: ExitStack) -> Held:

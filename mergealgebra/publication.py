@@ -27,7 +27,7 @@ from mergealgebra.engine.measure import Measure, measure
 from mergealgebra.engine.plan import make_plan
 from mergealgebra.errors import AuxiliaryError, Implausible, LockError, NamesError, OperationError
 from mergealgebra.figures import differences, save_figures, saved_figures
-from mergealgebra.formats.models import open_model
+from mergealgebra.formats.models import adapter_doubts, open_model
 from mergealgebra.history import now, seen_before
 from mergealgebra.likeness import likeness
 from mergealgebra.lock import Lock, lock_of
@@ -172,7 +172,13 @@ def _store_blob(
         # One contribution is read and measured, not merged: what the recipe needs for that is not here yet.
         plan = make_plan(base, [contribution], TaskArithmetic(), backend_named("auto", progress), threads=threads)
         measured = measure(plan, progress)
-        warnings = (*merge, *chosen.remarks, *measured.judge(str(source.path), force=offer.force, others=others))
+        doubts = [] if isinstance(offer.checkpoint, Mapping) else adapter_doubts(offer.checkpoint, base_path)
+        warnings = (
+            *merge,
+            *doubts,
+            *chosen.remarks,
+            *measured.judge(str(source.path), force=offer.force, others=others),
+        )
         beside = [_write_auxiliary(kind, tensors, store, progress) for kind, tensors in kinds.items()]
         with store.blob_writer() as blob:
             stored = (source.stored, source.stored_names(names)) if isinstance(source, Formed) else (source, names)

@@ -168,7 +168,10 @@ def read_merge_file(path: Path) -> MergeFile:
     models = tuple(_model(path, number, model, recipe) for number, model in enumerate(entries["models"]))
     source: str | Path | None = entries.get("tokenizer_source")
     if isinstance(source, str) and source not in TOKENIZER_SOURCES:
+        near = did_you_mean(source, TOKENIZER_SOURCES)
         source = _beside(path, source, "tokenizer_source")
+        if near and not source.exists():
+            raise RecipeError(f"{location(path)}: tokenizer_source: nothing is at {location(source)}{near}")
     base = _beside(path, entries["base"], "base")
     return MergeFile(recipe, base, models, _patterns(entries, "take"), _patterns(entries, "leave"), source)
 

@@ -16,7 +16,7 @@ from mergealgebra.text import location, shown
 
 #: A thousand models have room in it. PyYAML takes 13 s for the worst MiB, and some hundred times its memory; libyaml is
 #: faster, but accepts other files.
-_MAX_BYTES: Final = 1 << 16
+MOST_BYTES: Final = 1 << 16
 _MAX_DEPTH: Final = 16
 
 Read = TypeVar("Read")
@@ -25,7 +25,7 @@ Read = TypeVar("Read")
 def read_yaml(path: Path, read: Callable[[str], Read]) -> Read:
     """What `read` makes of the text of a file. Raises RecipeError for what cannot be read, and for what is not YAML."""
     try:
-        return read(read_file(path, _MAX_BYTES).decode("utf-8"))
+        return read(read_file(path, MOST_BYTES).decode("utf-8"))
     except TooLarge as error:
         raise RecipeError(f"{location(path)} cannot be read: {error.strerror}; a recipe is shorter") from None
     except OSError as error:

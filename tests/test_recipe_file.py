@@ -118,6 +118,9 @@ def test_models_and_tokenizers_are_beside_the_file_or_on_the_hub(tmp_path):
         path.write_text(text + (f"tokenizer_source: {source}\n" if source else ""))
         found = read_merge_file(path)
         assert (found.tokenizer_source, str(found.base)) == (read, "org/name@v1")
+    path.write_text(f"{text}tokenizer_source: uniom\n")
+    with pytest.raises(RecipeError, match=r"tokenizer_source: nothing is at .*uniom; did you mean 'union'"):
+        read_merge_file(path)
     path.write_text(f"{text}tokenizer_source: []\n")
     with pytest.raises(RecipeError, match="tokenizer_source: expected base, union, or the path of a model"):
         read_merge_file(path)

@@ -46,6 +46,23 @@ def open_base(address: PathLike) -> Checkpoint:
     return Checkpoint.open(hub.folder(as_path(address)))
 
 
+def adapter_doubts(address: PathLike, base: Path) -> list[str]:
+    """A line where an adapter says that it is of another base than this, or than the model before its `+` [AD-16].
+
+    It was opened before. Raises as `open_model` does.
+    """
+    named, behind = parts_of_address(as_path(address))
+    path = hub.folder(named if behind is None else behind)
+    folder = path.parent if path.name in (ADAPTER, ADAPTER_CONFIG) else path
+    if not _is_peft(folder):
+        return []
+    from mergealgebra.formats.adapters.origin import doubt  # most merges have no adapter, and start without it
+    from mergealgebra.formats.adapters.peft_config import read_config
+
+    line = doubt(read_config(folder), base if behind is None else hub.folder(named))
+    return [line] if line else []
+
+
 def tokenizer_wanted(source: PathLike | None) -> Wanted | None:
     """What `tokenizer_source` says: base, union, or the model whose tokens the merged one has [TK-2]."""
     if source is None:

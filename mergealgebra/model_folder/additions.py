@@ -91,7 +91,7 @@ def beside(base: Checkpoint, additions: Additions, parents: Sequence[Credit], *,
     Raises CheckpointError.
     """
     if single:
-        return Beside([], {}, [*not_beside(base), *_not_written(additions)])
+        return Beside([], {}, [*not_beside(base), *_not_written(base, additions)])
     copies, files, remarks = companions(base), dict(additions.files), left_out(base)
     remarks += agreed(base, parents).remarks
     if additions.config:
@@ -105,9 +105,12 @@ def beside(base: Checkpoint, additions: Additions, parents: Sequence[Credit], *,
     return Beside([copy for copy in copies if copy.name not in left], files, remarks)
 
 
-def _not_written(additions: Additions) -> list[str]:
-    """What a merge to one file says of additions: one line, or none [LK-9]."""
-    if not additions:
+def _not_written(base: Checkpoint, additions: Additions) -> list[str]:
+    """What a merge to one file says of additions: one line, or none [LK-9].
+
+    The base's configuration alone needs none: that it is not there is told of the base's files.
+    """
+    if not additions or (not additions.files and base.folder is not None and (base.folder / CONFIG).exists()):
         return []
     what = sorted({*additions.files, *([CONFIG] if additions.config else [])})
     return [f"not written, as one file holds the tensors alone: {listed(map(printable, what))}; name a folder for them"]

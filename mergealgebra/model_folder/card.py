@@ -26,7 +26,7 @@ from mergealgebra.model_folder.licenses import Agreed, agreed
 from mergealgebra.recipe import recipe_from_map
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.file_names import LOCK
-from mergealgebra.text import printable, printable_lines, shortened
+from mergealgebra.text import listed, printable, printable_lines, shortened
 
 #: The most characters that are shown of what a stranger calls a model.
 _MOST_TITLE: Final = 100
@@ -83,13 +83,16 @@ def model_card(
     config = base_config(base.folder) if base.folder else BaseConfig()
     hub = hub_name(base.path.absolute()) or config.hub_name
     known = {c.id: credits_.get(c.id, UNKNOWN) for c in lock.contributions}
-    parents = [hub, *sorted(credit.hub for credit in known.values())]
+    origins = [one for credit in known.values() for one in credit.parents]
+    parents = [hub, *sorted(one.hub for one in origins)]
     terms = agreed(base, [known[id_] for id_ in sorted(known)])
-    parts = [_front_matter(parents, config, terms), "# A merged model", _summary(lock, hub or titles([base.path])[0])]
+    parts = [_front_matter(parents, config, terms), "# A merged model"]
+    parts.append(
+        _summary(lock, hub or titles([base.path])[0], [one.title for c in known.values() for one in c.stacked])
+    )
     parts += ["## Models", _models(lock.contributions, known), *_remarks(lock.contributions, known)]
-    parts += ["## Recipe", _in_words(lock.recipe), f"```yaml\n{_recipe_file(lock.recipe)}```", made.use]
-    if MERGEKIT_CONFIG in files:
-        parts.append(f"It was made from a configuration of mergekit: [{MERGEKIT_CONFIG}]({MERGEKIT_CONFIG}).")
+    parts += ["## Recipe", _in_words(lock.recipe), f"```yaml\n{_recipe_file(lock.recipe)}```"]
+    parts.append(_of_mergekit(lock.recipe) if MERGEKIT_CONFIG in files else made.use)
     parts += ["## Check it", made.check, _WHAT_IS_CHECKED]
     parts += ["## Ids", _ids(lock, known)]
     return (printable_lines("\n\n".join(parts)) + "\n").encode()
@@ -106,11 +109,22 @@ def _front_matter(parents: Iterable[str], config: BaseConfig, terms: Agreed) -> 
     return "\n".join(["---", *lines, "tags:", "- merge", "- mergealgebra", "---"])
 
 
-def _summary(lock: Lock, base: str) -> str:
+def _of_mergekit(recipe: Mapping[str, Any]) -> str:
+    """How to use a file of mergekit's again: it says what no recipe does, such as which layers are stacked."""
+    as_ = " --as mergekit" if recipe.get("dialect", "").startswith("mergekit") else ""
+    return (
+        f"It was made from a configuration of mergekit: [{MERGEKIT_CONFIG}]({MERGEKIT_CONFIG}). Where the models are "
+        f"that it names: `mergealgebra merge {MERGEKIT_CONFIG} OUT{as_}`."
+    )
+
+
+def _summary(lock: Lock, base: str, stacked: Iterable[str]) -> str:
     count = len(lock.contributions)
     models = "one fine-tuned model" if count == 1 else f"{count} fine-tuned models"
-    made = f"Made with mergealgebra from {models} of the base **{as_markdown(base)}**, by the method "
-    made += f"{as_markdown(lock.recipe['method'])}."
+    origin = f"{models} of the base **{as_markdown(base)}**"
+    if layers := sorted(set(stacked)):
+        origin = f"layers of {listed(f'**{as_markdown(title)}**' for title in layers)}"
+    made = f"Made with mergealgebra from {origin}, by the method {as_markdown(lock.recipe['method'])}."
     if not _some_left_out(lock.contributions):
         return made
     return (

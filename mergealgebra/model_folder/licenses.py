@@ -45,8 +45,11 @@ def license_of(folder: Path | None) -> tuple[tuple[str, str], ...]:
 def agreed(base: Checkpoint, credits_: Iterable[Credit]) -> Agreed:
     """The license on which the base and the models agree, of those that state one."""
     (title,) = titles([base.path])
-    parents = [(title, license_of(base.folder)), *((credit.title, credit.license) for credit in credits_)]
-    stated = [(title, keys) for title, keys in parents if keys]
+    parents = [
+        (title, license_of(base.folder)),
+        *((one.title, one.license) for credit in credits_ for one in credit.parents),
+    ]
+    stated = list(dict.fromkeys((title, keys) for title, keys in parents if keys))
     if len({_meant(keys) for _, keys in stated}) > 1:
         told = listed(f"{printable(title)} has {_shown(keys)}" for title, keys in stated)
         return Agreed(

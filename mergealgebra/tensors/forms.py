@@ -20,8 +20,10 @@ from mergealgebra.errors import CheckpointError, DtypeError, DuplicateName, Name
 from mergealgebra.progress import More, untold
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.dtypes import DTYPES
+from mergealgebra.tensors.file_names import STEM
 from mergealgebra.tensors.form_names import FINETUNED, FORM_OF, LOW_RANK, SUFFIXES, TASK_VECTOR, parted
 from mergealgebra.tensors.header import TensorRecord
+from mergealgebra.tensors.index import is_index
 from mergealgebra.tensors.shapes import LIMIT
 from mergealgebra.text import location, shown
 
@@ -205,6 +207,17 @@ class Formed:
 
 #: Tensors to contribute or to merge: stored as they are reduced, or not.
 Held = Checkpoint | Formed
+
+
+def models_in(held: Held) -> list[Path]:
+    """The paths of the models whose tensors it shows: its own, or those of a stack, in the order of their paths."""
+    files = {record.path for record in held.records.values()} if isinstance(held, Checkpoint) else set()
+    home = held.path.parent if is_index(held.path.name) else held.path
+    own = {file for file in files if file.is_relative_to(home)}
+    if own == files:
+        return [held.path]
+    folders = {file.parent if file.name.startswith(STEM) else file for file in files - own}
+    return sorted({held.path, *folders} if own else folders)
 
 
 def of_form(form: str, stored: Checkpoint) -> Held:

@@ -37,6 +37,7 @@ def hostile_scene(original_scene, tmp_path_factory):
     """A copy of the scene with hostile modules in a workspace, a shared folder and a model folder."""
     root = shutil.copytree(original_scene, tmp_path_factory.mktemp("hostile") / "scene", symlinks=True)
     scenes.move_in(root)
+    (root / "mergekit.yml").write_text("merge_method: linear\nmodels: [{model: base, parameters: {weight: 1}}]\n")
     (root / "ran").mkdir()
     for folder in ("alice", "shared", "merged"):
         for name in [*MODULES, *PYTHONS_OWN]:
@@ -76,6 +77,7 @@ def _run(root, folder, command, arguments, variables):
 #: Every verb, as it is run in a folder beside the others.
 COMMANDS = {
     "merge": "merge ../merge.yaml ../{new}",
+    "convert": "convert ../mergekit.yml",
     "init": "-C ../{new} init --base ../base",
     "clone": "clone --yes ../shared ../{new} --base ../base",
     "contribute": "-C ../bob contribute ../ft1.safetensors --note again",

@@ -85,7 +85,8 @@ def test_a_full_exchange_folder_still_gives(scene, mount):
         shutil.copytree(scene / "shared", scene / "disk" / "shared")
         with pytest.raises(OSError, match="No space left"):
             (scene / "disk" / "filling").write_bytes(bytes(1 << 20))
-        assert "No space left on device" in call(scene, "-C", "alice", "sync", "disk/shared").complaint()
+        complaint = call(scene, "-C", "alice", "sync", "disk/shared").complaint()
+        assert "bytes for operations and its disk has 0 free; make room" in complaint
     status = call(scene, "-C", "alice", "status", "--json").printed()
     assert [entry["here"] for entry in status["visible"]] == [True] * 3
 

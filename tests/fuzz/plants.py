@@ -13,7 +13,7 @@ import msgpack
 import yaml
 from pytest import MonkeyPatch
 
-from mergealgebra import encoding, lock, lock_file, recipe_file
+from mergealgebra import encoding, lock, lock_file, recipe_file, yaml_text
 from mergealgebra.algebra import trim
 from mergealgebra.crdt import fields, manifest, operations
 from mergealgebra.incremental.header import Header
@@ -116,9 +116,9 @@ PLANTS: Final[Mapping[str, tuple[str, Plant]]] = {
     "keys of a lock that stand twice": ("lock", _set(lock_file, "_names", _names_of_any)),
     "keys that stand twice": (
         "recipe",
-        _set(recipe_file._TextLoader, "construct_mapping", yaml.BaseLoader.construct_mapping),
+        _set(yaml_text.TextLoader, "construct_mapping", yaml.BaseLoader.construct_mapping),
     ),
-    "YAML of any depth": ("recipe", _set(recipe_file._TextLoader, "_check_depth", _unchecked)),
+    "YAML of any depth": ("recipe", _set(yaml_text.TextLoader, "_check_depth", _unchecked)),
     "the home of nobody": ("recipe", _set(recipe_file, "_beside", _beside_as_it_was)),
     "patterns in any case": ("pattern", _set(choice, "fnmatchcase", lambda n, p: _FNMATCH(n.lower(), p.lower()))),
     "thresholds that are believed": ("thresholds", _set(trim, "holds", lambda *_: True)),

@@ -89,7 +89,8 @@ def v_rounded_to_zero(patch):
         v = wide.astype(np.float32)
         return np.where(np.abs(v.astype(np.float64)) > np.abs(wide), np.nextafter(v, np.float32(0)), v)
 
-    patch.setattr(rounded, "scaled", scaled)
+    for module in (rounded, algebra):  # the latter remembers what it was asked for
+        patch.setattr(module, "scaled", scaled)
 
 
 def subnormals_flushed(patch):

@@ -39,6 +39,8 @@ def why_not(vector: Vector) -> str | None:
         return "nothing is proved of its method"
     if vector.check == "merge" and "settings" in vector.input["recipe"]:
         return "nothing is proved of settings by tensor"
+    if vector.check == "merge" and vector.input["recipe"].get("out_dtype", ""):
+        return "nothing is proved of results in another dtype than the base's"
     return OTHER_LAYER.get((vector.error or {}).get("rule"))
 
 

@@ -111,7 +111,7 @@ REFUSED = {
     "merge: a torch module": (
         lambda: ma.merge(torch.nn.Sequential(), [ONE], ma.Ties()),
         NamesError,
-        r"the base is a Sequential; pass its state_dict\(\)",
+        r"model 0 is a dict beside modules, and may be a model or a difference",
     ),
     "merge: a mapping with out": (
         lambda: ma.merge(OrderedDict(), ["x"], ma.Ties(), out="o"),

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from mergealgebra.errors import AdapterError
+from mergealgebra.formats.adapters.origin import name_for_others
 from mergealgebra.formats.adapters.truncation import Truncated, truncated
 from mergealgebra.progress import Progress, counter, quiet
 from mergealgebra.tensors.block_vectors import read_stored, subtract
@@ -125,7 +126,7 @@ def extract(
         tensors |= dict(config.whole(source, name, tau, prefix))
     if not tensors:
         raise AdapterError(f"{location(source.held.path)} changes nothing that an adapter can hold: name another model")
-    _write(out, tensors, config.settings(rank, str(source.base.path)))
+    _write(out, tensors, config.settings(rank, name_for_others(source.base)))
     return done
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from mergealgebra.errors import RecipeError
 from mergealgebra.formats.mergekit.document import TOKEN_KEYS, Document, Module, Reference, Slice, Source
+from mergealgebra.formats.mergekit.methods import KINDS
 from mergealgebra.formats.mergekit.nodes import Node, Where, read_documents
 from mergealgebra.formats.mergekit.values import Setting, read_setting
 from mergealgebra.text import did_you_mean, listed, nearest, shown
@@ -23,6 +24,8 @@ _OF_SLICES: Final = ("sources", "base_model", "residual_weight", "parameters")
 _OF_MODULES: Final = ("models", "slices", "parameters")
 #: Keys that tell mergekit's files from ours, wherever `method` is not written.
 _MARKS: Final = frozenset(("merge_method", "slices", "modules", "base_model"))
+#: What stands under `parameters`.
+_SETTINGS: Final = frozenset(key for kind in KINDS.values() for key in kind.reads)
 _WHOLE: Final = re.compile("[0-9]{1,6}", re.ASCII)
 
 
@@ -139,6 +142,7 @@ class _Reader:
         for key in node.keys or {}:
             if key not in known:
                 near = did_you_mean(key, known) or f"; the keys there are {', '.join(known)}"
+                near = "; write it under `parameters`" if key in _SETTINGS else near
                 self._remarks.append(f"{node.key_places[key]}: nothing reads {shown(key)} {where}{near}")
 
 

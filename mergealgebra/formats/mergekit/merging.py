@@ -19,6 +19,7 @@ from mergealgebra.formats.mergekit.document import Document, Reference
 from mergealgebra.formats.mergekit.layers import stacks_of
 from mergealgebra.formats.mergekit.methods import as_mergekit
 from mergealgebra.formats.mergekit.opening import Opener
+from mergealgebra.formats.mergekit.refusals import told_with_lines
 from mergealgebra.formats.mergekit.tokens import wanted_of
 from mergealgebra.formats.mergekit.translation import DTYPE_NAMES, Part, Tensors, Translated, translate
 from mergealgebra.formats.mergekit.views import Zeros, woven
@@ -35,7 +36,7 @@ from mergealgebra.tensors.choice import Patterns, escaped
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.forms import Held
 from mergealgebra.tensors.single_file import is_single_file
-from mergealgebra.text import shown
+from mergealgebra.text import location, shown
 
 #: What a mergekit file is called beside the model that it made.
 CONFIG: Final = "mergekit_config.yml"
@@ -162,21 +163,24 @@ def merge_document(
         step = prepare(document, opener, opened, execution.threads, how)
         translated = step.translated
         dialect = in_dialect(translated, how.masks, _result_in(step.base)) if how.as_mergekit else None
-        result = merge_checkpoints(
-            step.base,
-            step.models(settings=dialect is None),
-            dialect.placeholder if dialect is not None else recipe_of(translated, step.base),
-            out,
-            execution,
-            take=how.take,
-            leave=how.leave,
-            tokenizer=_tokens(translated, opener),
-            additions=Additions(
-                _configuration(step, opener), {} if is_single_file(out) else {CONFIG: source, **beside}
-            ),
-            whole=translated.whole or translated.zeros,
-            named=dialect,
-        )
+        models = [(part.model, held) for part, held in zip(step.parts, step.held, strict=True)]
+        with told_with_lines(document, models):
+            result = merge_checkpoints(
+                step.base,
+                step.models(settings=dialect is None),
+                dialect.placeholder if dialect is not None else recipe_of(translated, step.base),
+                out,
+                execution,
+                take=how.take,
+                leave=how.leave,
+                tokenizer=_tokens(translated, opener),
+                additions=Additions(
+                    _configuration(step, opener), {} if is_single_file(out) else {CONFIG: source, **beside}
+                ),
+                whole=translated.whole or translated.zeros,
+                named=dialect,
+                vocabulary_advice=f"add `tokenizer_source: base` to {location(document.where.path)}",
+            )
     said = [line for line in result.warnings if not (translated.whole and line in result.lock.remarks)]
     # No file has these entries: the translation wrote them, and `Lookup` has told what of the file is of no use.
     said = [line for line in said if f": {SETTINGS}[" not in line]
@@ -184,7 +188,7 @@ def merge_document(
     return replace(
         result,
         models=len(translated.models) if translated.whole else 0,
-        warnings=[*translated.remarks, *([] if how.as_mergekit else noted), *said],
+        warnings=[*translated.remarks, *opener.doubts(document), *([] if how.as_mergekit else noted), *said],
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.formats.hub import folder
 from mergealgebra.formats.mergekit.document import Document, Reference
-from mergealgebra.formats.models import open_model
+from mergealgebra.formats.models import adapter_doubts, open_model
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.forms import Held
 
@@ -50,9 +50,21 @@ class Opener:
         path = self.path(reference)
         if not reference.lora:
             return open_model(path, base)
+        return open_model(self._adapted(reference), base)
+
+    def doubts(self, document: Document) -> list[str]:
+        """A line for each adapter that says that it is of another model [AD-16]."""
+        base = self.path(document.base) if document.base is not None else None
+        found = []
+        for reference in document.references():
+            path = self._adapted(reference) if reference.lora else self.path(reference)
+            if reference.lora or base is not None:
+                found += [f"{reference.where}: {line}" for line in adapter_doubts(path, base or path)]
+        return found
+
+    def _adapted(self, reference: Reference) -> Path:
         lora, _, revision = reference.lora.partition("@")
-        adapted = Path(f"{path}+{self._place(lora, revision)}")
-        return open_model(adapted, base)
+        return Path(f"{self.path(reference)}+{self._place(lora, revision)}")
 
     def _place(self, text: str, revision: str) -> Path:
         """A path beside the file, else one from the working directory, else an address on the Hub."""

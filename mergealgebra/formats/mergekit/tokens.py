@@ -11,6 +11,7 @@ tokenizer:
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,8 +20,9 @@ from typing import Final
 from mergealgebra.formats.mergekit.document import Document, Reference
 from mergealgebra.formats.mergekit.grammar import read_reference
 from mergealgebra.formats.mergekit.nodes import Node
+from mergealgebra.formats.tokenizers.chat import AUTO, TEMPLATES
 from mergealgebra.formats.tokenizers.wanted import BASE, UNION, TokenRow, Wanted
-from mergealgebra.text import listed, shown
+from mergealgebra.text import did_you_mean, listed, location, shown
 
 #: Where a model that a file names is here.
 Place = Callable[[Reference], Path]
@@ -40,6 +42,9 @@ def wanted_of(document: Document, place: Place) -> Wanted | None:
         raise said["tokenizer_source"].where.refuse("`tokenizer_source` stands beside `tokenizer`; leave one out")
     chat = said.get("chat_template")
     template = chat.scalar("`chat_template`", "chat_template: chatml") if chat is not None else ""
+    if chat is not None and template != AUTO and template not in TEMPLATES and "{" not in template:
+        near = did_you_mean(template, (AUTO, *TEMPLATES)) or f"; expected {AUTO}, {listed(TEMPLATES)}, or Jinja"
+        raise chat.where.refuse(f"`chat_template`: {shown(template)} is no template{near}")
     if "tokenizer_source" in said:
         return Wanted(_source(said["tokenizer_source"], place), chat_template=template)
     if "tokenizer" not in said:
@@ -52,7 +57,13 @@ def wanted_of(document: Document, place: Place) -> Wanted | None:
 
 
 def _source(node: Node, place: Place) -> str | Path:
-    return node.text if node.text in (BASE, UNION) else place(read_reference(node))
+    if node.text in (BASE, UNION):
+        return node.text
+    path = place(read_reference(node))
+    if not os.path.lexists(path):
+        near = did_you_mean(node.text or "", (BASE, UNION)) or "; expected base, union, or the path of a model"
+        raise node.where.refuse(f"`tokenizer_source`: nothing is at {location(path)}{near}")
+    return path
 
 
 def _row(node: Node, place: Place) -> TokenRow:

@@ -12,8 +12,11 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import mergealgebra as ma
-from mergealgebra.errors import MergeAlgebraError
-from mergealgebra.formats.models import open_model
+from mergealgebra.errors import MergeAlgebraError, MergeAlgebraWarning
+from mergealgebra.formats import hub
+from mergealgebra.formats.adapters.extraction import Source, extract
+from mergealgebra.formats.mergekit.files import merge_file
+from mergealgebra.formats.models import adapter_doubts, open_base, open_model
 from mergealgebra.tensors.checkpoint import Checkpoint
 
 HERE = Path(__file__).parent / "peft"
@@ -241,3 +244,44 @@ def test_square_experts_are_refused_as_nobody_knows_which_way_they_lie(tmp_path)
     adapter = parameters_adapter(tmp_path / "adapter", tensors, target_parameters=["experts.up"])
     with Checkpoint.open(tmp_path / "base.safetensors") as base, pytest.raises(MergeAlgebraError, match="is square"):
         open_model(adapter, base)
+
+
+@pytest.mark.clause("AD-12", "AD-16")
+class TestTheBaseThatAnAdapterNames:
+    @pytest.fixture(autouse=True)
+    def cache(self, adapter, tmp_path, monkeypatch):
+        snapshot = tmp_path / "cache" / "models--org--base-7b" / "snapshots" / ("0" * 40)
+        snapshot.mkdir(parents=True)
+        shutil.copy(BASE, snapshot / "model.safetensors")
+        refs = snapshot.parents[1] / "refs"
+        refs.mkdir()
+        (refs / "main").write_text("0" * 40)
+        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+        (tmp_path / "base").symlink_to(snapshot)
+
+    @pytest.mark.parametrize("same", ["org/base-7b", "else/Base-7B", "{}/base", None])
+    def test_is_the_one_that_it_is_merged_into(self, adapter, tmp_path, same):
+        set_in(adapter, base_model_name_or_path=same and same.format(tmp_path))
+        assert adapter_doubts(adapter, hub.folder("org/base-7b")) == []
+
+    def test_is_another_and_that_is_told(self, adapter, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        set_in(adapter, base_model_name_or_path="org/other-7b")
+        told = "adapter_config.json says that its base is 'org/other-7b', and here it is 'org/base-7b': if that"
+        workspace = ma.Workspace.init(tmp_path / "team", base=hub.folder("org/base-7b"), recipe=ma.TaskArithmetic())
+        with pytest.warns(MergeAlgebraWarning, match=told):
+            workspace.contribute(adapter)
+        with pytest.warns(MergeAlgebraWarning, match=told):
+            ma.merge("org/base-7b", ["org/base-7b+adapter"], ma.TaskArithmetic(), out=tmp_path / "out")
+        Path("m.yml").write_text(
+            "merge_method: linear\nparameters: {weight: 1}\n"
+            "models: [{model: org/base-7b+adapter}, {model: org/base-7b}]\n"
+        )
+        lines = merge_file(Path("m.yml"), tmp_path / "theirs").warnings
+        assert sum(told in line and line.startswith("m.yml, line 3: ") for line in lines) == 1
+
+    def test_has_in_what_is_extracted_its_name_on_the_hub(self, adapter, tmp_path):
+        with open_base("org/base-7b") as base, open_model(adapter, base) as held:
+            extract(Source(base, held), tmp_path / "new", 2)
+        config = json.loads((tmp_path / "new" / "adapter_config.json").read_text())
+        assert config["base_model_name_or_path"] == "org/base-7b"

@@ -386,6 +386,47 @@ parameters: {int8_mask: true}
 """)
         where = [line.partition(": ")[0].rpartition(", ")[2] for line in result.warnings]
         assert where == ["line 4", "line 6", "line 8", "line 7"]
+        assert all("write it under `parameters`" in line for line in result.warnings[:2])
+
+
+OF_MODELS = {
+    "negative": ("linear", "dtype: float32", "lay", "{weight: -1}", "`weight` -1.0 is negative, and linear"),
+    "large": ("task_arithmetic", "base_model: zero", "lay", "{weight: 1e39}", "`weight`: 10*0 is beyond the largest"),
+    "density": ("ties", "base_model: zero", "lay", "{weight: 1, density: 0}", "density: 0 is not above 0"),
+    "layers": ("linear", "dtype: float32", "deep", "{weight: 1}", "tensor .* is missing, .* --leave PATTERN$"),
+}
+
+
+@pytest.mark.clause("MK-1")
+@pytest.mark.parametrize(("method", "more", "first", "settings", "message"), OF_MODELS.values(), ids=OF_MODELS)
+def test_what_a_model_has_is_refused_with_its_line(models, merged, method, more, first, settings, message):
+    if not (models / "deep").exists():
+        write(models / "deep", "llama", 1.0, 5)
+    text = f"merge_method: {method}\n{more}\nmodels:\n  - {{model: {first}, parameters: {{weight: 1}}}}\n"
+    with pytest.raises(MergeAlgebraError, match=f"merge.yml, line 5: two: {message}"):
+        merged(f"{text}  - {{model: two, parameters: {settings}}}\n")
+
+
+@pytest.mark.clause("LK-8", "LK-9")
+def test_the_card_of_a_stack_names_all_models_of_it(tmp_path):
+    for name, license_ in {"code": "mit", "math": "apache-2.0"}.items():
+        snapshot = tmp_path / f"models--org--{name}" / "snapshots" / "0"
+        snapshot.parent.mkdir(parents=True)
+        (write(snapshot, "llama", 1.0) / "README.md").write_text(f"---\nlicense: {license_}\n---\n")
+    layers = "  - sources: [{model: models--org--%s/snapshots/0, layer_range: [0, 3]}]\n"
+    file = tmp_path / "m.yml"
+    file.write_text(f"merge_method: passthrough\nslices:\n{layers % 'code'}{layers % 'math'}")
+    result = merge_file(file, tmp_path / "out", Execution("numpy", 1))
+    card = (result.out / "README.md").read_text()
+    assert set(card.partition("base_model_relation")[0].split()) == {"---", "base_model:", "-", "org/code", "org/math"}
+    assert "from layers of **org/code** and **org/math**, by" in card and "merge.yaml" not in card
+    assert "`mergealgebra merge mergekit_config.yml OUT`" in card
+    (told,) = result.warnings
+    assert sorted(told.partition("none: ")[2].partition(";")[0].split(" and ")) == [
+        *("org/code has mit", "org/math has apache-2.0")
+    ]
+    (told,) = merge_file(file, tmp_path / "out.safetensors", Execution("numpy", 1)).warnings
+    assert "config.json" in told
 
 
 def test_a_path_beside_the_file_comes_first(models, tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mergealgebra.errors import RecipeError
+from mergealgebra.errors import RecipeError, TokenizerError
 from mergealgebra.execution import Execution
 from mergealgebra.formats.mergekit.files import merge_file
 from tests.formats.vocabularies import EMBED, code, tokenizer, write_model
@@ -58,8 +58,19 @@ class TestTokens:
         assert rows == {"a": code("c") + 1, "b": code("b"), "c": 0, "new": (code("a") + code("new") + 1) / 2}
         assert json.loads((out / "config.json").read_text())["vocab_size"] == 4
 
+    def test_that_differ_are_refused_with_what_to_add_to_the_file(self, merged):
+        with pytest.raises(
+            TokenizerError, match=r"to align rows by token, add `tokenizer_source: base` to .*merge\.yml$"
+        ):
+            merged(MODELS)
+
     BAD = {  # noqa: RUF012
         "both": ("tokenizer_source: base\ntokenizer: {source: base}", "line 4: `tokenizer_source` stands beside"),
+        "a typo": ("tokenizer_source: uniom", "line 4: `tokenizer_source`: nothing is at uniom; did you mean 'union'"),
+        "a template": (
+            "chat_template: chatlm",
+            "line 4: `chat_template`: 'chatlm' is no template; did you mean 'chatm",
+        ),
         "a key": ("tokenizer: {sauce: base}", "line 4: 'sauce' in `tokenizer` is not a key; its keys are `source`"),
         "a multiple": ("tokenizer: {pad_to_multiple_of: x}", "line 4: `pad_to_multiple_of` is 'x'; expected a whole"),
         "no source": ("tokenizer: {tokens: {a: {force: true}}}", "line 4: `source` of a token is missing"),
