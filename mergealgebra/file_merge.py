@@ -165,6 +165,8 @@ def made_ready(
 
         refuse_little_memory(base, [input_.contribution for input_ in inputs], round_, execution.memory)
     warnings = first_look.left_by_all(base, checkpoints, Choice(leave=as_patterns(leave)))
+    if listed_in is not None:
+        warnings += first_look.twice([model.path for model in models], inputs)
     if not whole:
         warnings += first_look.doubts(inputs, base, recipe, _remove(listed_in))
     if round_ or recipe.needs.roots or recipe.needs.task or contributions_in(recipe) or any(each for _, each in own):

@@ -102,6 +102,20 @@ def doubts(inputs: Sequence[Input], base: Checkpoint, recipe: Method, remove: st
     return found
 
 
+def twice(paths: Sequence[Path], inputs: Sequence[Input]) -> list[str]:
+    """A line for each model that a file names twice for a tensor: it counts twice [RC-10]."""
+    found = []
+    for number, (path, input_) in enumerate(zip(paths, inputs, strict=True)):
+        for before, (other, earlier) in enumerate(zip(paths[:number], inputs, strict=False)):
+            if os.path.realpath(path) == os.path.realpath(other) and {*input_.names} & {*earlier.names}:
+                label = input_.contribution.label
+                found.append(
+                    f"models[{before}] and models[{number}] are both {label}, and count as two: remove one of them if "
+                    "one is meant"
+                )
+    return found
+
+
 def _the_base_itself(number: int, label: str, recipe: Method) -> RecipeError:
     dilutes = " and only dilutes" if isinstance(recipe, Mean) else ""
     return RecipeError(f"models[{number}] ({label}) is the base itself, which changes nothing{dilutes}: remove it")

@@ -5,13 +5,13 @@ Every file of the peer is checked before it is taken, so a peer can mend a store
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from mergealgebra.addresses import PathLike
 from mergealgebra.crdt.fields import is_id
 from mergealgebra.crdt.operations import Add, Operation
 from mergealgebra.crdt.orset import ORSet
@@ -67,9 +67,9 @@ class Inspection:
 
 
 def inspect(
-    folder: str | os.PathLike[str],
+    folder: PathLike,
     *,
-    repair: str | os.PathLike[str] | None = None,
+    repair: PathLike | None = None,
     progress: Progress = quiet,
     key: KeySource | None = None,
     passphrase: bytes | Passphrase | None = None,
@@ -88,7 +88,7 @@ def inspect(
     True
     """
     found = Inspection()
-    with nullcontext() if repair is None else good_copies(repair, _asking(Path(folder), key, passphrase)) as peer:
+    with nullcontext() if repair is None else good_copies(repair, folder, _asking(folder, key, passphrase)) as peer:
         store = _opened(Path(folder), peer, found)
         beside = [peer.store] if peer is not None and peer.store is not None else []
         with judge([store, *beside]) as fits:
@@ -96,12 +96,12 @@ def inspect(
     return found
 
 
-def _asking(folder: Path, key: KeySource | None, passphrase: bytes | Passphrase | None) -> Identity:
+def _asking(folder: PathLike, key: KeySource | None, passphrase: bytes | Passphrase | None) -> Identity:
     """As whom a server is asked, about the workspace that a folder has, or had."""
     try:
         store = Store.open(folder)
     except MergeAlgebraError:
-        return Identity(signer_when_needed(None, key, passphrase), began_with(folder))
+        return Identity(signer_when_needed(None, key, passphrase), began_with(Path(folder)))
     return Identity(signer_when_needed(store, key, passphrase), store.genesis.workspace_id)
 
 

@@ -34,7 +34,8 @@ def read_yaml(path: Path, read: Callable[[str], Read]) -> Read:
         raise RecipeError(f"{location(path)} cannot be read: {error.strerror}; {advice}") from None
     # Not only YAMLError: an escape beyond Unicode and a version of many digits are a ValueError or an OverflowError.
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        raise RecipeError(f"{location(path)} is not YAML: {' '.join(str(error).split())}") from None
+        told = " ".join(str(error).replace('in "<unicode string>", ', "at ").split())
+        raise RecipeError(f"{location(path)} is not YAML: {told}") from None
 
 
 def _other_suffix(path: Path) -> str:
@@ -79,11 +80,11 @@ class TextLoader(yaml.BaseLoader):
 
     def check_keys(self, node: yaml.MappingNode) -> None:
         """Raise ConstructorError unless all keys are text, and each is there once."""
-        seen: set[str] = set()
+        seen: dict[str, int] = {}
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a key that is not text", node.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, "a key that is not text", key.start_mark)
             if key.value in seen:
-                twice = f"the key {shown(key.value)} stands twice"
-                raise yaml.constructor.ConstructorError(None, None, twice, node.start_mark)
-            seen.add(key.value)
+                twice = f"the key {shown(key.value)} stands twice, on line {seen[key.value]} and"
+                raise yaml.constructor.ConstructorError(None, None, twice, key.start_mark)
+            seen[key.value] = key.start_mark.line + 1

@@ -41,6 +41,12 @@ def bit(path):
     flip(path, -1)
 
 
+@pytest.mark.parametrize("peer", ["share", "./share/.", "alice/../share"])
+def test_what_is_damaged_cannot_mend_itself(root, peer):
+    complaint = call(root, "fsck", "share", "--repair", peer).complaint()
+    assert "is what is to be mended: name another replica, `mergealgebra fsck share --repair PEER`, or" in complaint
+
+
 DAMAGE = {
     "a bit of an operation": ("operations", bit, "damaged", True),
     "a bit of a blob": ("blobs", bit, "damaged", True),

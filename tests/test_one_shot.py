@@ -251,3 +251,12 @@ class TestMistakes:
         write_file(files / "more.safetensors", fine_tune(2) | {"head": np.float32([1])})
         with pytest.raises(NamesError, match=r"leave it out with leave=\['head'\]$"):
             ma.merge(files / "base", [files / "more.safetensors"], RECIPE, out=files / "out")
+
+
+@pytest.mark.clause("RC-10")
+@pytest.mark.parametrize(("first", "told"), [("e*", 1), ("layer.*", 0)])
+def test_a_model_that_a_file_names_twice_for_a_tensor_is_told(files, first, told):
+    models = [Model(files / "ft0.safetensors", take=first), Model(files / "ft0.safetensors", "0.5", take="e*")]
+    result = merge_checkpoints(files / "base", models, RECIPE, files / "out", listed_in=files / "merge.yaml")
+    lines = [line for line in result.warnings if "models[0] and models[1] are both" in line]
+    assert len(lines) == told

@@ -121,3 +121,12 @@ def test_models_and_tokenizers_are_beside_the_file_or_on_the_hub(tmp_path):
     path.write_text(f"{text}tokenizer_source: []\n")
     with pytest.raises(RecipeError, match="tokenizer_source: expected base, union, or the path of a model"):
         read_merge_file(path)
+
+
+@pytest.mark.clause("RC-7")
+def test_a_key_that_stands_twice_is_named_with_both_its_lines(tmp_path):
+    (tmp_path / "r.yaml").write_text("method: ties\ndensity: '0.5'\nscope: tensor\ndensity: '0.6'\n")
+    with pytest.raises(
+        RecipeError, match=r"r\.yaml is not YAML: the key 'density' stands twice, on line 2 and at line 4"
+    ):
+        read_recipe(tmp_path / "r.yaml")

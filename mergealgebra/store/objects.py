@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mergealgebra.addresses import local_path, peer_path
+from mergealgebra.addresses import local_path, peer_path, whole_path
 from mergealgebra.crdt.fields import is_id
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.orset import ORSet
@@ -67,7 +67,7 @@ class Store(OperationStore):
 
         peer: whether it is opened to sync with it: then nothing is kept in its cache.
         """
-        path = local_path(path).absolute()  # a folder that is kept open survives a chdir
+        path = whole_path(local_path(path))  # a folder that is kept open survives a chdir
         if not has_genesis(path):
             _check_there(path)
             refuse_lost_genesis(path)
@@ -84,7 +84,7 @@ class Store(OperationStore):
         moment, the first genesis stays. Raises WrongWorkspace when a store of another genesis is there, WorkspaceError
         when anything else is, and OutputError when nothing can be written.
         """
-        path = local_path(path).absolute()
+        path = whole_path(local_path(path))
         if not has_genesis(path):
             _check_unused(path)
             make_folder(path)

@@ -9,7 +9,7 @@ from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
 
-from mergealgebra.addresses import live_scheme, peer_scheme
+from mergealgebra.addresses import live_scheme, peer_scheme, whole_path
 from mergealgebra.contribution_blobs import check_auxiliary_fit, check_fit
 from mergealgebra.crdt.operations import Signer
 from mergealgebra.errors import MergeAlgebraError, OutputError, PeerError, SyncIncomplete
@@ -213,7 +213,7 @@ def begin(store: Store, peer: str | os.PathLike[str]) -> None:
 
 
 def _name(peer: str | os.PathLike[str]) -> str:
-    return str(Path(peer).absolute()) if peer_scheme(peer) is None else os.fspath(peer)
+    return str(whole_path(peer)) if peer_scheme(peer) is None else os.fspath(peer)
 
 
 def _write_down(store: Store, peer: str, refusals: Sequence[str]) -> OutputError | None:

@@ -7,20 +7,24 @@ OUT/step-NAME.lock   a copy of each lock, so that OUT says by itself what it was
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from mergealgebra.errors import LockError
+from mergealgebra.errors import LockError, RecipeError
 from mergealgebra.execution import Execution
 from mergealgebra.formats.mergekit.document import Document
-from mergealgebra.formats.mergekit.merging import How, merge_document
+from mergealgebra.formats.mergekit.grammar import read_file
+from mergealgebra.formats.mergekit.merging import CONFIG, How, merge_document
 from mergealgebra.formats.mergekit.nodes import Where
 from mergealgebra.formats.mergekit.opening import Opener
+from mergealgebra.formats.mergekit.translation import kind_of
 from mergealgebra.lock import Lock, Verification, tensors_root
 from mergealgebra.merge_result import MergeResult
+from mergealgebra.model_folder.output import refuse_occupied
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.single_file import is_single_file
 from mergealgebra.text import listed, shown
@@ -42,19 +46,49 @@ def merge_chain(
             f"it has {len(documents)} merges, which need a folder: name one, without .safetensors"
         )
     steps, last = in_order(config, documents)
+    folder = out.with_name(f"{out.name}.steps")
+    places = [*(folder / document.name for document in steps), out]
+    for place in places:
+        refuse_occupied(place)
+    _look_first(config, documents)
     made: dict[str, Path] = {}
     locks: dict[str, bytes] = {}
     warnings: list[str] = []
-    for document in (*steps, last):
-        path = out if document is last else out.with_name(f"{out.name}.steps") / document.name
-        beside = dict(locks) if document is last else {}
-        with ExitStack() as opened:
-            opener = Opener(config, opened, made)
-            result = merge_document(document, path, execution, opener, source, how, beside)
-        made[document.name] = path
-        locks[f"{_PREFIX}{document.name}{_SUFFIX}"] = result.lock.to_bytes()
-        warnings += result.warnings
+    with _removed_on_failure(made, folder):
+        for document, place in zip((*steps, last), places, strict=True):
+            beside = dict(locks) if document is last else {}
+            with ExitStack() as opened:
+                opener = Opener(config, opened, made)
+                result = merge_document(document, place, execution, opener, source, how, beside)
+            made[document.name] = place
+            locks[f"{_PREFIX}{document.name}{_SUFFIX}"] = result.lock.to_bytes()
+            warnings += result.warnings
     return replace(result, warnings=warnings)
+
+
+def _look_first(config: Path, documents: Sequence[Document]) -> None:
+    """Open all models that are there before the first merge. Raises as `Opener.held` and `kind_of` do."""
+    names = {document.name for document in documents}
+    for document in documents:
+        kind_of(document)
+        with ExitStack() as opened:
+            opener = Opener(config, opened)
+            for reference in document.references():
+                if reference.path not in names:
+                    opener.held(reference)
+
+
+@contextmanager
+def _removed_on_failure(made: Mapping[str, Path], folder: Path) -> Iterator[None]:
+    """Remove what was made where the body raises: it would stand in the way of the next try."""
+    try:
+        yield
+    except BaseException:
+        for place in made.values():
+            shutil.rmtree(place, ignore_errors=True)
+        with suppress(OSError):  # it is not there, or has other models
+            folder.rmdir()
+        raise
 
 
 def in_order(config: Path, documents: Sequence[Document]) -> tuple[list[Document], Document]:
@@ -121,10 +155,27 @@ def _roots(lock: Lock) -> set[str]:
 
 def chain_checked(model: Path, found: Verification) -> Verification:
     """What was found of a model, and of the merges that it was made from [MK-14]."""
-    if not found.ok or not any(model.glob(f"{_PREFIX}*{_SUFFIX}")):
+    if not found.ok:
         return found
     try:
-        remarks = tuple(broken_links(model, Lock.read(model)))
+        remarks = [*_missing(model)]
+        if any(model.glob(f"{_PREFIX}*{_SUFFIX}")):
+            remarks += broken_links(model, Lock.read(model))
     except LockError as error:
         return replace(found, problem=str(error))
     return replace(found, remarks=(*found.remarks, *remarks))
+
+
+def _missing(model: Path) -> Iterator[str]:
+    """A line for each earlier merge that the file beside the model has, and whose lock is not there."""
+    config = model / CONFIG
+    try:
+        documents = read_file(config) if config.is_file() else []
+        steps = in_order(config, documents)[0] if len(documents) > 1 else []
+    except RecipeError as error:
+        yield f"what the model was made from cannot be told: {error}"
+        return
+    for document in steps:
+        lock = f"{_PREFIX}{document.name}{_SUFFIX}"
+        if not (model / lock).is_file():
+            yield f"{lock} is missing, and {CONFIG} has a merge of this name: nothing tells what that was made of"

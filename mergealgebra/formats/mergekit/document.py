@@ -81,6 +81,11 @@ class Document:
     tokens: Mapping[str, Node] = field(default_factory=dict)
     remarks: Sequence[str] = ()
 
+    @property
+    def hint(self) -> str:
+        """What a message adds about something that is missing: the keys that nothing reads may have been meant."""
+        return "".join(f"; {remark}" for remark in self.remarks)
+
     def references(self) -> Iterator[Reference]:
         """All models, each as often as it is named."""
         if self.base is not None:

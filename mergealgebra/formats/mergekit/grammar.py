@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from mergealgebra.errors import RecipeError
 from mergealgebra.formats.mergekit.document import TOKEN_KEYS, Document, Module, Reference, Slice, Source
 from mergealgebra.formats.mergekit.nodes import Node, Where, read_documents
 from mergealgebra.formats.mergekit.values import Setting, read_setting
-from mergealgebra.text import did_you_mean, listed, shown
+from mergealgebra.text import did_you_mean, listed, nearest, shown
 
 _TOP: Final = (
     *("merge_method", "base_model", "models", "slices", "modules", "parameters", "name", "dtype", "out_dtype"),
@@ -50,7 +51,9 @@ class _Reader:
         keys = node.mapping("the file", "merge_method: linear")
         self._unknown(node, _TOP, "at the top")
         if "merge_method" not in keys:
-            raise node.where.refuse("`merge_method` is missing; write one, like `merge_method: linear`")
+            raise _misspelt(node, "merge_method") or node.where.refuse(
+                "`merge_method` is missing; write one, like `merge_method: linear`"
+            )
         part = _one_of(("models", "slices", "modules"), node)
         return Document(
             where=node.where,
@@ -152,13 +155,24 @@ def _one_of(known: Sequence[str], node: Node, what: str = "") -> str:
     given = [key for key in known if _is_given(node.keys or {}, key)]
     if len(given) != 1:
         found = listed(f"`{key}`" for key in given) if given else "none of them"
-        raise node.where.refuse(f"{what}expected one of {listed(f'`{key}`' for key in known)}, and found {found}")
+        near = filter(None, (_misspelt(node, key) for key in known if not given))
+        raise next(near, None) or node.where.refuse(
+            f"{what}expected one of {listed(f'`{key}`' for key in known)}, and found {found}"
+        )
     return given[0]
 
 
 def _need(node: Node, key: str, example: str) -> None:
     if not _is_given(node.keys or {}, key):
-        raise node.where.refuse(f"`{key}` is missing; write `{example}`")
+        raise _misspelt(node, key) or node.where.refuse(f"`{key}` is missing; write `{example}`")
+
+
+def _misspelt(node: Node, key: str) -> RecipeError | None:
+    """The error that a key which is missing is written in another way; None where nothing looks like it."""
+    for written, place in node.key_places.items():
+        if written != key and nearest(written, (key,)):
+            return place.refuse(f"{shown(written)} is not a key; did you mean `{key}`, which is missing?")
+    return None
 
 
 def read_reference(node: Node) -> Reference:
@@ -209,7 +223,8 @@ def _refuse_twice(source: Source, before: list[Source]) -> None:
     """Raise RecipeError for a model that stands in the same list already."""
     for earlier in before:
         if earlier.model == source.model:
-            same = "the same" if earlier.settings.keys() == source.settings.keys() else "other"
+            first, again = ({key: s.said for key, s in one.settings.items()} for one in (earlier, source))
+            same = "the same" if first == again else "other"
             raise source.where.refuse(
                 f"{shown(source.model.text)} stands on line {earlier.where.line} too, with {same} settings; a model "
                 "counts once: remove one of them"

@@ -38,6 +38,12 @@ class Target:
     slice: Slice | None = None
     module: Module | None = None
 
+    @property
+    def origin(self) -> tuple[Reference, str]:
+        """The model that gives it its name and place: its base, if that is a source, or the first; the name there."""
+        model = self.base if self.base is not None and self.base in self.sources else next(iter(self.sources))
+        return model, self.sources[model][1]
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -56,7 +62,9 @@ def lay_out(document: Document, names: Names) -> Layout:
     if document.modules:
         return _of_slices(document, names)
     sources = {source.model: source for source in document.models}
-    first = names[document.base or document.models[0].model]
+    lead = document.base or document.models[0].model
+    first = names[lead]
+    _refuse_strangers(document, names, lead)
     stacks = stacks_of(first)
     targets = [
         Target(
@@ -68,6 +76,16 @@ def lay_out(document: Document, names: Names) -> Layout:
         for name in first
     ]
     return Layout(targets, {}, whole=True)
+
+
+def _refuse_strangers(document: Document, names: Names, lead: Reference) -> None:
+    """Raise RecipeError for a model that has no tensor in common with the one whose tensors the result has."""
+    for source in document.models:
+        if not set(names[lead]).intersection(names[source.model]):
+            raise source.where.refuse(
+                f"no tensor of {shown(source.model.text)} has a name that {shown(lead.text)} has too, so nothing of it "
+                "would be merged: name models of one architecture"
+            )
 
 
 def _of_slices(document: Document, names: Names) -> Layout:

@@ -43,9 +43,10 @@ class Lookup:
         default = self._kind.reads[key].default
         if default is None:
             whose = f" of {shown(model.text)}" if model is not None else ""
-            raise where_of(target, self._document).refuse(
+            where = where_of(target, self._document) if model is None else target.sources[model][0].where
+            raise where.refuse(
                 f"`{key}`{whose} is missing for tensor {shown(name)}; {self._document.method} needs it: write it under "
-                f"`parameters`, or `- value: ...` as the last of its filters"
+                f"`parameters`, or `- value: ...` as the last of its filters{self._document.hint}"
             )
         return Value(default)
 

@@ -20,6 +20,9 @@ Tensors = Mapping[str, tuple[Reference, str]]
 #: dtypes as mergekit writes them, and as safetensors does.
 DTYPE_NAMES: Final[Mapping[str, str]] = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "float64": "F64"}
 
+#: Methods here that divide by the sum of the weights, of which mergekit makes no numbers where it is 0.
+_DIVIDE: Final = ("linear", "multislerp")
+
 
 @dataclass(frozen=True)
 class Part:
@@ -112,7 +115,12 @@ def translate(document: Document, names: Names, *, in_dialect: bool = False) -> 
     if not in_dialect:
         _refuse_others(document, kind, shared)
     parts = list(_parts(document, kind, layout, lookup, shared))
+    if not parts:
+        raise document.where.refuse(
+            f"only the base is named, and {document.method} merges what other models change: add one"
+        )
     ours, zeros = _ours(document, kind, shared)
+    idle = _idle(document, parts, divides=ours in _DIVIDE)
     base = _base(document, kind, layout)
     said = {ours_key: say(shared[key]) for key, ours_key in kind.keys.items() if key in shared}
     alike = {key: number for key, number in parts[0].numbers.items() if all(p.numbers[key] == number for p in parts)}
@@ -124,8 +132,26 @@ def translate(document: Document, names: Names, *, in_dialect: bool = False) -> 
     if entries:
         recipe["settings"] = entries
     note = kind.note if ours == kind.ours else ""
-    remarks = (*document.remarks, *lookup.remarks())
+    remarks = (*document.remarks, *lookup.remarks(), *idle)
     return Translated(document, recipe, base, parts, zeros, _dtype(document), layout, kind.whole, note, remarks, shared)
+
+
+def _idle(document: Document, parts: Sequence[Part], *, divides: bool) -> list[str]:
+    """A line where all weights are 0. Raises RecipeError for a tensor that would be divided by a sum of zeros."""
+    weights: dict[str, list[Value]] = {}
+    for part in parts:
+        for name, value in part.values.get("weight", {}).items():
+            weights.setdefault(name, []).append(value)
+    idle = [name for name, values in weights.items() if not any(value.number for value in values)]
+    if not idle:
+        return []
+    where = weights[idle[0]][0].where or document.where
+    if divides:
+        raise where.refuse(
+            f"all weights of tensor {shown(idle[0])} are 0, and {document.method} divides by their sum: give one model "
+            "another weight"
+        )
+    return [f"{where}: all weights are 0, so nothing of the models is merged"] if len(idle) == len(weights) else []
 
 
 def _written(number: str | tuple[str, ...]) -> str | list[str]:
@@ -138,7 +164,9 @@ def _with_base(document: Document, kind: Kind) -> Document:
     base = document.base
     of_slices = [slice_.base for module in document.modules for slice_ in module.slices]
     if kind.base == "needed" and base is None and (not of_slices or None in of_slices):
-        raise document.where.refuse(f"`base_model` is missing, and {document.method} needs it: name one of the models")
+        raise document.where.refuse(
+            f"`base_model` is missing, and {document.method} needs it: name one of the models{document.hint}"
+        )
     if base is not None and document.modules:
         return replace(document, modules=[_with_source(module, base) for module in document.modules])
     if base is None or not kind.whole or base in (source.model for source in document.models):
@@ -196,8 +224,9 @@ def _parts(
             if document.method == "slerp":
                 own.setdefault("weight", {})[target.name] = _of_t(shared["t"][target.name], is_base=place == 0)
     keys = {"weight": "coefficient"} if document.method == "slerp" else kind.keys
+    names = [target.name for target in layout.targets]
     for which, held in tensors.items():
-        said = {keys[key]: say(values) for key, values in numbers[which].items() if key in keys}
+        said = {keys[key]: say(values, names) for key, values in numbers[which].items() if key in keys}
         yield Part(held, said, numbers[which])
 
 

@@ -89,6 +89,13 @@ class Setting:
         return None
 
     @property
+    def said(self) -> tuple[object, ...]:
+        """What it says, wherever it stands."""
+        if self.plain is not None:
+            return self.plain.points, self.plain.is_gradient
+        return tuple((filtered.filter, filtered.value.said) for filtered in self.filters)
+
+    @property
     def gradients(self) -> bool:
         """Whether something in it is a list of numbers over layers."""
         if self.plain is not None:

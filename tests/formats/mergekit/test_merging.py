@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.execution import Execution
+from mergealgebra.formats.mergekit import chain as chain_module
 from mergealgebra.formats.mergekit.files import merge_file
 from mergealgebra.formats.mergekit.merging import How
 from mergealgebra.lock import Lock
@@ -27,6 +28,7 @@ def models(tmp_path_factory):
         write(folder / name, "llama", value)
     write(folder / "lay", "llama", by_layer)
     write(folder / "lay10", "llama", lambda name: by_layer(name) + 10)
+    write(folder / "gpt", "gpt2", 1.0)
     return folder
 
 
@@ -192,6 +194,23 @@ dtype: float32
         assert config["layer_types"] == [f"kind {i}" for i in (0, 1, 2, 1, 2, 3)]
         assert result.warnings == []
 
+    @pytest.mark.clause("MK-8")
+    def test_a_stack_as_deep_as_one_of_its_models(self, tmp_path):
+        """config.json is that of the deeper model, which has the last slice."""
+        write(tmp_path / "flat", "llama", by_layer, layers=4)
+        deep = write(tmp_path / "deep", "llama", by_layer, layers=6)
+        config = json.loads((deep / "config.json").read_text())
+        (deep / "config.json").write_text(json.dumps(config | {"layer_types": [f"deep {i}" for i in range(6)]}))
+        (tmp_path / "m.yml").write_text(
+            "merge_method: passthrough\nslices:\n"
+            "  - sources: [{model: flat, layer_range: [0, 2]}]\n"
+            "  - sources: [{model: deep, layer_range: [4, 6]}]\n"
+        )
+        result = merge_file(tmp_path / "m.yml", tmp_path / "out", Execution("numpy", 1))
+        config = json.loads((result.out / "config.json").read_text())
+        assert config["num_hidden_layers"] == 4
+        assert config["layer_types"] == ["kind 0", "kind 1", "deep 4", "deep 5"]
+
 
 class TestBases:
     @pytest.mark.clause("MK-9")
@@ -248,8 +267,12 @@ slices:
 
 REFUSED = {
     "twice": (
-        "models: [{model: one, parameters: {weight: 1}}, {model: one}]",
-        "line 3: 'one' stands on line 3 too",
+        "models: [{model: one, parameters: {weight: 1}},\n  {model: one, parameters: {weight: 1.0}}]",
+        "line 4: 'one' stands on line 3 too, with the same settings",
+    ),
+    "twice with others": (
+        "models: [{model: one, parameters: {weight: 1}},\n  {model: one, parameters: {weight: 2}}]",
+        "line 4: 'one' stands on line 3 too, with other settings",
     ),
     "beyond": (
         "slices: [{sources: [{model: one, layer_range: [3, 6]}]}]",
@@ -263,7 +286,16 @@ REFUSED = {
         "slices: [{sources: [{model: one, layer_range: [0, 2]}], residual_weight: 1}]",
         "line 3: `residual_weight` is not computed",
     ),
-    "missing": ("models: [{model: one}]", "`weight` of 'one' is missing for tensor 'lm_head.weight'"),
+    "missing": (
+        "models:\n  - {model: one}",
+        "line 4: `weight` of 'one' is missing for tensor 'lm_head.weight'",
+    ),
+    "misspelt settings": (
+        "models: [{model: one, parameter: {weight: 1}}]",
+        "line 3: nothing reads 'parameter' beside `model`; did you mean 'parameters'?",
+    ),
+    "misspelt model": ("models:\n  - modle: one", "line 4: 'modle' is not a key; did you mean `model`"),
+    "misspelt models": ("model: [{model: one}]", "line 3: 'model' is not a key; did you mean `models`"),
     "no number": (
         "models: [{model: one}]\nparameters: {weight: much}",
         "line 4: `weight` is 'much'; expected a number",
@@ -271,6 +303,14 @@ REFUSED = {
     "mixed": (
         "models: [{model: one}]\nparameters: {weight: [{filter: q, value: 1}, 9]}",
         "write what all other tensors have as `- value: 9`",
+    ),
+    "strange": (
+        "models: [{model: one}, {model: two},\n  {model: gpt}]\nparameters: {weight: 1}",
+        "line 4: no tensor of 'gpt' has a name that 'one' has too",
+    ),
+    "no weights": (
+        "models: [{model: one}, {model: two}]\nparameters: {weight: [{filter: q_proj, value: 0}, {value: 1}]}",
+        "line 4: all weights of tensor 'model.layers.0.self_attn.q_proj.weight' are 0, and linear divides",
     ),
     "both": ("models: [{model: one}]\nslices: []", "line 2: expected one of `models`, `slices` and `modules`"),
     "module": ("modules: {decoder: {slices: [{sources: [{model: one, layer_range: [0, 2]}]}]}}", "'decoder'"),
@@ -299,6 +339,24 @@ class TestRefusals:
         with pytest.raises(MergeAlgebraError, match=f"line 4: `{setting}`: .* `--as mergekit( --masks FILE)?`"):
             merged(text)
 
+    @pytest.mark.clause("MK-1")
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("merge_methd: linear\nslices: [{}]\n", "line 1: 'merge_methd' is not a key; did you mean `merge_method`"),
+            ("merge_method: ties\nbase_modle: zero\nmodels: [{model: one}]\n", "line 2: nothing reads 'base_modle'"),
+        ],
+    )
+    def test_names_what_is_misspelt(self, text, words, merged):
+        with pytest.raises(MergeAlgebraError) as refused:
+            merged(text)
+        assert words in str(refused.value)
+
+    @pytest.mark.clause("MK-9")
+    def test_the_base_alone(self, merged):
+        with pytest.raises(MergeAlgebraError, match="line 1: only the base is named, and ties merges what other"):
+            merged("merge_method: ties\nbase_model: zero\nmodels: [{model: zero}]\n")
+
     @pytest.mark.clause("MK-5")
     def test_a_gradient_without_layers(self, tmp_path):
         for name in ("a", "b"):
@@ -309,6 +367,11 @@ class TestRefusals:
             MergeAlgebraError, match="line 2: `weight` is a list over layers, and no tensor has a layer's"
         ):
             merge_file(tmp_path / "m.yml", tmp_path / "out")
+
+    @pytest.mark.clause("MK-7")
+    def test_no_weight_at_all_is_said(self, merged):
+        result = merged("merge_method: ties\nbase_model: zero\nmodels: [{model: one, parameters: {weight: 0}}]\n")
+        assert "line 3: all weights are 0, so nothing of the models is merged" in result.warnings[0]
 
     @pytest.mark.clause("MK-2")
     def test_what_nothing_reads_is_named(self, merged):
@@ -394,13 +457,64 @@ dtype: bfloat16
         with pytest.raises(MergeAlgebraError, match="masks"):
             merge_file(models / "as.yml", tmp_path / "out", Execution("numpy", 1), How(as_mergekit=True))
 
+    @pytest.mark.clause("MK-12", "NA-13")
+    def test_slices_have_sources_of_their_own(self, models, tmp_path):
+        (models / "as.yml").write_text("""
+merge_method: linear
+slices:
+  - sources: [{model: one, layer_range: [0, 2]}, {model: two, layer_range: [0, 2]}]
+  - sources: [{model: lay, layer_range: [2, 4]}]
+parameters: {weight: 1}
+""")
+        result = merge_file(models / "as.yml", tmp_path / "out", Execution("numpy", 1), How(as_mergekit=True))
+        found = short(result.out)
+        assert [found[f"q {i}"] for i in range(4)] == [1.5, 1.5, 2, 3]
 
-@pytest.mark.clause("MK-10")
-def test_the_result_has_the_dtype_that_is_written(merged):
-    result = merged(
+    @pytest.mark.clause("MK-12")
+    def test_a_whole_model_that_lacks_a_tensor_is_refused(self, models, tmp_path):
+        (tmp_path / "less").mkdir()
+        save_file({"lm_head.weight": np.ones((2, 4), np.float32)}, tmp_path / "less" / "model.safetensors")
+        (models / "as.yml").write_text(
+            f"merge_method: linear\nparameters: {{weight: 1}}\nmodels:\n  - {{model: one}}\n"
+            f"  - {{model: {tmp_path / 'less'}}}\n"
+        )
+        with pytest.raises(MergeAlgebraError, match=r"as\.yml, line 5: .*less' lacks tensor 'model\."):
+            merge_file(models / "as.yml", tmp_path / "out", Execution("numpy", 1), How(as_mergekit=True))
+
+
+def _adapter(folder: Path) -> Path:
+    """An adapter that adds 1 to the queries of layer 0."""
+    folder.mkdir()
+    factors = {"lora_A": np.ones((1, 4), np.float32), "lora_B": np.ones((2, 1), np.float32)}
+    name = "base_model.model.model.layers.0.self_attn.q_proj"
+    save_file({f"{name}.{part}.weight": array for part, array in factors.items()}, folder / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "r": 1, "lora_alpha": 1, "target_modules": ["q_proj"]}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.mark.clause("MK-3", "MK-12")
+@pytest.mark.parametrize("as_mergekit", [False, True])
+@pytest.mark.parametrize(("model", "wanted"), [("zero", [2, 1]), ("two", [4, 3])])
+def test_an_adapter_shows_its_model_with_what_it_changes(model, wanted, as_mergekit, models, tmp_path):
+    lora = _adapter(tmp_path / "lora")
+    (models / "lora.yml").write_text(
+        f"merge_method: task_arithmetic\nbase_model: zero\nparameters: {{weight: 1}}\n"
+        f"models: [{{model: {model}+{lora}}}, {{model: one}}]\n"
+    )
+    how = How(as_mergekit=as_mergekit)
+    found = short(merge_file(models / "lora.yml", tmp_path / "out", Execution("numpy", 1), how).out)
+    assert [found["q 0"], found["q 1"]] == wanted
+
+
+@pytest.mark.clause("MK-10", "MK-12")
+@pytest.mark.parametrize("as_mergekit", [False, True])
+def test_the_result_has_the_dtype_that_is_written(as_mergekit, models, tmp_path):
+    (models / "dtype.yml").write_text(
         "merge_method: linear\nout_dtype: bfloat16\ndtype: float32\nparameters: {weight: 1}\n"
         "models: [{model: one}, {model: two}]\n"
     )
+    result = merge_file(models / "dtype.yml", tmp_path / "out", Execution("numpy", 1), How(as_mergekit=as_mergekit))
     assert {tensor.dtype for tensor in result.lock.tensors.values()} == {"BF16"}
     assert result.lock.recipe["out_dtype"] == "BF16"
 
@@ -486,6 +600,27 @@ models: [{model: one}, {model: two}]
         (chain / "step-other.lock").write_bytes((other / "merge.lock").read_bytes())
         (warning,) = json.loads(call(tmp_path, "verify", "out", "--json").stdout)["warnings"]
         assert "step-other.lock describes a model that no other lock here names" in warning
+
+    @pytest.mark.clause("MK-14")
+    def test_a_lock_that_is_missing_is_told(self, chain, tmp_path):
+        (chain / "step-second.lock").unlink()
+        warnings = json.loads(call(tmp_path, "verify", "out", "--json").stdout)["warnings"]
+        assert "step-second.lock is missing" in warnings[0]
+
+    @pytest.mark.clause("MK-14")
+    @pytest.mark.parametrize(
+        ("wrong", "told", "made"),
+        [("{model: nowhere}", "line 9: nowhere", 0), ("{model: gpt}", "line 9: no tensor of 'gpt'", 2)],
+    )
+    def test_a_failure_leaves_no_steps(self, wrong, told, made, models, tmp_path, monkeypatch):
+        merges = []
+        real = chain_module.merge_document
+        monkeypatch.setattr(chain_module, "merge_document", lambda *a: merges.append(real(*a)) or merges[-1])
+        (models / "chain.yml").write_text(self.TEXT.replace("{model: zero}", wrong))
+        with pytest.raises(MergeAlgebraError, match=told):
+            merge_file(models / "chain.yml", tmp_path / "out", Execution("numpy", 1))
+        assert len(merges) == made
+        assert not [*tmp_path.iterdir()]
 
     @pytest.mark.clause("MK-14")
     def test_two_ends_are_refused(self, models, tmp_path):
