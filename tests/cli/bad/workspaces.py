@@ -279,13 +279,13 @@ OWN_STORE = {
     ),
     "an empty genesis": Case(
         "-C alice status",
-        ("alice", "not a workspace", "init or clone"),
+        ("alice was a workspace", "fsck alice --repair PEER"),
         lambda scene: (scene / "alice" / "genesis").write_bytes(b""),
         ("SY-7",),
     ),
     "a missing genesis": Case(
         "-C alice status",
-        ("alice", "not a workspace", "init or clone"),
+        ("alice was a workspace", "fsck alice --repair PEER"),
         lambda scene: (scene / "alice" / "genesis").unlink(),
         ("SY-1",),
     ),
