@@ -296,5 +296,5 @@ def _dtype(document: Document) -> str:
     if written in ("", "auto"):
         return ""
     if written not in DTYPE_NAMES:
-        raise document.where.refuse(f"dtype {shown(written)} is not one of {', '.join(DTYPE_NAMES)}")
+        raise document.dtype_where.refuse(f"dtype {shown(written)} is not one of {', '.join(DTYPE_NAMES)}")
     return DTYPE_NAMES[written]
