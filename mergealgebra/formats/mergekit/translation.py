@@ -116,9 +116,7 @@ def translate(document: Document, names: Names, *, in_dialect: bool = False) -> 
         _refuse_others(document, kind, shared)
     parts = list(_parts(document, kind, layout, lookup, shared))
     if not parts:
-        raise document.where.refuse(
-            f"only the base is named, and {document.method} merges what other models change: add one"
-        )
+        raise document.where.refuse(f"only the base is named; {document.method} merges what others change: add one")
     ours, zeros = _ours(document, kind, shared)
     idle = _idle(document, parts, divides=ours in _DIVIDE)
     base = _base(document, kind, layout)
@@ -224,8 +222,9 @@ def _parts(
             if document.method == "slerp":
                 own.setdefault("weight", {})[target.name] = _of_t(shared["t"][target.name], is_base=place == 0)
     keys = {"weight": "coefficient"} if document.method == "slerp" else kind.keys
+    names = [target.name for target in layout.targets]
     for which, held in tensors.items():
-        said = {keys[key]: say(values) for key, values in numbers[which].items() if key in keys}
+        said = {keys[key]: say(values, names) for key, values in numbers[which].items() if key in keys}
         yield Part(held, said, numbers[which])
 
 
