@@ -78,6 +78,7 @@ class Document:
     name: str = ""
     dtype: str = ""
     out_dtype: str = ""
+    dtype_where: Where = NOWHERE
     tokens: Mapping[str, Node] = field(default_factory=dict)
     remarks: Sequence[str] = ()
 

@@ -68,6 +68,7 @@ class _Reader:
             name=_text(keys, "name"),
             dtype=_text(keys, "dtype"),
             out_dtype=_text(keys, "out_dtype"),
+            dtype_where=node.key_places.get("out_dtype", node.key_places.get("dtype", node.where)),
             tokens={key: keys[key] for key in TOKEN_KEYS if _is_given(keys, key)},
             remarks=tuple(self._remarks),
         )

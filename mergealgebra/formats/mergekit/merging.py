@@ -18,10 +18,12 @@ from mergealgebra.formats.mergekit.dialect import contributions, in_dialect
 from mergealgebra.formats.mergekit.document import Document, Reference
 from mergealgebra.formats.mergekit.layers import stacks_of
 from mergealgebra.formats.mergekit.methods import as_mergekit
+from mergealgebra.formats.mergekit.nodes import Where
 from mergealgebra.formats.mergekit.opening import Opener
 from mergealgebra.formats.mergekit.refusals import told_with_lines
 from mergealgebra.formats.mergekit.tokens import wanted_of
-from mergealgebra.formats.mergekit.translation import DTYPE_NAMES, Part, Tensors, Translated, translate
+from mergealgebra.formats.mergekit.translation import DTYPE_NAMES, Part, Tensors, Translated, kind_of, translate
+from mergealgebra.formats.mergekit.values import decimal_of
 from mergealgebra.formats.mergekit.views import Zeros, woven
 from mergealgebra.formats.models import open_base
 from mergealgebra.formats.tokenizers.files import read_config
@@ -195,9 +197,25 @@ def merge_document(
 def recipe_of(translated: Translated, base: Checkpoint) -> Method:
     """The recipe here. Raises RecipeError or DecimalError, naming the line."""
     try:
-        return recipe_from_map({**translated.recipe, **_out_dtype(translated.dtype, base)})
+        recipe = recipe_from_map({**translated.recipe, **_out_dtype(translated.dtype, base)})
+        for part in translated.parts:
+            recipe.own_settings(part.settings(), f"{part.model.text}: parameters")
     except MergeAlgebraError as error:
-        raise type(error)(f"{translated.document.where}: {error}") from None
+        raise type(error)(f"{_place_of(str(error), translated)}: {error}") from None
+    return recipe
+
+
+def _place_of(told: str, translated: Translated) -> Where:
+    """Where a setting is written that an error is about: one with a number of it, or with its name alone."""
+    named = [
+        value
+        for key, ours in kind_of(translated.document).keys.items()
+        for held in (translated.shared, *(part.values for part in translated.parts))
+        for value in held.get(key, {}).values()
+        if ours in told and value.where is not None
+    ]
+    exact = [v for v in named if any(f": {decimal_of(n)} " in told for n in (v.number, *v.points))]
+    return next((value.where for value in (*exact, *named) if value.where is not None), translated.document.where)
 
 
 def _tokens(translated: Translated, opener: Opener) -> Wanted | None:

@@ -116,9 +116,7 @@ def translate(document: Document, names: Names, *, in_dialect: bool = False) -> 
         _refuse_others(document, kind, shared)
     parts = list(_parts(document, kind, layout, lookup, shared))
     if not parts:
-        raise document.where.refuse(
-            f"only the base is named, and {document.method} merges what other models change: add one"
-        )
+        raise document.where.refuse(f"only the base is named; {document.method} merges what others change: add one")
     ours, zeros = _ours(document, kind, shared)
     idle = _idle(document, parts, divides=ours in _DIVIDE)
     base = _base(document, kind, layout)
@@ -297,5 +295,5 @@ def _dtype(document: Document) -> str:
     if written in ("", "auto"):
         return ""
     if written not in DTYPE_NAMES:
-        raise document.where.refuse(f"dtype {shown(written)} is not one of {', '.join(DTYPE_NAMES)}")
+        raise document.dtype_where.refuse(f"dtype {shown(written)} is not one of {', '.join(DTYPE_NAMES)}")
     return DTYPE_NAMES[written]

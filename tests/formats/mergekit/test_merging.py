@@ -352,9 +352,23 @@ class TestRefusals:
             merged(text)
         assert words in str(refused.value)
 
+    @pytest.mark.clause("MK-1")
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("ties\nbase_model: zero\nmodels:\n- {model: two}\n- {model: one, parameters: {density: 1.5}}", "5: .*1.5"),
+            ("ties\nbase_model: zero\ndtype: bf16\nmodels: [{model: one}]", "3: dtype 'bf16'"),
+            ("karcher\nmodels: [{model: one}, {model: two}]\nparameters:\n  max_iter: [1, 9]\n  weight: 1", "4: "),
+        ],
+    )
+    def test_name_the_line_of_a_setting(self, text, words, merged):
+        last = "" if "parameters:\n" in text else "\nparameters: {weight: 1}\n"
+        with pytest.raises(MergeAlgebraError, match=rf"merge\.yml, line {words}"):
+            merged(f"merge_method: {text}{last}")
+
     @pytest.mark.clause("MK-9")
     def test_the_base_alone(self, merged):
-        with pytest.raises(MergeAlgebraError, match="line 1: only the base is named, and ties merges what other"):
+        with pytest.raises(MergeAlgebraError, match="line 1: only the base is named; ties merges what other"):
             merged("merge_method: ties\nbase_model: zero\nmodels: [{model: zero}]\n")
 
     @pytest.mark.clause("MK-5")
