@@ -75,6 +75,16 @@ def local_path(path: PathLike) -> Path:
     return Path(path)
 
 
+def whole_path(path: PathLike) -> Path:
+    """A path from the root, without `..`, unless that leads elsewhere because a link is before it.
+
+    >>> whole_path("/srv/../usr")
+    PosixPath('/usr')
+    """
+    whole, plain = Path(path).absolute(), Path(os.path.abspath(path))  # noqa: PTH100 - pathlib keeps the `..`
+    return plain if ".." not in whole.parts or os.path.realpath(plain) == os.path.realpath(whole) else whole
+
+
 def parts_of_address(address: PathLike) -> tuple[Path, Path | None]:
     """The model that an address names, and the adapter behind a `+`; None where it names none [AD-1].
 

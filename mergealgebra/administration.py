@@ -11,6 +11,7 @@ from mergealgebra.contents import Contents
 from mergealgebra.crdt import permission
 from mergealgebra.crdt.operations import Signer
 from mergealgebra.crdt.orset import ORSet
+from mergealgebra.errors import KeyFileError
 from mergealgebra.history import now
 from mergealgebra.key_files import Passphrase, PrivateKey, public_key
 from mergealgebra.members import Member, members
@@ -20,6 +21,7 @@ from mergealgebra.signatures import fingerprint
 from mergealgebra.signing import KeySource, signer_of
 from mergealgebra.store import local
 from mergealgebra.store.objects import Store
+from mergealgebra.text import by_caller, command_in, shown
 
 
 class Administration(Contents):
@@ -134,7 +136,7 @@ class Administration(Contents):
         the key of `signer`. Raises NotAllowed, and KeyFileError.
         """
         state = self.state
-        delta = permission.grant(state, self._named(key, state), name, self.signer(signed_by), time=now())
+        delta = permission.grant(state, self._named(key, state, "grant"), name, self.signer(signed_by), time=now())
         return self.store.write_delta(delta)
 
     def revoke(self, key: PathLike, *, note: str | None = None, signed_by: KeySource | None = None) -> ORSet:
@@ -143,7 +145,9 @@ class Administration(Contents):
         key, signed_by: as of `grant`. Returns what was said, of which the revoke is one operation. Raises as it does.
         """
         state = self.state
-        delta = permission.revoke(state, self._named(key, state), self.signer(signed_by), time=now(), note=note)
+        delta = permission.revoke(
+            state, self._named(key, state, "revoke"), self.signer(signed_by), time=now(), note=note
+        )
         self.store.write_delta(delta)
         return delta
 
@@ -163,11 +167,23 @@ class Administration(Contents):
         """
         state = self.state
         signer, chosen = self.signer(signed_by), tuple(operations)
-        delta = permission.keep(state, self._named(key, state), chosen, signer, time=now(), note=note)
+        delta = permission.keep(state, self._named(key, state, "keep"), chosen, signer, time=now(), note=note)
         self.store.write_delta(delta)
         return delta
 
-    def _named(self, key: PathLike, state: ORSet) -> str:
+    def _named(self, key: PathLike, state: ORSet, verb: str) -> str:
         """The key that somebody names; a fingerprint may be that of whoever wrote something here."""
-        known = {one.key for one in members(state)} | {one.author for one in state.operations if one.author}
+        found = members(state)
+        self._refuse_name(key, found, verb)
+        known = {one.key for one in found} | {one.author for one in state.operations if one.author}
         return public_key(key, {fingerprint(one): one for one in known})
+
+    def _refuse_name(self, key: PathLike, found: Iterable[Member], verb: str) -> None:
+        """Raise KeyFileError for what members are called, which says nothing certain of a key."""
+        called = [one.fingerprint for one in found if key in one.names]
+        if called and not os.path.lexists(key):
+            command = by_caller(f"{command_in(self.path)} {verb}", f"Workspace.{verb} with")
+            raise KeyFileError(
+                f"{shown(key)} is a name, and a key is asked for: `{command} {called[0]}` names the key of "
+                f"{'that member' if len(called) == 1 else f'one of the {len(called)} members of that name'}"
+            )

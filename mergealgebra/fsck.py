@@ -5,19 +5,19 @@ Every file of the peer is checked before it is taken, so a peer can mend a store
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from mergealgebra.addresses import PathLike
 from mergealgebra.crdt.fields import is_id
 from mergealgebra.crdt.operations import Add, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.crdt.records import Record
 from mergealgebra.disk import refused_as_output
-from mergealgebra.errors import MergeAlgebraError, PackError, WorkspaceError, WrongWorkspace
+from mergealgebra.errors import ForeignOperation, MergeAlgebraError, PackError, WorkspaceError, WrongWorkspace
 from mergealgebra.key_files import Passphrase
 from mergealgebra.progress import More, Progress, counter, quiet
 from mergealgebra.signing import KeySource, signer_when_needed
@@ -26,9 +26,9 @@ from mergealgebra.store.blobs import anything
 from mergealgebra.store.entries import GENESIS, OPERATIONS, PACKS, ROOT, Entry
 from mergealgebra.store.holdings import needed_kinds
 from mergealgebra.store.incomplete import read_incomplete
-from mergealgebra.store.inspection import damaged_caches, damaged_notes, has_operation, mend, told_of, unsealed_caches
+from mergealgebra.store.inspection import damaged_caches, damaged_notes, mend, told_of, unsealed_caches
 from mergealgebra.store.local import began_with, check_genesis, is_replica
-from mergealgebra.store.objects import Store
+from mergealgebra.store.objects import Store, has_operation
 from mergealgebra.store.operation_store import parts
 from mergealgebra.store.unfinished import unfinished_blobs
 from mergealgebra.sync.admission import Claim, Fits, admission, claims_of
@@ -47,7 +47,7 @@ class Inspection:
     whose tensors are not here. unnamed: blobs that no add here names, and that claim more bytes than are on the disk:
     they are not read. unused: entries of the cache without this workspace's seal, which are made again. unfinished:
     blobs that came in part, which a sync goes on from; it hashes what is there again. foreign: files whose names
-    promise nothing, as `FOLDER/NAME`; nothing reads them.
+    promise nothing, as `FOLDER/NAME`, and a line for each operation that a signed workspace passes over [SG-7].
     """
 
     operations: int = 0
@@ -67,9 +67,9 @@ class Inspection:
 
 
 def inspect(
-    folder: str | os.PathLike[str],
+    folder: PathLike,
     *,
-    repair: str | os.PathLike[str] | None = None,
+    repair: PathLike | None = None,
     progress: Progress = quiet,
     key: KeySource | None = None,
     passphrase: bytes | Passphrase | None = None,
@@ -88,7 +88,7 @@ def inspect(
     True
     """
     found = Inspection()
-    with nullcontext() if repair is None else good_copies(repair, _asking(Path(folder), key, passphrase)) as peer:
+    with nullcontext() if repair is None else good_copies(repair, folder, _asking(folder, key, passphrase)) as peer:
         store = _opened(Path(folder), peer, found)
         beside = [peer.store] if peer is not None and peer.store is not None else []
         with judge([store, *beside]) as fits:
@@ -96,12 +96,12 @@ def inspect(
     return found
 
 
-def _asking(folder: Path, key: KeySource | None, passphrase: bytes | Passphrase | None) -> Identity:
+def _asking(folder: PathLike, key: KeySource | None, passphrase: bytes | Passphrase | None) -> Identity:
     """As whom a server is asked, about the workspace that a folder has, or had."""
     try:
         store = Store.open(folder)
     except MergeAlgebraError:
-        return Identity(signer_when_needed(None, key, passphrase), began_with(folder))
+        return Identity(signer_when_needed(None, key, passphrase), began_with(Path(folder)))
     return Identity(signer_when_needed(store, key, passphrase), store.genesis.workspace_id)
 
 
@@ -179,13 +179,16 @@ class _Check:
         for name in filter(is_id, self._store.names(OPERATIONS)):
             try:
                 yield self._store.read_alone(name)
+            except ForeignOperation as error:
+                self._found.foreign.append(f"{error}; that is no damage, nothing reads the file: delete it")
             except MergeAlgebraError as error:
                 with self._noted(error):
                     yield self._mended(name)
         for name in packs:
             try:
                 sound, foreign = self._store.check_pack(name)
-                self._found.damaged += map(str, foreign)
+                what = "leave it there, with the others of its pack" if sound else "delete the pack"
+                self._found.foreign += (f"{error}; that is no damage, nothing reads it: {what}" for error in foreign)
                 yield from sound
             except MergeAlgebraError as error:
                 with self._noted(error):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,8 +14,8 @@ from mergealgebra.addresses import PathLike
 from mergealgebra.crdt.operations import Signer
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.crdt.permission import permission
-from mergealgebra.errors import NotAllowed
-from mergealgebra.key_files import VARIABLE, Passphrase, PrivateKey
+from mergealgebra.errors import KeyFileError, NotAllowed
+from mergealgebra.key_files import VARIABLE, Passphrase, PrivateKey, public_key
 from mergealgebra.store.local import own_key
 from mergealgebra.store.objects import Store
 
@@ -37,6 +38,14 @@ def signer_of(store: Store, key: KeySource | None, passphrase: bytes | Passphras
     if key is None:
         return None
     return PrivateKey.read(Path(key), passphrase) if isinstance(key, str | os.PathLike) else key
+
+
+def own_public_key(store: Store) -> str | None:
+    """The public key of who signs in a workspace, by the `.pub` beside the private one; None where that is not told."""
+    with suppress(KeyFileError):
+        if named := os.environ.get(VARIABLE) or own_key(store):
+            return public_key(f"{named}.pub")
+    return None
 
 
 @dataclass(frozen=True)

@@ -206,8 +206,13 @@ def sync_again(
     return by_caller(command, f"Workspace.open({own!r}).sync({arguments})")
 
 
-def fsck_repair(folder: str | os.PathLike[str], peer: str = "PEER") -> str:
-    """The command, or in Python the call, that mends a store from a peer.
+def syncing_workspace() -> str | Path:
+    """The workspace that syncs, or a word for one."""
+    return _SYNCING.get() or "WORKSPACE"
+
+
+def fsck_repair(folder: str | os.PathLike[str], peer: str | Path = "PEER") -> str:
+    """The command, or in Python the call, that mends a store from a peer: a path, or a word for one.
 
     >>> fsck_repair("share")
     "mergealgebra.fsck.inspect('share', repair=PEER)"
@@ -216,8 +221,9 @@ def fsck_repair(folder: str | os.PathLike[str], peer: str = "PEER") -> str:
     "mergealgebra fsck 'our share' --repair WORKSPACE"
     """
     text = location(Path(folder))
-    command = f"mergealgebra fsck {shlex.quote(text)} --repair {peer}"
-    return by_caller(command, f"mergealgebra.fsck.inspect({text!r}, repair={peer})")
+    typed, given = (shlex.quote(location(peer)), repr(location(peer))) if isinstance(peer, Path) else (peer, peer)
+    command = f"mergealgebra fsck {shlex.quote(text)} --repair {typed}"
+    return by_caller(command, f"mergealgebra.fsck.inspect({text!r}, repair={given})")
 
 
 class Where(NamedTuple):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import mergealgebra as ma
-from mergealgebra.addresses import beside, local_path, parts_of_address, peer_path
+from mergealgebra.addresses import beside, local_path, parts_of_address, peer_path, whole_path
 from mergealgebra.errors import AddressError, WorkspaceError
 from tests.cli.commands import call, tree
 from tests.workspace.replicas import RECIPE, make_workspace, visible_in, write_models
@@ -112,6 +112,22 @@ def test_a_folder_here_may_have_such_a_name(tmp_path, monkeypatch):
     assert peer_path(tmp_path / "host:y") == tmp_path / "host:y"
     assert local_path("10:30") == Path("10:30")
     assert peer_path("C:/share") == Path("C:/share")
+
+
+@pytest.mark.clause("CL-1")
+def test_a_path_is_told_without_detours(root):
+    (root / "near").mkdir()
+    told = call(root, "-C", "near/../alice", "sync", "near/../shraed").complaint()
+    assert told.endswith(f"`mergealgebra -C {root / 'alice'} sync near/../shraed --create` makes it")
+    ma.Workspace.open(root / "near" / ".." / "alice").set_base(root / "near" / ".." / "base")
+    assert ma.Workspace.open(root / "alice").base == root / "base"
+
+
+def test_what_is_behind_a_link_stays_behind_it(tmp_path):
+    (tmp_path / "far" / "inner").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("far/inner")
+    assert whole_path(tmp_path / "link" / ".." / "x") == tmp_path / "link" / ".." / "x"
+    assert whole_path(tmp_path / "far" / ".." / "x") == tmp_path / "x"
 
 
 class TestShares:

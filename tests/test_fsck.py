@@ -41,6 +41,12 @@ def bit(path):
     flip(path, -1)
 
 
+@pytest.mark.parametrize("peer", ["share", "./share/.", "alice/../share"])
+def test_what_is_damaged_cannot_mend_itself(root, peer):
+    complaint = call(root, "fsck", "share", "--repair", peer).complaint()
+    assert "is what is to be mended: name another replica, `mergealgebra fsck share --repair PEER`, or" in complaint
+
+
 DAMAGE = {
     "a bit of an operation": ("operations", bit, "damaged", True),
     "a bit of a blob": ("blobs", bit, "damaged", True),
@@ -145,9 +151,9 @@ def test_the_genesis_of_a_shared_folder_is_known_by_its_operations(root, spoil):
     good, path = files_of(root / "share"), root / "share" / "genesis"
     spoil(path)
     said = call(root, "-C", "alice", "sync", "share").complaint()
-    assert "fsck" in said or "holds workspace" in said
+    (command,) = re.findall("`mergealgebra (fsck .*?)`", said)
     assert spoil is SPOILT_GENESES["another workspace's"] or call(root, "fsck", "share", "--repair", "other").code == 1
-    call(root, "fsck", "share", "--repair", "alice").lines()
+    call(root, *shlex.split(command.replace("PEER", "alice").replace("WORKSPACE", "alice"))).lines()
     assert files_of(root / "share") == good
     assert inspect(root / "share", repair=root / "alice").mended == []
 
@@ -210,3 +216,16 @@ def test_every_verb_that_meets_a_workspace_without_its_genesis_names_what_puts_i
         command = re.search("`mergealgebra (fsck .*?)`", told)[1]
     call(root, *shlex.split(command.replace("PEER", "share"))).lines()
     assert call(root, "-C", "alice", "status").code == 0
+
+
+#: Addresses of stores, and who mends those.
+ADDRESSES = {
+    "s3://models/team": "`mergealgebra -C alice sync s3://models/team --create` mends it",
+    "http://host/share": "whoever has the folder that is served runs `mergealgebra fsck FOLDER --repair WORKSPACE`",
+}
+
+
+@pytest.mark.parametrize(("address", "told"), ADDRESSES.items(), ids=ADDRESSES)
+def test_what_mends_a_store_that_is_no_folder_is_said(root, address, told):
+    assert call(root, "fsck", address, "--repair", "alice").complaint().endswith(told)
+    assert call(root, "-C", "alice", "fsck", address).complaint().endswith(told)

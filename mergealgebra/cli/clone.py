@@ -72,12 +72,13 @@ def _confirmed(genesis: Genesis, peer: str, again: Callable[..., str]) -> str:
     from mergealgebra.signatures import fingerprint
 
     known = f"{peer}#{genesis.workspace_id}"
+    maintainers = ", ".join(map(fingerprint, genesis.maintainers)) or "nobody: whoever can write there can change it"
     if not sys.stdin.isatty():
         raise WrongWorkspace(
-            f"nobody said that the workspace there is the one that is meant: if a colleague's has the same id, "
-            f"`{again(known)}` takes it and no other; `{again(peer, yes=True)}` takes whatever is there"
+            f"nobody said that the workspace there, maintained by {maintainers}, is the one that is meant: if a "
+            f"colleague's has the same id, `{again(known)}` takes it and no other; "
+            f"`{again(peer, yes=True)}` takes whatever is there"
         )
-    maintainers = ", ".join(map(fingerprint, genesis.maintainers)) or "nobody: whoever can write there can change it"
     lines = {"workspace": genesis.name or "without a name", "id": genesis.workspace_id, "maintainers": maintainers}
     for label, text in lines.items():
         say(f"{label:<11}  {text}", err=True)

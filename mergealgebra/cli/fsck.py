@@ -7,14 +7,14 @@ from pathlib import Path
 import click
 
 from mergealgebra.cli.keys import asker, key_options
-from mergealgebra.cli.options import PATH, PEER, json_option
+from mergealgebra.cli.options import PEER, json_option
 from mergealgebra.cli.progress import progress_bar
 from mergealgebra.cli.report import report, say
-from mergealgebra.errors import StoreDamaged
+from mergealgebra.errors import AddressError, StoreDamaged
 
 
 @click.command()
-@click.argument("folder", type=PATH, required=False)
+@click.argument("folder", type=PEER, required=False)
 @click.option(
     "--repair",
     metavar="PEER",
@@ -26,7 +26,7 @@ from mergealgebra.errors import StoreDamaged
 @click.pass_obj
 def command(
     workspace: str,
-    folder: Path | None,
+    folder: str | None,
     repair: str | None,
     key: Path | None,
     passphrase_fd: int | None,
@@ -40,6 +40,8 @@ def command(
     from mergealgebra.fsck import inspect
     from mergealgebra.text import fsck_repair
 
+    if folder is not None:
+        refuse_address(folder, repair or workspace)
     with progress_bar() as show:
         found = inspect(folder or workspace, repair=repair, progress=show, key=key, passphrase=asker(passphrase_fd))
     if as_json:
@@ -56,3 +58,17 @@ def command(
         wrong = len(found.damaged) + len(found.missing)
         advice = "" if repair else f"; name a replica that has good copies: `{fsck_repair(folder or workspace)}`"
         raise StoreDamaged(f"{'1 file is' if wrong == 1 else f'{wrong} files are'} damaged or missing{advice}")
+
+
+def refuse_address(folder: str, workspace: str) -> None:
+    """Raise AddressError for a store that is reached by an address, and say what mends it from a workspace."""
+    from mergealgebra.addresses import peer_scheme, without_secrets
+    from mergealgebra.sync.object_store import mended_in_folder
+    from mergealgebra.text import sync_creating
+
+    if peer_scheme(folder) is not None:
+        own = Path(workspace) if peer_scheme(workspace) is None else None
+        mends = mended_in_folder(folder) or f"`{sync_creating(folder, own)}` mends it"
+        raise AddressError(
+            f"{without_secrets(folder)} is not a folder of this machine, of which `fsck` reads all: {mends}"
+        )

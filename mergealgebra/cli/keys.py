@@ -22,8 +22,25 @@ if TYPE_CHECKING:
 #: A passphrase is shorter.
 _MOST_BYTES: Final = 1 << 10
 
+
+def _check_open(_context: click.Context, _param: click.Parameter, descriptor: int | None) -> int | None:
+    """Refuse a descriptor that is not open, also where no passphrase is asked for in the end."""
+    if descriptor is not None:
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            raise click.BadParameter(
+                f"there is no descriptor {descriptor}: open it, as in `--passphrase-fd {descriptor} {descriptor}<FILE`"
+            ) from None
+    return descriptor
+
+
 passphrase_option = click.option(
-    "--passphrase-fd", type=click.IntRange(min=0), metavar="N", help="Read the key's passphrase from this descriptor."
+    "--passphrase-fd",
+    type=click.IntRange(min=0),
+    metavar="N",
+    callback=_check_open,
+    help="Read the key's passphrase from this descriptor.",
 )
 
 

@@ -23,6 +23,7 @@ def command(workspace: str, as_json: bool) -> None:
     from mergealgebra.cli.words import UNPROVED, WHEN
     from mergealgebra.crdt.operations import Add
     from mergealgebra.history import by_time
+    from mergealgebra.signing import own_public_key
     from mergealgebra.workspace import Workspace
 
     opened = Workspace.open(workspace)
@@ -35,7 +36,7 @@ def command(workspace: str, as_json: bool) -> None:
     if not log:
         say("Nothing was done yet.")
         return
-    say_table([(WHEN, "who", "did", "to", "note"), *_lines(log, added, state)])
+    say_table([(WHEN, "who", "did", "to", "note"), *_lines(log, added, state, own_public_key(opened.store))])
     if any(operation.name for operation in log) and not state.genesis.is_signed:
         say(UNPROVED)
     if idle := len(state.operations - state.effective):
@@ -69,13 +70,16 @@ def _entry(operation: Operation, added: Mapping[str, str]) -> dict[str, object]:
     return entry | {key: value for key, value in extras.items() if value is not None}
 
 
-def _lines(log: Sequence[Operation], added: Mapping[str, str], state: ORSet) -> Iterator[tuple[str, ...]]:
+def _lines(
+    log: Sequence[Operation], added: Mapping[str, str], state: ORSet, own: str | None
+) -> Iterator[tuple[str, ...]]:
     from mergealgebra.cli.words import maker, noted, when, who
     from mergealgebra.ids import short_ids
 
     short = short_ids(added.values())
     for operation in log:
-        yield when(operation.time), who(maker(operation, state)), *_deed(operation, added, short), noted(operation.note)
+        deed = _deed(operation, added, short)
+        yield when(operation.time), who(maker(operation, state, own)), *deed, noted(operation.note)
 
 
 def _deed(operation: Operation, added: Mapping[str, str], short: Mapping[str, str]) -> tuple[str, str]:

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 @click.pass_obj
 def command(workspace: str, as_json: bool) -> None:
     """List who may contribute to a signed workspace, or could once: maintainers, then others by key."""
+    from mergealgebra.signing import own_public_key
     from mergealgebra.workspace import Workspace
 
-    found = Workspace.open(workspace).members()
+    opened = Workspace.open(workspace)
+    found = opened.members()
     if as_json:
         report({"members": [_entry(one) for one in found]})
     elif found:
-        say_table(_rows(found))
+        say_table(_rows(found, own_public_key(opened.store)))
     else:
         say("This workspace is open: everybody can contribute who can write to a folder that you sync with.")
 
@@ -41,12 +43,12 @@ def _entry(member: Member) -> dict[str, object]:
     }
 
 
-def _rows(found: Iterable[Member]) -> Iterator[tuple[str, ...]]:
+def _rows(found: Iterable[Member], own: str | None) -> Iterator[tuple[str, ...]]:
     from mergealgebra.cli.words import called_maintainer, who
 
     yield "key", "name", "grants", "operations"
     for number, one in enumerate(found):  # the maintainers first
-        names = called_maintainer(number) if one.is_maintainer else who(" or ".join(one.names))
+        names = called_maintainer(number, mine=one.key == own) if one.is_maintainer else who(" or ".join(one.names))
         yield one.fingerprint, names, _grants(one), f"{one.operations:,}"
 
 

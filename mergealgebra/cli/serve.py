@@ -62,6 +62,10 @@ def command(
         raise click.UsageError("--certificate and --key belong together")
     if open_writes and read_only:
         raise click.UsageError("--open-writes and --read-only contradict each other")
+    if open_writes and members_only:
+        raise click.UsageError(
+            "--open-writes takes from everybody what --members-only shows to members: leave one of them out"
+        )
     if stdio and (members_only or open_writes or names):
         raise click.UsageError("over --stdio whoever can start it may read and write: give it --read-only, or nothing")
     context = click.get_current_context()

@@ -105,6 +105,7 @@ def _tell(found: Mapping[str, Any], store: Store, usage: Usage, signed: Mapping[
     from mergealgebra.cli.words import count
     from mergealgebra.ids import SHORT
     from mergealgebra.recipe import in_words
+    from mergealgebra.signing import own_public_key
     from mergealgebra.store.local import is_replica
 
     visible: Sequence[_Entry] = found["visible"]
@@ -126,7 +127,7 @@ def _tell(found: Mapping[str, Any], store: Store, usage: Usage, signed: Mapping[
         say(f"Nothing is contributed yet{advice}.")
         return
     say(f"{count(len(visible), 'contribution')}:")
-    say_table(_rows(visible, store.genesis.maintainers), indent="  ")
+    say_table(_rows(visible, store.genesis.maintainers, own_public_key(store)), indent="  ")
     if any(entry["difference"] for entry in visible):
         say(f"  {_COLUMNS}")
     if is_replica(store) and any(entry["here"] and not entry["difference"] for entry in visible):
@@ -183,12 +184,12 @@ def _on_the_disk(usage: Usage) -> str:
     return ", ".join(f"{size(nbytes)} of {what}" for what, nbytes in parts.items() if nbytes) or "nothing"
 
 
-def _rows(visible: Sequence[_Entry], maintainers: Sequence[str]) -> Iterator[tuple[str, ...]]:
+def _rows(visible: Sequence[_Entry], maintainers: Sequence[str], own: str | None) -> Iterator[tuple[str, ...]]:
     from mergealgebra.cli.words import NOTHING, WHEN, called_maintainer, form_in_words, noted, percent, size, when, who
     from mergealgebra.ids import short_ids
     from mergealgebra.signatures import fingerprint
 
-    called = {fingerprint(key): called_maintainer(number) for number, key in enumerate(maintainers)}
+    called = {fingerprint(key): called_maintainer(number, mine=key == own) for number, key in enumerate(maintainers)}
     short = short_ids(entry["contribution"] for entry in visible)
     yield "id", "who", WHEN, "what", "size", "change", "values", "note"
     for entry in visible:

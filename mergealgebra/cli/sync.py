@@ -94,11 +94,11 @@ def _tell_more(done: Mapping[str, SyncResult], new: Sequence[str], before: ORSet
     """What is left to do, which shares were made, and that nobody proves names in an open workspace."""
     from mergealgebra.cli.words import UNPROVED
 
-    for result in done.values():
-        for line in _left(result):
-            warn(line)
+    for line in dict.fromkeys(line for result in done.values() for line in _left(result)):
+        warn(line)
     for peer in new:
-        say(f"made a new share at {peer}; nobody else is there yet")
+        if peer in done:
+            say(_of_new(peer, done[peer], before))
     if any(operation.name for operation in state.difference(before).operations) and not state.genesis.is_signed:
         say(UNPROVED)
 
@@ -156,6 +156,13 @@ def _left(result: SyncResult) -> Iterator[str]:
     if result.held_back:
         operations = count(result.held_back, "operation")
         yield f"{operations} without effect, carried to nobody: under no grant, or a revoked one"
+
+
+def _of_new(peer: str, result: SyncResult, before: ORSet) -> str:
+    """What was made where there was no genesis; what is not given all that is here had some of it already."""
+    if result.taken_operations or len(result.given_operations) + result.held_back < len(before.records()):
+        return f"{peer} had lost its genesis, and has it again"
+    return f"made a new share at {peer}; nobody else is there yet"
 
 
 def _is_new(peer: str) -> bool:

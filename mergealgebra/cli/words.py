@@ -33,21 +33,21 @@ def who(name: str | None) -> str:
     return NOTHING if name is None else shortened(one_line(name), _NAME)
 
 
-def maker(operation: Operation, state: ORSet) -> str | None:
-    """Who made an operation: a maintainer, who has no name, is told by their place in `members`."""
+def maker(operation: Operation, state: ORSet, own: str | None = None) -> str | None:
+    """Who made an operation: a maintainer, who has no name, is told by their place in `members`. own: your key."""
     maintainers = state.genesis.maintainers
     if operation.author in maintainers:
-        return called_maintainer(maintainers.index(operation.author))
+        return called_maintainer(maintainers.index(operation.author), mine=operation.author == own)
     return state.maker(operation)
 
 
-def called_maintainer(number: int) -> str:
-    """What a maintainer is called, by their place in the genesis.
+def called_maintainer(number: int, *, mine: bool) -> str:
+    """What a maintainer is called, by their place in the genesis. mine: whether it is who asks.
 
-    >>> called_maintainer(0)
-    'maintainer 1'
+    >>> called_maintainer(0, mine=False), called_maintainer(1, mine=True)
+    ('maintainer 1', 'maintainer 2, you')
     """
-    return f"maintainer {number + 1}"
+    return f"maintainer {number + 1}{', you' if mine else ''}"
 
 
 def when(seconds: int | None) -> str:

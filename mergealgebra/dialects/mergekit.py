@@ -39,8 +39,8 @@ _COUNTS: Final = MappingProxyType(
 _BASELESS: Final = frozenset({"karcher", "linear", "passthrough"})
 #: Those that compute with a binary32 array on the way, so that what they give is one.
 _WIDENING: Final = frozenset({"arcee_fusion", "ramplus_tl"})
-#: Inputs are held to what TIES of mergekit takes, but for their dtypes: they are converted.
-_INPUTS: Final = replace(DIALECTS[NAME], options={**DIALECTS[NAME].options, "arithmetic": "exact"})
+#: Inputs are held to what TIES of mergekit takes, but for their dtypes, which are converted, and what they lack.
+_INPUTS: Final = replace(DIALECTS[NAME], options={**DIALECTS[NAME].options, "arithmetic": "exact", "keys": "any"})
 
 #: Numbers of 8 bytes that are held at once of each element of a model, and of each of the result. Measured, and held
 #: to it by a test.
@@ -74,12 +74,14 @@ class _Merge:
         places = self._places(models)
         merged = {name: array.copy() for name, array in base.items()}
         kept: list[dict[str, int]] = [{} for _ in models]
-        for name in [name for name in base if all(name in model.tensors for model in models)]:
-            values = [_values(model, name, base[name]) for model in models]
-            for count, value in zip(kept, values, strict=True):
-                count[name] = int(np.count_nonzero(value != base[name]))
-            if base[name].size:
-                group = self._group(name, base[name], [values[i] for i in places], [models[i] for i in places])
+        for name in base:
+            values = {i: _values(models[i], name, base[name]) for i in places if name in models[i].tensors}
+            for i, value in values.items():
+                kept[i][name] = int(np.count_nonzero(value != base[name]))
+            if base[name].size and values:
+                self._check_count(len(values), f"tensor {name!r}: ")
+                held = [order for order, i in enumerate(places) if i in values]
+                group = self._group(name, base[name], [*values.values()], [models[i] for i in values], held)
                 merged[name] = self._computed(name, group)
         return merged, kept
 
@@ -90,8 +92,13 @@ class _Merge:
             except ZeroDivisionError as error:
                 raise RecipeError(f"{self.method}: tensor {name!r}: {error}") from None
 
-    def _group(self, name: str, base: Array, values: Sequence[Array], models: Sequence[WholeModel]) -> Group:
-        """A tensor of all inputs, converted. values: of the models, in their order."""
+    def _group(
+        self, name: str, base: Array, values: Sequence[Array], models: Sequence[WholeModel], held: Sequence[int]
+    ) -> Group:
+        """A tensor of all inputs that have it, converted. values: of the models, in their order.
+
+        held: which of all contributions these are, counted in that order.
+        """
         shared = self.settings.of_tensor(name)
         pair = self.method == "slerp" and len(values) == 2
         baseless = pair or self.method in _BASELESS or shared.get("on") == "theta"
@@ -101,16 +108,16 @@ class _Merge:
         if self.method == "slerp" and len(inputs) == 1:
             inputs = [start, *inputs]
         own = [self.settings.of_model(name, model.id, model.coefficient) for model in models]
-        masks = self.masks.of(name, base.shape, self.method, own) if self.masks else ()
+        masks = self.masks.of(name, base.shape, self.method, own, held) if self.masks else ()
         return Group(numbers, start, inputs, shared, own, masks)
 
-    def _check_count(self, count: int) -> None:
+    def _check_count(self, count: int, where: str = "") -> None:
         least, most = _COUNTS.get(self.method, (1, None))
         if count < least or (most is not None and count > most):
             wanted = f"{least}" if least == most else f"{least} or more" if most is None else f"{least} or {most}"
             raise RecipeError(
-                f"{self.method} merges {wanted} contributions in dialect {NAME}, and there are {count}; take some out, "
-                "or add some"
+                f"{where}{self.method} merges {wanted} contributions in dialect {NAME}, and there are {count}; "
+                "take some out, or add some"
             )
 
     def _places(self, models: Sequence[WholeModel]) -> list[int]:

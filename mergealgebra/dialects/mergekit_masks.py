@@ -39,14 +39,17 @@ class Masks:
         return cls(held, held.root())
 
     def of(
-        self, name: str, shape: tuple[int, ...], method: str, own: Sequence[Mapping[str, Any]]
+        self, name: str, shape: tuple[int, ...], method: str, own: Sequence[Mapping[str, Any]], held: Sequence[int]
     ) -> list[Array | None]:
-        """The masks of a tensor; None where none is drawn, as the density is 1, or of DELLA 0. Raises RecipeError."""
+        """The masks of a tensor; None where none is drawn, as the density is 1, or of DELLA 0. Raises RecipeError.
+
+        own: the settings of those that hold it. held: which in the order these are.
+        """
         if method.startswith("della"):
             _check_chances(name, method, own)
         least = 0.0 if method.startswith("della") else -1.0
         drawn = (least < values["density"] < 1 for values in own)
-        return [self._read(f"{i}/{name}", shape) if one else None for i, one in enumerate(drawn)]
+        return [self._read(f"{i}/{name}", shape) if one else None for i, one in zip(held, drawn, strict=True)]
 
     def _read(self, key: str, shape: tuple[int, ...]) -> Array:
         record = self.held.records.get(key)

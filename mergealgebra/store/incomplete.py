@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mergealgebra.addresses import without_secrets
+from mergealgebra.addresses import peer_scheme, without_secrets
 from mergealgebra.disk import lock, opened_folder, refused_as_output
 from mergealgebra.store.entries import INCOMPLETE, ROOT, Entry
 from mergealgebra.store.local import read_json, write_json
@@ -21,6 +21,15 @@ from mergealgebra.text import location, printable
 
 #: Begins what a peer could not be given, of what is written down of a sync.
 NOT_GIVEN: Final = "not given: "
+#: Written down until a sync has ended.
+CUT_SHORT: Final = "it was cut short"
+_OF_SERVERS: Final = "of tensors that came in part `serve` sends the rest, and a web server's files begin anew"
+#: What is kept of tensors that came in part, by the scheme of the peer's address [BL-7, PR-18].
+_KEPT: Final = {
+    "s3": "of tensors that came in part, each object of up to 64 MiB that came whole is kept",
+    "http": _OF_SERVERS,
+    "https": _OF_SERVERS,
+}
 
 #: The most refusals of one peer that are written down; how many more there are is written down too.
 _REFUSALS: Final = 8
@@ -120,6 +129,8 @@ def incomplete_lines(store: Store) -> list[str]:
 
 def _incomplete_line(peer: str, told: Sequence[str], file: str) -> str:
     given = bool(told) and all(text.startswith(NOT_GIVEN) for text in told)
+    kept = _KEPT.get(peer_scheme(peer) or "") if CUT_SHORT in told else None
+    told = [f"{text} ({kept})" if kept and text == CUT_SHORT else text for text in told]
     lacking = "others may lack yours" if given else "contributions may be lacking"
     return (
         f"the last sync with {printable(without_secrets(peer))} was incomplete, so {lacking}: "

@@ -14,7 +14,7 @@ from mergealgebra.crdt.pack_index import INDEX, MAX_INDEX_BYTES, PackIndex
 from mergealgebra.crdt.packs import MAX_PACK_BYTES
 from mergealgebra.disk import refused_as_output
 from mergealgebra.encoding import decode
-from mergealgebra.errors import EncodingError, MergeAlgebraError, OutputError, PackError
+from mergealgebra.errors import EncodingError, OutputError, PackError
 from mergealgebra.incremental.seals import HEADER_BYTES as SEAL_BYTES
 from mergealgebra.store.cache import AGGREGATE, DOTS, FIGURES, MAPS, MOST_BYTES, RECORDS, SEEN, THRESHOLDS
 from mergealgebra.store.entries import INCOMPLETE, LOCAL, OPERATIONS, PACKS, ROOT, Entry, names_in, opened_part
@@ -33,16 +33,6 @@ _NOTES: Final = {
     LOCAL: "where your base is, your name and where your key is stood there: run `set-base`, which writes it anew",
     INCOMPLETE: "nobody knows which syncs were incomplete: delete it, and sync with all peers",
 }
-
-
-def has_operation(store: OperationStore) -> bool:
-    """Whether an operation of this workspace is there."""
-    with suppress(MergeAlgebraError):
-        for name in store.operation_ids():
-            with suppress(MergeAlgebraError):
-                store.read_operation(name)
-                return True
-    return False
 
 
 def damaged_notes(store: Path) -> list[str]:

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from mergealgebra.addresses import whole_path
 from mergealgebra.crdt.fields import check_name
 from mergealgebra.crdt.operations import NAME_BYTES
 from mergealgebra.errors import BaseMismatch, MergeAlgebraError, OperationError, WorkspaceError
@@ -37,7 +38,7 @@ def write_local(store: Store, base: str | os.PathLike[str], name: str | None = N
 
     Raises OutputError.
     """
-    found = _read(store.path, LOCAL) | {"base": str(Path(base).absolute()), "workspace": store.genesis.workspace_id}
+    found = _read(store.path, LOCAL) | {"base": str(whole_path(base)), "workspace": store.genesis.workspace_id}
     write_json(store.path, LOCAL, found if name is None else found | {"name": name})
 
 
@@ -59,7 +60,7 @@ def write_key(store: Store, path: str | os.PathLike[str] | None) -> None:
     """
     refuse_exchange_folder(store)
     found = {key: value for key, value in _read(store.path, LOCAL).items() if key != "key"}
-    write_json(store.path, LOCAL, found if path is None else found | {"key": str(Path(path).absolute())})
+    write_json(store.path, LOCAL, found if path is None else found | {"key": str(whole_path(path))})
 
 
 def own_key(store: Store) -> str | None:

@@ -9,11 +9,12 @@ bytes do not have the hash in its name is never used: an error names it and says
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mergealgebra.addresses import local_path, peer_path
+from mergealgebra.addresses import local_path, peer_path, whole_path
 from mergealgebra.crdt.fields import is_id
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.orset import ORSet
@@ -47,7 +48,7 @@ from mergealgebra.store.operation_store import OperationStore
 from mergealgebra.store.packing import pack_up, tidy
 from mergealgebra.store.refusals import read_entry, refused_as, refused_in_store
 from mergealgebra.store.rights import for_group
-from mergealgebra.text import fsck_repair, location, sync_creating
+from mergealgebra.text import fsck_repair, location, sync_creating, syncing_workspace
 
 _FOLDERS: Final = (TMP, OPERATIONS, BLOBS)
 _CHECK_PATH: Final = "check the path; if a share is mounted there, mount it"
@@ -66,7 +67,7 @@ class Store(OperationStore):
 
         peer: whether it is opened to sync with it: then nothing is kept in its cache.
         """
-        path = local_path(path).absolute()  # a folder that is kept open survives a chdir
+        path = whole_path(local_path(path))  # a folder that is kept open survives a chdir
         if not has_genesis(path):
             _check_there(path)
             refuse_lost_genesis(path)
@@ -83,7 +84,7 @@ class Store(OperationStore):
         moment, the first genesis stays. Raises WrongWorkspace when a store of another genesis is there, WorkspaceError
         when anything else is, and OutputError when nothing can be written.
         """
-        path = local_path(path).absolute()
+        path = whole_path(local_path(path))
         if not has_genesis(path):
             _check_unused(path)
             make_folder(path)
@@ -116,9 +117,12 @@ class Store(OperationStore):
             )
         store = cls.open(path, peer=True)
         if store.genesis != genesis:
+            found = f"{location(path)} holds workspace {store.genesis.workspace_id}, not {genesis.workspace_id}"
+            if has_operation(store) or not has_operation(cls(store.path, genesis, is_peer=True)):
+                raise WrongWorkspace(f"{found}: choose another folder")
             raise WrongWorkspace(
-                f"{location(path)} holds workspace {store.genesis.workspace_id}, not {genesis.workspace_id}: "
-                "choose another folder"
+                f"{found}, and its operations are of the latter: `{fsck_repair(path, syncing_workspace())}` puts the "
+                "genesis of that there"
             )
         return store
 
@@ -160,6 +164,16 @@ class Store(OperationStore):
         packs = (f"{PACKS}/{name}" for name in self.names(PACKS) if not is_id(name) and name != INDEX)
         blobs = (f"{BLOBS}/{name}" for name in self.names(BLOBS) if not is_blob_name(name))
         return (*blobs, *operations, *packs)
+
+
+def has_operation(store: OperationStore) -> bool:
+    """Whether an operation of this workspace is there."""
+    with suppress(MergeAlgebraError):
+        for name in store.operation_ids():
+            with suppress(MergeAlgebraError):
+                store.read_operation(name)
+                return True
+    return False
 
 
 def _read_genesis(path: Path) -> Genesis:

@@ -8,16 +8,17 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
-from mergealgebra.addresses import STORES, peer_path, peer_scheme
+from mergealgebra.addresses import STORES, PathLike, peer_path, peer_scheme
 from mergealgebra.crdt.genesis import Genesis
 from mergealgebra.crdt.operations import Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.crdt.packs import Pack
-from mergealgebra.errors import BlobMissing, MergeAlgebraError, PackError, WrongWorkspace
+from mergealgebra.errors import AddressError, BlobMissing, MergeAlgebraError, PackError, WrongWorkspace
 from mergealgebra.progress import untold
 from mergealgebra.store.base_leaves import BaseLeaves
 from mergealgebra.store.blobs import anything
@@ -38,6 +39,7 @@ from mergealgebra.sync.reconciliation import reconcile
 from mergealgebra.sync.remote import bucket, files_at
 from mergealgebra.sync.schemes import live_peer
 from mergealgebra.sync.taking import HELD_BYTES, operation_of, take
+from mergealgebra.text import address, by_caller, fsck_repair
 
 
 class GoodCopies(Protocol):
@@ -156,28 +158,41 @@ def _raise_first(refused: Sequence[MergeAlgebraError]) -> None:
 
 
 @contextmanager
-def good_copies(peer: str | os.PathLike[str], identity: Identity = NOBODY) -> Iterator[GoodCopies]:
-    """Those of a folder, or of whatever is at an address, while the body runs. identity: as of `live_peer`.
+def good_copies(peer: PathLike, folder: PathLike, identity: Identity = NOBODY) -> Iterator[GoodCopies]:
+    """Those of a folder, or of whatever is at an address, for another folder, while the body runs.
+
+    identity: as of `live_peer`.
 
     Raises WorkspaceError where there is no workspace, AddressError, and PeerError for a peer that does not answer.
     """
     if peer_scheme(peer) is None:
+        _refuse_itself(folder, peer)
         yield FolderCopies(Store.open(peer_path(peer), peer=True))
         return
     with ExitStack() as opened:
         yield _copies_at(os.fspath(peer), identity, opened)
 
 
-def _copies_at(address: str, identity: Identity, opened: ExitStack) -> GoodCopies:
+def _copies_at(where: str, identity: Identity, opened: ExitStack) -> GoodCopies:
     """Those of a store of objects, or of a live peer; what does not answer as one is tried as files [PR-17]."""
-    if peer_scheme(address) in STORES:
-        return ObjectCopies(opened.enter_context(bucket(address)))
-    other = opened.enter_context(live_peer(address, identity))
+    if peer_scheme(where) in STORES:
+        return ObjectCopies(opened.enter_context(bucket(where)))
+    other = opened.enter_context(live_peer(where, identity))
     try:
         data, _ = other.genesis()
     except Unserved as error:
-        return ObjectCopies(opened.enter_context(files_at(address, error)))
+        return ObjectCopies(opened.enter_context(files_at(where, error)))
     return LiveCopies(other, genesis_from(other.name, data))
+
+
+def _refuse_itself(folder: PathLike, peer: PathLike) -> None:
+    """Raise AddressError for a peer that is the store itself: what is damaged there cannot mend it."""
+    with suppress(OSError, ValueError):  # what is not there, or no path, is told by who reads it
+        if Path(folder).samefile(peer):
+            raise AddressError(
+                f"{address(peer)} is what is to be mended: name another replica, `{fsck_repair(folder)}`, or leave "
+                f"{by_caller('--repair', 'repair=')} out"
+            )
 
 
 def check_workspace(copies: GoodCopies, store: Store) -> None:

@@ -98,19 +98,21 @@ def check_genesis(objects: ObjectStore, genesis: Genesis) -> None:
         raise WorkspaceError(
             f"{objects.name} has a damaged object `{GENESIS}`: if it was this workspace's, {putting_back(objects.name)}"
         )
-    raise WrongWorkspace(
-        f"{objects.name} holds workspace {hash_id('genesis', found)}, not {genesis.workspace_id}: choose another peer"
-    )
+    told = f"{objects.name} holds workspace {hash_id('genesis', found)}, not {genesis.workspace_id}"
+    if _lost_genesis(objects, genesis, found):
+        raise WrongWorkspace(f"{told}, and its operations are of the latter: {putting_back(objects.name)}")
+    raise WrongWorkspace(f"{told}: choose another peer")
 
 
 def create_share(objects: ObjectStore, genesis: Genesis) -> bool:
     """Make a store of objects one of this workspace, unless it is one already; whether it was made [SY-7].
 
-    A store that lost its genesis, or whose genesis rotted, gets it back if a pack there holds an operation of this
-    workspace. Nothing is changed where something else is. Raises WorkspaceError then, WrongWorkspace and PeerError.
+    A store that lost its genesis, or whose genesis rotted, be it into another sound one, gets it back if a pack there
+    holds an operation of this workspace, and none one of its own. Nothing is changed where something else is. Raises
+    WorkspaceError then, WrongWorkspace and PeerError.
     """
     found = get(objects, GENESIS, MAX_BYTES)
-    if not _is_genesis(found) and _holds_operations_of(objects, genesis):
+    if _lost_genesis(objects, genesis, found):
         objects.put(GENESIS, genesis.encode())
         return False
     if found and not _is_genesis(found):
@@ -126,6 +128,13 @@ def create_share(objects: ObjectStore, genesis: Genesis) -> bool:
         objects.put(GENESIS, genesis.encode())
     check_genesis(objects, genesis)  # where several make one at once, what is there now stays
     return made
+
+
+def _lost_genesis(objects: ObjectStore, genesis: Genesis, found: bytes | None) -> bool:
+    """Whether a store with this genesis, or none, was this workspace's: it has operations of that, none of its own."""
+    if found == genesis.encode() or not _holds_operations_of(objects, genesis):
+        return False
+    return not _is_genesis(found) or not _holds_operations_of(objects, Genesis.decode(found or b""))
 
 
 def _is_genesis(data: bytes | None) -> bool:

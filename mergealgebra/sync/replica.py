@@ -8,16 +8,15 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
-from typing import Final
 
-from mergealgebra.addresses import live_scheme, peer_scheme
+from mergealgebra.addresses import live_scheme, peer_scheme, whole_path
 from mergealgebra.contribution_blobs import check_auxiliary_fit, check_fit
 from mergealgebra.crdt.operations import Signer
 from mergealgebra.errors import MergeAlgebraError, OutputError, PeerError, SyncIncomplete
 from mergealgebra.progress import Progress, quiet
 from mergealgebra.store.base_leaves import Base
 from mergealgebra.store.blobs import Records
-from mergealgebra.store.incomplete import NOT_GIVEN, read_incomplete, write_incomplete
+from mergealgebra.store.incomplete import CUT_SHORT, NOT_GIVEN, read_incomplete, write_incomplete
 from mergealgebra.store.local import base_path
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.admission import Claim, Fits
@@ -29,9 +28,6 @@ from mergealgebra.sync.remote import check_peer, share_at, sync_at
 from mergealgebra.sync.schemes import live_peer
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.dtypes import DTYPES
-
-#: Written down until a sync has ended.
-_CUT_SHORT: Final = "it was cut short"
 
 
 def sync_replica(
@@ -52,7 +48,7 @@ def sync_replica(
     check_peer(peer)
     name = _name(peer)
     before = read_incomplete(store).refusals.get(name, [])
-    unwritten = _write_down(store, name, [_CUT_SHORT])
+    unwritten = _write_down(store, name, [CUT_SHORT])
     try:
         with base_of([store]) as base:
             result = _sync(
@@ -113,7 +109,7 @@ def _sync_live_ones(
     refused = {peer: error for peer in peers if (error := _address_error(peer)) is not None}
     names = [_name(peer) for peer in peers if peer not in refused]
     before = [read_incomplete(store).refusals.get(name, []) for name in names]
-    unwritten = [_write_down(store, name, [_CUT_SHORT]) for name in names]
+    unwritten = [_write_down(store, name, [CUT_SHORT]) for name in names]
     identity = Identity(signer, store.genesis.workspace_id)
     results: list[SyncResult | MergeAlgebraError]
     with base_of([store]) as base, ExitStack() as opened:
@@ -213,11 +209,11 @@ def _sync(
 
 def begin(store: Store, peer: str | os.PathLike[str]) -> None:
     """Write down, before the first sync of a new replica, that it is not complete. Raises OutputError."""
-    write_incomplete(store, _name(peer), [_CUT_SHORT])
+    write_incomplete(store, _name(peer), [CUT_SHORT])
 
 
 def _name(peer: str | os.PathLike[str]) -> str:
-    return str(Path(peer).absolute()) if peer_scheme(peer) is None else os.fspath(peer)
+    return str(whole_path(peer)) if peer_scheme(peer) is None else os.fspath(peer)
 
 
 def _write_down(store: Store, peer: str, refusals: Sequence[str]) -> OutputError | None:

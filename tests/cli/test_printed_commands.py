@@ -77,6 +77,13 @@ def test_a_passphrase_that_is_empty(scene):
     assert not (scene / "new").exists()
 
 
+@pytest.mark.clause("SG-15")
+def test_a_descriptor_that_is_not_open_is_named(scene):
+    told = call(scene, "-C", "alice", "sync", "shared", "--passphrase-fd", "977")
+    assert "there is no descriptor 977: open it, as in `--passphrase-fd 977 977<FILE`" in told.stderr
+    assert told.code == 2
+
+
 @pytest.mark.clause("SY-7")
 @pytest.mark.parametrize("peers", [["alice/."], ["shared", "alice/."]], ids=["alone", "among others"])
 def test_a_workspace_is_not_synced_with_itself(peers, scene):

@@ -93,6 +93,12 @@ def test_what_says_where_has_no_meaning_over_the_standard_streams(scene, option)
     assert (told.code, f"leave {option[0]} or --stdio out" in told.stderr) == (2, True)
 
 
+@pytest.mark.clause("PR-21")
+def test_who_may_not_read_may_not_write(scene):
+    told = call(scene, "serve", "guild", "--members-only", "--open-writes")
+    assert (told.code, "leave one of them out" in told.stderr) == (2, True)
+
+
 @pytest.mark.clause("PR-21", "SG-8")
 def test_who_opens_a_signed_workspace_to_writes_learns_what_counts(scene):
     pytest.importorskip("uvicorn", reason="needs uvicorn and starlette (extra net)")

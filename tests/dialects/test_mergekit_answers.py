@@ -159,6 +159,14 @@ def test_masks_come_from_a_file(tmp_path):
     settings = [{"contribution": ID1, "density": "0.5"}]
     recipe = kit("dare_linear", settings=settings).with_masks(file)
     assert merged(recipe, ONE, TWO) == {"a": [5, 2], "b": [1, 7]}  # rescaled to the sum of magnitudes, 2
+    last = [{"contribution": ID2, "density": "0.5"}]
+    save_file(
+        {"1/b": np.uint8([0, 1])}, tmp_path / "last.safetensors"
+    )  # numbered by the order, also where one lacks it
+    lacking = kit("dare_linear", settings=last).with_masks(tmp_path / "last.safetensors")
+    assert (
+        merged(lacking, {"a": ONE["a"]}, {"b": TWO["b"]})["a"] == merged(kit("task_arithmetic"), {"a": ONE["a"]})["a"]
+    )
     assert recipe_from_map(recipe.to_map()).with_masks(file) == recipe
     with pytest.raises(RecipeError, match=r"draws its masks from torch's generator.*--masks FILE") as refused:
         _ = recipe_from_map(recipe.to_map()).rounds

@@ -11,11 +11,12 @@ from mergealgebra.crdt.operations import Attest, Operation
 from mergealgebra.crdt.orset import ORSet
 from mergealgebra.crdt.packs import Pack
 from mergealgebra.crdt.permission import grant
+from mergealgebra.encoding import hash_id
 from mergealgebra.fsck import inspect
 from mergealgebra.store.local import write_local
 from mergealgebra.store.objects import Store
 from mergealgebra.sync.folder import sync
-from tests.crdt.strategies import MANIFESTS, nonce
+from tests.crdt.strategies import MANIFESTS, OTHER_GENESIS, nonce
 from tests.signed import GENESIS, MAINTAINER, WRITER
 
 pytestmark = pytest.mark.clause("PK-6", "SG-7")
@@ -97,8 +98,25 @@ def test_a_forged_one_is_passed_over_counted_and_named_each_time(store):
         assert state == history()
         assert ["is passed over" in str(error) for error in foreign] == [True]
         assert pack(forged()).name in str(foreign[0])
-    assert not inspect(store.path).ok
-    assert inspect(store.path).operations == 4
+    found = inspect(store.path)
+    assert (found.operations, found.damaged) == (4, [])
+    (line,) = found.foreign
+    assert pack(forged()).name in line
+    assert line.endswith("that is no damage, nothing reads it: leave it there, with the others of its pack")
+
+
+@pytest.mark.parametrize("part", ["operations", "packs"])
+def test_what_is_another_workspace_s_is_no_damage_and_goes_as_it_is_said(store, part):
+    stray = Operation(OTHER_GENESIS.workspace_id, Attest("ab" * 32, "cd" * 32)).encode()
+    packed = Pack.of([stray])
+    name, data = (packed.name, packed.encode()) if part == "packs" else (hash_id("operation", stray), stray)
+    (store.path / part).mkdir(exist_ok=True)
+    path = store.path / part / name
+    path.write_bytes(data)
+    found = inspect(store.path)
+    assert found.damaged == []
+    (line,) = found.foreign
+    assert line.startswith(str(path)) and line.endswith(": delete it" if part == "operations" else ": delete the pack")
 
 
 def test_a_pack_of_nothing_but_forgeries_stops_nothing(store):

@@ -49,6 +49,9 @@ def test_people_meet_in_a_bucket(root, bucket):
     assert "made a new share" not in again.stdout
     call(root, "clone", "--yes", ADDRESS, "carol", "--base", "base").lines()
     call(root, "-C", "alice", "sync", ADDRESS).lines()
+    del bucket.objects[next(key for key in bucket.objects if key.endswith("/genesis"))]
+    repaired = call(root, "-C", "alice", "sync", "--create", ADDRESS).stdout
+    assert f"{ADDRESS} had lost its genesis, and has it again" in repaired and "made a new" not in repaired
     assert len(visible_in(root / "carol")) == 2
     assert visible_in(root / "alice") == visible_in(root / "bob") == visible_in(root / "carol")
 

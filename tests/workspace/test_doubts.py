@@ -105,6 +105,24 @@ def test_a_password_that_stands_in_the_notes_is_not_shown(root):
     assert "https://***@host" in line and "secret" not in line
 
 
+#: What is said to be kept of tensors after a sync that was cut short, by peer.
+KEPT = {
+    "s3://models/team": "(of tensors that came in part, each object of up to 64 MiB that came whole is kept); sync",
+    "http://host": "(of tensors that came in part `serve` sends the rest, and a web server's files begin anew); sync",
+    "ssh://host/x": "it was cut short; sync again",
+    "share": "it was cut short; sync again",
+}
+
+
+@pytest.mark.clause("PR-18", "BL-7")
+@pytest.mark.parametrize(("peer", "told"), KEPT.items(), ids=KEPT)
+def test_what_a_sync_that_was_cut_short_keeps_is_said(root, peer, told):
+    alice = ma.Workspace.open(root / "alice")
+    write_incomplete(alice.store, peer, ["it was cut short"])
+    (line,) = alice.doubts
+    assert told in line
+
+
 @pytest.mark.clause("SY-4", "SY-8")
 def test_a_sync_that_dies_stays_known(root):
     ma.Workspace.open(root / "alice").sync(root / "share")

@@ -94,6 +94,8 @@ class TestPeople:
         maya.sync(team / "share")
         result = ada.sync(team / "share")
         assert (result.held_back, result.given_operations) == (1, ())
+        told = call(team, "-C", "ada", "sync", "share", "maya")
+        assert (told.code, told.stderr.count("1 operation without effect")) == (0, 1)
         assert set(ada.visible()) == set(maya.visible()) == before
         assert late not in before
         maya.grant(fingerprint(ADA.key), "Ada", signed_by=MAYA)
@@ -344,10 +346,17 @@ def test_what_people_type(typed):
     assert "maintainer 1" in shown[1] and "maintainer 1" in call(typed, "-C", "w", "log").stdout
     assert granted["key"] in shown[-1] and "Ada" in shown[-1] and "1 live" in shown[-1]
     assert "This workspace is signed" in call(typed, "-C", "w", "status").stdout
+    assert with_passphrase(typed, "-C", "w", "contribute", "ft2.safetensors").code == 0
+    assert all("maintainer 1, you" in call(typed, "-C", "w", verb).stdout for verb in ("members", "log", "status"))
+    named = with_passphrase(typed, "-C", "w", "revoke", "Ada").complaint()
+    assert f"'Ada' is a name, and a key is asked for: `mergealgebra -C {typed / 'w'} revoke {granted['key']}`" in named
+    alone = call(typed, "clone", "w", "new", "--base", "base").complaint()
+    assert f"maintained by {call(typed, '-C', 'w', 'members').lines()[1].split()[0]}, is the one" in alone
     revoked = with_passphrase(typed, "-C", "w", "revoke", granted["key"], "--json").printed()
     assert (len(revoked["grants"]), len(revoked["kept"]), revoked["disappeared"]) == (1, 1, [])
     assert "1 revoked" in call(typed, "-C", "w", "members").lines()[-1]
     assert call(typed, "-C", "w", "set-key", "ada").lines()[0].endswith(granted["key"])
+    assert "maintainer 1, you" not in call(typed, "-C", "w", "members").stdout
     assert "was revoked" in call(typed, "-C", "w", "contribute", "ft1.safetensors").complaint()
     assert call(typed, "-C", "w", "resolve", "out").code == 0
     secrets = [line for name in ("maya", "ada") for line in (typed / name).read_text().splitlines()[1:-1]]

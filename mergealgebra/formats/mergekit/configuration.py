@@ -12,10 +12,17 @@ _OF_DECODERS: Final = ("num_decoder_layers", "decoder_layers")
 _OF_VISION: Final = ("vision", "visual")
 
 
+#: A layer's number in its model, and the configuration of that.
+Origin = tuple[Mapping[str, Any], int]
+
+
 def changed_configuration(
-    config: Mapping[str, Any], layers: Mapping[str, int], came_from: Mapping[str, Sequence[int]], old: Mapping[str, int]
+    config: Mapping[str, Any],
+    layers: Mapping[str, int],
+    came_from: Mapping[str, Sequence[Origin]],
+    old: Mapping[str, int],
 ) -> dict[str, object]:
-    """The values to replace, by key. layers: how many each stack has now. old: before. came_from: which layer each was.
+    """The values to replace, by key. layers: how many each stack has now. old: before. came_from: what each layer was.
 
     A stack that the configuration does not count changes nothing.
     """
@@ -27,8 +34,16 @@ def changed_configuration(
                 if (name in _OF_DECODERS) == ("decoder" in stack and _has_decoders(config)):
                     found[key] = count
             elif isinstance(value, list) and len(value) == old[stack] > 1:
-                found[key] = [value[layer] for layer in came_from[stack]]
-    return found
+                found[key] = [_of_layer(key, stack, origin, value) for origin in came_from[stack]]
+    before = {key: value for stack in layers for key, value in _entries(config, stack)}
+    return {key: value for key, value in found.items() if value != before[key]}
+
+
+def _of_layer(key: str, stack: str, origin: Origin, others: Sequence[object]) -> object:
+    """What the list of its own model says of a layer; else, where that has none, `others`."""
+    config, layer = origin
+    own = dict(_entries(config, stack)).get(key)
+    return own[layer] if isinstance(own, list) and layer < len(own) else others[min(layer, len(others) - 1)]
 
 
 def _has_decoders(config: Mapping[str, Any]) -> bool:
@@ -46,11 +61,11 @@ def _entries(config: Mapping[str, Any], stack: str) -> Iterator[tuple[str, objec
             yield key, value
 
 
-def layers_of(names: Mapping[str, str]) -> dict[str, list[int]]:
-    """By stack, which layer each layer of the result came from. names: of the result, with those in the model."""
-    found: dict[str, dict[int, int]] = {}
-    for name, of in names.items():
+def layers_of(names: Mapping[str, tuple[Mapping[str, Any], str]]) -> dict[str, list[Origin]]:
+    """By stack, what each layer was. names: of the result, each with its model's configuration and its name there."""
+    found: dict[str, dict[int, Origin]] = {}
+    for name, (config, of) in names.items():
         new, old = place_of(name), place_of(of)
         if new is not None and old is not None:
-            found.setdefault(new.stack, {})[new.layer] = old.layer
+            found.setdefault(new.stack, {})[new.layer] = (config, old.layer)
     return {stack: [by_layer[layer] for layer in sorted(by_layer)] for stack, by_layer in found.items()}

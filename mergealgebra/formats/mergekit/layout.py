@@ -38,6 +38,12 @@ class Target:
     slice: Slice | None = None
     module: Module | None = None
 
+    @property
+    def origin(self) -> tuple[Reference, str]:
+        """The model that gives it its name and place: its base, if that is a source, or the first; the name there."""
+        model = self.base if self.base is not None and self.base in self.sources else next(iter(self.sources))
+        return model, self.sources[model][1]
+
 
 @dataclass(frozen=True)
 class Layout:

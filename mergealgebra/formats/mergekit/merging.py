@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from mergealgebra.engine.limits import thread_count
 from mergealgebra.errors import MergeAlgebraError
@@ -23,6 +23,7 @@ from mergealgebra.formats.mergekit.refusals import told_with_lines
 from mergealgebra.formats.mergekit.tokens import wanted_of
 from mergealgebra.formats.mergekit.translation import DTYPE_NAMES, Part, Tensors, Translated, translate
 from mergealgebra.formats.mergekit.views import Zeros, woven
+from mergealgebra.formats.models import open_base
 from mergealgebra.formats.tokenizers.files import read_config
 from mergealgebra.formats.tokenizers.wanted import Wanted
 from mergealgebra.merge_result import MergeResult
@@ -35,7 +36,7 @@ from mergealgebra.tensors.choice import Patterns, escaped
 from mergealgebra.tensors.dtypes import DTYPES
 from mergealgebra.tensors.forms import Held
 from mergealgebra.tensors.single_file import is_single_file
-from mergealgebra.text import location
+from mergealgebra.text import location, shown
 
 #: What a mergekit file is called beside the model that it made.
 CONFIG: Final = "mergekit_config.yml"
@@ -77,22 +78,37 @@ class Step:
             absent = [] if self.translated.layout.whole else sorted(self.base.records.keys() - held.records.keys())
             leave = tuple(map(escaped, absent))
             numbers = (part.coefficient, part.settings()) if settings else ("1", [])
-            found.append(Model(held.path, numbers[0], leave=leave, held=held, settings=numbers[1]))
+            adapted = part.model.lora and isinstance(held, Checkpoint)
+            path = Path(f"{held.path}+{part.model.lora}") if adapted else held.path  # not the base, if that has it
+            found.append(Model(path, numbers[0], leave=leave, held=held, settings=numbers[1]))
         return found
 
 
 def prepare(document: Document, opener: Opener, opened: ExitStack, threads: int | None, how: How = AS_IT_IS) -> Step:
     """Open and lay out what a merge needs. Raises RecipeError, naming file and line, and what reading raises."""
-    held = opener.all_of(document)
+    held = opener.all_of(document, whole=how.as_mergekit or bool(document.modules))
     names = {reference: list(one.records) for reference, one in held.items()}
     translated = translate(document, names, in_dialect=how.as_mergekit)
     parts = contributions(translated) if how.as_mergekit else translated.parts
+    if how.as_mergekit and translated.layout.whole:
+        _refuse_lacking(translated)
     models = [_part(part, held, translated, opened) for part in parts]
     if translated.base is not None:
         base = _whole(translated.base, held, translated, opened)
     else:
         base = _least(translated, models, thread_count(threads), opened)
     return Step(translated, parts, Zeros.like(base) if translated.zeros and not how.as_mergekit else base, models)
+
+
+def _refuse_lacking(translated: Translated) -> None:
+    """Whole models have the same tensors in mergekit; slices show what their sources have."""
+    for target in translated.layout.targets:
+        for part in translated.parts:
+            if target.name not in part.tensors:
+                raise part.model.where.refuse(
+                    f"{shown(part.model.text)} lacks tensor {shown(target.name)}, and mergekit wants the same in all "
+                    "models: leave the model out, or merge without `--as mergekit`"
+                )
 
 
 def _part(part: Part, held: Mapping[Reference, Held], translated: Translated, opened: ExitStack) -> Held:
@@ -158,7 +174,9 @@ def merge_document(
                 take=how.take,
                 leave=how.leave,
                 tokenizer=_tokens(translated, opener),
-                additions=Additions(_configuration(step), {} if is_single_file(out) else {CONFIG: source, **beside}),
+                additions=Additions(
+                    _configuration(step, opener), {} if is_single_file(out) else {CONFIG: source, **beside}
+                ),
                 whole=translated.whole or translated.zeros,
                 named=dialect,
                 vocabulary_advice=f"add `tokenizer_source: base` to {location(document.where.path)}",
@@ -204,14 +222,20 @@ def _result_in(base: Checkpoint) -> Callable[[str], dict[str, str]]:
     return lambda written: _out_dtype(DTYPE_NAMES.get(written, ""), base)
 
 
-def _configuration(step: Step) -> dict[str, object]:
-    """What is replaced in config.json where layers were stacked anew."""
-    layers = step.translated.layout.layers
-    if not layers or step.base.folder is None:
+def _configuration(step: Step, opener: Opener) -> dict[str, object]:
+    """What is replaced in config.json, which is that of one model, where layers were stacked anew [MK-8]."""
+    layout = step.translated.layout
+    if layout.whole or step.base.folder is None:
         return {}
-    tensors = step.translated.base or step.translated.parts[0].tensors
-    with Checkpoint.open(step.base.folder) as original:
-        old = {stack: count for stack, count in stacks_of(original.records).items() if stack in layers}
-        config = read_config(original)
-    came_from = layers_of({name: of for name, (_, of) in tensors.items()})
-    return changed_configuration(config, {stack: layers[stack] for stack in old}, came_from, old)
+    origins = {target.name: target.origin for target in layout.targets}
+    configs = {model: _config_at(opener.path(model))[0] for model in {model for model, _ in origins.values()}}
+    config, old = _config_at(step.base.folder)
+    layers = {stack: count for stack, count in stacks_of(origins).items() if stack in old}
+    came_from = layers_of({name: (configs[model], of) for name, (model, of) in origins.items()})
+    return changed_configuration(config, layers, came_from, old)
+
+
+def _config_at(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
+    """A model's configuration, and how many layers its stacks have."""
+    with open_base(path) as model:
+        return read_config(model), stacks_of(model.records)

@@ -10,7 +10,7 @@ from pathlib import Path
 from mergealgebra.errors import MergeAlgebraError
 from mergealgebra.formats.hub import folder
 from mergealgebra.formats.mergekit.document import Document, Reference
-from mergealgebra.formats.models import adapter_doubts, open_base, open_model
+from mergealgebra.formats.models import adapter_doubts, open_model
 from mergealgebra.tensors.checkpoint import Checkpoint
 from mergealgebra.tensors.forms import Held
 
@@ -27,7 +27,10 @@ class Opener:
         return self._place(reference.path, reference.revision)
 
     def held(self, reference: Reference, base: Checkpoint | None = None) -> Held:
-        """A model; with an adapter, what that changes. Raises as `open_model` does, naming the line."""
+        """A model; with an adapter to the base, what that changes, to another the whole model.
+
+        Raises as `open_model` does, naming the line.
+        """
         if reference not in self._held:
             try:
                 held = self._open(reference, base)
@@ -37,17 +40,17 @@ class Opener:
                 raise type(error)(f"{reference.where}: {error}") from None
         return self._held[reference]
 
-    def all_of(self, document: Document) -> dict[Reference, Held]:
-        """All models of a merge, the base first."""
-        base = self.held(document.base) if document.base is not None else None
-        whole = base if isinstance(base, Checkpoint) else None
-        return {reference: self.held(reference, whole) for reference in document.references()}
+    def all_of(self, document: Document, *, whole: bool) -> dict[Reference, Held]:
+        """All models of a merge, the base first. whole: whether an adapter shows its model with what it changes."""
+        base = self.held(document.base) if document.base is not None and not whole else None
+        known = base if isinstance(base, Checkpoint) else None
+        return {reference: self.held(reference, known) for reference in document.references()}
 
     def _open(self, reference: Reference, base: Checkpoint | None) -> Held:
         path = self.path(reference)
         if not reference.lora:
             return open_model(path, base)
-        return open_model(self._adapted(reference), base if base is not None and base.path == path else open_base(path))
+        return open_model(self._adapted(reference), base)
 
     def doubts(self, document: Document) -> list[str]:
         """A line for each adapter that says that it is of another model [AD-16]."""

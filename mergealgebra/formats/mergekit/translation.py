@@ -196,8 +196,9 @@ def _parts(
             if document.method == "slerp":
                 own.setdefault("weight", {})[target.name] = _of_t(shared["t"][target.name], is_base=place == 0)
     keys = {"weight": "coefficient"} if document.method == "slerp" else kind.keys
+    names = [target.name for target in layout.targets]
     for which, held in tensors.items():
-        said = {keys[key]: say(values) for key, values in numbers[which].items() if key in keys}
+        said = {keys[key]: say(values, names) for key, values in numbers[which].items() if key in keys}
         yield Part(held, said, numbers[which])
 
 

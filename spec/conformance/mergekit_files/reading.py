@@ -192,7 +192,7 @@ def _text(value: Any) -> str:
 def _tied(recipe: InDialect, name: str, base: Array, models: Sequence[Array], whole: Sequence[WholeModel]) -> Array:
     """Where a change, a variance or an importance is that of a threshold, or as near to it as sums are to sums."""
     merge: Any = recipe.rounds[0].merge
-    group = merge._group(name, base, models, whole)
+    group = merge._group(name, base, models, whole, range(len(whole)))
     tied = np.zeros(base.shape, bool)
     match recipe.name:
         case "ties" | "breadcrumbs" | "breadcrumbs_ties":

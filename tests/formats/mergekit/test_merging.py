@@ -192,6 +192,23 @@ dtype: float32
         assert config["layer_types"] == [f"kind {i}" for i in (0, 1, 2, 1, 2, 3)]
         assert result.warnings == []
 
+    @pytest.mark.clause("MK-8")
+    def test_a_stack_as_deep_as_one_of_its_models(self, tmp_path):
+        """config.json is that of the deeper model, which has the last slice."""
+        write(tmp_path / "flat", "llama", by_layer, layers=4)
+        deep = write(tmp_path / "deep", "llama", by_layer, layers=6)
+        config = json.loads((deep / "config.json").read_text())
+        (deep / "config.json").write_text(json.dumps(config | {"layer_types": [f"deep {i}" for i in range(6)]}))
+        (tmp_path / "m.yml").write_text(
+            "merge_method: passthrough\nslices:\n"
+            "  - sources: [{model: flat, layer_range: [0, 2]}]\n"
+            "  - sources: [{model: deep, layer_range: [4, 6]}]\n"
+        )
+        result = merge_file(tmp_path / "m.yml", tmp_path / "out", Execution("numpy", 1))
+        config = json.loads((result.out / "config.json").read_text())
+        assert config["num_hidden_layers"] == 4
+        assert config["layer_types"] == ["kind 0", "kind 1", "deep 4", "deep 5"]
+
 
 class TestBases:
     @pytest.mark.clause("MK-9")
@@ -435,13 +452,64 @@ dtype: bfloat16
         with pytest.raises(MergeAlgebraError, match="masks"):
             merge_file(models / "as.yml", tmp_path / "out", Execution("numpy", 1), How(as_mergekit=True))
 
+    @pytest.mark.clause("MK-12", "NA-13")
+    def test_slices_have_sources_of_their_own(self, models, tmp_path):
+        (models / "as.yml").write_text("""
+merge_method: linear
+slices:
+  - sources: [{model: one, layer_range: [0, 2]}, {model: two, layer_range: [0, 2]}]
+  - sources: [{model: lay, layer_range: [2, 4]}]
+parameters: {weight: 1}
+""")
+        result = merge_file(models / "as.yml", tmp_path / "out", Execution("numpy", 1), How(as_mergekit=True))
+        found = short(result.out)
+        assert [found[f"q {i}"] for i in range(4)] == [1.5, 1.5, 2, 3]
 
-@pytest.mark.clause("MK-10")
-def test_the_result_has_the_dtype_that_is_written(merged):
-    result = merged(
+    @pytest.mark.clause("MK-12")
+    def test_a_whole_model_that_lacks_a_tensor_is_refused(self, models, tmp_path):
+        (tmp_path / "less").mkdir()
+        save_file({"lm_head.weight": np.ones((2, 4), np.float32)}, tmp_path / "less" / "model.safetensors")
+        (models / "as.yml").write_text(
+            f"merge_method: linear\nparameters: {{weight: 1}}\nmodels:\n  - {{model: one}}\n"
+            f"  - {{model: {tmp_path / 'less'}}}\n"
+        )
+        with pytest.raises(MergeAlgebraError, match=r"as\.yml, line 5: .*less' lacks tensor 'model\."):
+            merge_file(models / "as.yml", tmp_path / "out", Execution("numpy", 1), How(as_mergekit=True))
+
+
+def _adapter(folder: Path) -> Path:
+    """An adapter that adds 1 to the queries of layer 0."""
+    folder.mkdir()
+    factors = {"lora_A": np.ones((1, 4), np.float32), "lora_B": np.ones((2, 1), np.float32)}
+    name = "base_model.model.model.layers.0.self_attn.q_proj"
+    save_file({f"{name}.{part}.weight": array for part, array in factors.items()}, folder / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "r": 1, "lora_alpha": 1, "target_modules": ["q_proj"]}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.mark.clause("MK-3", "MK-12")
+@pytest.mark.parametrize("as_mergekit", [False, True])
+@pytest.mark.parametrize(("model", "wanted"), [("zero", [2, 1]), ("two", [4, 3])])
+def test_an_adapter_shows_its_model_with_what_it_changes(model, wanted, as_mergekit, models, tmp_path):
+    lora = _adapter(tmp_path / "lora")
+    (models / "lora.yml").write_text(
+        f"merge_method: task_arithmetic\nbase_model: zero\nparameters: {{weight: 1}}\n"
+        f"models: [{{model: {model}+{lora}}}, {{model: one}}]\n"
+    )
+    how = How(as_mergekit=as_mergekit)
+    found = short(merge_file(models / "lora.yml", tmp_path / "out", Execution("numpy", 1), how).out)
+    assert [found["q 0"], found["q 1"]] == wanted
+
+
+@pytest.mark.clause("MK-10", "MK-12")
+@pytest.mark.parametrize("as_mergekit", [False, True])
+def test_the_result_has_the_dtype_that_is_written(as_mergekit, models, tmp_path):
+    (models / "dtype.yml").write_text(
         "merge_method: linear\nout_dtype: bfloat16\ndtype: float32\nparameters: {weight: 1}\n"
         "models: [{model: one}, {model: two}]\n"
     )
+    result = merge_file(models / "dtype.yml", tmp_path / "out", Execution("numpy", 1), How(as_mergekit=as_mergekit))
     assert {tensor.dtype for tensor in result.lock.tensors.values()} == {"BF16"}
     assert result.lock.recipe["out_dtype"] == "BF16"
 
