@@ -44,8 +44,7 @@ class Model:
 
     auxiliary: by kind, what the method needs beside it [CT-15]. settings: numbers that it has instead of the recipe's,
     each entry for tensors of a pattern, or for all, such as {"tensors": "*.mlp.*", "density": "0.5"} [ST-9]. held: its
-    tensors, opened by the caller, who closes them; `path` then names it. form: of those of its tensors that are not
-    factors.
+    tensors, opened by the caller, who closes them; `path` then names it. form: of its tensors that are no factors.
     """
 
     path: Path
