@@ -199,7 +199,8 @@ def recipe_of(translated: Translated, base: Checkpoint) -> Method:
     try:
         recipe = recipe_from_map({**translated.recipe, **_out_dtype(translated.dtype, base)})
         for part in translated.parts:
-            recipe.own_settings(part.settings(), f"{part.model.text}: parameters")
+            for setting in part.settings():
+                recipe.own_setting(setting, part.model.text)
     except MergeAlgebraError as error:
         raise type(error)(f"{_place_of(str(error), translated)}: {error}") from None
     return recipe
