@@ -34,6 +34,8 @@ _OTHER_WEIGHTS: Final = frozenset(
 _WEIGHTS: Final = (".safetensors", *FORMATS, *_OTHER_WEIGHTS)
 #: Files about the weights, or about the base itself; in small letters.
 _OF_THE_BASE: Final = ("*.index.json", "*.index.*.json", "readme*", "modelcard*", "model_card*", "merge.lock")
+#: What tells how the base was merged; a merge may have its own files of these names.
+_OF_ITS_MERGE: Final = ("step-*.lock", "mergekit_config.yml")
 #: What training leaves beside a model, and no model needs.
 _OF_TRAINING: Final = ("training_args.bin", "optimizer.*", "scheduler.*", "rng_state*")
 #: No program writes one of these empty, and none can read it then.
@@ -41,9 +43,14 @@ _NEVER_EMPTY: Final = ("*.json", "*.model", "*.tiktoken", "vocab.txt")
 
 
 def is_companion(name: str) -> bool:
-    """Whether a file of this name goes along; in a part, it is PART/NAME."""
+    """Whether a file of this name can stand beside the weights; in a part, it is PART/NAME."""
     name = _in_its_folder(name)
     return not (name.startswith(".") or _is_weights(name) or _matches(name, _OF_THE_BASE))
+
+
+def _goes_along(name: str) -> bool:
+    """Whether the base's file of this name is copied."""
+    return is_companion(name) and not _matches(_in_its_folder(name), _OF_ITS_MERGE)
 
 
 def companions(base: Checkpoint) -> list[Companion]:
@@ -59,7 +66,7 @@ def companions(base: Checkpoint) -> list[Companion]:
     found = []
     for folder in base.part_folders().values():
         with reading(folder):
-            names = sorted(filter(is_companion, os.listdir(folder)))  # noqa: PTH208 - names, not paths
+            names = sorted(filter(_goes_along, os.listdir(folder)))  # noqa: PTH208 - names, not paths
         paths = (folder / name for name in names)
         found += [companion for path in paths if (companion := _found(path, base.folder, home)) is not None]
     found = [replace(companion, nbytes=_size_of(companion)) for companion in found]
@@ -76,7 +83,7 @@ def left_out(base: Checkpoint) -> list[str]:
 
 def not_beside(base: Checkpoint) -> list[str]:
     """What a merge to one file says of the base's files that are not beside it: one line, or none [LK-9]."""
-    if not (missed := [n for n in _others(base) if _is_missed(n) or (n[-1] != "/" and is_companion(n))]):
+    if not (missed := [n for n in _others(base) if _is_missed(n) or (n[-1] != "/" and _goes_along(n))]):
         return []
     return [
         f"one file holds the tensors alone: {listed(map(printable, missed))} of the base and a model card are not "

@@ -58,7 +58,8 @@ def test_they_are_files_of_a_folder_in_the_order_of_their_names(folder):
 
 
 def test_what_is_left_out_is_named_in_one_line(folder):
-    for name in ("pytorch_model.bin", "ema.safetensors", "optimizer.pt", "README.md", "merge.lock", ".gitattributes"):
+    of_the_base = ("README.md", "merge.lock", "step-first.lock", "mergekit_config.yml")
+    for name in ("pytorch_model.bin", "ema.safetensors", "optimizer.pt", *of_the_base, ".gitattributes"):
         (folder / name).write_text("x")
     for name in ("1_Pooling", "onnx", ".git", "__pycache__"):
         (folder / name).mkdir()

@@ -239,7 +239,8 @@ def _write(out: Path, tensors: Mapping[str, Host], settings: Mapping[str, Any]) 
                 json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
             )
         except BaseException:
-            path.unlink(missing_ok=True)
+            for written in (path, out / ADAPTER_CONFIG):
+                written.unlink(missing_ok=True)
             raise
 
 
